@@ -1,0 +1,84 @@
+"""BERT for Keras and TensorFlow: from raw text to a served model.
+
+Every command of the `kbert` program is a function here. Names are imported when they are first used, so that
+`import kbert` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from kbert.version import __version__
+
+if TYPE_CHECKING:
+    from kbert.bundle import Bundle
+    from kbert.config import BertConfig, preset_config
+    from kbert.corpus.build import build_corpus
+    from kbert.errors import KbertError
+    from kbert.export.litert import export_litert
+    from kbert.export.saved_model import export_saved_model
+    from kbert.models.encoder import BertEncoder
+    from kbert.models.pretraining import PretrainingModel
+    from kbert.predictor import Predictor, load
+    from kbert.serving.rest import serve
+    from kbert.text.tokenizer import Encoding, Tokenizer
+    from kbert.text.vocabulary import Vocabulary
+    from kbert.text.vocabulary_training import train_vocabulary
+    from kbert.training.finetune import finetune
+    from kbert.training.pretrain import pretrain
+
+_MODULES = {
+    "BertConfig": "kbert.config",
+    "BertEncoder": "kbert.models.encoder",
+    "Bundle": "kbert.bundle",
+    "Encoding": "kbert.text.tokenizer",
+    "KbertError": "kbert.errors",
+    "Predictor": "kbert.predictor",
+    "PretrainingModel": "kbert.models.pretraining",
+    "Tokenizer": "kbert.text.tokenizer",
+    "Vocabulary": "kbert.text.vocabulary",
+    "build_corpus": "kbert.corpus.build",
+    "export_litert": "kbert.export.litert",
+    "export_saved_model": "kbert.export.saved_model",
+    "finetune": "kbert.training.finetune",
+    "load": "kbert.predictor",
+    "preset_config": "kbert.config",
+    "pretrain": "kbert.training.pretrain",
+    "serve": "kbert.serving.rest",
+    "train_vocabulary": "kbert.text.vocabulary_training",
+}
+
+__all__ = [  # noqa: RUF022 (classes, then functions)
+    "BertConfig",
+    "BertEncoder",
+    "Bundle",
+    "Encoding",
+    "KbertError",
+    "Predictor",
+    "PretrainingModel",
+    "Tokenizer",
+    "Vocabulary",
+    "__version__",
+    "build_corpus",
+    "export_litert",
+    "export_saved_model",
+    "finetune",
+    "load",
+    "preset_config",
+    "pretrain",
+    "serve",
+    "train_vocabulary",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'kbert' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

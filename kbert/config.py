@@ -1,0 +1,162 @@
+"""The shape of a BERT: a configuration, and the presets that have names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from kbert.errors import ConfigError
+
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
+
+# Keys that a config.json of Hugging Face Transformers may hold beside the ones of BertConfig. They say
+# how a library uses the model, not what it computes.
+_FOREIGN_KEYS = frozenset(
+    """_name_or_path architectures attn_implementation _attn_implementation_autoset bos_token_id chunk_size_feed_forward
+    classifier_dropout cross_attention_hidden_size decoder_start_token_id directionality dtype eos_token_id
+    finetuning_task gradient_checkpointing id2label label2id model_type num_labels output_attentions
+    output_hidden_states pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
+    pooler_size_per_head pooler_type prefix problem_type pruned_heads return_dict sep_token_id
+    task_specific_params tie_word_embeddings tokenizer_class torch_dtype torchscript transformers_version
+    use_bfloat16 use_cache""".split()
+)
+# Keys of the same file that do change what the model computes, with the only value that kbert computes.
+_FIXED_KEYS = {
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "is_encoder_decoder": False,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class BertConfig:
+    """The shape of a BERT, with the key names of Hugging Face's config.json.
+
+    The defaults are those of the original `bert_config.json`, base size.
+    """
+
+    vocab_size: int = 30_522
+    """Entries of the vocabulary, V."""
+    hidden_size: int = 768
+    """Width of the encoder, H."""
+    num_hidden_layers: int = 12
+    """Encoder blocks, L."""
+    num_attention_heads: int = 12
+    """Attention heads, N; H must be a multiple of N."""
+    intermediate_size: int = 3_072
+    """Width of the feed-forward layer inside a block."""
+    hidden_act: str = "gelu"
+    """Activation of the feed-forward layer: "gelu" is the erf form, "gelu_new" and "gelu_pytorch_tanh" the tanh form."""
+    hidden_dropout_prob: float = 0.1
+    """Dropout after the embeddings and after each projection, while training."""
+    attention_probs_dropout_prob: float = 0.1
+    """Dropout on attention probabilities, while training."""
+    max_position_embeddings: int = 512
+    """Longest sequence that has learned positions."""
+    type_vocab_size: int = 2
+    """Segment types: 0 for the first text, 1 for the second."""
+    initializer_range: float = 0.02
+    """Standard deviation of the truncated normal that fresh weights are drawn from."""
+    layer_norm_eps: float = 1e-12
+    """Epsilon of LayerNorm."""
+    pad_token_id: int = 0
+    """The id that pads a sequence."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
+                raise ConfigError(f"{field.name} must be a whole number. Received: {field.name}={value!r}")
+            if field.type == "float":
+                if isinstance(value, bool) or not isinstance(value, (int, float)):
+                    raise ConfigError(f"{field.name} must be a number. Received: {field.name}={value!r}")
+                object.__setattr__(self, field.name, float(value))
+            if field.type == "int" and field.name != "pad_token_id" and value < 1:
+                raise ConfigError(f"{field.name} must be at least 1. Received: {field.name}={value!r}")
+        if self.hidden_size % self.num_attention_heads:
+            raise ConfigError(
+                "hidden_size must be a multiple of num_attention_heads. "
+                f"Received: hidden_size={self.hidden_size}, num_attention_heads={self.num_attention_heads}"
+            )
+        if self.hidden_act not in ACTIVATIONS:
+            raise ConfigError(
+                f"hidden_act must be one of {', '.join(ACTIVATIONS)}. Received: hidden_act={self.hidden_act!r}"
+            )
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be in [0, 1). Received: {name}={getattr(self, name)}")
+        for name in ("initializer_range", "layer_norm_eps"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0. Received: {name}={getattr(self, name)}")
+        if not 0 <= self.pad_token_id < self.vocab_size:
+            raise ConfigError(
+                f"pad_token_id must be an id below vocab_size={self.vocab_size}. "
+                f"Received: pad_token_id={self.pad_token_id}"
+            )
+
+    @property
+    def head_size(self) -> int:
+        """Width of one attention head, D = H / N."""
+        return self.hidden_size // self.num_attention_heads
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BertConfig:
+        """Reads the content of a config.json.
+
+        Raises:
+            ConfigError: A key is unknown, or a value cannot be.
+        """
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"expected a JSON object of settings. Received: {type(values).__name__}")
+        if values.get("model_type", "bert") != "bert":
+            raise ConfigError(f'model_type must be "bert". Received: model_type={values["model_type"]!r}')
+        for key, only in _FIXED_KEYS.items():
+            if values.get(key, only) != only:
+                raise ConfigError(f"kbert's encoder has {key}={only!r} alone. Received: {key}={values[key]!r}")
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known - _FOREIGN_KEYS - set(_FIXED_KEYS))
+        if unknown:
+            raise ConfigError(
+                f"unknown config key {unknown[0]!r}; remove it, or spell it as one of: {', '.join(sorted(known))}"
+            )
+        return cls(**{key: value for key, value in values.items() if key in known})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as a JSON object that `from_dict` reads back."""
+        return {"model_type": "bert", **dataclasses.asdict(self)}
+
+    def replace(self, **changes: Any) -> BertConfig:
+        """A copy with some settings changed."""
+        return dataclasses.replace(self, **changes)
+
+
+# Layers L and width H of each named size; heads are H/64 and the feed-forward layer 4H wide
+# (arXiv 1908.08962 for the four small ones, arXiv 1810.04805 for base and large).
+PRESETS: Mapping[str, tuple[int, int]] = {
+    "tiny": (2, 128),
+    "mini": (4, 256),
+    "small": (4, 512),
+    "medium": (8, 512),
+    "base": (12, 768),
+    "large": (24, 1024),
+}
+
+
+def preset_config(name: str, vocab_size: int = 30_522) -> BertConfig:
+    """The configuration of a preset.
+
+    Raises:
+        ConfigError: There is no preset of that name.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"no preset is called {name!r}; there are {', '.join(PRESETS)}")
+    layers, width = PRESETS[name]
+    return BertConfig(
+        vocab_size=vocab_size,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 64,
+        intermediate_size=4 * width,
+    )

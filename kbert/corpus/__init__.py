@@ -1,0 +1,1 @@
+"""Text files to pretraining records, and records to batches."""

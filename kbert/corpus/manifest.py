@@ -1,0 +1,93 @@
+"""manifest.json: what a folder of records holds, and how it was made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from kbert import files
+from kbert.errors import KbertError, RecordError
+
+FILE_NAME = "manifest.json"
+VOCABULARY_FILE = "vocab.txt"
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One file of records.
+
+    Args:
+        file: Its name in the folder.
+        examples: How many records it holds.
+        sha256: Hash of its bytes.
+    """
+
+    file: str
+    examples: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What a corpus folder holds.
+
+    Args:
+        lowercase: Whether the text was lower-cased.
+        sequence_length: Longest example.
+        max_predictions: Most predictions an example.
+        masking: "dynamic" when the records hold plain ids, "static" when they are masked.
+        settings: All options that the records depend on.
+        counts: documents, segments, tokens, examples, random_next, and tokens of the examples.
+        shards: The files, in order.
+        kbert_version: The version that wrote it.
+        format_version: Changes when readers must.
+    """
+
+    lowercase: bool
+    sequence_length: int
+    max_predictions: int
+    masking: str
+    settings: dict[str, Any]
+    counts: dict[str, int]
+    shards: list[Shard]
+    kbert_version: str
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def examples(self) -> int:
+        """How many examples there are."""
+        return sum(shard.examples for shard in self.shards)
+
+    def save(self, folder: Path) -> None:
+        """Writes manifest.json: the last step, which makes the folder a corpus."""
+        files.write_json(folder / FILE_NAME, dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, folder: files.PathLike) -> Manifest:
+        """Reads a corpus folder's manifest.
+
+        Raises:
+            RecordError: The folder is not a finished corpus.
+        """
+        path = Path(folder) / FILE_NAME
+
+        def error(problem: str) -> KbertError:
+            return RecordError(f"expected a corpus made by `kbert corpus build`, but {problem}", folder)
+
+        values = files.read_json(path, error)
+        try:
+            if values["format_version"] != FORMAT_VERSION:
+                raise error(
+                    f"its format_version is {values['format_version']}, and this kbert reads {FORMAT_VERSION}; build it again"
+                )
+            shards = [Shard(**shard) for shard in values.pop("shards")]
+            return cls(shards=shards, **values)
+        except (KeyError, TypeError, AttributeError) as problem:
+            raise error(f"{FILE_NAME} lacks a setting or has an unknown one: {problem}") from None
+
+    def fingerprint(self) -> str:
+        """The part that training depends on, as one string: equal for equal records."""
+        return json.dumps([self.format_version, self.masking, [dataclasses.astuple(shard) for shard in self.shards]])

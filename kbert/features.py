@@ -1,0 +1,59 @@
+"""The features that travel between text, records, batches and models: their names, dtypes and shapes.
+
+The names are TF Hub's and the Model Garden's. Dimension letters, here and everywhere: B batch, S sequence,
+H hidden, N heads, D head size, P predictions, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """One named array of a batch.
+
+    Args:
+        name: Its key in a feature dict.
+        dtype: "int32" or "float32".
+        dimensions: Dimension letters after the batch, such as "S"; "" for one value an example.
+    """
+
+    name: str
+    dtype: str
+    dimensions: str
+
+
+INPUT_WORD_IDS = Feature("input_word_ids", "int32", "S")
+"""Token ids: [CLS] a [SEP] b [SEP], then padding."""
+INPUT_MASK = Feature("input_mask", "int32", "S")
+"""1 for a token, 0 for padding."""
+INPUT_TYPE_IDS = Feature("input_type_ids", "int32", "S")
+"""0 for the first text and its separators, 1 for the second."""
+MASKED_LM_POSITIONS = Feature("masked_lm_positions", "int32", "P")
+"""Positions to predict, rising; unused places are 0."""
+MASKED_LM_IDS = Feature("masked_lm_ids", "int32", "P")
+"""The token ids that stood there."""
+MASKED_LM_WEIGHTS = Feature("masked_lm_weights", "float32", "P")
+"""1 for a prediction, 0 for an unused place."""
+NEXT_SENTENCE_LABELS = Feature("next_sentence_labels", "int32", "")
+"""1 when the second text is a random one, 0 when it follows the first."""
+
+ENCODER_FEATURES = (INPUT_WORD_IDS, INPUT_MASK, INPUT_TYPE_IDS)
+MASKING_FEATURES = (MASKED_LM_POSITIONS, MASKED_LM_IDS, MASKED_LM_WEIGHTS)
+PRETRAINING_FEATURES = (*ENCODER_FEATURES, *MASKING_FEATURES, NEXT_SENTENCE_LABELS)
+
+# The original release's TFRecords call two of them otherwise.
+ORIGINAL_NAMES = {"input_ids": INPUT_WORD_IDS.name, "segment_ids": INPUT_TYPE_IDS.name}
+
+
+def keras_inputs(features: Iterable[Feature]) -> dict[str, Any]:
+    """Symbolic Keras inputs, batch and dimensions free: {name: KerasTensor}."""
+    import keras
+
+    return {
+        feature.name: keras.Input((None,) * len(feature.dimensions), dtype=feature.dtype, name=feature.name)
+        for feature in features
+    }

@@ -1,0 +1,73 @@
+"""Self-attention with several heads (arXiv 1706.03762, section 3.2)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from kbert.config import BertConfig
+from kbert.layers.dropout import Dropout
+from kbert.layers.projection import Projection, initializer, product
+
+MASK_BIAS = -1e4
+"""Added to the score of a padded key. exp(-1e4) is 0 in float32, and the number survives
+float16 and int8, which -1e9 does not."""
+
+
+def attention_bias(input_mask: Any) -> Any:
+    """What to add to attention scores, so that padded keys get no attention: [B, S] → float32 [B, 1, 1, S]."""
+    return (1.0 - ops.cast(input_mask, "float32"))[:, None, None, :] * MASK_BIAS
+
+
+class SelfAttention(keras.layers.Layer):
+    """softmax(Q Kᵀ / √D + bias) V for N heads, and the output projection.
+
+    Queries, keys and values come from one product with a kernel [H, 3H].
+
+    Args:
+        config: The shape of the model.
+        seed_generator: Of fresh weights and dropout.
+        precision: Of matrix products.
+    """
+
+    def __init__(
+        self,
+        config: BertConfig,
+        seed_generator: keras.random.SeedGenerator,
+        precision: str = "float32",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self.precision = precision
+        kernel = initializer(config.initializer_range, seed_generator)
+        self.qkv = Projection(3 * config.hidden_size, kernel, precision=precision, name="qkv")
+        self.output_projection = Projection(config.hidden_size, kernel, precision=precision, name="output")
+        self.dropout = Dropout(config.attention_probs_dropout_prob, seed_generator, name="dropout")
+
+    def build(self, input_shape: Any, *_: Any) -> None:
+        """Makes the variables for [B, S, H]."""
+        self.qkv.build(input_shape)
+        self.output_projection.build(input_shape)
+
+    def call(self, inputs: Any, bias: Any, training: bool | None = None) -> Any:
+        """Takes float32 [B, S, H] and a bias that broadcasts to [B, N, S, S]; gives float32 [B, S, H]."""
+        config = self.config
+        length = ops.shape(inputs)[1]
+        qkv = ops.reshape(self.qkv(inputs), (-1, length, 3, config.num_attention_heads, config.head_size))
+        qkv = ops.transpose(qkv, (2, 0, 3, 1, 4))  # [3, B, N, S, D]
+        query, key, value = qkv[0], qkv[1], qkv[2]
+        # Scaling queries is cheaper than scaling scores, and the same.
+        query = query * (1.0 / math.sqrt(config.head_size))
+        scores = product(query, ops.transpose(key, (0, 1, 3, 2)), self.precision)  # [B, N, S, S]
+        probabilities = self.dropout(ops.softmax(scores + bias), training=training)
+        context = product(probabilities, value, self.precision)  # [B, N, S, D]
+        context = ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, length, config.hidden_size))
+        return self.output_projection(context)
+
+    def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
+        """The shape stays."""
+        return input_shape

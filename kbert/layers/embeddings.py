@@ -1,0 +1,51 @@
+"""The sum of token, position and type embeddings, normalized."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kbert.config import BertConfig
+from kbert.layers.dropout import Dropout
+from kbert.layers.projection import initializer
+
+
+class Embeddings(keras.layers.Layer):
+    """LayerNorm(token + position + type), then dropout.
+
+    Args:
+        config: The shape of the model.
+        seed_generator: Of fresh weights and dropout.
+    """
+
+    def __init__(self, config: BertConfig, seed_generator: keras.random.SeedGenerator, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self._initializer = initializer(config.initializer_range, seed_generator)
+        self.norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_eps, name="norm")
+        self.dropout = Dropout(config.hidden_dropout_prob, seed_generator, name="dropout")
+
+    def build(self, *_: Any) -> None:
+        """Makes the tables: tokens [V, H], positions [512, H], types [2, H]."""
+        config = self.config
+        self.token_table = self._table(config.vocab_size, "token_table")
+        self.position_table = self._table(config.max_position_embeddings, "position_table")
+        self.type_table = self._table(config.type_vocab_size, "type_table")
+        self.norm.build((None, None, config.hidden_size))
+
+    def _table(self, rows: int, name: str) -> Any:
+        return self.add_weight(shape=(rows, self.config.hidden_size), initializer=self._initializer, name=name)
+
+    def call(self, input_word_ids: Any, input_type_ids: Any, training: bool | None = None) -> Any:
+        """Takes int32 [B, S] twice; gives float32 [B, S, H]."""
+        tokens = ops.take(self.token_table, input_word_ids, axis=0)
+        positions = self.position_table[: ops.shape(input_word_ids)[1]]
+        # A product with so few rows: the gradient of a look-up would add all of [B, S] into two of them.
+        types = ops.matmul(ops.one_hot(input_type_ids, self.config.type_vocab_size), self.type_table)
+        return self.dropout(self.norm(tokens + positions + types), training=training)
+
+    def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
+        """[B, S] → [B, S, H]."""
+        return (*input_shape, self.config.hidden_size)

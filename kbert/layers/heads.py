@@ -1,0 +1,120 @@
+"""What stands on an encoder: the pooler, the masked language model, and classifiers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kbert.config import BertConfig
+from kbert.layers.activations import activation
+from kbert.layers.dropout import Dropout
+from kbert.layers.projection import Projection, initializer, product
+
+
+class Pooler(keras.layers.Layer):
+    """tanh of a projection of the first token, [CLS].
+
+    Args:
+        config: The shape of the model.
+        seed_generator: Of fresh weights.
+        precision: Of matrix products.
+    """
+
+    def __init__(
+        self,
+        config: BertConfig,
+        seed_generator: keras.random.SeedGenerator,
+        precision: str = "float32",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        kernel = initializer(config.initializer_range, seed_generator)
+        self.dense = Projection(config.hidden_size, kernel, ops.tanh, precision, name="dense")
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the variables for [B, S, H]."""
+        self.dense.build((input_shape[0], input_shape[-1]))
+
+    def call(self, inputs: Any) -> Any:
+        """Takes float32 [B, S, H]; gives float32 [B, H]."""
+        return self.dense(inputs[:, 0])
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """[B, S, H] → [B, H]."""
+        return (input_shape[0], input_shape[-1])
+
+
+class MaskedLanguageModelHead(keras.layers.Layer):
+    """Predicts tokens at given positions, with the token table as its output projection.
+
+    Args:
+        config: The shape of the model.
+        seed_generator: Of fresh weights.
+        precision: Of matrix products.
+    """
+
+    def __init__(
+        self,
+        config: BertConfig,
+        seed_generator: keras.random.SeedGenerator,
+        precision: str = "float32",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self.precision = precision
+        kernel = initializer(config.initializer_range, seed_generator)
+        self.dense = Projection(config.hidden_size, kernel, activation(config.hidden_act), precision, name="dense")
+        self.norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_eps, name="norm")
+
+    def build(self, *_: Any) -> None:
+        """Makes the variables."""
+        self.dense.build((None, self.config.hidden_size))
+        self.norm.build((None, self.config.hidden_size))
+        self.bias = self.add_weight(shape=(self.config.vocab_size,), initializer="zeros", name="bias")
+
+    def call(self, hidden: Any, positions: Any, token_table: Any) -> Any:
+        """Takes float32 [B, S, H], int32 [B, P] and the token table [V, H]; gives logits, float32 [B, P, V].
+
+        Positions are gathered first: the vocabulary is projected for P of S tokens, not for all.
+        """
+        batch, length, width = ops.shape(hidden)
+        rows = ops.reshape(ops.arange(batch, dtype="int32") * length, (-1, 1))
+        gathered = ops.take(ops.reshape(hidden, (-1, width)), ops.reshape(positions + rows, (-1,)), axis=0)
+        logits = product(self.norm(self.dense(gathered)), ops.transpose(token_table), self.precision) + self.bias
+        return ops.reshape(logits, (batch, -1, self.config.vocab_size))
+
+    def compute_output_shape(self, hidden_shape: Any, positions_shape: Any, *_: Any) -> Any:
+        """[B, S, H] and [B, P] → [B, P, V]."""
+        return (*positions_shape, self.config.vocab_size)
+
+
+class ClassificationHead(keras.layers.Layer):
+    """Dropout, then logits of classes from the pooled output.
+
+    Args:
+        config: The shape of the model.
+        classes: How many classes.
+        seed_generator: Of fresh weights and dropout.
+    """
+
+    def __init__(
+        self, config: BertConfig, classes: int, seed_generator: keras.random.SeedGenerator, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dropout = Dropout(config.hidden_dropout_prob, seed_generator, name="dropout")
+        self.dense = Projection(classes, initializer(config.initializer_range, seed_generator), name="dense")
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the variables for [B, H]."""
+        self.dense.build(input_shape)
+
+    def call(self, pooled: Any, training: bool | None = None) -> Any:
+        """Takes float32 [B, H]; gives logits, float32 [B, classes]."""
+        return self.dense(self.dropout(pooled, training=training))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """[B, H] → [B, classes]."""
+        return (input_shape[0], self.dense.units)

@@ -1,0 +1,65 @@
+"""The dense layer, with the precision of its product as an option."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def initializer(standard_deviation: float, seed_generator: keras.random.SeedGenerator) -> Any:
+    """Truncated normal, as the original draws all its kernels and tables."""
+    return keras.initializers.TruncatedNormal(stddev=standard_deviation, seed=seed_generator)
+
+
+def product(left: Any, right: Any, dtype: str) -> Any:
+    """A matrix product with operands in `dtype` and a float32 outcome.
+
+    Only products are worth a lower precision: they are nearly all of the work, while element-wise bfloat16
+    is slow on CPUs and loses accuracy everywhere.
+    """
+    if dtype == "float32":
+        return ops.matmul(left, right)
+    return ops.cast(ops.matmul(ops.cast(left, dtype), ops.cast(right, dtype)), "float32")
+
+
+class Projection(keras.layers.Layer):
+    """y = activation(x W + b), variables in float32.
+
+    Args:
+        units: Width of the output.
+        kernel_initializer: Of W, [input width, units]; b starts at 0.
+        activation: Applied to the outcome, in float32.
+        precision: "float32" or "bfloat16", of the product.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        kernel_initializer: Any,
+        activation: Any = None,
+        precision: str = "float32",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.kernel_initializer = kernel_initializer
+        self.activation = activation
+        self.precision = precision
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the variables for inputs of shape [..., width]."""
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], self.units), initializer=self.kernel_initializer, name="kernel"
+        )
+        self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
+
+    def call(self, inputs: Any) -> Any:
+        """Takes float32 [..., width]; gives float32 [..., units]."""
+        outputs = product(inputs, self.kernel, self.precision) + self.bias
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """[..., width] → [..., units]."""
+        return (*input_shape[:-1], self.units)

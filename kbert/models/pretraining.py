@@ -1,0 +1,46 @@
+"""The model that pretrains an encoder: masked language model and next sentence prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from kbert import features
+from kbert.layers.heads import MaskedLanguageModelHead
+from kbert.layers.projection import Projection, initializer
+from kbert.models.encoder import BertEncoder
+
+
+class PretrainingModel(keras.Model):
+    """An encoder with the two heads of pretraining.
+
+    Takes a dict of the encoder's features and `masked_lm_positions`, int32 [B, P]. Gives a dict of
+    `mlm_logits`, float32 [B, P, V], and `nsp_logits`, float32 [B, 2].
+
+    Args:
+        encoder: The encoder; its randomness is shared.
+    """
+
+    def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        config = encoder.config
+        self.encoder = encoder
+        self.mlm_head = MaskedLanguageModelHead(config, encoder.seed_generator, encoder.precision, name="mlm_head")
+        self.nsp_head = Projection(2, initializer(config.initializer_range, encoder.seed_generator), name="nsp_head")
+        self.mlm_head.build()
+        self.nsp_head.build((None, config.hidden_size))
+        self.built = True
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """Gives the logits of both heads."""
+        outputs = self.encoder(
+            {feature.name: inputs[feature.name] for feature in features.ENCODER_FEATURES}, training=training
+        )
+        positions = inputs[features.MASKED_LM_POSITIONS.name]
+        table = self.encoder.embeddings.token_table
+        return {
+            "mlm_logits": self.mlm_head(outputs["sequence_output"], positions, table),
+            "nsp_logits": self.nsp_head(outputs["pooled_output"]),
+        }

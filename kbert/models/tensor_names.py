@@ -1,0 +1,121 @@
+"""The variables of a model under the tensor names of Hugging Face Transformers.
+
+A name stands for a slot: a variable, or a third of the fused query-key-value kernel, transposed where PyTorch
+keeps [out, in] and Keras [in, out].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kbert.errors import BundleError
+from kbert.models.encoder import BertEncoder
+from kbert.models.pretraining import PretrainingModel
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """Where a named tensor lives.
+
+    Args:
+        variable: The Keras variable.
+        transposed: Whether the tensor is the variable's transpose.
+        part: (index, of how many) along the last axis of the variable; None for all of it.
+    """
+
+    variable: Any
+    transposed: bool = False
+    part: tuple[int, int] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the named tensor."""
+        shape = list(self.variable.shape)
+        if self.part:
+            shape[-1] //= self.part[1]
+        return tuple(reversed(shape)) if self.transposed else tuple(shape)
+
+    def read(self) -> np.ndarray:
+        """The tensor, float32."""
+        value = np.asarray(self.variable)
+        if self.part:
+            value = np.split(value, self.part[1], axis=-1)[self.part[0]]
+        return np.ascontiguousarray(value.T if self.transposed else value)
+
+
+Slots = dict[str, Slot]
+
+
+def encoder_slots(encoder: BertEncoder, prefix: str = "bert.") -> Slots:
+    """The slots of an encoder; `prefix` is "bert." inside models with heads."""
+    slots: Slots = {}
+    embeddings = encoder.embeddings
+    slots["embeddings.word_embeddings.weight"] = Slot(embeddings.token_table)
+    slots["embeddings.position_embeddings.weight"] = Slot(embeddings.position_table)
+    slots["embeddings.token_type_embeddings.weight"] = Slot(embeddings.type_table)
+    slots |= norm_slots("embeddings.LayerNorm", embeddings.norm)
+    for index, block in enumerate(encoder.blocks):
+        name = f"encoder.layer.{index}"
+        for part, kind in enumerate(("query", "key", "value")):
+            slots |= projection_slots(f"{name}.attention.self.{kind}", block.attention.qkv, (part, 3))
+        slots |= projection_slots(f"{name}.attention.output.dense", block.attention.output_projection)
+        slots |= norm_slots(f"{name}.attention.output.LayerNorm", block.attention_norm)
+        slots |= projection_slots(f"{name}.intermediate.dense", block.intermediate)
+        slots |= projection_slots(f"{name}.output.dense", block.output_projection)
+        slots |= norm_slots(f"{name}.output.LayerNorm", block.output_norm)
+    slots |= projection_slots("pooler.dense", encoder.pooler.dense)
+    return {prefix + name: slot for name, slot in slots.items()}
+
+
+def pretraining_slots(model: PretrainingModel) -> Slots:
+    """The slots of a pretraining model; the tied output projection has no tensor of its own."""
+    head = model.mlm_head
+    return {
+        **encoder_slots(model.encoder),
+        "cls.predictions.bias": Slot(head.bias),
+        **projection_slots("cls.predictions.transform.dense", head.dense),
+        **norm_slots("cls.predictions.transform.LayerNorm", head.norm),
+        **projection_slots("cls.seq_relationship", model.nsp_head),
+    }
+
+
+def projection_slots(name: str, layer: Any, part: tuple[int, int] | None = None) -> Slots:
+    """The slots of a dense layer."""
+    return {f"{name}.weight": Slot(layer.kernel, True, part), f"{name}.bias": Slot(layer.bias, False, part)}
+
+
+def norm_slots(name: str, layer: Any) -> Slots:
+    """The slots of a LayerNorm."""
+    return {f"{name}.weight": Slot(layer.gamma), f"{name}.bias": Slot(layer.beta)}
+
+
+def read_tensors(slots: Mapping[str, Slot]) -> dict[str, np.ndarray]:
+    """All named tensors, float32."""
+    return {name: slot.read() for name, slot in slots.items()}
+
+
+def assign_tensors(slots: Mapping[str, Slot], tensors: Mapping[str, np.ndarray]) -> None:
+    """Sets the variables behind `slots` from named tensors.
+
+    Raises:
+        BundleError: A tensor is missing or has another shape.
+    """
+    values: dict[int, tuple[Any, dict[int, np.ndarray]]] = {}
+    for name, slot in slots.items():
+        if name not in tensors:
+            raise BundleError(f"the weights lack the tensor {name} of shape {list(slot.shape)}")
+        tensor = np.asarray(tensors[name], np.float32)
+        if tensor.shape != slot.shape:
+            raise BundleError(
+                f"the tensor {name} must have the shape {list(slot.shape)} that config.json says. "
+                f"Received: {list(tensor.shape)}"
+            )
+        index = slot.part[0] if slot.part else 0
+        parts = values.setdefault(id(slot.variable), (slot.variable, {}))[1]
+        parts[index] = tensor.T if slot.transposed else tensor
+    for variable, parts in values.values():
+        variable.assign(np.concatenate([parts[index] for index in sorted(parts)], axis=-1))

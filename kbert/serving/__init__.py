@@ -1,0 +1,1 @@
+"""A server that answers TensorFlow Serving's REST API for any SavedModels."""

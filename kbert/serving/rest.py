@@ -1,0 +1,298 @@
+"""TensorFlow Serving's REST API over the models of a folder.
+
+The API is the one of https://www.tensorflow.org/tfx/serving/api_rest: any client of TensorFlow Serving is
+a client of this server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import re
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from kbert.errors import ServingError
+from kbert.files import PathLike
+from kbert.serving.conversion import TensorInfo, parse_request, request_arrays, response
+from kbert.serving.models import ServedModels
+from kbert.serving.request_error import RequestError
+
+_LOGGER = logging.getLogger("kbert.serving")
+_MAX_BODY_BYTES = 64 * 2**20
+_PATH = re.compile(
+    r"/v1/models/(?P<name>[^/:]+)(/versions/(?P<version>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?"
+    r"(?P<verb>:predict|:classify|:regress|/metadata)?"
+)
+# The names on the left are gRPC's canonical codes; a code that is not here is the server's own fault.
+_HTTP_STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+}
+
+
+def serve(
+    folder: PathLike,
+    *,
+    host: str = "127.0.0.1",
+    rest_port: int = 8501,
+    poll_seconds: float = 1.0,
+    on_ready: Callable[[int], None] | None = None,
+) -> None:
+    """Serves the models of a folder until SIGINT or SIGTERM; requests that are being answered are finished.
+
+    Args:
+        folder: Holds NAME/VERSION/saved_model.pb, or is itself a NAME that holds versions.
+        host: The address to listen on; "0.0.0.0" lets other machines in.
+        rest_port: The port to listen on; 0 picks a free one.
+        poll_seconds: How long to wait between two looks for new models and versions, in seconds.
+        on_ready: Called once with the port, when the models have loaded and the port listens.
+
+    Raises:
+        ServingError: The folder holds no model that loads, or the port cannot be had.
+    """
+    with _server(folder, host, rest_port, poll_seconds) as (server, listener, port):
+        server.on_started = lambda: on_ready(port) if on_ready else None
+        with _signals_stop(server):
+            server.run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def running_server(
+    folder: PathLike, *, host: str = "127.0.0.1", rest_port: int = 0, poll_seconds: float = 1.0
+) -> Iterator[str]:
+    """Serves the models of a folder from a thread of this process, and gives the server's URL.
+
+    Raises:
+        ServingError: As `serve` does.
+    """
+    with _server(folder, host, rest_port, poll_seconds) as (server, listener, port):
+        started = threading.Event()
+        server.on_started = started.set
+        thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [listener]}, name="kbert-serving-rest"
+        )
+        thread.start()
+        try:
+            while not started.wait(0.1):
+                if not thread.is_alive():
+                    raise ServingError("the server's thread ended before it listened; its error is on stderr")
+            yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def create_app(models: ServedModels, *, max_body_bytes: int = _MAX_BODY_BYTES) -> Starlette:
+    """The REST API over some models, as an ASGI application.
+
+    Args:
+        models: What is served.
+        max_body_bytes: The longest request body that is read; a longer one is answered with 413.
+    """
+
+    async def answer(request: Request) -> Response:
+        path = request.scope["path"]
+        try:
+            match = _PATH.fullmatch(path)
+            if match is None or (request.method == "POST") != (match["verb"] or "").startswith(":"):
+                raise RequestError("INVALID_ARGUMENT", f"Malformed request: {request.method} {path}")
+            body = await _read(request, max_body_bytes)
+            # Parsing, the model and writing JSON all take time; the event loop goes on with the others.
+            return _json(await run_in_threadpool(_answer, models, match, body))
+        except RequestError as problem:
+            return _error(_HTTP_STATUS.get(problem.code, 500), str(problem))
+        except _BodyTooLong as problem:
+            return _error(413, str(problem))
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is left to read it
+        except Exception as problem:
+            _LOGGER.exception("%s %s failed", request.method, path)
+            return _error(500, f"internal error: {type(problem).__name__}; the server's log says more")
+
+    async def refuse(request: Request, problem: Any) -> Response:
+        return _error(problem.status_code, f"{problem.detail}: {request.method} {request.scope['path']}")
+
+    route = Route("/v1/{path:path}", answer, methods=["GET", "POST"])
+    return Starlette(routes=[route], exception_handlers={HTTPException: refuse})
+
+
+class _BodyTooLong(Exception):
+    """A request's body is longer than the server reads."""
+
+
+def _answer(models: ServedModels, match: re.Match[str], body: bytes) -> dict[str, Any]:
+    name, verb = match["name"], match["verb"]
+    version = None if match["version"] is None else int(match["version"])
+    if match["label"] is not None:
+        raise RequestError(
+            "NOT_FOUND",
+            f"this server knows no version labels; ask for /versions/N. Received: {match['label']}",
+        )
+    if verb is None:
+        return _status(models, name, version)
+    if verb == "/metadata":
+        return _metadata(models, name, version)
+    if verb != ":predict":
+        raise RequestError("UNIMPLEMENTED", f"this server answers :predict alone. Received: {verb}")
+    model = models.get(name, version)
+    request = parse_request(body)
+    inputs = request_arrays(request, model.signature(request.signature_name))
+    return response(request, model.run(request.signature_name, inputs))
+
+
+def _status(models: ServedModels, name: str, version: int | None) -> dict[str, Any]:
+    return {
+        "model_version_status": [
+            {
+                "version": str(status.version),
+                "state": status.state,
+                "status": {"error_code": status.error_code, "error_message": status.error_message},
+            }
+            for status in models.status(name, version)
+        ]
+    }
+
+
+def _metadata(models: ServedModels, name: str, version: int | None) -> dict[str, Any]:
+    model = models.get(name, version)
+    signatures = {
+        signature_name: {
+            "inputs": {key: _tensor_metadata(info) for key, info in signature.inputs.items()},
+            "outputs": {key: _tensor_metadata(info) for key, info in signature.outputs.items()},
+            "method_name": "tensorflow/serving/predict",
+        }
+        for signature_name, signature in model.signatures.items()
+    }
+    return {
+        "model_spec": {"name": name, "signature_name": "", "version": str(model.version)},
+        "metadata": {"signature_def": {"signature_def": signatures}},
+    }
+
+
+def _tensor_metadata(info: TensorInfo) -> dict[str, Any]:
+    # Protocol buffers write 64-bit integers as JSON strings; -1 is a dimension of any size.
+    dimensions = [{"size": str(-1 if size is None else size), "name": ""} for size in info.shape or ()]
+    # DT_HALF and DT_FLOAT are the types that TensorFlow names otherwise in Python.
+    dtype = {"float16": "half", "float32": "float", "float64": "double"}.get(info.dtype, info.dtype)
+    return {
+        "dtype": f"DT_{dtype.upper()}",
+        "tensor_shape": {"dim": dimensions, "unknown_rank": info.shape is None},
+    }
+
+
+async def _read(request: Request, max_bytes: int) -> bytes:
+    """The request's body.
+
+    One that is too long is read to its end and thrown away: a client that is still sending would see a
+    broken connection instead of the answer.
+    """
+    body = bytearray()
+    total = 0
+    async for chunk in request.stream():
+        total += len(chunk)
+        if total <= max_bytes:
+            body += chunk
+        else:
+            body.clear()
+    if total > max_bytes:
+        raise _BodyTooLong(f"expected a body of at most {max_bytes} bytes. Received: {total} bytes")
+    return bytes(body)
+
+
+def _json(content: dict[str, Any], status: int = 200) -> Response:
+    # NaN and Infinity pass as those words, in both directions, as TensorFlow Serving has it.
+    text = json.dumps(content, ensure_ascii=False)
+    return Response(text.encode("utf-8"), status, media_type="application/json")
+
+
+def _error(status: int, message: str) -> Response:
+    return _json({"error": message}, status)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which says when it has started."""
+
+    def __init__(self, app: Starlette) -> None:
+        # log_config=None leaves the logging of the process as it is.
+        super().__init__(uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False))
+        self.on_started: Callable[[], object] = lambda: None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.on_started()
+
+
+@contextlib.contextmanager
+def _server(
+    folder: PathLike, host: str, port: int, poll_seconds: float
+) -> Iterator[tuple[_Server, socket.socket, int]]:
+    """A server with its models loaded, the socket that it is to use, and that socket's port."""
+    # The port is taken first: to learn that it is in use should not take as long as loading the models.
+    with _bind(host, port) as listener, ServedModels(folder, poll_seconds=poll_seconds) as models:
+        yield _Server(create_app(models)), listener, listener.getsockname()[1]
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sends without delay (TCP_NODELAY) on sockets that name their protocol alone; on others every
+    # answer takes 40 ms longer. socket.create_server makes sockets that do not.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        # Clients that come while the models load wait in the socket's queue, and are then answered.
+        listener.listen(2048)
+        return listener
+    except (OSError, OverflowError) as problem:
+        listener.close()
+        reason = (
+            "is in use"
+            if getattr(problem, "errno", None) == errno.EADDRINUSE
+            else f"cannot be had ({problem})"
+        )
+        raise ServingError(
+            f"port {port} of {host} {reason}; name another one, or 0 for any free one"
+        ) from None
+
+
+@contextlib.contextmanager
+def _signals_stop(server: _Server) -> Iterator[None]:
+    """Makes SIGINT and SIGTERM end `server.run`, and nothing else.
+
+    uvicorn catches them itself, but raises them again when it has shut down: then they reach this handler
+    instead of killing the process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,90 @@
+"""A WordPiece vocabulary: the tokens of a vocab.txt, one a line, the id being the line number from 0."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from kbert import files
+from kbert.errors import VocabularyError
+
+PAD, UNKNOWN, CLASSIFICATION, SEPARATOR, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+SPECIAL_TOKENS = (PAD, UNKNOWN, CLASSIFICATION, SEPARATOR, MASK)
+CONTINUATION = "##"
+"""Prefix of a piece that continues a word."""
+
+
+class Vocabulary(Sequence[str]):
+    """Tokens and their ids.
+
+    Args:
+        tokens: The tokens in the order of their ids.
+        path: Where they were read, for messages.
+
+    Raises:
+        VocabularyError: A special token is missing, or a token appears twice.
+    """
+
+    def __init__(self, tokens: Sequence[str], path: str | os.PathLike[str] | None = None) -> None:
+        self.tokens = tuple(tokens)
+        self.ids = {token: index for index, token in enumerate(self.tokens)}
+        if len(self.ids) != len(self.tokens):
+            line = next(i for i, token in enumerate(self.tokens) if self.ids[token] != i)
+            twice = self.tokens[line]
+            raise VocabularyError(
+                f"every token must appear once. Received {twice!r} again in line {self.ids[twice] + 1}; "
+                "remove one of the lines (ids after it change, so only for a model not yet trained)",
+                path,
+                line + 1,
+            )
+        missing = [token for token in SPECIAL_TOKENS if token not in self.ids]
+        if missing:
+            raise VocabularyError(
+                f"a vocabulary must hold {' '.join(SPECIAL_TOKENS)}. Missing: {' '.join(missing)}; "
+                "make one with `kbert vocab train`",
+                path,
+            )
+        self.pad_id = self.ids[PAD]
+        self.unknown_id = self.ids[UNKNOWN]
+        self.classification_id = self.ids[CLASSIFICATION]
+        self.separator_id = self.ids[SEPARATOR]
+        self.mask_id = self.ids[MASK]
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Vocabulary:
+        """Reads a vocab.txt.
+
+        Raises:
+            VocabularyError: The file is missing or empty, or what it holds cannot be a vocabulary.
+        """
+        if not Path(path).is_file():
+            raise VocabularyError("expected a vocabulary file, one token a line. It does not exist", path)
+        tokens = [line.strip() for line in files.read_lines(path)]
+        while tokens and not tokens[-1]:
+            tokens.pop()
+        if not tokens:
+            raise VocabularyError("expected a vocabulary file, one token a line. It is empty", path)
+        return cls(tokens, path)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a vocab.txt, atomically."""
+        files.write_text(path, "".join(f"{token}\n" for token in self.tokens))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204 (int or slice, as Sequence says)
+        return self.tokens[index]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tokens)
+
+    def __contains__(self, token: object) -> bool:
+        return token in self.ids
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self.tokens == other.tokens
+
+    def __hash__(self) -> int:
+        return hash(self.tokens)

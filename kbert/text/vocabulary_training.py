@@ -1,0 +1,156 @@
+"""Trains a WordPiece vocabulary on any number of files, in bounded memory.
+
+Words are normalized and counted by kbert, so that the pieces are ones that its tokenizer can meet; the pieces
+are then chosen from the counts by the trainer of the `tokenizers` package.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from kbert import files
+from kbert.errors import DataError, UsageError
+from kbert.text.normalization import Normalizer
+from kbert.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
+from kbert.text.wordpiece import MAX_WORD_LENGTH
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total): bytes of text while counting, 0 of 0 while pieces are chosen."""
+
+_MOST_WORDS = 2_000_000
+"""Distinct words held at once; past it the rarest are forgotten (about 250 MB)."""
+_TRAINED_WORDS = 100_000_000
+"""Running words shown to the trainer; a larger corpus is scaled down to it in proportion."""
+
+
+def train_vocabulary(
+    inputs: Sequence[files.PathLike],
+    *,
+    size: int = 30_522,
+    lowercase: bool = True,
+    character_coverage: float = 0.9995,
+    minimum_frequency: int = 2,
+    progress: Progress | None = None,
+) -> Vocabulary:
+    """Trains a WordPiece vocabulary.
+
+    Args:
+        inputs: Text files (.gz, .bz2, .xz, .zst too), folders or globs.
+        size: Most entries; fewer when the text has no more pieces that occur `minimum_frequency` times.
+        lowercase: Lower-case and strip accents.
+        character_coverage: Part of the running characters that get an entry; words with rarer characters
+            become [UNK] (SentencePiece's rule, arXiv 1808.06226, so that rare signs do not fill the vocabulary).
+        minimum_frequency: Words and pieces seen fewer times are left out.
+        progress: Told how far the work is.
+
+    Raises:
+        UsageError: An input does not exist, or an option cannot be.
+        DataError: A file is not UTF-8, or there is no text at all.
+    """
+    if not 0 < character_coverage <= 1:
+        raise UsageError(f"character_coverage must be in (0, 1]. Received: {character_coverage}")
+    paths = files.expand_inputs(inputs)
+    words = count_words(paths, lowercase=lowercase, progress=progress)
+    if not words:
+        raise DataError("expected text to train a vocabulary on. The input holds no words", paths[0])
+    alphabet = _alphabet(words, character_coverage)
+    if size < len(SPECIAL_TOKENS) + len(alphabet):
+        raise UsageError(
+            f"size must have room for {len(SPECIAL_TOKENS)} special tokens and the {len(alphabet)} characters that "
+            f"make up {character_coverage:.2%} of the text. Received: size={size}; raise it, or lower the coverage"
+        )
+    if progress:
+        progress("choosing pieces", 0, 0)
+    return Vocabulary(_choose_pieces(words, alphabet, size, minimum_frequency))
+
+
+def count_words(
+    paths: Sequence[files.PathLike], *, lowercase: bool, progress: Progress | None = None
+) -> Counter[str]:
+    """Counts the normalized words of text files; the rarest are forgotten past a fixed number."""
+    normalizer = Normalizer(lowercase)
+    total = sum(os.path.getsize(path) for path in paths)
+    counts: Counter[str] = Counter()
+    done = 0
+    for path in paths:
+        read = 0
+        for batch in _batches(files.read_lines(path)):
+            counts.update(word for line in batch for word in normalizer.words(line))
+            if len(counts) > _MOST_WORDS:
+                counts = Counter(dict(counts.most_common(_MOST_WORDS // 2)))
+            read += sum(len(line.encode("utf-8")) + 1 for line in batch)
+            if progress:
+                # The size on disk bounds what a compressed file is said to have given.
+                progress("counting words", done + min(read, os.path.getsize(path)), total)
+        done += os.path.getsize(path)
+    return counts
+
+
+def _batches(lines: Iterator[str], size: int = 4096) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for line in lines:
+        batch.append(line)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _alphabet(words: Counter[str], coverage: float) -> list[str]:
+    """The most frequent characters, which make up `coverage` of all, and all of ASCII that occurs.
+
+    Ties go by code point. ASCII stays because a question mark that is rare in one text is common in the next.
+    """
+    characters: Counter[str] = Counter()
+    for word, count in words.items():
+        for character in word:
+            characters[character] += count
+    ranked = sorted(characters.items(), key=lambda item: (-item[1], item[0]))
+    wanted = coverage * sum(characters.values())
+    alphabet, covered = [], 0
+    for character, count in ranked:
+        if covered < wanted or character.isascii():
+            alphabet.append(character)
+        covered += count
+    return alphabet
+
+
+def _choose_pieces(words: Counter[str], alphabet: list[str], size: int, minimum_frequency: int) -> list[str]:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+    from tokenizers.trainers import WordPieceTrainer
+
+    kept = set(alphabet)
+    # Sorted, since the order of the counter depends on the order of files.
+    trained = [
+        (word, count)
+        for word, count in sorted(words.items())
+        if count >= minimum_frequency and len(word) <= MAX_WORD_LENGTH and kept.issuperset(word)
+    ]
+    # The trainer would number continuing characters in the random order of a hash table, and break ties
+    # between merges by number. Given as special tokens, they are numbered by us.
+    continuing = sorted({CONTINUATION + character for word, _ in trained for character in word[1:]})
+    scale = min(1.0, _TRAINED_WORDS / sum(words.values()))
+
+    def lines() -> Iterator[str]:
+        # The trainer counts words itself and takes no counts, so each word is said as often as it occurred.
+        for word, count in trained:
+            yield f"{word} " * max(1, round(count * scale))
+
+    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    trainer = WordPieceTrainer(
+        vocab_size=size,
+        min_frequency=minimum_frequency,
+        special_tokens=[*SPECIAL_TOKENS, *sorted(alphabet), *continuing],
+        limit_alphabet=0,
+        continuing_subword_prefix=CONTINUATION,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(lines(), trainer)
+    ids = tokenizer.get_vocab()
+    return sorted(ids, key=ids.__getitem__)

@@ -1,0 +1,1 @@
+"""The training loop, and the two trainings made of it: pretraining and fine-tuning."""

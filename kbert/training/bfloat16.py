@@ -1,0 +1,52 @@
+"""Makes sure that bfloat16 products work on this machine's CPU before a run relies on them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from kbert.errors import TrainingError, UsageError
+
+PRECISIONS = ("float32", "bfloat16")
+
+_LIMIT = "ONEDNN_MAX_CPU_ISA"
+_SAFE_LIMIT = "AVX512_CORE_BF16"
+_TRIAL = """
+import tensorflow as tf
+matrix = tf.ones([512, 512], tf.bfloat16)
+tf.matmul(matrix, matrix)
+"""
+
+
+def prepare_precision(precision: str) -> None:
+    """Checks a precision's name, and that this machine computes in it.
+
+    Some virtual machines announce Intel's AMX and then end the process with SIGILL when oneDNN, TensorFlow's
+    library for products, uses it. So a child process tries once, and where it dies oneDNN is told to leave AMX alone.
+
+    Raises:
+        UsageError: There is no precision of that name.
+        TrainingError: Products in bfloat16 end the process either way.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: precision={precision!r}")
+    if precision == "bfloat16" and _LIMIT not in os.environ and _announces_amx() and not _survives(None):
+        if not _survives(_SAFE_LIMIT):
+            raise TrainingError("this machine's CPU cannot compute in bfloat16; use --precision float32")
+        # Read by oneDNN at its first product, which no run has made yet.
+        os.environ[_LIMIT] = _SAFE_LIMIT
+
+
+def _announces_amx() -> bool:
+    cpu = Path("/proc/cpuinfo")
+    return cpu.exists() and "amx_bf16" in cpu.read_text()
+
+
+@functools.cache
+def _survives(limit: str | None) -> bool:
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", **({} if limit is None else {_LIMIT: limit})}
+    trial = subprocess.run([sys.executable, "-c", _TRIAL], env=environment, capture_output=True, check=False)
+    return trial.returncode == 0

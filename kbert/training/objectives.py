@@ -1,0 +1,65 @@
+"""What training minimizes, as sums over examples that can be added up over batches and replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from kbert import features
+
+Tensors = Mapping[str, tf.Tensor]
+
+
+class Objective(Protocol):
+    """Losses and metrics as numerators and denominators.
+
+    A batch may be split over replicas and micro-batches: its loss is the sum of all parts' numerators over the
+    sum of all parts' denominators, so no split changes it.
+    """
+
+    losses: tuple[str, ...]
+    """The names of the metrics whose sum is minimized."""
+
+    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+        """The sum of each metric over the examples of a batch, float32 scalars."""
+
+    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """What each of them is divided by: a function of the batch alone."""
+
+
+class PretrainingObjective:
+    """Masked language model and next sentence prediction.
+
+    The masked language model's loss is Σ(w·nll) / (Σw + 1e-5) (google-research/bert, run_pretraining.py).
+    """
+
+    losses = ("mlm_loss", "nsp_loss")
+
+    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+        """Sums over masked positions, and over examples."""
+        ids = batch[features.MASKED_LM_IDS.name]
+        weights = batch[features.MASKED_LM_WEIGHTS.name]
+        labels = batch[features.NEXT_SENTENCE_LABELS.name]
+        mlm_logits, nsp_logits = outputs["mlm_logits"], outputs["nsp_logits"]
+        mlm_right = tf.cast(tf.argmax(mlm_logits, -1, tf.int32) == ids, tf.float32)
+        nsp_right = tf.cast(tf.argmax(nsp_logits, -1, tf.int32) == labels, tf.float32)
+        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits
+        return {
+            "mlm_loss": tf.reduce_sum(weights * cross_entropy(ids, mlm_logits)),
+            "nsp_loss": tf.reduce_sum(cross_entropy(labels, nsp_logits)),
+            "mlm_accuracy": tf.reduce_sum(weights * mlm_right),
+            "nsp_accuracy": tf.reduce_sum(nsp_right),
+        }
+
+    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """Predictions, and examples."""
+        predictions = tf.reduce_sum(batch[features.MASKED_LM_WEIGHTS.name]) + 1e-5
+        examples = tf.cast(tf.size(batch[features.NEXT_SENTENCE_LABELS.name]), tf.float32)
+        return {
+            "mlm_loss": predictions,
+            "nsp_loss": examples,
+            "mlm_accuracy": predictions,
+            "nsp_accuracy": examples,
+        }

@@ -1,0 +1,42 @@
+"""A run's folder: what it was started with, so that it is only ever continued with the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kbert import files
+from kbert.errors import BundleError, UsageError
+
+RUN_FILE = "run.json"
+CHECKPOINT_FOLDER = "checkpoints"
+
+
+def open_run(folder: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
+    """Claims a folder for a run, or checks that it is the folder of the same run.
+
+    Args:
+        folder: New or empty, or with `resume` that of an earlier run.
+        settings: All that the outcome depends on; JSON.
+        resume: Whether to continue.
+
+    Raises:
+        UsageError: The folder holds another run, or something else.
+    """
+    settings = dict(settings)
+    path = folder / RUN_FILE
+    if path.exists():
+        if not resume:
+            raise UsageError(f"{folder} holds a run; add --resume to continue it, or choose another --output")
+        before = files.read_json(path, BundleError)
+        for name in sorted(settings.keys() | before.keys()):
+            if settings.get(name) != before.get(name):
+                raise UsageError(
+                    f"{folder} was started with {name}={before.get(name)!r}. Received: {name}={settings.get(name)!r}; "
+                    "resume with the same, or choose another --output"
+                )
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"--output must be a new or empty folder, or a run to --resume. Received: {folder}")
+    files.write_json(path, settings)
