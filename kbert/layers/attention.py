@@ -57,9 +57,13 @@ class SelfAttention(keras.layers.Layer):
         """Takes float32 [B, S, H] and a bias that broadcasts to [B, N, S, S]; gives float32 [B, S, H]."""
         config = self.config
         length = ops.shape(inputs)[1]
-        qkv = ops.reshape(self.qkv(inputs), (-1, length, 3, config.num_attention_heads, config.head_size))
-        qkv = ops.transpose(qkv, (2, 0, 3, 1, 4))  # [3, B, N, S, D]
-        query, key, value = qkv[0], qkv[1], qkv[2]
+
+        def heads(part: Any) -> Any:  # [B, S, H] → [B, N, S, D]
+            part = ops.reshape(part, (-1, length, config.num_attention_heads, config.head_size))
+            return ops.transpose(part, (0, 2, 1, 3))
+
+        # Split, not indexed: the gradient of an index fills a tensor of zeros for each part.
+        query, key, value = map(heads, ops.split(self.qkv(inputs), 3, axis=-1))
         # Scaling queries is cheaper than scaling scores, and the same.
         query = query * (1.0 / math.sqrt(config.head_size))
         scores = product(query, ops.transpose(key, (0, 1, 3, 2)), self.precision)  # [B, N, S, S]

@@ -201,8 +201,8 @@ class TrainingLoop:
             monitor: Where metrics go.
             checkpoints: Where checkpoints go.
             resume: Go on from the newest checkpoint that can be read, if there is one.
-            evaluate: Called with the step each `evaluate_every` steps and at the end; gives more metrics.
-            evaluate_every: 0 for never.
+            evaluate: Called each `evaluate_every` steps and at the end with the step; gives more metrics for the row.
+            evaluate_every: Steps.
 
         Returns:
             The first and the last row of training metrics, as "first" and "last".
@@ -239,17 +239,18 @@ class TrainingLoop:
                 # One pace at a time: the first call also traces the graph.
                 count = max(1, min(2 * count, int(count * _CALL_SECONDS / max(now - began, 1e-6))))
                 began = now
-                if step % self.settings.log_every == 0 or step == self.settings.steps:
+                evaluating = evaluate is not None and (step % evaluate_every == 0 or step == self.settings.steps)
+                if evaluating or step % self.settings.log_every == 0 or step == self.settings.steps:
                     row = {name: float(np.mean(values)) for name, values in window.items()}
                     tokens = row.pop("tokens") * len(window["tokens"])
                     seconds = now - row_began
+                    if evaluate is not None and evaluating:
+                        row |= evaluate(step)
                     monitor.row(step, row, {"seconds": seconds, "tokens_per_second": tokens / seconds})
                     ends = {"first": ends.get("first", row), "last": row}
-                    window, row_began = {}, now
-                monitor.progress(step)
-                if evaluate and (step % evaluate_every == 0 or step == self.settings.steps):
-                    monitor.row(step, evaluate(step), {})
+                    window = {}
                     began = row_began = time.monotonic()
+                monitor.progress(step)
                 if signals.received or step % self.settings.checkpoint_every == 0 or step == self.settings.steps:
                     save()
                     began = time.monotonic()

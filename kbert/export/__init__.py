@@ -1,0 +1,1 @@
+"""Models out of kbert: SavedModels that take text, and LiteRT models for phones."""

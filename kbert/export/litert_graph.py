@@ -1,0 +1,104 @@
+"""The encoder as an inference graph written for LiteRT, from the weights of a built model.
+
+A Keras layer exported as it is leaves operations that LiteRT's XNNPACK delegate cannot take: checks of indices,
+5-D transposes, strided slices. Here all shapes are static, activations are matrices [S, H], queries, keys and values have
+products of their own with 1/sqrt(D) folded into the query's weights, and LayerNorm is written with
+operations that the delegate has. So one delegate runs nearly all of it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kbert.config import BertConfig
+from kbert.layers.attention import MASK_BIAS
+from kbert.models.encoder import BertEncoder
+
+Array = np.ndarray
+
+
+class InferenceGraph(tf.Module):
+    """An encoder for one sequence of fixed length.
+
+    Args:
+        encoder: Whose weights are used.
+        sequence_length: S.
+    """
+
+    def __init__(self, encoder: BertEncoder, sequence_length: int) -> None:
+        super().__init__(name="inference_graph")
+        self.encoder = encoder
+        self.config: BertConfig = encoder.config
+        self.sequence_length = sequence_length
+
+    def __call__(self, input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> tf.Tensor:
+        """Takes int32 [1, S] three times; gives the pooled output, float32 [1, H]."""
+        length = self.sequence_length
+        hidden = self._embed(tf.reshape(input_word_ids, [length]), tf.reshape(input_type_ids, [length]))
+        mask = tf.reshape(tf.cast(input_mask, tf.float32), [1, 1, length])
+        bias = (1.0 - mask) * MASK_BIAS
+        for block in self.encoder.blocks:
+            hidden = self._block(block, hidden, bias)
+        first = tf.reshape(hidden[0], [1, self.config.hidden_size])
+        return tf.tanh(project(first, self.encoder.pooler.dense))
+
+    def _embed(self, ids: tf.Tensor, types: tf.Tensor) -> tf.Tensor:
+        embeddings = self.encoder.embeddings
+        tokens = _gather(constant(embeddings.token_table), ids)
+        type_rows = _gather(constant(embeddings.type_table), types)
+        positions = constant(embeddings.position_table)[: self.sequence_length]
+        return self._normalize(tokens + type_rows + positions, embeddings.norm)
+
+    def _block(self, block: Any, hidden: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        attended = self._attend(block.attention, hidden, bias)
+        hidden = self._normalize(hidden + attended, block.attention_norm)
+        inner = self._activate(project(hidden, block.intermediate))
+        return self._normalize(hidden + project(inner, block.output_projection), block.output_norm)
+
+    def _attend(self, attention: Any, hidden: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        config, length = self.config, self.sequence_length
+        kernels = np.split(constant(attention.qkv.kernel), 3, axis=-1)
+        biases = np.split(constant(attention.qkv.bias), 3)
+        scale = np.float32(1.0 / math.sqrt(config.head_size))
+        kernels[0], biases[0] = kernels[0] * scale, biases[0] * scale
+
+        def heads(part: int, order: tuple[int, int, int]) -> tf.Tensor:
+            flat = tf.matmul(hidden, kernels[part]) + biases[part]
+            return tf.transpose(tf.reshape(flat, [length, config.num_attention_heads, config.head_size]), order)
+
+        query, key, value = heads(0, (1, 0, 2)), heads(1, (1, 2, 0)), heads(2, (1, 0, 2))
+        probabilities = tf.nn.softmax(tf.matmul(query, key) + bias)  # [N, S, S]
+        context = tf.transpose(tf.matmul(probabilities, value), (1, 0, 2))
+        return project(tf.reshape(context, [length, config.hidden_size]), attention.output_projection)
+
+    def _normalize(self, values: tf.Tensor, norm: Any) -> tf.Tensor:
+        centred = values - tf.reduce_mean(values, -1, keepdims=True)
+        variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
+        scale = tf.math.rsqrt(variance + self.config.layer_norm_eps)
+        return centred * scale * constant(norm.gamma) + constant(norm.beta)
+
+    def _activate(self, values: tf.Tensor) -> tf.Tensor:
+        if self.config.hidden_act == "relu":
+            return tf.nn.relu(values)
+        # One GELU operation of LiteRT, which the converter makes of this.
+        return tf.nn.gelu(values, approximate=self.config.hidden_act != "gelu")
+
+
+def constant(variable: Any) -> Array:
+    """A variable's value as it is now, also while a graph is traced."""
+    with tf.init_scope():
+        return np.asarray(variable)
+
+
+def project(values: tf.Tensor, layer: Any) -> tf.Tensor:
+    """A dense layer on a matrix, without its activation."""
+    return tf.matmul(values, constant(layer.kernel)) + constant(layer.bias)
+
+
+def _gather(table: Array, rows: tf.Tensor) -> tf.Tensor:
+    # The raw operation: tf.gather's conversion adds checks of the indices that split the graph.
+    return tf.raw_ops.GatherV2(params=tf.constant(table), indices=rows, axis=0)

@@ -1,0 +1,87 @@
+"""SavedModels that take text and give answers, as TensorFlow Serving loads them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from kbert import files, predictor
+from kbert.bundle import TOKENIZER_FILE, VOCABULARY_FILE
+from kbert.errors import UsageError
+from kbert.export.parity import check_parity, sample_texts
+
+TOLERANCE = 1e-5
+
+
+def export_saved_model(model: files.PathLike, *, output: files.PathLike, version: int | None = None) -> Path:
+    """Exports a fine-tuned model as `output`/VERSION.
+
+    The SavedModel has two signatures, with batch and length free:
+
+    - `serving_default`: strings `text` [B] (and `text_pair` [B] for a task of pairs) to answers; for
+      classification `label` [B], `labels` [B, C] and `probabilities` [B, C];
+    - `tokens`: `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to the same.
+
+    It needs tensorflow and tensorflow-text to run, not kbert. Before its folder appears, it is loaded again and must
+    answer as the bundle does.
+
+    Args:
+        model: A model folder that `finetune` wrote.
+        output: The base path of the served model, such as saved_models/NAME.
+        version: A positive number; by default one more than the largest that is there, or 1.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        UsageError: The version exists already.
+        BundleError: The model cannot be read, or is for no task.
+        ParityError: The export answers otherwise than the bundle; nothing was written.
+    """
+    base = Path(output)
+    if version is None:
+        taken = [int(path.name) for path in base.glob("*") if path.name.isdecimal()] if base.is_dir() else []
+        version = max(taken, default=0) + 1
+    if version < 1 or (base / str(version)).exists():
+        raise UsageError(f"version must be a positive number that {base} does not have. Received: version={version}")
+
+    loaded = predictor.load(model)
+    text_model = loaded.text_model
+    texts = sample_texts(loaded.tokenizer.vocabulary)
+    pairs = texts[::-1] if loaded.task.paired else None
+    expected = loaded.answers(texts, pairs)
+
+    with files.atomic_directory(base / str(version)) as folder:
+        signatures = {"serving_default": text_model.from_text, "tokens": text_model.from_tokens}
+        tf.saved_model.save(text_model, str(folder), signatures=signatures)
+        # For people, and for clients that tokenize themselves: TensorFlow Serving reads neither.
+        extra = folder / "assets.extra"
+        extra.mkdir()
+        for name in (VOCABULARY_FILE, TOKENIZER_FILE):
+            if (Path(model) / name).exists():
+                shutil.copyfile(Path(model) / name, extra / name)
+        _check(folder, texts, pairs, expected, loaded.text_model)
+    return base / str(version)
+
+
+def _check(
+    folder: Path,
+    texts: list[str],
+    pairs: list[str] | None,
+    expected: dict[str, np.ndarray],
+    text_model: predictor.TextModel,
+) -> None:
+    restored = tf.saved_model.load(str(folder))
+    inputs = {"text": tf.constant(texts)} | ({} if pairs is None else {"text_pair": tf.constant(pairs)})
+    from_text = restored.signatures["serving_default"](**inputs)
+    check_parity(expected, _arrays(from_text), tolerance=TOLERANCE, what="the SavedModel's text signature")
+    tokens = text_model.encode(*inputs.values())
+    from_tokens = restored.signatures["tokens"](**tokens)
+    check_parity(expected, _arrays(from_tokens), tolerance=TOLERANCE, what="the SavedModel's token signature")
+
+
+def _arrays(outputs: dict[str, tf.Tensor]) -> dict[str, np.ndarray]:
+    return {name: value.numpy() for name, value in outputs.items()}

@@ -1,0 +1,202 @@
+"""Classification of a text, or of a pair of texts, into one of several classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kbert import features
+from kbert.errors import DataError
+from kbert.files import PathLike
+from kbert.layers.heads import ClassificationHead
+from kbert.models.encoder import BertEncoder
+from kbert.models.tensor_names import Slots, encoder_slots, projection_slots
+from kbert.tasks.tables import read_table
+from kbert.tasks.task import Example, Tensors
+
+
+class ClassificationModel(keras.Model):
+    """An encoder with logits of classes on its pooled output.
+
+    Takes the encoder's features; gives a dict of `logits`, float32 [B, C].
+
+    Args:
+        encoder: The encoder.
+        classes: How many classes, C.
+    """
+
+    def __init__(self, encoder: BertEncoder, classes: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.head = ClassificationHead(encoder.config, classes, encoder.seed_generator, name="head")
+        self.head.build((None, encoder.config.hidden_size))
+        self.built = True
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """Gives the logits."""
+        encoded = self.encoder(
+            {feature.name: inputs[feature.name] for feature in features.ENCODER_FEATURES}, training=training
+        )
+        return {"logits": self.head(encoded["pooled_output"], training=training)}
+
+
+class ClassificationTask:
+    """One label a text, or a pair of texts.
+
+    Args:
+        labels: The classes, in the order of the logits.
+        paired: Whether an example is a pair of texts.
+    """
+
+    name: ClassVar[str] = "classification"
+    architecture: ClassVar[str] = "BertForSequenceClassification"
+    main_metric: ClassVar[str] = "accuracy"
+
+    def __init__(self, labels: Sequence[str], paired: bool = False) -> None:
+        self.labels = list(labels)
+        self.paired = paired
+        self.losses = ("cross_entropy",)
+        self._ids = {label: index for index, label in enumerate(self.labels)}
+
+    # === Reading ===
+
+    @classmethod
+    def default_columns(cls) -> dict[str, str]:
+        """Text and label; a "pair" makes it a task of pairs."""
+        return {"text": "text", "label": "label"}
+
+    @classmethod
+    def read(cls, path: PathLike, columns: Mapping[str, str]) -> list[Example]:
+        """Reads a table with the columns "text", and where wanted "pair" and "label"."""
+        examples = [
+            Example(row.values["text"], row.values.get("pair"), row.values.get("label"), row.line)
+            for row in read_table(path, columns)
+        ]
+        if not examples:
+            raise DataError("expected rows of text. There are none", path)
+        return examples
+
+    @classmethod
+    def from_examples(cls, examples: Sequence[Example], path: PathLike) -> ClassificationTask:
+        """Discovers the labels: sorted as numbers if all are, else as text."""
+        labels = {example.target or "" for example in examples}
+        if "" in labels:
+            line = next(example.line for example in examples if not example.target)
+            raise DataError("expected a label. Received an empty one", path, line)
+        if len(labels) < 2:
+            raise DataError(f"expected at least two labels. Received {labels.pop()!r} alone", path)
+        return cls(_sorted_labels(labels), examples[0].pair is not None)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> ClassificationTask:
+        """Makes it anew from what `settings` gave."""
+        return cls(settings["labels"], settings["paired"])
+
+    def settings(self) -> dict[str, Any]:
+        """Labels in the order of the logits."""
+        return {"name": self.name, "labels": self.labels, "paired": self.paired}
+
+    def foreign_config(self) -> dict[str, Any]:
+        """Transformers' names of classes."""
+        return {
+            "id2label": {str(index): label for index, label in enumerate(self.labels)},
+            "label2id": self._ids,
+            "problem_type": "single_label_classification",
+        }
+
+    def targets(self, examples: Sequence[Example], path: PathLike) -> dict[str, np.ndarray]:
+        """{"labels": int32 [examples]}."""
+        for example in examples:
+            if example.target not in self._ids:
+                raise DataError(
+                    f"expected one of the labels seen in training ({', '.join(self.labels)}). "
+                    f"Received {example.target!r}",
+                    path,
+                    example.line,
+                )
+        return {"labels": np.array([self._ids[example.target or ""] for example in examples], np.int32)}
+
+    # === Model ===
+
+    def build(self, encoder: BertEncoder) -> ClassificationModel:
+        """The encoder with a head for these labels."""
+        return ClassificationModel(encoder, len(self.labels))
+
+    def slots(self, model: ClassificationModel) -> Slots:
+        """The encoder's, and Transformers' `classifier`."""
+        return {**encoder_slots(model.encoder), **projection_slots("classifier", model.head.dense)}
+
+    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+        """Sums over examples."""
+        labels, logits = batch["labels"], outputs["logits"]
+        nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        right = tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
+        return {"cross_entropy": tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
+
+    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """How many examples."""
+        examples = tf.cast(tf.size(batch["labels"]), tf.float32)
+        return {"cross_entropy": examples, "accuracy": examples}
+
+    # === Answers ===
+
+    def answers(self, outputs: Tensors) -> dict[str, tf.Tensor]:
+        """The likeliest label, string [B]; all labels, string [B, C]; their probabilities, float32 [B, C]."""
+        probabilities = tf.nn.softmax(outputs["logits"])
+        labels = tf.constant(self.labels)
+        return {
+            "label": tf.gather(labels, tf.argmax(probabilities, -1)),
+            "labels": tf.repeat(labels[None], tf.shape(probabilities)[0], axis=0),
+            "probabilities": probabilities,
+        }
+
+    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """{"label", "probabilities": {label: p}}."""
+        probabilities = row["probabilities"].tolist()
+        return {
+            "label": row["label"].decode("utf-8"),
+            "probabilities": dict(zip(self.labels, probabilities, strict=True)),
+        }
+
+    def evaluate(self, targets: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Accuracy, macro-averaged F1, cross entropy; the confusion matrix (rows true, columns predicted) and the
+        scores of each class.
+        """  # noqa: D205 (one sentence)
+        from sklearn import metrics
+
+        labels, probabilities = targets["labels"], answers["probabilities"]
+        predicted = probabilities.argmax(-1)
+        classes = range(len(self.labels))
+        precision, recall, f1, support = metrics.precision_recall_fscore_support(
+            labels, predicted, labels=classes, zero_division=0.0
+        )
+        true_probability = np.maximum(probabilities[np.arange(len(labels)), labels], 1e-30)
+        present = support > 0
+        return {
+            "examples": len(labels),
+            "accuracy": float((labels == predicted).mean()),
+            "f1": float(f1[present | (np.bincount(predicted, minlength=len(f1)) > 0)].mean()),
+            "cross_entropy": float(-np.log(true_probability).mean()),
+            "per_class": {
+                label: {
+                    "precision": float(precision[index]),
+                    "recall": float(recall[index]),
+                    "f1": float(f1[index]),
+                    "support": int(support[index]),
+                }
+                for index, label in enumerate(self.labels)
+            },
+            "labels": self.labels,
+            "confusion_matrix": metrics.confusion_matrix(labels, predicted, labels=classes).tolist(),
+        }
+
+
+def _sorted_labels(labels: set[str]) -> list[str]:
+    try:
+        return sorted(labels, key=lambda label: (float(label), label))
+    except ValueError:
+        return sorted(labels)

@@ -1,0 +1,285 @@
+"""Fine-tuning: a model and a user's table in, a bundle that answers out; the same for every task."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kbert import files
+from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
+from kbert.config import PRESETS, BertConfig, preset_config
+from kbert.errors import UsageError
+from kbert.models import tensor_names
+from kbert.models.encoder import BertEncoder
+from kbert.predictor import Predictor
+from kbert.tasks.task import Example, Task, task_class
+from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.tokenizer import Tokenizer
+from kbert.training.batches import EncodedTexts, LengthBucketedBatches
+from kbert.training.bfloat16 import prepare_precision
+from kbert.training.checkpoints import Checkpoints, read_arrays, write_arrays
+from kbert.training.loop import LoopSettings, TrainingLoop
+from kbert.training.monitor import Monitor
+from kbert.training.optimizers import AdamWSettings
+from kbert.training.runs import CHECKPOINT_FOLDER, open_run
+from kbert.training.schedules import LinearSchedule
+from kbert.training.strategy import make_strategy
+
+BEST_FILE = "best.safetensors"
+
+
+def finetune(
+    task: str,
+    *,
+    model: str | files.PathLike,
+    train: files.PathLike,
+    validation: files.PathLike,
+    output: files.PathLike,
+    text_column: str = "text",
+    pair_column: str | None = None,
+    label_column: str = "label",
+    vocab: files.PathLike | None = None,
+    cased: bool = False,
+    epochs: float = 3,
+    batch_size: int = 32,
+    learning_rate: float = 3e-5,
+    warmup_proportion: float = 0.1,
+    weight_decay: float = 0.01,
+    sequence_length: int = 128,
+    accumulation: int = 1,
+    dropout: float | None = None,
+    precision: str = "float32",
+    strategy: str = "auto",
+    limit: int | None = None,
+    evaluate_every: int | None = None,
+    log_every: int = 10,
+    checkpoint_every: int = 500,
+    seed: int = 0,
+    resume: bool = False,
+    show_progress: bool = True,
+) -> dict[str, Any]:
+    """Fine-tunes a model for a task, and keeps the weights that did best on the validation file.
+
+    Args:
+        task: "classification".
+        model: A bundle, or a preset (fresh weights; needs `vocab`).
+        train: A CSV, TSV or JSON lines file.
+        validation: Another one.
+        output: The run's folder, a bundle in the end.
+        text_column: Name of the column of texts, or its 1-based number in a file without a header.
+        pair_column: Of second texts, for a task of pairs.
+        label_column: Of labels.
+        vocab: The vocabulary of a preset.
+        cased: With a preset: keep case and accents.
+        epochs: Times that the training rows are gone through.
+        batch_size: Examples a step, over all replicas.
+        learning_rate: At the end of the warm-up; falls linearly to 0.
+        warmup_proportion: Part of the steps that warm up.
+        weight_decay: Of AdamW.
+        sequence_length: Longest input in tokens, special ones included; longer texts lose their end.
+        accumulation: Micro-batches a step.
+        dropout: Instead of the model's own, everywhere.
+        precision: "float32" or "bfloat16", of matrix products.
+        strategy: "auto", "one" or "mirrored".
+        limit: Use the first so many training rows.
+        evaluate_every: Steps between evaluations; an epoch by default.
+        log_every: Steps a row of metrics.jsonl.
+        checkpoint_every: Steps between checkpoints.
+        seed: Of the head's weights, order and dropout.
+        resume: Continue the run in `output` from its last checkpoint; start it if there is none.
+        show_progress: Show progress on standard error.
+
+    Returns:
+        The metrics of the best weights on the validation file.
+
+    Raises:
+        UsageError: An option cannot be, or `output` holds another run.
+        DataError: A file cannot be read; with file and line.
+        KbertError: The model cannot be read, or training cannot go on.
+    """
+    kind = task_class(task)
+    columns = {"text": text_column, "label": label_column} | ({"pair": pair_column} if pair_column else {})
+    examples = kind.read(train, columns)
+    if limit is not None:
+        if limit < 1:
+            raise UsageError(f"limit must be at least 1. Received: limit={limit}")
+        examples = examples[:limit]
+    the_task = kind.from_examples(examples, train)
+    validation_examples = kind.read(validation, columns)
+    targets = the_task.targets(examples, train)
+    the_task.targets(validation_examples, validation)
+
+    config, tokenizer, tensors = _starting_point(model, vocab, cased)
+    if dropout is not None:
+        config = config.replace(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+    if sequence_length > config.max_position_embeddings:
+        raise UsageError(
+            f"sequence_length must be at most the model's {config.max_position_embeddings} positions. "
+            f"Received: sequence_length={sequence_length}"
+        )
+    if not epochs > 0 or batch_size < 1:
+        raise UsageError(
+            f"epochs must be above 0 and batch_size at least 1. Received: epochs={epochs}, batch_size={batch_size}"
+        )
+    steps = max(1, math.ceil(epochs * len(examples) / batch_size))
+    schedule = LinearSchedule(learning_rate, steps, round(steps * warmup_proportion))
+    settings = LoopSettings(steps, accumulation, log_every, checkpoint_every)
+    if evaluate_every is None:
+        evaluate_every = max(1, math.ceil(len(examples) / batch_size))
+    prepare_precision(precision)
+    folder = Path(output)
+    open_run(
+        folder,
+        {
+            "command": f"finetune {task}",
+            "model": str(model),
+            "data": _data_digest(examples, validation_examples),
+            "config": config.to_dict(),
+            "task": the_task.settings(),
+            "sequence_length": sequence_length,
+            "batch_size": batch_size,
+            "weight_decay": weight_decay,
+            "precision": precision,
+            "evaluate_every": evaluate_every,
+            "seed": seed,
+            **dataclasses.asdict(schedule),
+            **dataclasses.asdict(settings),
+        },
+        resume=resume,
+    )
+
+    encode = GraphEncoder(tokenizer.to_graph(), sequence_length)
+    pairs = [example.pair or "" for example in examples] if the_task.paired else None
+    encoded = EncodedTexts(encode, [example.text for example in examples], pairs)
+    batches = LengthBucketedBatches(encoded, targets, batch_size=batch_size, steps=steps, seed=seed)
+    placement = make_strategy(strategy)
+    with placement.scope():
+        encoder = BertEncoder(config, precision=precision, seed=seed)
+        task_model = the_task.build(encoder)
+    if tensors is not None:
+        tensor_names.assign_tensors(tensor_names.encoder_slots(encoder), tensors)
+    slots = the_task.slots(task_model)
+
+    def bundle(metrics: Mapping[str, Any]) -> Bundle:
+        return Bundle(
+            config=config,
+            tokenizer=tokenizer,
+            tensors=tensor_names.read_tensors(slots),
+            architecture=the_task.architecture,
+            settings={
+                "kind": "task",
+                "task": the_task.settings(),
+                "sequence_length": sequence_length,
+                "metrics": dict(metrics),
+            },
+            foreign_config=the_task.foreign_config(),
+        )
+
+    best = _BestWeights(folder / CHECKPOINT_FOLDER / BEST_FILE, the_task.main_metric, resume=resume)
+
+    def evaluate(step: int) -> dict[str, float]:
+        predictor = Predictor(bundle({}), the_task, sequence_length)
+        metrics = predictor.evaluate(validation_examples)
+        best.offer(step, metrics, tensor_names.read_tensors(slots))
+        return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
+
+    loop = TrainingLoop(
+        task_model,
+        objective=the_task,
+        batches=batches,
+        schedule=schedule,
+        optimizer=AdamWSettings(weight_decay=weight_decay),
+        settings=settings,
+        strategy=placement,
+    )
+    monitor = Monitor(folder, steps=steps, title="finetune", show_progress=show_progress)
+    loop.run(
+        monitor,
+        Checkpoints(folder / CHECKPOINT_FOLDER),
+        resume=resume,
+        evaluate=evaluate,
+        evaluate_every=evaluate_every,
+    )
+    best_step, metrics, weights = best.load()
+    tensor_names.assign_tensors(slots, weights)
+    card = _card(the_task, config, encoder, metrics, len(examples), best_step, schedule, folder)
+    bundle(metrics).save(folder, card)
+    return metrics
+
+
+class _BestWeights:
+    """The weights that did best so far, in a file beside the checkpoints."""
+
+    def __init__(self, path: Path, metric: str, *, resume: bool) -> None:
+        self.path = path
+        self.metric = metric
+        self._best: float | None = None
+        if resume and path.exists():
+            self._best = self.load()[1][metric]
+
+    def offer(self, step: int, metrics: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+        """Keeps `tensors` if they are better than all before; of equals the first stay."""
+        if self._best is None or metrics[self.metric] > self._best:
+            self._best = metrics[self.metric]
+            write_arrays(self.path, tensors, {"step": step, "metrics": dict(metrics)})
+
+    def load(self) -> tuple[int, dict[str, Any], dict[str, Any]]:
+        """Step, metrics and tensors of the best weights."""
+        arrays, header = read_arrays(self.path)
+        return header["step"], header["metrics"], arrays
+
+
+def _starting_point(
+    model: str | files.PathLike, vocab: files.PathLike | None, cased: bool
+) -> tuple[BertConfig, Tokenizer, dict[str, Any] | None]:
+    if str(model) in PRESETS:
+        if vocab is None:
+            raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
+        tokenizer = Tokenizer(vocab, lowercase=not cased)
+        return preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None
+    if not is_bundle(model):
+        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {model}")
+    if vocab is not None or cased:
+        raise UsageError(f"{model} brings its own vocabulary; leave --vocab and --cased to presets")
+    loaded = Bundle.load(model)
+    return loaded.config, loaded.tokenizer, loaded.tensors
+
+
+def _data_digest(*parts: Sequence[Example]) -> str:
+    digest = hashlib.sha256()
+    for examples in parts:
+        for example in examples:
+            digest.update(json.dumps([example.text, example.pair, example.target]).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def _card(
+    task: Task,
+    config: BertConfig,
+    encoder: BertEncoder,
+    metrics: Mapping[str, Any],
+    rows: int,
+    step: int,
+    schedule: LinearSchedule,
+    folder: Path,
+) -> str:
+    parameters = encoder.count_params()
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, float))
+    text = "'A first text' --pair 'and its second'" if task.paired else "'A text of your own'"
+    return model_card(
+        f"BERT ({describe_parameters(parameters)}), fine-tuned for {task.name} with kbert",
+        {
+            "Task": f"{task.name} of {'pairs of texts' if task.paired else 'texts'}",
+            "Encoder": f"{config.num_hidden_layers} layers, width {config.hidden_size}, {parameters:,} parameters",
+            "Training": f"{rows:,} rows, {schedule.steps:,} steps, learning rate {schedule.peak:g}; "
+            f"the weights are of step {step:,}, the best on the validation file",
+            "Validation": scores,
+        },
+        f"kbert predict {folder} {text}",
+    )
