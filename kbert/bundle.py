@@ -149,7 +149,11 @@ def _load_tokenizer(folder: Path) -> Tokenizer:
 def _load_tensors(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         other = path.with_name("pytorch_model.bin")
-        hint = "; pytorch_model.bin is a pickle, which can run any code: save it as safetensors" if other.exists() else ""
+        hint = (
+            "; pytorch_model.bin is a pickle, which can run any code: save it as safetensors"
+            if other.exists()
+            else ""
+        )
         raise BundleError(f"{path} is missing{hint}")
     try:
         with safetensors.safe_open(path, "numpy") as handle:

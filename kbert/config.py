@@ -114,7 +114,9 @@ class BertConfig:
             raise ConfigError(f'model_type must be "bert". Received: model_type={values["model_type"]!r}')
         for key, only in _FIXED_KEYS.items():
             if values.get(key, only) != only:
-                raise ConfigError(f"kbert's encoder has {key}={only!r} alone. Received: {key}={values[key]!r}")
+                raise ConfigError(
+                    f"kbert's encoder has {key}={only!r} alone. Received: {key}={values[key]!r}"
+                )
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known - _FOREIGN_KEYS - set(_FIXED_KEYS))
         if unknown:

@@ -37,7 +37,9 @@ class TextModel(tf.Module):
         text = [tf.TensorSpec([None], tf.string, name="text")]
         if task.paired:
             text.append(tf.TensorSpec([None], tf.string, name="text_pair"))
-        ids = [tf.TensorSpec([None, None], tf.int32, name=feature.name) for feature in features.ENCODER_FEATURES]
+        ids = [
+            tf.TensorSpec([None, None], tf.int32, name=feature.name) for feature in features.ENCODER_FEATURES
+        ]
         self.from_text = tf.function(self._from_text, input_signature=text)
         self.from_tokens = tf.function(self._from_tokens, input_signature=ids)
 
@@ -48,7 +50,9 @@ class TextModel(tf.Module):
         self, input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         values = (input_word_ids, input_mask, input_type_ids)
-        batch = {feature.name: value for feature, value in zip(features.ENCODER_FEATURES, values, strict=True)}
+        batch = {
+            feature.name: value for feature, value in zip(features.ENCODER_FEATURES, values, strict=True)
+        }
         return self.task.answers(self.model(batch, training=False))
 
 
@@ -74,7 +78,9 @@ class Predictor:
         self.model = task.build(self.encoder)
         assign_tensors(task.slots(self.model), bundle.tensors)
         self.sequence_length = sequence_length
-        self.text_model = TextModel(task, self.model, GraphEncoder(self.tokenizer.to_graph(), sequence_length))
+        self.text_model = TextModel(
+            task, self.model, GraphEncoder(self.tokenizer.to_graph(), sequence_length)
+        )
 
     def predict(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, batch_size: int = 64
@@ -92,7 +98,9 @@ class Predictor:
         results = []
         for index, text in enumerate(texts):
             given = {"text": text} if pairs is None else {"text": text, "pair": pairs[index]}
-            results.append(given | self.task.answer({name: values[index] for name, values in answers.items()}))
+            results.append(
+                given | self.task.answer({name: values[index] for name, values in answers.items()})
+            )
         return results
 
     def answers(
@@ -120,7 +128,11 @@ class Predictor:
         return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
 
     def evaluate(
-        self, data: PathLike | Sequence[Example], columns: Mapping[str, str] | None = None, *, batch_size: int = 64
+        self,
+        data: PathLike | Sequence[Example],
+        columns: Mapping[str, str] | None = None,
+        *,
+        batch_size: int = 64,
     ) -> dict[str, Any]:
         """Metrics on a table of examples with targets.
 

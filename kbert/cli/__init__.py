@@ -1,0 +1,1 @@
+"""The `kbert` program: each command parses, makes one library call and reports."""

@@ -204,7 +204,9 @@ def _prepare_folder(folder: Path) -> None:
         raise UsageError(f"{folder} holds a corpus already; choose another --output, or remove it")
     left = list(folder.iterdir())
     foreign = [
-        p for p in left if p.name != manifest_.VOCABULARY_FILE and not p.name.lstrip(".").startswith("examples-")
+        p
+        for p in left
+        if p.name != manifest_.VOCABULARY_FILE and not p.name.lstrip(".").startswith("examples-")
     ]
     if foreign:
         raise UsageError(f"--output must be a new or empty folder. {folder} holds {foreign[0].name}")

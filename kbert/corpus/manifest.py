@@ -90,4 +90,6 @@ class Manifest:
 
     def fingerprint(self) -> str:
         """The part that training depends on, as one string: equal for equal records."""
-        return json.dumps([self.format_version, self.masking, [dataclasses.astuple(shard) for shard in self.shards]])
+        return json.dumps(
+            [self.format_version, self.masking, [dataclasses.astuple(shard) for shard in self.shards]]
+        )

@@ -107,7 +107,9 @@ def _join(segments: Sequence[Segment]) -> list[int]:
     return [token for segment in segments for token in segment]
 
 
-def _truncate(first: list[int], second: list[int], room: int, rng: random.Random) -> tuple[list[int], list[int]]:
+def _truncate(
+    first: list[int], second: list[int], room: int, rng: random.Random
+) -> tuple[list[int], list[int]]:
     """Cuts the longer text, each token at random from its front or its back, until both fit."""
     lengths = truncated_lengths(len(first), len(second), room)
     cut = []

@@ -67,7 +67,9 @@ class PretrainingBatches:
             )
         for shard in self.manifest.shards:
             if not (self.folder / shard.file).is_file():
-                raise RecordError("expected a shard that the manifest names. It is missing", self.folder / shard.file)
+                raise RecordError(
+                    "expected a shard that the manifest names. It is missing", self.folder / shard.file
+                )
         masking = self.manifest.settings["masking"]
         self._masker = None
         if self.manifest.masking == "dynamic":
@@ -131,7 +133,9 @@ class PretrainingBatches:
         manifest = self.manifest
 
         def rows(feature: features.Feature, width: int, padding: float = 0) -> np.ndarray:
-            return np.concatenate([pool.rows(feature.name, indices, width, padding) for pool, indices in parts])
+            return np.concatenate(
+                [pool.rows(feature.name, indices, width, padding) for pool, indices in parts]
+            )
 
         pad = self.vocabulary.pad_id
         ids = rows(features.INPUT_WORD_IDS, manifest.sequence_length, pad)
@@ -157,10 +161,14 @@ def _read_pool(folder: Path, shards: list[Shard], *, masked: bool) -> _Pool:
     Raises:
         RecordError: A shard is damaged, or holds another number of examples than the manifest says.
     """
-    wanted = features.PRETRAINING_FEATURES if masked else (
-        features.INPUT_WORD_IDS,
-        features.INPUT_TYPE_IDS,
-        features.NEXT_SENTENCE_LABELS,
+    wanted = (
+        features.PRETRAINING_FEATURES
+        if masked
+        else (
+            features.INPUT_WORD_IDS,
+            features.INPUT_TYPE_IDS,
+            features.NEXT_SENTENCE_LABELS,
+        )
     )
     parser = {
         feature.name: tf.io.RaggedFeature(

@@ -35,7 +35,9 @@ class InferenceGraph(tf.Module):
         self.config: BertConfig = encoder.config
         self.sequence_length = sequence_length
 
-    def __call__(self, input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self, input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor
+    ) -> tf.Tensor:
         """Takes int32 [1, S] three times; gives the pooled output, float32 [1, H]."""
         length = self.sequence_length
         hidden = self._embed(tf.reshape(input_word_ids, [length]), tf.reshape(input_type_ids, [length]))
@@ -68,7 +70,9 @@ class InferenceGraph(tf.Module):
 
         def heads(part: int, order: tuple[int, int, int]) -> tf.Tensor:
             flat = tf.matmul(hidden, kernels[part]) + biases[part]
-            return tf.transpose(tf.reshape(flat, [length, config.num_attention_heads, config.head_size]), order)
+            return tf.transpose(
+                tf.reshape(flat, [length, config.num_attention_heads, config.head_size]), order
+            )
 
         query, key, value = heads(0, (1, 0, 2)), heads(1, (1, 2, 0)), heads(2, (1, 0, 2))
         probabilities = tf.nn.softmax(tf.matmul(query, key) + bias)  # [N, S, S]

@@ -20,7 +20,17 @@ LIBRARIES = ("keras", "numpy", "python", "tensorflow")
 """Whose documentation is read; "python" is the standard library."""
 
 _SKIPPED_FOLDERS = frozenset(
-    ("__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "_api", "testing")
+    (
+        "__pycache__",
+        "site-packages",
+        "dist-packages",
+        "test",
+        "tests",
+        "idlelib",
+        "lib2to3",
+        "_api",
+        "testing",
+    )
 )
 _SHORTEST = 40
 """Characters; shorter docstrings say too little."""
@@ -84,7 +94,9 @@ def _source_files(root: Path) -> list[Path]:
     paths = []
     for folder, names, files in os.walk(root):
         names[:] = [name for name in names if name not in _SKIPPED_FOLDERS]
-        paths += [Path(folder, file) for file in files if file.endswith(".py") and not file.endswith("_test.py")]
+        paths += [
+            Path(folder, file) for file in files if file.endswith(".py") and not file.endswith("_test.py")
+        ]
     return sorted(paths)
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import json
 import os
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from kbert.files import PathLike
+from kbert.quiet import import_tensorflow
 from kbert.serving.conversion import Signature, TensorInfo
 from kbert.serving.request_error import RequestError
 
@@ -116,36 +113,9 @@ def _numpy(tf: Any, tensor: Any) -> np.ndarray:
     return np.asarray((tf.cast(tensor, tf.float32) if tensor.dtype == tf.bfloat16 else tensor).numpy())
 
 
-@functools.cache
 def _tensorflow() -> Any:
     """TensorFlow, with the operations of TensorFlow Text, which kbert's SavedModels use."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if "tensorflow" in sys.modules and "tensorflow_text" in sys.modules:
-        import tensorflow as tf
+    import_tensorflow()
+    import tensorflow as tf
 
-        return tf
-    with _quiet_stderr():
-        import tensorflow as tf
-        import tensorflow_text  # noqa: F401 (importing it registers its operations)
-
-        # What TensorFlow has to say of missing GPUs, it says when it first looks for them.
-        tf.config.list_logical_devices()
     return tf
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Holds back what C++ code writes to stderr before its log has any settings; an error lets it out."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
-        saved = os.dup(2)
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(saved, held.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)

@@ -124,7 +124,9 @@ def _read_json(path: files.PathLike, columns: Mapping[str, str]) -> Iterator[Row
                     f"there is no key {column!r}; the object has {', '.join(map(repr, values))}", path, number
                 )
             if isinstance(values[column], (dict, list)) or values[column] is None:
-                raise DataError(f"{column!r} must be text or a number. Received: {values[column]!r}", path, number)
+                raise DataError(
+                    f"{column!r} must be text or a number. Received: {values[column]!r}", path, number
+                )
         yield Row({name: _as_text(values[column]) for name, column in columns.items()}, number)
 
 

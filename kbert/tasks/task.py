@@ -97,7 +97,9 @@ class Task(Protocol):
     def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """One example's row of `answers`, as NumPy, to what a person reads; JSON."""
 
-    def evaluate(self, targets: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    def evaluate(
+        self, targets: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]
+    ) -> dict[str, Any]:
         """Metrics of answers against targets; JSON, numbers unless named otherwise."""
 
 

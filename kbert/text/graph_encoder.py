@@ -23,7 +23,9 @@ class GraphEncoder(tf.Module):
     def __init__(self, tokenizer: GraphTokenizer, sequence_length: int) -> None:
         super().__init__(name="graph_encoder")
         if sequence_length < 5:
-            raise UsageError(f"sequence_length must be at least 5. Received: sequence_length={sequence_length}")
+            raise UsageError(
+                f"sequence_length must be at least 5. Received: sequence_length={sequence_length}"
+            )
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
 
@@ -46,7 +48,9 @@ class GraphEncoder(tf.Module):
         begin = tf.RaggedTensor.from_row_lengths(
             tf.fill([count], vocabulary.classification_id), tf.ones([count], tf.int64)
         )
-        end = tf.RaggedTensor.from_row_lengths(tf.fill([count], vocabulary.separator_id), tf.ones([count], tf.int64))
+        end = tf.RaggedTensor.from_row_lengths(
+            tf.fill([count], vocabulary.separator_id), tf.ones([count], tf.int64)
+        )
         if pairs is None:
             ids = tf.concat([begin, first[:, : self.sequence_length - 2], end], 1)
             return ids, tf.zeros_like(ids)

@@ -102,7 +102,9 @@ class _CharacterNormalizer:
 
     def __call__(self, texts: tf.Tensor) -> tf.Tensor:
         """Normalizes `texts`, strings [B], to words separated by spaces, strings [B]."""
-        code_points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace", replace_control_characters=False)
+        code_points = tf.strings.unicode_decode(
+            texts, "UTF-8", errors="replace", replace_control_characters=False
+        )
         flat = code_points.flat_values
         if self._sigma is not None:
             flat = tf.cond(
@@ -139,7 +141,12 @@ class _FinalSigma:
         classes = np.zeros(sys.maxunicode + 1, np.int8)
         for first in range(0, sys.maxunicode + 1, _PAGE):
             # CJK ideographs and Hangul syllables have no case.
-            if not _may_change(first) or 0x3400 <= first < 0xA000 or 0xAC00 <= first < 0xD800 or 0x20000 <= first < 0x40000:
+            if (
+                not _may_change(first)
+                or 0x3400 <= first < 0xA000
+                or 0xAC00 <= first < 0xD800
+                or 0x20000 <= first < 0x40000
+            ):
                 continue
             for code_point in range(first, first + _PAGE):
                 character = chr(code_point)

@@ -56,9 +56,7 @@ class Tokenizer:
         VocabularyError: The vocabulary cannot be used.
     """
 
-    def __init__(
-        self, vocabulary: str | os.PathLike[str] | Vocabulary, *, lowercase: bool = True
-    ) -> None:
+    def __init__(self, vocabulary: str | os.PathLike[str] | Vocabulary, *, lowercase: bool = True) -> None:
         if not isinstance(vocabulary, Vocabulary):
             vocabulary = Vocabulary.from_file(vocabulary)
         self.vocabulary = vocabulary

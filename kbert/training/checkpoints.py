@@ -50,7 +50,9 @@ class Checkpoints:
     def save(self, checkpoint: Checkpoint) -> None:
         """Writes a checkpoint beside the others, then removes the oldest ones."""
         write_arrays(
-            self._path(checkpoint.step), checkpoint.arrays, {"step": checkpoint.step, "state": checkpoint.state}
+            self._path(checkpoint.step),
+            checkpoint.arrays,
+            {"step": checkpoint.step, "state": checkpoint.state},
         )
         for step in self.steps()[: -self.keep]:
             self._path(step).unlink()
@@ -81,7 +83,9 @@ class Checkpoints:
                 problem = error
                 warn(f"{error}; trying the one before")
         if problem is not None:
-            raise CheckpointError(f"all {len(steps)} checkpoints in {self.folder} are damaged; start the run anew")
+            raise CheckpointError(
+                f"all {len(steps)} checkpoints in {self.folder} are damaged; start the run anew"
+            )
         return None
 
     def _path(self, step: int) -> Path:

@@ -243,7 +243,9 @@ def _starting_point(
         tokenizer = Tokenizer(vocab, lowercase=not cased)
         return preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None
     if not is_bundle(model):
-        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {model}")
+        raise UsageError(
+            f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {model}"
+        )
     if vocab is not None or cased:
         raise UsageError(f"{model} brings its own vocabulary; leave --vocab and --cased to presets")
     loaded = Bundle.load(model)

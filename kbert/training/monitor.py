@@ -48,7 +48,11 @@ class Monitor:
 
         self._drop_rows_after(step)
         self._writer = tf.summary.create_file_writer(str(self._tensorboard_folder))
-        with open(self.path, "a", encoding="utf-8") as self._rows, self._writer.as_default(), self._display(step):
+        with (
+            open(self.path, "a", encoding="utf-8") as self._rows,
+            self._writer.as_default(),
+            self._display(step),
+        ):
             yield
         self._writer.close()
 
@@ -87,7 +91,9 @@ class Monitor:
     def _summary(self) -> str:
         shown = {name: value for name, value in self._latest.items() if name != "seconds"}
         return "  ".join(
-            f"{name.replace('_', ' ')} {value:,.0f}" if abs(value) >= 1000 else f"{name.replace('_', ' ')} {value:.4g}"
+            f"{name.replace('_', ' ')} {value:,.0f}"
+            if abs(value) >= 1000
+            else f"{name.replace('_', ' ')} {value:.4g}"
             for name, value in shown.items()
         )
 

@@ -1,0 +1,62 @@
+"""`kbert corpus`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from kbert.cli import options
+
+
+@click.group()
+def corpus() -> None:
+    """Turn text files into pretraining records."""
+
+
+@corpus.command()
+@options.INPUTS
+@options.data_file("--vocab", "The vocabulary to tokenize with.")
+@options.output("The folder to write.", file_okay=False)
+@click.option("--sequence-length", default=128, show_default=True, help="Longest example in tokens.")
+@click.option(
+    "--max-predictions", type=int, help="Most masked tokens an example.  [default: 15 % of the length]"
+)
+@click.option(
+    "--masking",
+    default="dynamic",
+    show_default=True,
+    type=click.Choice(["dynamic", "static"]),
+    help="Mask anew in each epoch, or once in the records.",
+)
+@click.option(
+    "--mask-probability", default=0.15, show_default=True, help="Part of the tokens that are masked."
+)
+@click.option("--whole-words", is_flag=True, help="Mask all pieces of a word or none.")
+@click.option(
+    "--short-probability", default=0.1, show_default=True, help="Part of the documents with short examples."
+)
+@click.option("--duplicates", default=1, show_default=True, help="Times that the text is gone through.")
+@options.CASED
+@click.option(
+    "--document-separator",
+    default="blank-line",
+    show_default=True,
+    type=click.Choice(["blank-line", "line"]),
+    help="What ends a document.",
+)
+@click.option("--workers", default=os.cpu_count() or 1, show_default="all cores", type=click.IntRange(1))
+@options.SEED
+def build(inputs: tuple[str, ...], **settings: object) -> None:
+    """Build records from text: a sentence or paragraph a line, a blank line between documents."""
+    from kbert.corpus.build import build_corpus
+
+    with options.byte_progress("building") as update:
+        manifest = build_corpus(inputs, **settings, progress=update)  # type: ignore[arg-type]
+    counts = manifest.counts
+    random_next = counts["random_next"] / max(1, counts["examples"])
+    click.echo(
+        f"{counts['examples']:,} examples ({random_next:.1%} with a random next text) of {counts['documents']:,} documents "
+        f"in {len(manifest.shards)} shards: {settings['output']}",
+        err=True,
+    )

@@ -1,0 +1,60 @@
+"""`kbert evaluate`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kbert import quiet
+from kbert.cli import options
+
+
+@click.command()
+@options.RUN
+@options.data_file("--data", "CSV, TSV or JSON lines with labels.")
+@options.columns
+@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
+@options.JSON
+def evaluate(
+    run: str,
+    data: str,
+    text_column: str,
+    pair_column: str | None,
+    label_column: str,
+    batch_size: int,
+    as_json: bool,
+) -> None:
+    """Measure the model RUN on a file."""
+    quiet.import_tensorflow()
+    from kbert import predictor
+
+    columns = {"text": text_column, "label": label_column} | ({"pair": pair_column} if pair_column else {})
+    metrics = predictor.load(run).evaluate(data, columns, batch_size=batch_size)
+    if as_json:
+        options.print_json(metrics)
+    else:
+        _print_tables(metrics)
+
+
+def _print_tables(metrics: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for name, value in metrics.items():
+        if isinstance(value, (int, float)):
+            console.print(
+                f"{name.replace('_', ' ')}: {value:.4f}" if isinstance(value, float) else f"{name}: {value:,}"
+            )
+    if "per_class" in metrics:
+        table = Table("label", "precision", "recall", "f1", "support")
+        for label, scores in metrics["per_class"].items():
+            numbers = [f"{scores[name]:.4f}" for name in ("precision", "recall", "f1")]
+            table.add_row(label, *numbers, f"{scores['support']:,}")
+        console.print(table)
+    if len(metrics.get("labels", ())) in range(1, 21):
+        table = Table("true \\ predicted", *metrics["labels"], title="confusion matrix")
+        for label, row in zip(metrics["labels"], metrics["confusion_matrix"], strict=True):
+            table.add_row(label, *map(str, row))
+        console.print(table)

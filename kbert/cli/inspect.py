@@ -1,0 +1,49 @@
+"""`kbert inspect`."""
+
+from __future__ import annotations
+
+import click
+
+from kbert.cli import options
+
+
+@click.command()
+@options.RUN
+@options.JSON
+def inspect(run: str, as_json: bool) -> None:
+    """Show what the model folder RUN holds: architecture, parameters, vocabulary, task, metrics."""
+    from kbert.bundle import Bundle
+
+    bundle = Bundle.load(run)
+    config = bundle.config
+    parameters = sum(tensor.size for tensor in bundle.tensors.values())
+    task = bundle.settings.get("task", {})
+    facts = {
+        "architecture": bundle.architecture,
+        "layers": config.num_hidden_layers,
+        "hidden_size": config.hidden_size,
+        "attention_heads": config.num_attention_heads,
+        "intermediate_size": config.intermediate_size,
+        "activation": config.hidden_act,
+        "positions": config.max_position_embeddings,
+        "parameters": parameters,
+        "vocabulary": len(bundle.tokenizer.vocabulary),
+        "lowercase": bundle.tokenizer.lowercase,
+        "sequence_length": bundle.settings.get("sequence_length"),
+        "task": task.get("name"),
+        "labels": task.get("labels"),
+        "metrics": bundle.settings.get("metrics"),
+    }
+    if as_json:
+        options.print_json(facts)
+        return
+    for name, value in facts.items():
+        if name == "metrics" and value:
+            value = ", ".join(
+                f"{key} {score:.4f}" for key, score in value.items() if isinstance(score, float)
+            )
+        if isinstance(value, list):
+            value = ", ".join(value[:20]) + (f" … ({len(value)})" if len(value) > 20 else "")
+        if value is not None:
+            shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
+            click.echo(f"{name.replace('_', ' '):18} {shown}")

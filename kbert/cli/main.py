@@ -1,0 +1,78 @@
+"""The `kbert` program. Commands are imported when they are called, so that `kbert --help` answers at once."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from kbert.errors import KbertError
+from kbert.version import __version__
+
+_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "quickstart": (
+        "kbert.cli.quickstart:quickstart",
+        "Go the whole way on text that every installation has.",
+    ),
+    "vocab": ("kbert.cli.vocab:vocab", "Train a WordPiece vocabulary."),
+    "corpus": ("kbert.cli.corpus:corpus", "Turn text files into pretraining records."),
+    "pretrain": ("kbert.cli.pretrain:pretrain", "Pretrain a BERT on a corpus."),
+    "finetune": ("kbert.cli.finetune:finetune", "Fine-tune a BERT for a task."),
+    "evaluate": ("kbert.cli.evaluate:evaluate", "Measure a fine-tuned model on a file."),
+    "predict": ("kbert.cli.predict:predict", "Answer for texts."),
+    "inspect": ("kbert.cli.inspect:inspect", "Show what a model folder holds."),
+    "export": ("kbert.cli.export:export", "Write a SavedModel or a LiteRT model."),
+    "serve": ("kbert.cli.serve:serve", "Serve SavedModels over TensorFlow Serving's REST API."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the work."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the module of one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_) for name, (_, help_) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Turns the errors that users cause into one line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except KbertError as error:
+            _fail(str(error), error.exit_code)
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            _fail(f"{error.strerror or error}{where}", 1)
+        except KeyboardInterrupt as error:
+            _fail(str(error) or "stopped", getattr(error, "exit_code", 130))
+
+
+def _fail(message: str, exit_code: int) -> None:
+    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    sys.exit(exit_code)
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="kbert")
+def main() -> None:
+    """BERT for Keras and TensorFlow: from raw text to a served model.
+
+    Start with `kbert quickstart`. Exit codes: 0 done, 1 failed, 2 wrong use, 130 and 143 stopped by a signal.
+    """

@@ -1,0 +1,32 @@
+"""`kbert pretrain`."""
+
+from __future__ import annotations
+
+import click
+
+from kbert import quiet
+from kbert.cli import options
+
+
+@click.command()
+@click.option(
+    "--corpus", required=True, type=click.Path(exists=True, file_okay=False), help="A built corpus."
+)
+@click.option("--model", required=True, help="tiny, mini, small, medium, base or large; or a model folder.")
+@options.output("The run's folder: a model in the end.", file_okay=False)
+@click.option("--steps", required=True, type=click.IntRange(1), help="Updates of the weights.")
+@click.option("--learning-rate", default=1e-4, show_default=True, help="At the end of the warm-up.")
+@click.option("--warmup-steps", type=int, help="[default: a tenth of the steps, at most 10,000]")
+@click.option("--keep-checkpoints", default=2, show_default=True, type=click.IntRange(1))
+@options.training
+def pretrain(**settings: object) -> None:
+    """Pretrain a BERT with the masked language model and next sentence prediction."""
+    quiet.import_tensorflow()
+    from kbert.training.pretrain import pretrain as run
+
+    metrics = run(**settings)["last"]  # type: ignore[arg-type]
+    click.echo(
+        f"masked language model loss {metrics['mlm_loss']:.4f}, next sentence accuracy {metrics['nsp_accuracy']:.4f}: "
+        f"{settings['output']}",
+        err=True,
+    )

@@ -1,0 +1,274 @@
+"""The whole way from raw text to a served model, through the functions that any user calls."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import json
+import os
+import sys
+import time
+import urllib.request
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import kbert
+from kbert import files
+from kbert.errors import KbertError, UsageError
+from kbert.quickstart.documentation import Docstring, read_documentation
+
+VOCABULARY_SIZE = 8_000
+SEQUENCE_LENGTH = 64
+PRETRAINING_STEPS = 1_000
+PRETRAINING_RATE = 1e-3
+FINETUNING_RATE = 5e-4
+FINETUNING_EPOCHS = 4
+MOST_PER_LIBRARY = 1_200
+"""Docstrings of each library that are learned from or tested on; TensorFlow has ten times as many as NumPy."""
+SHORTEST_SUMMARY = 30
+MODEL_NAME = "docstrings"
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """The examples of one part of the data."""
+
+    name: str
+    rows: list[tuple[str, str]]
+    """(text, library)."""
+
+    def write(self, folder: Path) -> Path:
+        """Writes them as a CSV file with a header."""
+        path = folder / f"{self.name}.csv"
+        with (
+            files.atomic_path(path) as temporary,
+            open(temporary, "w", encoding="utf-8", newline="") as handle,
+        ):
+            writer = csv.writer(handle)
+            writer.writerow(("text", "label"))
+            writer.writerows(self.rows)
+        return path
+
+
+def quickstart(output: files.PathLike, *, results: files.PathLike | None = None) -> dict[str, Any]:
+    """Trains, evaluates, exports and serves a tiny BERT on the documentation of installed packages.
+
+    The task is to tell from the first paragraph of a docstring which library it comes from. The same model without
+    pretraining, and TF-IDF with logistic regression, are measured beside it.
+
+    Args:
+        output: A new folder for all that is made.
+        results: Where to write the results as JSON too.
+
+    Returns:
+        The results: losses, accuracies, and where everything is.
+
+    Raises:
+        UsageError: `output` holds something already.
+    """
+    folder = Path(output)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"--output must be a new or empty folder. Received: {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    workers = os.cpu_count() or 1
+
+    _say("Reading the documentation of Python, NumPy, Keras and TensorFlow ...")
+    docstrings = read_documentation(workers)
+    splits = make_splits(docstrings)
+    train, validation, test = (split.write(folder / "data") for split in splits)
+    text = folder / "data" / "documentation.txt"
+    _write_corpus(docstrings, text)
+    _say(
+        f"  {len(docstrings):,} docstrings, {text.stat().st_size / 1e6:.1f} MB of text to pretrain on; "
+        + ", ".join(f"{len(split.rows):,} {split.name} examples" for split in splits)
+    )
+
+    _say(f"Training a vocabulary of {VOCABULARY_SIZE:,} pieces ...")
+    vocabulary = folder / "vocab.txt"
+    kbert.train_vocabulary([text], size=VOCABULARY_SIZE).save(vocabulary)
+    _say("Building pretraining examples ...")
+    corpus = folder / "corpus"
+    kbert.build_corpus(
+        [text], vocab=vocabulary, output=corpus, sequence_length=SEQUENCE_LENGTH, workers=workers
+    )
+    _say("Pretraining a tiny BERT: masked language model and next sentence prediction ...")
+    pretrained = folder / "pretrained"
+    losses = kbert.pretrain(
+        corpus=corpus,
+        model="tiny",
+        output=pretrained,
+        steps=PRETRAINING_STEPS,
+        learning_rate=PRETRAINING_RATE,
+    )
+    _say(
+        f"  masked language model loss {losses['first']['mlm_loss']:.2f} -> {losses['last']['mlm_loss']:.2f}"
+    )
+
+    _say("Fine-tuning it to tell libraries apart, then the same model without pretraining ...")
+    finetuned = folder / "finetuned"
+    accuracies = {}
+    for name, run, settings in (
+        ("accuracy", finetuned, {"model": pretrained}),
+        (
+            "accuracy_without_pretraining",
+            folder / "finetuned-from-scratch",
+            {"model": "tiny", "vocab": vocabulary},
+        ),
+    ):
+        kbert.finetune(
+            "classification",
+            train=train,
+            validation=validation,
+            output=run,
+            sequence_length=SEQUENCE_LENGTH,
+            epochs=FINETUNING_EPOCHS,
+            learning_rate=FINETUNING_RATE,
+            **settings,
+        )
+        accuracies[name] = kbert.load(run).evaluate(test)["accuracy"]
+    accuracies |= _baselines(splits[0], splits[2])
+    _report(accuracies)
+
+    _say("Exporting a SavedModel and a LiteRT model, and serving the former ...")
+    saved_models = folder / "saved_models"
+    saved_model = kbert.export_saved_model(finetuned, output=saved_models / MODEL_NAME)
+    tflite = kbert.export_litert(finetuned, output=folder / f"{MODEL_NAME}.tflite")
+    question = "Returns a tensor with the gradients of the loss, computed in graph mode."
+    reply = _ask(saved_models, question)
+    _say(f"  asked: {question}\n  answer: {json.dumps(reply)}")
+
+    outcome = {
+        "mlm_loss_start": losses["first"]["mlm_loss"],
+        "mlm_loss_end": losses["last"]["mlm_loss"],
+        **accuracies,
+        "saved_model": str(saved_model),
+        "tflite": str(tflite),
+        "served_question": question,
+        "served_reply": reply,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    for path in (folder / "results.json", *([Path(results)] if results else [])):
+        files.write_json(path, outcome)
+    _next_steps(folder, pretrained, finetuned, saved_models, tflite, outcome["seconds"])
+    return outcome
+
+
+def make_splits(docstrings: Sequence[Docstring]) -> tuple[Split, Split, Split]:
+    """Training, validation and test examples: whole modules go to one side, and each text appears once.
+
+    The side of a module, and the docstrings that are kept, depend on hashes of their names and texts alone.
+    """
+    by_library: dict[str, dict[str, Docstring]] = defaultdict(dict)
+    texts: Counter[str] = Counter()
+    for docstring in docstrings:
+        summary = docstring.text.partition("\n")[0]
+        texts[summary] += 1
+        if len(summary) >= SHORTEST_SUMMARY:
+            by_library[docstring.library][summary] = docstring
+    splits = Split("train", []), Split("validation", []), Split("test", [])
+    for library, summaries in by_library.items():
+        once = [summary for summary in summaries if texts[summary] == 1]
+        for summary in sorted(once, key=_hash)[:MOST_PER_LIBRARY]:
+            splits[side(summaries[summary])].rows.append((summary, library))
+    for split in splits:
+        split.rows.sort(key=lambda row: _hash(row[0]))
+    return splits
+
+
+def side(docstring: Docstring) -> int:
+    """0, 1 or 2: whether a docstring's module is for training (70 %), validation (10 %) or test (20 %)."""
+    place = _hash(f"{docstring.library}/{docstring.module}") % 10
+    return 0 if place < 7 else 1 if place < 8 else 2
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "replace")).digest()[:8], "big")
+
+
+def _write_corpus(docstrings: Sequence[Docstring], path: Path) -> None:
+    """Writes docstrings as documents, a paragraph a line; those of test modules are left out."""
+    with files.atomic_file(path) as handle:
+        for docstring in docstrings:
+            if side(docstring) != 2:
+                handle.write(f"{docstring.text}\n\n".encode("utf-8", "replace"))
+
+
+def _baselines(train: Split, test: Split) -> dict[str, float]:
+    """TF-IDF with logistic regression, and the most frequent library, on the same rows."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    texts, labels = zip(*train.rows, strict=True)
+    test_texts, test_labels = zip(*test.rows, strict=True)
+    pipeline = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10.0, max_iter=1000)
+    )
+    pipeline.fit(texts, labels)
+    majority = Counter(labels).most_common(1)[0][0]
+    return {
+        "accuracy_tfidf": float(pipeline.score(test_texts, test_labels)),
+        "majority_accuracy": test_labels.count(majority) / len(test_labels),
+    }
+
+
+def _report(accuracies: dict[str, float]) -> None:
+    names = {
+        "accuracy": "pretrained BERT",
+        "accuracy_without_pretraining": "the same without pretraining",
+        "accuracy_tfidf": "TF-IDF and logistic regression",
+        "majority_accuracy": "always the most frequent library",
+    }
+    _say("  accuracy on modules that no model has seen:")
+    for name, what in names.items():
+        _say(f"    {accuracies[name]:.3f}  {what}")
+    best = max(accuracies, key=accuracies.__getitem__)
+    if best != "accuracy":
+        _say(
+            f"  Here {names[best]} wins: minutes of pretraining on two cores are little; hours on more text turn it."
+        )
+
+
+def _ask(saved_models: Path, question: str) -> Any:
+    """Serves the models on a free loopback port and asks about one text."""
+    from kbert.serving.rest import running_server
+
+    with running_server(saved_models) as url:
+        request = urllib.request.Request(
+            f"{url}/v1/models/{MODEL_NAME}:predict",
+            data=json.dumps({"instances": [question]}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            answer = json.load(response)
+    if "predictions" not in answer:
+        raise KbertError(f"the server answered without predictions: {answer}")
+    return answer["predictions"][0]
+
+
+def _next_steps(
+    folder: Path, pretrained: Path, finetuned: Path, saved_models: Path, tflite: Path, seconds: float
+) -> None:
+    _say(f"""
+Done in {seconds:.0f} s. Everything is in {folder}:
+  {pretrained}   the pretrained model
+  {finetuned}   the classifier (opens in Hugging Face Transformers too)
+  {saved_models}   for TensorFlow Serving, or `kbert serve`
+  {tflite}   for phones
+Next:
+  kbert predict {finetuned} "Return the sorted list of file names in a folder."
+  kbert serve {saved_models} --rest-port 8501
+  tensorboard --logdir {folder}
+With your own data:
+  kbert vocab train your-text/ --size 30522 --output vocab.txt
+  kbert corpus build your-text/ --vocab vocab.txt --output corpus
+  kbert pretrain --corpus corpus --model small --steps 100000 --output pretrained
+  kbert finetune classification --model pretrained --train train.csv --validation dev.csv --output classifier""")
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)

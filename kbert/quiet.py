@@ -1,0 +1,47 @@
+"""TensorFlow started without its notes on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+def import_tensorflow() -> None:
+    """Imports tensorflow and tensorflow-text; what they print on the way is shown only if that fails.
+
+    Their C++ libraries write to standard error before any setting of theirs is read. Set
+    TF_CPP_MIN_LOG_LEVEL=0 to see it all.
+    """
+    if "tensorflow_text" in sys.modules:
+        return
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
+        import tensorflow_text  # noqa: F401 (imports tensorflow too)
+
+        return
+    with _held_stderr():
+        import tensorflow as tf
+        import tensorflow_text  # noqa: F401 (registers its operations)
+
+        # What it has to say of missing GPUs, it says when it first looks for them.
+        tf.config.list_logical_devices()
+
+
+@contextlib.contextmanager
+def _held_stderr() -> Iterator[None]:
+    """Holds back what is written to file descriptor 2; if the block raises, it comes after all."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        saved = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
