@@ -49,7 +49,7 @@ _MODULES = {
     "train_vocabulary": "kbert.text.vocabulary_training",
 }
 
-__all__ = [  # noqa: RUF022 (classes, then functions)
+__all__ = [
     "BertConfig",
     "BertEncoder",
     "Bundle",

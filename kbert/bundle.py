@@ -150,9 +150,7 @@ def _load_tensors(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         other = path.with_name("pytorch_model.bin")
         hint = (
-            "; pytorch_model.bin is a pickle, which can run any code: save it as safetensors"
-            if other.exists()
-            else ""
+            "; pytorch_model.bin is a pickle, which can run any code: save it as safetensors" if other.exists() else ""
         )
         raise BundleError(f"{path} is missing{hint}")
     try:

@@ -48,7 +48,7 @@ class BertConfig:
     intermediate_size: int = 3_072
     """Width of the feed-forward layer inside a block."""
     hidden_act: str = "gelu"
-    """Activation of the feed-forward layer: "gelu" is the erf form, "gelu_new" and "gelu_pytorch_tanh" the tanh form."""
+    """Activation of the feed-forward layer: "gelu" is the erf form, "gelu_new" and "gelu_pytorch_tanh" are tanh."""
     hidden_dropout_prob: float = 0.1
     """Dropout after the embeddings and after each projection, while training."""
     attention_probs_dropout_prob: float = 0.1
@@ -114,9 +114,7 @@ class BertConfig:
             raise ConfigError(f'model_type must be "bert". Received: model_type={values["model_type"]!r}')
         for key, only in _FIXED_KEYS.items():
             if values.get(key, only) != only:
-                raise ConfigError(
-                    f"kbert's encoder has {key}={only!r} alone. Received: {key}={values[key]!r}"
-                )
+                raise ConfigError(f"kbert's encoder has {key}={only!r} alone. Received: {key}={values[key]!r}")
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known - _FOREIGN_KEYS - set(_FIXED_KEYS))
         if unknown:

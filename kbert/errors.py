@@ -43,9 +43,7 @@ class DataError(KbertError):
         line: The 1-based line in it, if there is one.
     """
 
-    def __init__(
-        self, message: str, path: str | os.PathLike[str] | None = None, line: int | None = None
-    ) -> None:
+    def __init__(self, message: str, path: str | os.PathLike[str] | None = None, line: int | None = None) -> None:
         self.path = None if path is None else os.fspath(path)
         self.line = line
         where = "" if self.path is None else f"{self.path}: " if line is None else f"{self.path}:{line}: "

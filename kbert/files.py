@@ -16,6 +16,7 @@ import lzma
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -71,7 +72,7 @@ def read_json(path: PathLike, error: Callable[[str], KbertError]) -> Any:
     """Reads a JSON file; what is wrong with it is raised as `error(message)`."""
     try:
         return json.loads(Path(path).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise error(f"{os.fspath(path)} is missing") from None
     except (ValueError, RecursionError) as problem:
         raise error(f"{os.fspath(path)} is not JSON: {problem}") from None
@@ -153,7 +154,7 @@ def open_binary(path: PathLike) -> BinaryIO:
         ".zst": _open_zstd,
     }
     opener = openers.get(Path(path).suffix.lower())
-    return opener(os.fspath(path)) if opener else open(path, "rb")  # noqa: SIM115 (the caller closes it)
+    return opener(os.fspath(path)) if opener else open(path, "rb")
 
 
 def _open_zstd(path: str) -> BinaryIO:
@@ -161,7 +162,7 @@ def _open_zstd(path: str) -> BinaryIO:
         import zstandard
     except ImportError:
         raise UsageError(f"{path}: reading .zst needs zstandard: pip install 'kbert[zstd]'") from None
-    return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(open(path, "rb")))  # type: ignore[arg-type]  # noqa: SIM115
+    return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(open(path, "rb")))
 
 
 def read_lines(path: PathLike, encoding: str = "utf-8") -> Iterator[str]:
@@ -186,5 +187,7 @@ def read_lines(path: PathLike, encoding: str = "utf-8") -> Iterator[str]:
             path,
             number,
         ) from None
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile) as problem:
+    except (EOFError, lzma.LZMAError, zlib.error, OSError) as problem:
+        if isinstance(problem, OSError) and problem.errno is not None:
+            raise  # of the system; gzip's and bz2's own have no number
         raise DataError(f"the compressed file is damaged ({problem})", path, number + 1) from None

@@ -37,9 +37,7 @@ class TextModel(tf.Module):
         text = [tf.TensorSpec([None], tf.string, name="text")]
         if task.paired:
             text.append(tf.TensorSpec([None], tf.string, name="text_pair"))
-        ids = [
-            tf.TensorSpec([None, None], tf.int32, name=feature.name) for feature in features.ENCODER_FEATURES
-        ]
+        ids = [tf.TensorSpec([None, None], tf.int32, name=feature.name) for feature in features.ENCODER_FEATURES]
         self.from_text = tf.function(self._from_text, input_signature=text)
         self.from_tokens = tf.function(self._from_tokens, input_signature=ids)
 
@@ -50,9 +48,7 @@ class TextModel(tf.Module):
         self, input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         values = (input_word_ids, input_mask, input_type_ids)
-        batch = {
-            feature.name: value for feature, value in zip(features.ENCODER_FEATURES, values, strict=True)
-        }
+        batch = {feature.name: value for feature, value in zip(features.ENCODER_FEATURES, values, strict=True)}
         return self.task.answers(self.model(batch, training=False))
 
 
@@ -60,8 +56,9 @@ class Predictor:
     """A fine-tuned model.
 
     Args:
-        bundle: Its folder's content.
         task: Its task.
+        model: The Keras model that `task.build` made.
+        tokenizer: Its tokenizer.
         sequence_length: Longest input in tokens.
 
     Example:
@@ -70,17 +67,23 @@ class Predictor:
         [{'text': 'a fine film', 'label': '1', 'probabilities': {'0': 0.02, '1': 0.98}}]
     """
 
-    def __init__(self, bundle: Bundle, task: Task, sequence_length: int) -> None:
-        self.config: BertConfig = bundle.config
-        self.tokenizer: Tokenizer = bundle.tokenizer
+    def __init__(self, task: Task, model: Any, tokenizer: Tokenizer, sequence_length: int) -> None:
         self.task = task
-        self.encoder = BertEncoder(bundle.config)
-        self.model = task.build(self.encoder)
-        assign_tensors(task.slots(self.model), bundle.tensors)
+        self.model = model
+        self.tokenizer = tokenizer
         self.sequence_length = sequence_length
-        self.text_model = TextModel(
-            task, self.model, GraphEncoder(self.tokenizer.to_graph(), sequence_length)
-        )
+        self.text_model = TextModel(task, model, GraphEncoder(tokenizer.to_graph(), sequence_length))
+
+    @property
+    def encoder(self) -> BertEncoder:
+        """The encoder: features to vectors."""
+        encoder: BertEncoder = self.model.encoder
+        return encoder
+
+    @property
+    def config(self) -> BertConfig:
+        """The shape of the encoder."""
+        return self.encoder.config
 
     def predict(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, batch_size: int = 64
@@ -98,9 +101,7 @@ class Predictor:
         results = []
         for index, text in enumerate(texts):
             given = {"text": text} if pairs is None else {"text": text, "pair": pairs[index]}
-            results.append(
-                given | self.task.answer({name: values[index] for name, values in answers.items()})
-            )
+            results.append(given | self.task.answer({name: values[index] for name, values in answers.items()}))
         return results
 
     def answers(
@@ -164,5 +165,7 @@ def load(path: PathLike) -> Predictor:
     """
     bundle = Bundle.load(path)
     task = task_from_settings(bundle.settings, path)
+    model = task.build(BertEncoder(bundle.config))
+    assign_tensors(task.slots(model), bundle.tensors)
     length = bundle.settings.get("sequence_length", bundle.config.max_position_embeddings)
-    return Predictor(bundle, task, length)
+    return Predictor(task, model, bundle.tokenizer, length)

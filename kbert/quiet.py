@@ -18,7 +18,7 @@ def import_tensorflow() -> None:
     if "tensorflow_text" in sys.modules:
         return
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
-        import tensorflow_text  # noqa: F401 (imports tensorflow too)
+        import tensorflow_text
 
         return
     with _held_stderr():

@@ -24,9 +24,7 @@ class ClientError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit code: 0, 1 where the server cannot answer, 2 for wrong options."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="a text to ask about")
     parser.add_argument("--url", default="http://localhost:8501", help="the server (default: %(default)s)")
     parser.add_argument("--model", required=True, metavar="NAME", help="the model's name on the server")
@@ -54,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     columns = [options.texts] if options.pair is None else [options.texts, options.pair]
     if len(columns[-1]) != len(options.texts):
-        parser.error(
-            f"expected one --pair for each of the {len(options.texts)} texts. Received: {len(options.pair)}"
-        )
+        parser.error(f"expected one --pair for each of the {len(options.texts)} texts. Received: {len(options.pair)}")
     if options.inputs is not None and len(options.inputs) != len(columns):
         parser.error(f"expected --inputs to name {len(columns)}. Received: {','.join(options.inputs)}")
 

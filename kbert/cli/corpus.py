@@ -19,9 +19,7 @@ def corpus() -> None:
 @options.data_file("--vocab", "The vocabulary to tokenize with.")
 @options.output("The folder to write.", file_okay=False)
 @click.option("--sequence-length", default=128, show_default=True, help="Longest example in tokens.")
-@click.option(
-    "--max-predictions", type=int, help="Most masked tokens an example.  [default: 15 % of the length]"
-)
+@click.option("--max-predictions", type=int, help="Most masked tokens an example.  [default: 15 % of the length]")
 @click.option(
     "--masking",
     default="dynamic",
@@ -29,13 +27,9 @@ def corpus() -> None:
     type=click.Choice(["dynamic", "static"]),
     help="Mask anew in each epoch, or once in the records.",
 )
-@click.option(
-    "--mask-probability", default=0.15, show_default=True, help="Part of the tokens that are masked."
-)
+@click.option("--mask-probability", default=0.15, show_default=True, help="Part of the tokens that are masked.")
 @click.option("--whole-words", is_flag=True, help="Mask all pieces of a word or none.")
-@click.option(
-    "--short-probability", default=0.1, show_default=True, help="Part of the documents with short examples."
-)
+@click.option("--short-probability", default=0.1, show_default=True, help="Part of the documents with short examples.")
 @click.option("--duplicates", default=1, show_default=True, help="Times that the text is gone through.")
 @options.CASED
 @click.option(
@@ -56,7 +50,7 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     counts = manifest.counts
     random_next = counts["random_next"] / max(1, counts["examples"])
     click.echo(
-        f"{counts['examples']:,} examples ({random_next:.1%} with a random next text) of {counts['documents']:,} documents "
-        f"in {len(manifest.shards)} shards: {settings['output']}",
+        f"{counts['examples']:,} examples ({random_next:.1%} with a random next text) of "
+        f"{counts['documents']:,} documents in {len(manifest.shards)} shards: {settings['output']}",
         err=True,
     )

@@ -28,9 +28,7 @@ def saved_model(run: str, output: str, version: int | None) -> None:
 @export.command()
 @options.RUN
 @options.output("The .tflite file to write.", dir_okay=False)
-@click.option(
-    "--quantize", default="none", show_default=True, type=click.Choice(["none", "float16", "dynamic"])
-)
+@click.option("--quantize", default="none", show_default=True, type=click.Choice(["none", "float16", "dynamic"]))
 @click.option("--sequence-length", type=int, help="[default: what the model was fine-tuned with]")
 def litert(run: str, output: str, quantize: str, sequence_length: int | None) -> None:
     """Write the model RUN for LiteRT (TFLite): token ids in, probabilities out, built-in operations only."""

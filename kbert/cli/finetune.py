@@ -17,9 +17,7 @@ from kbert.cli import options
 @options.columns
 @options.data_file("--vocab", "The vocabulary of a preset.", required=False)
 @options.CASED
-@click.option(
-    "--epochs", default=3.0, show_default=True, help="Times that the training rows are gone through."
-)
+@click.option("--epochs", default=3.0, show_default=True, help="Times that the training rows are gone through.")
 @click.option("--learning-rate", default=3e-5, show_default=True, help="At the end of the warm-up.")
 @click.option("--warmup-proportion", default=0.1, show_default=True, type=click.FloatRange(0, 1))
 @click.option("--sequence-length", default=128, show_default=True, help="Longest input in tokens.")

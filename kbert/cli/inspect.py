@@ -39,9 +39,7 @@ def inspect(run: str, as_json: bool) -> None:
         return
     for name, value in facts.items():
         if name == "metrics" and value:
-            value = ", ".join(
-                f"{key} {score:.4f}" for key, score in value.items() if isinstance(score, float)
-            )
+            value = ", ".join(f"{key} {score:.4f}" for key, score in value.items() if isinstance(score, float))
         if isinstance(value, list):
             value = ", ".join(value[:20]) + (f" … ({len(value)})" if len(value) > 20 else "")
         if value is not None:

@@ -67,9 +67,7 @@ def _fail(message: str, exit_code: int) -> None:
     sys.exit(exit_code)
 
 
-@click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="kbert")
 def main() -> None:
     """BERT for Keras and TensorFlow: from raw text to a served model.

@@ -12,9 +12,7 @@ import click
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 RUN = click.argument("run", type=click.Path(exists=True, file_okay=False), metavar="RUN")
-SEED = click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random."
-)
+SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON alone on standard output.")
 CASED = click.option("--cased", is_flag=True, help="Keep case and accents.")
 
@@ -54,18 +52,12 @@ def training(command: Any) -> Any:
         click.option("--resume", is_flag=True, help="Continue the run in --output from its last checkpoint."),
         click.option("--checkpoint-every", default=500, show_default=True, help="Steps between checkpoints."),
         click.option("--log-every", default=10, show_default=True, help="Steps a row of metrics.jsonl."),
-        click.option(
-            "--strategy", default="auto", show_default=True, type=click.Choice(["auto", "one", "mirrored"])
-        ),
-        click.option(
-            "--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16"])
-        ),
+        click.option("--strategy", default="auto", show_default=True, type=click.Choice(["auto", "one", "mirrored"])),
+        click.option("--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16"])),
         click.option("--dropout", type=float, help="Instead of the model's own, everywhere."),
         click.option("--accumulation", default=1, show_default=True, help="Micro-batches a step."),
         click.option("--weight-decay", default=0.01, show_default=True),
-        click.option(
-            "--batch-size", default=32, show_default=True, help="Examples a step, over all devices."
-        ),
+        click.option("--batch-size", default=32, show_default=True, help="Examples a step, over all devices."),
     ):
         command = option(command)
     return command

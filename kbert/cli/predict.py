@@ -16,9 +16,7 @@ from kbert.errors import DataError, UsageError
 @options.RUN
 @click.argument("texts", nargs=-1, metavar="[TEXT...]")
 @options.data_file("--input", "A text a line; or a .csv, .tsv or .jsonl file.", required=False)
-@click.option(
-    "--pair", "pairs", multiple=True, help="The second text of each TEXT, in order, for a task of pairs."
-)
+@click.option("--pair", "pairs", multiple=True, help="The second text of each TEXT, in order, for a task of pairs.")
 @click.option(
     "--text-column", default="text", show_default=True, help="Column of --input: a name, or a 1-based number."
 )
@@ -28,7 +26,7 @@ from kbert.errors import DataError, UsageError
 def predict(
     run: str,
     texts: tuple[str, ...],
-    input: str | None,  # noqa: A002 (the option's name)
+    input: str | None,
     pairs: tuple[str, ...],
     text_column: str,
     pair_column: str | None,
@@ -75,6 +73,4 @@ def _print(rows: Iterable[dict[str, Any]], as_json: bool) -> None:
             options.print_json(row)
         else:
             best = row["probabilities"][row["label"]]
-            click.echo(
-                "\t".join([row["label"], f"{best:.4f}", row["text"], *filter(None, [row.get("pair")])])
-            )
+            click.echo("\t".join([row["label"], f"{best:.4f}", row["text"], *filter(None, [row.get("pair")])]))

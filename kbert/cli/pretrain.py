@@ -9,9 +9,7 @@ from kbert.cli import options
 
 
 @click.command()
-@click.option(
-    "--corpus", required=True, type=click.Path(exists=True, file_okay=False), help="A built corpus."
-)
+@click.option("--corpus", required=True, type=click.Path(exists=True, file_okay=False), help="A built corpus.")
 @click.option("--model", required=True, help="tiny, mini, small, medium, base or large; or a model folder.")
 @options.output("The run's folder: a model in the end.", file_okay=False)
 @click.option("--steps", required=True, type=click.IntRange(1), help="Updates of the weights.")

@@ -9,9 +9,7 @@ from kbert import quiet
 
 @click.command()
 @click.option("--output", default="kbert-quickstart", show_default=True, type=click.Path(file_okay=False))
-@click.option(
-    "--json", "results", type=click.Path(dir_okay=False), help="Also write the results to this file."
-)
+@click.option("--json", "results", type=click.Path(dir_okay=False), help="Also write the results to this file.")
 def quickstart(output: str, results: str | None) -> None:
     """Go the whole way, from raw text to a served model, on documentation that every installation has.
 

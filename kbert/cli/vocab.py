@@ -23,9 +23,7 @@ def vocab() -> None:
     show_default=True,
     help="Part of the characters that get an entry.",
 )
-@click.option(
-    "--minimum-frequency", default=2, show_default=True, help="Words and pieces seen less are left out."
-)
+@click.option("--minimum-frequency", default=2, show_default=True, help="Words and pieces seen less are left out.")
 def train(
     inputs: tuple[str, ...],
     size: int,

@@ -13,6 +13,7 @@ import hashlib
 import multiprocessing
 import os
 import random
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ _CHUNK_SIZE = 1 << 20
 """Bytes of text a chunk: some hundred documents to draw random texts from."""
 _SHARD_EXAMPLES = 16_384
 """A shard ends with the chunk that brings it to so many examples."""
+_OWN_FILE = re.compile(r"\.?(vocab\.txt|manifest\.json|examples-\d+\.tfrecord\.gz)(\.\w+\.part)?")
+"""What a build that was stopped can leave behind, unfinished files of `kbert.files` among it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,11 +206,7 @@ def _prepare_folder(folder: Path) -> None:
     if (folder / manifest_.FILE_NAME).exists():
         raise UsageError(f"{folder} holds a corpus already; choose another --output, or remove it")
     left = list(folder.iterdir())
-    foreign = [
-        p
-        for p in left
-        if p.name != manifest_.VOCABULARY_FILE and not p.name.lstrip(".").startswith("examples-")
-    ]
+    foreign = [p for p in left if not _OWN_FILE.fullmatch(p.name)]
     if foreign:
         raise UsageError(f"--output must be a new or empty folder. {folder} holds {foreign[0].name}")
     for path in left:

@@ -54,7 +54,7 @@ def read_documents(paths: Iterable[Path], separator: str = "blank-line") -> Iter
                 size += len(line.encode("utf-8")) + 1
                 if size > LARGEST_DOCUMENT:
                     raise DataError(
-                        f"expected documents of at most {LARGEST_DOCUMENT >> 20} MiB, a blank line between two of them. "
+                        f"expected documents of at most {LARGEST_DOCUMENT >> 20} MiB, blank lines between them. "
                         f"The one that starts here is larger; separate documents by blank lines, or say that each line "
                         "is one (--document-separator line)",
                         path,
@@ -88,6 +88,8 @@ def chunk_documents(documents: Iterable[Document], size: int) -> Iterator[list[D
             if held:
                 yield held
             held, growing, grown = growing, [], 0
+    if not held and not growing:
+        raise DataError("expected at least two documents. The input holds no text")
     if growing and held and (len(growing) < 2 or grown < size / 2):
         held, growing = held + growing, []
     for chunk in (held, growing):

@@ -81,7 +81,8 @@ class Manifest:
         try:
             if values["format_version"] != FORMAT_VERSION:
                 raise error(
-                    f"its format_version is {values['format_version']}, and this kbert reads {FORMAT_VERSION}; build it again"
+                    f"its format_version is {values['format_version']}, not {FORMAT_VERSION} as this kbert reads; "
+                    "build it again"
                 )
             shards = [Shard(**shard) for shard in values.pop("shards")]
             return cls(shards=shards, **values)
@@ -90,6 +91,4 @@ class Manifest:
 
     def fingerprint(self) -> str:
         """The part that training depends on, as one string: equal for equal records."""
-        return json.dumps(
-            [self.format_version, self.masking, [dataclasses.astuple(shard) for shard in self.shards]]
-        )
+        return json.dumps([self.format_version, self.masking, [dataclasses.astuple(shard) for shard in self.shards]])

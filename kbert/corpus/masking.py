@@ -95,14 +95,10 @@ class Masker:
         fate = rng.random(len(rows), np.float32)
         random_ids = rng.integers(0, self._vocabulary_size, len(rows), np.int32)
         masked = input_word_ids.copy()
-        masked[rows, columns] = np.where(
-            fate < 0.8, self._mask_id, np.where(fate < 0.9, random_ids, originals)
-        )
+        masked[rows, columns] = np.where(fate < 0.8, self._mask_id, np.where(fate < 0.9, random_ids, originals))
         return MaskedBatch(masked, positions, ids, weights)
 
-    def _choose_words(
-        self, ids: np.ndarray, eligible: np.ndarray, keys: np.ndarray, wanted: np.ndarray
-    ) -> np.ndarray:
+    def _choose_words(self, ids: np.ndarray, eligible: np.ndarray, keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Takes words in random order, each if all its pieces still fit into `wanted`, bool [B, S]."""
         length = ids.shape[1]
         columns = np.arange(length)

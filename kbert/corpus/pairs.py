@@ -42,9 +42,7 @@ class PairSettings:
         return self.sequence_length - 3
 
 
-def make_pairs(
-    documents: Sequence[Sequence[Segment]], rng: random.Random, settings: PairSettings
-) -> Iterator[Pair]:
+def make_pairs(documents: Sequence[Sequence[Segment]], rng: random.Random, settings: PairSettings) -> Iterator[Pair]:
     """Makes the pairs of some documents, each a list of segments, none of them empty.
 
     Every segment is used at least once: those that a random second text displaced come again. The random text
@@ -89,9 +87,7 @@ def _document_pairs(
         yield Pair(*_truncate(first, second, settings.room, rng), is_random)
 
 
-def _random_text(
-    documents: Sequence[Sequence[Segment]], index: int, rng: random.Random, target: int
-) -> list[int]:
+def _random_text(documents: Sequence[Sequence[Segment]], index: int, rng: random.Random, target: int) -> list[int]:
     """Segments of another document than `index`, from a random place on, until there are `target` tokens."""
     other = rng.randrange(len(documents) - 1)
     document = documents[other + (other >= index)]
@@ -107,9 +103,7 @@ def _join(segments: Sequence[Segment]) -> list[int]:
     return [token for segment in segments for token in segment]
 
 
-def _truncate(
-    first: list[int], second: list[int], room: int, rng: random.Random
-) -> tuple[list[int], list[int]]:
+def _truncate(first: list[int], second: list[int], room: int, rng: random.Random) -> tuple[list[int], list[int]]:
     """Cuts the longer text, each token at random from its front or its back, until both fit."""
     lengths = truncated_lengths(len(first), len(second), room)
     cut = []

@@ -67,9 +67,7 @@ class PretrainingBatches:
             )
         for shard in self.manifest.shards:
             if not (self.folder / shard.file).is_file():
-                raise RecordError(
-                    "expected a shard that the manifest names. It is missing", self.folder / shard.file
-                )
+                raise RecordError("expected a shard that the manifest names. It is missing", self.folder / shard.file)
         masking = self.manifest.settings["masking"]
         self._masker = None
         if self.manifest.masking == "dynamic":
@@ -133,9 +131,7 @@ class PretrainingBatches:
         manifest = self.manifest
 
         def rows(feature: features.Feature, width: int, padding: float = 0) -> np.ndarray:
-            return np.concatenate(
-                [pool.rows(feature.name, indices, width, padding) for pool, indices in parts]
-            )
+            return np.concatenate([pool.rows(feature.name, indices, width, padding) for pool, indices in parts])
 
         pad = self.vocabulary.pad_id
         ids = rows(features.INPUT_WORD_IDS, manifest.sequence_length, pad)
@@ -193,7 +189,8 @@ def _read_pool(folder: Path, shards: list[Shard], *, masked: bool) -> _Pool:
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as problem:
             message = str(problem.message).splitlines()[0]
             raise RecordError(
-                f"the shard is damaged after {examples} of {shard.examples} examples ({message}); build the corpus again",
+                f"the shard is damaged after {examples} of {shard.examples} examples ({message}); "
+                "build the corpus again",
                 path,
             ) from None
         if examples != shard.examples:

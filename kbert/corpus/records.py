@@ -29,9 +29,7 @@ def _example_class() -> Any:
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     field = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(
-        name="kbert/example.proto", package="tensorflow", syntax="proto3"
-    )
+    file = descriptor_pb2.FileDescriptorProto(name="kbert/example.proto", package="tensorflow", syntax="proto3")
 
     def message(name: str) -> Any:
         return file.message_type.add(name=name)

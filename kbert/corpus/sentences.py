@@ -8,16 +8,17 @@ from collections.abc import Iterator
 # After these marks a sentence ends whatever follows: Chinese and Japanese have no spaces, and the danda
 # and the Arabic marks are not used in abbreviations.
 _CLOSING = "\"'”’»)\\]」』）】》"
-_HARD_END = f"[。！？｡!?।؟۔…]*[。！？｡।؟۔…][{_CLOSING}]*\\s*"
+# Both begin at the first of several marks only, or a long run of them would be gone through again from each.
+_HARD_END = f"(?<![。！？｡!?।؟۔…])[。！？｡!?।؟۔…]*[。！？｡।؟۔…][{_CLOSING}]*\\s*"
 # After these only when white space and then a capital, a digit or an opening quote follow.
-_SOFT_END = f"[.!?]+[{_CLOSING}]*\\s+"
+_SOFT_END = f"(?<![.!?])[.!?]+[{_CLOSING}]*\\s+"
 _END = re.compile(f"(?P<hard>{_HARD_END})|(?P<soft>{_SOFT_END})")
 _OPENING = "\"'“‘«([「『（【《¿¡"
 
 _ABBREVIATIONS = frozenset(
-    """adm al approx apr aug ave bros brig ca capt cf cmdr co col corp dec dept dr ed eds eng esp est etc feb fig figs fl
-    fr ft gen gov hon inc jan jr jul jun lt ltd maj mar messrs mr mrs ms mt no nos nov oct op pp pres prof pt pvt rep
-    rev sen sep sept sgt sr st ste supt univ v viz vol vols vs""".split()
+    """adm al approx apr aug ave bros brig ca capt cf cmdr co col corp dec dept dr ed eds eng esp est etc feb fig
+    figs fl fr ft gen gov hon inc jan jr jul jun lt ltd maj mar messrs mr mrs ms mt no nos nov oct op pp pres
+    prof pt pvt rep rev sen sep sept sgt sr st ste supt univ v viz vol vols vs""".split()
 )
 
 

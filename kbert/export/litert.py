@@ -56,9 +56,7 @@ def export_litert(
         ParityError: The export answers otherwise than the bundle; nothing was written.
     """
     if quantize not in QUANTIZATIONS:
-        raise UsageError(
-            f"quantize must be one of {', '.join(QUANTIZATIONS)}. Received: quantize={quantize!r}"
-        )
+        raise UsageError(f"quantize must be one of {', '.join(QUANTIZATIONS)}. Received: quantize={quantize!r}")
     loaded = predictor.load(model)
     length = sequence_length or loaded.sequence_length
     if not 5 <= length <= loaded.config.max_position_embeddings:
@@ -80,20 +78,14 @@ def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
     graph = InferenceGraph(loaded.encoder, length)
     head = loaded.model.head.dense
 
-    def answer(
-        input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
+    def answer(input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         pooled = graph(input_word_ids, input_mask, input_type_ids)
         return {"probabilities": tf.nn.softmax(project(pooled, head))}
 
-    signature = [
-        tf.TensorSpec([1, length], tf.int32, name=feature.name) for feature in features.ENCODER_FEATURES
-    ]
+    signature = [tf.TensorSpec([1, length], tf.int32, name=feature.name) for feature in features.ENCODER_FEATURES]
     module = tf.Module()
     module.answer = tf.function(answer, input_signature=signature)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [module.answer.get_concrete_function()], module
-    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.answer.get_concrete_function()], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantize != "none":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -102,9 +94,7 @@ def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
     try:
         return converter.convert()
     except Exception as problem:  # the converter raises several kinds, some of them private
-        raise ExportError(
-            f"LiteRT cannot express the model in built-in operations: {str(problem)[:300]}"
-        ) from None
+        raise ExportError(f"LiteRT cannot express the model in built-in operations: {str(problem)[:300]}") from None
 
 
 def _check(content: bytes, loaded: predictor.Predictor, length: int, quantize: str) -> None:

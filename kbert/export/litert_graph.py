@@ -1,8 +1,8 @@
 """The encoder as an inference graph written for LiteRT, from the weights of a built model.
 
 A Keras layer exported as it is leaves operations that LiteRT's XNNPACK delegate cannot take: checks of indices,
-5-D transposes, strided slices. Here all shapes are static, activations are matrices [S, H], queries, keys and values have
-products of their own with 1/sqrt(D) folded into the query's weights, and LayerNorm is written with
+5-D transposes, strided slices. Here all shapes are static, activations are matrices [S, H], queries, keys and values
+have products of their own with 1/sqrt(D) folded into the query's weights, and LayerNorm is written with
 operations that the delegate has. So one delegate runs nearly all of it.
 """
 
@@ -35,9 +35,7 @@ class InferenceGraph(tf.Module):
         self.config: BertConfig = encoder.config
         self.sequence_length = sequence_length
 
-    def __call__(
-        self, input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor
-    ) -> tf.Tensor:
+    def __call__(self, input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> tf.Tensor:
         """Takes int32 [1, S] three times; gives the pooled output, float32 [1, H]."""
         length = self.sequence_length
         hidden = self._embed(tf.reshape(input_word_ids, [length]), tf.reshape(input_type_ids, [length]))
@@ -70,9 +68,7 @@ class InferenceGraph(tf.Module):
 
         def heads(part: int, order: tuple[int, int, int]) -> tf.Tensor:
             flat = tf.matmul(hidden, kernels[part]) + biases[part]
-            return tf.transpose(
-                tf.reshape(flat, [length, config.num_attention_heads, config.head_size]), order
-            )
+            return tf.transpose(tf.reshape(flat, [length, config.num_attention_heads, config.head_size]), order)
 
         query, key, value = heads(0, (1, 0, 2)), heads(1, (1, 2, 0)), heads(2, (1, 0, 2))
         probabilities = tf.nn.softmax(tf.matmul(query, key) + bias)  # [N, S, S]

@@ -32,9 +32,7 @@ def check_parity(
         given = received.get(name)
         if given is None or given.shape != wanted.shape:
             shape = None if given is None else given.shape
-            raise ParityError(
-                f"{what}: the output {name} must have the shape {wanted.shape}. Received: {shape}"
-            )
+            raise ParityError(f"{what}: the output {name} must have the shape {wanted.shape}. Received: {shape}")
         if wanted.dtype.kind == "f":
             difference = float(np.abs(wanted - given).max(initial=0.0))
             if not difference <= tolerance:
@@ -50,9 +48,7 @@ def check_parity(
 
 def sample_texts(vocabulary: Vocabulary, count: int = 16, longest: int = 200) -> list[str]:
     """Texts of words of a vocabulary, of many lengths, with some that no vocabulary knows; always the same."""
-    words = [token for token in vocabulary if token not in SPECIAL_TOKENS and not token.startswith("##")] or [
-        "a"
-    ]
+    words = [token for token in vocabulary if token not in SPECIAL_TOKENS and not token.startswith("##")] or ["a"]
     rng = np.random.default_rng(0)
     lengths = np.geomspace(1, longest, count).astype(int)
     texts = [" ".join(rng.choice(words, length)) for length in lengths]

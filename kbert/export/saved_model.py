@@ -46,9 +46,7 @@ def export_saved_model(model: files.PathLike, *, output: files.PathLike, version
         taken = [int(path.name) for path in base.glob("*") if path.name.isdecimal()] if base.is_dir() else []
         version = max(taken, default=0) + 1
     if version < 1 or (base / str(version)).exists():
-        raise UsageError(
-            f"version must be a positive number that {base} does not have. Received: version={version}"
-        )
+        raise UsageError(f"version must be a positive number that {base} does not have. Received: version={version}")
 
     loaded = predictor.load(model)
     text_model = loaded.text_model

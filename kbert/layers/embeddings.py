@@ -36,9 +36,7 @@ class Embeddings(keras.layers.Layer):
         self.norm.build((None, None, config.hidden_size))
 
     def _table(self, rows: int, name: str) -> Any:
-        return self.add_weight(
-            shape=(rows, self.config.hidden_size), initializer=self._initializer, name=name
-        )
+        return self.add_weight(shape=(rows, self.config.hidden_size), initializer=self._initializer, name=name)
 
     def call(self, input_word_ids: Any, input_type_ids: Any, training: bool | None = None) -> Any:
         """Takes int32 [B, S] twice; gives float32 [B, S, H]."""

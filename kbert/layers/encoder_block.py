@@ -32,9 +32,7 @@ class EncoderBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         kernel = initializer(config.initializer_range, seed_generator)
         self.attention = SelfAttention(config, seed_generator, precision, name="attention")
-        self.attention_norm = keras.layers.LayerNormalization(
-            epsilon=config.layer_norm_eps, name="attention_norm"
-        )
+        self.attention_norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_eps, name="attention_norm")
         self.intermediate = Projection(
             config.intermediate_size, kernel, activation(config.hidden_act), precision, name="intermediate"
         )

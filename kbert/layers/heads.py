@@ -66,9 +66,7 @@ class MaskedLanguageModelHead(keras.layers.Layer):
         self.config = config
         self.precision = precision
         kernel = initializer(config.initializer_range, seed_generator)
-        self.dense = Projection(
-            config.hidden_size, kernel, activation(config.hidden_act), precision, name="dense"
-        )
+        self.dense = Projection(config.hidden_size, kernel, activation(config.hidden_act), precision, name="dense")
         self.norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_eps, name="norm")
 
     def build(self, *_: Any) -> None:
@@ -85,9 +83,7 @@ class MaskedLanguageModelHead(keras.layers.Layer):
         batch, length, width = ops.shape(hidden)
         rows = ops.reshape(ops.arange(batch, dtype="int32") * length, (-1, 1))
         gathered = ops.take(ops.reshape(hidden, (-1, width)), ops.reshape(positions + rows, (-1,)), axis=0)
-        logits = (
-            product(self.norm(self.dense(gathered)), ops.transpose(token_table), self.precision) + self.bias
-        )
+        logits = product(self.norm(self.dense(gathered)), ops.transpose(token_table), self.precision) + self.bias
         return ops.reshape(logits, (batch, -1, self.config.vocab_size))
 
     def compute_output_shape(self, hidden_shape: Any, positions_shape: Any, *_: Any) -> Any:

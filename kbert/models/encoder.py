@@ -32,9 +32,7 @@ class BertEncoder(keras.Model):
         TensorShape([1, 128])
     """
 
-    def __init__(
-        self, config: BertConfig, *, precision: str = "float32", seed: int = 0, **kwargs: Any
-    ) -> None:
+    def __init__(self, config: BertConfig, *, precision: str = "float32", seed: int = 0, **kwargs: Any) -> None:
         # === Layers ===
         generator = keras.random.SeedGenerator(seed, name="seed_generator")
         embeddings = Embeddings(config, generator, name="embeddings")

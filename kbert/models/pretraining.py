@@ -27,12 +27,8 @@ class PretrainingModel(keras.Model):
         super().__init__(**kwargs)
         config = encoder.config
         self.encoder = encoder
-        self.mlm_head = MaskedLanguageModelHead(
-            config, encoder.seed_generator, encoder.precision, name="mlm_head"
-        )
-        self.nsp_head = Projection(
-            2, initializer(config.initializer_range, encoder.seed_generator), name="nsp_head"
-        )
+        self.mlm_head = MaskedLanguageModelHead(config, encoder.seed_generator, encoder.precision, name="mlm_head")
+        self.nsp_head = Projection(2, initializer(config.initializer_range, encoder.seed_generator), name="nsp_head")
         self.mlm_head.build()
         self.nsp_head.build((None, config.hidden_size))
         self.built = True

@@ -94,9 +94,7 @@ def _source_files(root: Path) -> list[Path]:
     paths = []
     for folder, names, files in os.walk(root):
         names[:] = [name for name in names if name not in _SKIPPED_FOLDERS]
-        paths += [
-            Path(folder, file) for file in files if file.endswith(".py") and not file.endswith("_test.py")
-        ]
+        paths += [Path(folder, file) for file in files if file.endswith(".py") and not file.endswith("_test.py")]
     return sorted(paths)
 
 

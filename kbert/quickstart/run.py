@@ -92,9 +92,7 @@ def quickstart(output: files.PathLike, *, results: files.PathLike | None = None)
     kbert.train_vocabulary([text], size=VOCABULARY_SIZE).save(vocabulary)
     _say("Building pretraining examples ...")
     corpus = folder / "corpus"
-    kbert.build_corpus(
-        [text], vocab=vocabulary, output=corpus, sequence_length=SEQUENCE_LENGTH, workers=workers
-    )
+    kbert.build_corpus([text], vocab=vocabulary, output=corpus, sequence_length=SEQUENCE_LENGTH, workers=workers)
     _say("Pretraining a tiny BERT: masked language model and next sentence prediction ...")
     pretrained = folder / "pretrained"
     losses = kbert.pretrain(
@@ -104,9 +102,7 @@ def quickstart(output: files.PathLike, *, results: files.PathLike | None = None)
         steps=PRETRAINING_STEPS,
         learning_rate=PRETRAINING_RATE,
     )
-    _say(
-        f"  masked language model loss {losses['first']['mlm_loss']:.2f} -> {losses['last']['mlm_loss']:.2f}"
-    )
+    _say(f"  masked language model loss {losses['first']['mlm_loss']:.2f} -> {losses['last']['mlm_loss']:.2f}")
 
     _say("Fine-tuning it to tell libraries apart, then the same model without pretraining ...")
     finetuned = folder / "finetuned"
@@ -228,9 +224,7 @@ def _report(accuracies: dict[str, float]) -> None:
         _say(f"    {accuracies[name]:.3f}  {what}")
     best = max(accuracies, key=accuracies.__getitem__)
     if best != "accuracy":
-        _say(
-            f"  Here {names[best]} wins: minutes of pretraining on two cores are little; hours on more text turn it."
-        )
+        _say(f"  Here {names[best]} wins: minutes of pretraining on two cores are little; hours on more text turn it.")
 
 
 def _ask(saved_models: Path, question: str) -> Any:

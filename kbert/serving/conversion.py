@@ -59,21 +59,15 @@ def parse_request(body: bytes) -> PredictRequest:
     try:
         request = json.loads(body)
     except (ValueError, RecursionError) as problem:
-        raise _invalid(
-            f"expected a JSON object as the request's body. Received: no JSON ({problem})"
-        ) from None
+        raise _invalid(f"expected a JSON object as the request's body. Received: no JSON ({problem})") from None
     if not isinstance(request, dict):
         raise _invalid(f"expected a JSON object as the request's body. Received: {_kind(request)}")
     unknown = sorted(request.keys() - {"signature_name", "instances", "inputs"})
     if unknown:
-        raise _invalid(
-            f"expected the keys signature_name, and instances or inputs. Received: {_show(unknown[0])}"
-        )
+        raise _invalid(f"expected the keys signature_name, and instances or inputs. Received: {_show(unknown[0])}")
     if ("instances" in request) == ("inputs" in request):
         received = "both" if "inputs" in request else "neither"
-        raise _invalid(
-            f"expected one of the keys instances (rows) and inputs (columns). Received: {received}"
-        )
+        raise _invalid(f"expected one of the keys instances (rows) and inputs (columns). Received: {received}")
     name = request.get("signature_name", "serving_default")
     if not isinstance(name, str):
         raise _invalid(f"expected a string as signature_name. Received: {_kind(name)}")
@@ -134,9 +128,7 @@ def response(request: PredictRequest, outputs: Mapping[str, np.ndarray]) -> dict
         return {"predictions" if request.by_row else "outputs": next(iter(columns.values()))}
     if not request.by_row:
         return {"outputs": columns}
-    return {
-        "predictions": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    }
+    return {"predictions": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]}
 
 
 def _check_names(row: Mapping[str, Any], signature: Signature) -> None:
@@ -207,8 +199,7 @@ def _integers(where: str, flat: list[int], dtype: str) -> np.ndarray:
     for value in (min(flat, default=0), max(flat, default=0)):
         if not limits.min <= value <= limits.max:
             raise _invalid(
-                f"{where}: expected values of the type {dtype}, {limits.min} to {limits.max}. "
-                f"Received: {_show(value)}"
+                f"{where}: expected values of the type {dtype}, {limits.min} to {limits.max}. Received: {_show(value)}"
             )
     return np.array(flat, dtype=dtype)
 
@@ -217,17 +208,13 @@ def _floats(where: str, flat: list[int | float], dtype: str) -> np.ndarray:
     try:
         exact = np.array(flat, dtype=np.float64)
     except OverflowError:
-        raise _invalid(
-            f"{where}: expected values of the type {dtype}. Received: an integer beyond it"
-        ) from None
+        raise _invalid(f"{where}: expected values of the type {dtype}. Received: an integer beyond it") from None
     with np.errstate(over="ignore"):
         array = exact.astype(np.float32 if dtype == "bfloat16" else dtype)
     overflown = np.isinf(array) & ~np.isinf(exact)
     if overflown.any():
         beyond = float(exact[overflown][0])
-        raise _invalid(
-            f"{where}: expected values of the type {dtype}. Received: {beyond}, which is beyond it"
-        )
+        raise _invalid(f"{where}: expected values of the type {dtype}. Received: {beyond}, which is beyond it")
     return array
 
 

@@ -81,8 +81,7 @@ class ServedModels:
             name = min(self._models)
             status = self.status(name)[0]
             raise ServingError(
-                f"no model of {self._folder} can be loaded; "
-                f"{name}, version {status.version}: {status.error_message}"
+                f"no model of {self._folder} can be loaded; {name}, version {status.version}: {status.error_message}"
             )
         self._thread.start()
         return self
@@ -146,9 +145,7 @@ class ServedModels:
             except Exception as problem:
                 # A folder on a network may come back; what is loaded goes on answering until then.
                 if healthy:
-                    _LOGGER.warning(
-                        "%s cannot be read, serving as before: %s", self._folder, one_line(problem)
-                    )
+                    _LOGGER.warning("%s cannot be read, serving as before: %s", self._folder, one_line(problem))
                 healthy = False
 
     def _find(self) -> dict[str, dict[int, Path]]:
@@ -217,22 +214,16 @@ class ServedModels:
 def _version_folders(folder: Path) -> dict[int, Path]:
     with os.scandir(folder) as entries:
         return {
-            int(entry.name): Path(entry.path)
-            for entry in entries
-            if _VERSION.fullmatch(entry.name) and entry.is_dir()
+            int(entry.name): Path(entry.path) for entry in entries if _VERSION.fullmatch(entry.name) and entry.is_dir()
         }
 
 
 def _has_graph(folder: Path) -> bool:
-    return any(
-        (folder / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
-    )
+    return any((folder / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb"))
 
 
 def _file_stamps(folder: Path) -> frozenset[tuple[str, int, int]]:
     """The files below a folder with their sizes and times: other stamps, other content."""
     return frozenset(
-        (os.fspath(path), status.st_size, status.st_mtime_ns)
-        for path in folder.rglob("*")
-        for status in [path.stat()]
+        (os.fspath(path), status.st_size, status.st_mtime_ns) for path in folder.rglob("*") for status in [path.stat()]
     )

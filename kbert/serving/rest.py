@@ -89,9 +89,7 @@ def running_server(
     with _server(folder, host, rest_port, poll_seconds) as (server, listener, port):
         started = threading.Event()
         server.on_started = started.set
-        thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [listener]}, name="kbert-serving-rest"
-        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="kbert-serving-rest")
         thread.start()
         try:
             while not started.wait(0.1):
@@ -266,14 +264,8 @@ def _bind(host: str, port: int) -> socket.socket:
         return listener
     except (OSError, OverflowError) as problem:
         listener.close()
-        reason = (
-            "is in use"
-            if getattr(problem, "errno", None) == errno.EADDRINUSE
-            else f"cannot be had ({problem})"
-        )
-        raise ServingError(
-            f"port {port} of {host} {reason}; name another one, or 0 for any free one"
-        ) from None
+        reason = "is in use" if getattr(problem, "errno", None) == errno.EADDRINUSE else f"cannot be had ({problem})"
+        raise ServingError(f"port {port} of {host} {reason}; name another one, or 0 for any free one") from None
 
 
 @contextlib.contextmanager

@@ -162,9 +162,7 @@ class ClassificationTask:
             "probabilities": dict(zip(self.labels, probabilities, strict=True)),
         }
 
-    def evaluate(
-        self, targets: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]
-    ) -> dict[str, Any]:
+    def evaluate(self, targets: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Accuracy, macro-averaged F1, cross entropy; the confusion matrix (rows true, columns predicted) and the
         scores of each class.
         """  # noqa: D205 (one sentence)

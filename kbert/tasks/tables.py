@@ -29,7 +29,7 @@ class Row:
 
 
 def file_kind(path: files.PathLike) -> str:
-    """ "csv", "tsv", "json" or "text", by the ending; compressed files by the ending before."""
+    """The kind of a table by its ending: "csv", "tsv", "json" or "text"; of compressed files by the ending before."""
     name = Path(path)
     ending = Path(name.stem).suffix if name.suffix.lower() in _COMPRESSED else name.suffix
     ending = ending.lower()
@@ -93,9 +93,9 @@ def read_table(path: files.PathLike, columns: Mapping[str, str]) -> Iterator[Row
 
 def _split_rows(path: files.PathLike, kind: str) -> Iterator[tuple[int, list[str]]]:
     if kind == "tsv":
-        for number, line in enumerate(files.read_lines(path), start=1):
-            if line:
-                yield number, line.split("\t")
+        for number, text in enumerate(files.read_lines(path), start=1):
+            if text:
+                yield number, text.split("\t")
         return
     reader = csv.reader((line + "\n" for line in files.read_lines(path)), strict=True)
     line = 1
@@ -124,9 +124,7 @@ def _read_json(path: files.PathLike, columns: Mapping[str, str]) -> Iterator[Row
                     f"there is no key {column!r}; the object has {', '.join(map(repr, values))}", path, number
                 )
             if isinstance(values[column], (dict, list)) or values[column] is None:
-                raise DataError(
-                    f"{column!r} must be text or a number. Received: {values[column]!r}", path, number
-                )
+                raise DataError(f"{column!r} must be text or a number. Received: {values[column]!r}", path, number)
         yield Row({name: _as_text(values[column]) for name, column in columns.items()}, number)
 
 

@@ -45,10 +45,12 @@ class Task(Protocol):
     """Transformers' class for the same model."""
     main_metric: ClassVar[str]
     """The metric of `evaluate` that decides which checkpoint is best; larger is better."""
-    losses: tuple[str, ...]
-    """See kbert.training.objectives.Objective."""
     paired: bool
     """Whether an example is a pair of texts."""
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """See kbert.training.objectives.Objective."""
 
     @classmethod
     def default_columns(cls) -> dict[str, str]:
@@ -97,9 +99,7 @@ class Task(Protocol):
     def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """One example's row of `answers`, as NumPy, to what a person reads; JSON."""
 
-    def evaluate(
-        self, targets: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]
-    ) -> dict[str, Any]:
+    def evaluate(self, targets: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Metrics of answers against targets; JSON, numbers unless named otherwise."""
 
 
@@ -111,7 +111,7 @@ def task_class(name: str) -> type[Task]:
     """
     from kbert.tasks.classification import ClassificationTask
 
-    classes: dict[str, type[Task]] = {task.name: task for task in (ClassificationTask,)}
+    classes: dict[str, type[Task]] = {ClassificationTask.name: ClassificationTask}
     if name not in classes:
         raise UsageError(f"there is no task {name!r}; there are: {', '.join(classes)}")
     return classes[name]

@@ -23,9 +23,7 @@ class GraphEncoder(tf.Module):
     def __init__(self, tokenizer: GraphTokenizer, sequence_length: int) -> None:
         super().__init__(name="graph_encoder")
         if sequence_length < 5:
-            raise UsageError(
-                f"sequence_length must be at least 5. Received: sequence_length={sequence_length}"
-            )
+            raise UsageError(f"sequence_length must be at least 5. Received: sequence_length={sequence_length}")
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
 
@@ -38,9 +36,7 @@ class GraphEncoder(tf.Module):
             features.INPUT_TYPE_IDS.name: type_ids.to_tensor(),
         }
 
-    def ragged(
-        self, texts: tf.Tensor, pairs: tf.Tensor | None = None
-    ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    def ragged(self, texts: tf.Tensor, pairs: tf.Tensor | None = None) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
         """Encodes without padding: ids and type ids, RaggedTensor int32 [B, None] each."""
         vocabulary = self.tokenizer.vocabulary
         first = self.tokenizer(texts)
@@ -48,9 +44,7 @@ class GraphEncoder(tf.Module):
         begin = tf.RaggedTensor.from_row_lengths(
             tf.fill([count], vocabulary.classification_id), tf.ones([count], tf.int64)
         )
-        end = tf.RaggedTensor.from_row_lengths(
-            tf.fill([count], vocabulary.separator_id), tf.ones([count], tf.int64)
-        )
+        end = tf.RaggedTensor.from_row_lengths(tf.fill([count], vocabulary.separator_id), tf.ones([count], tf.int64))
         if pairs is None:
             ids = tf.concat([begin, first[:, : self.sequence_length - 2], end], 1)
             return ids, tf.zeros_like(ids)
@@ -61,9 +55,7 @@ class GraphEncoder(tf.Module):
         return tf.concat([left, right], 1), tf.concat([tf.zeros_like(left), tf.ones_like(right)], 1)
 
 
-def _truncate(
-    first: tf.RaggedTensor, second: tf.RaggedTensor, room: int
-) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+def _truncate(first: tf.RaggedTensor, second: tf.RaggedTensor, room: int) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     """The rule of `tokenizer.truncated_lengths`, for rows of tokens."""
     lengths = first.row_lengths(), second.row_lengths()
     keep_first = tf.minimum(lengths[0], tf.maximum(room - lengths[1], (room + 1) // 2))

@@ -102,9 +102,7 @@ class _CharacterNormalizer:
 
     def __call__(self, texts: tf.Tensor) -> tf.Tensor:
         """Normalizes `texts`, strings [B], to words separated by spaces, strings [B]."""
-        code_points = tf.strings.unicode_decode(
-            texts, "UTF-8", errors="replace", replace_control_characters=False
-        )
+        code_points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace", replace_control_characters=False)
         flat = code_points.flat_values
         if self._sigma is not None:
             flat = tf.cond(

@@ -166,9 +166,7 @@ class Tokenizer:
                 tokens.append(_Token(piece, sources[start], sources[end - 1] + 1))
         return tokens
 
-    def _assemble(
-        self, first: list[_Token], second: list[_Token] | None, add_special_tokens: bool
-    ) -> Encoding:
+    def _assemble(self, first: list[_Token], second: list[_Token] | None, add_special_tokens: bool) -> Encoding:
         vocabulary = self.vocabulary
         separator = [_Token(vocabulary.separator_id, 0, 0)]
         if add_special_tokens:

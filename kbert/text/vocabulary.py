@@ -57,6 +57,7 @@ class Vocabulary(Sequence[str]):
 
         Raises:
             VocabularyError: The file is missing or empty, or what it holds cannot be a vocabulary.
+            DataError: The file is not UTF-8.
         """
         if not Path(path).is_file():
             raise VocabularyError("expected a vocabulary file, one token a line. It does not exist", path)

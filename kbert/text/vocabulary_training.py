@@ -56,19 +56,24 @@ def train_vocabulary(
     if not words:
         raise DataError("expected text to train a vocabulary on. The input holds no words", paths[0])
     alphabet = _alphabet(words, character_coverage)
-    if size < len(SPECIAL_TOKENS) + len(alphabet):
+    trained = _trained_words(words, alphabet, minimum_frequency)
+    # The trainer would number continuing characters in the random order of a hash table, and break ties
+    # between merges by number. Given as special tokens, they are numbered by us.
+    continuing = {CONTINUATION + character for word, _ in trained for character in word[1:]}
+    initial = [*SPECIAL_TOKENS, *sorted(alphabet), *sorted(continuing)]
+    if size < len(initial):
         raise UsageError(
             f"size must have room for {len(SPECIAL_TOKENS)} special tokens and the {len(alphabet)} characters that "
-            f"make up {character_coverage:.2%} of the text. Received: size={size}; raise it, or lower the coverage"
+            f"make up {character_coverage:.2%} of the text, {len(continuing)} of them also as continuations. "
+            f"Received: size={size}; make it at least {len(initial)}, or lower the coverage"
         )
     if progress:
         progress("choosing pieces", 0, 0)
-    return Vocabulary(_choose_pieces(words, alphabet, size, minimum_frequency))
+    scale = min(1.0, _TRAINED_WORDS / sum(words.values()))
+    return Vocabulary(_choose_pieces(trained, initial, size, minimum_frequency, scale))
 
 
-def count_words(
-    paths: Sequence[files.PathLike], *, lowercase: bool, progress: Progress | None = None
-) -> Counter[str]:
+def count_words(paths: Sequence[files.PathLike], *, lowercase: bool, progress: Progress | None = None) -> Counter[str]:
     """Counts the normalized words of text files; the rarest are forgotten past a fixed number."""
     normalizer = Normalizer(lowercase)
     total = sum(os.path.getsize(path) for path in paths)
@@ -118,27 +123,27 @@ def _alphabet(words: Counter[str], coverage: float) -> list[str]:
     return alphabet
 
 
-def _choose_pieces(words: Counter[str], alphabet: list[str], size: int, minimum_frequency: int) -> list[str]:
+def _trained_words(words: Counter[str], alphabet: list[str], minimum_frequency: int) -> list[tuple[str, int]]:
+    """The words that pieces are chosen from, sorted, since a counter's order depends on that of the files."""
+    kept = set(alphabet)
+    return [
+        (word, count)
+        for word, count in sorted(words.items())
+        if count >= minimum_frequency and len(word) <= MAX_WORD_LENGTH and kept.issuperset(word)
+    ]
+
+
+def _choose_pieces(
+    words: list[tuple[str, int]], initial: list[str], size: int, minimum_frequency: int, scale: float
+) -> list[str]:
     from tokenizers import Tokenizer
     from tokenizers.models import WordPiece
     from tokenizers.pre_tokenizers import WhitespaceSplit
     from tokenizers.trainers import WordPieceTrainer
 
-    kept = set(alphabet)
-    # Sorted, since the order of the counter depends on the order of files.
-    trained = [
-        (word, count)
-        for word, count in sorted(words.items())
-        if count >= minimum_frequency and len(word) <= MAX_WORD_LENGTH and kept.issuperset(word)
-    ]
-    # The trainer would number continuing characters in the random order of a hash table, and break ties
-    # between merges by number. Given as special tokens, they are numbered by us.
-    continuing = sorted({CONTINUATION + character for word, _ in trained for character in word[1:]})
-    scale = min(1.0, _TRAINED_WORDS / sum(words.values()))
-
     def lines() -> Iterator[str]:
         # The trainer counts words itself and takes no counts, so each word is said as often as it occurred.
-        for word, count in trained:
+        for word, count in words:
             yield f"{word} " * max(1, round(count * scale))
 
     tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
@@ -146,7 +151,7 @@ def _choose_pieces(words: Counter[str], alphabet: list[str], size: int, minimum_
     trainer = WordPieceTrainer(
         vocab_size=size,
         min_frequency=minimum_frequency,
-        special_tokens=[*SPECIAL_TOKENS, *sorted(alphabet), *continuing],
+        special_tokens=initial,
         limit_alphabet=0,
         continuing_subword_prefix=CONTINUATION,
         show_progress=False,

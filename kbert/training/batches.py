@@ -26,9 +26,7 @@ class EncodedTexts:
         pairs: Their second texts.
     """
 
-    def __init__(
-        self, encode: GraphEncoder, texts: Sequence[str], pairs: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, encode: GraphEncoder, texts: Sequence[str], pairs: Sequence[str] | None = None) -> None:
         graph = tf.function(encode.ragged, reduce_retracing=True)
         ids, types, lengths = [], [], []
         for start in range(0, len(texts), _ENCODED_AT_ONCE):
@@ -95,8 +93,7 @@ class LengthBucketedBatches:
     def element_spec(self) -> dict[str, tf.TensorSpec]:
         """What a batch looks like; its width varies."""
         spec = {
-            feature.name: tf.TensorSpec([self.batch_size, None], feature.dtype)
-            for feature in features.ENCODER_FEATURES
+            feature.name: tf.TensorSpec([self.batch_size, None], feature.dtype) for feature in features.ENCODER_FEATURES
         }
         for name, values in self.targets.items():
             spec[name] = tf.TensorSpec([self.batch_size, *values.shape[1:]], values.dtype)
@@ -122,7 +119,5 @@ class LengthBucketedBatches:
         """Places `begin` to `end` of the endless order: a permutation of all texts an epoch."""
         size = len(self.encoded)
         epochs = range(begin // size, -(-end // size))
-        order = np.concatenate(
-            [np.random.default_rng([self.seed, epoch]).permutation(size) for epoch in epochs]
-        )
+        order = np.concatenate([np.random.default_rng([self.seed, epoch]).permutation(size) for epoch in epochs])
         return order[begin - epochs[0] * size : end - epochs[0] * size]

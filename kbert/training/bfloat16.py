@@ -32,9 +32,7 @@ def prepare_precision(precision: str) -> None:
         TrainingError: Products in bfloat16 end the process either way.
     """
     if precision not in PRECISIONS:
-        raise UsageError(
-            f"precision must be one of {', '.join(PRECISIONS)}. Received: precision={precision!r}"
-        )
+        raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: precision={precision!r}")
     if precision == "bfloat16" and _LIMIT not in os.environ and _announces_amx() and not _survives(None):
         if not _survives(_SAFE_LIMIT):
             raise TrainingError("this machine's CPU cannot compute in bfloat16; use --precision float32")

@@ -83,9 +83,7 @@ class Checkpoints:
                 problem = error
                 warn(f"{error}; trying the one before")
         if problem is not None:
-            raise CheckpointError(
-                f"all {len(steps)} checkpoints in {self.folder} are damaged; start the run anew"
-            )
+            raise CheckpointError(f"all {len(steps)} checkpoints in {self.folder} are damaged; start the run anew")
         return None
 
     def _path(self, step: int) -> Path:

@@ -18,7 +18,6 @@ from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.predictor import Predictor
 from kbert.tasks.task import Example, Task, task_class
-from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.batches import EncodedTexts, LengthBucketedBatches
 from kbert.training.bfloat16 import prepare_precision
@@ -153,10 +152,6 @@ def finetune(
         resume=resume,
     )
 
-    encode = GraphEncoder(tokenizer.to_graph(), sequence_length)
-    pairs = [example.pair or "" for example in examples] if the_task.paired else None
-    encoded = EncodedTexts(encode, [example.text for example in examples], pairs)
-    batches = LengthBucketedBatches(encoded, targets, batch_size=batch_size, steps=steps, seed=seed)
     placement = make_strategy(strategy)
     with placement.scope():
         encoder = BertEncoder(config, precision=precision, seed=seed)
@@ -164,26 +159,15 @@ def finetune(
     if tensors is not None:
         tensor_names.assign_tensors(tensor_names.encoder_slots(encoder), tensors)
     slots = the_task.slots(task_model)
+    # The model that is trained answers for the validation file through the graph that will be served.
+    predictor = Predictor(the_task, task_model, tokenizer, sequence_length)
 
-    def bundle(metrics: Mapping[str, Any]) -> Bundle:
-        return Bundle(
-            config=config,
-            tokenizer=tokenizer,
-            tensors=tensor_names.read_tensors(slots),
-            architecture=the_task.architecture,
-            settings={
-                "kind": "task",
-                "task": the_task.settings(),
-                "sequence_length": sequence_length,
-                "metrics": dict(metrics),
-            },
-            foreign_config=the_task.foreign_config(),
-        )
-
+    pairs = [example.pair or "" for example in examples] if the_task.paired else None
+    encoded = EncodedTexts(predictor.text_model.encode, [example.text for example in examples], pairs)
+    batches = LengthBucketedBatches(encoded, targets, batch_size=batch_size, steps=steps, seed=seed)
     best = _BestWeights(folder / CHECKPOINT_FOLDER / BEST_FILE, the_task.main_metric, resume=resume)
 
     def evaluate(step: int) -> dict[str, float]:
-        predictor = Predictor(bundle({}), the_task, sequence_length)
         metrics = predictor.evaluate(validation_examples)
         best.offer(step, metrics, tensor_names.read_tensors(slots))
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
@@ -208,7 +192,19 @@ def finetune(
     best_step, metrics, weights = best.load()
     tensor_names.assign_tensors(slots, weights)
     card = _card(the_task, config, encoder, metrics, len(examples), best_step, schedule, folder)
-    bundle(metrics).save(folder, card)
+    Bundle(
+        config=config,
+        tokenizer=tokenizer,
+        tensors=tensor_names.read_tensors(slots),
+        architecture=the_task.architecture,
+        settings={
+            "kind": "task",
+            "task": the_task.settings(),
+            "sequence_length": sequence_length,
+            "metrics": metrics,
+        },
+        foreign_config=the_task.foreign_config(),
+    ).save(folder, card)
     return metrics
 
 
@@ -243,9 +239,7 @@ def _starting_point(
         tokenizer = Tokenizer(vocab, lowercase=not cased)
         return preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None
     if not is_bundle(model):
-        raise UsageError(
-            f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {model}"
-        )
+        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {model}")
     if vocab is not None or cased:
         raise UsageError(f"{model} brings its own vocabulary; leave --vocab and --cased to presets")
     loaded = Bundle.load(model)

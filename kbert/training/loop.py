@@ -67,9 +67,7 @@ class Interrupted(KeyboardInterrupt):
     """A signal ended the run; a checkpoint was saved."""
 
     def __init__(self, signal_number: int, step: int) -> None:
-        super().__init__(
-            f"stopped by {signal.Signals(signal_number).name} after {step} steps; a checkpoint was saved"
-        )
+        super().__init__(f"stopped by {signal.Signals(signal_number).name} after {step} steps; a checkpoint was saved")
         self.exit_code = 128 + signal_number
 
 
@@ -120,9 +118,7 @@ class TrainingLoop:
 
     # === The step ===
 
-    def _steps_in_graph(
-        self, iterator: Any, first: tf.Tensor, learning_rates: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
+    def _steps_in_graph(self, iterator: Any, first: tf.Tensor, learning_rates: tf.Tensor) -> dict[str, tf.Tensor]:
         """Runs as many steps as there are learning rates, float32 [K]; gives each metric as float32 [K]."""
         names = (*self.objective.losses, "loss", "gradient_norm", *self._other_metrics())
         count = tf.shape(learning_rates)[0]
@@ -241,9 +237,7 @@ class TrainingLoop:
                 # One pace at a time: the first call also traces the graph.
                 count = max(1, min(2 * count, int(count * _CALL_SECONDS / max(now - began, 1e-6))))
                 began = now
-                evaluating = evaluate is not None and (
-                    step % evaluate_every == 0 or step == self.settings.steps
-                )
+                evaluating = evaluate is not None and (step % evaluate_every == 0 or step == self.settings.steps)
                 if evaluating or step % self.settings.log_every == 0 or step == self.settings.steps:
                     row = {name: float(np.mean(values)) for name, values in window.items()}
                     tokens = row.pop("tokens") * len(window["tokens"])
@@ -255,11 +249,7 @@ class TrainingLoop:
                     window = {}
                     began = row_began = time.monotonic()
                 monitor.progress(step)
-                if (
-                    signals.received
-                    or step % self.settings.checkpoint_every == 0
-                    or step == self.settings.steps
-                ):
+                if signals.received or step % self.settings.checkpoint_every == 0 or step == self.settings.steps:
                     save()
                     began = time.monotonic()
                 if signals.received and step < self.settings.steps:

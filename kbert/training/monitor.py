@@ -7,9 +7,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from kbert import files
 
@@ -40,6 +39,7 @@ class Monitor:
         self._title = title
         self._show = show_progress
         self._latest: Mapping[str, float] = {}
+        self._update: Callable[[int], None] = lambda step: None
 
     @contextlib.contextmanager
     def running(self, step: int) -> Iterator[None]:
@@ -91,16 +91,13 @@ class Monitor:
     def _summary(self) -> str:
         shown = {name: value for name, value in self._latest.items() if name != "seconds"}
         return "  ".join(
-            f"{name.replace('_', ' ')} {value:,.0f}"
-            if abs(value) >= 1000
-            else f"{name.replace('_', ' ')} {value:.4g}"
+            f"{name.replace('_', ' ')} {value:,.0f}" if abs(value) >= 1000 else f"{name.replace('_', ' ')} {value:.4g}"
             for name, value in shown.items()
         )
 
     @contextlib.contextmanager
     def _display(self, first: int) -> Iterator[None]:
         if not self._show:
-            self._update = lambda step: None
             yield
         elif sys.stderr.isatty():
             with self._bar(first):
@@ -124,7 +121,7 @@ class Monitor:
                     flush=True,
                 )
 
-        self._update: Any = update
+        self._update = update
 
     @contextlib.contextmanager
     def _bar(self, first: int) -> Iterator[None]:

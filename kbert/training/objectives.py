@@ -19,8 +19,9 @@ class Objective(Protocol):
     sum of all parts' denominators, so no split changes it.
     """
 
-    losses: tuple[str, ...]
-    """The names of the metrics whose sum is minimized."""
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The names of the metrics whose sum is minimized."""
 
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """The sum of each metric over the examples of a batch, float32 scalars."""

@@ -138,8 +138,8 @@ def pretrain(
         {
             "Objective": "masked language model and next sentence prediction",
             "Encoder": f"{config.num_hidden_layers} layers, width {config.hidden_size}, {parameters:,} parameters",
-            "Corpus": f"{batches.manifest.counts['documents']:,} documents, {batches.manifest.examples:,} examples of up "
-            f"to {batches.manifest.sequence_length} tokens",
+            "Corpus": f"{batches.manifest.counts['documents']:,} documents, "
+            f"{batches.manifest.examples:,} examples of up to {batches.manifest.sequence_length} tokens",
             "Training": f"{steps:,} steps of {batch_size} examples, learning rate {learning_rate:g}, {precision}",
             "Loss at the end": f"{metrics['last']['mlm_loss']:.4f} (masked language model), "
             f"{metrics['last']['nsp_loss']:.4f} (next sentence)",
@@ -160,9 +160,7 @@ def _starting_point(model: str | files.PathLike, vocabulary: Vocabulary) -> tupl
     if str(model) in PRESETS:
         return None, preset_config(str(model), len(vocabulary))
     if not is_bundle(model):
-        raise UsageError(
-            f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {model}"
-        )
+        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {model}")
     bundle = Bundle.load(model)
     if bundle.tokenizer.vocabulary != vocabulary:
         raise BundleError(
@@ -174,9 +172,7 @@ def _starting_point(model: str | files.PathLike, vocabulary: Vocabulary) -> tupl
 def _assign_known(model: PretrainingModel, bundle: Bundle) -> None:
     """Sets the weights that the bundle has; heads that it lacks stay fresh."""
     encoder = tensor_names.encoder_slots(model.encoder)
-    heads = {
-        name: slot for name, slot in tensor_names.pretraining_slots(model).items() if name not in encoder
-    }
+    heads = {name: slot for name, slot in tensor_names.pretraining_slots(model).items() if name not in encoder}
     tensor_names.assign_tensors(encoder, bundle.tensors)
     if all(name in bundle.tensors for name in heads):
         tensor_names.assign_tensors(heads, bundle.tensors)
