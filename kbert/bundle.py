@@ -80,7 +80,7 @@ class Bundle:
                 f"Received: {len(tokenizer.vocabulary)}"
             )
         settings_path = folder / SETTINGS_FILE
-        settings = files.read_json(settings_path, BundleError) if settings_path.exists() else {}
+        settings = _read_object(settings_path) if settings_path.exists() else {}
         return cls(
             config=config,
             tokenizer=tokenizer,
@@ -139,10 +139,17 @@ def model_card(title: str, lines: Mapping[str, str], usage: str) -> str:
     return f"{front}# {title}\n\n| | |\n|---|---|\n{rows}\n## Use\n\n```sh\n{usage.strip()}\n```\n"
 
 
+def _read_object(path: Path) -> dict[str, Any]:
+    values = files.read_json(path, BundleError)
+    if not isinstance(values, dict):
+        raise BundleError(f"{path}: expected a JSON object. Received: {type(values).__name__}")
+    return values
+
+
 def _load_tokenizer(folder: Path) -> Tokenizer:
     vocabulary = Vocabulary.from_file(folder / VOCABULARY_FILE)
     path = folder / TOKENIZER_FILE
-    settings = files.read_json(path, BundleError) if path.exists() else {}
+    settings = _read_object(path) if path.exists() else {}
     return Tokenizer(vocabulary, lowercase=bool(settings.get("do_lower_case", True)))
 
 
@@ -155,6 +162,19 @@ def _load_tensors(path: Path) -> dict[str, np.ndarray]:
         raise BundleError(f"{path} is missing{hint}")
     try:
         with safetensors.safe_open(path, "numpy") as handle:
-            return {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (not a dict)
+            return {_current_name(name): handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (not a dict)
     except (safetensors.SafetensorError, OSError, TypeError, ValueError) as problem:
         raise BundleError(f"{path} is damaged ({problem})") from None
+
+
+def _current_name(name: str) -> str:
+    """The name that Transformers gives a tensor today: bert-base-uncased of the hub has names of 2018, and a bare
+    BertModel has no prefix.
+    """  # noqa: D205 (one sentence)
+    if name.startswith(("embeddings.", "encoder.", "pooler.")):
+        name = f"bert.{name}"
+    if name.endswith("LayerNorm.gamma"):
+        return name.removesuffix("gamma") + "weight"
+    if name.endswith("LayerNorm.beta"):
+        return name.removesuffix("beta") + "bias"
+    return name

@@ -3,10 +3,22 @@
 import os
 from pathlib import Path
 
+import hypothesis
+import numpy as np
 import pytest
 
+from kbert.bundle import Bundle
+from kbert.config import BertConfig
 from kbert.corpus.build import build_corpus
+from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
+
+# oneDNN reads it at its first product, and some machines' AMX is broken: see kbert/training/bfloat16.py.
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+
+# Other programs may share the machine: a slow example is no failure.
+hypothesis.settings.register_profile("kbert", deadline=None)
+hypothesis.settings.load_profile("kbert")
 
 SENTENCES = (
     "The cat sat on the mat.",
@@ -19,12 +31,11 @@ SENTENCES = (
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def vocabulary():
     """Ids 0 to 22, in this order."""
     return Vocabulary(
-        "[PAD] [UNK] [CLS] [SEP] [MASK] the a cat dog sat on mat ran fast slow "
-        "##s ##ed un ##aff ##able . , !".split()
+        "[PAD] [UNK] [CLS] [SEP] [MASK] the a cat dog sat on mat ran fast slow ##s ##ed un ##aff ##able . , !".split()
     )
 
 
@@ -69,3 +80,77 @@ def goldens(data):
     if not folder.is_dir():
         pytest.skip(f"needs the golden token ids: {folder} is missing")
     return folder
+
+
+# === Models with random weights, biases and LayerNorms too ===
+
+
+@pytest.fixture(scope="session")
+def small_config(vocabulary):
+    return BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=32,
+    )
+
+
+@pytest.fixture(scope="session")
+def random_tensors():
+    """Gives tensors for slots, far enough from fresh weights that every bias and scale matters."""
+
+    def make(slots, seed=0):
+        rng = np.random.default_rng(seed)
+        return {
+            name: (rng.normal(0, 0.2, slot.shape) + name.endswith("LayerNorm.weight")).astype(np.float32)
+            for name, slot in sorted(slots.items())
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pretrained(tmp_path_factory, vocabulary, small_config, random_tensors):
+    """The folder of a pretraining model."""
+    from kbert.models.encoder import BertEncoder
+    from kbert.models.pretraining import PretrainingModel
+    from kbert.models.tensor_names import pretraining_slots
+
+    folder = tmp_path_factory.mktemp("pretrained")
+    tensors = random_tensors(pretraining_slots(PretrainingModel(BertEncoder(small_config))))
+    Bundle(small_config, Tokenizer(vocabulary), tensors, "BertForPreTraining", {"kind": "pretraining"}).save(
+        folder, "# A card\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_classifier(vocabulary, small_config, random_tensors):
+    """Writes the folder of a classification model as `finetune` does."""
+    from kbert.models.encoder import BertEncoder
+    from kbert.tasks.classification import ClassificationTask
+
+    def make(folder, *, paired=False, config=small_config, sequence_length=24):
+        task = ClassificationTask(["bad", "fine", "good"], paired)
+        tensors = random_tensors(task.slots(task.build(BertEncoder(config))))
+        settings = {"kind": "task", "task": task.settings(), "sequence_length": sequence_length}
+        Bundle(config, Tokenizer(vocabulary), tensors, task.architecture, settings, task.foreign_config()).save(
+            folder, "# A card\n"
+        )
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory, make_classifier):
+    """The folder of a model that finds texts "bad", "fine" or "good"."""
+    return make_classifier(tmp_path_factory.mktemp("classifier"))
+
+
+@pytest.fixture(scope="session")
+def pair_classifier(tmp_path_factory, make_classifier):
+    """The same for pairs of texts."""
+    return make_classifier(tmp_path_factory.mktemp("pair_classifier"), paired=True)

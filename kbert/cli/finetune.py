@@ -23,6 +23,7 @@ from kbert.cli import options
 @click.option("--sequence-length", default=128, show_default=True, help="Longest input in tokens.")
 @click.option("--limit", type=click.IntRange(1), help="Use the first so many training rows.")
 @click.option("--evaluate-every", type=click.IntRange(1), help="Steps.  [default: an epoch]")
+@click.option("--bias-correction/--no-bias-correction", default=True, show_default=True, help="Of AdamW.")
 @options.training
 def finetune(task: str, **settings: object) -> None:
     """Fine-tune a BERT for TASK, and keep the weights that do best on the validation file."""

@@ -55,6 +55,7 @@ def training(command: Any) -> Any:
         click.option("--strategy", default="auto", show_default=True, type=click.Choice(["auto", "one", "mirrored"])),
         click.option("--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16"])),
         click.option("--dropout", type=float, help="Instead of the model's own, everywhere."),
+        click.option("--initializer-range", type=float, help="Of fresh weights.  [default: the model's own, 0.02]"),
         click.option("--accumulation", default=1, show_default=True, help="Micro-batches a step."),
         click.option("--weight-decay", default=0.01, show_default=True),
         click.option("--batch-size", default=32, show_default=True, help="Examples a step, over all devices."),

@@ -16,6 +16,7 @@ from kbert.cli import options
 @click.option("--learning-rate", default=1e-4, show_default=True, help="At the end of the warm-up.")
 @click.option("--warmup-steps", type=int, help="[default: a tenth of the steps, at most 10,000]")
 @click.option("--keep-checkpoints", default=2, show_default=True, type=click.IntRange(1))
+@click.option("--bias-correction/--no-bias-correction", default=False, show_default=True, help="Of AdamW.")
 @options.training
 def pretrain(**settings: object) -> None:
     """Pretrain a BERT with the masked language model and next sentence prediction."""

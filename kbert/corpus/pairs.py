@@ -45,7 +45,8 @@ class PairSettings:
 def make_pairs(documents: Sequence[Sequence[Segment]], rng: random.Random, settings: PairSettings) -> Iterator[Pair]:
     """Makes the pairs of some documents, each a list of segments, none of them empty.
 
-    Every segment is used at least once: those that a random second text displaced come again. The random text
+    Every segment is used at least once, but a single token that is left alone: those that a random second text
+    displaced come again. The random text
     is always from another of `documents`, so at least two of them must hold segments.
     """
     filled = [document for document in documents if document]

@@ -79,8 +79,12 @@ def frame_record(data: bytes) -> bytes:
 
 
 def compress_records(records: Iterable[bytes]) -> bytes:
-    """A gzip member of framed records. Members can be joined to a shard; equal records give equal bytes."""
-    return gzip.compress(b"".join(map(frame_record, records)), _COMPRESSION_LEVEL, mtime=0)
+    """A gzip member of framed records. Members can be joined to a shard; equal records give equal bytes.
+
+    No records give no bytes: TensorFlow takes an empty member for the end of the file.
+    """
+    framed = b"".join(map(frame_record, records))
+    return gzip.compress(framed, _COMPRESSION_LEVEL, mtime=0) if framed else b""
 
 
 def _masked_crc(data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -197,6 +198,9 @@ class ClassificationTask:
 
 def _sorted_labels(labels: set[str]) -> list[str]:
     try:
-        return sorted(labels, key=lambda label: (float(label), label))
+        numbers = {label: float(label) for label in labels}
     except ValueError:
         return sorted(labels)
+    # "nan" has no place among numbers.
+    finite = all(map(math.isfinite, numbers.values()))
+    return sorted(labels, key=lambda label: (numbers[label], label) if finite else (0.0, label))

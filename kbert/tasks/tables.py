@@ -97,6 +97,7 @@ def _split_rows(path: files.PathLike, kind: str) -> Iterator[tuple[int, list[str
             if text:
                 yield number, text.split("\t")
         return
+    csv.field_size_limit(2**31 - 1)  # texts may be longer than the 131,072 characters it is at first
     reader = csv.reader((line + "\n" for line in files.read_lines(path)), strict=True)
     line = 1
     try:

@@ -11,7 +11,7 @@ from kbert import features
 from kbert.text.graph_encoder import GraphEncoder
 
 _POOL_BATCHES = 64
-"""Batches whose examples are sorted by length together."""
+"""Batches whose examples are sorted by length together, at most."""
 _ROUNDING = 8
 """Widths are multiples of it, so that there are few different shapes to prepare for."""
 _ENCODED_AT_ONCE = 4096
@@ -63,8 +63,9 @@ class EncodedTexts:
 class LengthBucketedBatches:
     """Batches for `steps` steps, an order of examples for each epoch; a function of the seed alone.
 
-    The examples of all epochs follow each other in random order. Those of _POOL_BATCHES batches are sorted by length
-    and cut into batches, and these are shuffled: there is little padding, and no order of lengths to learn from.
+    The examples of all epochs follow each other in random order. Those of _POOL_BATCHES batches of an epoch are sorted
+    by length and cut into batches, and these are shuffled: there is little padding, and no order of lengths to learn
+    from.
 
     Args:
         encoded: The texts.
@@ -101,19 +102,30 @@ class LengthBucketedBatches:
 
     def batches(self, start: int = 0) -> Iterator[dict[str, np.ndarray]]:
         """Yields the batches of steps `start`, `start` + 1, ... up to the last."""
-        for pool in range(start // _POOL_BATCHES, -(-self.steps // _POOL_BATCHES)):
-            plan = self._plan(pool)
-            for rows in plan[max(0, start - pool * _POOL_BATCHES) :]:
-                targets = {name: values[rows] for name, values in self.targets.items()}
-                yield self.encoded.batch(rows) | targets
+        for first, end in self._pools():
+            if end > start:
+                for rows in self._plan(first, end)[max(0, start - first) :]:
+                    targets = {name: values[rows] for name, values in self.targets.items()}
+                    yield self.encoded.batch(rows) | targets
 
-    def _plan(self, pool: int) -> np.ndarray:
+    def _pools(self) -> Iterator[tuple[int, int]]:
+        """The first step of each pool, and the step after its last; no pool mixes epochs, or its sorting would put
+        the same text into a batch again and again.
+        """  # noqa: D205 (one sentence)
+        size = len(self.encoded)
+        epochs = -(-self.steps * self.batch_size // size)
+        ends = (min(self.steps, -(-epoch * size // self.batch_size)) for epoch in range(1, epochs + 1))
+        begin = 0
+        for end in ends:
+            for first in range(begin, end, _POOL_BATCHES):
+                yield first, min(end, first + _POOL_BATCHES)
+            begin = end
+
+    def _plan(self, first: int, end: int) -> np.ndarray:
         """The texts of each batch of a pool, int64 [batches, batch_size]."""
-        first = pool * _POOL_BATCHES
-        batches = min(_POOL_BATCHES, self.steps - first)
-        rows = self._order(first * self.batch_size, (first + batches) * self.batch_size)
-        rows = rows[np.argsort(self.encoded.lengths[rows], kind="stable")].reshape(batches, self.batch_size)
-        return np.random.default_rng([self.seed, pool, 1]).permutation(rows)
+        rows = self._order(first * self.batch_size, end * self.batch_size)
+        rows = rows[np.argsort(self.encoded.lengths[rows], kind="stable")].reshape(-1, self.batch_size)
+        return np.random.default_rng([self.seed, first, 1]).permutation(rows)
 
     def _order(self, begin: int, end: int) -> np.ndarray:
         """Places `begin` to `end` of the endless order: a permutation of all texts an epoch."""

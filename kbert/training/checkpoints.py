@@ -94,7 +94,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], header: Mapping[s
     """Writes named arrays and a JSON header to a safetensors file with a digest, atomically."""
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     # One metadata key: the library writes several in random order.
-    metadata = {"kbert": json.dumps({**header, "blake2b": _digest(arrays)})}
+    metadata = {"kbert": json.dumps({**header, "blake2b": _digest(arrays, header)})}
     with files.atomic_file(path) as handle:
         handle.write(safetensors.numpy.save(arrays, metadata))
 
@@ -110,15 +110,15 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             header = json.loads((handle.metadata() or {})["kbert"])
             arrays = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (not a dict)
         digest = header.pop("blake2b")
-    except (safetensors.SafetensorError, KeyError, ValueError, OSError) as problem:
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OSError) as problem:
         raise CheckpointError(f"the checkpoint {path} is damaged ({problem})") from None
-    if digest != _digest(arrays):
+    if digest != _digest(arrays, header):
         raise CheckpointError(f"the checkpoint {path} is damaged (its digest differs)")
     return arrays, header
 
 
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
+def _digest(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> str:
+    digest = hashlib.blake2b(json.dumps(header).encode(), digest_size=16)
     for name in sorted(arrays):
         digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}\n".encode())
         digest.update(np.ascontiguousarray(arrays[name]).view(np.uint8).data if arrays[name].size else b"")

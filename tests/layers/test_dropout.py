@@ -6,9 +6,7 @@ from kbert.layers.dropout import Dropout
 
 
 def test_entries_are_dropped_or_scaled_while_training():
-    outputs = np.asarray(
-        Dropout(0.25, keras.random.SeedGenerator(0))(np.ones((100, 100), np.float32), training=True)
-    )
+    outputs = np.asarray(Dropout(0.25, keras.random.SeedGenerator(0))(np.ones((100, 100), np.float32), training=True))
     assert set(np.unique(outputs)) == {np.float32(0), np.float32(1 / 0.75)}
     assert (outputs == 0).mean() == pytest.approx(0.25, abs=0.02)
 

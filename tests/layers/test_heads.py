@@ -7,9 +7,7 @@ import pytest
 from kbert.config import BertConfig
 from kbert.layers.heads import ClassificationHead, MaskedLanguageModelHead, Pooler
 
-CONFIG = BertConfig(
-    vocab_size=6, hidden_size=4, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
-)
+CONFIG = BertConfig(vocab_size=6, hidden_size=4, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
 HIDDEN = np.random.default_rng(1).normal(size=(2, 5, 4)).astype(np.float32)
 
 

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+
+from kbert.config import preset_config
+from kbert.models.encoder import BertEncoder
+
+
+@pytest.fixture(scope="module")
+def encoder(small_config):
+    encoder = BertEncoder(small_config)
+    rng = np.random.default_rng(0)
+    for variable in encoder.trainable_variables:
+        variable.assign(rng.normal(0, 0.3, variable.shape))
+    return encoder
+
+
+def make_batch(lengths, width):
+    rng = np.random.default_rng(1)
+    mask = (np.arange(width) < np.array(lengths)[:, None]).astype(np.int32)
+    ids = np.stack([np.pad(rng.integers(5, 23, length), (0, width - length)) for length in lengths])
+    types = (np.arange(width) >= 3) * mask
+    return {
+        "input_word_ids": ids.astype(np.int32),
+        "input_mask": mask,
+        "input_type_ids": types.astype(np.int32),
+    }
+
+
+@pytest.mark.parametrize(
+    ("preset", "vocab_size", "parameters"),
+    [
+        ("tiny", 30_522, 4_385_920),
+        ("mini", 30_522, 11_170_560),
+        ("small", 30_522, 28_763_648),
+        pytest.param("medium", 30_522, 41_373_184, marks=pytest.mark.slow),
+        pytest.param("base", 30_522, 109_482_240, marks=pytest.mark.slow),
+        pytest.param("large", 30_522, 335_141_888, marks=pytest.mark.slow),
+        pytest.param("base", 28_996, 108_310_272, marks=pytest.mark.slow),
+        pytest.param("base", 21_128, 102_267_648, marks=pytest.mark.slow),
+        pytest.param("base", 119_547, 177_853_440, marks=pytest.mark.slow),
+        pytest.param("large", 28_996, 333_579_264, marks=pytest.mark.slow),
+    ],
+)
+def test_parameters_of_the_published_models(preset, vocab_size, parameters):
+    assert BertEncoder(preset_config(preset, vocab_size)).count_params() == parameters
+
+
+def test_outputs(encoder):
+    outputs = encoder(make_batch([7, 4, 1], 7))
+    assert {name: (tuple(value.shape), value.dtype.name) for name, value in outputs.items()} == {
+        "sequence_output": ((3, 7, 32), "float32"),
+        "pooled_output": ((3, 32), "float32"),
+    }
+    assert np.abs(outputs["pooled_output"]).max() <= 1
+
+
+def test_padding_never_changes_a_result(encoder):
+    short = make_batch([5, 5], 5)
+    padded = {name: np.pad(values, ((0, 0), (0, 9))) for name, values in short.items()}
+    # What stands under the padding is of no account either.
+    padded["input_word_ids"][:, 5:] = 9
+    padded["input_type_ids"][:, 5:] = 1
+    expected, outputs = encoder(short), encoder(padded)
+    np.testing.assert_allclose(outputs["sequence_output"][:, :5], expected["sequence_output"], rtol=0, atol=5e-6)
+    np.testing.assert_allclose(outputs["pooled_output"], expected["pooled_output"], rtol=0, atol=5e-6)
+
+
+def test_a_batch_equals_its_rows(encoder):
+    batch = make_batch([8, 3, 6, 1], 8)
+    together = encoder(batch)
+    for row in range(4):
+        alone = encoder({name: values[row : row + 1] for name, values in batch.items()})
+        for name, values in alone.items():
+            np.testing.assert_allclose(together[name][row], values[0], rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize("name", ["input_word_ids", "input_mask", "input_type_ids"])
+def test_every_feature_matters(encoder, name):
+    batch = make_batch([6], 6)
+    expected = encoder(batch)["pooled_output"]
+    changed = batch[name].copy()
+    changed[0, 4] = 1 - changed[0, 4] if name != "input_word_ids" else 5 + (changed[0, 4] - 4) % 18
+    assert np.abs(encoder(batch | {name: changed})["pooled_output"] - expected).max() > 1e-3
+
+
+def test_order_matters(encoder):
+    batch = make_batch([6], 6)
+    batch["input_type_ids"][:] = 0
+    swapped = batch | {"input_word_ids": batch["input_word_ids"][:, [0, 2, 1, 3, 4, 5]]}
+    assert np.abs(encoder(swapped)["pooled_output"] - encoder(batch)["pooled_output"]).max() > 1e-3
+
+
+def test_dropout_while_training_only(encoder):
+    batch = make_batch([6], 6)
+    plain = encoder(batch)["pooled_output"]
+    np.testing.assert_array_equal(encoder(batch, training=False)["pooled_output"], plain)
+    first, second = (np.asarray(encoder(batch, training=True)["pooled_output"]) for _ in range(2))
+    assert not np.allclose(first, plain)
+    assert not np.allclose(first, second)
+
+
+def test_weights_depend_on_the_seed_alone(small_config):
+    first, again, other = (BertEncoder(small_config, seed=seed).get_weights() for seed in (3, 3, 4))
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert sum(not np.array_equal(a, b) for a, b in zip(first, other, strict=True)) == 4 * 2 + 4
+
+
+def test_bfloat16_is_near_float32(encoder, small_config):
+    rounded = BertEncoder(small_config, precision="bfloat16")
+    rounded.set_weights(encoder.get_weights())
+    assert {variable.dtype for variable in rounded.trainable_variables} == {"float32"}
+    batch = make_batch([8, 3], 8)
+    outputs, expected = rounded(batch)["pooled_output"], encoder(batch)["pooled_output"]
+    assert outputs.dtype == "float32"
+    assert 1e-5 < np.abs(outputs - expected).max() < 0.1
+
+
+def test_all_dropout_shares_one_variable(encoder):
+    assert {id(variable) for variable in encoder.non_trainable_variables} == {id(encoder.seed_generator.state)}

@@ -1,0 +1,211 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn import metrics as sklearn_metrics
+
+from kbert.errors import BundleError, DataError, UsageError
+from kbert.models.encoder import BertEncoder
+from kbert.tasks.classification import ClassificationTask
+from kbert.tasks.task import Example, task_class, task_from_settings
+
+
+def labelled(*labels):
+    return [Example("text", None, label, line) for line, label in enumerate(labels, start=2)]
+
+
+# === Reading ===
+
+
+def test_examples_have_the_lines_of_their_file(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('stars,a,b\n5,"one\ntwo",x\n1,three,y\n')
+    columns = {"text": "a", "pair": "b", "label": "stars"}
+    assert ClassificationTask.read(path, columns) == [
+        Example("one\ntwo", "x", "5", 2),
+        Example("three", "y", "1", 4),
+    ]
+    assert ClassificationTask.read(path, {"text": "a"}) == [
+        Example("one\ntwo", None, None, 2),
+        Example("three", None, None, 4),
+    ]
+
+
+def test_a_file_without_rows(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\n")
+    with pytest.raises(DataError, match=r"a\.csv: expected rows of text\. There are none$"):
+        ClassificationTask.read(path, ClassificationTask.default_columns())
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["pos", "neg", "pos", "neutral"], ["neg", "neutral", "pos"]),
+        (["10", "9", "-1", "9"], ["-1", "9", "10"]),
+        (["1.5", "1", "01"], ["01", "1", "1.5"]),
+        (["10", "9", "many"], ["10", "9", "many"]),
+        (["3", "nan", "1", "2"], ["1", "2", "3", "nan"]),
+        (["10", "inf", "9"], ["10", "9", "inf"]),
+    ],
+)
+def test_labels_are_sorted_as_numbers_if_all_are(labels, expected):
+    assert ClassificationTask.from_examples(labelled(*labels), "a.csv").labels == expected
+    assert ClassificationTask.from_examples(labelled(*labels[::-1]), "a.csv").labels == expected
+
+
+def test_an_empty_label():
+    with pytest.raises(DataError, match=r"^a\.csv:4: expected a label\. Received an empty one$"):
+        ClassificationTask.from_examples(labelled("x", "y", "", ""), "a.csv")
+
+
+def test_a_single_label():
+    with pytest.raises(DataError, match=r"^a\.csv: expected at least two labels\. Received 'x' alone$"):
+        ClassificationTask.from_examples(labelled("x", "x"), "a.csv")
+
+
+def test_pairs_make_a_task_of_pairs():
+    examples = [Example("a", "b", "0", 1), Example("a", "b", "1", 2)]
+    assert ClassificationTask.from_examples(examples, "a.csv").paired is True
+    assert ClassificationTask.from_examples(labelled("0", "1"), "a.csv").paired is False
+
+
+def test_targets():
+    targets = ClassificationTask(["a", "b", "c"]).targets(labelled("c", "a", "c"), "a.csv")
+    assert targets.keys() == {"labels"}
+    assert targets["labels"].dtype == np.int32
+    assert targets["labels"].tolist() == [2, 0, 2]
+
+
+@pytest.mark.parametrize("label", ["d", "", None])
+def test_a_label_that_training_never_saw(label):
+    with pytest.raises(
+        DataError,
+        match=rf"^dev\.csv:3: expected one of the labels seen in training \(a, b\)\. Received {label!r}$",
+    ):
+        ClassificationTask(["a", "b"]).targets(labelled("a", label), "dev.csv")
+
+
+def test_settings_round_trip():
+    task = ClassificationTask(["no", "yes"], paired=True)
+    settings = json.loads(json.dumps(task.settings()))
+    assert settings == {"name": "classification", "labels": ["no", "yes"], "paired": True}
+    again = task_from_settings({"task": settings}, "folder")
+    assert isinstance(again, ClassificationTask)
+    assert again.settings() == settings
+    assert again.targets(labelled("yes"), "x")["labels"].tolist() == [1]
+
+
+def test_settings_that_cannot_be():
+    with pytest.raises(BundleError, match=r"^folder is for no task yet; "):
+        task_from_settings({}, "folder")
+    with pytest.raises(BundleError, match=r"^folder: the task in kbert\.json lacks a setting \('paired'\)$"):
+        task_from_settings({"task": {"name": "classification", "labels": ["a", "b"]}}, "folder")
+    with pytest.raises(UsageError, match=r"^there is no task 'ranking'; there are: classification$"):
+        task_class("ranking")
+
+
+def test_foreign_config_names_the_classes_for_transformers():
+    assert ClassificationTask(["no", "yes"]).foreign_config() == {
+        "id2label": {"0": "no", "1": "yes"},
+        "label2id": {"no": 0, "yes": 1},
+        "problem_type": "single_label_classification",
+    }
+
+
+# === Model ===
+
+
+def test_the_model_puts_a_head_on_the_pooled_output(small_config):
+    task = ClassificationTask(["a", "b", "c"])
+    model = task.build(BertEncoder(small_config))
+    batch = {
+        "input_word_ids": np.array([[2, 7, 3]], np.int32),
+        "input_mask": np.ones((1, 3), np.int32),
+        "input_type_ids": np.zeros((1, 3), np.int32),
+    }
+    logits = model(batch)["logits"]
+    assert logits.shape == (1, 3)
+    np.testing.assert_allclose(logits, model.head(model.encoder(batch)["pooled_output"]), atol=1e-6)
+    names = list(task.slots(model))
+    assert names[-2:] == ["classifier.weight", "classifier.bias"]
+    assert len(names) == 5 + 2 * 16 + 2 + 2
+    assert task.slots(model)["classifier.weight"].shape == (3, 32)
+
+
+def test_loss_and_accuracy_are_sums_over_examples():
+    task = ClassificationTask(["a", "b"])
+    outputs = {"logits": tf.constant([[2.0, 0.0], [0.0, 1.0], [3.0, 1.0]])}
+    batch = {"labels": tf.constant([0, 1, 1], tf.int32)}
+    numerators, denominators = task.numerators(outputs, batch), task.denominators(batch)
+    expected = np.log1p(np.exp(-2)) + np.log1p(np.exp(-1)) + np.log1p(np.exp(2))
+    assert float(numerators["cross_entropy"]) == pytest.approx(expected, rel=1e-6)
+    assert float(numerators["accuracy"]) == 2
+    assert {name: float(value) for name, value in denominators.items()} == {
+        "cross_entropy": 3,
+        "accuracy": 3,
+    }
+
+
+# === Answers ===
+
+
+def test_answers():
+    task = ClassificationTask(["ä", "b"])
+    answers = task.answers({"logits": tf.constant([[0.0, np.log(3)], [1.0, 1.0]])})
+    assert [label.decode() for label in answers["label"].numpy()] == ["b", "ä"]
+    assert [[label.decode() for label in row] for row in answers["labels"].numpy()] == [["ä", "b"]] * 2
+    np.testing.assert_allclose(answers["probabilities"], [[0.25, 0.75], [0.5, 0.5]], atol=1e-6)
+    row = task.answer({name: values.numpy()[0] for name, values in answers.items()})
+    assert row["label"] == "b"
+    assert row["probabilities"] == pytest.approx({"ä": 0.25, "b": 0.75})
+    json.dumps(row)
+
+
+def test_metrics_equal_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    task = ClassificationTask(["a", "b", "c", "d", "never"])
+    labels = rng.integers(0, 4, 200)
+    probabilities = rng.dirichlet(np.ones(4), 200)
+    probabilities[:, 3] /= 10  # rarely predicted
+    probabilities = np.concatenate([probabilities, np.zeros((200, 1))], 1)
+    probabilities /= probabilities.sum(-1, keepdims=True)
+    predicted = probabilities.argmax(-1)
+    result = task.evaluate({"labels": labels}, {"probabilities": probabilities})
+    json.dumps(result)
+    assert result["examples"] == 200
+    assert result["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(labels, predicted))
+    assert result["f1"] == pytest.approx(sklearn_metrics.f1_score(labels, predicted, average="macro"))
+    assert result["cross_entropy"] == pytest.approx(
+        sklearn_metrics.log_loss(labels, probabilities[:, :4], labels=range(4)), rel=1e-6
+    )
+    assert result["confusion_matrix"] == (sklearn_metrics.confusion_matrix(labels, predicted, labels=range(5)).tolist())
+    report = sklearn_metrics.classification_report(
+        labels, predicted, labels=range(5), target_names=task.labels, output_dict=True, zero_division=0
+    )
+    for label in task.labels:
+        scores = result["per_class"][label]
+        assert scores["precision"] == pytest.approx(report[label]["precision"])
+        assert scores["recall"] == pytest.approx(report[label]["recall"])
+        assert scores["f1"] == pytest.approx(report[label]["f1-score"])
+        assert scores["support"] == report[label]["support"]
+    assert result["labels"] == task.labels
+
+
+def test_metrics_by_hand():
+    task = ClassificationTask(["a", "b"])
+    probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]])
+    result = task.evaluate({"labels": np.array([0, 0, 1, 1])}, {"probabilities": probabilities})
+    assert result["accuracy"] == 0.75
+    assert result["f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert result["cross_entropy"] == pytest.approx(-np.log([0.9, 0.4, 0.8, 0.7]).mean())
+    assert result["confusion_matrix"] == [[1, 1], [0, 2]]
+
+
+def test_a_probability_of_zero_is_no_infinite_loss():
+    result = ClassificationTask(["a", "b"]).evaluate(
+        {"labels": np.array([0])}, {"probabilities": np.array([[0.0, 1.0]], np.float32)}
+    )
+    assert result["cross_entropy"] == pytest.approx(69.08, abs=0.01)
+    assert result["accuracy"] == 0

@@ -1,0 +1,174 @@
+import gzip
+
+import pytest
+
+from kbert.errors import DataError, UsageError
+from kbert.tasks.tables import file_kind, read_table
+
+COLUMNS = {"text": "text", "label": "label"}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, content):
+        path = tmp_path / name
+        path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+def read(path, columns=COLUMNS):
+    return [(row.line, row.values) for row in read_table(path, columns)]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.csv", "csv"),
+        ("A.CSV", "csv"),
+        ("a.tsv", "tsv"),
+        ("a.jsonl", "json"),
+        ("a.ndjson", "json"),
+        ("a.json", "json"),
+        ("a.csv.gz", "csv"),
+        ("a.tsv.XZ", "tsv"),
+        ("a.jsonl.zst", "json"),
+        ("a.txt", "text"),
+        ("a.gz", "text"),
+        ("csv", "text"),
+    ],
+)
+def test_file_kind(name, kind):
+    assert file_kind(f"/some.csv/{name}") == kind
+
+
+def test_csv_with_quotes_and_line_breaks_keeps_line_numbers(write):
+    path = write(
+        "a.csv",
+        'label,text,other\n1,plain,x\n"2","with ""quotes"", a comma\nand two\n\nline breaks",y\n\n3,last,z\n',
+    )
+    assert read(path) == [
+        (2, {"text": "plain", "label": "1"}),
+        (3, {"text": 'with "quotes", a comma\nand two\n\nline breaks', "label": "2"}),
+        (8, {"text": "last", "label": "3"}),
+    ]
+
+
+def test_csv_of_windows(write):
+    path = write("a.csv", b"\xef\xbb\xbftext,label\r\nfine,1\r\n\r\nbad,0")
+    assert read(path) == [(2, {"text": "fine", "label": "1"}), (4, {"text": "bad", "label": "0"})]
+
+
+def test_a_quote_that_never_ends_is_told_with_the_line_it_began_in(write):
+    path = write("a.csv", 'text,label\nfine,1\n"never,2\nended,3\n')
+    with pytest.raises(DataError, match=r"a\.csv:3: the row is not CSV \(.*\)$"):
+        read(path)
+
+
+def test_a_text_of_many_characters(write):
+    path = write("a.csv", f"text,label\n{'word ' * 60_000},1\n")
+    ((line, values),) = read(path)
+    assert (line, len(values["text"])) == (2, 300_000)
+
+
+def test_quotes_in_tsv_are_text(write):
+    path = write("a.tsv", 'text\tlabel\n"an open quote\t1\n\nit is "so", he said\t0\n')
+    assert read(path) == [
+        (2, {"text": '"an open quote', "label": "1"}),
+        (4, {"text": 'it is "so", he said', "label": "0"}),
+    ]
+
+
+def test_json_lines(write):
+    path = write(
+        "a.jsonl",
+        '{"text": "ä\\nb", "label": 1}\n\n{"label": true, "text": "c", "more": [1]}\n{"label": 0.5, "text": ""}\n',
+    )
+    assert read(path) == [
+        (1, {"text": "ä\nb", "label": "1"}),
+        (3, {"text": "c", "label": "true"}),
+        (4, {"text": "", "label": "0.5"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", r"expected a JSON object a line \(.*\)$"),
+        ("[1]", r"expected a JSON object a line\. Received list$"),
+        ('{"text": "a"}', r"there is no key 'label'; the object has 'text'$"),
+        ('{"text": "a", "label": null}', r"'label' must be text or a number\. Received: None$"),
+        ('{"text": ["a"], "label": 1}', r"'text' must be text or a number\. Received: \['a'\]$"),
+    ],
+)
+def test_json_lines_that_cannot_be(write, line, message):
+    path = write("a.jsonl", f'{{"text": "a", "label": 1}}\n{line}\n')
+    with pytest.raises(DataError, match=rf"a\.jsonl:2: {message}"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.tsv.gz"])
+def test_compressed(write, name):
+    separator = "," if "csv" in name else "\t"
+    path = write(name, gzip.compress(f"text{separator}label\nfine{separator}1\n".encode()))
+    assert read(path) == [(2, {"text": "fine", "label": "1"})]
+
+
+def test_columns_by_number_count_from_one_and_mean_no_header(write):
+    path = write("a.csv", "1,fine,x\n0,bad,y\n")
+    assert read(path, {"text": "2", "label": "1"}) == [
+        (1, {"text": "fine", "label": "1"}),
+        (2, {"text": "bad", "label": "0"}),
+    ]
+
+
+def test_column_zero(write):
+    with pytest.raises(UsageError, match=r"^column numbers count from 1\. Received: 0$"):
+        read(write("a.csv", "a,b\n"), {"text": "0", "label": "1"})
+
+
+def test_names_and_numbers_mixed(write):
+    with pytest.raises(UsageError, match=r"^columns must be all names, .* Received: text, 1$"):
+        read(write("a.csv", "text,b\n"), {"text": "text", "label": "1"})
+
+
+def test_a_missing_column(write):
+    path = write("a.csv", "\nsentence,label\na,1\n")
+    with pytest.raises(
+        DataError,
+        match=r"a\.csv:2: there is no column 'text'; the header has 'sentence', 'label'\. Name another, or ",
+    ):
+        read(path)
+
+
+@pytest.mark.parametrize(("columns", "line"), [(COLUMNS, 3), ({"text": "1", "label": "2"}, 3), ({"label": "2"}, 3)])
+def test_a_row_that_is_too_short(write, columns, line):
+    path = write("a.tsv", "text\tlabel\nfine\t1\nbad\n")
+    with pytest.raises(DataError, match=rf"a\.tsv:{line}: expected at least 2 columns\. Received 1$"):
+        read(path, columns)
+
+
+def test_rows_before_a_bad_one_are_given(write):
+    rows = read_table(write("a.csv", "text,label\nfine,1\nbad\n"), COLUMNS)
+    assert next(rows).line == 2
+    with pytest.raises(DataError):
+        next(rows)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_an_empty_file(write, name):
+    with pytest.raises(DataError, match=r"expected a header and rows\. The file is empty$"):
+        read(write(name, ""))
+
+
+def test_bytes_that_are_no_utf_8(write):
+    with pytest.raises(DataError, match=r"a\.csv:2: expected utf-8 text\. Received byte 0xfc at byte offset 12;"):
+        read(write("a.csv", b"text,label\nf\xfcr,1\n"))
+
+
+def test_files_that_are_no_table(write, tmp_path):
+    with pytest.raises(UsageError, match=r"a\.txt: expected a table, by its ending: \.csv, \.tsv or \.jsonl"):
+        read(write("a.txt", "text\n"))
+    with pytest.raises(UsageError, match=r"b\.csv: no such file$"):
+        read(tmp_path / "b.csv")

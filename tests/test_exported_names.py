@@ -1,0 +1,54 @@
+import subprocess
+import sys
+
+import pytest
+
+import kbert
+
+NAMES = [
+    "BertConfig",
+    "BertEncoder",
+    "Bundle",
+    "Encoding",
+    "KbertError",
+    "Predictor",
+    "PretrainingModel",
+    "Tokenizer",
+    "Vocabulary",
+    "__version__",
+    "build_corpus",
+    "export_litert",
+    "export_saved_model",
+    "finetune",
+    "load",
+    "preset_config",
+    "pretrain",
+    "serve",
+    "train_vocabulary",
+]
+
+
+def test_all_is_pinned():
+    assert kbert.__all__ == NAMES
+    assert dir(kbert) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "__version__"])
+def test_every_name_can_be_imported(name):
+    value = getattr(kbert, name)
+    assert value.__name__ == name
+    assert value.__module__.startswith("kbert.")
+    assert value.__doc__
+
+
+def test_there_is_no_other_name():
+    with pytest.raises(AttributeError, match=r"^module 'kbert' has no attribute 'pretrian'$"):
+        kbert.pretrian  # noqa: B018
+
+
+def test_importing_kbert_imports_nothing_heavy():
+    code = (
+        "import sys, kbert; kbert.__version__; "
+        "print(sorted({'tensorflow', 'keras', 'numpy', 'torch', 'sklearn'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == ("[]\n")

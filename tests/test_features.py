@@ -1,0 +1,25 @@
+from kbert import features
+
+
+def test_names_and_order():
+    """Names of TF Hub's BERT and the Model Garden: other programs read them."""
+    assert [(f.name, f.dtype, f.dimensions) for f in features.PRETRAINING_FEATURES] == [
+        ("input_word_ids", "int32", "S"),
+        ("input_mask", "int32", "S"),
+        ("input_type_ids", "int32", "S"),
+        ("masked_lm_positions", "int32", "P"),
+        ("masked_lm_ids", "int32", "P"),
+        ("masked_lm_weights", "float32", "P"),
+        ("next_sentence_labels", "int32", ""),
+    ]
+    assert features.PRETRAINING_FEATURES[:3] == features.ENCODER_FEATURES
+    assert features.PRETRAINING_FEATURES[3:6] == features.MASKING_FEATURES
+    assert features.ORIGINAL_NAMES == {"input_ids": "input_word_ids", "segment_ids": "input_type_ids"}
+
+
+def test_keras_inputs():
+    inputs = features.keras_inputs(features.PRETRAINING_FEATURES)
+    assert {name: (tensor.name, tensor.dtype, tensor.shape) for name, tensor in inputs.items()} == {
+        feature.name: (feature.name, feature.dtype, (None,) * (1 + len(feature.dimensions)))
+        for feature in features.PRETRAINING_FEATURES
+    }

@@ -1,0 +1,190 @@
+import bz2
+import gzip
+import lzma
+import os
+import stat
+
+import pytest
+
+from kbert import files
+from kbert.errors import ConfigError, DataError, UsageError
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_atomic_file_takes_its_place_at_the_end(tmp_path):
+    target = tmp_path / "new" / "file"
+    with files.atomic_file(target) as handle:
+        handle.write(b"content")
+        assert not target.exists()
+    assert target.read_bytes() == b"content"
+    assert names(target.parent) == ["file"]
+
+
+@pytest.mark.parametrize("problem", [RuntimeError, KeyboardInterrupt])
+def test_atomic_file_keeps_the_old_content_on_failure(tmp_path, problem):
+    target = tmp_path / "file"
+    target.write_bytes(b"old")
+
+    def fail():
+        with files.atomic_file(target) as handle:
+            handle.write(b"half of the ne")
+            raise problem
+
+    with pytest.raises(problem):
+        fail()
+    assert target.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_written_files_have_the_mode_of_plain_ones(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    (tmp_path / "plain_folder").mkdir()
+    files.write_text(tmp_path / "atomic", "é")
+    with files.atomic_directory(tmp_path / "atomic_folder"):
+        pass
+
+    def mode(name):
+        return stat.S_IMODE(os.stat(tmp_path / name).st_mode)
+
+    assert mode("atomic") == mode("plain")
+    assert mode("atomic_folder") == mode("plain_folder")
+    assert (tmp_path / "atomic").read_bytes() == "é".encode()
+
+
+def test_json_comes_back_in_its_order(tmp_path):
+    value = {"b": [1, 2.5, None], "a": "Straße"}
+    files.write_json(tmp_path / "x.json", value)
+    assert (tmp_path / "x.json").read_text(encoding="utf-8").index('"b"') == 4
+    assert list(files.read_json(tmp_path / "x.json", ConfigError).items()) == list(value.items())
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b'"\xff"', b"[" * 200_000])
+def test_what_is_not_json_is_said(tmp_path, content):
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"x\.json is not JSON"):
+        files.read_json(tmp_path / "x.json", ConfigError)
+
+
+@pytest.mark.parametrize("path", ["absent.json", "file/absent.json"])
+def test_missing_json_is_said(tmp_path, path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"absent\.json is missing"):
+        files.read_json(tmp_path / path, ConfigError)
+
+
+def test_atomic_directory_takes_its_name_at_the_end(tmp_path):
+    target = tmp_path / "folder"
+    with files.atomic_directory(target) as folder:
+        (folder / "sub").mkdir()
+        (folder / "sub" / "file").write_bytes(b"content")
+        assert not target.exists()
+    assert (target / "sub" / "file").read_bytes() == b"content"
+    assert names(tmp_path) == ["folder"]
+
+
+def test_atomic_directory_leaves_nothing_on_failure(tmp_path):
+    def fail():
+        with files.atomic_directory(tmp_path / "folder") as folder:
+            (folder / "file").write_bytes(b"content")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert names(tmp_path) == []
+
+
+def test_atomic_directory_replaces_nothing(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_bytes(b"old")
+    with pytest.raises(FileExistsError), files.atomic_directory(tmp_path / "folder"):
+        pytest.fail("the block must not run")
+    assert (tmp_path / "folder" / "file").read_bytes() == b"old"
+    assert names(tmp_path) == ["folder"]
+
+
+def test_inputs_are_files_folders_and_globs(tmp_path):
+    for name in ("b.txt", "a.txt", "sub/c.txt", ".hidden", "sub/.git/d", "x[1].txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+
+    def found(*inputs):
+        return [p.relative_to(tmp_path).as_posix() for p in files.expand_inputs([tmp_path / i for i in inputs])]
+
+    assert found("") == ["a.txt", "b.txt", "sub/c.txt", "x[1].txt"]
+    assert found("b.txt", "*a.txt") == ["b.txt", "a.txt"]
+    assert found("**/?.txt") == ["a.txt", "b.txt", "sub/c.txt"]
+    assert found("x[1].txt") == ["x[1].txt"]
+
+
+@pytest.mark.parametrize("item", ["absent.txt", "*.csv", "empty"])
+def test_an_input_that_names_no_file_is_refused(tmp_path, item):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"no such file: .* Received: .*"):
+        files.expand_inputs([tmp_path / item])
+
+
+COMPRESSIONS = {"": bytes, ".gz": gzip.compress, ".BZ2": bz2.compress, ".xz": lzma.compress}
+
+
+@pytest.mark.parametrize("suffix", COMPRESSIONS)
+def test_lines(tmp_path, suffix):
+    path = tmp_path / f"text.txt{suffix}"
+    # Only LF ends a line; U+2028, U+0085 and a form feed do not. A byte order mark goes at the start alone.
+    text = "\ufeffone\r\ntwo\u2028\x85\x0c2\n\n\ufefflast"
+    path.write_bytes(COMPRESSIONS[suffix](text.encode()))
+    assert list(files.read_lines(path)) == ["one", "two\u2028\x85\x0c2", "", "\ufefflast"]
+
+
+def test_zst_lines_or_what_to_install(tmp_path):
+    path = tmp_path / "text.zst"
+    try:
+        import zstandard
+    except ImportError:
+        path.write_bytes(b"")
+        with pytest.raises(UsageError, match=r"pip install 'kbert\[zstd\]'"):
+            list(files.read_lines(path))
+    else:
+        path.write_bytes(zstandard.compress(b"one\ntwo\n"))
+        assert list(files.read_lines(path)) == ["one", "two"]
+
+
+@pytest.mark.parametrize(("mark", "offset"), [(b"", 10), (b"\xef\xbb\xbf", 13)])
+def test_bad_utf8_is_located(tmp_path, mark, offset):
+    path = tmp_path / "latin1.txt"
+    path.write_bytes(mark + b"the cat\r\nc\xe9t\xe9\n")
+    with pytest.raises(DataError) as caught:
+        list(files.read_lines(path))
+    assert (caught.value.path, caught.value.line) == (str(path), 2)
+    assert f"byte 0xe9 at byte offset {offset};" in str(caught.value)
+    assert str(caught.value).startswith(f"{path}:2: ")
+    assert path.read_bytes()[offset] == 0xE9
+
+
+def test_other_encodings(tmp_path):
+    (tmp_path / "x").write_bytes(b"\xe9t\xe9\n")
+    assert list(files.read_lines(tmp_path / "x", encoding="latin-1")) == ["été"]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
+def test_damaged_compression_is_said(tmp_path, suffix):
+    path = tmp_path / f"text{suffix}"
+    whole = COMPRESSIONS[".BZ2" if suffix == ".bz2" else suffix](os.urandom(3000).hex().encode())
+    flips = range(0, len(whole), len(whole) // 40)
+    damaged = [bytes(b ^ 0x55 if i == at else b for i, b in enumerate(whole)) for at in flips]
+    named = []
+    for content in (b"not compressed", whole[: len(whole) // 2], *damaged):
+        path.write_bytes(content)
+        try:
+            list(files.read_lines(path))
+        except DataError as error:
+            named.append(error.path)
+    assert set(named) == {str(path)}
+    assert len(named) >= 2 + len(damaged) * 0.9  # a flip in a header may change nothing that matters
+
+
+def test_what_the_system_refuses_is_not_called_damaged(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        list(files.read_lines(tmp_path / "absent.gz"))

@@ -1,0 +1,155 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from kbert.errors import BundleError, DataError, UsageError
+from kbert.predictor import load
+from kbert.tasks.task import Example
+
+TEXTS = [
+    "the cat sat on the mat .",
+    "",
+    "a dog",
+    "zzz 中文 \x00",
+    "the " * 40,
+    "ran !",
+    "unaffable cats ,",
+]
+
+
+@pytest.fixture(scope="module")
+def model(classifier):
+    return load(classifier)
+
+
+@pytest.fixture(scope="module")
+def pair_model(pair_classifier):
+    return load(pair_classifier)
+
+
+def test_answers_name_text_label_and_probabilities(model):
+    (answer,) = model.predict(["a dog"])
+    assert list(answer) == ["text", "label", "probabilities"]
+    assert answer["text"] == "a dog"
+    probabilities = answer["probabilities"]
+    assert list(probabilities) == ["bad", "fine", "good"]
+    assert sum(probabilities.values()) == pytest.approx(1, abs=1e-6)
+    assert answer["label"] == max(probabilities, key=probabilities.get)
+    json.dumps(answer)
+
+
+def test_answers_keep_the_order_of_the_texts(model):
+    answers = model.predict(TEXTS)
+    assert [answer["text"] for answer in answers] == TEXTS
+    for text, answer in zip(TEXTS, answers, strict=True):
+        (alone,) = model.predict([text])
+        assert answer["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-5)
+    assert len({round(answer["probabilities"]["good"], 5) for answer in answers}) == len(TEXTS)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
+def test_the_batch_size_changes_nothing(model, batch_size):
+    expected = model.answers(TEXTS, batch_size=4)
+    answers = model.answers(TEXTS, batch_size=batch_size)
+    assert answers["label"].tolist() == expected["label"].tolist()
+    np.testing.assert_allclose(answers["probabilities"], expected["probabilities"], atol=1e-5)
+
+
+def test_no_texts(model):
+    assert model.predict([]) == []
+
+
+def test_texts_are_cut_to_the_sequence_length(model):
+    # 22 tokens fit between [CLS] and [SEP].
+    cut, long, other = model.answers(["the " * 22, "the " * 21 + "the cat", "the " * 21 + "cat"])["probabilities"]
+    np.testing.assert_allclose(cut, long, atol=1e-6)
+    assert np.abs(cut - other).max() > 1e-4
+
+
+def test_a_lone_surrogate_is_text_too(model):
+    assert model.predict(["a \ud800 dog"])[0]["text"] == "a \ud800 dog"
+
+
+def test_pairs(pair_model):
+    texts, pairs = ["the cat", "a dog", "the cat"], ["sat on", "ran", ""]
+    answers = pair_model.predict(texts, pairs)
+    assert [(answer["text"], answer["pair"]) for answer in answers] == list(zip(texts, pairs, strict=True))
+    for text, pair, answer in zip(texts, pairs, answers, strict=True):
+        (alone,) = pair_model.predict([text], [pair])
+        assert answer["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-5)
+    (swapped,) = pair_model.predict(pairs[:1], texts[:1])
+    assert swapped["probabilities"] != pytest.approx(answers[0]["probabilities"], abs=1e-4)
+
+
+def test_pairs_where_there_should_be_none(model, pair_model):
+    with pytest.raises(UsageError, match=r"^this model answers for single texts\. Received the other$"):
+        model.predict(["a"], ["b"])
+    with pytest.raises(UsageError, match=r"^this model answers for pairs of texts\. Received the other$"):
+        pair_model.predict(["a"])
+    with pytest.raises(UsageError, match=r"as many pairs as texts\. Received: 2 and 1$"):
+        pair_model.predict(["a"], ["b", "c"])
+
+
+def test_tokens_give_what_text_gives(model):
+    import tensorflow as tf
+
+    batch = model.text_model.encode(tf.constant(TEXTS))
+    from_tokens = model.text_model.from_tokens(**batch)
+    np.testing.assert_allclose(from_tokens["probabilities"], model.answers(TEXTS)["probabilities"], atol=1e-5)
+    assert from_tokens["labels"].shape == (7, 3)
+
+
+def test_evaluation_of_examples_and_of_a_file(model, tmp_path):
+    labels = [answer["label"] for answer in model.predict(TEXTS[:3])]
+    wrong = next(label for label in model.task.labels if label != labels[2])
+    examples = [Example(text, target=label) for text, label in zip(TEXTS, [*labels[:2], wrong], strict=False)]
+    metrics = model.evaluate(examples)
+    assert metrics["examples"] == 3
+    assert metrics["accuracy"] == pytest.approx(2 / 3)
+    path = tmp_path / "dev.jsonl"
+    path.write_text(
+        "".join(json.dumps({"review": e.text, "stars": e.target}) + "\n" for e in examples), encoding="utf-8"
+    )
+    assert model.evaluate(path, {"text": "review", "label": "stars"}) == metrics
+
+
+def test_a_label_that_training_never_saw(model, tmp_path):
+    path = tmp_path / "dev.csv"
+    path.write_text("text,label\na,good\nb,awful\n")
+    with pytest.raises(DataError, match=r"dev\.csv:3: expected one of .*bad, fine, good.* Received 'awful'$"):
+        model.evaluate(path)
+
+
+def test_a_model_for_no_task(pretrained):
+    with pytest.raises(BundleError, match=r"is for no task yet; make one of it with `kbert finetune`$"):
+        load(pretrained)
+
+
+def test_a_task_without_its_settings(tmp_path, classifier):
+    folder = shutil.copytree(classifier, tmp_path / "model")
+    settings = json.loads((folder / "kbert.json").read_text())
+    del settings["task"]["labels"]
+    (folder / "kbert.json").write_text(json.dumps(settings))
+    with pytest.raises(BundleError, match=r"the task in kbert\.json lacks a setting \('labels'\)$"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["classifier.bias", "bert.encoder.layer.1.output.dense.weight"])
+def test_weights_that_lack_a_tensor(tmp_path, classifier, name):
+    folder = shutil.copytree(classifier, tmp_path / "model")
+    tensors = safetensors.numpy.load_file(folder / "model.safetensors")
+    del tensors[name]
+    safetensors.numpy.save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(BundleError, match=rf"^the weights lack the tensor {name} of shape \["):
+        load(folder)
+
+
+def test_weights_of_another_shape_than_the_config_says(tmp_path, classifier):
+    folder = shutil.copytree(classifier, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 128}))
+    with pytest.raises(BundleError, match=r"must have the shape \[128, 32\] that config\.json says"):
+        load(folder)

@@ -1,0 +1,145 @@
+import gzip
+import os
+import subprocess
+import sys
+
+import pytest
+
+from kbert.errors import DataError, UsageError
+from kbert.text import vocabulary_training
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.vocabulary import SPECIAL_TOKENS
+from kbert.text.vocabulary_training import count_words, train_vocabulary
+
+TEXT = "The lowest and the newest! " * 3 + "The widest, the lower and the newer. " * 2
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def test_counts_normalized_words(text):
+    counts = count_words([text], lowercase=True)
+    assert counts == {
+        **{"the": 12, "and": 5, "lowest": 3, "newest": 3, "!": 3},
+        **{"widest": 2, ",": 2, "lower": 2, "newer": 2, ".": 2},
+    }
+    assert count_words([text], lowercase=False)["The"] == 5
+
+
+def test_holds_special_tokens_then_characters_then_pieces(text):
+    vocabulary = train_vocabulary([text], size=60)
+    assert vocabulary.tokens[:5] == SPECIAL_TOKENS
+    assert vocabulary.tokens[5:21] == (*"!,.adehilnorstw", "##d")
+    assert {"the", "and", "lowest", "newest"} <= set(vocabulary)
+    assert Tokenizer(vocabulary).encode("The newest, lowest!", add_special_tokens=False).tokens == [
+        *["the", "newest", ",", "lowest", "!"]
+    ]
+    assert "The" in train_vocabulary([text], size=70, lowercase=False)
+
+
+@pytest.mark.parametrize("size", range(40, 61, 5))
+def test_size_is_the_most(text, size):
+    smallest = train_vocabulary([text], size=size)
+    assert len(smallest) == min(size, len(train_vocabulary([text], size=1000)))
+
+
+def test_size_with_no_room_for_characters_says_how_much_it_needs(text):
+    with pytest.raises(UsageError, match=r"the 15 characters .* Received: size=20; make it at least ") as caught:
+        train_vocabulary([text], size=20)
+    least = int(str(caught.value).split("at least ")[1].split(",")[0])
+    assert len(train_vocabulary([text], size=least)) == least
+    with pytest.raises(UsageError, match=f"size={least - 1}"):
+        train_vocabulary([text], size=least - 1)
+
+
+def test_every_word_of_the_text_can_be_spelled(text):
+    ids = Tokenizer(train_vocabulary([text], size=45)).ids(TEXT)
+    assert 1 not in ids
+
+
+def test_does_not_depend_on_the_order_or_cut_of_files(tmp_path, text):
+    for number, part in enumerate((TEXT[81:], TEXT[:81])):
+        (tmp_path / f"{number}.txt").write_text(part)
+    whole = train_vocabulary([text], size=50)
+    assert train_vocabulary([tmp_path / "0.txt", tmp_path / "1.txt"], size=50) == whole
+    assert train_vocabulary([tmp_path / "1.txt", tmp_path / "0.txt"], size=50) == whole
+
+
+def test_is_the_same_in_every_process(text):
+    code = (
+        "import sys\nfrom kbert.text.vocabulary_training import train_vocabulary\n"
+        "print(*train_vocabulary([sys.argv[1]], size=50))"
+    )
+    for seed in ("1", "2", "3"):
+        environment = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", code, str(text)]
+        output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+        assert output.split() == list(train_vocabulary([text], size=50))
+
+
+def test_reads_compressed_files_and_reports_progress(tmp_path, text):
+    packed = tmp_path / "text.txt.gz"
+    packed.write_bytes(gzip.compress(text.read_bytes()))
+    calls = []
+    vocabulary = train_vocabulary([packed, text], size=50, progress=lambda *call: calls.append(call))
+    assert vocabulary == train_vocabulary([text, text], size=50)
+    total = packed.stat().st_size + text.stat().st_size
+    assert calls == [
+        ("counting words", packed.stat().st_size, total),
+        ("counting words", total, total),
+        ("choosing pieces", 0, 0),
+    ]
+
+
+def test_coverage_leaves_rare_characters_out_but_ascii_in(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("中国 " * 500 + "龘 龘 q q ab ab\n", encoding="utf-8")
+    assert {"中", "国", "龘", "q", "a"} <= set(train_vocabulary([path], character_coverage=1.0, size=100))
+    covered = train_vocabulary([path], character_coverage=0.99, size=100)
+    assert {"中", "国", "q", "a"} <= set(covered)
+    assert "龘" not in covered
+    for value in (0, 1.1, float("nan")):
+        with pytest.raises(UsageError, match=r"character_coverage must be in \(0, 1\]"):
+            train_vocabulary([path], character_coverage=value)
+
+
+def test_minimum_frequency(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("cat cat cat dog dog\n")
+    assert {"cat", "dog"} <= set(train_vocabulary([path], size=100))
+    frequent = train_vocabulary([path], size=100, minimum_frequency=3)
+    assert "cat" in frequent
+    assert "dog" not in frequent
+
+
+def test_forgets_the_rarest_words_past_the_bound(text, tmp_path, monkeypatch):
+    (tmp_path / "more.txt").write_text("zebra the\n")
+    monkeypatch.setattr(vocabulary_training, "_MOST_WORDS", 4)
+    assert count_words([text, tmp_path / "more.txt"], lowercase=True) == {"the": 13, "and": 5, "zebra": 1}
+
+
+def test_scales_a_large_corpus_down(text, monkeypatch):
+    expected = train_vocabulary([text], size=50)
+    monkeypatch.setattr(vocabulary_training, "_TRAINED_WORDS", 20)
+    scaled = train_vocabulary([text], size=50)
+    assert "the" in scaled
+    assert scaled.tokens[:20] == expected.tokens[:20]
+
+
+@pytest.mark.parametrize("content", ["", "\n \u2028\n"])
+def test_no_text(tmp_path, content):
+    (tmp_path / "empty.txt").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=r"empty\.txt: expected text .* holds no words"):
+        train_vocabulary([tmp_path / "empty.txt"])
+
+
+def test_input_that_cannot_be_read(tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        train_vocabulary([tmp_path / "absent.txt"])
+    (tmp_path / "latin1.txt").write_bytes(b"caf\xe9\n")
+    with pytest.raises(DataError, match=r"latin1\.txt:1: expected utf-8 text"):
+        train_vocabulary([tmp_path / "latin1.txt"])

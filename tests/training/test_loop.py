@@ -1,0 +1,123 @@
+import json
+import signal
+import time
+
+import pytest
+
+from kbert.training.pretrain import pretrain
+
+OPTIONS = {
+    "steps": 400,
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "log_every": 1,
+    "checkpoint_every": 7,
+    "show_progress": False,
+}
+PRETRAIN = """
+import json, sys
+from kbert.training.pretrain import pretrain
+corpus, model, output, options = sys.argv[1:]
+pretrain(corpus=corpus, model=model, output=output, **json.loads(options))
+"""
+MIRRORED = """
+import json, sys
+import tensorflow as tf
+cpus = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], cpus)
+from kbert.training.pretrain import pretrain
+corpus, model, output, options = sys.argv[1:]
+for strategy in ("one", "mirrored"):
+    for accumulation in (1, 2):
+        pretrain(
+            corpus=corpus, model=model, output=f"{output}/{strategy}{accumulation}", strategy=strategy,
+            accumulation=accumulation, **json.loads(options)
+        )
+"""
+
+
+def rows(folder):
+    """The metrics without the times."""
+    read = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if "second" not in name} for row in read]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, pretrained, vocabulary):
+    """A run in one go: the folders of the corpus and of the run."""
+    from kbert.corpus.build import build_corpus
+
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    vocabulary.save(folder / "vocab.txt")
+    text = "\n\n".join(f"the {a} sat .\na {b} ran !\nthe {a} ran on ." for a in ("cat", "dog") for b in ("mat", "dog"))
+    (folder / "text.txt").write_text(text)
+    build_corpus(
+        [folder / "text.txt"], vocab=folder / "vocab.txt", output=folder / "corpus", sequence_length=16, duplicates=8
+    )
+    pretrain(corpus=folder / "corpus", model=pretrained, output=folder / "run", **OPTIONS)
+    return folder / "corpus", folder / "run"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
+    tmp_path, uninterrupted, pretrained, run_python, number
+):
+    corpus, expected = uninterrupted
+    output = tmp_path / "run"
+    process = run_python(PRETRAIN, corpus, pretrained, output, json.dumps(OPTIONS))
+    deadline = time.monotonic() + 120
+    while not (output / "metrics.jsonl").exists() or len((output / "metrics.jsonl").read_bytes()) < 20_000:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    done = rows_so_far(output)
+    steps = sorted(int(path.stem[5:]) for path in (output / "checkpoints").glob("step-*.safetensors"))
+    assert 7 <= steps[-1] < 400
+    if number == signal.SIGTERM:
+        # It saved at the step it was at.
+        assert f"stopped by SIGTERM after {steps[-1]} steps; a checkpoint was saved" in errors
+        assert steps[-1] == done
+    else:
+        assert process.returncode == -signal.SIGKILL
+        assert steps[-1] % 7 == 0
+        assert done >= steps[-1]
+    assert not (output / "model.safetensors").exists()
+
+    pretrain(corpus=corpus, model=pretrained, output=output, resume=True, **OPTIONS)
+    assert rows(output) == rows(expected)
+    assert (output / "model.safetensors").read_bytes() == (expected / "model.safetensors").read_bytes()
+    assert (output / "kbert.json").read_bytes() == (expected / "kbert.json").read_bytes()
+
+
+def rows_so_far(folder):
+    """The step of the last whole row."""
+    return json.loads((folder / "metrics.jsonl").read_text().rpartition("\n")[0].splitlines()[-1])["step"]
+
+
+def test_two_devices_learn_what_one_does(tmp_path, corpus, pretrained, run_python):
+    options = {"steps": 4, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 0, "dropout": 0.0, "log_every": 1}
+    process = run_python(MIRRORED, corpus, pretrained, tmp_path, json.dumps(options | {"show_progress": False}))
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    one = rows(tmp_path / "one1")
+    assert len(one) == 4
+    for name in ("one2", "mirrored1", "mirrored2"):
+        for row, expected in zip(rows(tmp_path / name), one, strict=True):
+            # The norm of the gradient too: Adam alone would hide one that is scaled by a constant.
+            assert row == pytest.approx(expected, rel=1e-4)
+
+
+def test_rows_between_checkpoints_do_not_depend_on_how_many_steps_a_call_runs(tmp_path, uninterrupted, pretrained):
+    """Ten steps a row are the means of ten rows of one step."""
+    corpus, expected = uninterrupted
+    pretrain(corpus=corpus, model=pretrained, output=tmp_path / "run", **OPTIONS | {"log_every": 100, "checkpoint_every": 130})
+    single = rows(expected)
+    for index, row in enumerate(rows(tmp_path / "run")):
+        part = single[100 * index : 100 * index + 100]
+        assert row["step"] == part[-1]["step"]
+        for name in ("mlm_loss", "nsp_loss", "gradient_norm", "learning_rate"):
+            assert row[name] == pytest.approx(sum(each[name] for each in part) / 100, rel=1e-5)
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == (expected / "model.safetensors").read_bytes()

@@ -1,0 +1,110 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kbert.training.optimizers import AdamW, AdamWSettings
+from kbert.training.schedules import LinearSchedule
+
+
+def variable(value, name="kernel"):
+    return keras.Variable(np.float32(value), name=name, dtype="float32")
+
+
+def step(optimizer, gradients, rate, index):
+    optimizer.apply(
+        [tf.constant(g, tf.float32) for g in gradients],
+        tf.constant(rate, tf.float32),
+        tf.constant(index, tf.int64),
+    )
+
+
+def test_a_hundred_steps_as_in_the_test_of_the_original():
+    """google-research/bert, optimization_test.py: no decay, learning rate 0.2 falling to 0."""
+    weights = variable([0.1, -0.2, -0.1])
+    target = tf.constant([0.4, 0.2, -0.5])
+    optimizer = AdamW([weights], AdamWSettings(weight_decay=0.0, clip_norm=1.0))
+    schedule = LinearSchedule(peak=0.2, steps=100, warmup_steps=0)
+    for index in range(100):
+        with tf.GradientTape() as tape:
+            tape.watch(weights.value)
+            loss = tf.reduce_mean(tf.square(target - weights.value))
+        gradients, _ = optimizer.clip(tape.gradient(loss, [weights.value]))
+        step(optimizer, gradients, schedule(index), index)
+    np.testing.assert_allclose(weights, [0.4, 0.2, -0.5], rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("bias_correction", [False, True])
+def test_equals_adam_written_out(bias_correction):
+    settings = AdamWSettings(bias_correction=bias_correction, weight_decay=0.1)
+    weights = variable([1.0, -2.0, 0.5])
+    optimizer = AdamW([weights], settings)
+    expected = np.array([1.0, -2.0, 0.5])
+    mean = square = np.zeros(3)
+    rng = np.random.default_rng(0)
+    for index in range(20):
+        gradient = rng.normal(size=3)
+        rate = 0.05 * (index + 1)
+        step(optimizer, [gradient], rate, index)
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        first, second = mean, square
+        if bias_correction:
+            first, second = mean / (1 - 0.9 ** (index + 1)), square / (1 - 0.999 ** (index + 1))
+        # Where epsilon stands beside the corrected root makes no difference that float32 shows.
+        expected = expected - rate * 0.1 * expected - rate * first / (np.sqrt(second) + 1e-6)
+        np.testing.assert_allclose(weights, expected, rtol=2e-4, atol=1e-5)
+
+
+def test_the_first_step_without_bias_correction_is_three_times_as_long():
+    # m = 0.1 g and v = 0.001 g²: m / √v is √10, and 1 when corrected.
+    for bias_correction, length in ((False, 10**0.5), (True, 1.0)):
+        weights = variable([0.0])
+        optimizer = AdamW([weights], AdamWSettings(bias_correction=bias_correction))
+        step(optimizer, [[5.0]], 0.01, 0)
+        assert float(weights[0]) == pytest.approx(-0.01 * length, rel=1e-4)
+
+
+def test_weight_decay_is_off_for_biases_and_layer_norm():
+    names = ["kernel", "token_table", "bias", "gamma", "beta"]
+    layer = keras.layers.Layer(name="layer")
+    weights = [layer.add_weight(shape=(1,), initializer="ones", name=name) for name in names]
+    optimizer = AdamW(weights, AdamWSettings(weight_decay=0.5))
+    step(optimizer, [[0.0]] * 5, 0.1, 0)
+    assert {v.name: float(v[0]) for v in weights} == pytest.approx(
+        {"kernel": 0.95, "token_table": 0.95, "bias": 1, "gamma": 1, "beta": 1}
+    )
+
+
+def test_the_encoder_decays_its_kernels_and_tables_alone(small_config):
+    from kbert.models.encoder import BertEncoder
+    from kbert.models.pretraining import PretrainingModel
+
+    model = PretrainingModel(BertEncoder(small_config))
+    optimizer = AdamW(model.trainable_variables, AdamWSettings())
+    for variable_, decayed in zip(model.trainable_variables, optimizer.decayed, strict=True):
+        assert decayed == (len(variable_.shape) == 2), variable_.path
+
+
+def test_gradients_are_clipped_to_their_global_norm():
+    optimizer = AdamW([variable([0.0] * 2), variable([0.0])], AdamWSettings(clip_norm=1.0))
+    clipped, norm = optimizer.clip([tf.constant([3.0, 0.0]), tf.constant([4.0])])
+    assert float(norm) == 5
+    np.testing.assert_allclose(clipped[0], [0.6, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(clipped[1], [0.8], rtol=1e-6)
+    small, norm = optimizer.clip([tf.constant([0.3, 0.0]), tf.constant([0.4])])
+    assert float(norm) == pytest.approx(0.5)
+    np.testing.assert_allclose(small[0], [0.3, 0.0], rtol=1e-6)
+
+
+def test_slots_are_named_after_their_variables():
+    optimizer = AdamW([variable([0.0, 0.0], "a"), variable([0.0], "b")], AdamWSettings())
+    assert {name: tuple(slot.shape) for name, slot in optimizer.slots.items()} == {
+        "optimizer/mean/a": (2,),
+        "optimizer/mean/b": (1,),
+        "optimizer/square/a": (2,),
+        "optimizer/square/b": (1,),
+    }
+    step(optimizer, [[1.0, 2.0], [3.0]], 0.1, 0)
+    np.testing.assert_allclose(optimizer.slots["optimizer/mean/a"], [0.1, 0.2], rtol=1e-5)
+    np.testing.assert_allclose(optimizer.slots["optimizer/square/b"], [0.009], rtol=1e-4)

@@ -1,0 +1,163 @@
+import json
+
+import numpy as np
+import pytest
+
+from kbert.bundle import Bundle
+from kbert.corpus.build import build_corpus
+from kbert.errors import BundleError, CheckpointError, TrainingError, UsageError
+from kbert.text.vocabulary import Vocabulary
+from kbert.training.pretrain import pretrain
+
+
+def run(corpus, output, model, **options):
+    defaults = {"steps": 4, "batch_size": 8, "learning_rate": 1e-3, "show_progress": False}
+    return pretrain(corpus=corpus, output=output, model=model, **defaults | options)
+
+
+def rows(folder):
+    """The metrics without the times."""
+    read = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if "second" not in name} for row in read]
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path, corpus, pretrained):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(corpus, tmp_path / name, pretrained, seed=seed)
+    weights = {name: (tmp_path / name / "model.safetensors").read_bytes() for name in "abc"}
+    assert weights["a"] == weights["b"]
+    assert weights["a"] != weights["c"]
+    assert rows(tmp_path / "a") == rows(tmp_path / "b")
+
+
+def test_the_losses_fall_on_a_text_that_can_be_learnt_by_heart(tmp_path, corpus, pretrained):
+    metrics = run(corpus, tmp_path / "run", pretrained, steps=150, learning_rate=5e-3, log_every=25)
+    assert metrics["first"]["mlm_loss"] > 2.0
+    assert metrics["last"]["mlm_loss"] < 1.6
+    assert metrics["last"]["mlm_accuracy"] > 2 * metrics["first"]["mlm_accuracy"]
+    assert [row["step"] for row in rows(tmp_path / "run")] == [25, 50, 75, 100, 125, 150]
+    assert metrics["last"] == {name: value for name, value in rows(tmp_path / "run")[-1].items() if name != "step"}
+
+
+def test_the_first_losses_of_a_fresh_model_are_those_of_chance(tmp_path, corpus):
+    metrics = run(corpus, tmp_path / "run", "tiny", steps=1)
+    assert metrics["first"]["mlm_loss"] == pytest.approx(np.log(23), abs=0.15)
+    assert metrics["first"]["nsp_loss"] == pytest.approx(np.log(2), abs=0.1)
+    bundle = Bundle.load(tmp_path / "run")
+    assert (bundle.config.num_hidden_layers, bundle.config.hidden_size) == (2, 128)
+    assert bundle.config.vocab_size == 23
+
+
+def test_the_folder_is_a_bundle_that_can_be_gone_on_from(tmp_path, corpus, pretrained, vocabulary):
+    run(corpus, tmp_path / "run", pretrained)
+    bundle = Bundle.load(tmp_path / "run")
+    assert bundle.architecture == "BertForPreTraining"
+    assert bundle.tokenizer.vocabulary == vocabulary
+    assert bundle.settings["kind"] == "pretraining"
+    assert bundle.settings["steps"] == 4
+    assert bundle.tensors.keys() == Bundle.load(pretrained).tensors.keys()
+    assert "4 steps of 8 examples" in (tmp_path / "run" / "README.md").read_text()
+    # A step so short that nothing moves leaves all weights as they were, heads too.
+    run(corpus, tmp_path / "next", tmp_path / "run", steps=1, learning_rate=1e-12)
+    for name, tensor in Bundle.load(tmp_path / "next").tensors.items():
+        np.testing.assert_allclose(tensor, bundle.tensors[name], rtol=0, atol=1e-9)
+
+
+def test_resumed_after_its_end_it_is_as_it_was(tmp_path, corpus, pretrained):
+    metrics = run(corpus, tmp_path / "run", pretrained)
+    before = (tmp_path / "run" / "model.safetensors").read_bytes()
+    assert run(corpus, tmp_path / "run", pretrained, resume=True) == metrics
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
+
+
+def test_resumed_from_a_damaged_checkpoint(tmp_path, corpus, pretrained, capsys):
+    run(corpus, tmp_path / "run", pretrained, steps=6, checkpoint_every=3, log_every=1)
+    before = (tmp_path / "run" / "model.safetensors").read_bytes()
+    expected = rows(tmp_path / "run")
+    last, first = sorted((tmp_path / "run" / "checkpoints").iterdir(), reverse=True)
+    last.write_bytes(last.read_bytes()[:-1])
+    options = {"steps": 6, "checkpoint_every": 3, "log_every": 1, "resume": True}
+    run(corpus, tmp_path / "run", pretrained, **options)
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
+    assert rows(tmp_path / "run") == expected
+    assert "Warning: the checkpoint " in capsys.readouterr().err
+    last.write_bytes(b"")
+    first.write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"^all 2 checkpoints in "):
+        run(corpus, tmp_path / "run", pretrained, **options)
+
+
+def test_accumulation_equals_the_whole_batch(tmp_path, corpus, pretrained):
+    options = {"steps": 5, "dropout": 0.0, "log_every": 1, "warmup_steps": 0}
+    for name, accumulation in (("whole", 1), ("parts", 4)):
+        run(corpus, tmp_path / name, pretrained, accumulation=accumulation, **options)
+    for whole, parts in zip(rows(tmp_path / "whole"), rows(tmp_path / "parts"), strict=True):
+        assert parts == pytest.approx(whole, rel=1e-4)
+
+
+def test_bfloat16_is_near_float32(tmp_path, corpus, pretrained):
+    exact, rounded = (
+        run(corpus, tmp_path / precision, pretrained, precision=precision, dropout=0.0)["last"]
+        for precision in ("float32", "bfloat16")
+    )
+    assert rounded["loss"] == pytest.approx(exact["loss"], rel=0.02)
+    assert rounded["loss"] != exact["loss"]
+
+
+def test_dropout_of_the_run(tmp_path, corpus, pretrained):
+    losses = [
+        run(corpus, tmp_path / str(dropout), pretrained, steps=1, dropout=dropout)["first"]["mlm_loss"]
+        for dropout in (0.0, 0.5)
+    ]
+    assert abs(losses[0] - losses[1]) > 1e-3
+    assert Bundle.load(tmp_path / "0.0").config.hidden_dropout_prob == 0.0
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path, corpus, pretrained):
+    with pytest.raises(TrainingError, match=r"^the loss is (nan|inf) at step [2-5]; lower the learning rate or "):
+        run(corpus, tmp_path / "run", pretrained, steps=6, learning_rate=1e30, warmup_steps=0)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_another_vocabulary(tmp_path, corpus_text, vocabulary, pretrained):
+    Vocabulary([*vocabulary, "more"]).save(tmp_path / "other.txt")
+    build_corpus([corpus_text], vocab=tmp_path / "other.txt", output=tmp_path / "other", sequence_length=16)
+    with pytest.raises(BundleError, match=r"^the corpus was built with another vocabulary than .* build it with --vocab"):
+        run(tmp_path / "other", tmp_path / "run", pretrained)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
+    run(corpus, tmp_path / "run", pretrained, steps=1)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match=r"holds a run; add --resume"):
+        run(corpus, tmp_path / "run", pretrained, steps=1)
+    with pytest.raises(UsageError, match=r"was started with seed=0\. Received: seed=1; "):
+        run(corpus, tmp_path / "run", pretrained, steps=1, seed=1, resume=True)
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "huge"}, r"^--model must be a preset \(tiny, .*\) or a model folder\. Received: huge$"),
+        ({"precision": "float16"}, r"^precision must be one of float32, bfloat16\. Received: precision='float16'$"),
+        ({"strategy": "two"}, r"^strategy must be one of auto, one, mirrored\. Received: strategy='two'$"),
+        ({"strategy": "mirrored"}, r"^mirrored training needs two devices\. Received: /device:CPU:0 alone$"),
+        ({"accumulation": 3}, r"^batch_size must be a multiple of the replicas times the micro-batches\. "),
+        ({"steps": 0}, r"^steps must be at least 1\. Received: 0$"),
+        ({"log_every": 0}, r"^log_every must be at least 1\. Received: 0$"),
+        ({"batch_size": 1000}, r"^batch_size must be at most the corpus's \d+ examples\. Received: 1000$"),
+        ({"warmup_steps": 5}, r"^warmup_steps must be from 0 to steps=4\. Received: warmup_steps=5$"),
+    ],
+)
+def test_options_that_cannot_be(tmp_path, corpus, pretrained, options, message):
+    with pytest.raises(UsageError, match=message):
+        run(corpus, tmp_path / "run", options.pop("model", pretrained), **options)
+
+
+def test_examples_longer_than_the_model(tmp_path, corpus_text, vocab_file, pretrained):
+    build_corpus([corpus_text], vocab=vocab_file, output=tmp_path / "long", sequence_length=64)
+    with pytest.raises(UsageError, match=r"^the corpus has examples of 64 tokens, the model positions for 32; "):
+        run(tmp_path / "long", tmp_path / "run", pretrained)
