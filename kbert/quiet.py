@@ -21,7 +21,7 @@ def import_tensorflow() -> None:
         import tensorflow_text
 
         return
-    with _held_stderr():
+    with held_stderr():
         import tensorflow as tf
         import tensorflow_text  # noqa: F401 (registers its operations)
 
@@ -30,7 +30,7 @@ def import_tensorflow() -> None:
 
 
 @contextlib.contextmanager
-def _held_stderr() -> Iterator[None]:
+def held_stderr() -> Iterator[None]:
     """Holds back what is written to file descriptor 2; if the block raises, it comes after all."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:

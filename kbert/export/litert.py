@@ -17,6 +17,7 @@ from kbert import features, files, predictor
 from kbert.errors import ExportError, UsageError
 from kbert.export.litert_graph import InferenceGraph, project
 from kbert.export.parity import check_parity, sample_texts
+from kbert.quiet import held_stderr
 from kbert.tasks.classification import ClassificationTask
 from kbert.text.graph_encoder import GraphEncoder
 
@@ -133,7 +134,7 @@ def _quiet() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), held_stderr():
             warnings.simplefilter("ignore")
             yield
     finally:

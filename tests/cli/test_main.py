@@ -1,0 +1,173 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from kbert.cli.main import main
+
+
+def run(*arguments):
+    """Runs the program in this process; gives exit code, standard output and standard error."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_help_lists_the_commands_without_importing_anything_heavy():
+    code = (
+        "import sys; sys.argv = ['kbert', '--help']\n"
+        "from kbert.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'tensorflow', 'keras', 'numpy', 'rich', 'sklearn'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+    for command in ("quickstart", "vocab", "corpus", "pretrain", "finetune", "evaluate", "predict", "export", "serve"):
+        assert f"  {command} " in result.stdout
+
+
+def test_python_m_kbert_is_the_same_program():
+    result = subprocess.run([sys.executable, "-m", "kbert", "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout == "kbert, version 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["vocab", "train", "--help"],
+        ["corpus", "build", "--help"],
+        ["pretrain", "--help"],
+        ["finetune", "--help"],
+        ["evaluate", "--help"],
+        ["predict", "--help"],
+        ["inspect", "--help"],
+        ["export", "saved-model", "--help"],
+        ["export", "litert", "--help"],
+        ["serve", "--help"],
+        ["quickstart", "--help"],
+    ],
+)
+def test_every_command_has_help(arguments):
+    exit_code, out, _ = run(*arguments)
+    assert exit_code == 0
+    assert out.startswith("Usage: ")
+
+
+def test_the_whole_way(tmp_path, corpus_text):
+    text = corpus_text
+    vocab = tmp_path / "v.txt"
+    assert run("vocab", "train", text, "--size", 80, "--minimum-frequency", 1, "--output", vocab)[0] == 0
+    assert vocab.read_text().startswith("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
+
+    corpus = tmp_path / "c"
+    build = ("corpus", "build", text, "--vocab", vocab, "--output", corpus, "--sequence-length", 16, "--workers", 1)
+    exit_code, _, err = run(*build)
+    assert exit_code == 0
+    assert "examples" in err
+    exit_code, _, err = run(*build)
+    assert (exit_code, err.count("\n")) == (2, 1)
+    assert "holds a corpus already" in err
+
+    pretrained = tmp_path / "p"
+    pretrain = ("pretrain", "--corpus", corpus, "--model", "tiny", "--output", pretrained, "--batch-size", 4)
+    assert run(*pretrain, "--steps", 4, "--log-every", 2)[0] == 0
+    rows = [json.loads(line) for line in (pretrained / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2, 4]
+    assert all(row["loss"] > 0 for row in rows)
+    exit_code, _, err = run(*pretrain, "--steps", 4, "--log-every", 2)
+    assert (exit_code, err.count("\n")) == (2, 1)
+    assert "--resume" in err
+
+    train = tmp_path / "train.tsv"
+    train.write_text("sentence\tlabel\n" + "the cat\tanimal\nthe mat\tthing\na dog\tanimal\na mat\tthing\n" * 4)
+    finetuned = tmp_path / "f"
+    finetune = ("finetune", "classification", "--model", pretrained, "--train", train, "--validation", train)
+    exit_code, _, err = run(*finetune, "--output", finetuned)
+    assert (exit_code, err.count("\n")) == (1, 1)
+    assert "there is no column 'text'" in err
+    assert not finetuned.exists()
+    assert run(*finetune, "--output", finetuned, "--text-column", "sentence", "--epochs", 1, "--batch-size", 4)[0] == 0
+
+    exit_code, out, _ = run("evaluate", finetuned, "--data", train, "--text-column", "sentence", "--json")
+    assert exit_code == 0
+    assert json.loads(out)["examples"] == 16
+    assert "confusion matrix" in run("evaluate", finetuned, "--data", train, "--text-column", "sentence")[1]
+
+    exit_code, out, _ = run("predict", finetuned, "the cat", "a mat", "--json")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer["text"] for answer in answers] == ["the cat", "a mat"]
+    assert all(set(answer["probabilities"]) == {"animal", "thing"} for answer in answers)
+    assert sum(answers[0]["probabilities"].values()) == pytest.approx(1, abs=1e-6)
+    from_file = run("predict", finetuned, "--input", train, "--text-column", "sentence", "--json")[1].splitlines()
+    assert json.loads(from_file[0])["probabilities"] == pytest.approx(answers[0]["probabilities"], abs=1e-6)
+    lines = tmp_path / "lines.txt"
+    lines.write_text("the cat\na mat\n")
+    assert len(run("predict", finetuned, "--input", lines)[1].splitlines()) == 2
+    assert run("predict", finetuned)[0] == 2
+    assert run("predict", pretrained, "the cat")[0] == 1
+
+    assert json.loads(run("inspect", finetuned, "--json")[1])["labels"] == ["animal", "thing"]
+    assert "BertForPreTraining" in run("inspect", pretrained)[1]
+
+    exit_code, out, _ = run("export", "saved-model", finetuned, "--output", tmp_path / "served" / "m")
+    assert (exit_code, out.strip()) == (0, str(tmp_path / "served" / "m" / "1"))
+    assert (tmp_path / "served" / "m" / "1" / "saved_model.pb").exists()
+    assert run("export", "litert", finetuned, "--output", tmp_path / "m.tflite")[0] == 0
+    assert (tmp_path / "m.tflite").stat().st_size > 100_000
+
+
+def one_line(exit_code, result):
+    assert result[0] == exit_code
+    assert result[1] == ""
+    assert result[2].count("\n") == 1
+    assert result[2].startswith("Error: ")
+    return result[2]
+
+
+def test_bad_input_gets_one_line(tmp_path, vocab_file, corpus_text):
+    empty = tmp_path / "empty.txt"
+    empty.write_text("")
+    assert "holds no words" in one_line(1, run("vocab", "train", empty, "--output", tmp_path / "v.txt"))
+    assert not (tmp_path / "v.txt").exists()
+
+    missing = run("vocab", "train", tmp_path / "nowhere.txt", "--output", tmp_path / "v.txt")
+    assert "no such file" in one_line(2, missing)
+
+    bare = tmp_path / "bare.txt"
+    bare.write_text("the\ncat\n")
+    build = ("corpus", "build", corpus_text, "--output", tmp_path / "c", "--workers", 1)
+    assert "[PAD] [UNK] [CLS] [SEP] [MASK]" in one_line(1, run(*build, "--vocab", bare))
+    twice = tmp_path / "twice.txt"
+    twice.write_text(vocab_file.read_text() + "the\n")
+    assert "every token must appear once" in one_line(1, run(*build, "--vocab", twice))
+    assert not (tmp_path / "c").exists()
+
+    single = tmp_path / "single.txt"
+    single.write_text("the cat sat on the mat\n")
+    refused = run("corpus", "build", single, "--vocab", vocab_file, "--output", tmp_path / "d", "--workers", 1)
+    assert "at least two documents" in one_line(1, refused)
+    assert not (tmp_path / "d" / "manifest.json").exists()
+
+
+def test_usage_errors_exit_with_2():
+    assert run("pretrain")[0] == 2
+    assert run("nonsense")[0] == 2
+    assert run("evaluate", "/nowhere", "--data", "/nowhere")[0] == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+def test_a_full_disk_is_one_line(corpus_text, monkeypatch, tmp_path):
+    import os
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    output = tmp_path / "v.txt"
+    message = one_line(1, run("vocab", "train", corpus_text, "--size", 80, "--output", output))
+    assert "No space left on device" in message
+    assert list(tmp_path.glob("*v.txt*")) == []

@@ -1,0 +1,39 @@
+import os
+
+import pytest
+
+from kbert.errors import UsageError
+from kbert.training.bfloat16 import prepare_precision
+
+
+def test_a_precision_that_cannot_be():
+    with pytest.raises(
+        UsageError, match=r"^precision must be one of float32, bfloat16\. Received: precision='half'$"
+    ):
+        prepare_precision("half")
+
+
+def test_float32_needs_nothing(monkeypatch):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    prepare_precision("float32")
+    assert "ONEDNN_MAX_CPU_ISA" not in os.environ
+
+
+def test_a_limit_that_the_user_set_is_kept(monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    prepare_precision("bfloat16")
+    assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX2"
+
+
+def test_bfloat16_products_work_afterwards(monkeypatch, run_python):
+    """In a process of its own: oneDNN reads the limit once, and a wrong one ends the process."""
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    process = run_python(
+        "from kbert.training.bfloat16 import prepare_precision\n"
+        "prepare_precision('bfloat16')\n"
+        "import tensorflow as tf\n"
+        "matrix = tf.ones([512, 512], tf.bfloat16)\n"
+        "print(float(tf.matmul(matrix, matrix)[0, 0]))\n"
+    )
+    output, errors = process.communicate(timeout=120)
+    assert (process.returncode, output) == (0, "512.0\n"), errors

@@ -1,0 +1,195 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from kbert.bundle import Bundle
+from kbert.errors import BundleError, DataError, UsageError
+from kbert.predictor import load
+from kbert.training.checkpoints import read_arrays
+from kbert.training.finetune import finetune
+
+
+def table(path, texts):
+    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in texts))
+    return path
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Texts with a cat are "yes", those with a dog "no"."""
+    words = ["sat", "ran", "fast", "slow", "on", "mat"]
+    texts = [
+        (f"the {first} {animal} {second} .", label)
+        for first in words
+        for second in words
+        for animal, label in (("cat", "yes"), ("dog", "no"))
+    ]
+    return {
+        "train": table(tmp_path / "train.csv", texts[::2] + texts[1::2]),
+        "validation": table(tmp_path / "dev.csv", texts[10:30]),
+    }
+
+
+def run(tables, output, model, **options):
+    defaults = {
+        "batch_size": 8,
+        "learning_rate": 1e-3,
+        "sequence_length": 16,
+        "epochs": 1,
+        "show_progress": False,
+    }
+    return finetune("classification", model=model, output=output, **tables, **defaults | options)
+
+
+@pytest.fixture(scope="module")
+def toy_run(tmp_path_factory, vocabulary):
+    """A run from a preset, with its tables and metrics."""
+    folder = tmp_path_factory.mktemp("toy")
+    toy_tables = tables.__wrapped__(folder)
+    vocabulary.save(folder / "vocab.txt")
+    metrics = run(toy_tables, folder / "run", "tiny", vocab=folder / "vocab.txt", epochs=4)
+    return toy_tables, folder / "run", metrics
+
+
+def test_a_set_that_is_easily_told_apart_is_learnt(toy_run):
+    _, output, metrics = toy_run
+    assert metrics["accuracy"] == 1.0
+    assert metrics["examples"] == 20
+    assert metrics["confusion_matrix"] == [[10, 0], [0, 10]]
+    answers = load(output).predict(["the slow cat sat on the mat .", "a dog"])
+    assert [answer["label"] for answer in answers] == ["yes", "no"]
+
+
+def test_the_folder_is_a_bundle_with_its_task_and_metrics(toy_run, vocabulary):
+    toy_tables, output, metrics = toy_run
+    bundle = Bundle.load(output)
+    assert bundle.architecture == "BertForSequenceClassification"
+    assert bundle.config.vocab_size == 23
+    assert bundle.tokenizer.vocabulary == vocabulary
+    assert bundle.settings["task"] == {"name": "classification", "labels": ["no", "yes"], "paired": False}
+    assert bundle.settings["sequence_length"] == 16
+    assert bundle.settings["metrics"] == metrics
+    assert load(output).evaluate(toy_tables["validation"]) == metrics
+    assert "72 rows, 36 steps" in (output / "README.md").read_text()
+
+
+def test_each_epoch_is_evaluated_and_the_best_is_kept(toy_run):
+    _, output, metrics = toy_run
+    rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    evaluated = {row["step"]: row["validation_accuracy"] for row in rows if "validation_accuracy" in row}
+    assert list(evaluated) == [9, 18, 27, 36]
+    best = max(evaluated.values())
+    arrays, header = read_arrays(output / "checkpoints" / "best.safetensors")
+    assert header["step"] == next(step for step, accuracy in evaluated.items() if accuracy == best)
+    assert header["metrics"] == metrics
+    for name, tensor in Bundle.load(output).tensors.items():
+        np.testing.assert_array_equal(tensor, arrays[name])
+
+
+def test_the_best_weights_are_not_the_last_where_training_goes_wrong(tmp_path, tables, toy_run):
+    """From good weights, with a learning rate that destroys them: the first evaluation is the best."""
+    _, good, _ = toy_run
+    metrics = run(
+        tables, tmp_path / "run", good, epochs=2, learning_rate=1.0, warmup_proportion=1.0, evaluate_every=1
+    )
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    evaluated = [row["validation_accuracy"] for row in rows]
+    assert evaluated[-1] < max(evaluated) == metrics["accuracy"]
+    assert load(tmp_path / "run").evaluate(tables["validation"])["accuracy"] == metrics["accuracy"]
+
+
+def test_resumed_it_ends_as_in_one_go(tmp_path, tables, pretrained):
+    """The first run is cut back to its checkpoint of step 6, as if it had been killed after it."""
+    options = {"checkpoint_every": 6, "evaluate_every": 4, "log_every": 1}
+    expected = run(tables, tmp_path / "whole", pretrained, **options)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    (tmp_path / "cut" / "checkpoints" / "step-00000009.safetensors").unlink()
+    (tmp_path / "cut" / "model.safetensors").unlink()
+    assert run(tables, tmp_path / "cut", pretrained, resume=True, **options) == expected
+    whole, cut = (tmp_path / name / "model.safetensors" for name in ("whole", "cut"))
+    assert whole.read_bytes() == cut.read_bytes()
+
+
+def test_the_encoder_starts_from_the_weights_of_the_model(tmp_path, tables, pretrained):
+    run(tables, tmp_path / "run", pretrained, learning_rate=1e-12, limit=60)
+    before, after = Bundle.load(pretrained).tensors, Bundle.load(tmp_path / "run").tensors
+    shared = before.keys() & after.keys()
+    assert len(shared) == 5 + 2 * 16 + 2
+    for name in shared:
+        np.testing.assert_allclose(after[name], before[name], rtol=0, atol=1e-9)
+    assert after.keys() - shared == {"classifier.weight", "classifier.bias"}
+
+
+def test_limit_takes_the_first_rows(tmp_path, tables, pretrained):
+    run(tables, tmp_path / "run", pretrained, limit=40)
+    assert "40 rows, 5 steps" in (tmp_path / "run" / "README.md").read_text()
+    with pytest.raises(DataError, match=r"expected at least two labels\. Received 'yes' alone$"):
+        run(tables, tmp_path / "other", pretrained, limit=36)
+
+
+def test_pairs_and_numbered_columns_and_accumulation(tmp_path, pretrained):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"{n % 2}\tthe cat\ta {'dog' if n % 2 else 'mat'}\n" for n in range(16)))
+    metrics = run(
+        {"train": path, "validation": path},
+        tmp_path / "run",
+        pretrained,
+        text_column="2",
+        pair_column="3",
+        label_column="1",
+        accumulation=2,
+        precision="bfloat16",
+    )
+    assert metrics["examples"] == 16
+    model = load(tmp_path / "run")
+    assert model.task.paired
+    assert model.task.labels == ["0", "1"]
+    assert len(model.predict(["the cat"], ["a dog"])) == 1
+
+
+def test_a_preset_wants_a_vocabulary_and_a_model_brings_its_own(tmp_path, tables, pretrained, vocab_file):
+    with pytest.raises(UsageError, match=r"^the preset tiny has no vocabulary of its own; give one with --vocab$"):
+        run(tables, tmp_path / "run", "tiny")
+    for options in ({"vocab": vocab_file}, {"cased": True}):
+        with pytest.raises(UsageError, match=r"brings its own vocabulary; leave --vocab and --cased to presets$"):
+            run(tables, tmp_path / "run", pretrained, **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_label_of_the_validation_file_that_training_lacks(tmp_path, tables, pretrained):
+    with open(tables["validation"], "a") as handle:
+        handle.write("the end,maybe\n")
+    with pytest.raises(DataError, match=r"dev\.csv:22: expected one of the labels seen in training \(no, yes\)\. "):
+        run(tables, tmp_path / "run", pretrained)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_is_none(tmp_path, tables):
+    with pytest.raises(UsageError, match=r"^--model must be a preset \(tiny, .*\) or a model folder\. Received: "):
+        run(tables, tmp_path / "run", tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises((BundleError, DataError)):
+        run(tables, tmp_path / "run", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limit": 0}, r"^limit must be at least 1\. Received: limit=0$"),
+        ({"epochs": 0}, r"^epochs must be above 0 and batch_size at least 1\. Received: epochs=0, batch_size=8$"),
+        ({"sequence_length": 33}, r"^sequence_length must be at most the model's 32 positions\. "),
+        ({"sequence_length": 4}, r"^sequence_length must be at least 5\. Received: sequence_length=4$"),
+        ({"learning_rate": -1.0}, r"^the learning rate must be above 0\. "),
+        ({"warmup_proportion": 2.0}, r"^warmup_"),
+        ({"dropout": 1.0}, r"^hidden_dropout_prob must be in \[0, 1\)\. "),
+        ({"evaluate_every": 0}, r"^evaluate_every must be at least 1\. "),
+        ({"accumulation": 3}, r"^batch_size must be a multiple of the replicas times the micro-batches\. "),
+    ],
+)
+def test_options_that_cannot_be(tmp_path, tables, pretrained, options, message):
+    from kbert.errors import KbertError
+
+    with pytest.raises(KbertError, match=message):
+        run(tables, tmp_path / "run", pretrained, **options)
