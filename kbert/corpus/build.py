@@ -145,6 +145,7 @@ def build_corpus(
         shards.append(Shard(name, examples, digest.hexdigest()))
     manifest = Manifest(
         lowercase=settings.lowercase,
+        vocabulary_sha256=vocabulary.sha256(),
         sequence_length=sequence_length,
         max_predictions=settings.masking.max_predictions,
         masking=masking,
@@ -202,6 +203,8 @@ def _check_settings(
 
 def _prepare_folder(folder: Path) -> None:
     """Makes the output folder; what an unfinished build left in it is removed."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--output must be a new or empty folder. {folder} is a file")
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / manifest_.FILE_NAME).exists():
         raise UsageError(f"{folder} holds a corpus already; choose another --output, or remove it")

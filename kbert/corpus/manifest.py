@@ -36,6 +36,7 @@ class Manifest:
 
     Args:
         lowercase: Whether the text was lower-cased.
+        vocabulary_sha256: Hash of the vocab.txt that the ids are of.
         sequence_length: Longest example.
         max_predictions: Most predictions an example.
         masking: "dynamic" when the records hold plain ids, "static" when they are masked.
@@ -47,6 +48,7 @@ class Manifest:
     """
 
     lowercase: bool
+    vocabulary_sha256: str
     sequence_length: int
     max_predictions: int
     masking: str
@@ -91,4 +93,5 @@ class Manifest:
 
     def fingerprint(self) -> str:
         """The part that training depends on, as one string: equal for equal records."""
-        return json.dumps([self.format_version, self.masking, [dataclasses.astuple(shard) for shard in self.shards]])
+        shards = [dataclasses.astuple(shard) for shard in self.shards]
+        return json.dumps([self.format_version, self.masking, self.vocabulary_sha256, shards])

@@ -59,6 +59,11 @@ class PretrainingBatches:
         self.folder = Path(folder)
         self.manifest = Manifest.load(folder)
         self.vocabulary = Vocabulary.from_file(self.folder / manifest_.VOCABULARY_FILE)
+        if self.vocabulary.sha256() != self.manifest.vocabulary_sha256:
+            raise RecordError(
+                "expected the vocabulary that the corpus was built with. The file has changed; build the corpus again",
+                self.folder / manifest_.VOCABULARY_FILE,
+            )
         self.batch_size = batch_size
         self.seed = seed
         if self.manifest.examples < batch_size:

@@ -129,6 +129,7 @@ def quickstart(output: files.PathLike, *, results: files.PathLike | None = None)
             sequence_length=SEQUENCE_LENGTH,
             epochs=FINETUNING_EPOCHS,
             learning_rate=FINETUNING_RATE,
+            bias_correction=False,
             **settings,
         )
         accuracies[name] = kbert.load(run).evaluate(test)["accuracy"]

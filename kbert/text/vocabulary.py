@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -71,6 +72,10 @@ class Vocabulary(Sequence[str]):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a vocab.txt, atomically."""
         files.write_text(path, "".join(f"{token}\n" for token in self.tokens))
+
+    def sha256(self) -> str:
+        """Hash of the vocab.txt that `save` writes."""
+        return hashlib.sha256("".join(f"{token}\n" for token in self.tokens).encode("utf-8")).hexdigest()
 
     def __len__(self) -> int:
         return len(self.tokens)

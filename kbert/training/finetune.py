@@ -22,7 +22,7 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.training.batches import EncodedTexts, LengthBucketedBatches
 from kbert.training.bfloat16 import prepare_precision
 from kbert.training.checkpoints import Checkpoints, read_arrays, write_arrays
-from kbert.training.loop import LoopSettings, TrainingLoop
+from kbert.training.loop import LoopSettings, TrainingLoop, check_batch_size
 from kbert.training.monitor import Monitor
 from kbert.training.optimizers import AdamWSettings
 from kbert.training.runs import CHECKPOINT_FOLDER, open_run
@@ -124,9 +124,9 @@ def finetune(
         config = config.replace(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     if initializer_range is not None:
         config = config.replace(initializer_range=initializer_range)
-    if sequence_length > config.max_position_embeddings:
+    if not 5 <= sequence_length <= config.max_position_embeddings:
         raise UsageError(
-            f"sequence_length must be at most the model's {config.max_position_embeddings} positions. "
+            f"sequence_length must be from 5 to the model's {config.max_position_embeddings} positions. "
             f"Received: sequence_length={sequence_length}"
         )
     if not epochs > 0 or batch_size < 1:
@@ -138,7 +138,11 @@ def finetune(
     settings = LoopSettings(steps, accumulation, log_every, checkpoint_every)
     if evaluate_every is None:
         evaluate_every = max(1, math.ceil(len(examples) / batch_size))
+    if evaluate_every < 1:
+        raise UsageError(f"evaluate_every must be at least 1. Received: evaluate_every={evaluate_every}")
     prepare_precision(precision)
+    placement = make_strategy(strategy)
+    check_batch_size(batch_size, settings, placement)
     folder = Path(output)
     open_run(
         folder,
@@ -161,7 +165,6 @@ def finetune(
         resume=resume,
     )
 
-    placement = make_strategy(strategy)
     with placement.scope():
         encoder = BertEncoder(config, precision=precision, seed=seed)
         task_model = the_task.build(encoder)

@@ -63,6 +63,20 @@ class LoopSettings:
                 raise UsageError(f"{field.name} must be at least 1. Received: {getattr(self, field.name)}")
 
 
+def check_batch_size(batch_size: int, settings: LoopSettings, strategy: Any) -> None:
+    """Checks that batches can be split.
+
+    Raises:
+        UsageError: The batch size does not divide among replicas and micro-batches.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if batch_size % (replicas * settings.accumulation):
+        raise UsageError(
+            "batch_size must be a multiple of the replicas times the micro-batches. Received: "
+            f"batch_size={batch_size}, {replicas} x {settings.accumulation}"
+        )
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal ended the run; a checkpoint was saved."""
 
@@ -98,12 +112,7 @@ class TrainingLoop:
         settings: LoopSettings,
         strategy: Any,
     ) -> None:
-        parts = strategy.num_replicas_in_sync * settings.accumulation
-        if batches.batch_size % parts:
-            raise UsageError(
-                "batch_size must be a multiple of the replicas times the micro-batches. Received: "
-                f"batch_size={batches.batch_size}, {strategy.num_replicas_in_sync} x {settings.accumulation}"
-            )
+        check_batch_size(batches.batch_size, settings, strategy)
         self.model = model
         self.objective = objective
         self.batches = batches

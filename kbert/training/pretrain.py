@@ -19,7 +19,7 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.bfloat16 import prepare_precision
 from kbert.training.checkpoints import Checkpoints
-from kbert.training.loop import LoopSettings, TrainingLoop
+from kbert.training.loop import LoopSettings, TrainingLoop, check_batch_size
 from kbert.training.monitor import Monitor
 from kbert.training.objectives import PretrainingObjective
 from kbert.training.optimizers import AdamWSettings
@@ -103,6 +103,8 @@ def pretrain(
     schedule = LinearSchedule(learning_rate, steps, warmup_steps)
     settings = LoopSettings(steps, accumulation, log_every, checkpoint_every)
     prepare_precision(precision)
+    placement = make_strategy(strategy)
+    check_batch_size(batch_size, settings, placement)
     folder = Path(output)
     open_run(
         folder,
@@ -122,7 +124,6 @@ def pretrain(
         resume=resume,
     )
 
-    placement = make_strategy(strategy)
     with placement.scope():
         pretraining_model = PretrainingModel(BertEncoder(config, precision=precision, seed=seed))
         if bundle is not None:

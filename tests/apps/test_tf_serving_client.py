@@ -84,9 +84,7 @@ def test_inputs_are_named_where_their_order_cannot_be_told(url):
     asked = ("--url", url, "--model", "texts", "--signature", "answer", "who", "--pair", "me")
     code, _, errors = run(*asked)
     assert code == 1
-    assert errors == (
-        "error: name the model's inputs in the order of your texts: --inputs context,question\n"
-    )
+    assert errors == ("error: name the model's inputs in the order of your texts: --inputs context,question\n")
     code, lines, _ = run(*asked, "--inputs", "question,context")
     assert (code, lines) == (0, ['{"question": "who", "context": "me", "prediction": "who?me"}'])
 

@@ -318,3 +318,31 @@ def test_yields_as_many_examples_as_the_original(data, tmp_path):
     assert mean["examples"] == pytest.approx(60, rel=0.1)
     assert mean["example_tokens"] == pytest.approx(6207, rel=0.1)
     assert mean["random_next"] == pytest.approx(30, rel=0.15)
+
+
+@pytest.mark.parametrize("masking", ["dynamic", "static"])
+def test_equal_chunks_do_not_give_equal_examples(make, tmp_path, corpus_text, monkeypatch, masking):
+    """Nor equal masks, where a chunk has nothing else to choose."""
+    monkeypatch.setattr(build, "_CHUNK_SIZE", 1)
+    path = tmp_path / "text.txt"
+    path.write_text("The slow cat sat on a mat.\n\n" * 40)
+    examples = read(make("corpus", [path], masking=masking, short_probability=0, sequence_length=32))
+    firsts = [example["input_word_ids"] for example in examples]
+    assert len({tuple(ids) for ids in firsts}) > (20 if masking == "static" else 4)
+
+
+def test_masks_depend_on_the_seed(make):
+    """Examples that two seeds have in common are masked in other places."""
+    found = []
+    for seed in (1, 2):
+        examples = read(make(str(seed), masking="static", seed=seed, duplicates=20))
+        masks = {}
+        for example in examples:
+            ids = example["input_word_ids"]
+            for place, index in zip(example["masked_lm_positions"], example["masked_lm_ids"], strict=True):
+                ids[place] = index if place else ids[place]
+            masks.setdefault(tuple(ids), []).append(example["masked_lm_positions"])
+        found.append(masks)
+    common = found[0].keys() & found[1].keys()
+    assert len(common) > 20
+    assert sum(found[0][ids] == found[1][ids] for ids in common) < len(common) / 2

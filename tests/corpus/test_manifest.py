@@ -8,6 +8,7 @@ from kbert.errors import RecordError
 
 MANIFEST = Manifest(
     lowercase=True,
+    vocabulary_sha256="cc",
     sequence_length=16,
     max_predictions=3,
     masking="dynamic",

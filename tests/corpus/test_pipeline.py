@@ -91,6 +91,12 @@ def test_each_epoch_has_all_examples_once(shards):
     assert epochs[0] != list(stored(shards))
 
 
+def test_each_epoch_of_a_single_shard_has_an_order_of_its_own(corpus):
+    first, second = (list(rows([batch])) for batch in take(corpus, 2, batch_size=28))
+    assert first != second
+    assert sorted(first) == sorted(second)
+
+
 def test_seed(shards):
     one, again, other = (take(shards, 5, batch_size=4, seed=seed) for seed in (1, 1, 2))
     for batch, same in zip(one, again, strict=True):
@@ -237,3 +243,10 @@ def test_mask_settings_are_those_of_the_corpus(corpus):
     (corpus / "manifest.json").write_text(json.dumps(manifest))
     (batch,) = take(corpus, 1, batch_size=28)
     assert (batch["masked_lm_weights"] == 1).all()
+
+
+def test_another_vocabulary_is_refused(corpus):
+    path = corpus / "vocab.txt"
+    path.write_text(path.read_text().replace("cat\ndog", "dog\ncat"))
+    with pytest.raises(RecordError, match=r"vocab\.txt: expected the vocabulary that the corpus was built with"):
+        PretrainingBatches(corpus, batch_size=4)

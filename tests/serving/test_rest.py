@@ -45,9 +45,7 @@ class Texts(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def short_only(self, text):
-        checks = [
-            tf.debugging.assert_less(tf.strings.length(text), 4, message="expected texts below 4 bytes")
-        ]
+        checks = [tf.debugging.assert_less(tf.strings.length(text), 4, message="expected texts below 4 bytes")]
         with tf.control_dependencies(checks):
             return {"text": tf.identity(text)}
 
@@ -92,8 +90,7 @@ def folder(tmp_path_factory):
         texts,
         str(base / "texts" / "3"),
         signatures={
-            name: getattr(texts, name)
-            for name in ("serving_default", "echo", "echo_bytes", "pair", "short_only")
+            name: getattr(texts, name) for name in ("serving_default", "echo", "echo_bytes", "pair", "short_only")
         },
     )
     tf.saved_model.save(

@@ -72,7 +72,22 @@ def test_ids_are_those_of_python(graphs, lowercase, texts):
 
 
 @pytest.mark.parametrize(
-    "text", ["ΑΣ", "ΑΣ.", "ΑΣ.Α", "ΣΑΣ ΣΣ", "Σ", "ΑΣ\u200dΑ", "ΑΣ中", "Α.Σ", "Α\u2028Σ", "\u0301ΑΣ\u0301", "İΣ"]
+    "text",
+    [
+        "ΑΣ",
+        "ΑΣ.",
+        "ΑΣ.Α",
+        "ΣΑΣ ΣΣ",
+        "Σ",
+        "ΑΣ\u200dΑ",
+        "ΑΣ中",
+        "Α.Σ",
+        "Α\u2028Σ",
+        "\u0301ΑΣ\u0301",
+        "İΣ",
+        "ΑΣ\ufffdΑ",
+        "Α\0Σ",
+    ],
 )
 def test_final_sigma_alone_and_between_other_texts(graphs, text):
     rows = ["Α", text, "Α", text, "σ", text]

@@ -74,6 +74,7 @@ def test_words(text, uncased, cased):
         ("Σ.Σ", ["σ", ".", "ς"]),
         ("ΑΣ\u200dΑ", ["ασα"]),  # what cleaning drops does not end a word
         ("Α\u00adΣ", ["ας"]),
+        ("ΑΣ\ufffd\x01Α Α\0Σ", ["ασα", "ας"]),
         ("ΑΣ中", ["ας", "中"]),  # what cleaning spaces out does
         ("ΑΣ\u2028Α", ["ας", "α"]),
         ("İΣ ΑΣ", ["ις".replace("ι", "i"), "ας"]),  # İ is longer in lower case

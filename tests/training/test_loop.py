@@ -7,7 +7,7 @@ import pytest
 from kbert.training.pretrain import pretrain
 
 OPTIONS = {
-    "steps": 150,
+    "steps": 100,
     "batch_size": 8,
     "learning_rate": 1e-3,
     "log_every": 1,
@@ -58,14 +58,12 @@ def uninterrupted(tmp_path_factory, pretrained, vocabulary):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
-    tmp_path, uninterrupted, pretrained, run_python, number
-):
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path, uninterrupted, pretrained, run_python, number):
     corpus, expected = uninterrupted
     output = tmp_path / "run"
     process = run_python(PRETRAIN, corpus, pretrained, output, json.dumps(OPTIONS))
     deadline = time.monotonic() + 120
-    while not (output / "metrics.jsonl").exists() or len((output / "metrics.jsonl").read_bytes()) < 10_000:
+    while not (output / "metrics.jsonl").exists() or len((output / "metrics.jsonl").read_bytes()) < 8_000:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -74,7 +72,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
     assert process.returncode != 0
     done = rows_so_far(output)
     steps = sorted(int(path.stem[5:]) for path in (output / "checkpoints").glob("step-*.safetensors"))
-    assert 7 <= steps[-1] < 150
+    assert 7 <= steps[-1] < 100
     if number == signal.SIGTERM:
         # It saved at the step it was at.
         assert f"stopped by SIGTERM after {steps[-1]} steps; a checkpoint was saved" in errors
@@ -111,7 +109,9 @@ def test_two_devices_and_two_parts_learn_what_one_does(tmp_path, corpus, pretrai
 def test_rows_between_checkpoints_do_not_depend_on_how_many_steps_a_call_runs(tmp_path, uninterrupted, pretrained):
     """Rows of 50 steps are the means of 50 rows of one step."""
     corpus, expected = uninterrupted
-    pretrain(corpus=corpus, model=pretrained, output=tmp_path / "run", **OPTIONS | {"log_every": 50, "checkpoint_every": 70})
+    pretrain(
+        corpus=corpus, model=pretrained, output=tmp_path / "run", **OPTIONS | {"log_every": 50, "checkpoint_every": 70}
+    )
     single = rows(expected)
     for index, row in enumerate(rows(tmp_path / "run")):
         part = single[50 * index : 50 * index + 50]
