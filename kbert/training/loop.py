@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from kbert.errors import TrainingError, UsageError
+from kbert.errors import CheckpointError, KbertError, TrainingError, UsageError
 from kbert.training.checkpoints import Checkpoint, Checkpoints
 from kbert.training.monitor import Monitor
 from kbert.training.objectives import Objective
@@ -216,6 +216,7 @@ class TrainingLoop:
 
         Raises:
             TrainingError: The loss is not a number.
+            CheckpointError: No checkpoint can be read, or it is of another model.
             Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
         """
         window: dict[str, list[float]] = {}
@@ -267,7 +268,12 @@ class TrainingLoop:
 
     def _call(self, iterator: Any, step: int, count: int) -> dict[str, list[float]]:
         rates = [self.schedule(step + index) for index in range(count)]
-        outcome = self._run_steps(iterator, tf.constant(step, tf.int64), tf.constant(rates, tf.float32))
+        try:
+            outcome = self._run_steps(iterator, tf.constant(step, tf.int64), tf.constant(rates, tf.float32))
+        except tf.errors.OpError:
+            if self._problem is not None:
+                raise self._problem from None  # what the reader said, not where TensorFlow heard of it
+            raise
         metrics = {name: values.numpy().astype(float).tolist() for name, values in outcome.items()}
         for index, loss in enumerate(metrics["loss"]):
             if not np.isfinite(loss):
@@ -284,11 +290,16 @@ class TrainingLoop:
 
     def _iterator(self, start: int) -> Any:
         self._tokens: list[float] = []
+        self._problem: KbertError | None = None
 
         def generate() -> Iterator[dict[str, np.ndarray]]:
-            for batch in self.batches.batches(start):
-                self._tokens.append(float(batch["input_mask"].sum()))
-                yield batch
+            try:
+                for batch in self.batches.batches(start):
+                    self._tokens.append(float(batch["input_mask"].sum()))
+                    yield batch
+            except KbertError as problem:
+                self._problem = problem
+                raise
 
         dataset = tf.data.Dataset.from_generator(generate, output_signature=dict(self.batches.element_spec))
         options = tf.data.Options()
@@ -297,6 +308,12 @@ class TrainingLoop:
         return iter(self.strategy.experimental_distribute_dataset(dataset))
 
     def _restore(self, checkpoint: Checkpoint) -> None:
+        shapes = {name: tuple(variable.shape) for name, variable in self.variables.items()}
+        if shapes != {name: array.shape for name, array in checkpoint.arrays.items()}:
+            raise CheckpointError(
+                f"the checkpoint of step {checkpoint.step} is of another model, or of another version of kbert; "
+                "start the run anew"
+            )
         for name, variable in self.variables.items():
             variable.assign(checkpoint.arrays[name])
 

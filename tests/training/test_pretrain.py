@@ -5,7 +5,7 @@ import pytest
 
 from kbert.bundle import Bundle
 from kbert.corpus.build import build_corpus
-from kbert.errors import BundleError, CheckpointError, TrainingError, UsageError
+from kbert.errors import BundleError, CheckpointError, RecordError, TrainingError, UsageError
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.pretrain import pretrain
 
@@ -176,3 +176,10 @@ def test_examples_longer_than_the_model(tmp_path, corpus_text, vocab_file, pretr
     build_corpus([corpus_text], vocab=vocab_file, output=tmp_path / "long", sequence_length=64)
     with pytest.raises(UsageError, match=r"^the corpus has examples of 64 tokens, the model positions for 32; "):
         run(tmp_path / "long", tmp_path / "run", pretrained)
+
+
+def test_a_damaged_shard_stops_the_run_with_its_own_words(tmp_path, corpus):
+    shard = corpus / "examples-00000.tfrecord.gz"
+    shard.write_bytes(shard.read_bytes()[:-40])
+    with pytest.raises(RecordError, match=r"examples-00000\.tfrecord\.gz: "):
+        pretrain(corpus=corpus, model="tiny", output=tmp_path / "run", steps=1, batch_size=4, show_progress=False)
