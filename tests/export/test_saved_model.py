@@ -1,0 +1,124 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kbert.errors import BundleError, ParityError, UsageError
+from kbert.export import saved_model
+from kbert.export.saved_model import export_saved_model
+from kbert.predictor import load
+
+TEXTS = ["the cat sat on the mat .", "", "zzz 中文", "unaffable dogs !"]
+
+SERVE = """
+import json, sys
+import tensorflow as tf
+import tensorflow_text
+loaded = tf.saved_model.load(sys.argv[1])
+answers = loaded.signatures["serving_default"](text=tf.constant(json.loads(sys.argv[2])))
+assert not [name for name in sys.modules if name.split(".")[0] == "kbert"]
+print(json.dumps({
+    "label": [label.decode() for label in answers["label"].numpy()],
+    "probabilities": answers["probabilities"].numpy().tolist(),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, classifier):
+    """An export whose bundle is gone, and which was moved."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(classifier, folder / "bundle")
+    exported = export_saved_model(folder / "bundle", output=folder / "reviews")
+    shutil.rmtree(folder / "bundle")
+    shutil.move(folder / "reviews", folder / "elsewhere" / "reviews")
+    return folder / "elsewhere" / exported.relative_to(folder)
+
+
+def test_it_answers_where_kbert_is_never_imported(tmp_path, exported, classifier):
+    result = subprocess.run(
+        [sys.executable, "-c", SERVE, str(exported), json.dumps(TEXTS)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    answers = json.loads(result.stdout)
+    expected = load(classifier).predict(TEXTS)
+    assert answers["label"] == [answer["label"] for answer in expected]
+    np.testing.assert_allclose(
+        answers["probabilities"], [list(answer["probabilities"].values()) for answer in expected], atol=1e-5
+    )
+
+
+def test_the_folder_is_a_version_that_is_served(exported):
+    assert (exported.parent.name, exported.name) == ("reviews", "1")
+    assert sorted(path.name for path in exported.iterdir()) == [
+        "assets",
+        "assets.extra",
+        "fingerprint.pb",
+        "saved_model.pb",
+        "variables",
+    ]
+    assert sorted(path.name for path in (exported / "assets.extra").iterdir()) == [
+        "tokenizer_config.json",
+        "vocab.txt",
+    ]
+    assert [path.name for path in exported.parent.iterdir()] == ["1"]
+
+
+def test_signatures(exported, classifier):
+    signatures = tf.saved_model.load(str(exported)).signatures
+    assert set(signatures) == {"serving_default", "tokens"}
+    text, tokens = signatures["serving_default"], signatures["tokens"]
+    assert {name: (spec.dtype, spec.shape.as_list()) for name, spec in text.structured_input_signature[1].items()} == {
+        "text": (tf.string, [None])
+    }
+    assert {
+        name: (spec.dtype, spec.shape.as_list()) for name, spec in tokens.structured_input_signature[1].items()
+    } == {name: (tf.int32, [None, None]) for name in ("input_word_ids", "input_mask", "input_type_ids")}
+    assert set(text.structured_outputs) == set(tokens.structured_outputs) == {"label", "labels", "probabilities"}
+    batch = load(classifier).text_model.encode(tf.constant(TEXTS))
+    np.testing.assert_allclose(
+        tokens(**batch)["probabilities"], text(text=tf.constant(TEXTS))["probabilities"], atol=1e-5
+    )
+
+
+def test_versions_and_pairs(tmp_path, pair_classifier):
+    base = tmp_path / "pairs"
+    (base / "9").mkdir(parents=True)
+    (base / "notes").mkdir()
+    exported = export_saved_model(pair_classifier, output=base)
+    assert exported == base / "10"
+    signature = tf.saved_model.load(str(exported)).signatures["serving_default"]
+    answers = signature(text=tf.constant(["the cat"]), text_pair=tf.constant(["a dog"]))
+    (expected,) = load(pair_classifier).predict(["the cat"], ["a dog"])
+    np.testing.assert_allclose(answers["probabilities"][0], list(expected["probabilities"].values()), atol=1e-5)
+
+
+@pytest.mark.parametrize("version", [0, -1, 3])
+def test_a_version_that_cannot_be(tmp_path, classifier, version):
+    (tmp_path / "3").mkdir()
+    with pytest.raises(UsageError, match=rf"^version must be a positive number that .* Received: version={version}$"):
+        export_saved_model(classifier, output=tmp_path, version=version)
+
+
+def test_an_export_that_answers_otherwise_is_not_written(tmp_path, classifier, monkeypatch):
+    monkeypatch.setattr(saved_model, "TOLERANCE", -1.0)
+    with pytest.raises(
+        ParityError, match=r"^the SavedModel's text signature: probabilities differs .* nothing was written$"
+    ):
+        export_saved_model(classifier, output=tmp_path / "reviews", version=7)
+    assert list((tmp_path / "reviews").iterdir()) == []
+
+
+def test_a_model_for_no_task(tmp_path, pretrained):
+    with pytest.raises(BundleError, match=r"is for no task yet"):
+        export_saved_model(pretrained, output=tmp_path / "reviews")
+    assert not (tmp_path / "reviews").exists()
