@@ -23,6 +23,7 @@ ORIGINAL = 0.85
 
 
 def main() -> None:
+    """Runs the contestants and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
     parser.add_argument("--megabytes", default=[8, 32], type=int, nargs="+")

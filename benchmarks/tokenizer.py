@@ -26,6 +26,7 @@ import kbert  # noqa: E402
 
 
 def main() -> None:
+    """Runs the contestants and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
     parser.add_argument("--rounds", default=5, type=int)
