@@ -26,6 +26,8 @@ def prepare_precision(precision: str) -> None:
 
     Some virtual machines announce Intel's AMX and then end the process with SIGILL when oneDNN, TensorFlow's
     library for products, uses it. So a child process tries once, and where it dies oneDNN is told to leave AMX alone.
+    It listens until its first product only: on such a machine a process must not have computed with TensorFlow before,
+    or must have been started with ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16.
 
     Raises:
         UsageError: There is no precision of that name.
