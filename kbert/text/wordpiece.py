@@ -7,7 +7,7 @@ from kbert.text.vocabulary import CONTINUATION, Vocabulary
 MAX_WORD_LENGTH = 200
 """Longer words are [UNK], as in the original."""
 
-_CACHED_WORDS = 1 << 16
+_CACHED_WORDS = 1 << 14
 """Frequent words are met early; a bound keeps memory flat however much text goes by."""
 
 
