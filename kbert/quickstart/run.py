@@ -89,6 +89,7 @@ def quickstart(output: files.PathLike, *, results: files.PathLike | None = None)
     _say(
         f"  {len(docstrings):,} docstrings, {text.stat().st_size / 1e6:.1f} MB of text to pretrain on; "
         + ", ".join(f"{len(split.rows):,} {split.name} examples" for split in splits)
+        + " (labels are kept few on purpose: that is when pretraining counts)"
     )
 
     _say(f"Training a vocabulary of {VOCABULARY_SIZE:,} pieces ...")

@@ -159,7 +159,6 @@ def test_usage_errors_exit_with_2():
     assert run("evaluate", "/nowhere", "--data", "/nowhere")[0] == 2
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
 def test_a_full_disk_is_one_line(corpus_text, monkeypatch, tmp_path):
     import os
 
