@@ -45,9 +45,6 @@ ENCODER_FEATURES = (INPUT_WORD_IDS, INPUT_MASK, INPUT_TYPE_IDS)
 MASKING_FEATURES = (MASKED_LM_POSITIONS, MASKED_LM_IDS, MASKED_LM_WEIGHTS)
 PRETRAINING_FEATURES = (*ENCODER_FEATURES, *MASKING_FEATURES, NEXT_SENTENCE_LABELS)
 
-# The original release's TFRecords call two of them otherwise.
-ORIGINAL_NAMES = {"input_ids": INPUT_WORD_IDS.name, "segment_ids": INPUT_TYPE_IDS.name}
-
 
 def keras_inputs(features: Iterable[Feature]) -> dict[str, Any]:
     """Symbolic Keras inputs, batch and dimensions free: {name: KerasTensor}."""

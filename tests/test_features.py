@@ -14,7 +14,6 @@ def test_names_and_order():
     ]
     assert features.PRETRAINING_FEATURES[:3] == features.ENCODER_FEATURES
     assert features.PRETRAINING_FEATURES[3:6] == features.MASKING_FEATURES
-    assert features.ORIGINAL_NAMES == {"input_ids": "input_word_ids", "segment_ids": "input_type_ids"}
 
 
 def test_keras_inputs():

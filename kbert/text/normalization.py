@@ -95,7 +95,6 @@ class Normalizer:
     def __init__(self, lowercase: bool) -> None:
         self.lowercase = lowercase
         self.table = ReplacementTable(lowercase)
-        self._clean = ReplacementTable(lowercase=False)
 
     def words(self, text: str) -> list[str]:
         """The normalized words of `text`, punctuation marks and CJK ideographs as words of their own."""

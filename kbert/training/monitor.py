@@ -15,9 +15,6 @@ from kbert import files
 METRICS_FILE = "metrics.jsonl"
 TENSORBOARD_FOLDER = "tensorboard"
 
-TIMING_FIELDS = ("seconds", "tokens_per_second")
-"""Fields of a row that differ from run to run."""
-
 _LINE_SECONDS = 30.0
 """Between two lines where standard error is not a terminal."""
 
