@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kbert.errors import KbertError
     from kbert.export.litert import export_litert
     from kbert.export.saved_model import export_saved_model
+    from kbert.loading import load_model
     from kbert.models.encoder import BertEncoder
     from kbert.models.pretraining import PretrainingModel
     from kbert.predictor import Predictor, load
@@ -43,6 +44,7 @@ _MODULES = {
     "export_saved_model": "kbert.export.saved_model",
     "finetune": "kbert.training.finetune",
     "load": "kbert.predictor",
+    "load_model": "kbert.loading",
     "preset_config": "kbert.config",
     "pretrain": "kbert.training.pretrain",
     "serve": "kbert.serving.rest",
@@ -65,6 +67,7 @@ __all__ = [
     "export_saved_model",
     "finetune",
     "load",
+    "load_model",
     "preset_config",
     "pretrain",
     "serve",
