@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 
 from kbert.config import BertConfig
-from kbert.errors import BundleError, ConfigError
+from kbert.errors import BundleError, ConfigError, shown
 
 Shape = tuple[int, ...]
 TensorShapes = Iterator[tuple[str, Shape]]
@@ -151,7 +151,7 @@ def check_architecture(shapes: Mapping[str, Shape], config: BertConfig, architec
     known = _check(shapes, expected)
     for name in shapes:
         if name not in known and not name.startswith(_UNUSED_PARTS):
-            raise BundleError(f"the tensor {name} is no part of {architecture}, which config.json says this is")
+            raise BundleError(f"the tensor {shown(name)} is no part of {architecture}, which config.json says this is")
 
 
 def _encoder_found(shapes: Mapping[str, Shape], config: BertConfig) -> TensorShapes:
@@ -161,7 +161,7 @@ def _encoder_found(shapes: Mapping[str, Shape], config: BertConfig) -> TensorSha
 
 def _architecture(name: str) -> Architecture:
     if name not in ARCHITECTURES:
-        raise ConfigError(f"kbert has no architecture {name!r}; there are {', '.join(ARCHITECTURES)}")
+        raise ConfigError(f"kbert has no architecture {shown(name)}; there are {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name]
 
 
@@ -174,7 +174,7 @@ def _check(shapes: Mapping[str, Shape], expected: TensorShapes) -> set[str]:
         if tuple(shapes[name]) != shape:
             raise BundleError(
                 f"the tensor {name} must have the shape {list(shape)} that config.json says. "
-                f"Received: {list(shapes[name])}"
+                f"Received: {shown(list(shapes[name]))}"
             )
         known.add(name)
     return known

@@ -22,7 +22,7 @@ import numpy as np
 from kbert import files
 from kbert.architectures import check_encoder, guessed_architecture
 from kbert.config import BertConfig, foreign_settings
-from kbert.errors import BundleError, ConfigError
+from kbert.errors import BundleError, ConfigError, shown
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import CLASSIFICATION, MASK, PAD, SEPARATOR, UNKNOWN, Vocabulary
 from kbert.version import __version__
@@ -127,12 +127,14 @@ class Bundle:
         if names is None:
             count = self.foreign_config.get("num_labels", 2)
             if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= _MOST_LABELS:
-                raise BundleError(f"config.json: expected num_labels from 1 to {_MOST_LABELS}. Received: {count!r:.80}")
+                raise BundleError(
+                    f"config.json: expected num_labels from 1 to {_MOST_LABELS}. Received: {shown(count)}"
+                )
             return [f"LABEL_{index}" for index in range(count)]
         keys = {str(index) for index in range(len(names))} if isinstance(names, dict) else set()
         if not names or keys != set(map(str, names)) or not all(isinstance(name, str) for name in names.values()):
             raise BundleError(
-                f'config.json: expected id2label to be an object {{"0": "a label", "1": …}}. Received: {names!r:.80}'
+                f'config.json: expected id2label to be an object {{"0": "a label", "1": …}}. Received: {shown(names)}'
             )
         by_index = {int(index): name for index, name in names.items()}
         return [by_index[index] for index in range(len(by_index))]
@@ -194,5 +196,7 @@ def _architecture(values: Mapping[str, Any], folder: Path) -> str | None:
     if not names:
         return None
     if not isinstance(names, list) or not isinstance(names[0], str):
-        raise BundleError(f"{folder / CONFIG_FILE}: expected a list of names as architectures. Received: {names!r:.80}")
+        raise BundleError(
+            f"{folder / CONFIG_FILE}: expected a list of names as architectures. Received: {shown(names)}"
+        )
     return names[0]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from kbert.errors import ConfigError
+from kbert.errors import ConfigError, shown
 
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "relu")
 
@@ -84,13 +84,13 @@ class BertConfig:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
-                raise ConfigError(f"{field.name} must be a whole number. Received: {field.name}={value!r}")
+                raise ConfigError(f"{field.name} must be a whole number. Received: {field.name}={shown(value)}")
             if field.type == "float" or (field.type == "float | None" and value is not None):
                 if not _is_finite_number(value):
-                    raise ConfigError(f"{field.name} must be a number. Received: {field.name}={value!r}")
+                    raise ConfigError(f"{field.name} must be a number. Received: {field.name}={shown(value)}")
                 object.__setattr__(self, field.name, float(value))
             if field.type == "int" and field.name != "pad_token_id" and value < 1:
-                raise ConfigError(f"{field.name} must be at least 1. Received: {field.name}={value!r}")
+                raise ConfigError(f"{field.name} must be at least 1. Received: {field.name}={shown(value)}")
         if self.hidden_size % self.num_attention_heads:
             raise ConfigError(
                 "hidden_size must be a multiple of num_attention_heads. "
@@ -98,7 +98,7 @@ class BertConfig:
             )
         if self.hidden_act not in ACTIVATIONS:
             raise ConfigError(
-                f"hidden_act must be one of {', '.join(ACTIVATIONS)}. Received: hidden_act={self.hidden_act!r}"
+                f"hidden_act must be one of {', '.join(ACTIVATIONS)}. Received: hidden_act={shown(self.hidden_act)}"
             )
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
             if not 0 <= (getattr(self, name) or 0) < 1:
@@ -127,15 +127,15 @@ class BertConfig:
         if not isinstance(values, Mapping):
             raise ConfigError(f"expected a JSON object of settings. Received: {type(values).__name__}")
         if values.get("model_type", "bert") != "bert":
-            raise ConfigError(f'model_type must be "bert". Received: model_type={values["model_type"]!r}')
+            raise ConfigError(f'model_type must be "bert". Received: model_type={shown(values["model_type"])}')
         for key, only in _FIXED_KEYS.items():
             if values.get(key, only) != only:
-                raise ConfigError(f"kbert's encoder has {key}={only!r} alone. Received: {key}={values[key]!r}")
+                raise ConfigError(f"kbert's encoder has {key}={only!r} alone. Received: {key}={shown(values[key])}")
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(map(str, set(values) - known - _FOREIGN_KEYS - _GENERATION_KEYS - set(_FIXED_KEYS)))
         if unknown:
             raise ConfigError(
-                f"unknown config key {unknown[0]!r}; remove it, or spell it as one of: {', '.join(sorted(known))}"
+                f"unknown config key {shown(unknown[0])}; remove it, or spell it as one of: {', '.join(sorted(known))}"
             )
         return cls(**{key: value for key, value in values.items() if key in known})
 

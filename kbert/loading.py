@@ -9,7 +9,7 @@ import keras
 
 from kbert.architectures import ARCHITECTURES, check_architecture, fitting_architecture
 from kbert.bundle import Bundle
-from kbert.errors import BundleError
+from kbert.errors import BundleError, shown
 from kbert.files import PathLike
 from kbert.models import tensor_names
 from kbert.models.classification import ClassificationModel
@@ -70,17 +70,27 @@ def build_model(bundle: Bundle, *, precision: str = "float32") -> tuple[keras.Mo
     Raises:
         BundleError: The weights do not fit the architecture, or kbert has no such architecture.
     """
-    name = fitting_architecture(bundle.architecture, frozenset(bundle.tensors))
-    if name not in ARCHITECTURES:
-        raise BundleError(
-            f"config.json names the architecture {name!r}; kbert has {', '.join(ARCHITECTURES)}. "
-            "`kbert finetune` takes the encoder of any BERT"
-        )
-    classes = len(bundle.labels)
-    check_architecture(bundle.shapes, bundle.config, name, classes)
+    name, classes = check_loadable(bundle)
     pooled = ARCHITECTURES[name].pooler
     if name == "BertModel":
         pooled = "bert.pooler.dense.weight" in bundle.tensors
     build, slots = _MODELS[name]
     model = build(BertEncoder(bundle.config, pooled=pooled, precision=precision), classes)
     return model, slots(model)
+
+
+def check_loadable(bundle: Bundle) -> tuple[str, int]:
+    """Gives the architecture and the number of classes that a bundle's weights fit, before anything is built.
+
+    Raises:
+        BundleError: The weights do not fit the architecture, or kbert has no such architecture.
+    """
+    name = fitting_architecture(bundle.architecture, frozenset(bundle.tensors))
+    if name not in ARCHITECTURES:
+        raise BundleError(
+            f"config.json names the architecture {shown(name)}; kbert has {', '.join(ARCHITECTURES)}. "
+            "`kbert finetune` takes the encoder of any BERT"
+        )
+    classes = len(bundle.labels)
+    check_architecture(bundle.shapes, bundle.config, name, classes)
+    return name, classes

@@ -11,7 +11,7 @@ import tensorflow as tf
 from kbert import features
 from kbert.bundle import Bundle
 from kbert.config import BertConfig
-from kbert.errors import BundleError, UsageError
+from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
@@ -176,5 +176,5 @@ def _sequence_length(bundle: Bundle, path: PathLike) -> int:
     most = bundle.config.max_position_embeddings
     length = bundle.settings.get("sequence_length", most)
     if not isinstance(length, int) or isinstance(length, bool) or not 1 <= length <= most:
-        raise BundleError(f"{path}: kbert.json must say a sequence_length of 1 to {most}. Received: {length!r:.80}")
+        raise BundleError(f"{path}: kbert.json must say a sequence_length of 1 to {most}. Received: {shown(length)}")
     return length

@@ -16,7 +16,7 @@ import safetensors
 import safetensors.numpy
 
 from kbert import files
-from kbert.errors import BundleError
+from kbert.errors import BundleError, shown
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -56,7 +56,7 @@ class Weights(Mapping[str, tuple[int, ...]]):
             if expected is not None and stored != expected:
                 name = min(stored ^ expected)
                 raise BundleError(
-                    f"{path.with_name(INDEX_FILE)} and {path.name} contradict each other over the tensor {_shown(name)}"
+                    f"{path.with_name(INDEX_FILE)} and {path.name} contradict each other over the tensor {shown(name)}"
                 )
             for name in sorted(stored):
                 current = _current_name(name)
@@ -66,10 +66,10 @@ class Weights(Mapping[str, tuple[int, ...]]):
                 dtype = part.get_dtype()
                 if dtype not in _DTYPES:
                     raise BundleError(
-                        f"{path}: the tensor {_shown(name)} must be of {', '.join(_DTYPES)}. Received: {dtype}"
+                        f"{path}: the tensor {shown(name)} must be of {', '.join(_DTYPES)}. Received: {dtype}"
                     )
                 if current in self._places:
-                    raise BundleError(f"{path}: the tensor {_shown(current)} is there twice, once as {_shown(name)}")
+                    raise BundleError(f"{path}: the tensor {shown(current)} is there twice, once as {shown(name)}")
                 self._places[current] = (path, name)
                 self._shapes[current] = tuple(part.get_shape())
 
@@ -124,8 +124,8 @@ def _files(folder: Path) -> dict[Path, set[str] | None]:
     for name, file in places.items():
         if not isinstance(file, str) or Path(file).name != file or "\\" in file or not file.endswith(".safetensors"):
             raise BundleError(
-                f"{index}: the tensor {_shown(name)} must lie in a .safetensors file of the same folder. "
-                f"Received: {_shown(file)}"
+                f"{index}: the tensor {shown(name)} must lie in a .safetensors file of the same folder. "
+                f"Received: {shown(file)}"
             )
         shards.setdefault(folder / file, set()).add(name)
     return dict(shards)
@@ -140,7 +140,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with safetensors.safe_open(path, "numpy") as handle:
             yield handle
     except (safetensors.SafetensorError, OSError, TypeError, ValueError) as problem:
-        raise BundleError(f"{path} is damaged ({' '.join(str(problem).split())[:200]})") from None
+        raise BundleError(f"{path} is damaged ({' '.join(str(problem).split()):.200})") from None
 
 
 def _current_name(name: str) -> str:
@@ -152,9 +152,3 @@ def _current_name(name: str) -> str:
     if name.endswith("LayerNorm.beta"):
         return name.removesuffix("beta") + "bias"
     return name
-
-
-def _shown(value: Any) -> str:
-    """A name from an untrusted file, fit for a message."""
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:120]}…"

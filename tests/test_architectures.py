@@ -151,7 +151,7 @@ def test_tensors_that_do_not_fit(config):
         match=r"^the tensor classifier\.weight must have the shape \[3, 4\] that config\.json says\. Received: ",
     ):
         check_architecture(shapes, config, "BertForSequenceClassification", 3)
-    with pytest.raises(BundleError, match=r"^the tensor crf\.start is no part of BertForSequenceClassification, "):
+    with pytest.raises(BundleError, match=r"^the tensor 'crf\.start' is no part of BertForSequenceClassification, "):
         check_architecture(shapes | {"crf.start": (2,)}, config, "BertForSequenceClassification", 2)
     with pytest.raises(BundleError, match=r"^the tensor bert\.pooler\.dense\.bias must have the shape \[4\]"):
         check_encoder(shapes | {"bert.pooler.dense.bias": (5,)}, config)

@@ -95,7 +95,9 @@ def test_a_masked_language_model_that_is_a_pretraining_model(bundle_of):
 def test_refusals(bundle_of):
     bundle = bundle_of("BertForSequenceClassification")
     bundle.tensors["classifier.extra"] = np.zeros(3, np.float32)
-    with pytest.raises(BundleError, match=r"^the tensor classifier\.extra is no part of BertForSequenceClassification"):
+    with pytest.raises(
+        BundleError, match=r"^the tensor 'classifier\.extra' is no part of BertForSequenceClassification"
+    ):
         load_model(bundle)
     bundle = bundle_of("BertForTokenClassification")
     bundle.foreign_config["id2label"]["3"] = "more"
