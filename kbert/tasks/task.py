@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kbert.architectures import check_architecture
 from kbert.bundle import Bundle
-from kbert.errors import BundleError, UsageError
+from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots
@@ -115,7 +115,7 @@ def task_class(name: str) -> type[Task]:
 
     classes: dict[str, type[Task]] = {ClassificationTask.name: ClassificationTask}
     if name not in classes:
-        raise UsageError(f"there is no task {name!r}; there are: {', '.join(classes)}")
+        raise UsageError(f"there is no task {shown(name)}; there are: {', '.join(classes)}")
     return classes[name]
 
 
@@ -137,7 +137,7 @@ def task_from_bundle(bundle: Bundle, folder: PathLike, *, paired: bool | None = 
     try:
         task = task_class(values["name"]).from_settings(values)
     except (KeyError, TypeError, AttributeError, UsageError) as problem:
-        raise BundleError(f"{folder}: the task in kbert.json cannot be used ({problem})") from None
+        raise BundleError(f"{folder}: the task in kbert.json cannot be used ({problem!s:.200})") from None
     if paired is not None and paired != task.paired:
         raise UsageError(f"{folder} reads {'pairs of texts' if task.paired else 'single texts'}")
     return task
@@ -148,14 +148,14 @@ def _foreign_task(bundle: Bundle, folder: PathLike, paired: bool) -> Task:
 
     if bundle.architecture != ClassificationTask.architecture:
         raise BundleError(
-            f"{folder} is for no task yet ({bundle.architecture}); make one of it with `kbert finetune`, or use its "
-            "Keras model: kbert.load_model"
+            f"{folder} is for no task yet ({bundle.architecture:.80}); make one of it with `kbert finetune`, or use "
+            "its Keras model: kbert.load_model"
         )
     labels = bundle.labels
     problem = bundle.foreign_config.get("problem_type") or "single_label_classification"
     if problem != "single_label_classification" or len(labels) < 2:
         raise BundleError(
-            f"{folder}: kbert has no task for problem_type {problem!r} with {len(labels)} labels; "
+            f"{folder}: kbert has no task for problem_type {shown(problem)} with {len(labels)} labels; "
             "kbert.load_model gives its logits"
         )
     check_architecture(bundle.shapes, bundle.config, bundle.architecture, len(labels))
