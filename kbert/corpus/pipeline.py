@@ -109,7 +109,23 @@ class PretrainingBatches:
                 yield self._batch(parts, step)
                 step += 1
 
+    def example_names(self, number: int) -> list[str]:
+        """Where the examples of batch `number` are: "FILE#INDEX", with the index of the record in the file from 0."""
+        names: list[str] = []
+        for shards, order in self._orders(number * self.batch_size):
+            ends = np.cumsum([shard.examples for shard in shards])
+            for index in order[: self.batch_size - len(names)]:
+                place = int(np.searchsorted(ends, index, side="right"))
+                names.append(f"{shards[place].file}#{index - ends[place] + shards[place].examples}")
+            if len(names) == self.batch_size:
+                break
+        return names
+
     def _pools(self, skipped: int) -> Iterator[tuple[_Pool, np.ndarray]]:
+        for shards, order in self._orders(skipped):
+            yield self._load(shards), order
+
+    def _orders(self, skipped: int) -> Iterator[tuple[list[Shard], np.ndarray]]:
         """Yields groups of shards with the order of their examples, `skipped` examples left out."""
         epoch, skipped = divmod(skipped, self.manifest.examples)
         while True:
@@ -121,7 +137,7 @@ class PretrainingBatches:
                     skipped -= size
                     continue
                 rng = np.random.default_rng([self.seed, epoch, group])
-                yield self._load(shards), rng.permutation(size)[skipped:]
+                yield shards, rng.permutation(size)[skipped:]
                 skipped = 0
             epoch += 1
 

@@ -108,6 +108,13 @@ class LengthBucketedBatches:
                     targets = {name: values[rows] for name, values in self.targets.items()}
                     yield self.encoded.batch(rows) | targets
 
+    def example_names(self, number: int) -> list[str]:
+        """The rows of batch `number`: "row N", with N from 1."""
+        for first, end in self._pools():
+            if first <= number < end:
+                return [f"row {row + 1}" for row in self._plan(first, end)[number - first]]
+        return []
+
     def _pools(self) -> Iterator[tuple[int, int]]:
         """The first step of each pool, and the step after its last; no pool mixes epochs, or its sorting would put
         the same text into a batch again and again.

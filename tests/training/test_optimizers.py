@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.training.optimizers import AdamW, AdamWSettings
-from kbert.training.schedules import LinearSchedule
+from kbert.training.optimizers import AdamW, OptimizerSettings
+from kbert.training.schedules import Schedule
 
 
 def variable(value, name="kernel"):
@@ -23,8 +23,8 @@ def test_a_hundred_steps_as_in_the_test_of_the_original():
     """google-research/bert, optimization_test.py: no decay, learning rate 0.2 falling to 0."""
     weights = variable([0.1, -0.2, -0.1])
     target = tf.constant([0.4, 0.2, -0.5])
-    optimizer = AdamW([weights], AdamWSettings(weight_decay=0.0, clip_norm=1.0))
-    schedule = LinearSchedule(peak=0.2, steps=100, warmup_steps=0)
+    optimizer = AdamW([weights], OptimizerSettings(weight_decay=0.0, clip_norm=1.0))
+    schedule = Schedule(peak=0.2, steps=100, warmup_steps=0)
     for index in range(100):
         with tf.GradientTape() as tape:
             tape.watch(weights.value)
@@ -36,7 +36,7 @@ def test_a_hundred_steps_as_in_the_test_of_the_original():
 
 @pytest.mark.parametrize("bias_correction", [False, True])
 def test_equals_adam_written_out(bias_correction):
-    settings = AdamWSettings(bias_correction=bias_correction, weight_decay=0.1)
+    settings = OptimizerSettings(bias_correction=bias_correction, weight_decay=0.1)
     weights = variable([1.0, -2.0, 0.5])
     optimizer = AdamW([weights], settings)
     expected = np.array([1.0, -2.0, 0.5])
@@ -60,7 +60,7 @@ def test_the_first_step_without_bias_correction_is_three_times_as_long():
     # m = 0.1 g and v = 0.001 g²: m / √v is √10, and 1 when corrected.
     for bias_correction, length in ((False, 10**0.5), (True, 1.0)):
         weights = variable([0.0])
-        optimizer = AdamW([weights], AdamWSettings(bias_correction=bias_correction))
+        optimizer = AdamW([weights], OptimizerSettings(bias_correction=bias_correction))
         step(optimizer, [[5.0]], 0.01, 0)
         assert float(weights[0]) == pytest.approx(-0.01 * length, rel=1e-4)
 
@@ -69,7 +69,7 @@ def test_weight_decay_is_off_for_biases_and_layer_norm():
     names = ["kernel", "token_table", "bias", "gamma", "beta"]
     layer = keras.layers.Layer(name="layer")
     weights = [layer.add_weight(shape=(1,), initializer="ones", name=name) for name in names]
-    optimizer = AdamW(weights, AdamWSettings(weight_decay=0.5))
+    optimizer = AdamW(weights, OptimizerSettings(weight_decay=0.5))
     step(optimizer, [[0.0]] * 5, 0.1, 0)
     assert {v.name: float(v[0]) for v in weights} == pytest.approx(
         {"kernel": 0.95, "token_table": 0.95, "bias": 1, "gamma": 1, "beta": 1}
@@ -81,13 +81,13 @@ def test_the_encoder_decays_its_kernels_and_tables_alone(small_config):
     from kbert.models.pretraining import PretrainingModel
 
     model = PretrainingModel(BertEncoder(small_config))
-    optimizer = AdamW(model.trainable_variables, AdamWSettings())
+    optimizer = AdamW(model.trainable_variables, OptimizerSettings())
     for variable_, decayed in zip(model.trainable_variables, optimizer.decayed, strict=True):
         assert decayed == (len(variable_.shape) == 2), variable_.path
 
 
 def test_gradients_are_clipped_to_their_global_norm():
-    optimizer = AdamW([variable([0.0] * 2), variable([0.0])], AdamWSettings(clip_norm=1.0))
+    optimizer = AdamW([variable([0.0] * 2), variable([0.0])], OptimizerSettings(clip_norm=1.0))
     clipped, norm = optimizer.clip([tf.constant([3.0, 0.0]), tf.constant([4.0])])
     assert float(norm) == 5
     np.testing.assert_allclose(clipped[0], [0.6, 0.0], rtol=1e-6)
@@ -98,7 +98,7 @@ def test_gradients_are_clipped_to_their_global_norm():
 
 
 def test_slots_are_named_after_their_variables():
-    optimizer = AdamW([variable([0.0, 0.0], "a"), variable([0.0], "b")], AdamWSettings())
+    optimizer = AdamW([variable([0.0, 0.0], "a"), variable([0.0], "b")], OptimizerSettings())
     assert {name: tuple(slot.shape) for name, slot in optimizer.slots.items()} == {
         "optimizer/mean/a": (2,),
         "optimizer/mean/b": (1,),
