@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.errors import KbertError
+from kbert.training.meter import Meter
 from kbert.training.strategy import Placement
 
 _AHEAD = 4
@@ -66,13 +67,15 @@ class Input:
         source: Where batches come from.
         placement: Where they go.
         start: Number of the first batch.
+        meter: Told what each batch is.
     """
 
-    def __init__(self, source: BatchSource, placement: Placement, start: int) -> None:
+    def __init__(self, source: BatchSource, placement: Placement, start: int, meter: Meter) -> None:
         self.source = source
         self.problem: KbertError | None = None
         self._start = start
-        self._tokens: list[float] = []
+        self._meter = meter
+        self._work: list[np.ndarray] = []
         rows = source.batch_size // placement.strategy.num_replicas_in_sync
         self.element_spec = {
             name: tf.TensorSpec([rows, *spec.shape[1:]], spec.dtype) for name, spec in source.element_spec.items()
@@ -87,15 +90,15 @@ class Input:
 
         self.iterator: Any = iter(placement.strategy.distribute_datasets_from_function(of_worker))
 
-    def tokens(self, count: int) -> list[float]:
-        """Tokens without padding of each of the next `count` batches, which were worked on."""
-        taken, self._tokens[:count] = self._tokens[:count], []
-        return taken
+    def work(self, count: int) -> np.ndarray:
+        """The sum of `Meter.work` over the next `count` batches, which were worked on."""
+        taken, self._work[:count] = self._work[:count], []
+        return np.sum(taken, axis=0)
 
     def _generate(self, slices: Sequence[slice]) -> Iterator[dict[str, np.ndarray]]:
         try:
             for batch in self.source.batches(self._start):
-                self._tokens.append(float(batch["input_mask"].sum()))
+                self._work.append(self._meter.work(batch))
                 for part in slices:
                     yield {name: values[part] for name, values in batch.items()}
         except KbertError as problem:

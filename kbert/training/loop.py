@@ -6,6 +6,7 @@ gradients or runs several steps a call.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import signal
 import sys
@@ -20,8 +21,10 @@ from kbert.errors import CheckpointError, UsageError
 from kbert.training.checkpoints import Checkpoint, Checkpoints
 from kbert.training.inputs import Input, Phase, phase_at
 from kbert.training.loss_scale import LossScale
+from kbert.training.meter import Meter
 from kbert.training.monitor import Monitor
 from kbert.training.objectives import Objective
+from kbert.training.observers import Observer
 from kbert.training.optimizers import OptimizerSettings, make_optimizer
 from kbert.training.signals import Interrupted, Signals
 from kbert.training.spikes import ON_SPIKE, Skips, Spike, SpikeDetector
@@ -112,6 +115,7 @@ class TrainingLoop:
         optimizer: What updates the weights, and its constants.
         settings: How the loop runs.
         placement: Where it runs.
+        meter: Counts the work.
         loss_scaling: Scale the loss, for float16.
 
     Raises:
@@ -128,6 +132,7 @@ class TrainingLoop:
         optimizer: OptimizerSettings,
         settings: LoopSettings,
         placement: Placement,
+        meter: Meter,
         loss_scaling: bool = False,
     ) -> None:
         for phase in phases:
@@ -136,6 +141,7 @@ class TrainingLoop:
         self.schedule = schedule
         self.settings = settings
         self.placement = placement
+        self.meter = meter
         with placement.strategy.scope():
             self.optimizer = make_optimizer(model.trainable_variables, optimizer)
             loss_scale = LossScale(loss_scaling)
@@ -160,6 +166,7 @@ class TrainingLoop:
         resume: bool = False,
         evaluate: Callable[[int], Mapping[str, float]] | None = None,
         evaluate_every: int = 0,
+        observers: Sequence[Observer] = (),
     ) -> dict[str, Any]:
         """Trains until `settings.steps` are done.
 
@@ -168,8 +175,9 @@ class TrainingLoop:
             checkpoints: Where checkpoints go; all workers read them, the chief writes them.
             resume: Go on from the newest checkpoint that can be read, if there is one.
             evaluate: Called by the chief each `evaluate_every` steps and at the end with the step; gives more metrics
-                for the row.
+                for the row. Where "validation_loss" is one of them, it tells which checkpoint is the best.
             evaluate_every: Steps.
+            observers: What else looks at the run, on the chief.
 
         Returns:
             The first and the last row of training metrics, as "first" and "last".
@@ -182,6 +190,7 @@ class TrainingLoop:
         """
         self.monitor, self.checkpoints = monitor, checkpoints
         self.evaluate, self.evaluate_every = evaluate, evaluate_every
+        self.observers = observers
         self.progress = _Progress()
         if resume:
             self._restore_newest()
@@ -191,7 +200,9 @@ class TrainingLoop:
         with Signals() as signals:
             while True:
                 try:
-                    with monitor.running(self.progress.step):
+                    with monitor.running(self.progress.step), contextlib.ExitStack() as ends:
+                        for observer in observers:
+                            ends.callback(observer.close)
                         self._train(signals)
                     return self.progress.ends
                 except Spike as spike:
@@ -211,11 +222,15 @@ class TrainingLoop:
         detector = SpikeDetector(settings.spike_threshold, progress.losses)
         count = 1
         phase_end = -1
+        self._observe()
         began = row_began = time.monotonic()
+        self._work = np.zeros(2)
         while progress.step < settings.steps:
             if phase_end <= progress.step:
                 phase, phase_end = phase_at(self.phases, progress.step)
-                source = Input(phase.batches, self.placement, Skips(progress.skipped).batch(progress.step))
+                source = Input(
+                    phase.batches, self.placement, Skips(progress.skipped).batch(progress.step), self.meter
+                )
                 run_steps = self.step.function(source.iterator, source.element_spec)
             count = min(count, self._until_boundary(phase_end))
             self._call(run_steps, source, count, detector)
@@ -230,6 +245,8 @@ class TrainingLoop:
             if self._is_due(settings.log_every) or self._evaluates():
                 self._row(now - row_began)
                 began = row_began = time.monotonic()
+            watched = self._observe()
+            began, row_began = began + watched, row_began + watched
             self.monitor.progress(progress.step)
             if self._is_due(settings.checkpoint_every):
                 self._save(scored=True)
@@ -242,13 +259,22 @@ class TrainingLoop:
     def _is_due(self, period: int) -> bool:
         return self.progress.step % period == 0 or self.progress.step == self.settings.steps
 
+    def _observe(self) -> float:
+        """Lets the observers look; gives the seconds that they took."""
+        began = time.monotonic()
+        if self.placement.is_chief:
+            for observer in self.observers:
+                observer.reached(self.progress.step)
+        return time.monotonic() - began
+
     def _evaluates(self) -> bool:
         return self.evaluate is not None and self._is_due(self.evaluate_every)
 
     def _until_boundary(self, phase_end: int) -> int:
         step, settings = self.progress.step, self.settings
         periods = [settings.log_every, settings.checkpoint_every, self.evaluate_every]
-        return min([phase_end - step, *(period - step % period for period in periods if period)])
+        steps = [phase_end - step, *(period - step % period for period in periods if period)]
+        return min([*steps, *(observer.boundary(step) - step for observer in self.observers)])
 
     def _call(self, run_steps: Any, source: Input, count: int, detector: SpikeDetector) -> None:
         """Runs `count` steps, and adds their metrics to the window."""
@@ -269,7 +295,8 @@ class TrainingLoop:
             if what is not None:
                 number = Skips(progress.skipped).batch(step + index)
                 raise Spike(step + index + 1, what, source.source.example_names(number))
-        metrics |= {"learning_rate": rates, "tokens": source.tokens(count)}
+        self._work += source.work(count)
+        metrics["learning_rate"] = rates
         for name, values in metrics.items():
             progress.window.setdefault(name, []).extend(values)
         progress.losses = detector.recent
@@ -279,10 +306,10 @@ class TrainingLoop:
     def _row(self, seconds: float) -> None:
         progress = self.progress
         row = {name: float(np.mean(values)) for name, values in progress.window.items()}
-        tokens = row.pop("tokens") * len(progress.window["tokens"])
         if self.evaluate is not None and self._evaluates() and self.placement.is_chief:
             row |= self.evaluate(progress.step)
-        self.monitor.row(progress.step, row, {"seconds": seconds, "tokens_per_second": tokens / seconds})
+        self.monitor.row(progress.step, row, self.meter.timing(self._work, seconds))
+        self._work = np.zeros(2)
         progress.ends = {"first": progress.ends.get("first", row), "last": row}
         progress.window = {}
 
@@ -292,7 +319,7 @@ class TrainingLoop:
         progress = self.progress
         score = None
         if scored:
-            score = progress.scored[0] / progress.scored[1]
+            score = self._score()
             progress.scored = [0.0, 0.0]
         if not self.placement.is_chief:
             return
@@ -300,6 +327,12 @@ class TrainingLoop:
         state = {field.name: getattr(progress, field.name) for field in dataclasses.fields(progress)}
         arrays = {name: variable.numpy() for name, variable in self.variables.items()}
         self.checkpoints.save(Checkpoint(progress.step, arrays, state), score)
+
+    def _score(self) -> float | None:
+        """The held-out loss, where it was measured just now; of a run without, the mean loss since the last time."""
+        if self.evaluate is None:
+            return self.progress.scored[0] / self.progress.scored[1]
+        return self.progress.ends["last"].get("validation_loss") if self._evaluates() else None
 
     def _restore_newest(self) -> None:
         """Goes to the newest checkpoint that the chief can read, if there is one."""

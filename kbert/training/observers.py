@@ -1,0 +1,100 @@
+"""What looks at a run at certain steps and changes nothing: histograms of the weights, samples, a profile."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from kbert.errors import UsageError
+
+
+class Observer(Protocol):
+    """Looks at a run between two steps. Calls of many steps end at its boundaries, on all workers."""
+
+    def boundary(self, step: int) -> int:
+        """The next step after `step` that it wants to see done."""
+
+    def reached(self, step: int) -> None:
+        """Called when `step` steps are done: at the start, at each boundary, and at times between."""
+
+    def close(self) -> None:
+        """Called when the run ends, also by an error."""
+
+
+class Periodic:
+    """Does something each so many steps.
+
+    Args:
+        period: Steps.
+        act: Called with the number of steps done.
+        at_start: Before the first step, too.
+    """
+
+    def __init__(self, period: int, act: Callable[[int], None], *, at_start: bool = False) -> None:
+        self._period = period
+        self._act = act
+        self._at_start = at_start
+
+    def boundary(self, step: int) -> int:
+        """The next multiple of the period."""
+        return step + self._period - step % self._period
+
+    def reached(self, step: int) -> None:
+        """Acts if it is time."""
+        if step % self._period == 0 and (step or self._at_start):
+            self._act(step)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def write_histograms(variables: Mapping[str, Any]) -> Callable[[int], None]:
+    """Gives a function that writes the distribution of each variable to TensorBoard."""
+
+    def act(step: int) -> None:
+        for name, variable in variables.items():
+            tf.summary.histogram(name, variable, step=step)
+
+    return act
+
+
+class Profile:
+    """Records what the devices do from one step to another, for TensorBoard's profile plugin.
+
+    Args:
+        folder: TensorBoard's folder.
+        start: Steps done when it begins.
+        stop: Steps done when it ends.
+
+    Raises:
+        UsageError: It would end before it begins.
+    """
+
+    def __init__(self, folder: Path, start: int, stop: int) -> None:
+        if not 0 <= start < stop:
+            raise UsageError(f"profile must be START:STOP with 0 <= START < STOP. Received: {start}:{stop}")
+        self._folder = folder
+        self._start, self._stop = start, stop
+        self._recording = False
+
+    def boundary(self, step: int) -> int:
+        """Its begin, then its end."""
+        return next((bound for bound in (self._start, self._stop) if bound > step), sys.maxsize)
+
+    def reached(self, step: int) -> None:
+        """Begins or ends; a run that was resumed in the middle records the rest."""
+        if self._start <= step < self._stop and not self._recording:
+            tf.profiler.experimental.start(str(self._folder))
+            self._recording = True
+        elif step >= self._stop:
+            self.close()
+
+    def close(self) -> None:
+        """Writes what was recorded."""
+        if self._recording:
+            self._recording = False
+            tf.profiler.experimental.stop()
