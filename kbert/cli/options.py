@@ -29,6 +29,35 @@ def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any]
     return click.option(name, required=required, type=_READABLE, help=help_)
 
 
+def source(command: Any) -> Any:
+    """Adds the options that say how text is read."""
+    for option in (
+        click.option("--nfc", is_flag=True, help="Bring text to Unicode's composed form, NFC."),
+        click.option(
+            "--invalid-utf8",
+            default="fail",
+            show_default=True,
+            type=click.Choice(["fail", "skip"]),
+            help="Stop at text that is not UTF-8, or leave such lines out and count them.",
+        ),
+        click.option(
+            "--text-field",
+            default="text",
+            show_default=True,
+            help="Field or column with the text, in all formats but text; a.b is field b of field a.",
+        ),
+        click.option(
+            "--format",
+            default="auto",
+            show_default=True,
+            type=click.Choice(["auto", "text", "jsonl", "wikiextractor", "parquet"]),
+            help="Of the files; auto looks at each.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def columns(command: Any) -> Any:
     """Adds `--text-column`, `--pair-column` and `--label-column`."""
     for option in (
