@@ -85,7 +85,7 @@ def detect_language(lines: Sequence[str]) -> str:
                 return "ko"
             return "ja" if 10 * kana > han + kana else "zh"
     words = f" {head.lower()} "
-    return "en" if 60 * sum(map(words.count, _ENGLISH)) >= len(head) else "general"
+    return "en" if 60 * sum(map(words.count, _ENGLISH)) > len(head) else "general"
 
 
 # === Marks ===
@@ -111,7 +111,8 @@ def _expression(hard: str, soft: str, extra: str = "") -> re.Pattern[str]:
     marks = soft + hard
     at_once = f"(?<=[{hard}])[{_CLOSING}]*\\s*|" if hard else ""
     return re.compile(
-        f"[{marks}](?<![{marks}][{marks}])[{marks}]*(?:{at_once}(?:[{_CLOSING}]|\\[\\d+\\])*(\\s+){extra})"
+        f"[{marks}](?<![{marks}][{marks}])[{marks}]*(?:"
+        f"{at_once}(?:[{_CLOSING}“‘«]|\\[\\d+\\]|[ \xa0\u202f]»)*(\\s+){extra})"
     )
 
 
@@ -140,7 +141,7 @@ _STARTERS = frozenset(
 )
 _ABBREVIATIONS = _TITLES | _BEFORE_NUMBERS | _PERHAPS
 _EUROPEAN = frozenset(
-    """bzw ca d.h dr hl hr fr nr prof s sog st str usw u.a vgl z.b zb м г гг им ул св см т.д т.п т.е тыс млн млрд
+    """bzw ca d.h dr hl hr fr nr prof s sog sr st str usw u.a vgl z.b zb м г гг им ул св см т.д т.п т.е тыс млн млрд
     руб стр""".split()
 )
 
@@ -222,6 +223,7 @@ def _general_goes_on(text: str, start: int, mark: int, space: int, end: int) -> 
 def _cjk_goes_on(text: str, start: int, mark: int, space: int, end: int) -> bool:
     """Of ASCII stops within Chinese, Japanese and Korean: numbers, initials and Latin abbreviations go on."""
     word, following = _words_around(text, mark, end)
+    word = word[len(word.rstrip(_ASCII_CHARACTERS)) :]  # U.S of 他在U.S. Army
     if not following or (following[0].islower() and following[0].isascii()):
         return True
     if space - mark > 1 or text[mark] != ".":
@@ -232,6 +234,9 @@ def _cjk_goes_on(text: str, start: int, mark: int, space: int, end: int) -> bool
         or (word.isdecimal() and (following[0].isdigit() or len(word) <= 2))
         or _is_numbering(text, start, mark)
     )
+
+
+_ASCII_CHARACTERS = "".join(map(chr, range(33, 127)))
 
 
 def _words_around(text: str, mark: int, end: int) -> tuple[str, str]:
@@ -258,20 +263,25 @@ def _is_numbering(text: str, start: int, mark: int) -> bool:
     return len(so_far) <= 4 and (so_far.isdecimal() or len(so_far) == 1 or set(so_far) <= set("IVX"))
 
 
-# In Chinese and Japanese three dots and ASCII marks end sentences too, but not where a comma, or after a quotation
-# particles (「…。」と言った), go on.
-_CJK_HARD = _HARD + "…‼⁇⁈⁉"
-_CHINESE = re.compile(
-    f"[.!?{_CJK_HARD}](?<![.!?{_CJK_HARD}][.!?{_CJK_HARD}])[.!?{_CJK_HARD}]*(?:"
-    f"(?:(?<=[{_CJK_HARD}])|(?<=[!?])(?=[{_CLOSING}]*[{_HAN}{_KANA}]))[{_CLOSING}]*(?![{_CLOSING}，、,；：])\\s*"
-    f"|[{_CLOSING}]*(\\s+))"
-)
-_JAPANESE = re.compile(
-    f"[.!?．{_CJK_HARD}](?<![.!?．{_CJK_HARD}][.!?．{_CJK_HARD}])[.!?．{_CJK_HARD}]*(?:"
-    f"(?:(?<=[{_CJK_HARD}])|(?<=[!?])(?=[{_CLOSING}]*[{_HAN}{_KANA}])|(?<=．)(?![0-9０-９]))"
-    f"(?:[{_CLOSING}]+(?![{_CLOSING}，、,\u3041-\u309f])|(?![{_CLOSING}，、,]))\\s*"
-    f"|[{_CLOSING}]*(\\s+))"
-)
+def _cjk_expression(particles: str = "") -> re.Pattern[str]:
+    """As `_expression`, for Chinese and Japanese: three dots end sentences too, and ASCII marks without a space.
+
+    None ends where a comma or a stop follows, nor within a title (《你好吗？》), nor before `particles` that go on
+    after a quotation (「…。」と言った).
+    """
+    hard = _HARD + "…‼⁇⁈⁉"
+    marks = ".!?．" + hard
+    closing = _CLOSING.replace("》", "")
+    no_more = f"(?![{closing}{marks}》，、,；：])"
+    no_particle = f"(?![{particles}])" if particles else ""
+    return re.compile(
+        f"[{marks}](?<![{marks}][{marks}])[{marks}]*(?:"
+        f"(?:(?<=[{hard}])|(?<=[!?])(?=[{closing}]*[{_HAN}{_KANA}])|(?<=．)(?![0-9０-９]))"
+        f"(?:[{closing}]+{no_more}{no_particle}|{no_more})\\s*"
+        f"|[{closing}]*(\\s+))"
+    )
+
+
 # Korean has spaces; where one is missing, the endings of verbs tell.
 _KOREAN = _expression(_HARD, _SOFT, "|(?<=[다요죠까네][.!?])(?=[\uac00-\ud7a3])")
 
@@ -281,7 +291,7 @@ _ASCII = _expression("", ".!?", "")
 _RULES: dict[str, _Rule] = {
     "en": (_expression(_HARD, _SOFT), _english_goes_on),
     "general": (_expression(_HARD, _SOFT), _general_goes_on),
-    "zh": (_CHINESE, _cjk_goes_on),
-    "ja": (_JAPANESE, _cjk_goes_on),
+    "zh": (_cjk_expression(), _cjk_goes_on),
+    "ja": (_cjk_expression("とっのがをにはもでだ"), _cjk_goes_on),
     "ko": (_KOREAN, _cjk_goes_on),
 }
