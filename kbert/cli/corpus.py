@@ -7,11 +7,15 @@ import os
 import click
 
 from kbert.cli import options
+from kbert.cli.corpus_inspect import inspect
 
 
 @click.group()
 def corpus() -> None:
-    """Turn text files into pretraining records."""
+    """Turn text into pretraining records, and look at them."""
+
+
+corpus.add_command(inspect)
 
 
 @corpus.command()

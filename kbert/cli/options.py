@@ -99,6 +99,20 @@ def print_json(value: Any) -> None:
 
 
 @contextlib.contextmanager
+def count_progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of things on standard error, where that is a terminal; gives its (done, total) function."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
 def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar of bytes on standard error, where that is a terminal; gives its (done, total) function."""
     if not sys.stderr.isatty():

@@ -85,7 +85,7 @@ def detect_language(lines: Sequence[str]) -> str:
                 return "ko"
             return "ja" if 10 * kana > han + kana else "zh"
     words = f" {head.lower()} "
-    return "en" if 60 * sum(map(words.count, _ENGLISH)) > len(head) else "general"
+    return "en" if 90 * sum(map(words.count, _ENGLISH)) > len(head) else "general"
 
 
 # === Marks ===
