@@ -18,7 +18,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
         "Go the whole way on text that every installation has.",
     ),
     "vocab": ("kbert.cli.vocab:vocab", "Train a WordPiece vocabulary."),
-    "corpus": ("kbert.cli.corpus:corpus", "Turn text files into pretraining records."),
+    "corpus": ("kbert.cli.corpus:corpus", "Turn text into pretraining records, and look at them."),
     "pretrain": ("kbert.cli.pretrain:pretrain", "Pretrain a BERT on a corpus."),
     "finetune": ("kbert.cli.finetune:finetune", "Fine-tune a BERT for a task."),
     "evaluate": ("kbert.cli.evaluate:evaluate", "Measure a fine-tuned model on a file."),

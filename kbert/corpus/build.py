@@ -11,7 +11,6 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import multiprocessing
-import os
 import random
 import re
 from collections import Counter, deque
@@ -24,12 +23,13 @@ from kbert import features, files
 from kbert.corpus import documents as documents_
 from kbert.corpus import manifest as manifest_
 from kbert.corpus import records
-from kbert.corpus.documents import Document
 from kbert.corpus.manifest import Manifest, Shard
 from kbert.corpus.masking import Masker, MaskingSettings
 from kbert.corpus.pairs import Pair, PairSettings, make_pairs
-from kbert.corpus.sentences import split_sentences
+from kbert.corpus.sentences import SentenceSettings, document_sentences
 from kbert.errors import UsageError
+from kbert.sources.document import Document
+from kbert.sources.source import Source, SourceSettings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 from kbert.version import __version__
@@ -58,7 +58,8 @@ class BuildSettings:
     duplicates: int
     """How often the text is gone through, with other pairs (and other masks) each time."""
     lowercase: bool
-    separator: str
+    source: SourceSettings
+    sentences: SentenceSettings
     seed: int
 
 
@@ -75,7 +76,14 @@ def build_corpus(
     short_probability: float = 0.1,
     duplicates: int = 1,
     cased: bool = False,
+    format: str = "auto",
+    text_field: str = "text",
     document_separator: str = "blank-line",
+    invalid_utf8: str = "fail",
+    nfc: bool = False,
+    deduplicate: str = "none",
+    sentences: str = "split",
+    language: str = "auto",
     workers: int = 1,
     seed: int = 0,
     progress: Progress | None = None,
@@ -86,8 +94,7 @@ def build_corpus(
     without it a folder is not a corpus.
 
     Args:
-        inputs: Text files (.gz, .bz2, .xz, .zst too), folders or globs: sentences or paragraphs a line, a blank line
-            between documents.
+        inputs: Files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name: see `Source`.
         vocab: The vocab.txt to tokenize with.
         output: The folder to write.
         sequence_length: Longest example, special tokens included.
@@ -99,7 +106,14 @@ def build_corpus(
         short_probability: Part of the documents whose pairs aim at a random, shorter length.
         duplicates: How often the text is gone through.
         cased: Keep case and accents.
-        document_separator: "blank-line", or "line" when each line is a document.
+        format: "auto", or the format of all files: see `SourceSettings` for this and the next five.
+        text_field: The field or column with the text.
+        document_separator: "blank-line", or "line" when each line of a text file is a document.
+        invalid_utf8: "fail", or "skip" to leave such lines out and count them.
+        nfc: Bring text to Unicode's composed form.
+        deduplicate: "document" or "line" keeps only the first of equal ones.
+        sentences: "split" splits lines into sentences, "lines" takes each for one.
+        language: By whose rules lines are split; "auto" finds it out for each document.
         workers: Processes. The records do not depend on it.
         seed: Of everything random.
         progress: Told how far the work is.
@@ -117,23 +131,23 @@ def build_corpus(
         short_probability=short_probability,
         duplicates=duplicates,
         cased=cased,
-        document_separator=document_separator,
+        source=SourceSettings(format, text_field, document_separator, invalid_utf8, nfc, deduplicate),
+        sentences=SentenceSettings(sentences, language),
         seed=seed,
     )
     if workers < 1:
         raise UsageError(f"workers must be at least 1. Received: workers={workers}")
     vocabulary = Vocabulary.from_file(vocab)
-    paths = files.expand_inputs(inputs)
+    source = Source(inputs, settings.source)
     folder = Path(output)
     _prepare_folder(folder)
     vocabulary.save(folder / manifest_.VOCABULARY_FILE)
 
-    total = sum(os.path.getsize(path) for path in paths)
-    chunks = documents_.chunk_documents(documents_.read_documents(paths, document_separator), _CHUNK_SIZE)
+    chunks = documents_.chunk_documents(source.documents(), _CHUNK_SIZE)
     shards: list[Shard] = []
     counts: Counter[str] = Counter()
     results = _run(chunks, vocabulary, settings, workers)
-    for number, members in enumerate(_shards(results, counts, progress, total)):
+    for number, members in enumerate(_shards(results, counts, progress, source.size)):
         name = f"examples-{number:05d}.tfrecord.gz"
         digest = hashlib.sha256()
         examples = 0
@@ -150,7 +164,7 @@ def build_corpus(
         max_predictions=settings.masking.max_predictions,
         masking=masking,
         settings=dataclasses.asdict(settings),
-        counts=dict(sorted(counts.items())),
+        counts=dict(sorted({**counts, **source.counts}.items())),
         shards=shards,
         kbert_version=__version__,
     )
@@ -173,17 +187,14 @@ def _check_settings(
     short_probability: float,
     duplicates: int,
     cased: bool,
-    document_separator: str,
+    source: SourceSettings,
+    sentences: SentenceSettings,
     seed: int,
 ) -> BuildSettings:
     if sequence_length < 8:
         raise UsageError(f"sequence_length must be at least 8. Received: sequence_length={sequence_length}")
     if masking not in MASKINGS:
         raise UsageError(f"masking must be one of {', '.join(MASKINGS)}. Received: masking={masking!r}")
-    if document_separator not in documents_.SEPARATORS:
-        raise UsageError(
-            f"document_separator must be one of {', '.join(documents_.SEPARATORS)}. Received: {document_separator!r}"
-        )
     if not 0 <= short_probability <= 1:
         raise UsageError(f"short_probability must be in [0, 1]. Received: {short_probability}")
     if duplicates < 1:
@@ -196,7 +207,8 @@ def _check_settings(
         static=masking == "static",
         duplicates=duplicates,
         lowercase=not cased,
-        separator=document_separator,
+        source=source,
+        sentences=sentences,
         seed=seed,
     )
 
@@ -323,11 +335,10 @@ class _ChunkBuilder:
         """The sentences of a document as ids; one that is longer than an example is cut, nothing is lost."""
         longest = self.settings.pairs.room
         segments = []
-        for line in document.lines:
-            for sentence in split_sentences(line):
-                ids = self.tokenizer.ids(sentence)
-                for start in range(0, len(ids), longest):
-                    segments.append(ids[start : start + longest])
+        for sentence in document_sentences(document.lines, self.settings.sentences):
+            ids = self.tokenizer.ids(sentence)
+            for start in range(0, len(ids), longest):
+                segments.append(ids[start : start + longest])
         return segments
 
     def _assemble(self, pairs: Sequence[Pair]) -> tuple[list[list[int]], list[list[int]]]:

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -144,6 +145,36 @@ def test_each_line_can_be_a_document(make):
     assert Manifest.load(make("corpus", document_separator="line")).counts["documents"] == 40
 
 
+def test_inputs_of_any_format_are_built_alike(make, corpus_text, tmp_path):
+    """Text, JSON lines and WikiExtractor's output with the same documents give the same records."""
+    texts = corpus_text.read_text().strip().split("\n\n")
+    rows, wiki = tmp_path / "rows.jsonl", tmp_path / "wiki_00"
+    rows.write_text("".join(json.dumps({"a": {"b": text}}) + "\n" for text in texts))
+    wiki.write_text("".join(f'<doc id="1" title="x">\nx\n\n{text}\n</doc>\n' for text in texts))
+    expected = read(make("corpus"))
+    assert read(make("rows", [rows], text_field="a.b")) == expected
+    assert read(make("wiki", [wiki])) == expected
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_left_out_is_in_the_manifest(make, small_pieces, corpus_text, tmp_path, workers):
+    path = tmp_path / "twice.txt"
+    path.write_bytes(corpus_text.read_bytes() + b"\n\xff\n\n" + corpus_text.read_bytes())
+    folder = make("corpus", [path], deduplicate="document", invalid_utf8="skip", workers=workers)
+    counts = Manifest.load(folder).counts
+    assert (counts["duplicate_documents"], counts["invalid_utf8"], counts["documents"]) == (9, 1, 7)
+    # The eighth document has the sentences of the first.
+    assert Manifest.load(make("plain")).counts["documents"] == 8
+    assert read(folder) == read(make("once", deduplicate="document"))
+
+
+def test_lines_can_be_sentences(make, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("The cat sat. A dog ran.\n\nThe mat. The dog.")
+    assert Manifest.load(make("split", [path])).counts["segments"] == 4
+    assert Manifest.load(make("lines", [path], sentences="lines")).counts["segments"] == 2
+
+
 def test_case(make, vocabulary):
     unknown = [
         sum(e["input_word_ids"].count(1) for e in read(make(str(cased), cased=cased))) for cased in (False, True)
@@ -258,6 +289,9 @@ def test_fewer_than_two_documents(make, tmp_path, text, message):
         ({"short_probability": 1.5}, "short_probability must be in .* Received: 1.5"),
         ({"duplicates": 0}, "duplicates must be at least 1"),
         ({"document_separator": "page"}, "document_separator must be one of blank-line, line. Received: 'page'"),
+        ({"sentences": "words"}, "sentences must be one of split, lines. Received: 'words'"),
+        ({"language": "de"}, "language must be one of auto, en, zh, ja, ko, general. Received: 'de'"),
+        ({"format": "csv"}, "format must be one of"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"inputs": ["absent.txt"]}, "no such file"),
     ],
