@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Iterator
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(*, look_for_devices: bool = True) -> None:
     """Imports tensorflow and tensorflow-text; what they print on the way is shown only if that fails.
 
-    Their C++ libraries write to standard error before any setting of theirs is read. Set
+    Without `look_for_devices` TensorFlow can still be told of a cluster or a TPU. Their C++ libraries write to standard error before any setting of theirs is read. Set
     TF_CPP_MIN_LOG_LEVEL=0 to see it all.
     """
     if "tensorflow_text" in sys.modules:
@@ -26,7 +26,8 @@ def import_tensorflow() -> None:
         import tensorflow_text  # noqa: F401 (registers its operations)
 
         # What it has to say of missing GPUs, it says when it first looks for them.
-        tf.config.list_logical_devices()
+        if look_for_devices:
+            tf.config.list_logical_devices()
 
 
 @contextlib.contextmanager

@@ -52,7 +52,8 @@ class Placement:
     @functools.cached_property
     def _sum(self) -> Any:
         def of_replica(numbers: tf.Tensor) -> tf.Tensor:
-            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, numbers)
+            # The identity puts the numbers on the replica's device.
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(numbers))
 
         def of_all(numbers: tf.Tensor) -> tf.Tensor:
             sums = self.strategy.run(of_replica, (numbers,))
