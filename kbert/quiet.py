@@ -12,8 +12,11 @@ from collections.abc import Iterator
 def import_tensorflow(*, look_for_devices: bool = True) -> None:
     """Imports tensorflow and tensorflow-text; what they print on the way is shown only if that fails.
 
-    Without `look_for_devices` TensorFlow can still be told of a cluster or a TPU. Their C++ libraries write to standard error before any setting of theirs is read. Set
+    Their C++ libraries write to standard error before any setting of theirs is read. Set
     TF_CPP_MIN_LOG_LEVEL=0 to see it all.
+
+    Args:
+        look_for_devices: Let TensorFlow start its devices; it can join no cluster after that.
     """
     if "tensorflow_text" in sys.modules:
         return

@@ -32,5 +32,7 @@ def finetune(task: str, **settings: object) -> None:
     from kbert.training.finetune import finetune as run
 
     metrics = run(task, **settings)  # type: ignore[arg-type]
+    if not metrics:
+        return  # not the chief
     scores = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, float))
     click.echo(f"best on the validation file: {scores}: {settings['output']}", err=True)

@@ -62,7 +62,10 @@ def pretrain(**settings: object) -> None:
     options.import_tensorflow_for(settings["strategy"], settings["cluster"])
     from kbert.training.pretrain import pretrain as run
 
-    metrics = run(**settings)["last"]  # type: ignore[arg-type]
+    ends = run(**settings)  # type: ignore[arg-type]
+    if not ends:
+        return  # not the chief
+    metrics = ends["last"]
     click.echo(
         f"masked language model loss {metrics['mlm_loss']:.4f}, next sentence accuracy {metrics['nsp_accuracy']:.4f}: "
         f"{settings['output']}",

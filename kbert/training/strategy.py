@@ -64,8 +64,7 @@ class Placement:
 
 def lost_worker(problem: tf.errors.OpError) -> TrainingError:
     """The error for a collective operation that failed."""
-    message = (problem.message or type(problem).__name__).strip().splitlines()[0][:200]
-    return TrainingError(f"another worker is gone ({message}); start all workers again with --resume")
+    return TrainingError(f"another worker is gone ({type(problem).__name__}); start all workers again with --resume")
 
 
 def make_strategy(name: str = "auto", cluster: str | None = None) -> Placement:
