@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from kbert import quiet
 from kbert.cli import options
 
 
@@ -23,13 +22,17 @@ from kbert.cli import options
 @click.option("--sequence-length", default=128, show_default=True, help="Longest input in tokens.")
 @click.option("--limit", type=click.IntRange(1), help="Use the first so many training rows.")
 @click.option("--evaluate-every", type=click.IntRange(1), help="Steps.  [default: an epoch]")
-@click.option("--bias-correction/--no-bias-correction", default=True, show_default=True, help="Of AdamW.")
+@click.option(
+    "--bias-correction/--no-bias-correction", default=True, show_default=True, help="Of the optimizer's means."
+)
 @options.training
 def finetune(task: str, **settings: object) -> None:
     """Fine-tune a BERT for TASK, and keep the weights that do best on the validation file."""
-    quiet.import_tensorflow()
+    options.import_tensorflow_for(settings["strategy"], settings["cluster"])
     from kbert.training.finetune import finetune as run
 
     metrics = run(task, **settings)  # type: ignore[arg-type]
+    if not metrics:
+        return  # not the chief
     scores = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, float))
     click.echo(f"best on the validation file: {scores}: {settings['output']}", err=True)

@@ -111,7 +111,7 @@ def finetune(
         show_progress: Show progress on standard error.
 
     Returns:
-        The metrics of the best weights on the validation file; of a worker that is not the chief, those of training.
+        The metrics of the best weights on the validation file; nothing where another worker is the chief.
 
     Raises:
         UsageError: An option cannot be, or `output` holds another run.
@@ -213,7 +213,7 @@ def finetune(
         if placement.is_chief
         else SilentMonitor()
     )
-    ends = loop.run(
+    loop.run(
         monitor,
         Checkpoints(folder / CHECKPOINT_FOLDER),
         resume=resume,
@@ -221,7 +221,7 @@ def finetune(
         evaluate_every=evaluate_every,
     )
     if not placement.is_chief:
-        return dict(ends["last"])
+        return {}
     best_step, metrics, weights = best.load()
     tensor_names.assign_tensors(slots, weights)
     card = _card(the_task, config, encoder, metrics, len(examples), best_step, course, folder)

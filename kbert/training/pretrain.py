@@ -103,7 +103,7 @@ def pretrain(
         show_progress: Show progress on standard error.
 
     Returns:
-        The metrics of the first and of the last row, as "first" and "last".
+        The metrics of the first and of the last row, as "first" and "last"; nothing where another worker is the chief.
 
     Raises:
         UsageError: An option cannot be, or `output` holds another run.
@@ -178,7 +178,7 @@ def pretrain(
     checkpoints = Checkpoints(folder / CHECKPOINT_FOLDER, keep_checkpoints)
     metrics = loop.run(monitor, checkpoints, resume=resume)
     if not placement.is_chief:
-        return metrics
+        return {}
 
     parameters = pretraining_model.encoder.count_params()
     card = model_card(

@@ -8,10 +8,16 @@ from typing import Any
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal ended the run; a checkpoint was saved."""
+    """A signal ended the run.
 
-    def __init__(self, signal_number: int, step: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signal_number).name} after {step} steps; a checkpoint was saved")
+    Args:
+        signal_number: Which.
+        step: The steps that were done when a checkpoint was saved; None for whoever saves none.
+    """
+
+    def __init__(self, signal_number: int, step: int | None = None) -> None:
+        saved = "" if step is None else f" after {step} steps; a checkpoint was saved"
+        super().__init__(f"stopped by {signal.Signals(signal_number).name}{saved}")
         self.exit_code = 128 + signal_number
 
 

@@ -52,7 +52,8 @@ class Placement:
     @functools.cached_property
     def _sum(self) -> Any:
         def of_replica(numbers: tf.Tensor) -> tf.Tensor:
-            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, numbers)
+            # The identity puts the numbers on the replica's device.
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(numbers))
 
         def of_all(numbers: tf.Tensor) -> tf.Tensor:
             sums = self.strategy.run(of_replica, (numbers,))
@@ -63,8 +64,7 @@ class Placement:
 
 def lost_worker(problem: tf.errors.OpError) -> TrainingError:
     """The error for a collective operation that failed."""
-    message = (problem.message or type(problem).__name__).strip().splitlines()[0][:200]
-    return TrainingError(f"another worker is gone ({message}); start all workers again with --resume")
+    return TrainingError(f"another worker is gone ({type(problem).__name__}); start all workers again with --resume")
 
 
 def make_strategy(name: str = "auto", cluster: str | None = None) -> Placement:

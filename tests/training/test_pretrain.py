@@ -156,7 +156,10 @@ def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
     [
         ({"model": "huge"}, r"^--model must be a preset \(tiny, .*\) or a model folder\. Received: huge$"),
         ({"precision": "float16"}, r"^precision must be one of float32, bfloat16\. Received: precision='float16'$"),
-        ({"strategy": "two"}, r"^strategy must be one of auto, one, mirrored\. Received: strategy='two'$"),
+        (
+            {"strategy": "two"},
+            r"^strategy must be one of auto, one, mirrored, multi-worker, tpu\. Received: strategy='two'$",
+        ),
         ({"strategy": "mirrored"}, r"^mirrored training needs two devices\. Received: /device:CPU:0 alone$"),
         ({"accumulation": 3}, r"^batch_size must be a multiple of the replicas times the micro-batches\. "),
         ({"steps": 0}, r"^steps must be at least 1\. Received: 0$"),
