@@ -8,29 +8,51 @@ import click
 
 from kbert import quiet
 from kbert.cli import options
+from kbert.errors import UsageError
 
 
 @click.command()
 @options.RUN
-@options.data_file("--data", "CSV, TSV or JSON lines with labels.")
+@options.data_file("--data", "CSV, TSV or JSON lines with labels.", required=False)
+@click.option(
+    "--corpus",
+    type=click.Path(exists=True, file_okay=False),
+    help="Instead, for a pretrained model: a corpus built with its vocabulary.",
+)
 @options.columns
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
 @options.JSON
 def evaluate(
     run: str,
-    data: str,
+    data: str | None,
+    corpus: str | None,
     text_column: str,
     pair_column: str | None,
     label_column: str,
     batch_size: int,
     as_json: bool,
 ) -> None:
-    """Measure the model RUN on a file."""
+    """Measure the model RUN: a fine-tuned one on a file, a pretrained one on a corpus."""
+    if (data is None) == (corpus is None):
+        raise UsageError("give --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one")
     quiet.import_tensorflow()
+    if corpus is not None:
+        _show(_measure_corpus(run, corpus, batch_size), as_json)
+        return
     from kbert import predictor
 
     columns = {"text": text_column, "label": label_column} | ({"pair": pair_column} if pair_column else {})
-    metrics = predictor.load(run).evaluate(data, columns, batch_size=batch_size)
+    _show(predictor.load(run).evaluate(data, columns, batch_size=batch_size), as_json)
+
+
+def _measure_corpus(run: str, corpus: str, batch_size: int) -> dict[str, Any]:
+    from kbert.training.held_out import evaluate_pretraining
+
+    with options.count_progress("evaluating") as update:
+        return evaluate_pretraining(run, corpus, batch_size=batch_size, progress=update)
+
+
+def _show(metrics: dict[str, Any], as_json: bool) -> None:
     if as_json:
         options.print_json(metrics)
     else:

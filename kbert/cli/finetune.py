@@ -25,6 +25,7 @@ from kbert.cli import options
 @click.option(
     "--bias-correction/--no-bias-correction", default=True, show_default=True, help="Of the optimizer's means."
 )
+@options.watching
 @options.training
 def finetune(task: str, **settings: object) -> None:
     """Fine-tune a BERT for TASK, and keep the weights that do best on the validation file."""

@@ -115,6 +115,30 @@ def training(command: Any) -> Any:
     return command
 
 
+def watching(command: Any) -> Any:
+    """Adds what pretraining and fine-tuning show on request."""
+    for option in (
+        click.option("--projector", is_flag=True, help="At the end, token embeddings for TensorBoard's projector."),
+        click.option("--profile", type=_Span(), help="Steps to record for TensorBoard's profile plugin, as 20:30."),
+        click.option("--histograms-every", type=click.IntRange(1), help="Steps between histograms of the weights."),
+    ):
+        command = option(command)
+    return command
+
+
+class _Span(click.ParamType):
+    """START:STOP."""
+
+    name = "start:stop"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Gives both numbers."""
+        start, _, stop = str(value).partition(":")
+        if not (start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
+            self.fail(f"expected START:STOP, as 20:30. Received: {value}", param, ctx)
+        return int(start), int(stop)
+
+
 def import_tensorflow_for(strategy: object, cluster: object) -> None:
     """Imports TensorFlow; where it may have to join a cluster, without a look at the devices before."""
     from kbert import quiet
@@ -168,3 +192,17 @@ def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns_, console=Console(stderr=True)) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total or None)
+
+
+@contextlib.contextmanager
+def count_progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of a number of things on standard error, where that is a terminal; gives its (done, total)."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

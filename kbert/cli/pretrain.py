@@ -56,6 +56,14 @@ class Phase(click.ParamType):
 @click.option(
     "--spike-threshold", default=2.0, show_default=True, help="A jump: so far above the last 100 steps' mean loss."
 )
+@click.option(
+    "--validation-corpus",
+    type=click.Path(exists=True, file_okay=False),
+    help="A corpus that is measured and never learnt from; its masks are fixed.",
+)
+@click.option("--evaluate-every", type=click.IntRange(1), help="Steps.  [default: as --checkpoint-every]")
+@click.option("--samples-every", type=click.IntRange(1), help="Steps between texts with filled-in masks.")
+@options.watching
 @options.training
 def pretrain(**settings: object) -> None:
     """Pretrain a BERT with the masked language model and next sentence prediction."""

@@ -9,7 +9,10 @@ from kbert.report.page import Html, element, join
 
 _WIDTH, _HEIGHT = 720, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 10, 34
-_COLOURS = ("var(--accent)", "var(--accent-2)", "var(--accent-3)", "var(--accent-4)")
+_COLOURS = (
+    *("var(--accent)", "var(--accent-2)", "var(--accent-3)", "var(--accent-4)"),
+    *("#8a63d2", "#1f9aa8", "#a0703c", "#808694"),
+)
 
 
 def bar_chart(labels: Sequence[str], values: Sequence[float], *, title: str, x_label: str = "") -> Html:
@@ -64,6 +67,9 @@ def line_chart(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *,
     for index, (name, (values, heights)) in enumerate(series.items()):
         colour = _COLOURS[index % len(_COLOURS)]
         for run in _runs(values, heights):
+            if len(run) == 1:
+                x, y = across.place_across(run[0][0]), axis.place(run[0][1])
+                parts.append(element("circle", cx=_number(x), cy=_number(y), r=2, fill=colour))
             points = " ".join(f"{_number(across.place_across(x))},{_number(axis.place(y))}" for x, y in run)
             parts.append(element("polyline", points=points, fill="none", stroke=colour, stroke_width="1.5"))
         parts.append(

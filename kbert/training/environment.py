@@ -11,10 +11,10 @@ from typing import Any
 import tensorflow as tf
 
 from kbert import files
+from kbert.training.runs import ENVIRONMENT_FILE
 from kbert.training.strategy import Placement
 from kbert.version import __version__
 
-ENVIRONMENT_FILE = "environment.json"
 _PACKAGES = ("tensorflow", "tensorflow-text", "keras", "numpy", "safetensors")
 
 

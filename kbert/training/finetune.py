@@ -22,10 +22,15 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.training.batches import EncodedTexts, LengthBucketedBatches
 from kbert.training.bfloat16 import prepare_precision
 from kbert.training.checkpoints import Checkpoints, read_arrays, write_arrays
+from kbert.training.environment import write_environment
 from kbert.training.inputs import Phase
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
-from kbert.training.monitor import Monitor, SilentMonitor
+from kbert.training.meter import Meter
+from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
+from kbert.training.observers import make_observers
 from kbert.training.optimizers import OptimizerSettings
+from kbert.training.peak import matrix_peak
+from kbert.training.projector import write_projector
 from kbert.training.runs import CHECKPOINT_FOLDER, open_run
 from kbert.training.schedules import Schedule
 from kbert.training.strategy import make_strategy
@@ -66,6 +71,9 @@ def finetune(
     evaluate_every: int | None = None,
     log_every: int = 10,
     checkpoint_every: int = 500,
+    histograms_every: int | None = None,
+    profile: tuple[int, int] | None = None,
+    projector: bool = False,
     seed: int = 0,
     resume: bool = False,
     show_progress: bool = True,
@@ -106,6 +114,9 @@ def finetune(
         evaluate_every: Steps between evaluations; an epoch by default.
         log_every: Steps a row of metrics.jsonl.
         checkpoint_every: Steps between checkpoints.
+        histograms_every: Steps between histograms of all weights in TensorBoard.
+        profile: (steps done when it begins, and when it ends) of a recording for TensorBoard's profile plugin.
+        projector: At the end, write the token embeddings for TensorBoard's projector.
         seed: Of the head's weights, order and dropout.
         resume: Continue the run in `output` from its last checkpoint; start it if there is none.
         show_progress: Show progress on standard error.
@@ -199,6 +210,12 @@ def finetune(
         best.offer(step, metrics, tensor_names.read_tensors(slots))
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 
+    observers = make_observers(
+        task_model, folder / TENSORBOARD_FOLDER, histograms_every=histograms_every, profile=profile
+    )
+    peak = matrix_peak(precision, placement)
+    if placement.is_chief:
+        write_environment(folder, placement, peak)
     loop = TrainingLoop(
         task_model,
         objective=the_task,
@@ -207,6 +224,7 @@ def finetune(
         optimizer=rule,
         settings=settings,
         placement=placement,
+        meter=Meter(config, peak),
     )
     monitor = (
         Monitor(folder, steps=steps, title="finetune", show_progress=show_progress)
@@ -219,11 +237,14 @@ def finetune(
         resume=resume,
         evaluate=evaluate,
         evaluate_every=evaluate_every,
+        observers=observers,
     )
     if not placement.is_chief:
         return {}
     best_step, metrics, weights = best.load()
     tensor_names.assign_tensors(slots, weights)
+    if projector:
+        write_projector(folder / TENSORBOARD_FOLDER, encoder.embeddings.token_table.numpy(), tokenizer.vocabulary)
     card = _card(the_task, config, encoder, metrics, len(examples), best_step, course, folder)
     Bundle(
         config=config,

@@ -228,9 +228,7 @@ class TrainingLoop:
         while progress.step < settings.steps:
             if phase_end <= progress.step:
                 phase, phase_end = phase_at(self.phases, progress.step)
-                source = Input(
-                    phase.batches, self.placement, Skips(progress.skipped).batch(progress.step), self.meter
-                )
+                source = Input(phase.batches, self.placement, Skips(progress.skipped).batch(progress.step), self.meter)
                 run_steps = self.step.function(source.iterator, source.element_spec)
             count = min(count, self._until_boundary(phase_end))
             self._call(run_steps, source, count, detector)

@@ -41,7 +41,7 @@ class Monitor:
         self._title = title
         self._show = show_progress
         self._constants = constants or {}
-        self._latest: Mapping[str, float] = {}
+        self._latest: dict[str, float] = {}
         self._update: Callable[[int], None] = lambda step: None
 
     @contextlib.contextmanager
@@ -63,12 +63,14 @@ class Monitor:
         """Adds a row of metrics after `step` steps."""
         import tensorflow as tf
 
-        self._latest = {**metrics, **self._constants, **timing}
-        json.dump({"step": step, **self._latest}, self._rows)
+        row = {**metrics, **self._constants, **timing}
+        json.dump({"step": step, **row}, self._rows)
         self._rows.write("\n")
         self._rows.flush()
-        for name, value in self._latest.items():
+        for name, value in row.items():
             tf.summary.scalar(name, value, step=step)
+        # What is measured now and then is shown until it is measured again.
+        self._latest |= row
 
     def sync(self) -> None:
         """Makes sure that the rows so far are on disk: a checkpoint that follows counts on them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,9 +32,14 @@ class Periodic:
         period: Steps.
         act: Called with the number of steps done.
         at_start: Before the first step, too.
+
+    Raises:
+        UsageError: The period is no number of steps.
     """
 
     def __init__(self, period: int, act: Callable[[int], None], *, at_start: bool = False) -> None:
+        if period < 1:
+            raise UsageError(f"expected steps between two looks at a run, at least 1. Received: {period}")
         self._period = period
         self._act = act
         self._at_start = at_start
@@ -52,14 +57,31 @@ class Periodic:
         """Nothing is open."""
 
 
-def write_histograms(variables: Mapping[str, Any]) -> Callable[[int], None]:
-    """Gives a function that writes the distribution of each variable to TensorBoard."""
+def make_observers(
+    model: Any, tensorboard: Path, *, histograms_every: int | None = None, profile: tuple[int, int] | None = None
+) -> list[Observer]:
+    """The observers that any run may have.
 
-    def act(step: int) -> None:
-        for name, variable in variables.items():
-            tf.summary.histogram(name, variable, step=step)
+    Args:
+        model: What learns.
+        tensorboard: TensorBoard's folder.
+        histograms_every: Steps between histograms of all weights; None: none.
+        profile: Steps done when a profile begins and when it ends; None: none.
 
-    return act
+    Raises:
+        UsageError: An option cannot be.
+    """
+    observers: list[Observer] = []
+    if histograms_every is not None:
+        observers.append(Periodic(histograms_every, lambda step: _write_histograms(model, step), at_start=True))
+    if profile is not None:
+        observers.append(Profile(tensorboard, *profile))
+    return observers
+
+
+def _write_histograms(model: Any, step: int) -> None:
+    for variable in model.trainable_variables:
+        tf.summary.histogram(variable.path, variable.value, step=step)
 
 
 class Profile:

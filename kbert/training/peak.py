@@ -9,9 +9,12 @@ import tensorflow as tf
 
 from kbert.training.strategy import Placement
 
-_CPU_SIZE, _GPU_SIZE = 1024, 8192
-"""Rows and columns: large enough that nothing but the products counts."""
+_CPU_SIZES, _GPU_SIZES = (512, 1024), (4096, 8192)
+"""Rows and columns. Large products reach most on a quiet machine; a small one may be done before another program takes
+the processor away.
+"""
 _SECONDS = 0.15
+"""For each size."""
 
 
 def matrix_peak(precision: str, placement: Placement) -> float | None:
@@ -27,26 +30,25 @@ def matrix_peak(precision: str, placement: Placement) -> float | None:
         return None
     gpus = bool(tf.config.list_logical_devices("GPU"))
     devices = placement.strategy.num_replicas_in_sync if gpus else placement.workers
-    return _device_peak(precision, _GPU_SIZE if gpus else _CPU_SIZE) * devices
+    sizes = _GPU_SIZES if gpus else _CPU_SIZES
+    return max(_device_peak(precision, size) for size in sizes) * devices
 
 
 @functools.cache
 def _device_peak(precision: str, size: int) -> float:
-    """The best of a few rounds: what else runs on the machine only takes from it."""
-    left = tf.cast(tf.fill([size, size], 1.0 / size), precision)
-    product = tf.function(lambda factor: tf.matmul(factor, left))
-    outcome = product(left)
+    """The best of many rounds: what else runs on the machine only takes from it."""
+    factor = tf.cast(tf.fill([size, size], 1.0 / size), precision)
+    product = tf.function(lambda other: tf.matmul(factor, other))
+    _wait_for(product(factor))
     fastest = float("inf")
     ends = time.perf_counter() + _SECONDS
     while time.perf_counter() < ends or fastest == float("inf"):
-        _wait_for(outcome)
         began = time.perf_counter()
-        outcome = product(left)
-        _wait_for(outcome)
+        _wait_for(product(factor))
         fastest = min(fastest, time.perf_counter() - began)
     return 2.0 * size**3 / fastest
 
 
 def _wait_for(tensor: tf.Tensor) -> None:
     """A GPU computes behind the program's back until a value is asked for."""
-    tf.reduce_max(tensor[:1, :1]).numpy()
+    tensor[0, 0].numpy()

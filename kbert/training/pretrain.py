@@ -21,12 +21,19 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.bfloat16 import prepare_precision
 from kbert.training.checkpoints import Checkpoints
+from kbert.training.environment import write_environment
+from kbert.training.held_out import HeldOutCorpus, HeldOutEvaluation
 from kbert.training.inputs import Phase
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
-from kbert.training.monitor import Monitor, SilentMonitor
+from kbert.training.meter import Meter
+from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
 from kbert.training.objectives import PretrainingObjective
+from kbert.training.observers import Periodic, make_observers
 from kbert.training.optimizers import OptimizerSettings
+from kbert.training.peak import matrix_peak
+from kbert.training.projector import write_projector
 from kbert.training.runs import CHECKPOINT_FOLDER, open_run
+from kbert.training.samples import SAMPLES, Samples
 from kbert.training.schedules import Schedule
 from kbert.training.strategy import make_strategy
 
@@ -60,6 +67,12 @@ def pretrain(
     keep_checkpoints: int = 2,
     on_spike: str = "stop",
     spike_threshold: float | None = 2.0,
+    validation_corpus: files.PathLike | None = None,
+    evaluate_every: int | None = None,
+    samples_every: int | None = None,
+    histograms_every: int | None = None,
+    profile: tuple[int, int] | None = None,
+    projector: bool = False,
     seed: int = 0,
     resume: bool = False,
     show_progress: bool = True,
@@ -98,6 +111,14 @@ def pretrain(
         on_spike: When the loss jumps or is no number: "stop", or "rewind" to the last checkpoint and leave out the
             batches since.
         spike_threshold: A loss jumps that is this far above the mean of the last 100 steps; None: none does.
+        validation_corpus: Another corpus with the same vocabulary, which is measured and never learnt from. Its masks
+            are fixed. Its loss tells which checkpoint is the best.
+        evaluate_every: Steps between its measurements; by default as `checkpoint_every`.
+        samples_every: Steps between texts with filled-in masks in samples.jsonl and TensorBoard: of the validation
+            corpus, or without one of the first batch.
+        histograms_every: Steps between histograms of all weights in TensorBoard.
+        profile: (steps done when it begins, and when it ends) of a recording for TensorBoard's profile plugin.
+        projector: At the end, write the token embeddings for TensorBoard's projector.
         seed: Of weights, order, masks and dropout: the same seed gives the same bytes on a CPU.
         resume: Continue the run in `output` from its last checkpoint; start it if there is none.
         show_progress: Show progress on standard error.
@@ -136,13 +157,15 @@ def pretrain(
     placement = make_strategy(strategy, cluster)
     check_batch_size(batch_size, settings, placement)
     folder = Path(output)
+    held_out = None if validation_corpus is None else HeldOutCorpus(validation_corpus, tokenizer)
+    evaluate_every = _evaluation_period(evaluate_every, checkpoint_every, held_out)
     if placement.is_chief:
         fingerprints = "".join(source.manifest.fingerprint() for source in sources)
         open_run(
             folder,
             {
                 "command": "pretrain",
-                "corpus": hashlib.sha256(fingerprints.encode()).hexdigest(),
+                "corpus": _sha256(fingerprints),
                 "phases": phase_steps,
                 "model": str(model),
                 "config": config.to_dict(),
@@ -151,6 +174,8 @@ def pretrain(
                 "schedule": dataclasses.asdict(course),
                 "precision": precision,
                 "seed": seed,
+                "validation_corpus": None if held_out is None else _sha256(held_out.fingerprint()),
+                "evaluate_every": evaluate_every,
                 **dataclasses.asdict(settings),
             },
             resume=resume,
@@ -161,6 +186,20 @@ def pretrain(
         pretraining_model = PretrainingModel(BertEncoder(config, precision=precision, seed=seed))
         if bundle is not None:
             tensor_names.assign_pretrained(tensor_names.pretraining_slots(pretraining_model), bundle.tensors)
+    observers = make_observers(
+        pretraining_model, folder / TENSORBOARD_FOLDER, histograms_every=histograms_every, profile=profile
+    )
+    evaluate = None
+    if held_out is not None:
+        evaluation = HeldOutEvaluation(pretraining_model, held_out, batch_size)
+        evaluate = lambda step: {f"validation_{name}": value for name, value in evaluation().items()}  # noqa: E731
+    if samples_every is not None:
+        shown = next(held_out.batches(SAMPLES) if held_out is not None else sources[0].batches())
+        samples = Samples(pretraining_model, shown, tokenizer.vocabulary, folder)
+        observers.append(Periodic(samples_every, samples, at_start=True))
+    peak = matrix_peak(precision, placement)
+    if placement.is_chief:
+        write_environment(folder, placement, peak)
     loop = TrainingLoop(
         pretraining_model,
         objective=PretrainingObjective(),
@@ -169,6 +208,7 @@ def pretrain(
         optimizer=rule,
         settings=settings,
         placement=placement,
+        meter=Meter(config, peak),
     )
     monitor = (
         Monitor(folder, steps=steps, title="pretrain", show_progress=show_progress)
@@ -176,10 +216,20 @@ def pretrain(
         else SilentMonitor()
     )
     checkpoints = Checkpoints(folder / CHECKPOINT_FOLDER, keep_checkpoints)
-    metrics = loop.run(monitor, checkpoints, resume=resume)
+    metrics = loop.run(
+        monitor,
+        checkpoints,
+        resume=resume,
+        evaluate=evaluate,
+        evaluate_every=evaluate_every,
+        observers=observers,
+    )
     if not placement.is_chief:
         return {}
 
+    if projector:
+        table = pretraining_model.encoder.embeddings.token_table.numpy()
+        write_projector(folder / TENSORBOARD_FOLDER, table, tokenizer.vocabulary)
     parameters = pretraining_model.encoder.count_params()
     card = model_card(
         f"BERT ({describe_parameters(parameters)}), pretrained with kbert",
@@ -205,6 +255,21 @@ def pretrain(
         settings={"kind": "pretraining", "steps": steps, "metrics": metrics["last"]},
     ).save(folder, card)
     return metrics
+
+
+def _evaluation_period(evaluate_every: int | None, checkpoint_every: int, held_out: HeldOutCorpus | None) -> int:
+    """Steps between evaluations; 0 without a corpus for them."""
+    if held_out is None:
+        if evaluate_every is not None:
+            raise UsageError(f"evaluate_every needs a validation_corpus. Received: evaluate_every={evaluate_every}")
+        return 0
+    if evaluate_every is not None and evaluate_every < 1:
+        raise UsageError(f"evaluate_every must be at least 1. Received: evaluate_every={evaluate_every}")
+    return evaluate_every or checkpoint_every
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _corpora(

@@ -9,15 +9,19 @@ from collections.abc import Callable, Iterator, Mapping
 
 _LINE_SECONDS = 30.0
 """Between two lines where standard error is not a terminal."""
-_HIDDEN = ("seconds",)
-_SHORT = {"learning_rate": "rate", "tokens_per_second": "tokens/s", "mfu": "MFU", "gradient_norm": "gradient"}
+_HIDDEN = ("seconds", "gradient_norm", "mlm_loss", "nsp_loss")
+"""Left to metrics.jsonl, also of the validation: a line has room for so much."""
+_VALIDATION = "validation_"
+_SHORT = {"learning_rate": "rate", "tokens_per_second": "tokens/s", "mfu": "MFU"}
 
 Summary = Callable[[], str]
 
 
 def describe(metrics: Mapping[str, float]) -> str:
-    """Metrics on one line, for people: shares in percent, rates with their power of ten."""
-    return "  ".join(f"{_name(name)} {_value(name, value)}" for name, value in metrics.items() if name not in _HIDDEN)
+    """The main metrics on one line, for people, those of the validation last."""
+    shown = [name for name in metrics if name.removeprefix(_VALIDATION) not in _HIDDEN]
+    shown.sort(key=lambda name: (name.startswith(_VALIDATION), name != "loss"))
+    return "  ".join(f"{_name(name)} {_value(name, metrics[name])}" for name in shown)
 
 
 def _name(name: str) -> str:
@@ -75,8 +79,15 @@ def _lines(title: str, first: int, steps: int, summary: Summary) -> Callable[[in
 @contextlib.contextmanager
 def _bar(title: str, first: int, steps: int, summary: Summary) -> Iterator[Callable[[int], None]]:
     from rich.console import Console, RenderableType
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
-    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.text import Text
 
     class Display(Progress):

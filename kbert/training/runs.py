@@ -11,6 +11,8 @@ from kbert.errors import BundleError, UsageError
 
 RUN_FILE = "run.json"
 CHECKPOINT_FOLDER = "checkpoints"
+ENVIRONMENT_FILE = "environment.json"
+SAMPLES_FILE = "samples.jsonl"
 
 
 def open_run(folder: Path, settings: Mapping[str, Any], *, resume: bool, free: Sequence[str] = ()) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.text.vocabulary import CLASSIFICATION, CONTINUATION, PAD, Vocabulary
+from kbert.text.vocabulary import CLASSIFICATION, CONTINUATION, PAD, SPECIAL_TOKENS, Vocabulary
+from kbert.training.runs import SAMPLES_FILE
 from kbert.training.step_rows import StepRows
 
-SAMPLES_FILE = "samples.jsonl"
 SAMPLES = 3
 """Examples that are shown."""
 
@@ -84,7 +83,7 @@ def _words(tokens: Sequence[Any]) -> list[Any]:
     words: list[Any] = []
     for token in tokens:
         joins = isinstance(token, str) and token.startswith(CONTINUATION) and token != CONTINUATION
-        if joins and words and isinstance(words[-1], str):
+        if joins and words and isinstance(words[-1], str) and words[-1] not in SPECIAL_TOKENS:
             words[-1] += token[len(CONTINUATION) :]
         else:
             words.append(token)
