@@ -56,7 +56,7 @@ class GraphEncoder(tf.Module):
 
 
 def _truncate(first: tf.RaggedTensor, second: tf.RaggedTensor, room: int) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """The rule of `tokenizer.truncated_lengths`, for rows of tokens."""
+    """The rule of `truncation.truncated_lengths`, for rows of tokens."""
     lengths = first.row_lengths(), second.row_lengths()
     keep_first = tf.minimum(lengths[0], tf.maximum(room - lengths[1], (room + 1) // 2))
     keep_second = tf.minimum(lengths[1], tf.maximum(room - lengths[0], room // 2))
