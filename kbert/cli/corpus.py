@@ -75,6 +75,7 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     tfds:NAME[/CONFIG][:SPLIT] or hf-datasets:OWNER/NAME[:CONFIG][:SPLIT].
     """
     from kbert.corpus.build import build_corpus
+    from kbert.sources.source import describe_formats
 
     with options.byte_progress("building") as update:
         manifest = build_corpus(inputs, **settings, progress=update)  # type: ignore[arg-type]
@@ -85,3 +86,12 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
         f"{counts['documents']:,} documents in {len(manifest.shards)} shards: {settings['output']}",
         err=True,
     )
+    left_out = {
+        "invalid_utf8": "lines that are not UTF-8",
+        "duplicate_documents": "repeated documents",
+        "duplicate_lines": "repeated lines",
+    }
+    for name, words in left_out.items():
+        if name in counts:
+            click.echo(f"{words} left out: {counts[name]:,}", err=True)
+    click.echo(f"read: {describe_formats(manifest.settings['formats'])}", err=True)

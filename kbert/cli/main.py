@@ -17,7 +17,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
         "kbert.cli.quickstart:quickstart",
         "Go the whole way on text that every installation has.",
     ),
-    "vocab": ("kbert.cli.vocab:vocab", "Train a WordPiece vocabulary."),
+    "vocab": ("kbert.cli.vocab:vocab", "Train a WordPiece vocabulary, and look at one."),
     "corpus": ("kbert.cli.corpus:corpus", "Turn text into pretraining records, and look at them."),
     "pretrain": ("kbert.cli.pretrain:pretrain", "Pretrain a BERT on a corpus."),
     "launch": ("kbert.cli.launch:launch", "Run pretrain or finetune as several workers of this machine."),

@@ -192,17 +192,3 @@ def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns_, console=Console(stderr=True)) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total or None)
-
-
-@contextlib.contextmanager
-def count_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of a number of things on standard error, where that is a terminal; gives its (done, total)."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -163,7 +163,7 @@ def build_corpus(
         sequence_length=sequence_length,
         max_predictions=settings.masking.max_predictions,
         masking=masking,
-        settings=dataclasses.asdict(settings),
+        settings={**dataclasses.asdict(settings), "formats": source.formats()},
         counts=dict(sorted({**counts, **source.counts}.items())),
         shards=shards,
         kbert_version=__version__,

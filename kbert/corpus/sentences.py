@@ -60,6 +60,8 @@ def split_sentences(text: str, language: str = "auto") -> list[str]:
 
 _DETECTION_LENGTH = 300
 """Characters that are looked at."""
+_SCRIPT_LENGTH = 120
+"""Characters that are counted by script."""
 _HAN = "\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _KANA = "\u3041-\u30ff\uff66-\uff9f"
 _HANGUL = "\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3"
@@ -79,6 +81,7 @@ def detect_language(lines: Sequence[str]) -> str:
         " ".join(lines[:4])[:_DETECTION_LENGTH] if len(lines[0]) < _DETECTION_LENGTH else lines[0][:_DETECTION_LENGTH]
     )
     if not head.isascii() and _ANY_CJK.search(head):
+        head = head[:_SCRIPT_LENGTH]
         han, kana, hangul = (len("".join(script.findall(head))) for script in _COUNTED)
         if 5 * (han + kana + hangul) > len("".join(_LETTER.findall(head))):
             if hangul > han + kana:

@@ -35,9 +35,11 @@ def parse_object(line: str, path: str, number: int) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as problem:
+        advice = "is this a file of JSON lines? Otherwise say what it is with --format"
+        if line.lstrip().startswith("["):
+            advice = "if this is one array, write each of its elements in a line of its own, as `jq -c '.[]'` does"
         raise DataError(
-            f"expected a JSON object. Received {line[:30]!r}, which is not JSON ({problem}); is this a file of "
-            "JSON lines? Otherwise say what it is with --format",
+            f"expected a JSON object. Received {line[:30]!r}, which is not JSON ({problem}); {advice}",
             path,
             number,
         ) from None

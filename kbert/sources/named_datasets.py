@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -90,6 +91,8 @@ def _tfds_rows(name: str) -> Iterator[dict[str, Any]]:
 def _hugging_face_rows(name: str) -> Iterator[dict[str, Any]]:
     dataset, config, split = _split_hugging_face_name(name)
     datasets = _import("datasets", name, "datasets")
+    # It tells of each attempt to reach the hub; the last one's failure is an error of one line.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     with _one_line(name):
         rows = iter(datasets.load_dataset(dataset, config, split=split, streaming=True))
     yield from _guarded(rows, name)
