@@ -37,12 +37,16 @@ def evaluate(
         raise UsageError("give --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one")
     quiet.import_tensorflow()
     if corpus is not None:
-        _show(_measure_corpus(run, corpus, batch_size), as_json)
-        return
-    from kbert import predictor
+        metrics = _measure_corpus(run, corpus, batch_size)
+    else:
+        from kbert import predictor
 
-    columns = {"text": text_column, "label": label_column} | ({"pair": pair_column} if pair_column else {})
-    _show(predictor.load(run).evaluate(data, columns, batch_size=batch_size), as_json)
+        columns = {"text": text_column, "label": label_column} | ({"pair": pair_column} if pair_column else {})
+        metrics = predictor.load(run).evaluate(str(data), columns, batch_size=batch_size)
+    if as_json:
+        options.print_json(metrics)
+    else:
+        _print_tables(metrics)
 
 
 def _measure_corpus(run: str, corpus: str, batch_size: int) -> dict[str, Any]:
@@ -50,13 +54,6 @@ def _measure_corpus(run: str, corpus: str, batch_size: int) -> dict[str, Any]:
 
     with options.count_progress("evaluating") as update:
         return evaluate_pretraining(run, corpus, batch_size=batch_size, progress=update)
-
-
-def _show(metrics: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        options.print_json(metrics)
-    else:
-        _print_tables(metrics)
 
 
 def _print_tables(metrics: dict[str, Any]) -> None:

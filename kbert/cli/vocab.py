@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from kbert.cli import options
 
 @click.group()
 def vocab() -> None:
-    """Train a WordPiece vocabulary, and look at one."""
+    """Train a WordPiece vocabulary, look at one, or extend that of a model."""
 
 
 @vocab.command()
@@ -95,3 +96,51 @@ def inspect(
     from kbert.cli.vocab_table import print_vocabularies
 
     print_vocabularies(facts)
+
+
+@vocab.command()
+@click.argument("model", type=click.Path(exists=True, file_okay=False), metavar="MODEL")
+@click.option("--input", "inputs", multiple=True, required=True, metavar="FILE", help="Text of the domain; repeatable.")
+@click.option("--add", default=1000, show_default=True, type=click.IntRange(1), help="Most words to add.")
+@options.output("The folder of the new model.", file_okay=False)
+@click.option("--use-unused", is_flag=True, help="Give away the places of [unused0], [unused1] … first.")
+@click.option("--minimum-frequency", default=5, show_default=True, type=click.IntRange(1), help="Rarer words stay out.")
+@options.source
+@options.JSON
+def extend(
+    model: str,
+    inputs: tuple[str, ...],
+    add: int,
+    output: str,
+    use_unused: bool,
+    minimum_frequency: int,
+    as_json: bool,
+    **source: Any,
+) -> None:
+    """Write a copy of MODEL whose vocabulary has the words of a domain, too, for `kbert pretrain` to go on from.
+
+    Old tokens keep ids and weights; a new word begins as the mean of its old pieces.
+    """
+    from kbert.sources.source import SourceSettings
+    from kbert.vocabulary_extension import extend_vocabulary
+
+    with options.byte_progress("counting words") as update:
+        extension = extend_vocabulary(
+            model,
+            inputs=inputs,
+            add=add,
+            output=output,
+            use_unused=use_unused,
+            minimum_frequency=minimum_frequency,
+            source=SourceSettings(**source),
+            progress=update,
+        )
+    if as_json:
+        options.print_json(dataclasses.asdict(extension))
+        return
+    click.echo(
+        f"{len(extension.words):,} words added ({', '.join(list(extension.words)[:8])} …), "
+        f"{extension.vocabulary_size:,} entries; the text is {extension.tokens_before:,} tokens before, "
+        f"{extension.tokens_after:,} after: {output}",
+        err=True,
+    )

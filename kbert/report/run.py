@@ -89,6 +89,10 @@ class Run:
         points = [(row["step"], row[metric]) for row in self.rows if isinstance(row.get(metric), int | float)]
         return [float(step) for step, _ in points], [float(value) for _, value in points]
 
+    def last(self, metric: str) -> float | None:
+        """The newest value of a metric."""
+        return next(reversed(self.curve(metric)[1]), None)
+
     def middle(self, metric: str) -> float | None:
         """The median of a metric, which a slow start does not move."""
         values = [value for value in self.curve(metric)[1] if math.isfinite(value)]
@@ -148,7 +152,7 @@ def _glance(runs: Sequence[Run]) -> Html:
     ]
     for metric in _metrics(runs):
         if metric.endswith(("loss", "accuracy", "perplexity")):
-            rows.append([f"{_words(metric)}, last", *((run.curve(metric)[1] or [None])[-1] for run in runs)])
+            rows.append([f"{_words(metric)}, last", *(run.last(metric) for run in runs)])
     return table(rows, header=["", *(run.name for run in runs)] if len(runs) > 1 else None)
 
 
