@@ -27,7 +27,7 @@ from kbert.training.inputs import Phase
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
 from kbert.training.meter import Meter
 from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
-from kbert.training.observers import make_observers
+from kbert.training.observers import Looks, make_observers
 from kbert.training.optimizers import OptimizerSettings
 from kbert.training.peak import matrix_peak
 from kbert.training.projector import write_projector
@@ -165,6 +165,7 @@ def finetune(
         evaluate_every = max(1, math.ceil(len(examples) / batch_size))
     if evaluate_every < 1:
         raise UsageError(f"evaluate_every must be at least 1. Received: evaluate_every={evaluate_every}")
+    looks = Looks(histograms_every, profile=profile)
     prepare_precision(precision)
     placement = make_strategy(strategy, cluster)
     check_batch_size(batch_size, settings, placement)
@@ -210,9 +211,7 @@ def finetune(
         best.offer(step, metrics, tensor_names.read_tensors(slots))
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 
-    observers = make_observers(
-        task_model, folder / TENSORBOARD_FOLDER, histograms_every=histograms_every, profile=profile
-    )
+    observers = make_observers(looks, task_model, folder / TENSORBOARD_FOLDER)
     peak = matrix_peak(precision, placement)
     if placement.is_chief:
         write_environment(folder, placement, peak)

@@ -50,10 +50,18 @@ class HeldOutCorpus:
         """How many examples there are."""
         return self._batches.manifest.examples
 
-    @property
-    def longest(self) -> int:
-        """The length of the examples in tokens, padding included."""
-        return self._batches.manifest.sequence_length
+    def check_length(self, positions: int) -> None:
+        """Checks that a model has positions for the longest example.
+
+        Raises:
+            UsageError: It has not.
+        """
+        longest = self._batches.manifest.sequence_length
+        if longest > positions:
+            raise UsageError(
+                f"the held-out corpus has examples of {longest} tokens, the model positions for {positions}; "
+                "build the corpus with a smaller --sequence-length"
+            )
 
     def fingerprint(self) -> str:
         """Equal for equal corpora."""
@@ -94,12 +102,7 @@ class HeldOutEvaluation:
     """
 
     def __init__(self, model: Any, corpus: HeldOutCorpus, batch_size: int) -> None:
-        longest = model.encoder.config.max_position_embeddings
-        if corpus.longest > longest:
-            raise UsageError(
-                f"the held-out corpus has examples of {corpus.longest} tokens, the model positions for {longest}; "
-                "build the corpus with a smaller --sequence-length"
-            )
+        corpus.check_length(model.encoder.config.max_position_embeddings)
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
         self.model = model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -32,14 +33,9 @@ class Periodic:
         period: Steps.
         act: Called with the number of steps done.
         at_start: Before the first step, too.
-
-    Raises:
-        UsageError: The period is no number of steps.
     """
 
     def __init__(self, period: int, act: Callable[[int], None], *, at_start: bool = False) -> None:
-        if period < 1:
-            raise UsageError(f"expected steps between two looks at a run, at least 1. Received: {period}")
         self._period = period
         self._act = act
         self._at_start = at_start
@@ -57,25 +53,46 @@ class Periodic:
         """Nothing is open."""
 
 
-def make_observers(
-    model: Any, tensorboard: Path, *, histograms_every: int | None = None, profile: tuple[int, int] | None = None
-) -> list[Observer]:
-    """The observers that any run may have.
+@dataclasses.dataclass(frozen=True)
+class Looks:
+    """What is looked at beside the metrics, on request.
 
     Args:
-        model: What learns.
-        tensorboard: TensorBoard's folder.
         histograms_every: Steps between histograms of all weights; None: none.
+        samples_every: Steps between texts with filled-in masks; None: none.
         profile: Steps done when a profile begins and when it ends; None: none.
 
     Raises:
         UsageError: An option cannot be.
     """
+
+    histograms_every: int | None = None
+    samples_every: int | None = None
+    profile: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("histograms_every", "samples_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} must be at least 1. Received: {name}={value}")
+        if self.profile is not None and not 0 <= self.profile[0] < self.profile[1]:
+            start, stop = self.profile
+            raise UsageError(f"profile must be START:STOP with 0 <= START < STOP. Received: {start}:{stop}")
+
+
+def make_observers(looks: Looks, model: Any, tensorboard: Path) -> list[Observer]:
+    """The observers that any run may have.
+
+    Args:
+        looks: What is looked at; samples are those of pretraining alone.
+        model: What learns.
+        tensorboard: TensorBoard's folder.
+    """
     observers: list[Observer] = []
-    if histograms_every is not None:
-        observers.append(Periodic(histograms_every, lambda step: _write_histograms(model, step), at_start=True))
-    if profile is not None:
-        observers.append(Profile(tensorboard, *profile))
+    if looks.histograms_every is not None:
+        observers.append(Periodic(looks.histograms_every, lambda step: _write_histograms(model, step), at_start=True))
+    if looks.profile is not None:
+        observers.append(Profile(tensorboard, *looks.profile))
     return observers
 
 
@@ -91,14 +108,9 @@ class Profile:
         folder: TensorBoard's folder.
         start: Steps done when it begins.
         stop: Steps done when it ends.
-
-    Raises:
-        UsageError: It would end before it begins.
     """
 
     def __init__(self, folder: Path, start: int, stop: int) -> None:
-        if not 0 <= start < stop:
-            raise UsageError(f"profile must be START:STOP with 0 <= START < STOP. Received: {start}:{stop}")
         self._folder = folder
         self._start, self._stop = start, stop
         self._recording = False

@@ -28,7 +28,7 @@ from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check
 from kbert.training.meter import Meter
 from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
 from kbert.training.objectives import PretrainingObjective
-from kbert.training.observers import Periodic, make_observers
+from kbert.training.observers import Looks, Periodic, make_observers
 from kbert.training.optimizers import OptimizerSettings
 from kbert.training.peak import matrix_peak
 from kbert.training.projector import write_projector
@@ -158,7 +158,10 @@ def pretrain(
     check_batch_size(batch_size, settings, placement)
     folder = Path(output)
     held_out = None if validation_corpus is None else HeldOutCorpus(validation_corpus, tokenizer)
+    if held_out is not None:
+        held_out.check_length(config.max_position_embeddings)
     evaluate_every = _evaluation_period(evaluate_every, checkpoint_every, held_out)
+    looks = Looks(histograms_every, samples_every, profile)
     if placement.is_chief:
         fingerprints = "".join(source.manifest.fingerprint() for source in sources)
         open_run(
@@ -186,9 +189,7 @@ def pretrain(
         pretraining_model = PretrainingModel(BertEncoder(config, precision=precision, seed=seed))
         if bundle is not None:
             tensor_names.assign_pretrained(tensor_names.pretraining_slots(pretraining_model), bundle.tensors)
-    observers = make_observers(
-        pretraining_model, folder / TENSORBOARD_FOLDER, histograms_every=histograms_every, profile=profile
-    )
+    observers = make_observers(looks, pretraining_model, folder / TENSORBOARD_FOLDER)
     evaluate = None
     if held_out is not None:
         evaluation = HeldOutEvaluation(pretraining_model, held_out, batch_size)

@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import UsageError
-from kbert.training.observers import Periodic, Profile, make_observers
+from kbert.training.observers import Looks, Periodic, Profile, make_observers
 
 
 def boundaries(observer, steps):
@@ -27,11 +27,6 @@ def test_the_start_on_demand():
     assert seen == [0]
 
 
-def test_a_period_is_at_least_a_step():
-    with pytest.raises(UsageError, match=r"at least 1\. Received: 0"):
-        Periodic(0, print)
-
-
 def test_a_profile_of_some_steps(tmp_path):
     profile = Profile(tmp_path, 2, 4)
     assert boundaries(profile, 100) == [2, 4]
@@ -53,9 +48,11 @@ def test_a_profile_that_an_error_ends_is_written(tmp_path):
     assert len(list(tmp_path.rglob("*.xplane.pb"))) == 1
 
 
-def test_a_profile_ends_after_it_begins(tmp_path):
+def test_what_cannot_be_is_refused():
     with pytest.raises(UsageError, match=r"START < STOP\. Received: 4:4"):
-        Profile(tmp_path, 4, 4)
+        Looks(profile=(4, 4))
+    with pytest.raises(UsageError, match=r"histograms_every must be at least 1\. Received: histograms_every=0"):
+        Looks(histograms_every=0)
 
 
 def test_histograms_of_all_weights(tmp_path):
@@ -63,7 +60,7 @@ def test_histograms_of_all_weights(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="dense")])
-    (observer,) = make_observers(model, tmp_path, histograms_every=2)
+    (observer,) = make_observers(Looks(histograms_every=2), model, tmp_path)
     writer = tf.summary.create_file_writer(str(tmp_path))
     with writer.as_default():
         for step in range(4):
