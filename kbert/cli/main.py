@@ -24,6 +24,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "finetune": ("kbert.cli.finetune:finetune", "Fine-tune a BERT for a task."),
     "evaluate": ("kbert.cli.evaluate:evaluate", "Measure a model on a file or a corpus."),
     "predict": ("kbert.cli.predict:predict", "Answer for texts."),
+    "fill-mask": ("kbert.cli.fill_mask:fill_mask", "Show which words a pretrained model expects at [MASK]."),
     "report": ("kbert.cli.report:report", "Write a page about a run, or several side by side."),
     "inspect": ("kbert.cli.inspect:inspect", "Show what a model folder holds."),
     "export": ("kbert.cli.export:export", "Write a SavedModel or a LiteRT model."),
