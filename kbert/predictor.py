@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -44,17 +45,14 @@ class TextModel(tf.Module):
             tf.TensorSpec([None] * (1 + len(feature.dimensions)), feature.dtype, name=feature.name)
             for feature in task.model_features
         ]
-        self.from_text = tf.function(self._from_text, input_signature=texts)
-        self.from_tokens = tf.function(self._from_tokens, input_signature=ids)
+        self.from_text = _function(self._from_text, texts)
+        self.from_tokens = _function(self._from_tokens, ids)
 
-    def _from_text(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        names = (text.name for text in self.task.text_inputs)
-        encoded = self.task.encode(self.encode, dict(zip(names, texts, strict=True)))
+    def _from_text(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        encoded = self.task.encode(self.encode, inputs)
         return self.task.answers(self._outputs(encoded), encoded)
 
-    def _from_tokens(self, *values: tf.Tensor) -> dict[str, tf.Tensor]:
-        names = (feature.name for feature in self.task.model_features)
-        encoded = dict(zip(names, values, strict=True))
+    def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self.task.token_answers(self.model(encoded, training=False), encoded)
 
     def _outputs(self, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -63,6 +61,18 @@ class TextModel(tf.Module):
             outputs: dict[str, tf.Tensor] = self.model(batch, training=False)
             return outputs
         return _in_parts(lambda part: self.model(part, training=False), batch)
+
+
+def _function(call: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], specs: Sequence[tf.TensorSpec]) -> Any:
+    """A tf.function with an argument a spec, called as the spec is; `call` gets them as a dict."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    signature = inspect.Signature([inspect.Parameter(spec.name, kind) for spec in specs])
+
+    def function(*values: tf.Tensor, **named: tf.Tensor) -> dict[str, tf.Tensor]:
+        return call(dict(signature.bind(*values, **named).arguments))
+
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    return tf.function(function, input_signature=specs)
 
 
 def _in_parts(

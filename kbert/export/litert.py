@@ -84,6 +84,7 @@ def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
 
     signature = [tf.TensorSpec([1, length], tf.int32, name=feature.name) for feature in features.ENCODER_FEATURES]
     module = tf.Module()
+    module.model = loaded.model  # whose variables the head reads
     module.answer = tf.function(answer, input_signature=signature)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([module.answer.get_concrete_function()], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]

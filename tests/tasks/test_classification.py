@@ -236,7 +236,7 @@ def test_metrics_by_hand():
 
 def test_a_probability_of_zero_is_no_infinite_loss():
     result = ClassificationTask(["a", "b"]).evaluate(
-        {"labels": np.array([0])}, {"probabilities": np.array([[0.0, 1.0]], np.float32)}
+        labelled("a"), {"probabilities": np.array([[0.0, 1.0]], np.float32)}
     )
     assert result["cross_entropy"] == pytest.approx(69.08, abs=0.01)
     assert result["accuracy"] == 0
