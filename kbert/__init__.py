@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from kbert.models.pretraining import PretrainingModel
     from kbert.predictor import Predictor, load
     from kbert.serving.rest import serve
-    from kbert.text.tokenizer import Encoding, Tokenizer
+    from kbert.text.encoding import Encoding
+    from kbert.text.tokenizer import Tokenizer
     from kbert.text.vocabulary import Vocabulary
     from kbert.text.vocabulary_training import train_vocabulary
     from kbert.training.finetune import finetune
@@ -33,7 +34,7 @@ _MODULES = {
     "BertConfig": "kbert.config",
     "BertEncoder": "kbert.models.encoder",
     "Bundle": "kbert.bundle",
-    "Encoding": "kbert.text.tokenizer",
+    "Encoding": "kbert.text.encoding",
     "KbertError": "kbert.errors",
     "Predictor": "kbert.predictor",
     "PretrainingModel": "kbert.models.pretraining",

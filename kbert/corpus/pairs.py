@@ -6,7 +6,7 @@ import dataclasses
 import random
 from collections.abc import Iterator, Sequence
 
-from kbert.text.tokenizer import truncated_lengths
+from kbert.text.truncation import truncated_lengths
 
 Segment = Sequence[int]
 """The token ids of a sentence."""
