@@ -8,29 +8,26 @@ import click
 
 from kbert import quiet
 from kbert.cli import options
+from kbert.tasks.catalogue import all_columns
 
 
 @click.command()
 @options.RUN
-@options.data_file("--data", "CSV, TSV or JSON lines with labels.")
-@options.columns
+@options.data_file("--data", "A file with what is to be predicted, in a format of the task.")
+@options.columns(all_columns().values(), defaults=False)
+@options.SKIP_BAD
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
 @options.JSON
-def evaluate(
-    run: str,
-    data: str,
-    text_column: str,
-    pair_column: str | None,
-    label_column: str,
-    batch_size: int,
-    as_json: bool,
-) -> None:
-    """Measure the model RUN on a file."""
+def evaluate(run: str, data: str, skip_bad: int, batch_size: int, as_json: bool, **columns: str | None) -> None:
+    """Measure the model RUN on a file.
+
+    Columns that are not named have the names that `kbert finetune TASK --help` tells.
+    """
     quiet.import_tensorflow()
     from kbert import predictor
 
-    columns = {"text": text_column, "label": label_column} | ({"pair": pair_column} if pair_column else {})
-    metrics = predictor.load(run).evaluate(data, columns, batch_size=batch_size)
+    model = predictor.load(run)
+    metrics = model.evaluate(data, options.chosen_columns(columns), batch_size=batch_size, skip_bad=skip_bad)
     if as_json:
         options.print_json(metrics)
     else:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import click
+
+from kbert.tasks.catalogue import Column
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 RUN = click.argument("run", type=click.Path(exists=True, file_okay=False), metavar="RUN")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON alone on standard output.")
 CASED = click.option("--cased", is_flag=True, help="Keep case and accents.")
+SKIP_BAD = click.option(
+    "--skip-bad", default=0, metavar="N", type=click.IntRange(0), help="Skip and count up to N bad rows of a file."
+)
 
 _READABLE = click.Path(exists=True, dir_okay=False, readable=True)
 
@@ -29,20 +34,26 @@ def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any]
     return click.option(name, required=required, type=_READABLE, help=help_)
 
 
-def columns(command: Any) -> Any:
-    """Adds `--text-column`, `--pair-column` and `--label-column`."""
-    for option in (
-        click.option("--label-column", default="label", show_default=True, help="Column of labels."),
-        click.option("--pair-column", help="Column of second texts, for a task of pairs."),
-        click.option(
-            "--text-column",
-            default="text",
-            show_default=True,
-            help="Column of texts: a name, or a 1-based number.",
-        ),
-    ):
-        command = option(command)
-    return command
+def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[Any], Any]:
+    """Adds an option such as `--text-column` for each column; without `defaults` None stands for the task's."""
+
+    def add(command: Any) -> Any:
+        for column in reversed(list(columns_)):
+            command = click.option(
+                f"--{column.role}-column",
+                default=column.default if defaults else None,
+                show_default=defaults and column.default is not None,
+                help=column.help,
+            )(command)
+        return command
+
+    return add
+
+
+def chosen_columns(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The columns that were named, by role."""
+    ending = "_column"
+    return {name.removesuffix(ending): value for name, value in settings.items() if name.endswith(ending) and value}
 
 
 def training(command: Any) -> Any:
