@@ -13,6 +13,7 @@ from kbert.bundle import Bundle
 from kbert.config import BertConfig
 from kbert.errors import UsageError
 from kbert.files import PathLike
+from kbert.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
 from kbert.tasks.task import Example, Task, task_from_settings
@@ -158,12 +159,13 @@ def load(path: PathLike) -> Predictor:
     """Loads a fine-tuned model.
 
     Args:
-        path: A model folder that `finetune` wrote.
+        path: A model folder that `finetune` wrote, or "hf://owner/name" of the Hugging Face Hub.
 
     Raises:
         BundleError: The folder is no model, is damaged, or is for no task.
+        HubError: The hub has no such model, or cannot be reached.
     """
-    bundle = Bundle.load(path)
+    bundle = Bundle.load(resolve(path))
     task = task_from_settings(bundle.settings, path)
     model = task.build(BertEncoder(bundle.config))
     assign_tensors(task.slots(model), bundle.tensors)

@@ -10,7 +10,7 @@ from kbert.cli import options
 
 @click.command()
 @click.argument("task", type=click.Choice(["classification"]))
-@click.option("--model", required=True, help="A model folder; or a preset such as tiny, with --vocab.")
+@click.option("--model", required=True, help="A model folder; hf://owner/name; or a preset such as tiny, with --vocab.")
 @options.data_file("--train", "CSV, TSV or JSON lines to learn from.")
 @options.data_file("--validation", "CSV, TSV or JSON lines to choose the best weights with.")
 @options.output("The run's folder: a model in the end.", file_okay=False)
