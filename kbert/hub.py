@@ -1,6 +1,6 @@
 """Models of the Hugging Face Hub by name: "hf://owner/name", or "hf://owner/name@revision".
 
-Only text and safetensors are downloaded. Pickles can run any code, so they never are.
+Only text and safetensors are downloaded, file by file. Pickles can run any code, so they never are.
 """
 
 from __future__ import annotations
@@ -10,23 +10,24 @@ import re
 from pathlib import Path
 from typing import Any
 
+from kbert import files
 from kbert.errors import HubError, UsageError
 from kbert.files import PathLike
 
 PREFIX = "hf://"
-FILES = (
-    "config.json",
+CONFIG_FILE = "config.json"
+OPTIONAL_FILES = (
+    "kbert.json",
     "vocab.txt",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "*.safetensors",
-    "*.safetensors.index.json",
-    "kbert.json",
     "README.md",
 )
-"""What is downloaded of a repository, from its top folder."""
+"""What a model may lack; asked for before the weights, so that a cache with weights lacks only what the hub lacks."""
+WEIGHTS_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 
 
@@ -52,57 +53,109 @@ def resolve(source: PathLike) -> Path:
     if not _NAME.fullmatch(name.removeprefix(PREFIX)):
         raise UsageError(f"expected {PREFIX}owner/name or {PREFIX}owner/name@revision. Received: {name}")
     repository, _, revision = name.removeprefix(PREFIX).partition("@")
-    folder = _download(name, repository, revision or None)
-    _check(name, folder)
-    return folder
-
-
-def _download(name: str, repository: str, revision: str | None) -> Path:
     try:
-        import huggingface_hub
-        from huggingface_hub import errors
+        import huggingface_hub  # noqa: F401 (whether it is there)
     except ImportError:
         raise UsageError(f"{name} is on the Hugging Face Hub, which needs: pip install 'kbert[hub]'") from None
-    try:
-        return Path(
-            huggingface_hub.snapshot_download(
-                repository, revision=revision, allow_patterns=list(FILES), ignore_patterns=["*/*"]
+    return _Repository(name, repository, revision or None).download()
+
+
+class _Repository:
+    """A model on the hub.
+
+    Args:
+        name: As the user wrote it, for messages.
+        repository: "owner/name".
+        revision: A branch, a tag or a commit; None for the main branch.
+    """
+
+    def __init__(self, name: str, repository: str, revision: str | None) -> None:
+        self.name = name
+        self.repository = repository
+        self.revision = revision
+
+    def download(self) -> Path:
+        """Downloads what is not in the cache yet, and gives the folder."""
+        config = self._file(CONFIG_FILE)
+        if config is None:
+            raise HubError(f"{self.name}: expected a model with {CONFIG_FILE}. The repository has none")
+        folder = config.parent
+        # From here on all files are of one commit, though the branch may move on meanwhile.
+        self.revision = folder.name
+        complete = (folder / WEIGHTS_FILE).exists() or (folder / INDEX_FILE).exists()
+        for file in OPTIONAL_FILES:
+            if not complete:
+                self._file(file)
+        if self._file(WEIGHTS_FILE) is None:
+            for shard in self._shards():
+                if self._file(shard) is None:
+                    raise HubError(f"{self.name}: {INDEX_FILE} names {shard}. The repository has no such file")
+        return folder
+
+    def _shards(self) -> list[str]:
+        index = self._file(INDEX_FILE)
+        if index is None:
+            raise HubError(
+                f"{self.name}: the repository has no {WEIGHTS_FILE}; weights in pytorch_model.bin are a pickle, which "
+                "can run any code, and are not downloaded: look for a revision with safetensors, or another copy"
             )
-        )
-    except errors.GatedRepoError:
-        reason = "its owner must let you in: accept its terms on the hub, and log in with `hf auth login`"
-    except errors.RevisionNotFoundError:
-        reason = f"the repository has no revision {revision}"
-    except errors.RepositoryNotFoundError:
-        reason = "the hub has no such repository, or it is private: check the name, or log in with `hf auth login`"
-    except errors.LocalEntryNotFoundError:
-        reason = (
+        values = files.read_json(index, HubError)
+        names = values.get("weight_map", {}).values() if isinstance(values, dict) else ()
+        shards = sorted({str(shard) for shard in names})
+        for shard in shards:
+            if not re.fullmatch(r"[\w][\w.-]*\.safetensors", shard):
+                raise HubError(f"{self.name}: {INDEX_FILE} must name safetensors beside it. Received: {shard}")
+        return shards
+
+    def _file(self, file: str) -> Path | None:
+        """A file in the cache, downloaded if need be; None where the repository has none of that name."""
+        import huggingface_hub
+        from huggingface_hub import errors
+
+        if isinstance(
+            cached := huggingface_hub.try_to_load_from_cache(self.repository, file, revision=self.revision), str
+        ):
+            if self.revision is not None and Path(cached).parent.name == self.revision:
+                return Path(cached)
+        elif cached is not None:
+            return None  # known to be absent
+        try:
+            return Path(huggingface_hub.hf_hub_download(self.repository, file, revision=self.revision))
+        except errors.HFValidationError as problem:
+            raise UsageError(f"{self.name}: {_first_line(problem)}") from None
+        # A failed request may come as such, or as the cause of "not in the cache".
+        except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, _network_error(), OSError) as problem:
+            cause = problem.__cause__ if isinstance(problem, errors.LocalEntryNotFoundError) else problem
+            reason = self._reason(cause or problem)
+        if reason is None:
+            return None
+        raise HubError(f"{self.name}: {reason}")
+
+    def _reason(self, problem: BaseException) -> str | None:
+        """Why a file cannot be had; None where the repository has none of that name."""
+        from huggingface_hub import errors
+
+        if isinstance(problem, errors.GatedRepoError):
+            return "its owner must let you in: accept its terms on the hub, and log in with `hf auth login`"
+        if isinstance(problem, errors.RevisionNotFoundError):
+            return f"the repository has no revision {self.revision}"
+        if isinstance(problem, errors.RepositoryNotFoundError):
+            return "the hub has no such repository, or it is private: check the name, or log in with `hf auth login`"
+        if isinstance(problem, errors.HfHubHTTPError):
+            status = getattr(problem.response, "status_code", None)
+            return None if status == 404 else f"the hub answered with status {status}; try again later"
+        if isinstance(problem, OSError) and problem.errno is not None and problem.filename:
+            return f"the cache cannot be written ({problem.strerror}: {problem.filename})"
+        return (
             "the hub cannot be reached and the model is not in the cache: connect to the internet, or copy its folder "
             "here and name that"
         )
-    except errors.HfHubHTTPError as problem:
-        reason = f"the hub answered {problem.response.status_code} {problem.response.reason_phrase}"
-    except errors.HFValidationError as problem:
-        raise UsageError(f"{name}: {_first_line(problem)}") from None
-    except (OSError, _network_errors()) as problem:
-        reason = f"the download failed ({_first_line(problem)})"
-    raise HubError(f"{name}: {reason}")
 
 
-def _network_errors() -> Any:
-    import httpx
+def _network_error() -> Any:
+    import httpx  # what huggingface_hub speaks with
 
     return httpx.HTTPError
-
-
-def _check(name: str, folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise HubError(f"{name}: expected a model with config.json. The repository has none")
-    if not any(folder.glob("*.safetensors")):
-        raise HubError(
-            f"{name}: the repository has no safetensors; weights in pytorch_model.bin are a pickle, which can run any "
-            "code, and are not downloaded: look for a revision with safetensors, or for another copy of the model"
-        )
 
 
 def _first_line(problem: BaseException) -> str:
