@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 from kbert import files
 from kbert.errors import HubError, UsageError
@@ -73,6 +72,11 @@ class _Repository:
         self.name = name
         self.repository = repository
         self.revision = revision
+        self._reachable: bool | None = None  # not tried yet
+        # huggingface_hub reads these when it is first imported; a program may set them later.
+        self._endpoint = os.environ.get("HF_ENDPOINT") or None
+        home = os.environ.get("HF_HOME")
+        self._cache = os.environ.get("HF_HUB_CACHE") or (os.path.join(home, "hub") if home else None)
 
     def download(self) -> Path:
         """Downloads what is not in the cache yet, and gives the folder."""
@@ -112,20 +116,33 @@ class _Repository:
         import huggingface_hub
         from huggingface_hub import errors
 
-        if isinstance(
-            cached := huggingface_hub.try_to_load_from_cache(self.repository, file, revision=self.revision), str
-        ):
-            if self.revision is not None and Path(cached).parent.name == self.revision:
-                return Path(cached)
-        elif cached is not None:
-            return None  # known to be absent
         try:
-            return Path(huggingface_hub.hf_hub_download(self.repository, file, revision=self.revision))
+            cached = huggingface_hub.try_to_load_from_cache(
+                self.repository, file, revision=self.revision, cache_dir=self._cache
+            )
         except errors.HFValidationError as problem:
             raise UsageError(f"{self.name}: {_first_line(problem)}") from None
-        # A failed request may come as such, or as the cause of "not in the cache".
-        except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, _network_error(), OSError) as problem:
-            cause = problem.__cause__ if isinstance(problem, errors.LocalEntryNotFoundError) else problem
+        if isinstance(cached, str) and Path(cached).parent.name == self.revision:
+            return Path(cached)
+        if cached is not None and not isinstance(cached, str):
+            return None  # known to be absent
+        if self._reachable is None:
+            self._reachable = _answers(self._endpoint)
+        try:
+            return Path(
+                huggingface_hub.hf_hub_download(
+                    self.repository,
+                    file,
+                    revision=self.revision,
+                    endpoint=self._endpoint,
+                    cache_dir=self._cache,
+                    local_files_only=not self._reachable,
+                )
+            )
+        # The HTTP library below raises errors of its own, and huggingface_hub has changed that library.
+        except Exception as problem:
+            # A failed request may come as such, or as the cause of "not in the cache".
+            cause = problem.__cause__ if isinstance(problem, errors.LocalEntryNotFoundError) else None
             reason = self._reason(cause or problem)
         if reason is None:
             return None
@@ -144,18 +161,24 @@ class _Repository:
         if isinstance(problem, errors.HfHubHTTPError):
             status = getattr(problem.response, "status_code", None)
             return None if status == 404 else f"the hub answered with status {status}; try again later"
-        if isinstance(problem, OSError) and problem.errno is not None and problem.filename:
-            return f"the cache cannot be written ({problem.strerror}: {problem.filename})"
-        return (
-            "the hub cannot be reached and the model is not in the cache: connect to the internet, or copy its folder "
-            "here and name that"
-        )
+        if isinstance(problem, errors.LocalEntryNotFoundError):
+            return (
+                "the hub cannot be reached and the model is not in the cache: connect to the internet, or copy its "
+                "folder here and name that"
+            )
+        return f"the download failed ({_first_line(problem)})"
 
 
-def _network_error() -> Any:
-    import httpx  # what huggingface_hub speaks with
+def _answers(endpoint: str | None) -> bool:
+    """Whether the hub answers at all: one try of some seconds, where a download would try for half a minute."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
 
-    return httpx.HTTPError
+    try:
+        get_session().head(endpoint or constants.ENDPOINT, timeout=10.0)
+    except Exception:  # of whichever HTTP library huggingface_hub has; offline mode is one of them
+        return False
+    return True
 
 
 def _first_line(problem: BaseException) -> str:
