@@ -56,7 +56,7 @@ class CheckpointFiles:
         try:
             return action()
         # The reader raises errors of several families for damaged files.
-        except (tf.errors.OpError, RuntimeError, ValueError, KeyError, TypeError, MemoryError) as problem:
+        except (tf.errors.OpError, RuntimeError, ValueError, LookupError, TypeError, MemoryError) as problem:
             reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
             raise BundleError(f"{self.prefix}: the checkpoint is damaged or incomplete ({reason[:200]})") from None
 

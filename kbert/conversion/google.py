@@ -24,7 +24,16 @@ from kbert.config import BertConfig
 from kbert.conversion import heads, sidecar
 from kbert.conversion.checkpoint_files import CheckpointFiles, write_checkpoint
 from kbert.conversion.options import Options, find_lowercase, gelu_form, with_gelu
-from kbert.conversion.tensor_tables import Endings, Entry, Part, Shape, bundle_shapes, entries, read_entries
+from kbert.conversion.tensor_tables import (
+    Endings,
+    Entry,
+    Part,
+    Shape,
+    bundle_shapes,
+    check_depth,
+    entries,
+    read_entries,
+)
 from kbert.errors import BundleError, ConfigError, UsageError
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
@@ -79,6 +88,7 @@ def read(prefix: Path, options: Options) -> Bundle:
     lowercase = beside.lowercase if beside and options.lowercase is None else find_lowercase(vocabulary, options)
 
     checkpoint = CheckpointFiles(prefix)
+    check_depth(config, checkpoint.shapes, prefix)
     shapes = bundle_shapes(config)
     present = _present_entries(config, checkpoint, shapes, options)
     if beside:

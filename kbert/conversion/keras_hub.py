@@ -26,7 +26,7 @@ from kbert.config import BertConfig
 from kbert.conversion import heads, keras_hub_objects, sidecar
 from kbert.conversion.hdf5_files import WeightFiles, find_weight_files, write_weights
 from kbert.conversion.options import Options, gelu_form, with_gelu
-from kbert.conversion.tensor_tables import Endings, Entry, Part, bundle_shapes, entries, read_entries
+from kbert.conversion.tensor_tables import Endings, Entry, Part, bundle_shapes, check_depth, entries, read_entries
 from kbert.errors import BundleError, ConfigError
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
@@ -80,6 +80,7 @@ def read(folder: Path, options: Options) -> Bundle:
         config = config.replace(pad_token_id=tokenizer.vocabulary.pad_id)
 
     weights = WeightFiles(find_weight_files(folder, WEIGHTS_FILE, WEIGHTS_INDEX))
+    check_depth(config, weights.shapes, weights)
     shapes = bundle_shapes(config)
     missing = beside.missing if beside else ()
     table = [entry for entry in _backbone_entries(config) if entry.name not in missing]

@@ -143,6 +143,19 @@ def bundle_shapes(config: BertConfig) -> dict[str, Shape]:
     return shapes
 
 
+def check_depth(config: BertConfig, foreign_shapes: Mapping[str, Sequence[int]], where: object) -> None:
+    """Refuses a number of layers that a file cannot hold, before tables of that length are made.
+
+    Raises:
+        BundleError: There are more layers than tensors.
+    """
+    if config.num_hidden_layers > len(foreign_shapes):
+        raise BundleError(
+            f"{where} holds {len(foreign_shapes)} tensors; those are not the {config.num_hidden_layers} layers that the "
+            "configuration says"
+        )
+
+
 def read_entries(
     table: Iterable[Entry],
     shapes: Mapping[str, Shape],
