@@ -151,8 +151,8 @@ def check_depth(config: BertConfig, foreign_shapes: Mapping[str, Sequence[int]],
     """
     if config.num_hidden_layers > len(foreign_shapes):
         raise BundleError(
-            f"{where} holds {len(foreign_shapes)} tensors; those are not the {config.num_hidden_layers} layers that the "
-            "configuration says"
+            f"{where} holds {len(foreign_shapes)} tensors; those are not the {config.num_hidden_layers} layers that "
+            "the configuration says"
         )
 
 
