@@ -33,7 +33,7 @@ def finetune() -> None:
 
 def _command(info: TaskInfo) -> click.Command:
     @click.command(info.name, short_help=info.help, help=f"Fine-tune a BERT for {info.name}: {info.help}.")
-    @click.option("--model", required=True, help="A model folder; or a preset such as tiny, with --vocab.")
+    @click.option("--model", required=True, help="A model folder; hf://owner/name; or a preset, with --vocab.")
     @options.data_file("--train", f"{info.data} to learn from.")
     @options.data_file("--validation", f"{info.data} to choose the best weights with.")
     @options.output("The run's folder: a model in the end.", file_okay=False)

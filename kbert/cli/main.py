@@ -24,6 +24,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("kbert.cli.evaluate:evaluate", "Measure a fine-tuned model on a file."),
     "predict": ("kbert.cli.predict:predict", "Answer for texts."),
     "inspect": ("kbert.cli.inspect:inspect", "Show what a model folder holds."),
+    "convert": ("kbert.cli.convert:convert", "Convert a BERT to or from another format."),
     "export": ("kbert.cli.export:export", "Write a SavedModel or a LiteRT model."),
     "serve": ("kbert.cli.serve:serve", "Serve SavedModels over TensorFlow Serving's REST API."),
 }

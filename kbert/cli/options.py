@@ -13,7 +13,6 @@ import click
 from kbert.tasks.catalogue import Column
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-RUN = click.argument("run", type=click.Path(exists=True, file_okay=False), metavar="RUN")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON alone on standard output.")
 CASED = click.option("--cased", is_flag=True, help="Keep case and accents.")
@@ -21,6 +20,18 @@ SKIP_BAD = click.option(
     "--skip-bad", default=0, metavar="N", type=click.IntRange(0), help="Skip and count up to N bad rows of a file."
 )
 
+
+class _ModelFolder(click.Path):
+    """A folder that exists, or a name on the Hugging Face Hub."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Looks at the folder; a name on the hub is looked up when the model is loaded."""
+        if str(value).startswith("hf://"):
+            return value
+        return super().convert(value, param, ctx)
+
+
+RUN = click.argument("run", type=_ModelFolder(exists=True, file_okay=False), metavar="RUN")
 _READABLE = click.Path(exists=True, dir_okay=False, readable=True)
 
 

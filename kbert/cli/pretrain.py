@@ -10,7 +10,9 @@ from kbert.cli import options
 
 @click.command()
 @click.option("--corpus", required=True, type=click.Path(exists=True, file_okay=False), help="A built corpus.")
-@click.option("--model", required=True, help="tiny, mini, small, medium, base or large; or a model folder.")
+@click.option(
+    "--model", required=True, help="tiny, mini, small, medium, base or large; a model folder; or hf://owner/name."
+)
 @options.output("The run's folder: a model in the end.", file_okay=False)
 @click.option("--steps", required=True, type=click.IntRange(1), help="Updates of the weights.")
 @click.option("--learning-rate", default=1e-4, show_default=True, help="At the end of the warm-up.")

@@ -15,6 +15,7 @@ from kbert import files
 from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.errors import UsageError
+from kbert.hub import resolve
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.predictor import Predictor
@@ -276,8 +277,9 @@ def _starting_point(
             raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
         tokenizer = Tokenizer(vocab, lowercase=not cased)
         return preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None
+    given, model = model, resolve(model)
     if not is_bundle(model):
-        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {model}")
+        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {given}")
     if vocab is not None or cased:
         raise UsageError(f"{model} brings its own vocabulary; leave --vocab and --cased to presets")
     loaded = Bundle.load(model)

@@ -12,6 +12,7 @@ from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.corpus.pipeline import PretrainingBatches
 from kbert.errors import BundleError, UsageError
+from kbert.hub import resolve
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.models.pretraining import PretrainingModel
@@ -168,8 +169,9 @@ def pretrain(
 def _starting_point(model: str | files.PathLike, vocabulary: Vocabulary) -> tuple[Bundle | None, BertConfig]:
     if str(model) in PRESETS:
         return None, preset_config(str(model), len(vocabulary))
+    given, model = model, resolve(model)
     if not is_bundle(model):
-        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {model}")
+        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {given}")
     bundle = Bundle.load(model)
     if bundle.tokenizer.vocabulary != vocabulary:
         raise BundleError(
