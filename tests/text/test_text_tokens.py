@@ -1,3 +1,5 @@
+import functools
+
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
@@ -47,22 +49,12 @@ PARTS = [
 TEXTS = st.lists(st.one_of(st.sampled_from(PARTS), st.characters(exclude_categories=["Cs"])), max_size=12).map("".join)
 
 
-@pytest.fixture(scope="module")
-def graphs():
-    return {name: tokenizer.to_graph() for name, tokenizer in TOKENIZERS.items()}
-
-
-@pytest.fixture(scope="module")
-def traced(graphs):
-    """The same as functions, which are fast on many small inputs."""
+@functools.cache
+def traced(name):
+    """The graph form as functions, which are fast on many small inputs: ids, and ids with offsets."""
+    graph = TOKENIZERS[name].to_graph()
     signature = [tf.TensorSpec([None], tf.string)]
-    return {
-        name: (
-            tf.function(graph, input_signature=signature),
-            tf.function(graph.with_offsets, input_signature=signature),
-        )
-        for name, graph in graphs.items()
-    }
+    return tuple(tf.function(method, input_signature=signature) for method in (graph.__call__, graph.with_offsets))
 
 
 def tokens(text, **values):
@@ -73,10 +65,10 @@ def tokens(text, **values):
 @pytest.mark.parametrize("name", SETTINGS)
 @settings(max_examples=25)
 @given(texts=st.lists(TEXTS, max_size=6))
-def test_graph_and_python_agree(traced, name, texts):
+def test_graph_and_python_agree(name, texts):
     tokenizer = TOKENIZERS[name]
     encodings = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
-    in_graph, with_offsets = traced[name]
+    in_graph, with_offsets = traced(name)
     ids, starts, ends = with_offsets(tf.constant(texts, tf.string))
     assert ids.to_list() == [encoding.ids for encoding in encodings] == [tokenizer.ids(text) for text in texts]
     assert in_graph(tf.constant(texts, tf.string)).to_list() == ids.to_list()
@@ -86,9 +78,9 @@ def test_graph_and_python_agree(traced, name, texts):
 
 @settings(max_examples=25)
 @given(st.lists(st.binary(max_size=20), max_size=4))
-def test_bytes_that_are_no_utf8(traced, texts):
+def test_bytes_that_are_no_utf8(texts):
     tokenizer = TOKENIZERS["all"]
-    ids, starts, ends = traced["all"][1](tf.constant(texts, tf.string))
+    ids, starts, ends = traced("all")[1](tf.constant(texts, tf.string))
     encodings = [tokenizer.encode(text.decode("utf-8", "replace"), add_special_tokens=False) for text in texts]
     assert ids.to_list() == [encoding.ids for encoding in encodings]
     offsets = [list(zip(*row, strict=True)) for row in zip(starts.to_list(), ends.to_list(), strict=True)]
@@ -170,8 +162,8 @@ def test_many_tokens():
     assert tokenizer.ids(text) == tokenizer.to_graph()(tf.constant([text])).to_list()[0] == expected
 
 
-def test_works_in_a_saved_graph(tmp_path, graphs):
-    module = graphs["all"]
+def test_works_in_a_saved_graph(tmp_path):
+    module = TOKENIZERS["all"].to_graph()
     module.ids = tf.function(
         lambda texts: module.with_offsets(texts)[0].to_tensor(), input_signature=[tf.TensorSpec([None], tf.string)]
     )
