@@ -281,6 +281,7 @@ def test_the_program_takes_names_of_the_hub(hub, tmp_path):
 
 
 def test_a_bundle_error_names_the_folder(hub):
-    (hub.repositories["kbert/classifier"] / "vocab.txt").unlink()
+    for name in ("vocab.txt", "tokenizer.json"):
+        (hub.repositories["kbert/classifier"] / name).unlink()
     with pytest.raises((BundleError, kbert.KbertError), match=r"vocab\.txt"):
         kbert.load("hf://kbert/classifier")
