@@ -99,12 +99,12 @@ class Normalizer:
     def words(self, text: str) -> list[str]:
         """The normalized words of `text`, punctuation marks and CJK ideographs as words of their own."""
         if self.lowercase and SIGMA in text:
-            text = self._with_final_sigmas(text)
+            text = self.with_final_sigmas(text)
         return text.translate(self.table).split()
 
     def words_with_sources(self, text: str) -> list[tuple[str, list[int]]]:
         """The same words, each with the index in `text` that each of its characters came from."""
-        source = self._with_final_sigmas(text) if self.lowercase and SIGMA in text else text
+        source = self.with_final_sigmas(text) if self.lowercase and SIGMA in text else text
         words: list[tuple[str, list[int]]] = []
         characters: list[str] = []
         indices: list[int] = []
@@ -120,7 +120,7 @@ class Normalizer:
             words.append(("".join(characters), indices))
         return words
 
-    def _with_final_sigmas(self, text: str) -> str:
+    def with_final_sigmas(self, text: str) -> str:
         """Writes ς for each Σ that `lower()` would make final; same length.
 
         The rule looks at a white-space-separated word of cleaned text, dropped characters left out.
