@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from kbert.text.normalization import SIGMA, SPACE, Normalizer, ReplacementTable
+from kbert.text.short_words import SHORT, ShortPieces, ShortTable, eights_of, short_keys
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.vocabulary import CONTINUATION, Vocabulary
 from kbert.text.wordpiece import WordPiece
 
 _BLOCK = 1 << 18
@@ -19,11 +19,6 @@ _KNOWN_WORDS = 1 << 16
 """A bound keeps memory flat however much text goes by."""
 _CODE_POINTS = 0x110000
 _UNMET = 255
-_SHORT = 16
-_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
-"""The lowest 0 to 8 bytes of a 64-bit number."""
-_FIRST_FACTOR, _SECOND_FACTOR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-"""Odd numbers with bits everywhere: 2^64 by the golden ratio, and a prime."""
 
 
 class BulkTokenizer:
@@ -137,13 +132,13 @@ class _Words:
 
     def __init__(self, wordpiece: WordPiece) -> None:
         self._wordpiece = wordpiece
-        self._short_pieces = _ShortPieces(wordpiece.vocabulary)
+        self._short_pieces = ShortPieces(wordpiece.vocabulary)
         self._forget()
 
     def _forget(self) -> None:
         self._pieces, self._ends = array("i"), array("q", [0])
         self._characters = np.full(_CODE_POINTS, -1, np.int32)
-        self._short = _ShortTable()
+        self._short = ShortTable()
         self._others: dict[str, int] = {}
 
     def ids(self, words: _WordArrays) -> tuple[np.ndarray, np.ndarray]:
@@ -163,7 +158,7 @@ class _Words:
         """The number of each word, int64 [W]; words that are new get one."""
         numbers = np.empty(len(words.starts), np.int64)
         is_single = words.lengths == 1
-        is_short = ~is_single & (words.lengths <= _SHORT)
+        is_short = ~is_single & (words.lengths <= SHORT)
         wide = np.flatnonzero(words.characters > 0xFF)
         is_short[np.searchsorted(words.starts, wide, side="right") - 1] = False
         single, short = np.flatnonzero(is_single), np.flatnonzero(is_short)
@@ -189,9 +184,9 @@ class _Words:
         return numbers
 
     def _find_short(self, words: _WordArrays, chosen: np.ndarray) -> np.ndarray:
-        eights = _eights(words.characters)
+        eights = eights_of(words.characters)
         starts, lengths = words.starts[chosen], words.lengths[chosen]
-        first, second = _short_keys(eights, starts, lengths)
+        first, second = short_keys(eights, starts, lengths)
         numbers = self._short.find(first, second)
         missing = np.flatnonzero(numbers < 0)
         if len(missing):
@@ -210,138 +205,3 @@ class _Words:
         self._pieces.extend(pieces)
         self._ends.append(len(self._pieces))
         return len(self._ends) - 2
-
-
-class _ShortPieces:
-    """The pieces of a vocabulary that have up to 16 Latin-1 characters, and words of as many spelled with them.
-
-    Args:
-        vocabulary: The vocabulary.
-    """
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._unknown_id = vocabulary.unknown_id
-        continuations = {
-            token[len(CONTINUATION) :]: index
-            for token, index in vocabulary.ids.items()
-            if token.startswith(CONTINUATION)
-        }
-        self._tables = [self._table(tokens) for tokens in (vocabulary.ids, continuations)]
-
-    def _table(self, tokens: Mapping[str, int]) -> tuple[_ShortTable, int]:
-        # A NUL, which no word holds, would be taken for the end of the piece.
-        short = [token for token in tokens if 0 < len(token) <= _SHORT and max(token) <= "\xff" and "\0" not in token]
-        lengths = np.array([len(token) for token in short], np.int64)
-        characters = np.frombuffer("".join(short).encode("latin-1"), np.uint8)
-        table = _ShortTable()
-        table.add(
-            *_short_keys(_eights(characters), np.cumsum(lengths) - lengths, lengths),
-            np.array([tokens[token] for token in short], np.int64),
-        )
-        return table, int(lengths.max(initial=0))
-
-    def ids(self, eights: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Gives the pieces of all words joined, int32, and where each word's end.
-
-        First the longest piece at every place of every word is found, then the words are gone through.
-        """
-        word_ends = np.cumsum(lengths)
-        word_begins = word_ends - lengths
-        offsets = np.arange(word_ends[-1]) - np.repeat(word_begins, lengths)
-        places = np.repeat(starts, lengths) + offsets
-        rest = np.repeat(lengths, lengths) - offsets
-        pieces = np.full(len(places), -1, np.int32)
-        sizes = np.zeros(len(places), np.int64)
-        for (table, longest), chosen in zip(self._tables, (offsets == 0, offsets > 0), strict=True):
-            open_ = np.flatnonzero(chosen)
-            for size in range(min(longest, _SHORT), 0, -1):
-                fits = open_[rest[open_] >= size]
-                if not len(fits):
-                    continue
-                found = table.find(*_short_keys(eights, places[fits], np.full(len(fits), size)))
-                hit = fits[found >= 0]
-                pieces[hit], sizes[hit] = found[found >= 0], size
-                open_ = open_[sizes[open_] == 0]
-
-        used = np.zeros(len(places), bool)
-        spelled = np.ones(len(starts), bool)
-        words, at = np.arange(len(starts)), word_begins
-        while len(words):
-            used[at] = True
-            step = sizes[at]
-            spelled[words[step == 0]] = False
-            at = at + step
-            goes_on = (step > 0) & (at < word_ends[words])
-            words, at = words[goes_on], at[goes_on]
-        used &= np.repeat(spelled, lengths)
-        used[word_begins[~spelled]] = True
-        pieces[word_begins[~spelled]] = self._unknown_id
-        return pieces[used], np.cumsum(used)[word_ends - 1]
-
-
-class _ShortTable:
-    """A hash table with open addressing: words of up to 16 bytes, as two 64-bit numbers, to their numbers."""
-
-    def __init__(self) -> None:
-        self._bits = 10
-        self._make()
-
-    def _make(self) -> None:
-        # Empty places hold 0, which is no word, and a number that says so.
-        self._first = np.zeros(1 << self._bits, np.uint64)
-        self._second = np.zeros(1 << self._bits, np.uint64)
-        self._numbers = np.full(1 << self._bits, -1, np.int64)
-        self._size = 0
-
-    def find(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """The number of each word, -1 for those that are not known."""
-        places = self._places(first, second)
-        numbers = self._numbers[places]
-        other = np.flatnonzero(((self._first[places] != first) | (self._second[places] != second)) & (numbers >= 0))
-        while len(other):
-            places[other] = (places[other] + 1) & (len(self._numbers) - 1)
-            moved = places[other]
-            numbers[other] = self._numbers[moved]
-            differ = (self._first[moved] != first[other]) | (self._second[moved] != second[other])
-            other = other[differ & (numbers[other] >= 0)]
-        return numbers
-
-    def add(self, first: np.ndarray, second: np.ndarray, numbers: np.ndarray) -> None:
-        """Adds words that are not in the table, each once."""
-        if 2 * (self._size + len(numbers)) > len(self._numbers):
-            taken = self._numbers >= 0
-            first = np.concatenate([self._first[taken], first])
-            second = np.concatenate([self._second[taken], second])
-            numbers = np.concatenate([self._numbers[taken], numbers])
-            while 2 * len(numbers) > 1 << self._bits:
-                self._bits += 2
-            self._make()
-        self._size += len(numbers)
-        places = self._places(first, second)
-        rest = np.arange(len(numbers))
-        while len(rest):
-            free = rest[self._numbers[places[rest]] < 0]
-            self._numbers[places[free]] = numbers[free]  # of several for one place the last stays
-            won = free[self._numbers[places[free]] == numbers[free]]
-            self._first[places[won]], self._second[places[won]] = first[won], second[won]
-            rest = np.setdiff1d(rest, won, assume_unique=True)
-            places[rest] = (places[rest] + 1) & (len(self._numbers) - 1)
-
-    def _places(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        mixed = first * _FIRST_FACTOR ^ second * _SECOND_FACTOR
-        mixed ^= mixed >> np.uint64(32)
-        return (mixed * _FIRST_FACTOR >> np.uint64(64 - self._bits)).astype(np.int64)
-
-
-def _eights(characters: np.ndarray) -> np.ndarray:
-    """The eight bytes from each character on as one 64-bit number, Latin-1 characters being a byte each."""
-    data = np.zeros(len(characters) + _SHORT, np.uint8)
-    data[: len(characters)] = characters
-    return np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
-
-
-def _short_keys(eights: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The bytes of words of up to 16 Latin-1 characters as two 64-bit numbers each."""
-    first = eights[starts] & _BYTES[np.minimum(lengths, 8)]
-    second = eights[starts + 8] & _BYTES[np.maximum(lengths - 8, 0)]
-    return first, second

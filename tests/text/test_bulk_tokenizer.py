@@ -70,19 +70,6 @@ def test_blocks_and_forgotten_words(vocabulary, monkeypatch):
     assert len(bulk._words._ends) < 20
 
 
-def test_the_hash_table_holds_many():
-    rng = np.random.default_rng(0)
-    keys = np.unique(rng.integers(1, 1 << 40, 30_000).astype(np.uint64))
-    table = bulk_tokenizer._ShortTable()
-    zero = np.zeros_like(keys)
-    for begin in range(0, len(keys), 5000):
-        part = slice(begin, begin + 5000)
-        table.add(keys[part], zero[part], np.arange(len(keys))[part])
-    assert table.find(keys, zero).tolist() == list(range(len(keys)))
-    assert (table.find(keys, zero + np.uint64(1)) == -1).all()
-    assert (table.find(zero, keys) == -1).all()
-
-
 @pytest.mark.parametrize("name", ["bert-base-uncased", "bert-base-cased", "bert-base-chinese"])
 def test_goldens(goldens, data, name):
     """12,045 texts with the ids of the original."""
