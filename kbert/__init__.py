@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from kbert.errors import KbertError
     from kbert.export.litert import export_litert
     from kbert.export.saved_model import export_saved_model
+    from kbert.loading import load_model
     from kbert.models.encoder import BertEncoder
     from kbert.models.pretraining import PretrainingModel
     from kbert.predictor import Predictor, load
     from kbert.serving.rest import serve
-    from kbert.text.tokenizer import Encoding, Tokenizer
+    from kbert.text.encoding import Encoding
+    from kbert.text.tokenizer import Tokenizer
     from kbert.text.vocabulary import Vocabulary
     from kbert.text.vocabulary_training import train_vocabulary
     from kbert.training.finetune import finetune
@@ -32,7 +34,7 @@ _MODULES = {
     "BertConfig": "kbert.config",
     "BertEncoder": "kbert.models.encoder",
     "Bundle": "kbert.bundle",
-    "Encoding": "kbert.text.tokenizer",
+    "Encoding": "kbert.text.encoding",
     "KbertError": "kbert.errors",
     "Predictor": "kbert.predictor",
     "PretrainingModel": "kbert.models.pretraining",
@@ -43,6 +45,7 @@ _MODULES = {
     "export_saved_model": "kbert.export.saved_model",
     "finetune": "kbert.training.finetune",
     "load": "kbert.predictor",
+    "load_model": "kbert.loading",
     "preset_config": "kbert.config",
     "pretrain": "kbert.training.pretrain",
     "serve": "kbert.serving.rest",
@@ -65,6 +68,7 @@ __all__ = [
     "export_saved_model",
     "finetune",
     "load",
+    "load_model",
     "preset_config",
     "pretrain",
     "serve",

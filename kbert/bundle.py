@@ -3,7 +3,7 @@
     config.json             the shape of the model, with Transformers' keys
     vocab.txt               the vocabulary
     tokenizer_config.json   how text is tokenized
-    model.safetensors       the weights, with Transformers' tensor names
+    model.safetensors       the weights, with Transformers' tensor names; also in shards, with an index
     kbert.json              what kbert adds: what the model is for, its task's settings, metrics
     README.md               a model card
 
@@ -18,22 +18,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from kbert import files
-from kbert.config import BertConfig
-from kbert.errors import BundleError, ConfigError
+from kbert.architectures import check_encoder, guessed_architecture
+from kbert.config import BertConfig, foreign_settings
+from kbert.errors import BundleError, ConfigError, shown
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import CLASSIFICATION, MASK, PAD, SEPARATOR, UNKNOWN, Vocabulary
 from kbert.version import __version__
+from kbert.weights import Weights, save_weights
 
 CONFIG_FILE = "config.json"
 VOCABULARY_FILE = "vocab.txt"
 TOKENIZER_FILE = "tokenizer_config.json"
-WEIGHTS_FILE = "model.safetensors"
 SETTINGS_FILE = "kbert.json"
 CARD_FILE = "README.md"
+
+_MOST_LABELS = 1_000_000
 
 
 @dataclasses.dataclass
@@ -43,10 +44,10 @@ class Bundle:
     Args:
         config: The shape of the model.
         tokenizer: Its tokenizer.
-        tensors: Weights by Transformers' names.
+        tensors: Weights by Transformers' names, as models with heads have them; in the dtypes they are stored in.
         architecture: Transformers' class for it, such as "BertForPreTraining".
         settings: What kbert adds; JSON.
-        foreign_config: Further keys of config.json, such as `id2label`.
+        foreign_config: Further keys of config.json, such as `id2label` and `problem_type`.
     """
 
     config: BertConfig
@@ -68,7 +69,7 @@ class Bundle:
         folder = Path(folder)
         if not folder.is_dir():
             raise BundleError(f"expected a model folder. There is none at {folder}")
-        values = files.read_json(folder / CONFIG_FILE, BundleError)
+        values = _read_object(folder / CONFIG_FILE)
         try:
             config = BertConfig.from_dict(values)
         except ConfigError as problem:
@@ -80,14 +81,18 @@ class Bundle:
                 f"Received: {len(tokenizer.vocabulary)}"
             )
         settings_path = folder / SETTINGS_FILE
-        settings = _read_object(settings_path) if settings_path.exists() else {}
+        weights = Weights(folder)
+        try:
+            check_encoder(weights, config)
+        except BundleError as problem:
+            raise BundleError(f"{folder}: {problem}") from None
         return cls(
             config=config,
             tokenizer=tokenizer,
-            tensors=_load_tensors(folder / WEIGHTS_FILE),
-            architecture=(values.get("architectures") or ["BertModel"])[0],
-            settings=settings,
-            foreign_config={key: value for key, value in values.items() if key in ("id2label", "label2id")},
+            tensors=weights.read(),
+            architecture=_architecture(values, folder) or guessed_architecture(frozenset(weights)),
+            settings=_read_object(settings_path) if settings_path.exists() else {},
+            foreign_config=foreign_settings(values),
         )
 
     def save(self, folder: files.PathLike, card: str) -> None:
@@ -100,12 +105,45 @@ class Bundle:
         folder = Path(folder)
         self.tokenizer.vocabulary.save(folder / VOCABULARY_FILE)
         files.write_json(folder / TOKENIZER_FILE, self._tokenizer_config())
-        with files.atomic_file(folder / WEIGHTS_FILE) as handle:
-            handle.write(safetensors.numpy.save(self.tensors, {"format": "pt"}))
+        save_weights(folder, self._tensors_to_store())
         files.write_json(folder / SETTINGS_FILE, {"kbert_version": __version__, **self.settings})
         files.write_text(folder / CARD_FILE, card)
         config = {"architectures": [self.architecture], **self.config.to_dict(), **self.foreign_config}
         files.write_json(folder / CONFIG_FILE, config)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor."""
+        return {name: tensor.shape for name, tensor in self.tensors.items()}
+
+    @property
+    def labels(self) -> list[str]:
+        """The classes that config.json names, in the order of the logits; two without names where it names none.
+
+        Raises:
+            BundleError: They cannot be: not a name for each of 0, 1, 2, …
+        """
+        names = self.foreign_config.get("id2label")
+        if names is None:
+            count = self.foreign_config.get("num_labels", 2)
+            if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= _MOST_LABELS:
+                raise BundleError(
+                    f"config.json: expected num_labels from 1 to {_MOST_LABELS}. Received: {shown(count)}"
+                )
+            return [f"LABEL_{index}" for index in range(count)]
+        keys = {str(index) for index in range(len(names))} if isinstance(names, dict) else set()
+        if not names or keys != set(map(str, names)) or not all(isinstance(name, str) for name in names.values()):
+            raise BundleError(
+                f'config.json: expected id2label to be an object {{"0": "a label", "1": …}}. Received: {shown(names)}'
+            )
+        by_index = {int(index): name for index, name in names.items()}
+        return [by_index[index] for index in range(len(by_index))]
+
+    def _tensors_to_store(self) -> dict[str, np.ndarray]:
+        """A bare BertModel of Transformers has no prefix."""
+        if self.architecture != "BertModel":
+            return self.tensors
+        return {name.removeprefix("bert."): tensor for name, tensor in self.tensors.items()}
 
     def _tokenizer_config(self) -> dict[str, Any]:
         return {
@@ -153,28 +191,12 @@ def _load_tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer(vocabulary, lowercase=bool(settings.get("do_lower_case", True)))
 
 
-def _load_tensors(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        other = path.with_name("pytorch_model.bin")
-        hint = (
-            "; pytorch_model.bin is a pickle, which can run any code: save it as safetensors" if other.exists() else ""
+def _architecture(values: Mapping[str, Any], folder: Path) -> str | None:
+    names = values.get("architectures")
+    if not names:
+        return None
+    if not isinstance(names, list) or not isinstance(names[0], str):
+        raise BundleError(
+            f"{folder / CONFIG_FILE}: expected a list of names as architectures. Received: {shown(names)}"
         )
-        raise BundleError(f"{path} is missing{hint}")
-    try:
-        with safetensors.safe_open(path, "numpy") as handle:
-            return {_current_name(name): handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (not a dict)
-    except (safetensors.SafetensorError, OSError, TypeError, ValueError) as problem:
-        raise BundleError(f"{path} is damaged ({problem})") from None
-
-
-def _current_name(name: str) -> str:
-    """The name that Transformers gives a tensor today: bert-base-uncased of the hub has names of 2018, and a bare
-    BertModel has no prefix.
-    """  # noqa: D205 (one sentence)
-    if name.startswith(("embeddings.", "encoder.", "pooler.")):
-        name = f"bert.{name}"
-    if name.endswith("LayerNorm.gamma"):
-        return name.removesuffix("gamma") + "weight"
-    if name.endswith("LayerNorm.beta"):
-        return name.removesuffix("beta") + "bias"
-    return name
+    return names[0]

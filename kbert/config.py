@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from kbert.errors import ConfigError
+from kbert.errors import ConfigError, shown
 
-ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "relu")
 
 # Keys that a config.json of Hugging Face Transformers may hold beside the ones of BertConfig. They say
 # how a library uses the model, not what it computes.
 _FOREIGN_KEYS = frozenset(
     """_name_or_path architectures attn_implementation _attn_implementation_autoset bos_token_id chunk_size_feed_forward
-    classifier_dropout cross_attention_hidden_size decoder_start_token_id directionality dtype eos_token_id
-    finetuning_task gradient_checkpointing id2label label2id model_type num_labels output_attentions
-    output_hidden_states pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
+    cross_attention_hidden_size decoder_start_token_id directionality dtype eos_token_id
+    finetuning_task gradient_checkpointing id2label label2id model_type _num_labels num_labels output_attentions
+    output_hidden_states output_past pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
     pooler_size_per_head pooler_type prefix problem_type pruned_heads return_dict sep_token_id
-    task_specific_params tie_word_embeddings tokenizer_class torch_dtype torchscript transformers_version
-    use_bfloat16 use_cache""".split()
+    task_specific_params tie_encoder_decoder tie_word_embeddings tf_legacy_loss tokenizer_class torch_dtype torchscript
+    transformers_version use_bfloat16 use_cache vocab_file xla_device""".split()
+)
+# Transformers 4 wrote settings of text generation into every configuration.
+_GENERATION_KEYS = frozenset(
+    """bad_words_ids begin_suppress_tokens diversity_penalty do_sample early_stopping encoder_no_repeat_ngram_size
+    exponential_decay_length_penalty forced_bos_token_id forced_eos_token_id length_penalty max_length min_length
+    no_repeat_ngram_size num_beam_groups num_beams num_return_sequences output_scores remove_invalid_values
+    repetition_penalty return_dict_in_generate suppress_tokens temperature top_k top_p typical_p""".split()
 )
 # Keys of the same file that do change what the model computes, with the only value that kbert computes.
 _FIXED_KEYS = {
@@ -27,7 +35,13 @@ _FIXED_KEYS = {
     "is_decoder": False,
     "add_cross_attention": False,
     "is_encoder_decoder": False,
+    "quantization_config": None,
 }
+# Foreign keys that say where a model was stored, not what it is.
+_TRANSIENT_KEYS = frozenset(
+    "_name_or_path architectures attn_implementation _attn_implementation_autoset dtype model_type torch_dtype "
+    "transformers_version vocab_file".split()
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +62,13 @@ class BertConfig:
     intermediate_size: int = 3_072
     """Width of the feed-forward layer inside a block."""
     hidden_act: str = "gelu"
-    """Activation of the feed-forward layer: "gelu" is the erf form, "gelu_new" and "gelu_pytorch_tanh" are tanh."""
+    """Activation of the feed-forward layer: "gelu" is the erf form, the other GELUs are the tanh form."""
     hidden_dropout_prob: float = 0.1
     """Dropout after the embeddings and after each projection, while training."""
     attention_probs_dropout_prob: float = 0.1
     """Dropout on attention probabilities, while training."""
+    classifier_dropout: float | None = None
+    """Dropout before a classifier's projection, while training; None for hidden_dropout_prob."""
     max_position_embeddings: int = 512
     """Longest sequence that has learned positions."""
     type_vocab_size: int = 2
@@ -68,13 +84,13 @@ class BertConfig:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "int" and (not isinstance(value, int) or isinstance(value, bool)):
-                raise ConfigError(f"{field.name} must be a whole number. Received: {field.name}={value!r}")
-            if field.type == "float":
-                if isinstance(value, bool) or not isinstance(value, (int, float)):
-                    raise ConfigError(f"{field.name} must be a number. Received: {field.name}={value!r}")
+                raise ConfigError(f"{field.name} must be a whole number. Received: {field.name}={shown(value)}")
+            if field.type == "float" or (field.type == "float | None" and value is not None):
+                if not _is_finite_number(value):
+                    raise ConfigError(f"{field.name} must be a number. Received: {field.name}={shown(value)}")
                 object.__setattr__(self, field.name, float(value))
             if field.type == "int" and field.name != "pad_token_id" and value < 1:
-                raise ConfigError(f"{field.name} must be at least 1. Received: {field.name}={value!r}")
+                raise ConfigError(f"{field.name} must be at least 1. Received: {field.name}={shown(value)}")
         if self.hidden_size % self.num_attention_heads:
             raise ConfigError(
                 "hidden_size must be a multiple of num_attention_heads. "
@@ -82,10 +98,10 @@ class BertConfig:
             )
         if self.hidden_act not in ACTIVATIONS:
             raise ConfigError(
-                f"hidden_act must be one of {', '.join(ACTIVATIONS)}. Received: hidden_act={self.hidden_act!r}"
+                f"hidden_act must be one of {', '.join(ACTIVATIONS)}. Received: hidden_act={shown(self.hidden_act)}"
             )
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-            if not 0 <= getattr(self, name) < 1:
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
+            if not 0 <= (getattr(self, name) or 0) < 1:
                 raise ConfigError(f"{name} must be in [0, 1). Received: {name}={getattr(self, name)}")
         for name in ("initializer_range", "layer_norm_eps"):
             if not getattr(self, name) > 0:
@@ -111,15 +127,15 @@ class BertConfig:
         if not isinstance(values, Mapping):
             raise ConfigError(f"expected a JSON object of settings. Received: {type(values).__name__}")
         if values.get("model_type", "bert") != "bert":
-            raise ConfigError(f'model_type must be "bert". Received: model_type={values["model_type"]!r}')
+            raise ConfigError(f'model_type must be "bert". Received: model_type={shown(values["model_type"])}')
         for key, only in _FIXED_KEYS.items():
             if values.get(key, only) != only:
-                raise ConfigError(f"kbert's encoder has {key}={only!r} alone. Received: {key}={values[key]!r}")
+                raise ConfigError(f"kbert's encoder has {key}={only!r} alone. Received: {key}={shown(values[key])}")
         known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - known - _FOREIGN_KEYS - set(_FIXED_KEYS))
+        unknown = sorted(map(str, set(values) - known - _FOREIGN_KEYS - _GENERATION_KEYS - set(_FIXED_KEYS)))
         if unknown:
             raise ConfigError(
-                f"unknown config key {unknown[0]!r}; remove it, or spell it as one of: {', '.join(sorted(known))}"
+                f"unknown config key {shown(unknown[0])}; remove it, or spell it as one of: {', '.join(sorted(known))}"
             )
         return cls(**{key: value for key, value in values.items() if key in known})
 
@@ -132,31 +148,71 @@ class BertConfig:
         return dataclasses.replace(self, **changes)
 
 
-# Layers L and width H of each named size; heads are H/64 and the feed-forward layer 4H wide
-# (arXiv 1908.08962 for the four small ones, arXiv 1810.04805 for base and large).
-PRESETS: Mapping[str, tuple[int, int]] = {
-    "tiny": (2, 128),
-    "mini": (4, 256),
-    "small": (4, 512),
-    "medium": (8, 512),
-    "base": (12, 768),
-    "large": (24, 1024),
+def _is_finite_number(value: Any) -> bool:
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond float64
+        return False
+
+
+def foreign_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a config.json says beside the shape of the model: labels, kind of problem, and how Transformers uses it."""
+    kept = _FOREIGN_KEYS - _TRANSIENT_KEYS
+    return {key: value for key, value in values.items() if key in kept}
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A size, and the vocabulary it was published with.
+
+    Args:
+        layers: Encoder blocks, L.
+        width: Width of the encoder, H; heads are H/64 and the feed-forward layer is 4H wide.
+        vocab_size: Entries of the published vocabulary.
+        lowercase: Whether that vocabulary is of lower-cased text.
+    """
+
+    layers: int
+    width: int
+    vocab_size: int = 30_522
+    lowercase: bool = True
+
+
+# The grid of small models: arXiv 1908.08962. Base and large: arXiv 1810.04805, and the vocabularies of its release.
+PRESETS: Mapping[str, Preset] = {
+    "tiny": Preset(2, 128),
+    "mini": Preset(4, 256),
+    "small": Preset(4, 512),
+    "medium": Preset(8, 512),
+    "base": Preset(12, 768),
+    "large": Preset(24, 1024),
+    "base-cased": Preset(12, 768, 28_996, lowercase=False),
+    "large-cased": Preset(24, 1024, 28_996, lowercase=False),
+    "base-chinese": Preset(12, 768, 21_128),
+    "base-multilingual-cased": Preset(12, 768, 119_547, lowercase=False),
+    "base-multilingual-uncased": Preset(12, 768, 105_879),
+    **{f"L-{layers}_H-{width}": Preset(layers, width) for layers in range(2, 13, 2) for width in (128, 256, 512, 768)},
 }
 
 
-def preset_config(name: str, vocab_size: int = 30_522) -> BertConfig:
+def preset_config(name: str, vocab_size: int | None = None) -> BertConfig:
     """The configuration of a preset.
+
+    Args:
+        name: tiny, mini, small, medium, base, large; base-cased, large-cased, base-chinese, base-multilingual-cased,
+            base-multilingual-uncased; or a size such as L-6_H-256, of 2 to 12 layers and width 128, 256, 512 or 768.
+        vocab_size: Instead of that of the published vocabulary.
 
     Raises:
         ConfigError: There is no preset of that name.
     """
     if name not in PRESETS:
         raise ConfigError(f"no preset is called {name!r}; there are {', '.join(PRESETS)}")
-    layers, width = PRESETS[name]
+    preset = PRESETS[name]
     return BertConfig(
-        vocab_size=vocab_size,
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=width // 64,
-        intermediate_size=4 * width,
+        vocab_size=preset.vocab_size if vocab_size is None else vocab_size,
+        hidden_size=preset.width,
+        num_hidden_layers=preset.layers,
+        num_attention_heads=preset.width // 64,
+        intermediate_size=4 * preset.width,
     )

@@ -22,6 +22,15 @@ from __future__ import annotations
 import os
 
 
+def shown(value: object) -> str:
+    """A value of an untrusted file, fit for a message: its `repr` on one line, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not print whole numbers of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
 class KbertError(Exception):
     """Base of every error that kbert raises on purpose."""
 

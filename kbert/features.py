@@ -7,7 +7,7 @@ H hidden, N heads, D head size, P predictions, V vocabulary.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -46,6 +46,11 @@ WORD_CONTINUATIONS = Feature("word_continuations", "int32", "S")
 ENCODER_FEATURES = (INPUT_WORD_IDS, INPUT_MASK, INPUT_TYPE_IDS)
 MASKING_FEATURES = (MASKED_LM_POSITIONS, MASKED_LM_IDS, MASKED_LM_WEIGHTS)
 PRETRAINING_FEATURES = (*ENCODER_FEATURES, *MASKING_FEATURES, NEXT_SENTENCE_LABELS)
+
+
+def encoder_part(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The encoder's features out of all of a batch."""
+    return {feature.name: inputs[feature.name] for feature in ENCODER_FEATURES}
 
 
 def keras_inputs(features: Iterable[Feature]) -> dict[str, Any]:

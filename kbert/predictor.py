@@ -11,11 +11,11 @@ import tensorflow as tf
 from kbert import features
 from kbert.bundle import Bundle
 from kbert.config import BertConfig
-from kbert.errors import UsageError
+from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
-from kbert.tasks.task import Example, Task, task_from_settings
+from kbert.tasks.task import Example, Task, task_from_bundle
 from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
@@ -154,18 +154,27 @@ class Predictor:
         return self.task.evaluate(targets, self.answers([e.text for e in data], pairs, batch_size=batch_size))
 
 
-def load(path: PathLike) -> Predictor:
+def load(path: PathLike, *, paired: bool | None = None) -> Predictor:
     """Loads a fine-tuned model.
 
     Args:
-        path: A model folder that `finetune` wrote.
+        path: A model folder that `finetune` wrote, or one that Hugging Face Transformers saved with a classifier.
+        paired: Whether examples are pairs of texts. Only a folder of another library needs to be told.
 
     Raises:
         BundleError: The folder is no model, is damaged, or is for no task.
+        UsageError: `paired` contradicts what kbert knows of the folder.
     """
     bundle = Bundle.load(path)
-    task = task_from_settings(bundle.settings, path)
+    task = task_from_bundle(bundle, path, paired=paired)
     model = task.build(BertEncoder(bundle.config))
     assign_tensors(task.slots(model), bundle.tensors)
-    length = bundle.settings.get("sequence_length", bundle.config.max_position_embeddings)
-    return Predictor(task, model, bundle.tokenizer, length)
+    return Predictor(task, model, bundle.tokenizer, _sequence_length(bundle, path))
+
+
+def _sequence_length(bundle: Bundle, path: PathLike) -> int:
+    most = bundle.config.max_position_embeddings
+    length = bundle.settings.get("sequence_length", most)
+    if not isinstance(length, int) or isinstance(length, bool) or not 1 <= length <= most:
+        raise BundleError(f"{path}: kbert.json must say a sequence_length of 1 to {most}. Received: {shown(length)}")
+    return length

@@ -20,25 +20,26 @@ def edit_json(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def test_round_trip(tmp_path, vocabulary, small_config):
+def test_round_trip(tmp_path, vocabulary, small_config, classifier):
     bundle = Bundle(
-        config=small_config.replace(hidden_act="gelu_new"),
+        config=small_config.replace(hidden_act="gelu_new", classifier_dropout=0.25),
         tokenizer=Tokenizer(vocabulary, lowercase=False),
-        tensors={"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.float32([1.5])},
-        architecture="BertForPreTraining",
+        tensors=Bundle.load(classifier).tensors,
+        architecture="BertForSequenceClassification",
         settings={"kind": "task", "labels": ["ü", "b"]},
-        foreign_config={"id2label": {"0": "ü"}, "label2id": {"ü": 0}},
+        foreign_config={"id2label": {"0": "ü"}, "label2id": {"ü": 0}, "problem_type": "single_label_classification"},
     )
     bundle.save(tmp_path / "new" / "model", "# A card\n")
     loaded = Bundle.load(tmp_path / "new" / "model")
     assert loaded.config == bundle.config
     assert loaded.tokenizer.vocabulary == vocabulary
     assert loaded.tokenizer.lowercase is False
-    assert loaded.architecture == "BertForPreTraining"
+    assert loaded.architecture == "BertForSequenceClassification"
     assert loaded.settings == {"kbert_version": __version__, "kind": "task", "labels": ["ü", "b"]}
     assert loaded.foreign_config == bundle.foreign_config
-    assert loaded.tensors.keys() == {"a", "b"}
-    np.testing.assert_array_equal(loaded.tensors["a"], [[0, 1, 2], [3, 4, 5]])
+    assert loaded.tensors.keys() == bundle.tensors.keys()
+    for name, tensor in bundle.tensors.items():
+        np.testing.assert_array_equal(loaded.tensors[name], tensor)
     assert (tmp_path / "new" / "model" / "README.md").read_text() == "# A card\n"
 
 

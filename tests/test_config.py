@@ -18,6 +18,7 @@ def test_defaults_are_the_original_base():
         "hidden_act": "gelu",
         "hidden_dropout_prob": 0.1,
         "attention_probs_dropout_prob": 0.1,
+        "classifier_dropout": None,
         "max_position_embeddings": 512,
         "type_vocab_size": 2,
         "initializer_range": 0.02,
@@ -27,22 +28,44 @@ def test_defaults_are_the_original_base():
 
 
 def test_presets():
-    shapes = {name: preset_config(name, vocab_size=100) for name in PRESETS}
+    named = [name for name in PRESETS if not name.startswith("L-")]
+    shapes = {name: preset_config(name) for name in named}
     assert {
         name: (c.num_hidden_layers, c.hidden_size, c.num_attention_heads, c.intermediate_size, c.vocab_size)
         for name, c in shapes.items()
     } == {
-        "tiny": (2, 128, 2, 512, 100),
-        "mini": (4, 256, 4, 1024, 100),
-        "small": (4, 512, 8, 2048, 100),
-        "medium": (8, 512, 8, 2048, 100),
-        "base": (12, 768, 12, 3072, 100),
-        "large": (24, 1024, 16, 4096, 100),
+        "tiny": (2, 128, 2, 512, 30522),
+        "mini": (4, 256, 4, 1024, 30522),
+        "small": (4, 512, 8, 2048, 30522),
+        "medium": (8, 512, 8, 2048, 30522),
+        "base": (12, 768, 12, 3072, 30522),
+        "large": (24, 1024, 16, 4096, 30522),
+        "base-cased": (12, 768, 12, 3072, 28996),
+        "large-cased": (24, 1024, 16, 4096, 28996),
+        "base-chinese": (12, 768, 12, 3072, 21128),
+        "base-multilingual-cased": (12, 768, 12, 3072, 119547),
+        "base-multilingual-uncased": (12, 768, 12, 3072, 105879),
     }
+    assert [name for name, preset in PRESETS.items() if not preset.lowercase] == [
+        "base-cased",
+        "large-cased",
+        "base-multilingual-cased",
+    ]
     assert preset_config("base") == BertConfig()
-    assert all(c.head_size == 64 for c in shapes.values())
+    assert preset_config("base", vocab_size=100) == BertConfig(vocab_size=100)
+    assert all(preset_config(name).head_size == 64 for name in PRESETS)
     with pytest.raises(ConfigError, match="no preset is called 'huge'; there are tiny, mini"):
         preset_config("huge")
+
+
+def test_the_grid_of_24_small_models():
+    grid = [name for name in PRESETS if name.startswith("L-")]
+    assert len(grid) == 24
+    assert preset_config("L-2_H-128") == preset_config("tiny")
+    assert preset_config("L-12_H-768") == preset_config("base")
+    assert preset_config("L-10_H-256") == BertConfig(
+        num_hidden_layers=10, hidden_size=256, num_attention_heads=4, intermediate_size=1024
+    )
 
 
 def test_comes_back_through_json():

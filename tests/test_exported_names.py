@@ -21,6 +21,7 @@ NAMES = [
     "export_saved_model",
     "finetune",
     "load",
+    "load_model",
     "preset_config",
     "pretrain",
     "serve",

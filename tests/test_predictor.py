@@ -124,7 +124,9 @@ def test_a_label_that_training_never_saw(model, tmp_path):
 
 
 def test_a_model_for_no_task(pretrained):
-    with pytest.raises(BundleError, match=r"is for no task yet; make one of it with `kbert finetune`$"):
+    with pytest.raises(
+        BundleError, match=r"is for no task yet \(BertForPreTraining\); make one of it with `kbert finetune`, or"
+    ):
         load(pretrained)
 
 
@@ -133,7 +135,7 @@ def test_a_task_without_its_settings(tmp_path, classifier):
     settings = json.loads((folder / "kbert.json").read_text())
     del settings["task"]["labels"]
     (folder / "kbert.json").write_text(json.dumps(settings))
-    with pytest.raises(BundleError, match=r"the task in kbert\.json lacks a setting \('labels'\)$"):
+    with pytest.raises(BundleError, match=r"the task in kbert\.json cannot be used \('labels'\)$"):
         load(folder)
 
 
@@ -143,7 +145,7 @@ def test_weights_that_lack_a_tensor(tmp_path, classifier, name):
     tensors = safetensors.numpy.load_file(folder / "model.safetensors")
     del tensors[name]
     safetensors.numpy.save_file(tensors, folder / "model.safetensors")
-    with pytest.raises(BundleError, match=rf"^the weights lack the tensor {name} of shape \["):
+    with pytest.raises(BundleError, match=rf"the weights lack the tensor {name} of shape \["):
         load(folder)
 
 

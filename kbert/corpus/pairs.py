@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kbert.errors import UsageError
-from kbert.text.tokenizer import truncated_lengths
+from kbert.text.truncation import truncated_lengths
 
 OBJECTIVES = ("nsp", "sop", "none")
 _NO_TEXT = (0, 0)

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.config import BertConfig
+from kbert.errors import ExportError
 from kbert.layers.attention import MASK_BIAS
 from kbert.models.encoder import BertEncoder
 
@@ -43,6 +44,8 @@ class InferenceGraph(tf.Module):
         bias = (1.0 - mask) * MASK_BIAS
         for block in self.encoder.blocks:
             hidden = self._block(block, hidden, bias)
+        if self.encoder.pooler is None:
+            raise ExportError("this LiteRT graph gives the pooled output, and the encoder has no pooler")
         first = tf.reshape(hidden[0], [1, self.config.hidden_size])
         return tf.tanh(project(first, self.encoder.pooler.dense))
 

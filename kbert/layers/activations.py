@@ -12,6 +12,7 @@ _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "gelu": functools.partial(ops.gelu, approximate=False),
     "gelu_new": functools.partial(ops.gelu, approximate=True),
     "gelu_pytorch_tanh": functools.partial(ops.gelu, approximate=True),
+    "gelu_fast": functools.partial(ops.gelu, approximate=True),
     "relu": ops.relu,
 }
 

@@ -92,7 +92,7 @@ class MaskedLanguageModelHead(keras.layers.Layer):
 
 
 class ClassificationHead(keras.layers.Layer):
-    """Dropout, then logits of classes from the pooled output.
+    """Dropout, then logits of classes from a vector: of a whole text, or of each token.
 
     Args:
         config: The shape of the model.
@@ -104,17 +104,18 @@ class ClassificationHead(keras.layers.Layer):
         self, config: BertConfig, classes: int, seed_generator: keras.random.SeedGenerator, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.dropout = Dropout(config.hidden_dropout_prob, seed_generator, name="dropout")
+        rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
+        self.dropout = Dropout(rate, seed_generator, name="dropout")
         self.dense = Projection(classes, initializer(config.initializer_range, seed_generator), name="dense")
 
     def build(self, input_shape: Any) -> None:
-        """Makes the variables for [B, H]."""
+        """Makes the variables for [..., H]."""
         self.dense.build(input_shape)
 
-    def call(self, pooled: Any, training: bool | None = None) -> Any:
-        """Takes float32 [B, H]; gives logits, float32 [B, classes]."""
-        return self.dense(self.dropout(pooled, training=training))
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Takes float32 [..., H]; gives logits, float32 [..., classes]."""
+        return self.dense(self.dropout(inputs, training=training))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """[B, H] → [B, classes]."""
-        return (input_shape[0], self.dense.units)
+        """[..., H] → [..., classes]."""
+        return (*input_shape[:-1], self.dense.units)

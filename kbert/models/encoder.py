@@ -22,6 +22,7 @@ class BertEncoder(keras.Model):
 
     Args:
         config: The shape of the model.
+        pooled: Whether it has the pooler, and so the second output.
         precision: "float32" or "bfloat16", of matrix products; variables and outputs are float32.
         seed: Of fresh weights and dropout.
 
@@ -32,7 +33,9 @@ class BertEncoder(keras.Model):
         TensorShape([1, 128])
     """
 
-    def __init__(self, config: BertConfig, *, precision: str = "float32", seed: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self, config: BertConfig, *, pooled: bool = True, precision: str = "float32", seed: int = 0, **kwargs: Any
+    ) -> None:
         # === Layers ===
         generator = keras.random.SeedGenerator(seed, name="seed_generator")
         embeddings = Embeddings(config, generator, name="embeddings")
@@ -40,7 +43,7 @@ class BertEncoder(keras.Model):
             EncoderBlock(config, generator, precision, name=f"block_{index}")
             for index in range(config.num_hidden_layers)
         ]
-        pooler = Pooler(config, generator, precision, name="pooler")
+        pooler = Pooler(config, generator, precision, name="pooler") if pooled else None
 
         # === Functional model ===
         inputs = features.keras_inputs(features.ENCODER_FEATURES)
@@ -48,7 +51,9 @@ class BertEncoder(keras.Model):
         bias = attention_bias(inputs[features.INPUT_MASK.name])
         for block in blocks:
             hidden = block(hidden, bias)
-        outputs = {"sequence_output": hidden, "pooled_output": pooler(hidden)}
+        outputs = {"sequence_output": hidden}
+        if pooler is not None:
+            outputs["pooled_output"] = pooler(hidden)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # === Attributes ===

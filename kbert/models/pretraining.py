@@ -35,9 +35,7 @@ class PretrainingModel(keras.Model):
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Gives the logits of both heads."""
-        outputs = self.encoder(
-            {feature.name: inputs[feature.name] for feature in features.ENCODER_FEATURES}, training=training
-        )
+        outputs = self.encoder(features.encoder_part(inputs), training=training)
         positions = inputs[features.MASKED_LM_POSITIONS.name]
         table = self.encoder.embeddings.token_table
         return {

@@ -14,7 +14,9 @@ import numpy as np
 
 from kbert.errors import BundleError
 from kbert.models.encoder import BertEncoder
+from kbert.models.masked_language_model import MaskedLanguageModel
 from kbert.models.pretraining import PretrainingModel
+from kbert.models.question_answering import QuestionAnsweringModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,20 +69,35 @@ def encoder_slots(encoder: BertEncoder, prefix: str = "bert.") -> Slots:
         slots |= projection_slots(f"{name}.intermediate.dense", block.intermediate)
         slots |= projection_slots(f"{name}.output.dense", block.output_projection)
         slots |= norm_slots(f"{name}.output.LayerNorm", block.output_norm)
-    slots |= projection_slots("pooler.dense", encoder.pooler.dense)
+    if encoder.pooler is not None:
+        slots |= projection_slots("pooler.dense", encoder.pooler.dense)
     return {prefix + name: slot for name, slot in slots.items()}
 
 
-def pretraining_slots(model: PretrainingModel) -> Slots:
-    """The slots of a pretraining model; the tied output projection has no tensor of its own."""
+def masked_language_model_slots(model: MaskedLanguageModel | PretrainingModel) -> Slots:
+    """The slots of an encoder and of the head that predicts tokens; its tied projection has no tensor of its own."""
     head = model.mlm_head
     return {
         **encoder_slots(model.encoder),
         "cls.predictions.bias": Slot(head.bias),
         **projection_slots("cls.predictions.transform.dense", head.dense),
         **norm_slots("cls.predictions.transform.LayerNorm", head.norm),
-        **projection_slots("cls.seq_relationship", model.nsp_head),
     }
+
+
+def pretraining_slots(model: PretrainingModel) -> Slots:
+    """The slots of a pretraining model."""
+    return {**masked_language_model_slots(model), **projection_slots("cls.seq_relationship", model.nsp_head)}
+
+
+def classifier_slots(model: Any) -> Slots:
+    """The slots of a model with a classifier `head`: of texts, of tokens, or of choices."""
+    return {**encoder_slots(model.encoder), **projection_slots("classifier", model.head.dense)}
+
+
+def question_answering_slots(model: QuestionAnsweringModel) -> Slots:
+    """The slots of a question answering model."""
+    return {**encoder_slots(model.encoder), **projection_slots("qa_outputs", model.head)}
 
 
 def projection_slots(name: str, layer: Any, part: tuple[int, int] | None = None) -> Slots:
@@ -108,7 +125,7 @@ def assign_tensors(slots: Mapping[str, Slot], tensors: Mapping[str, np.ndarray])
     for name, slot in slots.items():
         if name not in tensors:
             raise BundleError(f"the weights lack the tensor {name} of shape {list(slot.shape)}")
-        tensor = np.asarray(tensors[name], np.float32)
+        tensor = np.asarray(tensors[name]).astype(np.float32, copy=False)
         if tensor.shape != slot.shape:
             raise BundleError(
                 f"the tensor {name} must have the shape {list(slot.shape)} that config.json says. "
@@ -119,3 +136,16 @@ def assign_tensors(slots: Mapping[str, Slot], tensors: Mapping[str, np.ndarray])
         parts[index] = tensor.T if slot.transposed else tensor
     for variable, parts in values.values():
         variable.assign(np.concatenate([parts[index] for index in sorted(parts)], axis=-1))
+
+
+_HEADS = ("bert.pooler.", "cls.predictions.", "cls.seq_relationship.")
+
+
+def assign_pretrained(slots: Mapping[str, Slot], tensors: Mapping[str, np.ndarray]) -> None:
+    """Sets what `tensors` hold of a model: its encoder, and those heads of pretraining that are there.
+
+    Raises:
+        BundleError: A tensor is missing or has another shape.
+    """
+    absent = tuple(head for head in _HEADS if not any(name.startswith(head) for name in tensors))
+    assign_tensors({name: slot for name, slot in slots.items() if not name.startswith(absent)}, tensors)

@@ -6,43 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from kbert import features
 from kbert.errors import DataError
 from kbert.files import PathLike
-from kbert.layers.heads import ClassificationHead
+from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import Slots, encoder_slots, projection_slots
+from kbert.models.tensor_names import Slots, classifier_slots
 from kbert.tasks.tables import read_table
 from kbert.tasks.task import Example, Tensors
-
-
-class ClassificationModel(keras.Model):
-    """An encoder with logits of classes on its pooled output.
-
-    Takes the encoder's features; gives a dict of `logits`, float32 [B, C].
-
-    Args:
-        encoder: The encoder.
-        classes: How many classes, C.
-    """
-
-    def __init__(self, encoder: BertEncoder, classes: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.encoder = encoder
-        self.head = ClassificationHead(encoder.config, classes, encoder.seed_generator, name="head")
-        self.head.build((None, encoder.config.hidden_size))
-        self.built = True
-
-    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Gives the logits."""
-        encoded = self.encoder(
-            {feature.name: inputs[feature.name] for feature in features.ENCODER_FEATURES}, training=training
-        )
-        return {"logits": self.head(encoded["pooled_output"], training=training)}
 
 
 class ClassificationTask:
@@ -95,7 +68,10 @@ class ClassificationTask:
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> ClassificationTask:
         """Makes it anew from what `settings` gave."""
-        return cls(settings["labels"], settings["paired"])
+        labels, paired = settings["labels"], settings["paired"]
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels) or len(labels) < 2:
+            raise TypeError("labels must be a list of two or more strings")
+        return cls(labels, bool(paired))
 
     def settings(self) -> dict[str, Any]:
         """Labels in the order of the logits."""
@@ -129,7 +105,7 @@ class ClassificationTask:
 
     def slots(self, model: ClassificationModel) -> Slots:
         """The encoder's, and Transformers' `classifier`."""
-        return {**encoder_slots(model.encoder), **projection_slots("classifier", model.head.dense)}
+        return classifier_slots(model)
 
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over examples."""

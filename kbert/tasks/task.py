@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import tensorflow as tf
 
-from kbert.errors import BundleError, UsageError
+from kbert.architectures import check_architecture
+from kbert.bundle import Bundle
+from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots
@@ -113,20 +115,48 @@ def task_class(name: str) -> type[Task]:
 
     classes: dict[str, type[Task]] = {ClassificationTask.name: ClassificationTask}
     if name not in classes:
-        raise UsageError(f"there is no task {name!r}; there are: {', '.join(classes)}")
+        raise UsageError(f"there is no task {shown(name)}; there are: {', '.join(classes)}")
     return classes[name]
 
 
-def task_from_settings(settings: Mapping[str, Any], folder: PathLike) -> Task:
-    """The task that a bundle was fine-tuned for.
+def task_from_bundle(bundle: Bundle, folder: PathLike, *, paired: bool | None = None) -> Task:
+    """The task that a bundle was fine-tuned for, by kbert or by another library.
+
+    Args:
+        bundle: A model folder's content.
+        folder: Where it was read, for messages.
+        paired: Whether examples are pairs of texts, for a model of another library, whose files do not say.
 
     Raises:
         BundleError: The bundle is for no task, or its settings are damaged.
+        UsageError: `paired` contradicts kbert's own settings.
     """
-    values = settings.get("task")
+    values = bundle.settings.get("task")
     if not values:
-        raise BundleError(f"{folder} is for no task yet; make one of it with `kbert finetune`")
+        return _foreign_task(bundle, folder, bool(paired))
     try:
-        return task_class(values["name"]).from_settings(values)
-    except (KeyError, TypeError) as problem:
-        raise BundleError(f"{folder}: the task in kbert.json lacks a setting ({problem})") from None
+        task = task_class(values["name"]).from_settings(values)
+    except (KeyError, TypeError, AttributeError, UsageError) as problem:
+        raise BundleError(f"{folder}: the task in kbert.json cannot be used ({problem!s:.200})") from None
+    if paired is not None and paired != task.paired:
+        raise UsageError(f"{folder} reads {'pairs of texts' if task.paired else 'single texts'}")
+    return task
+
+
+def _foreign_task(bundle: Bundle, folder: PathLike, paired: bool) -> Task:
+    from kbert.tasks.classification import ClassificationTask
+
+    if bundle.architecture != ClassificationTask.architecture:
+        raise BundleError(
+            f"{folder} is for no task yet ({bundle.architecture:.80}); make one of it with `kbert finetune`, or use "
+            "its Keras model: kbert.load_model"
+        )
+    labels = bundle.labels
+    problem = bundle.foreign_config.get("problem_type") or "single_label_classification"
+    if problem != "single_label_classification" or len(labels) < 2:
+        raise BundleError(
+            f"{folder}: kbert has no task for problem_type {shown(problem)} with {len(labels)} labels; "
+            "kbert.load_model gives its logits"
+        )
+    check_architecture(bundle.shapes, bundle.config, bundle.architecture, len(labels))
+    return ClassificationTask(labels, paired)

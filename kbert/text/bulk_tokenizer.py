@@ -37,9 +37,15 @@ class BulkTokenizer:
         self.tokenizer = tokenizer
         self._normalizer = _BulkNormalizer(tokenizer.normalizer)
         self._words = _Words(tokenizer.wordpiece)
+        # Tokens found in text stand across words, and a bound on words this low is nobody's.
+        self._one_by_one = bool(tokenizer.text_tokens) or tokenizer.wordpiece.max_word_length < SHORT
 
     def ids(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Gives the ids of all texts joined, int32 [N], and where each text's end, int64 [len(texts)]."""
+        if self._one_by_one:
+            parts = [self.tokenizer.ids(text) for text in texts]
+            ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+            return np.array([index for part in parts for index in part], np.int32), ends
         all_ids, all_ends = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
         first, characters, total = 0, 0, 0
         for last, text in enumerate(texts, start=1):

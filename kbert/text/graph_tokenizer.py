@@ -1,25 +1,35 @@
 """The tokenizer as TensorFlow operations, so that a SavedModel takes text: the same ids as in Python.
 
-Normalization is a table in the graph (`normalization.ReplacementTable`), applied code point by code point;
+Normalization is a table in the graph (`graph_normalization.py`), applied code point by code point;
 only the last step, WordPiece on finished words, is an operation of tensorflow-text.
 """
 
 from __future__ import annotations
 
-import functools
-import sys
+from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from kbert.text import normalization
+from kbert.text.graph_normalization import graph_normalizer
+from kbert.text.graph_text_tokens import GraphTextTokens, Sources
+from kbert.text.normalization import SPACE
+from kbert.text.settings import TokenizerSettings
+from kbert.text.text_tokens import TextTokens, unspellable_character
 from kbert.text.vocabulary import CONTINUATION, UNKNOWN, Vocabulary
-from kbert.text.wordpiece import MAX_WORD_LENGTH
 
-_PAGE = 256
-_SELF = -1
-_SPACE = ord(" ")
+
+class _Words(NamedTuple):
+    """The words of all texts."""
+
+    characters: tf.RaggedTensor
+    """Code points, int32 [W, None]."""
+    text_splits: tf.Tensor
+    """Words [text_splits[i], text_splits[i + 1]) are those of text i, int64 [B + 1]."""
+    sources: Sources | None
+    """Where the characters come from; None where nobody asks."""
+    offsets: tf.Tensor
+    """Where the code points of each text begin, int32 [B]."""
 
 
 class GraphTokenizer(tf.Module):
@@ -27,172 +37,158 @@ class GraphTokenizer(tf.Module):
 
     Args:
         vocabulary: The pieces.
-        lowercase: Lower-case and strip accents, as the uncased models do.
+        settings: How text is tokenized.
+        text_tokens: Tokens that are found in text as a whole.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, lowercase: bool) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, settings: TokenizerSettings, text_tokens: TextTokens | None = None
+    ) -> None:
         super().__init__(name="graph_tokenizer")
         self.vocabulary = vocabulary
-        self.lowercase = lowercase
-        self._normalize = _character_normalizer(lowercase)
+        self.settings = settings
+        self._normalize = graph_normalizer(settings.lowercase, settings.strips_accents, settings.chinese_characters)
+        self._text_tokens = GraphTextTokens(text_tokens) if text_tokens else None
         self._wordpiece = tf_text.FastWordpieceTokenizer(
-            vocab=list(vocabulary.tokens),
+            vocab=list(vocabulary.tokens[: vocabulary.piece_count]),
             suffix_indicator=CONTINUATION,
             # Long words are made [UNK] here, by characters; this limit counts bytes.
-            max_bytes_per_word=4 * (MAX_WORD_LENGTH + 1),
+            max_bytes_per_word=4 * (settings.max_word_length + 1),
             token_out_type=tf.int32,
             unknown_token=UNKNOWN,
             no_pretokenization=True,
         )
-        # A word that no piece can spell, to stand for words that are too long. Noncharacters are
-        # never in text (U+FFFE and U+FFFF end each plane).
-        self._unspellable = next(
-            chr(code_point)
-            for code_point in range(0x1FFFF, sys.maxunicode + 1, 0x10000)
-            if chr(code_point) not in vocabulary
-        )
+        self._unspellable = unspellable_character(vocabulary)
+
+    @property
+    def lowercase(self) -> bool:
+        """Whether text is lower-cased."""
+        return self.settings.lowercase
 
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Tokenizes `texts`, UTF-8 strings [B], to ids, a RaggedTensor int32 [B, None], no special tokens."""
-        normalized = self._normalize(texts)
-        words = tf.strings.split(normalized, sep=" ")
-        lengths = tf.strings.length(words.flat_values, unit="UTF8_CHAR")
-        keep = lengths > 0
-        too_long = lengths > MAX_WORD_LENGTH
-        flat = tf.where(too_long, tf.constant(self._unspellable), words.flat_values)
-        words = tf.ragged.boolean_mask(words.with_flat_values(flat), words.with_flat_values(keep))
-        pieces = self._wordpiece.tokenize(words.flat_values)
-        return words.with_flat_values(pieces).merge_dims(1, 2)
+        words = self._words(texts, with_sources=False)
+        pieces = self._wordpiece.tokenize(self._spellings(words))
+        if self._text_tokens is not None:
+            pieces, _ = self._with_text_tokens(words, pieces, tf.zeros_like(pieces.flat_values))
+        return self._by_text(words, pieces)
 
+    def with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
+        """Tokenizes `texts`, UTF-8 strings [B], to ids, starts and ends, RaggedTensor int32 [B, None] each.
 
-class _CharacterNormalizer:
-    """Applies a ReplacementTable to strings, in a graph.
+        Token i of a text is of its characters [starts[i], ends[i]). Bytes that are no UTF-8 count as the U+FFFD that
+        `bytes.decode("utf-8", "replace")` makes of them.
+        """
+        words = self._words(texts, with_sources=True)
+        pieces, byte_starts, _ = self._wordpiece.tokenize_with_offsets(self._spellings(words))
+        starts = self._character_starts(words, pieces, tf.cast(byte_starts.flat_values, tf.int32))
+        is_hidden = tf.zeros([words.characters.nrows()], tf.bool)
+        if self._text_tokens is not None:
+            is_hidden = self._hidden(words) >= 0
+            pieces, starts = self._with_text_tokens(words, pieces, starts)
+        token_starts, token_ends = self._offsets(words, pieces, starts, is_hidden)
+        return (
+            self._by_text(words, pieces),
+            self._by_text(words, pieces.with_flat_values(token_starts)),
+            self._by_text(words, pieces.with_flat_values(token_ends)),
+        )
 
-    The table has three levels, so that 1,114,112 code points take some 100 kB: code point → page of 256
-    entries (equal pages are kept once) → kind of replacement → characters, where _SELF stands for the
-    character itself. Most characters are their own replacement, and so of one kind.
-    """
-
-    def __init__(self, lowercase: bool) -> None:
-        self.lowercase = lowercase
-        table = normalization.ReplacementTable(lowercase)
-        kinds: dict[tuple[int, ...], int] = {(_SELF,): 0}
-        pages: dict[bytes, int] = {}
-        page_of = np.zeros((sys.maxunicode + 1) // _PAGE, np.int32)
-        for page in range(len(page_of)):
-            first = page * _PAGE
-            entries = np.fromiter(
-                (
-                    kinds.setdefault(_pattern(code_point, table), len(kinds))
-                    for code_point in range(first, first + _PAGE)
-                )
-                if _may_change(first)
-                else (0 for _ in range(_PAGE)),
-                np.int32,
-                _PAGE,
-            )
-            page_of[page] = pages.setdefault(entries.tobytes(), len(pages))
-        self._page_of = page_of
-        self._entries = np.concatenate([np.frombuffer(page, np.int32) for page in pages])
-        lengths = np.array([len(kind) for kind in kinds], np.int32)
-        self._starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int32)
-        self._limits = self._starts + lengths
-        self._characters = np.array([c for kind in kinds for c in kind], np.int32)
-        self._sigma = _FinalSigma() if lowercase else None
-
-    def __call__(self, texts: tf.Tensor) -> tf.Tensor:
-        """Normalizes `texts`, strings [B], to words separated by spaces, strings [B]."""
+    def _words(self, texts: tf.Tensor, *, with_sources: bool) -> _Words:
         code_points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace", replace_control_characters=False)
-        flat = code_points.flat_values
-        if self._sigma is not None:
-            flat = tf.cond(
-                tf.reduce_any(flat == ord(normalization.SIGMA)),
-                lambda: self._sigma(code_points),
-                lambda: flat,
-            )
-        kinds = self.kinds(flat)
-        replaced = tf.ragged.range(tf.gather(self._starts, kinds), tf.gather(self._limits, kinds))
-        characters = tf.gather(self._characters, replaced.flat_values)
-        itself = tf.gather(flat, replaced.value_rowids())
-        characters = tf.where(characters == _SELF, itself, characters)
-        rows = code_points.with_flat_values(replaced.with_values(characters)).merge_dims(1, 2)
-        return tf.strings.unicode_encode(rows, "UTF-8")
+        sources = None
+        if self._text_tokens is not None:
+            code_points, sources = self._text_tokens.hide(code_points)
+        replaced = self._normalize(code_points)
+        rows = replaced.merge_dims(1, 2)
+        if with_sources or sources is not None:
+            origins = tf.cast(replaced.values.value_rowids(), tf.int32)
+            sources = Sources(origins, origins + 1) if sources is None else sources.at(origins)
+        if self._text_tokens is not None and sources is not None:
+            rows, sources = self._text_tokens.hide_normalized(rows, sources, code_points)
+        inside = tf.where(rows.flat_values != ord(SPACE))[:, 0]
+        characters = tf.gather(rows.flat_values, inside)
+        # A word begins behind a space, at the start of a row, and before and behind a placeholder.
+        begins = tf.concat([[True], inside[1:] != inside[:-1] + 1], 0)[: tf.size(inside)]
+        if self._text_tokens is not None:
+            placeholder = self._text_tokens.places(characters) >= 0
+            begins |= placeholder | tf.concat([[False], placeholder[:-1]], 0)[: tf.size(inside)]
+        row_splits = tf.searchsorted(inside, rows.row_splits)
+        begins = tf.tensor_scatter_nd_update(
+            tf.concat([begins, [True]], 0), row_splits[:, None], tf.ones_like(row_splits, tf.bool)
+        )
+        word_splits = tf.where(begins)[:, 0]
+        return _Words(
+            characters=tf.RaggedTensor.from_row_splits(characters, word_splits, validate=False),
+            text_splits=tf.searchsorted(word_splits, tf.cast(row_splits, tf.int64), out_type=tf.int64),
+            sources=sources.at(inside) if sources is not None and with_sources else None,
+            offsets=tf.cast(code_points.row_starts(), tf.int32),
+        )
 
-    def kinds(self, code_points: tf.Tensor) -> tf.Tensor:
-        """The kind of replacement of each code point, int32 [N] → int32 [N]."""
-        pages = tf.gather(self._page_of, code_points // _PAGE)
-        return tf.gather(self._entries, pages * _PAGE + code_points % _PAGE)
+    def _spellings(self, words: _Words) -> tf.Tensor:
+        """The words as strings [W]; for one that is too long, what no piece can spell."""
+        too_long = words.characters.row_lengths() > self.settings.max_word_length
+        return tf.where(too_long, self._unspellable, tf.strings.unicode_encode(words.characters, "UTF-8"))
 
+    def _hidden(self, words: _Words) -> tf.Tensor:
+        """Which placeholder each word is, int32 [W]; -1 for others."""
+        assert self._text_tokens is not None
+        return self._text_tokens.places(tf.gather(words.characters.flat_values, words.characters.row_starts()))
 
-@functools.cache
-def _character_normalizer(lowercase: bool) -> _CharacterNormalizer:
-    """One per setting and process: laying out the table takes a second, and it is the same for all."""
-    return _CharacterNormalizer(lowercase)
+    def _with_text_tokens(
+        self, words: _Words, pieces: tf.RaggedTensor, starts: tf.Tensor
+    ) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        """Pieces, RaggedTensor int32 [W, None], and where in the word they begin, with those that placeholders hide."""
+        assert self._text_tokens is not None
+        hidden = self._hidden(words)
+        known = self._text_tokens
+        own = tf.size(pieces.flat_values, tf.int64) + tf.gather(known.piece_rows, tf.maximum(hidden, 0))
+        limit = tf.size(pieces.flat_values, tf.int64) + tf.gather(known.piece_rows, tf.maximum(hidden, 0) + 1)
+        indices = tf.ragged.range(
+            tf.where(hidden < 0, pieces.row_starts(), own), tf.where(hidden < 0, pieces.row_limits(), limit)
+        )
+        every_id = tf.concat([pieces.flat_values, known.piece_ids], 0)
+        every_start = tf.concat([starts, known.piece_starts], 0)
+        return (
+            indices.with_flat_values(tf.gather(every_id, indices.flat_values)),
+            tf.gather(every_start, indices.flat_values),
+        )
 
+    @staticmethod
+    def _character_starts(words: _Words, pieces: tf.RaggedTensor, byte_starts: tf.Tensor) -> tf.Tensor:
+        """Where in its word each piece begins, in characters, from where it does in bytes; int32."""
+        flat = words.characters.flat_values
+        widths = 1 + sum(tf.cast(flat >= wider, tf.int32) for wider in (0x80, 0x800, 0x10000))
+        bytes_before = tf.cumsum(widths, exclusive=True)
+        word_starts = tf.gather(tf.cast(words.characters.row_starts(), tf.int32), pieces.value_rowids())
+        return tf.searchsorted(bytes_before, tf.gather(bytes_before, word_starts) + byte_starts) - word_starts
 
-class _FinalSigma:
-    """Writes ς for the capital sigmas that Python's `lower()` would make final, in a graph."""
+    @staticmethod
+    def _offsets(
+        words: _Words, pieces: tf.RaggedTensor, starts: tf.Tensor, is_hidden: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Where in its text each piece begins and ends, from where it does in its word; int32 each."""
+        assert words.sources is not None
+        word = pieces.value_rowids()
+        hidden = tf.gather(is_hidden, word)
+        first = tf.gather(tf.cast(words.characters.row_starts(), tf.int32), word)
+        lengths = tf.cast(words.characters.row_lengths(), tf.int32)
+        is_last = tf.concat([word[1:] != word[:-1], [True]], 0)[: tf.size(word)]
+        limits = tf.where(is_last, tf.gather(lengths, word), tf.concat([starts[1:], [0]], 0)[: tf.size(word)])
+        # A placeholder is one character: its sources are those of all that it hides.
+        token_starts = tf.where(
+            hidden,
+            tf.gather(words.sources.starts, first) + starts,
+            tf.gather(words.sources.starts, tf.where(hidden, first, first + starts)),
+        )
+        token_ends = tf.where(
+            hidden & ~is_last,
+            tf.gather(words.sources.starts, first) + limits,
+            tf.gather(words.sources.ends, tf.where(hidden, first, first + limits - 1)),
+        )
+        text_of = tf.ragged.row_splits_to_segment_ids(words.text_splits)
+        offset = tf.gather(words.offsets, tf.gather(text_of, word))
+        return token_starts - offset, token_ends - offset
 
-    _OTHER, _CASED, _IGNORED = 0, 1, 2
-
-    def __init__(self) -> None:
-        classes = np.zeros(sys.maxunicode + 1, np.int8)
-        for first in range(0, sys.maxunicode + 1, _PAGE):
-            # CJK ideographs and Hangul syllables have no case.
-            if (
-                not _may_change(first)
-                or 0x3400 <= first < 0xA000
-                or 0xAC00 <= first < 0xD800
-                or 0x20000 <= first < 0x40000
-            ):
-                continue
-            for code_point in range(first, first + _PAGE):
-                character = chr(code_point)
-                if normalization.is_dropped(character):
-                    classes[code_point] = self._IGNORED
-                elif normalization.is_whitespace(character) or normalization.is_cjk(code_point):
-                    classes[code_point] = self._OTHER
-                elif normalization.is_cased(character):
-                    classes[code_point] = self._CASED
-                elif normalization.is_case_ignorable(character):
-                    classes[code_point] = self._IGNORED
-        pages: dict[bytes, int] = {}
-        rows = classes.reshape(-1, _PAGE)
-        self._page_of = np.array([pages.setdefault(row.tobytes(), len(pages)) for row in rows], np.int32)
-        self._entries = np.concatenate([np.frombuffer(page, np.int8) for page in pages]).astype(np.int32)
-
-    def __call__(self, code_points: tf.RaggedTensor) -> tf.Tensor:
-        """Takes code points, RaggedTensor int32 [B, None]; gives its flat values with final sigmas, int32 [N]."""
-        flat = code_points.flat_values
-        rows = code_points.value_rowids()
-        pages = tf.gather(self._page_of, flat // _PAGE)
-        classes = tf.gather(self._entries, pages * _PAGE + flat % _PAGE)
-        counts = tf.cast(classes != self._IGNORED, tf.int32)
-        # The characters that count, with a caseless one of no row at both ends: rank r is entry r + 1.
-        edge = tf.constant([self._OTHER])
-        counted = tf.concat([edge, tf.boolean_mask(classes, counts > 0), edge], 0)
-        no_row = tf.constant([-1], rows.dtype)
-        counted_rows = tf.concat([no_row, tf.boolean_mask(rows, counts > 0), no_row], 0)
-        rank = tf.cumsum(counts, exclusive=True)
-
-        def cased_neighbour(entry: tf.Tensor) -> tf.Tensor:
-            return (tf.gather(counted, entry) == self._CASED) & (tf.gather(counted_rows, entry) == rows)
-
-        # A sigma counts itself, so its own entry is rank + 1 and its neighbours' are rank and rank + 2.
-        last = tf.shape(counted)[0] - 1
-        final = cased_neighbour(rank) & ~cased_neighbour(tf.minimum(rank + 2, last))
-        return tf.where((flat == ord(normalization.SIGMA)) & final, ord("ς"), flat)
-
-
-def _may_change(first: int) -> bool:
-    """Whether the page at `first` can hold a character that normalization changes.
-
-    Planes 4 to 13, 15 and 16 hold nothing, or private characters that stay as they are.
-    """
-    return first < 0x40000 or 0xE0000 <= first < 0xF0000
-
-
-def _pattern(code_point: int, table: normalization.ReplacementTable) -> tuple[int, ...]:
-    if 0xD800 <= code_point <= 0xDFFF:
-        return (_SELF,)  # surrogates are not characters, and never come out of UTF-8
-    return tuple(_SELF if ord(c) == code_point else ord(c) for c in table[code_point])
+    @staticmethod
+    def _by_text(words: _Words, pieces: tf.RaggedTensor) -> tf.RaggedTensor:
+        return tf.RaggedTensor.from_row_splits(pieces, words.text_splits, validate=False).merge_dims(1, 2)

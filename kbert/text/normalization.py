@@ -9,10 +9,16 @@ by `str.translate`, does the same in one pass, and the same table can be laid in
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from kbert.text.text_tokens import Hidden, TextTokens
 
 SPACE = " "
 SIGMA = "Σ"
+_WORD = re.compile("[^ ]+")
 
 _CJK_RANGES = (
     (0x4E00, 0x9FFF),
@@ -60,12 +66,16 @@ class ReplacementTable(dict[int, str]):
     A space in a replacement separates words. It never holds more than Unicode's 1,114,112 entries.
 
     Args:
-        lowercase: Lower-case and strip accents, as the uncased models do.
+        lowercase: Lower-case, as the uncased models do.
+        strip_accents: Strip accents; None does as `lowercase` says.
+        chinese_characters: Make each CJK ideograph a word.
     """
 
-    def __init__(self, lowercase: bool) -> None:
+    def __init__(self, lowercase: bool, *, strip_accents: bool | None = None, chinese_characters: bool = True) -> None:
         super().__init__()
         self.lowercase = lowercase
+        self.strip_accents = lowercase if strip_accents is None else strip_accents
+        self.chinese_characters = chinese_characters
 
     def __missing__(self, code_point: int) -> str:
         replacement = self._replacement(chr(code_point))
@@ -77,48 +87,99 @@ class ReplacementTable(dict[int, str]):
             return ""
         if is_whitespace(character):
             return SPACE
-        cjk = is_cjk(ord(character))
+        cjk = self.chinese_characters and is_cjk(ord(character))
         if self.lowercase:
-            decomposed = unicodedata.normalize("NFD", character.lower())
+            character = character.lower()
+        if self.strip_accents:
+            decomposed = unicodedata.normalize("NFD", character)
             character = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
         spaced = "".join(f" {c} " if is_punctuation(c) else c for c in character)
         return f" {spaced} " if cjk else spaced
+
+
+class Word(NamedTuple):
+    """A normalized word.
+
+    Character i of it came from `text[starts[i]:ends[i]]`. That of a placeholder (`TextTokens`) tells of the characters
+    that it hides.
+    """
+
+    text: str
+    starts: list[int]
+    ends: list[int]
 
 
 class Normalizer:
     """Splits text into the words that WordPiece takes apart.
 
     Args:
-        lowercase: Lower-case and strip accents, as the uncased models do.
+        lowercase: Lower-case, as the uncased models do.
+        table: What becomes of each character; by default `ReplacementTable(lowercase)`.
+        text_tokens: Tokens that are found in text as a whole.
     """
 
-    def __init__(self, lowercase: bool) -> None:
+    def __init__(
+        self, lowercase: bool, *, table: ReplacementTable | None = None, text_tokens: TextTokens | None = None
+    ) -> None:
         self.lowercase = lowercase
-        self.table = ReplacementTable(lowercase)
+        self.table = ReplacementTable(lowercase) if table is None else table
+        self.text_tokens = text_tokens
+        if text_tokens:
+            self.table.update({ord(placeholder): f" {placeholder} " for placeholder in text_tokens.placeholders})
 
     def words(self, text: str) -> list[str]:
         """The normalized words of `text`, punctuation marks and CJK ideographs as words of their own."""
+        if self.text_tokens:
+            return self._words_with_tokens(text, self.text_tokens)
         if self.lowercase and SIGMA in text:
             text = self.with_final_sigmas(text)
         return text.translate(self.table).split()
 
-    def words_with_sources(self, text: str) -> list[tuple[str, list[int]]]:
-        """The same words, each with the index in `text` that each of its characters came from."""
+    def _words_with_tokens(self, text: str, text_tokens: TextTokens) -> list[str]:
+        text, _ = text_tokens.hide(text)
+        if self.lowercase and SIGMA in text:
+            text = self.with_final_sigmas(text)
+        return text_tokens.hide_normalized(text.translate(self.table)).split()
+
+    def words_with_sources(self, text: str) -> list[Word]:
+        """The same words, each with the part of `text` that each of its characters came from."""
+        hidden: dict[int, Hidden] = {}
+        if self.text_tokens:
+            text, hidden = self.text_tokens.hide(text)
         source = self.with_final_sigmas(text) if self.lowercase and SIGMA in text else text
-        words: list[tuple[str, list[int]]] = []
         characters: list[str] = []
-        indices: list[int] = []
+        starts: list[int] = []
+        ends: list[int] = []
         for index, character in enumerate(source):
-            for piece in self.table[ord(character)]:
-                if piece != SPACE:
-                    characters.append(piece)
-                    indices.append(index)
-                elif characters:
-                    words.append(("".join(characters), indices))
-                    characters, indices = [], []
-        if characters:
-            words.append(("".join(characters), indices))
-        return words
+            for replacement in self.table[ord(character)]:
+                characters.append(replacement)
+                starts.append(index)
+                ends.append(index + 1)
+        normalized = "".join(characters)
+        if self.text_tokens and self.text_tokens.normalized:
+            normalized, starts, ends = self._hide_normalized(text, normalized, starts, ends)
+        words = [
+            Word(match.group(), starts[match.start() : match.end()], ends[match.start() : match.end()])
+            for match in _WORD.finditer(normalized)
+        ]
+        return [_as_hidden(word, hidden) for word in words] if hidden else words
+
+    def _hide_normalized(
+        self, text: str, normalized: str, starts: list[int], ends: list[int]
+    ) -> tuple[str, list[int], list[int]]:
+        """The same with placeholders, between spaces, for tokens that are found in normalized text."""
+        assert self.text_tokens is not None
+        parts = []
+        new_starts: list[int] = []
+        new_ends: list[int] = []
+        done = least = 0
+        for start, end, placeholder, token in self.text_tokens.normalized_matches(normalized):
+            first, limit = self.text_tokens.with_white_space(token, text, starts[start], ends[end - 1], least)
+            parts += [normalized[done:start], f" {placeholder} "]
+            new_starts += [*starts[done:start], first, first, first]
+            new_ends += [*ends[done:start], limit, limit, limit]
+            done, least = end, limit
+        return "".join([*parts, normalized[done:]]), new_starts + starts[done:], new_ends + ends[done:]
 
     def with_final_sigmas(self, text: str) -> str:
         """Writes ς for each Σ that `lower()` would make final; same length.
@@ -137,6 +198,18 @@ class Normalizer:
                         result[kept[start + position]] = "ς"
             start += len(word) + 1
         return "".join(result)
+
+
+def _as_hidden(word: Word, hidden: dict[int, Hidden]) -> Word:
+    """A placeholder with the sources of all that it hides; other words as they are.
+
+    A token found in normalized text is never at the same place as one found before normalization.
+    """
+    what = hidden.get(word.starts[0])
+    if what is None:
+        return word
+    inside = range(what.start + 1, what.end)
+    return Word(word.text, [what.first, *inside], [*inside, what.limit])
 
 
 def is_final_sigma(word: str, position: int) -> bool:

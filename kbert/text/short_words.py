@@ -33,10 +33,10 @@ class ShortPieces:
         self._unknown_id = vocabulary.unknown_id
         continuations = {
             token[len(CONTINUATION) :]: index
-            for token, index in vocabulary.ids.items()
+            for token, index in vocabulary.piece_ids.items()
             if token.startswith(CONTINUATION)
         }
-        self._tables = [self._table(tokens) for tokens in (vocabulary.ids, continuations)]
+        self._tables = [self._table(tokens) for tokens in (vocabulary.piece_ids, continuations)]
 
     def _table(self, tokens: Mapping[str, int]) -> tuple[ShortTable, int, ShortTable]:
         """The pieces, the longest one's length, and how those begin that are longer than _BEGINNING."""

@@ -8,29 +8,16 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kbert.errors import UsageError
-from kbert.text.normalization import Normalizer
+from kbert.text.encoding import Encoding
+from kbert.text.normalization import Normalizer, ReplacementTable
+from kbert.text.settings import MAX_WORD_LENGTH, AddedToken, TokenizerSettings
+from kbert.text.text_tokens import TextTokens
+from kbert.text.truncation import Truncation, check_truncation, kept_lengths, window_starts
 from kbert.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
 from kbert.text.wordpiece import WordPiece
 
 if TYPE_CHECKING:
     from kbert.text.graph_tokenizer import GraphTokenizer
-
-
-@dataclasses.dataclass
-class Encoding:
-    """What a tokenizer makes of a text or a pair. All lists have one entry a token."""
-
-    ids: list[int]
-    tokens: list[str]
-    offsets: list[tuple[int, int]]
-    """(start, end) in characters of the text that the token comes from; (0, 0) for special tokens."""
-    type_ids: list[int]
-    """0 for the first text, 1 for the second."""
-    attention_mask: list[int]
-    """1 for tokens, 0 for padding."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +31,16 @@ class Tokenizer:
     """BERT's tokenizer.
 
     Args:
-        vocabulary: A vocab.txt, or a `Vocabulary`.
+        vocabulary: A vocab.txt, or a `Vocabulary`. Added tokens that it lacks get ids behind its own, in order.
         lowercase: Lower-case and strip accents: true for uncased models, false for cased ones.
+        strip_accents: Strip accents; None does as `lowercase` says.
+        chinese_characters: Make each CJK ideograph a word.
+        special_tokens_in_text: False, as in the original: "[MASK]" in text is split like any text. True, as in
+            Hugging Face's tokenizers: special tokens in text become their ids.
+        added_tokens: Tokens found in text as a whole. Those that are not special are found in any case.
+        never_split: Words between white space that go to WordPiece as they are.
+        max_word_length: Longer words, in characters, are [UNK]; 200 in the original.
+        model_max_length: The longest input of the model, in tokens, for other tools; nothing is cut by it.
 
     Example:
         >>> tokenizer = Tokenizer("vocab.txt", lowercase=True)
@@ -54,19 +49,60 @@ class Tokenizer:
 
     Raises:
         VocabularyError: The vocabulary cannot be used.
+        UsageError: A setting cannot be.
     """
 
-    def __init__(self, vocabulary: str | os.PathLike[str] | Vocabulary, *, lowercase: bool = True) -> None:
+    def __init__(
+        self,
+        vocabulary: str | os.PathLike[str] | Vocabulary,
+        *,
+        lowercase: bool = True,
+        strip_accents: bool | None = None,
+        chinese_characters: bool = True,
+        special_tokens_in_text: bool = False,
+        added_tokens: Iterable[AddedToken] = (),
+        never_split: Iterable[str] = (),
+        max_word_length: int = MAX_WORD_LENGTH,
+        model_max_length: int | None = None,
+    ) -> None:
         if not isinstance(vocabulary, Vocabulary):
             vocabulary = Vocabulary.from_file(vocabulary)
-        self.vocabulary = vocabulary
-        self.lowercase = lowercase
-        self.normalizer = Normalizer(lowercase)
-        self.wordpiece = WordPiece(vocabulary)
+        self.settings = TokenizerSettings(
+            lowercase=lowercase,
+            strip_accents=strip_accents,
+            chinese_characters=chinese_characters,
+            special_tokens_in_text=special_tokens_in_text,
+            added_tokens=tuple(added_tokens),
+            never_split=tuple(never_split),
+            max_word_length=max_word_length,
+            model_max_length=model_max_length,
+        )
+        self.vocabulary = vocabulary.with_added([token.content for token in self.settings.added_tokens])
+        self.wordpiece = WordPiece(self.vocabulary, max_word_length=max_word_length)
+        table = ReplacementTable(lowercase, strip_accents=strip_accents, chinese_characters=chinese_characters)
+        self.text_tokens = TextTokens.of(self.vocabulary, self.settings, table, self.wordpiece)
+        if self.text_tokens:
+            self.wordpiece.given = self.text_tokens.pieces
+        self.normalizer = Normalizer(lowercase, table=table, text_tokens=self.text_tokens)
+        self._special = {*SPECIAL_TOKENS, *(token.content for token in self.settings.added_tokens if token.special)}
+
+    @classmethod
+    def from_settings(cls, vocabulary: Vocabulary, settings: TokenizerSettings) -> Tokenizer:
+        """The tokenizer of a vocabulary and settings."""
+        return cls(vocabulary, **{field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)})
+
+    @property
+    def lowercase(self) -> bool:
+        """Whether text is lower-cased."""
+        return self.settings.lowercase
 
     def ids(self, text: str) -> list[int]:
         """The ids of `text`, without special tokens: the fast path of corpus building."""
         return self.wordpiece.ids(self.normalizer.words(text))
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """(start, end) in characters of `text` of each of its tokens, without special tokens."""
+        return [(token.start, token.end) for token in self._tokens(text)]
 
     def encode(
         self,
@@ -75,6 +111,7 @@ class Tokenizer:
         *,
         add_special_tokens: bool = True,
         max_length: int | None = None,
+        truncation: Truncation = "longest_first",
         pad_to: int | None = None,
     ) -> Encoding:
         """Encodes a text, or a pair of texts.
@@ -83,29 +120,74 @@ class Tokenizer:
             text: The text.
             pair: The second text of a pair.
             add_special_tokens: Give [CLS] text [SEP] pair [SEP] rather than the bare tokens.
-            max_length: Cut to so many tokens, special ones included, from the end of the longer text first.
+            max_length: Cut to so many tokens, special ones included.
+            truncation: Which text loses tokens from its end: "longest_first", "only_first" or "only_second".
             pad_to: Add [PAD] up to so many tokens.
 
         Raises:
-            UsageError: `max_length` leaves no room for the special tokens.
+            UsageError: `max_length` leaves no room for the special tokens, or for the text that is cut.
         """
         first = self._tokens(text)
         second = None if pair is None else self._tokens(pair)
+        check_truncation(truncation)
         if max_length is not None:
-            room = max_length
-            if add_special_tokens:
-                room -= 2 if second is None else 3
-            if room < 0:
-                raise UsageError(
-                    f"max_length must leave room for the special tokens. Received: max_length={max_length}"
-                )
-            keep_first, keep_second = truncated_lengths(len(first), len(second or ()), room)
+            room = _room(max_length, second is not None, add_special_tokens)
+            keep_first, keep_second = kept_lengths(
+                len(first), None if second is None else len(second), room, truncation
+            )
             first = first[:keep_first]
             second = None if second is None else second[:keep_second]
         encoding = self._assemble(first, second, add_special_tokens)
         if pad_to is not None and len(encoding) < pad_to:
             self._pad(encoding, pad_to - len(encoding))
         return encoding
+
+    def windows(
+        self,
+        text: str,
+        pair: str | None = None,
+        *,
+        max_length: int,
+        stride: int,
+        truncation: Truncation = "longest_first",
+        add_special_tokens: bool = True,
+    ) -> list[Encoding]:
+        """Encodes a text, or a pair, in as many windows as it takes: nothing is cut off.
+
+        Hugging Face's tokenizers call it `return_overflowing_tokens`.
+
+        Args:
+            text: The text.
+            pair: The second text of a pair.
+            max_length: Most tokens of a window, special ones included.
+            stride: How many tokens of the text that slides a window shares with the one before.
+            truncation: Which text of a pair slides, "only_first" or "only_second"; the other is in each window.
+            add_special_tokens: Give [CLS] text [SEP] pair [SEP] rather than the bare tokens.
+
+        Raises:
+            UsageError: It is not said which text of a pair slides, the other leaves no room, or the windows
+                would not move.
+        """
+        first = self._tokens(text)
+        second = None if pair is None else self._tokens(pair)
+        check_truncation(truncation)
+        if second is not None and truncation == "longest_first":
+            raise UsageError(
+                "windows over a pair need truncation 'only_first' or 'only_second'. Received: longest_first"
+            )
+        room = _room(max_length, second is not None, add_special_tokens)
+        kept = kept_lengths(len(first), None if second is None else len(second), room, truncation)
+        slides = truncation == "only_second"
+        sliding = second if slides and second is not None else first
+        starts = window_starts(len(sliding), kept[slides], stride)
+        encodings = []
+        for index, start in enumerate(starts):
+            part = sliding[start : start + kept[slides]]
+            both = (first, part) if slides else (part, second)
+            encoding = self._assemble(*both, add_special_tokens)
+            encoding.window, encoding.window_count, encoding.window_start = index, len(starts), start
+            encodings.append(encoding)
+        return encodings
 
     def encode_batch(
         self,
@@ -114,6 +196,7 @@ class Tokenizer:
         *,
         add_special_tokens: bool = True,
         max_length: int | None = None,
+        truncation: Truncation = "longest_first",
         pad: bool = False,
     ) -> list[Encoding]:
         """Encodes several texts, or pairs; with `pad`, all to the length of the longest.
@@ -126,7 +209,7 @@ class Tokenizer:
         if len(seconds) != len(texts):
             raise UsageError(f"expected as many pairs as texts. Received: {len(texts)} and {len(seconds)}")
         encodings = [
-            self.encode(text, pair, add_special_tokens=add_special_tokens, max_length=max_length)
+            self.encode(text, pair, add_special_tokens=add_special_tokens, max_length=max_length, truncation=truncation)
             for text, pair in zip(texts, seconds, strict=True)
         ]
         if pad:
@@ -143,7 +226,7 @@ class Tokenizer:
         words: list[str] = []
         for index in ids:
             token = self.vocabulary[index]
-            if skip_special_tokens and token in SPECIAL_TOKENS:
+            if skip_special_tokens and token in self._special:
                 continue
             if token.startswith(CONTINUATION) and words:
                 words[-1] += token[len(CONTINUATION) :]
@@ -155,23 +238,29 @@ class Tokenizer:
         """The same tokenizer as TensorFlow operations: strings [B] → RaggedTensor int32 [B, None]."""
         from kbert.text.graph_tokenizer import GraphTokenizer
 
-        return GraphTokenizer(self.vocabulary, lowercase=self.lowercase)
+        return GraphTokenizer(self.vocabulary, self.settings, self.text_tokens)
 
     def _tokens(self, text: str) -> list[_Token]:
         tokens = []
-        for word, sources in self.normalizer.words_with_sources(text):
-            pieces = self.wordpiece.pieces(word)
-            ends = [start for _, start in pieces[1:]] + [len(word)]
-            for (piece, start), end in zip(pieces, ends, strict=True):
-                tokens.append(_Token(piece, sources[start], sources[end - 1] + 1))
+        for word in self.normalizer.words_with_sources(text):
+            pieces = self.wordpiece.pieces(word.text)
+            limits = [start for _, start in pieces[1:]] + [len(word.starts)]
+            for (piece, start), limit in zip(pieces, limits, strict=True):
+                tokens.append(_Token(piece, word.starts[start], word.ends[limit - 1]))
         return tokens
 
     def _assemble(self, first: list[_Token], second: list[_Token] | None, add_special_tokens: bool) -> Encoding:
         vocabulary = self.vocabulary
         separator = [_Token(vocabulary.separator_id, 0, 0)]
+        special = [0] * len(first)
         if add_special_tokens:
             first = [_Token(vocabulary.classification_id, 0, 0), *first, *separator]
-            second = None if second is None else second + separator
+            special = [1, *special, 1]
+        if second is not None:
+            special += [0] * len(second)
+            if add_special_tokens:
+                second = second + separator
+                special.append(1)
         tokens = first + (second or [])
         return Encoding(
             ids=[token.id for token in tokens],
@@ -179,6 +268,7 @@ class Tokenizer:
             offsets=[(token.start, token.end) for token in tokens],
             type_ids=[0] * len(first) + [1] * len(second or ()),
             attention_mask=[1] * len(tokens),
+            special_tokens_mask=special,
         )
 
     def _pad(self, encoding: Encoding, count: int) -> None:
@@ -187,13 +277,16 @@ class Tokenizer:
         encoding.offsets += [(0, 0)] * count
         encoding.type_ids += [0] * count
         encoding.attention_mask += [0] * count
+        encoding.special_tokens_mask += [1] * count
 
 
-def truncated_lengths(first: int, second: int, room: int) -> tuple[int, int]:
-    """How much of a pair remains when the longer text loses its last token until both fit.
+def _room(max_length: int, paired: bool, add_special_tokens: bool) -> int:
+    """How many tokens of text fit.
 
-    Of texts of equal length the second loses first (`_truncate_seq_pair` of the original).
+    Raises:
+        UsageError: Not even the special tokens do.
     """
-    if first + second <= room:
-        return first, second
-    return min(first, max(room - second, (room + 1) // 2)), min(second, max(room - first, room // 2))
+    room = max_length - (3 if paired else 2) * add_special_tokens
+    if room < 0:
+        raise UsageError(f"max_length must leave room for the special tokens. Received: max_length={max_length}")
+    return room

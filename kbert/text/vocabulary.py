@@ -22,13 +22,22 @@ class Vocabulary(Sequence[str]):
     Args:
         tokens: The tokens in the order of their ids.
         path: Where they were read, for messages.
+        piece_count: So many of them, from the first, are pieces of words, as a vocab.txt lists them; the others are
+            added tokens, which are found in text as a whole. None: all are pieces.
 
     Raises:
         VocabularyError: A special token is missing, or a token appears twice.
     """
 
-    def __init__(self, tokens: Sequence[str], path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        path: str | os.PathLike[str] | None = None,
+        *,
+        piece_count: int | None = None,
+    ) -> None:
         self.tokens = tuple(tokens)
+        self.piece_count = len(self.tokens) if piece_count is None else piece_count
         self.ids = {token: index for index, token in enumerate(self.tokens)}
         if len(self.ids) != len(self.tokens):
             line = next(i for i, token in enumerate(self.tokens) if self.ids[token] != i)
@@ -39,7 +48,12 @@ class Vocabulary(Sequence[str]):
                 path,
                 line + 1,
             )
-        missing = [token for token in SPECIAL_TOKENS if token not in self.ids]
+        self.piece_ids = (
+            self.ids
+            if self.piece_count == len(self.tokens)
+            else {token: index for index, token in enumerate(self.tokens[: self.piece_count])}
+        )
+        missing = [token for token in SPECIAL_TOKENS if token not in self.piece_ids]
         if missing:
             raise VocabularyError(
                 f"a vocabulary must hold {' '.join(SPECIAL_TOKENS)}. Missing: {' '.join(missing)}; "
@@ -69,13 +83,21 @@ class Vocabulary(Sequence[str]):
             raise VocabularyError("expected a vocabulary file, one token a line. It is empty", path)
         return cls(tokens, path)
 
+    def with_added(self, tokens: Sequence[str]) -> Vocabulary:
+        """This vocabulary with those of `tokens` that it lacks behind its own."""
+        lacking = [token for token in tokens if token not in self.ids]
+        return Vocabulary([*self.tokens, *lacking], piece_count=self.piece_count) if lacking else self
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes a vocab.txt, atomically."""
-        files.write_text(path, "".join(f"{token}\n" for token in self.tokens))
+        """Writes a vocab.txt, atomically: the pieces, without added tokens."""
+        files.write_text(path, self._text())
 
     def sha256(self) -> str:
         """Hash of the vocab.txt that `save` writes."""
-        return hashlib.sha256("".join(f"{token}\n" for token in self.tokens).encode("utf-8")).hexdigest()
+        return hashlib.sha256(self._text().encode("utf-8")).hexdigest()
+
+    def _text(self) -> str:
+        return "".join(f"{token}\n" for token in self.tokens[: self.piece_count])
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -90,7 +112,10 @@ class Vocabulary(Sequence[str]):
         return token in self.ids
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Vocabulary) and self.tokens == other.tokens
+        return isinstance(other, Vocabulary) and (self.tokens, self.piece_count) == (
+            other.tokens,
+            other.piece_count,
+        )
 
     def __hash__(self) -> int:
         return hash(self.tokens)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.text.normalization import Normalizer
+from kbert.text.settings import MAX_WORD_LENGTH
 from kbert.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
-from kbert.text.wordpiece import MAX_WORD_LENGTH
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total): bytes of text while counting, 0 of 0 while pieces are chosen."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kbert.text.vocabulary import CONTINUATION, Vocabulary
+from collections.abc import Mapping
 
-MAX_WORD_LENGTH = 200
-"""Longer words are [UNK], as in the original."""
+from kbert.text.settings import MAX_WORD_LENGTH
+from kbert.text.vocabulary import CONTINUATION, Vocabulary
 
 _CACHED_WORDS = 1 << 14
 """Frequent words are met early; a bound keeps memory flat however much text goes by."""
@@ -16,13 +16,17 @@ class WordPiece:
 
     Args:
         vocabulary: The pieces.
+        max_word_length: Longer words, in characters, are [UNK].
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, *, max_word_length: int = MAX_WORD_LENGTH) -> None:
         self.vocabulary = vocabulary
-        self._ids = vocabulary.ids
+        self.max_word_length = max_word_length
+        self.given: Mapping[str, tuple[tuple[int, int], ...]] = {}
+        """Words whose pieces are not looked for: the placeholders of `TextTokens`."""
+        self._ids = vocabulary.piece_ids
         self._unknown = ((vocabulary.unknown_id, 0),)
-        self._longest = max(map(len, vocabulary.tokens))
+        self._longest = max(map(len, self._ids))
         self._cache: dict[str, tuple[int, ...]] = {}
 
     def ids(self, words: list[str]) -> list[int]:
@@ -44,8 +48,10 @@ class WordPiece:
 
     def pieces(self, word: str) -> tuple[tuple[int, int], ...]:
         """(id, start in the word) of each piece; one [UNK] at 0 when the word cannot be spelled."""
+        if word in self.given:
+            return self.given[word]
         length = len(word)
-        if length > MAX_WORD_LENGTH:
+        if length > self.max_word_length:
             return self._unknown
         pieces: list[tuple[int, int]] = []
         start = 0

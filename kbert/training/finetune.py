@@ -169,7 +169,7 @@ def finetune(
         encoder = BertEncoder(config, precision=precision, seed=seed)
         task_model = the_task.build(encoder)
     if tensors is not None:
-        tensor_names.assign_tensors(tensor_names.encoder_slots(encoder), tensors)
+        tensor_names.assign_pretrained(tensor_names.encoder_slots(encoder), tensors)
     slots = the_task.slots(task_model)
     # The model that is trained answers for the validation file through the graph that will be served.
     predictor = Predictor(the_task, task_model, tokenizer, sequence_length)

@@ -127,7 +127,7 @@ def pretrain(
     with placement.scope():
         pretraining_model = PretrainingModel(BertEncoder(config, precision=precision, seed=seed))
         if bundle is not None:
-            _assign_known(pretraining_model, bundle)
+            tensor_names.assign_pretrained(tensor_names.pretraining_slots(pretraining_model), bundle.tensors)
     loop = TrainingLoop(
         pretraining_model,
         objective=PretrainingObjective(),
@@ -176,12 +176,3 @@ def _starting_point(model: str | files.PathLike, vocabulary: Vocabulary) -> tupl
             f"the corpus was built with another vocabulary than {model} has; build it with --vocab {model}/vocab.txt"
         )
     return bundle, bundle.config
-
-
-def _assign_known(model: PretrainingModel, bundle: Bundle) -> None:
-    """Sets the weights that the bundle has; heads that it lacks stay fresh."""
-    encoder = tensor_names.encoder_slots(model.encoder)
-    heads = {name: slot for name, slot in tensor_names.pretraining_slots(model).items() if name not in encoder}
-    tensor_names.assign_tensors(encoder, bundle.tensors)
-    if all(name in bundle.tensors for name in heads):
-        tensor_names.assign_tensors(heads, bundle.tensors)

@@ -5,10 +5,12 @@ import pytest
 import tensorflow as tf
 from sklearn import metrics as sklearn_metrics
 
+from kbert.bundle import Bundle
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.models.encoder import BertEncoder
 from kbert.tasks.classification import ClassificationTask
-from kbert.tasks.task import Example, task_class, task_from_settings
+from kbert.tasks.task import Example, task_class, task_from_bundle
+from kbert.text.tokenizer import Tokenizer
 
 
 def labelled(*labels):
@@ -87,23 +89,47 @@ def test_a_label_that_training_never_saw(label):
         ClassificationTask(["a", "b"]).targets(labelled("a", label), "dev.csv")
 
 
-def test_settings_round_trip():
+@pytest.fixture
+def bundle_of(small_config, vocabulary):
+    def make(settings, architecture="BertForPreTraining", tensors=None, **foreign_config):
+        return Bundle(small_config, Tokenizer(vocabulary), tensors or {}, architecture, settings, foreign_config)
+
+    return make
+
+
+def test_settings_round_trip(bundle_of):
     task = ClassificationTask(["no", "yes"], paired=True)
     settings = json.loads(json.dumps(task.settings()))
     assert settings == {"name": "classification", "labels": ["no", "yes"], "paired": True}
-    again = task_from_settings({"task": settings}, "folder")
+    again = task_from_bundle(bundle_of({"task": settings}), "folder")
     assert isinstance(again, ClassificationTask)
     assert again.settings() == settings
     assert again.targets(labelled("yes"), "x")["labels"].tolist() == [1]
 
 
-def test_settings_that_cannot_be():
-    with pytest.raises(BundleError, match=r"^folder is for no task yet; "):
-        task_from_settings({}, "folder")
-    with pytest.raises(BundleError, match=r"^folder: the task in kbert\.json lacks a setting \('paired'\)$"):
-        task_from_settings({"task": {"name": "classification", "labels": ["a", "b"]}}, "folder")
+def test_settings_that_cannot_be(bundle_of):
+    with pytest.raises(BundleError, match=r"^folder is for no task yet \(BertForPreTraining\); "):
+        task_from_bundle(bundle_of({}), "folder")
+    for values, problem in (
+        ({"labels": ["a", "b"]}, r"'paired'"),
+        ({"labels": "ab", "paired": False}, r"labels must be a list of two or more strings"),
+        ({"labels": ["a", 1], "paired": False}, r"labels must be a list of two or more strings"),
+    ):
+        settings = {"task": {"name": "classification", **values}}
+        with pytest.raises(BundleError, match=rf"^folder: the task in kbert\.json cannot be used \({problem}\)$"):
+            task_from_bundle(bundle_of(settings), "folder")
+    for damaged in ({"task": "classification"}, {"task": {"name": "sorting"}}, {"task": {"labels": []}}):
+        with pytest.raises(BundleError, match=r"^folder: the task in kbert\.json cannot be used \("):
+            task_from_bundle(bundle_of(damaged), "folder")
     with pytest.raises(UsageError, match=r"^there is no task 'ranking'; there are: classification$"):
         task_class("ranking")
+
+
+def test_what_kbert_json_says_of_pairs_holds(bundle_of):
+    bundle = bundle_of({"task": ClassificationTask(["a", "b"], paired=True).settings()})
+    assert task_from_bundle(bundle, "folder", paired=True).paired
+    with pytest.raises(UsageError, match=r"^folder reads pairs of texts$"):
+        task_from_bundle(bundle, "folder", paired=False)
 
 
 def test_foreign_config_names_the_classes_for_transformers():

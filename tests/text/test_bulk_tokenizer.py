@@ -58,6 +58,13 @@ def test_random_vocabularies(tokens, texts):
     assert_same(Tokenizer(Vocabulary([*SPECIAL_TOKENS, *tokens])), texts)
 
 
+@pytest.mark.parametrize(
+    "settings", [{"special_tokens_in_text": True}, {"max_word_length": 3}, {"strip_accents": False}]
+)
+def test_settings_of_the_tokenizer(vocabulary, settings):
+    assert_same(Tokenizer(vocabulary, **settings), ["The [MASK] cats sat.", "", "[SEP]", "unaffable cat café"])
+
+
 def test_blocks_and_forgotten_words(vocabulary, monkeypatch):
     monkeypatch.setattr(bulk_tokenizer, "_BLOCK", 20)
     monkeypatch.setattr(bulk_tokenizer, "_KNOWN_WORDS", 3)

@@ -6,6 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kbert.text.graph_normalization import graph_normalizer
 from kbert.text.normalization import Normalizer, ReplacementTable
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
@@ -47,17 +48,21 @@ def test_bad_utf8_is_dropped(vocabulary):
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
-def test_every_character_is_normalized_as_in_python(graphs, lowercase):
+@pytest.mark.parametrize("strip_accents", [True, False])
+@pytest.mark.parametrize("chinese_characters", [True, False])
+def test_every_character_is_normalized_as_in_python(lowercase, strip_accents, chinese_characters):
     """Each of Unicode's code points between two letters, through the graph's table and through Python's."""
     code_points = np.array([c for c in range(sys.maxunicode + 1) if not 0xD800 <= c < 0xE000])
-    table = ReplacementTable(lowercase)
-    kinds = graphs[lowercase]._normalize.kinds(tf.constant(code_points, tf.int32)).numpy()
+    table = ReplacementTable(lowercase, strip_accents=strip_accents, chinese_characters=chinese_characters)
+    normalize = graph_normalizer(lowercase, strip_accents, chinese_characters)
+    kinds = normalize.kinds(tf.constant(code_points, tf.int32)).numpy()
     unchanged = np.array([table._replacement(chr(c)) == chr(c) for c in code_points])
     np.testing.assert_array_equal(kinds == 0, unchanged)
     changed = [f"a{chr(c)}a" for c in code_points[~unchanged]]
-    normalized = graphs[lowercase]._normalize(tf.constant(changed)).numpy()
-    assert [text.decode().split() for text in normalized] == [
-        f"a{table[ord(text[1])]}a".split() if text[1] != "Σ" else ["aσa"] for text in changed
+    decoded = tf.strings.unicode_decode(changed, "UTF-8")
+    normalized = tf.strings.unicode_encode(normalize(decoded).merge_dims(1, 2), "UTF-8").numpy()
+    assert [text.decode() for text in normalized] == [
+        f"a{table[ord(text[1])]}a" if text[1] != "Σ" or not lowercase else "aσa" for text in changed
     ]
 
 

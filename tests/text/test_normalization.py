@@ -89,13 +89,16 @@ def test_words_are_the_originals(text, lowercase):
     normalizer = Normalizer(lowercase)
     words = normalizer.words(text)
     assert words == original_words(text, lowercase)
-    assert [word for word, _ in normalizer.words_with_sources(text)] == words
+    assert [word.text for word in normalizer.words_with_sources(text)] == words
 
 
 def test_sources():
-    assert Normalizer(lowercase=True).words_with_sources(" E\u0301\u200dÀ!") == [("ea", [1, 4]), ("!", [5])]
+    assert Normalizer(lowercase=True).words_with_sources(" E\u0301\u200dÀ!") == [
+        ("ea", [1, 4], [2, 5]),
+        ("!", [5], [6]),
+    ]
     # One character that becomes two comes from one place.
-    assert Normalizer(lowercase=True).words_with_sources("가b") == [("\u1100\u1161b", [0, 0, 1])]
+    assert Normalizer(lowercase=True).words_with_sources("가b") == [("\u1100\u1161b", [0, 0, 1], [1, 1, 2])]
 
 
 def test_all_characters_have_one_role():

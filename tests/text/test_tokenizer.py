@@ -3,7 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kbert.errors import UsageError, VocabularyError
-from kbert.text.tokenizer import Encoding, Tokenizer, truncated_lengths
+from kbert.text.encoding import Encoding
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.truncation import truncated_lengths
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 
@@ -22,6 +24,7 @@ def test_encodes_a_pair(tokenizer):
         ],
         type_ids=[0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0],
         attention_mask=[1] * 12 + [0] * 2,
+        special_tokens_mask=[1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 1],
     )
 
 

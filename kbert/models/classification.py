@@ -1,0 +1,35 @@
+"""An encoder that classifies texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from kbert import features
+from kbert.layers.heads import ClassificationHead
+from kbert.models.encoder import BertEncoder
+
+
+class ClassificationModel(keras.Model):
+    """An encoder with logits of classes on its pooled output.
+
+    Takes the encoder's features; gives a dict of `logits`, float32 [B, C].
+
+    Args:
+        encoder: The encoder, with its pooler.
+        classes: How many classes, C.
+    """
+
+    def __init__(self, encoder: BertEncoder, classes: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.head = ClassificationHead(encoder.config, classes, encoder.seed_generator, name="head")
+        self.head.build((None, encoder.config.hidden_size))
+        self.built = True
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """Gives the logits."""
+        encoded = self.encoder(features.encoder_part(inputs), training=training)
+        return {"logits": self.head(encoded["pooled_output"], training=training)}

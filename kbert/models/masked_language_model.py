@@ -1,0 +1,38 @@
+"""An encoder that predicts tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from kbert import features
+from kbert.layers.heads import MaskedLanguageModelHead
+from kbert.models.encoder import BertEncoder
+
+
+class MaskedLanguageModel(keras.Model):
+    """An encoder with the masked language model's head.
+
+    Takes a dict of the encoder's features and `masked_lm_positions`, int32 [B, P]. Gives a dict of
+    `mlm_logits`, float32 [B, P, V].
+
+    Args:
+        encoder: The encoder; its pooler is not used.
+    """
+
+    def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.mlm_head = MaskedLanguageModelHead(
+            encoder.config, encoder.seed_generator, encoder.precision, name="mlm_head"
+        )
+        self.mlm_head.build()
+        self.built = True
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """Gives the logits."""
+        hidden = self.encoder(features.encoder_part(inputs), training=training)["sequence_output"]
+        positions = inputs[features.MASKED_LM_POSITIONS.name]
+        return {"mlm_logits": self.mlm_head(hidden, positions, self.encoder.embeddings.token_table)}

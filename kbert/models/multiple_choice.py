@@ -1,0 +1,38 @@
+"""An encoder that chooses one of several continuations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from kbert import features
+from kbert.layers.heads import ClassificationHead
+from kbert.models.encoder import BertEncoder
+
+
+class MultipleChoiceModel(keras.Model):
+    """An encoder with one logit on its pooled output, for each choice of an example.
+
+    Takes the encoder's features with a dimension of choices, int32 [B, C, S] each; gives a dict of `logits`,
+    float32 [B, C].
+
+    Args:
+        encoder: The encoder, with its pooler.
+    """
+
+    def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.head = ClassificationHead(encoder.config, 1, encoder.seed_generator, name="head")
+        self.head.build((None, encoder.config.hidden_size))
+        self.built = True
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """Gives the logits."""
+        _, choices, length = ops.shape(inputs[features.INPUT_WORD_IDS.name])
+        rows = {name: ops.reshape(value, (-1, length)) for name, value in features.encoder_part(inputs).items()}
+        encoded = self.encoder(rows, training=training)
+        return {"logits": ops.reshape(self.head(encoded["pooled_output"], training=training), (-1, choices))}

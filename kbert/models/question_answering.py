@@ -1,0 +1,35 @@
+"""An encoder that finds where an answer starts and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from kbert import features
+from kbert.layers.projection import Projection, initializer
+from kbert.models.encoder import BertEncoder
+
+
+class QuestionAnsweringModel(keras.Model):
+    """An encoder with two logits on each token.
+
+    Takes the encoder's features; gives a dict of `start_logits` and `end_logits`, float32 [B, S] each.
+
+    Args:
+        encoder: The encoder; its pooler is not used.
+    """
+
+    def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.head = Projection(2, initializer(encoder.config.initializer_range, encoder.seed_generator), name="head")
+        self.head.build((None, None, encoder.config.hidden_size))
+        self.built = True
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """Gives the logits."""
+        encoded = self.encoder(features.encoder_part(inputs), training=training)
+        logits = self.head(encoded["sequence_output"])
+        return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}

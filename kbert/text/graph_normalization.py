@@ -1,0 +1,142 @@
+"""Normalization as TensorFlow operations: the table of `normalization.ReplacementTable`, laid into a graph."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from kbert.text import normalization
+
+_PAGE = 256
+_SELF = -1
+
+
+class PagedTable:
+    """Code point → small number, in pages of 256 entries; equal pages are kept once.
+
+    Args:
+        entries: The number of each of Unicode's code points, int32 [1114112].
+    """
+
+    def __init__(self, entries: np.ndarray) -> None:
+        pages: dict[bytes, int] = {}
+        rows = entries.astype(np.int32).reshape(-1, _PAGE)
+        self._page_of = np.array([pages.setdefault(row.tobytes(), len(pages)) for row in rows], np.int32)
+        self._entries = np.concatenate([np.frombuffer(page, np.int32) for page in pages])
+
+    def __call__(self, code_points: tf.Tensor) -> tf.Tensor:
+        """The number of each code point, int32 [N] → int32 [N]."""
+        pages = tf.gather(self._page_of, code_points // _PAGE)
+        return tf.gather(self._entries, pages * _PAGE + code_points % _PAGE)
+
+
+class GraphNormalizer:
+    """Applies a ReplacementTable to code points, in a graph.
+
+    The table has three levels, so that 1,114,112 code points take some 100 kB: code point → page of 256
+    entries → kind of replacement → characters, where _SELF stands for the character itself. Most
+    characters are their own replacement, and so of one kind.
+    """
+
+    def __init__(self, lowercase: bool, strip_accents: bool, chinese_characters: bool) -> None:
+        table = normalization.ReplacementTable(
+            lowercase, strip_accents=strip_accents, chinese_characters=chinese_characters
+        )
+        kinds: dict[tuple[int, ...], int] = {(_SELF,): 0}
+        entries = np.zeros(sys.maxunicode + 1, np.int32)
+        for code_point in changing_code_points():
+            entries[code_point] = kinds.setdefault(_pattern(code_point, table), len(kinds))
+        self.kinds = PagedTable(entries)
+        lengths = np.array([len(kind) for kind in kinds], np.int32)
+        self._starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int32)
+        self._limits = self._starts + lengths
+        self._characters = np.array([c for kind in kinds for c in kind], np.int32)
+        self._sigma = _FinalSigma() if lowercase else None
+
+    def __call__(self, code_points: tf.RaggedTensor) -> tf.RaggedTensor:
+        """Takes code points, RaggedTensor int32 [B, N]; gives those that become of each, RaggedTensor int32 [B, N, M].
+
+        Words are separated by spaces.
+        """
+        flat = code_points.flat_values
+        if self._sigma is not None:
+            flat = tf.cond(
+                tf.reduce_any(flat == ord(normalization.SIGMA)),
+                lambda: self._sigma(code_points),
+                lambda: flat,
+            )
+        kinds = self.kinds(flat)
+        replaced = tf.ragged.range(tf.gather(self._starts, kinds), tf.gather(self._limits, kinds))
+        characters = tf.gather(self._characters, replaced.flat_values)
+        itself = tf.gather(flat, replaced.value_rowids())
+        characters = tf.where(characters == _SELF, itself, characters)
+        return code_points.with_flat_values(replaced.with_values(characters))
+
+
+@functools.cache
+def graph_normalizer(lowercase: bool, strip_accents: bool, chinese_characters: bool) -> GraphNormalizer:
+    """One per setting and process: laying out the table takes a second, and it is the same for all."""
+    return GraphNormalizer(lowercase, strip_accents, chinese_characters)
+
+
+class _FinalSigma:
+    """Writes ς for the capital sigmas that Python's `lower()` would make final, in a graph."""
+
+    _OTHER, _CASED, _IGNORED = 0, 1, 2
+
+    def __init__(self) -> None:
+        classes = np.zeros(sys.maxunicode + 1, np.int32)
+        for code_point in changing_code_points():
+            # CJK ideographs and Hangul syllables have no case.
+            if 0x3400 <= code_point < 0xA000 or 0xAC00 <= code_point < 0xD800 or 0x20000 <= code_point < 0x40000:
+                continue
+            character = chr(code_point)
+            if normalization.is_dropped(character):
+                classes[code_point] = self._IGNORED
+            elif normalization.is_whitespace(character) or normalization.is_cjk(code_point):
+                classes[code_point] = self._OTHER
+            elif normalization.is_cased(character):
+                classes[code_point] = self._CASED
+            elif normalization.is_case_ignorable(character):
+                classes[code_point] = self._IGNORED
+        self._class_of = PagedTable(classes)
+
+    def __call__(self, code_points: tf.RaggedTensor) -> tf.Tensor:
+        """Takes code points, RaggedTensor int32 [B, None]; gives its flat values with final sigmas, int32 [N]."""
+        flat = code_points.flat_values
+        rows = code_points.value_rowids()
+        classes = self._class_of(flat)
+        counts = tf.cast(classes != self._IGNORED, tf.int32)
+        # The characters that count, with a caseless one of no row at both ends: rank r is entry r + 1.
+        edge = tf.constant([self._OTHER])
+        counted = tf.concat([edge, tf.boolean_mask(classes, counts > 0), edge], 0)
+        no_row = tf.constant([-1], rows.dtype)
+        counted_rows = tf.concat([no_row, tf.boolean_mask(rows, counts > 0), no_row], 0)
+        rank = tf.cumsum(counts, exclusive=True)
+
+        def cased_neighbour(entry: tf.Tensor) -> tf.Tensor:
+            return (tf.gather(counted, entry) == self._CASED) & (tf.gather(counted_rows, entry) == rows)
+
+        # A sigma counts itself, so its own entry is rank + 1 and its neighbours' are rank and rank + 2.
+        last = tf.shape(counted)[0] - 1
+        final = cased_neighbour(rank) & ~cased_neighbour(tf.minimum(rank + 2, last))
+        return tf.where((flat == ord(normalization.SIGMA)) & final, ord("ς"), flat)
+
+
+def changing_code_points() -> Iterator[int]:
+    """The code points that normalization may change.
+
+    Planes 4 to 13, 15 and 16 hold nothing, or private characters that stay as they are; surrogates are not
+    characters, and never come out of UTF-8.
+    """
+    yield from range(0xD800)
+    yield from range(0xE000, 0x40000)
+    yield from range(0xE0000, 0xF0000)
+
+
+def _pattern(code_point: int, table: normalization.ReplacementTable) -> tuple[int, ...]:
+    return tuple(_SELF if ord(c) == code_point else ord(c) for c in table[code_point])

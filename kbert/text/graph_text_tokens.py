@@ -1,0 +1,226 @@
+"""Tokens that are found in text as a whole (`text_tokens.py`), as TensorFlow operations on code points."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from kbert.text.graph_normalization import PagedTable, changing_code_points
+from kbert.text.normalization import SPACE, is_cjk, is_whitespace
+from kbert.text.text_tokens import (
+    FILL,
+    Boundary,
+    TextToken,
+    TextTokens,
+    is_connector,
+    is_white_space,
+    is_word,
+)
+
+# What a character is, as bits.
+_WORD, _CONNECTOR, _WHITE_SPACE, _SEPARATOR = 1, 2, 4, 8
+
+_HASHES = 2**63 - 1
+
+
+class Sources(NamedTuple):
+    """Character i of all rows came from code points [starts[i], ends[i]) of all rows; int32 [N] each."""
+
+    starts: tf.Tensor
+    ends: tf.Tensor
+
+    def at(self, indices: tf.Tensor) -> Sources:
+        """Those of some characters."""
+        return Sources(tf.gather(self.starts, indices), tf.gather(self.ends, indices))
+
+    def updated(self, indices: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> Sources:
+        """The same, but for some characters."""
+        return Sources(_update(self.starts, indices, starts), _update(self.ends, indices, ends))
+
+
+class _Matches(NamedTuple):
+    """Tokens found: they stand at [starts[k], ends[k]) of the characters of all rows; int32 [K] each."""
+
+    starts: tf.Tensor
+    ends: tf.Tensor
+    places: tf.Tensor
+    """Which of the tokens looked for."""
+
+
+class GraphTextTokens:
+    """Puts placeholders into code points.
+
+    Args:
+        tokens: What is found.
+    """
+
+    def __init__(self, tokens: TextTokens) -> None:
+        self._tokens = tokens
+        self._flags = _flags(tokens.chinese_characters)
+        self._raw = _Finder(tokens.raw, self._flags, normalized=False) if tokens.raw else None
+        self._normalized = _Finder(tokens.normalized, self._flags, normalized=True) if tokens.normalized else None
+        pieces = list(tokens.pieces.values())
+        # The pieces of each token: their ids, and where in it they begin.
+        self.piece_rows = np.cumsum([0, *map(len, pieces)])
+        self.piece_ids = np.array([index for row in pieces for index, _ in row], np.int32)
+        self.piece_starts = np.array([start for row in pieces for _, start in row], np.int32)
+
+    def places(self, characters: tf.Tensor) -> tf.Tensor:
+        """Which placeholder each character is, int32 [N]; -1 for others."""
+        places = characters - self._tokens.base
+        return tf.where((places >= 0) & (places < len(self._tokens.placeholders)), places, -1)
+
+    def hide(self, code_points: tf.RaggedTensor) -> tuple[tf.RaggedTensor, Sources]:
+        """Puts placeholders into code points, RaggedTensor int32 [B, N], their number kept; tells what they hide."""
+        flat = code_points.flat_values
+        flat = tf.where(self.places(flat) >= 0, ord(self._tokens.unspellable), flat)
+        code_points = code_points.with_flat_values(flat)
+        sources = Sources(tf.range(tf.size(flat)), tf.range(tf.size(flat)) + 1)
+        if self._raw is None:
+            return code_points, sources
+        matches = self._raw.find(code_points)
+        starts, ends = self._raw.with_white_space(matches, matches.starts, matches.ends, code_points)
+        flat = tf.where(_covered(starts, ends, tf.size(flat)), ord(FILL), flat)
+        flat = _update(flat, matches.starts, self._tokens.base + matches.places)
+        return code_points.with_flat_values(flat), sources.updated(matches.starts, starts, ends)
+
+    def hide_normalized(
+        self, characters: tf.RaggedTensor, sources: Sources, code_points: tf.RaggedTensor
+    ) -> tuple[tf.RaggedTensor, Sources]:
+        """Puts placeholders into normalized characters, RaggedTensor int32 [B, N], their number kept.
+
+        The characters came from `code_points`, as `sources` tells.
+        """
+        if self._normalized is None:
+            return characters, sources
+        matches = self._normalized.find(characters)
+        starts, ends = self._normalized.with_white_space(
+            matches, tf.gather(sources.starts, matches.starts), tf.gather(sources.ends, matches.ends - 1), code_points
+        )
+        flat = characters.flat_values
+        flat = tf.where(_covered(matches.starts, matches.ends, tf.size(flat)), ord(SPACE), flat)
+        flat = _update(flat, matches.starts, self._tokens.base + len(self._tokens.raw) + matches.places)
+        return characters.with_flat_values(flat), sources.updated(matches.starts, starts, ends)
+
+
+class _Finder:
+    """Finds tokens in rows of characters: the leftmost, and of those the longest."""
+
+    def __init__(self, tokens: list[TextToken], flags: PagedTable, *, normalized: bool) -> None:
+        self._flags = flags
+        self._is_normalized = normalized
+        ordered = sorted(tokens, key=lambda token: len(token.content), reverse=True)
+        self._pattern = "|".join(_escape(token.content) for token in ordered)
+        # A string is looked up by its hash, and then compared.
+        contents = [token.content.encode("utf-8") for token in tokens]
+        with tf.init_scope():
+            hashes = tf.strings.to_hash_bucket_fast(contents, _HASHES).numpy()
+        self._by_hash = np.argsort(hashes).astype(np.int32)
+        self._hashes = hashes[self._by_hash]
+        self._contents = contents
+        self._found = np.array([token.found for token in tokens])
+        self._no_word = np.array([token.boundary is Boundary.NO_WORD for token in tokens])
+        self._space = np.array([token.boundary is Boundary.SPACE for token in tokens])
+        self._lstrip = np.array([token.lstrip for token in tokens])
+        self._rstrip = np.array([token.rstrip for token in tokens])
+
+    def find(self, characters: tf.RaggedTensor) -> _Matches:
+        flat = characters.flat_values
+        # The operation that splits ends a string at a NUL.
+        texts = tf.strings.unicode_encode(characters.with_flat_values(tf.where(flat == 0, 1, flat)), "UTF-8")
+        parts = tf_text.regex_split(texts, self._pattern, self._pattern).flat_values
+        lengths = tf.strings.length(parts, unit="UTF8_CHAR")
+        ends = tf.cumsum(lengths)
+        hashed = tf.searchsorted(self._hashes, tf.strings.to_hash_bucket_fast(parts, _HASHES))
+        places = tf.gather(self._by_hash, tf.minimum(hashed, len(self._hashes) - 1))
+        is_token = (tf.gather(self._contents, places) == parts) & tf.gather(self._found, places)
+        matches = _Matches(*(tf.boolean_mask(part, is_token) for part in (ends - lengths, ends, places)))
+        if not (self._no_word.any() or self._space.any()):
+            return matches
+        bounded = self._bounded(matches, characters)
+        return _Matches(*(tf.boolean_mask(part, bounded) for part in matches))
+
+    def _bounded(self, matches: _Matches, characters: tf.RaggedTensor) -> tf.Tensor:
+        """Which matches have beside them what may stand there; bool [K]."""
+        flat = characters.flat_values
+        first, limit = _row_bounds(characters, matches.starts)
+        flags = self._flags(flat)
+
+        def beside(step: int) -> tuple[tf.Tensor, tf.Tensor]:
+            """Whether the characters next to the matches are of words, and whether they separate."""
+
+            def at(distance: int, values: tf.Tensor, edge: int) -> tf.Tensor:
+                index = matches.ends + distance - 1 if step > 0 else matches.starts - distance
+                inside = (index >= first) & (index < limit)
+                return tf.where(inside, tf.gather(values, tf.where(inside, index, 0)), edge)
+
+            near = at(1, flags, _SEPARATOR)
+            is_word = near & _WORD > 0
+            if self._is_normalized:  # the space beside a punctuation mark is not of the text
+                is_word |= (at(1, flat, 0) == ord(SPACE)) & (at(2, flags, 0) & _CONNECTOR > 0)
+            return is_word, near & _SEPARATOR > 0
+
+        before, after = beside(-1), beside(1)
+        no_word = ~before[0] & ~after[0] | ~tf.gather(self._no_word, matches.places)
+        space = before[1] & after[1] | ~tf.gather(self._space, matches.places)
+        return no_word & space
+
+    def with_white_space(
+        self, matches: _Matches, starts: tf.Tensor, ends: tf.Tensor, code_points: tf.RaggedTensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """[starts, ends) of the matches in the text, with the white space that belongs to them; int32 [K] each."""
+        if not (self._lstrip.any() or self._rstrip.any()):
+            return starts, ends
+        others = tf.cast(tf.where(self._flags(code_points.flat_values) & _WHITE_SPACE == 0)[:, 0], tf.int32)
+        first, limit = _row_bounds(code_points, starts)
+        next_other = tf.gather(
+            tf.concat([others, [tf.size(code_points.flat_values)]], 0), tf.searchsorted(others, ends)
+        )
+        ends = tf.where(tf.gather(self._rstrip, matches.places), tf.minimum(next_other, limit), ends)
+        behind_other = tf.gather(tf.concat([[-1], others], 0), tf.searchsorted(others, starts)) + 1
+        first = tf.maximum(first, tf.concat([[0], ends], 0)[:-1])
+        starts = tf.where(tf.gather(self._lstrip, matches.places), tf.maximum(behind_other, first), starts)
+        return starts, ends
+
+
+@functools.cache
+def _flags(chinese_characters: bool) -> PagedTable:
+    flags = np.zeros(sys.maxunicode + 1, np.int32)
+    for code_point in changing_code_points():
+        character = chr(code_point)
+        separates = is_whitespace(character) or (chinese_characters and is_cjk(code_point))
+        flags[code_point] = (
+            _WORD * is_word(character)
+            + _CONNECTOR * is_connector(character)
+            + _WHITE_SPACE * is_white_space(character)
+            + _SEPARATOR * separates
+        )
+    return PagedTable(flags)
+
+
+def _row_bounds(rows: tf.RaggedTensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Start and limit of the rows that flat values are in; int32."""
+    splits = tf.cast(rows.row_splits, tf.int32)
+    row = tf.searchsorted(splits, indices, side="right")
+    return tf.gather(splits, row - 1), tf.gather(splits, row)
+
+
+def _covered(starts: tf.Tensor, ends: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Which of `count` characters are in one of the ranges, which do not overlap; bool [count]."""
+    edges = tf.concat([starts, ends], 0)[:, None]
+    steps = tf.concat([tf.ones_like(starts), -tf.ones_like(ends)], 0)
+    return tf.cumsum(tf.scatter_nd(edges, steps, [count + 1]))[:-1] > 0
+
+
+def _update(values: tf.Tensor, indices: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
+    return tf.tensor_scatter_nd_update(values, indices[:, None], updates)
+
+
+def _escape(text: str) -> str:
+    """A regular expression of RE2 for `text` itself."""
+    return "".join(c if c.isascii() and c.isalnum() else f"\\x{{{ord(c):x}}}" for c in text)
