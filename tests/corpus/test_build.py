@@ -334,7 +334,7 @@ def test_a_chunk_without_examples_does_not_end_its_shard(make, tmp_path, monkeyp
     monkeypatch.setattr(build, "_CHUNK_SIZE", 1)
     path = tmp_path / "text.txt"
     path.write_text(
-        "The cat sat.\n\nA dog ran.\n\n" + "\u200d\u200d\n\n" * 4 + "The mat.\n\nFast dogs.", encoding="utf-8"
+        "The cat sat.\n\nA dog ran.\n\n" + "\U000e0041\U000e0042\n\n" * 4 + "The mat.\n\nFast dogs.", encoding="utf-8"
     )
     folder = make("corpus", [path])
     (shard,) = Manifest.load(folder).shards
