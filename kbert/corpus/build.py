@@ -32,9 +32,11 @@ from kbert.corpus.journal import FinishedShard, Journal
 from kbert.corpus.manifest import Input, Manifest, Shard
 from kbert.corpus.masking import MaskingSettings
 from kbert.corpus.pairs import PairSettings
+from kbert.corpus.sentences import SentenceSettings
 from kbert.corpus.word_list import read_word_list, words_sha256
 from kbert.corpus.workers import build_chunks
 from kbert.errors import DataError, UsageError
+from kbert.sources.source import Source, SourceSettings
 from kbert.text.vocabulary import Vocabulary
 from kbert.version import __version__
 
@@ -78,7 +80,14 @@ def build_corpus(
     short_probability: float = 0.1,
     duplicates: int = 1,
     cased: bool = False,
+    format: str = "auto",
+    text_field: str = "text",
     document_separator: str = "blank-line",
+    invalid_utf8: str = "fail",
+    nfc: bool = False,
+    deduplicate: str = "none",
+    sentences: str = "split",
+    language: str = "auto",
     feature_names: str = "tf-hub",
     compression: str = "gzip",
     workers: int = 1,
@@ -92,8 +101,7 @@ def build_corpus(
     without it a folder is not a corpus.
 
     Args:
-        inputs: Text files (.gz, .bz2, .xz, .zst too), folders or globs: sentences or paragraphs a line, a blank line
-            between documents.
+        inputs: Files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name: see `Source`.
         vocab: The vocab.txt to tokenize with.
         output: The folder to write.
         sequence_length: Longest example, special tokens included.
@@ -109,7 +117,14 @@ def build_corpus(
         short_probability: Part of the documents whose examples aim at a random, shorter length.
         duplicates: How often the text is gone through.
         cased: Keep case and accents.
-        document_separator: "blank-line", or "line" when each line is a document.
+        format: "auto", or the format of all files: see `SourceSettings` for this and the next five.
+        text_field: The field or column with the text.
+        document_separator: "blank-line", or "line" when each line of a text file is a document.
+        invalid_utf8: "fail", or "skip" to leave such lines out and count them.
+        nfc: Bring text to Unicode's composed form.
+        deduplicate: "document" or "line" keeps only the first of equal ones.
+        sentences: "split" splits lines into sentences, "lines" takes each for one.
+        language: By whose rules lines are split; "auto" finds it out for each document.
         feature_names: "tf-hub", or with static masks "original": input_ids and segment_ids, as the original release
             and the Model Garden read.
         compression: "gzip", or "none", which the original release's reader needs.
@@ -136,7 +151,8 @@ def build_corpus(
         short_probability=short_probability,
         duplicates=duplicates,
         cased=cased,
-        document_separator=document_separator,
+        source=SourceSettings(format, text_field, document_separator, invalid_utf8, nfc, deduplicate),
+        sentences=SentenceSettings(sentences, language),
         feature_names=feature_names,
         compression=compression,
         seed=seed,
@@ -144,13 +160,14 @@ def build_corpus(
     if workers < 1:
         raise UsageError(f"workers must be at least 1. Received: workers={workers}")
     vocabulary = Vocabulary.from_file(vocab)
-    paths = files.expand_inputs(inputs)
-    before = [_stamp(path) for path in paths]
+    source = Source(inputs, settings.source)
+    before = [_stamp(*part) for part in source.parts]
+    all_settings = {**dataclasses.asdict(settings), "formats": source.formats()}
     identity = {
         "kbert_version": __version__,
         "vocabulary_sha256": vocabulary.sha256(),
         "inputs": before,
-        "settings": dataclasses.asdict(settings),
+        "settings": all_settings,
     }
     folder = Path(output)
     journal = Journal(folder, identity)
@@ -159,17 +176,14 @@ def build_corpus(
         return Manifest.load(folder)
     vocabulary.save(folder / manifest_.VOCABULARY_FILE)
 
-    total = sum(size for _, size, _ in before)
-    chunks = documents_.chunk_documents(
-        documents_.read_documents(paths, document_separator), _CHUNK_SIZE, least=2 if objective == "nsp" else 1
-    )
+    chunks = documents_.chunk_documents(source.documents(), _CHUNK_SIZE, least=2 if objective == "nsp" else 1)
     done = sum(shard.chunks for shard in finished)
     rest = itertools.islice(enumerate(chunks), done, None)
     with (
         _raising_signals(),
         contextlib.closing(build_chunks(rest, vocabulary, settings, words, workers)) as results,
     ):
-        for shard in _write_shards(folder, results, finished, settings, progress, total):
+        for shard in _write_shards(folder, results, finished, settings, progress, source.size):
             journal.add(shard)
             finished.append(shard)
     counts: Counter[str] = Counter()
@@ -181,21 +195,24 @@ def build_corpus(
             if objective == "nsp"
             else "expected text. What was read makes no example"
         )
-    if (after := [_stamp(path) for path in paths]) != before:
-        changed = next(path for path, one, other in zip(paths, before, after, strict=True) if one != other)
-        raise DataError("expected files that nobody writes to. It changed while it was read; build again", changed)
+    for part, stamp in zip(source.parts, before, strict=True):
+        if _stamp(*part) != stamp:
+            raise DataError("expected files that nobody writes to. It changed while it was read; build anew", part[0])
     manifest = Manifest(
         lowercase=settings.lowercase,
         vocabulary_sha256=vocabulary.sha256(),
         sequence_length=sequence_length,
         max_predictions=settings.masking.max_predictions,
         masking=masking,
-        settings=dataclasses.asdict(settings),
-        counts=dict(sorted(counts.items())),
+        settings=all_settings,
+        counts=dict(sorted({**counts, **source.counts}.items())),
         shards=[shard.shard for shard in finished],
         kbert_version=__version__,
         objective=objective,
-        inputs=[Input(*stamp, sha256=_file_sha256(path)) for path, stamp in zip(paths, before, strict=True)],
+        inputs=[
+            Input(*stamp, sha256="" if kind == "dataset" else _file_sha256(path))
+            for (path, kind), stamp in zip(source.parts, before, strict=True)
+        ],
         versions={"python": platform.python_version(), "numpy": np.__version__},
     )
     manifest.save(folder)
@@ -221,14 +238,14 @@ def _check_settings(
     short_probability: float,
     duplicates: int,
     cased: bool,
-    document_separator: str,
+    source: SourceSettings,
+    sentences: SentenceSettings,
     feature_names: str,
     compression: str,
     seed: int,
 ) -> BuildSettings:
     for name, value, choices in (
         ("masking", masking, MASKINGS),
-        ("document_separator", document_separator, documents_.SEPARATORS),
         ("feature_names", feature_names, FEATURE_NAMES),
         ("compression", compression, COMPRESSIONS),
     ):
@@ -254,7 +271,8 @@ def _check_settings(
         static=masking == "static",
         duplicates=duplicates,
         lowercase=not cased,
-        separator=document_separator,
+        source=source,
+        sentences=sentences,
         feature_names=feature_names,
         compressed=compression == "gzip",
         word_list=words_sha256(words) if words else None,
@@ -334,13 +352,15 @@ def _write_shards(
         yield FinishedShard(Shard(name, counts["examples"], digest.hexdigest()), chunks, dict(counts))
 
 
-def _stamp(path: Path) -> tuple[str, int, int]:
-    """By which a file is known again: its path, its bytes and when it was changed (ns)."""
+def _stamp(path: str, kind: str) -> tuple[str, int, int]:
+    """By which a file is known again: its path, its size and when it was changed (ns); a dataset has its name."""
+    if kind == "dataset":
+        return path, 0, 0
     status = os.stat(path)
-    return str(path), status.st_size, status.st_mtime_ns
+    return path, status.st_size, status.st_mtime_ns
 
 
-def _file_sha256(path: Path) -> str:
+def _file_sha256(path: files.PathLike) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as handle:
         while block := handle.read(1 << 20):

@@ -11,11 +11,12 @@ import numpy as np
 
 from kbert import features
 from kbert.corpus import records
-from kbert.corpus.documents import Document
 from kbert.corpus.masking import Masker, MaskingSettings
 from kbert.corpus.pairs import Pairs, PairSettings, make_pairs
-from kbert.corpus.sentences import split_sentences
+from kbert.corpus.sentences import SentenceSettings, document_sentences
 from kbert.corpus.word_list import WordFinder
+from kbert.sources.document import Document
+from kbert.sources.source import SourceSettings
 from kbert.text.bulk_tokenizer import BulkTokenizer
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
@@ -41,7 +42,8 @@ class BuildSettings:
     duplicates: int
     """How often the text is gone through, with other pairs (and other masks) each time."""
     lowercase: bool
-    separator: str
+    source: SourceSettings
+    sentences: SentenceSettings
     feature_names: str
     compressed: bool
     word_list: str | None
@@ -118,8 +120,7 @@ class ChunkBuilder:
         sentences: list[str] = []
         document_ends = []
         for document in documents:
-            for line in document.lines:
-                sentences += split_sentences(line)
+            sentences += document_sentences(document.lines, self.settings.sentences)
             document_ends.append(len(sentences))
         ids, ends = self._tokenizer.ids(sentences)
         lengths = np.diff(ends, prepend=0)

@@ -1,72 +1,11 @@
-"""Documents, streamed from text files, and the chunks of them that are worked on together."""
+"""The chunks of documents that are worked on together."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-from kbert import files
 from kbert.errors import DataError
-
-SEPARATORS = ("blank-line", "line")
-"""What ends a document beside the end of its file."""
-
-LARGEST_DOCUMENT = 32 << 20
-"""Bytes; a document is held whole, so this bounds memory."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Document:
-    """Lines of text that belong together.
-
-    Args:
-        lines: Its lines, none of them blank: sentences or paragraphs.
-        path: The file it is in.
-        line: The 1-based line where it starts.
-        size: Bytes of UTF-8, line ends included.
-    """
-
-    lines: tuple[str, ...]
-    path: str
-    line: int
-    size: int
-
-
-def read_documents(paths: Iterable[Path], separator: str = "blank-line") -> Iterator[Document]:
-    """Streams the documents of text files, one held at a time.
-
-    Args:
-        paths: Text files, compressed or not.
-        separator: "blank-line" when blank lines stand between documents, "line" when each line is a document.
-
-    Raises:
-        DataError: A file is not UTF-8, or a document is larger than LARGEST_DOCUMENT.
-    """
-    for path in paths:
-        lines: list[str] = []
-        start, size = 1, 0
-        for number, line in enumerate(files.read_lines(path), start=1):
-            if line and not line.isspace():
-                if not lines:
-                    start = number
-                lines.append(line)
-                size += len(line.encode("utf-8")) + 1
-                if size > LARGEST_DOCUMENT:
-                    raise DataError(
-                        f"expected documents of at most {LARGEST_DOCUMENT >> 20} MiB, blank lines between them. "
-                        f"The one that starts here is larger; separate documents by blank lines, or say that each line "
-                        "is one (--document-separator line)",
-                        path,
-                        start,
-                    )
-                if separator != "line":
-                    continue
-            if lines:
-                yield Document(tuple(lines), str(path), start, size)
-                lines, size = [], 0
-        if lines:
-            yield Document(tuple(lines), str(path), start, size)
+from kbert.sources.document import Document
 
 
 def chunk_documents(documents: Iterable[Document], size: int, *, least: int = 2) -> Iterator[list[Document]]:

@@ -13,8 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 
 from kbert.corpus.chunks import BuildSettings, Chunk, ChunkBuilder
-from kbert.corpus.documents import Document
 from kbert.errors import KbertError
+from kbert.sources.document import Document
 from kbert.text.vocabulary import Vocabulary
 
 

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -166,7 +167,7 @@ def test_one_document_is_enough_without_random_texts(make, tmp_path):
 
 
 def test_text_that_makes_no_example(make, tmp_path):
-    (tmp_path / "odd.txt").write_text("The cat sat.\n\n\u200d\n", encoding="utf-8")
+    (tmp_path / "odd.txt").write_text("The cat sat.\n\n\ufffd\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"expected at least two documents with text. What was read makes no example"):
         make("corpus", [tmp_path / "odd.txt"])
 
@@ -186,6 +187,36 @@ def test_duplicates_are_other_pairs(make):
 
 def test_each_line_can_be_a_document(make):
     assert Manifest.load(make("corpus", document_separator="line")).counts["documents"] == 40
+
+
+def test_inputs_of_any_format_are_built_alike(make, corpus_text, tmp_path):
+    """Text, JSON lines and WikiExtractor's output with the same documents give the same records."""
+    texts = corpus_text.read_text().strip().split("\n\n")
+    rows, wiki = tmp_path / "rows.jsonl", tmp_path / "wiki_00"
+    rows.write_text("".join(json.dumps({"a": {"b": text}}) + "\n" for text in texts))
+    wiki.write_text("".join(f'<doc id="1" title="x">\nx\n\n{text}\n</doc>\n' for text in texts))
+    expected = read(make("corpus"))
+    assert read(make("rows", [rows], text_field="a.b")) == expected
+    assert read(make("wiki", [wiki])) == expected
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_left_out_is_in_the_manifest(make, small_pieces, corpus_text, tmp_path, workers):
+    path = tmp_path / "twice.txt"
+    path.write_bytes(corpus_text.read_bytes() + b"\n\xff\n\n" + corpus_text.read_bytes())
+    folder = make("corpus", [path], deduplicate="document", invalid_utf8="skip", workers=workers)
+    counts = Manifest.load(folder).counts
+    assert (counts["duplicate_documents"], counts["invalid_utf8"], counts["documents"]) == (9, 1, 7)
+    # The eighth document has the sentences of the first.
+    assert Manifest.load(make("plain")).counts["documents"] == 8
+    assert read(folder) == read(make("once", deduplicate="document"))
+
+
+def test_lines_can_be_sentences(make, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("The cat sat. A dog ran.\n\nThe mat. The dog.")
+    assert Manifest.load(make("split", [path])).counts["segments"] == 4
+    assert Manifest.load(make("lines", [path], sentences="lines")).counts["segments"] == 2
 
 
 def test_case(make, vocabulary):
@@ -434,12 +465,15 @@ def test_fewer_than_two_documents(make, tmp_path, text, message):
         ({"max_predictions": 0}, "max_predictions must be at least 1"),
         ({"short_probability": 1.5}, "short_probability must be in .* Received: 1.5"),
         ({"duplicates": 0}, "duplicates must be at least 1"),
-        ({"document_separator": "page"}, "document_separator must be one of blank-line, line. Received: .*'page'"),
+        ({"document_separator": "page"}, "document_separator must be one of blank-line, line. Received: 'page'"),
         ({"objective": "mlm"}, "objective must be one of nsp, sop, none. Received: 'mlm'"),
         ({"feature_names": "v2"}, "feature_names must be one of tf-hub, original. Received: feature_names='v2'"),
         ({"feature_names": "original"}, "--feature-names original needs --masking static"),
         ({"compression": "zip"}, "compression must be one of gzip, none. Received: compression='zip'"),
         ({"max_predictions": 17}, "max_predictions must be at most sequence_length. Received: 17 and 16"),
+        ({"sentences": "words"}, "sentences must be one of split, lines. Received: 'words'"),
+        ({"language": "de"}, "language must be one of auto, en, zh, ja, ko, general. Received: 'de'"),
+        ({"format": "csv"}, "format must be one of"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"inputs": ["absent.txt"]}, "no such file"),
     ],
@@ -482,7 +516,7 @@ def test_a_chunk_without_examples_does_not_end_its_shard(make, tmp_path, monkeyp
     monkeypatch.setattr(build, "_CHUNK_SIZE", 1)
     path = tmp_path / "text.txt"
     path.write_text(
-        "The cat sat.\n\nA dog ran.\n\n" + "\u200d\u200d\n\n" * 4 + "The mat.\n\nFast dogs.", encoding="utf-8"
+        "The cat sat.\n\nA dog ran.\n\n" + "\U000e0041\U000e0042\n\n" * 4 + "The mat.\n\nFast dogs.", encoding="utf-8"
     )
     folder = make("corpus", [path])
     (shard,) = Manifest.load(folder).shards
