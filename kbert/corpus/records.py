@@ -116,8 +116,13 @@ _cached_varint = functools.lru_cache(1 << 16)(varint)
 
 def frame_record(data: bytes) -> bytes:
     """One TFRecord: length, checksum, `data`, checksum."""
-    length = struct.pack("<Q", len(data))
-    return b"".join((length, _masked_crc(length), data, _masked_crc(data)))
+    return _frame_head(len(data)) + data + _masked_crc(data)
+
+
+@functools.lru_cache(1 << 16)
+def _frame_head(size: int) -> bytes:
+    length = struct.pack("<Q", size)
+    return length + _masked_crc(length)
 
 
 def join_records(records: Iterable[bytes], *, compressed: bool = True) -> bytes:

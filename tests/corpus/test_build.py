@@ -167,9 +167,13 @@ def test_one_document_is_enough_without_random_texts(make, tmp_path):
 
 
 def test_text_that_makes_no_example(make, tmp_path):
-    (tmp_path / "odd.txt").write_text("The cat sat.\n\n\ufffd\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"expected at least two documents with text. What was read makes no example"):
+    (tmp_path / "odd.txt").write_text("The cat sat.\n\n\u00ad\u200b\n", encoding="utf-8")
+    with pytest.raises(DataError, match="expected at least two documents"):
         make("corpus", [tmp_path / "odd.txt"])
+    (tmp_path / "short.txt").write_text("cat\n\ndog\n")
+    settings = {"objective": "sop"}  # a single token is left alone
+    with pytest.raises(DataError, match=r"expected text\. What was read makes no example"):
+        make("corpus", [tmp_path / "short.txt"], **settings)
 
 
 def test_a_word_list_needs_whole_words(make, tmp_path):
