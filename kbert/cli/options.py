@@ -45,6 +45,35 @@ def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any]
     return click.option(name, required=required, type=_READABLE, help=help_)
 
 
+def source(command: Any) -> Any:
+    """Adds the options that say how text is read."""
+    for option in (
+        click.option("--nfc", is_flag=True, help="Bring text to Unicode's composed form, NFC."),
+        click.option(
+            "--invalid-utf8",
+            default="fail",
+            show_default=True,
+            type=click.Choice(["fail", "skip"]),
+            help="Stop at text that is not UTF-8, or leave such lines out and count them.",
+        ),
+        click.option(
+            "--text-field",
+            default="text",
+            show_default=True,
+            help="Field or column with the text, in all formats but text; a.b is field b of field a.",
+        ),
+        click.option(
+            "--format",
+            default="auto",
+            show_default=True,
+            type=click.Choice(["auto", "text", "jsonl", "wikiextractor", "parquet"]),
+            help="Of the files; auto looks at each.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[Any], Any]:
     """Adds an option such as `--text-column` for each column; without `defaults` None stands for the task's."""
 
@@ -89,6 +118,20 @@ def training(command: Any) -> Any:
 def print_json(value: Any) -> None:
     """Prints one JSON object on standard output."""
     click.echo(json.dumps(value, ensure_ascii=False))
+
+
+@contextlib.contextmanager
+def count_progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of things on standard error, where that is a terminal; gives its (done, total) function."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +129,12 @@ class PretrainingBatches:
         key = tuple(shard.file for shard in shards)
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None  # two pools at once would double the memory
-            self._loaded = key, _read_pool(self.folder, shards, masked=self._masker is None)
+            wanted: tuple[features.Feature, ...] = features.PRETRAINING_FEATURES
+            if self._masker is not None:
+                wanted = (features.INPUT_WORD_IDS, features.INPUT_TYPE_IDS, features.NEXT_SENTENCE_LABELS)
+                if self.manifest.settings.get("word_list"):
+                    wanted = (*wanted, features.WORD_CONTINUATIONS)
+            self._loaded = key, _read_pool(self.folder, shards, wanted)
         return self._loaded[1]
 
     def _batch(self, parts: list[tuple[_Pool, np.ndarray]], step: int) -> dict[str, np.ndarray]:
@@ -151,26 +156,21 @@ class PretrainingBatches:
             for feature in features.MASKING_FEATURES:
                 batch[feature.name] = rows(feature, manifest.max_predictions)
         else:
-            masked = self._masker(ids, np.random.Generator(np.random.Philox(key=[self.seed, step])))
+            marks = None
+            if manifest.settings.get("word_list"):
+                marks = rows(features.WORD_CONTINUATIONS, manifest.sequence_length) > 0
+            rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
+            masked = self._masker(ids, rng, word_continuations=marks)
             batch |= dataclasses.asdict(masked)
         return batch
 
 
-def _read_pool(folder: Path, shards: list[Shard], *, masked: bool) -> _Pool:
+def _read_pool(folder: Path, shards: list[Shard], wanted: Sequence[features.Feature]) -> _Pool:
     """Reads all examples of some shards.
 
     Raises:
         RecordError: A shard is damaged, or holds another number of examples than the manifest says.
     """
-    wanted = (
-        features.PRETRAINING_FEATURES
-        if masked
-        else (
-            features.INPUT_WORD_IDS,
-            features.INPUT_TYPE_IDS,
-            features.NEXT_SENTENCE_LABELS,
-        )
-    )
     parser = {
         feature.name: tf.io.RaggedFeature(
             tf.int64 if feature.dtype == "int32" else tf.float32, row_splits_dtype=tf.int64
@@ -182,7 +182,8 @@ def _read_pool(folder: Path, shards: list[Shard], *, masked: bool) -> _Pool:
     for shard in shards:
         path = folder / shard.file
         examples = 0
-        dataset = tf.data.TFRecordDataset(str(path), records.COMPRESSION, buffer_size=1 << 20)
+        compression = records.COMPRESSION if path.suffix == ".gz" else ""
+        dataset = tf.data.TFRecordDataset(str(path), compression, buffer_size=1 << 20)
         dataset = dataset.batch(4096).map(lambda serialized: tf.io.parse_example(serialized, parser))
         try:
             for parsed in dataset:
