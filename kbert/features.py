@@ -39,7 +39,9 @@ MASKED_LM_IDS = Feature("masked_lm_ids", "int32", "P")
 MASKED_LM_WEIGHTS = Feature("masked_lm_weights", "float32", "P")
 """1 for a prediction, 0 for an unused place."""
 NEXT_SENTENCE_LABELS = Feature("next_sentence_labels", "int32", "")
-"""1 when the second text is a random one, 0 when it follows the first."""
+"""1 when the second text is a random one (or, of sentence order, when the texts are swapped), 0 when it follows."""
+WORD_CONTINUATIONS = Feature("word_continuations", "int32", "S")
+"""Records only: 1 for a token that continues a word of a word list, so that the word is masked whole."""
 INPUT_POSITIONS = Feature("input_positions", "int32", "S")
 """Packed rows: the place of each token in its own example, from 0."""
 INPUT_EXAMPLE_IDS = Feature("input_example_ids", "int32", "S")

@@ -137,12 +137,14 @@ def build_corpus(
         name = f"examples-{number:05d}.tfrecord.gz"
         digest = hashlib.sha256()
         examples = 0
+        lengths: Counter[int] = Counter()
         with files.atomic_file(folder / name) as handle:
             for member in members:
                 handle.write(member.data)
                 digest.update(member.data)
                 examples += member.counts["examples"]
-        shards.append(Shard(name, examples, digest.hexdigest()))
+                lengths.update(member.lengths)
+        shards.append(Shard(name, examples, digest.hexdigest(), manifest_.write_lengths(lengths)))
     manifest = Manifest(
         lowercase=settings.lowercase,
         vocabulary_sha256=vocabulary.sha256(),
@@ -222,6 +224,8 @@ class _Chunk:
 
     data: bytes
     counts: Counter[str]
+    lengths: Counter[int]
+    """Of the examples, in tokens."""
 
 
 def _shards(
@@ -317,7 +321,7 @@ class _ChunkBuilder:
             random_next=sum(labels),
             example_tokens=sum(map(len, ids)),
         )
-        return _Chunk(records.compress_records(encoded), counts)
+        return _Chunk(records.compress_records(encoded), counts, Counter(map(len, ids)))
 
     def _segments(self, document: Document) -> list[list[int]]:
         """The sentences of a document as ids; one that is longer than an example is cut, nothing is lost."""

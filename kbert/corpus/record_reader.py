@@ -67,21 +67,34 @@ class Damage:
     lost: int | None
 
 
-def read_records(path: str | os.PathLike[str], *, strict: bool = False) -> Iterator[Record | Damage]:
+def read_records(
+    path: str | os.PathLike[str], *, strict: bool = False, begin: int = 0, end: int | None = None, number: int = 0
+) -> Iterator[Record | Damage]:
     """Yields the records of a TFRecord file, and each damage where it lies.
 
     Args:
         path: A plain or gzip file; which of them, its name or its first bytes say.
         strict: Gzip members must begin as `records.compress_records` writes them, so that a changed byte in a
             member's header is damage too, though it costs nothing.
+        begin: The byte of a plain file to begin at.
+        end: The byte of a plain file to end before.
+        number: The number of the first record there.
     """
     if os.path.getsize(path) == 0:
         return
     with open(path, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        if Path(path).suffix == ".gz" or (data[:3] == _MEMBER_MAGIC and not _is_length(data[:_HEADER])):
+        if is_compressed(path):
             yield from _frames(_members(data, strict), compressed=True)
         else:
-            yield from _frames(_pieces(data), compressed=False)
+            pieces = _pieces(data, begin, len(data) if end is None else end)
+            yield from _frames(pieces, compressed=False, position=begin, number=number)
+
+
+def is_compressed(path: str | os.PathLike[str]) -> bool:
+    """Whether a file of records is a gzip file."""
+    with open(path, "rb") as handle:
+        header = handle.read(_HEADER)
+    return Path(path).suffix == ".gz" or (header[:3] == _MEMBER_MAGIC and not _is_length(header))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,12 +115,12 @@ _Piece = tuple[int, bytes | _Break]
 class _Stream:
     """Bytes of a stream of pieces, as many as are asked for, up to a hole or the end."""
 
-    def __init__(self, pieces: Iterable[_Piece]) -> None:
+    def __init__(self, pieces: Iterable[_Piece], position: int) -> None:
         self._pieces = iter(pieces)
         self._buffer = bytearray()
         self._start = 0
         self._marks: deque[tuple[int, int]] = deque()  # a place in the stream, and where in the file that lies
-        self.position = 0
+        self.position = position
         """In the stream, of the next byte."""
         self.hole: tuple[int, _Break] | None = None
         """What ends the bytes, unless the file does."""
@@ -153,10 +166,12 @@ class _Stream:
         return bytes(self._buffer[self._start + begin : self._start + end])
 
 
-def _frames(pieces: Iterable[_Piece], *, compressed: bool) -> Iterator[Record | Damage]:
+def _frames(
+    pieces: Iterable[_Piece], *, compressed: bool, position: int = 0, number: int = 0
+) -> Iterator[Record | Damage]:
     """Cuts a stream into records; behind a damage it goes on at the next record that is whole."""
-    stream = _Stream(pieces)
-    number, size = 0, 0
+    stream = _Stream(pieces, position)
+    read = size = 0
     while True:
         found = _whole_frame(stream)
         for offset, note in stream.notes:
@@ -168,11 +183,12 @@ def _frames(pieces: Iterable[_Piece], *, compressed: bool) -> Iterator[Record | 
             stream.move(_HEADER + len(found) + _FOOTER)
             size += _HEADER + len(found) + _FOOTER
             number += 1
+            read += 1
         elif found is not None:
             gap = _skip_damage(stream)
             if len(stream) or stream.hole is None:
                 # About as many records as the gap is long: one, but where a whole block of a disk is wrong.
-                lost = max(1, round(gap * number / size)) if number else 1
+                lost = max(1, round(gap * read / size)) if read else 1
                 yield Damage(number, offset, found, lost)
                 number += lost
         elif stream.hole is not None:
@@ -268,9 +284,9 @@ def _masked_crc(data: bytes) -> bytes:
 # === Pieces of files ===
 
 
-def _pieces(data: mmap.mmap) -> Iterator[_Piece]:
-    for start in range(0, len(data), _PIECE):
-        yield start, data[start : start + _PIECE]
+def _pieces(data: mmap.mmap, begin: int, end: int) -> Iterator[_Piece]:
+    for start in range(begin, end, _PIECE):
+        yield start, data[start : min(start + _PIECE, end)]
 
 
 def _members(data: mmap.mmap, strict: bool) -> Iterator[_Piece]:

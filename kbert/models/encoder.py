@@ -63,7 +63,10 @@ class BertEncoder(keras.Model):
             bias = attention_bias(inputs[features.INPUT_MASK.name])
         for block in blocks:
             hidden = block(hidden, bias)
-        outputs = {"sequence_output": hidden, "pooled_output": pooler(hidden, inputs.get(features.NEXT_SENTENCE_POSITIONS.name))}
+        outputs = {
+            "sequence_output": hidden,
+            "pooled_output": pooler(hidden, inputs.get(features.NEXT_SENTENCE_POSITIONS.name)),
+        }
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # === Attributes ===

@@ -17,7 +17,7 @@ def shards(request, monkeypatch, tmp_path, vocab_file, corpus_text):
     """A corpus of several shards, more than are held at once."""
     monkeypatch.setattr(build, "_CHUNK_SIZE", 200)
     monkeypatch.setattr(build, "_SHARD_EXAMPLES", 10)
-    monkeypatch.setattr(pipeline, "_POOL_SHARDS", 2)
+    monkeypatch.setattr(pipeline, "_POOL_EXAMPLES", 25)
     folder = tmp_path / "shards"
     manifest = build.build_corpus(
         [corpus_text] * 3, vocab=vocab_file, output=folder, sequence_length=16, masking=request.param
@@ -190,7 +190,7 @@ def test_a_shard_truncated_between_members_is_named(shards):
     shard = Manifest.load(shards).shards[0]
     data = (shards / shard.file).read_bytes()
     (shards / shard.file).write_bytes(data[: data.index(b"\x1f\x8b\x08", 1)])
-    with pytest.raises(RecordError, match=rf"{shard.file}: expected {shard.examples} examples. Received"):
+    with pytest.raises(RecordError, match=rf"{shard.file}: .*the file ends too early; \d+ of its {shard.examples} "):
         read_all(shards)
 
 
