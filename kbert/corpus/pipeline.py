@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -16,8 +18,9 @@ from kbert.corpus.source import CorpusSource, Lengths
 from kbert.errors import RecordError, UsageError
 from kbert.files import PathLike
 
-_POOL_EXAMPLES = 8 * 16_384
-"""Examples that are held and shuffled together, unless one shard has more: 100 MB at length 128."""
+_POOL_EXAMPLES = 4 * 16_384
+"""Examples that are held and shuffled together, unless one shard has more: 50 MB at length 128, twice, since the
+next ones are read and masked meanwhile."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +29,15 @@ class _Pool:
 
     examples: Examples
     rows: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class _Group:
+    """Parts that are held and shuffled together in an epoch: the `number`-th such group of it."""
+
+    epoch: int
+    number: int
+    parts: list[int]
 
 
 class PretrainingBatches:
@@ -83,7 +95,6 @@ class PretrainingBatches:
             raise UsageError(
                 f"batch_size must be at most the corpus's {sum(self._sizes)} {rows}. Received: {batch_size}"
             )
-        self._loaded: tuple[tuple[int, ...], list[Examples]] | None = None
 
     @property
     def element_spec(self) -> dict[str, tf.TensorSpec]:
@@ -166,47 +177,66 @@ class PretrainingBatches:
                 yield parts
 
     def _pools(self, skipped: int) -> Iterator[tuple[_Pool, np.ndarray]]:
-        """Yields groups of parts with their rows in order, `skipped` rows left out."""
-        epoch, skipped = divmod(skipped, self.rows)
-        while True:
-            for group, parts in enumerate(self._groups(epoch)):
-                size = sum(self._sizes[part] for part in parts)
-                if skipped >= size:
-                    skipped -= size
-                    continue
-                pool = self._load(parts, epoch)
-                rng = np.random.default_rng([self.seed, epoch, group])
-                yield pool, pool.rows[rng.permutation(size)[skipped:]]
-                skipped = 0
-            epoch += 1
+        """Yields pools with their rows in order, `skipped` rows left out; the next one is loaded meanwhile."""
+        held: dict[int, Examples] = {}
+        coming = None
+        loader = concurrent.futures.ThreadPoolExecutor(1)
+        try:
+            for group, left_out in self._schedule(skipped):
+                following = group, left_out, loader.submit(self._load, group, held)
+                if coming is not None:
+                    yield self._ordered(*coming)
+                coming = following
+        finally:
+            loader.shutdown(wait=False, cancel_futures=True)
 
-    def _groups(self, epoch: int) -> Iterator[list[int]]:
+    def _ordered(
+        self, group: _Group, left_out: int, loading: concurrent.futures.Future[_Pool]
+    ) -> tuple[_Pool, np.ndarray]:
+        pool = loading.result()
+        rng = np.random.default_rng([self.seed, group.epoch, group.number])
+        return pool, pool.rows[rng.permutation(len(pool.rows))[left_out:]]
+
+    def _schedule(self, skipped: int) -> Iterator[tuple[_Group, int]]:
+        """Yields groups of parts without end, each with how many of its rows are left out."""
+        first, skipped = divmod(skipped, self.rows)
+        for epoch in itertools.count(first):
+            for group in self._groups(epoch):
+                size = sum(self._sizes[part] for part in group.parts)
+                if skipped < size:
+                    yield group, skipped
+                skipped = max(0, skipped - size)
+
+    def _groups(self, epoch: int) -> Iterator[_Group]:
         """The parts in this epoch's order, in groups of about _POOL_EXAMPLES examples."""
         group: list[int] = []
-        examples = 0
+        number = examples = 0
         for part in np.random.default_rng([self.seed, epoch]).permutation(len(self._sizes)).tolist():
             if group and examples + self.source.parts[part].examples > _POOL_EXAMPLES:
-                yield group
-                group, examples = [], 0
+                yield _Group(epoch, number, group)
+                group, number, examples = [], number + 1, 0
             group.append(part)
             examples += self.source.parts[part].examples
-        yield group
+        yield _Group(epoch, number, group)
 
-    def _load(self, parts: list[int], epoch: int) -> _Pool:
-        if self._loaded is None or self._loaded[0] != tuple(parts):
-            self._loaded = None  # two pools at once would double the memory
-            self._loaded = tuple(parts), [self.source.read(self.source.parts[part]) for part in parts]
+    def _load(self, group: _Group, held: dict[int, Examples]) -> _Pool:
+        """Reads, masks and packs a group; what is `held` of the last one is not read again."""
+        for part in set(held) - set(group.parts):
+            del held[part]
         rows, masked, first = [], [], 0
-        for part, examples in zip(parts, self._loaded[1], strict=True):
+        for part in group.parts:
+            if part not in held:
+                held[part] = self.source.read(self.source.parts[part])
+            examples = held[part]
             if not len(examples):
                 rows.append(np.full((self._sizes[part], 1), -1))
                 continue
             if self._masker is not None:
-                seed = [self.seed, epoch, part]
+                seed = [self.seed, group.epoch, part]
                 examples = examples.masked(self._masker, pad_id=self.vocabulary.pad_id, seed=seed)
             masked.append(examples)
             if self._plans:
-                rng = np.random.default_rng([self.seed, epoch, part, 1])
+                rng = np.random.default_rng([self.seed, group.epoch, part, 1])
                 places = self._plans[part].assign(examples.lengths, rng)
             else:
                 places = np.arange(self._sizes[part])[:, None]
@@ -214,7 +244,7 @@ class PretrainingBatches:
             rows.append(np.where(places >= 0, places + first, -1))
             first += len(examples)
         if not masked:
-            raise RecordError("expected a whole record in " + ", ".join(self._file(part) for part in parts))
+            raise RecordError("expected a whole record in " + ", ".join(self._file(part) for part in group.parts))
         width = max(places.shape[1] for places in rows)
         padded = [np.pad(places, ((0, 0), (0, width - places.shape[1])), constant_values=-1) for places in rows]
         joined = np.concatenate(padded)
