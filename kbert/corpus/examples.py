@@ -100,9 +100,9 @@ class Examples:
         return len(self.numbers)
 
     def name(self, index: int) -> str:
-        """Where an example was read, such as "examples-00000.tfrecord.gz:12", the 12th record of the file."""
+        """Where an example was read, such as "examples-00000.tfrecord.gz#12"; records count from 0."""
         file = next(file for first, file in reversed(self.files) if first <= index)
-        return f"{file}:{self.numbers[index] + 1}"
+        return f"{file}#{self.numbers[index]}"
 
     @property
     def lengths(self) -> np.ndarray:

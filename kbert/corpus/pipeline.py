@@ -114,6 +114,20 @@ class PretrainingBatches:
         """The part of all places of packed rows that hold tokens, 0 to 1."""
         return sum(plan.tokens for plan in self._plans) / (self.rows * self.layout.length)
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What each row of metrics should say: `fill_rate` where rows are packed, `skipped_records` where some are."""
+        metrics: dict[str, float] = {"fill_rate": self.fill_rate} if self._plans else {}
+        return metrics | ({"skipped_records": self.source.records_lost} if self.source.lost else {})
+
+    @property
+    def description(self) -> str:
+        """What the corpus holds, for a model card."""
+        manifest = self.manifest
+        documents = f"{manifest.counts['documents']:,} documents, " if "documents" in manifest.counts else ""
+        packed = f", packed into rows of {self.layout.length}" if self._plans else ""
+        return f"{documents}{manifest.examples:,} examples of up to {manifest.sequence_length} tokens{packed}"
+
     def describe(self) -> list[str]:
         """Lines for the user: how full packed rows are, and what was left out."""
         lines = []
@@ -132,7 +146,7 @@ class PretrainingBatches:
             yield {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
     def example_names(self, step: int) -> list[str]:
-        """Where the examples of a step's batch were read, such as "examples-00000.tfrecord.gz:12", the 12th record."""
+        """Where the examples of a step's batch were read, such as "examples-00000.tfrecord.gz#12", counted from 0."""
         parts = next(self._draws(step))
         return [pool.examples.name(index) for pool, rows in parts for index in rows[rows >= 0].tolist()]
 
