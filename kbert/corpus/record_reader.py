@@ -16,7 +16,7 @@ import re
 import struct
 import zlib
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,14 @@ class Damage:
         offset: The byte of the file; in a gzip file, where the gzip member begins.
         reason: What is wrong.
         lost: How many records it costs, as far as the file itself can tell; None if it cannot tell.
+        in_member: Whether decompressed bytes may be wrong (see `without_copies`).
     """
 
     number: int
     offset: int
     reason: str
     lost: int | None
+    in_member: bool = False
 
 
 def read_records(
@@ -90,6 +92,28 @@ def read_records(
             yield from _frames(pieces, compressed=False, position=begin, number=number)
 
 
+def without_copies(found: Iterable[Record | Damage], damaged: Container[int]) -> Iterator[Record | Damage]:
+    """Takes records out that repeat another one of the same gzip member, if that is damaged.
+
+    Compressed bytes refer back to bytes before them. A wrong reference can copy a whole record in place of another,
+    checksums and all; the checksum of the member alone is wrong then.
+
+    Args:
+        found: What `read_records` yields of a gzip file.
+        damaged: The offsets of members that `Damage.in_member` is true of.
+    """
+    member, seen = -1, set[bytes]()
+    for item in found:
+        if isinstance(item, Record) and item.offset in damaged:
+            if item.offset != member:
+                member, seen = item.offset, set()
+            if item.data in seen:
+                yield Damage(item.number, item.offset, "a record repeats another of a damaged gzip member", 1, True)
+                continue
+            seen.add(item.data)
+        yield item
+
+
 def is_compressed(path: str | os.PathLike[str]) -> bool:
     """Whether a file of records is a gzip file."""
     with open(path, "rb") as handle:
@@ -103,6 +127,7 @@ class _Break:
 
     reason: str
     harmless: bool = False
+    in_member: bool = True
 
 
 _Piece = tuple[int, bytes | _Break]
@@ -175,7 +200,7 @@ def _frames(
     while True:
         found = _whole_frame(stream)
         for offset, note in stream.notes:
-            yield Damage(number, offset, note.reason, 0)
+            yield Damage(number, offset, note.reason, 0, note.in_member)
         stream.notes.clear()
         offset = stream.offset if compressed else stream.position
         if isinstance(found, bytes):
@@ -189,11 +214,11 @@ def _frames(
             if len(stream) or stream.hole is None:
                 # About as many records as the gap is long: one, but where a whole block of a disk is wrong.
                 lost = max(1, round(gap * read / size)) if read else 1
-                yield Damage(number, offset, found, lost)
+                yield Damage(number, offset, found, lost, compressed)
                 number += lost
         elif stream.hole is not None:
             offset, hole = stream.hole
-            yield Damage(number, offset, hole.reason, None)
+            yield Damage(number, offset, hole.reason, None, hole.in_member)
             stream.hole = None
         else:
             return
@@ -300,7 +325,7 @@ def _members(data: mmap.mmap, strict: bool) -> Iterator[_Piece]:
             place = _find_member(data, place + 1)
             continue
         if strict and not _OWN_HEADER.fullmatch(data[place:body]):
-            yield place, _Break("the header of a gzip member was changed", harmless=True)
+            yield place, _Break("the header of a gzip member was changed", harmless=True, in_member=False)
         place = yield from _member(data, place, body)
 
 

@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from kbert import features, files
 from kbert.corpus import manifest as manifest_
 from kbert.corpus.examples import Examples, padded_sizes, parse_records
 from kbert.corpus.manifest import Manifest, Shard
-from kbert.corpus.record_reader import Damage, Record, is_compressed, read_records
+from kbert.corpus.record_reader import Damage, Record, is_compressed, read_records, without_copies
 from kbert.errors import RecordError, UsageError
 from kbert.text.vocabulary import Vocabulary
 from kbert.version import __version__
@@ -203,7 +203,9 @@ class CorpusSource:
         """The whole records of a shard, and its damages, each of which may cost some."""
         path = self.folder / shard.file
         changed = _sha256(path) != shard.sha256
-        found = list(read_records(path, strict=changed))
+        found: Iterable[Record | Damage] = list(read_records(path, strict=changed))
+        members = {item.offset for item in found if isinstance(item, Damage) and item.in_member}
+        found = list(without_copies(found, members))
         records = [item for item in found if isinstance(item, Record)]
         damages = [item for item in found if isinstance(item, Damage)]
         if len(records) < shard.examples and not damages:
@@ -230,6 +232,7 @@ class CorpusSource:
             paths = [path for path in paths if _FOREIGN_SHARD.search(path.name)]
         if not paths:
             raise RecordError("expected a manifest.json, or files with tfrecord or tf_record in their names", corpus)
+        self._damaged_members: dict[Path, set[int]] = {}
         self._times = {path: _time(path) for path in paths}
         parts = [part for some in _each(self._survey_file, paths) for part in some]
         sequence_length, max_predictions = self._sizes(parts)
@@ -251,7 +254,7 @@ class CorpusSource:
         file = os.path.relpath(path, self.folder) if self.folder != Path() else os.fspath(path)
         begins: list[tuple[int, int, int]] = []  # of each part: its first byte, that record's number, records before
         whole = lost = 0
-        for item in read_records(path):
+        for item in self._read_foreign(path):
             if isinstance(item, Record):
                 if not whole % _PART_EXAMPLES:
                     begins.append((item.offset, item.number, whole))
@@ -298,10 +301,17 @@ class CorpusSource:
             max(int(each.predictions.max()) for each in lengths if each.predictions is not None),
         )
 
+    def _read_foreign(self, path: Path, **place: Any) -> Iterator[Record | Damage]:
+        if path not in self._damaged_members:
+            # Nothing can be given out of a gzip file before its checksum, at its end, is seen.
+            items = read_records(path) if is_compressed(path) else ()
+            self._damaged_members[path] = {item.offset for item in items if isinstance(item, Damage) and item.in_member}
+        return without_copies(read_records(path, **place), self._damaged_members[path])
+
     def _foreign_records(self, part: Part) -> Iterator[Record]:
         path = self.folder / part.shard.file
         found = 0
-        for item in read_records(path, begin=part.begin, end=part.end, number=part.number):
+        for item in self._read_foreign(path, begin=part.begin, end=part.end, number=part.number):
             if isinstance(item, Record):
                 found += 1
                 yield item
