@@ -162,6 +162,12 @@ class CorpusSource:
     # === Shards of kbert's ===
 
     def _open_own(self) -> tuple[Manifest, Vocabulary]:
+        if not (self.folder / manifest_.FILE_NAME).exists():
+            raise RecordError(
+                f"expected a corpus made by `kbert corpus build`, but it has no {manifest_.FILE_NAME}. For records of "
+                "other programs, name their vocabulary: --vocab",
+                self.folder,
+            )
         manifest = Manifest.load(self.folder)
         vocabulary = Vocabulary.from_file(self.folder / manifest_.VOCABULARY_FILE)
         if vocabulary.sha256() != manifest.vocabulary_sha256:
