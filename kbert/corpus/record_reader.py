@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import mmap
 import os
 import re
 import struct
@@ -18,7 +17,7 @@ import zlib
 from collections import deque
 from collections.abc import Container, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import google_crc32c
 import numpy as np
@@ -84,7 +83,8 @@ def read_records(
     """
     if os.path.getsize(path) == 0:
         return
-    with open(path, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with open(path, "rb") as handle:
+        data = _Content(handle)
         if is_compressed(path):
             yield from _frames(_members(data, strict), compressed=True)
         else:
@@ -309,18 +309,46 @@ def _masked_crc(data: bytes) -> bytes:
 # === Pieces of files ===
 
 
-def _pieces(data: mmap.mmap, begin: int, end: int) -> Iterator[_Piece]:
+class _Content:
+    """The bytes of a file, to be sliced.
+
+    Not a memory map: that ends the program when the file is cut short meanwhile.
+    """
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self._handle = handle
+        self._size = os.fstat(handle.fileno()).st_size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, place: slice) -> bytes:
+        begin, end, _ = place.indices(self._size)
+        self._handle.seek(begin)
+        return self._handle.read(max(0, end - begin))
+
+    def find(self, wanted: bytes, begin: int) -> int:
+        """Where `wanted` comes next, -1 for nowhere."""
+        while begin < self._size:
+            place = self[begin : begin + _PIECE].find(wanted)
+            if place >= 0:
+                return begin + place
+            begin += _PIECE - len(wanted) + 1
+        return -1
+
+
+def _pieces(data: _Content, begin: int, end: int) -> Iterator[_Piece]:
     for start in range(begin, end, _PIECE):
         yield start, data[start : min(start + _PIECE, end)]
 
 
-def _members(data: mmap.mmap, strict: bool) -> Iterator[_Piece]:
+def _members(data: _Content, strict: bool) -> Iterator[_Piece]:
     """The decompressed bytes of joined gzip members; behind a damaged one it goes on at the next."""
     place: int | None = 0
     while place is not None and place < len(data):
         body = _member_body(data, place)
         if body is None:
-            if data[place:].strip(b"\0"):  # gzip allows zeros behind the last member
+            if data[place : place + _PIECE].strip(b"\0"):  # gzip allows zeros behind the last member
                 yield place, _Break("no gzip member begins where one should")
             place = _find_member(data, place + 1)
             continue
@@ -329,7 +357,7 @@ def _members(data: mmap.mmap, strict: bool) -> Iterator[_Piece]:
         place = yield from _member(data, place, body)
 
 
-def _member(data: mmap.mmap, place: int, body: int) -> Generator[_Piece, None, int | None]:
+def _member(data: _Content, place: int, body: int) -> Generator[_Piece, None, int | None]:
     """The bytes of one member; returns where the next begins, None for nowhere."""
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     crc = size = 0
@@ -373,7 +401,7 @@ def _inflate_slowly(inflate: Any, compressed: bytes, most: int | None = None) ->
     return b"".join(parts)
 
 
-def _member_body(data: mmap.mmap, place: int, *, scanning: bool = False) -> int | None:
+def _member_body(data: _Content, place: int, *, scanning: bool = False) -> int | None:
     """Where the compressed bytes of the member at `place` begin; None if there is none.
 
     Unless `scanning`, a member is expected here: then its header may be damaged, if what follows is not.
@@ -386,7 +414,7 @@ def _member_body(data: mmap.mmap, place: int, *, scanning: bool = False) -> int 
     return next((body for body in bodies if body is not None and _begins_with_record(data, body)), None)
 
 
-def _after_header(data: mmap.mmap, place: int) -> int | None:
+def _after_header(data: _Content, place: int) -> int | None:
     """Where the member's header ends (RFC 1952, section 2.3)."""
     header = data[place : place + 10]
     if len(header) < 10 or header[:3] != _MEMBER_MAGIC or header[3] & 0xE0:
@@ -402,12 +430,12 @@ def _after_header(data: mmap.mmap, place: int) -> int | None:
     return end + (2 if flags & 2 else 0)
 
 
-def _begins_with_record(data: mmap.mmap, body: int) -> bool:
+def _begins_with_record(data: _Content, body: int) -> bool:
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     return _is_length(_inflate_slowly(inflate, data[body : body + _PEEK], _HEADER)[:_HEADER])
 
 
-def _find_member(data: mmap.mmap, place: int) -> int | None:
+def _find_member(data: _Content, place: int) -> int | None:
     """The next place from which a gzip member can be read."""
     while (place := data.find(_MEMBER_MAGIC, place)) >= 0:
         if _member_body(data, place, scanning=True) is not None:
