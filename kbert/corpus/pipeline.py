@@ -136,7 +136,7 @@ class PretrainingBatches:
                 f"packing: {self.manifest.examples:,} examples in {self.rows:,} rows of {self.layout.length} tokens, "
                 f"at most {self.layout.examples} in one; fill rate {self.fill_rate:.2%}"
             )
-        lines += [f"left out: {lost:,} damaged records of {file}" for file, lost in sorted(self.source.lost.items())]
+        lines += [f"left out: {lost:,} damaged records of {file}" for file, lost in self.source.lost.items()]
         return lines
 
     def batches(self, start: int = 0) -> Iterator[dict[str, np.ndarray]]:

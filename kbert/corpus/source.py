@@ -112,8 +112,9 @@ class CorpusSource:
             self.folder = Path(corpus) if os.path.isdir(corpus) else Path()
             self.vocabulary = Vocabulary.from_file(vocab)
             self.manifest, self.parts = self._survey(corpus, cased)
+        self.lost = dict(sorted(self.lost.items()))  # threads found them in any order
         if self.records_lost > skip_corrupt:
-            each = ", ".join(f"{file}: {lost}" for file, lost in sorted(self.lost.items()))
+            each = ", ".join(f"{file}: {lost}" for file, lost in self.lost.items())
             raise RecordError(
                 f"expected at most {skip_corrupt} damaged records. {self.records_lost} are lost ({each}); restore the "
                 "files, or raise --skip-corrupt",
