@@ -9,7 +9,13 @@ from kbert.cli import options
 
 
 @click.command()
-@click.option("--corpus", required=True, type=click.Path(exists=True, file_okay=False), help="A built corpus.")
+@click.option("--corpus", required=True, help="A built corpus; or a folder or glob of other TFRecord files.")
+@click.option("--vocab", type=click.Path(exists=True, dir_okay=False), help="Of records without a manifest.json.")
+@options.CASED
+@click.option("--pack-to", type=click.IntRange(8), help="Pack several examples into each row of so many tokens.")
+@click.option(
+    "--skip-corrupt", default=0, show_default=True, type=click.IntRange(0), help="Damaged records to leave out."
+)
 @click.option(
     "--model", required=True, help="tiny, mini, small, medium, base or large; a model folder; or hf://owner/name."
 )

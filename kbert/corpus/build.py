@@ -338,18 +338,21 @@ def _write_shards(
         name = f"examples-{number:05d}{suffix}"
         digest = hashlib.sha256()
         counts: Counter[str] = Counter()
+        lengths: Counter[int] = Counter()
         chunks = 0
         with files.atomic_file(folder / name) as handle:
             while chunk is not None:
                 handle.write(chunk.data)
                 digest.update(chunk.data)
                 counts.update(chunk.counts)
+                lengths.update(chunk.lengths)
                 chunks += 1
                 if progress:
                     progress(size + counts["bytes"], total)
                 chunk = next(results, None) if counts["examples"] < _SHARD_EXAMPLES else None
         size += counts["bytes"]
-        yield FinishedShard(Shard(name, counts["examples"], digest.hexdigest()), chunks, dict(counts))
+        shard = Shard(name, counts["examples"], digest.hexdigest(), manifest_.write_lengths(lengths))
+        yield FinishedShard(shard, chunks, dict(counts))
 
 
 def _stamp(path: str, kind: str) -> tuple[str, int, int]:

@@ -57,6 +57,8 @@ class Chunk:
 
     data: bytes
     counts: Counter[str]
+    lengths: Counter[int]
+    """How many examples have so many tokens."""
 
 
 class ChunkBuilder:
@@ -79,14 +81,18 @@ class ChunkBuilder:
     def __call__(self, index: int, documents: Sequence[Document]) -> Chunk:
         """Builds the chunk of number `index`."""
         counts = Counter(bytes=sum(document.size for document in documents), documents=len(documents))
+        lengths: Counter[int] = Counter()
         compressed = self.settings.compressed
         parts = [
-            records.join_records(encoded, compressed=compressed) for encoded in self.examples(index, documents, counts)
+            records.join_records(encoded, compressed=compressed)
+            for encoded in self.examples(index, documents, counts, lengths)
         ]
-        return Chunk(b"".join(parts), counts)
+        return Chunk(b"".join(parts), counts, lengths)
 
-    def examples(self, index: int, documents: Sequence[Document], counts: Counter[str]) -> Iterator[list[bytes]]:
-        """Yields the serialized examples of a chunk, some thousand at once; adds what they hold to `counts`."""
+    def examples(
+        self, index: int, documents: Sequence[Document], counts: Counter[str], lengths: Counter[int]
+    ) -> Iterator[list[bytes]]:
+        """Yields the serialized examples of a chunk, some thousand at once; adds what they hold to the counters."""
         settings = self.settings
         ids, segment_ends, document_ends = self._tokenize(documents)
         continuations = self._finder.continuations(ids, segment_ends) if self._finder else None
@@ -105,7 +111,9 @@ class ChunkBuilder:
         for begin in range(0, len(pairs), _EXAMPLES_AT_ONCE):
             part = Pairs(*(a[begin : begin + _EXAMPLES_AT_ONCE] for a in (pairs.places, pairs.labels)))
             rows = self._assemble(ids, continuations, part)
-            counts.update(example_tokens=len(rows[features.INPUT_WORD_IDS.name][0]))
+            row_ids, ends = rows[features.INPUT_WORD_IDS.name]
+            counts.update(example_tokens=len(row_ids))
+            lengths.update(np.diff(ends, prepend=0).tolist())
             if settings.static:
                 rows = self._mask(rows, generator)
             if settings.feature_names == "original":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,27 @@ class Shard:
         file: Its name in the folder.
         examples: How many records it holds.
         sha256: Hash of its bytes.
+        lengths: How many examples have how many tokens, as "tokens:examples" with spaces between; packing is planned
+            from it. Empty in corpora of before.
     """
 
     file: str
     examples: int
     sha256: str
+    lengths: str = ""
+
+    def length_counts(self) -> list[int]:
+        """How many examples have n tokens, at n."""
+        pairs = [tuple(map(int, pair.split(":"))) for pair in self.lengths.split()]
+        counts = [0] * (1 + max((length for length, _ in pairs), default=0))
+        for length, count in pairs:
+            counts[length] = count
+        return counts
+
+
+def write_lengths(counts: Mapping[int, int]) -> str:
+    """`Shard.lengths` from the number of examples of each length."""
+    return " ".join(f"{length}:{count}" for length, count in sorted(counts.items()))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,14 +27,24 @@ class Monitor:
         steps: Steps in all.
         title: What the progress bar is called.
         show_progress: Show progress on standard error.
+        constants: Metrics that are the same in each row.
     """
 
-    def __init__(self, folder: Path, *, steps: int, title: str, show_progress: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        steps: int,
+        title: str,
+        show_progress: bool = True,
+        constants: Mapping[str, float] | None = None,
+    ) -> None:
         self.path = folder / METRICS_FILE
         self._tensorboard_folder = folder / TENSORBOARD_FOLDER
         self._steps = steps
         self._title = title
         self._show = show_progress
+        self._constants = constants or {}
         self._latest: Mapping[str, float] = {}
         self._update: Callable[[int], None] = lambda step: None
 
@@ -57,8 +67,8 @@ class Monitor:
         """Adds a row of metrics after `step` steps."""
         import tensorflow as tf
 
-        self._latest = {**metrics, **timing}
-        json.dump({"step": step, **metrics, **timing}, self._rows)
+        self._latest = {**metrics, **self._constants, **timing}
+        json.dump({"step": step, **self._latest}, self._rows)
         self._rows.write("\n")
         self._rows.flush()
         for name, value in self._latest.items():

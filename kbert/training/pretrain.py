@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ def pretrain(
     output: files.PathLike,
     steps: int,
     batch_size: int = 32,
+    pack_to: int | None = None,
+    vocab: files.PathLike | None = None,
+    cased: bool = False,
+    skip_corrupt: int = 0,
     learning_rate: float = 1e-4,
     warmup_steps: int | None = None,
     weight_decay: float = 0.01,
@@ -57,12 +62,17 @@ def pretrain(
     """Pretrains a BERT with the masked language model and next sentence prediction.
 
     Args:
-        corpus: A folder that `build_corpus` wrote; its vocabulary becomes the model's.
+        corpus: A folder that `build_corpus` wrote; its vocabulary becomes the model's. Or a folder, a file or a glob of
+            TFRecord files that the original create_pretraining_data.py or the Model Garden wrote.
         model: A preset (fresh weights), or a bundle with the same vocabulary to go on from.
         output: The run's folder, a bundle in the end: config.json, vocab.txt, model.safetensors, metrics.jsonl,
             checkpoints/, tensorboard/.
         steps: Updates of the weights.
-        batch_size: Examples a step, over all replicas.
+        batch_size: Examples a step, over all replicas; with `pack_to`, rows of several examples.
+        pack_to: Pack several short examples into each row of so many tokens, none of which sees another.
+        vocab: The vocabulary of TFRecord files without a manifest.json.
+        cased: Whether these keep case and accents.
+        skip_corrupt: How many damaged records may be left out; by default the first stops the run.
         learning_rate: At the end of the warm-up; falls linearly to 0.
         warmup_steps: By default a tenth of `steps`, at most 10,000.
         weight_decay: Of AdamW.
@@ -87,7 +97,9 @@ def pretrain(
         UsageError: An option cannot be, or `output` holds another run.
         KbertError: The corpus or the model cannot be read, or training cannot go on.
     """
-    batches = PretrainingBatches(corpus, batch_size=batch_size, seed=seed)
+    batches = PretrainingBatches(
+        corpus, batch_size=batch_size, seed=seed, pack_to=pack_to, vocab=vocab, cased=cased, skip_corrupt=skip_corrupt
+    )
     tokenizer = Tokenizer(batches.vocabulary, lowercase=batches.manifest.lowercase)
     bundle, config = _starting_point(model, batches.vocabulary)
     if dropout is not None:
@@ -115,6 +127,7 @@ def pretrain(
             "model": str(model),
             "config": config.to_dict(),
             "batch_size": batch_size,
+            "pack_to": pack_to,
             "weight_decay": weight_decay,
             "bias_correction": bias_correction,
             "precision": precision,
@@ -126,7 +139,9 @@ def pretrain(
     )
 
     with placement.scope():
-        pretraining_model = PretrainingModel(BertEncoder(config, precision=precision, seed=seed))
+        pretraining_model = PretrainingModel(
+            BertEncoder(config, precision=precision, seed=seed, packed=pack_to is not None)
+        )
         if bundle is not None:
             tensor_names.assign_pretrained(tensor_names.pretraining_slots(pretraining_model), bundle.tensors)
     loop = TrainingLoop(
@@ -138,9 +153,14 @@ def pretrain(
         settings=settings,
         strategy=placement,
     )
-    monitor = Monitor(folder, steps=steps, title="pretrain", show_progress=show_progress)
+    monitor = Monitor(folder, steps=steps, title="pretrain", show_progress=show_progress, constants=batches.metrics)
+    if show_progress:
+        for line in batches.describe():
+            print(f"pretrain: {line}", file=sys.stderr, flush=True)
     checkpoints = Checkpoints(folder / CHECKPOINT_FOLDER, keep_checkpoints)
     metrics = loop.run(monitor, checkpoints, resume=resume)
+    if show_progress and batches.source.records_lost:
+        print(f"pretrain: {batches.source.records_lost:,} damaged records were left out", file=sys.stderr, flush=True)
 
     parameters = pretraining_model.encoder.count_params()
     card = model_card(
@@ -148,8 +168,7 @@ def pretrain(
         {
             "Objective": "masked language model and next sentence prediction",
             "Encoder": f"{config.num_hidden_layers} layers, width {config.hidden_size}, {parameters:,} parameters",
-            "Corpus": f"{batches.manifest.counts['documents']:,} documents, "
-            f"{batches.manifest.examples:,} examples of up to {batches.manifest.sequence_length} tokens",
+            "Corpus": batches.description,
             "Training": f"{steps:,} steps of {batch_size} examples, learning rate {learning_rate:g}, {precision}",
             "Loss at the end": f"{metrics['last']['mlm_loss']:.4f} (masked language model), "
             f"{metrics['last']['nsp_loss']:.4f} (next sentence)",
