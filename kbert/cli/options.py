@@ -65,7 +65,12 @@ def training(command: Any) -> Any:
             type=click.Choice(["auto", "one", "mirrored", "multi-worker", "tpu"]),
             help="Where it runs: one device, all of this machine, several machines, a TPU.",
         ),
-        click.option("--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16"])),
+        click.option(
+            "--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16", "float16"])
+        ),
+        click.option(
+            "--remat", is_flag=True, help="Compute blocks again in the backward pass: less memory, more work."
+        ),
         click.option("--dropout", type=float, help="Instead of the model's own, everywhere."),
         click.option("--initializer-range", type=float, help="Of fresh weights.  [default: the model's own, 0.02]"),
         click.option("--accumulation", default=1, show_default=True, help="Micro-batches a step."),

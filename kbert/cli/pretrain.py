@@ -42,6 +42,13 @@ class Phase(click.ParamType):
 )
 @click.option("--learning-rate", default=1e-4, show_default=True, help="At the end of the warm-up.")
 @click.option("--warmup-steps", type=int, help="[default: a tenth of the steps, at most 10,000]")
+@click.option(
+    "--jit",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "on", "off"]),
+    help="Compile the step with XLA; auto: where it pays.",
+)
 @click.option("--keep-checkpoints", default=2, show_default=True, type=click.IntRange(1))
 @click.option(
     "--bias-correction/--no-bias-correction", default=None, help="Of the optimizer's means.  [default: for lamb alone]"

@@ -22,8 +22,9 @@ class BertEncoder(keras.Model):
 
     Args:
         config: The shape of the model.
-        precision: "float32" or "bfloat16", of matrix products; variables and outputs are float32.
+        precision: "float32", "bfloat16" or "float16", of matrix products; variables and outputs are float32.
         seed: Of fresh weights and dropout.
+        remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
 
     Example:
         >>> encoder = BertEncoder(preset_config("tiny"))
@@ -32,12 +33,20 @@ class BertEncoder(keras.Model):
         TensorShape([1, 128])
     """
 
-    def __init__(self, config: BertConfig, *, precision: str = "float32", seed: int = 0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: BertConfig,
+        *,
+        precision: str = "float32",
+        seed: int = 0,
+        remat: bool = False,
+        **kwargs: Any,
+    ) -> None:
         # === Layers ===
         generator = keras.random.SeedGenerator(seed, name="seed_generator")
         embeddings = Embeddings(config, generator, name="embeddings")
         blocks = [
-            EncoderBlock(config, generator, precision, name=f"block_{index}")
+            EncoderBlock(config, generator, precision, remat, name=f"block_{index}")
             for index in range(config.num_hidden_layers)
         ]
         pooler = Pooler(config, generator, precision, name="pooler")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kbert.errors import TrainingError, UsageError
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 _LIMIT = "ONEDNN_MAX_CPU_ISA"
 _SAFE_LIMIT = "AVX512_CORE_BF16"

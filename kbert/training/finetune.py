@@ -60,6 +60,7 @@ def finetune(
     dropout: float | None = None,
     initializer_range: float | None = None,
     precision: str = "float32",
+    remat: bool = False,
     strategy: str = "auto",
     cluster: str | None = None,
     limit: int | None = None,
@@ -99,7 +100,9 @@ def finetune(
         dropout: Instead of the model's own, everywhere.
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
             768; narrow models learn sooner from a wider one, such as 0.05 for a width of 128.
-        precision: "float32" or "bfloat16", of matrix products.
+        precision: "float32", "bfloat16" or "float16", of matrix products. With float16 the loss is scaled, and a step
+            whose gradients overflow is left out.
+        remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
         strategy: "auto", "one", "mirrored", "multi-worker" or "tpu".
         cluster: Who knows the workers: "tf-config", "slurm" or "kubernetes"; by default the environment tells.
         limit: Use the first so many training rows.
@@ -181,7 +184,7 @@ def finetune(
         )
 
     with placement.strategy.scope():
-        encoder = BertEncoder(config, precision=precision, seed=seed)
+        encoder = BertEncoder(config, precision=precision, seed=seed, remat=remat)
         task_model = the_task.build(encoder)
     if tensors is not None:
         tensor_names.assign_tensors(tensor_names.encoder_slots(encoder), tensors)
@@ -207,6 +210,7 @@ def finetune(
         optimizer=rule,
         settings=settings,
         placement=placement,
+        loss_scaling=precision == "float16",
     )
     monitor = (
         Monitor(folder, steps=steps, title="finetune", show_progress=show_progress)

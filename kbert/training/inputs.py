@@ -73,6 +73,7 @@ class Input:
         self.problem: KbertError | None = None
         self._start = start
         self._tokens: list[float] = []
+        self._closed = False
         rows = source.batch_size // placement.strategy.num_replicas_in_sync
         self.element_spec = {
             name: tf.TensorSpec([rows, *spec.shape[1:]], spec.dtype) for name, spec in source.element_spec.items()
@@ -92,9 +93,16 @@ class Input:
         taken, self._tokens[:count] = self._tokens[:count], []
         return taken
 
+    def close(self) -> None:
+        """Ends the reading ahead: a thread of TensorFlow's in Python code may keep Python from ending."""
+        self._closed = True
+        self.iterator = None
+
     def _generate(self, slices: Sequence[slice]) -> Iterator[dict[str, np.ndarray]]:
         try:
             for batch in self.source.batches(self._start):
+                if self._closed:
+                    return
                 self._tokens.append(float(batch["input_mask"].sum()))
                 for part in slices:
                     yield {name: values[part] for name, values in batch.items()}

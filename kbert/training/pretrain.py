@@ -22,6 +22,7 @@ from kbert.text.vocabulary import Vocabulary
 from kbert.training.bfloat16 import prepare_precision
 from kbert.training.checkpoints import Checkpoints
 from kbert.training.inputs import Phase
+from kbert.training.jit import use_jit
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
 from kbert.training.monitor import Monitor, SilentMonitor
 from kbert.training.objectives import PretrainingObjective
@@ -53,6 +54,8 @@ def pretrain(
     dropout: float | None = None,
     initializer_range: float | None = None,
     precision: str = "float32",
+    remat: bool = False,
+    jit: str = "auto",
     strategy: str = "auto",
     cluster: str | None = None,
     log_every: int = 10,
@@ -88,7 +91,10 @@ def pretrain(
         dropout: Instead of the model's own, everywhere.
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
             768; narrow models learn sooner from a wider one, such as 0.05 for a width of 128.
-        precision: "float32" or "bfloat16", of matrix products.
+        precision: "float32", "bfloat16" or "float16", of matrix products. With float16 the loss is scaled, and a step
+            whose gradients overflow is left out.
+        remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
+        jit: Compile the step with XLA: "on", "off", or "auto" where it pays.
         strategy: "auto", "one", "mirrored", "multi-worker" or "tpu". Workers share `corpus` and `output`, on a file
             system that all see, and the chief alone writes.
         cluster: Who knows the workers: "tf-config", "slurm" or "kubernetes"; by default the environment tells.
@@ -131,9 +137,10 @@ def pretrain(
     rule = OptimizerSettings(
         optimizer, weight_decay=weight_decay, bias_correction=bias_correction, layer_decay=layer_decay
     )
-    settings = LoopSettings(steps, accumulation, log_every, checkpoint_every, on_spike, spike_threshold)
     prepare_precision(precision)
     placement = make_strategy(strategy, cluster)
+    compiled = use_jit(jit)
+    settings = LoopSettings(steps, accumulation, log_every, checkpoint_every, on_spike, spike_threshold, compiled)
     check_batch_size(batch_size, settings, placement)
     folder = Path(output)
     if placement.is_chief:
@@ -158,7 +165,7 @@ def pretrain(
         )
 
     with placement.strategy.scope():
-        pretraining_model = PretrainingModel(BertEncoder(config, precision=precision, seed=seed))
+        pretraining_model = PretrainingModel(BertEncoder(config, precision=precision, seed=seed, remat=remat))
         if bundle is not None:
             _assign_known(pretraining_model, bundle)
     loop = TrainingLoop(
@@ -169,6 +176,7 @@ def pretrain(
         optimizer=rule,
         settings=settings,
         placement=placement,
+        loss_scaling=precision == "float16",
     )
     monitor = (
         Monitor(folder, steps=steps, title="pretrain", show_progress=show_progress)

@@ -155,7 +155,10 @@ def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
     ("options", "message"),
     [
         ({"model": "huge"}, r"^--model must be a preset \(tiny, .*\) or a model folder\. Received: huge$"),
-        ({"precision": "float16"}, r"^precision must be one of float32, bfloat16\. Received: precision='float16'$"),
+        (
+            {"precision": "float8"},
+            r"^precision must be one of float32, bfloat16, float16\. Received: precision='float8'$",
+        ),
         (
             {"strategy": "two"},
             r"^strategy must be one of auto, one, mirrored, multi-worker, tpu\. Received: strategy='two'$",
