@@ -185,8 +185,6 @@ class TrainingLoop:
         self.progress = _Progress()
         if resume:
             self._restore_newest()
-        if self.settings.on_spike == "rewind" and self.progress.step == 0:
-            self._save()
         rewinds: dict[int, int] = {}
         with Signals() as signals:
             while True:
@@ -209,6 +207,8 @@ class TrainingLoop:
     def _train(self, signals: Signals) -> None:
         progress, settings = self.progress, self.settings
         detector = SpikeDetector(settings.spike_threshold, progress.losses)
+        if settings.on_spike == "rewind" and progress.step == 0:
+            self._save()  # there must be something to go back to
         while progress.step < settings.steps:
             phase, phase_end = phase_at(self.phases, progress.step)
             source = Input(phase.batches, self.placement, Skips(progress.skipped).batch(progress.step))

@@ -61,7 +61,7 @@ def test_the_last_two_are_kept(checkpoints):
 
 def test_other_files_are_left_alone(checkpoints):
     checkpoints.save(make(1))
-    for name in ("best.safetensors", ".step-00000009.safetensors.x.part", "step-3.txt"):
+    for name in ("best.safetensors", ".best.safetensors.x.part", "step-3.txt"):
         (checkpoints.folder / name).write_bytes(b"x")
     for step in (2, 3):
         checkpoints.save(make(step))
