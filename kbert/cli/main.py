@@ -20,6 +20,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "vocab": ("kbert.cli.vocab:vocab", "Train a WordPiece vocabulary, and look at one."),
     "corpus": ("kbert.cli.corpus:corpus", "Turn text into pretraining records, and look at them."),
     "pretrain": ("kbert.cli.pretrain:pretrain", "Pretrain a BERT on a corpus."),
+    "launch": ("kbert.cli.launch:launch", "Run pretrain or finetune as several workers of this machine."),
     "finetune": ("kbert.cli.finetune:finetune", "Fine-tune a BERT for a task."),
     "evaluate": ("kbert.cli.evaluate:evaluate", "Measure a fine-tuned model on a file."),
     "predict": ("kbert.cli.predict:predict", "Answer for texts."),

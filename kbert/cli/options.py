@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -103,16 +104,50 @@ def training(command: Any) -> Any:
         click.option("--resume", is_flag=True, help="Continue the run in --output from its last checkpoint."),
         click.option("--checkpoint-every", default=500, show_default=True, help="Steps between checkpoints."),
         click.option("--log-every", default=10, show_default=True, help="Steps a row of metrics.jsonl."),
-        click.option("--strategy", default="auto", show_default=True, type=click.Choice(["auto", "one", "mirrored"])),
-        click.option("--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16"])),
+        click.option(
+            "--cluster",
+            type=click.Choice(["tf-config", "slurm", "kubernetes"]),
+            help="Who knows the workers.  [default: the first whose variables are set]",
+        ),
+        click.option(
+            "--strategy",
+            default="auto",
+            show_default=True,
+            type=click.Choice(["auto", "one", "mirrored", "multi-worker", "tpu"]),
+            help="Where it runs: one device, all of this machine, several machines, a TPU.",
+        ),
+        click.option(
+            "--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16", "float16"])
+        ),
+        click.option(
+            "--remat", is_flag=True, help="Compute blocks again in the backward pass: less memory, more work."
+        ),
         click.option("--dropout", type=float, help="Instead of the model's own, everywhere."),
         click.option("--initializer-range", type=float, help="Of fresh weights.  [default: the model's own, 0.02]"),
         click.option("--accumulation", default=1, show_default=True, help="Micro-batches a step."),
-        click.option("--weight-decay", default=0.01, show_default=True),
+        click.option("--layer-decay", default=1.0, show_default=True, help="Rate of a block against the one above it."),
+        click.option("--weight-decay", default=0.01, show_default=True, help="Not of biases and LayerNorm."),
+        click.option("--power", default=2.0, show_default=True, help="Of --schedule polynomial."),
+        click.option(
+            "--schedule",
+            default="linear",
+            show_default=True,
+            type=click.Choice(["linear", "polynomial", "cosine", "constant"]),
+            help="How the learning rate falls after the warm-up.",
+        ),
+        click.option("--optimizer", default="adamw", show_default=True, type=click.Choice(["adamw", "lamb", "sgd"])),
         click.option("--batch-size", default=32, show_default=True, help="Examples a step, over all devices."),
     ):
         command = option(command)
     return command
+
+
+def import_tensorflow_for(strategy: object, cluster: object) -> None:
+    """Imports TensorFlow; where it may have to join a cluster, without a look at the devices before."""
+    from kbert import quiet
+
+    joins = strategy in ("multi-worker", "tpu") or cluster is not None or bool(os.environ.get("TF_CONFIG"))
+    quiet.import_tensorflow(look_for_devices=not joins)
 
 
 def print_json(value: Any) -> None:

@@ -28,7 +28,7 @@ _MEMBER_MAGIC = b"\x1f\x8b\x08"
 _OWN_BEGIN = b"\x1f\x8b\x08\0\0\0\0\0"
 _OWN_SIZE = 10
 _OWN_HEADER = re.compile(re.escape(_OWN_BEGIN) + rb"[\0\x02\x04][\x03\xff]", re.DOTALL)
-"""How `records.compress_records` begins members: no flags, no time; then what Python writes for level and system."""
+"""How `records.join_records` begins members: no flags, no time; then what Python writes for level and system."""
 _PIECE = 1 << 20
 _PEEK = 1 << 16
 _MASK_DELTA = 0xA282EAD8
@@ -75,7 +75,7 @@ def read_records(
 
     Args:
         path: A plain or gzip file; which of them, its name or its first bytes say.
-        strict: Gzip members must begin as `records.compress_records` writes them, so that a changed byte in a
+        strict: Gzip members must begin as `records.join_records` writes them, so that a changed byte in a
             member's header is damage too, though it costs nothing.
         begin: The byte of a plain file to begin at.
         end: The byte of a plain file to end before.

@@ -28,8 +28,9 @@ class BertEncoder(keras.Model):
         config: The shape of the model.
         pooled: Whether it has the pooler, and so the second output.
         packed: Whether it reads packed rows.
-        precision: "float32" or "bfloat16", of matrix products; variables and outputs are float32.
+        precision: "float32", "bfloat16" or "float16", of matrix products; variables and outputs are float32.
         seed: Of fresh weights and dropout.
+        remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
 
     Example:
         >>> encoder = BertEncoder(preset_config("tiny"))
@@ -46,13 +47,14 @@ class BertEncoder(keras.Model):
         packed: bool = False,
         precision: str = "float32",
         seed: int = 0,
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         # === Layers ===
         generator = keras.random.SeedGenerator(seed, name="seed_generator")
         embeddings = Embeddings(config, generator, name="embeddings")
         blocks = [
-            EncoderBlock(config, generator, precision, name=f"block_{index}")
+            EncoderBlock(config, generator, precision, remat, name=f"block_{index}")
             for index in range(config.num_hidden_layers)
         ]
         pooler = Pooler(config, generator, precision, name="pooler") if pooled else None

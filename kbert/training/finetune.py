@@ -27,11 +27,12 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.training.batches import LengthBucketedBatches
 from kbert.training.bfloat16 import prepare_precision
 from kbert.training.checkpoints import Checkpoints, read_arrays, write_arrays
-from kbert.training.loop import LoopSettings, TrainingLoop, check_batch_size
-from kbert.training.monitor import Monitor
-from kbert.training.optimizers import AdamWSettings
+from kbert.training.inputs import Phase
+from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
+from kbert.training.monitor import Monitor, SilentMonitor
+from kbert.training.optimizers import OptimizerSettings
 from kbert.training.runs import CHECKPOINT_FOLDER, open_run
-from kbert.training.schedules import LinearSchedule
+from kbert.training.schedules import Schedule
 from kbert.training.strategy import make_strategy
 
 BEST_FILE = "best.safetensors"
@@ -48,16 +49,22 @@ def finetune(
     cased: bool = False,
     epochs: float = 3,
     batch_size: int = 32,
+    optimizer: str = "adamw",
     learning_rate: float = 3e-5,
     warmup_proportion: float = 0.1,
+    schedule: str = "linear",
+    power: float = 2.0,
     weight_decay: float = 0.01,
+    layer_decay: float = 1.0,
     bias_correction: bool = True,
     sequence_length: int | None = None,
     accumulation: int = 1,
     dropout: float | None = None,
     initializer_range: float | None = None,
     precision: str = "float32",
+    remat: bool = False,
     strategy: str = "auto",
+    cluster: str | None = None,
     limit: int | None = None,
     skip_bad: int = 0,
     evaluate_every: int | None = None,
@@ -80,19 +87,26 @@ def finetune(
         cased: With a preset: keep case and accents.
         epochs: Times that the training rows are gone through.
         batch_size: Examples a step, over all replicas.
-        learning_rate: At the end of the warm-up; falls linearly to 0.
+        optimizer: "adamw", "lamb" or "sgd".
+        learning_rate: At the end of the warm-up; falls to 0.
         warmup_proportion: Part of the steps that warm up.
-        weight_decay: Of AdamW.
-        bias_correction: Correct AdamW's means for their start at 0. The original BERT does not, which makes fine-tuning
-            on few rows unstable (arXiv 2006.05987).
+        schedule: How it falls: "linear", "polynomial", "cosine", or "constant", not at all.
+        power: Of "polynomial".
+        weight_decay: Times the learning rate, taken off each weight; not off biases and LayerNorm.
+        layer_decay: Each block learns at this times the rate of the block above it.
+        bias_correction: Correct the optimizer's means for their start at 0. The original BERT does not, which makes
+            fine-tuning on few rows unstable (arXiv 2006.05987).
         sequence_length: Longest input in tokens, special ones included; longer texts lose their end, or are read in
             windows, as the task does. By default what kbert.tasks.catalogue says, or the model's positions if fewer.
         accumulation: Micro-batches a step.
         dropout: Instead of the model's own, everywhere.
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
             768; narrow models learn sooner from a wider one, such as 0.05 for a width of 128.
-        precision: "float32" or "bfloat16", of matrix products.
-        strategy: "auto", "one" or "mirrored".
+        precision: "float32", "bfloat16" or "float16", of matrix products. With float16 the loss is scaled, and a step
+            whose gradients overflow is left out.
+        remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
+        strategy: "auto", "one", "mirrored", "multi-worker" or "tpu".
+        cluster: Who knows the workers: "tf-config", "slurm" or "kubernetes"; by default the environment tells.
         limit: Use the first so many training examples.
         skip_bad: Bad rows in each of the files that may be skipped.
         evaluate_every: Steps between evaluations; an epoch by default.
@@ -105,7 +119,7 @@ def finetune(
             without one; and the task's own options (kbert.tasks.catalogue).
 
     Returns:
-        The metrics of the best weights on the validation file.
+        The metrics of the best weights on the validation file; nothing where another worker is the chief.
 
     Raises:
         UsageError: An option cannot be, or `output` holds another run.
@@ -145,39 +159,43 @@ def finetune(
     encode = GraphEncoder(tokenizer.to_graph(), sequence_length)
     rows = the_task.training_rows(examples, encode)
     steps = max(1, math.ceil(epochs * len(rows) / batch_size))
-    schedule = LinearSchedule(learning_rate, steps, round(steps * warmup_proportion))
+    course = Schedule(learning_rate, steps, round(steps * warmup_proportion), schedule, power)
+    rule = OptimizerSettings(
+        optimizer, weight_decay=weight_decay, bias_correction=bias_correction, layer_decay=layer_decay
+    )
     settings = LoopSettings(steps, accumulation, log_every, checkpoint_every)
     if evaluate_every is None:
         evaluate_every = max(1, math.ceil(len(rows) / batch_size))
     if evaluate_every < 1:
         raise UsageError(f"evaluate_every must be at least 1. Received: evaluate_every={evaluate_every}")
     prepare_precision(precision)
-    placement = make_strategy(strategy)
+    placement = make_strategy(strategy, cluster)
     check_batch_size(batch_size, settings, placement)
     folder = Path(output)
-    open_run(
-        folder,
-        {
-            "command": f"finetune {task}",
-            "model": str(model),
-            "data": _data_digest(examples, validation_examples),
-            "config": config.to_dict(),
-            "task": the_task.settings(),
-            "sequence_length": sequence_length,
-            "batch_size": batch_size,
-            "weight_decay": weight_decay,
-            "bias_correction": bias_correction,
-            "precision": precision,
-            "evaluate_every": evaluate_every,
-            "seed": seed,
-            **dataclasses.asdict(schedule),
-            **dataclasses.asdict(settings),
-        },
-        resume=resume,
-    )
+    if placement.is_chief:
+        open_run(
+            folder,
+            {
+                "command": f"finetune {task}",
+                "model": str(model),
+                "data": _data_digest(examples, validation_examples),
+                "config": config.to_dict(),
+                "task": the_task.settings(),
+                "sequence_length": sequence_length,
+                "batch_size": batch_size,
+                "optimizer": dataclasses.asdict(rule),
+                "schedule": dataclasses.asdict(course),
+                "precision": precision,
+                "evaluate_every": evaluate_every,
+                "seed": seed,
+                **dataclasses.asdict(settings),
+            },
+            resume=resume,
+            free=FREE_SETTINGS,
+        )
 
-    with placement.scope():
-        encoder = BertEncoder(config, pooled=the_task.pooled, precision=precision, seed=seed)
+    with placement.strategy.scope():
+        encoder = BertEncoder(config, pooled=the_task.pooled, precision=precision, seed=seed, remat=remat)
         task_model = the_task.build(encoder)
     if tensors is not None:
         tensor_names.assign_pretrained(tensor_names.encoder_slots(encoder), tensors)
@@ -209,13 +227,18 @@ def finetune(
     loop = TrainingLoop(
         task_model,
         objective=the_task,
-        batches=batches,
-        schedule=schedule,
-        optimizer=AdamWSettings(weight_decay=weight_decay, bias_correction=bias_correction),
+        phases=[Phase(steps, batches)],
+        schedule=course,
+        optimizer=rule,
         settings=settings,
-        strategy=placement,
+        placement=placement,
+        loss_scaling=precision == "float16",
     )
-    monitor = Monitor(folder, steps=steps, title="finetune", show_progress=show_progress)
+    monitor = (
+        Monitor(folder, steps=steps, title="finetune", show_progress=show_progress)
+        if placement.is_chief
+        else SilentMonitor()
+    )
     loop.run(
         monitor,
         Checkpoints(folder / CHECKPOINT_FOLDER),
@@ -223,10 +246,12 @@ def finetune(
         evaluate=evaluate,
         evaluate_every=evaluate_every,
     )
+    if not placement.is_chief:
+        return {}
     best_step, metrics, task_settings, weights = best.load()
     the_task = kind.from_settings(task_settings)
     tensor_names.assign_tensors(slots, weights)
-    card = _card(the_task, config, encoder, metrics, len(examples), best_step, schedule, folder)
+    card = _card(the_task, config, encoder, metrics, len(examples), best_step, course, folder)
     Bundle(
         config=config,
         tokenizer=tokenizer,
@@ -304,7 +329,7 @@ def _card(
     metrics: Mapping[str, Any],
     rows: int,
     step: int,
-    schedule: LinearSchedule,
+    schedule: Schedule,
     folder: Path,
 ) -> str:
     parameters = encoder.count_params()

@@ -146,3 +146,24 @@ class Monitor:
             task = progress.add_task(self._title, total=self._steps, completed=first, summary="")
             self._update = lambda step: progress.update(task, completed=step, summary=self._summary())
             yield
+
+
+class SilentMonitor(Monitor):
+    """Of a worker that is not the chief: writes and shows nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    @contextlib.contextmanager
+    def running(self, step: int) -> Iterator[None]:
+        """Opens nothing."""
+        yield
+
+    def row(self, step: int, metrics: Mapping[str, float], timing: Mapping[str, float]) -> None:
+        """Drops the row."""
+
+    def sync(self) -> None:
+        """There is nothing to sync."""
+
+    def progress(self, step: int) -> None:
+        """Shows nothing."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,14 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.bfloat16 import prepare_precision
 from kbert.training.checkpoints import Checkpoints
-from kbert.training.loop import LoopSettings, TrainingLoop, check_batch_size
-from kbert.training.monitor import Monitor
+from kbert.training.inputs import Phase
+from kbert.training.jit import use_jit
+from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
+from kbert.training.monitor import Monitor, SilentMonitor
 from kbert.training.objectives import PretrainingObjective
-from kbert.training.optimizers import AdamWSettings
+from kbert.training.optimizers import OptimizerSettings
 from kbert.training.runs import CHECKPOINT_FOLDER, open_run
-from kbert.training.schedules import LinearSchedule
+from kbert.training.schedules import Schedule
 from kbert.training.strategy import make_strategy
 
 ARCHITECTURE = "BertForPreTraining"
@@ -34,27 +38,37 @@ ARCHITECTURE = "BertForPreTraining"
 
 def pretrain(
     *,
-    corpus: files.PathLike,
+    corpus: files.PathLike | Sequence[files.PathLike],
     model: str | files.PathLike,
     output: files.PathLike,
-    steps: int,
+    steps: int | None = None,
+    phases: Sequence[tuple[int, int]] = (),
     batch_size: int = 32,
     pack_to: int | None = None,
     vocab: files.PathLike | None = None,
     cased: bool = False,
     skip_corrupt: int = 0,
+    optimizer: str = "adamw",
     learning_rate: float = 1e-4,
     warmup_steps: int | None = None,
+    schedule: str = "linear",
+    power: float = 2.0,
     weight_decay: float = 0.01,
-    bias_correction: bool = False,
+    layer_decay: float = 1.0,
+    bias_correction: bool | None = None,
     accumulation: int = 1,
     dropout: float | None = None,
     initializer_range: float | None = None,
     precision: str = "float32",
+    remat: bool = False,
+    jit: str = "auto",
     strategy: str = "auto",
+    cluster: str | None = None,
     log_every: int = 10,
     checkpoint_every: int = 500,
     keep_checkpoints: int = 2,
+    on_spike: str = "stop",
+    spike_threshold: float | None = 2.0,
     seed: int = 0,
     resume: bool = False,
     show_progress: bool = True,
@@ -63,104 +77,147 @@ def pretrain(
 
     Args:
         corpus: A folder that `build_corpus` wrote; its vocabulary becomes the model's. Or a folder, a file or a glob of
-            TFRecord files that the original create_pretraining_data.py or the Model Garden wrote.
+            TFRecord files that the original create_pretraining_data.py or the Model Garden wrote. With `phases` one
+            for each.
         model: A preset (fresh weights), or a bundle with the same vocabulary to go on from.
         output: The run's folder, a bundle in the end: config.json, vocab.txt, model.safetensors, metrics.jsonl,
             checkpoints/, tensorboard/.
         steps: Updates of the weights.
+        phases: Instead of `steps`: the sequence length of each corpus and the steps on it, such as
+            [(128, 9000), (512, 1000)]. The learning rate has one course over all of them.
         batch_size: Examples a step, over all replicas; with `pack_to`, rows of several examples.
         pack_to: Pack several short examples into each row of so many tokens, none of which sees another.
         vocab: The vocabulary of TFRecord files without a manifest.json.
         cased: Whether these keep case and accents.
         skip_corrupt: How many damaged records may be left out; by default the first stops the run.
-        learning_rate: At the end of the warm-up; falls linearly to 0.
-        warmup_steps: By default a tenth of `steps`, at most 10,000.
-        weight_decay: Of AdamW.
-        bias_correction: Correct AdamW's means for their start at 0; the original BERT does not.
+        optimizer: "adamw", "lamb" or "sgd".
+        learning_rate: At the end of the warm-up; falls to 0.
+        warmup_steps: By default a tenth of the steps, at most 10,000.
+        schedule: How it falls: "linear", "polynomial", "cosine", or "constant", not at all.
+        power: Of "polynomial".
+        weight_decay: Times the learning rate, taken off each weight; not off biases and LayerNorm.
+        layer_decay: Each block learns at this times the rate of the block above it.
+        bias_correction: Correct the optimizer's means for their start at 0. By default LAMB does; AdamW does not, as in
+            the original BERT.
         accumulation: Micro-batches a step.
         dropout: Instead of the model's own, everywhere.
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
             768; narrow models learn sooner from a wider one, such as 0.05 for a width of 128.
-        precision: "float32" or "bfloat16", of matrix products.
-        strategy: "auto", "one" or "mirrored".
+        precision: "float32", "bfloat16" or "float16", of matrix products. With float16 the loss is scaled, and a step
+            whose gradients overflow is left out.
+        remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
+        jit: Compile the step with XLA: "on", "off", or "auto" where it pays.
+        strategy: "auto", "one", "mirrored", "multi-worker" or "tpu". Workers share `corpus` and `output`, on a file
+            system that all see, and the chief alone writes.
+        cluster: Who knows the workers: "tf-config", "slurm" or "kubernetes"; by default the environment tells.
         log_every: Steps a row of metrics.jsonl.
         checkpoint_every: Steps between checkpoints.
-        keep_checkpoints: How many of the last are kept.
+        keep_checkpoints: How many of the last are kept; that with the lowest loss is, too.
+        on_spike: When the loss jumps or is no number: "stop", or "rewind" to the last checkpoint and leave out the
+            batches since.
+        spike_threshold: A loss jumps that is this far above the mean of the last 100 steps; None: none does.
         seed: Of weights, order, masks and dropout: the same seed gives the same bytes on a CPU.
         resume: Continue the run in `output` from its last checkpoint; start it if there is none.
         show_progress: Show progress on standard error.
 
     Returns:
-        The metrics of the first and of the last row, as "first" and "last".
+        The metrics of the first and of the last row, as "first" and "last"; nothing where another worker is the chief.
 
     Raises:
         UsageError: An option cannot be, or `output` holds another run.
         KbertError: The corpus or the model cannot be read, or training cannot go on.
     """
-    batches = PretrainingBatches(
-        corpus, batch_size=batch_size, seed=seed, pack_to=pack_to, vocab=vocab, cased=cased, skip_corrupt=skip_corrupt
+    sources, phase_steps = _corpora(
+        corpus,
+        steps,
+        phases,
+        batch_size=batch_size,
+        seed=seed,
+        pack_to=pack_to,
+        vocab=vocab,
+        cased=cased,
+        skip_corrupt=skip_corrupt,
     )
+    batches, steps = sources[0], sum(phase_steps)
     tokenizer = Tokenizer(batches.vocabulary, lowercase=batches.manifest.lowercase)
     bundle, config = _starting_point(model, batches.vocabulary)
     if dropout is not None:
         config = config.replace(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     if initializer_range is not None:
         config = config.replace(initializer_range=initializer_range)
-    if batches.manifest.sequence_length > config.max_position_embeddings:
+    longest = max(source.manifest.sequence_length for source in sources)
+    if longest > config.max_position_embeddings:
         raise UsageError(
-            f"the corpus has examples of {batches.manifest.sequence_length} tokens, the model positions for "
+            f"the corpus has examples of {longest} tokens, the model positions for "
             f"{config.max_position_embeddings}; build the corpus with a smaller --sequence-length"
         )
     if warmup_steps is None:
         warmup_steps = min(10_000, steps // 10)
-    schedule = LinearSchedule(learning_rate, steps, warmup_steps)
-    settings = LoopSettings(steps, accumulation, log_every, checkpoint_every)
+    course = Schedule(learning_rate, steps, warmup_steps, schedule, power)
+    if bias_correction is None:
+        bias_correction = optimizer == "lamb"
+    rule = OptimizerSettings(
+        optimizer, weight_decay=weight_decay, bias_correction=bias_correction, layer_decay=layer_decay
+    )
     prepare_precision(precision)
-    placement = make_strategy(strategy)
+    placement = make_strategy(strategy, cluster)
+    compiled = use_jit(jit)
+    settings = LoopSettings(steps, accumulation, log_every, checkpoint_every, on_spike, spike_threshold, compiled)
     check_batch_size(batch_size, settings, placement)
     folder = Path(output)
-    open_run(
-        folder,
-        {
-            "command": "pretrain",
-            "corpus": hashlib.sha256(batches.manifest.fingerprint().encode()).hexdigest(),
-            "model": str(model),
-            "config": config.to_dict(),
-            "batch_size": batch_size,
-            "pack_to": pack_to,
-            "weight_decay": weight_decay,
-            "bias_correction": bias_correction,
-            "precision": precision,
-            "seed": seed,
-            **dataclasses.asdict(schedule),
-            **dataclasses.asdict(settings),
-        },
-        resume=resume,
-    )
-
-    with placement.scope():
-        pretraining_model = PretrainingModel(
-            BertEncoder(config, precision=precision, seed=seed, packed=pack_to is not None)
+    if placement.is_chief:
+        fingerprints = "".join(source.manifest.fingerprint() for source in sources)
+        open_run(
+            folder,
+            {
+                "command": "pretrain",
+                "corpus": hashlib.sha256(fingerprints.encode()).hexdigest(),
+                "phases": phase_steps,
+                "model": str(model),
+                "config": config.to_dict(),
+                "batch_size": batch_size,
+                "pack_to": pack_to,
+                "optimizer": dataclasses.asdict(rule),
+                "schedule": dataclasses.asdict(course),
+                "precision": precision,
+                "seed": seed,
+                **dataclasses.asdict(settings),
+            },
+            resume=resume,
+            free=FREE_SETTINGS,
         )
+
+    with placement.strategy.scope():
+        encoder = BertEncoder(config, packed=pack_to is not None, precision=precision, seed=seed, remat=remat)
+        pretraining_model = PretrainingModel(encoder)
         if bundle is not None:
             tensor_names.assign_pretrained(tensor_names.pretraining_slots(pretraining_model), bundle.tensors)
     loop = TrainingLoop(
         pretraining_model,
         objective=PretrainingObjective(),
-        batches=batches,
-        schedule=schedule,
-        optimizer=AdamWSettings(weight_decay=weight_decay, bias_correction=bias_correction),
+        phases=[Phase(length, source) for length, source in zip(phase_steps, sources, strict=True)],
+        schedule=course,
+        optimizer=rule,
         settings=settings,
-        strategy=placement,
+        placement=placement,
+        loss_scaling=precision == "float16",
     )
-    monitor = Monitor(folder, steps=steps, title="pretrain", show_progress=show_progress, constants=batches.metrics)
-    if show_progress:
-        for line in batches.describe():
-            print(f"pretrain: {line}", file=sys.stderr, flush=True)
+    monitor = (
+        Monitor(folder, steps=steps, title="pretrain", show_progress=show_progress, constants=batches.metrics)
+        if placement.is_chief
+        else SilentMonitor()
+    )
+    if show_progress and placement.is_chief:
+        for source in sources:
+            for line in source.describe():
+                print(f"pretrain: {line}", file=sys.stderr, flush=True)
     checkpoints = Checkpoints(folder / CHECKPOINT_FOLDER, keep_checkpoints)
     metrics = loop.run(monitor, checkpoints, resume=resume)
-    if show_progress and batches.source.records_lost:
-        print(f"pretrain: {batches.source.records_lost:,} damaged records were left out", file=sys.stderr, flush=True)
+    if not placement.is_chief:
+        return {}
+    lost = sum(source.source.records_lost for source in sources)
+    if show_progress and lost:
+        print(f"pretrain: {lost:,} damaged records were left out", file=sys.stderr, flush=True)
 
     parameters = pretraining_model.encoder.count_params()
     card = model_card(
@@ -168,7 +225,7 @@ def pretrain(
         {
             "Objective": "masked language model and next sentence prediction",
             "Encoder": f"{config.num_hidden_layers} layers, width {config.hidden_size}, {parameters:,} parameters",
-            "Corpus": batches.description,
+            "Corpus": "; then ".join(source.description for source in sources),
             "Training": f"{steps:,} steps of {batch_size} examples, learning rate {learning_rate:g}, {precision}",
             "Loss at the end": f"{metrics['last']['mlm_loss']:.4f} (masked language model), "
             f"{metrics['last']['nsp_loss']:.4f} (next sentence)",
@@ -183,6 +240,30 @@ def pretrain(
         settings={"kind": "pretraining", "steps": steps, "metrics": metrics["last"]},
     ).save(folder, card)
     return metrics
+
+
+def _corpora(
+    corpus: files.PathLike | Sequence[files.PathLike],
+    steps: int | None,
+    phases: Sequence[tuple[int, int]],
+    **reading: Any,
+) -> tuple[list[PretrainingBatches], list[int]]:
+    """The corpus of each phase, and its steps."""
+    folders = [corpus] if isinstance(corpus, (str, os.PathLike)) else list(corpus)
+    if (steps is None) == (not phases):
+        raise UsageError(f"give either --steps or --phase. Received: steps={steps}, phases={list(phases)}")
+    if len(folders) != max(1, len(phases)):
+        raise UsageError(f"each phase needs a --corpus. Received: {len(phases) or 1} phases, {len(folders)} corpora")
+    sources = [PretrainingBatches(folder, **reading) for folder in folders]
+    for source, folder, (length, count) in zip(sources, folders, phases, strict=False):
+        if source.manifest.sequence_length != length or count < 1:
+            raise UsageError(
+                f"a phase is the length of its corpus and a number of steps, as {source.manifest.sequence_length}:1000 "
+                f"for {folder}. Received: {length}:{count}"
+            )
+        if source.vocabulary != sources[0].vocabulary or source.manifest.lowercase != sources[0].manifest.lowercase:
+            raise UsageError(f"all phases need one vocabulary; that of {folder} is another than that of {folders[0]}")
+    return sources, [count for _, count in phases] or [steps or 0]
 
 
 def _starting_point(model: str | files.PathLike, vocabulary: Vocabulary) -> tuple[Bundle | None, BertConfig]:
