@@ -1,8 +1,8 @@
 """The model folder ("bundle"): one that Hugging Face Transformers opens as it is.
 
     config.json             the shape of the model, with Transformers' keys
-    vocab.txt               the vocabulary
-    tokenizer_config.json   how text is tokenized
+    vocab.txt, tokenizer.json, tokenizer_config.json
+                            the vocabulary, and how text is tokenized
     model.safetensors       the weights, with Transformers' tensor names; also in shards, with an index
     kbert.json              what kbert adds: what the model is for, its task's settings, metrics
     README.md               a model card
@@ -24,13 +24,11 @@ from kbert.architectures import check_encoder, guessed_architecture
 from kbert.config import BertConfig, foreign_settings
 from kbert.errors import BundleError, ConfigError, shown
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.vocabulary import CLASSIFICATION, MASK, PAD, SEPARATOR, UNKNOWN, Vocabulary
+from kbert.text.tokenizer_files import load_tokenizer, save_tokenizer
 from kbert.version import __version__
 from kbert.weights import Weights, save_weights
 
 CONFIG_FILE = "config.json"
-VOCABULARY_FILE = "vocab.txt"
-TOKENIZER_FILE = "tokenizer_config.json"
 SETTINGS_FILE = "kbert.json"
 CARD_FILE = "README.md"
 
@@ -74,7 +72,7 @@ class Bundle:
             config = BertConfig.from_dict(values)
         except ConfigError as problem:
             raise ConfigError(f"{folder / CONFIG_FILE}: {problem}") from None
-        tokenizer = _load_tokenizer(folder)
+        tokenizer = load_tokenizer(folder)
         if len(tokenizer.vocabulary) > config.vocab_size:
             raise BundleError(
                 f"{folder}: vocab.txt must have at most the {config.vocab_size} tokens that config.json says. "
@@ -103,8 +101,10 @@ class Bundle:
             card: The model card, Markdown.
         """
         folder = Path(folder)
-        self.tokenizer.vocabulary.save(folder / VOCABULARY_FILE)
-        files.write_json(folder / TOKENIZER_FILE, self._tokenizer_config())
+        tokenizer = self.tokenizer
+        if tokenizer.settings.model_max_length is None:
+            tokenizer = tokenizer.replace(model_max_length=self.config.max_position_embeddings)
+        save_tokenizer(tokenizer, folder)
         save_weights(folder, self._tensors_to_store())
         files.write_json(folder / SETTINGS_FILE, {"kbert_version": __version__, **self.settings})
         files.write_text(folder / CARD_FILE, card)
@@ -145,20 +145,6 @@ class Bundle:
             return self.tensors
         return {name.removeprefix("bert."): tensor for name, tensor in self.tensors.items()}
 
-    def _tokenizer_config(self) -> dict[str, Any]:
-        return {
-            "tokenizer_class": "BertTokenizer",
-            "do_lower_case": self.tokenizer.lowercase,
-            "strip_accents": None,
-            "tokenize_chinese_chars": True,
-            "model_max_length": self.config.max_position_embeddings,
-            "pad_token": PAD,
-            "unk_token": UNKNOWN,
-            "cls_token": CLASSIFICATION,
-            "sep_token": SEPARATOR,
-            "mask_token": MASK,
-        }
-
 
 def is_bundle(path: files.PathLike) -> bool:
     """Whether a path is a folder that holds a model."""
@@ -182,13 +168,6 @@ def _read_object(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise BundleError(f"{path}: expected a JSON object. Received: {type(values).__name__}")
     return values
-
-
-def _load_tokenizer(folder: Path) -> Tokenizer:
-    vocabulary = Vocabulary.from_file(folder / VOCABULARY_FILE)
-    path = folder / TOKENIZER_FILE
-    settings = _read_object(path) if path.exists() else {}
-    return Tokenizer(vocabulary, lowercase=bool(settings.get("do_lower_case", True)))
 
 
 def _architecture(values: Mapping[str, Any], folder: Path) -> str | None:

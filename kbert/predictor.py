@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from kbert import features
 from kbert.bundle import Bundle
 from kbert.config import BertConfig
-from kbert.errors import BundleError, UsageError, shown
-from kbert.files import PathLike
+from kbert.errors import BundleError, DataError, UsageError, shown
+from kbert.files import PathLike, read_lines
+from kbert.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
-from kbert.tasks.task import Example, Task, task_from_bundle
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.rows import strings
+from kbert.tasks.tables import file_kind
+from kbert.tasks.task import Task, describe_inputs, task_from_bundle
 from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
+
+_ROWS_AT_ONCE = 64
+"""Windows of long texts that go through the model together."""
 
 
 class TextModel(tf.Module):
@@ -29,27 +36,67 @@ class TextModel(tf.Module):
         encode: Texts to features.
     """
 
-    def __init__(self, task: Task, model: Any, encode: GraphEncoder) -> None:
+    def __init__(self, task: Task[Any], model: Any, encode: GraphEncoder) -> None:
         super().__init__(name="text_model")
         self.task = task
         self.model = model
         self.encode = encode
-        text = [tf.TensorSpec([None], tf.string, name="text")]
-        if task.paired:
-            text.append(tf.TensorSpec([None], tf.string, name="text_pair"))
-        ids = [tf.TensorSpec([None, None], tf.int32, name=feature.name) for feature in features.ENCODER_FEATURES]
-        self.from_text = tf.function(self._from_text, input_signature=text)
-        self.from_tokens = tf.function(self._from_tokens, input_signature=ids)
+        texts = [tf.TensorSpec([None] * (1 + text.several), tf.string, name=text.name) for text in task.text_inputs]
+        ids = [
+            tf.TensorSpec([None] * (1 + len(feature.dimensions)), feature.dtype, name=feature.name)
+            for feature in task.model_features
+        ]
+        self.from_text = _function(self._from_text, texts)
+        self.from_tokens = _function(self._from_tokens, ids)
 
-    def _from_text(self, text: tf.Tensor, text_pair: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        return self.task.answers(self.model(self.encode(text, text_pair), training=False))
+    def _from_text(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        encoded = self.task.encode(self.encode, inputs)
+        return self.task.answers(self._outputs(encoded), encoded)
 
-    def _from_tokens(
-        self, input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        values = (input_word_ids, input_mask, input_type_ids)
-        batch = {feature.name: value for feature, value in zip(features.ENCODER_FEATURES, values, strict=True)}
-        return self.task.answers(self.model(batch, training=False))
+    def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self.task.token_answers(self.model(encoded, training=False), encoded)
+
+    def _outputs(self, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        batch = {feature.name: encoded[feature.name] for feature in self.task.model_features}
+        if not self.task.windowed:
+            outputs: dict[str, tf.Tensor] = self.model(batch, training=False)
+            return outputs
+        return _in_parts(lambda part: self.model(part, training=False), batch)
+
+
+def _function(call: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], specs: Sequence[tf.TensorSpec]) -> Any:
+    """A tf.function with an argument a spec, called as the spec is; `call` gets them as a dict."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    signature = inspect.Signature([inspect.Parameter(spec.name, kind) for spec in specs])
+
+    def function(*values: tf.Tensor, **named: tf.Tensor) -> dict[str, tf.Tensor]:
+        return call(dict(signature.bind(*values, **named).arguments))
+
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    return tf.function(function, input_signature=specs)
+
+
+def _in_parts(
+    model: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], batch: Mapping[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """Runs a model on _ROWS_AT_ONCE rows after the other: a long text has more windows than memory has room for."""
+    first = {name: values[:_ROWS_AT_ONCE] for name, values in batch.items()}
+    total = tf.shape(next(iter(batch.values())))[0]
+    outputs = model(first)
+
+    def more(begin: tf.Tensor, so_far: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        part = model({name: values[begin : begin + _ROWS_AT_ONCE] for name, values in batch.items()})
+        return begin + _ROWS_AT_ONCE, {name: tf.concat([so_far[name], part[name]], 0) for name in so_far}
+
+    shapes = {name: tf.TensorShape([None, *values.shape[1:]]) for name, values in outputs.items()}
+    _, outputs = tf.while_loop(
+        lambda begin, _: begin < total,
+        more,
+        (tf.constant(_ROWS_AT_ONCE), outputs),
+        shape_invariants=(tf.TensorShape([]), shapes),
+        parallel_iterations=1,
+    )
+    return outputs
 
 
 class Predictor:
@@ -60,6 +107,7 @@ class Predictor:
         model: The Keras model that `task.build` made.
         tokenizer: Its tokenizer.
         sequence_length: Longest input in tokens.
+        encode: The tokenizer as a graph, where there is one already.
 
     Example:
         >>> model = kbert.load("RUN")
@@ -67,12 +115,20 @@ class Predictor:
         [{'text': 'a fine film', 'label': '1', 'probabilities': {'0': 0.02, '1': 0.98}}]
     """
 
-    def __init__(self, task: Task, model: Any, tokenizer: Tokenizer, sequence_length: int) -> None:
+    def __init__(
+        self,
+        task: Task[Any],
+        model: Any,
+        tokenizer: Tokenizer,
+        sequence_length: int,
+        encode: GraphEncoder | None = None,
+    ) -> None:
         self.task = task
         self.model = model
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
-        self.text_model = TextModel(task, model, GraphEncoder(tokenizer.to_graph(), sequence_length))
+        encode = encode or GraphEncoder(tokenizer.to_graph(), sequence_length)
+        self.text_model = TextModel(task, model, encode)
 
     @property
     def encoder(self) -> BertEncoder:
@@ -85,55 +141,55 @@ class Predictor:
         """The shape of the encoder."""
         return self.encoder.config
 
-    def predict(
-        self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, batch_size: int = 64
-    ) -> list[dict[str, Any]]:
-        """Answers for texts, or pairs, in their order.
+    def predict(self, *columns: Sequence[Any] | None, batch_size: int = 64) -> list[dict[str, Any]]:
+        """Answers, in the order of what is asked.
+
+        Args:
+            columns: What the task is asked with, a sequence each: texts; texts and their pairs; questions and contexts
+                (see `task.text_inputs`).
+            batch_size: Texts at a time.
 
         Returns:
-            One dict a text: "text" (and "pair"), and what the task answers; for classification "label" and
-            "probabilities".
+            One dict a text: what was asked ("text", "pair" …), and what the task answers; for classification "label"
+            and "probabilities".
 
         Raises:
             UsageError: The model wants pairs and gets none, or the other way round.
         """
-        answers = self.answers(texts, pairs, batch_size=batch_size)
-        results = []
-        for index, text in enumerate(texts):
-            given = {"text": text} if pairs is None else {"text": text, "pair": pairs[index]}
-            results.append(given | self.task.answer({name: values[index] for name, values in answers.items()}))
-        return results
+        inputs = self._inputs(columns)
+        answers = self._answers(inputs, batch_size)
+        asked = {text.column: inputs[text.name] for text in self.task.text_inputs}
+        return [
+            {name: values[index] for name, values in asked.items()}
+            | self.task.answer({name: values[index] for name, values in answers.items()})
+            for index in range(len(next(iter(asked.values()))))
+        ]
 
-    def answers(
-        self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, batch_size: int = 64
-    ) -> dict[str, np.ndarray]:
-        """The served answers for texts, or pairs: arrays with a row a text."""
-        if (pairs is not None) != self.task.paired:
-            wanted = "pairs of texts" if self.task.paired else "single texts"
-            raise UsageError(f"this model answers for {wanted}. Received the other")
-        inputs = [np.array([text.encode("utf-8", "replace") for text in texts], object)]
-        if pairs is not None:
-            if len(pairs) != len(texts):
-                raise UsageError(f"expected as many pairs as texts. Received: {len(pairs)} and {len(texts)}")
-            inputs.append(np.array([pair.encode("utf-8", "replace") for pair in pairs], object))
-        if not len(texts):
-            return {}
-        # Texts of like length together: a batch is padded to its longest.
-        order = np.argsort([sum(map(len, row)) for row in zip(*inputs, strict=True)], kind="stable")
-        parts: list[dict[str, np.ndarray]] = []
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            outputs = self.text_model.from_text(*(tf.constant(values[rows], tf.string) for values in inputs))
-            parts.append({name: value.numpy() for name, value in outputs.items()})
-        back = np.argsort(order, kind="stable")
-        return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+    def answers(self, *columns: Sequence[Any] | None, batch_size: int = 64) -> dict[str, np.ndarray]:
+        """The served answers: arrays with a row for each of what is asked; see `predict`."""
+        return self._answers(self._inputs(columns), batch_size)
+
+    def read_inputs(self, path: PathLike, columns: Mapping[str, str] | None = None) -> list[list[Any]]:
+        """The columns to `predict` from a file: a table, a text a line, or what else the task reads.
+
+        Raises:
+            DataError: The file cannot be read, or is empty.
+        """
+        if len(self.task.text_inputs) == 1 and file_kind(path) == "text" and not self.task.reads(path):
+            texts = list(read_lines(path))
+            if not texts:
+                raise DataError("expected a text a line. The file is empty", path)
+            return [texts]
+        examples = self.task.read(path, columns, options=self.task.options, targets=False)
+        return list(self.task.inputs(examples).values())
 
     def evaluate(
         self,
-        data: PathLike | Sequence[Example],
+        data: PathLike | Sequence[Any],
         columns: Mapping[str, str] | None = None,
         *,
         batch_size: int = 64,
+        skip_bad: int = 0,
     ) -> dict[str, Any]:
         """Metrics on a table of examples with targets.
 
@@ -141,33 +197,90 @@ class Predictor:
             data: A file that the task reads, or examples.
             columns: Of the file; the task's own by default.
             batch_size: Examples at a time.
+            skip_bad: Bad rows that may be skipped; how many were is "skipped" among the metrics.
 
         Raises:
             DataError: The file cannot be read, or has a label that training never saw.
         """
         path: PathLike = "examples"
+        bad = BadRows(skip_bad)
         if not isinstance(data, Sequence) or isinstance(data, str):
             path = data
-            data = self.task.read(path, columns or self.task.default_columns())
-        targets = self.task.targets(data, path)
-        pairs = [example.pair or "" for example in data] if self.task.paired else None
-        return self.task.evaluate(targets, self.answers([e.text for e in data], pairs, batch_size=batch_size))
+            data = self.task.read(path, columns, options=self.task.options, bad=bad)
+        examples = self.task.checked(data, path, bad)
+        metrics = self.task.evaluate(examples, self.answers_of(examples, batch_size=batch_size))
+        return metrics | ({"skipped": bad.count} if skip_bad else {})
+
+    def answers_of(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
+        """The served answers to what the task asks about examples."""
+        return self._answers(self.task.inputs(examples), batch_size)
+
+    def _inputs(self, columns: Sequence[Sequence[Any] | None]) -> dict[str, list[Any]]:
+        given = [list(column) for column in columns if column is not None]
+        texts = self.task.text_inputs
+        if len(given) != len(texts):
+            raise UsageError(f"this model answers for {describe_inputs(self.task)}. Received the other")
+        for text, column in zip(texts[1:], given[1:], strict=True):
+            if len(column) != len(given[0]):
+                raise UsageError(
+                    f"expected as many {text.column}s as {texts[0].column}s. "
+                    f"Received: {len(column)} and {len(given[0])}"
+                )
+        return {text.name: column for text, column in zip(texts, given, strict=True)}
+
+    def _answers(self, inputs: Mapping[str, list[Any]], batch_size: int) -> dict[str, np.ndarray]:
+        columns = list(inputs.values())
+        if not columns[0]:
+            return {}
+        # Texts of like length together: a batch is padded to its longest.
+        order = np.argsort([sum(map(_size, row)) for row in zip(*columns, strict=True)], kind="stable")
+        parts: list[dict[str, np.ndarray]] = []
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            outputs = self.text_model.from_text(*(as_strings([column[row] for row in rows]) for column in columns))
+            parts.append({name: value.numpy() for name, value in outputs.items()})
+        back = np.argsort(order, kind="stable")
+        return {name: _joined([part[name] for part in parts])[back] for name in parts[0]}
+
+
+def as_strings(values: Sequence[Any]) -> tf.Tensor:
+    """Texts as a tensor, string [B]; lists of texts as one of [B, C], padded with ""."""
+    if not values or isinstance(values[0], str):
+        return strings(values)
+    most = max(map(len, values))
+    return tf.stack([strings([*row, *[""] * (most - len(row))]) for row in values])
+
+
+def _size(value: str | Sequence[str]) -> int:
+    return len(value) if isinstance(value, str) else sum(map(len, value))
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Parts one after the other, padded with 0 or "" to the largest of them."""
+    largest = np.max([part.shape[1:] for part in parts], axis=0)
+    padded = []
+    for part in parts:
+        width = [(0, 0), *((0, int(most - size)) for most, size in zip(largest, part.shape[1:], strict=True))]
+        padded.append(np.pad(part, width, constant_values=b"" if part.dtype == object else 0))
+    return np.concatenate(padded)
 
 
 def load(path: PathLike, *, paired: bool | None = None) -> Predictor:
     """Loads a fine-tuned model.
 
     Args:
-        path: A model folder that `finetune` wrote, or one that Hugging Face Transformers saved with a classifier.
+        path: A model folder that `finetune` wrote, or one that Hugging Face Transformers saved with a head that
+            a task of kbert has; or "hf://owner/name" of the Hugging Face Hub.
         paired: Whether examples are pairs of texts. Only a folder of another library needs to be told.
 
     Raises:
         BundleError: The folder is no model, is damaged, or is for no task.
+        HubError: The hub has no such model, or cannot be reached.
         UsageError: `paired` contradicts what kbert knows of the folder.
     """
-    bundle = Bundle.load(path)
+    bundle = Bundle.load(resolve(path))
     task = task_from_bundle(bundle, path, paired=paired)
-    model = task.build(BertEncoder(bundle.config))
+    model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
     assign_tensors(task.slots(model), bundle.tensors)
     return Predictor(task, model, bundle.tokenizer, _sequence_length(bundle, path))
 

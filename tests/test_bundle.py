@@ -6,7 +6,7 @@ import pytest
 import safetensors.numpy
 
 from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
-from kbert.errors import BundleError, ConfigError, VocabularyError
+from kbert.errors import BundleError, ConfigError
 from kbert.text.tokenizer import Tokenizer
 from kbert.version import __version__
 
@@ -53,6 +53,7 @@ def test_the_same_content_is_the_same_bytes(tmp_path, classifier):
         "config.json",
         "kbert.json",
         "model.safetensors",
+        "tokenizer.json",
         "tokenizer_config.json",
         "vocab.txt",
     ]
@@ -66,7 +67,7 @@ def test_files_hold_what_transformers_reads(classifier):
     assert config["id2label"] == {"0": "bad", "1": "fine", "2": "good"}
     assert config["label2id"] == {"bad": 0, "fine": 1, "good": 2}
     tokenizer = json.loads((classifier / "tokenizer_config.json").read_text())
-    assert tokenizer["tokenizer_class"] == "BertTokenizer"
+    assert tokenizer["tokenizer_class"] == "PreTrainedTokenizerFast"  # which takes tokenizer.json as it is
     assert tokenizer["do_lower_case"] is True
     assert tokenizer["model_max_length"] == 32
 
@@ -85,10 +86,11 @@ def test_is_bundle(folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "error"),
-    [("config.json", BundleError), ("vocab.txt", VocabularyError), ("model.safetensors", BundleError)],
+    [("config.json", BundleError), ("vocab.txt", BundleError), ("model.safetensors", BundleError)],
 )
 def test_missing_files(folder, name, error):
     (folder / name).unlink()
+    (folder / "tokenizer.json").unlink()
     with pytest.raises(error, match=name.replace(".", r"\.")) as raised:
         Bundle.load(folder)
     assert "\n" not in str(raised.value)
@@ -139,6 +141,7 @@ def test_an_unknown_config_key(folder):
 
 
 def test_a_vocabulary_larger_than_the_config_says(folder):
+    (folder / "tokenizer.json").unlink()
     with open(folder / "vocab.txt", "a") as handle:
         handle.write("further\n")
     with pytest.raises(BundleError, match=r"at most the 23 tokens that config\.json says\. Received: 24$"):
@@ -146,6 +149,7 @@ def test_a_vocabulary_larger_than_the_config_says(folder):
 
 
 def test_a_vocabulary_smaller_than_the_config_says_is_padding(folder):
+    (folder / "tokenizer.json").unlink()
     tokens = (folder / "vocab.txt").read_text().splitlines()
     (folder / "vocab.txt").write_text("\n".join(tokens[:-3]) + "\n")
     loaded = Bundle.load(folder)

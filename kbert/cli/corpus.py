@@ -23,6 +23,13 @@ corpus.add_command(inspect)
 @options.data_file("--vocab", "The vocabulary to tokenize with.")
 @options.output("The folder to write.", file_okay=False)
 @click.option("--sequence-length", default=128, show_default=True, help="Longest example in tokens.")
+@click.option(
+    "--objective",
+    default="nsp",
+    show_default=True,
+    type=click.Choice(["nsp", "sop", "none"]),
+    help="Next sentence prediction, sentence order prediction, or one text of whole sentences.",
+)
 @click.option("--max-predictions", type=int, help="Most masked tokens an example.  [default: 15 % of the length]")
 @click.option(
     "--masking",
@@ -33,6 +40,8 @@ corpus.add_command(inspect)
 )
 @click.option("--mask-probability", default=0.15, show_default=True, help="Part of the tokens that are masked.")
 @click.option("--whole-words", is_flag=True, help="Mask all pieces of a word or none.")
+@click.option("--spans", is_flag=True, help="Mask spans of whole words, as SpanBERT does.")
+@options.data_file("--word-list", "Words of Chinese, one a line, to mask whole.", required=False)
 @click.option("--short-probability", default=0.1, show_default=True, help="Part of the documents with short examples.")
 @click.option("--duplicates", default=1, show_default=True, help="Times that the text is gone through.")
 @options.CASED
@@ -65,6 +74,21 @@ corpus.add_command(inspect)
     type=click.Choice(["auto", "en", "zh", "ja", "ko", "general"]),
     help="By whose rules lines are split; auto looks at each document.",
 )
+@click.option(
+    "--feature-names",
+    default="tf-hub",
+    show_default=True,
+    type=click.Choice(["tf-hub", "original"]),
+    help="Names in static records: input_word_ids, or input_ids as the original release and the Model Garden read.",
+)
+@click.option(
+    "--compression",
+    default="gzip",
+    show_default=True,
+    type=click.Choice(["gzip", "none"]),
+    help="Of the shards; other programs' readers mostly expect none.",
+)
+@click.option("--resume", is_flag=True, help="Go on after the last shard of the unfinished corpus in --output.")
 @click.option("--workers", default=os.cpu_count() or 1, show_default="all cores", type=click.IntRange(1))
 @options.SEED
 def build(inputs: tuple[str, ...], **settings: object) -> None:
@@ -80,9 +104,10 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     with options.byte_progress("building") as update:
         manifest = build_corpus(inputs, **settings, progress=update)  # type: ignore[arg-type]
     counts = manifest.counts
-    random_next = counts["random_next"] / max(1, counts["examples"])
+    labels = {"random_next": "with a random next text", "swapped": "swapped"}
+    shares = [f" ({counts[name] / counts['examples']:.1%} {words})" for name, words in labels.items() if name in counts]
     click.echo(
-        f"{counts['examples']:,} examples ({random_next:.1%} with a random next text) of "
+        f"{counts['examples']:,} examples{''.join(shares)} of "
         f"{counts['documents']:,} documents in {len(manifest.shards)} shards: {settings['output']}",
         err=True,
     )

@@ -9,30 +9,34 @@ import click
 from kbert import quiet
 from kbert.cli import options
 from kbert.errors import UsageError
+from kbert.tasks.catalogue import all_columns
 
 
 @click.command()
 @options.RUN
-@options.data_file("--data", "CSV, TSV or JSON lines with labels.", required=False)
+@options.data_file("--data", "For a fine-tuned model: what is to be predicted, as the task reads it.", required=False)
 @click.option(
     "--corpus",
     type=click.Path(exists=True, file_okay=False),
-    help="Instead, for a pretrained model: a corpus built with its vocabulary.",
+    help="For a pretrained model: a corpus built with its vocabulary.",
 )
-@options.columns
+@options.columns(all_columns().values(), defaults=False)
+@options.SKIP_BAD
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
 @options.JSON
 def evaluate(
     run: str,
     data: str | None,
     corpus: str | None,
-    text_column: str,
-    pair_column: str | None,
-    label_column: str,
+    skip_bad: int,
     batch_size: int,
     as_json: bool,
+    **columns: str | None,
 ) -> None:
-    """Measure the model RUN: a fine-tuned one on a file, a pretrained one on a corpus."""
+    """Measure the model RUN: a fine-tuned one on a file, a pretrained one on a corpus.
+
+    Columns that are not named have the names that `kbert finetune TASK --help` tells.
+    """
     if (data is None) == (corpus is None):
         raise UsageError("give --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one")
     quiet.import_tensorflow()
@@ -41,8 +45,8 @@ def evaluate(
     else:
         from kbert import predictor
 
-        columns = {"text": text_column, "label": label_column} | ({"pair": pair_column} if pair_column else {})
-        metrics = predictor.load(run).evaluate(str(data), columns, batch_size=batch_size)
+        chosen = options.chosen_columns(columns)
+        metrics = predictor.load(run).evaluate(str(data), chosen, batch_size=batch_size, skip_bad=skip_bad)
     if as_json:
         options.print_json(metrics)
     else:

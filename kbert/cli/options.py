@@ -6,17 +6,33 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import click
 
+from kbert.tasks.catalogue import Column
+
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-RUN = click.argument("run", type=click.Path(exists=True, file_okay=False), metavar="RUN")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON alone on standard output.")
 CASED = click.option("--cased", is_flag=True, help="Keep case and accents.")
+SKIP_BAD = click.option(
+    "--skip-bad", default=0, metavar="N", type=click.IntRange(0), help="Skip and count up to N bad rows of a file."
+)
 
+
+class _ModelFolder(click.Path):
+    """A folder that exists, or a name on the Hugging Face Hub."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Looks at the folder; a name on the hub is looked up when the model is loaded."""
+        if str(value).startswith("hf://"):
+            return value
+        return super().convert(value, param, ctx)
+
+
+RUN = click.argument("run", type=_ModelFolder(exists=True, file_okay=False), metavar="RUN")
 _READABLE = click.Path(exists=True, dir_okay=False, readable=True)
 
 
@@ -59,20 +75,26 @@ def source(command: Any) -> Any:
     return command
 
 
-def columns(command: Any) -> Any:
-    """Adds `--text-column`, `--pair-column` and `--label-column`."""
-    for option in (
-        click.option("--label-column", default="label", show_default=True, help="Column of labels."),
-        click.option("--pair-column", help="Column of second texts, for a task of pairs."),
-        click.option(
-            "--text-column",
-            default="text",
-            show_default=True,
-            help="Column of texts: a name, or a 1-based number.",
-        ),
-    ):
-        command = option(command)
-    return command
+def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[Any], Any]:
+    """Adds an option such as `--text-column` for each column; without `defaults` None stands for the task's."""
+
+    def add(command: Any) -> Any:
+        for column in reversed(list(columns_)):
+            command = click.option(
+                f"--{column.role}-column",
+                default=column.default if defaults else None,
+                show_default=defaults and column.default is not None,
+                help=column.help,
+            )(command)
+        return command
+
+    return add
+
+
+def chosen_columns(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The columns that were named, by role."""
+    ending = "_column"
+    return {name.removesuffix(ending): value for name, value in settings.items() if name.endswith(ending) and value}
 
 
 def training(command: Any) -> Any:
@@ -94,7 +116,12 @@ def training(command: Any) -> Any:
             type=click.Choice(["auto", "one", "mirrored", "multi-worker", "tpu"]),
             help="Where it runs: one device, all of this machine, several machines, a TPU.",
         ),
-        click.option("--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16"])),
+        click.option(
+            "--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16", "float16"])
+        ),
+        click.option(
+            "--remat", is_flag=True, help="Compute blocks again in the backward pass: less memory, more work."
+        ),
         click.option("--dropout", type=float, help="Instead of the model's own, everywhere."),
         click.option("--initializer-range", type=float, help="Of fresh weights.  [default: the model's own, 0.02]"),
         click.option("--accumulation", default=1, show_default=True, help="Micro-batches a step."),

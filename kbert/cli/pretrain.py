@@ -27,10 +27,17 @@ class Phase(click.ParamType):
     "--corpus",
     required=True,
     multiple=True,
-    type=click.Path(exists=True, file_okay=False),
-    help="A built corpus; with --phase, one for each in their order.",
+    help="A built corpus, or a folder or glob of other TFRecord files; with --phase, one for each in their order.",
 )
-@click.option("--model", required=True, help="tiny, mini, small, medium, base or large; or a model folder.")
+@click.option("--vocab", type=click.Path(exists=True, dir_okay=False), help="Of records without a manifest.json.")
+@options.CASED
+@click.option("--pack-to", type=click.IntRange(8), help="Pack several examples into each row of so many tokens.")
+@click.option(
+    "--skip-corrupt", default=0, show_default=True, type=click.IntRange(0), help="Damaged records to leave out."
+)
+@click.option(
+    "--model", required=True, help="tiny, mini, small, medium, base or large; a model folder; or hf://owner/name."
+)
 @options.output("The run's folder: a model in the end.", file_okay=False)
 @click.option("--steps", type=click.IntRange(1), help="Updates of the weights.")
 @click.option(
@@ -42,6 +49,13 @@ class Phase(click.ParamType):
 )
 @click.option("--learning-rate", default=1e-4, show_default=True, help="At the end of the warm-up.")
 @click.option("--warmup-steps", type=int, help="[default: a tenth of the steps, at most 10,000]")
+@click.option(
+    "--jit",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "on", "off"]),
+    help="Compile the step with XLA; auto: where it pays.",
+)
 @click.option("--keep-checkpoints", default=2, show_default=True, type=click.IntRange(1))
 @click.option(
     "--bias-correction/--no-bias-correction", default=None, help="Of the optimizer's means.  [default: for lamb alone]"

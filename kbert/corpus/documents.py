@@ -8,14 +8,14 @@ from kbert.errors import DataError
 from kbert.sources.document import Document
 
 
-def chunk_documents(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
-    """Groups documents, in order, to chunks of about `size` bytes and at least two documents.
+def chunk_documents(documents: Iterable[Document], size: int, *, least: int = 2) -> Iterator[list[Document]]:
+    """Groups documents, in order, to chunks of about `size` bytes and at least `least` documents.
 
     A chunk is the unit of work: the random second text of a pair is drawn from another document of its chunk. What is
     left over at the end joins the last chunk when it is less than half of one.
 
     Raises:
-        DataError: There are fewer than two documents.
+        DataError: There are fewer than `least` documents.
     """
     held: list[Document] = []
     growing: list[Document] = []
@@ -23,16 +23,18 @@ def chunk_documents(documents: Iterable[Document], size: int) -> Iterator[list[D
     for document in documents:
         growing.append(document)
         grown += document.size
-        if grown >= size and len(growing) >= 2:
+        if grown >= size and len(growing) >= least:
             if held:
                 yield held
             held, growing, grown = growing, [], 0
     if not held and not growing:
-        raise DataError("expected at least two documents. The input holds no text")
-    if growing and held and (len(growing) < 2 or grown < size / 2):
+        raise DataError(
+            f"expected at least {'two documents' if least > 1 else 'one document'}. The input holds no text"
+        )
+    if growing and held and (len(growing) < least or grown < size / 2):
         held, growing = held + growing, []
     for chunk in (held, growing):
-        if len(chunk) == 1:
+        if len(chunk) == 1 and least > 1:
             raise DataError(
                 "expected at least two documents, since the random next text comes from another one. Received a "
                 "single document; separate documents by blank lines, or say that each line is one "

@@ -15,18 +15,17 @@ import tensorflow as tf
 
 from kbert import features, files, predictor
 from kbert.errors import ExportError, UsageError
-from kbert.export.litert_graph import InferenceGraph, project
-from kbert.export.parity import check_parity, sample_texts
+from kbert.export.litert_graph import InferenceGraph
+from kbert.export.parity import check_parity, sample_inputs
 from kbert.quiet import held_stderr
-from kbert.tasks.classification import ClassificationTask
 from kbert.text.graph_encoder import GraphEncoder
 
 QUANTIZATIONS = ("none", "float16", "dynamic")
 """float32; weights in float16; weights in int8, activations quantized as they come."""
 
 _TOLERANCES = {"none": 1e-4, "float16": 2e-2, "dynamic": 0.25}
-"""Largest difference of a probability. int8 moves single probabilities on random words; what is refused is
-a graph that is wrong, not one that rounds."""
+"""Largest difference of a probability, or of a logit as part of the largest one. int8 moves single probabilities on
+random words; what is refused is a graph that is wrong, not one that rounds."""
 
 
 def export_litert(
@@ -38,8 +37,8 @@ def export_litert(
 ) -> Path:
     """Exports a fine-tuned model as one .tflite file.
 
-    It takes `input_word_ids`, `input_mask` and `input_type_ids`, int32 [1, S], and gives `probabilities`,
-    float32 [1, C]; S is fixed, shorter texts are padded.
+    It takes `input_word_ids`, `input_mask` and `input_type_ids`, int32 [1, S], and gives what the token signature of
+    the SavedModel gives, such as `probabilities`, float32 [1, C]; S is fixed, shorter texts are padded.
 
     Args:
         model: A model folder that `finetune` wrote.
@@ -51,7 +50,7 @@ def export_litert(
         The file.
 
     Raises:
-        UsageError: An option cannot be.
+        UsageError: An option cannot be, or the model takes more than a row of tokens.
         BundleError: The model cannot be read, or is for no task.
         ExportError: The converter needs more than built-in operations.
         ParityError: The export answers otherwise than the bundle; nothing was written.
@@ -65,8 +64,8 @@ def export_litert(
             f"sequence_length must be from 5 to the model's {loaded.config.max_position_embeddings} positions. "
             f"Received: sequence_length={length}"
         )
-    if not isinstance(loaded.task, ClassificationTask):
-        raise UsageError(f"the task {loaded.task.name} has no LiteRT export yet")
+    if loaded.task.model_features != features.ENCODER_FEATURES:
+        raise UsageError(f"the task {loaded.task.name} has no LiteRT export: its model takes more than a row of tokens")
     with _quiet():
         content = _convert(loaded, length, quantize)
         _check(content, loaded, length, quantize)
@@ -77,14 +76,15 @@ def export_litert(
 
 def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
     graph = InferenceGraph(loaded.encoder, length)
-    head = loaded.model.head.dense
 
     def answer(input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> dict[str, tf.Tensor]:
-        pooled = graph(input_word_ids, input_mask, input_type_ids)
-        return {"probabilities": tf.nn.softmax(project(pooled, head))}
+        values = (input_word_ids, input_mask, input_type_ids)
+        batch = {feature.name: value for feature, value in zip(features.ENCODER_FEATURES, values, strict=True)}
+        return loaded.task.token_answers(loaded.model.heads(graph(*values), batch), batch)
 
     signature = [tf.TensorSpec([1, length], tf.int32, name=feature.name) for feature in features.ENCODER_FEATURES]
     module = tf.Module()
+    module.model = loaded.model  # whose variables the head reads
     module.answer = tf.function(answer, input_signature=signature)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([module.answer.get_concrete_function()], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -99,22 +99,26 @@ def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
 
 
 def _check(content: bytes, loaded: predictor.Predictor, length: int, quantize: str) -> None:
-    texts = sample_texts(loaded.tokenizer.vocabulary, longest=length)
-    pairs = texts[::-1] if loaded.task.paired else None
+    inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary, longest=length)
     encode = GraphEncoder(loaded.text_model.encode.tokenizer, length)
-    batch = encode(*(tf.constant(values) for values in (texts, pairs) if values is not None))
-    expected = loaded.text_model.from_tokens(**batch)["probabilities"].numpy()
-    received = run_litert(content, {name: value.numpy() for name, value in batch.items()}, length)
+    encoded = loaded.task.encode(encode, inputs)
+    batch = {feature.name: encoded[feature.name].numpy() for feature in features.ENCODER_FEATURES}
+    batch = {name: np.pad(values, ((0, 0), (0, length - values.shape[1]))) for name, values in batch.items()}
+    outputs = loaded.text_model.from_tokens(*batch.values())
+    expected = {name: value.numpy() for name, value in outputs.items()}
+    received = run_litert(content, batch, length)
+    # Of a probability, or as part of the largest logit.
+    scales = {name: max(1.0, float(np.abs(values).max())) for name, values in expected.items()}
     check_parity(
-        {"probabilities": expected},
-        {"probabilities": received},
+        {name: values / scales[name] for name, values in expected.items()},
+        {name: values / scales[name] for name, values in received.items() if name in scales},
         tolerance=_TOLERANCES[quantize],
         what=f"the LiteRT model ({quantize})",
     )
 
 
-def run_litert(model: bytes, batch: dict[str, np.ndarray], length: int) -> np.ndarray:
-    """Runs a LiteRT model on a batch of features, row by row, padded to `length`; float32 [B, C]."""
+def run_litert(model: bytes, batch: dict[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
+    """Runs a LiteRT model on a batch of features, row by row, padded to `length`; its outputs, float32 [B, ...]."""
     interpreter = tf.lite.Interpreter(model_content=model, num_threads=os.cpu_count() or 1)
     runner: Any = interpreter.get_signature_runner()
     rows = []
@@ -123,8 +127,8 @@ def run_litert(model: bytes, batch: dict[str, np.ndarray], length: int) -> np.nd
             name: np.pad(values[index : index + 1], ((0, 0), (0, length - values.shape[1])))
             for name, values in batch.items()
         }
-        rows.append(runner(**inputs)["probabilities"][0])
-    return np.stack(rows)
+        rows.append(runner(**inputs))
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
 @contextlib.contextmanager

@@ -15,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.config import BertConfig
-from kbert.errors import ExportError
 from kbert.layers.attention import MASK_BIAS
 from kbert.models.encoder import BertEncoder
 
@@ -36,18 +35,24 @@ class InferenceGraph(tf.Module):
         self.config: BertConfig = encoder.config
         self.sequence_length = sequence_length
 
-    def __call__(self, input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> tf.Tensor:
-        """Takes int32 [1, S] three times; gives the pooled output, float32 [1, H]."""
-        length = self.sequence_length
+    def __call__(
+        self, input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Takes int32 [1, S] three times; gives the encoder's outputs.
+
+        `sequence_output` is float32 [1, S, H]; `pooled_output`, if the encoder has the pooler, float32 [1, H].
+        """
+        length, width = self.sequence_length, self.config.hidden_size
         hidden = self._embed(tf.reshape(input_word_ids, [length]), tf.reshape(input_type_ids, [length]))
         mask = tf.reshape(tf.cast(input_mask, tf.float32), [1, 1, length])
         bias = (1.0 - mask) * MASK_BIAS
         for block in self.encoder.blocks:
             hidden = self._block(block, hidden, bias)
-        if self.encoder.pooler is None:
-            raise ExportError("this LiteRT graph gives the pooled output, and the encoder has no pooler")
-        first = tf.reshape(hidden[0], [1, self.config.hidden_size])
-        return tf.tanh(project(first, self.encoder.pooler.dense))
+        outputs = {"sequence_output": tf.reshape(hidden, [1, length, width])}
+        if self.encoder.pooler is not None:
+            first = tf.reshape(hidden[0], [1, width])
+            outputs["pooled_output"] = tf.tanh(project(first, self.encoder.pooler.dense))
+        return outputs
 
     def _embed(self, ids: tf.Tensor, types: tf.Tensor) -> tf.Tensor:
         embeddings = self.encoder.embeddings

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from kbert.errors import ParityError
+from kbert.tasks.task import TextInput
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 
@@ -53,3 +55,15 @@ def sample_texts(vocabulary: Vocabulary, count: int = 16, longest: int = 200) ->
     lengths = np.geomspace(1, longest, count).astype(int)
     texts = [" ".join(rng.choice(words, length)) for length in lengths]
     return ["", "Ünïcödé, ΣΊΣΥΦΟΣ 中文 👍 \u200b", *texts]
+
+
+def sample_inputs(texts: Sequence[TextInput], vocabulary: Vocabulary, longest: int = 200) -> dict[str, tf.Tensor]:
+    """Tensors of strings for the texts that a task is asked with; always the same."""
+    samples = sample_texts(vocabulary, longest=longest)
+    inputs = {}
+    for place, text in enumerate(texts):
+        # Each input in another order, so that short ones meet long ones.
+        rows = samples[::-1] if place % 2 else samples
+        several = [[row, rows[index - 1], rows[index - 2]] for index, row in enumerate(rows)]
+        inputs[text.name] = tf.constant(several if text.several else rows)
+    return inputs

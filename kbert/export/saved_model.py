@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from kbert import files, predictor
-from kbert.bundle import TOKENIZER_FILE, VOCABULARY_FILE
 from kbert.errors import UsageError
-from kbert.export.parity import check_parity, sample_texts
+from kbert.export.parity import check_parity, sample_inputs
+from kbert.text.tokenizer_files import save_tokenizer
 
 TOLERANCE = 1e-5
 
@@ -21,9 +20,11 @@ def export_saved_model(model: files.PathLike, *, output: files.PathLike, version
 
     The SavedModel has two signatures, with batch and length free:
 
-    - `serving_default`: strings `text` [B] (and `text_pair` [B] for a task of pairs) to answers; for
-      classification `label` [B], `labels` [B, C] and `probabilities` [B, C];
-    - `tokens`: `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to the same.
+    - `serving_default`: strings, such as `text` [B] (and `text_pair` [B] for a task of pairs), to answers; for
+      classification `label` [B], `labels` [B, C] and `probabilities` [B, C]. What differs in number is padded, and has
+      a count;
+    - `tokens`: `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to what can be said without the
+      text; for classification `probabilities`.
 
     It needs tensorflow and tensorflow-text to run, not kbert. Before its folder appears, it is loaded again and must
     answer as the bundle does.
@@ -50,9 +51,7 @@ def export_saved_model(model: files.PathLike, *, output: files.PathLike, version
 
     loaded = predictor.load(model)
     text_model = loaded.text_model
-    texts = sample_texts(loaded.tokenizer.vocabulary)
-    pairs = texts[::-1] if loaded.task.paired else None
-    expected = loaded.answers(texts, pairs)
+    inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary)
 
     with files.atomic_directory(base / str(version)) as folder:
         signatures = {"serving_default": text_model.from_text, "tokens": text_model.from_tokens}
@@ -60,27 +59,27 @@ def export_saved_model(model: files.PathLike, *, output: files.PathLike, version
         # For people, and for clients that tokenize themselves: TensorFlow Serving reads neither.
         extra = folder / "assets.extra"
         extra.mkdir()
-        for name in (VOCABULARY_FILE, TOKENIZER_FILE):
-            if (Path(model) / name).exists():
-                shutil.copyfile(Path(model) / name, extra / name)
-        _check(folder, texts, pairs, expected, loaded.text_model)
+        save_tokenizer(loaded.tokenizer, extra)
+        _check(folder, inputs, text_model)
     return base / str(version)
 
 
-def _check(
-    folder: Path,
-    texts: list[str],
-    pairs: list[str] | None,
-    expected: dict[str, np.ndarray],
-    text_model: predictor.TextModel,
-) -> None:
-    restored = tf.saved_model.load(str(folder))
-    inputs = {"text": tf.constant(texts)} | ({} if pairs is None else {"text_pair": tf.constant(pairs)})
-    from_text = restored.signatures["serving_default"](**inputs)
-    check_parity(expected, _arrays(from_text), tolerance=TOLERANCE, what="the SavedModel's text signature")
-    tokens = text_model.encode(*inputs.values())
-    from_tokens = restored.signatures["tokens"](**tokens)
-    check_parity(expected, _arrays(from_tokens), tolerance=TOLERANCE, what="the SavedModel's token signature")
+def _check(folder: Path, inputs: dict[str, tf.Tensor], text_model: predictor.TextModel) -> None:
+    signatures = tf.saved_model.load(str(folder)).signatures
+    check_parity(
+        _arrays(text_model.from_text(*inputs.values())),
+        _arrays(signatures["serving_default"](**inputs)),
+        tolerance=TOLERANCE,
+        what="the SavedModel's text signature",
+    )
+    encoded = text_model.task.encode(text_model.encode, inputs)
+    tokens = {feature.name: encoded[feature.name] for feature in text_model.task.model_features}
+    check_parity(
+        _arrays(text_model.from_tokens(*tokens.values())),
+        _arrays(signatures["tokens"](**tokens)),
+        tolerance=TOLERANCE,
+        what="the SavedModel's token signature",
+    )
 
 
 def _arrays(outputs: dict[str, tf.Tensor]) -> dict[str, np.ndarray]:

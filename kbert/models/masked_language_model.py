@@ -33,6 +33,10 @@ class MaskedLanguageModel(keras.Model):
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Gives the logits."""
-        hidden = self.encoder(features.encoder_part(inputs), training=training)["sequence_output"]
+        return self.heads(self.encoder(features.encoder_part(inputs), training=training), inputs, training)
+
+    def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
+        """Gives the same from the encoder's outputs."""
         positions = inputs[features.MASKED_LM_POSITIONS.name]
-        return {"mlm_logits": self.mlm_head(hidden, positions, self.encoder.embeddings.token_table)}
+        table = self.encoder.embeddings.token_table
+        return {"mlm_logits": self.mlm_head(encoded["sequence_output"], positions, table)}

@@ -32,7 +32,11 @@ class MultipleChoiceModel(keras.Model):
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Gives the logits."""
-        _, choices, length = ops.shape(inputs[features.INPUT_WORD_IDS.name])
+        length = ops.shape(inputs[features.INPUT_WORD_IDS.name])[-1]
         rows = {name: ops.reshape(value, (-1, length)) for name, value in features.encoder_part(inputs).items()}
-        encoded = self.encoder(rows, training=training)
+        return self.heads(self.encoder(rows, training=training), inputs, training)
+
+    def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
+        """Gives the same from the encoder's outputs, which have a row a choice."""
+        choices = ops.shape(inputs[features.INPUT_WORD_IDS.name])[1]
         return {"logits": ops.reshape(self.head(encoded["pooled_output"], training=training), (-1, choices))}

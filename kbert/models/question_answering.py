@@ -30,6 +30,9 @@ class QuestionAnsweringModel(keras.Model):
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Gives the logits."""
-        encoded = self.encoder(features.encoder_part(inputs), training=training)
+        return self.heads(self.encoder(features.encoder_part(inputs), training=training), inputs, training)
+
+    def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
+        """Gives the same from the encoder's outputs."""
         logits = self.head(encoded["sequence_output"])
         return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}

@@ -9,16 +9,20 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from kbert.bundle import Bundle
 from kbert.errors import DataError
 from kbert.files import PathLike
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
-from kbert.tasks.tables import read_table
-from kbert.tasks.task import Example, Tensors
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.rows import TrainingRows
+from kbert.tasks.task import Tensors
+from kbert.tasks.texts import Example, TextTask
+from kbert.text.graph_encoder import GraphEncoder
 
 
-class ClassificationTask:
+class ClassificationTask(TextTask):
     """One label a text, or a pair of texts.
 
     Args:
@@ -27,35 +31,21 @@ class ClassificationTask:
     """
 
     name: ClassVar[str] = "classification"
-    architecture: ClassVar[str] = "BertForSequenceClassification"
-    main_metric: ClassVar[str] = "accuracy"
+    architecture = "BertForSequenceClassification"
+    main_metric = "accuracy"
+    losses = ("cross_entropy",)
 
     def __init__(self, labels: Sequence[str], paired: bool = False) -> None:
+        super().__init__(paired)
         self.labels = list(labels)
-        self.paired = paired
-        self.losses = ("cross_entropy",)
         self._ids = {label: index for index, label in enumerate(self.labels)}
 
     # === Reading ===
 
     @classmethod
-    def default_columns(cls) -> dict[str, str]:
-        """Text and label; a "pair" makes it a task of pairs."""
-        return {"text": "text", "label": "label"}
-
-    @classmethod
-    def read(cls, path: PathLike, columns: Mapping[str, str]) -> list[Example]:
-        """Reads a table with the columns "text", and where wanted "pair" and "label"."""
-        examples = [
-            Example(row.values["text"], row.values.get("pair"), row.values.get("label"), row.line)
-            for row in read_table(path, columns)
-        ]
-        if not examples:
-            raise DataError("expected rows of text. There are none", path)
-        return examples
-
-    @classmethod
-    def from_examples(cls, examples: Sequence[Example], path: PathLike) -> ClassificationTask:
+    def from_examples(
+        cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | None = None
+    ) -> ClassificationTask:
         """Discovers the labels: sorted as numbers if all are, else as text."""
         labels = {example.target or "" for example in examples}
         if "" in labels:
@@ -73,6 +63,13 @@ class ClassificationTask:
             raise TypeError("labels must be a list of two or more strings")
         return cls(labels, bool(paired))
 
+    @classmethod
+    def from_foreign(cls, bundle: Bundle, *, paired: bool) -> ClassificationTask | None:
+        """A classifier of Transformers' with one label a text."""
+        problem = bundle.foreign_config.get("problem_type") or "single_label_classification"
+        fits = bundle.architecture == cls.architecture and problem == "single_label_classification"
+        return cls(bundle.labels, paired) if fits and len(bundle.labels) > 1 else None
+
     def settings(self) -> dict[str, Any]:
         """Labels in the order of the logits."""
         return {"name": self.name, "labels": self.labels, "paired": self.paired}
@@ -85,17 +82,30 @@ class ClassificationTask:
             "problem_type": "single_label_classification",
         }
 
-    def targets(self, examples: Sequence[Example], path: PathLike) -> dict[str, np.ndarray]:
-        """{"labels": int32 [examples]}."""
+    def checked(self, examples: Sequence[Example], path: PathLike, bad: BadRows | None = None) -> list[Example]:
+        """The examples whose label training saw."""
+        bad = bad or BadRows()
+        known = []
         for example in examples:
-            if example.target not in self._ids:
-                raise DataError(
-                    f"expected one of the labels seen in training ({', '.join(self.labels)}). "
-                    f"Received {example.target!r}",
-                    path,
-                    example.line,
+            if example.target in self._ids:
+                known.append(example)
+            else:
+                bad.skip(
+                    DataError(
+                        f"expected one of the labels seen in training ({', '.join(self.labels)}). "
+                        f"Received {example.target!r}",
+                        path,
+                        example.line,
+                    )
                 )
-        return {"labels": np.array([self._ids[example.target or ""] for example in examples], np.int32)}
+        return known
+
+    def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
+        """A row an example, and "labels", int32 [items]."""
+        return TrainingRows(*self.tokens(examples, encode), {"labels": self._label_ids(examples)})
+
+    def _label_ids(self, examples: Sequence[Example]) -> np.ndarray:
+        return np.array([self._ids[example.target or ""] for example in examples], np.int32)
 
     # === Model ===
 
@@ -121,7 +131,7 @@ class ClassificationTask:
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors) -> dict[str, tf.Tensor]:
+    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The likeliest label, string [B]; all labels, string [B, C]; their probabilities, float32 [B, C]."""
         probabilities = tf.nn.softmax(outputs["logits"])
         labels = tf.constant(self.labels)
@@ -131,6 +141,10 @@ class ClassificationTask:
             "probabilities": probabilities,
         }
 
+    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The probabilities of the labels, float32 [B, C]."""
+        return {"probabilities": tf.nn.softmax(outputs["logits"])}
+
     def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"label", "probabilities": {label: p}}."""
         probabilities = row["probabilities"].tolist()
@@ -139,13 +153,19 @@ class ClassificationTask:
             "probabilities": dict(zip(self.labels, probabilities, strict=True)),
         }
 
-    def evaluate(self, targets: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    def text_line(self, prediction: Mapping[str, Any]) -> str:
+        """Label, its probability, and the texts."""
+        label = prediction["label"]
+        texts = [prediction[text.column] for text in self.text_inputs]
+        return "\t".join([label, f"{prediction['probabilities'][label]:.4f}", *texts])
+
+    def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Accuracy, macro-averaged F1, cross entropy; the confusion matrix (rows true, columns predicted) and the
         scores of each class.
         """  # noqa: D205 (one sentence)
         from sklearn import metrics
 
-        labels, probabilities = targets["labels"], answers["probabilities"]
+        labels, probabilities = self._label_ids(examples), answers["probabilities"]
         predicted = probabilities.argmax(-1)
         classes = range(len(self.labels))
         precision, recall, f1, support = metrics.precision_recall_fscore_support(

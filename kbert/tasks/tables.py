@@ -7,9 +7,11 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError
+from kbert.tasks.bad_rows import BadRows
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
@@ -38,7 +40,7 @@ def file_kind(path: files.PathLike) -> str:
     return {".csv": "csv", ".tsv": "tsv"}.get(ending, "text")
 
 
-def read_table(path: files.PathLike, columns: Mapping[str, str]) -> Iterator[Row]:
+def read_table(path: files.PathLike, columns: Mapping[str, str], *, bad: BadRows | None = None) -> Iterator[Row]:
     """Reads some columns of a table.
 
     CSV files are quoted as RFC 4180 says. In TSV files quotation marks are text. JSON lines hold an object each.
@@ -47,18 +49,20 @@ def read_table(path: files.PathLike, columns: Mapping[str, str]) -> Iterator[Row
         path: A .csv, .tsv or .jsonl file, compressed or not.
         columns: The column of each value: its name in the header, or, when all are numbers, its 1-based place in
             a file without a header.
+        bad: Takes rows that cannot be read.
 
     Raises:
         UsageError: The file's ending says no kind of table, or names and numbers are mixed.
         DataError: A column does not exist, or a row is too short; with file and line.
     """
+    bad = bad or BadRows()
     kind = file_kind(path)
     if kind == "text":
         raise UsageError(f"{path}: expected a table, by its ending: .csv, .tsv or .jsonl (and .gz after it)")
     if not Path(path).is_file():
         raise UsageError(f"{path}: no such file")
     if kind == "json":
-        yield from _read_json(path, columns)
+        yield from _read_json(path, columns, bad)
         return
     numbered = [name for name in columns.values() if name.isdecimal()]
     if numbered and len(numbered) != len(columns):
@@ -87,7 +91,8 @@ def read_table(path: files.PathLike, columns: Mapping[str, str]) -> Iterator[Row
     needed = max(places.values()) + 1
     for line, cells in rows:
         if len(cells) < needed:
-            raise DataError(f"expected at least {needed} columns. Received {len(cells)}", path, line)
+            bad.skip(DataError(f"expected at least {needed} columns. Received {len(cells)}", path, line))
+            continue
         yield Row({name: cells[place] for name, place in places.items()}, line)
 
 
@@ -109,24 +114,41 @@ def _split_rows(path: files.PathLike, kind: str) -> Iterator[tuple[int, list[str
         raise DataError(f"the row is not CSV ({problem})", path, line) from None
 
 
-def _read_json(path: files.PathLike, columns: Mapping[str, str]) -> Iterator[Row]:
+def _read_json(path: files.PathLike, columns: Mapping[str, str], bad: BadRows) -> Iterator[Row]:
+    for number, values in read_objects(path, bad=bad):
+        try:
+            yield Row({name: _cell(values, column, path, number) for name, column in columns.items()}, number)
+        except DataError as problem:
+            bad.skip(problem)
+
+
+def read_objects(path: files.PathLike, *, bad: BadRows | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the line and the object of each line of a JSON lines file; empty lines are left out.
+
+    Raises:
+        DataError: A line is no JSON object; with file and line.
+    """
+    bad = bad or BadRows()
     for number, line in enumerate(files.read_lines(path), start=1):
         if not line.strip():
             continue
         try:
             values = json.loads(line)
-        except ValueError as problem:
-            raise DataError(f"expected a JSON object a line ({problem})", path, number) from None
-        if not isinstance(values, dict):
-            raise DataError(f"expected a JSON object a line. Received {type(values).__name__}", path, number)
-        for column in columns.values():
-            if column not in values:
-                raise DataError(
-                    f"there is no key {column!r}; the object has {', '.join(map(repr, values))}", path, number
-                )
-            if isinstance(values[column], (dict, list)) or values[column] is None:
-                raise DataError(f"{column!r} must be text or a number. Received: {values[column]!r}", path, number)
-        yield Row({name: _as_text(values[column]) for name, column in columns.items()}, number)
+        except (ValueError, RecursionError) as problem:
+            bad.skip(DataError(f"expected a JSON object a line ({problem})", path, number))
+            continue
+        if isinstance(values, dict):
+            yield number, values
+        else:
+            bad.skip(DataError(f"expected a JSON object a line. Received {type(values).__name__}", path, number))
+
+
+def _cell(values: Mapping[str, Any], column: str, path: files.PathLike, number: int) -> str:
+    if column not in values:
+        raise DataError(f"there is no key {column!r}; the object has {', '.join(map(repr, values))}", path, number)
+    if isinstance(values[column], (dict, list)) or values[column] is None:
+        raise DataError(f"{column!r} must be text or a number. Received: {values[column]!r}", path, number)
+    return _as_text(values[column])
 
 
 def _as_text(value: str | int | float | bool) -> str:

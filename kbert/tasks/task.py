@@ -2,124 +2,263 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
+import importlib
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
+from kbert import features
 from kbert.architectures import check_architecture
 from kbert.bundle import Bundle
 from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.catalogue import TASKS, TaskInfo, task_info
+from kbert.tasks.rows import TrainingRows
+from kbert.text.graph_encoder import GraphEncoder
 
 Tensors = Mapping[str, tf.Tensor]
+ExampleT = TypeVar("ExampleT")
 
 
 @dataclasses.dataclass(frozen=True)
-class Example:
-    """One text or pair of a user's file.
+class TextInput:
+    """A text that a model is asked with.
 
     Args:
-        text: The text.
-        pair: The second text of a pair.
-        target: What is to be predicted, as the file has it; None where it is unknown.
-        line: The 1-based line it came from; 0 for none.
+        name: Of the tensor of strings in the serving signature, [B].
+        column: Of the column that holds it; also its name in predictions.
+        several: Whether an example has several of them, such as choices: [B, C], unused places "".
     """
 
-    text: str
-    pair: str | None = None
-    target: str | None = None
-    line: int = 0
+    name: str
+    column: str
+    several: bool = False
 
 
-class Task(Protocol):
+class Task(abc.ABC, Generic[ExampleT]):
     """A task that a BERT is fine-tuned for.
 
     A task object knows its labels and settings, but no weights: those are in the Keras model that `build` makes.
+    Examples are dataclasses of the task's own, with the 1-based `line` of their file (0 for none).
+
+    The way of the data, in training: `read` → `from_examples` → `checked` → `training_rows` → `numerators` /
+    `denominators`. In answering: `inputs` (or texts of the caller's own) → `encode` → the model → `answers`, all of it
+    in the exported graph; then `answer` and `text_line` for people, `evaluate` for metrics.
     """
 
     name: ClassVar[str]
-    architecture: ClassVar[str]
+    """As in kbert.tasks.catalogue."""
+    architecture: str
     """Transformers' class for the same model."""
-    main_metric: ClassVar[str]
-    """The metric of `evaluate` that decides which checkpoint is best; larger is better."""
-    paired: bool
-    """Whether an example is a pair of texts."""
+    main_metric: str
+    """The metric of `evaluate` that decides which checkpoint is best."""
+    larger_is_better: bool = True
+    """Which way the main metric goes."""
+    pooled: ClassVar[bool] = True
+    """Whether the encoder has the pooler."""
+    windowed: ClassVar[bool] = False
+    """Whether `encode` may give many rows a text, so that the graph runs them in parts."""
+    model_features: tuple[features.Feature, ...] = features.ENCODER_FEATURES
+    """What the model takes of what `encode` gives; also the inputs of the token signature and of LiteRT."""
+
+    # === Reading ===
+
+    @classmethod
+    def info(cls) -> TaskInfo:
+        """Its entry in the catalogue."""
+        return task_info(cls.name)
+
+    @classmethod
+    @abc.abstractmethod
+    def read(
+        cls,
+        path: PathLike,
+        columns: Mapping[str, str] | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        targets: bool = True,
+        bad: BadRows | None = None,
+    ) -> list[ExampleT]:
+        """Reads examples.
+
+        Args:
+            path: A file.
+            columns: The column of each role; the catalogue's for those that are not named.
+            options: The task's options, of which some may say how to read.
+            targets: Whether targets are wanted; without, the file need not have them.
+            bad: Takes the rows that cannot be read.
+
+        Raises:
+            DataError: The file holds something else than expected; with file and line.
+        """
+
+    @classmethod
+    def reads(cls, path: PathLike) -> bool:
+        """Whether a file, by its ending, is of a format of the task's own: neither a table nor a text a line."""
+        return False
+
+    @classmethod
+    @abc.abstractmethod
+    def from_examples(
+        cls, examples: Sequence[ExampleT], path: PathLike, options: Mapping[str, Any] | None = None
+    ) -> Task[ExampleT]:
+        """Makes the task for training examples: discovers labels, say. `options` are the catalogue's."""
+
+    @classmethod
+    @abc.abstractmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Task[ExampleT]:
+        """Makes it anew from what `settings` gave; KeyError and TypeError say what is damaged."""
+
+    @classmethod
+    def from_foreign(cls, bundle: Bundle, *, paired: bool) -> Task[ExampleT] | None:
+        """The task of a model of another library; None where config.json says that it is for another."""
+        return None
+
+    @abc.abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What a bundle remembers of it; JSON. "name" is the task's."""
 
     @property
-    def losses(self) -> tuple[str, ...]:
-        """See kbert.training.objectives.Objective."""
-
-    @classmethod
-    def default_columns(cls) -> dict[str, str]:
-        """The table columns it reads, by role, with their default names."""
-
-    @classmethod
-    def read(cls, path: PathLike, columns: Mapping[str, str]) -> list[Example]:
-        """Reads examples; without a "label" in `columns` they have no target."""
-
-    @classmethod
-    def from_examples(cls, examples: Sequence[Example], path: PathLike) -> Task:
-        """Makes the task for training examples: discovers labels, say."""
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Task:
-        """Makes it anew from what `settings` gave."""
-
-    def settings(self) -> dict[str, Any]:
-        """What a bundle remembers of it; JSON."""
+    def options(self) -> Mapping[str, Any]:
+        """The options that `read` needs again when another file is read."""
+        return {}
 
     def foreign_config(self) -> dict[str, Any]:
         """Keys that Transformers wants in config.json."""
+        return {}
 
-    def targets(self, examples: Sequence[Example], path: PathLike) -> dict[str, np.ndarray]:
-        """Targets as arrays with a row an example.
+    def checked(self, examples: Sequence[ExampleT], path: PathLike, bad: BadRows | None = None) -> list[ExampleT]:
+        """The examples whose targets can be; the others go to `bad`.
 
         Raises:
             DataError: A target cannot be, such as a label that training never saw; with file and line.
         """
+        return list(examples)
 
+    # === Texts to features ===
+
+    @property
+    @abc.abstractmethod
+    def text_inputs(self) -> tuple[TextInput, ...]:
+        """The texts that it is asked with, in order."""
+
+    @abc.abstractmethod
+    def inputs(self, examples: Sequence[ExampleT]) -> dict[str, list[Any]]:
+        """What to ask for examples: a list of texts (lists of texts, for `several`) for each of `text_inputs`.
+
+        Mostly with a row an example. A task whose metrics need other questions asks those: `evaluate` gets the
+        answers in the same order.
+        """
+
+    def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """Strings to features, in the graph.
+
+        Long texts may give several rows (windows). Tensors that the model does not take are for `answers`.
+
+        Args:
+            encode: The tokenizer in the graph, with the sequence length.
+            inputs: Strings by the names of `text_inputs`.
+        """
+        return encode(*(inputs[text.name] for text in self.text_inputs))
+
+    @abc.abstractmethod
+    def training_rows(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainingRows:
+        """Tokens and targets of examples; the tokens are those that `encode` gives in the graph."""
+
+    # === Model ===
+
+    @abc.abstractmethod
     def build(self, encoder: BertEncoder) -> Any:
         """A Keras model from features to raw outputs, a dict of tensors."""
 
+    @abc.abstractmethod
     def slots(self, model: Any) -> Slots:
         """The variables of that model under Transformers' names."""
 
+    @property
+    @abc.abstractmethod
+    def losses(self) -> tuple[str, ...]:
+        """See kbert.training.objectives.Objective."""
+
+    @abc.abstractmethod
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """See kbert.training.objectives.Objective."""
 
+    @abc.abstractmethod
     def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """See kbert.training.objectives.Objective."""
 
-    def answers(self, outputs: Tensors) -> dict[str, tf.Tensor]:
-        """Raw outputs to what a server answers, in the graph; each tensor has a row an example."""
+    # === Answers ===
 
+    @abc.abstractmethod
+    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """Raw outputs to what a server answers, in the graph.
+
+        Each tensor has a row for each row of the inputs. What differs in number is padded to the most of the batch,
+        with 0 or "", and its count is a tensor of its own.
+
+        Args:
+            outputs: Of the model.
+            encoded: All that `encode` gave.
+        """
+
+    @abc.abstractmethod
+    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """What can be said of token ids alone: the outputs of the token signature and of LiteRT, float32."""
+
+    @abc.abstractmethod
     def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """One example's row of `answers`, as NumPy, to what a person reads; JSON."""
+        """One row of `answers`, as NumPy, to what a person reads; JSON."""
 
-    def evaluate(self, targets: Mapping[str, np.ndarray], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Metrics of answers against targets; JSON, numbers unless named otherwise."""
+    @abc.abstractmethod
+    def text_line(self, prediction: Mapping[str, Any]) -> str:
+        """A prediction (texts and `answer`) on a line for a terminal."""
+
+    def tuned(self, examples: Sequence[ExampleT], answers: Mapping[str, np.ndarray]) -> Task[ExampleT]:
+        """The task with thresholds, if it has any, that do best on these answers."""
+        return self
+
+    @abc.abstractmethod
+    def evaluate(self, examples: Sequence[ExampleT], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Metrics of the answers to `inputs(examples)`; JSON.
+
+        Numbers are metrics. "per_class" is a table {label: {precision, recall, f1, support}}; "labels" and
+        "confusion_matrix" (rows true) belong together.
+        """
+
+    # === Words for people ===
+
+    @property
+    def description(self) -> str:
+        """What it does, for a model card."""
+        return f"{self.name}: {self.info().help}"
+
+    @property
+    def sample_arguments(self) -> str:
+        """The arguments of a `kbert predict` for a model card."""
+        first, *others = self.text_inputs
+        return " ".join([f"'A {first.column} of your own'", *(f"--pair 'and its {text.column}'" for text in others)])
 
 
-def task_class(name: str) -> type[Task]:
-    """The class of a task.
+def task_class(name: str) -> type[Task[Any]]:
+    """The class of a task, imported now.
 
     Raises:
         UsageError: There is no task of that name.
     """
-    from kbert.tasks.classification import ClassificationTask
-
-    classes: dict[str, type[Task]] = {ClassificationTask.name: ClassificationTask}
-    if name not in classes:
-        raise UsageError(f"there is no task {shown(name)}; there are: {', '.join(classes)}")
-    return classes[name]
+    module, class_name = task_info(name).where.split(":")
+    task: type[Task[Any]] = getattr(importlib.import_module(module), class_name)
+    return task
 
 
-def task_from_bundle(bundle: Bundle, folder: PathLike, *, paired: bool | None = None) -> Task:
+def task_from_bundle(bundle: Bundle, folder: PathLike, *, paired: bool | None = None) -> Task[Any]:
     """The task that a bundle was fine-tuned for, by kbert or by another library.
 
     Args:
@@ -136,27 +275,31 @@ def task_from_bundle(bundle: Bundle, folder: PathLike, *, paired: bool | None = 
         return _foreign_task(bundle, folder, bool(paired))
     try:
         task = task_class(values["name"]).from_settings(values)
-    except (KeyError, TypeError, AttributeError, UsageError) as problem:
+    except (KeyError, TypeError, AttributeError, ValueError, UsageError) as problem:
         raise BundleError(f"{folder}: the task in kbert.json cannot be used ({problem!s:.200})") from None
-    if paired is not None and paired != task.paired:
-        raise UsageError(f"{folder} reads {'pairs of texts' if task.paired else 'single texts'}")
+    if paired is not None and paired != (len(task.text_inputs) == 2):
+        raise UsageError(f"{folder} reads {describe_inputs(task)}")
     return task
 
 
-def _foreign_task(bundle: Bundle, folder: PathLike, paired: bool) -> Task:
-    from kbert.tasks.classification import ClassificationTask
+def describe_inputs(task: Task[Any]) -> str:
+    """What a task is asked with, in words."""
+    columns = [text.column for text in task.text_inputs]
+    if columns == ["text"]:
+        return "single texts"
+    return "pairs of texts" if columns == ["text", "pair"] else " and ".join(columns)
 
-    if bundle.architecture != ClassificationTask.architecture:
-        raise BundleError(
-            f"{folder} is for no task yet ({bundle.architecture:.80}); make one of it with `kbert finetune`, or use "
-            "its Keras model: kbert.load_model"
-        )
-    labels = bundle.labels
-    problem = bundle.foreign_config.get("problem_type") or "single_label_classification"
-    if problem != "single_label_classification" or len(labels) < 2:
-        raise BundleError(
-            f"{folder}: kbert has no task for problem_type {shown(problem)} with {len(labels)} labels; "
-            "kbert.load_model gives its logits"
-        )
-    check_architecture(bundle.shapes, bundle.config, bundle.architecture, len(labels))
-    return ClassificationTask(labels, paired)
+
+def _foreign_task(bundle: Bundle, folder: PathLike, paired: bool) -> Task[Any]:
+    """The first task that knows the head which config.json names."""
+    for name in TASKS:
+        task = task_class(name).from_foreign(bundle, paired=paired)
+        if task is not None:
+            check_architecture(bundle.shapes, bundle.config, bundle.architecture, len(bundle.labels))
+            return task
+    problem = bundle.foreign_config.get("problem_type")
+    about = f"{bundle.architecture:.80}, problem_type {shown(problem)}" if problem else f"{bundle.architecture:.80}"
+    raise BundleError(
+        f"{folder} is for no task yet ({about}); make one of it with `kbert finetune`, or use its Keras model: "
+        "kbert.load_model"
+    )

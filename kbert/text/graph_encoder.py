@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from kbert import features
 from kbert.errors import UsageError
 from kbert.text.graph_tokenizer import GraphTokenizer
+from kbert.text.truncation import Truncation, check_truncation
+
+
+class GraphWindows(NamedTuple):
+    """The windows of texts or pairs; W of them, in the order of the texts."""
+
+    features: dict[str, tf.Tensor]
+    """As of `GraphEncoder`, int32 [W, S]."""
+    rows: tf.Tensor
+    """The text that each window is of, int32 [W]."""
+    starts: tf.Tensor
+    """Where each token begins in the text that it comes from, in characters, int32 [W, S]; 0 for special tokens."""
+    ends: tf.Tensor
+    """Where it ends, int32 [W, S]."""
+    slides: tf.Tensor
+    """Which tokens are of the text that slides, such as the context of a question; bool [W, S]."""
 
 
 class GraphEncoder(tf.Module):
@@ -14,53 +32,171 @@ class GraphEncoder(tf.Module):
 
     Args:
         tokenizer: Gives the ids.
-        sequence_length: Longest sequence, special tokens included; the longer text loses its end first.
+        sequence_length: Longest sequence, special tokens included.
+        truncation: Which text of a pair loses its end; with "longest_first" the longer one, a token at a time.
+            Where the other text alone leaves no room, the graph fails with an InvalidArgumentError.
 
     Raises:
-        UsageError: `sequence_length` leaves no room for text.
+        UsageError: `sequence_length` leaves no room for text, or `truncation` is none.
     """
 
-    def __init__(self, tokenizer: GraphTokenizer, sequence_length: int) -> None:
+    def __init__(
+        self, tokenizer: GraphTokenizer, sequence_length: int, *, truncation: Truncation = "longest_first"
+    ) -> None:
         super().__init__(name="graph_encoder")
         if sequence_length < 5:
             raise UsageError(f"sequence_length must be at least 5. Received: sequence_length={sequence_length}")
+        check_truncation(truncation)
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
+        self.truncation = truncation
 
     def __call__(self, texts: tf.Tensor, pairs: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Encodes strings [B], and with `pairs` strings [B]; gives features int32 [B, S], S that of the longest."""
-        ids, type_ids = self.ragged(texts, pairs)
+        return self._features(*self.ragged(texts, pairs))
+
+    def ragged(self, texts: tf.Tensor, pairs: tf.Tensor | None = None) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """Encodes without padding: ids and type ids, RaggedTensor int32 [B, None] each."""
+        first = self.tokenizer(texts)
+        if pairs is None:
+            return self._join(first[:, : self.sequence_length - 2], None)
+        second = self.tokenizer(pairs)
+        return self._join(*_truncate(first, second, self.sequence_length - 3, self.truncation))
+
+    def windows(
+        self, texts: tf.Tensor, pairs: tf.Tensor | None = None, *, stride: int, truncation: Truncation = "only_second"
+    ) -> GraphWindows:
+        """Encodes strings [B], and with `pairs` strings [B], in as many windows as it takes: nothing is cut off.
+
+        The same windows as those of `Tokenizer.windows`. Where the text that does not slide leaves no more room than
+        `stride` to one that must, the graph fails with an InvalidArgumentError.
+
+        Args:
+            texts: The first texts, such as questions.
+            pairs: The second texts, such as contexts.
+            stride: How many tokens of the text that slides a window shares with the one before.
+            truncation: Which text of a pair slides: "only_first" or "only_second".
+
+        Raises:
+            UsageError: `stride` leaves no room, or `truncation` names no text of a pair.
+        """
+        if pairs is not None and truncation not in ("only_first", "only_second"):
+            raise UsageError(
+                f"windows over a pair need truncation 'only_first' or 'only_second'. Received: {truncation!r}"
+            )
+        room = self.sequence_length - (2 if pairs is None else 3)
+        if not 0 <= stride < room:
+            raise UsageError(f"stride must be at least 0, and less than {room}. Received: stride={stride}")
+        first = self.tokenizer.with_offsets(texts)
+        if pairs is None:
+            spans = _Spans.over(
+                first[0].row_lengths(), tf.fill([first[0].nrows()], tf.constant(room, tf.int64)), stride
+            )
+            parts = [(spans.cut(each), None) for each in first]
+        else:
+            second = self.tokenizer.with_offsets(pairs)
+            sliding, fixed = (first, second) if truncation == "only_first" else (second, first)
+            spans = _Spans.over(sliding[0].row_lengths(), room - fixed[0].row_lengths(), stride)
+            both = [(spans.cut(a), tf.gather(b, spans.rows)) for a, b in zip(sliding, fixed, strict=True)]
+            parts = both if truncation == "only_first" else [(b, a) for a, b in both]
+        (ids, type_ids), starts, ends = self._join(*parts[0]), _surround(*parts[1]), _surround(*parts[2])
+        slides_first = pairs is None or truncation == "only_first"
+        flags = [
+            None if part is None else tf.ones_like(part) * int(slides_first == (place == 0))
+            for place, part in enumerate(parts[0])
+        ]
+        return GraphWindows(
+            features=self._features(ids, type_ids),
+            rows=tf.cast(spans.rows, tf.int32),
+            starts=starts.to_tensor(),
+            ends=ends.to_tensor(),
+            slides=_surround(*flags).to_tensor() == 1,
+        )
+
+    def _features(self, ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> dict[str, tf.Tensor]:
         return {
             features.INPUT_WORD_IDS.name: ids.to_tensor(self.tokenizer.vocabulary.pad_id),
             features.INPUT_MASK.name: tf.ones_like(ids).to_tensor(),
             features.INPUT_TYPE_IDS.name: type_ids.to_tensor(),
         }
 
-    def ragged(self, texts: tf.Tensor, pairs: tf.Tensor | None = None) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-        """Encodes without padding: ids and type ids, RaggedTensor int32 [B, None] each."""
+    def _join(self, first: tf.RaggedTensor, second: tf.RaggedTensor | None) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """Ids and type ids, with special tokens."""
         vocabulary = self.tokenizer.vocabulary
-        first = self.tokenizer(texts)
-        count = first.nrows()
-        begin = tf.RaggedTensor.from_row_lengths(
-            tf.fill([count], vocabulary.classification_id), tf.ones([count], tf.int64)
-        )
-        end = tf.RaggedTensor.from_row_lengths(tf.fill([count], vocabulary.separator_id), tf.ones([count], tf.int64))
-        if pairs is None:
-            ids = tf.concat([begin, first[:, : self.sequence_length - 2], end], 1)
+        ids = _surround(first, second, begin=vocabulary.classification_id, end=vocabulary.separator_id)
+        if second is None:
             return ids, tf.zeros_like(ids)
-        second = self.tokenizer(pairs)
-        first, second = _truncate(first, second, self.sequence_length - 3)
-        left = tf.concat([begin, first, end], 1)
-        right = tf.concat([second, end], 1)
-        return tf.concat([left, right], 1), tf.concat([tf.zeros_like(left), tf.ones_like(right)], 1)
+        left = _column(first, 0), tf.zeros_like(first), _column(first, 0)
+        return ids, tf.concat([*left, tf.ones_like(second), _column(second, 1)], 1)
 
 
-def _truncate(first: tf.RaggedTensor, second: tf.RaggedTensor, room: int) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """The rule of `truncation.truncated_lengths`, for rows of tokens."""
+class _Spans(NamedTuple):
+    """The parts of rows of tokens that windows show."""
+
+    rows: tf.Tensor
+    """The row that each is of, int64 [W]."""
+    starts: tf.Tensor
+    """Where in the row it begins, int64 [W]."""
+    lengths: tf.Tensor
+    """How many tokens it has, int64 [W]."""
+
+    @classmethod
+    def over(cls, lengths: tf.Tensor, room: tf.Tensor, stride: int) -> _Spans:
+        """Windows of `room` tokens over rows of `lengths` tokens, int64 [B] each; the rule of `window_starts`."""
+        fits = lengths <= room
+        too_narrow = tf.debugging.Assert(
+            tf.reduce_all(fits | (room > stride)),
+            ["the text that does not slide must leave more room than the stride. Received room, stride:", room, stride],
+        )
+        with tf.control_dependencies([too_narrow] if too_narrow is not None else []):
+            step = tf.where(fits, tf.ones_like(room), room - stride)
+        counts = tf.where(fits, 1, (lengths - room + step - 1) // step + 1)
+        places = tf.ragged.range(counts)
+        rows = places.value_rowids()
+        starts = places.flat_values * tf.gather(step, rows)
+        return cls(rows, starts, tf.minimum(tf.gather(lengths, rows) - starts, tf.gather(room, rows)))
+
+    def cut(self, values: tf.RaggedTensor) -> tf.RaggedTensor:
+        """The parts of `values`, RaggedTensor [W, None]."""
+        begin = tf.gather(values.row_starts(), self.rows) + self.starts
+        indices = tf.ragged.range(begin, begin + self.lengths)
+        return indices.with_flat_values(tf.gather(values.flat_values, indices.flat_values))
+
+
+def _column(rows: tf.RaggedTensor, value: int) -> tf.RaggedTensor:
+    """One `value` a row."""
+    count = rows.nrows()
+    return tf.RaggedTensor.from_row_lengths(tf.fill([count], value), tf.ones([count], tf.int64))
+
+
+def _surround(
+    first: tf.RaggedTensor, second: tf.RaggedTensor | None, *, begin: int = 0, end: int = 0
+) -> tf.RaggedTensor:
+    """Values of tokens with those of [CLS] before and [SEP] behind."""
+    parts = [_column(first, begin), first, _column(first, end)]
+    return tf.concat(parts if second is None else [*parts, second, _column(first, end)], 1)
+
+
+def _truncate(
+    first: tf.RaggedTensor, second: tf.RaggedTensor, room: int, truncation: Truncation
+) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """The rule of `truncation.kept_lengths`, for rows of tokens."""
     lengths = first.row_lengths(), second.row_lengths()
-    keep_first = tf.minimum(lengths[0], tf.maximum(room - lengths[1], (room + 1) // 2))
-    keep_second = tf.minimum(lengths[1], tf.maximum(room - lengths[0], room // 2))
-    return _keep(first, keep_first), _keep(second, keep_second)
+    if truncation == "longest_first":
+        keep_first = tf.minimum(lengths[0], tf.maximum(room - lengths[1], (room + 1) // 2))
+        keep_second = tf.minimum(lengths[1], tf.maximum(room - lengths[0], room // 2))
+        return _keep(first, keep_first), _keep(second, keep_second)
+    fixed = lengths[1] if truncation == "only_first" else lengths[0]
+    fits = lengths[0] + lengths[1] <= room
+    no_room = tf.debugging.Assert(
+        tf.reduce_all(fits | (fixed < room)),
+        [f"truncation {truncation} must leave room beside the other text. Received its tokens, room:", fixed, room],
+    )
+    with tf.control_dependencies([no_room] if no_room is not None else []):
+        left = room - fixed
+    if truncation == "only_first":
+        return _keep(first, tf.where(fits, lengths[0], left)), second
+    return first, _keep(second, tf.where(fits, lengths[1], left))
 
 
 def _keep(rows: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:

@@ -67,7 +67,7 @@ class TextToken:
 
 
 class Hidden(NamedTuple):
-    """What a placeholder hides: [start, end) is the token, [first, limit) is it with the white space that belongs to it."""
+    """What a placeholder hides: a token at [start, end), which with its white space is [first, limit)."""
 
     first: int
     start: int
@@ -163,7 +163,7 @@ class TextTokens:
 
     @staticmethod
     def with_white_space(token: TextToken, text: str, start: int, end: int, least: int) -> tuple[int, int]:
-        """Start and end of a token that stands at [start, end), not before `least`, with the space that belongs to it."""
+        """A token that stands at [start, end), with the white space that belongs to it, from `least` on."""
         if token.rstrip:
             while end < len(text) and is_white_space(text[end]):
                 end += 1
@@ -199,7 +199,7 @@ class TextTokens:
 def is_word(character: str) -> bool:
     r"""Whether a character is one of words: \w of the Rust regular expressions that Hugging Face's tokenizers use.
 
-    That is Alphabetic, M, Nd, Pc and Join_Control; "" is none. Alphabetic are L, Nl, and letters in circles and squares.
+    That is Alphabetic, M, Nd, Pc and Join_Control; Alphabetic are L, Nl, and letters in circles and squares.
     """
     if not character:
         return False

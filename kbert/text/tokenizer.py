@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kbert.errors import UsageError
 from kbert.text.encoding import Encoding
@@ -90,6 +90,10 @@ class Tokenizer:
     def from_settings(cls, vocabulary: Vocabulary, settings: TokenizerSettings) -> Tokenizer:
         """The tokenizer of a vocabulary and settings."""
         return cls(vocabulary, **{field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)})
+
+    def replace(self, **changes: Any) -> Tokenizer:
+        """A copy with some settings changed."""
+        return self.from_settings(self.vocabulary, dataclasses.replace(self.settings, **changes))
 
     @property
     def lowercase(self) -> bool:

@@ -60,6 +60,8 @@ class Checkpoints:
             CheckpointError: The disk is full; all other checkpoints are as they were.
         """
         header = {"step": checkpoint.step, "score": score, "state": checkpoint.state}
+        for left_over in self.folder.glob(".step-*.part"):  # of a process that was killed while it wrote
+            left_over.unlink()
         try:
             write_arrays(self._path(checkpoint.step), checkpoint.arrays, header)
         except OSError as problem:

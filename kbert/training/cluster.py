@@ -100,9 +100,9 @@ def _from_slurm() -> Cluster:
     if missing:
         raise UsageError(f"a Slurm cluster needs the variables that srun sets; start it so. Missing: {missing[0]}")
     try:
-        # Without nvidia-smi the resolver cannot count GPUs, and need not.
-        gpus = {} if _has_nvidia_smi() else {"gpus_per_node": 0, "gpus_per_task": 0}
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(port_base=_PORT, **gpus)
+        # The resolver counts GPUs with nvidia-smi. Without it each task gets one that is not there: it fails for none.
+        settings = {} if _has_nvidia_smi() else {"gpus_per_node": 1024, "gpus_per_task": 1, "auto_set_gpu": False}
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(port_base=_PORT, **settings)
         workers = resolver.cluster_spec().num_tasks("worker")  # sets the task, too
     except (RuntimeError, ValueError) as problem:
         raise UsageError(f"Slurm's variables make no cluster: {problem}") from None

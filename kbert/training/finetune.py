@@ -1,4 +1,4 @@
-"""Fine-tuning: a model and a user's table in, a bundle that answers out; the same for every task."""
+"""Fine-tuning: a model and a user's files in, a bundle that answers out; the same for every task."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,16 @@ from kbert import files
 from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.errors import UsageError
+from kbert.hub import resolve
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.predictor import Predictor
-from kbert.tasks.task import Example, Task, task_class
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.catalogue import task_info
+from kbert.tasks.task import Task, task_class
+from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
-from kbert.training.batches import EncodedTexts, LengthBucketedBatches
+from kbert.training.batches import LengthBucketedBatches
 from kbert.training.bfloat16 import prepare_precision
 from kbert.training.checkpoints import Checkpoints, read_arrays, write_arrays
 from kbert.training.environment import write_environment
@@ -45,9 +50,6 @@ def finetune(
     train: files.PathLike,
     validation: files.PathLike,
     output: files.PathLike,
-    text_column: str = "text",
-    pair_column: str | None = None,
-    label_column: str = "label",
     vocab: files.PathLike | None = None,
     cased: bool = False,
     epochs: float = 3,
@@ -60,14 +62,16 @@ def finetune(
     weight_decay: float = 0.01,
     layer_decay: float = 1.0,
     bias_correction: bool = True,
-    sequence_length: int = 128,
+    sequence_length: int | None = None,
     accumulation: int = 1,
     dropout: float | None = None,
     initializer_range: float | None = None,
     precision: str = "float32",
+    remat: bool = False,
     strategy: str = "auto",
     cluster: str | None = None,
     limit: int | None = None,
+    skip_bad: int = 0,
     evaluate_every: int | None = None,
     log_every: int = 10,
     checkpoint_every: int = 500,
@@ -77,18 +81,16 @@ def finetune(
     seed: int = 0,
     resume: bool = False,
     show_progress: bool = True,
+    **task_options: Any,
 ) -> dict[str, Any]:
     """Fine-tunes a model for a task, and keeps the weights that did best on the validation file.
 
     Args:
-        task: "classification".
+        task: The name of a task, such as "classification".
         model: A bundle, or a preset (fresh weights; needs `vocab`).
-        train: A CSV, TSV or JSON lines file.
+        train: A file of examples, in a format of the task.
         validation: Another one.
         output: The run's folder, a bundle in the end.
-        text_column: Name of the column of texts, or its 1-based number in a file without a header.
-        pair_column: Of second texts, for a task of pairs.
-        label_column: Of labels.
         vocab: The vocabulary of a preset.
         cased: With a preset: keep case and accents.
         epochs: Times that the training rows are gone through.
@@ -102,15 +104,19 @@ def finetune(
         layer_decay: Each block learns at this times the rate of the block above it.
         bias_correction: Correct the optimizer's means for their start at 0. The original BERT does not, which makes
             fine-tuning on few rows unstable (arXiv 2006.05987).
-        sequence_length: Longest input in tokens, special ones included; longer texts lose their end.
+        sequence_length: Longest input in tokens, special ones included; longer texts lose their end, or are read in
+            windows, as the task does. By default what kbert.tasks.catalogue says, or the model's positions if fewer.
         accumulation: Micro-batches a step.
         dropout: Instead of the model's own, everywhere.
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
             768; narrow models learn sooner from a wider one, such as 0.05 for a width of 128.
-        precision: "float32" or "bfloat16", of matrix products.
+        precision: "float32", "bfloat16" or "float16", of matrix products. With float16 the loss is scaled, and a step
+            whose gradients overflow is left out.
+        remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
         strategy: "auto", "one", "mirrored", "multi-worker" or "tpu".
         cluster: Who knows the workers: "tf-config", "slurm" or "kubernetes"; by default the environment tells.
-        limit: Use the first so many training rows.
+        limit: Use the first so many training examples.
+        skip_bad: Bad rows in each of the files that may be skipped.
         evaluate_every: Steps between evaluations; an epoch by default.
         log_every: Steps a row of metrics.jsonl.
         checkpoint_every: Steps between checkpoints.
@@ -120,6 +126,8 @@ def finetune(
         seed: Of the head's weights, order and dropout.
         resume: Continue the run in `output` from its last checkpoint; start it if there is none.
         show_progress: Show progress on standard error.
+        task_options: The columns of tables, such as `text_column`: names in the header, or 1-based numbers in files
+            without one; and the task's own options (kbert.tasks.catalogue).
 
     Returns:
         The metrics of the best weights on the validation file; nothing where another worker is the chief.
@@ -129,23 +137,27 @@ def finetune(
         DataError: A file cannot be read; with file and line.
         KbertError: The model cannot be read, or training cannot go on.
     """
+    info = task_info(task)
+    if not info.trainable:
+        raise UsageError(f"the task {task} is not fine-tuned; pretraining trains it (kbert pretrain)")
+    columns, options = info.split(task_options)
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit must be at least 1. Received: limit={limit}")
     kind = task_class(task)
-    columns = {"text": text_column, "label": label_column} | ({"pair": pair_column} if pair_column else {})
-    examples = kind.read(train, columns)
-    if limit is not None:
-        if limit < 1:
-            raise UsageError(f"limit must be at least 1. Received: limit={limit}")
-        examples = examples[:limit]
-    the_task = kind.from_examples(examples, train)
-    validation_examples = kind.read(validation, columns)
-    targets = the_task.targets(examples, train)
-    the_task.targets(validation_examples, validation)
+    bad, bad_validation = BadRows(skip_bad), BadRows(skip_bad)
+    examples = kind.read(train, columns, options=options, bad=bad)[:limit]
+    the_task = kind.from_examples(examples, train, options)
+    examples = the_task.checked(examples, train, bad)
+    validation_examples = kind.read(validation, columns, options=options, bad=bad_validation)
+    validation_examples = the_task.checked(validation_examples, validation, bad_validation)
 
     config, tokenizer, tensors = _starting_point(model, vocab, cased)
     if dropout is not None:
         config = config.replace(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     if initializer_range is not None:
         config = config.replace(initializer_range=initializer_range)
+    if sequence_length is None:
+        sequence_length = min(info.sequence_length, config.max_position_embeddings)
     if not 5 <= sequence_length <= config.max_position_embeddings:
         raise UsageError(
             f"sequence_length must be from 5 to the model's {config.max_position_embeddings} positions. "
@@ -155,14 +167,16 @@ def finetune(
         raise UsageError(
             f"epochs must be above 0 and batch_size at least 1. Received: epochs={epochs}, batch_size={batch_size}"
         )
-    steps = max(1, math.ceil(epochs * len(examples) / batch_size))
+    encode = GraphEncoder(tokenizer.to_graph(), sequence_length)
+    rows = the_task.training_rows(examples, encode)
+    steps = max(1, math.ceil(epochs * len(rows) / batch_size))
     course = Schedule(learning_rate, steps, round(steps * warmup_proportion), schedule, power)
     rule = OptimizerSettings(
         optimizer, weight_decay=weight_decay, bias_correction=bias_correction, layer_decay=layer_decay
     )
     settings = LoopSettings(steps, accumulation, log_every, checkpoint_every)
     if evaluate_every is None:
-        evaluate_every = max(1, math.ceil(len(examples) / batch_size))
+        evaluate_every = max(1, math.ceil(len(rows) / batch_size))
     if evaluate_every < 1:
         raise UsageError(f"evaluate_every must be at least 1. Received: evaluate_every={evaluate_every}")
     looks = Looks(histograms_every, profile=profile)
@@ -193,22 +207,33 @@ def finetune(
         )
 
     with placement.strategy.scope():
-        encoder = BertEncoder(config, precision=precision, seed=seed)
+        encoder = BertEncoder(config, pooled=the_task.pooled, precision=precision, seed=seed, remat=remat)
         task_model = the_task.build(encoder)
     if tensors is not None:
         tensor_names.assign_pretrained(tensor_names.encoder_slots(encoder), tensors)
     slots = the_task.slots(task_model)
     # The model that is trained answers for the validation file through the graph that will be served.
-    predictor = Predictor(the_task, task_model, tokenizer, sequence_length)
-
-    pairs = [example.pair or "" for example in examples] if the_task.paired else None
-    encoded = EncodedTexts(predictor.text_model.encode, [example.text for example in examples], pairs)
-    batches = LengthBucketedBatches(encoded, targets, batch_size=batch_size, steps=steps, seed=seed)
-    best = _BestWeights(folder / CHECKPOINT_FOLDER / BEST_FILE, the_task.main_metric, resume=resume)
+    predictor = Predictor(the_task, task_model, tokenizer, sequence_length, encode)
+    batches = LengthBucketedBatches(
+        rows,
+        batch_size=batch_size,
+        steps=steps,
+        sequence_length=sequence_length,
+        pad_id=tokenizer.vocabulary.pad_id,
+        seed=seed,
+    )
+    best = _BestWeights(
+        folder / CHECKPOINT_FOLDER / BEST_FILE,
+        the_task.main_metric,
+        larger_is_better=the_task.larger_is_better,
+        resume=resume,
+    )
 
     def evaluate(step: int) -> dict[str, float]:
-        metrics = predictor.evaluate(validation_examples)
-        best.offer(step, metrics, tensor_names.read_tensors(slots))
+        answers = predictor.answers_of(validation_examples)
+        tuned = the_task.tuned(validation_examples, answers)
+        metrics = tuned.evaluate(validation_examples, answers)
+        best.offer(step, metrics, tuned.settings(), tensor_names.read_tensors(slots))
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 
     observers = make_observers(looks, task_model, folder / TENSORBOARD_FOLDER)
@@ -224,6 +249,7 @@ def finetune(
         settings=settings,
         placement=placement,
         meter=Meter(config, peak),
+        loss_scaling=precision == "float16",
     )
     monitor = (
         Monitor(folder, steps=steps, title="finetune", show_progress=show_progress)
@@ -240,7 +266,8 @@ def finetune(
     )
     if not placement.is_chief:
         return {}
-    best_step, metrics, weights = best.load()
+    best_step, metrics, task_settings, weights = best.load()
+    the_task = kind.from_settings(task_settings)
     tensor_names.assign_tensors(slots, weights)
     if projector:
         write_projector(folder / TENSORBOARD_FOLDER, encoder.embeddings.token_table.numpy(), tokenizer.vocabulary)
@@ -252,35 +279,39 @@ def finetune(
         architecture=the_task.architecture,
         settings={
             "kind": "task",
-            "task": the_task.settings(),
+            "task": task_settings,
             "sequence_length": sequence_length,
             "metrics": metrics,
         },
         foreign_config=the_task.foreign_config(),
     ).save(folder, card)
+    for name, skipped in ((train, bad), (validation, bad_validation)):
+        if skipped.count:
+            print(f"{name}: {skipped.summary}", file=sys.stderr)
     return metrics
 
 
 class _BestWeights:
     """The weights that did best so far, in a file beside the checkpoints."""
 
-    def __init__(self, path: Path, metric: str, *, resume: bool) -> None:
+    def __init__(self, path: Path, metric: str, *, larger_is_better: bool, resume: bool) -> None:
         self.path = path
         self.metric = metric
+        self._sign = 1 if larger_is_better else -1
         self._best: float | None = None
         if resume and path.exists():
             self._best = self.load()[1][metric]
 
-    def offer(self, step: int, metrics: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    def offer(self, step: int, metrics: Mapping[str, Any], task: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
         """Keeps `tensors` if they are better than all before; of equals the first stay."""
-        if self._best is None or metrics[self.metric] > self._best:
+        if self._best is None or self._sign * metrics[self.metric] > self._sign * self._best:
             self._best = metrics[self.metric]
-            write_arrays(self.path, tensors, {"step": step, "metrics": dict(metrics)})
+            write_arrays(self.path, tensors, {"step": step, "metrics": dict(metrics), "task": dict(task)})
 
-    def load(self) -> tuple[int, dict[str, Any], dict[str, Any]]:
-        """Step, metrics and tensors of the best weights."""
+    def load(self) -> tuple[int, dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Step, metrics, settings of the task, and tensors of the best weights."""
         arrays, header = read_arrays(self.path)
-        return header["step"], header["metrics"], arrays
+        return header["step"], header["metrics"], header["task"], arrays
 
 
 def _starting_point(
@@ -291,25 +322,28 @@ def _starting_point(
             raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
         tokenizer = Tokenizer(vocab, lowercase=not cased)
         return preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None
+    given, model = model, resolve(model)
     if not is_bundle(model):
-        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {model}")
+        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {given}")
     if vocab is not None or cased:
         raise UsageError(f"{model} brings its own vocabulary; leave --vocab and --cased to presets")
     loaded = Bundle.load(model)
     return loaded.config, loaded.tokenizer, loaded.tensors
 
 
-def _data_digest(*parts: Sequence[Example]) -> str:
+def _data_digest(*parts: Sequence[Any]) -> str:
     digest = hashlib.sha256()
     for examples in parts:
         for example in examples:
-            digest.update(json.dumps([example.text, example.pair, example.target]).encode())
+            values = dataclasses.asdict(example)
+            del values["line"]
+            digest.update(json.dumps(list(values.values())).encode())
         digest.update(b"\n")
     return digest.hexdigest()
 
 
 def _card(
-    task: Task,
+    task: Task[Any],
     config: BertConfig,
     encoder: BertEncoder,
     metrics: Mapping[str, Any],
@@ -320,15 +354,14 @@ def _card(
 ) -> str:
     parameters = encoder.count_params()
     scores = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, float))
-    text = "'A first text' --pair 'and its second'" if task.paired else "'A text of your own'"
     return model_card(
         f"BERT ({describe_parameters(parameters)}), fine-tuned for {task.name} with kbert",
         {
-            "Task": f"{task.name} of {'pairs of texts' if task.paired else 'texts'}",
+            "Task": task.description,
             "Encoder": f"{config.num_hidden_layers} layers, width {config.hidden_size}, {parameters:,} parameters",
             "Training": f"{rows:,} rows, {schedule.steps:,} steps, learning rate {schedule.peak:g}; "
             f"the weights are of step {step:,}, the best on the validation file",
             "Validation": scores,
         },
-        f"kbert predict {folder} {text}",
+        f"kbert predict {folder} {task.sample_arguments}",
     )

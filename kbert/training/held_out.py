@@ -83,10 +83,21 @@ class HeldOutCorpus:
         left = self.examples
         for block in self._batches.batches():
             # Epochs follow each other in one batch: what is past the first is no part of this.
-            yield {name: values[:left] for name, values in block.items()}
+            yield _with_packed_features({name: values[:left] for name, values in block.items()})
             left -= self._batches.batch_size
             if left <= 0:
                 return
+
+
+def _with_packed_features(batch: Batch) -> Batch:
+    """A batch that an encoder of packed rows takes, too: each row has one example."""
+    mask = batch[features.INPUT_MASK.name]
+    return {
+        **batch,
+        features.INPUT_POSITIONS.name: np.arange(mask.shape[1], dtype=np.int32) * mask,
+        features.INPUT_EXAMPLE_IDS.name: mask,
+        features.NEXT_SENTENCE_POSITIONS.name: np.zeros((len(mask), 1), np.int32),
+    }
 
 
 class HeldOutEvaluation:
@@ -148,8 +159,9 @@ class HeldOutEvaluation:
         }
         labels = batch.get(features.NEXT_SENTENCE_LABELS.name)
         if "nsp_logits" in outputs and labels is not None:
-            sums["nsp_loss"] = cross_entropy(labels, outputs["nsp_logits"])
-            sums["nsp_right"] = _right(outputs["nsp_logits"], labels)
+            logits = tf.reshape(outputs["nsp_logits"], [-1, 2])  # packed rows have a place for each example
+            sums["nsp_loss"] = cross_entropy(labels, logits)
+            sums["nsp_right"] = _right(logits, labels)
         return sums
 
 

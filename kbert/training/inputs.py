@@ -76,6 +76,7 @@ class Input:
         self._start = start
         self._meter = meter
         self._work: list[np.ndarray] = []
+        self._closed = False
         rows = source.batch_size // placement.strategy.num_replicas_in_sync
         self.element_spec = {
             name: tf.TensorSpec([rows, *spec.shape[1:]], spec.dtype) for name, spec in source.element_spec.items()
@@ -95,9 +96,16 @@ class Input:
         taken, self._work[:count] = self._work[:count], []
         return np.sum(taken, axis=0)
 
+    def close(self) -> None:
+        """Ends the reading ahead: a thread of TensorFlow's in Python code may keep Python from ending."""
+        self._closed = True
+        self.iterator = None
+
     def _generate(self, slices: Sequence[slice]) -> Iterator[dict[str, np.ndarray]]:
         try:
             for batch in self.source.batches(self._start):
+                if self._closed:
+                    return
                 self._work.append(self._meter.work(batch))
                 for part in slices:
                     yield {name: values[part] for name, values in batch.items()}

@@ -20,6 +20,8 @@ from kbert.training.signals import Interrupted
 
 _GRACE = 60.0
 """Seconds that workers get to save a checkpoint after SIGTERM, or to see that another one is gone, until SIGKILL."""
+_LAST_LINES = 5.0
+"""Seconds to wait for what an ended worker had still to say."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -77,10 +79,13 @@ def _run_once(arguments: Sequence[str], workers: int) -> tuple[int, int]:
     """Starts the workers and waits for all; gives the first that ended badly, and its exit code, or (0, 0)."""
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(workers)]
     processes: list[subprocess.Popen[str]] = []
+    copying: list[threading.Thread] = []
     with _passing_on(processes) as received:
         try:
             for index in range(workers):
-                processes.append(_start(arguments, addresses, index))
+                process, streams = _start(arguments, addresses, index)
+                processes.append(process)
+                copying.extend(streams)
             while not received and all(process.poll() in (None, 0) for process in processes):
                 if all(process.poll() == 0 for process in processes):
                     return 0, 0
@@ -89,12 +94,17 @@ def _run_once(arguments: Sequence[str], workers: int) -> tuple[int, int]:
             code = processes[failed].poll()
         finally:
             _stop(processes)
+            for thread in copying:
+                thread.join(_LAST_LINES)
         if received:
             raise Interrupted(received[0])
         return failed, code or 0
 
 
-def _start(arguments: Sequence[str], addresses: Sequence[str], index: int) -> subprocess.Popen[str]:
+def _start(
+    arguments: Sequence[str], addresses: Sequence[str], index: int
+) -> tuple[subprocess.Popen[str], list[threading.Thread]]:
+    """Starts a worker, and the threads that copy what it says."""
     task = {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": index}}
     process = subprocess.Popen(
         [sys.executable, "-m", "kbert", *arguments],
@@ -105,16 +115,20 @@ def _start(arguments: Sequence[str], addresses: Sequence[str], index: int) -> su
         errors="replace",
         start_new_session=True,  # the terminal's Ctrl-C reaches it once, through us
     )
-    for source, target in ((process.stdout, sys.stdout), (process.stderr, sys.stderr)):
-        if source is not None:
-            threading.Thread(target=_copy, args=(source, target, f"[{index}] "), daemon=True).start()
-    return process
+    threads = [
+        threading.Thread(target=_copy, args=(source, target, f"[{index}] "), daemon=True)
+        for source, target in ((process.stdout, sys.stdout), (process.stderr, sys.stderr))
+    ]
+    for thread in threads:
+        thread.start()
+    return process, threads
 
 
 def _copy(source: IO[str], target: IO[str], prefix: str) -> None:
-    for line in source:
-        target.write(prefix + line.rstrip("\n") + "\n")
-        target.flush()
+    with source:
+        for line in source:
+            target.write(prefix + line.rstrip("\n") + "\n")
+            target.flush()
 
 
 def _stop(processes: Sequence[subprocess.Popen[str]]) -> None:

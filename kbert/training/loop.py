@@ -194,8 +194,6 @@ class TrainingLoop:
         self.progress = _Progress()
         if resume:
             self._restore_newest()
-        if self.settings.on_spike == "rewind" and self.progress.step == 0:
-            self._save()
         rewinds: dict[int, int] = {}
         with Signals() as signals:
             while True:
@@ -220,16 +218,24 @@ class TrainingLoop:
     def _train(self, signals: Signals) -> None:
         progress, settings = self.progress, self.settings
         detector = SpikeDetector(settings.spike_threshold, progress.losses)
-        count = 1
-        phase_end = -1
+        if settings.on_spike == "rewind" and progress.step == 0:
+            self._save()  # there must be something to go back to
         self._observe()
+        while progress.step < settings.steps:
+            phase, phase_end = phase_at(self.phases, progress.step)
+            source = Input(phase.batches, self.placement, Skips(progress.skipped).batch(progress.step), self.meter)
+            try:
+                self._train_phase(signals, source, phase_end, detector)
+            finally:
+                source.close()
+
+    def _train_phase(self, signals: Signals, source: Input, phase_end: int, detector: SpikeDetector) -> None:
+        progress, settings = self.progress, self.settings
+        run_steps = self.step.function(source.iterator, source.element_spec)
+        count = 1
         began = row_began = time.monotonic()
         self._work = np.zeros(2)
-        while progress.step < settings.steps:
-            if phase_end <= progress.step:
-                phase, phase_end = phase_at(self.phases, progress.step)
-                source = Input(phase.batches, self.placement, Skips(progress.skipped).batch(progress.step), self.meter)
-                run_steps = self.step.function(source.iterator, source.element_spec)
+        while progress.step < phase_end:
             count = min(count, self._until_boundary(phase_end))
             self._call(run_steps, source, count, detector)
             now = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.corpus.pipeline import PretrainingBatches
 from kbert.errors import BundleError, UsageError
+from kbert.hub import resolve
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.models.pretraining import PretrainingModel
@@ -24,6 +26,7 @@ from kbert.training.checkpoints import Checkpoints
 from kbert.training.environment import write_environment
 from kbert.training.held_out import HeldOutCorpus, HeldOutEvaluation
 from kbert.training.inputs import Phase
+from kbert.training.jit import use_jit
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
 from kbert.training.meter import Meter
 from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
@@ -48,6 +51,10 @@ def pretrain(
     steps: int | None = None,
     phases: Sequence[tuple[int, int]] = (),
     batch_size: int = 32,
+    pack_to: int | None = None,
+    vocab: files.PathLike | None = None,
+    cased: bool = False,
+    skip_corrupt: int = 0,
     optimizer: str = "adamw",
     learning_rate: float = 1e-4,
     warmup_steps: int | None = None,
@@ -60,6 +67,8 @@ def pretrain(
     dropout: float | None = None,
     initializer_range: float | None = None,
     precision: str = "float32",
+    remat: bool = False,
+    jit: str = "auto",
     strategy: str = "auto",
     cluster: str | None = None,
     log_every: int = 10,
@@ -80,14 +89,20 @@ def pretrain(
     """Pretrains a BERT with the masked language model and next sentence prediction.
 
     Args:
-        corpus: A folder that `build_corpus` wrote; its vocabulary becomes the model's. With `phases` one for each.
+        corpus: A folder that `build_corpus` wrote; its vocabulary becomes the model's. Or a folder, a file or a glob of
+            TFRecord files that the original create_pretraining_data.py or the Model Garden wrote. With `phases` one
+            for each.
         model: A preset (fresh weights), or a bundle with the same vocabulary to go on from.
         output: The run's folder, a bundle in the end: config.json, vocab.txt, model.safetensors, metrics.jsonl,
             checkpoints/, tensorboard/.
         steps: Updates of the weights.
         phases: Instead of `steps`: the sequence length of each corpus and the steps on it, such as
             [(128, 9000), (512, 1000)]. The learning rate has one course over all of them.
-        batch_size: Examples a step, over all replicas.
+        batch_size: Examples a step, over all replicas; with `pack_to`, rows of several examples.
+        pack_to: Pack several short examples into each row of so many tokens, none of which sees another.
+        vocab: The vocabulary of TFRecord files without a manifest.json.
+        cased: Whether these keep case and accents.
+        skip_corrupt: How many damaged records may be left out; by default the first stops the run.
         optimizer: "adamw", "lamb" or "sgd".
         learning_rate: At the end of the warm-up; falls to 0.
         warmup_steps: By default a tenth of the steps, at most 10,000.
@@ -101,7 +116,10 @@ def pretrain(
         dropout: Instead of the model's own, everywhere.
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
             768; narrow models learn sooner from a wider one, such as 0.05 for a width of 128.
-        precision: "float32" or "bfloat16", of matrix products.
+        precision: "float32", "bfloat16" or "float16", of matrix products. With float16 the loss is scaled, and a step
+            whose gradients overflow is left out.
+        remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
+        jit: Compile the step with XLA: "on", "off", or "auto" where it pays.
         strategy: "auto", "one", "mirrored", "multi-worker" or "tpu". Workers share `corpus` and `output`, on a file
             system that all see, and the chief alone writes.
         cluster: Who knows the workers: "tf-config", "slurm" or "kubernetes"; by default the environment tells.
@@ -130,7 +148,17 @@ def pretrain(
         UsageError: An option cannot be, or `output` holds another run.
         KbertError: The corpus or the model cannot be read, or training cannot go on.
     """
-    sources, phase_steps = _corpora(corpus, steps, phases, batch_size, seed)
+    sources, phase_steps = _corpora(
+        corpus,
+        steps,
+        phases,
+        batch_size=batch_size,
+        seed=seed,
+        pack_to=pack_to,
+        vocab=vocab,
+        cased=cased,
+        skip_corrupt=skip_corrupt,
+    )
     batches, steps = sources[0], sum(phase_steps)
     tokenizer = Tokenizer(batches.vocabulary, lowercase=batches.manifest.lowercase)
     bundle, config = _starting_point(model, batches.vocabulary)
@@ -152,9 +180,10 @@ def pretrain(
     rule = OptimizerSettings(
         optimizer, weight_decay=weight_decay, bias_correction=bias_correction, layer_decay=layer_decay
     )
-    settings = LoopSettings(steps, accumulation, log_every, checkpoint_every, on_spike, spike_threshold)
     prepare_precision(precision)
     placement = make_strategy(strategy, cluster)
+    compiled = use_jit(jit)
+    settings = LoopSettings(steps, accumulation, log_every, checkpoint_every, on_spike, spike_threshold, compiled)
     check_batch_size(batch_size, settings, placement)
     folder = Path(output)
     held_out = None if validation_corpus is None else HeldOutCorpus(validation_corpus, tokenizer)
@@ -173,6 +202,7 @@ def pretrain(
                 "model": str(model),
                 "config": config.to_dict(),
                 "batch_size": batch_size,
+                "pack_to": pack_to,
                 "optimizer": dataclasses.asdict(rule),
                 "schedule": dataclasses.asdict(course),
                 "precision": precision,
@@ -186,7 +216,8 @@ def pretrain(
         )
 
     with placement.strategy.scope():
-        pretraining_model = PretrainingModel(BertEncoder(config, precision=precision, seed=seed))
+        encoder = BertEncoder(config, packed=pack_to is not None, precision=precision, seed=seed, remat=remat)
+        pretraining_model = PretrainingModel(encoder)
         if bundle is not None:
             tensor_names.assign_pretrained(tensor_names.pretraining_slots(pretraining_model), bundle.tensors)
     observers = make_observers(looks, pretraining_model, folder / TENSORBOARD_FOLDER)
@@ -210,12 +241,17 @@ def pretrain(
         settings=settings,
         placement=placement,
         meter=Meter(config, peak),
+        loss_scaling=precision == "float16",
     )
     monitor = (
-        Monitor(folder, steps=steps, title="pretrain", show_progress=show_progress)
+        Monitor(folder, steps=steps, title="pretrain", show_progress=show_progress, constants=batches.metrics)
         if placement.is_chief
         else SilentMonitor()
     )
+    if show_progress and placement.is_chief:
+        for source in sources:
+            for line in source.describe():
+                print(f"pretrain: {line}", file=sys.stderr, flush=True)
     checkpoints = Checkpoints(folder / CHECKPOINT_FOLDER, keep_checkpoints)
     metrics = loop.run(
         monitor,
@@ -227,6 +263,9 @@ def pretrain(
     )
     if not placement.is_chief:
         return {}
+    lost = sum(source.source.records_lost for source in sources)
+    if show_progress and lost:
+        print(f"pretrain: {lost:,} damaged records were left out", file=sys.stderr, flush=True)
 
     if projector:
         table = pretraining_model.encoder.embeddings.token_table.numpy()
@@ -237,11 +276,7 @@ def pretrain(
         {
             "Objective": "masked language model and next sentence prediction",
             "Encoder": f"{config.num_hidden_layers} layers, width {config.hidden_size}, {parameters:,} parameters",
-            "Corpus": "; then ".join(
-                f"{source.manifest.counts['documents']:,} documents, "
-                f"{source.manifest.examples:,} examples of up to {source.manifest.sequence_length} tokens"
-                for source in sources
-            ),
+            "Corpus": "; then ".join(source.description for source in sources),
             "Training": f"{steps:,} steps of {batch_size} examples, learning rate {learning_rate:g}, {precision}",
             "Loss at the end": f"{metrics['last']['mlm_loss']:.4f} (masked language model), "
             f"{metrics['last']['nsp_loss']:.4f} (next sentence)",
@@ -277,8 +312,7 @@ def _corpora(
     corpus: files.PathLike | Sequence[files.PathLike],
     steps: int | None,
     phases: Sequence[tuple[int, int]],
-    batch_size: int,
-    seed: int,
+    **reading: Any,
 ) -> tuple[list[PretrainingBatches], list[int]]:
     """The corpus of each phase, and its steps."""
     folders = [corpus] if isinstance(corpus, (str, os.PathLike)) else list(corpus)
@@ -286,7 +320,7 @@ def _corpora(
         raise UsageError(f"give either --steps or --phase. Received: steps={steps}, phases={list(phases)}")
     if len(folders) != max(1, len(phases)):
         raise UsageError(f"each phase needs a --corpus. Received: {len(phases) or 1} phases, {len(folders)} corpora")
-    sources = [PretrainingBatches(folder, batch_size=batch_size, seed=seed) for folder in folders]
+    sources = [PretrainingBatches(folder, **reading) for folder in folders]
     for source, folder, (length, count) in zip(sources, folders, phases, strict=False):
         if source.manifest.sequence_length != length or count < 1:
             raise UsageError(
@@ -301,8 +335,9 @@ def _corpora(
 def _starting_point(model: str | files.PathLike, vocabulary: Vocabulary) -> tuple[Bundle | None, BertConfig]:
     if str(model) in PRESETS:
         return None, preset_config(str(model), len(vocabulary))
+    given, model = model, resolve(model)
     if not is_bundle(model):
-        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {model}")
+        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {given}")
     bundle = Bundle.load(model)
     if bundle.tokenizer.vocabulary != vocabulary:
         raise BundleError(

@@ -58,12 +58,17 @@ class TrainingStep:
         """  # noqa: D205 (one sentence)
         names = [*self.objective.losses, "loss", "gradient_norm", *self._other_metrics(element_spec)]
 
+        def replica_step(batch: Mapping[str, tf.Tensor], *arguments: tf.Tensor) -> dict[str, tf.Tensor]:
+            # What comes from several workers has forgotten its size.
+            shaped = {name: tf.ensure_shape(values, element_spec[name].shape) for name, values in batch.items()}
+            return self._replica_step(shaped, *arguments)
+
         def run(first: tf.Tensor, learning_rates: tf.Tensor) -> dict[str, tf.Tensor]:
             count = tf.shape(learning_rates)[0]
             rows = {name: tf.TensorArray(tf.float32, count) for name in names}
             for index in tf.range(count):
                 step = first + tf.cast(index, tf.int64)
-                per_replica = self.strategy.run(self._replica_step, (next(iterator), learning_rates[index], step))
+                per_replica = self.strategy.run(replica_step, (next(iterator), learning_rates[index], step))
                 # Metrics are summed over replicas, so all replicas have the same.
                 metrics = self.strategy.experimental_local_results(per_replica)[0]
                 rows = {name: array.write(index, metrics[name]) for name, array in rows.items()}

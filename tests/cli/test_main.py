@@ -45,6 +45,7 @@ def test_python_m_kbert_is_the_same_program():
         ["evaluate", "--help"],
         ["predict", "--help"],
         ["inspect", "--help"],
+        ["convert", "--help"],
         ["export", "saved-model", "--help"],
         ["export", "litert", "--help"],
         ["serve", "--help"],

@@ -25,7 +25,8 @@ def answers(path, model, length, pairs=None):
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return run_litert(path.read_bytes(), {name: value.numpy() for name, value in batch.items()}, length)
+        outputs = run_litert(path.read_bytes(), {name: value.numpy() for name, value in batch.items()}, length)
+    return outputs["probabilities"]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,9 @@ from kbert.bundle import Bundle
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.models.encoder import BertEncoder
 from kbert.tasks.classification import ClassificationTask
-from kbert.tasks.task import Example, task_class, task_from_bundle
+from kbert.tasks.task import task_class, task_from_bundle
+from kbert.tasks.texts import Example
+from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
 
@@ -28,7 +30,7 @@ def test_examples_have_the_lines_of_their_file(tmp_path):
         Example("one\ntwo", "x", "5", 2),
         Example("three", "y", "1", 4),
     ]
-    assert ClassificationTask.read(path, {"text": "a"}) == [
+    assert ClassificationTask.read(path, {"text": "a"}, targets=False) == [
         Example("one\ntwo", None, None, 2),
         Example("three", None, None, 4),
     ]
@@ -38,7 +40,7 @@ def test_a_file_without_rows(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("text,label\n")
     with pytest.raises(DataError, match=r"a\.csv: expected rows of text\. There are none$"):
-        ClassificationTask.read(path, ClassificationTask.default_columns())
+        ClassificationTask.read(path)
 
 
 @pytest.mark.parametrize(
@@ -73,11 +75,14 @@ def test_pairs_make_a_task_of_pairs():
     assert ClassificationTask.from_examples(labelled("0", "1"), "a.csv").paired is False
 
 
-def test_targets():
-    targets = ClassificationTask(["a", "b", "c"]).targets(labelled("c", "a", "c"), "a.csv")
-    assert targets.keys() == {"labels"}
-    assert targets["labels"].dtype == np.int32
-    assert targets["labels"].tolist() == [2, 0, 2]
+def test_targets(vocabulary):
+    encode = GraphEncoder(Tokenizer(vocabulary).to_graph(), 8)
+    rows = ClassificationTask(["a", "b", "c"]).training_rows(labelled("c", "a", "c"), encode)
+    assert len(rows) == 3
+    assert rows.targets.keys() == {"labels"}
+    assert rows.targets["labels"].dtype == np.int32
+    assert rows.targets["labels"].tolist() == [2, 0, 2]
+    assert rows.ids.values.tolist() == [2, 1, 3] * 3
 
 
 @pytest.mark.parametrize("label", ["d", "", None])
@@ -86,7 +91,7 @@ def test_a_label_that_training_never_saw(label):
         DataError,
         match=rf"^dev\.csv:3: expected one of the labels seen in training \(a, b\)\. Received {label!r}$",
     ):
-        ClassificationTask(["a", "b"]).targets(labelled("a", label), "dev.csv")
+        ClassificationTask(["a", "b"]).checked(labelled("a", label), "dev.csv")
 
 
 @pytest.fixture
@@ -104,7 +109,7 @@ def test_settings_round_trip(bundle_of):
     again = task_from_bundle(bundle_of({"task": settings}), "folder")
     assert isinstance(again, ClassificationTask)
     assert again.settings() == settings
-    assert again.targets(labelled("yes"), "x")["labels"].tolist() == [1]
+    assert again.checked(labelled("yes"), "x") == labelled("yes")
 
 
 def test_settings_that_cannot_be(bundle_of):
@@ -179,7 +184,7 @@ def test_loss_and_accuracy_are_sums_over_examples():
 
 def test_answers():
     task = ClassificationTask(["ä", "b"])
-    answers = task.answers({"logits": tf.constant([[0.0, np.log(3)], [1.0, 1.0]])})
+    answers = task.answers({"logits": tf.constant([[0.0, np.log(3)], [1.0, 1.0]])}, {})
     assert [label.decode() for label in answers["label"].numpy()] == ["b", "ä"]
     assert [[label.decode() for label in row] for row in answers["labels"].numpy()] == [["ä", "b"]] * 2
     np.testing.assert_allclose(answers["probabilities"], [[0.25, 0.75], [0.5, 0.5]], atol=1e-6)
@@ -198,7 +203,7 @@ def test_metrics_equal_those_of_scikit_learn():
     probabilities = np.concatenate([probabilities, np.zeros((200, 1))], 1)
     probabilities /= probabilities.sum(-1, keepdims=True)
     predicted = probabilities.argmax(-1)
-    result = task.evaluate({"labels": labels}, {"probabilities": probabilities})
+    result = task.evaluate(labelled(*(task.labels[label] for label in labels)), {"probabilities": probabilities})
     json.dumps(result)
     assert result["examples"] == 200
     assert result["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(labels, predicted))
@@ -222,7 +227,7 @@ def test_metrics_equal_those_of_scikit_learn():
 def test_metrics_by_hand():
     task = ClassificationTask(["a", "b"])
     probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]])
-    result = task.evaluate({"labels": np.array([0, 0, 1, 1])}, {"probabilities": probabilities})
+    result = task.evaluate(labelled("a", "a", "b", "b"), {"probabilities": probabilities})
     assert result["accuracy"] == 0.75
     assert result["f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert result["cross_entropy"] == pytest.approx(-np.log([0.9, 0.4, 0.8, 0.7]).mean())
@@ -231,7 +236,7 @@ def test_metrics_by_hand():
 
 def test_a_probability_of_zero_is_no_infinite_loss():
     result = ClassificationTask(["a", "b"]).evaluate(
-        {"labels": np.array([0])}, {"probabilities": np.array([[0.0, 1.0]], np.float32)}
+        labelled("a"), {"probabilities": np.array([[0.0, 1.0]], np.float32)}
     )
     assert result["cross_entropy"] == pytest.approx(69.08, abs=0.01)
     assert result["accuracy"] == 0

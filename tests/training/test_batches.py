@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kbert.tasks.rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
-from kbert.training.batches import EncodedTexts, LengthBucketedBatches
+from kbert.training.batches import LengthBucketedBatches
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +19,16 @@ def encode(vocabulary):
 @pytest.fixture(scope="module")
 def encoded(encode):
     """96 texts of 1 to 24 words, four of each length."""
-    return EncodedTexts(encode, ["cat " * (1 + index % 24) for index in range(96)])
+    return encoded_texts(encode, ["cat " * (1 + index % 24) for index in range(96)])
 
 
-def make(encoded, *, steps, batch_size=8, seed=0):
-    numbers = {"number": np.arange(len(encoded), dtype=np.int32)}
-    return LengthBucketedBatches(encoded, numbers, batch_size=batch_size, steps=steps, seed=seed)
+def encoded_texts(encode, *texts):
+    ids, types = encode_texts(encode, *texts)
+    return TrainingRows(ids, types, {"number": np.arange(len(ids), dtype=np.int32)})
+
+
+def make(rows, *, steps=1, batch_size=8, seed=0):
+    return LengthBucketedBatches(rows, batch_size=batch_size, steps=steps, sequence_length=30, seed=seed)
 
 
 def same(first, second):
@@ -37,7 +42,7 @@ def test_texts_are_encoded_as_the_served_model_encodes_them(encode):
     texts = ["the cat sat", "", "unaffable dogs !", "mat " * 50]
     pairs = ["a dog", "ran", "", "fast " * 50]
     for inputs in ((texts,), (texts, pairs)):
-        batch = EncodedTexts(encode, *inputs).batch(np.arange(4))
+        batch = make(encoded_texts(encode, *inputs)).batch(np.arange(4))
         expected = encode(*map(tf.constant, inputs))
         for name, values in expected.items():
             np.testing.assert_array_equal(batch[name], values)
@@ -46,14 +51,14 @@ def test_texts_are_encoded_as_the_served_model_encodes_them(encode):
 
 def test_many_texts_are_encoded_in_parts(encode):
     words = ["cat", "dog", "mat"]
-    encoded = EncodedTexts(encode, [words[index % 3] for index in range(5000)])
+    encoded = encoded_texts(encode, [words[index % 3] for index in range(5000)])
     assert len(encoded) == 5000
-    ids = encoded.batch(np.array([0, 4096, 4999]))["input_word_ids"]
+    ids = make(encoded).batch(np.array([0, 4096, 4999]))["input_word_ids"]
     assert ids[:, :3].tolist() == [[2, 7, 3], [2, 8, 3], [2, 8, 3]]
 
 
 def test_padding_goes_to_a_multiple_of_eight_but_not_past_the_longest(encode):
-    encoded = EncodedTexts(encode, ["cat " * words for words in (1, 6, 7, 14, 23, 60)])
+    encoded = make(encoded_texts(encode, ["cat " * words for words in (1, 6, 7, 14, 23, 60)]))
     widths = [encoded.batch(np.array([row]))["input_mask"].shape[1] for row in range(6)]
     assert widths == [8, 8, 16, 16, 30, 30]
     batch = encoded.batch(np.array([0, 2]))
@@ -88,7 +93,7 @@ def test_an_epoch_that_is_no_multiple_of_a_batch_goes_on_in_the_next(encoded):
 
 
 def test_fewer_texts_than_a_batch(encode):
-    encoded = EncodedTexts(encode, ["cat", "dog", "mat"])
+    encoded = encoded_texts(encode, ["cat", "dog", "mat"])
     (first, second) = make(encoded, steps=2, batch_size=8).batches()
     counts = Counter(np.concatenate([first["number"], second["number"]]).tolist())
     assert sorted(counts.values()) == [5, 5, 6]
@@ -140,3 +145,56 @@ def test_batches_are_what_the_spec_says(encoded):
         assert batch.keys() == batches.element_spec.keys()
         for name, spec in batches.element_spec.items():
             assert spec.is_compatible_with(tf.constant(batch[name]))
+
+
+# === Ragged targets, and groups of rows ===
+
+
+def rows_of(*lengths):
+    """Rows of ids 1, 2, 3 ..."""
+    flat = np.concatenate([np.arange(1, length + 1) for length in lengths]).astype(np.int32)
+    lengths = np.array(lengths)
+    return Ragged(flat, lengths), Ragged(flat * 0, lengths)
+
+
+def test_targets_of_tokens_are_padded_as_the_tokens_are():
+    ids, types = rows_of(3, 10, 2)
+    labels = Ragged(ids.values * 10, ids.lengths, padding=-1, by_token=True)
+    places = Ragged.of([[1], [2, 7], []], np.int32, padding=-5)
+    batches = make(TrainingRows(ids, types, {"labels": labels, "places": places}), batch_size=2)
+    batch = batches.batch(np.array([0, 1]))
+    assert batch["labels"].tolist() == [
+        [10, 20, 30] + [-1] * 13,
+        [10, 20, 30, 40, 50, 60, 70, 80, 90, 100] + [-1] * 6,
+    ]
+    assert batch["places"].tolist() == [[1, -5], [2, 7]]
+    assert batches.batch(np.array([2, 2]))["places"].tolist() == [[-5], [-5]]
+    for name, spec in batches.element_spec.items():
+        assert spec.is_compatible_with(tf.constant(batch[name]))
+
+
+def test_groups_of_rows_stay_together():
+    ids, types = rows_of(3, 4, 2, 9, 1)
+    rows = TrainingRows(ids, types, {"best": np.array([1, 2], np.int32)}, group_sizes=np.array([2, 3]))
+    batches = make(rows, batch_size=2)
+    batch = batches.batch(np.array([0, 1]))
+    assert batch["input_word_ids"].shape == (2, 3, 16)
+    assert batch["input_mask"].sum(-1).tolist() == [[3, 4, 0], [2, 9, 1]]
+    assert batch["input_word_ids"][0, 1].tolist() == [1, 2, 3, 4] + [0] * 12
+    assert batch["best"].tolist() == [1, 2]
+    assert batches.batch(np.array([0]))["input_mask"].sum(-1).tolist() == [[3, 4]]
+    (only,) = batches.batches()
+    for name, spec in batches.element_spec.items():
+        assert spec.is_compatible_with(tf.constant(only[name]))
+
+
+def test_groups_of_like_length_come_together():
+    sizes = [1 + index % 3 for index in range(96)]
+    lengths = [3 + index % 24 for index, size in enumerate(sizes) for _ in range(size)]
+    ids, types = rows_of(*lengths)
+    rows = TrainingRows(ids, types, {"number": np.arange(96, dtype=np.int32)}, group_sizes=np.array(sizes))
+    seen = list(make(rows, steps=12).batches())
+    assert sorted(np.concatenate([batch["number"] for batch in seen]).tolist()) == list(range(96))
+    for batch in seen:
+        assert (batch["input_mask"].max(-1).sum(-1) == 1 + batch["number"] % 3).all()
+        assert np.ptp(batch["number"] % 24) <= 3

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.training.optimizers import AdamW, OptimizerSettings
+from kbert.errors import UsageError
+from kbert.training.optimizers import AdamW, Lamb, OptimizerSettings, Sgd, layer_rates, make_optimizer
 from kbert.training.schedules import Schedule
 
 
@@ -108,3 +109,75 @@ def test_slots_are_named_after_their_variables():
     step(optimizer, [[1.0, 2.0], [3.0]], 0.1, 0)
     np.testing.assert_allclose(optimizer.slots["optimizer/mean/a"], [0.1, 0.2], rtol=1e-5)
     np.testing.assert_allclose(optimizer.slots["optimizer/square/b"], [0.009], rtol=1e-4)
+
+
+# === LAMB (arXiv 1904.00962, algorithm 2), SGD, layer-wise decay ===
+
+
+def test_the_first_step_of_lamb_by_hand():
+    """Corrected, the first direction is the gradient's sign; with decay 0.5 it is [1 + 1.5, -1 + 2] = [2.5, 1], of norm
+    2.692582; the weights' norm is 5, so that they move by 0.1 * 5 / 2.692582 of it."""
+    weights = variable([3.0, 4.0])
+    lamb = Lamb([weights], OptimizerSettings("lamb", weight_decay=0.5, bias_correction=True))
+    step(lamb, [[7.0, -0.2]], 0.1, 0)
+    np.testing.assert_allclose(weights, [3 - 2.5 * 0.185695, 4 - 0.185695], rtol=1e-5)
+
+
+def test_lamb_without_correction_has_the_same_first_step():
+    """The ratio takes the length out: m / √v is √10 times the sign."""
+    weights = variable([3.0, 4.0])
+    step(Lamb([weights], OptimizerSettings("lamb", weight_decay=0.0)), [[7.0, -0.2]], 0.1, 0)
+    np.testing.assert_allclose(weights, [3 - 0.5 / 2**0.5, 4 + 0.5 / 2**0.5], rtol=1e-4)
+
+
+def test_lamb_takes_adams_own_length_for_biases_and_for_weights_that_are_all_0():
+    bias = keras.layers.Layer(name="layer").add_weight(shape=(1,), initializer="ones", name="bias")
+    zeros = variable([0.0])
+    settings = OptimizerSettings("lamb", weight_decay=0.5, bias_correction=True)
+    step(Lamb([bias], settings), [[2.0]], 0.1, 0)
+    step(Lamb([zeros], settings), [[2.0]], 0.1, 0)
+    assert float(bias[0]) == pytest.approx(0.9, rel=1e-5)
+    assert float(zeros[0]) == pytest.approx(-0.1, rel=1e-5)
+
+
+def test_gradient_descent():
+    weights = variable([1.0, -2.0])
+    sgd = Sgd([weights], OptimizerSettings("sgd", weight_decay=0.1))
+    assert sgd.slots == {}
+    step(sgd, [[10.0, 0.0]], 0.01, 0)
+    np.testing.assert_allclose(weights, [1 - 0.001 - 0.1, -2 + 0.002], rtol=1e-6)
+
+
+def test_optimizers_by_name():
+    assert [type(make_optimizer([], OptimizerSettings(name))) for name in ("adamw", "lamb", "sgd")] == [
+        AdamW,
+        Lamb,
+        Sgd,
+    ]
+    with pytest.raises(UsageError, match=r"^optimizer must be one of adamw, lamb, sgd\. Received: optimizer='adam'$"):
+        OptimizerSettings("adam")
+    with pytest.raises(UsageError, match=r"^layer_decay must be above 0 and at most 1\. Received: layer_decay=0$"):
+        OptimizerSettings(layer_decay=0)
+
+
+def test_each_layer_learns_more_slowly_than_the_one_above(small_config):
+    paths = ["encoder/embeddings/token_table", "block_0/attention/qkv/kernel", "block_1/output/bias", "pooler/kernel"]
+    assert layer_rates(paths, 0.5) == [0.125, 0.25, 0.5, 1.0]
+    assert layer_rates(paths, 1.0) == [1.0] * 4
+
+    from kbert.models.encoder import BertEncoder
+
+    encoder = BertEncoder(small_config)
+    paths = [variable.path for variable in encoder.trainable_variables]
+    rates = dict(zip(paths, layer_rates(paths, 0.5), strict=True))
+    assert sorted(set(rates.values())) == [0.125, 0.25, 0.5, 1.0]
+    assert {path.split("/")[0] for path, rate in rates.items() if rate == 0.125} == {"embeddings"}
+
+
+def test_a_lower_rate_is_a_shorter_step():
+    layer = keras.layers.Layer(name="block_0")
+    low = layer.add_weight(shape=(1,), initializer="ones", name="kernel")
+    top = variable([1.0], "top")
+    settings = OptimizerSettings("sgd", weight_decay=0.0, layer_decay=0.5)
+    step(Sgd([low, top], settings), [[1.0], [1.0]], 0.1, 0)
+    assert (float(low[0]), float(top[0])) == pytest.approx((0.95, 0.9))

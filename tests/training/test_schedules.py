@@ -37,3 +37,23 @@ def test_a_warm_up_that_cannot_be(warmup):
         UsageError, match=rf"^warmup_steps must be from 0 to steps=10\. Received: warmup_steps={warmup}$"
     ):
         Schedule(1e-4, 10, warmup)
+
+
+@pytest.mark.parametrize(
+    ("decay", "expected"),
+    [
+        ("polynomial", [0.5, 1.0, 0.5625, 0.25, 0.0625]),
+        ("cosine", [0.5, 1.0, 0.853553, 0.5, 0.146447]),
+        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0]),
+    ],
+)
+def test_other_decays(decay, expected):
+    schedule = Schedule(1.0, 5, 1, decay, power=2.0)
+    assert [schedule(step) for step in range(5)] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_decay_that_cannot_be():
+    with pytest.raises(UsageError, match=r"^schedule must be one of linear, polynomial, .*Received: schedule='steep'$"):
+        Schedule(1.0, 5, 1, "steep")
+    with pytest.raises(UsageError, match=r"^the power of a schedule must be above 0\. Received: power=0$"):
+        Schedule(1.0, 5, 1, "polynomial", 0)

@@ -70,6 +70,14 @@ def test_the_last_evaluation_is_that_of_the_model(corpus, pretrained, validation
         assert last[f"validation_{name}"] == pytest.approx(metrics[name], rel=1e-5)
 
 
+def test_packed_training_is_measured_on_plain_rows(corpus, pretrained, validation, tmp_path):
+    options = {"validation_corpus": validation, "samples_every": 6, "pack_to": 32, "batch_size": 2}
+    last = run(corpus, pretrained, tmp_path / "run", **options)[-1]
+    metrics = evaluate_pretraining(tmp_path / "run", validation)
+    for name in ("mlm_loss", "nsp_loss"):
+        assert last[f"validation_{name}"] == pytest.approx(metrics[name], rel=1e-4)
+
+
 def test_a_resumed_run_has_the_same_rows(corpus, pretrained, validation, tmp_path):
     options = {"validation_corpus": validation, "evaluate_every": 2, "samples_every": 2}
     whole = run(corpus, pretrained, tmp_path / "whole", **options)

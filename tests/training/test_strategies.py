@@ -16,7 +16,9 @@ strategy, corpus, model, output, runs = sys.argv[1:]
 if strategy == "mirrored":
     cpus = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], cpus)
-from kbert.training.pretrain import pretrain
+from kbert.training import pretrain as module
+pretrain, placement = module.pretrain, module.make_strategy(strategy)
+module.make_strategy = lambda *_: placement  # workers join once
 for name, options in json.loads(runs).items():
     pretrain(
         corpus=corpus, model=model, output=f"{output}/{name}", strategy=strategy, show_progress=False, batch_size=16,

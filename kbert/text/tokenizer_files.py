@@ -1,0 +1,382 @@
+"""A tokenizer's files, as Hugging Face Transformers 4 and 5 write and read them.
+
+    vocab.txt               the pieces, one a line
+    tokenizer_config.json   how text is tokenized, for people and for Transformers' classes
+    tokenizer.json          all of it, for Hugging Face's tokenizers; enough alone
+    added_tokens.json       ids of added tokens (Transformers 4; read only)
+    special_tokens_map.json names of special tokens (Transformers 4; read only)
+
+They may come from anywhere, so nothing in them is trusted to be of the right type.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from kbert import files
+from kbert.errors import BundleError, UsageError, VocabularyError
+from kbert.text.settings import MAX_WORD_LENGTH, AddedToken, TokenizerSettings
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.vocabulary import (
+    CLASSIFICATION,
+    CONTINUATION,
+    MASK,
+    PAD,
+    SEPARATOR,
+    SPECIAL_TOKENS,
+    UNKNOWN,
+    Vocabulary,
+)
+
+VOCABULARY_FILE = "vocab.txt"
+CONFIG_FILE = "tokenizer_config.json"
+TOKENIZER_FILE = "tokenizer.json"
+ADDED_TOKENS_FILE = "added_tokens.json"
+SPECIAL_TOKENS_FILE = "special_tokens_map.json"
+
+_NAMES = {
+    "pad_token": PAD,
+    "unk_token": UNKNOWN,
+    "cls_token": CLASSIFICATION,
+    "sep_token": SEPARATOR,
+    "mask_token": MASK,
+}
+_FLAGS = ("special", "normalized", "single_word", "lstrip", "rstrip")
+_MOST_BYTES = 1 << 27
+"""No vocabulary comes near it, and JSON takes some ten times its size in memory."""
+_UNLIMITED = 1 << 31
+"""Transformers writes 10^30 for a model_max_length that is not known."""
+
+
+def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | None = None) -> Tokenizer:
+    """Reads the tokenizer of a model folder.
+
+    Where tokenizer_config.json and tokenizer.json disagree about normalization, the former is right, as in
+    Transformers. Where only a vocab.txt is there, the tokenizer is the original's for uncased models.
+
+    Args:
+        folder: Holds vocab.txt, tokenizer.json or both.
+        special_tokens_in_text: Whether special tokens in text become their ids; None does as the files say. Like
+            Transformers, they say yes unless there is `"split_special_tokens": true`, or no file but vocab.txt.
+
+    Raises:
+        BundleError: Files are missing, damaged or contradict each other, or hold no BERT tokenizer.
+        VocabularyError: The vocabulary cannot be used.
+    """
+    folder = Path(folder)
+    config = _Object.read(folder / CONFIG_FILE)
+    fast = _Object.read(folder / TOKENIZER_FILE)
+    if not fast.present and not (folder / VOCABULARY_FILE).is_file():
+        raise BundleError(f"{folder}: expected a tokenizer: {VOCABULARY_FILE} or {TOKENIZER_FILE}. Neither is there")
+    for names in (config, _Object.read(folder / SPECIAL_TOKENS_FILE)):
+        _check_names(names)
+    vocabulary = _vocabulary(folder, fast)
+    normalizer = _part(fast, "normalizer", "BertNormalizer")
+    _part(fast, "pre_tokenizer", "BertPreTokenizer")
+    if fast.present and not normalizer.boolean("clean_text", True):
+        raise BundleError(f"{fast.path}: normalizer.clean_text must be true. Received: false")
+    model = fast.object("model")
+    if special_tokens_in_text is None:
+        is_foreign = config.present or fast.present
+        special_tokens_in_text = is_foreign and not config.boolean("split_special_tokens", False)
+    length = config.integer("model_max_length", _UNLIMITED)
+    try:
+        settings = TokenizerSettings(
+            lowercase=config.boolean("do_lower_case", normalizer.boolean("lowercase", True)),
+            strip_accents=config.boolean("strip_accents", normalizer.boolean("strip_accents", None)),
+            chinese_characters=config.boolean(
+                "tokenize_chinese_chars", normalizer.boolean("handle_chinese_chars", True)
+            ),
+            special_tokens_in_text=special_tokens_in_text,
+            added_tokens=tuple(_added_tokens(folder, vocabulary, config, fast)),
+            never_split=tuple(config.strings("never_split")),
+            max_word_length=model.integer("max_input_chars_per_word", MAX_WORD_LENGTH),
+            model_max_length=length if length < _UNLIMITED else None,
+        )
+    except UsageError as problem:
+        raise BundleError(f"{folder}: {problem}") from None
+    return Tokenizer.from_settings(vocabulary, settings)
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: files.PathLike) -> None:
+    """Writes vocab.txt, tokenizer.json and tokenizer_config.json into a folder, each atomically.
+
+    What Transformers 4 would have written beside them is removed, since it would be read with them. `never_split` has
+    no form in tokenizer.json, so Hugging Face's tokenizers do not know of it.
+    """
+    folder = Path(folder)
+    tokenizer.vocabulary.save(folder / VOCABULARY_FILE)
+    files.write_json(folder / TOKENIZER_FILE, _tokenizer_json(tokenizer))
+    files.write_json(folder / CONFIG_FILE, _tokenizer_config(tokenizer))
+    for name in (ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _tokenizer_config(tokenizer: Tokenizer) -> dict[str, Any]:
+    settings = tokenizer.settings
+    specials = [
+        token.content for token in settings.added_tokens if token.special and token.content not in SPECIAL_TOKENS
+    ]
+    values: dict[str, Any] = {
+        # The class that takes tokenizer.json as it stands; BertTokenizer would forget max_input_chars_per_word.
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "do_lower_case": settings.lowercase,
+        "strip_accents": settings.strip_accents,
+        "tokenize_chinese_chars": settings.chinese_characters,
+        "split_special_tokens": not settings.special_tokens_in_text,
+        "model_max_length": settings.model_max_length or 10**30,
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        **_NAMES,
+        "added_tokens_decoder": {str(row.pop("id")): row for row in _added_rows(tokenizer)},
+    }
+    if specials:
+        values["additional_special_tokens"] = specials
+    if settings.never_split:
+        values["never_split"] = list(settings.never_split)
+    return values
+
+
+def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
+    settings, vocabulary = tokenizer.settings, tokenizer.vocabulary
+
+    def special(token: str, type_id: int) -> dict[str, Any]:
+        return {"SpecialToken": {"id": token, "type_id": type_id}}
+
+    def text(name: str, type_id: int) -> dict[str, Any]:
+        return {"Sequence": {"id": name, "type_id": type_id}}
+
+    single = [special(CLASSIFICATION, 0), text("A", 0), special(SEPARATOR, 0)]
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": _added_rows(tokenizer),
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": settings.chinese_characters,
+            "strip_accents": settings.strip_accents,
+            "lowercase": settings.lowercase,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": single,
+            "pair": [*single, text("B", 1), special(SEPARATOR, 1)],
+            "special_tokens": {
+                token: {"id": token, "ids": [vocabulary.ids[token]], "tokens": [token]}
+                for token in (CLASSIFICATION, SEPARATOR)
+            },
+        },
+        "decoder": {"type": "WordPiece", "prefix": CONTINUATION, "cleanup": True},
+        "model": {
+            "type": "WordPiece",
+            "unk_token": UNKNOWN,
+            "continuing_subword_prefix": CONTINUATION,
+            "max_input_chars_per_word": settings.max_word_length,
+            "vocab": dict(vocabulary.piece_ids),
+        },
+    }
+
+
+def _added_rows(tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """Special and added tokens as Hugging Face writes them, by id."""
+    tokens = {content: AddedToken(content, special=True) for content in SPECIAL_TOKENS}
+    tokens |= {token.content: token for token in tokenizer.settings.added_tokens}
+    ids = tokenizer.vocabulary.ids
+    return [{"id": ids[name], **dataclasses.asdict(tokens[name])} for name in sorted(tokens, key=ids.__getitem__)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Object:
+    """A JSON object of which nothing is known; an absent file or entry is one without values."""
+
+    path: Path
+    values: dict[str, Any]
+    present: bool = True
+    name: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> _Object:
+        if not path.exists():
+            return cls(path, {}, present=False)
+        if path.stat().st_size > _MOST_BYTES:
+            raise BundleError(
+                f"{path}: expected at most {_MOST_BYTES >> 20} MB. Received: {path.stat().st_size:,} bytes; "
+                "this is no tokenizer's file"
+            )
+        values = files.read_json(path, BundleError)
+        if not isinstance(values, dict):
+            raise BundleError(f"{path}: expected a JSON object. Received: {_shown(values)}")
+        return cls(path, values)
+
+    def wrong(self, key: str, expected: str, value: object) -> BundleError:
+        return BundleError(f"{self.path}: {self.name}{key} must be {expected}. Received: {_shown(value)}")
+
+    def _typed(self, key: str, kind: type, expected: str, default: Any) -> Any:
+        value = self.values.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.wrong(key, expected, value)
+        return value
+
+    def boolean(self, key: str, default: Any) -> Any:
+        return self._typed(key, bool, "true or false", default)
+
+    def integer(self, key: str, default: int) -> int:
+        value = self.values.get(key)
+        if isinstance(value, float) and value == value and value >= _UNLIMITED:  # 1e30, as some tools write it
+            return _UNLIMITED
+        return self._typed(key, int, "an integer", default)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self._typed(key, str, "a string", default)
+        if value is None or not _is_text(value):
+            raise self.wrong(key, "a string", value)
+        return value
+
+    def strings(self, key: str) -> list[str]:
+        values = self._typed(key, list, "a list of strings", [])
+        if not all(isinstance(value, str) and _is_text(value) for value in values):
+            raise self.wrong(key, "a list of strings", values)
+        return values
+
+    def object(self, key: str) -> _Object:
+        value = self._typed(key, dict, "an object", None)
+        return _Object(self.path, value or {}, value is not None, f"{self.name}{key}.")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _is_text(value: str) -> bool:
+    """Whether a string can be UTF-8: JSON can spell half of a character."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _part(fast: _Object, name: str, kind: str) -> _Object:
+    part = fast.object(name)
+    if fast.present and part.values.get("type") != kind:
+        raise BundleError(
+            f"{fast.path}: expected a BERT tokenizer, with {name} of type {kind}. Received: "
+            f"{_shown(part.values.get('type'))}"
+        )
+    return part
+
+
+def _vocabulary(folder: Path, fast: _Object) -> Vocabulary:
+    path = folder / VOCABULARY_FILE
+    if not fast.present:
+        return Vocabulary.from_file(path)
+    model = _part(fast, "model", "WordPiece")
+    prefix = model.text("continuing_subword_prefix", CONTINUATION)
+    unknown = model.text("unk_token", UNKNOWN)
+    if prefix != CONTINUATION or unknown != UNKNOWN:
+        raise BundleError(
+            f"{fast.path}: model must have continuing_subword_prefix {CONTINUATION!r} and unk_token {UNKNOWN!r}. "
+            f"Received: {_shown(prefix)} and {_shown(unknown)}"
+        )
+    ids = model.object("vocab").values
+    tokens: list[str | None] = [None] * len(ids)
+    for token, index in ids.items():
+        if not _is_text(token) or not isinstance(index, int) or isinstance(index, bool):
+            raise VocabularyError(
+                f"model.vocab must map text to integers. Received: {_shown((token, index))}", fast.path
+            )
+        if not 0 <= index < len(ids) or tokens[index] is not None:
+            raise VocabularyError(
+                f"model.vocab must give its {len(ids)} tokens the ids 0 to {len(ids) - 1}, each once. "
+                f"Received: {_shown(token)} with id {_shown(index)}",
+                fast.path,
+            )
+        tokens[index] = token
+    vocabulary = Vocabulary([token for token in tokens if token is not None], fast.path)
+    if path.is_file() and [t.strip() for t in vocabulary] != list(Vocabulary.from_file(path)):
+        raise BundleError(
+            f"{folder}: {VOCABULARY_FILE} and {TOKENIZER_FILE} must hold the same vocabulary. They do not; "
+            "remove the one that does not belong to the model"
+        )
+    return vocabulary
+
+
+def _check_names(names: _Object) -> None:
+    for key, expected in _NAMES.items():
+        value = names.values.get(key)
+        content = value.get("content") if isinstance(value, dict) else value
+        if value is not None and content != expected:
+            raise BundleError(
+                f"{names.path}: {key} must be {expected}, the only name that kbert knows. Received: {_shown(content)}"
+            )
+
+
+def _added_tokens(folder: Path, vocabulary: Vocabulary, config: _Object, fast: _Object) -> list[AddedToken]:
+    """Added tokens in the order of their ids, and special ones that are found in a way of their own."""
+    found: dict[str, tuple[int, AddedToken]] = {}
+    # What is read first holds: tokenizer.json, then tokenizer_config.json, then the files of Transformers 4.
+    rows = fast.values.get("added_tokens") or []
+    if not isinstance(rows, list):
+        raise fast.wrong("added_tokens", "a list", rows)
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise fast.wrong(f"added_tokens[{number}]", "an object", row)
+        _add(found, _Object(fast.path, row, name=f"added_tokens[{number}]."), None)
+    decoder = config.object("added_tokens_decoder")
+    for key in decoder.values:
+        _add(found, decoder.object(key), key)
+    specials = _special_names(config) | _special_names(_Object.read(folder / SPECIAL_TOKENS_FILE))
+    plain = _Object.read(folder / ADDED_TOKENS_FILE)
+    for content in plain.values:
+        index = plain.integer(content, -1)
+        if content not in found:
+            special = content in specials
+            found[content] = index, _checked(plain, content, {"special": special, "normalized": not special})
+    for content in specials:
+        if content not in found and content in vocabulary:
+            found[content] = vocabulary.ids[content], _checked(config, content, {"special": True})
+    added = []
+    expected = len(vocabulary)
+    for content, (index, token) in sorted(found.items(), key=lambda item: item[1][0]):
+        wanted = vocabulary.ids.get(content, expected)
+        if index != wanted:
+            raise BundleError(
+                f"{folder}: added tokens must follow the vocabulary without a gap. Received: {_shown(content)} with id "
+                f"{_shown(index)}, expected {wanted}"
+            )
+        expected += content not in vocabulary
+        if token != AddedToken(content, special=True) or content not in SPECIAL_TOKENS:
+            added.append(token)
+    return added
+
+
+def _add(found: dict[str, tuple[int, AddedToken]], row: _Object, key: str | None) -> None:
+    content = row.text("content")
+    index = row.integer("id", -1) if key is None else int(key) if key.isdecimal() and len(key) < 10 else -1
+    flags = {flag: row.boolean(flag, False) for flag in _FLAGS}
+    found.setdefault(content, (index, _checked(row, content, flags)))
+
+
+def _checked(source: _Object, content: str, flags: dict[str, bool]) -> AddedToken:
+    if not _is_text(content):
+        raise source.wrong("content", "text", content)
+    try:
+        return AddedToken(content, **flags)
+    except UsageError as problem:
+        raise BundleError(f"{source.path}: {problem}") from None
+
+
+def _special_names(source: _Object) -> set[str]:
+    """The further special tokens that a file names."""
+    names = set()
+    for key in ("additional_special_tokens", "extra_special_tokens"):
+        values = source.values.get(key) or []
+        for value in values.values() if isinstance(values, dict) else values if isinstance(values, list) else [values]:
+            content = value.get("content") if isinstance(value, dict) else value
+            if not isinstance(content, str):
+                raise source.wrong(key, "a list of tokens", values)
+            names.add(content)
+    return names
