@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kbert.corpus import record_reader
 from kbert.corpus.record_reader import Damage, Record, read_records, without_copies
-from kbert.corpus.records import join_records, frame_record
+from kbert.corpus.records import frame_record, join_records
 
 DATA = [bytes(random.Random(number).choices(range(256), k=20 + 3 * number)) for number in range(12)]
 
