@@ -151,6 +151,26 @@ TASKS: Mapping[str, TaskInfo] = {
             "one label a text, or a pair of texts",
             columns=(_TEXT, _PAIR, _LABEL),
         ),
+        TaskInfo(
+            "tagging",
+            "kbert.tasks.tagging:TaggingTask",
+            "spans of a text with types, such as named entities",
+            data="CoNLL, JSON lines with character offsets, or a table of words and tags",
+            columns=(
+                Column("text", f"Column, or key, of texts: {_NAMED_OR_NUMBERED}"),
+                Column("label", "Column, or key, of spans or tags.", target=True),
+            ),
+            options=(
+                Option("scheme", "How the model tags.", "iob2", choices=("io", "iob2", "bioes")),
+                Option(
+                    "tag_scheme",
+                    "How files are tagged.",
+                    "auto",
+                    choices=("auto", "io", "iob1", "iob2", "bioes", "bmes"),
+                ),
+                Option("crf", "Let a CRF choose the tags of a text together.", False),
+            ),
+        ),
     )
 }
 

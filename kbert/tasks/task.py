@@ -61,6 +61,8 @@ class Task(abc.ABC, Generic[ExampleT]):
     """The metric of `evaluate` that decides which checkpoint is best."""
     larger_is_better: bool = True
     """Which way the main metric goes."""
+    losses: tuple[str, ...]
+    """The names of the metrics in `numerators` whose sum is minimized."""
     pooled: ClassVar[bool] = True
     """Whether the encoder has the pooler."""
     windowed: ClassVar[bool] = False
@@ -181,11 +183,6 @@ class Task(abc.ABC, Generic[ExampleT]):
     @abc.abstractmethod
     def slots(self, model: Any) -> Slots:
         """The variables of that model under Transformers' names."""
-
-    @property
-    @abc.abstractmethod
-    def losses(self) -> tuple[str, ...]:
-        """See kbert.training.objectives.Objective."""
 
     @abc.abstractmethod
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
