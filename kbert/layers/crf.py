@@ -57,7 +57,8 @@ def log_likelihood(emissions: Any, tags: Any, mask: Any, tables: Any) -> Any:
         gain = ops.where(started > 0, moved, first) + ops.sum(emission * tag, -1, keepdims=True)
         forward = ops.where(counts > 0, ops.where(started > 0, entered, start) + emission, forward)
         before = ops.where(counts > 0, tag, before)
-        return (forward, before, score + counts * gain, ops.maximum(started, counts)), None
+        carry = forward, before, score + counts * gain, ops.maximum(started, counts)
+        return carry, carry  # Keras's scan wants outputs of the carry's shapes
 
     emissions, counts = _by_time(emissions, mask)
     one_hot = ops.transpose(ops.one_hot(tags, count, dtype="float32"), (1, 0, 2))
@@ -73,21 +74,23 @@ def viterbi(emissions: Any, mask: Any, tables: Any) -> Any:
     stay = ops.arange(emissions.shape[-1], dtype="int32")
 
     def forward_step(carry: Any, inputs: Any) -> Any:
-        best, started = carry
+        best, started, _ = carry
         emission, counts = inputs
         scores = ops.expand_dims(best, -1) + transitions
         moves = (counts > 0) & (started > 0)
         pointers = ops.where(moves, ops.cast(ops.argmax(scores, axis=1), "int32"), stay)
         best = ops.where(counts > 0, ops.where(started > 0, ops.max(scores, axis=1), start) + emission, best)
-        return (best, ops.maximum(started, counts)), pointers
+        carry = best, ops.maximum(started, counts), pointers
+        return carry, carry
 
     def backward_step(tag: Any, pointers: Any) -> Any:
         before = ops.take_along_axis(pointers, ops.expand_dims(tag, -1), axis=-1)[:, 0]
         return before, tag
 
     emissions, counts = _by_time(emissions, mask)
-    carry = (ops.zeros_like(emissions[0]), ops.zeros_like(counts[0]))
-    (best, _), pointers = ops.scan(forward_step, carry, (emissions, counts))
+    zeros = ops.zeros_like(emissions[0])
+    carry = zeros, ops.zeros_like(counts[0]), ops.cast(zeros, "int32")
+    (best, _, _), (_, _, pointers) = ops.scan(forward_step, carry, (emissions, counts))
     last = ops.cast(ops.argmax(best + end, axis=-1), "int32")
     _, tags = ops.scan(backward_step, last, pointers, reverse=True)
     return ops.transpose(tags, (1, 0))

@@ -1,4 +1,4 @@
-"""Texts with spans, out of the formats that people tag in: CoNLL, JSON lines with offsets, tables of characters and tags."""
+"""Texts with spans, out of the formats that people tag in: CoNLL, JSON lines with offsets, tables of words and tags."""
 
 from __future__ import annotations
 

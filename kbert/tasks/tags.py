@@ -1,8 +1,8 @@
-"""Tags of words, and the entities they spell: the schemes, and entity-level scores as seqeval and conlleval have them."""
+"""Tags of words, and the entities they spell: the schemes, and entity-level scores as seqeval has them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 OUTSIDE = "O"
@@ -155,7 +155,7 @@ def tag_labels(types: Iterable[str], scheme: str) -> list[str]:
 
 def entity_scores(
     true: Sequence[Collection[Any]], predicted: Sequence[Collection[Any]]
-) -> tuple[dict[str, float], dict[str, Mapping[str, float]]]:
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Precision, recall and F1 of entities, each a tuple that begins with its type.
 
     Args:

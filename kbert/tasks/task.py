@@ -22,6 +22,7 @@ from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.catalogue import TASKS, TaskInfo, task_info
 from kbert.tasks.rows import TrainingRows
 from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.tokenizer import Tokenizer
 
 Tensors = Mapping[str, tf.Tensor]
 ExampleT = TypeVar("ExampleT")
@@ -145,6 +146,10 @@ class Task(abc.ABC, Generic[ExampleT]):
         return list(examples)
 
     # === Texts to features ===
+
+    def tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
+        """The tokenizer for its texts, out of the model's."""
+        return tokenizer
 
     @property
     @abc.abstractmethod
