@@ -28,7 +28,7 @@ class ConditionalRandomField(keras.layers.Layer):
             "transitions": self.add_weight(shape=(tags, tags), initializer="zeros", name="transitions"),
         }
 
-    def call(self) -> dict[str, Any]:
+    def outputs(self) -> dict[str, Any]:
         """The tables with a dimension of 1 before: as outputs of a model they are joined like batches."""
         return {name: ops.expand_dims(ops.convert_to_tensor(table), 0) for name, table in self.tables.items()}
 

@@ -43,4 +43,4 @@ class TokenClassificationModel(keras.Model):
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """Gives the same from the encoder's outputs."""
         logits = {"logits": self.head(encoded["sequence_output"], training=training)}
-        return logits if self.crf is None else logits | self.crf()
+        return logits if self.crf is None else logits | self.crf.outputs()
