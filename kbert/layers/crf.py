@@ -50,7 +50,7 @@ def log_likelihood(emissions: Any, tags: Any, mask: Any, tables: Any) -> Any:
 
     def step(carry: Any, inputs: Any) -> Any:
         forward, before, score, started = carry
-        emission, tag, counts = inputs
+        emission, tag, counts = ops.split(inputs, [count, 2 * count], axis=-1)
         entered = ops.logsumexp(ops.expand_dims(forward, -1) + transitions, axis=1)
         moved = ops.sum(ops.matmul(before, transitions) * tag, -1, keepdims=True)
         first = ops.sum(start * tag, -1, keepdims=True)
@@ -63,7 +63,9 @@ def log_likelihood(emissions: Any, tags: Any, mask: Any, tables: Any) -> Any:
     emissions, counts = _by_time(emissions, mask)
     one_hot = ops.transpose(ops.one_hot(tags, count, dtype="float32"), (1, 0, 2))
     zeros, zero = ops.zeros_like(emissions[0]), ops.zeros_like(counts[0])
-    (forward, last, score, started), _ = ops.scan(step, (zeros, zeros, zero, zero), (emissions, one_hot, counts))
+    # One tensor, since Keras's scan takes several only where their length is known.
+    inputs = ops.concatenate([emissions, one_hot, counts], -1)
+    (forward, last, score, started), _ = ops.scan(step, (zeros, zeros, zero, zero), inputs)
     partition = ops.logsumexp(forward + end, axis=-1)
     return started[:, 0] * (score[:, 0] + ops.sum(last * end, -1) - partition)
 
@@ -71,11 +73,12 @@ def log_likelihood(emissions: Any, tags: Any, mask: Any, tables: Any) -> Any:
 def viterbi(emissions: Any, mask: Any, tables: Any) -> Any:
     """The likeliest tags, int32 [B, S]; arguments as of `log_likelihood`. Where `mask` is false they mean nothing."""
     start, end, transitions = _tables(tables)
-    stay = ops.arange(emissions.shape[-1], dtype="int32")
+    count = emissions.shape[-1]
+    stay = ops.arange(count, dtype="int32")
 
     def forward_step(carry: Any, inputs: Any) -> Any:
         best, started, _ = carry
-        emission, counts = inputs
+        emission, counts = ops.split(inputs, [count], axis=-1)
         scores = ops.expand_dims(best, -1) + transitions
         moves = (counts > 0) & (started > 0)
         pointers = ops.where(moves, ops.cast(ops.argmax(scores, axis=1), "int32"), stay)
@@ -90,7 +93,7 @@ def viterbi(emissions: Any, mask: Any, tables: Any) -> Any:
     emissions, counts = _by_time(emissions, mask)
     zeros = ops.zeros_like(emissions[0])
     carry = zeros, ops.zeros_like(counts[0]), ops.cast(zeros, "int32")
-    (best, _, _), (_, _, pointers) = ops.scan(forward_step, carry, (emissions, counts))
+    (best, _, _), (_, _, pointers) = ops.scan(forward_step, carry, ops.concatenate([emissions, counts], -1))
     last = ops.cast(ops.argmax(best + end, axis=-1), "int32")
     _, tags = ops.scan(backward_step, last, pointers, reverse=True)
     return ops.transpose(tags, (1, 0))

@@ -62,8 +62,8 @@ def test_the_first_piece_of_a_word_has_its_label(vocabulary):
     assert rows.targets["labels"].values[14:].tolist() == [-1, 3, 3, 4, -1, -1, 0, -1]
 
 
-@pytest.mark.parametrize("length", [8, 11, 16, 64])
-@pytest.mark.parametrize("options", [{}, {"scheme": "bioes"}, {"crf": True}])
+@pytest.mark.parametrize("length", [9, 16])
+@pytest.mark.parametrize("options", [{"scheme": "bioes"}, {"crf": True}])
 def test_spans_come_back_from_their_labels_through_windows(vocabulary, length, options):
     task = TaggingTask.from_examples(TEXTS, "a", options)
     encode = encoder(vocabulary, length)
