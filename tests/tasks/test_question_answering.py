@@ -65,8 +65,8 @@ def test_json_lines(tmp_path, answers):
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        ({"question": "q", "answers": [{"text": "cat", "answer_start": 0}]}, "expected the answer 'cat' at character 0"),
-        ({"question": "q", "answers": [{"text": "cat", "answer_start": 90}]}, "expected the answer 'cat' at character 90"),
+        ({"question": "q", "answers": [{"text": "cat", "answer_start": 0}]}, "expected the answer 'cat' at char"),
+        ({"question": "q", "answers": [{"text": "cat", "answer_start": 90}]}, "expected the answer 'cat' at char"),
         ({"question": "q", "answers": [{"text": "cat"}]}, "expected an answer {\"text\", \"answer_start\"}"),
         ({"question": "q", "answers": []}, "expected answers, or is_impossible"),
         ({"question": " ", "answers": []}, "expected "),
