@@ -282,7 +282,7 @@ def load(path: PathLike, *, paired: bool | None = None) -> Predictor:
     task = task_from_bundle(bundle, path, paired=paired)
     model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
     assign_tensors(task.slots(model), bundle.tensors)
-    return Predictor(task, model, bundle.tokenizer, _sequence_length(bundle, path))
+    return Predictor(task, model, task.tokenizer(bundle.tokenizer), _sequence_length(bundle, path))
 
 
 def _sequence_length(bundle: Bundle, path: PathLike) -> int:

@@ -95,6 +95,14 @@ def classifier_slots(model: Any) -> Slots:
     return {**encoder_slots(model.encoder), **projection_slots("classifier", model.head.dense)}
 
 
+def tagger_slots(model: Any) -> Slots:
+    """The slots of a token classification model, its CRF included."""
+    slots = classifier_slots(model)
+    if model.crf is not None:
+        slots |= {f"crf.{name}": Slot(variable) for name, variable in model.crf.tables.items()}
+    return slots
+
+
 def question_answering_slots(model: QuestionAnsweringModel) -> Slots:
     """The slots of a question answering model."""
     return {**encoder_slots(model.encoder), **projection_slots("qa_outputs", model.head)}
