@@ -5,8 +5,6 @@ from click.testing import CliRunner
 
 from kbert.cli.main import main
 
-pytest.importorskip("kbert.tasks.fill_mask")
-
 
 def run(*arguments):
     return CliRunner().invoke(main, ["fill-mask", *map(str, arguments)])
