@@ -24,7 +24,7 @@ def best_threshold(probabilities: np.ndarray, truth: np.ndarray) -> float:
     following = np.append(values[1:], np.float32(0.0))
     given = np.arange(1, len(values) + 1)
     scores = 2 * np.cumsum(np.asarray(truth, np.float64)[order]) / (given + np.sum(truth))
-    scores[values == following] = -1.0  # no threshold is between equals
+    scores[:-1][values[:-1] == values[1:]] = -1.0  # no threshold is between equals
     middles = (values + following) / np.float32(2)
     thresholds = np.where(middles > following, middles, values)
     best = np.flatnonzero(scores == scores.max())
