@@ -1,61 +1,294 @@
-"""Corpus building: speed, and the peak memory of the largest process, at several sizes.
+"""Corpus building: speed, memory, statistics of the examples, and what must not change them; one table.
 
-    python benchmarks/corpus.py [--data FOLDER] [--megabytes 8 32] [--workers 1 2] [--json FILE]
+    python benchmarks/corpus.py [--data FOLDER] [--quick] [--json FILE]
 
-Text is en_wikipedia.txt, cut or repeated to the size. The original create_pretraining_data.py does
-0.85 MB/s at duplication 1 in one process, measured on a machine of two cores; it is not run here.
+Text is en_wikipedia.txt. The original create_pretraining_data.py does 0.85 MB/s at duplication 1 in one process,
+measured on a machine of two cores; it is not run here. From which document a text comes is known by a made-up corpus
+in which each document has words of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import gzip
+import hashlib
 import json
 import os
+import random
+import shutil
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 ORIGINAL = 0.85
+"""MB/s of the original on one process."""
+SEQUENCE_LENGTH = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A line of the table; `good` is None where nothing is asked for."""
+
+    what: str
+    measured: str
+    wanted: str = ""
+    good: bool | None = None
+
+
+@dataclasses.dataclass
+class Bench:
+    """The text, the vocabulary and a folder to work in."""
+
+    text: bytes
+    vocabulary: Path
+    folder: Path
+    examples: int
+    megabytes: tuple[int, ...]
+
+    def repeated(self, megabytes: int) -> Path:
+        """The text cut or repeated to a size; its documents stand in another order each time."""
+        documents = self.text.split(b"\n\n")
+        path = self.folder / f"text-{megabytes}.txt"
+        written = 0
+        with open(path, "wb") as handle:
+            for seed in range(10**6):
+                order = list(range(len(documents)))
+                if seed:
+                    random.Random(seed).shuffle(order)
+                for index in order:
+                    written += handle.write(documents[index] + b"\n\n")
+                    if written >= megabytes * 1_000_000:
+                        return path
+        raise AssertionError
+
+    def build(self, text: Path, name: str, **options: object) -> tuple[Path, float, float]:
+        """Builds a corpus through the command line; gives its folder, the seconds, and MB of the largest process."""
+        output = self.folder / name
+        shutil.rmtree(output, ignore_errors=True)
+        seconds, peak = run(self.command(text, output, **options))
+        return output, seconds, peak
+
+    def command(self, text: Path, output: Path, **options: object) -> list[str]:
+        """The command line of a build."""
+        vocabulary = options.pop("vocab", self.vocabulary)
+        command = ["corpus", "build", str(text), "--vocab", str(vocabulary), "--output", str(output)]
+        for option, value in options.items():
+            command += [f"--{option.replace('_', '-')}", *([] if value is True else [str(value)])]
+        return command
 
 
 def main() -> None:
-    """Runs the contestants and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Runs all measurements and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
-    parser.add_argument("--megabytes", default=[8, 32], type=int, nargs="+")
-    parser.add_argument("--workers", default=[1, 2], type=int, nargs="+")
+    parser.add_argument("--quick", action="store_true", help="A tenth of the text: to try the benchmark itself.")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
 
-    source = (arguments.data / "corpus" / "en_wikipedia.txt").read_bytes()
-    rows = []
-    print(f"{'MB':>5} {'workers':>7} {'seconds':>8} {'MB/s':>6} {'x original':>10} {'peak MB of a process':>21}")
+    text = (arguments.data / "corpus" / "en_wikipedia.txt").read_bytes()
+    if arguments.quick:
+        text = text[: len(text) // 10].decode(errors="ignore").encode()
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        vocabulary = Path(folder, "vocab.txt")
-        _kbert("vocab", "train", arguments.data / "corpus" / "en_wikipedia.txt", "--size", 8192, "--output", vocabulary)
-        for megabytes in arguments.megabytes:
-            text = Path(folder, "text.txt")
-            wanted = megabytes * 1_000_000
-            text.write_bytes((source * (wanted // len(source) + 1))[:wanted].decode(errors="ignore").encode())
-            for workers in arguments.workers:
-                output = Path(folder, f"corpus-{megabytes}-{workers}")
-                command = ("corpus", "build", text, "--vocab", vocabulary, "--output", output, "--workers", workers)
-                seconds, peak = _kbert(*command)
-                speed = megabytes / seconds
-                rows.append({"megabytes": megabytes, "workers": workers, "seconds": seconds, "peak_megabytes": peak})
-                print(f"{megabytes:5} {workers:7} {seconds:8.2f} {speed:6.2f} {speed / ORIGINAL:10.1f} {peak:21.1f}")
+        bench = Bench(
+            text=text,
+            vocabulary=(arguments.data / "vocab" / "bert-base-uncased.txt").absolute(),
+            folder=Path(folder),
+            examples=10_000 if arguments.quick else 100_000,
+            megabytes=(1, 3, 12) if arguments.quick else (8, 32, 128),
+        )
+        for measure in MEASUREMENTS:
+            print(f"{measure.__name__} ...", file=sys.stderr)
+            rows += measure(bench)
+    widths = [max(len(getattr(row, name)) for row in rows) for name in ("what", "measured", "wanted")]
+    for row in rows:
+        verdict = {None: "", True: "ok", False: "MISSED"}[row.good]
+        print(f"{row.what:{widths[0]}}  {row.measured:>{widths[1]}}  {row.wanted:{widths[2]}}  {verdict}".rstrip())
     if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2))
+        arguments.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n")
 
 
-def _kbert(*arguments: object) -> tuple[float, float]:
-    """Runs a command; gives its seconds and the largest peak of resident memory among its processes, MB."""
+def speed(bench: Bench) -> Iterator[Row]:
+    """Megabytes of text a second, from the start of the program to its end."""
+    path = bench.folder / "text.txt"
+    path.write_bytes(bench.text)
+    size = len(bench.text) / 1e6
+    for workers in (1, 2):
+        _, seconds, _ = bench.build(path, "speed", workers=workers)
+        rate = size / seconds
+        good = rate >= 10 * ORIGINAL if workers == 2 else None
+        wanted = f">= {10 * ORIGINAL} (10 x the original's)" if workers == 2 else ""
+        yield Row(f"MB/s of text, {workers} workers", f"{rate:.2f}", wanted, good)
+        yield Row("  x the original's 0.85, quoted", f"{rate / ORIGINAL:.1f}")
+    output, seconds, _ = bench.build(path, "speed", workers=2, duplicates=5)
+    yield Row("records/s, duplication 5, 2 workers", f"{count(output) / seconds:,.0f}")
+
+
+def memory(bench: Bench) -> Iterator[Row]:
+    """Resident memory of the largest process."""
+    peaks = []
+    for megabytes in bench.megabytes:
+        path = bench.repeated(megabytes)
+        peaks.append(bench.build(path, "memory", workers=2)[2])
+        path.unlink()
+        yield Row(f"peak MB of a process, {megabytes} MB of text", f"{peaks[-1]:.0f}", "< 1000", peaks[-1] < 1000)
+    spread = max(peaks) / min(peaks) - 1
+    yield Row("  largest over smallest", f"{spread:+.1%}", "<= 10 %", spread <= 0.1)
+
+
+def workers_and_kills(bench: Bench) -> Iterator[Row]:
+    """The same examples whatever the number of workers, and after a kill."""
+    path = bench.repeated(bench.megabytes[0])
+    hashes = {}
+    for workers in (1, 2, 4):
+        output, _, _ = bench.build(path, f"workers-{workers}", workers=workers)
+        hashes[workers] = records_hash(output)
+        yield Row(
+            f"hash of sorted records, {workers} workers", hashes[workers][:16], "equal", hashes[workers] == hashes[1]
+        )
+    whole = {p.name: p.read_bytes() for p in (bench.folder / "workers-1").iterdir()}
+    output = bench.folder / "killed"
+    command = bench.command(path, output, workers=2)
+    process = subprocess.Popen([sys.executable, "-m", "kbert", *command], stderr=subprocess.DEVNULL)
+    journal = output / "unfinished.jsonl"
+    while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") > 1):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = [json.loads(line) for line in journal.read_text().splitlines(keepends=True)[1:]]
+    before = {line["shard"]["file"]: (output / line["shard"]["file"]).stat().st_ino for line in done}
+    run([*command, "--resume"])
+    same = {p.name: p.read_bytes() for p in output.iterdir()} == whole
+    kept = all((output / name).stat().st_ino == inode for name, inode in before.items())
+    yield Row(
+        f"killed after {len(before)} shards, --resume: same bytes, shards kept", f"{same}, {kept}", "", same and kept
+    )
+
+
+def statistics(bench: Bench) -> Iterator[Row]:
+    """Masks and labels of many examples, as the pipeline reads them."""
+    from kbert.corpus.pipeline import PretrainingBatches
+
+    path = bench.folder / "text.txt"
+    path.write_bytes(bench.text)
+    for masking, options in (("static", {}), ("dynamic", {}), ("dynamic", {"spans": True})):
+        output, _, _ = bench.build(path, "statistics", workers=2, duplicates=2, masking=masking, **options)
+        batches = PretrainingBatches(output, batch_size=1000)
+        mask_id = batches.vocabulary.mask_id
+        tokens = chosen = masked = kept = labels = examples = 0
+        for batch, _ in zip(batches.batches(), range(bench.examples // 1000), strict=False):
+            used = batch["masked_lm_weights"] > 0
+            became = np.take_along_axis(batch["input_word_ids"], batch["masked_lm_positions"], axis=1)[used]
+            tokens += batch["input_mask"].sum()
+            chosen += used.sum()
+            masked += (became == mask_id).sum()
+            kept += (became == batch["masked_lm_ids"][used]).sum()
+            labels += batch["next_sentence_labels"].sum()
+            examples += len(used)
+        name = f"{masking}{', spans' if options else ''}, {examples:,} examples"
+        fates = np.array([masked, chosen - masked - kept, kept]) / chosen
+        yield Row(f"masked, {name}", f"{chosen / tokens:.2%}", "15 % +- 0.1", abs(chosen / tokens - 0.15) <= 0.001)
+        yield Row(
+            "  [MASK] / random / kept",
+            " / ".join(f"{fate:.2%}" for fate in fates),
+            "80 / 10 / 10 % +- 0.5",
+            bool((np.abs(fates - [0.8, 0.1, 0.1]) <= 0.005).all()),
+        )
+        share = labels / examples
+        yield Row("  random next", f"{share:.2%}", "50 % +- 0.5", abs(share - 0.5) <= 0.005)
+
+
+def random_texts(bench: Bench) -> Iterator[Row]:
+    """Where second texts come from: word d_w stands in document d alone."""
+    words = 20
+    for documents in (1000, 2):
+        vocabulary = bench.folder / "marked-vocab.txt"
+        tokens = [f"d{document}w{word}" for document in range(documents) for word in range(words)]
+        vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *tokens]) + "\n")
+        rng = np.random.default_rng(0)
+        path = bench.folder / "marked.txt"
+        with open(path, "w") as handle:
+            for document in range(documents):
+                for _ in range(int(rng.integers(1, 200))):
+                    chosen = rng.integers(0, words, rng.integers(3, 40))
+                    handle.write(" ".join(f"d{document}w{word}" for word in chosen) + "\n")
+                handle.write("\n")
+        passes = 10 if documents > 2 else 300
+        output, _, _ = bench.build(path, "marked", vocab=vocabulary, workers=2, duplicates=passes)
+        same = crossed = examples = randoms = 0
+        for ids, types, label in plain_examples(output):
+            first = {(index - 5) // words for index, kind in zip(ids, types, strict=True) if index > 4 and not kind}
+            second = {(index - 5) // words for index, kind in zip(ids, types, strict=True) if index > 4 and kind}
+            crossed += len(first) != 1 or len(second) != 1
+            same += label and first == second
+            crossed += not label and first != second
+            randoms += label
+            examples += 1
+            if examples == bench.examples:
+                break
+        yield Row(f"{documents} documents: random texts of the same, of {examples:,}", f"{same}", "0", same == 0)
+        yield Row("  texts of two documents, or true nexts of another", f"{crossed}", "0", crossed == 0)
+        yield Row("  random next", f"{randoms / examples:.2%}")
+    path.write_text("d0w0 d0w1\nd0w2\n")
+    output = bench.folder / "one"
+    command = [sys.executable, "-m", "kbert", *bench.command(path, output, vocab=vocabulary)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    clear = result.returncode == 1 and "expected at least two documents" in result.stderr
+    yield Row("one document is refused", str(clear), "True", clear)
+
+
+MEASUREMENTS: list[Callable[[Bench], Iterator[Row]]] = [speed, memory, workers_and_kills, statistics, random_texts]
+
+
+def count(folder: Path) -> int:
+    """Examples of a corpus, as its manifest says."""
+    return int(json.loads((folder / "manifest.json").read_text())["counts"]["examples"])
+
+
+def raw_records(folder: Path) -> Iterator[bytes]:
+    """The serialized examples of a corpus: TFRecords, checksums left out."""
+    for path in sorted(folder.glob("examples-*.tfrecord.gz")):
+        data = gzip.decompress(path.read_bytes())
+        at = 0
+        while at < len(data):
+            (size,) = struct.unpack_from("<Q", data, at)
+            yield data[at + 12 : at + 12 + size]
+            at += size + 16
+
+
+def records_hash(folder: Path) -> str:
+    """A hash of the set of examples."""
+    digest = hashlib.sha256()
+    for record in sorted(raw_records(folder)):
+        digest.update(hashlib.sha256(record).digest())
+    return digest.hexdigest()
+
+
+def plain_examples(folder: Path) -> Iterator[tuple[list[int], list[int], int]]:
+    """Ids, types and label of each example."""
+    import tensorflow as tf
+
+    for record in raw_records(folder):
+        feature = tf.train.Example.FromString(record).features.feature
+        ids, types, label = (
+            feature[name].int64_list.value for name in ("input_word_ids", "input_type_ids", "next_sentence_labels")
+        )
+        yield list(ids), list(types), label[0]
+
+
+def run(arguments: list[str]) -> tuple[float, float]:
+    """Runs kbert; gives its seconds and the largest peak of resident memory among its processes, MB."""
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "kbert", *map(str, arguments)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", "kbert", *arguments], stderr=subprocess.PIPE, text=True)
     root = psutil.Process(process.pid)
     peak = 0
     while process.poll() is None:
@@ -64,10 +297,12 @@ def _kbert(*arguments: object) -> tuple[float, float]:
                 peak = max(peak, member.memory_info().rss)
             except psutil.Error:
                 continue
-        time.sleep(0.02)
+        time.sleep(0.05)
+    seconds = time.perf_counter() - began
+    message = process.communicate()[1]
     if process.returncode:
-        raise SystemExit(f"kbert {' '.join(map(str, arguments))} failed")
-    return time.perf_counter() - began, peak / 1e6
+        raise SystemExit(f"kbert {' '.join(arguments)} failed: {message}")
+    return seconds, peak / 1e6
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

@@ -14,6 +14,7 @@ from kbert.version import __version__
 if TYPE_CHECKING:
     from kbert.bundle import Bundle
     from kbert.config import BertConfig, preset_config
+    from kbert.conversion.convert import Conversion, convert
     from kbert.corpus.build import build_corpus
     from kbert.errors import KbertError
     from kbert.export.litert import export_litert
@@ -34,6 +35,7 @@ _MODULES = {
     "BertConfig": "kbert.config",
     "BertEncoder": "kbert.models.encoder",
     "Bundle": "kbert.bundle",
+    "Conversion": "kbert.conversion.convert",
     "Encoding": "kbert.text.encoding",
     "KbertError": "kbert.errors",
     "Predictor": "kbert.predictor",
@@ -41,6 +43,7 @@ _MODULES = {
     "Tokenizer": "kbert.text.tokenizer",
     "Vocabulary": "kbert.text.vocabulary",
     "build_corpus": "kbert.corpus.build",
+    "convert": "kbert.conversion.convert",
     "export_litert": "kbert.export.litert",
     "export_saved_model": "kbert.export.saved_model",
     "finetune": "kbert.training.finetune",
@@ -56,6 +59,7 @@ __all__ = [
     "BertConfig",
     "BertEncoder",
     "Bundle",
+    "Conversion",
     "Encoding",
     "KbertError",
     "Predictor",
@@ -64,6 +68,7 @@ __all__ = [
     "Vocabulary",
     "__version__",
     "build_corpus",
+    "convert",
     "export_litert",
     "export_saved_model",
     "finetune",

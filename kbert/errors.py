@@ -7,10 +7,11 @@
     │   └── RecordError            ... a shard of records
     ├── ConfigError                a model configuration that cannot be
     ├── BundleError                a model folder that is incomplete or contradicts itself
+    ├── HubError                   a model of the Hugging Face Hub cannot be had
     ├── CheckpointError            no checkpoint of a run can be read
     ├── TrainingError              training cannot go on (for example, the loss is not a number)
     ├── ExportError                a model cannot be exported
-    │   └── ParityError            ... because the export disagrees with the bundle
+    │   └── ParityError            ... or converted: the outcome disagrees with the model it was made from
     ├── ServingError               a server cannot start
     └── RequestError               (kbert.serving) a request that cannot be answered
 
@@ -75,6 +76,10 @@ class BundleError(KbertError):
     """A model folder that is incomplete or contradicts itself."""
 
 
+class HubError(KbertError):
+    """A model of the Hugging Face Hub cannot be had."""
+
+
 class CheckpointError(KbertError):
     """No checkpoint of a run can be read."""
 
@@ -88,7 +93,7 @@ class ExportError(KbertError):
 
 
 class ParityError(ExportError):
-    """An export gives other answers than the bundle it was made from; nothing was written."""
+    """An export or a conversion gives other answers than the model it was made from; nothing was written."""
 
 
 class ServingError(KbertError):

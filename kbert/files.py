@@ -10,7 +10,6 @@ import bz2
 import contextlib
 import glob
 import gzip
-import io
 import json
 import lzma
 import os
@@ -21,9 +20,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from kbert import zstd
 from kbert.errors import DataError, KbertError, UsageError
 
 PathLike = str | os.PathLike[str]
+
+LONGEST_LINE = 64 << 20
+"""Bytes; a line is held whole, so this bounds memory."""
+_BLOCK_SIZE = 1 << 20
 
 
 @contextlib.contextmanager
@@ -151,43 +155,157 @@ def open_binary(path: PathLike) -> BinaryIO:
         ".gz": gzip.open,
         ".bz2": bz2.open,
         ".xz": lzma.open,
-        ".zst": _open_zstd,
+        ".zst": zstd.open_zstd,
     }
     opener = openers.get(Path(path).suffix.lower())
     return opener(os.fspath(path)) if opener else open(path, "rb")
 
 
-def _open_zstd(path: str) -> BinaryIO:
-    try:
-        import zstandard
-    except ImportError:
-        raise UsageError(f"{path}: reading .zst needs zstandard: pip install 'kbert[zstd]'") from None
-    return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(open(path, "rb")))
+def read_head(path: PathLike, size: int) -> bytes:
+    """The first `size` bytes of a file, decompressed.
+
+    Raises:
+        DataError: Its compressed stream is damaged.
+    """
+    with _damage_said(path, 1), open_binary(path) as handle:
+        return handle.read(size)
 
 
 def read_lines(path: PathLike, encoding: str = "utf-8") -> Iterator[str]:
     r"""Yields the lines of a text file without their line ends (LF or CR LF), a byte order mark removed.
 
     Raises:
-        DataError: The file is not `encoding`, or its compressed stream is damaged.
+        DataError: The file is not `encoding`, its compressed stream is damaged, or a line is longer than LONGEST_LINE.
     """
-    offset = 0
-    number = 0
+    for _, lines in read_line_blocks(path, encoding):
+        yield from lines
+
+
+def read_line_blocks(
+    path: PathLike,
+    encoding: str = "utf-8",
+    *,
+    on_invalid: Callable[[DataError], None] | None = None,
+    advice: str = "convert the file with iconv, or name its encoding where asked",
+) -> Iterator[tuple[int, list[str]]]:
+    r"""Yields runs of lines with the 1-based number of their first: the fast way through a large file.
+
+    A run is about a megabyte, which is decoded and split at once.
+
+    Args:
+        path: A text file, compressed or not.
+        encoding: One in which byte 10 is the line end and nothing else.
+        on_invalid: Told of each line that is not `encoding`, which then is left out (it ends a run, so that the numbers
+            stay right). Without it the first such line raises.
+        advice: The end of the message about such a line: the way out.
+
+    Raises:
+        DataError: As `read_lines`.
+    """
+    number, offset = 1, 0
+    with open_binary(path) as handle:
+        blocks = _line_blocks(handle, path)
+        while True:
+            with _damage_said(path, number):
+                block = next(blocks, b"")
+            if not block:
+                return
+            if offset == 0 and block.startswith(b"\xef\xbb\xbf"):
+                block, offset = block[3:], 3
+            try:
+                lines = _split(block.decode(encoding))
+            except UnicodeDecodeError:
+                yield from _checked_lines(block, encoding, path, number, offset, on_invalid, advice)
+                number += block.count(b"\n")
+            else:
+                yield number, lines
+                number += len(lines)
+            offset += len(block)
+
+
+@contextlib.contextmanager
+def _damage_said(path: PathLike, line: int | None = None) -> Iterator[None]:
+    """Turns what the decompressors raise into one error; what the system refuses stays as it is."""
     try:
-        with open_binary(path) as handle:
-            for number, raw in enumerate(handle, start=1):
-                if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
-                    raw, offset = raw[3:], offset + 3
-                yield raw.rstrip(b"\r\n").decode(encoding)
-                offset += len(raw)
-    except UnicodeDecodeError as problem:
-        raise DataError(
-            f"expected {encoding} text. Received byte 0x{problem.object[problem.start]:02x} at byte offset "
-            f"{offset + problem.start}; convert the file with iconv, or name its encoding where asked",
-            path,
-            number,
-        ) from None
-    except (EOFError, lzma.LZMAError, zlib.error, OSError) as problem:
+        yield
+    except (KbertError, KeyboardInterrupt, MemoryError):
+        raise
+    except Exception as problem:
+        # zstandard's own error is known by name, since the library need not be there.
+        known = isinstance(problem, EOFError | lzma.LZMAError | zlib.error | OSError)
+        if not known and type(problem).__name__ != "ZstdError":
+            raise
         if isinstance(problem, OSError) and problem.errno is not None:
             raise  # of the system; gzip's and bz2's own have no number
-        raise DataError(f"the compressed file is damaged ({problem})", path, number + 1) from None
+        raise DataError(f"the compressed file is damaged ({problem})", path, line) from None
+
+
+def _line_blocks(handle: BinaryIO, path: PathLike) -> Iterator[bytes]:
+    """Bytes in blocks that end with a line."""
+    parts: list[bytes] = []
+    held = 0
+    while data := handle.read(_BLOCK_SIZE):
+        end = data.rfind(b"\n") + 1
+        if end:
+            yield b"".join((*parts, data[:end]))
+            parts, held, data = [], 0, data[end:]
+        parts.append(data)
+        held += len(data)
+        if held > LONGEST_LINE:
+            raise DataError(
+                f"expected lines of at most {LONGEST_LINE >> 20} MiB. Received a longer one, which begins "
+                f"{parts[0][:20]!r}; is this a text file?",
+                path,
+            )
+    if held:
+        yield b"".join(parts)
+
+
+def _split(text: str) -> list[str]:
+    """The lines of `text`, which ends with a line."""
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    if "\r" in text:
+        lines = [line.rstrip("\r") for line in lines]
+    return lines
+
+
+def _checked_lines(
+    block: bytes,
+    encoding: str,
+    path: PathLike,
+    number: int,
+    offset: int,
+    on_invalid: Callable[[DataError], None] | None,
+    advice: str,
+) -> Iterator[tuple[int, list[str]]]:
+    """The lines of a block that does not decode, up to the wrong ones, which are told of or raised."""
+    good: list[str] = []
+    first = number
+    for line, raw in enumerate(_raw_lines(block), start=number):
+        try:
+            good.append(raw.decode(encoding).rstrip("\r\n"))
+        except UnicodeDecodeError as problem:
+            error = DataError(
+                f"expected {encoding} text. Received byte 0x{raw[problem.start]:02x} at byte offset "
+                f"{offset + problem.start}; {advice}",
+                path,
+                line,
+            )
+            if good:
+                yield first, good
+            if on_invalid is None:
+                raise error from None
+            on_invalid(error)
+            good, first = [], line + 1
+        offset += len(raw)
+    if good:
+        yield first, good
+
+
+def _raw_lines(block: bytes) -> list[bytes]:
+    lines = [line + b"\n" for line in block.split(b"\n")]
+    if lines[-1] == b"\n":
+        lines.pop()
+    return lines

@@ -11,6 +11,7 @@ from kbert.architectures import ARCHITECTURES, check_architecture, fitting_archi
 from kbert.bundle import Bundle
 from kbert.errors import BundleError, shown
 from kbert.files import PathLike
+from kbert.hub import resolve
 from kbert.models import tensor_names
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
@@ -42,7 +43,7 @@ def load_model(source: PathLike | Bundle, *, precision: str = "float32") -> kera
     """Loads a BERT of any library as a Keras model: the encoder, with the head that its config.json names.
 
     Args:
-        source: A model folder, or a bundle.
+        source: A model folder, "hf://owner/name" of the Hugging Face Hub, or a bundle.
         precision: "float32" or "bfloat16", of matrix products.
 
     Returns:
@@ -58,7 +59,7 @@ def load_model(source: PathLike | Bundle, *, precision: str = "float32") -> kera
         BundleError: Tensors are missing, unexpected or of another shape than config.json says, or kbert has no such
             architecture.
     """
-    bundle = source if isinstance(source, Bundle) else Bundle.load(source)
+    bundle = source if isinstance(source, Bundle) else Bundle.load(resolve(source))
     model, slots = build_model(bundle, precision=precision)
     tensor_names.assign_tensors(slots, bundle.tensors)
     return model

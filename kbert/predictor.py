@@ -13,6 +13,7 @@ from kbert.bundle import Bundle
 from kbert.config import BertConfig
 from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
+from kbert.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
 from kbert.tasks.bad_rows import BadRows
@@ -289,18 +290,19 @@ def load(path: PathLike, *, paired: bool | None = None) -> Predictor:
 
     Args:
         path: A model folder that `finetune` wrote, or one that Hugging Face Transformers saved with a head that
-            a task of kbert has.
+            a task of kbert has; or "hf://owner/name" of the Hugging Face Hub.
         paired: Whether examples are pairs of texts. Only a folder of another library needs to be told.
 
     Raises:
         BundleError: The folder is no model, is damaged, or is for no task.
+        HubError: The hub has no such model, or cannot be reached.
         UsageError: `paired` contradicts what kbert knows of the folder.
     """
-    bundle = Bundle.load(path)
+    bundle = Bundle.load(resolve(path))
     task = task_from_bundle(bundle, path, paired=paired)
     model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
     assign_tensors(task.slots(model), bundle.tensors)
-    return Predictor(task, model, bundle.tokenizer, _sequence_length(bundle, path))
+    return Predictor(task, model, task.tokenizer(bundle.tokenizer), _sequence_length(bundle, path))
 
 
 def _sequence_length(bundle: Bundle, path: PathLike) -> int:

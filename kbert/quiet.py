@@ -9,11 +9,14 @@ import tempfile
 from collections.abc import Iterator
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(*, look_for_devices: bool = True) -> None:
     """Imports tensorflow and tensorflow-text; what they print on the way is shown only if that fails.
 
     Their C++ libraries write to standard error before any setting of theirs is read. Set
     TF_CPP_MIN_LOG_LEVEL=0 to see it all.
+
+    Args:
+        look_for_devices: Let TensorFlow start its devices; it can join no cluster after that.
     """
     if "tensorflow_text" in sys.modules:
         return
@@ -26,7 +29,8 @@ def import_tensorflow() -> None:
         import tensorflow_text  # noqa: F401 (registers its operations)
 
         # What it has to say of missing GPUs, it says when it first looks for them.
-        tf.config.list_logical_devices()
+        if look_for_devices:
+            tf.config.list_logical_devices()
 
 
 @contextlib.contextmanager

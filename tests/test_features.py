@@ -22,3 +22,20 @@ def test_keras_inputs():
         feature.name: (feature.name, feature.dtype, (None,) * (1 + len(feature.dimensions)))
         for feature in features.PRETRAINING_FEATURES
     }
+
+
+def test_packed_features():
+    assert [(f.name, f.dtype, f.dimensions) for f in features.PACKED_PRETRAINING_FEATURES] == [
+        ("input_word_ids", "int32", "S"),
+        ("input_mask", "int32", "S"),
+        ("input_type_ids", "int32", "S"),
+        ("input_positions", "int32", "S"),
+        ("input_example_ids", "int32", "S"),
+        ("next_sentence_positions", "int32", "E"),
+        ("masked_lm_positions", "int32", "P"),
+        ("masked_lm_ids", "int32", "P"),
+        ("masked_lm_weights", "float32", "P"),
+        ("next_sentence_labels", "int32", "E"),
+        ("next_sentence_weights", "float32", "E"),
+    ]
+    assert features.PACKED_PRETRAINING_FEATURES[:6] == features.PACKED_ENCODER_FEATURES

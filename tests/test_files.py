@@ -188,3 +188,32 @@ def test_damaged_compression_is_said(tmp_path, suffix):
 def test_what_the_system_refuses_is_not_called_damaged(tmp_path):
     with pytest.raises(FileNotFoundError):
         list(files.read_lines(tmp_path / "absent.gz"))
+
+
+@pytest.mark.parametrize("block", [1, 7, 1 << 20])
+def test_lines_that_do_not_decode_are_told_of(tmp_path, monkeypatch, block):
+    """With their numbers and offsets, however the file is cut while it is read."""
+    monkeypatch.setattr(files, "_BLOCK_SIZE", block)
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"\xef\xbb\xbfone\nb\xffad\n\ntwo\r\n\xfe\nthree")
+    told = []
+    found = [
+        (first + place, line)
+        for first, lines in files.read_line_blocks(path, on_invalid=told.append, advice="do this")
+        for place, line in enumerate(lines)
+    ]
+    assert found == [(1, "one"), (3, ""), (4, "two"), (6, "three")]
+    assert [error.line for error in told] == [2, 5]
+    assert "byte 0xff at byte offset 8; do this" in str(told[0])
+    assert "byte 0xfe at byte offset 18; do this" in str(told[1])
+
+
+def test_a_line_too_long_to_hold_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LONGEST_LINE", 1 << 20)
+    monkeypatch.setattr(files, "_BLOCK_SIZE", 1 << 10)
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"fine\n" + b"\0" * (1 << 21))
+    lines = files.read_lines(path)
+    assert next(lines) == "fine"
+    with pytest.raises(DataError, match=r"x\.txt: expected lines of at most 1 MiB"):
+        next(lines)

@@ -123,11 +123,15 @@ def test_a_label_that_training_never_saw(model, tmp_path):
         model.evaluate(path)
 
 
-def test_a_model_for_no_task(pretrained):
+def test_a_model_for_no_task(tmp_path, pretrained):
+    folder = shutil.copytree(pretrained, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["BertForNextSentencePrediction"]}))
     with pytest.raises(
-        BundleError, match=r"is for no task yet \(BertForPreTraining\); make one of it with `kbert finetune`, or"
+        BundleError,
+        match=r"is for no task yet \(BertForNextSentencePrediction\); make one of it with `kbert finetune`, ",
     ):
-        load(pretrained)
+        load(folder)
 
 
 def test_a_task_without_its_settings(tmp_path, classifier):

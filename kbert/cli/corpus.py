@@ -7,11 +7,15 @@ import os
 import click
 
 from kbert.cli import options
+from kbert.cli.corpus_inspect import inspect
 
 
 @click.group()
 def corpus() -> None:
-    """Turn text files into pretraining records."""
+    """Turn text into pretraining records, and look at them."""
+
+
+corpus.add_command(inspect)
 
 
 @corpus.command()
@@ -19,6 +23,13 @@ def corpus() -> None:
 @options.data_file("--vocab", "The vocabulary to tokenize with.")
 @options.output("The folder to write.", file_okay=False)
 @click.option("--sequence-length", default=128, show_default=True, help="Longest example in tokens.")
+@click.option(
+    "--objective",
+    default="nsp",
+    show_default=True,
+    type=click.Choice(["nsp", "sop", "none"]),
+    help="Next sentence prediction, sentence order prediction, or one text of whole sentences.",
+)
 @click.option("--max-predictions", type=int, help="Most masked tokens an example.  [default: 15 % of the length]")
 @click.option(
     "--masking",
@@ -29,28 +40,83 @@ def corpus() -> None:
 )
 @click.option("--mask-probability", default=0.15, show_default=True, help="Part of the tokens that are masked.")
 @click.option("--whole-words", is_flag=True, help="Mask all pieces of a word or none.")
+@click.option("--spans", is_flag=True, help="Mask spans of whole words, as SpanBERT does.")
+@options.data_file("--word-list", "Words of Chinese, one a line, to mask whole.", required=False)
 @click.option("--short-probability", default=0.1, show_default=True, help="Part of the documents with short examples.")
 @click.option("--duplicates", default=1, show_default=True, help="Times that the text is gone through.")
 @options.CASED
+@options.source
 @click.option(
     "--document-separator",
     default="blank-line",
     show_default=True,
     type=click.Choice(["blank-line", "line"]),
-    help="What ends a document.",
+    help="What ends a document of a text file.",
 )
+@click.option(
+    "--deduplicate",
+    default="none",
+    show_default=True,
+    type=click.Choice(["none", "document", "line"]),
+    help="Keep only the first of equal documents, or of equal lines.",
+)
+@click.option(
+    "--sentences",
+    default="split",
+    show_default=True,
+    type=click.Choice(["split", "lines"]),
+    help="Split lines into sentences, or take each for one.",
+)
+@click.option(
+    "--language",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "en", "zh", "ja", "ko", "general"]),
+    help="By whose rules lines are split; auto looks at each document.",
+)
+@click.option(
+    "--feature-names",
+    default="tf-hub",
+    show_default=True,
+    type=click.Choice(["tf-hub", "original"]),
+    help="Names in static records: input_word_ids, or input_ids as the original release and the Model Garden read.",
+)
+@click.option(
+    "--compression",
+    default="gzip",
+    show_default=True,
+    type=click.Choice(["gzip", "none"]),
+    help="Of the shards; other programs' readers mostly expect none.",
+)
+@click.option("--resume", is_flag=True, help="Go on after the last shard of the unfinished corpus in --output.")
 @click.option("--workers", default=os.cpu_count() or 1, show_default="all cores", type=click.IntRange(1))
 @options.SEED
 def build(inputs: tuple[str, ...], **settings: object) -> None:
-    """Build records from text: a sentence or paragraph a line, a blank line between documents."""
+    """Build records from text.
+
+    INPUT is a file (.gz, .bz2, .xz, .zst too), a folder or a glob: text with a sentence or paragraph a line and a blank
+    line between documents, JSON lines, WikiExtractor's output, or Parquet. Or it is a dataset by name:
+    tfds:NAME[/CONFIG][:SPLIT] or hf-datasets:OWNER/NAME[:CONFIG][:SPLIT].
+    """
     from kbert.corpus.build import build_corpus
+    from kbert.sources.source import describe_formats
 
     with options.byte_progress("building") as update:
         manifest = build_corpus(inputs, **settings, progress=update)  # type: ignore[arg-type]
     counts = manifest.counts
-    random_next = counts["random_next"] / max(1, counts["examples"])
+    labels = {"random_next": "with a random next text", "swapped": "swapped"}
+    shares = [f" ({counts[name] / counts['examples']:.1%} {words})" for name, words in labels.items() if name in counts]
     click.echo(
-        f"{counts['examples']:,} examples ({random_next:.1%} with a random next text) of "
+        f"{counts['examples']:,} examples{''.join(shares)} of "
         f"{counts['documents']:,} documents in {len(manifest.shards)} shards: {settings['output']}",
         err=True,
     )
+    left_out = {
+        "invalid_utf8": "lines that are not UTF-8",
+        "duplicate_documents": "repeated documents",
+        "duplicate_lines": "repeated lines",
+    }
+    for name, words in left_out.items():
+        if name in counts:
+            click.echo(f"{words} left out: {counts[name]:,}", err=True)
+    click.echo(f"read: {describe_formats(manifest.settings['formats'])}", err=True)

@@ -8,38 +8,63 @@ import click
 
 from kbert import quiet
 from kbert.cli import options
+from kbert.errors import UsageError
 from kbert.tasks.catalogue import all_columns
 
 
 @click.command()
 @options.RUN
-@options.data_file("--data", "A file with what is to be predicted, in a format of the task.")
+@options.data_file("--data", "For a fine-tuned model: what is to be predicted, as the task reads it.", required=False)
+@click.option(
+    "--corpus",
+    type=click.Path(exists=True, file_okay=False),
+    help="For a pretrained model: a corpus built with its vocabulary.",
+)
 @options.columns(all_columns().values(), defaults=False)
 @options.reading
 @options.SKIP_BAD
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
 @options.JSON
-def evaluate(run: str, data: str, skip_bad: int, batch_size: int, as_json: bool, **reading: str | None) -> None:
-    """Measure the model RUN on a file.
+def evaluate(
+    run: str,
+    data: str | None,
+    corpus: str | None,
+    skip_bad: int,
+    batch_size: int,
+    as_json: bool,
+    **reading: str | None,
+) -> None:
+    """Measure the model RUN: a fine-tuned one on a file, a pretrained one on a corpus.
 
     Columns that are not named have the names that `kbert finetune TASK --help` tells. Which options say how a file is
     read depends on the task, too.
     """
+    if (data is None) == (corpus is None):
+        raise UsageError("give --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one")
     quiet.import_tensorflow()
-    from kbert import predictor
+    if corpus is not None:
+        metrics = _measure_corpus(run, corpus, batch_size)
+    else:
+        from kbert import predictor
 
-    model = predictor.load(run)
-    metrics = model.evaluate(
-        data,
-        options.chosen_columns(reading),
-        options=options.chosen_reading(reading),
-        batch_size=batch_size,
-        skip_bad=skip_bad,
-    )
+        metrics = predictor.load(run).evaluate(
+            str(data),
+            options.chosen_columns(reading),
+            options=options.chosen_reading(reading),
+            batch_size=batch_size,
+            skip_bad=skip_bad,
+        )
     if as_json:
         options.print_json(metrics)
     else:
         _print_tables(metrics)
+
+
+def _measure_corpus(run: str, corpus: str, batch_size: int) -> dict[str, Any]:
+    from kbert.training.held_out import evaluate_pretraining
+
+    with options.count_progress("evaluating") as update:
+        return evaluate_pretraining(run, corpus, batch_size=batch_size, progress=update)
 
 
 def _print_tables(metrics: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from kbert import quiet
 from kbert.cli import options
 from kbert.errors import UsageError
 from kbert.tasks.catalogue import TASKS, TaskInfo
@@ -33,7 +32,7 @@ def finetune() -> None:
 
 def _command(info: TaskInfo) -> click.Command:
     @click.command(info.name, short_help=info.help, help=f"Fine-tune a BERT for {info.name}: {info.help}.")
-    @click.option("--model", required=True, help="A model folder; or a preset such as tiny, with --vocab.")
+    @click.option("--model", required=True, help="A model folder; hf://owner/name; or a preset, with --vocab.")
     @options.data_file("--train", f"{info.data} to learn from.")
     @options.data_file("--validation", f"{info.data} to choose the best weights with.", required=False)
     @click.option(
@@ -53,13 +52,18 @@ def _command(info: TaskInfo) -> click.Command:
     )
     @click.option("--limit", type=click.IntRange(1), help="Use the first so many training examples.")
     @click.option("--evaluate-every", type=click.IntRange(1), help="Steps.  [default: an epoch]")
-    @click.option("--bias-correction/--no-bias-correction", default=True, show_default=True, help="Of AdamW.")
+    @click.option(
+        "--bias-correction/--no-bias-correction", default=True, show_default=True, help="Of the optimizer's means."
+    )
+    @options.watching
     @options.training
     def run(**settings: Any) -> None:
-        quiet.import_tensorflow()
+        options.import_tensorflow_for(settings["strategy"], settings["cluster"])
         from kbert.training.finetune import finetune as run_finetune
 
         metrics = run_finetune(info.name, **settings)
+        if not metrics:
+            return  # not the chief
         scores = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, float))
         click.echo(f"best on the validation file: {scores}: {settings['output']}", err=True)
 

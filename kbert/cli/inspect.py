@@ -13,8 +13,9 @@ from kbert.cli import options
 def inspect(run: str, as_json: bool) -> None:
     """Show what the model folder RUN holds: architecture, parameters, vocabulary, task, metrics."""
     from kbert.bundle import Bundle
+    from kbert.hub import resolve
 
-    bundle = Bundle.load(run)
+    bundle = Bundle.load(resolve(run))
     config = bundle.config
     parameters = sum(tensor.size for tensor in bundle.tensors.values())
     task = bundle.settings.get("task", {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -13,7 +14,6 @@ import click
 from kbert.tasks.catalogue import Column, Option, all_reading_options
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-RUN = click.argument("run", type=click.Path(exists=True, file_okay=False), metavar="RUN")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON alone on standard output.")
 CASED = click.option("--cased", is_flag=True, help="Keep case and accents.")
@@ -21,6 +21,18 @@ SKIP_BAD = click.option(
     "--skip-bad", default=0, metavar="N", type=click.IntRange(0), help="Skip and count up to N bad rows of a file."
 )
 
+
+class _ModelFolder(click.Path):
+    """A folder that exists, or a name on the Hugging Face Hub."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Looks at the folder; a name on the hub is looked up when the model is loaded."""
+        if str(value).startswith("hf://"):
+            return value
+        return super().convert(value, param, ctx)
+
+
+RUN = click.argument("run", type=_ModelFolder(exists=True, file_okay=False), metavar="RUN")
 _READABLE = click.Path(exists=True, dir_okay=False, readable=True)
 
 
@@ -32,6 +44,35 @@ def output(help_: str, **settings: Any) -> Callable[[Any], Any]:
 def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any], Any]:
     """An option that names a file to read."""
     return click.option(name, required=required, type=_READABLE, help=help_)
+
+
+def source(command: Any) -> Any:
+    """Adds the options that say how text is read."""
+    for option in (
+        click.option("--nfc", is_flag=True, help="Bring text to Unicode's composed form, NFC."),
+        click.option(
+            "--invalid-utf8",
+            default="fail",
+            show_default=True,
+            type=click.Choice(["fail", "skip"]),
+            help="Stop at text that is not UTF-8, or leave such lines out and count them.",
+        ),
+        click.option(
+            "--text-field",
+            default="text",
+            show_default=True,
+            help="Field or column with the text, in all formats but text; a.b is field b of field a.",
+        ),
+        click.option(
+            "--format",
+            default="auto",
+            show_default=True,
+            type=click.Choice(["auto", "text", "jsonl", "wikiextractor", "parquet"]),
+            help="Of the files; auto looks at each.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[Any], Any]:
@@ -85,21 +126,93 @@ def training(command: Any) -> Any:
         click.option("--resume", is_flag=True, help="Continue the run in --output from its last checkpoint."),
         click.option("--checkpoint-every", default=500, show_default=True, help="Steps between checkpoints."),
         click.option("--log-every", default=10, show_default=True, help="Steps a row of metrics.jsonl."),
-        click.option("--strategy", default="auto", show_default=True, type=click.Choice(["auto", "one", "mirrored"])),
-        click.option("--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16"])),
+        click.option(
+            "--cluster",
+            type=click.Choice(["tf-config", "slurm", "kubernetes"]),
+            help="Who knows the workers.  [default: the first whose variables are set]",
+        ),
+        click.option(
+            "--strategy",
+            default="auto",
+            show_default=True,
+            type=click.Choice(["auto", "one", "mirrored", "multi-worker", "tpu"]),
+            help="Where it runs: one device, all of this machine, several machines, a TPU.",
+        ),
+        click.option(
+            "--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16", "float16"])
+        ),
+        click.option(
+            "--remat", is_flag=True, help="Compute blocks again in the backward pass: less memory, more work."
+        ),
         click.option("--dropout", type=float, help="Instead of the model's own, everywhere."),
         click.option("--initializer-range", type=float, help="Of fresh weights.  [default: the model's own, 0.02]"),
         click.option("--accumulation", default=1, show_default=True, help="Micro-batches a step."),
-        click.option("--weight-decay", default=0.01, show_default=True),
+        click.option("--layer-decay", default=1.0, show_default=True, help="Rate of a block against the one above it."),
+        click.option("--weight-decay", default=0.01, show_default=True, help="Not of biases and LayerNorm."),
+        click.option("--power", default=2.0, show_default=True, help="Of --schedule polynomial."),
+        click.option(
+            "--schedule",
+            default="linear",
+            show_default=True,
+            type=click.Choice(["linear", "polynomial", "cosine", "constant"]),
+            help="How the learning rate falls after the warm-up.",
+        ),
+        click.option("--optimizer", default="adamw", show_default=True, type=click.Choice(["adamw", "lamb", "sgd"])),
         click.option("--batch-size", default=32, show_default=True, help="Examples a step, over all devices."),
     ):
         command = option(command)
     return command
 
 
+def watching(command: Any) -> Any:
+    """Adds what pretraining and fine-tuning show on request."""
+    for option in (
+        click.option("--projector", is_flag=True, help="At the end, token embeddings for TensorBoard's projector."),
+        click.option("--profile", type=_Span(), help="Steps to record for TensorBoard's profile plugin, as 20:30."),
+        click.option("--histograms-every", type=click.IntRange(1), help="Steps between histograms of the weights."),
+    ):
+        command = option(command)
+    return command
+
+
+class _Span(click.ParamType):
+    """START:STOP."""
+
+    name = "start:stop"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Gives both numbers."""
+        start, _, stop = str(value).partition(":")
+        if not (start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
+            self.fail(f"expected START:STOP, as 20:30. Received: {value}", param, ctx)
+        return int(start), int(stop)
+
+
+def import_tensorflow_for(strategy: object, cluster: object) -> None:
+    """Imports TensorFlow; where it may have to join a cluster, without a look at the devices before."""
+    from kbert import quiet
+
+    joins = strategy in ("multi-worker", "tpu") or cluster is not None or bool(os.environ.get("TF_CONFIG"))
+    quiet.import_tensorflow(look_for_devices=not joins)
+
+
 def print_json(value: Any) -> None:
     """Prints one JSON object on standard output."""
     click.echo(json.dumps(value, ensure_ascii=False))
+
+
+@contextlib.contextmanager
+def count_progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of things on standard error, where that is a terminal; gives its (done, total) function."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @contextlib.contextmanager

@@ -1,36 +1,42 @@
 """Builds pretraining records from text, on all cores of one machine.
 
-Documents stream by in chunks; a chunk becomes a gzip member of records in some process, and the members are joined
-to shards in the order of the text. So memory depends on the size of a chunk alone, and the bytes of the output
-on the input, the settings and the seed alone.
+Documents stream by in chunks; a chunk becomes records in some process, and chunks are joined to shards in the order of
+the text. So memory depends on the size of a chunk alone, and the bytes of the output on the input, the settings and
+the seed alone. A shard that is on disk is never made again: a build that was stopped goes on after it.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
-import multiprocessing
+import itertools
 import os
-import random
+import platform
 import re
-from collections import Counter, deque
+import signal
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 
-from kbert import features, files
+from kbert import files
 from kbert.corpus import documents as documents_
+from kbert.corpus import journal as journal_
 from kbert.corpus import manifest as manifest_
-from kbert.corpus import records
-from kbert.corpus.documents import Document
-from kbert.corpus.manifest import Manifest, Shard
-from kbert.corpus.masking import Masker, MaskingSettings
-from kbert.corpus.pairs import Pair, PairSettings, make_pairs
-from kbert.corpus.sentences import split_sentences
-from kbert.errors import UsageError
-from kbert.text.tokenizer import Tokenizer
+from kbert.corpus.chunks import FEATURE_NAMES, BuildSettings, Chunk
+from kbert.corpus.journal import FinishedShard, Journal
+from kbert.corpus.manifest import Input, Manifest, Shard
+from kbert.corpus.masking import MaskingSettings
+from kbert.corpus.pairs import PairSettings
+from kbert.corpus.sentences import SentenceSettings
+from kbert.corpus.word_list import read_word_list, words_sha256
+from kbert.corpus.workers import build_chunks
+from kbert.errors import DataError, UsageError
+from kbert.sources.source import Source, SourceSettings
 from kbert.text.vocabulary import Vocabulary
 from kbert.version import __version__
 
@@ -38,28 +44,24 @@ Progress = Callable[[int, int], None]
 """Called with (bytes of text done, bytes of the input on disk)."""
 
 MASKINGS = ("dynamic", "static")
+COMPRESSIONS = ("gzip", "none")
 
 _CHUNK_SIZE = 1 << 20
 """Bytes of text a chunk: some hundred documents to draw random texts from."""
 _SHARD_EXAMPLES = 16_384
 """A shard ends with the chunk that brings it to so many examples."""
-_OWN_FILE = re.compile(r"\.?(vocab\.txt|manifest\.json|examples-\d+\.tfrecord\.gz)(\.\w+\.part)?")
+_OWN_FILE = re.compile(r"\.?(vocab\.txt|manifest\.json|unfinished\.jsonl|examples-\d+\.tfrecord(\.gz)?)(\.\w+\.part)?")
 """What a build that was stopped can leave behind, unfinished files of `kbert.files` among it."""
 
 
-@dataclasses.dataclass(frozen=True)
-class BuildSettings:
-    """All that the records depend on, beside the text and the vocabulary."""
+class Stopped(KeyboardInterrupt):
+    """A signal ended the build; it can be resumed."""
 
-    pairs: PairSettings
-    masking: MaskingSettings
-    static: bool
-    """Mask while building, rather than anew in each epoch while reading."""
-    duplicates: int
-    """How often the text is gone through, with other pairs (and other masks) each time."""
-    lowercase: bool
-    separator: str
-    seed: int
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(
+            f"stopped by {signal.Signals(signal_number).name}; add --resume to the same command to continue"
+        )
+        self.exit_code = 128 + signal_number
 
 
 def build_corpus(
@@ -68,93 +70,153 @@ def build_corpus(
     vocab: files.PathLike,
     output: files.PathLike,
     sequence_length: int = 128,
+    objective: str = "nsp",
     max_predictions: int | None = None,
     masking: str = "dynamic",
     mask_probability: float = 0.15,
     whole_words: bool = False,
+    spans: bool = False,
+    word_list: files.PathLike | None = None,
     short_probability: float = 0.1,
     duplicates: int = 1,
     cased: bool = False,
+    format: str = "auto",
+    text_field: str = "text",
     document_separator: str = "blank-line",
+    invalid_utf8: str = "fail",
+    nfc: bool = False,
+    deduplicate: str = "none",
+    sentences: str = "split",
+    language: str = "auto",
+    feature_names: str = "tf-hub",
+    compression: str = "gzip",
     workers: int = 1,
     seed: int = 0,
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> Manifest:
     """Turns text files into a folder of pretraining records.
 
-    The folder holds TFRecord shards (gzip), the vocabulary and a manifest.json, which is written last:
+    The folder holds TFRecord shards, the vocabulary and a manifest.json, which is written last:
     without it a folder is not a corpus.
 
     Args:
-        inputs: Text files (.gz, .bz2, .xz, .zst too), folders or globs: sentences or paragraphs a line, a blank line
-            between documents.
+        inputs: Files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name: see `Source`.
         vocab: The vocab.txt to tokenize with.
         output: The folder to write.
         sequence_length: Longest example, special tokens included.
+        objective: "nsp": half of the second texts are of another document (next sentence prediction). "sop": half of
+            the pairs are swapped (sentence order prediction). "none": one text of whole sentences, and label 0.
         max_predictions: Most predictions an example; by default 15 % of the length, rounded up.
         masking: "dynamic" stores plain ids, masked anew each time they are read; "static" stores masked ids, as
             the original create_pretraining_data.py does.
         mask_probability: Part of the tokens that are predicted.
         whole_words: Mask all pieces of a word or none.
-        short_probability: Part of the documents whose pairs aim at a random, shorter length.
+        spans: Mask spans of whole words, as SpanBERT does.
+        word_list: A file of words, one a line, for masking whole words of Chinese; with `whole_words` or `spans`.
+        short_probability: Part of the documents whose examples aim at a random, shorter length.
         duplicates: How often the text is gone through.
         cased: Keep case and accents.
-        document_separator: "blank-line", or "line" when each line is a document.
+        format: "auto", or the format of all files: see `SourceSettings` for this and the next five.
+        text_field: The field or column with the text.
+        document_separator: "blank-line", or "line" when each line of a text file is a document.
+        invalid_utf8: "fail", or "skip" to leave such lines out and count them.
+        nfc: Bring text to Unicode's composed form.
+        deduplicate: "document" or "line" keeps only the first of equal ones.
+        sentences: "split" splits lines into sentences, "lines" takes each for one.
+        language: By whose rules lines are split; "auto" finds it out for each document.
+        feature_names: "tf-hub", or with static masks "original": input_ids and segment_ids, as the original release
+            and the Model Garden read.
+        compression: "gzip", or "none", which the original release's reader needs.
         workers: Processes. The records do not depend on it.
         seed: Of everything random.
+        resume: Go on after the last shard that an unfinished build in `output` wrote; start it if there is none.
         progress: Told how far the work is.
 
     Raises:
-        UsageError: An option cannot be, or `output` holds something else.
+        UsageError: An option cannot be, or `output` holds something else, or a build that `resume` does not fit.
         DataError: The text cannot be read, or holds fewer than two documents.
+        Stopped: SIGINT or SIGTERM came.
     """
+    words = () if word_list is None else read_word_list(word_list)
     settings = _check_settings(
         sequence_length=sequence_length,
+        objective=objective,
         max_predictions=max_predictions,
         masking=masking,
         mask_probability=mask_probability,
         whole_words=whole_words,
+        spans=spans,
+        words=words,
         short_probability=short_probability,
         duplicates=duplicates,
         cased=cased,
-        document_separator=document_separator,
+        source=SourceSettings(format, text_field, document_separator, invalid_utf8, nfc, deduplicate),
+        sentences=SentenceSettings(sentences, language),
+        feature_names=feature_names,
+        compression=compression,
         seed=seed,
     )
     if workers < 1:
         raise UsageError(f"workers must be at least 1. Received: workers={workers}")
     vocabulary = Vocabulary.from_file(vocab)
-    paths = files.expand_inputs(inputs)
+    source = Source(inputs, settings.source)
+    before = [_stamp(*part) for part in source.parts]
+    all_settings = {**dataclasses.asdict(settings), "formats": source.formats()}
+    identity = {
+        "kbert_version": __version__,
+        "vocabulary_sha256": vocabulary.sha256(),
+        "inputs": before,
+        "settings": all_settings,
+    }
     folder = Path(output)
-    _prepare_folder(folder)
+    journal = Journal(folder, identity)
+    finished = _prepare_folder(folder, journal, resume=resume)
+    if finished is None:
+        return Manifest.load(folder)
     vocabulary.save(folder / manifest_.VOCABULARY_FILE)
 
-    total = sum(os.path.getsize(path) for path in paths)
-    chunks = documents_.chunk_documents(documents_.read_documents(paths, document_separator), _CHUNK_SIZE)
-    shards: list[Shard] = []
+    chunks = documents_.chunk_documents(source.documents(), _CHUNK_SIZE, least=2 if objective == "nsp" else 1)
+    done = sum(shard.chunks for shard in finished)
+    rest = itertools.islice(enumerate(chunks), done, None)
+    with (
+        _raising_signals(),
+        contextlib.closing(build_chunks(rest, vocabulary, settings, words, workers)) as results,
+    ):
+        for shard in _write_shards(folder, results, finished, settings, progress, source.size):
+            journal.add(shard)
+            finished.append(shard)
     counts: Counter[str] = Counter()
-    results = _run(chunks, vocabulary, settings, workers)
-    for number, members in enumerate(_shards(results, counts, progress, total)):
-        name = f"examples-{number:05d}.tfrecord.gz"
-        digest = hashlib.sha256()
-        examples = 0
-        with files.atomic_file(folder / name) as handle:
-            for member in members:
-                handle.write(member.data)
-                digest.update(member.data)
-                examples += member.counts["examples"]
-        shards.append(Shard(name, examples, digest.hexdigest()))
+    for shard in finished:
+        counts.update(shard.counts)
+    if not counts["examples"]:
+        raise DataError(
+            "expected at least two documents with text. What was read makes no example"
+            if objective == "nsp"
+            else "expected text. What was read makes no example"
+        )
+    for part, stamp in zip(source.parts, before, strict=True):
+        if _stamp(*part) != stamp:
+            raise DataError("expected files that nobody writes to. It changed while it was read; build anew", part[0])
     manifest = Manifest(
         lowercase=settings.lowercase,
         vocabulary_sha256=vocabulary.sha256(),
         sequence_length=sequence_length,
         max_predictions=settings.masking.max_predictions,
         masking=masking,
-        settings=dataclasses.asdict(settings),
-        counts=dict(sorted(counts.items())),
-        shards=shards,
+        settings=all_settings,
+        counts=dict(sorted({**counts, **source.counts}.items())),
+        shards=[shard.shard for shard in finished],
         kbert_version=__version__,
+        objective=objective,
+        inputs=[
+            Input(*stamp, sha256="" if kind == "dataset" else _file_sha256(path))
+            for (path, kind), stamp in zip(source.parts, before, strict=True)
+        ],
+        versions={"python": platform.python_version(), "numpy": np.__version__},
     )
     manifest.save(folder)
+    journal.remove()
     return manifest
 
 
@@ -166,208 +228,167 @@ def default_predictions(sequence_length: int, probability: float = 0.15) -> int:
 def _check_settings(
     *,
     sequence_length: int,
+    objective: str,
     max_predictions: int | None,
     masking: str,
     mask_probability: float,
     whole_words: bool,
+    spans: bool,
+    words: Sequence[str],
     short_probability: float,
     duplicates: int,
     cased: bool,
-    document_separator: str,
+    source: SourceSettings,
+    sentences: SentenceSettings,
+    feature_names: str,
+    compression: str,
     seed: int,
 ) -> BuildSettings:
+    for name, value, choices in (
+        ("masking", masking, MASKINGS),
+        ("feature_names", feature_names, FEATURE_NAMES),
+        ("compression", compression, COMPRESSIONS),
+    ):
+        if value not in choices:
+            raise UsageError(f"{name} must be one of {', '.join(choices)}. Received: {name}={value!r}")
     if sequence_length < 8:
         raise UsageError(f"sequence_length must be at least 8. Received: sequence_length={sequence_length}")
-    if masking not in MASKINGS:
-        raise UsageError(f"masking must be one of {', '.join(MASKINGS)}. Received: masking={masking!r}")
-    if document_separator not in documents_.SEPARATORS:
-        raise UsageError(
-            f"document_separator must be one of {', '.join(documents_.SEPARATORS)}. Received: {document_separator!r}"
-        )
-    if not 0 <= short_probability <= 1:
-        raise UsageError(f"short_probability must be in [0, 1]. Received: {short_probability}")
     if duplicates < 1:
         raise UsageError(f"duplicates must be at least 1. Received: duplicates={duplicates}")
+    if words and not (whole_words or spans):
+        raise UsageError("--word-list says what is masked whole; add --whole-words or --spans")
+    if feature_names == "original" and masking != "static":
+        raise UsageError("--feature-names original needs --masking static, as the original release reads masked ids")
     if max_predictions is None:
         max_predictions = default_predictions(sequence_length, mask_probability)
+    if max_predictions > sequence_length:
+        raise UsageError(
+            f"max_predictions must be at most sequence_length. Received: {max_predictions} and {sequence_length}"
+        )
     return BuildSettings(
-        pairs=PairSettings(sequence_length, short_probability),
-        masking=MaskingSettings(mask_probability, max_predictions, whole_words),
+        pairs=PairSettings(sequence_length, short_probability, objective),
+        masking=MaskingSettings(mask_probability, max_predictions, whole_words, spans),
         static=masking == "static",
         duplicates=duplicates,
         lowercase=not cased,
-        separator=document_separator,
+        source=source,
+        sentences=sentences,
+        feature_names=feature_names,
+        compressed=compression == "gzip",
+        word_list=words_sha256(words) if words else None,
         seed=seed,
     )
 
 
-def _prepare_folder(folder: Path) -> None:
-    """Makes the output folder; what an unfinished build left in it is removed."""
+def _prepare_folder(folder: Path, journal: Journal, *, resume: bool) -> list[FinishedShard] | None:
+    """Makes the output folder ready; gives the shards that are done already, or None when all of them are.
+
+    What an unfinished build left is removed when it has finished no shard.
+    """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--output must be a new or empty folder. {folder} is a file")
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / manifest_.FILE_NAME).exists():
-        raise UsageError(f"{folder} holds a corpus already; choose another --output, or remove it")
+        if not resume:
+            raise UsageError(f"{folder} holds a corpus already; choose another --output, or remove it")
+        journal_.check_same(folder, Manifest.load(folder).identity(), journal.identity)
+        journal.remove()
+        return None
     left = list(folder.iterdir())
     foreign = [p for p in left if not _OWN_FILE.fullmatch(p.name)]
     if foreign:
         raise UsageError(f"--output must be a new or empty folder. {folder} holds {foreign[0].name}")
-    for path in left:
-        path.unlink()
-
-
-@dataclasses.dataclass(frozen=True)
-class _Chunk:
-    """The records of one chunk of documents."""
-
-    data: bytes
-    counts: Counter[str]
-
-
-def _shards(
-    results: Iterator[_Chunk], counts: Counter[str], progress: Progress | None, total: int
-) -> Iterator[Iterator[_Chunk]]:
-    """Groups chunks to shards of about _SHARD_EXAMPLES examples, adding up what they hold."""
-
-    def members(chunk: _Chunk | None) -> Iterator[_Chunk]:
-        examples = 0
-        while chunk is not None:
-            counts.update(chunk.counts)
-            if progress:
-                progress(counts["bytes"], total)
-            yield chunk
-            examples += chunk.counts["examples"]
-            if examples >= _SHARD_EXAMPLES:
-                return
-            chunk = next(results, None)
-
-    while (first := next(results, None)) is not None:
-        yield members(first)
-
-
-def _run(
-    chunks: Iterator[list[Document]], vocabulary: Vocabulary, settings: BuildSettings, workers: int
-) -> Iterator[_Chunk]:
-    """Builds chunks in `workers` processes; results come in the order of the text."""
-    if workers == 1:
-        builder = _ChunkBuilder(vocabulary, settings)
-        for index, chunk in enumerate(chunks):
-            yield builder(index, chunk)
-        return
-    # Not fork: the caller may have threads (TensorFlow's), which a forked process would lack.
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(
-        workers, context, initializer=_start_worker, initargs=(vocabulary.tokens, settings)
-    ) as pool:
-        pending: deque[concurrent.futures.Future[_Chunk]] = deque()
-        try:
-            for index, chunk in enumerate(chunks):
-                pending.append(pool.submit(_work, index, chunk))
-                if len(pending) > 2 * workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-_worker_builder: _ChunkBuilder | None = None
-"""Of a worker process: made once, so that its cache of words lasts."""
-
-
-def _start_worker(tokens: Sequence[str], settings: BuildSettings) -> None:
-    global _worker_builder
-    _worker_builder = _ChunkBuilder(Vocabulary(tokens), settings)
-
-
-def _work(index: int, chunk: list[Document]) -> _Chunk:
-    assert _worker_builder is not None
-    return _worker_builder(index, chunk)
-
-
-class _ChunkBuilder:
-    """Makes the records of a chunk: a pure function of the chunk, its index and the settings."""
-
-    def __init__(self, vocabulary: Vocabulary, settings: BuildSettings) -> None:
-        self.settings = settings
-        self.tokenizer = Tokenizer(vocabulary, lowercase=settings.lowercase)
-        self.masker = Masker(vocabulary, settings.masking)
-
-    def __call__(self, index: int, chunk: Sequence[Document]) -> _Chunk:
-        settings = self.settings
-        segments = [self._segments(document) for document in chunk]
-        rng = random.Random(f"kbert corpus {settings.seed} {index}")
-        pairs: list[Pair] = []
-        if sum(map(bool, segments)) >= 2:
-            for _ in range(settings.duplicates):
-                pairs += make_pairs(segments, rng, settings.pairs)
-        rng.shuffle(pairs)
-        ids, type_ids = self._assemble(pairs)
-        labels = [int(pair.is_random) for pair in pairs]
-        if settings.static:
-            encoded = self._masked_examples(ids, type_ids, labels, index)
-        else:
-            encoded = self._plain_examples(ids, type_ids, labels)
-        counts = Counter(
-            bytes=sum(document.size for document in chunk),
-            documents=len(chunk),
-            segments=sum(map(len, segments)),
-            tokens=sum(len(segment) for document in segments for segment in document),
-            examples=len(pairs),
-            random_next=sum(labels),
-            example_tokens=sum(map(len, ids)),
+    number = journal_.finished_shards(folder)
+    if number and not resume:
+        raise UsageError(
+            f"{folder} holds an unfinished corpus of {number} shards; add --resume to the command that began it, "
+            "choose another --output, or remove it"
         )
-        return _Chunk(records.compress_records(encoded), counts)
-
-    def _segments(self, document: Document) -> list[list[int]]:
-        """The sentences of a document as ids; one that is longer than an example is cut, nothing is lost."""
-        longest = self.settings.pairs.room
-        segments = []
-        for line in document.lines:
-            for sentence in split_sentences(line):
-                ids = self.tokenizer.ids(sentence)
-                for start in range(0, len(ids), longest):
-                    segments.append(ids[start : start + longest])
-        return segments
-
-    def _assemble(self, pairs: Sequence[Pair]) -> tuple[list[list[int]], list[list[int]]]:
-        """[CLS] first [SEP] second [SEP] and the type of each token, without padding."""
-        vocabulary = self.tokenizer.vocabulary
-        begin, end = [vocabulary.classification_id], [vocabulary.separator_id]
-        ids = [begin + pair.first + end + pair.second + end for pair in pairs]
-        type_ids = [[0] * (len(pair.first) + 2) + [1] * (len(pair.second) + 1) for pair in pairs]
-        return ids, type_ids
-
-    def _plain_examples(
-        self, ids: Sequence[list[int]], type_ids: Sequence[list[int]], labels: Sequence[int]
-    ) -> Iterator[bytes]:
-        for row, types, label in zip(ids, type_ids, labels, strict=True):
-            yield records.encode_example(
-                {
-                    features.INPUT_WORD_IDS.name: row,
-                    features.INPUT_TYPE_IDS.name: types,
-                    features.NEXT_SENTENCE_LABELS.name: [label],
-                }
+    finished = journal.resume() if number else []
+    keep = {shard.shard.file for shard in finished} | ({journal.path.name} if number else set())
+    for path in left:
+        if path.name not in keep:
+            path.unlink()
+    if not number:
+        journal.start()
+    for shard in finished:
+        path = folder / shard.shard.file
+        if not path.is_file() or _file_sha256(path) != shard.shard.sha256:
+            raise DataError(
+                "expected a shard that the unfinished build wrote. It is damaged or missing; build anew", path
             )
+    return finished
 
-    def _masked_examples(
-        self, ids: Sequence[list[int]], type_ids: Sequence[list[int]], labels: Sequence[int], index: int
-    ) -> Iterator[bytes]:
-        length = self.settings.pairs.sequence_length
-        padded = np.full((len(ids), length), self.tokenizer.vocabulary.pad_id, np.int32)
-        for row, values in enumerate(ids):
-            padded[row, : len(values)] = values
-        masked = self.masker(padded, np.random.default_rng([self.settings.seed, index]))
-        for row, types in enumerate(type_ids):
-            count = len(types)
-            yield records.encode_example(
-                {
-                    features.INPUT_WORD_IDS.name: masked.input_word_ids[row],
-                    features.INPUT_MASK.name: [1] * count + [0] * (length - count),
-                    features.INPUT_TYPE_IDS.name: types + [0] * (length - count),
-                    features.MASKED_LM_POSITIONS.name: masked.masked_lm_positions[row],
-                    features.MASKED_LM_IDS.name: masked.masked_lm_ids[row],
-                    features.MASKED_LM_WEIGHTS.name: masked.masked_lm_weights[row],
-                    features.NEXT_SENTENCE_LABELS.name: [labels[row]],
-                }
-            )
+
+def _write_shards(
+    folder: Path,
+    results: Iterator[Chunk],
+    finished: Sequence[FinishedShard],
+    settings: BuildSettings,
+    progress: Progress | None,
+    total: int,
+) -> Iterator[FinishedShard]:
+    """Groups chunks to shards of about _SHARD_EXAMPLES examples; yields each when it is on disk."""
+    suffix = ".tfrecord.gz" if settings.compressed else ".tfrecord"
+    size = sum(shard.counts["bytes"] for shard in finished)
+    for number in itertools.count(len(finished)):
+        chunk = next(results, None)
+        if chunk is None:
+            return
+        name = f"examples-{number:05d}{suffix}"
+        digest = hashlib.sha256()
+        counts: Counter[str] = Counter()
+        lengths: Counter[int] = Counter()
+        chunks = 0
+        with files.atomic_file(folder / name) as handle:
+            while chunk is not None:
+                handle.write(chunk.data)
+                digest.update(chunk.data)
+                counts.update(chunk.counts)
+                lengths.update(chunk.lengths)
+                chunks += 1
+                if progress:
+                    progress(size + counts["bytes"], total)
+                chunk = next(results, None) if counts["examples"] < _SHARD_EXAMPLES else None
+        size += counts["bytes"]
+        shard = Shard(name, counts["examples"], digest.hexdigest(), manifest_.write_lengths(lengths))
+        yield FinishedShard(shard, chunks, dict(counts))
+
+
+def _stamp(path: str, kind: str) -> tuple[str, int, int]:
+    """By which a file is known again: its path, its size and when it was changed (ns); a dataset has its name."""
+    if kind == "dataset":
+        return path, 0, 0
+    status = os.stat(path)
+    return path, status.st_size, status.st_mtime_ns
+
+
+def _file_sha256(path: files.PathLike) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _raising_signals() -> Iterator[None]:
+    """Turns the first SIGINT or SIGTERM into Stopped, where this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        restore()
+        raise Stopped(number)
+
+    def restore() -> None:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    handlers = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        restore()

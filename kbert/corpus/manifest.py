@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,43 @@ class Shard:
         file: Its name in the folder.
         examples: How many records it holds.
         sha256: Hash of its bytes.
+        lengths: How many examples have how many tokens, as "tokens:examples" with spaces between; packing is planned
+            from it. Empty in corpora of before.
     """
 
     file: str
     examples: int
+    sha256: str
+    lengths: str = ""
+
+    def length_counts(self) -> list[int]:
+        """How many examples have n tokens, at n."""
+        pairs = [tuple(map(int, pair.split(":"))) for pair in self.lengths.split()]
+        counts = [0] * (1 + max((length for length, _ in pairs), default=0))
+        for length, count in pairs:
+            counts[length] = count
+        return counts
+
+
+def write_lengths(counts: Mapping[int, int]) -> str:
+    """`Shard.lengths` from the number of examples of each length."""
+    return " ".join(f"{length}:{count}" for length, count in sorted(counts.items()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """A file that was read.
+
+    Args:
+        path: As it was named.
+        size: Its bytes.
+        modified: When it was changed, in nanoseconds.
+        sha256: Hash of its bytes.
+    """
+
+    path: str
+    size: int
+    modified: int
     sha256: str
 
 
@@ -41,9 +75,13 @@ class Manifest:
         max_predictions: Most predictions an example.
         masking: "dynamic" when the records hold plain ids, "static" when they are masked.
         settings: All options that the records depend on.
-        counts: documents, segments, tokens, examples, random_next, and tokens of the examples.
+        counts: bytes, documents, segments, tokens, examples, example_tokens, and the examples with label 1 as
+            random_next (objective "nsp") or swapped ("sop").
         shards: The files, in order.
         kbert_version: The version that wrote it.
+        objective: "nsp", "sop" or "none": what the label says.
+        inputs: The files that were read, in order.
+        versions: Of what else the bytes depend on.
         format_version: Changes when readers must.
     """
 
@@ -56,6 +94,9 @@ class Manifest:
     counts: dict[str, int]
     shards: list[Shard]
     kbert_version: str
+    objective: str = "nsp"
+    inputs: list[Input] = dataclasses.field(default_factory=list)
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     @property
@@ -87,9 +128,19 @@ class Manifest:
                     "build it again"
                 )
             shards = [Shard(**shard) for shard in values.pop("shards")]
-            return cls(shards=shards, **values)
+            inputs = [Input(**item) for item in values.pop("inputs", [])]
+            return cls(shards=shards, inputs=inputs, **values)
         except (KeyError, TypeError, AttributeError) as problem:
             raise error(f"{FILE_NAME} lacks a setting or has an unknown one: {problem}") from None
+
+    def identity(self) -> dict[str, Any]:
+        """All that the records depend on, as it is asked for when a build is resumed."""
+        return {
+            "kbert_version": self.kbert_version,
+            "vocabulary_sha256": self.vocabulary_sha256,
+            "inputs": [[item.path, item.size, item.modified] for item in self.inputs],
+            "settings": self.settings,
+        }
 
     def fingerprint(self) -> str:
         """The part that training depends on, as one string: equal for equal records."""

@@ -1,115 +1,200 @@
-"""Sentence pairs for next sentence prediction, as in the BERT paper (arXiv 1810.04805, appendix A.2)."""
+"""Which texts make an example, as places in the joined ids of a chunk; no ids are copied here.
+
+Objectives: next sentence prediction as in the BERT paper (arXiv 1810.04805, appendix A.2), sentence order prediction
+(ALBERT, arXiv 1909.11942, section 3.1), and none: full sentences of one document (RoBERTa, arXiv 1907.11692,
+section 4.2, DOC-SENTENCES).
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 
+import numpy as np
+
+from kbert.errors import UsageError
 from kbert.text.truncation import truncated_lengths
 
-Segment = Sequence[int]
-"""The token ids of a sentence."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Pair:
-    """Two texts as token ids, without special tokens, and whether the second is a random one."""
-
-    first: list[int]
-    second: list[int]
-    is_random: bool
+OBJECTIVES = ("nsp", "sop", "none")
+_NO_TEXT = (0, 0)
 
 
 @dataclasses.dataclass(frozen=True)
 class PairSettings:
-    """How pairs are made.
+    """How texts are chosen.
 
     Args:
-        sequence_length: Longest example, [CLS] and both [SEP] included.
-        short_probability: Part of the documents whose pairs aim at a random, shorter length, so that
+        sequence_length: Longest example, special tokens included.
+        short_probability: Part of the documents whose examples aim at a random, shorter length, so that
             the model also meets short inputs.
-        random_probability: Part of the pairs whose second text is a random one.
+        objective: "nsp": half of the second texts are of another document. "sop": half of the pairs are swapped.
+            "none": one text.
+        random_probability: Part of the pairs whose label is 1: a random second text, or swapped texts.
     """
 
     sequence_length: int = 128
     short_probability: float = 0.1
+    objective: str = "nsp"
     random_probability: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise UsageError(f"objective must be one of {', '.join(OBJECTIVES)}. Received: {self.objective!r}")
+        if not 0 <= self.short_probability <= 1:
+            raise UsageError(f"short_probability must be in [0, 1]. Received: {self.short_probability}")
 
     @property
     def room(self) -> int:
-        """Most tokens of both texts."""
-        return self.sequence_length - 3
+        """Most tokens of all texts."""
+        return self.sequence_length - (2 if self.objective == "none" else 3)
 
 
-def make_pairs(documents: Sequence[Sequence[Segment]], rng: random.Random, settings: PairSettings) -> Iterator[Pair]:
-    """Makes the pairs of some documents, each a list of segments, none of them empty.
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """The examples of a chunk: int64 [N, 4] and [N].
+
+    Args:
+        places: Begin and end of the first text, begin and end of the second. An example of one text has an empty
+            second one.
+        labels: 1 when the second text is a random one, or the texts are swapped.
+    """
+
+    places: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def shuffled(self, rng: random.Random) -> Pairs:
+        """The same examples in a random order."""
+        order = list(range(len(self)))
+        rng.shuffle(order)
+        return Pairs(self.places[order], self.labels[order])
+
+
+def make_pairs(
+    segment_ends: Sequence[int],
+    document_ends: Sequence[int],
+    rng: random.Random,
+    settings: PairSettings,
+    *,
+    passes: int = 1,
+) -> Pairs:
+    """Chooses the examples of some documents, in the order of the text.
 
     Every segment is used at least once, but a single token that is left alone: those that a random second text
-    displaced come again. The random text
-    is always from another of `documents`, so at least two of them must hold segments.
+    displaced come again. A random text is always of another document; where no other has text there are no examples
+    that need one.
+
+    Args:
+        segment_ends: Where each segment (a sentence) ends in the joined ids; none is empty.
+        document_ends: How many segments there are up to the end of each document.
+        rng: The source of everything random.
+        settings: How texts are chosen.
+        passes: How often the documents are gone through.
     """
-    filled = [document for document in documents if document]
-    for index in range(len(filled)):
-        yield from _document_pairs(filled, index, rng, settings)
+    bounds = [0, *segment_ends]
+    begins = [0, *document_ends[:-1]]
+    documents = [(begin, end) for begin, end in zip(begins, document_ends, strict=True) if begin < end]
+    found: list[tuple[int, int, int, int, int]] = []
+    if settings.objective == "none":
+        for _ in range(passes):
+            for begin, end in documents:
+                _full_texts(bounds, begin, end, rng, settings, found)
+    elif settings.objective == "sop" or len(documents) > 1:
+        for _ in range(passes):
+            for index in range(len(documents)):
+                _document_pairs(bounds, documents, index, rng, settings, found)
+    table = np.array(found, np.int64).reshape(-1, 5)
+    return Pairs(table[:, :4], table[:, 4])
+
+
+def _target(rng: random.Random, settings: PairSettings) -> int:
+    if rng.random() < settings.short_probability:
+        return rng.randint(2, settings.room)
+    return settings.room
+
+
+def _full_texts(
+    bounds: Sequence[int],
+    position: int,
+    end: int,
+    rng: random.Random,
+    settings: PairSettings,
+    found: list[tuple[int, int, int, int, int]],
+) -> None:
+    """As many whole segments as fit, one after the other."""
+    target = _target(rng, settings)
+    while position < end:
+        begin = bounds[position]
+        following = min(bisect_right(bounds, begin + target) - 1, end)
+        position = max(following, position + 1)
+        found.append((begin, bounds[position], *_NO_TEXT, 0))
 
 
 def _document_pairs(
-    documents: Sequence[Sequence[Segment]], index: int, rng: random.Random, settings: PairSettings
-) -> Iterator[Pair]:
-    document = documents[index]
-    target = settings.room
-    if rng.random() < settings.short_probability:
-        target = rng.randint(2, settings.room)
-    position = 0
-    while position < len(document):
-        begin, length = position, 0
-        while position < len(document) and length < target:
-            length += len(document[position])
-            position += 1
-        chunk = document[begin:position]
-        is_random = rng.random() < settings.random_probability
-        if len(chunk) > 1:
-            cut = rng.randint(1, len(chunk) - 1)
-            first, second = _join(chunk[:cut]), _join(chunk[cut:])
+    bounds: Sequence[int],
+    documents: Sequence[tuple[int, int]],
+    index: int,
+    rng: random.Random,
+    settings: PairSettings,
+    found: list[tuple[int, int, int, int, int]],
+) -> None:
+    position, document_end = documents[index]
+    uniform, room, swaps = rng.random, settings.room, settings.objective == "sop"
+    target = _target(rng, settings)
+    while position < document_end:
+        start = position
+        begin = bounds[start]
+        position = min(bisect_left(bounds, begin + target, start + 1), document_end)
+        end = bounds[position]
+        label = uniform() < settings.random_probability
+        is_random = label and not swaps
+        if position - start > 1:
+            middle = start + 1 + int(uniform() * (position - start - 1))
+            cut = bounds[middle]
             if is_random:
-                position = begin + cut  # what was to follow comes again
+                position = middle  # what was to follow comes again
         elif is_random:
-            first, second = list(chunk[0]), []
+            cut = end
         else:
             # One segment alone has nothing to follow it: it is cut in two. (The original calls all of these
             # random, which makes more than half of the labels 1.)
-            if length < 2:
+            if end - begin < 2:
                 continue
-            cut = rng.randint(1, length - 1)
-            first, second = list(chunk[0][:cut]), list(chunk[0][cut:])
+            cut = begin + 1 + int(uniform() * (end - begin - 1))
+        first, second = (begin, cut), (cut, end)
         if is_random:
-            second = _random_text(documents, index, rng, max(1, target - len(first)))
-        yield Pair(*_truncate(first, second, settings.room, rng), is_random)
+            second = _random_text(bounds, documents, index, rng, max(1, target - (cut - begin)))
+        elif label:
+            first, second = second, first
+        excess = first[1] - first[0] + second[1] - second[0] - room
+        if excess > 0:
+            first, second = _truncate(first, second, room, rng)
+        found.append((*first, *second, int(label)))
 
 
-def _random_text(documents: Sequence[Sequence[Segment]], index: int, rng: random.Random, target: int) -> list[int]:
+def _random_text(
+    bounds: Sequence[int], documents: Sequence[tuple[int, int]], index: int, rng: random.Random, target: int
+) -> tuple[int, int]:
     """Segments of another document than `index`, from a random place on, until there are `target` tokens."""
-    other = rng.randrange(len(documents) - 1)
-    document = documents[other + (other >= index)]
-    tokens: list[int] = []
-    for segment in document[rng.randrange(len(document)) :]:
-        tokens += segment
-        if len(tokens) >= target:
-            break
-    return tokens
+    other = int(rng.random() * (len(documents) - 1))
+    begin, end = documents[other + (other >= index)]
+    start = begin + int(rng.random() * (end - begin))
+    stop = min(bisect_left(bounds, bounds[start] + target, start + 1), end)
+    return bounds[start], bounds[stop]
 
 
-def _join(segments: Sequence[Segment]) -> list[int]:
-    return [token for segment in segments for token in segment]
-
-
-def _truncate(first: list[int], second: list[int], room: int, rng: random.Random) -> tuple[list[int], list[int]]:
+def _truncate(
+    first: tuple[int, int], second: tuple[int, int], room: int, rng: random.Random
+) -> tuple[tuple[int, int], tuple[int, int]]:
     """Cuts the longer text, each token at random from its front or its back, until both fit."""
-    lengths = truncated_lengths(len(first), len(second), room)
+    lengths = truncated_lengths(first[1] - first[0], second[1] - second[0], room)
     cut = []
-    for text, length in zip((first, second), lengths, strict=True):
-        excess = len(text) - length
-        front = rng.getrandbits(excess).bit_count() if excess else 0
-        cut.append(text[front : front + length])
+    for (begin, end), length in zip((first, second), lengths, strict=True):
+        excess = end - begin - length
+        front = begin + (rng.getrandbits(excess).bit_count() if excess else 0)
+        cut.append((front, front + length))
     return cut[0], cut[1]

@@ -1,56 +1,300 @@
-"""Sentence splitting by rules, for scripts that put spaces between sentences and for those that do not."""
+"""Sentence splitting by rules: for English, Chinese, Japanese, Korean, and a general rule for all others.
+
+One regular expression a language finds the marks after which a sentence may end; a few rules then look at the word
+before and the word after. Marks of scripts that use them for nothing else (。 । ؟ ።) end one whatever follows; the
+stops of Latin, Cyrillic and Hangul need white space, and are no ends within "Dr. Smith", "e.g. this" or
+"J. K. Rowling".
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 
-# After these marks a sentence ends whatever follows: Chinese and Japanese have no spaces, and the danda
-# and the Arabic marks are not used in abbreviations.
-_CLOSING = "\"'”’»)\\]」』）】》"
-# Both begin at the first of several marks only, or a long run of them would be gone through again from each.
-_HARD_END = f"(?<![。！？｡!?।؟۔…])[。！？｡!?।؟۔…]*[。！？｡।؟۔…][{_CLOSING}]*\\s*"
-# After these only when white space and then a capital, a digit or an opening quote follow.
-_SOFT_END = f"(?<![.!?])[.!?]+[{_CLOSING}]*\\s+"
-_END = re.compile(f"(?P<hard>{_HARD_END})|(?P<soft>{_SOFT_END})")
-_OPENING = "\"'“‘«([「『（【《¿¡"
+from kbert.errors import UsageError
 
-_ABBREVIATIONS = frozenset(
-    """adm al approx apr aug ave bros brig ca capt cf cmdr co col corp dec dept dr ed eds eng esp est etc feb fig
-    figs fl fr ft gen gov hon inc jan jr jul jun lt ltd maj mar messrs mr mrs ms mt no nos nov oct op pp pres
-    prof pt pvt rep rev sen sep sept sgt sr st ste supt univ v viz vol vols vs""".split()
+LANGUAGES = ("auto", "en", "zh", "ja", "ko", "general")
+MODES = ("split", "lines")
+
+
+@dataclasses.dataclass(frozen=True)
+class SentenceSettings:
+    """How lines become sentences.
+
+    Args:
+        mode: "split" splits each line, "lines" takes each for a sentence.
+        language: One of LANGUAGES; "auto" finds it out for each document.
+
+    Raises:
+        UsageError: One of them cannot be.
+    """
+
+    mode: str = "split"
+    language: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise UsageError(f"sentences must be one of {', '.join(MODES)}. Received: {self.mode!r}")
+        if self.language not in LANGUAGES:
+            raise UsageError(f"language must be one of {', '.join(LANGUAGES)}. Received: {self.language!r}")
+
+
+def document_sentences(lines: Sequence[str], settings: SentenceSettings) -> list[str]:
+    """The sentences of a document's lines, surrounding white space removed; one never goes on in the next line."""
+    if settings.mode == "lines":
+        return [sentence for line in lines if (sentence := line.strip())]
+    language = settings.language
+    if language == "auto":
+        language = detect_language(lines)
+    rule = _RULES[language]
+    return [sentence for line in lines for sentence in _split(line, rule)]
+
+
+def split_sentences(text: str, language: str = "auto") -> list[str]:
+    """The sentences of `text`, surrounding white space removed."""
+    return document_sentences([text], SentenceSettings(language=language))
+
+
+# === Which language ===
+
+_DETECTION_LENGTH = 300
+"""Characters that are looked at."""
+_SCRIPT_LENGTH = 120
+"""Characters that are counted by script."""
+_HAN = "\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_KANA = "\u3041-\u30ff\uff66-\uff9f"
+_HANGUL = "\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3"
+_ANY_CJK = re.compile(f"[{_HAN}{_KANA}{_HANGUL}]")
+_COUNTED = tuple(re.compile(f"[{script}]+") for script in (_HAN, _KANA, _HANGUL))
+_LETTER = re.compile(r"[^\W\d_]+")
+_ENGLISH = tuple(f" {word} " for word in "the of and to is was are for from with by that it he she his".split())
+"""Small words that few other languages have."""
+
+
+def detect_language(lines: Sequence[str]) -> str:
+    """The rule that suits a document, by its first characters: "en", "zh", "ja", "ko" or "general".
+
+    By script, a fifth of the letters being enough (names and terms are often Latin); English by its small words.
+    """
+    head = (
+        " ".join(lines[:4])[:_DETECTION_LENGTH] if len(lines[0]) < _DETECTION_LENGTH else lines[0][:_DETECTION_LENGTH]
+    )
+    if not head.isascii() and _ANY_CJK.search(head):
+        head = head[:_SCRIPT_LENGTH]
+        han, kana, hangul = (len("".join(script.findall(head))) for script in _COUNTED)
+        if 5 * (han + kana + hangul) > len("".join(_LETTER.findall(head))):
+            if hangul > han + kana:
+                return "ko"
+            return "ja" if 10 * kana > han + kana else "zh"
+    words = f" {head.lower()} "
+    return "en" if 90 * sum(map(words.count, _ENGLISH)) > len(head) else "general"
+
+
+# === Marks ===
+
+# Of scripts that use them for nothing else: Sentence_Terminal of Unicode, but for the stops of Latin and the
+# full-width forms of ! and ?, which are here too.
+_HARD = (
+    "。｡！？\u037e\u0589\u061d\u061e\u061f\u06d4\u0700-\u0702\u07f9\u0837\u0839\u083d\u083e\u0964\u0965\u104a\u104b\u1362\u1367"
+    "\u1368\u166e\u1735\u1736\u17d4\u17d5\u1803\u1809\u1944\u1945\u1aa8-\u1aab\u1b5a\u1b5b\u1c3b\u1c3c\u1c7e\u1c7f\ua4ff"
+    "\ua60e\ua60f\ua6f3\ua6f7\ua876\ua877\ua8ce\ua8cf\ua92f\ua9c8\ua9c9\uaa5d-\uaa5f\uaaf0\uaaf1\uabeb"
+)
+_SOFT = ".!?…‼‽⁇⁈⁉"
+_CLOSING = "\"'”’»›)\\]}」』）】》〉〕］"
+_OPENING = "\"'“‘„‚«‹(\\[{「『（【《〈¿¡"
+
+
+def _expression(hard: str, soft: str, extra: str = "") -> re.Pattern[str]:
+    """Ends of sentences, white space after them included; of `soft` ones it is group 1.
+
+    It begins at the first of several marks only, or a long run of them would be gone through again from each. `extra`
+    is one more form of end.
+    """
+    marks = soft + hard
+    at_once = f"(?<=[{hard}])[{_CLOSING}]*\\s*|" if hard else ""
+    return re.compile(
+        f"[{marks}](?<![{marks}][{marks}])[{marks}]*(?:"
+        f"{at_once}(?:[{_CLOSING}“‘«]|\\[\\d+\\]|[ \xa0\u202f]»)*(\\s+){extra})"
+    )
+
+
+# === Rules: is it no end after all? ===
+
+_TITLES = frozenset(
+    """adm brig capt cmdr col comdr cpl dr fr gen gov hon lt maj messrs mlle mme mr mrs ms mt mx pres prof pvt rep
+    rev sen sgt sra supt ven cf ca vs viz approx resp esp incl feat dott ing mag e.g i.e eg ie""".split()
+)
+"""A name or a number follows: never an end."""
+_BEFORE_NUMBERS = frozenset(
+    """no nos nr vol vols p pp pg fig figs art arts sec ch chap op eq eqs tab ser bd st c fl r jan feb mar apr jun jul
+    aug sep sept oct nov dec""".split()
+)
+"""No end when a digit follows."""
+_PERHAPS = frozenset(
+    """inc ltd co corp llc plc bros jr sr etc al ed eds dept est ave blvd rd sq st ste ft univ assn assoc intl natl mfg
+    jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun ph""".split()
+)
+"""An end when a word follows that often begins sentences."""
+_STARTERS = frozenset(
+    """a after all also although an and another are as at because before but by did do does during each even every few
+    for from had has have he her here his how however i if in is it its later many meanwhile more most my no not now on
+    once one only other others our she since so some such that the their then there these they this those though thus
+    to today two under until upon was we were what when where which while who why with would yet you your""".split()
+)
+_ABBREVIATIONS = _TITLES | _BEFORE_NUMBERS | _PERHAPS
+_EUROPEAN = frozenset(
+    """bzw ca d.h dr hl hr fr nr prof s sog sr st str usw u.a vgl z.b zb м г гг им ул св см т.д т.п т.е тыс млн млрд
+    руб стр""".split()
 )
 
+_Rule = tuple[re.Pattern[str], Callable[[str, int, int, int, int], bool]]
+"""Where a sentence may end, and whether it goes on after all: (text, its start, mark, white space, what follows)."""
 
-def split_sentences(text: str) -> Iterator[str]:
-    """Yields the sentences of `text`, surrounding white space removed.
 
-    A full stop after a known abbreviation or a single capital ("J. Smith", "U.S.") ends none.
-    """
+def _split(text: str, rule: _Rule) -> list[str]:
+    expression, goes_on = rule
+    if text.isascii():
+        expression = _ASCII
+    sentences = []
     start = 0
-    for match in _END.finditer(text):
+    for match in expression.finditer(text):
+        space = match.start(1)
         end = match.end()
-        if match["soft"] is not None and not _is_soft_end(text, match.start(), end):
+        if space >= 0 and end < len(text) and goes_on(text, start, match.start(), space, end):
             continue
         sentence = text[start:end].strip()
         if sentence:
-            yield sentence
+            sentences.append(sentence)
         start = end
-    rest = text[start:].strip()
-    if rest:
-        yield rest
+    if start < len(text):
+        sentence = text[start:].strip()
+        if sentence:
+            sentences.append(sentence)
+    return sentences
 
 
-def _is_soft_end(text: str, mark: int, end: int) -> bool:
-    if end == len(text):
-        return True
+_FOLLOWING = re.compile(f"[{_OPENING}]*([^\\W_]+)")
+_PRECEDING = re.compile(f"[^\\s{_OPENING}/–—-]*$")
+_LONGEST_WORD = 24
+"""Characters before a mark that matter."""
+
+
+def _english_goes_on(text: str, start: int, mark: int, space: int, end: int) -> bool:
     following = text[end]
-    if following.islower() or not (following.isalnum() or following in _OPENING):
+    if not following.isalnum():
+        found = _FOLLOWING.match(text, end)
+        if not found:
+            return True
+        following = found[1]
+    if following[0].islower():
+        return True
+    if space - mark > 1 or text[mark] != ".":
         return False
-    if text[mark] != ".":
+    word = text[text.rfind(" ", start, mark) + 1 : mark]
+    if len(word) > 1 and word.isalpha() and word.lower() not in _ABBREVIATIONS:
+        return False  # nearly always: what follows is slower
+    word, following = _words_around(text, mark, end)
+    lower = word.lower()
+    if lower in _TITLES:
         return True
-    word = text[max(0, mark - 12) : mark].rsplit(None, 1)[-1:]
-    if not word:
+    if lower in _BEFORE_NUMBERS and _is_number(following):
         return True
-    last = word[0].lstrip(_OPENING).rsplit(".", 1)[-1]
-    return not ((len(last) == 1 and last.isupper()) or last.lower() in _ABBREVIATIONS)
+    if lower in _PERHAPS or _is_initials(word):
+        return following.lower() not in _STARTERS
+    return _is_numbering(text, start, mark)
+
+
+def _general_goes_on(text: str, start: int, mark: int, space: int, end: int) -> bool:
+    word, following = _words_around(text, mark, end)
+    if not following or following[0].islower():
+        return True
+    if space - mark > 1 or text[mark] != ".":
+        return False
+    lower = word.lower()
+    return (
+        lower in _TITLES
+        or lower in _EUROPEAN
+        or (lower in _BEFORE_NUMBERS and _is_number(following))
+        or _is_initials(word)
+        # "am 3. Oktober", "19. Jahrhundert"
+        or (len(word) <= 2 and word.isdecimal() and following.lower() not in _STARTERS)
+        or _is_numbering(text, start, mark)
+    )
+
+
+def _cjk_goes_on(text: str, start: int, mark: int, space: int, end: int) -> bool:
+    """Of ASCII stops within Chinese, Japanese and Korean: numbers, initials and Latin abbreviations go on."""
+    word, following = _words_around(text, mark, end)
+    word = word[len(word.rstrip(_ASCII_CHARACTERS)) :]  # U.S of 他在U.S. Army
+    if not following or (following[0].islower() and following[0].isascii()):
+        return True
+    if space - mark > 1 or text[mark] != ".":
+        return False
+    return (
+        word.lower() in _TITLES
+        or _is_initials(word)
+        or (word.isdecimal() and (following[0].isdigit() or len(word) <= 2))
+        or _is_numbering(text, start, mark)
+    )
+
+
+_ASCII_CHARACTERS = "".join(map(chr, range(33, 127)))
+
+
+def _words_around(text: str, mark: int, end: int) -> tuple[str, str]:
+    """The word before a mark and the one after it, without what opens them; "" where there is none."""
+    before = _PRECEDING.search(text[max(0, mark - _LONGEST_WORD) : mark])
+    after = _FOLLOWING.match(text, end)
+    return before[0] if before else "", after[1] if after else ""
+
+
+def _is_number(word: str) -> bool:
+    return word[0].isdigit() or set(word) <= set("IVXLC")
+
+
+def _is_initials(word: str) -> bool:
+    """Whether a word is letters with stops between them, or a single capital: J, U.S, J.R.R, p.m, Ph.D."""
+    if len(word) == 1:
+        return word.isupper()
+    return "." in word and all(len(part) <= 2 and part.isalpha() for part in word.split("."))
+
+
+def _is_numbering(text: str, start: int, mark: int) -> bool:
+    """Whether all that there is of a sentence is a number, as in "1. Introduction", "II. History", "a. First"."""
+    so_far = text[start:mark].strip()
+    return len(so_far) <= 4 and (so_far.isdecimal() or len(so_far) == 1 or set(so_far) <= set("IVX"))
+
+
+def _cjk_expression(particles: str = "") -> re.Pattern[str]:
+    """As `_expression`, for Chinese and Japanese: three dots end sentences too, and ASCII marks without a space.
+
+    None ends where a comma or a stop follows, nor within a title (《你好吗？》), nor before `particles` that go on
+    after a quotation (「…。」と言った).
+    """
+    hard = _HARD + "…‼⁇⁈⁉"
+    marks = ".!?．" + hard
+    closing = _CLOSING.replace("》", "")
+    no_more = f"(?![{closing}{marks}》，、,；：])"
+    no_particle = f"(?![{particles}])" if particles else ""
+    return re.compile(
+        f"[{marks}](?<![{marks}][{marks}])[{marks}]*(?:"
+        f"(?:(?<=[{hard}])|(?<=[!?])(?=[{closing}]*[{_HAN}{_KANA}])|(?<=．)(?![0-9０-９]))"
+        f"(?:[{closing}]+{no_more}{no_particle}|{no_more})\\s*"
+        f"|[{closing}]*(\\s+))"
+    )
+
+
+# Korean has spaces; where one is missing, the endings of verbs tell.
+_KOREAN = _expression(_HARD, _SOFT, "|(?<=[다요죠까네][.!?])(?=[\uac00-\ud7a3])")
+
+# The same marks where no others can be, which is searched for faster.
+_ASCII = _expression("", ".!?", "")
+
+_RULES: dict[str, _Rule] = {
+    "en": (_expression(_HARD, _SOFT), _english_goes_on),
+    "general": (_expression(_HARD, _SOFT), _general_goes_on),
+    "zh": (_cjk_expression(), _cjk_goes_on),
+    "ja": (_cjk_expression("とっのがをにはもでだ"), _cjk_goes_on),
+    "ko": (_KOREAN, _cjk_goes_on),
+}

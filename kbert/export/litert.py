@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from kbert import features, files, predictor
 from kbert.errors import ExportError, UsageError
-from kbert.export.litert_graph import InferenceGraph
+from kbert.export.litert_graph import InferenceGraph, constant
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.quiet import held_stderr
 from kbert.text.graph_encoder import GraphEncoder
@@ -76,15 +77,19 @@ def export_litert(
 
 def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
     graph = InferenceGraph(loaded.encoder, length)
+    encoder_variables = {id(variable) for variable in loaded.encoder.variables}
+    # Constants in place of the head's variables, which LiteRT would keep apart from the graph.
+    head = [(v, constant(v)) for v in loaded.model.variables if id(v) not in encoder_variables]
 
     def answer(input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         values = (input_word_ids, input_mask, input_type_ids)
         batch = {feature.name: value for feature, value in zip(features.ENCODER_FEATURES, values, strict=True)}
-        return loaded.task.token_answers(loaded.model.heads(graph(*values), batch), batch)
+        with keras.StatelessScope(state_mapping=head):
+            outputs = loaded.model.heads(graph(*values), batch)
+        return loaded.task.token_answers(outputs, batch)
 
     signature = [tf.TensorSpec([1, length], tf.int32, name=feature.name) for feature in features.ENCODER_FEATURES]
     module = tf.Module()
-    module.model = loaded.model  # whose variables the head reads
     module.answer = tf.function(answer, input_signature=signature)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([module.answer.get_concrete_function()], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]

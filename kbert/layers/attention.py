@@ -22,6 +22,12 @@ def attention_bias(input_mask: Any) -> Any:
     return (1.0 - ops.cast(input_mask, "float32"))[:, None, None, :] * MASK_BIAS
 
 
+def packed_attention_bias(input_example_ids: Any) -> Any:
+    """The same for packed rows, so that each example attends to itself alone: [B, S] → float32 [B, 1, S, S]."""
+    same = ops.equal(input_example_ids[:, :, None], input_example_ids[:, None, :])
+    return (1.0 - ops.cast(same, "float32"))[:, None] * MASK_BIAS
+
+
 class SelfAttention(keras.layers.Layer):
     """softmax(Q Kᵀ / √D + bias) V for N heads, and the output projection.
 

@@ -38,10 +38,15 @@ class Embeddings(keras.layers.Layer):
     def _table(self, rows: int, name: str) -> Any:
         return self.add_weight(shape=(rows, self.config.hidden_size), initializer=self._initializer, name=name)
 
-    def call(self, input_word_ids: Any, input_type_ids: Any, training: bool | None = None) -> Any:
-        """Takes int32 [B, S] twice; gives float32 [B, S, H]."""
+    def call(
+        self, input_word_ids: Any, input_type_ids: Any, input_positions: Any = None, training: bool | None = None
+    ) -> Any:
+        """Takes int32 [B, S] each; gives float32 [B, S, H]. Without positions they count from 0 in each row."""
         tokens = ops.take(self.token_table, input_word_ids, axis=0)
-        positions = self.position_table[: ops.shape(input_word_ids)[1]]
+        if input_positions is None:
+            positions = self.position_table[: ops.shape(input_word_ids)[1]]
+        else:
+            positions = ops.take(self.position_table, input_positions, axis=0)
         # A product with so few rows: the gradient of a look-up would add all of [B, S] into two of them.
         types = ops.matmul(ops.one_hot(input_type_ids, self.config.type_vocab_size), self.type_table)
         return self.dropout(self.norm(tokens + positions + types), training=training)

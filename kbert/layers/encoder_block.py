@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras import ops
 
 from kbert.config import BertConfig
 from kbert.layers.activations import activation
@@ -20,6 +21,8 @@ class EncoderBlock(keras.layers.Layer):
         config: The shape of the model.
         seed_generator: Of fresh weights and dropout.
         precision: Of matrix products.
+        remat: While training, keep the block's input alone and compute the rest again in the backward pass
+            (arXiv 1604.06174): less memory for a third more work.
     """
 
     def __init__(
@@ -27,9 +30,12 @@ class EncoderBlock(keras.layers.Layer):
         config: BertConfig,
         seed_generator: keras.random.SeedGenerator,
         precision: str = "float32",
+        remat: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.remat = remat
+        self.seed_generator = seed_generator
         kernel = initializer(config.initializer_range, seed_generator)
         self.attention = SelfAttention(config, seed_generator, precision, name="attention")
         self.attention_norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_eps, name="attention_norm")
@@ -50,6 +56,18 @@ class EncoderBlock(keras.layers.Layer):
 
     def call(self, inputs: Any, bias: Any, training: bool | None = None) -> Any:
         """Takes float32 [B, S, H] and an attention bias that broadcasts to [B, N, S, S]; gives float32 [B, S, H]."""
+        if not (self.remat and training):
+            return self._forward(inputs, bias, training)
+        state = self.seed_generator.state
+        seed = ops.copy(state)
+
+        def forward(inputs: Any, bias: Any) -> Any:
+            state.assign(seed)  # the second time the same masks are drawn
+            return self._forward(inputs, bias, training)
+
+        return keras.remat(forward)(inputs, bias)
+
+    def _forward(self, inputs: Any, bias: Any, training: bool | None) -> Any:
         attended = self.dropout(self.attention(inputs, bias, training=training), training=training)
         hidden = self.attention_norm(inputs + attended)
         outputs = self.dropout(self.output_projection(self.intermediate(hidden)), training=training)

@@ -13,8 +13,15 @@ from kbert.layers.dropout import Dropout
 from kbert.layers.projection import Projection, initializer, product
 
 
+def gather_positions(hidden: Any, positions: Any) -> Any:
+    """The vectors at some positions of each row: float32 [B, S, H] and int32 [B, P] → float32 [B·P, H]."""
+    batch, length, width = ops.shape(hidden)
+    rows = ops.reshape(ops.arange(batch, dtype="int32") * length, (-1, 1))
+    return ops.take(ops.reshape(hidden, (-1, width)), ops.reshape(positions + rows, (-1,)), axis=0)
+
+
 class Pooler(keras.layers.Layer):
-    """tanh of a projection of the first token, [CLS].
+    """tanh of a projection of the first token, [CLS]; in packed rows, of the [CLS] of each example.
 
     Args:
         config: The shape of the model.
@@ -33,17 +40,20 @@ class Pooler(keras.layers.Layer):
         kernel = initializer(config.initializer_range, seed_generator)
         self.dense = Projection(config.hidden_size, kernel, ops.tanh, precision, name="dense")
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, inputs_shape: Any, *_: Any) -> None:
         """Makes the variables for [B, S, H]."""
-        self.dense.build((input_shape[0], input_shape[-1]))
+        self.dense.build((inputs_shape[0], inputs_shape[-1]))
 
-    def call(self, inputs: Any) -> Any:
-        """Takes float32 [B, S, H]; gives float32 [B, H]."""
-        return self.dense(inputs[:, 0])
+    def call(self, inputs: Any, positions: Any = None) -> Any:
+        """Takes float32 [B, S, H]; gives float32 [B, H], or with positions, int32 [B, E], float32 [B, E, H]."""
+        if positions is None:
+            return self.dense(inputs[:, 0])
+        pooled = self.dense(gather_positions(inputs, positions))
+        return ops.reshape(pooled, (*ops.shape(positions), self.dense.units))
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """[B, S, H] → [B, H]."""
-        return (input_shape[0], input_shape[-1])
+    def compute_output_shape(self, inputs_shape: Any, positions_shape: Any = None) -> Any:
+        """[B, S, H] → [B, H]; with positions [B, E] → [B, E, H]."""
+        return (*(positions_shape or inputs_shape[:1]), inputs_shape[-1])
 
 
 class MaskedLanguageModelHead(keras.layers.Layer):
@@ -80,11 +90,9 @@ class MaskedLanguageModelHead(keras.layers.Layer):
 
         Positions are gathered first: the vocabulary is projected for P of S tokens, not for all.
         """
-        batch, length, width = ops.shape(hidden)
-        rows = ops.reshape(ops.arange(batch, dtype="int32") * length, (-1, 1))
-        gathered = ops.take(ops.reshape(hidden, (-1, width)), ops.reshape(positions + rows, (-1,)), axis=0)
+        gathered = gather_positions(hidden, positions)
         logits = product(self.norm(self.dense(gathered)), ops.transpose(token_table), self.precision) + self.bias
-        return ops.reshape(logits, (batch, -1, self.config.vocab_size))
+        return ops.reshape(logits, (ops.shape(hidden)[0], -1, self.config.vocab_size))
 
     def compute_output_shape(self, hidden_shape: Any, positions_shape: Any, *_: Any) -> Any:
         """[B, S, H] and [B, P] → [B, P, V]."""

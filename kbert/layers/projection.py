@@ -31,7 +31,7 @@ class Projection(keras.layers.Layer):
         units: Width of the output.
         kernel_initializer: Of W, [input width, units]; b starts at 0.
         activation: Applied to the outcome, in float32.
-        precision: "float32" or "bfloat16", of the product.
+        precision: "float32", "bfloat16" or "float16", of the product.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ import keras
 
 from kbert import features
 from kbert.config import BertConfig
-from kbert.layers.attention import attention_bias
+from kbert.layers.attention import attention_bias, packed_attention_bias
 from kbert.layers.embeddings import Embeddings
 from kbert.layers.encoder_block import EncoderBlock
 from kbert.layers.heads import Pooler
@@ -20,11 +20,17 @@ class BertEncoder(keras.Model):
     Takes a dict of `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S] each. Gives a dict of
     `sequence_output`, float32 [B, S, H], and `pooled_output`, float32 [B, H].
 
+    A packed encoder reads rows of several examples, none of which sees another: it takes
+    `features.PACKED_ENCODER_FEATURES` and gives a `pooled_output` for each of them, float32 [B, E, H]. Its variables
+    are the same.
+
     Args:
         config: The shape of the model.
         pooled: Whether it has the pooler, and so the second output.
-        precision: "float32" or "bfloat16", of matrix products; variables and outputs are float32.
+        packed: Whether it reads packed rows.
+        precision: "float32", "bfloat16" or "float16", of matrix products; variables and outputs are float32.
         seed: Of fresh weights and dropout.
+        remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
 
     Example:
         >>> encoder = BertEncoder(preset_config("tiny"))
@@ -34,31 +40,48 @@ class BertEncoder(keras.Model):
     """
 
     def __init__(
-        self, config: BertConfig, *, pooled: bool = True, precision: str = "float32", seed: int = 0, **kwargs: Any
+        self,
+        config: BertConfig,
+        *,
+        pooled: bool = True,
+        packed: bool = False,
+        precision: str = "float32",
+        seed: int = 0,
+        remat: bool = False,
+        **kwargs: Any,
     ) -> None:
         # === Layers ===
         generator = keras.random.SeedGenerator(seed, name="seed_generator")
         embeddings = Embeddings(config, generator, name="embeddings")
         blocks = [
-            EncoderBlock(config, generator, precision, name=f"block_{index}")
+            EncoderBlock(config, generator, precision, remat, name=f"block_{index}")
             for index in range(config.num_hidden_layers)
         ]
         pooler = Pooler(config, generator, precision, name="pooler") if pooled else None
 
         # === Functional model ===
-        inputs = features.keras_inputs(features.ENCODER_FEATURES)
-        hidden = embeddings(inputs[features.INPUT_WORD_IDS.name], inputs[features.INPUT_TYPE_IDS.name])
-        bias = attention_bias(inputs[features.INPUT_MASK.name])
+        input_features = features.PACKED_ENCODER_FEATURES if packed else features.ENCODER_FEATURES
+        inputs = features.keras_inputs(input_features)
+        hidden = embeddings(
+            inputs[features.INPUT_WORD_IDS.name],
+            inputs[features.INPUT_TYPE_IDS.name],
+            inputs.get(features.INPUT_POSITIONS.name),
+        )
+        if packed:
+            bias = packed_attention_bias(inputs[features.INPUT_EXAMPLE_IDS.name])
+        else:
+            bias = attention_bias(inputs[features.INPUT_MASK.name])
         for block in blocks:
             hidden = block(hidden, bias)
         outputs = {"sequence_output": hidden}
         if pooler is not None:
-            outputs["pooled_output"] = pooler(hidden)
+            outputs["pooled_output"] = pooler(hidden, inputs.get(features.NEXT_SENTENCE_POSITIONS.name))
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
         # === Attributes ===
         self.config = config
         self.precision = precision
+        self.input_features = input_features
         self.seed_generator = generator
         self.embeddings = embeddings
         self.blocks = blocks

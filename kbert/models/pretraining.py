@@ -17,7 +17,7 @@ class PretrainingModel(keras.Model):
     """An encoder with the two heads of pretraining.
 
     Takes a dict of the encoder's features and `masked_lm_positions`, int32 [B, P]. Gives a dict of
-    `mlm_logits`, float32 [B, P, V], and `nsp_logits`, float32 [B, 2].
+    `mlm_logits`, float32 [B, P, V], and `nsp_logits`, float32 [B, 2]; with a packed encoder, float32 [B, E, 2].
 
     Args:
         encoder: The encoder; its randomness is shared.
@@ -35,7 +35,9 @@ class PretrainingModel(keras.Model):
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Gives the logits of both heads."""
-        outputs = self.encoder(features.encoder_part(inputs), training=training)
+        outputs = self.encoder(
+            {feature.name: inputs[feature.name] for feature in self.encoder.input_features}, training=training
+        )
         positions = inputs[features.MASKED_LM_POSITIONS.name]
         table = self.encoder.embeddings.token_table
         return {

@@ -131,6 +131,14 @@ def regression_slots(model: RegressionModel) -> Slots:
     }
 
 
+def tagger_slots(model: Any) -> Slots:
+    """The slots of a token classification model, its CRF included."""
+    slots = classifier_slots(model)
+    if model.crf is not None:
+        slots |= {f"crf.{name}": Slot(variable) for name, variable in model.crf.tables.items()}
+    return slots
+
+
 def question_answering_slots(model: QuestionAnsweringModel) -> Slots:
     """The slots of a question answering model."""
     return {**encoder_slots(model.encoder), **projection_slots("qa_outputs", model.head)}

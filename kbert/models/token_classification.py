@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from kbert import features
+from kbert.layers.crf import ConditionalRandomField
 from kbert.layers.heads import ClassificationHead
 from kbert.models.encoder import BertEncoder
 
@@ -15,18 +16,24 @@ from kbert.models.encoder import BertEncoder
 class TokenClassificationModel(keras.Model):
     """An encoder with logits of classes on each token.
 
-    Takes the encoder's features; gives a dict of `logits`, float32 [B, S, C].
+    Takes the encoder's features; gives a dict of `logits`, float32 [B, S, C]. With a CRF, which chooses the classes of
+    all tokens together, they are its emissions,
+    and the tables of the CRF come with them.
 
     Args:
         encoder: The encoder; its pooler is not used.
         classes: How many classes, C.
+        crf: Whether it has a CRF.
     """
 
-    def __init__(self, encoder: BertEncoder, classes: int, **kwargs: Any) -> None:
+    def __init__(self, encoder: BertEncoder, classes: int, *, crf: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.encoder = encoder
         self.head = ClassificationHead(encoder.config, classes, encoder.seed_generator, name="head")
         self.head.build((None, None, encoder.config.hidden_size))
+        self.crf = ConditionalRandomField(classes, name="crf") if crf else None
+        if self.crf is not None:
+            self.crf.build()
         self.built = True
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
@@ -35,4 +42,5 @@ class TokenClassificationModel(keras.Model):
 
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """Gives the same from the encoder's outputs."""
-        return {"logits": self.head(encoded["sequence_output"], training=training)}
+        logits = {"logits": self.head(encoded["sequence_output"], training=training)}
+        return logits if self.crf is None else logits | self.crf.outputs()

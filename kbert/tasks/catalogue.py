@@ -207,6 +207,58 @@ TASKS: Mapping[str, TaskInfo] = {
                 *_FORMAT,
             ),
         ),
+        TaskInfo(
+            "tagging",
+            "kbert.tasks.tagging:TaggingTask",
+            "spans of a text with types, such as named entities",
+            data="CoNLL, JSON lines with character offsets, or a table of words and tags",
+            columns=(
+                Column("text", f"Column, or key, of texts: {_NAMED_OR_NUMBERED}"),
+                Column("label", "Column, or key, of spans or tags.", target=True),
+            ),
+            options=(
+                Option("scheme", "How the model tags.", "iob2", choices=("io", "iob2", "bioes")),
+                Option(
+                    "tag_scheme",
+                    "How files are tagged.",
+                    "auto",
+                    choices=("auto", "io", "iob1", "iob2", "bioes", "bmes"),
+                ),
+                Option("crf", "Let a CRF choose the tags of a text together.", False),
+            ),
+        ),
+        TaskInfo(
+            "question-answering",
+            "kbert.tasks.question_answering:QuestionAnsweringTask",
+            "the part of a context that answers a question",
+            data="A SQuAD file (1.1 or 2.0), or JSON lines with question, context and answers,",
+            columns=(
+                Column("question", "Column, or key, of questions.", "question"),
+                Column("context", "Column, or key, of contexts.", "context"),
+                Column("answers", "Key of answers.", "answers", target=True),
+            ),
+            options=(
+                Option(
+                    "stride", "Tokens that neighbouring windows over a context share.  [default: a third]", kind=int
+                ),
+                Option("max_answer_length", "Longest answer in tokens.", 30),
+                Option("n_best", "Answers to give for a question.", 5),
+                Option(
+                    "by_characters",
+                    "Measure answers by characters, as CMRC does, or by words, as SQuAD does.",
+                    "auto",
+                    choices=("auto", "yes", "no"),
+                ),
+            ),
+            sequence_length=384,
+        ),
+        TaskInfo(
+            "fill-mask",
+            "kbert.tasks.fill_mask:FillMaskTask",
+            "the likeliest pieces for each [MASK] of a text",
+            columns=(Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text"),),
+            trainable=False,
+        ),
     )
 }
 

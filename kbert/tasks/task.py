@@ -22,6 +22,7 @@ from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.catalogue import TASKS, TaskInfo, task_info
 from kbert.tasks.rows import TrainingRows
 from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.tokenizer import Tokenizer
 
 Tensors = Mapping[str, tf.Tensor]
 ExampleT = TypeVar("ExampleT")
@@ -61,6 +62,8 @@ class Task(abc.ABC, Generic[ExampleT]):
     """The metric of `evaluate` that decides which checkpoint is best."""
     larger_is_better: bool = True
     """Which way the main metric goes."""
+    losses: tuple[str, ...]
+    """The names of the metrics in `numerators` whose sum is minimized."""
     pooled: ClassVar[bool] = True
     """Whether the encoder has the pooler."""
     windowed: ClassVar[bool] = False
@@ -144,6 +147,10 @@ class Task(abc.ABC, Generic[ExampleT]):
 
     # === Texts to features ===
 
+    def tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
+        """The tokenizer for its texts, out of the model's."""
+        return tokenizer
+
     @property
     @abc.abstractmethod
     def text_inputs(self) -> tuple[TextInput, ...]:
@@ -181,11 +188,6 @@ class Task(abc.ABC, Generic[ExampleT]):
     @abc.abstractmethod
     def slots(self, model: Any) -> Slots:
         """The variables of that model under Transformers' names."""
-
-    @property
-    @abc.abstractmethod
-    def losses(self) -> tuple[str, ...]:
-        """See kbert.training.objectives.Objective."""
 
     @abc.abstractmethod
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:

@@ -150,7 +150,7 @@ class _Spans(NamedTuple):
         )
         with tf.control_dependencies([too_narrow] if too_narrow is not None else []):
             step = tf.where(fits, tf.ones_like(room), room - stride)
-        counts = tf.where(fits, 1, (lengths - room + step - 1) // step + 1)
+        counts = tf.where(fits, tf.ones_like(lengths), (lengths - room + step - 1) // step + 1)
         places = tf.ragged.range(counts)
         rows = places.value_rowids()
         starts = places.flat_values * tf.gather(step, rows)

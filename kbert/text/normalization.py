@@ -132,13 +132,13 @@ class Normalizer:
         if self.text_tokens:
             return self._words_with_tokens(text, self.text_tokens)
         if self.lowercase and SIGMA in text:
-            text = self._with_final_sigmas(text)
+            text = self.with_final_sigmas(text)
         return text.translate(self.table).split()
 
     def _words_with_tokens(self, text: str, text_tokens: TextTokens) -> list[str]:
         text, _ = text_tokens.hide(text)
         if self.lowercase and SIGMA in text:
-            text = self._with_final_sigmas(text)
+            text = self.with_final_sigmas(text)
         return text_tokens.hide_normalized(text.translate(self.table)).split()
 
     def words_with_sources(self, text: str) -> list[Word]:
@@ -146,7 +146,7 @@ class Normalizer:
         hidden: dict[int, Hidden] = {}
         if self.text_tokens:
             text, hidden = self.text_tokens.hide(text)
-        source = self._with_final_sigmas(text) if self.lowercase and SIGMA in text else text
+        source = self.with_final_sigmas(text) if self.lowercase and SIGMA in text else text
         characters: list[str] = []
         starts: list[int] = []
         ends: list[int] = []
@@ -181,7 +181,7 @@ class Normalizer:
             done, least = end, limit
         return "".join([*parts, normalized[done:]]), new_starts + starts[done:], new_ends + ends[done:]
 
-    def _with_final_sigmas(self, text: str) -> str:
+    def with_final_sigmas(self, text: str) -> str:
         """Writes ς for each Σ that `lower()` would make final; same length.
 
         The rule looks at a white-space-separated word of cleaned text, dropped characters left out.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from kbert.errors import UsageError
 
@@ -90,3 +92,20 @@ class TokenizerSettings:
     def strips_accents(self) -> bool:
         """Whether accents are stripped."""
         return self.lowercase if self.strip_accents is None else self.strip_accents
+
+
+def settings_from_dict(values: Mapping[str, Any]) -> TokenizerSettings:
+    """The settings that `dataclasses.asdict` gave, from JSON.
+
+    Raises:
+        UsageError: A value cannot be.
+        TypeError: A setting is unknown or of another type.
+        KeyError: Settings of an added token are missing.
+    """
+    tokens = tuple(AddedToken(**token) for token in values["added_tokens"])
+    settings = TokenizerSettings(**{**values, "added_tokens": tokens, "never_split": tuple(values["never_split"])})
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.type in ("bool", "bool | None") and value is not None and not isinstance(value, bool):
+            raise TypeError(f"{field.name} must be true or false")
+    return settings

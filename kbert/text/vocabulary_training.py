@@ -6,12 +6,12 @@ are then chosen from the counts by the trainer of the `tokenizers` package.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from kbert import files
 from kbert.errors import DataError, UsageError
+from kbert.sources.source import Source, SourceSettings
 from kbert.text.normalization import Normalizer
 from kbert.text.settings import MAX_WORD_LENGTH
 from kbert.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
@@ -32,17 +32,19 @@ def train_vocabulary(
     lowercase: bool = True,
     character_coverage: float = 0.9995,
     minimum_frequency: int = 2,
+    source: SourceSettings | None = None,
     progress: Progress | None = None,
 ) -> Vocabulary:
     """Trains a WordPiece vocabulary.
 
     Args:
-        inputs: Text files (.gz, .bz2, .xz, .zst too), folders or globs.
+        inputs: Files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name: see `Source`.
         size: Most entries; fewer when the text has no more pieces that occur `minimum_frequency` times.
         lowercase: Lower-case and strip accents.
         character_coverage: Part of the running characters that get an entry; words with rarer characters
             become [UNK] (SentencePiece's rule, arXiv 1808.06226, so that rare signs do not fill the vocabulary).
         minimum_frequency: Words and pieces seen fewer times are left out.
+        source: How the inputs are read.
         progress: Told how far the work is.
 
     Raises:
@@ -51,10 +53,10 @@ def train_vocabulary(
     """
     if not 0 < character_coverage <= 1:
         raise UsageError(f"character_coverage must be in (0, 1]. Received: {character_coverage}")
-    paths = files.expand_inputs(inputs)
-    words = count_words(paths, lowercase=lowercase, progress=progress)
+    reader = Source(inputs, source)
+    words = count_words(reader, lowercase=lowercase, progress=progress)
     if not words:
-        raise DataError("expected text to train a vocabulary on. The input holds no words", paths[0])
+        raise DataError("expected text to train a vocabulary on. The input holds no words", reader.parts[0][0])
     alphabet = _alphabet(words, character_coverage)
     trained = _trained_words(words, alphabet, minimum_frequency)
     # The trainer would number continuing characters in the random order of a hash table, and break ties
@@ -73,23 +75,28 @@ def train_vocabulary(
     return Vocabulary(_choose_pieces(trained, initial, size, minimum_frequency, scale))
 
 
-def count_words(paths: Sequence[files.PathLike], *, lowercase: bool, progress: Progress | None = None) -> Counter[str]:
-    """Counts the normalized words of text files; the rarest are forgotten past a fixed number."""
-    normalizer = Normalizer(lowercase)
-    total = sum(os.path.getsize(path) for path in paths)
+def count_words(
+    source: Source, *, lowercase: bool = True, normalizer: Normalizer | None = None, progress: Progress | None = None
+) -> Counter[str]:
+    """Counts the normalized words of a source; the rarest are forgotten past a fixed number.
+
+    Args:
+        source: The text.
+        lowercase: Lower-case and strip accents.
+        normalizer: Instead: what normalizes the text.
+        progress: Told how far the work is.
+    """
+    normalizer = normalizer or Normalizer(lowercase)
     counts: Counter[str] = Counter()
     done = 0
-    for path in paths:
-        read = 0
-        for batch in _batches(files.read_lines(path)):
-            counts.update(word for line in batch for word in normalizer.words(line))
-            if len(counts) > _MOST_WORDS:
-                counts = Counter(dict(counts.most_common(_MOST_WORDS // 2)))
-            read += sum(len(line.encode("utf-8")) + 1 for line in batch)
-            if progress:
-                # The size on disk bounds what a compressed file is said to have given.
-                progress("counting words", done + min(read, os.path.getsize(path)), total)
-        done += os.path.getsize(path)
+    for batch in _batches(source.lines()):
+        counts.update(word for line in batch for word in normalizer.words(line))
+        if len(counts) > _MOST_WORDS:
+            counts = Counter(dict(counts.most_common(_MOST_WORDS // 2)))
+        done += sum(len(line.encode("utf-8")) + 1 for line in batch)
+        if progress:
+            # The size on disk bounds what compressed files are said to have given.
+            progress("counting words", min(done, source.size), source.size)
     return counts
 
 

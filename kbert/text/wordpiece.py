@@ -36,11 +36,15 @@ class WordPiece:
         for word in words:
             pieces = cache.get(word)
             if pieces is None:
-                pieces = tuple(piece for piece, _ in self.pieces(word))
+                pieces = self.word_ids(word)
                 if len(cache) < _CACHED_WORDS:
                     cache[word] = pieces
             result += pieces
         return result
+
+    def word_ids(self, word: str) -> tuple[int, ...]:
+        """The ids of the pieces of one word."""
+        return tuple(piece for piece, _ in self.pieces(word))
 
     def pieces(self, word: str) -> tuple[tuple[int, int], ...]:
         """(id, start in the word) of each piece; one [UNK] at 0 when the word cannot be spelled."""

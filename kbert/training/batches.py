@@ -115,6 +115,13 @@ class LengthBucketedBatches:
         values = ragged.values[places] if len(ragged.values) else np.zeros(places.shape, ragged.values.dtype)
         return np.where(inside, values, np.array(ragged.padding, ragged.values.dtype)), inside
 
+    def example_names(self, number: int) -> list[str]:
+        """The rows of batch `number`: "row N", with N from 1."""
+        for first, end in self._pools():
+            if first <= number < end:
+                return [f"row {row + 1}" for row in self._plan(first, end)[number - first]]
+        return []
+
     def _pools(self) -> Iterator[tuple[int, int]]:
         """The first step of each pool, and the step after its last; no pool mixes epochs, or its sorting would put
         the same item into a batch again and again.

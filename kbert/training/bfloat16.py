@@ -1,22 +1,24 @@
-"""Makes sure that bfloat16 products work on this machine's CPU before a run relies on them."""
+"""Makes sure that bfloat16 and float16 products work on this machine's CPU before a run relies on them."""
 
 from __future__ import annotations
 
 import functools
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from kbert.errors import TrainingError, UsageError
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 _LIMIT = "ONEDNN_MAX_CPU_ISA"
 _SAFE_LIMIT = "AVX512_CORE_BF16"
 _TRIAL = """
+import sys
 import tensorflow as tf
-matrix = tf.ones([512, 512], tf.bfloat16)
+matrix = tf.ones([512, 512], sys.argv[1])
 tf.matmul(matrix, matrix)
 """
 
@@ -27,14 +29,17 @@ def prepare_precision(precision: str) -> None:
     Some virtual machines announce Intel's AMX and then end the process with SIGILL when oneDNN, TensorFlow's
     library for products, uses it. So a child process tries once, and where it dies oneDNN is told to leave AMX alone.
     It listens until its first product only: on such a machine a process must not have computed with TensorFlow before,
-    or must have been started with ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16.
+    or must have been started with ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16. Products in float16 end the process on many
+    CPUs, and under that limit: float16 is for GPUs.
 
     Raises:
         UsageError: There is no precision of that name.
-        TrainingError: Products in bfloat16 end the process either way.
+        TrainingError: Products in this precision end the process either way.
     """
     if precision not in PRECISIONS:
         raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: precision={precision!r}")
+    if precision == "float16" and shutil.which("nvidia-smi") is None and not _survives(None, "float16"):
+        raise TrainingError("this machine's CPU cannot compute in float16; use --precision bfloat16 or float32")
     if precision == "bfloat16" and _LIMIT not in os.environ and _announces_amx() and not _survives(None):
         if not _survives(_SAFE_LIMIT):
             raise TrainingError("this machine's CPU cannot compute in bfloat16; use --precision float32")
@@ -48,7 +53,7 @@ def _announces_amx() -> bool:
 
 
 @functools.cache
-def _survives(limit: str | None) -> bool:
+def _survives(limit: str | None, precision: str = "bfloat16") -> bool:
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", **({} if limit is None else {_LIMIT: limit})}
-    trial = subprocess.run([sys.executable, "-c", _TRIAL], env=environment, capture_output=True, check=False)
+    trial = subprocess.run([sys.executable, "-c", _TRIAL, precision], env=environment, capture_output=True, check=False)
     return trial.returncode == 0

@@ -17,6 +17,7 @@ from kbert import files
 from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.errors import UsageError
+from kbert.hub import resolve
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.predictor import Predictor
@@ -28,11 +29,17 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.training.batches import LengthBucketedBatches
 from kbert.training.bfloat16 import prepare_precision
 from kbert.training.checkpoints import Checkpoints, read_arrays, write_arrays
-from kbert.training.loop import LoopSettings, TrainingLoop, check_batch_size
-from kbert.training.monitor import Monitor
-from kbert.training.optimizers import AdamWSettings
+from kbert.training.environment import write_environment
+from kbert.training.inputs import Phase
+from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
+from kbert.training.meter import Meter
+from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
+from kbert.training.observers import Looks, make_observers
+from kbert.training.optimizers import OptimizerSettings
+from kbert.training.peak import matrix_peak
+from kbert.training.projector import write_projector
 from kbert.training.runs import CHECKPOINT_FOLDER, open_run
-from kbert.training.schedules import LinearSchedule
+from kbert.training.schedules import Schedule
 from kbert.training.strategy import make_strategy
 
 BEST_FILE = "best.safetensors"
@@ -50,21 +57,30 @@ def finetune(
     cased: bool = False,
     epochs: float = 3,
     batch_size: int = 32,
+    optimizer: str = "adamw",
     learning_rate: float = 3e-5,
     warmup_proportion: float = 0.1,
+    schedule: str = "linear",
+    power: float = 2.0,
     weight_decay: float = 0.01,
+    layer_decay: float = 1.0,
     bias_correction: bool = True,
     sequence_length: int | None = None,
     accumulation: int = 1,
     dropout: float | None = None,
     initializer_range: float | None = None,
     precision: str = "float32",
+    remat: bool = False,
     strategy: str = "auto",
+    cluster: str | None = None,
     limit: int | None = None,
     skip_bad: int = 0,
     evaluate_every: int | None = None,
     log_every: int = 10,
     checkpoint_every: int = 500,
+    histograms_every: int | None = None,
+    profile: tuple[int, int] | None = None,
+    projector: bool = False,
     seed: int = 0,
     resume: bool = False,
     show_progress: bool = True,
@@ -83,24 +99,34 @@ def finetune(
         cased: With a preset: keep case and accents.
         epochs: Times that the training rows are gone through.
         batch_size: Examples a step, over all replicas.
-        learning_rate: At the end of the warm-up; falls linearly to 0.
+        optimizer: "adamw", "lamb" or "sgd".
+        learning_rate: At the end of the warm-up; falls to 0.
         warmup_proportion: Part of the steps that warm up.
-        weight_decay: Of AdamW.
-        bias_correction: Correct AdamW's means for their start at 0. The original BERT does not, which makes fine-tuning
-            on few rows unstable (arXiv 2006.05987).
+        schedule: How it falls: "linear", "polynomial", "cosine", or "constant", not at all.
+        power: Of "polynomial".
+        weight_decay: Times the learning rate, taken off each weight; not off biases and LayerNorm.
+        layer_decay: Each block learns at this times the rate of the block above it.
+        bias_correction: Correct the optimizer's means for their start at 0. The original BERT does not, which makes
+            fine-tuning on few rows unstable (arXiv 2006.05987).
         sequence_length: Longest input in tokens, special ones included; longer texts lose their end, or are read in
             windows, as the task does. By default what kbert.tasks.catalogue says, or the model's positions if fewer.
         accumulation: Micro-batches a step.
         dropout: Instead of the model's own, everywhere.
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
             768; narrow models learn sooner from a wider one, such as 0.05 for a width of 128.
-        precision: "float32" or "bfloat16", of matrix products.
-        strategy: "auto", "one" or "mirrored".
+        precision: "float32", "bfloat16" or "float16", of matrix products. With float16 the loss is scaled, and a step
+            whose gradients overflow is left out.
+        remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
+        strategy: "auto", "one", "mirrored", "multi-worker" or "tpu".
+        cluster: Who knows the workers: "tf-config", "slurm" or "kubernetes"; by default the environment tells.
         limit: Use the first so many training examples.
         skip_bad: Bad rows in each of the files that may be skipped.
         evaluate_every: Steps between evaluations; an epoch by default.
         log_every: Steps a row of metrics.jsonl.
         checkpoint_every: Steps between checkpoints.
+        histograms_every: Steps between histograms of all weights in TensorBoard.
+        profile: (steps done when it begins, and when it ends) of a recording for TensorBoard's profile plugin.
+        projector: At the end, write the token embeddings for TensorBoard's projector.
         seed: Of the head's weights, order and dropout.
         resume: Continue the run in `output` from its last checkpoint; start it if there is none.
         show_progress: Show progress on standard error.
@@ -108,7 +134,7 @@ def finetune(
             without one; and the task's own options (kbert.tasks.catalogue).
 
     Returns:
-        The metrics of the best weights on the validation file.
+        The metrics of the best weights on the validation file; nothing where another worker is the chief.
 
     Raises:
         UsageError: An option cannot be, or `output` holds another run.
@@ -153,39 +179,44 @@ def finetune(
     encode = GraphEncoder(tokenizer.to_graph(), sequence_length)
     rows = the_task.training_rows(examples, encode)
     steps = max(1, math.ceil(epochs * len(rows) / batch_size))
-    schedule = LinearSchedule(learning_rate, steps, round(steps * warmup_proportion))
+    course = Schedule(learning_rate, steps, round(steps * warmup_proportion), schedule, power)
+    rule = OptimizerSettings(
+        optimizer, weight_decay=weight_decay, bias_correction=bias_correction, layer_decay=layer_decay
+    )
     settings = LoopSettings(steps, accumulation, log_every, checkpoint_every)
     if evaluate_every is None:
         evaluate_every = max(1, math.ceil(len(rows) / batch_size))
     if evaluate_every < 1:
         raise UsageError(f"evaluate_every must be at least 1. Received: evaluate_every={evaluate_every}")
+    looks = Looks(histograms_every, profile=profile)
     prepare_precision(precision)
-    placement = make_strategy(strategy)
+    placement = make_strategy(strategy, cluster)
     check_batch_size(batch_size, settings, placement)
     folder = Path(output)
-    open_run(
-        folder,
-        {
-            "command": f"finetune {task}",
-            "model": str(model),
-            "data": _data_digest(examples, validation_examples),
-            "config": config.to_dict(),
-            "task": the_task.settings(),
-            "sequence_length": sequence_length,
-            "batch_size": batch_size,
-            "weight_decay": weight_decay,
-            "bias_correction": bias_correction,
-            "precision": precision,
-            "evaluate_every": evaluate_every,
-            "seed": seed,
-            **dataclasses.asdict(schedule),
-            **dataclasses.asdict(settings),
-        },
-        resume=resume,
-    )
+    if placement.is_chief:
+        open_run(
+            folder,
+            {
+                "command": f"finetune {task}",
+                "model": str(model),
+                "data": _data_digest(examples, validation_examples),
+                "config": config.to_dict(),
+                "task": the_task.settings(),
+                "sequence_length": sequence_length,
+                "batch_size": batch_size,
+                "optimizer": dataclasses.asdict(rule),
+                "schedule": dataclasses.asdict(course),
+                "precision": precision,
+                "evaluate_every": evaluate_every,
+                "seed": seed,
+                **dataclasses.asdict(settings),
+            },
+            resume=resume,
+            free=FREE_SETTINGS,
+        )
 
-    with placement.scope():
-        encoder = BertEncoder(config, pooled=the_task.pooled, precision=precision, seed=seed)
+    with placement.strategy.scope():
+        encoder = BertEncoder(config, pooled=the_task.pooled, precision=precision, seed=seed, remat=remat)
         task_model = the_task.build(encoder)
     if tensors is not None:
         tensor_names.assign_pretrained(tensor_names.encoder_slots(encoder), tensors)
@@ -214,27 +245,42 @@ def finetune(
         best.offer(step, metrics, tuned.settings(), tensor_names.read_tensors(slots))
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 
+    observers = make_observers(looks, task_model, folder / TENSORBOARD_FOLDER)
+    peak = matrix_peak(precision, placement)
+    if placement.is_chief:
+        write_environment(folder, placement, peak)
     loop = TrainingLoop(
         task_model,
         objective=the_task,
-        batches=batches,
-        schedule=schedule,
-        optimizer=AdamWSettings(weight_decay=weight_decay, bias_correction=bias_correction),
+        phases=[Phase(steps, batches)],
+        schedule=course,
+        optimizer=rule,
         settings=settings,
-        strategy=placement,
+        placement=placement,
+        meter=Meter(config, peak),
+        loss_scaling=precision == "float16",
     )
-    monitor = Monitor(folder, steps=steps, title="finetune", show_progress=show_progress)
+    monitor = (
+        Monitor(folder, steps=steps, title="finetune", show_progress=show_progress)
+        if placement.is_chief
+        else SilentMonitor()
+    )
     loop.run(
         monitor,
         Checkpoints(folder / CHECKPOINT_FOLDER),
         resume=resume,
         evaluate=evaluate,
         evaluate_every=evaluate_every,
+        observers=observers,
     )
+    if not placement.is_chief:
+        return {}
     best_step, metrics, task_settings, weights = best.load()
     the_task = kind.from_settings(task_settings)
     tensor_names.assign_tensors(slots, weights)
-    card = _card(the_task, config, encoder, metrics, len(examples), best_step, schedule, folder)
+    if projector:
+        write_projector(folder / TENSORBOARD_FOLDER, encoder.embeddings.token_table.numpy(), tokenizer.vocabulary)
+    card = _card(the_task, config, encoder, metrics, len(examples), best_step, course, folder)
     Bundle(
         config=config,
         tokenizer=tokenizer,
@@ -285,8 +331,9 @@ def _starting_point(
             raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
         tokenizer = Tokenizer(vocab, lowercase=not cased)
         return preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None
+    given, model = model, resolve(model)
     if not is_bundle(model):
-        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {model}")
+        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {given}")
     if vocab is not None or cased:
         raise UsageError(f"{model} brings its own vocabulary; leave --vocab and --cased to presets")
     loaded = Bundle.load(model)
@@ -325,7 +372,7 @@ def _card(
     metrics: Mapping[str, Any],
     rows: int,
     step: int,
-    schedule: LinearSchedule,
+    schedule: Schedule,
     folder: Path,
 ) -> str:
     parameters = encoder.count_params()

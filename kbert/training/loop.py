@@ -6,70 +6,80 @@ gradients or runs several steps a call.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from types import FrameType
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from kbert.errors import CheckpointError, KbertError, TrainingError, UsageError
+from kbert.errors import CheckpointError, UsageError
 from kbert.training.checkpoints import Checkpoint, Checkpoints
+from kbert.training.inputs import Input, Phase, phase_at
+from kbert.training.loss_scale import LossScale
+from kbert.training.meter import Meter
 from kbert.training.monitor import Monitor
 from kbert.training.objectives import Objective
-from kbert.training.optimizers import AdamW, AdamWSettings
+from kbert.training.observers import Observer
+from kbert.training.optimizers import OptimizerSettings, make_optimizer
+from kbert.training.signals import Interrupted, Signals
+from kbert.training.spikes import ON_SPIKE, Skips, Spike, SpikeDetector
+from kbert.training.step import TrainingStep, is_seed
+from kbert.training.strategy import Placement, lost_worker
 
 _CALL_SECONDS = 1.0
 """How long a call of many steps should take: long enough to cost nothing, short enough to stop at."""
-
-
-class BatchSource(Protocol):
-    """Where batches come from: the batch of step k is a function of k."""
-
-    batch_size: int
-    """Examples a batch, over all replicas."""
-
-    @property
-    def element_spec(self) -> Mapping[str, tf.TensorSpec]:
-        """What a batch looks like."""
-
-    def batches(self, start: int = 0) -> Iterator[dict[str, np.ndarray]]:
-        """Yields the batches of steps `start`, `start` + 1, ..."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_REWINDS = 10
+"""Times that a run goes back to the same checkpoint."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LoopSettings:
-    """How the loop runs; nothing here changes what is learnt, but for `steps` and `accumulation`.
+    """How the loop runs; `log_every` and `checkpoint_every` change nothing that is learnt.
 
     Args:
         steps: Steps in all.
         accumulation: Micro-batches a step, one after the other on each replica.
         log_every: Steps a row of metrics, which has their means.
         checkpoint_every: Steps between checkpoints.
+        on_spike: "stop", or "rewind" to the last checkpoint and leave out the batches since.
+        spike_threshold: How far above the mean of the last 100 steps a loss may be; None: any number may be.
+        jit: Compile the step with XLA.
     """
 
     steps: int
     accumulation: int = 1
     log_every: int = 10
     checkpoint_every: int = 500
+    on_spike: str = "stop"
+    spike_threshold: float | None = None
+    jit: bool = False
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if getattr(self, field.name) < 1:
-                raise UsageError(f"{field.name} must be at least 1. Received: {getattr(self, field.name)}")
+        for name in ("steps", "accumulation", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1. Received: {getattr(self, name)}")
+        if self.on_spike not in ON_SPIKE:
+            raise UsageError(f"on_spike must be one of {', '.join(ON_SPIKE)}. Received: on_spike={self.on_spike!r}")
+        SpikeDetector(self.spike_threshold)
 
 
-def check_batch_size(batch_size: int, settings: LoopSettings, strategy: Any) -> None:
+FREE_SETTINGS = ("log_every", "checkpoint_every")
+"""What a run may be resumed with another value of."""
+
+
+def check_batch_size(batch_size: int, settings: LoopSettings, placement: Placement) -> None:
     """Checks that batches can be split.
 
     Raises:
         UsageError: The batch size does not divide among replicas and micro-batches.
     """
-    replicas = strategy.num_replicas_in_sync
+    replicas = placement.strategy.num_replicas_in_sync
     if batch_size % (replicas * settings.accumulation):
         raise UsageError(
             "batch_size must be a multiple of the replicas times the micro-batches. Received: "
@@ -77,28 +87,39 @@ def check_batch_size(batch_size: int, settings: LoopSettings, strategy: Any) -> 
         )
 
 
-class Interrupted(KeyboardInterrupt):
-    """A signal ended the run; a checkpoint was saved."""
+@dataclasses.dataclass
+class _Progress:
+    """How far a run is: what a checkpoint holds beside the variables."""
 
-    def __init__(self, signal_number: int, step: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signal_number).name} after {step} steps; a checkpoint was saved")
-        self.exit_code = 128 + signal_number
+    step: int = 0
+    window: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    """The metrics since the last row."""
+    ends: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """The first and the last row."""
+    losses: list[float] = dataclasses.field(default_factory=list)
+    """Those that a spike would stand out from."""
+    skipped: list[list[int]] = dataclasses.field(default_factory=list)
+    """The batches that were left out."""
+    scored: list[float] = dataclasses.field(default_factory=lambda: [0.0, 0.0])
+    """Sum and number of the losses since the last checkpoint."""
 
 
 class TrainingLoop:
     """Trains a model.
 
     Args:
-        model: Built in the scope of `strategy`; called with a batch and `training=True`.
+        model: Built in the scope of the strategy; called with a batch and `training=True`.
         objective: What is minimized.
-        batches: Where batches come from.
+        phases: What is learnt from, one after the other.
         schedule: The learning rate of each step.
-        optimizer: The constants of AdamW.
+        optimizer: What updates the weights, and its constants.
         settings: How the loop runs.
-        strategy: Where it runs.
+        placement: Where it runs.
+        meter: Counts the work.
+        loss_scaling: Scale the loss, for float16.
 
     Raises:
-        UsageError: The batch size does not divide among replicas and micro-batches.
+        UsageError: A batch size does not divide among replicas and micro-batches.
     """
 
     def __init__(
@@ -106,92 +127,36 @@ class TrainingLoop:
         model: Any,
         *,
         objective: Objective,
-        batches: BatchSource,
+        phases: Sequence[Phase],
         schedule: Callable[[int], float],
-        optimizer: AdamWSettings,
+        optimizer: OptimizerSettings,
         settings: LoopSettings,
-        strategy: Any,
+        placement: Placement,
+        meter: Meter,
+        loss_scaling: bool = False,
     ) -> None:
-        check_batch_size(batches.batch_size, settings, strategy)
-        self.model = model
-        self.objective = objective
-        self.batches = batches
+        for phase in phases:
+            check_batch_size(phase.batches.batch_size, settings, placement)
+        self.phases = phases
         self.schedule = schedule
         self.settings = settings
-        self.strategy = strategy
-        with strategy.scope():
-            self.optimizer = AdamW(model.trainable_variables, optimizer)
-        self.variables: dict[str, Any] = {variable.path: variable.value for variable in model.variables}
-        self.variables |= self.optimizer.slots
-        self._run_steps = tf.function(self._steps_in_graph, reduce_retracing=True)
-
-    # === The step ===
-
-    def _steps_in_graph(self, iterator: Any, first: tf.Tensor, learning_rates: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Runs as many steps as there are learning rates, float32 [K]; gives each metric as float32 [K]."""
-        names = (*self.objective.losses, "loss", "gradient_norm", *self._other_metrics())
-        count = tf.shape(learning_rates)[0]
-        rows = {name: tf.TensorArray(tf.float32, count) for name in dict.fromkeys(names)}
-        for index in tf.range(count):
-            step = first + tf.cast(index, tf.int64)
-            per_replica = self.strategy.run(self._replica_step, (next(iterator), learning_rates[index], step))
-            # Metrics are summed over replicas, so all replicas have the same.
-            metrics = self.strategy.experimental_local_results(per_replica)[0]
-            rows = {name: array.write(index, metrics[name]) for name, array in rows.items()}
-        return {name: array.stack() for name, array in rows.items()}
-
-    def _other_metrics(self) -> list[str]:
-        example = {
-            name: tf.zeros([size or 1 for size in spec.shape], spec.dtype)
-            for name, spec in self.batches.element_spec.items()
-        }
-        return [name for name in self.objective.denominators(example) if name not in self.objective.losses]
-
-    def _replica_step(
-        self, batch: Mapping[str, tf.Tensor], learning_rate: tf.Tensor, step: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        context = tf.distribute.get_replica_context()
-        # Of the whole batch, before any part of it is worked on: every part is divided by the same numbers.
-        denominators = context.all_reduce(tf.distribute.ReduceOp.SUM, self.objective.denominators(batch))
-        gradients, numerators = self._accumulated(batch, denominators)
-        gradients, numerators = context.all_reduce(tf.distribute.ReduceOp.SUM, (gradients, numerators))
-        gradients, norm = self.optimizer.clip(gradients)
-        self.optimizer.apply(gradients, learning_rate, step)
-        metrics = {name: numerators[name] / denominators[name] for name in numerators}
-        metrics["loss"] = tf.add_n([metrics[name] for name in self.objective.losses])
-        metrics["gradient_norm"] = norm
-        return metrics
-
-    def _accumulated(
-        self, batch: Mapping[str, tf.Tensor], denominators: Mapping[str, tf.Tensor]
-    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
-        parts = self.settings.accumulation
-        if parts == 1:
-            return self._gradients(batch, denominators)
-        size = tf.shape(next(iter(batch.values())))[0] // parts
-
-        def part(index: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {name: values[index * size : (index + 1) * size] for name, values in batch.items()}
-
-        gradients, numerators = self._gradients(part(tf.constant(0)), denominators)
-        for index in tf.range(1, parts):
-            more_gradients, more_numerators = self._gradients(part(index), denominators)
-            gradients = [total + more for total, more in zip(gradients, more_gradients, strict=True)]
-            numerators = {name: total + more_numerators[name] for name, total in numerators.items()}
-        return gradients, numerators
-
-    def _gradients(
-        self, batch: Mapping[str, tf.Tensor], denominators: Mapping[str, tf.Tensor]
-    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
-        variables = self.optimizer.targets
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
-            numerators = self.objective.numerators(self.model(batch, training=True), batch)
-            loss = tf.add_n([numerators[name] / denominators[name] for name in self.objective.losses])
-        gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return [tf.convert_to_tensor(gradient) for gradient in gradients], numerators
-
-    # === The run ===
+        self.placement = placement
+        self.meter = meter
+        with placement.strategy.scope():
+            self.optimizer = make_optimizer(model.trainable_variables, optimizer)
+            loss_scale = LossScale(loss_scaling)
+        self.step = TrainingStep(
+            model,
+            objective=objective,
+            optimizer=self.optimizer,
+            loss_scale=loss_scale,
+            accumulation=settings.accumulation,
+            strategy=placement.strategy,
+            jit=settings.jit,
+        )
+        # Seeds of dropout are functions of the step.
+        kept = {variable.path: variable.value for variable in model.variables if not is_seed(variable)}
+        self.variables: dict[str, Any] = kept | self.optimizer.slots | loss_scale.slots
 
     def run(
         self,
@@ -201,113 +166,186 @@ class TrainingLoop:
         resume: bool = False,
         evaluate: Callable[[int], Mapping[str, float]] | None = None,
         evaluate_every: int = 0,
+        observers: Sequence[Observer] = (),
     ) -> dict[str, Any]:
         """Trains until `settings.steps` are done.
 
         Args:
             monitor: Where metrics go.
-            checkpoints: Where checkpoints go.
+            checkpoints: Where checkpoints go; all workers read them, the chief writes them.
             resume: Go on from the newest checkpoint that can be read, if there is one.
-            evaluate: Called each `evaluate_every` steps and at the end with the step; gives more metrics for the row.
+            evaluate: Called by the chief each `evaluate_every` steps and at the end with the step; gives more metrics
+                for the row. Where "validation_loss" is one of them, it tells which checkpoint is the best.
             evaluate_every: Steps.
+            observers: What else looks at the run, on the chief.
 
         Returns:
             The first and the last row of training metrics, as "first" and "last".
 
         Raises:
-            TrainingError: The loss is not a number.
-            CheckpointError: No checkpoint can be read, or it is of another model.
+            Spike: The loss is not a number, or jumped.
+            TrainingError: Another worker is gone.
+            CheckpointError: No checkpoint can be read or written, or it is of another model.
             Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
         """
-        window: dict[str, list[float]] = {}
-        ends: dict[str, Any] = {}
-        step = 0
-        checkpoint = checkpoints.latest(_warn) if resume else None
-        if checkpoint is not None:
-            self._restore(checkpoint)
-            step, window, ends = checkpoint.step, checkpoint.state["window"], checkpoint.state["ends"]
+        self.monitor, self.checkpoints = monitor, checkpoints
+        self.evaluate, self.evaluate_every = evaluate, evaluate_every
+        self.observers = observers
+        self.progress = _Progress()
+        if resume:
+            self._restore_newest()
+        rewinds: dict[int, int] = {}
+        with Signals() as signals:
+            while True:
+                try:
+                    with monitor.running(self.progress.step), contextlib.ExitStack() as ends:
+                        for observer in observers:
+                            ends.callback(observer.close)
+                        self._train(signals)
+                    return self.progress.ends
+                except Spike as spike:
+                    if self.settings.on_spike != "rewind":
+                        raise
+                    end = Skips(self.progress.skipped).batch(spike.step - 1) + 1
+                    self._restore_newest()
+                    step = self.progress.step
+                    rewinds[step] = rewinds.get(step, 0) + 1
+                    if rewinds[step] > _REWINDS:
+                        raise
+                    self.progress.skipped = Skips(self.progress.skipped).rewound(step, end).ranges
+                    _warn(f"{spike.what} at step {spike.step}; back to step {step}, past the batches since")
 
-        def save() -> None:
-            monitor.sync()
-            state = {"window": window, "ends": ends}
-            arrays = {name: variable.numpy() for name, variable in self.variables.items()}
-            checkpoints.save(Checkpoint(step, arrays, state))
+    def _train(self, signals: Signals) -> None:
+        progress, settings = self.progress, self.settings
+        detector = SpikeDetector(settings.spike_threshold, progress.losses)
+        if settings.on_spike == "rewind" and progress.step == 0:
+            self._save()  # there must be something to go back to
+        self._observe()
+        while progress.step < settings.steps:
+            phase, phase_end = phase_at(self.phases, progress.step)
+            source = Input(phase.batches, self.placement, Skips(progress.skipped).batch(progress.step), self.meter)
+            try:
+                self._train_phase(signals, source, phase_end, detector)
+            finally:
+                source.close()
 
-        with _Signals() as signals, monitor.running(step):
-            iterator = self._iterator(step)
-            count = 1
-            began = row_began = time.monotonic()
-            while step < self.settings.steps:
-                count = min(count, self._until_boundary(step, evaluate_every))
-                metrics = self._call(iterator, step, count)
-                for name, values in metrics.items():
-                    window.setdefault(name, []).extend(values)
-                step += count
-                now = time.monotonic()
-                # One pace at a time: the first call also traces the graph.
-                count = max(1, min(2 * count, int(count * _CALL_SECONDS / max(now - began, 1e-6))))
-                began = now
-                evaluating = evaluate is not None and (step % evaluate_every == 0 or step == self.settings.steps)
-                if evaluating or step % self.settings.log_every == 0 or step == self.settings.steps:
-                    row = {name: float(np.mean(values)) for name, values in window.items()}
-                    tokens = row.pop("tokens") * len(window["tokens"])
-                    seconds = now - row_began
-                    if evaluate is not None and evaluating:
-                        row |= evaluate(step)
-                    monitor.row(step, row, {"seconds": seconds, "tokens_per_second": tokens / seconds})
-                    ends = {"first": ends.get("first", row), "last": row}
-                    window = {}
-                    began = row_began = time.monotonic()
-                monitor.progress(step)
-                if signals.received or step % self.settings.checkpoint_every == 0 or step == self.settings.steps:
-                    save()
-                    began = time.monotonic()
-                if signals.received and step < self.settings.steps:
-                    raise Interrupted(signals.received, step)
-        return ends
+    def _train_phase(self, signals: Signals, source: Input, phase_end: int, detector: SpikeDetector) -> None:
+        progress, settings = self.progress, self.settings
+        run_steps = self.step.function(source.iterator, source.element_spec)
+        count = 1
+        began = row_began = time.monotonic()
+        self._work = np.zeros(2)
+        while progress.step < phase_end:
+            count = min(count, self._until_boundary(phase_end))
+            self._call(run_steps, source, count, detector)
+            now = time.monotonic()
+            # One pace at a time: the first call also traces the graph.
+            count = max(1, min(2 * count, int(count * _CALL_SECONDS / max(now - began, 1e-6))))
+            began = now
+            # Workers must run the same number of steps, and end at the same one.
+            count, *stops = self.placement.sum([count, *(signals.received == number for number in _SIGNALS)])
+            count = max(1, count // self.placement.workers)
+            stop = next((number for number, votes in zip(_SIGNALS, stops, strict=True) if votes), 0)
+            if self._is_due(settings.log_every) or self._evaluates():
+                self._row(now - row_began)
+                began = row_began = time.monotonic()
+            watched = self._observe()
+            began, row_began = began + watched, row_began + watched
+            self.monitor.progress(progress.step)
+            if self._is_due(settings.checkpoint_every):
+                self._save(scored=True)
+                began = time.monotonic()
+            elif stop:
+                self._save()
+            if stop and progress.step < settings.steps:
+                raise Interrupted(stop, progress.step)
 
-    def _call(self, iterator: Any, step: int, count: int) -> dict[str, list[float]]:
+    def _is_due(self, period: int) -> bool:
+        return self.progress.step % period == 0 or self.progress.step == self.settings.steps
+
+    def _observe(self) -> float:
+        """Lets the observers look; gives the seconds that they took."""
+        began = time.monotonic()
+        if self.placement.is_chief:
+            for observer in self.observers:
+                observer.reached(self.progress.step)
+        return time.monotonic() - began
+
+    def _evaluates(self) -> bool:
+        return self.evaluate is not None and self._is_due(self.evaluate_every)
+
+    def _until_boundary(self, phase_end: int) -> int:
+        step, settings = self.progress.step, self.settings
+        periods = [settings.log_every, settings.checkpoint_every, self.evaluate_every]
+        steps = [phase_end - step, *(period - step % period for period in periods if period)]
+        return min([*steps, *(observer.boundary(step) - step for observer in self.observers)])
+
+    def _call(self, run_steps: Any, source: Input, count: int, detector: SpikeDetector) -> None:
+        """Runs `count` steps, and adds their metrics to the window."""
+        progress = self.progress
+        step = progress.step
         rates = [self.schedule(step + index) for index in range(count)]
         try:
-            outcome = self._run_steps(iterator, tf.constant(step, tf.int64), tf.constant(rates, tf.float32))
-        except tf.errors.OpError:
-            if self._problem is not None:
-                raise self._problem from None  # what the reader said, not where TensorFlow heard of it
+            outcome = run_steps(tf.constant(step, tf.int64), tf.constant(rates, tf.float32))
+            metrics = {name: values.numpy().astype(float).tolist() for name, values in outcome.items()}
+        except tf.errors.OpError as problem:
+            if source.problem is not None:
+                raise source.problem from None  # what the reader said, not where TensorFlow heard of it
+            if self.placement.workers > 1:
+                raise lost_worker(problem) from None
             raise
-        metrics = {name: values.numpy().astype(float).tolist() for name, values in outcome.items()}
-        for index, loss in enumerate(metrics["loss"]):
-            if not np.isfinite(loss):
-                raise TrainingError(
-                    f"the loss is {loss} at step {step + index + 1}; lower the learning rate or lengthen the warm-up "
-                    "(the last checkpoint is of before)"
-                )
-        return {**metrics, "learning_rate": rates, "tokens": [self._tokens.pop(0) for _ in range(count)]}
+        for index, (loss, norm) in enumerate(zip(metrics["loss"], metrics["gradient_norm"], strict=True)):
+            what = detector.problem(loss, norm)
+            if what is not None:
+                number = Skips(progress.skipped).batch(step + index)
+                raise Spike(step + index + 1, what, source.source.example_names(number))
+        self._work += source.work(count)
+        metrics["learning_rate"] = rates
+        for name, values in metrics.items():
+            progress.window.setdefault(name, []).extend(values)
+        progress.losses = detector.recent
+        progress.scored = [progress.scored[0] + sum(metrics["loss"]), progress.scored[1] + count]
+        progress.step += count
 
-    def _until_boundary(self, step: int, evaluate_every: int) -> int:
-        settings = self.settings
-        periods = [settings.log_every, settings.checkpoint_every, evaluate_every]
-        return min([settings.steps - step, *(period - step % period for period in periods if period)])
+    def _row(self, seconds: float) -> None:
+        progress = self.progress
+        row = {name: float(np.mean(values)) for name, values in progress.window.items()}
+        if self.evaluate is not None and self._evaluates() and self.placement.is_chief:
+            row |= self.evaluate(progress.step)
+        self.monitor.row(progress.step, row, self.meter.timing(self._work, seconds))
+        self._work = np.zeros(2)
+        progress.ends = {"first": progress.ends.get("first", row), "last": row}
+        progress.window = {}
 
-    def _iterator(self, start: int) -> Any:
-        self._tokens: list[float] = []
-        self._problem: KbertError | None = None
+    # === Checkpoints ===
 
-        def generate() -> Iterator[dict[str, np.ndarray]]:
-            try:
-                for batch in self.batches.batches(start):
-                    self._tokens.append(float(batch["input_mask"].sum()))
-                    yield batch
-            except KbertError as problem:
-                self._problem = problem
-                raise
+    def _save(self, *, scored: bool = False) -> None:
+        progress = self.progress
+        score = None
+        if scored:
+            score = self._score()
+            progress.scored = [0.0, 0.0]
+        if not self.placement.is_chief:
+            return
+        self.monitor.sync()
+        state = {field.name: getattr(progress, field.name) for field in dataclasses.fields(progress)}
+        arrays = {name: variable.numpy() for name, variable in self.variables.items()}
+        self.checkpoints.save(Checkpoint(progress.step, arrays, state), score)
 
-        dataset = tf.data.Dataset.from_generator(generate, output_signature=dict(self.batches.element_spec))
-        options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        dataset = dataset.prefetch(4).with_options(options)
-        return iter(self.strategy.experimental_distribute_dataset(dataset))
+    def _score(self) -> float | None:
+        """The held-out loss, where it was measured just now; of a run without, the mean loss since the last time."""
+        if self.evaluate is None:
+            return self.progress.scored[0] / self.progress.scored[1]
+        return self.progress.ends["last"].get("validation_loss") if self._evaluates() else None
 
-    def _restore(self, checkpoint: Checkpoint) -> None:
+    def _restore_newest(self) -> None:
+        """Goes to the newest checkpoint that the chief can read, if there is one."""
+        checkpoint = self.checkpoints.latest(_warn) if self.placement.is_chief else None
+        # The sum: all others know 0.
+        step = self.placement.sum([checkpoint.step + 1 if checkpoint else 0])[0] - 1
+        if step < 0:
+            return
+        checkpoint = checkpoint or self.checkpoints.load(step)
         shapes = {name: tuple(variable.shape) for name, variable in self.variables.items()}
         if shapes != {name: array.shape for name, array in checkpoint.arrays.items()}:
             raise CheckpointError(
@@ -316,32 +354,8 @@ class TrainingLoop:
             )
         for name, variable in self.variables.items():
             variable.assign(checkpoint.arrays[name])
+        self.progress = _Progress(**checkpoint.state)
 
 
 def _warn(message: str) -> None:
     print(f"Warning: {message}", file=sys.stderr)
-
-
-class _Signals:
-    """Remembers SIGINT and SIGTERM, so that the loop can end at a step; a second one ends the program."""
-
-    def __init__(self) -> None:
-        self.received = 0
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self._before[number] = signal.signal(number, self._remember)
-            except ValueError:
-                break  # not the main thread: signals are somebody else's
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _remember(self, number: int, _: FrameType | None) -> None:
-        if self.received:
-            raise KeyboardInterrupt
-        self.received = number

@@ -39,28 +39,36 @@ class PretrainingObjective:
     losses = ("mlm_loss", "nsp_loss")
 
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Sums over masked positions, and over examples."""
+        """Sums over masked positions, and over examples (of packed rows, [B, E] of them)."""
         ids = batch[features.MASKED_LM_IDS.name]
         weights = batch[features.MASKED_LM_WEIGHTS.name]
         labels = batch[features.NEXT_SENTENCE_LABELS.name]
+        examples = _example_weights(batch)
         mlm_logits, nsp_logits = outputs["mlm_logits"], outputs["nsp_logits"]
         mlm_right = tf.cast(tf.argmax(mlm_logits, -1, tf.int32) == ids, tf.float32)
         nsp_right = tf.cast(tf.argmax(nsp_logits, -1, tf.int32) == labels, tf.float32)
         cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits
         return {
             "mlm_loss": tf.reduce_sum(weights * cross_entropy(ids, mlm_logits)),
-            "nsp_loss": tf.reduce_sum(cross_entropy(labels, nsp_logits)),
+            "nsp_loss": tf.reduce_sum(examples * cross_entropy(labels, nsp_logits)),
             "mlm_accuracy": tf.reduce_sum(weights * mlm_right),
-            "nsp_accuracy": tf.reduce_sum(nsp_right),
+            "nsp_accuracy": tf.reduce_sum(examples * nsp_right),
         }
 
     def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """Predictions, and examples."""
         predictions = tf.reduce_sum(batch[features.MASKED_LM_WEIGHTS.name]) + 1e-5
-        examples = tf.cast(tf.size(batch[features.NEXT_SENTENCE_LABELS.name]), tf.float32)
+        # Damaged records may leave rows of no example.
+        examples = tf.maximum(tf.reduce_sum(_example_weights(batch)), 1.0)
         return {
             "mlm_loss": predictions,
             "nsp_loss": examples,
             "mlm_accuracy": predictions,
             "nsp_accuracy": examples,
         }
+
+
+def _example_weights(batch: Tensors) -> tf.Tensor:
+    """1 for each example, 0 for an unused place of a packed row: float32, of the labels' shape."""
+    weights = batch.get(features.NEXT_SENTENCE_WEIGHTS.name)
+    return tf.ones_like(batch[features.NEXT_SENTENCE_LABELS.name], tf.float32) if weights is None else weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,18 @@ from kbert.errors import BundleError, UsageError
 
 RUN_FILE = "run.json"
 CHECKPOINT_FOLDER = "checkpoints"
+ENVIRONMENT_FILE = "environment.json"
+SAMPLES_FILE = "samples.jsonl"
 
 
-def open_run(folder: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
+def open_run(folder: Path, settings: Mapping[str, Any], *, resume: bool, free: Sequence[str] = ()) -> None:
     """Claims a folder for a run, or checks that it is the folder of the same run.
 
     Args:
         folder: New or empty, or with `resume` that of an earlier run.
-        settings: All that the outcome depends on; JSON.
+        settings: All that the outcome depends on, and more that is worth knowing; JSON.
         resume: Whether to continue.
+        free: Names of settings that may differ when the run is continued.
 
     Raises:
         UsageError: The folder holds another run, or something else.
@@ -31,7 +34,7 @@ def open_run(folder: Path, settings: Mapping[str, Any], *, resume: bool) -> None
             raise UsageError(f"{folder} holds a run; add --resume to continue it, or choose another --output")
         before = files.read_json(path, BundleError)
         for name in sorted(settings.keys() | before.keys()):
-            if settings.get(name) != before.get(name):
+            if name not in free and settings.get(name) != before.get(name):
                 raise UsageError(
                     f"{folder} was started with {name}={before.get(name)!r}. Received: {name}={settings.get(name)!r}; "
                     "resume with the same, or choose another --output"

@@ -42,9 +42,13 @@ def test_python_m_kbert_is_the_same_program():
         ["corpus", "build", "--help"],
         ["pretrain", "--help"],
         ["finetune", "--help"],
+        ["finetune", "classification", "--help"],
+        ["finetune", "tagging", "--help"],
+        ["finetune", "question-answering", "--help"],
         ["evaluate", "--help"],
         ["predict", "--help"],
         ["inspect", "--help"],
+        ["convert", "--help"],
         ["export", "saved-model", "--help"],
         ["export", "litert", "--help"],
         ["serve", "--help"],
@@ -108,7 +112,8 @@ def test_the_whole_way(tmp_path, corpus_text):
     lines.write_text("the cat\na mat\n")
     assert len(run("predict", finetuned, "--input", lines)[1].splitlines()) == 2
     assert run("predict", finetuned)[0] == 2
-    assert run("predict", pretrained, "the cat")[0] == 1
+    exit_code, out, _ = run("predict", pretrained, "the [MASK] sat", "the cat", "--json")
+    assert (exit_code, [len(json.loads(line)["masks"]) for line in out.splitlines()]) == (0, [1, 0])
 
     assert json.loads(run("inspect", finetuned, "--json")[1])["labels"] == ["animal", "thing"]
     assert "BertForPreTraining" in run("inspect", pretrained)[1]
@@ -157,6 +162,11 @@ def test_usage_errors_exit_with_2():
     assert run("pretrain")[0] == 2
     assert run("nonsense")[0] == 2
     assert run("evaluate", "/nowhere", "--data", "/nowhere")[0] == 2
+    assert run("finetune", "sorting")[0] == 2
+    assert run("finetune", "fill-mask")[::2] == (
+        2,
+        "Error: the task fill-mask is not fine-tuned; pretraining trains it (kbert pretrain)\n",
+    )
 
 
 def test_a_full_disk_is_one_line(corpus_text, monkeypatch, tmp_path):

@@ -1,17 +1,22 @@
 import gzip
 import hashlib
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 
 from kbert.corpus import build
 from kbert.corpus.build import build_corpus, default_predictions
+from kbert.corpus.journal import Journal
 from kbert.corpus.manifest import Manifest
-from kbert.errors import DataError, UsageError, VocabularyError
+from kbert.errors import DataError, KbertError, UsageError, VocabularyError
 
 
 @pytest.fixture
@@ -125,12 +130,56 @@ def test_static_masks_lie_as_the_originals_do(make, vocabulary):
         assert row["next_sentence_labels"].tolist() == source["next_sentence_labels"]
         predictions = int(row["masked_lm_weights"].sum())
         assert row["masked_lm_weights"].tolist() == [1] * predictions + [0] * (4 - predictions)
-        assert predictions == max(1, round(count * 0.15))
+        assert predictions in (max(1, int(count * 0.15)), int(count * 0.15) + 1)
         positions = row["masked_lm_positions"][:predictions]
         masked += (row["input_word_ids"][positions] == vocabulary.mask_id).sum()
         row["input_word_ids"][positions] = row["masked_lm_ids"][:predictions]
         assert row["input_word_ids"].tolist() == source["input_word_ids"] + [0] * (16 - count)
     assert masked
+
+
+def test_the_originals_names(make):
+    """As run_pretraining.py of google-research/bert reads them: no compression, its names, fixed lengths."""
+    folder = make("corpus", masking="static", feature_names="original", compression="none", max_predictions=4)
+    names = ["input_ids", "input_mask", "masked_lm_ids", "masked_lm_positions", "masked_lm_weights"]
+    names += ["next_sentence_labels", "segment_ids"]
+    lengths = [16, 16, 4, 4, 4, 1, 16]
+    (shard,) = Manifest.load(folder).shards
+    assert shard.file == "examples-00000.tfrecord"
+    dataset = tf.data.TFRecordDataset(str(folder / shard.file))
+    features = [tf.train.Example.FromString(record.numpy()).features.feature for record in dataset]
+    assert len(features) == shard.examples
+    hub_folder = make("hub", masking="static", max_predictions=4)
+    for feature, hub in zip(features, read(hub_folder), strict=True):
+        values = {name: list(f.int64_list.value or f.float_list.value) for name, f in feature.items()}
+        assert [(name, len(values[name])) for name in sorted(values)] == list(zip(names, lengths, strict=True))
+        assert values["input_ids"] == hub["input_word_ids"]
+        assert values["segment_ids"] == hub["input_type_ids"]
+
+
+def test_one_document_is_enough_without_random_texts(make, tmp_path):
+    (tmp_path / "one.txt").write_text("The cat sat on the mat. A dog ran fast.\nThe dogs sat.\n")
+    assert Manifest.load(make("none", [tmp_path / "one.txt"], objective="none")).counts["examples"] == 2
+    assert "swapped" in Manifest.load(make("sop", [tmp_path / "one.txt"], objective="sop")).counts
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(DataError, match=r"expected at least one document. The input holds no text"):
+        make("empty", [tmp_path / "empty.txt"], objective="none")
+
+
+def test_text_that_makes_no_example(make, tmp_path):
+    (tmp_path / "odd.txt").write_text("The cat sat.\n\n\u00ad\u200b\n", encoding="utf-8")
+    with pytest.raises(DataError, match="expected at least two documents"):
+        make("corpus", [tmp_path / "odd.txt"])
+    (tmp_path / "short.txt").write_text("cat\n\ndog\n")
+    settings = {"objective": "sop"}  # a single token is left alone
+    with pytest.raises(DataError, match=r"expected text\. What was read makes no example"):
+        make("corpus", [tmp_path / "short.txt"], **settings)
+
+
+def test_a_word_list_needs_whole_words(make, tmp_path):
+    (tmp_path / "words.txt").write_text("the cat\n")
+    with pytest.raises(UsageError, match="--word-list says what is masked whole; add --whole-words or --spans"):
+        make("corpus", word_list=tmp_path / "words.txt")
 
 
 def test_duplicates_are_other_pairs(make):
@@ -142,6 +191,36 @@ def test_duplicates_are_other_pairs(make):
 
 def test_each_line_can_be_a_document(make):
     assert Manifest.load(make("corpus", document_separator="line")).counts["documents"] == 40
+
+
+def test_inputs_of_any_format_are_built_alike(make, corpus_text, tmp_path):
+    """Text, JSON lines and WikiExtractor's output with the same documents give the same records."""
+    texts = corpus_text.read_text().strip().split("\n\n")
+    rows, wiki = tmp_path / "rows.jsonl", tmp_path / "wiki_00"
+    rows.write_text("".join(json.dumps({"a": {"b": text}}) + "\n" for text in texts))
+    wiki.write_text("".join(f'<doc id="1" title="x">\nx\n\n{text}\n</doc>\n' for text in texts))
+    expected = read(make("corpus"))
+    assert read(make("rows", [rows], text_field="a.b")) == expected
+    assert read(make("wiki", [wiki])) == expected
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_left_out_is_in_the_manifest(make, small_pieces, corpus_text, tmp_path, workers):
+    path = tmp_path / "twice.txt"
+    path.write_bytes(corpus_text.read_bytes() + b"\n\xff\n\n" + corpus_text.read_bytes())
+    folder = make("corpus", [path], deduplicate="document", invalid_utf8="skip", workers=workers)
+    counts = Manifest.load(folder).counts
+    assert (counts["duplicate_documents"], counts["invalid_utf8"], counts["documents"]) == (9, 1, 7)
+    # The eighth document has the sentences of the first.
+    assert Manifest.load(make("plain")).counts["documents"] == 8
+    assert read(folder) == read(make("once", deduplicate="document"))
+
+
+def test_lines_can_be_sentences(make, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("The cat sat. A dog ran.\n\nThe mat. The dog.")
+    assert Manifest.load(make("split", [path])).counts["segments"] == 4
+    assert Manifest.load(make("lines", [path], sentences="lines")).counts["segments"] == 2
 
 
 def test_case(make, vocabulary):
@@ -200,14 +279,147 @@ def test_a_folder_of_other_files_is_left_alone(make, tmp_path, name):
     assert content(tmp_path / "corpus") == {name: b"mine"}
 
 
-def test_an_unfinished_folder_is_built_anew(make, tmp_path):
+def test_an_unfinished_folder_without_shards_is_built_anew(make, tmp_path):
     whole = content(make("whole"))
     folder = tmp_path / "corpus"
     folder.mkdir()
     left = [".examples-00003.tfrecord.gz.k_3x.part", ".vocab.txt.abc.part", ".manifest.json.abc.part"]
-    for name in ("vocab.txt", "examples-00000.tfrecord.gz", "examples-00007.tfrecord.gz", *left):
+    for name in ("vocab.txt", "examples-00000.tfrecord.gz", "examples-00007.tfrecord", "unfinished.jsonl", *left):
         (folder / name).write_bytes(b"left over")
     assert content(make("corpus")) == whole
+
+
+class Kill(BaseException):
+    """Stops a build in the middle of what it does."""
+
+
+@pytest.fixture
+def stop_after(make, monkeypatch):
+    """Builds the corpus "corpus" until so many shards are in the journal."""
+
+    def stop(shards, **options):
+        add, added = Journal.add, []
+
+        def add_and_stop(self, finished):
+            add(self, finished)
+            added.append(finished)
+            if len(added) == shards:
+                raise Kill
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "add", add_and_stop)
+            with pytest.raises(Kill):
+                make("corpus", **options)
+
+    return stop
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_resuming_gives_the_same_bytes_and_repeats_nothing(
+    make, stop_after, small_pieces, tmp_path, monkeypatch, workers
+):
+    whole = content(make("whole"))
+    stop_after(2)
+    folder = tmp_path / "corpus"
+    assert not (folder / "manifest.json").exists()
+    done = {path.name: path.stat() for path in folder.glob("examples-*")}
+    assert len(done) == 2
+    (folder / ".examples-00002.tfrecord.gz.abc.part").write_bytes(b"half a shard")
+    with open(folder / "unfinished.jsonl", "a") as handle:
+        handle.write('{"shard": {"file": "examples-00002')  # a line half-written
+    assert content(make("corpus", resume=True, workers=workers)) == whole
+    for name, status in done.items():
+        assert (folder / name).stat().st_ino == status.st_ino
+    (folder / "unfinished.jsonl").write_text("killed between the last two steps")
+    assert content(make("corpus", resume=True)) == whole  # nothing is left to do
+
+
+def test_resume_begins_what_was_not_begun(make):
+    assert content(make("corpus", resume=True)) == content(make("whole"))
+
+
+def test_an_unfinished_corpus_is_named_with_the_way_out(make, stop_after, small_pieces, tmp_path):
+    stop_after(2)
+    before = content(tmp_path / "corpus")
+    with pytest.raises(UsageError, match="holds an unfinished corpus of 2 shards; add --resume to"):
+        make("corpus")
+    assert content(tmp_path / "corpus") == before
+
+
+def test_only_the_same_build_is_resumed(make, stop_after, small_pieces, tmp_path, corpus_text):
+    stop_after(1)
+    before = content(tmp_path / "corpus")
+    with pytest.raises(UsageError, match=r"was started with settings.seed=0. Received: settings.seed=1; resume with"):
+        make("corpus", resume=True, seed=1)
+    with pytest.raises(UsageError, match=r"started with settings.pairs.objective='nsp'. Received: .*='sop'"):
+        make("corpus", resume=True, objective="sop")
+    assert content(tmp_path / "corpus") == before
+    corpus_text.write_text("The cat sat.\n\nA dog ran.\n")
+    with pytest.raises(UsageError, match="was started with inputs="):
+        make("corpus", resume=True)
+    assert content(tmp_path / "corpus") == before
+
+
+def test_a_finished_shard_that_changed_is_no_ground_to_go_on(make, stop_after, small_pieces, tmp_path):
+    stop_after(2)
+    (tmp_path / "corpus" / "examples-00000.tfrecord.gz").write_bytes(b"else")
+    with pytest.raises(
+        DataError, match=r"examples-00000\.tfrecord\.gz: expected a shard that the unfinished build wrote"
+    ):
+        make("corpus", resume=True)
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_signal_leaves_what_can_be_resumed(tmp_path, vocab_file, number, exit_code):
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"{'cat sat ' * (n % 7 + 1)}mat.\nThe dog ran {n}.\n\n" for n in range(8_000)))
+    code = (
+        "import sys\nfrom kbert.corpus import build\nfrom kbert.cli.main import main\n"
+        "build._CHUNK_SIZE, build._SHARD_EXAMPLES = 20_000, 1\nmain()"
+    )
+    command = [sys.executable, "-c", code, "corpus", "build", text, "--vocab", vocab_file, "--sequence-length", "16"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def run(name, *arguments):
+        return subprocess.Popen(
+            [*map(str, command), "--output", str(tmp_path / name), "--workers", "2", *arguments],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    process = run("killed")
+    while len(list((tmp_path / "killed").glob("examples-*"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.001)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    message = process.communicate()[1]
+    assert process.returncode == exit_code
+    if exit_code > 0:
+        name = signal.Signals(number).name
+        assert message == f"Error: stopped by {name}; add --resume to the same command to continue\n"
+        assert not list((tmp_path / "killed").glob(".*"))
+    assert not (tmp_path / "killed" / "manifest.json").exists()
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+    for finishing in (run("killed", "--resume"), run("whole")):
+        assert " examples (" in finishing.communicate()[1]
+        assert finishing.returncode == 0
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+def test_a_killed_worker_is_one_line(make, tmp_path, small_pieces, corpus_text):
+    """As the system does when memory is short."""
+
+    def kill(done, total):
+        for child in psutil.Process().children():
+            if any("spawn_main" in argument for argument in child.cmdline()):
+                child.kill()
+
+    with pytest.raises(
+        KbertError, match="a worker process was killed, perhaps for want of memory; go on with --resume"
+    ):
+        make("corpus", [corpus_text] * 20, workers=2, progress=kill)
 
 
 def test_a_full_disk_leaves_no_corpus(make, tmp_path, vocab_file):
@@ -225,7 +437,7 @@ def test_a_full_disk_leaves_no_corpus(make, tmp_path, vocab_file):
     )
     assert result.returncode == 1
     assert "OSError: [Errno 27] File too large" in result.stderr
-    assert list(content(tmp_path / "corpus")) == ["vocab.txt"]
+    assert sorted(content(tmp_path / "corpus")) == ["unfinished.jsonl", "vocab.txt"]
     assert Manifest.load(make("corpus", [text])).examples > 3000
 
 
@@ -235,7 +447,7 @@ def test_bad_text_leaves_no_corpus(make, tmp_path, corpus_text, workers):
     bad.write_bytes(b"fine\n\ncaf\xe9\n")
     with pytest.raises(DataError, match=r"bad\.txt:3: expected utf-8 text"):
         make("corpus", [corpus_text, bad], workers=workers)
-    assert list(content(tmp_path / "corpus")) == ["vocab.txt"]
+    assert sorted(content(tmp_path / "corpus")) == ["unfinished.jsonl", "vocab.txt"]
     make("corpus")
 
 
@@ -258,6 +470,14 @@ def test_fewer_than_two_documents(make, tmp_path, text, message):
         ({"short_probability": 1.5}, "short_probability must be in .* Received: 1.5"),
         ({"duplicates": 0}, "duplicates must be at least 1"),
         ({"document_separator": "page"}, "document_separator must be one of blank-line, line. Received: 'page'"),
+        ({"objective": "mlm"}, "objective must be one of nsp, sop, none. Received: 'mlm'"),
+        ({"feature_names": "v2"}, "feature_names must be one of tf-hub, original. Received: feature_names='v2'"),
+        ({"feature_names": "original"}, "--feature-names original needs --masking static"),
+        ({"compression": "zip"}, "compression must be one of gzip, none. Received: compression='zip'"),
+        ({"max_predictions": 17}, "max_predictions must be at most sequence_length. Received: 17 and 16"),
+        ({"sentences": "words"}, "sentences must be one of split, lines. Received: 'words'"),
+        ({"language": "de"}, "language must be one of auto, en, zh, ja, ko, general. Received: 'de'"),
+        ({"format": "csv"}, "format must be one of"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"inputs": ["absent.txt"]}, "no such file"),
     ],
@@ -300,7 +520,7 @@ def test_a_chunk_without_examples_does_not_end_its_shard(make, tmp_path, monkeyp
     monkeypatch.setattr(build, "_CHUNK_SIZE", 1)
     path = tmp_path / "text.txt"
     path.write_text(
-        "The cat sat.\n\nA dog ran.\n\n" + "\u200d\u200d\n\n" * 4 + "The mat.\n\nFast dogs.", encoding="utf-8"
+        "The cat sat.\n\nA dog ran.\n\n" + "\U000e0041\U000e0042\n\n" * 4 + "The mat.\n\nFast dogs.", encoding="utf-8"
     )
     folder = make("corpus", [path])
     (shard,) = Manifest.load(folder).shards

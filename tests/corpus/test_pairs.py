@@ -1,19 +1,44 @@
+import itertools
 import random
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 
-from kbert.corpus.pairs import Pair, PairSettings, make_pairs
+from kbert.corpus.pairs import PairSettings, make_pairs
+from kbert.errors import UsageError
+
+
+class Pair(NamedTuple):
+    """An example with its tokens."""
+
+    first: list
+    second: list
+    is_random: bool
+
 
 A = [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]
 B = [[21, 22, 23, 24]]
 
 
-def settings(room, short=0.0, random_=0.5):
-    return PairSettings(room + 3, short_probability=short, random_probability=random_)
+def settings(room, short=0.0, random_=0.5, objective="nsp"):
+    special = 2 if objective == "none" else 3
+    return PairSettings(room + special, short_probability=short, random_probability=random_, objective=objective)
 
 
-def make(documents, settings_, seed=0):
-    return list(make_pairs(documents, random.Random(seed), settings_))
+def make(documents, settings_, seed=0, **options):
+    """The pairs with the tokens that their places stand for."""
+    segments = [segment for document in documents for segment in document]
+    tokens = list(itertools.chain(*segments))
+    segment_ends = list(itertools.accumulate(map(len, segments)))
+    document_ends = list(itertools.accumulate(map(len, documents)))
+    pairs = make_pairs(segment_ends, document_ends, random.Random(seed), settings_, **options)
+    assert pairs.places.dtype == pairs.labels.dtype == np.int64
+    assert pairs.places.shape == (len(pairs), 4)
+    return [
+        Pair(tokens[a:b], tokens[c:d], bool(label))
+        for (a, b, c, d), label in zip(pairs.places.tolist(), pairs.labels.tolist(), strict=True)
+    ]
 
 
 def many_documents(rng, count=30, segments=12, longest=6):
@@ -128,3 +153,72 @@ def test_depends_on_the_rng_alone():
     documents = many_documents(random.Random(3))
     assert make(documents, settings(12), 1) == make(documents, settings(12), 1)
     assert make(documents, settings(12), 1) != make(documents, settings(12), 2)
+
+
+def test_passes_are_other_pairs():
+    documents = many_documents(random.Random(4))
+    once, twice = make(documents, settings(12)), make(documents, settings(12), passes=2)
+    assert twice[: len(once)] == once
+    assert len(once) * 0.8 < len(twice) - len(once) < len(once) * 1.2
+    assert twice[len(once) :] != once
+
+
+def test_shuffled():
+    documents = many_documents(random.Random(5))
+    segments = [segment for document in documents for segment in document]
+    ends = list(itertools.accumulate(map(len, segments)))
+    pairs = make_pairs(ends, list(itertools.accumulate(map(len, documents))), random.Random(0), settings(12))
+    rows = [(*place, label) for place, label in zip(pairs.places.tolist(), pairs.labels.tolist(), strict=True)]
+    shuffled = pairs.shuffled(random.Random(1))
+    again = [(*place, label) for place, label in zip(shuffled.places.tolist(), shuffled.labels.tolist(), strict=True)]
+    assert again != rows
+    assert sorted(map(str, again)) == sorted(map(str, rows))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sentence_order(seed):
+    """Texts that follow each other, half of them swapped: one document is enough."""
+    documents = [[list(range(5 * n, 5 * n + 1 + n % 5)) for n in range(300)], [[7000, 7001]]]
+    pairs = make(documents, settings(12, objective="sop"), seed)
+    for pair in pairs:
+        texts = (pair.second, pair.first) if pair.is_random else (pair.first, pair.second)
+        assert texts[0][-1] < texts[1][0]
+        if len(texts[0]) + len(texts[1]) < 12:
+            assert texts[1][0] - texts[0][-1] <= 5
+    assert len(pairs) > 60
+    assert 0 < sum(pair.is_random for pair in pairs) < len(pairs)
+    assert len(make(documents[1:], settings(12, objective="sop"))) == 1
+    used = sorted(
+        token for pair in make(documents, settings(10**6, objective="sop")) for text in pair[:2] for token in text
+    )
+    assert used == [token for document in documents for segment in document for token in segment]
+
+
+@pytest.mark.parametrize("short", [0.0, 1.0])
+def test_no_objective_is_full_sentences(short):
+    """Each segment comes once, in order, whole; a text ends where the next segment would not fit."""
+    documents = many_documents(random.Random(6), longest=12)
+    pairs = make(documents, settings(12, short, objective="none"))
+    assert [token for pair in pairs for token in pair.first] == [t for d in documents for s in d for t in s]
+    assert not any(pair.second or pair.is_random for pair in pairs)
+    starts = {segment[0]: segment for document in documents for segment in document}
+    for pair, following in itertools.pairwise(pairs):
+        assert pair.first[0] in starts
+        assert len(pair.first) <= 12
+        if not short and pair.first[0] // 1000 == following.first[0] // 1000:
+            assert len(pair.first) + len(starts[following.first[0]]) > 12
+    if short:
+        assert len(pairs) > len(make(documents, settings(12, objective="none")))
+
+
+def test_random_texts_need_another_document():
+    assert make([A], settings(8)) == []
+    assert len(make([A], settings(8, objective="none"))) == 2
+
+
+@pytest.mark.parametrize(
+    "options", [{"objective": "mlm"}, {"short_probability": 1.5}, {"short_probability": float("nan")}]
+)
+def test_settings_that_cannot_be(options):
+    with pytest.raises(UsageError, match=r"(objective|short_probability) must be .*Received: "):
+        PairSettings(**options)

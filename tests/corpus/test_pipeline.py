@@ -9,6 +9,7 @@ import tensorflow as tf
 from kbert.corpus import build, pipeline
 from kbert.corpus.manifest import Manifest
 from kbert.corpus.pipeline import PretrainingBatches
+from kbert.corpus.source import CorpusSource
 from kbert.errors import RecordError, UsageError
 
 
@@ -17,7 +18,7 @@ def shards(request, monkeypatch, tmp_path, vocab_file, corpus_text):
     """A corpus of several shards, more than are held at once."""
     monkeypatch.setattr(build, "_CHUNK_SIZE", 200)
     monkeypatch.setattr(build, "_SHARD_EXAMPLES", 10)
-    monkeypatch.setattr(pipeline, "_POOL_SHARDS", 2)
+    monkeypatch.setattr(pipeline, "_POOL_EXAMPLES", 25)
     folder = tmp_path / "shards"
     manifest = build.build_corpus(
         [corpus_text] * 3, vocab=vocab_file, output=folder, sequence_length=16, masking=request.param
@@ -190,7 +191,7 @@ def test_a_shard_truncated_between_members_is_named(shards):
     shard = Manifest.load(shards).shards[0]
     data = (shards / shard.file).read_bytes()
     (shards / shard.file).write_bytes(data[: data.index(b"\x1f\x8b\x08", 1)])
-    with pytest.raises(RecordError, match=rf"{shard.file}: expected {shard.examples} examples. Received"):
+    with pytest.raises(RecordError, match=rf"{shard.file}: .*the file ends too early; \d+ of its {shard.examples} "):
         read_all(shards)
 
 
@@ -250,3 +251,174 @@ def test_another_vocabulary_is_refused(corpus):
     path.write_text(path.read_text().replace("cat\ndog", "dog\ncat"))
     with pytest.raises(RecordError, match=r"vocab\.txt: expected the vocabulary that the corpus was built with"):
         PretrainingBatches(corpus, batch_size=4)
+
+
+# === Masks ===
+
+
+def masked_rows(batches):
+    """Each example as (masked ids, predictions), whether rows are packed or not."""
+    for batch in batches:
+        for row in range(len(batch["input_mask"])):
+            used = batch["input_mask"][row] > 0
+            owners = batch.get("input_example_ids", batch["input_mask"])[row]
+            weights = batch["masked_lm_weights"][row] > 0
+            positions = batch["masked_lm_positions"][row][weights]
+            labels = batch["next_sentence_labels"][row]
+            for owner in range(1, 1 + owners.max()):
+                places = np.flatnonzero(used & (owners == owner))
+                own = owners[positions] == owner
+                yield (
+                    tuple(batch["input_word_ids"][row][places].tolist()),
+                    tuple(batch["input_type_ids"][row][places].tolist()),
+                    tuple((positions[own] - places[0]).tolist()),
+                    tuple(batch["masked_lm_ids"][row][weights][own].tolist()),
+                    int(np.atleast_1d(labels)[owner - 1]),
+                )
+
+
+def test_masks_do_not_depend_on_batches(shards):
+    """They are a function of the seed, the epoch and the example."""
+    count = Manifest.load(shards).examples
+    one = Counter(masked_rows(take(shards, count, batch_size=1, seed=4)))
+    assert one == Counter(masked_rows(take(shards, count // 4, batch_size=4, seed=4))) + Counter(
+        itertools.islice(masked_rows(take(shards, 1 + count // 4, batch_size=4, seed=4)), count // 4 * 4, count)
+    )
+
+
+# === Packing ===
+
+
+def packed(folder, batch_size=2, pack_to=48, **options):
+    return PretrainingBatches(folder, batch_size=batch_size, pack_to=pack_to, **options)
+
+
+def test_packed_rows_hold_the_same_examples_with_the_same_masks(shards):
+    count = Manifest.load(shards).examples
+    batches = packed(shards, 1, seed=2)
+    assert batches.rows < count / 2
+    rows_ = list(itertools.islice(batches.batches(), 2 * batches.rows))
+    for epoch in range(2):
+        plain = list(masked_rows(take(shards, count, epoch * count, batch_size=1, seed=2)))
+        assert Counter(masked_rows(rows_[epoch * batches.rows : (epoch + 1) * batches.rows])) == Counter(plain)
+    tokens = sum(batch["input_mask"].sum() for batch in rows_)
+    assert batches.fill_rate == tokens / (2 * batches.rows * 48)
+    first, second = ([tuple(b["input_mask"].sum(1)) for b in rows_[i * batches.rows :][:5]] for i in range(2))
+    assert first != second
+
+
+def test_a_packed_batch_does_not_depend_on_where_reading_began(shards):
+    batches = packed(shards, 3, seed=3)
+    steps = 2 * batches.rows // 3 + 3
+    whole = list(itertools.islice(packed(shards, 3, seed=3).batches(), steps))
+    for step in range(0, steps, 1 + steps // 15):
+        assert_equal(next(batches.batches(step)), whole[step])
+
+
+def test_what_a_packed_row_says(shards):
+    batches = packed(shards, 2)
+    spec = batches.element_spec
+    most = batches.layout.examples
+    for batch in itertools.islice(batches.batches(), 10):
+        assert {name: (array.shape, array.dtype.name) for name, array in batch.items()} == {
+            name: (tuple(tensor.shape), tensor.dtype.name) for name, tensor in spec.items()
+        }
+        for row in range(2):
+            owners = batch["input_example_ids"][row]
+            np.testing.assert_array_equal(owners > 0, batch["input_mask"][row] > 0)
+            count = int(owners.max())
+            assert batch["next_sentence_weights"][row].tolist() == [1.0] * count + [0.0] * (most - count)
+            for owner in range(1, count + 1):
+                places = np.flatnonzero(owners == owner)
+                assert batch["next_sentence_positions"][row][owner - 1] == places[0]
+                assert places.tolist() == list(range(places[0], places[-1] + 1))
+                assert batch["input_positions"][row][places].tolist() == list(range(len(places)))
+                ids = batch["input_word_ids"][row]
+                assert (ids[places[0]], ids[places[-1]]) == (2, 3)
+            weights = batch["masked_lm_weights"][row]
+            used = int(weights.sum())
+            assert weights.tolist() == [1.0] * used + [0.0] * (len(weights) - used)
+            assert (owners[batch["masked_lm_positions"][row][:used]] > 0).all()
+
+
+def test_lengths_need_not_be_in_the_manifest(shards):
+    """Corpora of before have none: then all records are read first."""
+    expected = next(packed(shards).batches())
+    manifest = json.loads((shards / "manifest.json").read_text())
+    for shard in manifest["shards"]:
+        assert shard.pop("lengths")
+    (shards / "manifest.json").write_text(json.dumps(manifest))
+    for name, array in next(packed(shards).batches()).items():
+        width = min(array.shape[-1], expected[name].shape[-1])  # static masks: the predictions are known exactly
+        np.testing.assert_array_equal(array[..., :width], expected[name][..., :width])
+
+
+def test_names_of_the_examples_of_a_step(shards):
+    for batches in (PretrainingBatches(shards, batch_size=5, seed=1), packed(shards, 5, seed=1)):
+        manifest = Manifest.load(shards)
+        names = [name for step in range(batches.rows // 5) for name in batches.example_names(step)]
+        known = {f"{shard.file}#{index}" for shard in manifest.shards for index in range(shard.examples)}
+        assert len(set(names)) == len(names)
+        assert set(names) <= known
+        assert len(names) == pytest.approx(manifest.examples, rel=0.3)
+
+
+# === Damaged records that are left out ===
+
+
+@pytest.fixture
+def damaged(shards):
+    """Two shards with holes; how many records are lost."""
+    files = [shard.file for shard in Manifest.load(shards).shards]
+    for file in files[1:3]:
+        data = (shards / file).read_bytes()
+        (shards / file).write_bytes(data[: len(data) * 2 // 3])
+    lost = CorpusSource(shards, skip_corrupt=1000).records_lost
+    assert 2 <= lost < Manifest.load(shards).examples / 4
+    return lost
+
+
+def test_lost_records_move_no_step(shards, damaged):
+    count = Manifest.load(shards).examples
+    options = {"batch_size": 3, "seed": 3, "skip_corrupt": damaged}
+    steps = 2 * count // 3 + 1
+    whole = take(shards, steps, **options)
+    for one, other in zip(take(shards, steps - 7, 7, **options), whole[7:], strict=True):
+        assert_equal(one, other)
+    batches = PretrainingBatches(shards, **options)
+    assert batches.rows == count
+    epoch = [name for step in range(count // 3) for name in batches.example_names(step)]
+    assert len(epoch) == count // 3 * 3
+    assert len(set(epoch)) >= len(epoch) - damaged
+    assert batches.metrics == {"skipped_records": damaged}
+    assert [line.split(" of ")[0] for line in batches.describe()] == [
+        f"left out: {lost} damaged records" for lost in batches.source.lost.values()
+    ]
+
+
+def test_the_places_of_lost_records_in_packed_rows_stay_empty(shards, damaged):
+    whole = packed(shards, 1, skip_corrupt=damaged)
+    count = Manifest.load(shards).examples
+    rows_ = list(itertools.islice(whole.batches(), whole.rows))
+    assert sum(batch["next_sentence_weights"].sum() for batch in rows_) == count - damaged
+    for step in range(0, whole.rows, 5):
+        assert_equal(next(packed(shards, 1, skip_corrupt=damaged).batches(step)), rows_[step])
+
+
+def test_without_leave_they_stop_the_reading(shards, damaged):
+    with pytest.raises(RecordError, match=r"damaged at byte \d+, record \d+: .* --skip-corrupt \d+"):
+        take(shards, 40, batch_size=3)
+    with pytest.raises(RecordError, match=f"at most 1 damaged records. {damaged} are lost"):
+        PretrainingBatches(shards, batch_size=3, skip_corrupt=1)
+
+
+def test_a_corpus_without_pairs_has_no_labels(corpus):
+    """Objective "none": the labels mean nothing, and weigh nothing."""
+    manifest = json.loads((corpus / "manifest.json").read_text())
+    manifest["settings"]["pairs"]["objective"] = "none"
+    (corpus / "manifest.json").write_text(json.dumps(manifest))
+    (batch,) = take(corpus, 1, batch_size=4)
+    assert batch["next_sentence_weights"].tolist() == [0.0] * 4
+    assert batch["next_sentence_labels"].tolist() == [0] * 4
+    (batch,) = itertools.islice(packed(corpus).batches(), 1)
+    assert not batch["next_sentence_weights"].any()

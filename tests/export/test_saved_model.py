@@ -121,6 +121,9 @@ def test_an_export_that_answers_otherwise_is_not_written(tmp_path, classifier, m
 
 
 def test_a_model_for_no_task(tmp_path, pretrained):
+    folder = shutil.copytree(pretrained, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["BertModel"]}))
     with pytest.raises(BundleError, match=r"is for no task yet"):
-        export_saved_model(pretrained, output=tmp_path / "reviews")
+        export_saved_model(folder, output=tmp_path / "reviews")
     assert not (tmp_path / "reviews").exists()

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 
 from kbert.config import BertConfig
-from kbert.layers.attention import SelfAttention, attention_bias
+from kbert.layers.attention import SelfAttention, attention_bias, packed_attention_bias
 
 CONFIG = BertConfig(vocab_size=10, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
 
@@ -99,3 +99,20 @@ def test_there_are_three_projections_in_one():
         "output/bias": (8,),
     }
     assert layer.compute_output_shape((2, 5, 8)) == (2, 5, 8)
+
+
+def test_bias_of_packed_examples():
+    """Each attends to itself; padding to padding, so that no row of scores is empty."""
+    bias = packed_attention_bias(np.array([[1, 2, 2, 0]], np.int32))
+    assert bias.dtype == "float32"
+    no = -1e4
+    np.testing.assert_array_equal(bias, [[[[0, no, no, no], [no, 0, 0, no], [no, 0, 0, no], [no, no, no, 0]]]])
+
+
+def test_packed_examples_do_not_see_each_other():
+    layer = make_attention()
+    inputs = np.random.default_rng(1).normal(size=(1, 7, 8)).astype(np.float32)
+    outputs = layer(inputs, packed_attention_bias(np.array([[1, 1, 1, 2, 2, 2, 2]], np.int32)))
+    for begin, end in ((0, 3), (3, 7)):
+        alone = layer(inputs[:, begin:end], attention_bias(np.ones((1, end - begin), np.int32)))
+        np.testing.assert_allclose(outputs[:, begin:end], alone, atol=1e-5)

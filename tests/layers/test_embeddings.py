@@ -81,3 +81,11 @@ def test_dropout_comes_last_and_while_training_only():
 
 def test_output_shape(layer):
     assert layer.compute_output_shape((7, 3)) == (7, 3, 2)
+
+
+def test_positions_of_packed_examples_are_given(layer):
+    ids, types = np.array([[4, 1, 3, 2, 1]], np.int32), np.zeros((1, 5), np.int32)
+    positions = np.array([[0, 1, 2, 0, 1]], np.int32)  # five tokens in a row, four positions in the table
+    outputs = layer(ids, types, positions)
+    np.testing.assert_array_equal(outputs[:, :3], layer(ids[:, :3], types[:, :3]))
+    np.testing.assert_array_equal(outputs[:, 3:], layer(ids[:, 3:], types[:, 3:]))

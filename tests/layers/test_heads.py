@@ -90,3 +90,12 @@ def test_the_classification_head_drops_while_training_only():
     pooled = np.ones((4, 4), np.float32)
     np.testing.assert_array_equal(head(pooled, training=False), head(pooled))
     assert not np.allclose(head(pooled, training=True), head(pooled))
+
+
+def test_the_pooler_takes_the_first_token_of_each_packed_example(pooler):
+    positions = np.array([[0, 3, 0], [1, 2, 4]], np.int32)
+    outputs = pooler(HIDDEN, positions)
+    assert tuple(outputs.shape) == (2, 3, 4) == pooler.compute_output_shape((2, 5, 4), (2, 3))
+    for row in range(2):
+        expected = np.tanh(dense(HIDDEN[row, positions[row]], pooler.dense))
+        np.testing.assert_allclose(outputs[row], expected, atol=1e-6)

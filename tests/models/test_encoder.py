@@ -118,3 +118,23 @@ def test_bfloat16_is_near_float32(encoder, small_config):
 
 def test_all_dropout_shares_one_variable(encoder):
     assert {id(variable) for variable in encoder.non_trainable_variables} == {id(encoder.seed_generator.state)}
+
+
+def test_a_packed_encoder_gives_what_each_example_gives_alone(encoder, small_config):
+    packed = BertEncoder(small_config, packed=True)
+    assert [variable.path for variable in packed.variables] == [variable.path for variable in encoder.variables]
+    packed.set_weights(encoder.get_weights())
+    lengths = (5, 9, 4)
+    parts = [make_batch([length], length) for length in lengths]
+    row = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+    row = {name: np.pad(values, ((0, 0), (0, 2))) for name, values in row.items()}
+    row["input_positions"] = np.concatenate([*map(np.arange, lengths), [0, 0]])[None].astype(np.int32)
+    row["input_example_ids"] = np.repeat([1, 2, 3, 0], [*lengths, 2])[None].astype(np.int32)
+    row["next_sentence_positions"] = np.array([[0, 5, 14, 0]], np.int32)
+    outputs = packed(row)
+    assert tuple(outputs["pooled_output"].shape) == (1, 4, 32)
+    for number, (begin, part) in enumerate(zip((0, 5, 14), parts, strict=True)):
+        alone = encoder(part)
+        end = begin + lengths[number]
+        np.testing.assert_allclose(outputs["sequence_output"][:, begin:end], alone["sequence_output"], atol=1e-5)
+        np.testing.assert_allclose(outputs["pooled_output"][:, number], alone["pooled_output"], atol=1e-5)

@@ -117,7 +117,8 @@ def test_what_is_trained_on_is_what_is_served(predictor, vocabulary):
     batch = LengthBucketedBatches(rows, batch_size=2, steps=1, sequence_length=16).batch(np.array([0, 1]))
     inputs = predictor.task.inputs(EXAMPLES)
     choices = [inputs["choices"][0], [*inputs["choices"][1], ""]]
-    served = predictor.task.encode(encode, {"prompt": tf.constant(inputs["prompt"]), "choices": tf.constant(choices)})
+    graph = tf.function(lambda texts: predictor.task.encode(encode, texts))
+    served = graph({"prompt": tf.constant(inputs["prompt"]), "choices": tf.constant(choices)})
     assert served["input_mask"].shape == (2, 3, 11)
     assert not np.any(served["input_mask"][1, 2])
     mask = served["input_mask"].numpy()

@@ -1,4 +1,5 @@
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -6,6 +7,7 @@ import sys
 import pytest
 
 from kbert.errors import DataError, UsageError
+from kbert.sources.source import Source, SourceSettings
 from kbert.text import vocabulary_training
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import SPECIAL_TOKENS
@@ -22,12 +24,12 @@ def text(tmp_path):
 
 
 def test_counts_normalized_words(text):
-    counts = count_words([text], lowercase=True)
+    counts = count_words(Source([text]), lowercase=True)
     assert counts == {
         **{"the": 12, "and": 5, "lowest": 3, "newest": 3, "!": 3},
         **{"widest": 2, ",": 2, "lower": 2, "newer": 2, ".": 2},
     }
-    assert count_words([text], lowercase=False)["The"] == 5
+    assert count_words(Source([text]), lowercase=False)["The"] == 5
 
 
 def test_holds_special_tokens_then_characters_then_pieces(text):
@@ -88,11 +90,15 @@ def test_reads_compressed_files_and_reports_progress(tmp_path, text):
     vocabulary = train_vocabulary([packed, text], size=50, progress=lambda *call: calls.append(call))
     assert vocabulary == train_vocabulary([text, text], size=50)
     total = packed.stat().st_size + text.stat().st_size
-    assert calls == [
-        ("counting words", packed.stat().st_size, total),
-        ("counting words", total, total),
-        ("choosing pieces", 0, 0),
-    ]
+    read = min(2 * text.stat().st_size, total)
+    assert calls == [("counting words", read, total), ("choosing pieces", 0, 0)]
+
+
+def test_reads_other_formats(tmp_path, text):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"body": line}) + "\n" for line in text.read_text().splitlines()))
+    found = train_vocabulary([rows], size=50, source=SourceSettings(text_field="body"))
+    assert found == train_vocabulary([text], size=50)
 
 
 def test_coverage_leaves_rare_characters_out_but_ascii_in(tmp_path):
@@ -119,7 +125,7 @@ def test_minimum_frequency(tmp_path):
 def test_forgets_the_rarest_words_past_the_bound(text, tmp_path, monkeypatch):
     (tmp_path / "more.txt").write_text("zebra the\n")
     monkeypatch.setattr(vocabulary_training, "_MOST_WORDS", 4)
-    assert count_words([text, tmp_path / "more.txt"], lowercase=True) == {"the": 13, "and": 5, "zebra": 1}
+    assert count_words(Source([text, tmp_path / "more.txt"]), lowercase=True) == {"the": 13, "and": 5}
 
 
 def test_scales_a_large_corpus_down(text, monkeypatch):

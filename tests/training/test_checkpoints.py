@@ -1,3 +1,6 @@
+import errno
+import os
+
 import numpy as np
 import pytest
 
@@ -58,7 +61,7 @@ def test_the_last_two_are_kept(checkpoints):
 
 def test_other_files_are_left_alone(checkpoints):
     checkpoints.save(make(1))
-    for name in ("best.safetensors", ".step-00000009.safetensors.x.part", "step-3.txt"):
+    for name in ("best.safetensors", ".best.safetensors.x.part", "step-3.txt"):
         (checkpoints.folder / name).write_bytes(b"x")
     for step in (2, 3):
         checkpoints.save(make(step))
@@ -127,3 +130,36 @@ def test_a_file_of_another_program(tmp_path):
     safetensors.numpy.save_file({"a": np.zeros(2, np.float32)}, path)
     with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged"):
         read_arrays(path)
+
+
+def test_the_best_is_kept_beside_the_last(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    for step, score in ((1, 3.0), (2, 1.0), (3, None), (4, 2.0), (5, 1.0)):
+        checkpoints.save(make(step), score)
+    assert checkpoints.steps() == [2, 4, 5]
+    assert checkpoints.best() == 2
+    checkpoints.save(make(6), 0.5)
+    assert checkpoints.steps() == [5, 6]
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(make(1))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(CheckpointError, match=r"^the disk is full: the checkpoint of step 2 .* step 1 is kept\); "):
+            checkpoints.save(make(2))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    checkpoints.save(make(2))
+    assert checkpoints.steps() == [1, 2]
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    (tmp_path / ".step-00000001.safetensors.abc.part").write_bytes(b"half")
+    Checkpoints(tmp_path).save(make(1))
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001.safetensors"]

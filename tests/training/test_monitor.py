@@ -81,9 +81,9 @@ def test_progress_where_there_is_no_terminal(tmp_path, capsys):
     shown = monitor(tmp_path, show_progress=True)
     with shown.running(0):
         shown.progress(1)
-        shown.row(30, {"mlm_loss": 2.51234}, {"seconds": 2.0, "tokens_per_second": 12345.6})
+        shown.row(30, {"loss": 2.51234}, {"seconds": 2.0, "tokens_per_second": 12345.6})
         shown.progress(30)
-    assert capsys.readouterr().err == ("pretrain: step 30/30  mlm loss 2.512  tokens per second 12,346  0 s left\n")
+    assert capsys.readouterr().err == "pretrain: step 30/30  loss 2.512  tokens/s 12,346  0 s left\n"
 
 
 def test_silence_on_demand(tmp_path, capsys):
@@ -92,3 +92,13 @@ def test_silence_on_demand(tmp_path, capsys):
         shown.row(30, {"loss": 1.0}, TIMING)
         shown.progress(30)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_validation_is_shown_until_the_next(tmp_path, capsys):
+    shown = monitor(tmp_path, show_progress=True)
+    with shown.running(0):
+        shown.row(10, {"loss": 2.0, "validation_loss": 2.25}, {"seconds": 2.0})
+        shown.row(30, {"loss": 1.0}, {"seconds": 2.0})
+        shown.progress(30)
+    assert capsys.readouterr().err == "pretrain: step 30/30  loss 1  validation loss 2.25  0 s left\n"
+    assert "validation_loss" not in rows(tmp_path)[-1]

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.training.optimizers import AdamW, AdamWSettings
-from kbert.training.schedules import LinearSchedule
+from kbert.errors import UsageError
+from kbert.training.optimizers import AdamW, Lamb, OptimizerSettings, Sgd, layer_rates, make_optimizer
+from kbert.training.schedules import Schedule
 
 
 def variable(value, name="kernel"):
@@ -23,8 +24,8 @@ def test_a_hundred_steps_as_in_the_test_of_the_original():
     """google-research/bert, optimization_test.py: no decay, learning rate 0.2 falling to 0."""
     weights = variable([0.1, -0.2, -0.1])
     target = tf.constant([0.4, 0.2, -0.5])
-    optimizer = AdamW([weights], AdamWSettings(weight_decay=0.0, clip_norm=1.0))
-    schedule = LinearSchedule(peak=0.2, steps=100, warmup_steps=0)
+    optimizer = AdamW([weights], OptimizerSettings(weight_decay=0.0, clip_norm=1.0))
+    schedule = Schedule(peak=0.2, steps=100, warmup_steps=0)
     for index in range(100):
         with tf.GradientTape() as tape:
             tape.watch(weights.value)
@@ -36,7 +37,7 @@ def test_a_hundred_steps_as_in_the_test_of_the_original():
 
 @pytest.mark.parametrize("bias_correction", [False, True])
 def test_equals_adam_written_out(bias_correction):
-    settings = AdamWSettings(bias_correction=bias_correction, weight_decay=0.1)
+    settings = OptimizerSettings(bias_correction=bias_correction, weight_decay=0.1)
     weights = variable([1.0, -2.0, 0.5])
     optimizer = AdamW([weights], settings)
     expected = np.array([1.0, -2.0, 0.5])
@@ -60,7 +61,7 @@ def test_the_first_step_without_bias_correction_is_three_times_as_long():
     # m = 0.1 g and v = 0.001 g²: m / √v is √10, and 1 when corrected.
     for bias_correction, length in ((False, 10**0.5), (True, 1.0)):
         weights = variable([0.0])
-        optimizer = AdamW([weights], AdamWSettings(bias_correction=bias_correction))
+        optimizer = AdamW([weights], OptimizerSettings(bias_correction=bias_correction))
         step(optimizer, [[5.0]], 0.01, 0)
         assert float(weights[0]) == pytest.approx(-0.01 * length, rel=1e-4)
 
@@ -69,7 +70,7 @@ def test_weight_decay_is_off_for_biases_and_layer_norm():
     names = ["kernel", "token_table", "bias", "gamma", "beta"]
     layer = keras.layers.Layer(name="layer")
     weights = [layer.add_weight(shape=(1,), initializer="ones", name=name) for name in names]
-    optimizer = AdamW(weights, AdamWSettings(weight_decay=0.5))
+    optimizer = AdamW(weights, OptimizerSettings(weight_decay=0.5))
     step(optimizer, [[0.0]] * 5, 0.1, 0)
     assert {v.name: float(v[0]) for v in weights} == pytest.approx(
         {"kernel": 0.95, "token_table": 0.95, "bias": 1, "gamma": 1, "beta": 1}
@@ -81,13 +82,13 @@ def test_the_encoder_decays_its_kernels_and_tables_alone(small_config):
     from kbert.models.pretraining import PretrainingModel
 
     model = PretrainingModel(BertEncoder(small_config))
-    optimizer = AdamW(model.trainable_variables, AdamWSettings())
+    optimizer = AdamW(model.trainable_variables, OptimizerSettings())
     for variable_, decayed in zip(model.trainable_variables, optimizer.decayed, strict=True):
         assert decayed == (len(variable_.shape) == 2), variable_.path
 
 
 def test_gradients_are_clipped_to_their_global_norm():
-    optimizer = AdamW([variable([0.0] * 2), variable([0.0])], AdamWSettings(clip_norm=1.0))
+    optimizer = AdamW([variable([0.0] * 2), variable([0.0])], OptimizerSettings(clip_norm=1.0))
     clipped, norm = optimizer.clip([tf.constant([3.0, 0.0]), tf.constant([4.0])])
     assert float(norm) == 5
     np.testing.assert_allclose(clipped[0], [0.6, 0.0], rtol=1e-6)
@@ -98,7 +99,7 @@ def test_gradients_are_clipped_to_their_global_norm():
 
 
 def test_slots_are_named_after_their_variables():
-    optimizer = AdamW([variable([0.0, 0.0], "a"), variable([0.0], "b")], AdamWSettings())
+    optimizer = AdamW([variable([0.0, 0.0], "a"), variable([0.0], "b")], OptimizerSettings())
     assert {name: tuple(slot.shape) for name, slot in optimizer.slots.items()} == {
         "optimizer/mean/a": (2,),
         "optimizer/mean/b": (1,),
@@ -108,3 +109,75 @@ def test_slots_are_named_after_their_variables():
     step(optimizer, [[1.0, 2.0], [3.0]], 0.1, 0)
     np.testing.assert_allclose(optimizer.slots["optimizer/mean/a"], [0.1, 0.2], rtol=1e-5)
     np.testing.assert_allclose(optimizer.slots["optimizer/square/b"], [0.009], rtol=1e-4)
+
+
+# === LAMB (arXiv 1904.00962, algorithm 2), SGD, layer-wise decay ===
+
+
+def test_the_first_step_of_lamb_by_hand():
+    """Corrected, the first direction is the gradient's sign; with decay 0.5 it is [1 + 1.5, -1 + 2] = [2.5, 1], of norm
+    2.692582; the weights' norm is 5, so that they move by 0.1 * 5 / 2.692582 of it."""
+    weights = variable([3.0, 4.0])
+    lamb = Lamb([weights], OptimizerSettings("lamb", weight_decay=0.5, bias_correction=True))
+    step(lamb, [[7.0, -0.2]], 0.1, 0)
+    np.testing.assert_allclose(weights, [3 - 2.5 * 0.185695, 4 - 0.185695], rtol=1e-5)
+
+
+def test_lamb_without_correction_has_the_same_first_step():
+    """The ratio takes the length out: m / √v is √10 times the sign."""
+    weights = variable([3.0, 4.0])
+    step(Lamb([weights], OptimizerSettings("lamb", weight_decay=0.0)), [[7.0, -0.2]], 0.1, 0)
+    np.testing.assert_allclose(weights, [3 - 0.5 / 2**0.5, 4 + 0.5 / 2**0.5], rtol=1e-4)
+
+
+def test_lamb_takes_adams_own_length_for_biases_and_for_weights_that_are_all_0():
+    bias = keras.layers.Layer(name="layer").add_weight(shape=(1,), initializer="ones", name="bias")
+    zeros = variable([0.0])
+    settings = OptimizerSettings("lamb", weight_decay=0.5, bias_correction=True)
+    step(Lamb([bias], settings), [[2.0]], 0.1, 0)
+    step(Lamb([zeros], settings), [[2.0]], 0.1, 0)
+    assert float(bias[0]) == pytest.approx(0.9, rel=1e-5)
+    assert float(zeros[0]) == pytest.approx(-0.1, rel=1e-5)
+
+
+def test_gradient_descent():
+    weights = variable([1.0, -2.0])
+    sgd = Sgd([weights], OptimizerSettings("sgd", weight_decay=0.1))
+    assert sgd.slots == {}
+    step(sgd, [[10.0, 0.0]], 0.01, 0)
+    np.testing.assert_allclose(weights, [1 - 0.001 - 0.1, -2 + 0.002], rtol=1e-6)
+
+
+def test_optimizers_by_name():
+    assert [type(make_optimizer([], OptimizerSettings(name))) for name in ("adamw", "lamb", "sgd")] == [
+        AdamW,
+        Lamb,
+        Sgd,
+    ]
+    with pytest.raises(UsageError, match=r"^optimizer must be one of adamw, lamb, sgd\. Received: optimizer='adam'$"):
+        OptimizerSettings("adam")
+    with pytest.raises(UsageError, match=r"^layer_decay must be above 0 and at most 1\. Received: layer_decay=0$"):
+        OptimizerSettings(layer_decay=0)
+
+
+def test_each_layer_learns_more_slowly_than_the_one_above(small_config):
+    paths = ["encoder/embeddings/token_table", "block_0/attention/qkv/kernel", "block_1/output/bias", "pooler/kernel"]
+    assert layer_rates(paths, 0.5) == [0.125, 0.25, 0.5, 1.0]
+    assert layer_rates(paths, 1.0) == [1.0] * 4
+
+    from kbert.models.encoder import BertEncoder
+
+    encoder = BertEncoder(small_config)
+    paths = [variable.path for variable in encoder.trainable_variables]
+    rates = dict(zip(paths, layer_rates(paths, 0.5), strict=True))
+    assert sorted(set(rates.values())) == [0.125, 0.25, 0.5, 1.0]
+    assert {path.split("/")[0] for path, rate in rates.items() if rate == 0.125} == {"embeddings"}
+
+
+def test_a_lower_rate_is_a_shorter_step():
+    layer = keras.layers.Layer(name="block_0")
+    low = layer.add_weight(shape=(1,), initializer="ones", name="kernel")
+    top = variable([1.0], "top")
+    settings = OptimizerSettings("sgd", weight_decay=0.0, layer_decay=0.5)
+    step(Sgd([low, top], settings), [[1.0], [1.0]], 0.1, 0)
+    assert (float(low[0]), float(top[0])) == pytest.approx((0.95, 0.9))

@@ -155,8 +155,14 @@ def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
     ("options", "message"),
     [
         ({"model": "huge"}, r"^--model must be a preset \(tiny, .*\) or a model folder\. Received: huge$"),
-        ({"precision": "float16"}, r"^precision must be one of float32, bfloat16\. Received: precision='float16'$"),
-        ({"strategy": "two"}, r"^strategy must be one of auto, one, mirrored\. Received: strategy='two'$"),
+        (
+            {"precision": "float8"},
+            r"^precision must be one of float32, bfloat16, float16\. Received: precision='float8'$",
+        ),
+        (
+            {"strategy": "two"},
+            r"^strategy must be one of auto, one, mirrored, multi-worker, tpu\. Received: strategy='two'$",
+        ),
         ({"strategy": "mirrored"}, r"^mirrored training needs two devices\. Received: /device:CPU:0 alone$"),
         ({"accumulation": 3}, r"^batch_size must be a multiple of the replicas times the micro-batches\. "),
         ({"steps": 0}, r"^steps must be at least 1\. Received: 0$"),
@@ -183,3 +189,59 @@ def test_a_damaged_shard_stops_the_run_with_its_own_words(tmp_path, corpus):
     shard.write_bytes(shard.read_bytes()[:-40])
     with pytest.raises(RecordError, match=r"examples-00000\.tfrecord\.gz: "):
         pretrain(corpus=corpus, model="tiny", output=tmp_path / "run", steps=1, batch_size=4, show_progress=False)
+
+
+# === Phases ===
+
+
+@pytest.fixture
+def long_corpus(tmp_path, corpus_text, vocab_file):
+    return build(tmp_path / "long", corpus_text, vocab_file, 24)
+
+
+def build(folder, text, vocab, length):
+    build_corpus([text], vocab=vocab, output=folder, sequence_length=length)
+    return folder
+
+
+def test_two_phases_are_one_run(tmp_path, corpus, long_corpus, pretrained):
+    options = {"steps": None, "phases": [(16, 3), (24, 3)], "log_every": 1, "checkpoint_every": 5}
+    run([corpus, long_corpus], tmp_path / "run", pretrained, **options)
+    read = rows(tmp_path / "run")
+    assert [row["step"] for row in read] == [1, 2, 3, 4, 5, 6]
+    # One course of the learning rate, without a warm-up of so few steps.
+    assert [row["learning_rate"] for row in read] == pytest.approx([1e-3 * left / 6 for left in range(6, 0, -1)])
+    alone = run(corpus, tmp_path / "alone", pretrained, steps=6, log_every=1)
+    assert rows(tmp_path / "alone")[:3] == read[:3]
+    assert rows(tmp_path / "alone")[3] != read[3]
+    assert alone["last"]["loss"] != read[-1]["loss"]
+    # From inside the second phase.
+    (tmp_path / "run/checkpoints/step-00000006.safetensors").unlink()
+    before = (tmp_path / "run/model.safetensors").read_bytes()
+    run([corpus, long_corpus], tmp_path / "run", pretrained, resume=True, **options)
+    assert (tmp_path / "run/model.safetensors").read_bytes() == before
+    assert rows(tmp_path / "run") == read
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"steps": 4, "phases": [(16, 3)]},
+            r"^give either --steps or --phase\. Received: steps=4, ",
+        ),
+        ({"steps": None}, r"^give either --steps or --phase\."),
+        (
+            {"steps": None, "phases": [(16, 3), (16, 3)]},
+            r"^each phase needs a --corpus\. Received: 2 phases, ",
+        ),
+        (
+            {"steps": None, "phases": [(32, 3)]},
+            r"^a phase is the length of its corpus .* as 16:1000 .*: 32:3$",
+        ),
+    ],
+)
+def test_phases_that_cannot_be(tmp_path, corpus, pretrained, options, message):
+    with pytest.raises(UsageError, match=message):
+        run(corpus, tmp_path / "run", pretrained, **options)
+    assert not (tmp_path / "run").exists()

@@ -56,3 +56,10 @@ def test_a_damaged_run_file(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(BundleError, match=r"run\.json is not JSON"):
         open_run(tmp_path, SETTINGS, resume=True)
+
+
+def test_what_changes_nothing_that_is_learnt_may_differ(tmp_path):
+    open_run(tmp_path, SETTINGS | {"log_every": 10}, resume=False)
+    open_run(tmp_path, SETTINGS | {"log_every": 5}, resume=True, free=("log_every",))
+    with pytest.raises(UsageError, match=r"was started with log_every=10\. Received: log_every=5; "):
+        open_run(tmp_path, SETTINGS | {"log_every": 5}, resume=True)

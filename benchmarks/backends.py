@@ -1,0 +1,275 @@
+"""Forward and backward passes of pretraining on any device: Keras on JAX and TensorFlow, beside transformers.
+
+    python benchmarks/backends.py --preset base --length 512 --batch 16 --precision bfloat16
+
+transformers runs with torch.compile. Each runs in a process of its own, and they take turns round by round, so that
+whatever else the machine does falls on all of them alike. What is not installed is left out and named. MFU is the same
+arithmetic for all, that of kbert.training.flops, over the highest matrix peak that any of them measured: what
+transformers computes beyond it (vocabulary logits of tokens that are not predicted) is no progress. KBERT_JAX_PYTHON
+names a Python that has JAX, if this one has not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REPOSITORY = Path(__file__).parent.parent
+CONTESTANTS = {
+    "jax": "kbert, Keras on JAX",
+    "tensorflow": "kbert, Keras on TensorFlow",
+    "torch": "transformers, torch.compile",
+}
+VOCABULARY = 30_522
+PEAK_SIZES = {"cpu": 1024, "gpu": 8192}
+
+Step = Callable[[], None]
+
+
+def make_batch(options: argparse.Namespace) -> dict[str, np.ndarray]:
+    """A batch of full rows with random tokens, 15 % of them predicted."""
+    rng = np.random.default_rng(0)
+    predictions = options.length * 15 // 100
+    ids = rng.integers(1000, VOCABULARY, (options.batch, options.length)).astype(np.int32)
+    places = np.sort(np.argsort(rng.random(ids.shape), axis=1)[:, :predictions], axis=1).astype(np.int32)
+    return {
+        "input_word_ids": ids,
+        "input_mask": np.ones_like(ids),
+        "input_type_ids": np.zeros_like(ids),
+        "masked_lm_positions": places,
+        "masked_lm_ids": np.take_along_axis(ids, places, axis=1),
+        "next_sentence_labels": rng.integers(0, 2, options.batch).astype(np.int32),
+    }
+
+
+# === Contestants: each gives a function that runs a step to its end, and its matrix peak ===
+
+
+def keras_model(options: argparse.Namespace) -> tuple[Any, Callable[[Any, Any], Any]]:
+    """Kbert's model on the backend of this process, and its loss of (outputs, batch)."""
+    import keras
+    from keras import ops
+
+    from kbert.config import preset_config
+    from kbert.models.encoder import BertEncoder
+    from kbert.models.pretraining import PretrainingModel
+
+    model = PretrainingModel(BertEncoder(preset_config(options.preset, VOCABULARY), precision=options.precision))
+
+    def loss(outputs: Any, batch: Any) -> Any:
+        cross_entropy = keras.losses.sparse_categorical_crossentropy
+        tokens = cross_entropy(batch["masked_lm_ids"], outputs["mlm_logits"], from_logits=True)
+        pairs = cross_entropy(batch["next_sentence_labels"], outputs["nsp_logits"], from_logits=True)
+        return ops.mean(tokens) + ops.mean(pairs)
+
+    return model, loss
+
+
+def run_jax(options: argparse.Namespace) -> tuple[Step, float]:
+    """Kbert with one compiled function for the loss and its gradients."""
+    import jax
+    import jax.numpy as jnp
+
+    model, loss = keras_model(options)
+    trained = [variable.value for variable in model.trainable_variables]
+    fixed = [variable.value for variable in model.non_trainable_variables]
+    batch = {name: jnp.asarray(values) for name, values in make_batch(options).items()}
+
+    def of_weights(trained: Any, fixed: Any, batch: Any) -> Any:
+        outputs, fixed = model.stateless_call(trained, fixed, batch, training=True)
+        return loss(outputs, batch), fixed
+
+    gradients = jax.jit(jax.value_and_grad(of_weights, has_aux=True))
+    size = PEAK_SIZES["cpu" if jax.default_backend() == "cpu" else "gpu"]
+    factor = jnp.full((size, size), 1 / size, options.precision)
+    product = jax.jit(lambda value: value @ factor)
+    return (
+        lambda: jax.block_until_ready(gradients(trained, fixed, batch)),
+        peak(lambda: product(factor).block_until_ready(), size),
+    )
+
+
+def run_tensorflow(options: argparse.Namespace) -> tuple[Step, float]:
+    """Kbert in a graph, on a GPU compiled by XLA."""
+    import tensorflow as tf
+
+    model, loss = keras_model(options)
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    weights = [variable.value for variable in model.trainable_variables]
+    batch = {name: tf.constant(values) for name, values in make_batch(options).items()}
+
+    @tf.function(jit_compile=gpu)
+    def gradients() -> Any:
+        with tf.GradientTape() as tape:
+            value = loss(model(batch, training=True), batch)
+        return value, [tf.convert_to_tensor(gradient) for gradient in tape.gradient(value, weights)]
+
+    size = PEAK_SIZES["gpu" if gpu else "cpu"]
+    factor = tf.cast(tf.fill([size, size], 1 / size), options.precision)
+    product = tf.function(lambda: tf.matmul(factor, factor)[0, 0])
+    return lambda: gradients()[0].numpy(), peak(lambda: product().numpy(), size)
+
+
+def run_torch(options: argparse.Namespace) -> tuple[Step, float]:
+    """Transformers' model for the same two losses."""
+    import torch
+    from transformers import BertConfig, BertForPreTraining
+
+    from kbert.config import preset_config
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = getattr(torch, options.precision)
+    model = BertForPreTraining(BertConfig(**preset_config(options.preset, VOCABULARY).to_dict())).to(device).train()
+    compiled = torch.compile(model)
+    arrays = make_batch(options)
+    labels = np.full(arrays["input_word_ids"].shape, -100, np.int64)
+    np.put_along_axis(labels, arrays["masked_lm_positions"], arrays["masked_lm_ids"], axis=1)
+    batch = {
+        "input_ids": arrays["input_word_ids"].astype(np.int64),
+        "attention_mask": arrays["input_mask"].astype(np.int64),
+        "token_type_ids": arrays["input_type_ids"].astype(np.int64),
+        "labels": labels,
+        "next_sentence_label": arrays["next_sentence_labels"].astype(np.int64),
+    }
+    batch = {name: torch.as_tensor(values, device=device) for name, values in batch.items()}
+
+    def step() -> None:
+        model.zero_grad()
+        with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+            loss = compiled(**batch).loss
+        loss.backward()
+        loss.item()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    size = PEAK_SIZES["gpu" if device == "cuda" else "cpu"]
+    factor = torch.full((size, size), 1 / size, dtype=dtype, device=device)
+    return step, peak(lambda: (factor @ factor)[0, 0].item(), size)
+
+
+def peak(product: Callable[[], Any], size: int) -> float:
+    """Operations a second of the fastest of many products."""
+    product()
+    fastest = float("inf")
+    for _ in range(20):
+        began = time.perf_counter()
+        product()
+        fastest = min(fastest, time.perf_counter() - began)
+    return 2.0 * size**3 / fastest
+
+
+def work(name: str, options: argparse.Namespace) -> None:
+    """The process of a contestant: for each line on standard input, the seconds of some steps on standard output."""
+    step, matrix_peak = {"jax": run_jax, "tensorflow": run_tensorflow, "torch": run_torch}[name](options)
+    step()
+    print(json.dumps({"peak": matrix_peak}), flush=True)
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        for _ in range(options.steps):
+            step()
+        print(json.dumps({"seconds": (time.perf_counter() - began) / options.steps}), flush=True)
+
+
+# === Referee ===
+
+
+def start(name: str) -> subprocess.Popen[str] | None:
+    """Starts a contestant; None if it is not installed."""
+    python = os.environ.get("KBERT_JAX_PYTHON", sys.executable) if name == "jax" else sys.executable
+    package = {"torch": "transformers"}.get(name, name)
+    if python == sys.executable and not all(map(importlib.util.find_spec, (name, package))):
+        return None
+    environment = {**os.environ, "KERAS_BACKEND": name, "PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    # Some machines announce AMX and kill who uses it: see kbert/training/bfloat16.py.
+    environment.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+    return subprocess.Popen(
+        [python, __file__, *sys.argv[1:], "--work", name],
+        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def answer(process: subprocess.Popen[str]) -> dict[str, float]:
+    """The next line that a contestant prints."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        sys.exit(f"a contestant ended with {process.wait()}")
+    values: dict[str, float] = json.loads(line)
+    return values
+
+
+def main() -> None:
+    """Lets the contestants take turns and prints the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--preset", default="small")
+    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--steps", type=int, default=3, help="a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--work", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work(options.work, options)
+        return
+    from kbert.config import preset_config
+    from kbert.training.flops import training_flops
+
+    seconds: dict[str, list[float]] = {}
+    running = {}
+    peaks = []
+    for name in options.only:
+        process = start(name)
+        if process is None:
+            print(f"{CONTESTANTS[name]}: not installed")
+            continue
+        peaks.append(answer(process)["peak"])
+        running[name] = process
+    if not running:
+        sys.exit("nothing to run")
+    for _ in range(options.rounds):
+        for name, process in running.items():
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+            seconds.setdefault(name, []).append(answer(process)["seconds"])
+    for process in running.values():
+        process.communicate()
+    shapes = {feature: values.shape for feature, values in make_batch(options).items()}
+    operations = training_flops(preset_config(options.preset, VOCABULARY), shapes)
+    rows = []
+    for name, times in seconds.items():
+        median = statistics.median(times)
+        rows.append(
+            {
+                "contestant": CONTESTANTS[name],
+                "tokens_per_second": options.batch * options.length / median,
+                "mfu": operations / median / max(peaks),
+            }
+        )
+    print(
+        f"{options.preset}, {options.batch} x {options.length}, {options.precision}; matrix peak "
+        f"{max(peaks) / 1e9:,.0f} GFLOP/s; medians of {options.rounds} rounds"
+    )
+    for row in rows:
+        print(f"{row['contestant']:30} {row['tokens_per_second']:12,.0f} tokens/s   MFU {row['mfu']:6.1%}")
+    if options.json:
+        settings = {name: value for name, value in vars(options).items() if name not in ("json", "work")}
+        options.json.write_text(json.dumps({**settings, "peak": max(peaks), "rows": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""`kbert convert`."""
+
+from __future__ import annotations
+
+import click
+
+from kbert import quiet
+from kbert.cli import options
+
+
+@click.command()
+@click.argument("source")
+@click.argument("destination", type=click.Path())
+@click.option("--to", type=click.Choice(["bundle", "google", "keras-hub"]), help="[default: bundle]")
+@click.option("--gelu", type=click.Choice(["erf", "tanh"]), help="The form of GELU.  [default: what SOURCE says]")
+@click.option("--cased/--uncased", default=None, help="Of the text.  [default: what SOURCE or its vocabulary says]")
+@options.data_file("--config", "A bert_config.json that is not beside the checkpoint.", required=False)
+@options.data_file("--vocab", "A vocab.txt that is not beside the checkpoint.", required=False)
+@click.option("--encoder-only", is_flag=True, help="Leave heads behind.")
+@options.JSON
+def convert(
+    source: str,
+    destination: str,
+    to: str | None,
+    gelu: str | None,
+    cased: bool | None,
+    config: str | None,
+    vocab: str | None,
+    encoder_only: bool,
+    as_json: bool,
+) -> None:
+    """Convert a BERT, and check that it still gives the same outputs.
+
+    SOURCE is a model folder (kbert's, or of Hugging Face Transformers), hf://owner/name, a folder or prefix of a
+    checkpoint of Google's code or of the Model Garden, or a KerasHub preset. DESTINATION is the folder to make.
+    """
+    quiet.import_tensorflow()
+    from kbert.conversion.convert import convert as run
+    from kbert.conversion.convert import figures
+
+    result = run(
+        source,
+        destination,
+        to=to,
+        gelu=gelu,
+        lowercase=None if cased is None else not cased,
+        config=config,
+        vocab=vocab,
+        encoder_only=encoder_only,
+    )
+    if as_json:
+        options.print_json(figures(result))
+        return
+    for note in result.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(
+        f"{result.source_format} → {result.destination_format}: {result.architecture}, {result.tensors} tensors, "
+        "all identical after reading back"
+    )
+    for name, difference in result.differences.items():
+        click.echo(f"  {name:16} largest difference {difference:.2e}")
+    click.echo(f"largest difference {result.largest_difference:.2e}: {destination}")

@@ -1,0 +1,87 @@
+"""`kbert corpus inspect`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from kbert import quiet
+from kbert.cli import options
+
+if TYPE_CHECKING:
+    from kbert.corpus.statistics import MaskedExample
+
+
+@click.command()
+@click.argument("corpus", type=click.Path(exists=True, file_okay=False), metavar="DIR")
+@click.option("--examples", default=3, show_default=True, type=click.IntRange(0), help="Examples to show.")
+@click.option("--limit", type=click.IntRange(1), help="Read so many examples only.  [default: all]")
+@options.SEED
+@click.option("--html", type=click.Path(dir_okay=False), help="Write a page with charts, lists and examples here.")
+@options.JSON
+def inspect(corpus: str, examples: int, limit: int | None, seed: int, html: str | None, as_json: bool) -> None:
+    """Show what the records in DIR hold: examples with their masks, lengths, labels, use of the vocabulary.
+
+    Where the records hold no masks, those of training's first epoch with --seed are drawn.
+    """
+    quiet.import_tensorflow()
+    from kbert import files
+    from kbert.corpus.statistics import read_statistics
+
+    with options.count_progress("reading examples") as update:
+        statistics, shown = read_statistics(corpus, examples=examples, limit=limit, seed=seed, progress=update)
+    if html:
+        from kbert.report.corpus import corpus_report
+
+        name = os.path.basename(os.path.abspath(corpus))
+        files.write_text(html, corpus_report(name, statistics, shown, seed=seed))
+        click.echo(f"report: {html}", err=True)
+    facts = statistics.facts()
+    if as_json:
+        options.print_json(facts)
+        return
+    for example in shown:
+        _print_example(example)
+    fates = ", ".join(f"{share:.1%} {fate}" for fate, share in facts["fates"].items())
+    lines = {
+        "examples": f"{facts['examples']:,} of {facts['examples_in_corpus']:,}",
+        "tokens": f"{facts['tokens']:,}, {facts['mean_length']:.1f} an example",
+        "fill rate": f"{facts['fill_rate']:.2%} of length {facts['sequence_length']}",
+        "random next": "no labels" if facts["random_next"] is None else f"{facts['random_next']:.2%}",
+        "masks": "drawn for this as in training's first epoch" if facts["masking"] == "dynamic" else "in the records",
+        "predicted": f"{facts['masked']:.2%} of the tokens: {fates}",
+        "[UNK]": f"{facts['unknown']:.3%} of the tokens",
+        "never used": f"{facts['never_used']:,} of {facts['vocabulary']:,} entries",
+    }
+    for name, value in lines.items():
+        click.echo(f"{name:14} {value}")
+
+
+_STYLES = {"mask": "black on yellow", "random": "black on red", "kept": "black on green"}
+
+
+def _print_example(example: MaskedExample) -> None:
+    """Prints an example with its masks: in colours on a terminal, else between brackets."""
+    from kbert.corpus.statistics import words_with_marks
+
+    parts: list[tuple[str, str]] = []
+    for text, fate, original in words_with_marks(example):
+        if fate:
+            marked = f"{{{text.strip()} kept}}" if fate == "kept" else f"{{{text.strip()} was {original}}}"
+            parts.append((" " if text.startswith(" ") else "", ""))
+            parts.append((marked, _STYLES[fate]))
+        else:
+            parts.append((text, ""))
+    if example.is_random is not None:
+        parts.append(("  (random next text)" if example.is_random else "  (true next text)", "dim"))
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.text import Text
+
+        Console().print(Text.assemble(*parts), soft_wrap=True)
+    else:
+        click.echo("".join(text for text, _ in parts))
+    click.echo()

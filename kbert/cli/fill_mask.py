@@ -1,0 +1,52 @@
+"""`kbert fill-mask`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kbert import quiet
+from kbert.cli import options
+from kbert.errors import UsageError
+
+_MASK = "[MASK]"
+
+
+@click.command("fill-mask")
+@options.RUN
+@click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
+@click.option("--top", default=5, show_default=True, type=click.IntRange(1, 10), help="Pieces for each mask.")
+@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
+@options.JSON
+def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_json: bool) -> None:
+    """Show which pieces the pretrained model RUN expects at each [MASK] of TEXTs, and how probable they are."""
+    without = next((text for text in texts if _MASK not in text), None)
+    if without is not None:
+        raise UsageError(f"expected {_MASK} in each text. Received: {without}")
+    quiet.import_tensorflow()
+    from kbert import predictor
+
+    model = predictor.load(run)
+    if model.task.name != "fill-mask":
+        raise UsageError(
+            f"{run} must be a pretrained model, which predicts tokens. Received: one for {model.task.name}; use "
+            "`kbert predict`"
+        )
+    for row in model.predict(texts, batch_size=batch_size):
+        if len(row["masks"]) < row["text"].count(_MASK):
+            raise UsageError(
+                f"a text must fit into the model's {model.sequence_length} tokens. Received one whose {_MASK} is cut "
+                f"off: {row['text']}"
+            )
+        row["masks"] = [dict(list(mask.items())[:top]) for mask in row["masks"]]
+        options.print_json(row) if as_json else _show(row)
+
+
+def _show(row: dict[str, Any]) -> None:
+    click.echo(row["text"])
+    for number, mask in enumerate(row["masks"], 1):
+        if len(row["masks"]) > 1:
+            click.echo(f"  mask {number}")
+        for piece, probability in mask.items():
+            click.echo(f"  {probability:7.4f}  {piece}")

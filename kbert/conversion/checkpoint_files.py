@@ -1,0 +1,111 @@
+"""TensorFlow's checkpoint files: PREFIX.index says what tensors there are, PREFIX.data-… holds them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kbert.errors import BundleError, UsageError
+
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The entry that tells checkpoints of objects (TF2) from checkpoints of names (TF1)."""
+
+
+class CheckpointFiles:
+    """A checkpoint that is read tensor by tensor.
+
+    Args:
+        prefix: The path without `.index`.
+
+    Raises:
+        BundleError: The files are missing or damaged.
+    """
+
+    def __init__(self, prefix: Path) -> None:
+        self.prefix = prefix
+        self._reader = self._guarded(lambda: tf.train.load_checkpoint(str(prefix)))
+        self.shapes: dict[str, list[int]] = self._guarded(self._reader.get_variable_to_shape_map)
+        self._dtypes = self._guarded(self._reader.get_variable_to_dtype_map)
+
+    def __str__(self) -> str:
+        return str(self.prefix)
+
+    def read(self, name: str) -> np.ndarray:
+        """A tensor of floats, as float32.
+
+        Raises:
+            BundleError: It is damaged, or holds something else.
+        """
+        dtype = self._dtypes[name]
+        if not dtype.is_floating:
+            raise BundleError(f"{self.prefix}: the tensor {name} must hold floats. Received: {dtype.name}")
+        return np.asarray(self._guarded(lambda: self._reader.get_tensor(name)), np.float32)
+
+    def read_bytes(self, name: str) -> bytes:
+        """A tensor that is one string."""
+        value = self._guarded(lambda: self._reader.get_tensor(name))
+        if not isinstance(value, bytes):
+            raise BundleError(f"{self.prefix}: {name} must hold one string. Received: {type(value).__name__}")
+        return value
+
+    def _guarded(self, action: Any) -> Any:
+        try:
+            return action()
+        # The reader raises errors of several families for damaged files.
+        except (tf.errors.OpError, RuntimeError, ValueError, LookupError, TypeError, MemoryError) as problem:
+            reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+            raise BundleError(f"{self.prefix}: the checkpoint is damaged or incomplete ({reason[:200]})") from None
+
+
+def find_checkpoint(path: Path) -> Path | None:
+    """The prefix of the checkpoint that a path names: a prefix, one of its files, or a folder with one of them.
+
+    In a folder, bert_model.ckpt goes before others, then what the file `checkpoint` names, then the largest number.
+
+    Raises:
+        UsageError: A folder has several that nothing ranks.
+    """
+    name = re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", path.name)
+    if _is_checkpoint(path.with_name(name)):
+        return path.with_name(name)
+    if not path.is_dir():
+        return None
+    prefixes = sorted(index.with_suffix("") for index in path.glob("*.index"))
+    if len(prefixes) <= 1:
+        return prefixes[0] if prefixes else None
+    for preferred in (path / "bert_model.ckpt", _latest(path)):
+        if preferred in prefixes:
+            return preferred
+    numbered = [(int(match[1]), prefix) for prefix in prefixes if (match := re.search(r"-(\d+)$", prefix.name))]
+    if len(numbered) < len(prefixes) or len({re.sub(r"\d+$", "", prefix.name) for prefix in prefixes}) > 1:
+        names = ", ".join(prefix.name for prefix in prefixes[:5])
+        raise UsageError(f"{path} holds several checkpoints ({names}); name one of them: {prefixes[0]}")
+    return max(numbered)[1]
+
+
+def write_checkpoint(prefix: Path, tensors: dict[str, np.ndarray]) -> None:
+    """Writes a checkpoint of names, as TF1's Saver does."""
+    names = sorted(tensors)
+    tf.raw_ops.SaveV2(
+        prefix=str(prefix),
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=[tf.constant(tensors[name]) for name in names],
+    )
+
+
+def _is_checkpoint(prefix: Path) -> bool:
+    return prefix.with_name(f"{prefix.name}.index").is_file()
+
+
+def _latest(folder: Path) -> Path | None:
+    """What the file `checkpoint` names: text of its own kind, of which one line matters."""
+    path = folder / "checkpoint"
+    if not path.is_file():
+        return None
+    match = re.search(r'^model_checkpoint_path:\s*"([^"]+)"', path.read_text("utf-8", "replace"), re.MULTILINE)
+    return folder / Path(match[1]).name if match else None

@@ -1,0 +1,77 @@
+"""The heads that stand on an encoder, and the class of Transformers that has each set of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from kbert.bundle import Bundle
+from kbert.errors import BundleError
+
+MLM, NSP, CLASSIFIER, QA = "cls.predictions", "cls.seq_relationship", "classifier", "qa_outputs"
+"""Prefixes of the tensors of each head, as Transformers names them."""
+POOLER = ("bert.pooler.dense.weight", "bert.pooler.dense.bias")
+WORDS = "bert.embeddings.word_embeddings.weight"
+
+_ARCHITECTURES: Mapping[frozenset[str], str] = {
+    frozenset(): "BertModel",
+    frozenset({MLM, NSP}): "BertForPreTraining",
+    frozenset({MLM}): "BertForMaskedLM",
+    frozenset({NSP}): "BertForNextSentencePrediction",
+    frozenset({CLASSIFIER}): "BertForSequenceClassification",
+    frozenset({QA}): "BertForQuestionAnswering",
+}
+# Transformers builds these without a pooler.
+WITHOUT_POOLER = ("BertForMaskedLM", "BertForQuestionAnswering", "BertForTokenClassification")
+
+
+def find_heads(names: Iterable[str]) -> frozenset[str]:
+    """The heads among tensor names of Transformers."""
+    names = list(names)
+    return frozenset(head for head in (MLM, NSP, CLASSIFIER, QA) if any(name.startswith(f"{head}.") for name in names))
+
+
+def architecture(heads: frozenset[str], where: object) -> str:
+    """Transformers' class with these heads.
+
+    Raises:
+        BundleError: No class has them all.
+    """
+    if heads not in _ARCHITECTURES:
+        raise BundleError(
+            f"{where} has heads of several models ({', '.join(sorted(heads))}), and no model has them all; "
+            "--encoder-only leaves them behind"
+        )
+    return _ARCHITECTURES[heads]
+
+
+def numbered_labels(classes: int) -> dict[str, Any]:
+    """Transformers' names for classes that nobody named."""
+    labels = [f"LABEL_{index}" for index in range(classes)]
+    return {
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }
+
+
+def without_heads(bundle: Bundle) -> Bundle:
+    """The encoder alone."""
+    tensors = {name: tensor for name, tensor in bundle.tensors.items() if name.startswith("bert.")}
+    return Bundle(bundle.config, bundle.tokenizer, tensors, "BertModel")
+
+
+def without_copies(bundle: Bundle) -> Bundle:
+    """The bundle without tensors that repeat what others say: tied projections, and the numbers of positions.
+
+    Raises:
+        BundleError: The output projection of the masked language model is not tied to the token table.
+    """
+    tensors = dict(bundle.tensors)
+    tensors.pop("bert.embeddings.position_ids", None)
+    for copy, origin in (("weight", WORDS), ("bias", "cls.predictions.bias")):
+        name = f"cls.predictions.decoder.{copy}"
+        if name in tensors and not np.array_equal(tensors.pop(name), tensors.get(origin, np.zeros(0))):
+            raise BundleError(f"the tensor {name} must be the same as {origin}. Received: another")
+    return Bundle(bundle.config, bundle.tokenizer, tensors, bundle.architecture, bundle.settings, bundle.foreign_config)

@@ -1,0 +1,126 @@
+"""What a foreign format has no place for, in two files beside its own that only kbert reads.
+
+    kbert.json          the settings of the bundle: its task, labels, configuration, tokenizer
+    kbert.safetensors   tensors that the format cannot hold
+
+So a model that goes out and comes back is the same to the byte, and other programs see their own format alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from kbert import files
+from kbert.bundle import SETTINGS_FILE, Bundle
+from kbert.config import BertConfig
+from kbert.errors import BundleError, ConfigError, UsageError
+from kbert.text.settings import TokenizerSettings, settings_from_dict
+from kbert.version import __version__
+
+TENSORS_FILE = "kbert.safetensors"
+_KEY = "conversion"
+_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sidecar:
+    """What was kept beside a foreign model.
+
+    Args:
+        config: The configuration of the bundle.
+        architecture: Transformers' class of the bundle.
+        tokenizer: The settings of its tokenizer.
+        foreign_config: See `Bundle`.
+        settings: See `Bundle`.
+        tensors: Tensors that the format cannot hold.
+        missing: Tensors that the format demands and the bundle did not have.
+    """
+
+    config: BertConfig
+    architecture: str
+    tokenizer: TokenizerSettings
+    foreign_config: dict[str, Any]
+    settings: dict[str, Any]
+    tensors: dict[str, np.ndarray]
+    missing: tuple[str, ...]
+
+    def fits(self, config: BertConfig) -> bool:
+        """Whether it speaks of a model of this size."""
+        return all(getattr(self.config, name) == getattr(config, name) for name in _SIZES)
+
+
+def write(folder: Path, bundle: Bundle, tensors: Mapping[str, np.ndarray], missing: tuple[str, ...] = ()) -> None:
+    """Writes the files for `bundle` beside a foreign model; `tensors` are the ones that have no place there."""
+    settings = {key: value for key, value in bundle.settings.items() if key not in ("kbert_version", _KEY)}
+    own = {
+        "architecture": bundle.architecture,
+        "config": bundle.config.to_dict(),
+        "tokenizer": dataclasses.asdict(bundle.tokenizer.settings),
+        "foreign_config": bundle.foreign_config,
+        "missing": list(missing),
+    }
+    files.write_json(folder / SETTINGS_FILE, {"kbert_version": __version__, **settings, _KEY: own})
+    if tensors:
+        with files.atomic_file(folder / TENSORS_FILE) as handle:
+            handle.write(safetensors.numpy.save(dict(tensors), {"format": "pt"}))
+
+
+def read(folder: Path) -> Sidecar | None:
+    """Reads the files beside a foreign model; None where kbert wrote none.
+
+    Raises:
+        BundleError: They are damaged.
+        ConfigError: The configuration in them cannot be.
+    """
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        return None
+    settings = files.read_json(path, BundleError)
+    own = settings.pop(_KEY, None) if isinstance(settings, dict) else None
+    if own is None:
+        return None
+    try:
+        config = BertConfig.from_dict(own["config"])
+        architecture, tokenizer = own["architecture"], settings_from_dict(own["tokenizer"])
+        foreign_config, missing = dict(own.get("foreign_config", {})), tuple(own.get("missing", ()))
+    except ConfigError as problem:
+        raise ConfigError(f"{path}: {problem}; remove the file to go without what it says") from None
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as problem:
+        raise BundleError(f"{path} is damaged ({problem!s:.200}); remove it to go without what it says") from None
+    if not isinstance(architecture, str):
+        raise BundleError(f"{path} is damaged; remove it to go without what it says")
+    settings.pop("kbert_version", None)
+    return Sidecar(
+        config=config,
+        architecture=architecture,
+        tokenizer=tokenizer,
+        foreign_config=foreign_config,
+        settings=settings,
+        tensors=_read_tensors(folder / TENSORS_FILE),
+        missing=missing,
+    )
+
+
+def _read_tensors(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        return {}
+    try:
+        with safetensors.safe_open(path, "numpy") as handle:
+            return {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (not a dict)
+    except (safetensors.SafetensorError, OSError, TypeError, ValueError) as problem:
+        raise BundleError(f"{path} is damaged ({problem}); remove it to go without the tensors in it") from None

@@ -1,0 +1,185 @@
+"""Models of the Hugging Face Hub by name: "hf://owner/name", or "hf://owner/name@revision".
+
+Only text and safetensors are downloaded, file by file. Pickles can run any code, so they never are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from kbert import files
+from kbert.errors import HubError, UsageError
+from kbert.files import PathLike
+
+PREFIX = "hf://"
+CONFIG_FILE = "config.json"
+OPTIONAL_FILES = (
+    "kbert.json",
+    "vocab.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "README.md",
+)
+"""What a model may lack; asked for before the weights, so that a cache with weights lacks only what the hub lacks."""
+WEIGHTS_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
+
+
+def is_hub_name(source: PathLike) -> bool:
+    """Whether a source is on the hub and not on this machine."""
+    return isinstance(source, str) and source.startswith(PREFIX)
+
+
+def resolve(source: PathLike) -> Path:
+    """The folder of a model: downloaded, or found in the hub's cache, where it has a hub name; else the path itself.
+
+    The address of the hub, its cache and its token come from huggingface_hub's own settings (HF_ENDPOINT, HF_HOME,
+    HF_TOKEN, HF_HUB_OFFLINE).
+
+    Raises:
+        UsageError: The name cannot be one of the hub, or huggingface_hub is not installed.
+        HubError: The hub cannot be reached and the model is not in the cache, or it has no such model, or the model is
+            not open to everybody, or it has no safetensors.
+    """
+    if not is_hub_name(source):
+        return Path(source)
+    name = os.fspath(source)
+    if not _NAME.fullmatch(name.removeprefix(PREFIX)):
+        raise UsageError(f"expected {PREFIX}owner/name or {PREFIX}owner/name@revision. Received: {name}")
+    repository, _, revision = name.removeprefix(PREFIX).partition("@")
+    try:
+        import huggingface_hub  # noqa: F401 (whether it is there)
+    except ImportError:
+        raise UsageError(f"{name} is on the Hugging Face Hub, which needs: pip install 'kbert[hub]'") from None
+    return _Repository(name, repository, revision or None).download()
+
+
+class _Repository:
+    """A model on the hub.
+
+    Args:
+        name: As the user wrote it, for messages.
+        repository: "owner/name".
+        revision: A branch, a tag or a commit; None for the main branch.
+    """
+
+    def __init__(self, name: str, repository: str, revision: str | None) -> None:
+        self.name = name
+        self.repository = repository
+        self.revision = revision
+        self._reachable: bool | None = None  # not tried yet
+        # huggingface_hub reads these when it is first imported; a program may set them later.
+        self._endpoint = os.environ.get("HF_ENDPOINT") or None
+        home = os.environ.get("HF_HOME")
+        self._cache = os.environ.get("HF_HUB_CACHE") or (os.path.join(home, "hub") if home else None)
+
+    def download(self) -> Path:
+        """Downloads what is not in the cache yet, and gives the folder."""
+        config = self._file(CONFIG_FILE)
+        if config is None:
+            raise HubError(f"{self.name}: expected a model with {CONFIG_FILE}. The repository has none")
+        folder = config.parent
+        # From here on all files are of one commit, though the branch may move on meanwhile.
+        self.revision = folder.name
+        complete = (folder / WEIGHTS_FILE).exists() or (folder / INDEX_FILE).exists()
+        for file in OPTIONAL_FILES:
+            if not complete:
+                self._file(file)
+        if self._file(WEIGHTS_FILE) is None:
+            for shard in self._shards():
+                if self._file(shard) is None:
+                    raise HubError(f"{self.name}: {INDEX_FILE} names {shard}. The repository has no such file")
+        return folder
+
+    def _shards(self) -> list[str]:
+        index = self._file(INDEX_FILE)
+        if index is None:
+            raise HubError(
+                f"{self.name}: the repository has no {WEIGHTS_FILE}; weights in pytorch_model.bin are a pickle, which "
+                "can run any code, and are not downloaded: look for a revision with safetensors, or another copy"
+            )
+        values = files.read_json(index, HubError)
+        names = values.get("weight_map", {}).values() if isinstance(values, dict) else ()
+        shards = sorted({str(shard) for shard in names})
+        for shard in shards:
+            if not re.fullmatch(r"[\w][\w.-]*\.safetensors", shard):
+                raise HubError(f"{self.name}: {INDEX_FILE} must name safetensors beside it. Received: {shard}")
+        return shards
+
+    def _file(self, file: str) -> Path | None:
+        """A file in the cache, downloaded if need be; None where the repository has none of that name."""
+        import huggingface_hub
+        from huggingface_hub import errors
+
+        try:
+            cached = huggingface_hub.try_to_load_from_cache(
+                self.repository, file, revision=self.revision, cache_dir=self._cache
+            )
+        except errors.HFValidationError as problem:
+            raise UsageError(f"{self.name}: {_first_line(problem)}") from None
+        if isinstance(cached, str) and Path(cached).parent.name == self.revision:
+            return Path(cached)
+        if cached is not None and not isinstance(cached, str):
+            return None  # known to be absent
+        if self._reachable is None:
+            self._reachable = _answers(self._endpoint)
+        try:
+            return Path(
+                huggingface_hub.hf_hub_download(
+                    self.repository,
+                    file,
+                    revision=self.revision,
+                    endpoint=self._endpoint,
+                    cache_dir=self._cache,
+                    local_files_only=not self._reachable,
+                )
+            )
+        # The HTTP library below raises errors of its own, and huggingface_hub has changed that library.
+        except Exception as problem:
+            # A failed request may come as such, or as the cause of "not in the cache".
+            cause = problem.__cause__ if isinstance(problem, errors.LocalEntryNotFoundError) else None
+            reason = self._reason(cause or problem)
+        if reason is None:
+            return None
+        raise HubError(f"{self.name}: {reason}")
+
+    def _reason(self, problem: BaseException) -> str | None:
+        """Why a file cannot be had; None where the repository has none of that name."""
+        from huggingface_hub import errors
+
+        if isinstance(problem, errors.GatedRepoError):
+            return "its owner must let you in: accept its terms on the hub, and log in with `hf auth login`"
+        if isinstance(problem, errors.RevisionNotFoundError):
+            return f"the repository has no revision {self.revision}"
+        if isinstance(problem, errors.RepositoryNotFoundError):
+            return "the hub has no such repository, or it is private: check the name, or log in with `hf auth login`"
+        if isinstance(problem, errors.HfHubHTTPError):
+            status = getattr(problem.response, "status_code", None)
+            return None if status == 404 else f"the hub answered with status {status}; try again later"
+        if isinstance(problem, errors.LocalEntryNotFoundError):
+            return (
+                "the hub cannot be reached and the model is not in the cache: connect to the internet, or copy its "
+                "folder here and name that"
+            )
+        return f"the download failed ({_first_line(problem)})"
+
+
+def _answers(endpoint: str | None) -> bool:
+    """Whether the hub answers at all: one try of some seconds, where a download would try for half a minute."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    try:
+        get_session().head(endpoint or constants.ENDPOINT, timeout=10.0)
+    except Exception:  # of whichever HTTP library huggingface_hub has; offline mode is one of them
+        return False
+    return True
+
+
+def _first_line(problem: BaseException) -> str:
+    return (str(problem).splitlines() or [type(problem).__name__])[0]

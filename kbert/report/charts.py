@@ -1,0 +1,147 @@
+"""Charts as inline SVG: bars and lines with axes, in the colours of the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from kbert.report.page import Html, element, join
+
+_WIDTH, _HEIGHT = 720, 220
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 10, 34
+_COLOURS = (
+    *("var(--accent)", "var(--accent-2)", "var(--accent-3)", "var(--accent-4)"),
+    *("#8a63d2", "#1f9aa8", "#a0703c", "#808694"),
+)
+
+
+def bar_chart(labels: Sequence[str], values: Sequence[float], *, title: str, x_label: str = "") -> Html:
+    """Upright bars from 0, one a label; labels are thinned out to what fits.
+
+    Args:
+        labels: What stands below the bars.
+        values: Their heights, none negative, as many as labels.
+        title: What the chart shows, for those who cannot see it.
+        x_label: What the labels are.
+    """
+    if len(labels) != len(values):
+        raise ValueError(f"expected as many labels as values. Received: {len(labels)} and {len(values)}")
+    axis = _Axis(0.0, max([*values, 0.0]) or 1.0)
+    parts = [axis.draw()]
+    step = (_WIDTH - _LEFT - _RIGHT) / max(1, len(values))
+    every = max(1, math.ceil(max([len(label) for label in labels], default=1) * 7 / step))
+    for index, (label, value) in enumerate(zip(labels, values, strict=True)):
+        x, y = _LEFT + index * step, axis.place(value)
+        bar = element("title", f"{label}: {value:,.6g}")
+        parts.append(
+            element(
+                "rect",
+                bar,
+                x=_number(x + step * 0.05),
+                y=_number(y),
+                width=_number(step * 0.9),
+                height=_number(_HEIGHT - _BOTTOM - y),
+                fill=_COLOURS[0],
+            )
+        )
+        if index % every == 0:
+            parts.append(_text(label, x + step / 2, _HEIGHT - _BOTTOM + 14))
+    return _chart(parts, title, x_label)
+
+
+def line_chart(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str, x_label: str = "") -> Html:
+    """Lines over a common axis; points that are not finite leave a gap.
+
+    Args:
+        series: {name: (x values, y values)}.
+        title: What the chart shows, for those who cannot see it.
+        x_label: What x is.
+    """
+    xs = [x for values, _ in series.values() for x in values if math.isfinite(x)]
+    ys = [y for _, values in series.values() for y in values if math.isfinite(y)]
+    across = _Axis(min(xs, default=0.0), max(xs, default=1.0))
+    axis = _Axis(min(ys, default=0.0), max(ys, default=1.0))
+    parts = [axis.draw()]
+    for tick in across.ticks():
+        parts.append(_text(f"{tick:,.6g}", across.place_across(tick), _HEIGHT - _BOTTOM + 14))
+    for index, (name, (values, heights)) in enumerate(series.items()):
+        colour = _COLOURS[index % len(_COLOURS)]
+        for run in _runs(values, heights):
+            if len(run) == 1:
+                x, y = across.place_across(run[0][0]), axis.place(run[0][1])
+                parts.append(element("circle", cx=_number(x), cy=_number(y), r=2, fill=colour))
+            points = " ".join(f"{_number(across.place_across(x))},{_number(axis.place(y))}" for x, y in run)
+            parts.append(element("polyline", points=points, fill="none", stroke=colour, stroke_width="1.5"))
+        parts.append(
+            element(
+                "text", name, x=_number(_WIDTH - _RIGHT), y=14 * (index + 1), text_anchor="end", style=f"fill:{colour}"
+            )
+        )
+    return _chart(parts, title, x_label)
+
+
+class _Axis:
+    """A range of values and where they stand."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low = low
+        self.high = high if high > low else low + (abs(low) or 1.0)
+
+    def place(self, value: float) -> float:
+        """The height of a value, from above."""
+        return _TOP + (self.high - value) / (self.high - self.low) * (_HEIGHT - _TOP - _BOTTOM)
+
+    def place_across(self, value: float) -> float:
+        """The place of a value, from the left."""
+        return _LEFT + (value - self.low) / (self.high - self.low) * (_WIDTH - _LEFT - _RIGHT)
+
+    def ticks(self) -> list[float]:
+        """Round numbers in the range, some four of them."""
+        rough = (self.high - self.low) / 4
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+        first = math.ceil(self.low / step)
+        return [index * step for index in range(first, math.floor(self.high / step) + 1)]
+
+    def draw(self) -> Html:
+        """Lines across the chart with their values."""
+        parts = []
+        for tick in self.ticks():
+            y = _number(self.place(tick))
+            parts.append(element("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="axis"))
+            parts.append(
+                element("text", f"{tick:,.6g}", x=_LEFT - 6, y=_number(self.place(tick) + 4), text_anchor="end")
+            )
+        return join(parts)
+
+
+def _runs(xs: Sequence[float], ys: Sequence[float]) -> list[list[tuple[float, float]]]:
+    runs: list[list[tuple[float, float]]] = [[]]
+    for x, y in zip(xs, ys, strict=True):
+        if math.isfinite(x) and math.isfinite(y):
+            runs[-1].append((x, y))
+        elif runs[-1]:
+            runs.append([])
+    return [run for run in runs if run]
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _text(content: str, x: float, y: float) -> Html:
+    return element("text", content, x=_number(x), y=_number(y), text_anchor="middle")
+
+
+def _chart(parts: list[Html], title: str, x_label: str) -> Html:
+    if x_label:
+        parts.append(element("text", x_label, x=_WIDTH - _RIGHT, y=_HEIGHT - 4, text_anchor="end", class_="faint"))
+    return element(
+        "svg",
+        join(parts),
+        viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
+        width=_WIDTH,
+        height=_HEIGHT,
+        role="img",
+        aria_label=title,
+    )

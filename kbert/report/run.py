@@ -1,0 +1,253 @@
+"""The report of one run, or of several side by side: finished, stopped or still going."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kbert import files
+from kbert.bundle import SETTINGS_FILE, is_bundle
+from kbert.errors import KbertError, UsageError
+from kbert.report.charts import line_chart
+from kbert.report.page import Html, element, escape, join, note, page, section, table
+from kbert.report.scores import scores_of
+from kbert.training.monitor import METRICS_FILE
+from kbert.training.progress import describe_seconds
+from kbert.training.runs import ENVIRONMENT_FILE, RUN_FILE, SAMPLES_FILE
+from kbert.training.step_rows import read_rows
+from kbert.version import __version__
+
+_CHARTS: Sequence[tuple[str, tuple[str, ...]]] = (
+    ("Loss", ("loss",)),
+    ("Accuracy and other scores", ("accuracy", "f1", "precision", "recall", "exact_match", "correlation")),
+    ("Perplexity", ("perplexity",)),
+    ("Learning rate", ("learning_rate",)),
+    ("Gradient norm", ("gradient_norm",)),
+    ("Tokens a second, without padding", ("tokens_per_second",)),
+    ("Model FLOPs utilization, a part of the matrix peak", ("mfu",)),
+)
+"""Titles, and how the names of their metrics end; any other metric has a chart of its own."""
+_NO_CURVES = ("step", "seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run's folder says.
+
+    Args:
+        name: Of the folder.
+        settings: run.json.
+        rows: metrics.jsonl.
+        environment: environment.json.
+        samples: samples.jsonl.
+        outcome: kbert.json; empty while the run is going.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    rows: list[dict[str, Any]]
+    environment: dict[str, Any]
+    samples: list[dict[str, Any]]
+    outcome: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder: files.PathLike) -> Run:
+        """Reads the folder of a run.
+
+        Raises:
+            UsageError: It is none.
+        """
+        folder = Path(folder)
+        if not (folder / RUN_FILE).is_file():
+            raise UsageError(
+                f"expected the folder of a run of `kbert pretrain` or `kbert finetune`. {folder} has no {RUN_FILE}"
+            )
+        return cls(
+            name=folder.resolve().name,
+            settings=_read(folder / RUN_FILE),
+            rows=read_rows(folder / METRICS_FILE),
+            environment=_read(folder / ENVIRONMENT_FILE),
+            samples=read_rows(folder / SAMPLES_FILE),
+            # config.json is written last: until then the folder is no model.
+            outcome=_read(folder / SETTINGS_FILE) if is_bundle(folder) else {},
+        )
+
+    @property
+    def state(self) -> str:
+        """How far it is."""
+        steps = self.settings.get("steps")
+        if self.outcome:
+            return f"done, {steps:,} steps"
+        return f"step {self.rows[-1]['step'] if self.rows else 0:,} of {steps:,}"
+
+    def curve(self, metric: str) -> tuple[list[float], list[float]]:
+        """Steps and values of a metric."""
+        points = [(row["step"], row[metric]) for row in self.rows if isinstance(row.get(metric), int | float)]
+        return [float(step) for step, _ in points], [float(value) for _, value in points]
+
+    def last(self, metric: str) -> float | None:
+        """The newest value of a metric."""
+        return next(reversed(self.curve(metric)[1]), None)
+
+    def middle(self, metric: str) -> float | None:
+        """The median of a metric, which a slow start does not move."""
+        values = [value for value in self.curve(metric)[1] if math.isfinite(value)]
+        return statistics.median(values) if values else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """An object; an empty one where there is no file."""
+
+    def error(problem: str) -> KbertError:
+        return UsageError(f"{path}: {problem}")
+
+    value = files.read_json(path, error) if path.exists() else {}
+    if not isinstance(value, dict):
+        raise error("expected a JSON object")
+    return value
+
+
+def run_report(folders: Sequence[files.PathLike]) -> str:
+    """A page about runs: curves, scores, samples, settings, environment.
+
+    Args:
+        folders: Of runs of `kbert pretrain` or `kbert finetune`.
+
+    Raises:
+        UsageError: A folder is no run.
+    """
+    runs = _with_distinct_names([Run.load(folder) for folder in folders])
+    return page(
+        " and ".join(f"{run.settings.get('command', 'run')} {run.name}" for run in runs),
+        section("At a glance", _glance(runs)),
+        section("Curves", *_curves(runs)) if any(run.rows for run in runs) else section("Curves", note("No row yet.")),
+        *(part for run in runs for part in _scores(run, named=len(runs) > 1)),
+        *(part for run in runs for part in _samples(run, named=len(runs) > 1)),
+        section("Settings", _comparison([_flat(run.settings) for run in runs], runs)),
+        section("Environment", _comparison([_flat(run.environment) for run in runs], runs)),
+        footer=f"kbert {__version__}",
+    )
+
+
+def _with_distinct_names(runs: Sequence[Run]) -> list[Run]:
+    names = [run.name for run in runs]
+    return [
+        run if names.count(run.name) == 1 else dataclasses.replace(run, name=f"{run.name} ({number})")
+        for number, run in enumerate(runs, 1)
+    ]
+
+
+def _glance(runs: Sequence[Run]) -> Html:
+    rows: list[list[Any]] = [
+        ["Command", *(run.settings.get("command") for run in runs)],
+        ["Model", *(run.settings.get("model") for run in runs)],
+        ["State", *(run.state for run in runs)],
+        ["Time", *(describe_seconds(sum(run.curve("seconds")[1])) for run in runs)],
+        ["Tokens a second, median", *(_rounded(run.middle("tokens_per_second")) for run in runs)],
+        ["Model FLOPs utilization, median", *(_share(run.middle("mfu")) for run in runs)],
+    ]
+    for metric in _metrics(runs):
+        if metric.endswith(("loss", "accuracy", "perplexity")):
+            rows.append([f"{_words(metric)}, last", *(run.last(metric) for run in runs)])
+    return table(rows, header=["", *(run.name for run in runs)] if len(runs) > 1 else None)
+
+
+def _metrics(runs: Iterable[Run]) -> list[str]:
+    """The names of all metrics, in the order of the rows."""
+    names = dict.fromkeys(name for run in runs for row in run.rows for name in row)
+    return [name for name in names if name not in _NO_CURVES]
+
+
+def _curves(runs: Sequence[Run]) -> list[Html]:
+    left = _metrics(runs)
+    charts = []
+    for title, endings in _CHARTS:
+        charts.append((title, [name for name in left if name.endswith(endings)]))
+        left = [name for name in left if name not in charts[-1][1]]
+    charts += [(_words(name), [name]) for name in left]
+    parts = []
+    for title, names in charts:
+        series = {
+            " ".join([*([run.name] if len(runs) > 1 else []), *([_words(name)] if len(names) > 1 else [])]): curve
+            for name in names
+            for run in runs
+            if (curve := run.curve(name))[0]
+        }
+        if series:
+            parts += [element("h3", title), line_chart(series, title=title, x_label="step")]
+    return parts
+
+
+def _scores(run: Run, *, named: bool) -> list[Html]:
+    metrics = run.outcome.get("metrics")
+    if not isinstance(metrics, dict) or run.outcome.get("kind") == "pretraining":
+        return []
+    return [section(f"Validation of {run.name}" if named else "Validation", *scores_of(metrics))]
+
+
+def _samples(run: Run, *, named: bool) -> list[Html]:
+    """The first texts and the last."""
+    if not run.samples:
+        return []
+    rows = [run.samples[0], *run.samples[-1:]] if len(run.samples) > 1 else run.samples
+    parts: list[Html] = [note("Marked: what the model fills in; the small word is what stood there.")]
+    for row in rows:
+        parts.append(element("h3", f"Step {row['step']:,}"))
+        parts += [element("p", _sample(words), class_="example") for words in row.get("samples", [])]
+    return [section(f"Samples of {run.name}" if named else "Samples", *parts)]
+
+
+def _sample(words: Iterable[Any]) -> Html:
+    shown: list[Any] = []
+    for word in words:
+        if isinstance(word, Mapping):
+            right = word.get("predicted") == word.get("expected")
+            inner = [word.get("predicted")] + ([] if right else [" ", element("small", word.get("expected"))])
+            word = element("mark", join(inner), class_="kept" if right else "random")
+        shown += [escape(word), " "]
+    return join(shown)
+
+
+def _comparison(columns: Sequence[Mapping[str, Any]], runs: Sequence[Run]) -> Html:
+    """A row a setting; what differs between runs is marked."""
+    names = list(dict.fromkeys(name for column in columns for name in column))
+    rows = []
+    for name in names:
+        values = [column.get(name) for column in columns]
+        differs = any(value != values[0] for value in values)
+        rows.append([name, *(element("mark", _plain(value)) if differs else _plain(value) for value in values)])
+    return table(rows, header=["", *(run.name for run in runs)] if len(runs) > 1 else None)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} → {"a b": 1}; names in words."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{_words(name)} ")
+        else:
+            flat[prefix + _words(name)] = value
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    """Settings are shown as they were given, not rounded nor grouped."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _rounded(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None else f"{value:.1%}"
+
+
+def _words(name: str) -> str:
+    return name.replace("mlm", "MLM").replace("nsp", "NSP").replace("mfu", "MFU").replace("_", " ")

@@ -1,0 +1,102 @@
+"""The scores of a fine-tuned model: all numbers, those of each class, confusions, reliability, the worst examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kbert.report.charts import line_chart
+from kbert.report.page import Html, element, join, note, table
+
+_MOST_LABELS = 60
+"""A larger confusion matrix cannot be read; its largest entries are listed."""
+_CONFUSIONS = 30
+
+
+def scores_of(metrics: Mapping[str, Any]) -> list[Html]:
+    """Tables of what a task's evaluation gave; what has no form that is known is left out.
+
+    Args:
+        metrics: Names and numbers; "per_class" {class: {score: number}}; "labels" and "confusion_matrix", a row a true
+            class and a column a predicted one; "reliability", a list of bins as kbert.tasks.calibration gives them;
+            "worst_examples", a list of objects with the same keys.
+    """
+    numbers = [(name.replace("_", " "), value) for name, value in metrics.items() if _is_number(value)]
+    parts = [table(numbers)] if numbers else []
+    classes = metrics.get("per_class")
+    if isinstance(classes, Mapping) and classes:
+        columns = list(dict.fromkeys(name for scores in classes.values() for name in scores))
+        rows = [[label, *(scores.get(name) for name in columns)] for label, scores in classes.items()]
+        parts += [element("h3", "Classes"), table(rows, header=["class", *columns])]
+    labels, matrix = metrics.get("labels"), metrics.get("confusion_matrix")
+    if labels and matrix and len(labels) == len(matrix):
+        parts.append(element("h3", "Confusion matrix"))
+        parts += _matrix(labels, matrix) if len(labels) <= _MOST_LABELS else _confusions(labels, matrix)
+    if bins := metrics.get("reliability"):
+        parts += [element("h3", "Reliability"), *_reliability(bins)]
+    if worst := metrics.get("worst_examples"):
+        parts += [element("h3", "Worst examples"), _worst(worst)]
+    return parts
+
+
+def _reliability(bins: Sequence[Mapping[str, Any]]) -> list[Html]:
+    confidences = [row["confidence"] for row in bins]
+    series = {
+        "accuracy": (confidences, [row["accuracy"] for row in bins]),
+        "as sure as right": ([0.0, 1.0], [0.0, 1.0]),
+    }
+    rows = [
+        (f"{row['from']:.2f} to {row['to']:.2f}", row["confidence"], row["accuracy"], row["examples"]) for row in bins
+    ]
+    return [
+        note(
+            "How often answers are right, by the probability that the model gives them. Below the straight line it is "
+            "surer than right."
+        ),
+        line_chart(series, title="Reliability", x_label="confidence"),
+        table(rows, header=["confidence", "mean", "accuracy", "examples"]),
+    ]
+
+
+def _worst(examples: Sequence[Mapping[str, Any]]) -> Html:
+    columns = list(dict.fromkeys(name for example in examples for name in example))
+    rows = [[_words(name, example.get(name)) for name in columns] for example in examples]
+    return table(rows, header=[name.replace("_", " ") for name in columns])
+
+
+def _words(name: str, value: Any) -> Any:
+    if name == "line":  # a place, not a count: no comma in it
+        return str(value)
+    return " | ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _matrix(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[Html]:
+    header = element("tr", join(element("th", text) for text in ["true \\ predicted", *labels]))
+    lines = []
+    for label, row in zip(labels, matrix, strict=True):
+        total = max(1, sum(row))
+        cells = [
+            element("td", count, class_="number", style=f"background:rgba(47,111,222,{0.7 * count / total:.3f})")
+            for count in row
+        ]
+        lines.append(element("tr", join([element("th", label), *cells])))
+    return [note("Shaded by the part of the true class."), element("table", join([header, *lines]))]
+
+
+def _confusions(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[Html]:
+    wrong = [
+        (count, labels[true], labels[predicted])
+        for true, row in enumerate(matrix)
+        for predicted, count in enumerate(row)
+        if true != predicted and count
+    ]
+    wrong.sort(key=lambda entry: -entry[0])
+    rows = [(true, predicted, count) for count, true, predicted in wrong[:_CONFUSIONS]]
+    return [
+        note(f"{len(labels)} classes: the {len(rows)} most frequent confusions."),
+        table(rows, header=["true", "predicted", "examples"]),
+    ]

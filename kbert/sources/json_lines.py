@@ -1,0 +1,99 @@
+"""Documents of JSON lines: an object a line, its text in one field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from kbert import files
+from kbert.errors import DataError
+from kbert.sources.document import ADVICE, Document, Reading
+
+
+def read_json_lines(path: str, reading: Reading) -> Iterator[Document]:
+    """Streams the documents of a JSON lines file; blank lines are passed over.
+
+    Raises:
+        DataError: A line is no object, or its field is missing or no text.
+    """
+    for first, block in files.read_line_blocks(path, on_invalid=reading.on_invalid(), advice=ADVICE):
+        for number, line in enumerate(block, start=first):
+            if line and not line.isspace():
+                text = field_text(parse_object(line, path, number), reading.text_field, path, number)
+                document = reading.document(text, path, number)
+                if document:
+                    yield document
+
+
+def parse_object(line: str, path: str, number: int) -> dict[str, Any]:
+    """The JSON object that a line holds.
+
+    Raises:
+        DataError: It holds something else.
+    """
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as problem:
+        advice = "is this a file of JSON lines? Otherwise say what it is with --format"
+        if line.lstrip().startswith("["):
+            advice = "if this is one array, write each of its elements in a line of its own, as `jq -c '.[]'` does"
+        raise DataError(
+            f"expected a JSON object. Received {line[:30]!r}, which is not JSON ({problem}); {advice}",
+            path,
+            number,
+        ) from None
+    if not isinstance(value, dict):
+        raise DataError(
+            f"expected a JSON object a line. Received {_kind(value)}; write each document as an object in a line of "
+            'its own, such as {"text": "..."}',
+            path,
+            number,
+        )
+    return value
+
+
+def field_text(row: dict[str, Any], field: str, path: str, number: int) -> str | bytes:
+    """The text in a field of a row; "a.b" is field b of field a, unless a field has that very name.
+
+    Raises:
+        DataError: There is no such field, or it holds no text.
+    """
+    value: Any = row.get(field, row)
+    if value is row:
+        for part in field.split("."):
+            if not isinstance(value, dict) or part not in value:
+                raise DataError(
+                    f"expected a field {field!r} with the text. Received {_fields(row)}; name the field with the text "
+                    "with --text-field",
+                    path,
+                    number,
+                )
+            value = value[part]
+    if not isinstance(value, str | bytes):
+        raise DataError(
+            f"expected text in field {field!r}. Received {_kind(value)}; leave the row out, or name another field with "
+            "--text-field",
+            path,
+            number,
+        )
+    return value
+
+
+def _fields(row: dict[str, Any]) -> str:
+    names: list[str] = []
+    for name, value in row.items():
+        names += [f"{name}.{inner}" for inner in value] if isinstance(value, dict) else [name]
+    shown = ", ".join(repr(name) for name in names[:10]) + (", …" if len(names) > 10 else "")
+    return f"the fields {shown}" if names else "no fields"
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    kinds: dict[type, str] = {list: "a list", dict: "an object", str: "a text", bytes: "a text"}
+    return kinds.get(type(value), type(value).__name__)

@@ -1,0 +1,131 @@
+"""Documents of public datasets by name: `tfds:NAME` (extra `tfds`) and `hf-datasets:NAME` (extra `datasets`)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from kbert.errors import DataError, KbertError, UsageError
+from kbert.sources.document import Document, Reading
+from kbert.sources.json_lines import field_text
+
+PREFIXES = ("tfds:", "hf-datasets:")
+
+_SPLITS = ("train", "validation", "test")
+_COLON = re.compile(r":(?![^\[]*\])")  # not within "train[:10%]"
+
+
+def is_named_dataset(name: str | os.PathLike[str]) -> bool:
+    """Whether an input names a dataset rather than files."""
+    return os.fspath(name).startswith(PREFIXES)
+
+
+def read_named_dataset(name: str, reading: Reading) -> Iterator[Document]:
+    """Streams the rows of a dataset in its own order.
+
+    Args:
+        name: `tfds:NAME[/CONFIG][:SPLIT]`, fetched by tensorflow-datasets where it is not at hand yet; or
+            `hf-datasets:OWNER/NAME[:CONFIG][:SPLIT]`, read from Hugging Face's hub as it streams by. The split is
+            "train" unless named.
+        reading: How; its text_field names the feature with the text.
+
+    Raises:
+        UsageError: The library is not installed, or the name is none.
+        DataError: There is no such dataset, configuration or split, or the field is missing or no text.
+    """
+    rows = _tfds_rows(name) if name.startswith("tfds:") else _hugging_face_rows(name)
+    for number, row in enumerate(rows, start=1):
+        document = reading.document(field_text(row, reading.text_field, name, number), name, number)
+        if document:
+            yield document
+
+
+def check_named_dataset(name: str) -> None:
+    """Checks a name's form and that its library is there, before any work.
+
+    Raises:
+        UsageError: One of them is not.
+    """
+    if name.startswith("tfds:"):
+        _split_tfds_name(name)
+        _import("tensorflow_datasets", name, "tfds")
+    else:
+        _split_hugging_face_name(name)
+        _import("datasets", name, "datasets")
+
+
+def _split_tfds_name(name: str) -> tuple[str, str]:
+    dataset, _, split = name.removeprefix("tfds:").partition(":")
+    if not dataset:
+        raise UsageError(f"expected tfds:NAME[/CONFIG][:SPLIT]. Received: {name}")
+    return dataset, split or "train"
+
+
+def _split_hugging_face_name(name: str) -> tuple[str, str | None, str]:
+    """(name, configuration, split). A single part after the name is a split if it is called as one."""
+    dataset, *parts = _COLON.split(name.removeprefix("hf-datasets:"))
+    if not dataset or len(parts) > 2:
+        raise UsageError(f"expected hf-datasets:OWNER/NAME[:CONFIG][:SPLIT]. Received: {name}")
+    if len(parts) == 1 and parts[0].partition("[")[0] in _SPLITS:
+        parts = ["", parts[0]]
+    config, split = (*parts, "", "")[:2]
+    return dataset, config or None, split or "train"
+
+
+def _tfds_rows(name: str) -> Iterator[dict[str, Any]]:
+    dataset, split = _split_tfds_name(name)
+    tfds = _import("tensorflow_datasets", name, "tfds")
+    with _one_line(name):
+        builder = tfds.builder(dataset)
+        builder.download_and_prepare()
+        # One file after the other: the order of the examples must not depend on threads.
+        read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+        rows = iter(tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, read_config=read_config)))
+    yield from _guarded(rows, name)
+
+
+def _hugging_face_rows(name: str) -> Iterator[dict[str, Any]]:
+    dataset, config, split = _split_hugging_face_name(name)
+    datasets = _import("datasets", name, "datasets")
+    # It tells of each attempt to reach the hub; the last one's failure is an error of one line.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    with _one_line(name):
+        rows = iter(datasets.load_dataset(dataset, config, split=split, streaming=True))
+    yield from _guarded(rows, name)
+
+
+def _guarded(rows: Iterator[dict[str, Any]], name: str) -> Iterator[dict[str, Any]]:
+    while True:
+        with _one_line(name):
+            row = next(rows, None)
+        if row is None:
+            return
+        yield row
+
+
+@contextlib.contextmanager
+def _one_line(name: str) -> Iterator[None]:
+    """Turns what a library raises (a wrong name, no network) into an error of one line."""
+    try:
+        yield
+    except KbertError:
+        raise
+    except Exception as problem:
+        said = next((line.strip() for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
+        raise DataError(f"the dataset cannot be read: {said[:300]}", name) from problem
+
+
+def _import(module: str, name: str, extra: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as problem:
+        if problem.name != module:
+            raise UsageError(f"{name}: {module} cannot be imported: {problem}") from None
+        package = module.replace("_", "-")
+        raise UsageError(f"{name}: reading it needs {package}: pip install 'kbert[{extra}]'") from None

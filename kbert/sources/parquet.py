@@ -1,0 +1,96 @@
+"""Documents of Parquet files: a row each, its text in one column (extra `parquet`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kbert.errors import DataError, UsageError
+from kbert.sources.document import Document, Reading
+
+_ROWS = 256
+"""Rows held at once."""
+
+
+def read_parquet(path: str, reading: Reading) -> Iterator[Document]:
+    """Streams the rows of a Parquet file; only the column of the text is read.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+        DataError: The file is not Parquet or is damaged, or the column is missing or no text.
+    """
+    arrow = import_pyarrow(path)
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            names = _column(file.schema_arrow, reading.text_field, path)
+            row = 0
+            for batch in file.iter_batches(_ROWS, columns=[".".join(names)]):
+                for value in _texts(arrow, batch, names):
+                    row += 1
+                    if value is None:
+                        raise DataError(
+                            f"expected text in column {reading.text_field!r}. Row {row} holds null; leave such rows "
+                            "out, or name another column with --text-field",
+                            path,
+                            row,
+                        )
+                    document = reading.document(value, path, row)
+                    if document:
+                        yield document
+    except (arrow.ArrowException, OSError) as problem:
+        if isinstance(problem, OSError) and problem.errno is not None:
+            raise
+        raise DataError(f"expected a Parquet file. It cannot be read: {problem}", path) from None
+
+
+def import_pyarrow(path: str) -> Any:
+    """The library that reads Parquet.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    try:
+        import pyarrow
+    except ImportError:
+        raise UsageError(f"{path}: reading Parquet needs pyarrow: pip install 'kbert[parquet]'") from None
+    return pyarrow
+
+
+def _column(schema: Any, field: str, path: str) -> list[str]:
+    """The names that lead to a column of text, through structs for "a.b"."""
+    import pyarrow
+
+    names = [field] if field in schema.names else field.split(".")
+    kind: Any = pyarrow.struct(list(schema))
+    for name in names:
+        index = kind.get_field_index(name) if pyarrow.types.is_struct(kind) else -1
+        if index < 0:
+            found = ", ".join(f"{column.name!r} ({column.type})" for column in list(schema)[:10])
+            raise DataError(
+                f"expected a column {field!r} with the text. Received the columns {found}; name the column with the "
+                "text with --text-field",
+                path,
+            )
+        kind = kind.field(index).type
+    if pyarrow.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind) or pyarrow.types.is_binary(kind)):
+        raise DataError(
+            f"expected text in column {field!r}. Received values of type {kind}; name another with --text-field", path
+        )
+    return names
+
+
+def _texts(arrow: Any, batch: Any, names: list[str]) -> list[bytes | None]:
+    """The values of the column as bytes, so that each is checked to be UTF-8 and a wrong one found."""
+    import pyarrow.compute
+
+    column = batch.column(names[0])
+    for name in names[1:]:
+        column = pyarrow.compute.struct_field(column, name)
+    if pyarrow.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    texts: list[bytes | None] = column.cast(arrow.large_binary()).to_pylist()
+    return texts

@@ -1,0 +1,179 @@
+"""A source: inputs of any form, read as one stream of documents."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from kbert import files
+from kbert.errors import UsageError
+from kbert.sources import json_lines, named_datasets, parquet, text, wikiextractor
+from kbert.sources.detection import FORMATS, detect_format
+from kbert.sources.document import Document, Reading, composed, has_text
+from kbert.sources.duplicates import drop_duplicate_documents, drop_duplicate_lines
+
+SEPARATORS = ("blank-line", "line")
+"""What ends a document of a text file beside the end of the file."""
+INVALID_UTF8 = ("fail", "skip")
+DEDUPLICATIONS = ("none", "document", "line")
+
+Reader = Callable[[str, Reading], Iterator[Document]]
+
+_READERS: dict[str, Reader] = {
+    "text": text.read_text,
+    "jsonl": json_lines.read_json_lines,
+    "wikiextractor": wikiextractor.read_wikiextractor,
+    "parquet": parquet.read_parquet,
+    "dataset": named_datasets.read_named_dataset,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceSettings:
+    """How inputs are read. The documents are a function of the inputs and these alone.
+
+    Args:
+        format: "auto", which finds out for each file, or one of FORMATS for all files.
+        text_field: The field or column with the text, of all formats but text; "a.b" is field b of field a.
+        document_separator: Of text files, one of SEPARATORS.
+        invalid_utf8: "fail", or "skip" to leave out and count lines (rows of Parquet and datasets) that are not UTF-8.
+        nfc: Bring text to Unicode's composed form.
+        deduplicate: "document" or "line" keeps only the first of equal ones; "none" keeps all.
+
+    Raises:
+        UsageError: One of them cannot be.
+    """
+
+    format: str = "auto"
+    text_field: str = "text"
+    document_separator: str = "blank-line"
+    invalid_utf8: str = "fail"
+    nfc: bool = False
+    deduplicate: str = "none"
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("format", ("auto", *FORMATS)),
+            ("document_separator", SEPARATORS),
+            ("invalid_utf8", INVALID_UTF8),
+            ("deduplicate", DEDUPLICATIONS),
+        ):
+            value = getattr(self, name)
+            if value not in choices:
+                raise UsageError(f"{name} must be one of {', '.join(choices)}. Received: {value!r}")
+        if not self.text_field:
+            raise UsageError("text_field must name a field. Received: ''")
+
+
+class Source:
+    """Documents of files and of public datasets.
+
+    A line without a visible character (white space and controls alone) is blank. Nothing else is taken out: what the
+    tokenizer drops or folds, it does itself.
+
+    Args:
+        inputs: Files (.gz, .bz2, .xz, .zst too), folders or globs; `tfds:NAME[/CONFIG][:SPLIT]`;
+            `hf-datasets:OWNER/NAME[:CONFIG][:SPLIT]`.
+        settings: How they are read.
+
+    Raises:
+        UsageError: An input names no file, or needs a library that is not installed.
+        DataError: A compressed file is damaged at its very beginning.
+    """
+
+    def __init__(self, inputs: Sequence[files.PathLike], settings: SourceSettings | None = None) -> None:
+        self.settings = settings or SourceSettings()
+        self.parts: list[tuple[str, str]] = []
+        """(path or name, format) of all that is read, in order."""
+        for item in inputs:
+            if named_datasets.is_named_dataset(item):
+                named_datasets.check_named_dataset(os.fspath(item))
+                self.parts.append((os.fspath(item), "dataset"))
+            else:
+                self.parts += [(str(path), self._format(path)) for path in files.expand_inputs([item])]
+        if self.settings.document_separator == "line":
+            other = next((part for part in self.parts if part[1] != "text"), None)
+            if other:
+                raise UsageError(
+                    f'document_separator "line" is for text. {other[0]} is read as {other[1]}, which says itself where '
+                    "a document ends; name its --format if it is text"
+                )
+        named = any(kind == "dataset" for _, kind in self.parts)
+        self.size = 0 if named else sum(os.path.getsize(path) for path, _ in self.parts)
+        """Bytes on disk; 0 if unknown."""
+        self.counts: Counter[str] = Counter()
+        """What the last pass left out: invalid_utf8, duplicate_documents, duplicate_lines, where it was asked to."""
+
+    def _format(self, path: files.PathLike) -> str:
+        kind = detect_format(path) if self.settings.format == "auto" else self.settings.format
+        if kind == "parquet":
+            parquet.import_pyarrow(os.fspath(path))
+        return kind
+
+    def formats(self) -> dict[str, int]:
+        """How many parts are of which format."""
+        return dict(Counter(kind for _, kind in self.parts))
+
+    def documents(self) -> Iterator[Document]:
+        """Streams all documents, one held at a time.
+
+        With `deduplicate` the inputs are gone through twice, and numbers of documents or lines that come again wait in
+        an unnamed temporary file: see `kbert.sources.duplicates` for what that takes.
+
+        Raises:
+            DataError: A part cannot be read: what was expected, what was received, the way out.
+        """
+        if self.settings.deduplicate == "document":
+            return drop_duplicate_documents(self._read, self._start_counts())
+        if self.settings.deduplicate == "line":
+            return drop_duplicate_lines(self._read, self._start_counts())
+        return self._read(self._start_counts())
+
+    def lines(self) -> Iterator[str]:
+        """Streams all lines that hold text, whatever documents they are of; duplicates are kept.
+
+        Raises:
+            DataError: As `documents`; but a text file may be one large document.
+        """
+        counts = self._start_counts()
+        reading = self._reading(counts)
+        for path, kind in self.parts:
+            if kind != "text":
+                for document in _READERS[kind](path, reading):
+                    yield from document.lines
+                continue
+            for _, block in files.read_line_blocks(path, on_invalid=reading.on_invalid(), advice=text.ADVICE):
+                for line in block:
+                    if has_text(line):
+                        yield composed(line) if reading.nfc else line
+
+    def _start_counts(self) -> Counter[str]:
+        self.counts = Counter()
+        if self.settings.invalid_utf8 == "skip":
+            self.counts["invalid_utf8"] = 0
+        return self.counts
+
+    def _read(self, counts: Counter[str]) -> Iterator[Document]:
+        reading = self._reading(counts)
+        for path, kind in self.parts:
+            yield from _READERS[kind](path, reading)
+
+    def _reading(self, counts: Counter[str]) -> Reading:
+        settings = self.settings
+        return Reading(
+            settings.text_field, settings.document_separator, settings.invalid_utf8 == "skip", settings.nfc, counts
+        )
+
+
+def describe_formats(formats: dict[str, int]) -> str:
+    """What was read as what: "2 files as text, 1 dataset"."""
+    parts: list[Any] = []
+    for kind, count in formats.items():
+        if kind == "dataset":
+            parts.append(f"{count} dataset{'s' * (count > 1)}")
+        else:
+            parts.append(f"{count:,} file{'s' * (count > 1)} as {kind}")
+    return ", ".join(parts)

@@ -1,0 +1,41 @@
+"""Documents of text files: a sentence or a paragraph a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kbert import files
+from kbert.sources import document as document_
+from kbert.sources.document import ADVICE, Document, Reading, composed, has_text, too_large
+
+
+def read_text(path: str, reading: Reading) -> Iterator[Document]:
+    """Streams the documents of a text file, one held at a time: blank lines stand between them, or each line is one.
+
+    Raises:
+        DataError: The file is not UTF-8, or a document is larger than LARGEST_DOCUMENT.
+    """
+    each_line = reading.document_separator == "line"
+    nfc = reading.nfc
+    lines: list[str] = []
+    start, size = 1, 0
+    for first, block in files.read_line_blocks(path, on_invalid=reading.on_invalid(), advice=ADVICE):
+        for number, line in enumerate(block, start=first):
+            if has_text(line):
+                if not lines:
+                    start = number
+                lines.append(composed(line) if nfc else line)
+                size += (len(line) if line.isascii() else len(line.encode("utf-8"))) + 1
+                if size > document_.LARGEST_DOCUMENT:
+                    raise too_large(
+                        path,
+                        start,
+                        "separate documents by blank lines, or say that each line is one (--document-separator line)",
+                    )
+                if not each_line:
+                    continue
+            if lines:
+                yield Document(tuple(lines), path, start, size)
+                lines, size = [], 0
+    if lines:
+        yield Document(tuple(lines), path, start, size)

@@ -1,0 +1,156 @@
+"""The likeliest pieces for each [MASK] of a text: what pretraining learns, as a task."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from kbert import features
+from kbert.bundle import Bundle
+from kbert.errors import UsageError
+from kbert.files import PathLike
+from kbert.models.encoder import BertEncoder
+from kbert.models.masked_language_model import MaskedLanguageModel
+from kbert.models.tensor_names import Slots, masked_language_model_slots
+from kbert.tasks.rows import TrainingRows
+from kbert.tasks.task import Tensors
+from kbert.tasks.texts import Example, TextTask
+from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.vocabulary import MASK
+
+_PIECES = 10
+"""How many pieces are given for a mask."""
+
+
+class FillMaskTask(TextTask):
+    """The pieces that a masked language model expects at each [MASK] of a text. It has nothing to fine-tune."""
+
+    name: ClassVar[str] = "fill-mask"
+    architecture = "BertForMaskedLM"
+    main_metric = "accuracy"
+    losses = ()
+    pooled: ClassVar[bool] = False
+    model_features = (*features.ENCODER_FEATURES, features.MASKED_LM_POSITIONS)
+
+    @classmethod
+    def from_examples(
+        cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | None = None
+    ) -> FillMaskTask:
+        """There is nothing to learn."""
+        raise _untrained()
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> FillMaskTask:
+        """Makes it anew."""
+        return cls()
+
+    @classmethod
+    def from_foreign(cls, bundle: Bundle, *, paired: bool) -> FillMaskTask | None:
+        """A pretrained model, of kbert or of Transformers."""
+        fits = bundle.architecture in ("BertForMaskedLM", "BertForPreTraining")
+        return cls() if fits and not paired else None
+
+    def settings(self) -> dict[str, Any]:
+        """Its name alone."""
+        return {"name": self.name}
+
+    def tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
+        """The tokenizer that takes [MASK] in text for the special token."""
+        settings = dataclasses.replace(tokenizer.settings, special_tokens_in_text=True)
+        return Tokenizer.from_settings(tokenizer.vocabulary, settings)
+
+    def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """The features, and `masked_lm_positions`, int32 [B, P], 0 for unused places; P is 1 at least."""
+        vocabulary = encode.tokenizer.vocabulary
+        encoded = encode(inputs["text"])
+        ids = encoded[features.INPUT_WORD_IDS.name]
+        masks = tf.where(ids == vocabulary.mask_id)
+        count = tf.shape(ids, tf.int64)[0]
+        by_text = tf.RaggedTensor.from_value_rowids(tf.cast(masks[:, 1], tf.int32), masks[:, 0], count)
+        positions = by_text.to_tensor()
+        positions = tf.pad(positions, [[0, 0], [0, tf.maximum(0, 1 - tf.shape(positions)[1])]])
+        return {
+            **encoded,
+            features.MASKED_LM_POSITIONS.name: positions,
+            "mask_count": tf.cast(by_text.row_lengths(), tf.int32),
+            "pieces": tf.constant(list(vocabulary)),
+        }
+
+    def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
+        """There is nothing to learn."""
+        raise _untrained()
+
+    def build(self, encoder: BertEncoder) -> MaskedLanguageModel:
+        """The encoder with the masked language model's head."""
+        return MaskedLanguageModel(encoder)
+
+    def slots(self, model: MaskedLanguageModel) -> Slots:
+        """The encoder's, and Transformers' `cls.predictions`."""
+        return masked_language_model_slots(model)
+
+    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+        """There is nothing to learn."""
+        raise _untrained()
+
+    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """There is nothing to learn."""
+        raise _untrained()
+
+    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The likeliest pieces for each of P masks, the likeliest first.
+
+        `mask_count` int32 [B]; `pieces` string [B, P, 10] and `probabilities` float32 [B, P, 10], "" and 0 in unused
+        places.
+        """
+        pieces = encoded["pieces"]
+        logits = outputs["mlm_logits"][..., : tf.size(pieces)]
+        probabilities, ids = tf.math.top_k(tf.nn.softmax(logits), tf.minimum(_PIECES, tf.size(pieces)))
+        used = tf.sequence_mask(encoded["mask_count"], tf.shape(ids)[1])[..., None]
+        return {
+            "mask_count": encoded["mask_count"],
+            "pieces": tf.where(used, tf.gather(pieces, ids), ""),
+            "probabilities": tf.where(used, probabilities, 0.0),
+        }
+
+    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The logits of the vocabulary, `mlm_logits`, float32 [B, P, V]."""
+        return {"mlm_logits": outputs["mlm_logits"]}
+
+    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """{"masks": [{piece: probability}]}, the likeliest piece first."""
+        masks = []
+        for place in range(row["mask_count"]):
+            pieces = [piece.decode("utf-8") for piece in row["pieces"][place]]
+            masks.append(dict(zip(pieces, row["probabilities"][place].tolist(), strict=True)))
+        return {"masks": masks}
+
+    def text_line(self, prediction: Mapping[str, Any]) -> str:
+        """The likeliest pieces of each mask, and the text."""
+        masks = [
+            ", ".join(f"{piece} {probability:.3f}" for piece, probability in list(mask.items())[:5])
+            for mask in prediction["masks"]
+        ]
+        return f"{' | '.join(masks) or f'(no {MASK})'}\t{prediction['text']}"
+
+    def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """It has no metrics of its own."""
+        raise UsageError("the task fill-mask is not evaluated on a file; `kbert pretrain` measures it while it trains")
+
+    @property
+    def description(self) -> str:
+        """What it does, for a model card."""
+        return f"{self.name}: {self.info().help}"
+
+    @property
+    def sample_arguments(self) -> str:
+        """The arguments of a `kbert predict` for a model card."""
+        return f"'A text with a {MASK}.'"
+
+
+def _untrained() -> UsageError:
+    return UsageError("the task fill-mask is not fine-tuned; pretraining trains it (kbert pretrain)")

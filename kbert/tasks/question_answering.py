@@ -1,0 +1,409 @@
+"""Question answering: the part of a context that answers a question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from kbert import features
+from kbert.bundle import Bundle
+from kbert.errors import DataError, UsageError
+from kbert.files import PathLike
+from kbert.models.encoder import BertEncoder
+from kbert.models.question_answering import QuestionAnsweringModel
+from kbert.models.tensor_names import Slots, question_answering_slots
+from kbert.tasks import question_metrics as metrics
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.questions import Question, read_questions
+from kbert.tasks.rows import Ragged, TrainingRows, strings
+from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.text.graph_encoder import GraphEncoder
+
+_AT_ONCE = 128
+_LONGEST_QUESTION = 64
+_NEVER = -1e30
+"""A score below all scores."""
+
+
+class QuestionAnsweringTask(Task[Question]):
+    """Finds the answer to a question in a context.
+
+    The context slides through the model's input in windows, each with the question before it. The best answers of all
+    windows are the answers (arXiv 1810.04805, section 4.2 and 4.3); "no answer" has the score of [CLS], the lowest of
+    all windows.
+
+    Args:
+        impossible: Whether a context may have no answer, as in SQuAD 2.0.
+        null_threshold: Give no answer where its score is larger than the best answer's by more than this.
+        stride: Tokens that neighbouring windows share; None for a third of the model's input.
+        max_answer_length: Longest answer in tokens.
+        n_best: Answers that are given for a question.
+        by_characters: Measure answers by characters, not by words.
+    """
+
+    name: ClassVar[str] = "question-answering"
+    architecture = "BertForQuestionAnswering"
+    main_metric = "f1"
+    losses = ("span_loss",)
+    pooled: ClassVar[bool] = False
+    windowed: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        impossible: bool = False,
+        null_threshold: float = 0.0,
+        stride: int | None = None,
+        max_answer_length: int = 30,
+        n_best: int = 5,
+        by_characters: bool = False,
+    ) -> None:
+        for name, value, least in (
+            ("max_answer_length", max_answer_length, 1),
+            ("n_best", n_best, 1),
+            ("stride", stride, 0),
+        ):
+            if value is not None and value < least:
+                raise UsageError(f"{name} must be at least {least}. Received: {name}={value}")
+        self.impossible = impossible
+        self.null_threshold = null_threshold
+        self.stride = stride
+        self.max_answer_length = max_answer_length
+        self.n_best = n_best
+        self.by_characters = by_characters
+
+    # === Reading ===
+
+    @classmethod
+    def read(
+        cls,
+        path: PathLike,
+        columns: Mapping[str, str] | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        targets: bool = True,
+        bad: BadRows | None = None,
+    ) -> list[Question]:
+        """Reads a SQuAD file or JSON lines; without targets also tables."""
+        chosen = cls.info().choose_columns(columns or {}, targets=targets)
+        questions = list(read_questions(path, chosen, targets=targets, bad=bad or BadRows()))
+        if not questions:
+            raise DataError("expected questions. There are none", path)
+        return questions
+
+    @classmethod
+    def from_examples(
+        cls, examples: Sequence[Question], path: PathLike, options: Mapping[str, Any] | None = None
+    ) -> QuestionAnsweringTask:
+        """Learns from the answers whether there may be none, and whether they are written without spaces."""
+        options = cls.info().choose_options(options or {})
+        answers = [answer.text for example in examples for answer in example.answers or ()]
+        if not answers:
+            raise DataError("expected questions with answers. There are none", path)
+        by_characters = options["by_characters"]
+        return cls(
+            impossible=any(not example.answers for example in examples),
+            stride=options["stride"],
+            max_answer_length=options["max_answer_length"],
+            n_best=options["n_best"],
+            by_characters=metrics.is_by_characters(answers) if by_characters == "auto" else by_characters == "yes",
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> QuestionAnsweringTask:
+        """Makes it anew from what `settings` gave."""
+        stride = settings["stride"]
+        return cls(
+            impossible=bool(settings["impossible"]),
+            null_threshold=float(settings["null_threshold"]),
+            stride=None if stride is None else int(stride),
+            max_answer_length=int(settings["max_answer_length"]),
+            n_best=int(settings["n_best"]),
+            by_characters=bool(settings["by_characters"]),
+        )
+
+    @classmethod
+    def from_foreign(cls, bundle: Bundle, *, paired: bool) -> QuestionAnsweringTask | None:
+        """A model of Transformers' for question answering; its files do not say whether answers may lack."""
+        return cls() if bundle.architecture == cls.architecture else None
+
+    def settings(self) -> dict[str, Any]:
+        """How windows are cut and answers are chosen."""
+        return {
+            "name": self.name,
+            "impossible": self.impossible,
+            "null_threshold": self.null_threshold,
+            "stride": self.stride,
+            "max_answer_length": self.max_answer_length,
+            "n_best": self.n_best,
+            "by_characters": self.by_characters,
+        }
+
+    # === Texts to features ===
+
+    @property
+    def text_inputs(self) -> tuple[TextInput, ...]:
+        """`question` and `context`."""
+        return TextInput("question", "question"), TextInput("context", "context")
+
+    def inputs(self, examples: Sequence[Question]) -> dict[str, list[Any]]:
+        """Questions and contexts."""
+        return {
+            "question": [example.question for example in examples],
+            "context": [example.context for example in examples],
+        }
+
+    def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """Windows over the contexts; a question is cut to 64 tokens, or to a third of the model's input."""
+        third = (encode.sequence_length - 3) // 3
+        stride = third if self.stride is None else self.stride
+        room = encode.sequence_length - 3 - stride - 1
+        if room < 1:
+            raise UsageError(
+                f"stride must leave room for questions: less than sequence_length - 4 = {encode.sequence_length - 4}. "
+                f"Received: stride={stride}"
+            )
+        questions = _cut(encode, inputs["question"], min(_LONGEST_QUESTION, max(third, 1), room))
+        windows = encode.windows(questions, inputs["context"], stride=stride, truncation="only_second")
+        return {
+            **windows.features,
+            "context": inputs["context"],
+            "window_rows": windows.rows,
+            "token_starts": windows.starts,
+            "token_ends": windows.ends,
+            "in_context": windows.slides,
+        }
+
+    def training_rows(self, examples: Sequence[Question], encode: GraphEncoder) -> TrainingRows:
+        """A row a window; `start_positions` and `end_positions` of the answer, 0 ([CLS]) where it is not inside."""
+        graph = tf.function(lambda q, c: self.encode(encode, {"question": q, "context": c}), reduce_retracing=True)
+        ids, types, lengths, starts, ends = [], [], [], [], []
+        for begin in range(0, len(examples), _AT_ONCE):
+            part = examples[begin : begin + _AT_ONCE]
+            inputs = self.inputs(part)
+            encoded = {
+                name: value.numpy()
+                for name, value in graph(strings(inputs["question"]), strings(inputs["context"])).items()
+            }
+            inside = encoded[features.INPUT_MASK.name] == 1
+            start, end = _positions(part, encoded)
+            ids.append(encoded[features.INPUT_WORD_IDS.name][inside])
+            types.append(encoded[features.INPUT_TYPE_IDS.name][inside])
+            lengths.append(inside.sum(-1))
+            starts.append(start)
+            ends.append(end)
+        joined = np.concatenate(lengths)
+        return TrainingRows(
+            Ragged(np.concatenate(ids), joined),
+            Ragged(np.concatenate(types), joined),
+            {"start_positions": np.concatenate(starts), "end_positions": np.concatenate(ends)},
+        )
+
+    # === Model ===
+
+    def build(self, encoder: BertEncoder) -> QuestionAnsweringModel:
+        """The encoder with two logits on each token."""
+        return QuestionAnsweringModel(encoder)
+
+    def slots(self, model: QuestionAnsweringModel) -> Slots:
+        """The encoder's, and Transformers' `qa_outputs`."""
+        return question_answering_slots(model)
+
+    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+        """Sums over windows; the loss of a window is the mean of those of start and end."""
+        padding = (1.0 - tf.cast(batch[features.INPUT_MASK.name], tf.float32)) * _NEVER
+        loss, right = 0.0, tf.constant(True)
+        for side in ("start", "end"):
+            logits, positions = outputs[f"{side}_logits"] + padding, batch[f"{side}_positions"]
+            loss += tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(positions, logits)) / 2
+            right &= tf.argmax(logits, -1, tf.int32) == positions
+        return {"span_loss": loss, "span_accuracy": tf.reduce_sum(tf.cast(right, tf.float32))}
+
+    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """How many windows."""
+        windows = tf.cast(tf.size(batch["start_positions"]), tf.float32)
+        return {"span_loss": windows, "span_accuracy": windows}
+
+    # === Answers ===
+
+    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The answer to each question, and the N best.
+
+        `answer` string [B], "" for none; `start` and `end`, its characters in the context, int32 [B]; `score`, its
+        probability among the N best and no answer, float32 [B]. Of the N best, the likeliest first: `answer_count`
+        int32 [B], `answers` string [B, N], `starts` and `ends` int32 [B, N], `scores` float32 [B, N], and `logits`,
+        the sums that scores are made of. `null_logit`, that of no answer, float32 [B].
+        """
+        count = tf.size(encoded["context"])
+        rows = tf.cast(encoded["window_rows"], tf.int64)
+        inside = encoded["in_context"]
+        start_logits = tf.where(inside, outputs["start_logits"], _NEVER)
+        end_logits = tf.where(inside, outputs["end_logits"], _NEVER)
+        # Every pair of a start and an end up to the longest answer after it: [W, S, L].
+        longest = self.max_answer_length
+        ends = tf.pad(end_logits, [[0, 0], [0, longest - 1]], constant_values=_NEVER)
+        pairs = tf.reshape(start_logits[..., None] + tf.signal.frame(ends, longest, 1), [tf.shape(inside)[0], -1])
+        # Windows overlap, so that a pair may be among the best of two of them, and a window more at the end.
+        most = tf.minimum(3 * self.n_best, tf.shape(pairs)[1])
+        logits, places = tf.math.top_k(pairs, most)
+        first = places // longest
+        last = tf.minimum(first + places % longest, tf.shape(inside)[1] - 1)
+        starts = tf.gather(encoded["token_starts"], first, batch_dims=1)
+        limits = tf.gather(encoded["token_ends"], last, batch_dims=1)
+
+        def by_question(values: tf.Tensor, fill: float | int) -> tf.Tensor:
+            ragged = tf.RaggedTensor.from_value_rowids(values, rows, tf.cast(count, tf.int64))
+            dense = ragged.to_tensor(fill)  # [B, windows, most]
+            return tf.reshape(dense, [count, -1])
+
+        logits, starts, limits = _best_different(
+            by_question(logits, _NEVER), by_question(starts, 0), by_question(limits, 0), 3 * self.n_best, self.n_best
+        )
+        null_logit = tf.math.segment_min(outputs["start_logits"][:, 0] + outputs["end_logits"][:, 0], rows)
+        possible = logits > _NEVER / 2
+        starts, limits = tf.where(possible, starts, 0), tf.where(possible, limits, 0)
+        null = null_logit if self.impossible else tf.fill([count], _NEVER)
+        weights = tf.nn.softmax(tf.concat([tf.where(possible, logits, _NEVER), null[:, None]], 1))
+        scores = tf.where(possible, weights[:, :-1], 0.0)
+        context = tf.strings.unicode_transcode(encoded["context"], "UTF-8", "UTF-8")
+        wide = tf.repeat(context[:, None], tf.shape(starts)[1], axis=1)
+        texts = tf.strings.substr(wide, starts, limits - starts, unit="UTF8_CHAR")
+        answered = possible[:, 0]
+        if self.impossible:
+            answered &= null_logit - logits[:, 0] <= self.null_threshold
+        none = weights[:, -1] if self.impossible else tf.zeros([count])
+        return {
+            "answer": tf.where(answered, texts[:, 0], ""),
+            "start": tf.where(answered, starts[:, 0], 0),
+            "end": tf.where(answered, limits[:, 0], 0),
+            "score": tf.where(answered, scores[:, 0], none),
+            "answer_count": tf.reduce_sum(tf.cast(possible, tf.int32), -1),
+            "answers": texts,
+            "starts": starts,
+            "ends": limits,
+            "scores": scores,
+            "logits": tf.where(possible, logits, 0.0),
+            "null_logit": null_logit,
+        }
+
+    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """`start_logits` and `end_logits`, float32 [B, S] each."""
+        return {"start_logits": outputs["start_logits"], "end_logits": outputs["end_logits"]}
+
+    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """{"answer", "start", "end", "score", "n_best": [{"text", "start", "end", "score"}]}."""
+        return {
+            "answer": row["answer"].decode("utf-8"),
+            "start": int(row["start"]),
+            "end": int(row["end"]),
+            "score": float(row["score"]),
+            "n_best": [
+                {
+                    "text": row["answers"][place].decode("utf-8"),
+                    "start": int(row["starts"][place]),
+                    "end": int(row["ends"][place]),
+                    "score": float(row["scores"][place]),
+                }
+                for place in range(row["answer_count"])
+            ],
+        }
+
+    def text_line(self, prediction: Mapping[str, Any]) -> str:
+        """Answer, its score, and the question."""
+        answer = " ".join(prediction["answer"].split()) or "-"
+        return f"{answer}\t{prediction['score']:.4f}\t{prediction['question']}"
+
+    def tuned(self, examples: Sequence[Question], answers: Mapping[str, np.ndarray]) -> QuestionAnsweringTask:
+        """With the threshold that gives the highest F1."""
+        if not self.impossible:
+            return self
+        texts, differences = self._best_texts(answers)
+        scores = [
+            metrics.best(self._f1, [answer.text for answer in example.answers], text) if example.answers else 0.0
+            for example, text in zip(examples, texts, strict=True)
+        ]
+        threshold = metrics.best_threshold(differences, scores, [not example.answers for example in examples])
+        return self.from_settings(self.settings() | {"null_threshold": threshold})
+
+    def evaluate(self, examples: Sequence[Question], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Exact match and F1; of questions with and without an answer too where there are both."""
+        exact_match = metrics.character_exact_match if self.by_characters else metrics.exact_match
+        texts, differences = self._best_texts(answers)
+        if self.impossible:
+            pairs = zip(texts, differences, strict=True)
+            texts = [text if difference <= self.null_threshold else "" for text, difference in pairs]
+        scores = []
+        for example, text in zip(examples, texts, strict=True):
+            true = [answer.text for answer in example.answers or ()]
+            scores.append((metrics.best(exact_match, true, text), metrics.best(self._f1, true, text)))
+        found = np.array(scores).reshape(-1, 2)
+        possible = np.array([bool(example.answers) for example in examples])
+        result: dict[str, Any] = {"examples": len(examples)}
+        for name, rows in (("", possible | True), ("_answerable", possible), ("_unanswerable", ~possible)):
+            if rows.any() and (not name or not possible.all()):
+                result[f"exact_match{name}"], result[f"f1{name}"] = found[rows].mean(0).tolist()
+        return result
+
+    @property
+    def _f1(self) -> metrics.Metric:
+        return metrics.character_f1 if self.by_characters else metrics.f1
+
+    @staticmethod
+    def _best_texts(answers: Mapping[str, np.ndarray]) -> tuple[list[str], list[float]]:
+        """The best answer to each question, and by how much "no answer" has the larger score."""
+        found = answers["answer_count"] > 0
+        texts = [
+            text.decode("utf-8") if any_ else "" for text, any_ in zip(answers["answers"][:, 0], found, strict=True)
+        ]
+        differences = np.where(found, answers["null_logit"] - answers["logits"][:, 0], np.inf)
+        return texts, differences.tolist()
+
+    @property
+    def sample_arguments(self) -> str:
+        """The arguments of a `kbert predict` for a model card."""
+        return "'A question?' --pair 'A context that holds its answer.'"
+
+
+def _cut(encode: GraphEncoder, questions: tf.Tensor, most: int) -> tf.Tensor:
+    """Questions cut behind their token `most`."""
+    _, _, ends = encode.tokenizer.with_offsets(questions)
+    limits = tf.reduce_max(tf.concat([tf.zeros_like(ends[:, :1]), ends[:, :most]], 1), axis=1)
+    limits = tf.maximum(limits, 0)  # of a question without tokens it is the least integer
+    text = tf.strings.unicode_transcode(questions, "UTF-8", "UTF-8")
+    cut = tf.strings.substr(text, tf.zeros_like(limits), limits, unit="UTF8_CHAR")
+    return tf.where(ends.row_lengths() > most, cut, questions)
+
+
+def _best_different(
+    logits: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, some: int, most: int
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The `most` best of answers [B, K] that stand at different places, out of the best `some`."""
+    logits, places = tf.math.top_k(logits, tf.minimum(some, tf.shape(logits)[1]))
+    starts, ends = tf.gather(starts, places, batch_dims=1), tf.gather(ends, places, batch_dims=1)
+    same = (starts[:, :, None] == starts[:, None]) & (ends[:, :, None] == ends[:, None])
+    better = tf.linalg.band_part(tf.ones_like(same[0], tf.int32), -1, 0) - tf.eye(tf.shape(same)[1], dtype=tf.int32)
+    repeated = tf.reduce_any(same & (better == 1), -1)
+    logits, places = tf.math.top_k(tf.where(repeated, _NEVER, logits), tf.minimum(most, tf.shape(logits)[1]))
+    return logits, tf.gather(starts, places, batch_dims=1), tf.gather(ends, places, batch_dims=1)
+
+
+def _positions(examples: Sequence[Question], encoded: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last token of the first answer in each window, int32 [W]; 0 where it is not all inside."""
+    rows, inside = encoded["window_rows"], encoded["in_context"]
+    first = [example.answers[0] if example.answers else None for example in examples]
+    begin = np.array([-1 if answer is None else answer.start for answer in first])[rows]
+    limit = np.array([-1 if answer is None else answer.start + len(answer.text.rstrip()) for answer in first])[rows]
+    begin += np.array([0 if a is None else len(a.text) - len(a.text.lstrip()) for a in first])[rows]
+    touches = inside & (encoded["token_starts"] < limit[:, None]) & (encoded["token_ends"] > begin[:, None])
+    last_token = inside.shape[1] - 1 - inside[:, ::-1].argmax(-1)
+    first_token = inside.argmax(-1)
+    start = touches.argmax(-1)
+    end = touches.shape[1] - 1 - touches[:, ::-1].argmax(-1)
+    each = np.arange(len(rows))
+    # All of the answer is inside if the window begins no later and ends no earlier than the answer does.
+    whole = touches.any(-1) & (encoded["token_starts"][each, first_token] <= begin)
+    whole &= encoded["token_ends"][each, last_token] >= limit
+    return np.where(whole, start, 0).astype(np.int32), np.where(whole, end, 0).astype(np.int32)

@@ -1,0 +1,262 @@
+"""Texts with spans, out of the formats that people tag in: CoNLL, JSON lines with offsets, tables of words and tags."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kbert import files
+from kbert.errors import DataError, UsageError
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.tables import Row, file_kind, read_objects, read_table
+from kbert.tasks.tags import TagProblem, detect_scheme, entities_in_scheme
+from kbert.text.normalization import is_cjk
+
+CONLL_ENDINGS = (".conll", ".conll03", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".train", ".dev", ".test")
+_TEXT_NAMES = ("text", "text_a", "sentence", "tokens")
+_LABEL_NAMES = ("label", "labels", "spans", "entities", "tags")
+_SEPARATOR = "\x02"
+"""Between the characters of some published tables."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """A part of a text with a label.
+
+    Args:
+        start: Its first character.
+        end: The character after its last.
+        label: Its type.
+    """
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TaggedText:
+    """A text and what is to be found in it.
+
+    Args:
+        text: The text.
+        spans: What is in it; None where it is unknown.
+        line: The 1-based line where it starts; 0 for none.
+    """
+
+    text: str
+    spans: tuple[Span, ...] | None = None
+    line: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sentence:
+    """Words with tags, each with its line."""
+
+    words: list[str]
+    tags: list[str]
+    lines: list[int]
+
+
+def read_tagged_texts(
+    path: files.PathLike, columns: Mapping[str, str], *, scheme: str, targets: bool, bad: BadRows
+) -> list[TaggedText]:
+    """Reads a file of any of the formats; its ending and its first line tell which.
+
+    Args:
+        path: A .jsonl file of objects with offsets; a .tsv or .csv table with a header, whose cells hold words and tags
+            between spaces; any other file is CoNLL: a word and its tag a line, an empty line between sentences.
+        columns: The columns "text" and "label", if they have other names than usual.
+        scheme: Of the tags, or "auto".
+        targets: Whether labels are wanted.
+        bad: Takes what cannot be read.
+    """
+    kind = file_kind(path)
+    if not Path(path).is_file():
+        raise UsageError(f"{path}: no such file")
+    if kind == "json":
+        return list(_read_json(path, columns, targets, bad))
+    if kind in ("tsv", "csv") and _has_header(path, kind, columns):
+        if not targets:
+            return [TaggedText(join_words(_split(row.values["text"])), None, row.line) for row in _rows(path, columns)]
+        sentences = _table_sentences(path, columns, bad)
+    else:
+        sentences = _conll_sentences(path, targets, bad)
+    found = list(sentences)
+    if scheme == "auto":
+        scheme = detect_scheme(sentence.tags for sentence in found)
+    texts = []
+    for sentence in found:
+        try:
+            texts.append(_tagged(sentence, scheme, targets))
+        except TagProblem as problem:
+            line = sentence.lines[min(problem.place, len(sentence.lines) - 1)]
+            bad.skip(DataError(str(problem), path, line))
+    return texts
+
+
+def join_words(words: Sequence[str]) -> str:
+    """A text of words: a space between them, but for two ideographs."""
+    return "".join(space + word for space, word in _spaced(words))
+
+
+def _spaced(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    before = ""
+    for word in words:
+        close = not before or (is_cjk(ord(before[-1])) and is_cjk(ord(word[0])))
+        yield "" if close else " ", word
+        before = word
+
+
+def _tagged(sentence: _Sentence, scheme: str, targets: bool) -> TaggedText:
+    starts, ends = [], []
+    text = ""
+    for space, word in _spaced(sentence.words):
+        text += space
+        starts.append(len(text))
+        text += word
+        ends.append(len(text))
+    if not targets:
+        return TaggedText(text, None, sentence.lines[0])
+    found = entities_in_scheme(sentence.tags, scheme)
+    spans = tuple(Span(starts[begin], ends[end - 1], kind) for kind, begin, end in found)
+    return TaggedText(text, spans, sentence.lines[0])
+
+
+# === CoNLL ===
+
+
+def _conll_sentences(path: files.PathLike, targets: bool, bad: BadRows) -> Iterator[_Sentence]:
+    sentence = _Sentence([], [], [])
+    width = 0
+    broken = False
+    for number, line in enumerate([*files.read_lines(path), ""], start=1):
+        if not line.strip() or line.startswith("-DOCSTART-"):
+            if sentence.words and not broken:
+                yield sentence
+            sentence, broken = _Sentence([], [], []), False
+            continue
+        cells = line.split("\t") if "\t" in line else line.split()
+        width = width or len(cells)
+        fewest = 2 if targets else 1
+        if len(cells) != width or not fewest <= len(cells) <= 4 or not cells[0].strip() or not cells[-1].strip():
+            expected = f"{width} columns" if fewest <= width <= 4 else "2 to 4 columns"
+            problem = f"expected {expected}: a word, and its tag last. Received: {line[:60]!r}"
+            bad.skip(DataError(problem, path, number))
+            broken = True
+            continue
+        sentence.words.append(cells[0].strip())
+        sentence.tags.append(cells[-1].strip())
+        sentence.lines.append(number)
+
+
+# === Tables of words and tags ===
+
+
+def _has_header(path: files.PathLike, kind: str, columns: Mapping[str, str]) -> bool:
+    first = next(iter(files.read_lines(path)), "")
+    cells = first.split("\t" if kind == "tsv" else ",")
+    return bool(columns) or any(name in cells for name in _TEXT_NAMES)
+
+
+def _rows(path: files.PathLike, columns: Mapping[str, str], *roles: str, bad: BadRows | None = None) -> Iterator[Row]:
+    header = next(iter(files.read_lines(path))).replace(",", "\t").split("\t")
+    usual = {"text": _TEXT_NAMES, "label": _LABEL_NAMES}
+    chosen = {
+        role: columns.get(role) or next((name for name in usual[role] if name in header), usual[role][0])
+        for role in ("text", *roles)
+    }
+    return read_table(path, chosen, bad=bad)
+
+
+def _split(cell: str) -> list[str]:
+    return cell.split(_SEPARATOR) if _SEPARATOR in cell else cell.split()
+
+
+def _table_sentences(path: files.PathLike, columns: Mapping[str, str], bad: BadRows) -> Iterator[_Sentence]:
+    for row in _rows(path, columns, "label", bad=bad):
+        words, tags = _split(row.values["text"]), _split(row.values["label"])
+        if not words:
+            bad.skip(DataError("expected a text. Received an empty one", path, row.line))
+        elif len(words) != len(tags):
+            bad.skip(
+                DataError(
+                    f"expected as many tags as words. Received: {len(tags)} tags, {len(words)} words", path, row.line
+                )
+            )
+        else:
+            yield _Sentence(words, tags, [row.line] * len(words))
+
+
+# === JSON lines ===
+
+
+def _read_json(path: files.PathLike, columns: Mapping[str, str], targets: bool, bad: BadRows) -> Iterator[TaggedText]:
+    for line, values in read_objects(path, bad=bad):
+        try:
+            text = _value(values, columns.get("text"), _TEXT_NAMES)
+            if not isinstance(text, str) or not text.strip():
+                raise ValueError(f"expected a text. Received: {text!r:.60}")
+            spans = tuple(_spans(text, _value(values, columns.get("label"), _LABEL_NAMES))) if targets else None
+        except ValueError as problem:
+            bad.skip(DataError(str(problem), path, line))
+            continue
+        yield TaggedText(text, spans, line)
+
+
+def _value(values: Mapping[str, Any], name: str | None, usual: Sequence[str]) -> Any:
+    names = [name] if name else usual
+    for each in names:
+        if each in values:
+            return values[each]
+    raise ValueError(f"there is no key {' or '.join(map(repr, names))}; the object has {', '.join(map(repr, values))}")
+
+
+def _spans(text: str, label: Any) -> Iterator[Span]:
+    """Spans in order of their start.
+
+    An object is {type: {surface: [[first, last]]}}, with inclusive ends; a list has {"start", "end", "label"} or
+    [start, end, label], with exclusive ones.
+    """
+    spans = list(_of_types(label) if isinstance(label, dict) else _of_list(label))
+    for start, end, kind, surface in spans:
+        whole = all(isinstance(place, int) and not isinstance(place, bool) for place in (start, end))
+        if not whole or not isinstance(kind, str) or not kind:
+            raise ValueError(f"expected a span of two character offsets and a label. Received: {[start, end, kind]!r}")
+        if not 0 <= start < end <= len(text):
+            raise ValueError(
+                f"expected a span inside the text, of {len(text)} characters. Received: {kind} from {start} to {end}"
+            )
+        if surface is not None and text[start:end] != surface:
+            raise ValueError(
+                f"expected {surface!r:.40} at characters {start} to {end}. The text has {text[start:end]!r:.40} there"
+            )
+    yield from sorted(
+        (Span(start, end, kind) for start, end, kind, _ in spans), key=lambda span: (span.start, span.end)
+    )
+
+
+def _of_types(label: Mapping[str, Any]) -> Iterator[tuple[Any, Any, Any, str | None]]:
+    for kind, surfaces in label.items():
+        if not isinstance(surfaces, dict):
+            raise ValueError(f"expected {{type: {{surface: [[first, last]]}}}}. Received: {label!r:.60}")
+        for surface, places in surfaces.items():
+            for place in places if isinstance(places, list) else [places]:
+                if not isinstance(place, list) or len(place) != 2 or not isinstance(place[1], int):
+                    raise ValueError(f"expected [first, last] for {surface!r:.40}. Received: {place!r:.40}")
+                yield place[0], place[1] + 1, kind, surface
+
+
+def _of_list(label: Any) -> Iterator[tuple[Any, Any, Any, str | None]]:
+    if not isinstance(label, list):
+        raise ValueError(f"expected a list of spans, or an object of types. Received: {label!r:.60}")
+    for span in label:
+        if isinstance(span, dict):
+            kind = next((span[name] for name in ("label", "type", "entity") if name in span), None)
+            yield span.get("start"), span.get("end"), kind, span.get("text")
+        elif isinstance(span, list) and len(span) == 3:
+            yield span[0], span[1], span[2], None
+        else:
+            raise ValueError(f'expected {{"start", "end", "label"}} or [start, end, label]. Received: {span!r:.60}')

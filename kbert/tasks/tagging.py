@@ -1,0 +1,376 @@
+"""Tagging: spans of a text with types, such as named entities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from kbert import features
+from kbert.bundle import Bundle
+from kbert.errors import DataError
+from kbert.files import PathLike
+from kbert.layers.crf import log_likelihood, viterbi
+from kbert.models.encoder import BertEncoder
+from kbert.models.tensor_names import Slots, tagger_slots
+from kbert.models.token_classification import TokenClassificationModel
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.rows import Ragged, TrainingRows, strings
+from kbert.tasks.tagged_texts import CONLL_ENDINGS, Span, TaggedText, read_tagged_texts
+from kbert.tasks.tags import entity_scores, letter_at, split_tag, tag_labels
+from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.text.graph_encoder import GraphEncoder, GraphWindows
+from kbert.text.vocabulary import CONTINUATION
+
+_IGNORED = -1
+"""The label of pieces that have none: special tokens, pieces after a word's first, what another window counts."""
+_TEXTS_AT_ONCE = 512
+_OVERLAP = 4
+"""Windows overlap by this part of their length."""
+_LETTERS = "OBIES"
+
+
+class _Words(NamedTuple):
+    """The words of texts, all in a row; N of them."""
+
+    keep: tf.Tensor
+    """Which tokens of the windows are first pieces of words, each once; bool [W, S]."""
+    rows: tf.Tensor
+    """The text that each word is of, int32 [N]."""
+    starts: tf.Tensor
+    """Its first character, int32 [N]."""
+    ends: tf.Tensor
+    """The character after its last, int32 [N]."""
+
+
+class TaggingTask(Task[TaggedText]):
+    """Finds spans of a text and their types.
+
+    Words are BERT's: what stands between spaces and punctuation marks, and each ideograph. The first piece of a word
+    has the label. A text that is longer than the model's input slides through it in windows that overlap; of two
+    windows, that one counts for a word in which the word stands farther from the edge.
+
+    Args:
+        labels: Tags in the order of the logits, such as O, B-PER, I-PER.
+        crf: Whether a linear-chain CRF chooses the tags of a text together (arXiv 1508.01991).
+    """
+
+    name: ClassVar[str] = "tagging"
+    architecture = "BertForTokenClassification"
+    main_metric = "f1"
+    pooled: ClassVar[bool] = False
+    windowed: ClassVar[bool] = True
+
+    def __init__(self, labels: Sequence[str], *, crf: bool = False) -> None:
+        self.labels = list(labels)
+        self.crf = crf
+        self.losses = ("negative_log_likelihood",) if crf else ("cross_entropy",)
+        parts = [split_tag(label) for label in self.labels]
+        self.types = sorted({kind for _, kind in parts if kind})
+        # Tables from tags to letters and types, for the graph.
+        self._letters = np.array([_LETTERS.index(letter) for letter, _ in parts], np.int32)
+        self._types = np.array([self.types.index(kind) if kind else -1 for _, kind in parts], np.int32)
+
+    # === Reading ===
+
+    @classmethod
+    def reads(cls, path: PathLike) -> bool:
+        """CoNLL files."""
+        return str(path).lower().endswith(CONLL_ENDINGS)
+
+    @classmethod
+    def read(
+        cls,
+        path: PathLike,
+        columns: Mapping[str, str] | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        targets: bool = True,
+        bad: BadRows | None = None,
+    ) -> list[TaggedText]:
+        """Reads CoNLL, JSON lines with offsets, or tables of words and tags."""
+        chosen = cls.info().choose_columns(columns or {}, targets=targets)
+        scheme = (options or {}).get("tag_scheme", "auto")
+        texts = read_tagged_texts(path, chosen, scheme=scheme, targets=targets, bad=bad or BadRows())
+        if not texts:
+            raise DataError("expected texts. There are none", path)
+        return texts
+
+    @classmethod
+    def from_examples(
+        cls, examples: Sequence[TaggedText], path: PathLike, options: Mapping[str, Any] | None = None
+    ) -> TaggingTask:
+        """Discovers the types."""
+        options = cls.info().choose_options(options or {})
+        types = sorted({span.label for example in examples for span in example.spans or ()})
+        if not types:
+            raise DataError("expected texts with spans. There are none in any of them", path)
+        return cls(tag_labels(types, options["scheme"]), crf=options["crf"])
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> TaggingTask:
+        """Makes it anew from what `settings` gave."""
+        labels = settings["labels"]
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels) or len(labels) < 2:
+            raise TypeError("labels must be a list of two or more strings")
+        return cls(labels, crf=bool(settings["crf"]))
+
+    @classmethod
+    def from_foreign(cls, bundle: Bundle, *, paired: bool) -> TaggingTask | None:
+        """A token classifier of Transformers'."""
+        return cls(bundle.labels) if bundle.architecture == cls.architecture else None
+
+    def settings(self) -> dict[str, Any]:
+        """Labels in the order of the logits."""
+        return {"name": self.name, "labels": self.labels, "crf": self.crf}
+
+    def foreign_config(self) -> dict[str, Any]:
+        """Transformers' names of classes."""
+        return {
+            "id2label": {str(index): label for index, label in enumerate(self.labels)},
+            "label2id": {label: index for index, label in enumerate(self.labels)},
+        }
+
+    def checked(self, examples: Sequence[TaggedText], path: PathLike, bad: BadRows | None = None) -> list[TaggedText]:
+        """The texts whose types training saw."""
+        bad = bad or BadRows()
+        known = []
+        for example in examples:
+            strange = next((span for span in example.spans or () if span.label not in self.types), None)
+            if strange is None:
+                known.append(example)
+            else:
+                types = ", ".join(self.types)
+                problem = f"expected one of the types seen in training ({types}). Received {strange.label!r}"
+                bad.skip(DataError(problem, path, example.line))
+        return known
+
+    # === Texts to features ===
+
+    @property
+    def text_inputs(self) -> tuple[TextInput, ...]:
+        """`text`."""
+        return (TextInput("text", "text"),)
+
+    def inputs(self, examples: Sequence[TaggedText]) -> dict[str, list[Any]]:
+        """The texts."""
+        return {"text": [example.text for example in examples]}
+
+    def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """Windows over the texts, and where their words are."""
+        windows = encode.windows(inputs["text"], stride=encode.sequence_length // _OVERLAP)
+        words = _words(windows, encode, tf.size(inputs["text"]))
+        return {
+            **windows.features,
+            "text": inputs["text"],
+            "word_mask": words.keep,
+            "word_rows": words.rows,
+            "word_starts": words.starts,
+            "word_ends": words.ends,
+        }
+
+    def training_rows(self, examples: Sequence[TaggedText], encode: GraphEncoder) -> TrainingRows:
+        """A row a window, and "labels" of its tokens."""
+        graph = tf.function(lambda text: self.encode(encode, {"text": text}), reduce_retracing=True)
+        ids, types, lengths, labels = [], [], [], []
+        for start in range(0, len(examples), _TEXTS_AT_ONCE):
+            part = examples[start : start + _TEXTS_AT_ONCE]
+            encoded = graph(strings([example.text for example in part]))
+            inside = encoded[features.INPUT_MASK.name].numpy() == 1
+            all_labels = np.full(inside.shape, _IGNORED, np.int32)
+            all_labels[encoded["word_mask"].numpy()] = self._word_labels(
+                part, encoded["word_rows"].numpy(), encoded["word_starts"].numpy()
+            )
+            ids.append(encoded[features.INPUT_WORD_IDS.name].numpy()[inside])
+            types.append(encoded[features.INPUT_TYPE_IDS.name].numpy()[inside])
+            lengths.append(inside.sum(-1))
+            labels.append(all_labels[inside])
+        joined = np.concatenate(lengths)
+        return TrainingRows(
+            Ragged(np.concatenate(ids), joined),
+            Ragged(np.concatenate(types), joined),
+            {"labels": Ragged(np.concatenate(labels), joined, padding=_IGNORED, by_token=True)},
+        )
+
+    def _word_labels(self, examples: Sequence[TaggedText], rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """The label of each word: what span it begins in. Of spans that overlap the longest is learnt."""
+        chosen = [_without_overlaps(example.spans or ()) for example in examples]
+        spans = [(row, span) for row, row_spans in enumerate(chosen) for span in row_spans]
+        if not spans:
+            return np.zeros(len(rows), np.int32)
+        stretch = 1 + max(len(example.text) for example in examples)  # so that texts stand behind each other
+        span_starts = np.array([row * stretch + span.start for row, span in spans])
+        span_ends = np.array([row * stretch + span.end for row, span in spans])
+        places = rows.astype(np.int64) * stretch + starts
+        which = np.searchsorted(span_starts, places, side="right") - 1
+        which = np.where((which >= 0) & (places < span_ends[which]), which, -1)
+        first = np.concatenate([[True], which[1:] != which[:-1]])[: len(which)]
+        last = np.concatenate([which[1:] != which[:-1], [True]])[: len(which)]
+        ids = {label: index for index, label in enumerate(self.labels)}
+        scheme = "bioes" if len(set(self._letters.tolist())) > 3 else "iob2" if 1 in self._letters else "io"
+        table = np.zeros((len(spans), 2, 2), np.int32)
+        for index, (_, span) in enumerate(spans):
+            for is_first in (False, True):
+                for is_last in (False, True):
+                    label = f"{letter_at(is_first, is_last, scheme)}-{span.label}"
+                    table[index, int(is_first), int(is_last)] = ids[label]
+        return np.where(which < 0, 0, table[which, first.astype(int), last.astype(int)]).astype(np.int32)
+
+    # === Model ===
+
+    def build(self, encoder: BertEncoder) -> TokenClassificationModel:
+        """The encoder with a head for these tags, and a CRF if wanted."""
+        return TokenClassificationModel(encoder, len(self.labels), crf=self.crf)
+
+    def slots(self, model: TokenClassificationModel) -> Slots:
+        """The encoder's, Transformers' `classifier`, and `crf`."""
+        return tagger_slots(model)
+
+    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+        """Sums over words."""
+        labels, logits = batch["labels"], outputs["logits"]
+        counted = labels != _IGNORED
+        weights = tf.cast(counted, tf.float32)
+        labels = tf.maximum(labels, 0)
+        right = weights * tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
+        if self.crf:
+            loss = -tf.reduce_sum(log_likelihood(logits, labels, counted, outputs))
+        else:
+            loss = tf.reduce_sum(weights * tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        return {self.losses[0]: loss, "tag_accuracy": tf.reduce_sum(right)}
+
+    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """How many words."""
+        words = tf.maximum(tf.reduce_sum(tf.cast(batch["labels"] != _IGNORED, tf.float32)), 1.0)
+        return {self.losses[0]: words, "tag_accuracy": words}
+
+    # === Answers ===
+
+    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The spans of each text, in their order; N is the most that a text of the batch has.
+
+        `span_count` int32 [B]; `labels` and `texts` string [B, N]; `starts` and `ends`, in characters of the text,
+        int32 [B, N]; `scores`, the mean probability of their tags, float32 [B, N].
+        """
+        logits = tf.boolean_mask(outputs["logits"], encoded["word_mask"])
+        rows = encoded["word_rows"]
+        probabilities = tf.nn.softmax(logits)
+        tags = self._decode(logits, outputs, rows, tf.size(encoded["text"]))
+        letters, types = tf.gather(self._letters, tags), tf.gather(self._types, tags)
+        scores = tf.gather(probabilities, tags, batch_dims=1)
+        count = tf.size(encoded["text"])
+
+        # A word goes on with the entity of the word before it: B or I, then I or E of the same type.
+        def before(values: tf.Tensor, first: int) -> tf.Tensor:
+            return tf.concat([[first], values[:-1]], 0)[: tf.size(values)]
+
+        last, same = before(letters, 0), (before(types, -1) == types) & (before(rows, -1) == rows)
+        goes_on = ((last == 1) | (last == 2)) & ((letters == 2) | (letters == 3)) & same
+        inside = letters > 0
+        begins = inside & ~goes_on
+        entity = tf.boolean_mask(tf.cumsum(tf.cast(begins, tf.int32)) - 1, inside)
+        entity_rows = tf.boolean_mask(rows, begins)
+        starts = tf.boolean_mask(encoded["word_starts"], begins)
+        ends = tf.math.segment_max(tf.boolean_mask(encoded["word_ends"], inside), entity)
+        means = tf.math.segment_mean(tf.boolean_mask(scores, inside), entity)
+        names = tf.gather(tf.constant(self.types), tf.boolean_mask(types, begins))
+        text = tf.strings.unicode_transcode(encoded["text"], "UTF-8", "UTF-8")
+        surfaces = tf.strings.substr(tf.gather(text, entity_rows), starts, ends - starts, unit="UTF8_CHAR")
+
+        def by_text(values: tf.Tensor) -> tf.Tensor:
+            return tf.RaggedTensor.from_value_rowids(values, tf.cast(entity_rows, tf.int64), tf.cast(count, tf.int64))
+
+        return {
+            "span_count": tf.cast(by_text(starts).row_lengths(), tf.int32),
+            "labels": by_text(names).to_tensor(),
+            "texts": by_text(surfaces).to_tensor(),
+            "starts": by_text(starts).to_tensor(),
+            "ends": by_text(ends).to_tensor(),
+            "scores": by_text(means).to_tensor(),
+        }
+
+    def _decode(self, logits: tf.Tensor, outputs: Tensors, rows: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        """The tag of each word, int32 [N], from logits [N, C]."""
+        if not self.crf:
+            return tf.argmax(logits, -1, tf.int32)
+        sentences = tf.RaggedTensor.from_value_rowids(logits, tf.cast(rows, tf.int64), tf.cast(count, tf.int64))
+        # One place more than there are words, so that there is one at all.
+        emissions = tf.pad(sentences.to_tensor(), [[0, 0], [0, 1], [0, 0]])
+        emissions = tf.ensure_shape(emissions, [None, None, len(self.labels)])
+        mask = tf.sequence_mask(sentences.row_lengths(), tf.shape(emissions)[1])
+        return tf.boolean_mask(viterbi(emissions, mask, outputs), mask)
+
+    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The probabilities of the tags of each token, float32 [B, S, C]."""
+        return {"probabilities": tf.nn.softmax(outputs["logits"])}
+
+    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """{"spans": [{"start", "end", "label", "text", "score"}]}."""
+        return {
+            "spans": [
+                {
+                    "start": int(row["starts"][place]),
+                    "end": int(row["ends"][place]),
+                    "label": row["labels"][place].decode("utf-8"),
+                    "text": row["texts"][place].decode("utf-8"),
+                    "score": float(row["scores"][place]),
+                }
+                for place in range(row["span_count"])
+            ]
+        }
+
+    def text_line(self, prediction: Mapping[str, Any]) -> str:
+        """The spans, and the text."""
+        spans = "; ".join(f"{span['label']} {span['text']!r} {span['score']:.2f}" for span in prediction["spans"])
+        return f"{spans or '-'}\t{prediction['text']}"
+
+    def evaluate(self, examples: Sequence[TaggedText], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Precision, recall and F1 of spans: right are those of the right type, start and end."""
+        true = [{(span.label, span.start, span.end) for span in example.spans or ()} for example in examples]
+        predicted = [
+            {
+                (answers["labels"][row][place].decode("utf-8"), int(start), int(end))
+                for place, (start, end) in enumerate(zip(answers["starts"][row], answers["ends"][row], strict=True))
+                if place < count
+            }
+            for row, count in enumerate(answers["span_count"])
+        ]
+        scores, per_type = entity_scores(true, predicted)
+        return {"examples": len(examples), **scores, "per_class": per_type}
+
+
+def _without_overlaps(spans: Sequence[Span]) -> list[Span]:
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):
+        if all(span.end <= other.start or span.start >= other.end for other in kept):
+            kept.append(span)
+    return sorted(kept, key=lambda span: span.start)
+
+
+def _words(windows: GraphWindows, encode: GraphEncoder, count: tf.Tensor) -> _Words:
+    """The words of texts, out of the windows over them: each once, in order."""
+    stride = encode.sequence_length // _OVERLAP
+    rows = windows.rows
+    first = tf.concat([[True], rows[1:] != rows[:-1]], 0)
+    last = tf.concat([rows[1:] != rows[:-1], [True]], 0)
+    lengths = tf.reduce_sum(tf.cast(windows.slides, tf.int32), -1)
+    # Two windows share `stride` tokens: the first half of them counts in the first, the rest in the second.
+    begin = tf.where(first, 0, stride // 2)
+    end = tf.where(last, lengths, lengths - (stride - stride // 2))
+    places = tf.cumsum(tf.cast(windows.slides, tf.int32), 1) - 1
+    own = windows.slides & (places >= begin[:, None]) & (places < end[:, None])
+
+    pieces = [token.startswith(CONTINUATION) for token in encode.tokenizer.vocabulary]
+    ids = tf.boolean_mask(windows.features[features.INPUT_WORD_IDS.name], own)
+    token_rows = tf.gather(rows, tf.cast(tf.where(own)[:, 0], tf.int32))
+    new_row = tf.concat([[True], token_rows[1:] != token_rows[:-1]], 0)[: tf.size(token_rows)]
+    begins = ~tf.gather(tf.constant(pieces), ids) | new_row
+    word = tf.cumsum(tf.cast(begins, tf.int32)) - 1
+    return _Words(
+        keep=tf.scatter_nd(tf.where(own), begins, tf.shape(own, tf.int64)),
+        rows=tf.boolean_mask(token_rows, begins),
+        starts=tf.boolean_mask(tf.boolean_mask(windows.starts, own), begins),
+        ends=tf.math.segment_max(tf.boolean_mask(windows.ends, own), word),
+    )

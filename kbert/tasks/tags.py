@@ -1,0 +1,186 @@
+"""Tags of words, and the entities they spell: the schemes, and entity-level scores as seqeval has them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+OUTSIDE = "O"
+SCHEMES = ("io", "iob1", "iob2", "bioes", "bmes")
+_LETTERS = {"M": "I", "L": "E", "U": "S"}
+"""Other letters of the same meaning: BMES has M for I, BILOU has L for E and U for S."""
+
+Entity = tuple[str, int, int]
+"""Type, first word, and the word after the last."""
+
+
+class TagProblem(ValueError):
+    """A tag that cannot stand where it does.
+
+    Args:
+        place: The index of the word.
+        message: What was expected, and what was received.
+    """
+
+    def __init__(self, place: int, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+def split_tag(tag: str) -> tuple[str, str]:
+    """Letter and type of a tag: "B-PER" → ("B", "PER"), "O" → ("O", ""); of a bare "PER", ("I", "PER")."""
+    letter, hyphen, kind = tag.partition("-")
+    if tag == OUTSIDE:
+        return OUTSIDE, ""
+    if hyphen and kind and letter in ("B", "I", "E", "S", *_LETTERS):
+        return _LETTERS.get(letter, letter), kind
+    return "I", tag
+
+
+def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
+    """The scheme that sentences are tagged in: one of SCHEMES.
+
+    B tells IOB1 and IOB2 apart: in IOB1 it only stands behind an entity of its own type.
+    """
+    letters: set[str] = set()
+    opening_b = False
+    for tags in sentences:
+        before = (OUTSIDE, "")
+        for tag in tags:
+            letters.add(tag[:1] if tag[1:2] == "-" else OUTSIDE if tag == OUTSIDE else "bare")
+            now = split_tag(tag)
+            opening_b |= now[0] == "B" and before[1] != now[1]
+            before = now
+    if "M" in letters or ({"E", "S"} & letters and "I" not in letters):
+        return "bmes"
+    if {"E", "S", "L", "U"} & letters:
+        return "bioes"
+    if "B" not in letters:
+        return "io"
+    return "iob2" if opening_b else "iob1"
+
+
+def entities_in_scheme(tags: Sequence[str], scheme: str) -> list[Entity]:
+    """The entities of a sentence that must follow its scheme.
+
+    Raises:
+        TagProblem: It does not, such as an I- without a B- before it.
+    """
+    entities: list[Entity] = []
+    begin = -1
+    letter, kind = OUTSIDE, ""
+    for place, tag in enumerate([*tags, OUTSIDE]):
+        next_letter, next_kind = split_tag(tag)
+        open_ = letter in ("B", "I")
+        same = next_kind == kind
+        if scheme in ("io", "iob1"):
+            goes_on = open_ and next_letter == "I" and same
+            if next_letter in ("E", "S"):
+                raise TagProblem(place, f"expected tags of the scheme {scheme}: O, I-… (and B-…). Received {tag!r}")
+        else:
+            goes_on = open_ and next_letter in ("I", "E") and same
+            if next_letter in ("I", "E") and not goes_on:
+                raise TagProblem(place, f"expected B-{next_kind} before {tag!r} (scheme {scheme}). Received it without")
+            if scheme in ("bioes", "bmes") and open_ and not goes_on:
+                raise TagProblem(place, f"expected E-{kind} at the end of {kind} (scheme {scheme}). Received {tag!r}")
+        if not goes_on:
+            if letter != OUTSIDE:
+                entities.append((kind, begin, place))
+            begin = place
+        letter, kind = next_letter, next_kind
+    return entities
+
+
+def entities(tags: Sequence[str]) -> list[Entity]:
+    """The entities of any tags, as conlleval takes them: an I- that continues nothing begins an entity."""
+    found: list[Entity] = []
+    begin = 0
+    letter, kind = OUTSIDE, ""
+    for place, tag in enumerate([*tags, OUTSIDE]):
+        next_letter, next_kind = split_tag(tag)
+        if not (letter in ("B", "I") and next_letter in ("I", "E") and next_kind == kind):
+            if letter != OUTSIDE:
+                found.append((kind, begin, place))
+            begin = place
+        letter, kind = next_letter, next_kind
+    return found
+
+
+def strict_entities(tags: Sequence[str], scheme: str) -> list[Entity]:
+    """The entities that are spelled out in full; what breaks the scheme ("iob2" or "bioes") is none."""
+    found: list[Entity] = []
+    place = 0
+    while place < len(tags):
+        letter, kind = split_tag(tags[place])
+        end = place + 1
+        if letter == "B":
+            last = letter
+            while end < len(tags) and last != "E":
+                next_letter, next_kind = split_tag(tags[end])
+                if next_kind != kind or next_letter not in (("I",) if scheme == "iob2" else ("I", "E")):
+                    break
+                last = next_letter
+                end += 1
+            if scheme == "iob2" or last == "E":
+                found.append((kind, place, end))
+            else:
+                end = place + 1
+        elif letter == "S" and scheme == "bioes":
+            found.append((kind, place, end))
+        place = end
+    return found
+
+
+def tags_of(entities_: Iterable[Entity], length: int, scheme: str) -> list[str]:
+    """Tags for entities that do not overlap, in the scheme "io", "iob2" or "bioes"."""
+    tags = [OUTSIDE] * length
+    for kind, begin, end in entities_:
+        for place in range(begin, end):
+            tags[place] = f"{letter_at(place == begin, place == end - 1, scheme)}-{kind}"
+    return tags
+
+
+def letter_at(first: bool, last: bool, scheme: str) -> str:
+    """The letter of a word that is the first, or the last, of its entity."""
+    if scheme == "bioes" and last:
+        return "S" if first else "E"
+    return "B" if first and scheme != "io" else "I"
+
+
+def tag_labels(types: Iterable[str], scheme: str) -> list[str]:
+    """All tags of a scheme, O first."""
+    letters = {"io": "I", "iob2": "BI", "bioes": "BIES"}[scheme]
+    return [OUTSIDE, *(f"{letter}-{kind}" for kind in types for letter in letters)]
+
+
+def entity_scores(
+    true: Sequence[Collection[Any]], predicted: Sequence[Collection[Any]]
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Precision, recall and F1 of entities, each a tuple that begins with its type.
+
+    Args:
+        true: The entities of each text.
+        predicted: Those found.
+
+    Returns:
+        The scores over all ("precision", "recall", "f1": micro-averaged; "macro_f1"), and those of each type with
+        its "support". A quotient of 0 by 0 is 0, as in seqeval.
+    """
+    counts: dict[str, list[int]] = {}
+    for wanted, found in zip(true, predicted, strict=True):
+        wanted_set, found_set = set(wanted), set(found)
+        for place, group in enumerate((wanted_set & found_set, found_set, wanted_set)):
+            for entity in group:
+                counts.setdefault(entity[0], [0, 0, 0])[place] += 1
+    per_type = {kind: _scores(*counts[kind]) for kind in sorted(counts)}
+    totals = [sum(count[place] for count in counts.values()) for place in range(3)]
+    overall = _scores(*totals)
+    macro = sum(scores["f1"] for scores in per_type.values()) / len(per_type) if per_type else 0.0
+    return {name: overall[name] for name in ("precision", "recall", "f1")} | {"macro_f1": macro}, per_type
+
+
+def _scores(right: int, found: int, wanted: int) -> dict[str, float]:
+    precision = right / found if found else 0.0
+    recall = right / wanted if wanted else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if right else 0.0
+    return {"precision": precision, "recall": recall, "f1": f1, "support": wanted}

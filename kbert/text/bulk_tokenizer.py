@@ -1,0 +1,213 @@
+"""Ids of many texts at once, for corpora: the same ids as `Tokenizer.ids`, in NumPy where Python is slow."""
+
+from __future__ import annotations
+
+import dataclasses
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+
+from kbert.text.normalization import SIGMA, SPACE, Normalizer, ReplacementTable
+from kbert.text.short_words import SHORT, ShortPieces, ShortTable, eights_of, short_keys
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.wordpiece import WordPiece
+
+_BLOCK = 1 << 18
+"""Characters that are worked on together: few enough for their arrays to stay in a core's cache."""
+_KNOWN_WORDS = 1 << 16
+"""A bound keeps memory flat however much text goes by."""
+_CODE_POINTS = 0x110000
+_UNMET = 255
+
+
+class BulkTokenizer:
+    """Tokenizes many texts with one call.
+
+    Args:
+        tokenizer: The tokenizer whose ids are wanted.
+
+    Example:
+        >>> ids, ends = BulkTokenizer(tokenizer).ids(["a dog", "the cat sat"])
+        >>> ends.tolist()
+        [2, 5]
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self._normalizer = _BulkNormalizer(tokenizer.normalizer)
+        self._words = _Words(tokenizer.wordpiece)
+        # Tokens found in text stand across words, and a bound on words this low is nobody's.
+        self._one_by_one = bool(tokenizer.text_tokens) or tokenizer.wordpiece.max_word_length < SHORT
+
+    def ids(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Gives the ids of all texts joined, int32 [N], and where each text's end, int64 [len(texts)]."""
+        if self._one_by_one:
+            parts = [self.tokenizer.ids(text) for text in texts]
+            ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+            return np.array([index for part in parts for index in part], np.int32), ends
+        all_ids, all_ends = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
+        first, characters, total = 0, 0, 0
+        for last, text in enumerate(texts, start=1):
+            characters += len(text)
+            if characters >= _BLOCK or last == len(texts):
+                words, word_ends = self._normalizer(texts[first:last])
+                ids, ends = self._words.ids(words)
+                all_ids.append(ids)
+                all_ends.append(ends[word_ends] + total)
+                total += len(ids)
+                first, characters = last, 0
+        return np.concatenate(all_ids), np.concatenate(all_ends)
+
+
+@dataclasses.dataclass(frozen=True)
+class _WordArrays:
+    """The words of some texts.
+
+    Args:
+        characters: Code points, words separated by spaces, uint32 [N].
+        starts: Where each word begins, int64 [W].
+        lengths: Its characters, int64 [W].
+    """
+
+    characters: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+
+
+class _BulkNormalizer:
+    """The table of a `Normalizer` as arrays: each code point's replacement, where it lies and how long it is."""
+
+    def __init__(self, normalizer: Normalizer) -> None:
+        self._normalizer = normalizer
+        self._table: ReplacementTable = normalizer.table
+        self._lengths = np.full(_CODE_POINTS, _UNMET, np.uint8)
+        self._firsts = np.zeros(_CODE_POINTS, np.uint32)
+        self._starts = np.zeros(_CODE_POINTS, np.int32)
+        self._replacements = np.zeros(0, np.uint32)
+
+    def __call__(self, texts: Sequence[str]) -> tuple[_WordArrays, np.ndarray]:
+        """Gives the words of all texts, and how many there are up to the end of each."""
+        if self._normalizer.lowercase:
+            texts = [self._normalizer.with_final_sigmas(text) if SIGMA in text else text for text in texts]
+        codes = np.frombuffer(SPACE.join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+        lengths = self._lengths[codes]
+        if (lengths == _UNMET).any():
+            self._meet(np.unique(codes[lengths == _UNMET]))
+            lengths = self._lengths[codes]
+        ends = np.cumsum(lengths, dtype=np.int64)
+        begins = ends - lengths
+        characters = np.empty(ends[-1] if len(ends) else 0, np.uint32)
+        if lengths.min(initial=1):
+            characters[begins] = self._firsts[codes]
+        else:
+            kept = np.flatnonzero(lengths)
+            characters[begins[kept]] = self._firsts[codes[kept]]
+        longer = np.flatnonzero(lengths > 1)
+        for place in range(1, int(lengths.max(initial=0))):
+            longer = longer[lengths[longer] > place]
+            characters[begins[longer] + place] = self._replacements[self._starts[codes[longer]] + place]
+
+        inside = np.zeros(len(characters) + 2, bool)
+        np.not_equal(characters, ord(SPACE), out=inside[1:-1])
+        edges = np.flatnonzero(inside[1:] != inside[:-1])
+        words = _WordArrays(characters, edges[::2], edges[1::2] - edges[::2])
+        last_character = np.cumsum([len(text) + 1 for text in texts]) - 2
+        text_ends = np.where(last_character < 0, 0, ends[last_character]) if len(ends) else last_character * 0
+        return words, np.searchsorted(words.starts, text_ends)
+
+    def _meet(self, codes: np.ndarray) -> None:
+        """Takes the replacements of further code points over from the table."""
+        replacements = [self._table[int(code)] for code in codes]
+        lengths = np.array([len(replacement) for replacement in replacements])
+        begin = len(self._replacements)
+        self._starts[codes] = begin + np.cumsum(lengths) - lengths
+        self._lengths[codes] = lengths
+        joined = np.frombuffer("".join(replacements).encode("utf-32-le", "surrogatepass"), np.uint32)
+        self._replacements = np.concatenate([self._replacements, joined])
+        kept = codes[lengths > 0]
+        self._firsts[kept] = self._replacements[self._starts[kept]]
+
+
+class _Words:
+    """Numbers words as they are met, and knows the pieces of each number.
+
+    Words of one character are looked up in a table of code points, others of up to 16 Latin-1 characters in a hash
+    table of NumPy arrays, all others in a dict. When there are too many words, all are forgotten.
+    """
+
+    def __init__(self, wordpiece: WordPiece) -> None:
+        self._wordpiece = wordpiece
+        self._short_pieces = ShortPieces(wordpiece.vocabulary)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pieces, self._ends = array("i"), array("q", [0])
+        self._characters = np.full(_CODE_POINTS, -1, np.int32)
+        self._short = ShortTable()
+        self._others: dict[str, int] = {}
+
+    def ids(self, words: _WordArrays) -> tuple[np.ndarray, np.ndarray]:
+        """Gives the pieces of all words joined, int32, and [0, the end of each word's]."""
+        if len(self._ends) > _KNOWN_WORDS:
+            self._forget()
+        numbers = self._find(words)
+        pieces, bounds = np.array(self._pieces, np.int32), np.array(self._ends, np.int64)
+        starts = bounds[numbers]
+        counts = bounds[numbers + 1] - starts
+        ends = np.zeros(len(numbers) + 1, np.int64)
+        np.cumsum(counts, out=ends[1:])
+        places = np.repeat(starts - ends[:-1], counts) + np.arange(ends[-1])
+        return pieces[places], ends
+
+    def _find(self, words: _WordArrays) -> np.ndarray:
+        """The number of each word, int64 [W]; words that are new get one."""
+        numbers = np.empty(len(words.starts), np.int64)
+        is_single = words.lengths == 1
+        is_short = ~is_single & (words.lengths <= SHORT)
+        wide = np.flatnonzero(words.characters > 0xFF)
+        is_short[np.searchsorted(words.starts, wide, side="right") - 1] = False
+        single, short = np.flatnonzero(is_single), np.flatnonzero(is_short)
+        numbers[single] = self._find_single(words.characters[words.starts[single]])
+        numbers[short] = self._find_short(words, short)
+        others = np.flatnonzero(~is_single & ~is_short)
+        for index, start, length in zip(
+            others.tolist(), words.starts[others].tolist(), words.lengths[others].tolist(), strict=True
+        ):
+            word = words.characters[start : start + length].tobytes().decode("utf-32-le", "surrogatepass")
+            number = self._others.get(word)
+            if number is None:
+                number = self._others[word] = self._add(self._wordpiece.word_ids(word))
+            numbers[index] = number
+        return numbers
+
+    def _find_single(self, codes: np.ndarray) -> np.ndarray:
+        numbers = self._characters[codes]
+        if (numbers < 0).any():
+            for code in np.unique(codes[numbers < 0]).tolist():
+                self._characters[code] = self._add(self._wordpiece.word_ids(chr(code)))
+            numbers = self._characters[codes]
+        return numbers
+
+    def _find_short(self, words: _WordArrays, chosen: np.ndarray) -> np.ndarray:
+        eights = eights_of(words.characters)
+        starts, lengths = words.starts[chosen], words.lengths[chosen]
+        first, second = short_keys(eights, starts, lengths)
+        numbers = self._short.find(first, second)
+        missing = np.flatnonzero(numbers < 0)
+        if len(missing):
+            missing = missing[np.lexsort((second[missing], first[missing]))]
+            same = (np.diff(first[missing]) == 0) & (np.diff(second[missing]) == 0)
+            new = missing[np.concatenate([[True], ~same])]
+            pieces, ends = self._short_pieces.ids(eights, starts[new], lengths[new])
+            known = len(self._ends) - 1
+            self._ends.frombytes((ends + self._ends[-1]).tobytes())
+            self._pieces.frombytes(pieces.tobytes())
+            self._short.add(first[new], second[new], known + np.arange(len(new)))
+            numbers[missing] = self._short.find(first[missing], second[missing])
+        return numbers
+
+    def _add(self, pieces: Sequence[int]) -> int:
+        self._pieces.extend(pieces)
+        self._ends.append(len(self._pieces))
+        return len(self._ends) - 2

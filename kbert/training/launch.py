@@ -1,0 +1,172 @@
+"""Workers of one machine: started together, stopped together, started again from the last checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import IO
+
+from kbert.errors import TrainingError, UsageError
+from kbert.training.signals import Interrupted
+
+_GRACE = 60.0
+"""Seconds that workers get to save a checkpoint after SIGTERM, or to see that another one is gone, until SIGKILL."""
+_LAST_LINES = 5.0
+"""Seconds to wait for what an ended worker had still to say."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def launch(command: Sequence[str], *, workers: int, max_restarts: int = 0) -> None:
+    """Runs several workers of one kbert command on this machine.
+
+    Each gets TF_CONFIG with addresses on 127.0.0.1, and its lines on both streams come out with "[0] ", "[1] ", ...
+    before them. When one ends badly the others are stopped, and all are started again with --resume.
+    SIGINT and SIGTERM are passed on.
+
+    Args:
+        command: Of kbert, without its name: "pretrain" or "finetune" and their options.
+        workers: How many.
+        max_restarts: How often they may be started again.
+
+    Raises:
+        UsageError: The command is not one that can have workers, or the workers say that it is wrong.
+        TrainingError: A worker ended badly, and there are no restarts left.
+        Interrupted: SIGINT or SIGTERM came; the workers ended by it.
+    """
+    if workers < 1 or max_restarts < 0:
+        raise UsageError(
+            f"workers must be at least 1 and max_restarts at least 0. Received: {workers} and {max_restarts}"
+        )
+    if not command or command[0] not in ("pretrain", "finetune"):
+        raise UsageError(
+            "expected a command that trains, as in `kbert launch --workers 2 -- pretrain ...`. "
+            f"Received: {' '.join(command) or 'nothing'}"
+        )
+    arguments = list(command)
+    if not any(argument.split("=")[0] == "--strategy" for argument in arguments):
+        arguments += ["--strategy", "multi-worker"]
+    for restarts in range(max_restarts + 1):
+        failed, code = _run_once(arguments, workers)
+        if code == 0:
+            return
+        if code == UsageError.exit_code:
+            raise UsageError(f"worker {failed} did not accept its options")
+        if restarts < max_restarts:
+            left = max_restarts - restarts - 1
+            print(
+                f"worker {failed} ended with {_outcome(code)}; starting all again ({left} restarts left)",
+                file=sys.stderr,
+            )
+            if "--resume" not in arguments:
+                arguments.append("--resume")
+    raise TrainingError(f"worker {failed} ended with {_outcome(code)}; add --resume to go on from the last checkpoint")
+
+
+def _outcome(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+def _run_once(arguments: Sequence[str], workers: int) -> tuple[int, int]:
+    """Starts the workers and waits for all; gives the first that ended badly, and its exit code, or (0, 0)."""
+    addresses = [f"127.0.0.1:{port}" for port in _free_ports(workers)]
+    processes: list[subprocess.Popen[str]] = []
+    copying: list[threading.Thread] = []
+    with _passing_on(processes) as received:
+        try:
+            for index in range(workers):
+                process, streams = _start(arguments, addresses, index)
+                processes.append(process)
+                copying.extend(streams)
+            while not received and all(process.poll() in (None, 0) for process in processes):
+                if all(process.poll() == 0 for process in processes):
+                    return 0, 0
+                time.sleep(0.1)
+            failed = next((index for index, process in enumerate(processes) if process.poll() not in (None, 0)), 0)
+            code = processes[failed].poll()
+        finally:
+            _stop(processes)
+            for thread in copying:
+                thread.join(_LAST_LINES)
+        if received:
+            raise Interrupted(received[0])
+        return failed, code or 0
+
+
+def _start(
+    arguments: Sequence[str], addresses: Sequence[str], index: int
+) -> tuple[subprocess.Popen[str], list[threading.Thread]]:
+    """Starts a worker, and the threads that copy what it says."""
+    task = {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": index}}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kbert", *arguments],
+        env={**os.environ, "TF_CONFIG": json.dumps(task)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # the terminal's Ctrl-C reaches it once, through us
+    )
+    threads = [
+        threading.Thread(target=_copy, args=(source, target, f"[{index}] "), daemon=True)
+        for source, target in ((process.stdout, sys.stdout), (process.stderr, sys.stderr))
+    ]
+    for thread in threads:
+        thread.start()
+    return process, threads
+
+
+def _copy(source: IO[str], target: IO[str], prefix: str) -> None:
+    with source:
+        for line in source:
+            target.write(prefix + line.rstrip("\n") + "\n")
+            target.flush()
+
+
+def _stop(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Ends all that still run: SIGTERM, and SIGKILL for those that stay."""
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    deadline = time.monotonic() + _GRACE
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def _passing_on(processes: Sequence[subprocess.Popen[str]]) -> Iterator[list[int]]:
+    """Passes SIGINT and SIGTERM on to the workers; gives the list of those that came."""
+    received: list[int] = []
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in _SIGNALS}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]

@@ -1,0 +1,111 @@
+"""How a run is shown on standard error: a bar where that is a terminal, else a line from time to time."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+_LINE_SECONDS = 30.0
+"""Between two lines where standard error is not a terminal."""
+_HIDDEN = ("seconds", "gradient_norm", "mlm_loss", "nsp_loss")
+"""Left to metrics.jsonl, also of the validation: a line has room for so much."""
+_VALIDATION = "validation_"
+_SHORT = {"learning_rate": "rate", "tokens_per_second": "tokens/s", "mfu": "MFU"}
+
+Summary = Callable[[], str]
+
+
+def describe(metrics: Mapping[str, float]) -> str:
+    """The main metrics on one line, for people, those of the validation last."""
+    shown = [name for name in metrics if name.removeprefix(_VALIDATION) not in _HIDDEN]
+    shown.sort(key=lambda name: (name.startswith(_VALIDATION), name != "loss"))
+    return "  ".join(f"{_name(name)} {_value(name, metrics[name])}" for name in shown)
+
+
+def _name(name: str) -> str:
+    return _SHORT.get(name) or name.replace("mlm", "MLM").replace("nsp", "NSP").replace("_", " ")
+
+
+def _value(name: str, value: float) -> str:
+    if name == "mfu" or name.endswith(("accuracy", "fill_rate")):
+        return f"{value:.1%}"
+    if name == "learning_rate":
+        return f"{value:.2e}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def describe_seconds(seconds: float) -> str:
+    """A time in its two largest units: 4,000 → "1 h 6 min"."""
+    whole = round(seconds)
+    for size, unit, part_size, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // part_size} {part}"
+    return f"{whole} s"
+
+
+@contextlib.contextmanager
+def display(title: str, *, first: int, steps: int, summary: Summary) -> Iterator[Callable[[int], None]]:
+    """Shows a run while the block goes on; gives a function to tell that so many steps are done.
+
+    Args:
+        title: What it is.
+        first: Steps that are done already.
+        steps: Steps in all.
+        summary: Gives what is to be said beside.
+    """
+    if sys.stderr.isatty():
+        with _bar(title, first, steps, summary) as update:
+            yield update
+    else:
+        yield _lines(title, first, steps, summary)
+
+
+def _lines(title: str, first: int, steps: int, summary: Summary) -> Callable[[int], None]:
+    began = last = time.monotonic()
+
+    def update(step: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if step > first and (now - last >= _LINE_SECONDS or step == steps):
+            last = now
+            left = describe_seconds((now - began) / (step - first) * (steps - step))
+            print(f"{title}: step {step}/{steps}  {summary()}  {left} left", file=sys.stderr, flush=True)
+
+    return update
+
+
+@contextlib.contextmanager
+def _bar(title: str, first: int, steps: int, summary: Summary) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console, RenderableType
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Display(Progress):
+        """The bar, and the summary below it."""
+
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield self.make_tasks_table(self.tasks)
+            yield Text(summary(), style="dim")
+
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Display(*columns, console=Console(stderr=True), refresh_per_second=2) as progress:
+        task = progress.add_task(title, total=steps, completed=first)
+        yield lambda step: progress.update(task, completed=step)

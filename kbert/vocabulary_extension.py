@@ -1,0 +1,165 @@
+"""A model with more words: the vocabulary extended by those of a domain, their embeddings made from their pieces.
+
+Old tokens keep their ids and their weights to the bit. A new word's row of the token table, and its bias in the masked
+language model's head, are the means over the pieces that the old vocabulary splits the word into, so that the model
+begins near what it knew of the word.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kbert import files
+from kbert.bundle import Bundle, describe_parameters, model_card
+from kbert.errors import DataError, UsageError
+from kbert.sources.source import Source, SourceSettings
+from kbert.text.domain_words import domain_words
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.vocabulary import Vocabulary
+from kbert.text.vocabulary_training import count_words
+
+TOKEN_TABLE = "bert.embeddings.word_embeddings.weight"
+_PER_TOKEN = (TOKEN_TABLE, "cls.predictions.bias")
+"""The tensors with an entry a token."""
+_UNUSED = re.compile(r"\[unused\d+\]")
+
+
+@dataclasses.dataclass(frozen=True)
+class Extension:
+    """What `extend_vocabulary` did.
+
+    Args:
+        words: The new words and their ids.
+        vocabulary_size: Entries now.
+        seen: Distinct words of the text.
+        tokens_before: Tokens of the text's words as the old vocabulary splits them.
+        tokens_after: As the new one does.
+    """
+
+    words: dict[str, int]
+    vocabulary_size: int
+    seen: int
+    tokens_before: int
+    tokens_after: int
+
+
+def extend_vocabulary(
+    model: files.PathLike,
+    *,
+    inputs: Sequence[files.PathLike],
+    add: int,
+    output: files.PathLike,
+    use_unused: bool = False,
+    minimum_frequency: int = 5,
+    source: SourceSettings | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Extension:
+    """Writes a copy of a model that knows the words of a text.
+
+    The words are those whose own entries save most tokens. The copy answers as before where a text has none of them;
+    train it on with `kbert pretrain`, on a corpus built with its vocab.txt.
+
+    Args:
+        model: A model folder of any kind.
+        inputs: Text of the domain, as `build_corpus` takes it.
+        add: Most words to add.
+        output: The folder of the copy, new or empty.
+        use_unused: Give the places of [unused0], [unused1] … away first; only then does the model grow.
+        minimum_frequency: Words seen less are left out.
+        source: How the inputs are read.
+        progress: Told how many bytes are read, of how many.
+
+    Raises:
+        UsageError: An option cannot be, the folder is not empty, or the model has added tokens behind its vocabulary.
+        DataError: The text has no word to add.
+        BundleError: The model cannot be read.
+    """
+    if add < 1 or minimum_frequency < 1:
+        raise UsageError(
+            f"add and minimum_frequency must be at least 1. Received: add={add}, minimum_frequency={minimum_frequency}"
+        )
+    folder = Path(output)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"--output must be a new or empty folder. Received: {folder}")
+    reader = Source(inputs, source)
+    bundle = Bundle.load(model)
+    old = bundle.tokenizer
+    if old.vocabulary.piece_count < len(old.vocabulary):
+        raise UsageError(
+            f"the vocabulary of {model} cannot be extended: it has tokens added behind its vocab.txt, whose ids would "
+            "change"
+        )
+    counts = count_words(
+        reader,
+        normalizer=old.normalizer,
+        progress=None if progress is None else lambda stage, done, total: progress(done, total),
+    )
+    words = domain_words(counts, old.wordpiece, limit=add, minimum_frequency=minimum_frequency)
+    if not words:
+        raise DataError(
+            f"expected words that the vocabulary splits, seen at least {minimum_frequency} times. The text has none",
+            reader.parts[0][0],
+        )
+    extended, places = _extended(bundle, words, use_unused=use_unused)
+    parameters = sum(tensor.size for tensor in extended.tensors.values())
+    extended.save(folder, _card(model, folder, parameters, len(words)))
+
+    def tokens(tokenizer: Tokenizer) -> int:
+        return sum(count * len(tokenizer.wordpiece.pieces(word)) for word, count in counts.items())
+
+    return Extension(
+        words=dict(zip(words, places, strict=True)),
+        vocabulary_size=len(extended.tokenizer.vocabulary),
+        seen=len(counts),
+        tokens_before=tokens(old),
+        tokens_after=tokens(extended.tokenizer),
+    )
+
+
+def _extended(bundle: Bundle, words: Sequence[str], *, use_unused: bool) -> tuple[Bundle, list[int]]:
+    """The bundle with new words, and their ids."""
+    old = bundle.tokenizer
+    tokens = list(old.vocabulary)
+    unused = [index for index, token in enumerate(tokens) if _UNUSED.fullmatch(token)] if use_unused else []
+    places = [*unused[: len(words)]]
+    places += range(len(tokens), len(tokens) + len(words) - len(places))
+    tokens += [""] * (places[-1] + 1 - len(tokens))
+    for word, place in zip(words, places, strict=True):
+        tokens[place] = word
+    # A table may have more rows than the vocabulary has tokens; those are free.
+    rows = max(bundle.config.vocab_size, len(tokens))
+    pieces = [[piece for piece, _ in old.wordpiece.pieces(word)] for word in words]
+    tensors = {
+        name: _with_means(tensor, rows, places, pieces) if name in _PER_TOKEN else tensor
+        for name, tensor in bundle.tensors.items()
+    }
+    extended = dataclasses.replace(
+        bundle,
+        config=bundle.config.replace(vocab_size=rows),
+        tokenizer=Tokenizer.from_settings(Vocabulary(tokens), old.settings),
+        tensors=tensors,
+    )
+    return extended, places
+
+
+def _with_means(tensor: np.ndarray, rows: int, places: Sequence[int], pieces: Sequence[Sequence[int]]) -> np.ndarray:
+    """A tensor with an entry a token, made longer; the mean of each word's pieces at its place, in the same dtype."""
+    longer = np.zeros((rows, *tensor.shape[1:]), tensor.dtype)
+    longer[: len(tensor)] = tensor
+    for place, old in zip(places, pieces, strict=True):
+        longer[place] = tensor[old].astype(np.float32).mean(axis=0).astype(tensor.dtype)
+    return longer
+
+
+def _card(model: files.PathLike, folder: Path, parameters: int, words: int) -> str:
+    return model_card(
+        f"BERT ({describe_parameters(parameters)}) with {words:,} more words, made with kbert",
+        {"Made from": str(model), "New words": f"{words:,}, their embeddings the means of their pieces; train it on"},
+        f"kbert corpus build TEXT --vocab {folder}/vocab.txt --output CORPUS\n"
+        f"kbert pretrain --corpus CORPUS --model {folder} --steps 1000 --output RUN",
+    )

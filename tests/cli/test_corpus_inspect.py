@@ -1,0 +1,37 @@
+import json
+import re
+
+from click.testing import CliRunner
+
+from kbert.cli.main import main
+
+
+def run(*arguments):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_inspect(corpus, tmp_path):
+    page = tmp_path / "page.html"
+    exit_code, out, err = run("corpus", "inspect", corpus, "--examples", 2, "--html", page)
+    assert exit_code == 0
+    assert out.count("[CLS]") == 2
+    assert re.search(r"\{\S+ (was \S+|kept)\}", out)
+    assert "drawn for this as in training's first epoch" in out
+    assert str(page) in err
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert run("corpus", "inspect", corpus, "--examples", 2)[1] == out
+
+
+def test_json_alone(corpus):
+    exit_code, out, _ = run("corpus", "inspect", corpus, "--json", "--limit", 3)
+    assert exit_code == 0
+    assert json.loads(out)["examples"] == 3
+
+
+def test_no_corpus_is_one_line(tmp_path):
+    exit_code, out, err = run("corpus", "inspect", tmp_path)
+    assert (exit_code, out, err.count("\n")) == (1, "", 1)
+    assert "expected a corpus made by `kbert corpus build`" in err

@@ -1,0 +1,47 @@
+import json
+
+from click.testing import CliRunner
+
+from kbert.cli.main import main
+
+
+def run(*arguments):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_table(vocab_file, corpus_text, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text(vocab_file.read_text() + "cats\n")
+    exit_code, out, _ = run("vocab", "inspect", vocab_file, "--sample", corpus_text, "--beside", other)
+    assert exit_code == 0
+    lines = {line.split("  ")[0]: line.split()[-2:] for line in out.splitlines()}
+    assert lines["entries"] == ["23", "24"]
+    assert float(lines["pieces per word"][0]) > float(lines["pieces per word"][1]) > 1
+    assert f"split most ({other}):" in out
+
+
+def test_one_vocabulary(vocab_file, corpus_text):
+    out = run("vocab", "inspect", vocab_file, "--sample", corpus_text)[1]
+    assert "\nentries" in out
+    assert "unaffable  un ##aff ##able" in out
+
+
+def test_json(vocab_file, corpus_text):
+    exit_code, out, _ = run(
+        "vocab", "inspect", vocab_file, "--sample", corpus_text, "--beside", vocab_file, "--beside-cased", "--json"
+    )
+    facts = json.loads(out)
+    assert exit_code == 0
+    assert list(facts) == [str(vocab_file), f"{vocab_file} (again)"]
+    uncased, cased = facts.values()
+    assert uncased["unknown"] < cased["unknown"]
+
+
+def test_bad_samples_are_one_line(vocab_file, tmp_path):
+    (tmp_path / "empty.txt").write_text("")
+    for sample, code in ((tmp_path / "absent.txt", 2), (tmp_path / "empty.txt", 1)):
+        exit_code, out, err = run("vocab", "inspect", vocab_file, "--sample", sample)
+        assert (exit_code, out, err.count("\n")) == (code, "", 1)

@@ -1,0 +1,83 @@
+import pytest
+
+from kbert.errors import DataError, UsageError
+from kbert.sources.detection import detect_format
+from kbert.sources.source import Source, SourceSettings, describe_formats
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.txt", "words\n", "text"),
+        ("a", "", "text"),
+        ("a.txt", "{curly} words", "text"),
+        ("a.txt", '{"quoted"} words', "text"),
+        ("a.txt", "<doctor> words", "text"),
+        ("a.txt", '\n{"text": "a"}', "jsonl"),
+        ("a", '{"text" : "a"}', "jsonl"),
+        ("a", '\ufeff{"a \\" b": 1}', "jsonl"),
+        ("a.jsonl", "words", "jsonl"),
+        ("a.NDJSON", "", "jsonl"),
+        ("a.json", "[", "jsonl"),
+        ("wiki_00", '<doc id="1" title="a">\na\n</doc>', "wikiextractor"),
+        (
+            "a.jsonl",
+            '{"id": "1", "revid": "2", "url": "https://x?curid=1", "title": "a", "text": "b"}',
+            "wikiextractor",
+        ),
+        ("a.jsonl", '{"id": "1", "url": "https://x/1", "title": "a", "text": "b"}', "jsonl"),
+        ("a.parquet", "", "parquet"),
+    ],
+)
+def test_detection(tmp_path, name, content, expected):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert detect_format(tmp_path / name) == expected
+
+
+def test_formats_mix_and_keep_their_order(tmp_path):
+    (tmp_path / "1.txt").write_text("a\n\nb\n")
+    (tmp_path / "2.jsonl").write_text('{"text": "c"}\n')
+    (tmp_path / "3").write_text('<doc id="1" title="t">\nd\n</doc>\n')
+    source = Source([tmp_path])
+    assert [found.lines for found in source.documents()] == [("a",), ("b",), ("c",), ("d",)]
+    assert source.formats() == {"text": 1, "jsonl": 1, "wikiextractor": 1}
+    assert source.size == sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert describe_formats(source.formats()) == "1 file as text, 1 file as jsonl, 1 file as wikiextractor"
+    assert list(source.lines()) == ["a", "b", "c", "d"]
+
+
+def test_a_format_that_is_named_is_taken(tmp_path):
+    (tmp_path / "a.txt").write_text('{"text": "a"}\n')
+    assert [d.lines for d in Source([tmp_path], SourceSettings(format="text")).documents()] == [('{"text": "a"}',)]
+    (tmp_path / "a.txt").write_text("words\n")
+    with pytest.raises(DataError, match=r"a\.txt:1: expected a JSON object. Received 'words'"):
+        list(Source([tmp_path], SourceSettings(format="jsonl")).documents())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"format": "csv"}, "format must be one of auto, text, jsonl, wikiextractor, parquet. Received: 'csv'"),
+        ({"document_separator": "page"}, "document_separator must be one of blank-line, line. Received: 'page'"),
+        ({"invalid_utf8": "replace"}, "invalid_utf8 must be one of fail, skip. Received: 'replace'"),
+        ({"deduplicate": "near"}, "deduplicate must be one of none, document, line. Received: 'near'"),
+        ({"text_field": ""}, "text_field must name a field"),
+    ],
+)
+def test_settings_that_cannot_be(settings, message):
+    with pytest.raises(UsageError, match=message):
+        SourceSettings(**settings)
+
+
+def test_lines_are_documents_of_text_alone(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n')
+    with pytest.raises(UsageError, match=r'"line" is for text. .*a\.jsonl is read as jsonl'):
+        Source([tmp_path], SourceSettings(document_separator="line"))
+
+
+def test_lines_of_a_text_larger_than_a_document(tmp_path, monkeypatch):
+    from kbert.sources import document
+
+    monkeypatch.setattr(document, "LARGEST_DOCUMENT", 10)
+    (tmp_path / "a.txt").write_text("abcdefgh\n" * 5)
+    assert list(Source([tmp_path]).lines()) == ["abcdefgh"] * 5

@@ -1,0 +1,173 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kbert.errors import DataError
+from kbert.models.encoder import BertEncoder
+from kbert.predictor import Predictor
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.question_answering import QuestionAnsweringTask
+from kbert.tasks.questions import Answer, Question
+from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.tokenizer import Tokenizer
+
+CONTEXT = "The cat sat on the mat. A slow dog ran! The Ünaffable dogs sat on a fast cat."
+QUESTIONS = [
+    Question("a dog ?", CONTEXT, (Answer("slow dog", 26),), "1"),
+    Question("cat sat " * 9, CONTEXT, (Answer("fast cat.", 68),), "2"),
+    Question("mat", CONTEXT, (), "3"),
+    Question("the", CONTEXT, (Answer("Ünaffable dogs", 44),), "4"),
+]
+
+
+def squad(tmp_path, context, *questions):
+    path = tmp_path / "squad.json"
+    path.write_text(json.dumps({"data": [{"paragraphs": [{"context": context, "qas": list(questions)}]}]}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def encode(vocabulary):
+    return GraphEncoder(Tokenizer(vocabulary).to_graph(), 20)
+
+
+# === Reading ===
+
+
+def test_squad_of_both_versions(tmp_path):
+    path = squad(
+        tmp_path,
+        "the cat sat",
+        {"id": "a", "question": "who?", "answers": [{"text": "cat", "answer_start": 4}]},
+        {"id": "b", "question": "when?", "answers": [], "is_impossible": True},
+    )
+    questions = QuestionAnsweringTask.read(path)
+    assert questions == [
+        Question("who?", "the cat sat", (Answer("cat", 4),), "a"),
+        Question("when?", "the cat sat", (), "b"),
+    ]
+    assert QuestionAnsweringTask.from_examples(questions, path).impossible
+    assert not QuestionAnsweringTask.from_examples(questions[:1], path).impossible
+    assert [question.answers for question in QuestionAnsweringTask.read(path, targets=False)] == [None, None]
+
+
+@pytest.mark.parametrize("answers", [[{"text": "cat", "answer_start": 4}], {"text": ["cat"], "answer_start": [4]}])
+def test_json_lines(tmp_path, answers):
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n" + json.dumps({"q": "who?", "context": "the cat", "answers": answers}))
+    assert QuestionAnsweringTask.read(path, {"question": "q"}) == [
+        Question("who?", "the cat", (Answer("cat", 4),), "", 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ({"question": "q", "answers": [{"text": "cat", "answer_start": 0}]}, "expected the answer 'cat' at char"),
+        ({"question": "q", "answers": [{"text": "cat", "answer_start": 90}]}, "expected the answer 'cat' at char"),
+        ({"question": "q", "answers": [{"text": "cat"}]}, "expected an answer {\"text\", \"answer_start\"}"),
+        ({"question": "q", "answers": []}, "expected answers, or is_impossible"),
+        ({"question": " ", "answers": []}, "expected "),
+        ([], "expected an object with question and answers"),
+    ],
+)  # fmt: skip
+def test_questions_that_cannot_be(tmp_path, question, message):
+    good = {"question": "q", "answers": [{"text": "cat", "answer_start": 9}]}
+    path = squad(tmp_path, "the slow cat", good, question)
+    with pytest.raises(DataError) as caught:
+        QuestionAnsweringTask.read(path)
+    assert str(caught.value).startswith(f"{path}: data[0].paragraphs[0].qas[1]: {message}")
+    bad = BadRows(1)
+    assert len(QuestionAnsweringTask.read(path, bad=bad)) == bad.count == 1
+
+
+def test_an_answer_a_character_beside_its_offset_is_taken_where_it_stands(tmp_path):
+    path = squad(tmp_path, "the slow cat", {"question": "q", "answers": [{"text": "cat", "answer_start": 8}]})
+    assert QuestionAnsweringTask.read(path)[0].answers == (Answer("cat", 9),)
+
+
+# === Windows ===
+
+
+def test_answers_come_back_from_their_positions_through_windows(encode):
+    task = QuestionAnsweringTask.from_examples(QUESTIONS, "a")
+    rows = task.training_rows(QUESTIONS, encode)
+    assert len(rows) > 2 * len(QUESTIONS)
+    assert rows.ids.lengths.max() <= 20
+    encoded = task.encode(encode, {name: tf.constant(texts) for name, texts in task.inputs(QUESTIONS).items()})
+    width = encoded["input_mask"].shape[1]
+    outputs = {
+        f"{side}_logits": tf.one_hot(rows.targets[f"{side}_positions"], width) * 9.0 for side in ("start", "end")
+    }
+    answers = {name: value.numpy() for name, value in task.answers(outputs, encoded).items()}
+    found = [task.answer({name: values[row] for name, values in answers.items()}) for row in range(4)]
+    # [CLS] wins in windows without the answer: null is at 0 where one window has it, at 18 where none does.
+    assert [(answer["answer"], answer["start"]) for answer in found] == [
+        ("slow dog", 26),
+        ("fast cat.", 68),
+        ("", 0),
+        ("Ünaffable dogs", 44),
+    ]
+    for answer in found:
+        assert all(CONTEXT[best["start"] : best["end"]] == best["text"] for best in answer["n_best"])
+        places = [(best["start"], best["end"]) for best in answer["n_best"]]
+        assert len(set(places)) == len(places) == 5
+        scores = [best["score"] for best in answer["n_best"]]
+        assert scores == sorted(scores, reverse=True)
+    metrics = task.evaluate(QUESTIONS, answers)
+    assert metrics == {
+        "examples": 4,
+        **dict.fromkeys(["exact_match", "f1"], 1.0),
+        **dict.fromkeys(["exact_match_answerable", "f1_answerable"], 1.0),
+        **dict.fromkeys(["exact_match_unanswerable", "f1_unanswerable"], 1.0),
+    }
+
+
+def test_an_answer_has_at_most_so_many_tokens_and_stands_in_the_context(encode):
+    task = QuestionAnsweringTask(max_answer_length=2, n_best=40)
+    rng = np.random.default_rng(0)
+    inputs = {"question": tf.constant(["a dog", "the"]), "context": tf.constant([CONTEXT, ""])}
+    encoded = task.encode(encode, inputs)
+    shape = encoded["input_mask"].shape
+    outputs = {name: tf.constant(rng.normal(size=shape), tf.float32) for name in ("start_logits", "end_logits")}
+    answers = {name: value.numpy() for name, value in task.answers(outputs, encoded).items()}
+    first, empty = (task.answer({name: values[row] for name, values in answers.items()}) for row in range(2))
+    assert len(first["n_best"]) > 30
+    ends = {best["end"] for best in first["n_best"]}
+    assert max(ends) <= len(CONTEXT)
+    tokens = Tokenizer(encode.tokenizer.vocabulary).offsets(CONTEXT)
+    for best in first["n_best"]:
+        inside = [place for place in tokens if best["start"] <= place[0] and place[1] <= best["end"]]
+        assert 1 <= len(inside) <= 2
+    assert (empty["answer"], empty["n_best"], empty["score"]) == ("", [], 0.0)
+
+
+def test_the_threshold_is_tuned():
+    task = QuestionAnsweringTask(impossible=True)
+    answers = {
+        "answer_count": np.array([1, 1, 1, 1]),
+        "answers": np.array([[b"slow dog"], [b"fast cat."], [b"mat"], [b"dogs"]], object),
+        "logits": np.array([[2.0], [1.0], [0.0], [4.0]]),
+        "null_logit": np.array([1.0, 1.0, 1.0, 4.5]),
+    }
+    assert task.evaluate(QUESTIONS, answers)["exact_match"] == 0.75
+    tuned = task.tuned(QUESTIONS, answers)
+    assert tuned.null_threshold == 0.5
+    assert tuned.evaluate(QUESTIONS, answers)["f1"] == pytest.approx((3 + 2 / 3) / 4)
+    again = QuestionAnsweringTask.from_settings(json.loads(json.dumps(tuned.settings())))
+    assert again.settings() == tuned.settings()
+
+
+def test_a_context_of_ten_thousand_tokens(vocabulary, small_config):
+    task = QuestionAnsweringTask()
+    model = task.build(BertEncoder(small_config, pooled=False))
+    predictor = Predictor(task, model, Tokenizer(vocabulary), 32)
+    long = "the cat sat on a mat . " * 1429 + "dogs"
+    answers = predictor.predict(["a dog", "the"], [long, "the cat"])
+    for answer, context in zip(answers, (long, "the cat"), strict=True):
+        assert context[answer["start"] : answer["end"]] == answer["answer"] != ""
+    (alone,) = predictor.predict(["the"], ["the cat"])
+    assert alone["answer"] == answers[1]["answer"]
+    assert alone["score"] == pytest.approx(answers[1]["score"], abs=1e-5)

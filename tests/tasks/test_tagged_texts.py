@@ -1,0 +1,131 @@
+import json
+
+import pytest
+
+from kbert.errors import DataError, UsageError
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.tagged_texts import Span, TaggedText, join_words, read_tagged_texts
+
+
+def read(path, *, scheme="auto", targets=True, skip=0, **columns):
+    return read_tagged_texts(path, columns, scheme=scheme, targets=targets, bad=BadRows(skip))
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(name, text):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+# === CoNLL ===
+
+
+@pytest.mark.parametrize("separator", ["\t", " "])
+@pytest.mark.parametrize("between", [(), ("NN",), ("NN", "B-NP")])
+def test_conll_of_two_to_four_columns(written, separator, between):
+    rows = [("Anna", "B-PER"), ("Li", "I-PER"), ("sang", "O"), None, ("in", "O"), ("Rom", "B-LOC")]
+    lines = [separator.join([row[0], *between, row[1]]) if row else "" for row in rows]
+    path = written("a.conll", "-DOCSTART- -X- O O\n\n" + "\n".join(lines))
+    assert read(path) == [
+        TaggedText("Anna Li sang", (Span(0, 7, "PER"),), 3),
+        TaggedText("in Rom", (Span(3, 6, "LOC"),), 7),
+    ]
+    assert read(path, targets=False) == [TaggedText("Anna Li sang", None, 3), TaggedText("in Rom", None, 7)]
+
+
+def test_characters_are_joined_without_spaces(written):
+    path = written("a.txt", "叶 B-name\n老 I-name\n桂 I-name\nin O\n北 B-loc\n京 I-loc\n")
+    assert read(path) == [TaggedText("叶老桂 in 北京", (Span(0, 3, "name"), Span(7, 9, "loc")), 1)]
+    assert join_words(["a", "b", "中", "文", "。"]) == "a b 中文 。"
+
+
+def test_a_tag_that_breaks_the_scheme_names_its_line(written):
+    path = written("a.conll", "a B-X\nb I-X\n\nc O\nd I-X\n\ne B-X\n")
+    with pytest.raises(
+        DataError, match=r"a\.conll:5: expected B-X before 'I-X' \(scheme iob2\)\. Received it without$"
+    ):
+        read(path)
+    assert [text.text for text in read(path, skip=1)] == ["a b", "e"]
+
+
+def test_lines_of_another_width(written):
+    path = written("a.conll", "a B-X\nb\n\nc NN O\n\nd O\n")
+    with pytest.raises(DataError, match=r"a\.conll:2: expected 2 columns: a word, and its tag last\. Received: 'b'$"):
+        read(path)
+    with pytest.raises(DataError, match=r"a\.conll:4: .*Received: 'c NN O' \(after 1 bad rows that were skipped\)$"):
+        read(path, skip=1)
+    assert [text.text for text in read(path, skip=2)] == ["d"]
+
+
+# === Tables ===
+
+
+def test_tables_of_words_and_tags(written):
+    path = written("a.tsv", "text_a\tlabel\n海 \x02 钓 厦 门\tO O B-LOC I-LOC\n".replace(" \x02 ", " "))
+    assert read(path) == [TaggedText("海钓厦门", (Span(2, 4, "LOC"),), 2)]
+    path = written("b.tsv", "text_a\tlabel\n海\x02钓\x02厦\x02门\tO\x02O\x02B-LOC\x02I-LOC\n")
+    assert read(path) == [TaggedText("海钓厦门", (Span(2, 4, "LOC"),), 2)]
+    path = written("c.csv", "words,marks\na b c,O O\na b,O B-X\n")
+    with pytest.raises(DataError, match=r"c\.csv:2: expected as many tags as words\. Received: 2 tags, 3 words$"):
+        read(path, text="words", label="marks")
+    assert read(path, text="words", label="marks", skip=1) == [TaggedText("a b", (Span(2, 3, "X"),), 3)]
+
+
+# === JSON lines ===
+
+
+def test_json_lines_with_inclusive_ends(written):
+    label = {"name": {"叶老桂": [[9, 11]]}, "company": {"浙商银行": [[0, 3]]}}
+    text = "浙商银行企业信贷部叶老桂博士"
+    path = written("a.jsonl", json.dumps({"text": text, "label": label}) + "\n")
+    assert read(path) == [TaggedText(text, (Span(0, 4, "company"), Span(9, 12, "name")), 1)]
+
+
+@pytest.mark.parametrize(
+    "spans", [[{"start": 0, "end": 4, "label": "PER"}], [[0, 4, "PER"]], [{"start": 0, "end": 4, "type": "PER"}]]
+)
+def test_json_lines_with_exclusive_ends(written, spans):
+    path = written("a.jsonl", "\n" + json.dumps({"sentence": "Anna sang", "entities": spans}))
+    assert read(path) == [TaggedText("Anna sang", (Span(0, 4, "PER"),), 2)]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            {"text": "abc", "spans": [[1, 9, "X"]]},
+            r"expected a span inside the text, of 3 characters. Received: X ",
+        ),
+        ({"text": "abc", "spans": [[2, 2, "X"]]}, r"expected a span inside the text"),
+        ({"text": "abc", "spans": [["0", 2, "X"]]}, r"expected a span of two character offsets and a label"),
+        ({"text": "abc", "spans": [[0, 2]]}, r"expected \{\"start\", \"end\", \"label\"\} or \[start, end, label\]"),
+        ({"text": "abc", "label": {"X": {"bc": [[0, 1]]}}}, r"expected 'bc' at characters 0 to 2\. The text has 'ab'"),
+        ({"text": "", "spans": []}, r"expected a text\. Received: ''"),
+        ({"body": "abc"}, r"there is no key 'text' or .*; the object has 'body'"),
+        ({"text": "abc"}, r"there is no key 'label' or"),
+        ([1], r"expected a JSON object a line\. Received list"),
+    ],
+)
+def test_rows_that_cannot_be(written, row, message):
+    good = json.dumps({"text": "abc", "spans": [], "label": []})
+    path = written("a.jsonl", f"{good}\n{json.dumps(row)}\n{good}\n")
+    with pytest.raises(DataError, match=rf"a\.jsonl:2: {message}"):
+        read(path)
+    assert len(read(path, skip=1)) == 2
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match=r"no\.conll: no such file$"):
+        read(tmp_path / "no.conll")
+
+
+def test_real_files(data):
+    assert len(read(data / "wnut17" / "wnut17train.conll")) == 3394
+    texts = read(data / "wnut17" / "emerging.dev.conll")
+    assert sum(len(text.spans) for text in texts) == 836
+    clue = read(data / "zh_cluener" / "dev.jsonl")
+    assert (len(clue), sum(len(text.spans) for text in clue)) == (1343, 3072)

@@ -1,0 +1,287 @@
+"""Models of the hub by name, against a server of our own that speaks the hub's file endpoint."""
+
+import hashlib
+import http.server
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import kbert
+from kbert.errors import BundleError, HubError, UsageError
+from kbert.hub import is_hub_name, resolve
+
+constants = pytest.importorskip("huggingface_hub.constants")
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub:
+    """A hub on this machine: folders by repository; gated repositories; every request that came."""
+
+    def __init__(self):
+        self.repositories = {}
+        self.gated = set()
+        self.requests = []
+        hub = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                hub.answer(self, body=True)
+
+            def do_HEAD(self):
+                hub.answer(self, body=False)
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, request, *, body):
+        path = request.path.partition("?")[0]
+        self.requests.append(path)
+        if found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            repository, revision, name = found.groups()
+            if not self.allowed(request, repository, revision):
+                return
+            file = self.repositories[repository] / name
+            if file.is_file():
+                self.send(request, file.read_bytes(), body)
+            else:
+                self.refuse(request, 404, "EntryNotFound")
+        else:
+            self.refuse(request, 404, "")
+
+    def allowed(self, request, repository, revision):
+        if repository not in self.repositories:
+            self.refuse(request, 404, "RepoNotFound")
+        elif repository in self.gated:
+            self.refuse(request, 403, "GatedRepo")
+        elif revision not in ("main", "v1", COMMIT):
+            self.refuse(request, 404, "RevisionNotFound")
+        else:
+            return True
+        return False
+
+    def send(self, request, content, body):
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(content)))
+        request.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        request.send_header("X-Repo-Commit", COMMIT)
+        request.end_headers()
+        if body:
+            request.wfile.write(content)
+
+    def refuse(self, request, status, code):
+        request.send_response(status)
+        request.send_header("X-Error-Code", code)
+        if code == "EntryNotFound":
+            request.send_header("X-Repo-Commit", COMMIT)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch, classifier, pretrained):
+    """A hub with kbert/classifier and kbert/pretrained, and an empty cache."""
+    hub = Hub()
+    hub.repositories = {
+        "kbert/classifier": shutil.copytree(classifier, tmp_path / "hub" / "classifier"),
+        "kbert/pretrained": shutil.copytree(pretrained, tmp_path / "hub" / "pretrained"),
+    }
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+    yield hub
+    hub.server.shutdown()
+    hub.server.server_close()
+
+
+@pytest.mark.parametrize("path", ["model", "hf:/model", "HF://a/b", ""])
+def test_other_paths_are_left_as_they_are(tmp_path, path):
+    assert not is_hub_name(path)
+    assert resolve(tmp_path / path) == tmp_path / path
+
+
+def test_text_and_safetensors_are_downloaded_and_nothing_else(hub):
+    folder = hub.repositories["kbert/classifier"]
+    for name in ("pytorch_model.bin", "model.weights.h5", "code.py"):
+        (folder / name).write_bytes(b"0")
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "config.json").write_text("{}")
+    found = resolve("hf://kbert/classifier")
+    wanted = {"config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "model.safetensors"}
+    wanted |= {"kbert.json", "README.md"}
+    assert {path.name for path in found.iterdir()} == wanted
+    assert (found / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    assert not any(path.endswith((".bin", ".h5", ".py")) for path in hub.requests)
+    assert not any("/onnx/" in path for path in hub.requests)
+
+
+def test_a_revision_is_asked_for(hub):
+    resolve("hf://kbert/classifier@v1")
+    assert "/kbert/classifier/resolve/v1/config.json" in hub.requests
+    assert f"/kbert/classifier/resolve/{COMMIT}/model.safetensors" in hub.requests
+    with pytest.raises(HubError, match=r"^hf://kbert/classifier@v2: the repository has no revision v2$"):
+        resolve("hf://kbert/classifier@v2")
+
+
+def test_what_was_downloaded_is_there_without_the_hub(hub, monkeypatch):
+    folder = resolve("hf://kbert/classifier")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert resolve("hf://kbert/classifier") == folder
+
+
+def test_no_hub_and_nothing_in_the_cache(hub, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(
+        HubError, match=r"^hf://kbert/classifier: the hub cannot be reached and the model is not in the cache: connect"
+    ):
+        resolve("hf://kbert/classifier")
+
+
+def test_nothing_is_asked_for_twice(hub):
+    resolve("hf://kbert/classifier")
+    hub.requests.clear()
+    resolve("hf://kbert/classifier")
+    assert hub.requests == ["/", "/kbert/classifier/resolve/main/config.json"]
+
+
+def test_sharded_weights_are_downloaded(hub):
+    folder = hub.repositories["kbert/classifier"]
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "model-00001-of-00001.safetensors"}}))
+    found = resolve("hf://kbert/classifier")
+    assert (found / "model-00001-of-00001.safetensors").is_file()
+    assert (found / index.name).is_file()
+
+
+@pytest.mark.parametrize("shard", ["../../x.safetensors", "/etc/passwd", "pytorch_model.bin", "a\\b.safetensors"])
+def test_an_index_that_names_other_files(hub, shard):
+    folder = hub.repositories["kbert/classifier"]
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}))
+    with pytest.raises(HubError, match=r"must name safetensors beside it\. Received: "):
+        resolve("hf://kbert/classifier")
+
+
+def test_a_repository_that_is_not_there(hub):
+    with pytest.raises(HubError, match=r"^hf://kbert/nothing: the hub has no such repository, or it is private"):
+        resolve("hf://kbert/nothing")
+
+
+def test_a_gated_repository(hub):
+    hub.gated.add("kbert/classifier")
+    with pytest.raises(HubError, match=r"^hf://kbert/classifier: its owner must let you in: accept its terms"):
+        resolve("hf://kbert/classifier")
+
+
+def test_a_repository_with_a_pickle_alone(hub):
+    folder = hub.repositories["kbert/classifier"]
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(
+        HubError, match=r"the repository has no model\.safetensors; weights in pytorch_model\.bin are a pickle"
+    ):
+        resolve("hf://kbert/classifier")
+    assert not any(path.endswith(".bin") for path in hub.requests)
+
+
+def test_a_repository_without_a_model(hub):
+    (hub.repositories["kbert/classifier"] / "config.json").unlink()
+    with pytest.raises(HubError, match=r"expected a model with config\.json"):
+        resolve("hf://kbert/classifier")
+
+
+@pytest.mark.parametrize("name", ["hf://", "hf://a/b/c", "hf://a b", "hf://../x/y", "hf://a/b@", "hf://a--b/c..d"])
+def test_a_name_that_cannot_be(hub, name):
+    with pytest.raises(UsageError, match=r"^(expected hf://owner/name or|hf://a--b/c\.\.d: )") as problem:
+        resolve(name)
+    assert "\n" not in str(problem.value)
+    assert not hub.requests
+
+
+def test_without_huggingface_hub(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(
+        UsageError, match=r"^hf://a/b is on the Hugging Face Hub, which needs: pip install 'kbert\[hub\]'$"
+    ):
+        resolve("hf://a/b")
+
+
+def test_kbert_load(hub, classifier):
+    theirs = kbert.load("hf://kbert/classifier").predict(["the cat", "a dog"])
+    assert theirs == kbert.load(classifier).predict(["the cat", "a dog"])
+
+
+def test_a_fine_tuning_starts_from_the_hub(hub, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("text,label\n" + "the cat,yes\na dog,no\n" * 4)
+    kbert.finetune(
+        "classification",
+        model="hf://kbert/pretrained",
+        train=table,
+        validation=table,
+        output=tmp_path / "run",
+        batch_size=8,
+        epochs=1,
+        sequence_length=16,
+        show_progress=False,
+    )
+    with pytest.raises(HubError, match=r"no such repository"):
+        kbert.finetune(
+            "classification", model="hf://kbert/no", train=table, validation=table, output=tmp_path / "other"
+        )
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_pretraining_goes_on_from_the_hub(hub, tmp_path, corpus):
+    kbert.pretrain(
+        corpus=corpus,
+        model="hf://kbert/pretrained",
+        output=tmp_path / "run",
+        steps=1,
+        batch_size=4,
+        show_progress=False,
+    )
+    assert kbert.Bundle.load(tmp_path / "run").architecture == "BertForPreTraining"
+
+
+def test_a_conversion_starts_from_the_hub(hub, tmp_path):
+    assert kbert.convert("hf://kbert/pretrained", tmp_path / "out", to="google").source_format == "bundle"
+    assert (tmp_path / "out" / "bert_model.ckpt.index").is_file()
+
+
+def run(hub, tmp_path, *arguments):
+    """The program, as a user runs it."""
+    environment = {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(tmp_path / "home"),
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "kbert", *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_program_takes_names_of_the_hub(hub, tmp_path):
+    result = run(hub, tmp_path, "inspect", "hf://kbert/classifier", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["labels"] == ["bad", "fine", "good"]
+    result = run(hub, tmp_path, "predict", "hf://kbert/nothing", "the cat")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("Error: hf://kbert/nothing: the hub has no such repository")
+
+
+def test_a_bundle_error_names_the_folder(hub):
+    for name in ("vocab.txt", "tokenizer.json"):
+        (hub.repositories["kbert/classifier"] / name).unlink()
+    with pytest.raises((BundleError, kbert.KbertError), match=r"vocab\.txt"):
+        kbert.load("hf://kbert/classifier")

@@ -1,0 +1,152 @@
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from kbert.bundle import Bundle
+from kbert.cli.main import main
+from kbert.corpus.build import build_corpus
+from kbert.errors import DataError, UsageError
+from kbert.text.settings import AddedToken
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.vocabulary import Vocabulary
+from kbert.training.held_out import evaluate_pretraining
+from kbert.training.pretrain import pretrain
+from kbert.vocabulary_extension import extend_vocabulary
+
+TABLE, BIAS = "bert.embeddings.word_embeddings.weight", "cls.predictions.bias"
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "domain.txt"
+    path.write_text("Cats unaffable cats.\nUnaffable mats, the unaffable cat.\n", encoding="utf-8")
+    return path
+
+
+def extended(pretrained, text, folder, **options):
+    return extend_vocabulary(pretrained, inputs=[text], output=folder, **{"add": 10, "minimum_frequency": 1, **options})
+
+
+def test_new_rows_are_the_means_of_their_pieces(pretrained, text, tmp_path):
+    extension = extended(pretrained, text, tmp_path / "new")
+    assert extension.words == {"unaffable": 23, "cats": 24, "mats": 25}
+    assert (extension.vocabulary_size, extension.tokens_before, extension.tokens_after) == (26, 20, 11)
+    old, new = Bundle.load(pretrained).tensors, Bundle.load(tmp_path / "new").tensors
+    for name in (TABLE, BIAS):
+        assert new[name].dtype == old[name].dtype
+        np.testing.assert_array_equal(new[name][23], old[name][[17, 18, 19]].mean(0, dtype=np.float32))
+        np.testing.assert_array_equal(new[name][24], old[name][[7, 15]].mean(0, dtype=np.float32))
+        np.testing.assert_array_equal(new[name][25], old[name][[11, 15]].mean(0, dtype=np.float32))
+
+
+def test_old_ids_and_weights_stay_to_the_bit(pretrained, text, tmp_path):
+    extended(pretrained, text, tmp_path / "new")
+    before, after = Bundle.load(pretrained), Bundle.load(tmp_path / "new")
+    assert list(after.tokenizer.vocabulary)[:23] == list(before.tokenizer.vocabulary)
+    assert after.config == before.config.replace(vocab_size=26)
+    assert sorted(after.tensors) == sorted(before.tensors)
+    for name, tensor in before.tensors.items():
+        kept = after.tensors[name][:23] if name in (TABLE, BIAS) else after.tensors[name]
+        assert kept.tobytes() == tensor.tobytes()
+
+
+@pytest.fixture
+def with_free_places(pretrained, tmp_path):
+    """A vocabulary with two unused entries, and a table with two rows behind the vocabulary."""
+    bundle = Bundle.load(pretrained)
+    tokens = [*bundle.tokenizer.vocabulary, "[unused0]", "[unused1]"]
+    for name in (TABLE, BIAS):
+        tensor = bundle.tensors[name]
+        bundle.tensors[name] = np.concatenate([tensor, np.full((4, *tensor.shape[1:]), 7, tensor.dtype)])
+    bundle.config = bundle.config.replace(vocab_size=27)
+    bundle.tokenizer = Tokenizer(Vocabulary(tokens))
+    bundle.save(tmp_path / "free", "# A card\n")
+    return tmp_path / "free"
+
+
+def test_unused_places_first(with_free_places, text, tmp_path):
+    extension = extended(with_free_places, text, tmp_path / "new", use_unused=True)
+    assert extension.words == {"unaffable": 23, "cats": 24, "mats": 25}
+    new = Bundle.load(tmp_path / "new")
+    assert list(new.tokenizer.vocabulary)[23:] == ["unaffable", "cats", "mats"]
+    assert new.config.vocab_size == 27
+    assert (new.tensors[BIAS][25:] == 7).tolist() == [False, True]
+
+
+def test_rows_behind_the_vocabulary_are_free(with_free_places, text, tmp_path):
+    extension = extended(with_free_places, text, tmp_path / "new", add=2)
+    assert extension.words == {"unaffable": 25, "cats": 26}
+    assert list(Bundle.load(tmp_path / "new").tokenizer.vocabulary)[23:] == [
+        "[unused0]",
+        "[unused1]",
+        "unaffable",
+        "cats",
+    ]
+
+
+def test_pretraining_goes_on(pretrained, text, corpus_text, tmp_path):
+    extended(pretrained, text, tmp_path / "new")
+    corpus = tmp_path / "corpus"
+    build_corpus([corpus_text], vocab=tmp_path / "new" / "vocab.txt", output=corpus, sequence_length=16)
+    options = {"batch_size": 4, "show_progress": False, "learning_rate": 1e-3}
+    pretrain(corpus=corpus, model=tmp_path / "new", output=tmp_path / "run", steps=3, **options)
+    assert "unaffable" in Bundle.load(tmp_path / "run").tokenizer.vocabulary
+
+
+@pytest.mark.slow
+def test_a_text_costs_no_more_than_before(data, tmp_path):
+    """The loss of all predictions of a text: fewer tokens, each a little harder."""
+    import itertools
+
+    with open(data / "corpus" / "en_wikipedia.txt", encoding="utf-8") as opened:
+        lines = list(itertools.islice(opened, 3000))
+    general, domain = tmp_path / "general.txt", tmp_path / "domain.txt"
+    general.write_text("".join(lines[:2000]), encoding="utf-8")
+    domain.write_text("".join(lines[2000:]), encoding="utf-8")
+    from kbert.text.vocabulary_training import train_vocabulary
+
+    train_vocabulary([general], size=1500).save(tmp_path / "vocab.txt")
+    build_corpus([general], vocab=tmp_path / "vocab.txt", output=tmp_path / "general", sequence_length=64)
+    pretrain(
+        corpus=tmp_path / "general", model="tiny", output=tmp_path / "run", steps=300, batch_size=32,
+        learning_rate=1e-3, initializer_range=0.05, show_progress=False,
+    )  # fmt: skip
+    extension = extend_vocabulary(tmp_path / "run", inputs=[domain], add=200, output=tmp_path / "new")
+    losses = {}
+    for model in ("run", "new"):
+        build_corpus(
+            [domain], vocab=tmp_path / model / "vocab.txt", output=tmp_path / f"on-{model}", sequence_length=64
+        )
+        losses[model] = evaluate_pretraining(tmp_path / model, tmp_path / f"on-{model}")["mlm_loss"]
+    assert losses["new"] * extension.tokens_after <= losses["run"] * extension.tokens_before
+
+
+def test_what_cannot_be_is_refused(pretrained, text, tmp_path):
+    with pytest.raises(UsageError, match="must be at least 1"):
+        extended(pretrained, text, tmp_path / "new", add=0)
+    with pytest.raises(DataError, match="seen at least 50 times"):
+        extended(pretrained, text, tmp_path / "new", minimum_frequency=50)
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(UsageError, match="new or empty folder"):
+        extended(pretrained, text, tmp_path / "full")
+
+
+def test_added_tokens_are_refused(pretrained, vocabulary, text, tmp_path, monkeypatch):
+    bundle = Bundle.load(pretrained)
+    bundle.tokenizer = Tokenizer(vocabulary, added_tokens=[AddedToken("covid")])
+    monkeypatch.setattr(Bundle, "load", lambda folder: bundle)
+    with pytest.raises(UsageError, match="tokens added behind its vocab"):
+        extended(pretrained, text, tmp_path / "new")
+
+
+def test_the_command(pretrained, text, tmp_path):
+    arguments = ["vocab", "extend", str(pretrained), "--input", str(text), "--minimum-frequency", "1"]
+    done = CliRunner().invoke(main, [*arguments, "--add", "1", "--output", str(tmp_path / "a")])
+    assert done.exit_code == 0, done.output
+    assert "1 words added (unaffable …), 24 entries" in done.stderr
+    done = CliRunner().invoke(main, [*arguments, "--output", str(tmp_path / "b"), "--json"])
+    assert json.loads(done.stdout)["words"] == {"unaffable": 23, "cats": 24, "mats": 25}

@@ -1,0 +1,169 @@
+import json
+
+import pytest
+
+from kbert.errors import BundleError, KbertError, VocabularyError
+from kbert.text.settings import AddedToken
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.tokenizer_files import load_tokenizer, save_tokenizer
+from kbert.text.vocabulary import SPECIAL_TOKENS
+
+ADDED = (AddedToken("covid", normalized=True), AddedToken("<e>", lstrip=True, single_word=True))
+
+
+@pytest.fixture
+def folder(tmp_path, vocabulary):
+    save_tokenizer(Tokenizer(vocabulary), tmp_path)
+    return tmp_path
+
+
+def change(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"lowercase": False, "strip_accents": True, "chinese_characters": False, "max_word_length": 100},
+        {"special_tokens_in_text": True, "model_max_length": 128, "never_split": ["don't"]},
+        {"added_tokens": ADDED},
+        {"added_tokens": [AddedToken("[MASK]", special=True, lstrip=True), *ADDED, AddedToken("[E1]", special=True)]},
+    ],
+)
+def test_what_is_saved_is_loaded(tmp_path, vocabulary, settings):
+    tokenizer = Tokenizer(vocabulary, **settings)
+    save_tokenizer(tokenizer, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert sorted(before) == ["tokenizer.json", "tokenizer_config.json", "vocab.txt"]
+    loaded = load_tokenizer(tmp_path)
+    assert loaded.settings == tokenizer.settings
+    assert loaded.vocabulary == tokenizer.vocabulary
+    save_tokenizer(loaded, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    for name in ("vocab.txt", "tokenizer_config.json"):  # tokenizer.json is enough
+        (tmp_path / name).unlink()
+    alone = load_tokenizer(tmp_path)
+    assert alone.vocabulary == tokenizer.vocabulary
+    assert alone.settings.added_tokens == tokenizer.settings.added_tokens
+    assert alone.lowercase == tokenizer.lowercase
+
+
+def test_stale_files_go(folder, vocabulary):
+    (folder / "added_tokens.json").write_text('{"old": 23}')
+    (folder / "special_tokens_map.json").write_text("{}")
+    assert load_tokenizer(folder).settings.added_tokens == (AddedToken("old", normalized=True),)
+    save_tokenizer(Tokenizer(vocabulary), folder)
+    assert load_tokenizer(folder).settings.added_tokens == ()
+
+
+def test_a_vocabulary_alone_is_the_original(tmp_path, vocabulary):
+    vocabulary.save(tmp_path / "vocab.txt")
+    settings = load_tokenizer(tmp_path).settings
+    assert (settings.lowercase, settings.special_tokens_in_text, settings.max_word_length) == (True, False, 200)
+    assert load_tokenizer(tmp_path, special_tokens_in_text=True).settings.special_tokens_in_text
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false, "model_max_length": 1e30}')
+    settings = load_tokenizer(tmp_path).settings
+    assert (settings.lowercase, settings.special_tokens_in_text, settings.model_max_length) == (False, True, None)
+
+
+def test_the_configuration_is_right_where_both_say_something(folder):
+    change(folder / "tokenizer_config.json", do_lower_case=False, strip_accents=True)
+    assert load_tokenizer(folder).settings.strip_accents is True
+    assert not load_tokenizer(folder).lowercase
+    (folder / "tokenizer_config.json").write_text("{}")
+    assert load_tokenizer(folder).lowercase
+
+
+def model(**values):
+    return {
+        "model": {
+            "type": "WordPiece",
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "vocab": {token: index for index, token in enumerate([*SPECIAL_TOKENS, "a"])},
+        }
+        | values
+    }
+
+
+def row(content, index, **flags):
+    return {"added_tokens": [{"id": index, "content": content, **flags}]}
+
+
+NAME = {"tokenizer": "tokenizer.json", "config": "tokenizer_config.json"}
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "message"),
+    [
+        ("tokenizer", model(type="BPE"), "model of type WordPiece. Received: 'BPE'"),
+        ("tokenizer", {"model": 7}, "model must be an object. Received: 7"),
+        (
+            "tokenizer",
+            {"normalizer": {"type": "Lowercase"}},
+            "normalizer of type BertNormalizer. Received: 'Lowercase'",
+        ),
+        ("tokenizer", {"normalizer": {"type": "BertNormalizer", "clean_text": False}}, "clean_text must be true"),
+        ("tokenizer", {"pre_tokenizer": None}, "pre_tokenizer of type BertPreTokenizer. Received: None"),
+        ("tokenizer", model(continuing_subword_prefix="@@"), "Received: '@@'"),
+        ("tokenizer", model(unk_token="<unk>"), "Received: '##' and '<unk>'"),
+        ("tokenizer", model(max_input_chars_per_word=-1), "max_word_length must be at least 1"),
+        ("tokenizer", model(max_input_chars_per_word="100"), "max_input_chars_per_word must be an integer"),
+        ("tokenizer", model(vocab={"a": 0, "b": 2}), "the ids 0 to 1, each once. Received: 'b' with id 2"),
+        ("tokenizer", model(vocab={"a": 0, "b": 0}), "Received: 'b' with id 0"),
+        ("tokenizer", model(vocab={"a": True}), "must map text to integers"),
+        ("tokenizer", model(vocab={"\ud800": 0}), "must map text to integers"),
+        ("tokenizer", model(vocab={"a": 0}), "Missing: [PAD]"),
+        ("tokenizer", model(vocab=[]), "model.vocab must be an object. Received: []"),
+        ("tokenizer", model(), "must hold the same vocabulary"),
+        ("tokenizer", {"added_tokens": {}} | {"added_tokens": {"a": 1}}, "added_tokens must be a list"),
+        ("tokenizer", {"added_tokens": [3]}, "added_tokens[0] must be an object. Received: 3"),
+        ("tokenizer", row("x", 24), "without a gap. Received: 'x' with id 24, expected 23"),
+        ("tokenizer", row("cat", 8), "Received: 'cat' with id 8, expected 7"),
+        ("tokenizer", row("x", "23"), "added_tokens[0].id must be an integer. Received: '23'"),
+        ("tokenizer", row("x", 23, lstrip=1), "lstrip must be true or false. Received: 1"),
+        ("tokenizer", row(" x", 23), "nor begin or end with white space. Received: ' x'"),
+        ("tokenizer", row("\udc00", 23), "content must be a string"),
+        ("tokenizer", row("", 23), "must not be empty"),
+        ("config", {"do_lower_case": "yes"}, "do_lower_case must be true or false. Received: 'yes'"),
+        ("config", {"cls_token": "<s>"}, "cls_token must be [CLS], the only name that kbert knows. Received: '<s>'"),
+        ("config", {"cls_token": {"content": "<s>"}}, "Received: '<s>'"),
+        ("config", {"model_max_length": -3}, "model_max_length must be at least 1. Received: -3"),
+        ("config", {"model_max_length": "x" * 1000}, "model_max_length must be an integer. Received: 'xxx"),
+        ("config", {"never_split": ["a b"]}, "words without white space"),
+        ("config", {"never_split": 1}, "never_split must be a list of strings. Received: 1"),
+        ("config", {"added_tokens_decoder": {"x": {"content": "y"}}}, "Received: 'y' with id -1, expected 23"),
+        ("config", {"added_tokens_decoder": {"23": "y"}}, "added_tokens_decoder.23 must be an object"),
+        ("config", {"additional_special_tokens": [1]}, "additional_special_tokens must be a list of tokens"),
+    ],
+)
+def test_what_is_refused(folder, file, values, message):
+    change(folder / NAME[file], **values)
+    if "model" in values and "same vocabulary" not in message:
+        (folder / "vocab.txt").unlink()
+    with pytest.raises(KbertError) as caught:
+        load_tokenizer(folder)
+    assert isinstance(caught.value, BundleError | VocabularyError)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000, '{"model_max_length": 1' + "0" * 5000 + "}", "\x00"])
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "added_tokens.json"])
+def test_files_that_are_no_json(folder, name, content):
+    (folder / name).write_text(content)
+    with pytest.raises(BundleError, match=name):
+        load_tokenizer(folder)
+
+
+def test_folders_without_a_tokenizer(tmp_path):
+    with pytest.raises(BundleError, match=r"expected a tokenizer: vocab.txt or tokenizer.json. Neither is there"):
+        load_tokenizer(tmp_path)
+    with pytest.raises(BundleError, match="Neither is there"):
+        load_tokenizer(tmp_path / "absent")
+    with open(tmp_path / "tokenizer.json", "wb") as handle:
+        handle.truncate(1 << 28)
+    with pytest.raises(BundleError, match=r"at most 128 MB. Received: 268,435,456 bytes"):
+        load_tokenizer(tmp_path)

@@ -1,0 +1,26 @@
+import sys
+
+import pytest
+
+from kbert.errors import UsageError
+from kbert.training.launch import launch
+
+
+@pytest.mark.parametrize("command", [[], ["predict", "run", "text"], ["--steps", "3"]])
+def test_commands_that_do_not_train(command):
+    with pytest.raises(UsageError, match=r"^expected a command that trains, as in `kbert launch "):
+        launch(command, workers=2)
+
+
+def test_numbers_that_cannot_be():
+    with pytest.raises(UsageError, match=r"^workers must be at least 1 and max_restarts at least 0\."):
+        launch(["pretrain"], workers=0)
+
+
+def test_wrong_options_end_all_workers_without_a_restart(capsys):
+    with pytest.raises(UsageError, match=r"^worker [01] did not accept its options$"):
+        launch(["pretrain", "--corpse", "a"], workers=2, max_restarts=5)
+    errors = capsys.readouterr().err
+    assert "starting all again" not in errors
+    assert any(f"[{index}] Error: No such option" in errors for index in range(2)), errors
+    assert sys.executable not in errors
