@@ -8,7 +8,7 @@ import click
 
 from kbert.cli import options
 from kbert.errors import UsageError
-from kbert.tasks.catalogue import TASKS, Option, TaskInfo
+from kbert.tasks.catalogue import TASKS, TaskInfo
 
 
 class _TaskGroup(click.Group):
@@ -34,7 +34,10 @@ def _command(info: TaskInfo) -> click.Command:
     @click.command(info.name, short_help=info.help, help=f"Fine-tune a BERT for {info.name}: {info.help}.")
     @click.option("--model", required=True, help="A model folder; hf://owner/name; or a preset, with --vocab.")
     @options.data_file("--train", f"{info.data} to learn from.")
-    @options.data_file("--validation", f"{info.data} to choose the best weights with.")
+    @options.data_file("--validation", f"{info.data} to choose the best weights with.", required=False)
+    @click.option(
+        "--validation-split", type=click.FloatRange(0, 1), help="Without it: the part of the training rows to hold out."
+    )
     @options.output("The run's folder: a model in the end.", file_okay=False)
     @options.columns(info.columns)
     @_task_options(info)
@@ -70,16 +73,7 @@ def _command(info: TaskInfo) -> click.Command:
 def _task_options(info: TaskInfo) -> Any:
     def add(command: Any) -> Any:
         for option in reversed(info.options):
-            command = _option(option)(command)
+            command = options.task_option(option)(command)
         return command
 
     return add
-
-
-def _option(option: Option) -> Any:
-    name = f"--{option.name.replace('_', '-')}"
-    if option.default is False:
-        return click.option(name, option.name, is_flag=True, help=option.help)
-    kind = click.Choice(option.choices) if option.choices else option.type
-    shown = option.default is not None
-    return click.option(name, option.name, default=option.default, show_default=shown, type=kind, help=option.help)

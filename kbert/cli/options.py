@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from kbert.tasks.catalogue import Column
+from kbert.tasks.catalogue import Column, Option, all_reading_options
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
@@ -89,6 +89,28 @@ def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[A
         return command
 
     return add
+
+
+def task_option(option: Option, *, default: bool = True) -> Callable[[Any], Any]:
+    """A task's setting as an option of a command; without `default` None stands for the task's."""
+    name = f"--{option.name.replace('_', '-')}"
+    if option.default is False and default:
+        return click.option(name, option.name, is_flag=True, help=option.help)
+    kind = click.Choice(option.choices) if option.choices else option.type
+    value = option.default if default else None
+    return click.option(name, option.name, default=value, show_default=value is not None, type=kind, help=option.help)
+
+
+def reading(command: Any) -> Any:
+    """Adds what any task may be told about the file that it reads."""
+    for option in reversed(list(all_reading_options().values())):
+        command = task_option(option, default=False)(command)
+    return command
+
+
+def chosen_reading(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What was told about the file."""
+    return {name: settings[name] for name in all_reading_options() if settings.get(name) is not None}
 
 
 def chosen_columns(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -26,6 +26,7 @@ _AT_ONCE = 4096
     "choices, all are the choices of one TEXT.",
 )
 @options.columns([column for column in all_columns().values() if not column.target], defaults=False)
+@options.reading
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
 @options.JSON
 def predict(
@@ -35,7 +36,7 @@ def predict(
     pairs: tuple[str, ...],
     batch_size: int,
     as_json: bool,
-    **columns: str | None,
+    **reading: str | None,
 ) -> None:
     """Answer for TEXTs, or for the texts of a file, with the model RUN."""
     if bool(texts) == bool(input):
@@ -47,7 +48,7 @@ def predict(
     several = model.task.text_inputs[-1].several
     inputs: list[Any]
     if input:
-        inputs = model.read_inputs(input, options.chosen_columns(columns))
+        inputs = model.read_inputs(input, options.chosen_columns(reading), options.chosen_reading(reading))
     elif pairs:
         inputs = [texts, [pairs] if several and len(texts) == 1 else pairs]
     else:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kbert import files
 from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.config import PRESETS, BertConfig, preset_config
@@ -48,7 +50,8 @@ def finetune(
     *,
     model: str | files.PathLike,
     train: files.PathLike,
-    validation: files.PathLike,
+    validation: files.PathLike | None = None,
+    validation_split: float | None = None,
     output: files.PathLike,
     vocab: files.PathLike | None = None,
     cased: bool = False,
@@ -90,6 +93,7 @@ def finetune(
         model: A bundle, or a preset (fresh weights; needs `vocab`).
         train: A file of examples, in a format of the task.
         validation: Another one.
+        validation_split: Without another one: the part of the training rows that is held out for it, drawn by `seed`.
         output: The run's folder, a bundle in the end.
         vocab: The vocabulary of a preset.
         cased: With a preset: keep case and accents.
@@ -141,6 +145,8 @@ def finetune(
     if not info.trainable:
         raise UsageError(f"the task {task} is not fine-tuned; pretraining trains it (kbert pretrain)")
     columns, options = info.split(task_options)
+    if (validation is None) == (validation_split is None):
+        raise UsageError("give --validation FILE, or --validation-split such as 0.1; one of the two")
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be at least 1. Received: limit={limit}")
     kind = task_class(task)
@@ -148,8 +154,11 @@ def finetune(
     examples = kind.read(train, columns, options=options, bad=bad)[:limit]
     the_task = kind.from_examples(examples, train, options)
     examples = the_task.checked(examples, train, bad)
-    validation_examples = kind.read(validation, columns, options=options, bad=bad_validation)
-    validation_examples = the_task.checked(validation_examples, validation, bad_validation)
+    if validation is None:
+        examples, validation_examples = _split(examples, validation_split or 0.0, seed)
+    else:
+        validation_examples = kind.read(validation, columns, options=options, bad=bad_validation)
+        validation_examples = the_task.checked(validation_examples, validation, bad_validation)
 
     config, tokenizer, tensors = _starting_point(model, vocab, cased)
     if dropout is not None:
@@ -329,6 +338,20 @@ def _starting_point(
         raise UsageError(f"{model} brings its own vocabulary; leave --vocab and --cased to presets")
     loaded = Bundle.load(model)
     return loaded.config, loaded.tokenizer, loaded.tensors
+
+
+def _split(examples: Sequence[Any], part: float, seed: int) -> tuple[list[Any], list[Any]]:
+    """Examples to learn from, and a `part` of them that is held out; in the order of the file."""
+    count = round(len(examples) * part)
+    if not 0 < count < len(examples):
+        raise UsageError(
+            f"--validation-split must leave examples on both sides. Received: {part} of {len(examples)} examples"
+        )
+    held_out = set(np.random.default_rng(seed).permutation(len(examples))[:count].tolist())
+    sides: tuple[list[Any], list[Any]] = [], []
+    for index, example in enumerate(examples):
+        sides[index in held_out].append(example)
+    return sides
 
 
 def _data_digest(*parts: Sequence[Any]) -> str:
