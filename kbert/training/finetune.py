@@ -124,6 +124,7 @@ def finetune(
     examples = the_task.checked(examples, train, bad)
     validation_examples = kind.read(validation, columns, options=options, bad=bad_validation)
     validation_examples = the_task.checked(validation_examples, validation, bad_validation)
+    the_task = the_task.validated_by(validation_examples, validation)
 
     config, tokenizer, tensors = _starting_point(model, vocab, cased)
     if dropout is not None:
@@ -153,6 +154,12 @@ def finetune(
     prepare_precision(precision)
     placement = make_strategy(strategy)
     check_batch_size(batch_size, settings, placement)
+    if the_task.whole_batches and accumulation * placement.num_replicas_in_sync > 1:
+        raise UsageError(
+            f"this training of {task} compares all texts of a batch, on one device at once: leave --accumulation at 1, "
+            f"and give --strategy one. Received: accumulation={accumulation}, "
+            f"{placement.num_replicas_in_sync} replicas"
+        )
     folder = Path(output)
     open_run(
         folder,
