@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from kbert.errors import KbertError
     from kbert.export.litert import export_litert
     from kbert.export.saved_model import export_saved_model
+    from kbert.feature_vectors import extract_features
     from kbert.loading import load_model
     from kbert.models.encoder import BertEncoder
     from kbert.models.pretraining import PretrainingModel
     from kbert.predictor import Predictor, load
+    from kbert.retrieval.index import Index, build_index
     from kbert.serving.rest import serve
     from kbert.text.encoding import Encoding
     from kbert.text.tokenizer import Tokenizer
@@ -35,14 +37,17 @@ _MODULES = {
     "BertEncoder": "kbert.models.encoder",
     "Bundle": "kbert.bundle",
     "Encoding": "kbert.text.encoding",
+    "Index": "kbert.retrieval.index",
     "KbertError": "kbert.errors",
     "Predictor": "kbert.predictor",
     "PretrainingModel": "kbert.models.pretraining",
     "Tokenizer": "kbert.text.tokenizer",
     "Vocabulary": "kbert.text.vocabulary",
     "build_corpus": "kbert.corpus.build",
+    "build_index": "kbert.retrieval.index",
     "export_litert": "kbert.export.litert",
     "export_saved_model": "kbert.export.saved_model",
+    "extract_features": "kbert.feature_vectors",
     "finetune": "kbert.training.finetune",
     "load": "kbert.predictor",
     "load_model": "kbert.loading",
@@ -57,6 +62,7 @@ __all__ = [
     "BertEncoder",
     "Bundle",
     "Encoding",
+    "Index",
     "KbertError",
     "Predictor",
     "PretrainingModel",
@@ -64,8 +70,10 @@ __all__ = [
     "Vocabulary",
     "__version__",
     "build_corpus",
+    "build_index",
     "export_litert",
     "export_saved_model",
+    "extract_features",
     "finetune",
     "load",
     "load_model",

@@ -23,6 +23,8 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "finetune": ("kbert.cli.finetune:finetune", "Fine-tune a BERT for a task."),
     "evaluate": ("kbert.cli.evaluate:evaluate", "Measure a fine-tuned model on a file."),
     "predict": ("kbert.cli.predict:predict", "Answer for texts."),
+    "index": ("kbert.cli.index:index", "Make documents searchable by meaning."),
+    "search": ("kbert.cli.search:search", "Find documents in an index."),
     "inspect": ("kbert.cli.inspect:inspect", "Show what a model folder holds."),
     "export": ("kbert.cli.export:export", "Write a SavedModel or a LiteRT model."),
     "serve": ("kbert.cli.serve:serve", "Serve SavedModels over TensorFlow Serving's REST API."),

@@ -24,9 +24,9 @@ SKIP_BAD = click.option(
 _READABLE = click.Path(exists=True, dir_okay=False, readable=True)
 
 
-def output(help_: str, **settings: Any) -> Callable[[Any], Any]:
+def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[Any], Any]:
     """The option `--output`."""
-    return click.option("--output", required=True, type=click.Path(**settings), help=help_)
+    return click.option("--output", required=required, type=click.Path(**settings), help=help_)
 
 
 def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any], Any]:
@@ -106,3 +106,17 @@ def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns_, console=Console(stderr=True)) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total or None)
+
+
+@contextlib.contextmanager
+def count_progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of things on standard error, where that is a terminal; gives its (done, total) function."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
