@@ -17,7 +17,7 @@ from kbert.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
 from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.rows import strings
+from kbert.tasks.rows import as_strings
 from kbert.tasks.table_format import TableFormat
 from kbert.tasks.task import Task, describe_inputs, task_from_bundle
 from kbert.text.graph_encoder import GraphEncoder
@@ -261,14 +261,6 @@ class Predictor:
             parts.append({name: value.numpy() for name, value in outputs.items()})
         back = np.argsort(order, kind="stable")
         return {name: _joined([part[name] for part in parts])[back] for name in parts[0]}
-
-
-def as_strings(values: Sequence[Any]) -> tf.Tensor:
-    """Texts as a tensor, string [B]; lists of texts as one of [B, C], padded with ""."""
-    if not values or isinstance(values[0], str):
-        return strings(values)
-    most = max(map(len, values))
-    return tf.stack([strings([*row, *[""] * (most - len(row))]) for row in values])
 
 
 def _size(value: str | Sequence[str]) -> int:

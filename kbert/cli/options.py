@@ -36,9 +36,9 @@ RUN = click.argument("run", type=_ModelFolder(exists=True, file_okay=False), met
 _READABLE = click.Path(exists=True, dir_okay=False, readable=True)
 
 
-def output(help_: str, **settings: Any) -> Callable[[Any], Any]:
+def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[Any], Any]:
     """The option `--output`."""
-    return click.option("--output", required=True, type=click.Path(**settings), help=help_)
+    return click.option("--output", required=required, type=click.Path(**settings), help=help_)
 
 
 def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any], Any]:

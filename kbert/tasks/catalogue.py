@@ -155,6 +155,12 @@ _FORMAT = (
     ),
 )
 
+_POOLINGS = ("mean", "cls")
+_COLLECTION = (
+    Option("documents", "The documents that judgements are about.  [default: the files are tables]"),
+    Option("queries", "The queries that judgements are about."),
+)
+
 TASKS: Mapping[str, TaskInfo] = {
     info.name: info
     for info in (
@@ -258,6 +264,75 @@ TASKS: Mapping[str, TaskInfo] = {
             "the likeliest pieces for each [MASK] of a text",
             columns=(Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text"),),
             trainable=False,
+        ),
+        TaskInfo(
+            "embedding",
+            "kbert.tasks.embedding:EmbeddingTask",
+            "vectors of texts, for search and similarity",
+            data="CSV, TSV or JSON lines of pairs, a text a line, or judgements (with --documents)",
+            columns=(
+                Column("text", f"Column of texts, or queries: {_NAMED_OR_NUMBERED}", "text"),
+                Column("pair", "Column of texts of like meaning, or that answer the query.", target=True),
+                Column("negative", "Column of texts that are no such pair, though alike.", target=True),
+                Column("score", "Column of numbers: how alike text and pair are.", target=True),
+            ),
+            options=(
+                Option(
+                    "objective",
+                    "What is learnt: to find each text's pair among those of the batch, to put triplets in order, to "
+                    "meet scores, or (SimCSE) to know a text again.  [default: as the columns allow]",
+                    choices=("pairs", "triplets", "scores", "unsupervised"),
+                ),
+                Option(
+                    "pooling", "A text's vector: the mean of its tokens', or that of [CLS].", "mean", choices=_POOLINGS
+                ),
+                Option("temperature", "Of the softmax over the texts of a batch.", 0.05),
+                Option("margin", "Of triplets, in cosine.", 0.2),
+                *_COLLECTION,
+            ),
+        ),
+        TaskInfo(
+            "ranking",
+            "kbert.tasks.ranking:RankingTask",
+            "the best of several candidates for a query, or for a dialogue so far",
+            data="A table of query, candidate and label; JSON lines of queries or dialogues; or judgements "
+            "(with --documents)",
+            columns=(
+                Column("query", "Column, or key, of queries.", "query"),
+                Column("candidate", "Column of candidates, or key of a list of them.", "candidate"),
+                Column(
+                    "label",
+                    "Column of labels: 1 (or more, the better) for a right candidate, 0; of a list its right place. "
+                    "Without it all candidates of the file are right, and wrong ones are drawn from it.",
+                    target=True,
+                ),
+            ),
+            options=(
+                Option(
+                    "loss",
+                    "Judge the candidates of a query together, or each by itself.",
+                    "softmax",
+                    choices=("softmax", "sigmoid"),
+                ),
+                Option("candidates", "Candidates a query, where wrong ones are drawn.", 10),
+                Option("negatives", "Wrong candidates a query in training.  [default: all]", kind=int),
+                Option("turns", "Turns of a dialogue before a response that are read.", 4),
+                Option("responder", "The speaker whose turns are responses.  [default: any]"),
+                *_COLLECTION,
+            ),
+        ),
+        TaskInfo(
+            "summarization",
+            "kbert.tasks.summarization:SummarizationTask",
+            "the sentences of a document that sum it up",
+            data="JSON lines of documents, with labels of their sentences or summaries",
+            columns=(
+                Column("text", "Key of documents: lists of sentences, or texts.", "text"),
+                Column("label", "Key of labels: 1 for a sentence of the summary, 0.", target=True),
+                Column("summary", "Key of reference summaries.", target=True),
+            ),
+            options=(Option("sentences", "Sentences a summary.", 3),),
+            sequence_length=512,
         ),
     )
 }

@@ -159,6 +159,7 @@ def finetune(
     else:
         validation_examples = kind.read(validation, columns, options=options, bad=bad_validation)
         validation_examples = the_task.checked(validation_examples, validation, bad_validation)
+    the_task = the_task.validated_by(validation_examples, validation or train)
 
     config, tokenizer, tensors = _starting_point(model, vocab, cased)
     if dropout is not None:
@@ -192,6 +193,12 @@ def finetune(
     prepare_precision(precision)
     placement = make_strategy(strategy, cluster)
     check_batch_size(batch_size, settings, placement)
+    if the_task.whole_batches and accumulation * placement.strategy.num_replicas_in_sync > 1:
+        raise UsageError(
+            f"this training of {task} compares all texts of a batch, on one device at once: leave --accumulation at 1, "
+            f"and give --strategy one. Received: accumulation={accumulation}, "
+            f"{placement.strategy.num_replicas_in_sync} replicas"
+        )
     folder = Path(output)
     if placement.is_chief:
         open_run(

@@ -126,8 +126,8 @@ def test_settings_that_cannot_be(bundle_of):
     for damaged in ({"task": "classification"}, {"task": {"name": "sorting"}}, {"task": {"labels": []}}):
         with pytest.raises(BundleError, match=r"^folder: the task in kbert\.json cannot be used \("):
             task_from_bundle(bundle_of(damaged), "folder")
-    with pytest.raises(UsageError, match=r"^there is no task 'ranking'; there are: classification, "):
-        task_class("ranking")
+    with pytest.raises(UsageError, match=r"^there is no task 'sorting'; there are: classification, "):
+        task_class("sorting")
 
 
 def test_what_kbert_json_says_of_pairs_holds(bundle_of):
