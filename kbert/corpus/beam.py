@@ -173,7 +173,9 @@ def _pipeline(runner: str, options: Sequence[str]) -> Any:
     stderr = io.StringIO()
     try:
         with contextlib.redirect_stderr(stderr):
-            return beam.Pipeline(runner=runner, options=beam.options.pipeline_options.PipelineOptions(list(options)))
+            given = beam.options.pipeline_options.PipelineOptions(list(options))
+            given.get_all_options()  # else looked at only when the job runs
+            return beam.Pipeline(runner=runner, options=given)
     except SystemExit:  # of argparse
         said = stderr.getvalue().strip().splitlines()
         raise UsageError(f"{runner} cannot have the options {' '.join(options)}: {said[-1] if said else ''}") from None

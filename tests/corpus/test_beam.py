@@ -139,6 +139,6 @@ def test_a_job_that_fails_is_one_line(texts, vocab_file, tmp_path, monkeypatch):
         (texts / "a.txt").write_text("The cat.\n")
 
     monkeypatch.setattr(build, "plan_chunks", shrinking)
-    with pytest.raises(KbertError, match=r"the job on DirectRunner failed: .*expected \d+ documents. Received 1"):
+    with pytest.raises(KbertError, match=r"a\.txt:1: expected \d+ documents. Received 1"):
         build_corpus([texts], vocab=vocab_file, output=tmp_path / "corpus", runner="DirectRunner")
     assert not (tmp_path / "corpus" / "manifest.json").exists()
