@@ -216,10 +216,13 @@ def count_progress(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextlib.contextmanager
-def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of bytes on standard error, where that is a terminal; gives its (done, total) function."""
+def byte_progress(title: str) -> Iterator[Callable[..., None]]:
+    """A progress bar of bytes on standard error, where that is a terminal; gives its (done, total, title) function.
+
+    The title may be left out, and is then that of before.
+    """
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda done, total, title=None: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -240,4 +243,6 @@ def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
     )
     with Progress(*columns_, console=Console(stderr=True)) as progress:
         task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total or None)
+        yield lambda done, total, title=None: progress.update(
+            task, completed=done, total=total or None, description=title
+        )

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.corpus import build, pipeline
+from kbert.corpus import shards as shards_
 from kbert.corpus.manifest import Manifest
 from kbert.corpus.pipeline import PretrainingBatches
 from kbert.corpus.source import CorpusSource
@@ -17,7 +18,7 @@ from kbert.errors import RecordError, UsageError
 def shards(request, monkeypatch, tmp_path, vocab_file, corpus_text):
     """A corpus of several shards, more than are held at once."""
     monkeypatch.setattr(build, "_CHUNK_SIZE", 200)
-    monkeypatch.setattr(build, "_SHARD_EXAMPLES", 10)
+    monkeypatch.setattr(shards_, "SHARD_EXAMPLES", 10)
     monkeypatch.setattr(pipeline, "_POOL_EXAMPLES", 25)
     folder = tmp_path / "shards"
     manifest = build.build_corpus(
