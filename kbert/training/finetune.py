@@ -7,26 +7,24 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
-from kbert.config import PRESETS, BertConfig, preset_config
+from kbert.bundle import Bundle
 from kbert.errors import UsageError
-from kbert.hub import resolve
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.predictor import Predictor
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.catalogue import task_info
-from kbert.tasks.task import Task, task_class
+from kbert.tasks.task import task_class
 from kbert.text.graph_encoder import GraphEncoder
-from kbert.text.tokenizer import Tokenizer
 from kbert.training.batches import LengthBucketedBatches
+from kbert.training.best_weights import BEST_FILE, BestWeights
 from kbert.training.bfloat16 import prepare_precision
-from kbert.training.checkpoints import Checkpoints, read_arrays, write_arrays
+from kbert.training.checkpoints import Checkpoints
 from kbert.training.environment import write_environment
 from kbert.training.inputs import Phase
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
@@ -38,9 +36,9 @@ from kbert.training.peak import matrix_peak
 from kbert.training.projector import write_projector
 from kbert.training.runs import CHECKPOINT_FOLDER, open_run
 from kbert.training.schedules import Schedule
+from kbert.training.starting_point import starting_point
 from kbert.training.strategy import make_strategy
-
-BEST_FILE = "best.safetensors"
+from kbert.training.task_card import task_card
 
 
 def finetune(
@@ -151,7 +149,7 @@ def finetune(
     validation_examples = kind.read(validation, columns, options=options, bad=bad_validation)
     validation_examples = the_task.checked(validation_examples, validation, bad_validation)
 
-    config, tokenizer, tensors = _starting_point(model, vocab, cased)
+    config, tokenizer, tensors = starting_point(model, vocab, cased)
     if dropout is not None:
         config = config.replace(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     if initializer_range is not None:
@@ -222,7 +220,7 @@ def finetune(
         pad_id=tokenizer.vocabulary.pad_id,
         seed=seed,
     )
-    best = _BestWeights(
+    best = BestWeights(
         folder / CHECKPOINT_FOLDER / BEST_FILE,
         the_task.main_metric,
         larger_is_better=the_task.larger_is_better,
@@ -271,7 +269,7 @@ def finetune(
     tensor_names.assign_tensors(slots, weights)
     if projector:
         write_projector(folder / TENSORBOARD_FOLDER, encoder.embeddings.token_table.numpy(), tokenizer.vocabulary)
-    card = _card(the_task, config, encoder, metrics, len(examples), best_step, course, folder)
+    card = task_card(the_task, config, encoder, metrics, len(examples), best_step, course, folder)
     Bundle(
         config=config,
         tokenizer=tokenizer,
@@ -291,46 +289,6 @@ def finetune(
     return metrics
 
 
-class _BestWeights:
-    """The weights that did best so far, in a file beside the checkpoints."""
-
-    def __init__(self, path: Path, metric: str, *, larger_is_better: bool, resume: bool) -> None:
-        self.path = path
-        self.metric = metric
-        self._sign = 1 if larger_is_better else -1
-        self._best: float | None = None
-        if resume and path.exists():
-            self._best = self.load()[1][metric]
-
-    def offer(self, step: int, metrics: Mapping[str, Any], task: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
-        """Keeps `tensors` if they are better than all before; of equals the first stay."""
-        if self._best is None or self._sign * metrics[self.metric] > self._sign * self._best:
-            self._best = metrics[self.metric]
-            write_arrays(self.path, tensors, {"step": step, "metrics": dict(metrics), "task": dict(task)})
-
-    def load(self) -> tuple[int, dict[str, Any], dict[str, Any], dict[str, Any]]:
-        """Step, metrics, settings of the task, and tensors of the best weights."""
-        arrays, header = read_arrays(self.path)
-        return header["step"], header["metrics"], header["task"], arrays
-
-
-def _starting_point(
-    model: str | files.PathLike, vocab: files.PathLike | None, cased: bool
-) -> tuple[BertConfig, Tokenizer, dict[str, Any] | None]:
-    if str(model) in PRESETS:
-        if vocab is None:
-            raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
-        tokenizer = Tokenizer(vocab, lowercase=not cased)
-        return preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None
-    given, model = model, resolve(model)
-    if not is_bundle(model):
-        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {given}")
-    if vocab is not None or cased:
-        raise UsageError(f"{model} brings its own vocabulary; leave --vocab and --cased to presets")
-    loaded = Bundle.load(model)
-    return loaded.config, loaded.tokenizer, loaded.tensors
-
-
 def _data_digest(*parts: Sequence[Any]) -> str:
     digest = hashlib.sha256()
     for examples in parts:
@@ -340,28 +298,3 @@ def _data_digest(*parts: Sequence[Any]) -> str:
             digest.update(json.dumps(list(values.values())).encode())
         digest.update(b"\n")
     return digest.hexdigest()
-
-
-def _card(
-    task: Task[Any],
-    config: BertConfig,
-    encoder: BertEncoder,
-    metrics: Mapping[str, Any],
-    rows: int,
-    step: int,
-    schedule: Schedule,
-    folder: Path,
-) -> str:
-    parameters = encoder.count_params()
-    scores = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, float))
-    return model_card(
-        f"BERT ({describe_parameters(parameters)}), fine-tuned for {task.name} with kbert",
-        {
-            "Task": task.description,
-            "Encoder": f"{config.num_hidden_layers} layers, width {config.hidden_size}, {parameters:,} parameters",
-            "Training": f"{rows:,} rows, {schedule.steps:,} steps, learning rate {schedule.peak:g}; "
-            f"the weights are of step {step:,}, the best on the validation file",
-            "Validation": scores,
-        },
-        f"kbert predict {folder} {task.sample_arguments}",
-    )
