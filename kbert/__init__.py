@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from kbert.text.vocabulary_training import train_vocabulary
     from kbert.training.finetune import finetune
     from kbert.training.pretrain import pretrain
+    from kbert.training.repeats import cross_validate, finetune_seeds
+    from kbert.training.tune import tune
 
 _MODULES = {
     "BertConfig": "kbert.config",
@@ -44,15 +46,18 @@ _MODULES = {
     "Vocabulary": "kbert.text.vocabulary",
     "build_corpus": "kbert.corpus.build",
     "convert": "kbert.conversion.convert",
+    "cross_validate": "kbert.training.repeats",
     "export_litert": "kbert.export.litert",
     "export_saved_model": "kbert.export.saved_model",
     "finetune": "kbert.training.finetune",
+    "finetune_seeds": "kbert.training.repeats",
     "load": "kbert.predictor",
     "load_model": "kbert.loading",
     "preset_config": "kbert.config",
     "pretrain": "kbert.training.pretrain",
     "serve": "kbert.serving.rest",
     "train_vocabulary": "kbert.text.vocabulary_training",
+    "tune": "kbert.training.tune",
 }
 
 __all__ = [
@@ -69,15 +74,18 @@ __all__ = [
     "__version__",
     "build_corpus",
     "convert",
+    "cross_validate",
     "export_litert",
     "export_saved_model",
     "finetune",
+    "finetune_seeds",
     "load",
     "load_model",
     "preset_config",
     "pretrain",
     "serve",
     "train_vocabulary",
+    "tune",
 ]
 
 

@@ -19,15 +19,18 @@ NAMES = [
     "__version__",
     "build_corpus",
     "convert",
+    "cross_validate",
     "export_litert",
     "export_saved_model",
     "finetune",
+    "finetune_seeds",
     "load",
     "load_model",
     "preset_config",
     "pretrain",
     "serve",
     "train_vocabulary",
+    "tune",
 ]
 
 

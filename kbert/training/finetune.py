@@ -21,12 +21,17 @@ from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.task import task_class
 from kbert.text.graph_encoder import GraphEncoder
+from kbert.training.augmentation import with_augmentation
 from kbert.training.batches import LengthBucketedBatches
 from kbert.training.best_weights import BEST_FILE, BestWeights
 from kbert.training.bfloat16 import prepare_precision
 from kbert.training.checkpoints import Checkpoints
+from kbert.training.early_stopping import EarlyStopping
 from kbert.training.environment import write_environment
+from kbert.training.folds import split_fold
+from kbert.training.frozen_layers import check_frozen_layers, freeze_layers
 from kbert.training.inputs import Phase
+from kbert.training.learning_rates import STEPS, as_json, run_range_test
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
 from kbert.training.meter import Meter
 from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
@@ -34,7 +39,7 @@ from kbert.training.observers import Looks, make_observers
 from kbert.training.optimizers import OptimizerSettings
 from kbert.training.peak import matrix_peak
 from kbert.training.projector import write_projector
-from kbert.training.runs import CHECKPOINT_FOLDER, open_run
+from kbert.training.runs import CHECKPOINT_FOLDER, LEARNING_RATES_FILE, open_run
 from kbert.training.schedules import Schedule
 from kbert.training.starting_point import starting_point
 from kbert.training.strategy import make_strategy
@@ -46,7 +51,8 @@ def finetune(
     *,
     model: str | files.PathLike,
     train: files.PathLike,
-    validation: files.PathLike,
+    validation: files.PathLike | None = None,
+    fold: tuple[int, int] | None = None,
     output: files.PathLike,
     vocab: files.PathLike | None = None,
     cased: bool = False,
@@ -64,6 +70,11 @@ def finetune(
     accumulation: int = 1,
     dropout: float | None = None,
     initializer_range: float | None = None,
+    frozen_layers: int = 0,
+    frozen_encoder: bool = False,
+    augment: str | None = None,
+    synonyms: files.PathLike | None = None,
+    augment_copies: int = 1,
     precision: str = "float32",
     remat: bool = False,
     strategy: str = "auto",
@@ -71,6 +82,8 @@ def finetune(
     limit: int | None = None,
     skip_bad: int = 0,
     evaluate_every: int | None = None,
+    early_stopping: int | None = None,
+    find_learning_rate: bool = False,
     log_every: int = 10,
     checkpoint_every: int = 500,
     histograms_every: int | None = None,
@@ -88,6 +101,8 @@ def finetune(
         model: A bundle, or a preset (fresh weights; needs `vocab`).
         train: A file of examples, in a format of the task.
         validation: Another one.
+        fold: Without another one: (number from 0, K), the part of the training rows that is held out for it, one of K,
+            drawn by `seed`; see kbert.training.repeats.cross_validate.
         output: The run's folder, a bundle in the end.
         vocab: The vocabulary of a preset.
         cased: With a preset: keep case and accents.
@@ -108,6 +123,12 @@ def finetune(
         dropout: Instead of the model's own, everywhere.
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
             768; narrow models learn sooner from a wider one, such as 0.05 for a width of 128.
+        frozen_layers: The embeddings and so many blocks keep their weights; no gradient is computed for them.
+        frozen_encoder: All blocks do; the pooler and the task's head learn.
+        augment: "masked": add copies of the training texts in which words are replaced by what the starting model
+            predicts for them.
+        synonyms: A file with a word and its synonyms a line: add copies in which words are replaced by synonyms.
+        augment_copies: How many copies of each text either of them adds.
         precision: "float32", "bfloat16" or "float16", of matrix products. With float16 the loss is scaled, and a step
             whose gradients overflow is left out.
         remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
@@ -116,6 +137,8 @@ def finetune(
         limit: Use the first so many training examples.
         skip_bad: Bad rows in each of the files that may be skipped.
         evaluate_every: Steps between evaluations; an epoch by default.
+        early_stopping: Stop after so many evaluations without a better main metric.
+        find_learning_rate: Instead of training, try rising learning rates for 100 steps, and write lr_finder.json.
         log_every: Steps a row of metrics.jsonl.
         checkpoint_every: Steps between checkpoints.
         histograms_every: Steps between histograms of all weights in TensorBoard.
@@ -128,7 +151,8 @@ def finetune(
             without one; and the task's own options (kbert.tasks.catalogue).
 
     Returns:
-        The metrics of the best weights on the validation file; nothing where another worker is the chief.
+        The metrics of the best weights on the validation file; nothing where another worker is the chief. With
+        `find_learning_rate` the fields of kbert.training.learning_rates.LearningRateCurve.
 
     Raises:
         UsageError: An option cannot be, or `output` holds another run.
@@ -139,6 +163,8 @@ def finetune(
     if not info.trainable:
         raise UsageError(f"the task {task} is not fine-tuned; pretraining trains it (kbert pretrain)")
     columns, options = info.split(task_options)
+    if (validation is None) == (fold is None):
+        raise UsageError("give a validation file, or a fold of the training rows; one of the two")
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be at least 1. Received: limit={limit}")
     kind = task_class(task)
@@ -146,8 +172,14 @@ def finetune(
     examples = kind.read(train, columns, options=options, bad=bad)[:limit]
     the_task = kind.from_examples(examples, train, options)
     examples = the_task.checked(examples, train, bad)
-    validation_examples = kind.read(validation, columns, options=options, bad=bad_validation)
-    validation_examples = the_task.checked(validation_examples, validation, bad_validation)
+    if fold is not None:
+        examples, validation_examples = split_fold(examples, fold, seed=seed)
+    elif validation is not None:
+        validation_examples = kind.read(validation, columns, options=options, bad=bad_validation)
+        validation_examples = the_task.checked(validation_examples, validation, bad_validation)
+    examples = with_augmentation(
+        examples, model=model, augment=augment, synonyms=synonyms, augment_copies=augment_copies, seed=seed
+    )
 
     config, tokenizer, tensors = starting_point(model, vocab, cased)
     if dropout is not None:
@@ -165,9 +197,10 @@ def finetune(
         raise UsageError(
             f"epochs must be above 0 and batch_size at least 1. Received: epochs={epochs}, batch_size={batch_size}"
         )
+    check_frozen_layers(frozen_layers, config.num_hidden_layers, frozen_encoder=frozen_encoder)
     encode = GraphEncoder(tokenizer.to_graph(), sequence_length)
     rows = the_task.training_rows(examples, encode)
-    steps = max(1, math.ceil(epochs * len(rows) / batch_size))
+    steps = STEPS if find_learning_rate else max(1, math.ceil(epochs * len(rows) / batch_size))
     course = Schedule(learning_rate, steps, round(steps * warmup_proportion), schedule, power)
     rule = OptimizerSettings(
         optimizer, weight_decay=weight_decay, bias_correction=bias_correction, layer_decay=layer_decay
@@ -177,12 +210,16 @@ def finetune(
         evaluate_every = max(1, math.ceil(len(rows) / batch_size))
     if evaluate_every < 1:
         raise UsageError(f"evaluate_every must be at least 1. Received: evaluate_every={evaluate_every}")
+    patience = None
+    if early_stopping is not None:
+        metric = f"validation_{the_task.main_metric}"
+        patience = EarlyStopping(early_stopping, metric, the_task.larger_is_better)
     looks = Looks(histograms_every, profile=profile)
     prepare_precision(precision)
     placement = make_strategy(strategy, cluster)
     check_batch_size(batch_size, settings, placement)
     folder = Path(output)
-    if placement.is_chief:
+    if placement.is_chief and not find_learning_rate:
         open_run(
             folder,
             {
@@ -197,6 +234,8 @@ def finetune(
                 "schedule": dataclasses.asdict(course),
                 "precision": precision,
                 "evaluate_every": evaluate_every,
+                "early_stopping": early_stopping,
+                "frozen_layers": config.num_hidden_layers if frozen_encoder else frozen_layers,
                 "seed": seed,
                 **dataclasses.asdict(settings),
             },
@@ -209,9 +248,8 @@ def finetune(
         task_model = the_task.build(encoder)
     if tensors is not None:
         tensor_names.assign_pretrained(tensor_names.encoder_slots(encoder), tensors)
+    freeze_layers(encoder, frozen_layers, frozen_encoder=frozen_encoder)
     slots = the_task.slots(task_model)
-    # The model that is trained answers for the validation file through the graph that will be served.
-    predictor = Predictor(the_task, task_model, tokenizer, sequence_length, encode)
     batches = LengthBucketedBatches(
         rows,
         batch_size=batch_size,
@@ -220,6 +258,26 @@ def finetune(
         pad_id=tokenizer.vocabulary.pad_id,
         seed=seed,
     )
+    peak = matrix_peak(precision, placement)
+    loop = TrainingLoop(
+        task_model,
+        objective=the_task,
+        phases=[Phase(steps, batches)],
+        schedule=course,
+        optimizer=rule,
+        settings=settings,
+        placement=placement,
+        meter=Meter(config, peak),
+        loss_scaling=precision == "float16",
+    )
+    if find_learning_rate:
+        curve = as_json(run_range_test(loop, batches))
+        if placement.is_chief:
+            files.write_json(folder / LEARNING_RATES_FILE, curve)
+        return curve
+
+    # The model that is trained answers for the validation file through the graph that will be served.
+    predictor = Predictor(the_task, task_model, tokenizer, sequence_length, encode)
     best = BestWeights(
         folder / CHECKPOINT_FOLDER / BEST_FILE,
         the_task.main_metric,
@@ -235,20 +293,8 @@ def finetune(
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 
     observers = make_observers(looks, task_model, folder / TENSORBOARD_FOLDER)
-    peak = matrix_peak(precision, placement)
     if placement.is_chief:
         write_environment(folder, placement, peak)
-    loop = TrainingLoop(
-        task_model,
-        objective=the_task,
-        phases=[Phase(steps, batches)],
-        schedule=course,
-        optimizer=rule,
-        settings=settings,
-        placement=placement,
-        meter=Meter(config, peak),
-        loss_scaling=precision == "float16",
-    )
     monitor = (
         Monitor(folder, steps=steps, title="finetune", show_progress=show_progress)
         if placement.is_chief
@@ -260,6 +306,7 @@ def finetune(
         resume=resume,
         evaluate=evaluate,
         evaluate_every=evaluate_every,
+        early_stopping=patience,
         observers=observers,
     )
     if not placement.is_chief:
@@ -280,10 +327,11 @@ def finetune(
             "task": task_settings,
             "sequence_length": sequence_length,
             "metrics": metrics,
+            "main_metric": best.metric,
         },
         foreign_config=the_task.foreign_config(),
     ).save(folder, card)
-    for name, skipped in ((train, bad), (validation, bad_validation)):
+    for name, skipped in ((train, bad), (validation or train, bad_validation)):
         if skipped.count:
             print(f"{name}: {skipped.summary}", file=sys.stderr)
     return metrics
