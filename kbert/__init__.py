@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from kbert.text.vocabulary_training import train_vocabulary
     from kbert.training.finetune import finetune
     from kbert.training.pretrain import pretrain
+    from kbert.training.repeats import cross_validate, finetune_seeds
+    from kbert.training.tune import tune
 
 _MODULES = {
     "BertConfig": "kbert.config",
@@ -48,16 +50,19 @@ _MODULES = {
     "build_corpus": "kbert.corpus.build",
     "build_index": "kbert.retrieval.index",
     "convert": "kbert.conversion.convert",
+    "cross_validate": "kbert.training.repeats",
     "export_litert": "kbert.export.litert",
     "export_saved_model": "kbert.export.saved_model",
     "extract_features": "kbert.feature_vectors",
     "finetune": "kbert.training.finetune",
+    "finetune_seeds": "kbert.training.repeats",
     "load": "kbert.predictor",
     "load_model": "kbert.loading",
     "preset_config": "kbert.config",
     "pretrain": "kbert.training.pretrain",
     "serve": "kbert.serving.rest",
     "train_vocabulary": "kbert.text.vocabulary_training",
+    "tune": "kbert.training.tune",
 }
 
 __all__ = [
@@ -76,16 +81,19 @@ __all__ = [
     "build_corpus",
     "build_index",
     "convert",
+    "cross_validate",
     "export_litert",
     "export_saved_model",
     "extract_features",
     "finetune",
+    "finetune_seeds",
     "load",
     "load_model",
     "preset_config",
     "pretrain",
     "serve",
     "train_vocabulary",
+    "tune",
 ]
 
 

@@ -21,16 +21,19 @@ NAMES = [
     "build_corpus",
     "build_index",
     "convert",
+    "cross_validate",
     "export_litert",
     "export_saved_model",
     "extract_features",
     "finetune",
+    "finetune_seeds",
     "load",
     "load_model",
     "preset_config",
     "pretrain",
     "serve",
     "train_vocabulary",
+    "tune",
 ]
 
 

@@ -22,6 +22,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "pretrain": ("kbert.cli.pretrain:pretrain", "Pretrain a BERT on a corpus."),
     "launch": ("kbert.cli.launch:launch", "Run pretrain or finetune as several workers of this machine."),
     "finetune": ("kbert.cli.finetune:finetune", "Fine-tune a BERT for a task."),
+    "tune": ("kbert.cli.tune:tune", "Search for the hyper-parameters that do best for a task."),
     "evaluate": ("kbert.cli.evaluate:evaluate", "Measure a model on a file or a corpus."),
     "predict": ("kbert.cli.predict:predict", "Answer for texts."),
     "fill-mask": ("kbert.cli.fill_mask:fill_mask", "Show which words a pretrained model expects at [MASK]."),

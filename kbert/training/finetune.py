@@ -7,30 +7,33 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kbert import files
-from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
-from kbert.config import PRESETS, BertConfig, preset_config
+from kbert.bundle import Bundle
 from kbert.errors import UsageError
-from kbert.hub import resolve
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.predictor import Predictor
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.catalogue import task_info
-from kbert.tasks.task import Task, task_class
+from kbert.tasks.task import task_class
 from kbert.text.graph_encoder import GraphEncoder
-from kbert.text.tokenizer import Tokenizer
+from kbert.training.augmentation import with_augmentation
 from kbert.training.batches import LengthBucketedBatches
+from kbert.training.best_weights import BEST_FILE, BestWeights
 from kbert.training.bfloat16 import prepare_precision
-from kbert.training.checkpoints import Checkpoints, read_arrays, write_arrays
+from kbert.training.checkpoints import Checkpoints
+from kbert.training.early_stopping import EarlyStopping
 from kbert.training.environment import write_environment
+from kbert.training.folds import split_fold
+from kbert.training.frozen_layers import check_frozen_layers, freeze_layers
 from kbert.training.inputs import Phase
+from kbert.training.learning_rates import STEPS, as_json, run_range_test
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
 from kbert.training.meter import Meter
 from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
@@ -38,11 +41,11 @@ from kbert.training.observers import Looks, make_observers
 from kbert.training.optimizers import OptimizerSettings
 from kbert.training.peak import matrix_peak
 from kbert.training.projector import write_projector
-from kbert.training.runs import CHECKPOINT_FOLDER, open_run
+from kbert.training.runs import CHECKPOINT_FOLDER, LEARNING_RATES_FILE, open_run
 from kbert.training.schedules import Schedule
+from kbert.training.starting_point import starting_point
 from kbert.training.strategy import make_strategy
-
-BEST_FILE = "best.safetensors"
+from kbert.training.task_card import task_card
 
 
 def finetune(
@@ -52,6 +55,7 @@ def finetune(
     train: files.PathLike,
     validation: files.PathLike | None = None,
     validation_split: float | None = None,
+    fold: tuple[int, int] | None = None,
     output: files.PathLike,
     vocab: files.PathLike | None = None,
     cased: bool = False,
@@ -69,6 +73,11 @@ def finetune(
     accumulation: int = 1,
     dropout: float | None = None,
     initializer_range: float | None = None,
+    frozen_layers: int = 0,
+    frozen_encoder: bool = False,
+    augment: str | None = None,
+    synonyms: files.PathLike | None = None,
+    augment_copies: int = 1,
     precision: str = "float32",
     remat: bool = False,
     strategy: str = "auto",
@@ -76,6 +85,8 @@ def finetune(
     limit: int | None = None,
     skip_bad: int = 0,
     evaluate_every: int | None = None,
+    early_stopping: int | None = None,
+    find_learning_rate: bool = False,
     log_every: int = 10,
     checkpoint_every: int = 500,
     histograms_every: int | None = None,
@@ -94,6 +105,8 @@ def finetune(
         train: A file of examples, in a format of the task.
         validation: Another one.
         validation_split: Without another one: the part of the training rows that is held out for it, drawn by `seed`.
+        fold: Without another one: (number from 0, K), the part of the training rows that is held out for it, one of K,
+            drawn by `seed`; see kbert.training.repeats.cross_validate.
         output: The run's folder, a bundle in the end.
         vocab: The vocabulary of a preset.
         cased: With a preset: keep case and accents.
@@ -114,6 +127,12 @@ def finetune(
         dropout: Instead of the model's own, everywhere.
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
             768; narrow models learn sooner from a wider one, such as 0.05 for a width of 128.
+        frozen_layers: The embeddings and so many blocks keep their weights; no gradient is computed for them.
+        frozen_encoder: All blocks do; the pooler and the task's head learn.
+        augment: "masked": add copies of the training texts in which words are replaced by what the starting model
+            predicts for them.
+        synonyms: A file with a word and its synonyms a line: add copies in which words are replaced by synonyms.
+        augment_copies: How many copies of each text either of them adds.
         precision: "float32", "bfloat16" or "float16", of matrix products. With float16 the loss is scaled, and a step
             whose gradients overflow is left out.
         remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
@@ -122,6 +141,8 @@ def finetune(
         limit: Use the first so many training examples.
         skip_bad: Bad rows in each of the files that may be skipped.
         evaluate_every: Steps between evaluations; an epoch by default.
+        early_stopping: Stop after so many evaluations without a better main metric.
+        find_learning_rate: Instead of training, try rising learning rates for 100 steps, and write lr_finder.json.
         log_every: Steps a row of metrics.jsonl.
         checkpoint_every: Steps between checkpoints.
         histograms_every: Steps between histograms of all weights in TensorBoard.
@@ -134,7 +155,8 @@ def finetune(
             without one; and the task's own options (kbert.tasks.catalogue).
 
     Returns:
-        The metrics of the best weights on the validation file; nothing where another worker is the chief.
+        The metrics of the best weights on the validation file; nothing where another worker is the chief. With
+        `find_learning_rate` the fields of kbert.training.learning_rates.LearningRateCurve.
 
     Raises:
         UsageError: An option cannot be, or `output` holds another run.
@@ -145,8 +167,8 @@ def finetune(
     if not info.trainable:
         raise UsageError(f"the task {task} is not fine-tuned; pretraining trains it (kbert pretrain)")
     columns, options = info.split(task_options)
-    if (validation is None) == (validation_split is None):
-        raise UsageError("give --validation FILE, or --validation-split such as 0.1; one of the two")
+    if (validation, validation_split, fold).count(None) != 2:
+        raise UsageError("give one of --validation FILE, --validation-split such as 0.1, and --folds K")
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be at least 1. Received: limit={limit}")
     kind = task_class(task)
@@ -154,14 +176,19 @@ def finetune(
     examples = kind.read(train, columns, options=options, bad=bad)[:limit]
     the_task = kind.from_examples(examples, train, options)
     examples = the_task.checked(examples, train, bad)
-    if validation is None:
+    if fold is not None:
+        examples, validation_examples = split_fold(examples, fold, seed=seed)
+    elif validation is None:
         examples, validation_examples = _split(examples, validation_split or 0.0, seed)
     else:
         validation_examples = kind.read(validation, columns, options=options, bad=bad_validation)
         validation_examples = the_task.checked(validation_examples, validation, bad_validation)
     the_task = the_task.validated_by(validation_examples, validation or train)
+    examples = with_augmentation(
+        examples, model=model, augment=augment, synonyms=synonyms, augment_copies=augment_copies, seed=seed
+    )
 
-    config, tokenizer, tensors = _starting_point(model, vocab, cased)
+    config, tokenizer, tensors = starting_point(model, vocab, cased)
     if dropout is not None:
         config = config.replace(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     if initializer_range is not None:
@@ -177,9 +204,10 @@ def finetune(
         raise UsageError(
             f"epochs must be above 0 and batch_size at least 1. Received: epochs={epochs}, batch_size={batch_size}"
         )
+    check_frozen_layers(frozen_layers, config.num_hidden_layers, frozen_encoder=frozen_encoder)
     encode = GraphEncoder(tokenizer.to_graph(), sequence_length)
     rows = the_task.training_rows(examples, encode)
-    steps = max(1, math.ceil(epochs * len(rows) / batch_size))
+    steps = STEPS if find_learning_rate else max(1, math.ceil(epochs * len(rows) / batch_size))
     course = Schedule(learning_rate, steps, round(steps * warmup_proportion), schedule, power)
     rule = OptimizerSettings(
         optimizer, weight_decay=weight_decay, bias_correction=bias_correction, layer_decay=layer_decay
@@ -189,6 +217,10 @@ def finetune(
         evaluate_every = max(1, math.ceil(len(rows) / batch_size))
     if evaluate_every < 1:
         raise UsageError(f"evaluate_every must be at least 1. Received: evaluate_every={evaluate_every}")
+    patience = None
+    if early_stopping is not None:
+        metric = f"validation_{the_task.main_metric}"
+        patience = EarlyStopping(early_stopping, metric, the_task.larger_is_better)
     looks = Looks(histograms_every, profile=profile)
     prepare_precision(precision)
     placement = make_strategy(strategy, cluster)
@@ -200,7 +232,7 @@ def finetune(
             f"{placement.strategy.num_replicas_in_sync} replicas"
         )
     folder = Path(output)
-    if placement.is_chief:
+    if placement.is_chief and not find_learning_rate:
         open_run(
             folder,
             {
@@ -215,6 +247,8 @@ def finetune(
                 "schedule": dataclasses.asdict(course),
                 "precision": precision,
                 "evaluate_every": evaluate_every,
+                "early_stopping": early_stopping,
+                "frozen_layers": config.num_hidden_layers if frozen_encoder else frozen_layers,
                 "seed": seed,
                 **dataclasses.asdict(settings),
             },
@@ -227,9 +261,8 @@ def finetune(
         task_model = the_task.build(encoder)
     if tensors is not None:
         tensor_names.assign_pretrained(tensor_names.encoder_slots(encoder), tensors)
+    freeze_layers(encoder, frozen_layers, frozen_encoder=frozen_encoder)
     slots = the_task.slots(task_model)
-    # The model that is trained answers for the validation file through the graph that will be served.
-    predictor = Predictor(the_task, task_model, tokenizer, sequence_length, encode)
     batches = LengthBucketedBatches(
         rows,
         batch_size=batch_size,
@@ -238,7 +271,27 @@ def finetune(
         pad_id=tokenizer.vocabulary.pad_id,
         seed=seed,
     )
-    best = _BestWeights(
+    peak = matrix_peak(precision, placement)
+    loop = TrainingLoop(
+        task_model,
+        objective=the_task,
+        phases=[Phase(steps, batches)],
+        schedule=course,
+        optimizer=rule,
+        settings=settings,
+        placement=placement,
+        meter=Meter(config, peak),
+        loss_scaling=precision == "float16",
+    )
+    if find_learning_rate:
+        curve = as_json(run_range_test(loop, batches))
+        if placement.is_chief:
+            files.write_json(folder / LEARNING_RATES_FILE, curve)
+        return curve
+
+    # The model that is trained answers for the validation file through the graph that will be served.
+    predictor = Predictor(the_task, task_model, tokenizer, sequence_length, encode)
+    best = BestWeights(
         folder / CHECKPOINT_FOLDER / BEST_FILE,
         the_task.main_metric,
         larger_is_better=the_task.larger_is_better,
@@ -253,20 +306,8 @@ def finetune(
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 
     observers = make_observers(looks, task_model, folder / TENSORBOARD_FOLDER)
-    peak = matrix_peak(precision, placement)
     if placement.is_chief:
         write_environment(folder, placement, peak)
-    loop = TrainingLoop(
-        task_model,
-        objective=the_task,
-        phases=[Phase(steps, batches)],
-        schedule=course,
-        optimizer=rule,
-        settings=settings,
-        placement=placement,
-        meter=Meter(config, peak),
-        loss_scaling=precision == "float16",
-    )
     monitor = (
         Monitor(folder, steps=steps, title="finetune", show_progress=show_progress)
         if placement.is_chief
@@ -278,6 +319,7 @@ def finetune(
         resume=resume,
         evaluate=evaluate,
         evaluate_every=evaluate_every,
+        early_stopping=patience,
         observers=observers,
     )
     if not placement.is_chief:
@@ -287,7 +329,7 @@ def finetune(
     tensor_names.assign_tensors(slots, weights)
     if projector:
         write_projector(folder / TENSORBOARD_FOLDER, encoder.embeddings.token_table.numpy(), tokenizer.vocabulary)
-    card = _card(the_task, config, encoder, metrics, len(examples), best_step, course, folder)
+    card = task_card(the_task, config, encoder, metrics, len(examples), best_step, course, folder)
     Bundle(
         config=config,
         tokenizer=tokenizer,
@@ -298,53 +340,14 @@ def finetune(
             "task": task_settings,
             "sequence_length": sequence_length,
             "metrics": metrics,
+            "main_metric": best.metric,
         },
         foreign_config=the_task.foreign_config(),
     ).save(folder, card)
-    for name, skipped in ((train, bad), (validation, bad_validation)):
+    for name, skipped in ((train, bad), (validation or train, bad_validation)):
         if skipped.count:
             print(f"{name}: {skipped.summary}", file=sys.stderr)
     return metrics
-
-
-class _BestWeights:
-    """The weights that did best so far, in a file beside the checkpoints."""
-
-    def __init__(self, path: Path, metric: str, *, larger_is_better: bool, resume: bool) -> None:
-        self.path = path
-        self.metric = metric
-        self._sign = 1 if larger_is_better else -1
-        self._best: float | None = None
-        if resume and path.exists():
-            self._best = self.load()[1][metric]
-
-    def offer(self, step: int, metrics: Mapping[str, Any], task: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
-        """Keeps `tensors` if they are better than all before; of equals the first stay."""
-        if self._best is None or self._sign * metrics[self.metric] > self._sign * self._best:
-            self._best = metrics[self.metric]
-            write_arrays(self.path, tensors, {"step": step, "metrics": dict(metrics), "task": dict(task)})
-
-    def load(self) -> tuple[int, dict[str, Any], dict[str, Any], dict[str, Any]]:
-        """Step, metrics, settings of the task, and tensors of the best weights."""
-        arrays, header = read_arrays(self.path)
-        return header["step"], header["metrics"], header["task"], arrays
-
-
-def _starting_point(
-    model: str | files.PathLike, vocab: files.PathLike | None, cased: bool
-) -> tuple[BertConfig, Tokenizer, dict[str, Any] | None]:
-    if str(model) in PRESETS:
-        if vocab is None:
-            raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
-        tokenizer = Tokenizer(vocab, lowercase=not cased)
-        return preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None
-    given, model = model, resolve(model)
-    if not is_bundle(model):
-        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {given}")
-    if vocab is not None or cased:
-        raise UsageError(f"{model} brings its own vocabulary; leave --vocab and --cased to presets")
-    loaded = Bundle.load(model)
-    return loaded.config, loaded.tokenizer, loaded.tensors
 
 
 def _split(examples: Sequence[Any], part: float, seed: int) -> tuple[list[Any], list[Any]]:
@@ -370,28 +373,3 @@ def _data_digest(*parts: Sequence[Any]) -> str:
             digest.update(json.dumps(list(values.values())).encode())
         digest.update(b"\n")
     return digest.hexdigest()
-
-
-def _card(
-    task: Task[Any],
-    config: BertConfig,
-    encoder: BertEncoder,
-    metrics: Mapping[str, Any],
-    rows: int,
-    step: int,
-    schedule: Schedule,
-    folder: Path,
-) -> str:
-    parameters = encoder.count_params()
-    scores = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, float))
-    return model_card(
-        f"BERT ({describe_parameters(parameters)}), fine-tuned for {task.name} with kbert",
-        {
-            "Task": task.description,
-            "Encoder": f"{config.num_hidden_layers} layers, width {config.hidden_size}, {parameters:,} parameters",
-            "Training": f"{rows:,} rows, {schedule.steps:,} steps, learning rate {schedule.peak:g}; "
-            f"the weights are of step {step:,}, the best on the validation file",
-            "Validation": scores,
-        },
-        f"kbert predict {folder} {task.sample_arguments}",
-    )

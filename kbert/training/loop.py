@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from kbert.errors import CheckpointError, UsageError
 from kbert.training.checkpoints import Checkpoint, Checkpoints
+from kbert.training.early_stopping import EarlyStopping
 from kbert.training.inputs import Input, Phase, phase_at
 from kbert.training.loss_scale import LossScale
 from kbert.training.meter import Meter
@@ -102,6 +103,8 @@ class _Progress:
     """The batches that were left out."""
     scored: list[float] = dataclasses.field(default_factory=lambda: [0.0, 0.0])
     """Sum and number of the losses since the last checkpoint."""
+    measured: list[float] = dataclasses.field(default_factory=list)
+    """What early stopping was told, of each evaluation."""
 
 
 class TrainingLoop:
@@ -166,6 +169,7 @@ class TrainingLoop:
         resume: bool = False,
         evaluate: Callable[[int], Mapping[str, float]] | None = None,
         evaluate_every: int = 0,
+        early_stopping: EarlyStopping | None = None,
         observers: Sequence[Observer] = (),
     ) -> dict[str, Any]:
         """Trains until `settings.steps` are done.
@@ -177,6 +181,7 @@ class TrainingLoop:
             evaluate: Called by the chief each `evaluate_every` steps and at the end with the step; gives more metrics
                 for the row. Where "validation_loss" is one of them, it tells which checkpoint is the best.
             evaluate_every: Steps.
+            early_stopping: Ends the run before, once evaluations have not become better for long.
             observers: What else looks at the run, on the chief.
 
         Returns:
@@ -190,6 +195,7 @@ class TrainingLoop:
         """
         self.monitor, self.checkpoints = monitor, checkpoints
         self.evaluate, self.evaluate_every = evaluate, evaluate_every
+        self.early_stopping = early_stopping
         self.observers = observers
         self.progress = _Progress()
         if resume:
@@ -221,7 +227,7 @@ class TrainingLoop:
         if settings.on_spike == "rewind" and progress.step == 0:
             self._save()  # there must be something to go back to
         self._observe()
-        while progress.step < settings.steps:
+        while progress.step < settings.steps and not self._is_enough():
             phase, phase_end = phase_at(self.phases, progress.step)
             source = Input(phase.batches, self.placement, Skips(progress.skipped).batch(progress.step), self.meter)
             try:
@@ -235,7 +241,7 @@ class TrainingLoop:
         count = 1
         began = row_began = time.monotonic()
         self._work = np.zeros(2)
-        while progress.step < phase_end:
+        while progress.step < phase_end and not self._is_enough():
             count = min(count, self._until_boundary(phase_end))
             self._call(run_steps, source, count, detector)
             now = time.monotonic()
@@ -252,16 +258,25 @@ class TrainingLoop:
             watched = self._observe()
             began, row_began = began + watched, row_began + watched
             self.monitor.progress(progress.step)
-            if self._is_due(settings.checkpoint_every):
+            if self._is_due(settings.checkpoint_every) or (self._evaluates() and self._is_enough()):
                 self._save(scored=True)
                 began = time.monotonic()
             elif stop:
                 self._save()
-            if stop and progress.step < settings.steps:
+            if stop and progress.step < settings.steps and not self._is_enough():
                 raise Interrupted(stop, progress.step)
 
     def _is_due(self, period: int) -> bool:
         return self.progress.step % period == 0 or self.progress.step == self.settings.steps
+
+    def _is_enough(self) -> bool:
+        """Whether early stopping ends the run here; the same after a resume, since checkpoints hold what it was told.
+
+        The chief alone measures, so the others ask it, all at the same steps.
+        """
+        if self.early_stopping is None:
+            return False
+        return bool(self.placement.sum([self.early_stopping(self.progress.measured)])[0])
 
     def _observe(self) -> float:
         """Lets the observers look; gives the seconds that they took."""
@@ -311,7 +326,10 @@ class TrainingLoop:
         progress = self.progress
         row = {name: float(np.mean(values)) for name, values in progress.window.items()}
         if self.evaluate is not None and self._evaluates() and self.placement.is_chief:
-            row |= self.evaluate(progress.step)
+            measured = self.evaluate(progress.step)
+            row |= measured
+            if self.early_stopping is not None:
+                progress.measured.append(measured[self.early_stopping.metric])
         self.monitor.row(progress.step, row, self.meter.timing(self._work, seconds))
         self._work = np.zeros(2)
         progress.ends = {"first": progress.ends.get("first", row), "last": row}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,14 @@ RUN_FILE = "run.json"
 CHECKPOINT_FOLDER = "checkpoints"
 ENVIRONMENT_FILE = "environment.json"
 SAMPLES_FILE = "samples.jsonl"
+LEARNING_RATES_FILE = "lr_finder.json"
+_BEFORE_A_RUN = (LEARNING_RATES_FILE,)
+"""What may stand in a folder that a run claims."""
 
 
-def open_run(folder: Path, settings: Mapping[str, Any], *, resume: bool, free: Sequence[str] = ()) -> None:
+def open_run(
+    folder: Path, settings: Mapping[str, Any], *, resume: bool, free: Sequence[str] = (), file: str = RUN_FILE
+) -> None:
     """Claims a folder for a run, or checks that it is the folder of the same run.
 
     Args:
@@ -23,12 +29,13 @@ def open_run(folder: Path, settings: Mapping[str, Any], *, resume: bool, free: S
         settings: All that the outcome depends on, and more that is worth knowing; JSON.
         resume: Whether to continue.
         free: Names of settings that may differ when the run is continued.
+        file: Where the settings are kept.
 
     Raises:
         UsageError: The folder holds another run, or something else.
     """
     settings = dict(settings)
-    path = folder / RUN_FILE
+    path = folder / file
     if path.exists():
         if not resume:
             raise UsageError(f"{folder} holds a run; add --resume to continue it, or choose another --output")
@@ -40,6 +47,15 @@ def open_run(folder: Path, settings: Mapping[str, Any], *, resume: bool, free: S
                     "resume with the same, or choose another --output"
                 )
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(path.name not in _BEFORE_A_RUN for path in folder.iterdir())):
         raise UsageError(f"--output must be a new or empty folder, or a run to --resume. Received: {folder}")
     files.write_json(path, settings)
+
+
+def file_digest(path: files.PathLike) -> str:
+    """A digest of a file's content."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -40,3 +40,31 @@ def run_python():
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def cats_and_dogs(tmp_path):
+    """Tables for `finetune`: texts with a cat are "yes", those with a dog "no"."""
+    texts = [
+        f"the {first} {animal} {second} .,{label}\n"
+        for first in ("fast", "slow", "on")
+        for second in ("sat", "ran", "fast", "slow")
+        for animal, label in (("cat", "yes"), ("dog", "no"))
+    ]
+    tables = {"train": tmp_path / "train.csv", "validation": tmp_path / "dev.csv"}
+    for path in tables.values():
+        path.write_text("text,label\n" + "".join(texts))
+    return tables
+
+
+@pytest.fixture
+def quick(pretrained):
+    """Settings of a fine-tuning that takes a few steps."""
+    return {
+        "model": pretrained,
+        "batch_size": 8,
+        "learning_rate": 1e-2,
+        "sequence_length": 16,
+        "epochs": 1,
+        "show_progress": False,
+    }

@@ -127,8 +127,11 @@ def test_the_held_out_rows_are_the_same_with_the_same_seed(tmp_path, pretrained)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"validation_split": None}, r"^give --validation FILE, or --validation-split such as 0\.1; one of the two$"),
-        ({"validation": "dev.csv"}, r"^give --validation FILE, or --validation-split such as 0\.1; one of the two$"),
+        (
+            {"validation_split": None},
+            r"^give one of --validation FILE, --validation-split such as 0\.1, and --folds K$",
+        ),
+        ({"validation": "dev.csv"}, r"^give one of --validation FILE, --validation-split such as 0\.1, and --folds K$"),
         ({"validation_split": 0.01}, r"^--validation-split must leave .* Received: 0\.01 of 2 examples$"),
         ({"validation_split": 1.0}, r"^--validation-split must leave .* Received: 1\.0 of 2 examples$"),
         ({"class_weights": "c=2"}, r"^class_weights must name labels \(0, 1\)\. Received: 'c'$"),

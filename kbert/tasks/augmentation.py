@@ -1,0 +1,156 @@
+"""More training texts out of those there are: copies in which some words are replaced by others of like meaning."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kbert import files
+from kbert.errors import DataError, UsageError
+from kbert.tasks.texts import Example
+from kbert.text.normalization import is_cjk
+
+_PART = 0.15
+"""Of the words of a text that are replaced; one at least."""
+
+Replace = Callable[[Sequence[str], np.random.Generator], list[str]]
+"""Texts to texts with other words; a text in which nothing can be replaced stays as it is."""
+
+
+def augmented(examples: Sequence[Any], ways: Sequence[Replace], *, copies: int = 1, seed: int = 0) -> list[Any]:
+    """The examples, and behind them changed copies with the same targets; a function of the arguments alone.
+
+    Args:
+        examples: Of a task on texts or pairs of texts.
+        ways: How words are replaced.
+        copies: Of each example, for each way; one that comes out unchanged is left out.
+        seed: Of the choice of words and of what they become.
+
+    Raises:
+        UsageError: There are no copies to make, or the task has other examples.
+    """
+    if copies < 1:
+        raise UsageError(f"augment_copies must be at least 1. Received: augment_copies={copies}")
+    if not ways:
+        return list(examples)
+    if not all(isinstance(example, Example) for example in examples):
+        raise UsageError(
+            "augmentation is for tasks on texts and pairs of texts: what other tasks predict depends on the very words"
+        )
+    changed = [
+        copy
+        for number, replace in enumerate(ways)
+        for repetition in range(copies)
+        for copy in _copies(examples, replace, np.random.default_rng([seed, number, repetition]))
+    ]
+    return [*examples, *changed]
+
+
+def _copies(examples: Sequence[Example], replace: Replace, rng: np.random.Generator) -> list[Example]:
+    texts = replace([example.text for example in examples], rng)
+    pairs: Sequence[str | None] = [example.pair for example in examples]
+    if any(pairs):
+        pairs = replace([pair or "" for pair in pairs], rng)
+    changed = [
+        dataclasses.replace(example, text=text, pair=None if example.pair is None else pair)
+        for example, text, pair in zip(examples, texts, pairs, strict=True)
+    ]
+    return [copy for copy, example in zip(changed, examples, strict=True) if copy != example]
+
+
+def chosen_spans(spans: Sequence[tuple[int, int]], rng: np.random.Generator) -> list[tuple[int, int]]:
+    """_PART of some spans, in their order; one at least, if there are any."""
+    count = min(len(spans), max(1, round(_PART * len(spans))))
+    return [spans[index] for index in sorted(rng.permutation(len(spans))[:count].tolist())]
+
+
+def substituted(text: str, new: Sequence[tuple[int, int, str]]) -> str:
+    """The text with each (begin, end) replaced by a word; they rise and do not overlap."""
+    parts, done = [], 0
+    for begin, end, word in new:
+        parts += [text[done:begin], word]
+        done = end
+    return "".join([*parts, text[done:]])
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """The spans of the words of a text: runs of letters and digits; each character of Chinese is one."""
+    spans = []
+    for run in re.finditer(r"\w+", text):
+        begin, end = run.span()
+        if any(map(_is_chinese, run[0])):
+            spans += [(place, place + 1) for place in range(begin, end)]
+        else:
+            spans.append((begin, end))
+    return spans
+
+
+def read_synonyms(path: files.PathLike) -> dict[str, list[str]]:
+    """Reads a word and its synonyms a line, with tabs, commas or spaces between them.
+
+    The first of these that a line has separates it, so that synonyms of several words can be told apart. Case does
+    not matter. Empty lines are passed over.
+
+    Raises:
+        DataError: A line has a word alone, or the file no line.
+    """
+    synonyms: dict[str, list[str]] = {}
+    for number, line in enumerate(files.read_lines(path), 1):
+        if not line.strip():
+            continue
+        separator = next((mark for mark in ("\t", ",") if mark in line), None)
+        word, *others = [part.strip() for part in line.split(separator) if part.strip()] or [""]
+        if not word or not others:
+            raise DataError(f"expected a word and its synonyms. Received {line.strip()!r}", path, number)
+        known = synonyms.setdefault(word.lower(), [])
+        known += [other for other in others if other not in known]
+    if not synonyms:
+        raise DataError("expected a word and its synonyms a line. The file is empty", path)
+    return synonyms
+
+
+class Synonyms:
+    """Replaces words by their synonyms (arXiv 1901.11196).
+
+    Args:
+        synonyms: Of each word, in lower case.
+    """
+
+    def __init__(self, synonyms: Mapping[str, Sequence[str]]) -> None:
+        self.synonyms = synonyms
+        self._longest = max(map(len, synonyms))
+
+    def replace(self, texts: Sequence[str], rng: np.random.Generator) -> list[str]:
+        """Texts with other words; a capital in front stays one."""
+        return [self._replaced(text, rng) for text in texts]
+
+    def _replaced(self, text: str, rng: np.random.Generator) -> str:
+        new = []
+        spans = [span for run in re.finditer(r"\w+", text) for span in self._known(text, *run.span())]
+        for begin, end in chosen_spans(spans, rng):
+            old = text[begin:end]
+            choices = self.synonyms[old.lower()]
+            word = choices[int(rng.integers(len(choices)))]
+            new.append((begin, end, word[:1].upper() + word[1:] if old[:1].isupper() else word))
+        return substituted(text, new)
+
+    def _known(self, text: str, begin: int, end: int) -> list[tuple[int, int]]:
+        """The words with synonyms in a run of letters: the run, or in Chinese the longest words from the left."""
+        if not any(map(_is_chinese, text[begin:end])):
+            return [(begin, end)] if text[begin:end].lower() in self.synonyms else []
+        spans = []
+        while begin < end:
+            ends = range(min(end, begin + self._longest), begin, -1)
+            found = next((stop for stop in ends if text[begin:stop].lower() in self.synonyms), None)
+            if found is not None:
+                spans.append((begin, found))
+            begin = found or begin + 1
+        return spans
+
+
+def _is_chinese(character: str) -> bool:
+    return is_cjk(ord(character))

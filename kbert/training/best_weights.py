@@ -1,0 +1,41 @@
+"""The weights that did best on the validation file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kbert.training.checkpoints import read_arrays, write_arrays
+
+BEST_FILE = "best.safetensors"
+
+
+class BestWeights:
+    """The weights that did best so far, in a file beside the checkpoints.
+
+    Args:
+        path: The file.
+        metric: What they are measured by.
+        larger_is_better: Which way it goes.
+        resume: Whether those of an earlier part of the run are to be beaten.
+    """
+
+    def __init__(self, path: Path, metric: str, *, larger_is_better: bool, resume: bool) -> None:
+        self.path = path
+        self.metric = metric
+        self._sign = 1 if larger_is_better else -1
+        self._best: float | None = None
+        if resume and path.exists():
+            self._best = self.load()[1][metric]
+
+    def offer(self, step: int, metrics: Mapping[str, Any], task: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+        """Keeps `tensors` if they are better than all before; of equals the first stay."""
+        if self._best is None or self._sign * metrics[self.metric] > self._sign * self._best:
+            self._best = metrics[self.metric]
+            write_arrays(self.path, tensors, {"step": step, "metrics": dict(metrics), "task": dict(task)})
+
+    def load(self) -> tuple[int, dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Step, metrics, settings of the task, and tensors of the best weights."""
+        arrays, header = read_arrays(self.path)
+        return header["step"], header["metrics"], header["task"], arrays

@@ -1,0 +1,42 @@
+"""Parts of the training rows that take turns as validation rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kbert.errors import UsageError
+
+
+def split_fold(examples: Sequence[Any], fold: tuple[int, int], *, seed: int) -> tuple[list[Any], list[Any]]:
+    """Splits examples into those to learn from and those of one of K folds, in the order of the file.
+
+    Where examples have a `target`, those with the same one are dealt out evenly (stratified). All folds of the same
+    examples and seed are disjoint, and their sizes differ by one at most.
+
+    Args:
+        examples: All of them.
+        fold: (its number from 0, how many folds there are).
+        seed: Of the dealing.
+
+    Raises:
+        UsageError: There cannot be as many folds, or there is no fold of that number.
+    """
+    number, folds = fold
+    if not 2 <= folds <= len(examples):
+        raise UsageError(f"folds must be from 2 to the {len(examples)} training examples. Received: folds={folds}")
+    if not 0 <= number < folds:
+        raise UsageError(f"the fold must be from 0 to {folds - 1}. Received: {number}")
+    strata: dict[str, list[int]] = {}
+    for index in np.random.default_rng(seed).permutation(len(examples)).tolist():
+        target = json.dumps(getattr(examples[index], "target", None), default=str)
+        strata.setdefault(target, []).append(index)
+    dealt = [index for target in sorted(strata) for index in strata[target]]
+    held_out = set(dealt[number::folds])
+    sides: tuple[list[Any], list[Any]] = [], []
+    for index, example in enumerate(examples):
+        sides[index in held_out].append(example)
+    return sides

@@ -1,0 +1,144 @@
+"""A search for hyper-parameters: each trial is a run of `finetune`, and KerasTuner says what to try next."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kbert import files
+from kbert.bundle import SETTINGS_FILE
+from kbert.errors import BundleError, DataError, UsageError
+from kbert.tasks.catalogue import task_info
+from kbert.tasks.task import task_class
+from kbert.training.finetune import finetune
+from kbert.training.loop import FREE_SETTINGS
+from kbert.training.repeats import RESULTS_FILE, check_one_machine, numbers, recorded
+from kbert.training.runs import open_run
+from kbert.training.search_space import DEFAULT_SPACE, Range, parse_space
+
+SEARCHES = ("random", "bayesian", "grid")
+_SETTINGS_FILE = "tune.json"
+_FREE = (*FREE_SETTINGS, "show_progress", "profile", "histograms_every", "projector", "trials")
+_TUNER = "kbert"
+
+
+def tune(
+    task: str,
+    *,
+    trials: int,
+    output: files.PathLike,
+    search: str = "bayesian",
+    over: Mapping[str, str] | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Searches for the hyper-parameters with the best main metric; each trial is a run in OUTPUT/trial-N.
+
+    Args:
+        task: The name of a task.
+        trials: How many at most; a grid may have fewer points. A search may be resumed with more.
+        output: A folder for all trials and results.json.
+        search: "random", "bayesian" (a Gaussian process over the trials so far) or "grid".
+        over: Values by name: "1e-5:1e-4" for a range, "16,32" for a choice. By default DEFAULT_SPACE, without what
+            `settings` fix.
+        seed: Of the search, and of each run.
+        resume: Continue; trials that are finished are not done again.
+        settings: Of `finetune`, the same for all trials.
+
+    Returns:
+        "best", the folder of the best trial; "metric", its main metric's name; "trials", a list of {folder, values,
+        score, metrics}, as they were made.
+
+    Raises:
+        UsageError: An option cannot be, `output` holds something else, or keras-tuner is not installed.
+        KbertError: As `finetune`.
+    """
+    if trials < 1:
+        raise UsageError(f"trials must be at least 1. Received: trials={trials}")
+    if search not in SEARCHES:
+        raise UsageError(f"search must be one of {', '.join(SEARCHES)}. Received: search={search!r}")
+    task_info(task)
+    if over is None:
+        over = {name: values for name, values in DEFAULT_SPACE.items() if name not in settings}
+    space = parse_space(over)
+    fixed = next((name for name in space if name in settings), None)
+    if fixed is not None:
+        raise UsageError(f"{fixed} is searched over; do not fix it. Received: {fixed}={settings[fixed]!r}")
+    check_one_machine(settings)
+    oracle = _oracle(search, space, trials, seed)
+    folder = Path(output)
+    record = recorded(task, {"trials": trials, "search": search, "over": dict(over), "seed": seed, **settings})
+    open_run(folder, record, resume=resume, free=_FREE, file=_SETTINGS_FILE)
+    path = folder / RESULTS_FILE
+    done = files.read_json(path, DataError)["trials"] if path.exists() else []
+    results: dict[str, Any] = {"best": None, "metric": None, "trials": []}
+    with tempfile.TemporaryDirectory() as scratch:
+        # What KerasTuner would remember itself is not kept: the finished trials are told to it again.
+        oracle.set_project_dir(scratch, _TUNER)
+        for number in range(trials):
+            trial = _quietly(oracle.create_trial, _TUNER)
+            if trial.status != "RUNNING":
+                break  # the grid has no more points
+            if number < len(done):
+                result = done[number]
+                trial.hyperparameters.values = result["values"]
+            else:
+                values = dict(trial.hyperparameters.values)
+                name = f"trial-{number}"
+                metrics = finetune(task, output=folder / name, seed=seed, resume=resume, **settings, **values)
+                score = metrics[_main_metric(folder / name)]
+                result = {"folder": name, "values": values, "score": score, "metrics": numbers(metrics)}
+            results["trials"].append(result)
+            results["metric"] = _main_metric(folder / result["folder"])
+            sign = 1 if task_class(task).larger_is_better else -1
+            results["best"] = max(results["trials"], key=lambda each: sign * each["score"])["folder"]
+            if number >= len(done):
+                files.write_json(path, results)
+            _quietly(oracle.update_trial, trial.trial_id, {"score": sign * result["score"]})
+            trial.status = "COMPLETED"
+            _quietly(oracle.end_trial, trial)
+    return results
+
+
+def _oracle(search: str, space: Mapping[str, Range | list[Any]], trials: int, seed: int) -> Any:
+    """What says which values to try next."""
+    try:
+        import keras_tuner
+    except ImportError:
+        raise UsageError("a search for hyper-parameters needs keras-tuner: pip install 'kbert[tune]'") from None
+    parameters = keras_tuner.HyperParameters()
+    for name, values in space.items():
+        if isinstance(values, list):
+            parameters.Choice(name, values)
+        elif values.whole:
+            parameters.Int(name, int(values.low), int(values.high))
+        else:
+            parameters.Float(name, values.low, values.high, sampling="log" if values.logarithmic else "linear")
+    kinds = {
+        "random": keras_tuner.oracles.RandomSearchOracle,
+        "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
+        "grid": keras_tuner.oracles.GridSearchOracle,
+    }
+    # By default KerasTuner draws three trials a dimension at random before its process has a say.
+    more = {"num_initial_points": len(space) + 1} if search == "bayesian" else {}
+    # A seed of 0 would be none to KerasTuner.
+    objective = keras_tuner.Objective("score", "max")
+    oracle = kinds[search](objective=objective, max_trials=trials, hyperparameters=parameters, seed=seed + 1, **more)
+    oracle.verbose = 0
+    return oracle
+
+
+def _quietly(call: Any, *arguments: Any) -> Any:
+    """Calls KerasTuner, and its Gaussian process, without their warnings: of old names in Python, of few trials."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return call(*arguments)
+
+
+def _main_metric(run: Path) -> str:
+    name: str = files.read_json(run / SETTINGS_FILE, BundleError)["main_metric"]
+    return name

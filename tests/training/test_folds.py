@@ -1,0 +1,42 @@
+from collections import Counter
+
+import pytest
+
+from kbert.errors import UsageError
+from kbert.tasks.texts import Example
+from kbert.training.folds import split_fold
+
+EXAMPLES = [Example(str(number), None, "rare" if number % 5 == 0 else "often", number) for number in range(30)]
+
+
+def test_folds_share_nothing_and_each_has_its_part_of_each_label():
+    seen = []
+    for number in range(3):
+        train, held_out = split_fold(EXAMPLES, (number, 3), seed=7)
+        assert Counter(example.target for example in held_out) == {"rare": 2, "often": 8}
+        assert sorted([*train, *held_out], key=lambda example: example.line) == EXAMPLES
+        assert [example.line for example in train] == sorted(example.line for example in train)
+        seen += held_out
+    assert sorted(seen, key=lambda example: example.line) == EXAMPLES
+
+
+def test_another_seed_deals_otherwise_and_the_same_alike():
+    assert split_fold(EXAMPLES, (0, 3), seed=1) == split_fold(EXAMPLES, (0, 3), seed=1)
+    assert split_fold(EXAMPLES, (0, 3), seed=1) != split_fold(EXAMPLES, (0, 3), seed=2)
+
+
+def test_examples_without_a_target():
+    assert [len(split_fold(range(8), (number, 3), seed=0)[1]) for number in range(3)] == [3, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("fold", "message"),
+    [
+        ((0, 1), r"^folds must be from 2 to the 30 training examples\. Received: folds=1$"),
+        ((0, 31), r"^folds must be from 2 to the 30 training examples\. Received: folds=31$"),
+        ((3, 3), r"^the fold must be from 0 to 2\. Received: 3$"),
+    ],
+)
+def test_folds_that_cannot_be(fold, message):
+    with pytest.raises(UsageError, match=message):
+        split_fold(EXAMPLES, fold, seed=0)
