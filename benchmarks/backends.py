@@ -18,14 +18,14 @@ import os
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import turns
+from turns import matrix_peak, serve_rounds
 
-REPOSITORY = Path(__file__).parent.parent
 CONTESTANTS = {
     "jax": "kbert, Keras on JAX",
     "tensorflow": "kbert, Keras on TensorFlow",
@@ -76,7 +76,7 @@ def keras_model(options: argparse.Namespace) -> tuple[Any, Callable[[Any, Any], 
     return model, loss
 
 
-def run_jax(options: argparse.Namespace) -> tuple[Step, float]:
+def run_jax(options: argparse.Namespace) -> tuple[Step, Callable[[], float]]:
     """Kbert with one compiled function for the loss and its gradients."""
     import jax
     import jax.numpy as jnp
@@ -96,11 +96,11 @@ def run_jax(options: argparse.Namespace) -> tuple[Step, float]:
     product = jax.jit(lambda value: value @ factor)
     return (
         lambda: jax.block_until_ready(gradients(trained, fixed, batch)),
-        peak(lambda: product(factor).block_until_ready(), size),
+        lambda: matrix_peak(lambda: product(factor).block_until_ready(), size),
     )
 
 
-def run_tensorflow(options: argparse.Namespace) -> tuple[Step, float]:
+def run_tensorflow(options: argparse.Namespace) -> tuple[Step, Callable[[], float]]:
     """Kbert in a graph, on a GPU compiled by XLA."""
     import tensorflow as tf
 
@@ -118,10 +118,35 @@ def run_tensorflow(options: argparse.Namespace) -> tuple[Step, float]:
     size = PEAK_SIZES["gpu" if gpu else "cpu"]
     factor = tf.cast(tf.fill([size, size], 1 / size), options.precision)
     product = tf.function(lambda: tf.matmul(factor, factor)[0, 0])
-    return lambda: gradients()[0].numpy(), peak(lambda: product().numpy(), size)
+    return lambda: gradients()[0].numpy(), lambda: matrix_peak(lambda: product().numpy(), size)
 
 
-def run_torch(options: argparse.Namespace) -> tuple[Step, float]:
+def torch_batch(arrays: Mapping[str, np.ndarray], device: str = "cpu") -> dict[str, Any]:
+    """A batch as transformers' BertForPreTraining takes it; of packed rows, none of whose examples sees another too."""
+    import torch
+
+    labels = np.full(arrays["input_word_ids"].shape, -100, np.int64)
+    weights = arrays.get("masked_lm_weights", np.ones(arrays["masked_lm_ids"].shape))
+    rows, places = np.nonzero(weights)
+    labels[rows, arrays["masked_lm_positions"][rows, places]] = arrays["masked_lm_ids"][rows, places]
+    batch = {
+        "input_ids": arrays["input_word_ids"].astype(np.int64),
+        "attention_mask": arrays["input_mask"].astype(np.int64),
+        "token_type_ids": arrays["input_type_ids"].astype(np.int64),
+        "labels": labels,
+        "next_sentence_label": arrays["next_sentence_labels"].astype(np.int64),
+    }
+    if "input_example_ids" in arrays:
+        examples = arrays["input_example_ids"]
+        # Added to scores, as the model wants a mask of four dimensions.
+        unseen = np.where(examples[:, None, :, None] == examples[:, None, None, :], 0.0, np.finfo(np.float32).min)
+        batch["attention_mask"] = unseen.astype(np.float32)
+        batch["position_ids"] = arrays["input_positions"].astype(np.int64)
+        batch["next_sentence_label"] = batch["next_sentence_label"][:, 0]  # it pools the first token alone
+    return {name: torch.as_tensor(values, device=device) for name, values in batch.items()}
+
+
+def run_torch(options: argparse.Namespace) -> tuple[Step, Callable[[], float]]:
     """Transformers' model for the same two losses."""
     import torch
     from transformers import BertConfig, BertForPreTraining
@@ -132,17 +157,7 @@ def run_torch(options: argparse.Namespace) -> tuple[Step, float]:
     dtype = getattr(torch, options.precision)
     model = BertForPreTraining(BertConfig(**preset_config(options.preset, VOCABULARY).to_dict())).to(device).train()
     compiled = torch.compile(model)
-    arrays = make_batch(options)
-    labels = np.full(arrays["input_word_ids"].shape, -100, np.int64)
-    np.put_along_axis(labels, arrays["masked_lm_positions"], arrays["masked_lm_ids"], axis=1)
-    batch = {
-        "input_ids": arrays["input_word_ids"].astype(np.int64),
-        "attention_mask": arrays["input_mask"].astype(np.int64),
-        "token_type_ids": arrays["input_type_ids"].astype(np.int64),
-        "labels": labels,
-        "next_sentence_label": arrays["next_sentence_labels"].astype(np.int64),
-    }
-    batch = {name: torch.as_tensor(values, device=device) for name, values in batch.items()}
+    batch = torch_batch(make_batch(options), device)
 
     def step() -> None:
         model.zero_grad()
@@ -155,58 +170,25 @@ def run_torch(options: argparse.Namespace) -> tuple[Step, float]:
 
     size = PEAK_SIZES["gpu" if device == "cuda" else "cpu"]
     factor = torch.full((size, size), 1 / size, dtype=dtype, device=device)
-    return step, peak(lambda: (factor @ factor)[0, 0].item(), size)
-
-
-def peak(product: Callable[[], Any], size: int) -> float:
-    """Operations a second of the fastest of many products."""
-    product()
-    fastest = float("inf")
-    for _ in range(20):
-        began = time.perf_counter()
-        product()
-        fastest = min(fastest, time.perf_counter() - began)
-    return 2.0 * size**3 / fastest
+    return step, lambda: matrix_peak(lambda: (factor @ factor)[0, 0].item(), size)
 
 
 def work(name: str, options: argparse.Namespace) -> None:
-    """The process of a contestant: for each line on standard input, the seconds of some steps on standard output."""
-    step, matrix_peak = {"jax": run_jax, "tensorflow": run_tensorflow, "torch": run_torch}[name](options)
-    step()
-    print(json.dumps({"peak": matrix_peak}), flush=True)
-    for _ in sys.stdin:
-        began = time.perf_counter()
-        for _ in range(options.steps):
-            step()
-        print(json.dumps({"seconds": (time.perf_counter() - began) / options.steps}), flush=True)
+    """The process of a contestant."""
+    step, peak = {"jax": run_jax, "tensorflow": run_tensorflow, "torch": run_torch}[name](options)
+    serve_rounds(step, options.steps, peak)
 
 
 # === Referee ===
 
 
-def start(name: str) -> subprocess.Popen[str] | None:
+def start_contestant(name: str) -> subprocess.Popen[str] | None:
     """Starts a contestant; None if it is not installed."""
     python = os.environ.get("KBERT_JAX_PYTHON", sys.executable) if name == "jax" else sys.executable
     package = {"torch": "transformers"}.get(name, name)
     if python == sys.executable and not all(map(importlib.util.find_spec, (name, package))):
         return None
-    environment = {**os.environ, "KERAS_BACKEND": name, "PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    # Some machines announce AMX and kill who uses it: see kbert/training/bfloat16.py.
-    environment.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
-    return subprocess.Popen(
-        [python, __file__, *sys.argv[1:], "--work", name],
-        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def answer(process: subprocess.Popen[str]) -> dict[str, float]:
-    """The next line that a contestant prints."""
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        sys.exit(f"a contestant ended with {process.wait()}")
-    values: dict[str, float] = json.loads(line)
-    return values
+    return turns.start([python, __file__, *sys.argv[1:], "--work", name], {"KERAS_BACKEND": name})
 
 
 def main() -> None:
@@ -228,47 +210,40 @@ def main() -> None:
     from kbert.config import preset_config
     from kbert.training.flops import training_flops
 
-    seconds: dict[str, list[float]] = {}
     running = {}
-    peaks = []
     for name in options.only:
-        process = start(name)
+        process = start_contestant(name)
         if process is None:
             print(f"{CONTESTANTS[name]}: not installed")
             continue
-        peaks.append(answer(process)["peak"])
+        if turns.answer(process) is None:
+            sys.exit(f"{name} ended with {process.wait()}")
         running[name] = process
     if not running:
         sys.exit("nothing to run")
-    for _ in range(options.rounds):
-        for name, process in running.items():
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
-            seconds.setdefault(name, []).append(answer(process)["seconds"])
-    for process in running.values():
-        process.communicate()
+    results = turns.take_turns(running, options.rounds)
+    peak = max(outcome["peak"] for outcomes in results.values() for outcome in outcomes)
     shapes = {feature: values.shape for feature, values in make_batch(options).items()}
     operations = training_flops(preset_config(options.preset, VOCABULARY), shapes)
     rows = []
-    for name, times in seconds.items():
-        median = statistics.median(times)
+    for name, outcomes in results.items():
+        median = statistics.median(outcome["seconds"] for outcome in outcomes)
         rows.append(
             {
                 "contestant": CONTESTANTS[name],
                 "tokens_per_second": options.batch * options.length / median,
-                "mfu": operations / median / max(peaks),
+                "mfu": operations / median / peak,
             }
         )
     print(
         f"{options.preset}, {options.batch} x {options.length}, {options.precision}; matrix peak "
-        f"{max(peaks) / 1e9:,.0f} GFLOP/s; medians of {options.rounds} rounds"
+        f"{peak / 1e9:,.0f} GFLOP/s; medians of {options.rounds} rounds"
     )
     for row in rows:
         print(f"{row['contestant']:30} {row['tokens_per_second']:12,.0f} tokens/s   MFU {row['mfu']:6.1%}")
     if options.json:
         settings = {name: value for name, value in vars(options).items() if name not in ("json", "work")}
-        options.json.write_text(json.dumps({**settings, "peak": max(peaks), "rows": rows}, indent=2) + "\n")
+        options.json.write_text(json.dumps({**settings, "peak": peak, "rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
