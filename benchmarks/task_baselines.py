@@ -88,10 +88,10 @@ def _features(rows: Prepared) -> tuple[Any, Any]:
 
 def _weights(texts: Sequence[str]) -> TfidfVectorizer:
     chinese = sum(bool(_IDEOGRAPH.search(text)) for text in texts) * 2 > len(texts)
-    analyzer, longest = ("char", 3) if chinese else ("word", 2)
-    return TfidfVectorizer(
-        analyzer=analyzer, ngram_range=(1, longest), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b"
-    ).fit(texts)
+    kind: dict[str, Any] = {"analyzer": "char", "ngram_range": (1, 3)}
+    if not chinese:
+        kind = {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"}
+    return TfidfVectorizer(sublinear_tf=True, **kind).fit(texts)
 
 
 def choose(rows: Prepared) -> dict[str, float]:
@@ -112,7 +112,7 @@ def tag(rows: Prepared) -> dict[str, float]:
     """F1 of entities by a linear model of each token's neighbourhood."""
     features = DictVectorizer()
     train = _narrow(features.fit_transform([token for words, _ in rows.train_rows for token in _neighbourhoods(words)]))
-    model = LinearSVC(C=0.3).fit(train, [tag for _, tags in rows.train_rows for tag in tags])
+    model = LinearSVC(class_weight="balanced").fit(train, [tag for _, tags in rows.train_rows for tag in tags])
     right = wanted = found = 0
     for words, tags in rows.test_rows:
         truth = _entities(tags)

@@ -228,9 +228,8 @@ class _Table:
         if arguments.json.exists():
             self.content = json.loads(arguments.json.read_text())
             if self.content["settings"] != settings:
-                raise SystemExit(
-                    f"{arguments.json} was begun with {self.content['settings']}; go on with those, or name another file"
-                )
+                began = self.content["settings"]
+                raise SystemExit(f"{arguments.json} was begun with {began}; go on with those, or name another file")
 
     def fill(self, deadline: float) -> None:
         """Does the cells, shows each, and the table in the end."""
