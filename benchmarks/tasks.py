@@ -272,7 +272,6 @@ class _Table:
         if contestant == "fresh":
             start = {"model": _PRESET, "vocab": pretrained / "vocab.txt", "initializer_range": _INITIALIZER_RANGE}
         run = folder / contestant
-        shutil.rmtree(run, ignore_errors=True)
         kbert.finetune(
             benchmark.task,
             train=prepared.train,
@@ -281,6 +280,7 @@ class _Table:
             epochs=self.arguments.epochs * benchmark.epochs,
             learning_rate=_LEARNING_RATE,
             sequence_length=benchmark.length,
+            resume=True,
             show_progress=False,
             **start,
             **benchmark.options,
@@ -289,7 +289,11 @@ class _Table:
         if benchmark.measure:
             value = benchmark.measure(run, prepared)
         else:
-            value = kbert.load(run).evaluate(prepared.test)[benchmark.metric]
+            # What a run was fine-tuned with does not say how another file is read.
+            ending = "_column"
+            columns = {key.removesuffix(ending): value for key, value in benchmark.options.items() if ending in key}
+            form = {key: value for key, value in benchmark.options.items() if key in ("delimiter", "encoding")}
+            value = kbert.load(run).evaluate(prepared.test, columns, options=form)[benchmark.metric]
         return {"metric": benchmark.metric, "value": value, **counts}
 
     def _test_rows(self, benchmark: Benchmark) -> int:
