@@ -11,19 +11,15 @@ a tenth of those for training choose the epoch (and thresholds), and the test ro
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
-import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import task_baselines as baselines
-import task_data as rows
-from task_data import Prepared, Sizes, Table
+from task_data import Sizes
+from task_table import BENCHMARKS, Benchmark
 
 import kbert
 
@@ -32,170 +28,6 @@ _INITIALIZER_RANGE = 0.035
 _LEARNING_RATE = 3e-4
 _HELD_OUT = 0.1
 _CONTESTANTS = ("pretrained", "fresh", "baselines")
-_LATIN = {"encoding": "latin-1", "delimiter": "@"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Benchmark:
-    """A row of the table.
-
-    Args:
-        task: What kbert calls it.
-        metric: The number that is shown, by kbert's name.
-        prepare: Writes the files.
-        baseline: The same metric of each baseline.
-        length: Longest input in tokens.
-        part: Of the rows asked for: long texts have fewer.
-        epochs: Of the epochs asked for.
-        options: Of `kbert.finetune`.
-        chinese: The language.
-        measure: The metric of a run; `evaluate` on the test file by default.
-    """
-
-    task: str
-    metric: str
-    prepare: rows.Prepare
-    baseline: Callable[[Prepared], dict[str, float]]
-    length: int = 64
-    part: float = 1.0
-    epochs: float = 1.0
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    chinese: bool = False
-    measure: Callable[[Path, Prepared], float] | None = None
-
-
-def _found(run: Path, prepared: Prepared) -> float:
-    """nDCG@10 of a search through an index of all documents."""
-    folder = run / "index"
-    shutil.rmtree(folder, ignore_errors=True)
-    kbert.build_index(run, input=prepared.options["documents"], output=folder)
-    names = sorted({query for query, _, _ in prepared.test_rows})
-    found = kbert.Index(folder).search([prepared.extra["queries"][name] for name in names], top=10)
-    ids = {name: [result["id"] for result in results] for name, results in zip(names, found, strict=True)}
-    return baselines.ndcg(ids, prepared.test_rows)
-
-
-# Cheap ones first.
-BENCHMARKS = {
-    "sst2": Benchmark(
-        "classification",
-        "accuracy",
-        Table(("sst2/train.tsv", "sst2/dev.tsv"), ((0,),), 1),
-        baselines.classify,
-        options={"text_column": "sentence", "label_column": "label"},
-    ),
-    "movielens": Benchmark(
-        "multilabel",
-        "f1_micro",
-        Table(("movielens/movies.csv",), ((1,),), 2, ",", quoted=True, separator="|"),
-        baselines.classify_several,
-        length=32,
-        options={"text_column": "title", "label_column": "genres"},
-    ),
-    "banking77": Benchmark(
-        "classification",
-        "accuracy",
-        Table(("banking77/train.csv", "banking77/test.csv"), ((0,),), 1, ",", quoted=True),
-        baselines.classify,
-        epochs=2,
-        options={"text_column": "text", "label_column": "category"},
-    ),
-    "financial_phrasebank": Benchmark(
-        "classification",
-        "accuracy",
-        Table(("financial_phrasebank/Sentences_50Agree.txt",), ((0,),), 1, "@", header=False, encoding="latin-1"),
-        baselines.classify,
-        options={"text_column": "1", "label_column": "2", **_LATIN},
-    ),
-    "wnut17": Benchmark("tagging", "f1", rows.conll, baselines.tag, length=96),
-    "stsb": Benchmark(
-        "regression",
-        "spearman",
-        Table(("stsb/train.tsv", "stsb/dev.tsv"), ((7,), (8,)), 9, numbers=True),
-        baselines.regress,
-        length=96,
-        options={"text_column": "sentence1", "pair_column": "sentence2", "label_column": "score"},
-    ),
-    "mrpc": Benchmark(
-        "classification",
-        "accuracy",
-        Table(("mrpc/train.tsv", "mrpc/dev.tsv"), ((3,), (4,)), 0),
-        baselines.classify,
-        length=96,
-        options={"text_column": "#1 String", "pair_column": "#2 String", "label_column": "Quality"},
-    ),
-    "ag_news": Benchmark(
-        "classification",
-        "accuracy",
-        Table(("ag_news/test.csv",), ((1, 2),), 0, ",", header=False, quoted=True),
-        baselines.classify,
-        options={"text_column": "2,3", "label_column": "1"},
-    ),
-    "zh_cluener": Benchmark("tagging", "f1", rows.character_spans, baselines.tag, chinese=True),
-    "codah": Benchmark(
-        "multiple-choice",
-        "accuracy",
-        rows.choices,
-        baselines.choose,
-        options={"prompt_column": "2", "choices_column": "3-6", "label_column": "7"},
-    ),
-    "zh_chnsenticorp": Benchmark(
-        "classification",
-        "accuracy",
-        Table(("zh_chnsenticorp/train.tsv", "zh_chnsenticorp/dev.tsv"), ((1,),), 0),
-        baselines.classify,
-        length=128,
-        options={"text_column": "text_a", "label_column": "label"},
-        chinese=True,
-    ),
-    "sgd_dialogues": Benchmark(
-        "ranking",
-        "recall@1",
-        rows.dialogues,
-        baselines.respond,
-        length=96,
-        part=0.3,
-        options={"responder": "S", "negatives": 4},
-    ),
-    "scitldr": Benchmark(
-        "summarization",
-        "rougeL",
-        rows.summaries,
-        baselines.summarize,
-        length=256,
-        part=0.3,
-        options={"text_column": "source", "label_column": "source_labels", "summary_column": "target", "sentences": 1},
-    ),
-    "cranfield": Benchmark(
-        "embedding", "ndcg@10", rows.collection, baselines.search, length=128, part=0.5, measure=_found
-    ),
-    "squad": Benchmark(
-        "question-answering",
-        "f1",
-        rows.squad("squad/train.json", "squad/dev.json"),
-        baselines.answer,
-        length=256,
-        part=0.4,
-    ),
-    "zh_cmrc2018": Benchmark(
-        "question-answering",
-        "f1",
-        rows.squad("zh_cmrc2018/cmrc2018_trial.json"),
-        baselines.answer,
-        length=384,
-        part=0.2,
-        chinese=True,
-    ),
-    "covid_qa": Benchmark(
-        "question-answering",
-        "f1",
-        rows.squad("covid_qa/covidQA.json"),
-        baselines.answer,
-        length=384,
-        part=0.04,
-        epochs=0.5,
-    ),
-}
 
 
 def main() -> None:
@@ -267,10 +99,16 @@ class _Table:
         if contestant == "baselines":
             return {"metric": benchmark.metric, "values": benchmark.baseline(prepared), **counts}
         # The fresh one has the shape and the vocabulary of the pretrained one.
-        pretrained = self._pretrained("chinese" if benchmark.chinese else "english")
-        start: dict[str, Any] = {"model": pretrained}
+        language = "chinese" if benchmark.chinese else "english"
+        start: dict[str, Any]
         if contestant == "fresh":
-            start = {"model": _PRESET, "vocab": pretrained / "vocab.txt", "initializer_range": _INITIALIZER_RANGE}
+            start = {
+                "model": _PRESET,
+                "vocab": self._vocabulary(language),
+                "initializer_range": _INITIALIZER_RANGE,
+            }
+        else:
+            start = {"model": self._pretrained(language)}
         run = folder / contestant
         kbert.finetune(
             benchmark.task,
@@ -294,10 +132,25 @@ class _Table:
             columns = {key.removesuffix(ending): value for key, value in benchmark.options.items() if ending in key}
             form = {key: value for key, value in benchmark.options.items() if key in ("delimiter", "encoding")}
             value = kbert.load(run).evaluate(prepared.test, columns, options=form)[benchmark.metric]
-        return {"metric": benchmark.metric, "value": value, **counts}
+        return {"metric": benchmark.metric, "value": value, "model": str(start["model"]), **counts}
 
     def _test_rows(self, benchmark: Benchmark) -> int:
         return max(1, round(self.arguments.test_rows * benchmark.part))
+
+    def _vocabulary(self, language: str) -> Path:
+        given: Path | None = getattr(self.arguments, language)
+        if given is not None:
+            return given.resolve() / "vocab.txt"
+        if language == "chinese":
+            return self.arguments.data.resolve() / "vocab" / "bert-base-chinese.txt"
+        path = self.work / "english-vocab.txt"
+        if not path.exists():
+            kbert.train_vocabulary([self._text(language)], size=8192).save(path)
+        return path
+
+    def _text(self, language: str) -> Path:
+        name = {"english": "en_wikipedia.txt", "chinese": "zh_wikipedia.txt"}[language]
+        return self.arguments.data.resolve() / "corpus" / name
 
     def _pretrained(self, language: str) -> Path:
         """The model that was named, or one that is pretrained now, or was in a run before."""
@@ -307,14 +160,10 @@ class _Table:
         run = self.work / f"pretrained-{language}"
         if (run / "model.safetensors").exists():
             return run
-        text = self.arguments.data / "corpus" / {"english": "en_wikipedia.txt", "chinese": "zh_wikipedia.txt"}[language]
-        vocabulary = self.arguments.data / "vocab" / "bert-base-chinese.txt"
-        if language == "english":
-            vocabulary = self.work / "english-vocab.txt"
-            kbert.train_vocabulary([text], size=8192).save(vocabulary)
         corpus = self.work / f"corpus-{language}"
-        shutil.rmtree(corpus, ignore_errors=True)
-        kbert.build_corpus([text], vocab=vocabulary, output=corpus, sequence_length=128, workers=os.cpu_count() or 1)
+        if not (corpus / "manifest.json").exists():
+            text, vocabulary = self._text(language), self._vocabulary(language)
+            kbert.build_corpus([text], vocab=vocabulary, output=corpus, workers=os.cpu_count() or 1, resume=True)
         kbert.pretrain(
             corpus=corpus,
             model=_PRESET,
@@ -345,7 +194,7 @@ def _print(content: dict[str, Any]) -> None:
         texts.append(f"{baseline[best]:.3f} ({best})" if best else "")
         known: dict[str, float] = {contestant: value for contestant, value in shown.items() if value is not None}
         known |= {best: baseline[best]} if best else {}
-        first = max(known, key=lambda each: known[each], default="")
+        first = max(known, key=lambda each: known[each]) if len(known) == len(_CONTESTANTS) else ""
         first = f"the baseline: {first}" if first and first == best else first
         counts = next((cell for cell in cells.values() if "train_rows" in cell), None)
         count = f"{counts['train_rows']} / {counts['test_rows']}" if counts else ""
