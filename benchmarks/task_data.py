@@ -1,0 +1,300 @@
+"""The rows of benchmarks/tasks.py: samples of publishers' files, written again in the publishers' own formats.
+
+Every sample is drawn by a seed, so that all contestants, and each later run, see the same rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import random
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+_TEST_SHARE = 0.2
+"""Of a file that its publisher did not split."""
+_TURNS = 4
+_CANDIDATES = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Rows for all contestants.
+
+    Args:
+        train: The file to learn from.
+        test: The file to be measured on.
+        train_rows: The same for a baseline; what a row is depends on the task.
+        test_rows: The same for a baseline.
+        options: Of `kbert.finetune`, beside those that do not depend on the files.
+        extra: What else a baseline or a measure needs.
+    """
+
+    train: Path
+    test: Path
+    train_rows: list[Any]
+    test_rows: list[Any]
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    extra: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """How many rows to draw, and by which seed."""
+
+    train: int
+    test: int
+    seed: int = 0
+
+    def draw(self, train: Sequence[Any], test: Sequence[Any] | None = None) -> tuple[list[Any], list[Any]]:
+        """Rows for training and for the test, out of two lists, or out of one that is split."""
+        rng = random.Random(self.seed)
+        train = rng.sample(train, len(train))
+        if test is None:
+            held = int(len(train) * _TEST_SHARE)
+            test, train = train[:held], train[held:]
+        else:
+            test = rng.sample(test, len(test))
+        return train[: self.train], list(test[: self.test])
+
+
+Prepare = Callable[[Path, Path, Sizes], Prepared]
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """How a publisher writes a table, and which columns matter.
+
+    Args:
+        files: Of training and of test; one, if it is not split.
+        texts: Places of columns, from 0; a list each, whose texts are joined for a baseline.
+        target: Place of the column of what is predicted.
+        delimiter: Between cells.
+        header: Whether there is one.
+        quoted: Whether quotation marks enclose cells.
+        encoding: Of the file.
+        separator: Between the labels of a cell, for several labels.
+        numbers: Whether the target is a number; else test rows with labels that training has not are left out.
+    """
+
+    files: tuple[str, ...]
+    texts: tuple[tuple[int, ...], ...]
+    target: int
+    delimiter: str = "\t"
+    header: bool = True
+    quoted: bool = False
+    encoding: str = "utf-8"
+    separator: str = ""
+    numbers: bool = False
+
+    def __call__(self, data: Path, folder: Path, sizes: Sizes) -> Prepared:
+        """Rows: (texts, target); the target is a list with a separator."""
+        header, train = self._read(data / self.files[0])
+        train, test = sizes.draw(train, self._read(data / self.files[1])[1] if len(self.files) > 1 else None)
+        seen = {label for cells in train for label in self._labels(cells)}
+        if not self.numbers:
+            test = [cells for cells in test if seen.issuperset(self._labels(cells))]
+        paths = [folder / (name + Path(self.files[0]).suffix) for name in ("train", "test")]
+        for path, rows in zip(paths, (train, test), strict=True):
+            self._write(path, [*header, *rows])
+        return Prepared(*paths, *([self._example(cells) for cells in rows] for rows in (train, test)))
+
+    def _labels(self, cells: Sequence[str]) -> list[str]:
+        target = cells[self.target]
+        return target.split(self.separator) if self.separator else [target]
+
+    def _example(self, cells: Sequence[str]) -> tuple[tuple[str, ...], Any]:
+        texts = tuple(" ".join(cells[place] for place in places) for places in self.texts)
+        return texts, self._labels(cells) if self.separator else cells[self.target]
+
+    def _read(self, path: Path) -> tuple[list[list[str]], list[list[str]]]:
+        with open(path, encoding=self.encoding, newline="" if self.quoted else None) as handle:
+            if self.quoted:
+                rows = list(csv.reader(handle, delimiter=self.delimiter))
+            else:
+                rows = [line.rstrip("\n").split(self.delimiter) for line in handle]
+        rows = [cells for cells in rows if any(cells)]
+        return (rows[:1], rows[1:]) if self.header else ([], rows)
+
+    def _write(self, path: Path, rows: Iterable[Sequence[str]]) -> None:
+        with open(path, "w", encoding=self.encoding, newline="") as handle:
+            if self.quoted:
+                csv.writer(handle, delimiter=self.delimiter).writerows(rows)
+            else:
+                handle.writelines(self.delimiter.join(cells) + "\n" for cells in rows)
+
+
+def choices(data: Path, folder: Path, sizes: Sizes) -> Prepared:
+    """CODAH. Rows: (prompt, endings, place of the right one)."""
+    lines = (data / "codah/full_data.tsv").read_text("utf-8").splitlines()
+    drawn = sizes.draw(lines)
+    paths = [_write_lines(folder / f"{name}.tsv", rows) for name, rows in zip(("train", "test"), drawn, strict=True)]
+    cells = [[line.split("\t") for line in rows] for rows in drawn]
+    return Prepared(*paths, *([(row[1], row[2:6], int(row[6])) for row in rows] for rows in cells))
+
+
+def conll(data: Path, folder: Path, sizes: Sizes) -> Prepared:
+    """WNUT-17. Rows: (words, BIO tags)."""
+    files = ("wnut17/wnut17train.conll", "wnut17/emerging.dev.conll")
+    sentences = []
+    for name in files:
+        blocks: list[list[str]] = [[]]
+        for line in (data / name).read_text("utf-8").splitlines():
+            if line.strip():
+                blocks[-1].append(line)
+            elif blocks[-1]:
+                blocks.append([])
+        sentences.append([block for block in blocks if block])
+    drawn = sizes.draw(*sentences)
+    paths = [
+        _write_lines(folder / f"{name}.conll", (line for block in rows for line in [*block, ""]))
+        for name, rows in zip(("train", "test"), drawn, strict=True)
+    ]
+    split = [[[line.rsplit("\t", 1) for line in block] for block in rows] for rows in drawn]
+    return Prepared(*paths, *([([w for w, _ in row], [t for _, t in row]) for row in rows] for rows in split))
+
+
+def character_spans(data: Path, folder: Path, sizes: Sizes) -> Prepared:
+    """CLUENER. Rows: (characters, BIO tags)."""
+    lines = [(data / f"zh_cluener/{name}.jsonl").read_text("utf-8").splitlines() for name in ("train", "dev")]
+    drawn = sizes.draw(*lines)
+    paths = [_write_lines(folder / f"{name}.jsonl", rows) for name, rows in zip(("train", "test"), drawn, strict=True)]
+    return Prepared(*paths, *([_tagged_characters(json.loads(line)) for line in rows] for rows in drawn))
+
+
+def _tagged_characters(values: dict[str, Any]) -> tuple[list[str], list[str]]:
+    tags = ["O"] * len(values["text"])
+    for label, names in values["label"].items():
+        for spans in names.values():
+            for first, last in spans:
+                tags[first : last + 1] = [f"B-{label}", *[f"I-{label}"] * (last - first)]
+    return list(values["text"]), tags
+
+
+def squad(*names: str) -> Prepare:
+    """SQuAD files. Rows: (question, context, answers). Paragraphs are drawn, until there are questions enough."""
+
+    def prepare(data: Path, folder: Path, sizes: Sizes) -> Prepared:
+        paragraphs = []
+        for name in names:
+            document = json.loads((data / name).read_text("utf-8"))
+            paragraphs.append([paragraph for title in document["data"] for paragraph in title["paragraphs"]])
+        every = dataclasses.replace(sizes, train=10**9, test=10**9)
+        drawn = [
+            _first_questions(rows, most)
+            for rows, most in zip(every.draw(*paragraphs), (sizes.train, sizes.test), strict=True)
+        ]
+        paths = []
+        for name, rows in zip(("train", "test"), drawn, strict=True):
+            paths.append(folder / f"{name}.json")
+            document = {"version": "1.1", "data": [{"title": "sample", "paragraphs": rows}]}
+            paths[-1].write_text(json.dumps(document, ensure_ascii=False), "utf-8")
+        return Prepared(*paths, *(_questions(rows) for rows in drawn))
+
+    return prepare
+
+
+def _first_questions(paragraphs: Iterable[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    chosen: list[dict[str, Any]] = []
+    for paragraph in paragraphs:
+        if most <= 0:
+            break
+        chosen.append(paragraph | {"qas": paragraph["qas"][:most]})
+        most -= len(chosen[-1]["qas"])
+    return chosen
+
+
+def _questions(paragraphs: Iterable[dict[str, Any]]) -> list[tuple[str, str, list[str]]]:
+    return [
+        (question["question"], paragraph["context"], [answer["text"] for answer in question["answers"]])
+        for paragraph in paragraphs
+        for question in paragraph["qas"]
+    ]
+
+
+def collection(data: Path, folder: Path, sizes: Sizes) -> Prepared:
+    """Cranfield; the queries are split. Rows: (query, document, gain); extra: texts of queries and documents by id.
+
+    As in its judgements, queries are numbered by their place. Codes 1 (best) to 4 become gains 4 to 1, all else 0.
+    """
+    source = data / "cranfield"
+    documents = {name: text for name, text in _smart(source / "cran.all.1400") if text}
+    queries = {str(place): text for place, (_, text) in enumerate(_smart(source / "cran.qry"), start=1)}
+    judged: dict[str, list[str]] = {}
+    for line in (source / "cranqrel").read_text().splitlines():
+        query, document, code = line.split()
+        if document in documents and 1 <= int(code) <= 4:
+            judged.setdefault(query, []).append(line)
+    names = random.Random(sizes.seed).sample(sorted(judged), len(judged))
+    third = min(len(names) // 3, sizes.test)
+    train = [line for name in names[third:] for line in judged[name]]
+    drawn = (
+        random.Random(sizes.seed).sample(train, min(sizes.train, len(train))),
+        [line for name in names[:third] for line in judged[name]],
+    )
+    paths = [_write_lines(folder / f"{name}.qrel", rows) for name, rows in zip(("train", "test"), drawn, strict=True)]
+    rows = [[(query, name, 5 - int(code)) for query, name, code in map(str.split, lines)] for lines in drawn]
+    sources = {"documents": source / "cran.all.1400", "queries": source / "cran.qry"}
+    return Prepared(*paths, *rows, options=sources, extra={"documents": documents, "queries": queries})
+
+
+def _smart(path: Path) -> Iterable[tuple[str, str]]:
+    """Ids and the texts of the field .W."""
+    for block in path.read_text("utf-8").split("\n.I "):
+        name, _, rest = block.removeprefix(".I ").partition("\n")
+        yield name.strip(), " ".join(rest.partition(".W\n")[2].split())
+
+
+def dialogues(data: Path, folder: Path, sizes: Sizes) -> Prepared:
+    """Responses of the system. Rows: (turns before, candidates, place of the right one).
+
+    Training reads dialogues, and draws wrong candidates itself; for the test they are drawn here and written down, so
+    that a baseline chooses among the same.
+    """
+    lines = (data / "sgd_dialogues/dialogues.jsonl").read_text("utf-8").splitlines()
+    every = dataclasses.replace(sizes, train=10**9, test=10**9)
+    sets = every.draw(lines)
+    kept, rows = [], list[tuple[list[str], str]]()
+    for line in sets[0]:
+        if len(rows) < sizes.train:
+            kept.append(line)
+            rows += _responses(json.loads(line))
+    rng = random.Random(sizes.seed)
+    asked = [pair for line in sets[1] for pair in _responses(json.loads(line))]
+    pool = sorted({response for _, response in asked})
+    test = []
+    for turns, response in rng.sample(asked, min(sizes.test, len(asked))):
+        wrong = rng.sample([text for text in rng.sample(pool, 2 * _CANDIDATES) if text != response], _CANDIDATES - 1)
+        place = rng.randrange(_CANDIDATES)
+        test.append((turns, [*wrong[:place], response, *wrong[place:]], place))
+    written = (
+        json.dumps({"query": turns, "candidates": texts, "label": place}, ensure_ascii=False)
+        for turns, texts, place in test
+    )
+    train = _write_lines(folder / "train.jsonl", kept)
+    return Prepared(train, _write_lines(folder / "test.jsonl", written), rows, test)
+
+
+def _responses(dialogue: dict[str, Any]) -> list[tuple[list[str], str]]:
+    said = [turn["text"] for turn in dialogue["turns"]]
+    return [
+        (said[max(0, place - _TURNS) : place], said[place])
+        for place, turn in enumerate(dialogue["turns"])
+        if place and turn["speaker"] == "S"
+    ]
+
+
+def summaries(data: Path, folder: Path, sizes: Sizes) -> Prepared:
+    """SciTLDR. Rows: (sentences, labels, references)."""
+    lines = [(data / f"scitldr/{name}.jsonl").read_text("utf-8").splitlines() for name in ("train", "dev")]
+    drawn = sizes.draw(*lines)
+    paths = [_write_lines(folder / f"{name}.jsonl", rows) for name, rows in zip(("train", "test"), drawn, strict=True)]
+    values = [[json.loads(line) for line in rows] for rows in drawn]
+    return Prepared(*paths, *([(v["source"], v["source_labels"], v["target"]) for v in rows] for rows in values))
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return path

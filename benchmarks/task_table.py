@@ -1,0 +1,180 @@
+"""The rows of the table of benchmarks/tasks.py: for each set of data its task, metric, options and baseline."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import task_baselines as baselines
+import task_data as rows
+from task_data import Prepared, Table
+
+import kbert
+
+_LATIN = {"encoding": "latin-1", "delimiter": "@"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """A row of the table.
+
+    Args:
+        task: What kbert calls it.
+        metric: The number that is shown, by kbert's name.
+        prepare: Writes the files.
+        baseline: The same metric of each baseline.
+        length: Longest input in tokens.
+        part: Of the rows asked for: long texts have fewer.
+        epochs: Of the epochs asked for.
+        options: Of `kbert.finetune`.
+        chinese: The language.
+        measure: The metric of a run; `evaluate` on the test file by default.
+    """
+
+    task: str
+    metric: str
+    prepare: rows.Prepare
+    baseline: Callable[[Prepared], dict[str, float]]
+    length: int = 64
+    part: float = 1.0
+    epochs: float = 1.0
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    chinese: bool = False
+    measure: Callable[[Path, Prepared], float] | None = None
+
+
+def _found(run: Path, prepared: Prepared) -> float:
+    """nDCG@10 of a search through an index of all documents."""
+    folder = run / "index"
+    shutil.rmtree(folder, ignore_errors=True)
+    kbert.build_index(run, input=prepared.options["documents"], output=folder)
+    names = sorted({query for query, _, _ in prepared.test_rows})
+    found = kbert.Index(folder).search([prepared.extra["queries"][name] for name in names], top=10)
+    ids = {name: [result["id"] for result in results] for name, results in zip(names, found, strict=True)}
+    return baselines.ndcg(ids, prepared.test_rows)
+
+
+# Cheap ones first.
+BENCHMARKS = {
+    "sst2": Benchmark(
+        "classification",
+        "accuracy",
+        Table(("sst2/train.tsv", "sst2/dev.tsv"), ((0,),), 1),
+        baselines.classify,
+        options={"text_column": "sentence", "label_column": "label"},
+    ),
+    "movielens": Benchmark(
+        "multilabel",
+        "f1_micro",
+        Table(("movielens/movies.csv",), ((1,),), 2, ",", quoted=True, separator="|"),
+        baselines.classify_several,
+        length=32,
+        options={"text_column": "title", "label_column": "genres"},
+    ),
+    "banking77": Benchmark(
+        "classification",
+        "accuracy",
+        Table(("banking77/train.csv", "banking77/test.csv"), ((0,),), 1, ",", quoted=True),
+        baselines.classify,
+        epochs=2,
+        options={"text_column": "text", "label_column": "category"},
+    ),
+    "financial_phrasebank": Benchmark(
+        "classification",
+        "accuracy",
+        Table(("financial_phrasebank/Sentences_50Agree.txt",), ((0,),), 1, "@", header=False, encoding="latin-1"),
+        baselines.classify,
+        options={"text_column": "1", "label_column": "2", **_LATIN},
+    ),
+    "wnut17": Benchmark("tagging", "f1", rows.conll, baselines.tag, length=96),
+    "stsb": Benchmark(
+        "regression",
+        "spearman",
+        Table(("stsb/train.tsv", "stsb/dev.tsv"), ((7,), (8,)), 9, numbers=True),
+        baselines.regress,
+        length=96,
+        options={"text_column": "sentence1", "pair_column": "sentence2", "label_column": "score"},
+    ),
+    "mrpc": Benchmark(
+        "classification",
+        "accuracy",
+        Table(("mrpc/train.tsv", "mrpc/dev.tsv"), ((3,), (4,)), 0),
+        baselines.classify,
+        length=96,
+        options={"text_column": "#1 String", "pair_column": "#2 String", "label_column": "Quality"},
+    ),
+    "ag_news": Benchmark(
+        "classification",
+        "accuracy",
+        Table(("ag_news/test.csv",), ((1, 2),), 0, ",", header=False, quoted=True),
+        baselines.classify,
+        options={"text_column": "2,3", "label_column": "1"},
+    ),
+    "zh_cluener": Benchmark("tagging", "f1", rows.character_spans, baselines.tag, chinese=True),
+    "codah": Benchmark(
+        "multiple-choice",
+        "accuracy",
+        rows.choices,
+        baselines.choose,
+        options={"prompt_column": "2", "choices_column": "3-6", "label_column": "7"},
+    ),
+    "zh_chnsenticorp": Benchmark(
+        "classification",
+        "accuracy",
+        Table(("zh_chnsenticorp/train.tsv", "zh_chnsenticorp/dev.tsv"), ((1,),), 0),
+        baselines.classify,
+        length=128,
+        options={"text_column": "text_a", "label_column": "label"},
+        chinese=True,
+    ),
+    "sgd_dialogues": Benchmark(
+        "ranking",
+        "recall@1",
+        rows.dialogues,
+        baselines.respond,
+        length=96,
+        part=0.3,
+        options={"responder": "S", "negatives": 4},
+    ),
+    "scitldr": Benchmark(
+        "summarization",
+        "rougeL",
+        rows.summaries,
+        baselines.summarize,
+        length=256,
+        part=0.3,
+        options={"text_column": "source", "label_column": "source_labels", "summary_column": "target", "sentences": 1},
+    ),
+    "cranfield": Benchmark(
+        "embedding", "ndcg@10", rows.collection, baselines.search, length=128, part=0.5, measure=_found
+    ),
+    "squad": Benchmark(
+        "question-answering",
+        "f1",
+        rows.squad("squad/train.json", "squad/dev.json"),
+        baselines.answer,
+        length=256,
+        part=0.4,
+    ),
+    "zh_cmrc2018": Benchmark(
+        "question-answering",
+        "f1",
+        rows.squad("zh_cmrc2018/cmrc2018_trial.json"),
+        baselines.answer,
+        length=384,
+        part=0.2,
+        chinese=True,
+    ),
+    "covid_qa": Benchmark(
+        "question-answering",
+        "f1",
+        rows.squad("covid_qa/covidQA.json"),
+        baselines.answer,
+        length=384,
+        part=0.04,
+        epochs=0.5,
+    ),
+}
