@@ -59,7 +59,7 @@ def regression_run(tmp_path_factory, pretrained):
         f"the {animal} {word} .\t{1000 + 100 * (animal == 'cat')}" for word in WORDS * 2 for animal in ("cat", "dog")
     ]
     path.write_text("text\tlabel\n" + "\n".join(rows) + "\n")
-    options = {"validation": path, "validation_split": None, "epochs": 20, "dropout": 0.0}
+    options = {"validation": path, "validation_split": None, "epochs": 20, "dropout": 0.0, "learning_rate": 1e-2}
     metrics = run("regression", folder / "run", pretrained, path, **options)
     return folder / "run", path, metrics
 
