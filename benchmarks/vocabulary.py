@@ -1,9 +1,9 @@
 """Vocabulary training: time and memory beside Hugging Face's trainer and tensorflow-text's learner, in one run.
 
-    python benchmarks/vocabulary.py [--data FOLDER] [--megabytes 32] [--part 4] [--size 30522] [--json FILE]
+    python benchmarks/vocabulary.py [--data FOLDER] [--megabytes 32] [--part 1] [--size 30522] [--json FILE]
 
 Each contestant is a process of its own, from its start to the vocab.txt; text is en_wikipedia.txt, lower-cased.
-tensorflow-text's learner takes long, so it gets a part of the text, and kbert gets the same part beside it.
+tensorflow-text's learner takes minutes a megabyte, so it gets a part of the text, and kbert the same part beside it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def main() -> None:
     """Runs the contestants and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
-    parser.add_argument("--megabytes", default=32, type=int)
-    parser.add_argument("--part", default=4, type=int, help="Megabytes for tensorflow-text.")
+    parser.add_argument("--megabytes", default=32.0, type=float)
+    parser.add_argument("--part", default=1.0, type=float, help="Megabytes for tensorflow-text.")
     parser.add_argument("--size", default=30_522, type=int)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--contestant", nargs=3, metavar=("NAME", "TEXT", "OUTPUT"), help=argparse.SUPPRESS)
@@ -43,7 +43,7 @@ def main() -> None:
         texts = {}
         for megabytes in (arguments.megabytes, arguments.part):
             texts[megabytes] = Path(folder, f"text-{megabytes}.txt")
-            texts[megabytes].write_bytes(data[: megabytes * 1_000_000].decode(errors="ignore").encode())
+            texts[megabytes].write_bytes(data[: int(megabytes * 1e6)].decode(errors="ignore").encode())
         plan = [
             ("kbert vocab train", arguments.megabytes),
             ("tokenizers", arguments.megabytes),

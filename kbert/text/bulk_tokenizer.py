@@ -15,7 +15,7 @@ from kbert.text.wordpiece import WordPiece
 
 _BLOCK = 1 << 18
 """Characters that are worked on together: few enough for their arrays to stay in a core's cache."""
-_KNOWN_WORDS = 1 << 18
+_KNOWN_WORDS = 1 << 16
 """A bound keeps memory flat however much text goes by."""
 _CODE_POINTS = 0x110000
 _UNMET = 255
