@@ -1,6 +1,6 @@
 """Corpus building: speed, memory, statistics of the examples, and what must not change them; one table.
 
-    python benchmarks/corpus.py [--data FOLDER] [--quick] [--json FILE]
+    python benchmarks/corpus.py [--data FOLDER] [--quick] [--beam-python PYTHON] [--json FILE]
 
 Text is en_wikipedia.txt. The original create_pretraining_data.py does 0.85 MB/s at duplication 1 in one process,
 measured on a machine of two cores; it is not run here. From which document a text comes is known by a made-up corpus
@@ -53,6 +53,7 @@ class Bench:
     folder: Path
     examples: int
     megabytes: tuple[int, ...]
+    beam_python: str
 
     def repeated(self, megabytes: int) -> Path:
         """The text cut or repeated to a size; its documents stand in another order each time."""
@@ -91,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
     parser.add_argument("--quick", action="store_true", help="A tenth of the text: to try the benchmark itself.")
+    parser.add_argument("--beam-python", default=sys.executable, help="A Python that has kbert's extra `beam`.")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
 
@@ -105,6 +107,7 @@ def main() -> None:
             folder=Path(folder),
             examples=10_000 if arguments.quick else 100_000,
             megabytes=(1, 3, 12) if arguments.quick else (8, 32, 128),
+            beam_python=arguments.beam_python,
         )
         for measure in MEASUREMENTS:
             print(f"{measure.__name__} ...", file=sys.stderr)
@@ -155,6 +158,7 @@ def workers_and_kills(bench: Bench) -> Iterator[Row]:
         yield Row(
             f"hash of sorted records, {workers} workers", hashes[workers][:16], "equal", hashes[workers] == hashes[1]
         )
+    yield _beam(bench, path, hashes[1])
     whole = {p.name: p.read_bytes() for p in (bench.folder / "workers-1").iterdir()}
     output = bench.folder / "killed"
     command = bench.command(path, output, workers=2)
@@ -246,7 +250,45 @@ def random_texts(bench: Bench) -> Iterator[Row]:
     yield Row("one document is refused", str(clear), "True", clear)
 
 
-MEASUREMENTS: list[Callable[[Bench], Iterator[Row]]] = [speed, memory, workers_and_kills, statistics, random_texts]
+def _beam(bench: Bench, path: Path, expected: str) -> Row:
+    """The same as a pipeline on Beam's runner of several processes."""
+    what = "hash of sorted records, Beam in 2 processes"
+    if subprocess.run([bench.beam_python, "-c", "import apache_beam"], capture_output=True).returncode:
+        return Row(what, "not run: apache-beam is not installed", "equal")
+    output = bench.folder / "beam"
+    command = bench.command(path, output, runner="DirectRunner")
+    options = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
+    result = subprocess.run(
+        [bench.beam_python, "-m", "kbert", *command, "--", *options], capture_output=True, text=True
+    )
+    if result.returncode:
+        raise SystemExit(f"kbert {' '.join(command)} failed: {result.stderr[-2000:]}")
+    found = records_hash(output)
+    return Row(what, found[:16], "equal", found == expected)
+
+
+def packing(bench: Bench) -> Iterator[Row]:
+    """How full rows of 512 are."""
+    path = bench.folder / "text.txt"
+    for length in (128, 512):
+        output, _, _ = bench.build(path, "packing", workers=2, sequence_length=length)
+        code = (
+            "import sys\nfrom kbert.corpus.pipeline import PretrainingBatches\n"
+            "print(PretrainingBatches(sys.argv[1], batch_size=1, pack_to=512).fill_rate)"
+        )
+        result = subprocess.run([sys.executable, "-c", code, str(output)], capture_output=True, text=True, check=True)
+        rate = float(result.stdout)
+        yield Row(f"fill rate, examples of {length} packed to 512", f"{rate:.2%}", ">= 98 %", rate >= 0.98)
+
+
+MEASUREMENTS: list[Callable[[Bench], Iterator[Row]]] = [
+    speed,
+    memory,
+    workers_and_kills,
+    packing,
+    statistics,
+    random_texts,
+]
 
 
 def count(folder: Path) -> int:

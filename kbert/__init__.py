@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from kbert.errors import KbertError
     from kbert.export.litert import export_litert
     from kbert.export.saved_model import export_saved_model
+    from kbert.feature_vectors import extract_features
     from kbert.loading import load_model
     from kbert.models.encoder import BertEncoder
     from kbert.models.pretraining import PretrainingModel
     from kbert.predictor import Predictor, load
+    from kbert.retrieval.index import Index, build_index
     from kbert.serving.rest import serve
     from kbert.text.encoding import Encoding
     from kbert.text.tokenizer import Tokenizer
@@ -39,16 +41,19 @@ _MODULES = {
     "Bundle": "kbert.bundle",
     "Conversion": "kbert.conversion.convert",
     "Encoding": "kbert.text.encoding",
+    "Index": "kbert.retrieval.index",
     "KbertError": "kbert.errors",
     "Predictor": "kbert.predictor",
     "PretrainingModel": "kbert.models.pretraining",
     "Tokenizer": "kbert.text.tokenizer",
     "Vocabulary": "kbert.text.vocabulary",
     "build_corpus": "kbert.corpus.build",
+    "build_index": "kbert.retrieval.index",
     "convert": "kbert.conversion.convert",
     "cross_validate": "kbert.training.repeats",
     "export_litert": "kbert.export.litert",
     "export_saved_model": "kbert.export.saved_model",
+    "extract_features": "kbert.feature_vectors",
     "finetune": "kbert.training.finetune",
     "finetune_seeds": "kbert.training.repeats",
     "load": "kbert.predictor",
@@ -66,6 +71,7 @@ __all__ = [
     "Bundle",
     "Conversion",
     "Encoding",
+    "Index",
     "KbertError",
     "Predictor",
     "PretrainingModel",
@@ -73,10 +79,12 @@ __all__ = [
     "Vocabulary",
     "__version__",
     "build_corpus",
+    "build_index",
     "convert",
     "cross_validate",
     "export_litert",
     "export_saved_model",
+    "extract_features",
     "finetune",
     "finetune_seeds",
     "load",

@@ -18,7 +18,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from kbert import zstd
 from kbert.errors import DataError, KbertError, UsageError
@@ -28,6 +28,13 @@ PathLike = str | os.PathLike[str]
 LONGEST_LINE = 64 << 20
 """Bytes; a line is held whole, so this bounds memory."""
 _BLOCK_SIZE = 1 << 20
+
+
+class LineStart(NamedTuple):
+    """Where a line of a file begins: its byte offset and its 1-based number."""
+
+    offset: int
+    number: int
 
 
 @contextlib.contextmanager
@@ -149,15 +156,22 @@ def expand_inputs(inputs: Sequence[PathLike]) -> list[Path]:
     return files
 
 
+_OPENERS: dict[str, Callable[[str], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": zstd.open_zstd,
+}
+
+
+def is_compressed(path: PathLike) -> bool:
+    """Whether `open_binary` decompresses a file: it goes by the suffix."""
+    return Path(path).suffix.lower() in _OPENERS
+
+
 def open_binary(path: PathLike) -> BinaryIO:
     """Opens a file for reading, decompressing .gz, .bz2, .xz and .zst (extra `zstd`)."""
-    openers: dict[str, Callable[[str], Any]] = {
-        ".gz": gzip.open,
-        ".bz2": bz2.open,
-        ".xz": lzma.open,
-        ".zst": zstd.open_zstd,
-    }
-    opener = openers.get(Path(path).suffix.lower())
+    opener = _OPENERS.get(Path(path).suffix.lower())
     return opener(os.fspath(path)) if opener else open(path, "rb")
 
 
@@ -187,6 +201,8 @@ def read_line_blocks(
     *,
     on_invalid: Callable[[DataError], None] | None = None,
     advice: str = "convert the file with iconv, or name its encoding where asked",
+    start: LineStart | None = None,
+    on_block: Callable[[LineStart], None] | None = None,
 ) -> Iterator[tuple[int, list[str]]]:
     r"""Yields runs of lines with the 1-based number of their first: the fast way through a large file.
 
@@ -198,18 +214,24 @@ def read_line_blocks(
         on_invalid: Told of each line that is not `encoding`, which then is left out (it ends a run, so that the numbers
             stay right). Without it the first such line raises.
         advice: The end of the message about such a line: the way out.
+        start: Begin with this line of a file that is not compressed.
+        on_block: Told where each block of bytes begins, which is where a run begins.
 
     Raises:
         DataError: As `read_lines`.
     """
-    number, offset = 1, 0
+    offset, number = start or LineStart(0, 1)
     with open_binary(path) as handle:
+        if offset:
+            handle.seek(offset)
         blocks = _line_blocks(handle, path)
         while True:
             with _damage_said(path, number):
                 block = next(blocks, b"")
             if not block:
                 return
+            if on_block:
+                on_block(LineStart(offset, number))
             if offset == 0 and block.startswith(b"\xef\xbb\xbf"):
                 block, offset = block[3:], 3
             try:
@@ -302,6 +324,16 @@ def _checked_lines(
         offset += len(raw)
     if good:
         yield first, good
+
+
+def line_start(path: PathLike, before: LineStart, number: int) -> LineStart:
+    """Where line `number` begins, looked for from an earlier line on, in a file that is not compressed."""
+    offset = before.offset
+    with open(path, "rb") as handle:
+        handle.seek(offset)
+        for _ in range(number - before.number):
+            offset += len(handle.readline())
+    return LineStart(offset, number)
 
 
 def _raw_lines(block: bytes) -> list[bytes]:

@@ -12,13 +12,13 @@ import tensorflow as tf
 from kbert.bundle import Bundle
 from kbert.config import BertConfig
 from kbert.errors import BundleError, DataError, UsageError, shown
-from kbert.files import PathLike, read_lines
+from kbert.files import PathLike
 from kbert.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
 from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.rows import strings
-from kbert.tasks.tables import file_kind
+from kbert.tasks.rows import as_strings
+from kbert.tasks.table_format import TableFormat
 from kbert.tasks.task import Task, describe_inputs, task_from_bundle
 from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
@@ -169,25 +169,44 @@ class Predictor:
         """The served answers: arrays with a row for each of what is asked; see `predict`."""
         return self._answers(self._inputs(columns), batch_size)
 
-    def read_inputs(self, path: PathLike, columns: Mapping[str, str] | None = None) -> list[list[Any]]:
+    def read_inputs(
+        self, path: PathLike, columns: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
+    ) -> list[list[Any]]:
         """The columns to `predict` from a file: a table, a text a line, or what else the task reads.
+
+        Args:
+            path: The file.
+            columns: Of a table; the task's own by default.
+            options: Of the task, that say how to read, such as "delimiter"; those it was fine-tuned with by default.
 
         Raises:
             DataError: The file cannot be read, or is empty.
         """
-        if len(self.task.text_inputs) == 1 and file_kind(path) == "text" and not self.task.reads(path):
-            texts = list(read_lines(path))
+        form = TableFormat.from_options(options)
+        if len(self.task.text_inputs) == 1 and not form.is_table(path) and not self.task.reads(path):
+            texts = list(form.lines(path))
             if not texts:
                 raise DataError("expected a text a line. The file is empty", path)
             return [texts]
-        examples = self.task.read(path, columns, options=self.task.options, targets=False)
+        examples = self.task.read(path, columns, options=self._reading_options(options), targets=False)
         return list(self.task.inputs(examples).values())
+
+    def _reading_options(self, given: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The task's own, and those that are given for one file.
+
+        Raises:
+            UsageError: The task has no such option.
+        """
+        given = {name: value for name, value in (given or {}).items() if value is not None}
+        self.task.info().choose_options(given)
+        return {**self.task.options, **given}
 
     def evaluate(
         self,
         data: PathLike | Sequence[Any],
         columns: Mapping[str, str] | None = None,
         *,
+        options: Mapping[str, Any] | None = None,
         batch_size: int = 64,
         skip_bad: int = 0,
     ) -> dict[str, Any]:
@@ -196,6 +215,7 @@ class Predictor:
         Args:
             data: A file that the task reads, or examples.
             columns: Of the file; the task's own by default.
+            options: Of the task, that say how to read, such as "delimiter"; those it was fine-tuned with by default.
             batch_size: Examples at a time.
             skip_bad: Bad rows that may be skipped; how many were is "skipped" among the metrics.
 
@@ -206,7 +226,7 @@ class Predictor:
         bad = BadRows(skip_bad)
         if not isinstance(data, Sequence) or isinstance(data, str):
             path = data
-            data = self.task.read(path, columns, options=self.task.options, bad=bad)
+            data = self.task.read(path, columns, options=self._reading_options(options), bad=bad)
         examples = self.task.checked(data, path, bad)
         metrics = self.task.evaluate(examples, self.answers_of(examples, batch_size=batch_size))
         return metrics | ({"skipped": bad.count} if skip_bad else {})
@@ -241,14 +261,6 @@ class Predictor:
             parts.append({name: value.numpy() for name, value in outputs.items()})
         back = np.argsort(order, kind="stable")
         return {name: _joined([part[name] for part in parts])[back] for name in parts[0]}
-
-
-def as_strings(values: Sequence[Any]) -> tf.Tensor:
-    """Texts as a tensor, string [B]; lists of texts as one of [B, C], padded with ""."""
-    if not values or isinstance(values[0], str):
-        return strings(values)
-    most = max(map(len, values))
-    return tf.stack([strings([*row, *[""] * (most - len(row))]) for row in values])
 
 
 def _size(value: str | Sequence[str]) -> int:

@@ -154,3 +154,43 @@ def classifier(tmp_path_factory, make_classifier):
 def pair_classifier(tmp_path_factory, make_classifier):
     """The same for pairs of texts."""
     return make_classifier(tmp_path_factory.mktemp("pair_classifier"), paired=True)
+
+
+@pytest.fixture(scope="session")
+def make_task_model(vocabulary, small_config, random_tensors):
+    """Writes the folder of a model for any task as `finetune` does."""
+    from kbert.models.encoder import BertEncoder
+
+    def make(folder, task, *, sequence_length=24):
+        tensors = random_tensors(task.slots(task.build(BertEncoder(small_config, pooled=task.pooled))))
+        settings = {"kind": "task", "task": task.settings(), "sequence_length": sequence_length}
+        Bundle(small_config, Tokenizer(vocabulary), tensors, task.architecture, settings, task.foreign_config()).save(
+            folder, "# A card\n"
+        )
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def embedder(tmp_path_factory, make_task_model):
+    """The folder of a model that gives vectors of texts."""
+    from kbert.tasks.embedding import EmbeddingTask
+
+    return make_task_model(tmp_path_factory.mktemp("embedder"), EmbeddingTask())
+
+
+@pytest.fixture(scope="session")
+def ranker(tmp_path_factory, make_task_model):
+    """The folder of a model that ranks candidates."""
+    from kbert.tasks.ranking import RankingTask
+
+    return make_task_model(tmp_path_factory.mktemp("ranker"), RankingTask())
+
+
+@pytest.fixture(scope="session")
+def summarizer(tmp_path_factory, make_task_model):
+    """The folder of a model that chooses two sentences of a document."""
+    from kbert.tasks.summarization import SummarizationTask
+
+    return make_task_model(tmp_path_factory.mktemp("summarizer"), SummarizationTask(2))

@@ -18,7 +18,27 @@ def corpus() -> None:
 corpus.add_command(inspect)
 
 
-@corpus.command()
+_RUNNER_OPTIONS = "kbert.runner_options"
+
+
+class _BuildCommand(click.Command):
+    """With --runner, what stands behind `--` is for Beam; without it, as everywhere, more inputs."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Takes the options of Beam out."""
+        if "--" in args:
+            place = args.index("--")
+            if any(argument.partition("=")[0] == "--runner" for argument in args[:place]):
+                ctx.meta[_RUNNER_OPTIONS] = tuple(args[place + 1 :])
+                args = args[:place]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Says where they stand."""
+        return [*super().collect_usage_pieces(ctx), "[-- RUNNER OPTIONS]"]
+
+
+@corpus.command(cls=_BuildCommand)
 @options.INPUTS
 @options.data_file("--vocab", "The vocabulary to tokenize with.")
 @options.output("The folder to write.", file_okay=False)
@@ -90,6 +110,11 @@ corpus.add_command(inspect)
 )
 @click.option("--resume", is_flag=True, help="Go on after the last shard of the unfinished corpus in --output.")
 @click.option("--workers", default=os.cpu_count() or 1, show_default="all cores", type=click.IntRange(1))
+@click.option(
+    "--runner",
+    type=click.Choice(["DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner"]),
+    help="Build as an Apache Beam pipeline; what stands behind -- are options of Beam.",
+)
 @options.SEED
 def build(inputs: tuple[str, ...], **settings: object) -> None:
     """Build records from text.
@@ -97,12 +122,20 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     INPUT is a file (.gz, .bz2, .xz, .zst too), a folder or a glob: text with a sentence or paragraph a line and a blank
     line between documents, JSON lines, WikiExtractor's output, or Parquet. Or it is a dataset by name:
     tfds:NAME[/CONFIG][:SPLIT] or hf-datasets:OWNER/NAME[:CONFIG][:SPLIT].
+
+    With --runner, options for Apache Beam stand behind --, as in: kbert corpus build TEXT --vocab vocab.txt --output
+    corpus --runner FlinkRunner -- --flink_master=host:8081 --parallelism=32
     """
     from kbert.corpus.build import build_corpus
     from kbert.sources.source import describe_formats
 
     with options.byte_progress("building") as update:
-        manifest = build_corpus(inputs, **settings, progress=update)  # type: ignore[arg-type]
+        manifest = build_corpus(
+            inputs,
+            **settings,  # type: ignore[arg-type]
+            runner_options=click.get_current_context().meta.get(_RUNNER_OPTIONS, ()),
+            progress=lambda stage, done, total: update(done, total, stage),
+        )
     counts = manifest.counts
     labels = {"random_next": "with a random next text", "swapped": "swapped"}
     shares = [f" ({counts[name] / counts['examples']:.1%} {words})" for name, words in labels.items() if name in counts]

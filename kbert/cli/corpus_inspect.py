@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,23 +16,31 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("corpus", type=click.Path(exists=True, file_okay=False), metavar="DIR")
+@click.argument("corpus", metavar="DIR")
+@click.option("--vocab", type=click.Path(exists=True, dir_okay=False), help="Of records without a manifest.json.")
+@options.CASED
+@click.option("--pack-to", type=click.IntRange(8), help="Read them packed into rows of so many tokens.")
 @click.option("--examples", default=3, show_default=True, type=click.IntRange(0), help="Examples to show.")
 @click.option("--limit", type=click.IntRange(1), help="Read so many examples only.  [default: all]")
 @options.SEED
 @click.option("--html", type=click.Path(dir_okay=False), help="Write a page with charts, lists and examples here.")
 @options.JSON
-def inspect(corpus: str, examples: int, limit: int | None, seed: int, html: str | None, as_json: bool) -> None:
+def inspect(
+    corpus: str, examples: int, limit: int | None, seed: int, html: str | None, as_json: bool, **reading: Any
+) -> None:
     """Show what the records in DIR hold: examples with their masks, lengths, labels, use of the vocabulary.
 
-    Where the records hold no masks, those of training's first epoch with --seed are drawn.
+    DIR is a corpus that kbert built; or, with --vocab, a folder, file or glob of the original release's or the Model
+    Garden's records. Where the records hold no masks, those of training's first epoch with --seed are drawn.
     """
     quiet.import_tensorflow()
     from kbert import files
-    from kbert.corpus.statistics import read_statistics
+    from kbert.corpus.statistics import LABELS, read_statistics
 
     with options.count_progress("reading examples") as update:
-        statistics, shown = read_statistics(corpus, examples=examples, limit=limit, seed=seed, progress=update)
+        statistics, shown = read_statistics(
+            corpus, examples=examples, limit=limit, seed=seed, progress=update, **reading
+        )
     if html:
         from kbert.report.corpus import corpus_report
 
@@ -46,11 +54,14 @@ def inspect(corpus: str, examples: int, limit: int | None, seed: int, html: str 
     for example in shown:
         _print_example(example)
     fates = ", ".join(f"{share:.1%} {fate}" for fate, share in facts["fates"].items())
+    label = LABELS.get(facts["objective"])
+    share = facts[label.fact] if label else None
+    rows = f"rows of {facts['packed_to']}" if facts["packed_to"] else f"length {facts['sequence_length']}"
     lines = {
         "examples": f"{facts['examples']:,} of {facts['examples_in_corpus']:,}",
         "tokens": f"{facts['tokens']:,}, {facts['mean_length']:.1f} an example",
-        "fill rate": f"{facts['fill_rate']:.2%} of length {facts['sequence_length']}",
-        "random next": "no labels" if facts["random_next"] is None else f"{facts['random_next']:.2%}",
+        "fill rate": f"{facts['fill_rate']:.2%} of {rows}",
+        label.title if label else "labels": "none" if share is None else f"{share:.2%}",
         "masks": "drawn for this as in training's first epoch" if facts["masking"] == "dynamic" else "in the records",
         "predicted": f"{facts['masked']:.2%} of the tokens: {fates}",
         "[UNK]": f"{facts['unknown']:.3%} of the tokens",
@@ -75,8 +86,8 @@ def _print_example(example: MaskedExample) -> None:
             parts.append((marked, _STYLES[fate]))
         else:
             parts.append((text, ""))
-    if example.is_random is not None:
-        parts.append(("  (random next text)" if example.is_random else "  (true next text)", "dim"))
+    if example.label:
+        parts.append((f"  ({example.label})", "dim"))
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.text import Text

@@ -21,6 +21,7 @@ from kbert.tasks.catalogue import all_columns
     help="For a pretrained model: a corpus built with its vocabulary.",
 )
 @options.columns(all_columns().values(), defaults=False)
+@options.reading
 @options.SKIP_BAD
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
 @options.JSON
@@ -31,11 +32,12 @@ def evaluate(
     skip_bad: int,
     batch_size: int,
     as_json: bool,
-    **columns: str | None,
+    **reading: str | None,
 ) -> None:
     """Measure the model RUN: a fine-tuned one on a file, a pretrained one on a corpus.
 
-    Columns that are not named have the names that `kbert finetune TASK --help` tells.
+    Columns that are not named have the names that `kbert finetune TASK --help` tells. Which options say how a file is
+    read depends on the task, too.
     """
     if (data is None) == (corpus is None):
         raise UsageError("give --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one")
@@ -45,8 +47,13 @@ def evaluate(
     else:
         from kbert import predictor
 
-        chosen = options.chosen_columns(columns)
-        metrics = predictor.load(run).evaluate(str(data), chosen, batch_size=batch_size, skip_bad=skip_bad)
+        metrics = predictor.load(run).evaluate(
+            str(data),
+            options.chosen_columns(reading),
+            options=options.chosen_reading(reading),
+            batch_size=batch_size,
+            skip_bad=skip_bad,
+        )
     if as_json:
         options.print_json(metrics)
     else:
@@ -62,6 +69,7 @@ def _measure_corpus(run: str, corpus: str, batch_size: int) -> dict[str, Any]:
 
 def _print_tables(metrics: dict[str, Any]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -71,13 +79,14 @@ def _print_tables(metrics: dict[str, Any]) -> None:
                 f"{name.replace('_', ' ')}: {value:.4f}" if isinstance(value, float) else f"{name}: {value:,}"
             )
     if "per_class" in metrics:
-        table = Table("label", "precision", "recall", "f1", "support")
+        names = next(iter(metrics["per_class"].values()))
+        table = Table("label", *names)
         for label, scores in metrics["per_class"].items():
-            numbers = [f"{scores[name]:.4f}" for name in ("precision", "recall", "f1")]
-            table.add_row(label, *numbers, f"{scores['support']:,}")
+            numbers = [f"{value:,}" if isinstance(value, int) else f"{value:.4f}" for value in scores.values()]
+            table.add_row(escape(label), *numbers)
         console.print(table)
-    if len(metrics.get("labels", ())) in range(1, 21):
-        table = Table("true \\ predicted", *metrics["labels"], title="confusion matrix")
+    if len(metrics.get("confusion_matrix", ())) in range(1, 21):
+        table = Table("true \\ predicted", *map(escape, metrics["labels"]), title="confusion matrix")
         for label, row in zip(metrics["labels"], metrics["confusion_matrix"], strict=True):
-            table.add_row(label, *map(str, row))
+            table.add_row(escape(label), *map(str, row))
         console.print(table)

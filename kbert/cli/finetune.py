@@ -9,7 +9,7 @@ import click
 
 from kbert.cli import options
 from kbert.errors import UsageError
-from kbert.tasks.catalogue import TASKS, Option, TaskInfo
+from kbert.tasks.catalogue import TASKS, TaskInfo
 
 
 class TaskGroup(click.Group):
@@ -43,6 +43,11 @@ def finetune_settings(info: TaskInfo) -> Any:
         click.option("--model", required=True, help="A model folder; hf://owner/name; or a preset, with --vocab."),
         options.data_file("--train", f"{info.data} to learn from."),
         options.data_file("--validation", f"{info.data} to choose the best weights with.", required=False),
+        click.option(
+            "--validation-split",
+            type=click.FloatRange(0, 1),
+            help="Without it: the part of the training rows to hold out.",
+        ),
         options.output("The run's folder: a model in the end.", file_okay=False),
         options.columns(info.columns),
         _task_options(info),
@@ -101,8 +106,8 @@ def _command(info: TaskInfo) -> click.Command:
     def run(seeds: int | None, folds: int | None, **settings: Any) -> None:
         if sum(map(bool, (seeds, folds, settings["find_learning_rate"]))) > 1:
             raise UsageError("choose one of --seeds, --folds and --find-learning-rate")
-        if not folds and not settings["validation"]:
-            raise UsageError("expected --validation FILE, or --folds K to hold out rows of --train")
+        if not folds and settings["validation"] is None and settings["validation_split"] is None:
+            raise UsageError("expected --validation FILE, or --validation-split or --folds to hold out rows of --train")
         options.import_tensorflow_for(settings["strategy"], settings["cluster"])
         if seeds or folds:
             from kbert.training import repeats
@@ -150,16 +155,7 @@ def _print_rates(curve: dict[str, Any], output: str) -> None:
 def _task_options(info: TaskInfo) -> Any:
     def add(command: Any) -> Any:
         for option in reversed(info.options):
-            command = _option(option)(command)
+            command = options.task_option(option)(command)
         return command
 
     return add
-
-
-def _option(option: Option) -> Any:
-    name = f"--{option.name.replace('_', '-')}"
-    if option.default is False:
-        return click.option(name, option.name, is_flag=True, help=option.help)
-    kind = click.Choice(option.choices) if option.choices else option.type
-    shown = option.default is not None
-    return click.option(name, option.name, default=option.default, show_default=shown, type=kind, help=option.help)

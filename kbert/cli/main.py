@@ -27,6 +27,8 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "predict": ("kbert.cli.predict:predict", "Answer for texts."),
     "fill-mask": ("kbert.cli.fill_mask:fill_mask", "Show which words a pretrained model expects at [MASK]."),
     "report": ("kbert.cli.report:report", "Write a page about a run, or several side by side."),
+    "index": ("kbert.cli.index:index", "Make documents searchable by meaning."),
+    "search": ("kbert.cli.search:search", "Find documents in an index."),
     "inspect": ("kbert.cli.inspect:inspect", "Show what a model folder holds."),
     "convert": ("kbert.cli.convert:convert", "Convert a BERT to or from another format."),
     "export": ("kbert.cli.export:export", "Write a SavedModel or a LiteRT model."),

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from kbert.tasks.catalogue import Column
+from kbert.tasks.catalogue import Column, Option, all_reading_options
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
@@ -36,9 +36,9 @@ RUN = click.argument("run", type=_ModelFolder(exists=True, file_okay=False), met
 _READABLE = click.Path(exists=True, dir_okay=False, readable=True)
 
 
-def output(help_: str, **settings: Any) -> Callable[[Any], Any]:
+def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[Any], Any]:
     """The option `--output`."""
-    return click.option("--output", required=True, type=click.Path(**settings), help=help_)
+    return click.option("--output", required=required, type=click.Path(**settings), help=help_)
 
 
 def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any], Any]:
@@ -89,6 +89,28 @@ def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[A
         return command
 
     return add
+
+
+def task_option(option: Option, *, default: bool = True) -> Callable[[Any], Any]:
+    """A task's setting as an option of a command; without `default` None stands for the task's."""
+    name = f"--{option.name.replace('_', '-')}"
+    if option.default is False and default:
+        return click.option(name, option.name, is_flag=True, help=option.help)
+    kind = click.Choice(option.choices) if option.choices else option.type
+    value = option.default if default else None
+    return click.option(name, option.name, default=value, show_default=value is not None, type=kind, help=option.help)
+
+
+def reading(command: Any) -> Any:
+    """Adds what any task may be told about the file that it reads."""
+    for option in reversed(list(all_reading_options().values())):
+        command = task_option(option, default=False)(command)
+    return command
+
+
+def chosen_reading(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What was told about the file."""
+    return {name: settings[name] for name in all_reading_options() if settings.get(name) is not None}
 
 
 def chosen_columns(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -194,10 +216,13 @@ def count_progress(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextlib.contextmanager
-def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of bytes on standard error, where that is a terminal; gives its (done, total) function."""
+def byte_progress(title: str) -> Iterator[Callable[..., None]]:
+    """A progress bar of bytes on standard error, where that is a terminal; gives its (done, total, title) function.
+
+    The title may be left out, and is then that of before.
+    """
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda done, total, title=None: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -218,4 +243,6 @@ def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
     )
     with Progress(*columns_, console=Console(stderr=True)) as progress:
         task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total or None)
+        yield lambda done, total, title=None: progress.update(
+            task, completed=done, total=total or None, description=title
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -26,7 +27,14 @@ _AT_ONCE = 4096
     "choices, all are the choices of one TEXT.",
 )
 @options.columns([column for column in all_columns().values() if not column.target], defaults=False)
+@options.reading
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
+@click.option("--features", is_flag=True, help="Write vectors of the encoder to --output instead.")
+@options.output("With --features: a .npy or .safetensors file.", dir_okay=False, required=False)
+@click.option(
+    "--layers", default="-1", show_default=True, help="With --features: such as -1, or 1,2, or last4; joined."
+)
+@click.option("--pooling", default="mean", show_default=True, type=click.Choice(["mean", "cls", "none"]))
 @options.JSON
 def predict(
     run: str,
@@ -34,24 +42,62 @@ def predict(
     input: str | None,
     pairs: tuple[str, ...],
     batch_size: int,
+    features: bool,
+    output: str | None,
+    layers: str,
+    pooling: str,
     as_json: bool,
-    **columns: str | None,
+    **reading: str | None,
 ) -> None:
-    """Answer for TEXTs, or for the texts of a file, with the model RUN."""
+    """Answer for TEXTs, or for the texts of a file, with the model RUN.
+
+    For summarization, the TEXTs are the sentences of one document.
+    """
     if bool(texts) == bool(input):
         raise UsageError("give texts, or --input FILE; one of the two")
+    if features != bool(output):
+        raise UsageError("--features and --output belong together")
     quiet.import_tensorflow()
+    if output:
+        found = list(texts) or _lines(input or "", reading)
+        _write_features(run, found, output, layers, pooling, batch_size)
+        return
     from kbert import predictor
 
     model = predictor.load(run)
     several = model.task.text_inputs[-1].several
     inputs: list[Any]
     if input:
-        inputs = model.read_inputs(input, options.chosen_columns(columns))
+        inputs = model.read_inputs(input, options.chosen_columns(reading), options.chosen_reading(reading))
     elif pairs:
         inputs = [texts, [pairs] if several and len(texts) == 1 else pairs]
     else:
-        inputs = [texts]
+        inputs = [[texts]] if several and len(model.task.text_inputs) == 1 else [texts]
     for start in range(0, len(inputs[0]), _AT_ONCE):
         for row in model.predict(*(values[start : start + _AT_ONCE] for values in inputs), batch_size=batch_size):
             options.print_json(row) if as_json else click.echo(model.task.text_line(row))
+
+
+def _lines(path: str, reading: Mapping[str, Any]) -> list[str]:
+    """The texts of a file: a text a line, or a column of a table."""
+    from kbert.tasks.table_format import TableFormat
+    from kbert.tasks.tables import read_table
+
+    form = TableFormat.from_options(options.chosen_reading(reading))
+    if not form.is_table(path):
+        return list(form.lines(path))
+    column = options.chosen_columns(reading).get("text", "text")
+    return [str(row.values["text"]) for row in read_table(path, {"text": column}, form=form)]
+
+
+def _write_features(run: str, texts: list[str], output: str, layers: str, pooling: str, batch_size: int) -> None:
+    from kbert import feature_vectors
+
+    feature_vectors.check_features_file(output, pooling)
+    try:
+        chosen = feature_vectors.LAST_FOUR if layers == "last4" else [int(layer) for layer in layers.split(",")]
+    except ValueError:
+        raise UsageError(f"--layers takes numbers with commas between, or last4. Received: {layers}") from None
+    vectors = feature_vectors.extract_features(run, texts, layers=chosen, pooling=pooling, batch_size=batch_size)
+    feature_vectors.save_features(output, vectors)
+    click.echo(f"vectors of {len(texts):,} texts: {output}", err=True)

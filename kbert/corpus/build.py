@@ -24,15 +24,19 @@ from types import FrameType
 import numpy as np
 
 from kbert import files
+from kbert.corpus import beam
 from kbert.corpus import documents as documents_
 from kbert.corpus import journal as journal_
 from kbert.corpus import manifest as manifest_
+from kbert.corpus import shards as shards_
 from kbert.corpus.chunks import FEATURE_NAMES, BuildSettings, Chunk
 from kbert.corpus.journal import FinishedShard, Journal
-from kbert.corpus.manifest import Input, Manifest, Shard
+from kbert.corpus.manifest import Input, Manifest
 from kbert.corpus.masking import MaskingSettings
 from kbert.corpus.pairs import PairSettings
+from kbert.corpus.plan import plan_chunks
 from kbert.corpus.sentences import SentenceSettings
+from kbert.corpus.shards import write_shard
 from kbert.corpus.word_list import read_word_list, words_sha256
 from kbert.corpus.workers import build_chunks
 from kbert.errors import DataError, UsageError
@@ -40,17 +44,18 @@ from kbert.sources.source import Source, SourceSettings
 from kbert.text.vocabulary import Vocabulary
 from kbert.version import __version__
 
-Progress = Callable[[int, int], None]
-"""Called with (bytes of text done, bytes of the input on disk)."""
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, bytes of text done, bytes of the input on disk); the last is 0 where it is not known."""
 
 MASKINGS = ("dynamic", "static")
 COMPRESSIONS = ("gzip", "none")
 
 _CHUNK_SIZE = 1 << 20
 """Bytes of text a chunk: some hundred documents to draw random texts from."""
-_SHARD_EXAMPLES = 16_384
-"""A shard ends with the chunk that brings it to so many examples."""
-_OWN_FILE = re.compile(r"\.?(vocab\.txt|manifest\.json|unfinished\.jsonl|examples-\d+\.tfrecord(\.gz)?)(\.\w+\.part)?")
+_OWN_FILE = re.compile(
+    r"\.?(vocab\.txt|manifest\.json|unfinished\.jsonl|plan\.jsonl|shards\.json|examples-\d+\.tfrecord(\.gz)?)"
+    r"(\.\w+\.part)?"
+)
 """What a build that was stopped can leave behind, unfinished files of `kbert.files` among it."""
 
 
@@ -93,6 +98,8 @@ def build_corpus(
     workers: int = 1,
     seed: int = 0,
     resume: bool = False,
+    runner: str | None = None,
+    runner_options: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Manifest:
     """Turns text files into a folder of pretraining records.
@@ -131,6 +138,9 @@ def build_corpus(
         workers: Processes. The records do not depend on it.
         seed: Of everything random.
         resume: Go on after the last shard that an unfinished build in `output` wrote; start it if there is none.
+        runner: Build as an Apache Beam pipeline on this runner, rather than in `workers` processes: see
+            `kbert.corpus.beam`. The records do not depend on it.
+        runner_options: Options for Beam, such as "--parallelism=8".
         progress: Told how far the work is.
 
     Raises:
@@ -159,6 +169,10 @@ def build_corpus(
     )
     if workers < 1:
         raise UsageError(f"workers must be at least 1. Received: workers={workers}")
+    if runner is not None:
+        if resume:
+            raise UsageError("--resume is of builds on this machine: runners of Beam try again by themselves")
+        beam.check_runner(runner, runner_options)
     vocabulary = Vocabulary.from_file(vocab)
     source = Source(inputs, settings.source)
     before = [_stamp(*part) for part in source.parts]
@@ -176,16 +190,27 @@ def build_corpus(
         return Manifest.load(folder)
     vocabulary.save(folder / manifest_.VOCABULARY_FILE)
 
-    chunks = documents_.chunk_documents(source.documents(), _CHUNK_SIZE, least=2 if objective == "nsp" else 1)
-    done = sum(shard.chunks for shard in finished)
-    rest = itertools.islice(enumerate(chunks), done, None)
-    with (
-        _raising_signals(),
-        contextlib.closing(build_chunks(rest, vocabulary, settings, words, workers)) as results,
-    ):
-        for shard in _write_shards(folder, results, finished, settings, progress, source.size):
-            journal.add(shard)
-            finished.append(shard)
+    least = 2 if objective == "nsp" else 1
+
+    def at(stage: str) -> Callable[[int], None] | None:
+        return (lambda done: progress(stage, done, source.size)) if progress else None
+
+    hashed = at("looking for duplicates")
+    if runner is not None:
+        plans = plan_chunks(source, _CHUNK_SIZE, least=least, scanned=at("planning"), hashed=hashed)
+        job = beam.Job(source, vocabulary.tokens, settings, words, folder.absolute())
+        finished = beam.run_job(job, plans, runner, runner_options)
+    else:
+        chunks = documents_.chunk_documents(source.documents(progress=hashed), _CHUNK_SIZE, least=least)
+        done = sum(shard.chunks for shard in finished)
+        rest = itertools.islice(enumerate(chunks), done, None)
+        with (
+            _raising_signals(),
+            contextlib.closing(build_chunks(rest, vocabulary, settings, words, workers)) as results,
+        ):
+            for shard in _write_shards(folder, results, finished, settings, progress, source.size):
+                journal.add(shard)
+                finished.append(shard)
     counts: Counter[str] = Counter()
     for shard in finished:
         counts.update(shard.counts)
@@ -328,31 +353,25 @@ def _write_shards(
     progress: Progress | None,
     total: int,
 ) -> Iterator[FinishedShard]:
-    """Groups chunks to shards of about _SHARD_EXAMPLES examples; yields each when it is on disk."""
-    suffix = ".tfrecord.gz" if settings.compressed else ".tfrecord"
+    """Groups chunks to shards of about SHARD_EXAMPLES examples; yields each when it is on disk."""
     size = sum(shard.counts["bytes"] for shard in finished)
+
+    def chunks_of_shard(chunk: Chunk | None) -> Iterator[Chunk]:
+        nonlocal size
+        examples = 0
+        while chunk is not None:
+            yield chunk
+            size += chunk.counts["bytes"]
+            examples += chunk.counts["examples"]
+            if progress:
+                progress("building", size, total)
+            chunk = next(results, None) if examples < shards_.SHARD_EXAMPLES else None
+
     for number in itertools.count(len(finished)):
         chunk = next(results, None)
         if chunk is None:
             return
-        name = f"examples-{number:05d}{suffix}"
-        digest = hashlib.sha256()
-        counts: Counter[str] = Counter()
-        lengths: Counter[int] = Counter()
-        chunks = 0
-        with files.atomic_file(folder / name) as handle:
-            while chunk is not None:
-                handle.write(chunk.data)
-                digest.update(chunk.data)
-                counts.update(chunk.counts)
-                lengths.update(chunk.lengths)
-                chunks += 1
-                if progress:
-                    progress(size + counts["bytes"], total)
-                chunk = next(results, None) if counts["examples"] < _SHARD_EXAMPLES else None
-        size += counts["bytes"]
-        shard = Shard(name, counts["examples"], digest.hexdigest(), manifest_.write_lengths(lengths))
-        yield FinishedShard(shard, chunks, dict(counts))
+        yield write_shard(folder, number, chunks_of_shard(chunk), settings)
 
 
 def _stamp(path: str, kind: str) -> tuple[str, int, int]:

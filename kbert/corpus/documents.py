@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from kbert.errors import DataError
 from kbert.sources.document import Document
+from kbert.sources.places import Place
+
+Placed = TypeVar("Placed", Document, Place)
 
 
-def chunk_documents(documents: Iterable[Document], size: int, *, least: int = 2) -> Iterator[list[Document]]:
-    """Groups documents, in order, to chunks of about `size` bytes and at least `least` documents.
+def chunk_documents(documents: Iterable[Placed], size: int, *, least: int = 2) -> Iterator[list[Placed]]:
+    """Groups documents, or their places, in order, to chunks of about `size` bytes and at least `least` documents.
 
     A chunk is the unit of work: the random second text of a pair is drawn from another document of its chunk. What is
     left over at the end joins the last chunk when it is less than half of one.
@@ -17,8 +21,8 @@ def chunk_documents(documents: Iterable[Document], size: int, *, least: int = 2)
     Raises:
         DataError: There are fewer than `least` documents.
     """
-    held: list[Document] = []
-    growing: list[Document] = []
+    held: list[Placed] = []
+    growing: list[Placed] = []
     grown = 0
     for document in documents:
         growing.append(document)

@@ -259,7 +259,7 @@ class PretrainingBatches:
             first += len(examples)
         if not masked:
             raise RecordError("expected a whole record in " + ", ".join(self._file(part) for part in group.parts))
-        width = max(places.shape[1] for places in rows)
+        width = self.layout.examples or 1
         padded = [np.pad(places, ((0, 0), (0, width - places.shape[1])), constant_values=-1) for places in rows]
         joined = np.concatenate(padded)
         if not self._plans:

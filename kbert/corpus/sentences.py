@@ -9,6 +9,7 @@ stops of Latin, Cyrillic and Hangul need white space, and are no ends within "Dr
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Sequence
 
@@ -47,7 +48,7 @@ def document_sentences(lines: Sequence[str], settings: SentenceSettings) -> list
     language = settings.language
     if language == "auto":
         language = detect_language(lines)
-    rule = _RULES[language]
+    rule = _rule(language)
     return [sentence for line in lines for sentence in _split(line, rule)]
 
 
@@ -285,16 +286,16 @@ def _cjk_expression(particles: str = "") -> re.Pattern[str]:
     )
 
 
-# Korean has spaces; where one is missing, the endings of verbs tell.
-_KOREAN = _expression(_HARD, _SOFT, "|(?<=[다요죠까네][.!?])(?=[\uac00-\ud7a3])")
-
 # The same marks where no others can be, which is searched for faster.
 _ASCII = _expression("", ".!?", "")
 
-_RULES: dict[str, _Rule] = {
-    "en": (_expression(_HARD, _SOFT), _english_goes_on),
-    "general": (_expression(_HARD, _SOFT), _general_goes_on),
-    "zh": (_cjk_expression(), _cjk_goes_on),
-    "ja": (_cjk_expression("とっのがをにはもでだ"), _cjk_goes_on),
-    "ko": (_KOREAN, _cjk_goes_on),
-}
+
+@functools.cache
+def _rule(language: str) -> _Rule:
+    """Made when it is first asked for: each takes some milliseconds, which every process of a build would pay."""
+    if language in ("zh", "ja"):
+        return _cjk_expression("とっのがをにはもでだ" if language == "ja" else ""), _cjk_goes_on
+    if language == "ko":
+        # Korean has spaces; where one is missing, the endings of verbs tell.
+        return _expression(_HARD, _SOFT, "|(?<=[다요죠까네][.!?])(?=[\uac00-\ud7a3])"), _cjk_goes_on
+    return _expression(_HARD, _SOFT), _english_goes_on if language == "en" else _general_goes_on

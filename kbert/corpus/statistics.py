@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,21 @@ from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 _BATCH_SIZE = 256
 
 
+class Label(NamedTuple):
+    """What a label says: its name in counts, in a table, and in words of each of its values, 0 and 1."""
+
+    fact: str
+    title: str
+    words: tuple[str, str]
+
+
+LABELS = {
+    "nsp": Label("random_next", "random next", ("true next text", "random next text")),
+    "sop": Label("swapped", "swapped", ("texts in order", "texts swapped")),
+}
+"""By objective."""
+
+
 @dataclasses.dataclass(frozen=True)
 class MaskedExample:
     """One example, taken apart.
@@ -24,13 +39,13 @@ class MaskedExample:
         tokens: What the model sees, [CLS] and [SEP] included.
         originals: {position: token that stood there} of the positions to predict.
         second: The position where the second text begins; None without one.
-        is_random: Whether the second text is a random one; None if the records hold no such label.
+        label: What the label says, as "random next text"; "" without one.
     """
 
     tokens: list[str]
     originals: dict[int, str]
     second: int | None
-    is_random: bool | None
+    label: str
 
 
 @dataclasses.dataclass
@@ -45,8 +60,11 @@ class CorpusStatistics:
         predictions: How many positions are predicted, of each fate: "mask", "random", "kept".
         examples: How many examples were read.
         total: How many the corpus has.
-        random_next: Of them, those whose label is 1; None if there are no labels.
+        positive: Of them, those whose label is 1; None if there are no labels.
         masking: "static", or "dynamic" when masks were drawn for this.
+        objective: "nsp", "sop" or "none": what the label says.
+        packed_to: Tokens a row, where examples are packed.
+        packed_fill_rate: Part of the places of packed rows that hold a token.
     """
 
     vocabulary: Vocabulary
@@ -57,7 +75,10 @@ class CorpusStatistics:
     used: np.ndarray
     predictions: dict[str, int] = dataclasses.field(default_factory=lambda: {"mask": 0, "random": 0, "kept": 0})
     examples: int = 0
-    random_next: int | None = None
+    positive: int | None = None
+    objective: str = "nsp"
+    packed_to: int | None = None
+    packed_fill_rate: float | None = None
 
     @classmethod
     def empty(cls, vocabulary: Vocabulary, sequence_length: int, masking: str, total: int) -> CorpusStatistics:
@@ -83,8 +104,8 @@ class CorpusStatistics:
         self.lengths += np.bincount(inside.sum(1), minlength=len(self.lengths))
         self.examples += len(ids)
         labels = batch.get(features.NEXT_SENTENCE_LABELS.name)
-        if labels is not None:
-            self.random_next = (self.random_next or 0) + int(labels.sum())
+        if labels is not None and self.objective in LABELS:
+            self.positive = (self.positive or 0) + int(labels.sum())
 
     @property
     def tokens(self) -> int:
@@ -93,7 +114,9 @@ class CorpusStatistics:
 
     @property
     def fill_rate(self) -> float:
-        """Part of the places that hold a token."""
+        """Part of the places that hold a token, of packed rows where examples are packed."""
+        if self.packed_fill_rate is not None:
+            return self.packed_fill_rate
         return self.tokens / max(1, self.examples * self.sequence_length)
 
     @property
@@ -118,6 +141,7 @@ class CorpusStatistics:
     def facts(self) -> dict[str, Any]:
         """All that fits in a few lines."""
         predictions = sum(self.predictions.values())
+        share = None if self.positive is None else self.positive / max(1, self.examples)
         return {
             "examples": self.examples,
             "examples_in_corpus": self.total,
@@ -125,7 +149,9 @@ class CorpusStatistics:
             "tokens": self.tokens,
             "mean_length": self.tokens / max(1, self.examples),
             "fill_rate": self.fill_rate,
-            "random_next": None if self.random_next is None else self.random_next / max(1, self.examples),
+            "packed_to": self.packed_to,
+            "objective": self.objective,
+            **({LABELS[self.objective].fact: share} if self.objective in LABELS else {}),
             "masking": self.masking,
             "masked": self.masked_share,
             "predictions_per_example": predictions / max(1, self.examples),
@@ -142,6 +168,9 @@ def read_statistics(
     examples: int = 0,
     limit: int | None = None,
     seed: int = 0,
+    pack_to: int | None = None,
+    vocab: PathLike | None = None,
+    cased: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[CorpusStatistics, list[MaskedExample]]:
     """Goes through the examples of a corpus in the order of training's first epoch.
@@ -149,40 +178,80 @@ def read_statistics(
     Records without masks are masked as training with `seed` does. Memory does not depend on the corpus.
 
     Args:
-        folder: A folder that `kbert corpus build` wrote.
+        folder: A folder that `kbert corpus build` wrote, or other records: see `PretrainingBatches` for this and
+            the last three.
         examples: How many examples to give, the first ones in the shuffled order.
         limit: Read so many examples only; None: all.
         seed: Of the order and of dynamic masks.
+        pack_to: Read packed rows of so many tokens.
+        vocab: The vocabulary of other records.
+        cased: Whether these keep case and accents.
         progress: Called with (examples read, examples to read).
 
     Raises:
         RecordError: The folder is not a finished corpus, or a shard is damaged.
     """
-    batches = PretrainingBatches(folder, batch_size=1, seed=seed)
-    total = batches.manifest.examples
-    wanted = total if limit is None else min(limit, total)
-    size = max(1, min(_BATCH_SIZE, total))
-    batches = PretrainingBatches(folder, batch_size=size, seed=seed)
-    statistics = CorpusStatistics.empty(
-        batches.vocabulary, batches.manifest.sequence_length, batches.manifest.masking, total
-    )
+    batches = PretrainingBatches(folder, batch_size=1, seed=seed, pack_to=pack_to, vocab=vocab, cased=cased)
+    manifest = batches.manifest
+    total = manifest.examples
+    left = wanted = total if limit is None else min(limit, total)
+    rows_left = batches.rows
+    batches.batch_size = max(1, min(_BATCH_SIZE, rows_left))
+    statistics = CorpusStatistics.empty(batches.vocabulary, manifest.sequence_length, manifest.masking, total)
+    statistics.objective = manifest.objective
+    if pack_to is not None:
+        statistics.packed_to, statistics.packed_fill_rate = pack_to, batches.fill_rate
     shown: list[MaskedExample] = []
-    left = wanted
     for batch in batches.batches():
         # The last batch goes on into the second epoch.
+        batch = {name: values[:rows_left] for name, values in batch.items()}
+        rows_left -= len(batch[features.INPUT_WORD_IDS.name])
+        if pack_to is not None:
+            batch = unpacked(batch)
         batch = {name: values[:left] for name, values in batch.items()}
+        size = len(batch[features.INPUT_WORD_IDS.name])
         statistics.add(batch)
-        for row in range(min(examples - len(shown), size, left)):
-            shown.append(_take_apart(batch, row, batches.vocabulary))
-        left -= min(left, size)
+        for row in range(min(examples - len(shown), size)):
+            shown.append(_take_apart(batch, row, batches.vocabulary, manifest.objective))
+        left -= size
         if progress:
             progress(wanted - left, wanted)
-        if not left:
+        if not left or not rows_left:
             break
     return statistics, shown
 
 
-def _take_apart(batch: Mapping[str, np.ndarray], row: int, vocabulary: Vocabulary) -> MaskedExample:
+def unpacked(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The examples of packed rows, [B, S], a row each, [N, S], as if they were not packed."""
+    owners = batch[features.INPUT_EXAMPLE_IDS.name]
+    places = batch[features.INPUT_POSITIONS.name]
+    most = batch[features.NEXT_SENTENCE_POSITIONS.name].shape[1]
+    rows, columns = np.nonzero(owners)
+    found, numbers = np.unique(rows * most + owners[rows, columns] - 1, return_inverse=True)
+
+    def empty(feature: features.Feature, width: int) -> np.ndarray:
+        return np.zeros((len(found), width), batch[feature.name].dtype)
+
+    result = {}
+    for feature in features.ENCODER_FEATURES:
+        table = result[feature.name] = empty(feature, owners.shape[1])
+        table[numbers, places[rows, columns]] = batch[feature.name][rows, columns]
+    rows, slots = np.nonzero(batch[features.MASKED_LM_WEIGHTS.name])
+    columns = batch[features.MASKED_LM_POSITIONS.name][rows, slots]
+    numbers = np.searchsorted(found, rows * most + owners[rows, columns] - 1)
+    counts = np.bincount(numbers, minlength=len(found))
+    order = np.argsort(numbers, kind="stable")
+    target = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    for feature in features.MASKING_FEATURES:
+        table = result[feature.name] = empty(feature, int(counts.max(initial=1)))
+        is_position = feature is features.MASKED_LM_POSITIONS
+        values = places[rows, columns] if is_position else batch[feature.name][rows, slots]
+        table[numbers[order], target] = values[order]
+    result[features.NEXT_SENTENCE_LABELS.name] = batch[features.NEXT_SENTENCE_LABELS.name].ravel()[found]
+    return result
+
+
+def _take_apart(batch: Mapping[str, np.ndarray], row: int, vocabulary: Vocabulary, objective: str) -> MaskedExample:
     def values(feature: features.Feature) -> Any:
         return batch[feature.name][row]
 
@@ -200,7 +269,7 @@ def _take_apart(batch: Mapping[str, np.ndarray], row: int, vocabulary: Vocabular
             )
         },
         second=int(second[0]) if len(second) else None,
-        is_random=None if label is None else bool(label[row]),
+        label="" if label is None or objective not in LABELS else LABELS[objective].words[int(label[row])],
     )
 
 

@@ -17,6 +17,7 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.masked_language_model import MaskedLanguageModel
 from kbert.models.pretraining import PretrainingModel
 from kbert.models.question_answering import QuestionAnsweringModel
+from kbert.models.regression import RegressionModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,31 @@ class Slot:
         if self.part:
             value = np.split(value, self.part[1], axis=-1)[self.part[0]]
         return np.ascontiguousarray(value.T if self.transposed else value)
+
+    def stored(self, tensor: np.ndarray) -> np.ndarray:
+        """The named tensor as the variable, or its part, has it."""
+        return tensor.T if self.transposed else tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class ScaledSlot(Slot):
+    """A slot whose tensor is the variable times `factor` plus `shift`: what follows the variable is folded into it.
+
+    Args:
+        factor: Not 0.
+        shift: Of a bias.
+    """
+
+    factor: float = 1.0
+    shift: float = 0.0
+
+    def read(self) -> np.ndarray:
+        """The tensor, float32."""
+        return (super().read().astype(np.float64) * self.factor + self.shift).astype(np.float32)
+
+    def stored(self, tensor: np.ndarray) -> np.ndarray:
+        """The tensor as the variable has it."""
+        return ((super().stored(tensor).astype(np.float64) - self.shift) / self.factor).astype(np.float32)
 
 
 Slots = dict[str, Slot]
@@ -95,6 +121,16 @@ def classifier_slots(model: Any) -> Slots:
     return {**encoder_slots(model.encoder), **projection_slots("classifier", model.head.dense)}
 
 
+def regression_slots(model: RegressionModel) -> Slots:
+    """The slots of a model of numbers; mean and deviation are folded into `classifier`."""
+    dense = model.head.dense
+    return {
+        **encoder_slots(model.encoder),
+        "classifier.weight": ScaledSlot(dense.kernel, True, factor=model.deviation),
+        "classifier.bias": ScaledSlot(dense.bias, factor=model.deviation, shift=model.mean),
+    }
+
+
 def tagger_slots(model: Any) -> Slots:
     """The slots of a token classification model, its CRF included."""
     slots = classifier_slots(model)
@@ -141,7 +177,7 @@ def assign_tensors(slots: Mapping[str, Slot], tensors: Mapping[str, np.ndarray])
             )
         index = slot.part[0] if slot.part else 0
         parts = values.setdefault(id(slot.variable), (slot.variable, {}))[1]
-        parts[index] = tensor.T if slot.transposed else tensor
+        parts[index] = slot.stored(tensor)
     for variable, parts in values.values():
         variable.assign(np.concatenate([parts[index] for index in sorted(parts)], axis=-1))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kbert.corpus.statistics import CorpusStatistics, MaskedExample, words_with_marks
+from kbert.corpus.statistics import LABELS, CorpusStatistics, MaskedExample, words_with_marks
 from kbert.report.charts import bar_chart
 from kbert.report.page import Html, element, escape, join, note, page, percent, section, table
 from kbert.version import __version__
@@ -36,14 +36,18 @@ def corpus_report(name: str, statistics: CorpusStatistics, examples: Sequence[Ma
 def _glance(statistics: CorpusStatistics) -> Html:
     facts = statistics.facts()
     read = statistics.examples
+    label = LABELS.get(statistics.objective)
     return table(
         [
             ("Examples", read if read == statistics.total else f"{read:,} read of {statistics.total:,}"),
             ("Longest example", statistics.sequence_length),
             ("Mean length", facts["mean_length"]),
             ("Tokens", facts["tokens"]),
-            ("Fill rate", percent(facts["fill_rate"])),
-            ("Random next text", percent(facts["random_next"])),
+            (
+                "Fill rate" if statistics.packed_to is None else f"Fill rate, packed to {statistics.packed_to}",
+                percent(facts["fill_rate"]),
+            ),
+            *([(label.title.capitalize(), percent(facts[label.fact]))] if label else []),
             ("Masked", percent(facts["masked"])),
             ("[UNK]", percent(facts["unknown"], 3)),
             ("Vocabulary entries never used", f"{facts['never_used']:,} of {facts['vocabulary']:,}"),
@@ -60,7 +64,8 @@ def _lengths(statistics: CorpusStatistics) -> list[Html]:
         bar_chart(labels, counts, title="Histogram of the lengths of examples", x_label="tokens"),
         note(
             "Examples by their number of tokens, [CLS] and [SEP] included; "
-            f"{percent(statistics.fill_rate)} of all places hold a token."
+            f"{percent(statistics.fill_rate)} of all places{' of packed rows' if statistics.packed_to else ''} hold a "
+            "token."
         ),
     ]
 
@@ -110,5 +115,4 @@ def _example(example: MaskedExample) -> Html:
             pieces.append(join([space, element("mark", join([text.strip(), small]), class_=fate)]))
         else:
             pieces.append(escape(text))
-    label = {True: "random next text", False: "true next text", None: ""}[example.is_random]
-    return join([element("div", join(pieces), class_="example"), note(label) if label else ""])
+    return join([element("div", join(pieces), class_="example"), note(example.label) if example.label else ""])

@@ -1,10 +1,11 @@
-"""The scores of a fine-tuned model as tables: all numbers, those of each class, and the confusion matrix."""
+"""The scores of a fine-tuned model: all numbers, those of each class, confusions, reliability, the worst examples."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kbert.report.charts import line_chart
 from kbert.report.page import Html, element, join, note, table
 
 _MOST_LABELS = 60
@@ -17,7 +18,8 @@ def scores_of(metrics: Mapping[str, Any]) -> list[Html]:
 
     Args:
         metrics: Names and numbers; "per_class" {class: {score: number}}; "labels" and "confusion_matrix", a row a true
-            class and a column a predicted one.
+            class and a column a predicted one; "reliability", a list of bins as kbert.tasks.calibration gives them;
+            "worst_examples", a list of objects with the same keys.
     """
     numbers = [(name.replace("_", " "), value) for name, value in metrics.items() if _is_number(value)]
     parts = [table(numbers)] if numbers else []
@@ -30,7 +32,42 @@ def scores_of(metrics: Mapping[str, Any]) -> list[Html]:
     if labels and matrix and len(labels) == len(matrix):
         parts.append(element("h3", "Confusion matrix"))
         parts += _matrix(labels, matrix) if len(labels) <= _MOST_LABELS else _confusions(labels, matrix)
+    if bins := metrics.get("reliability"):
+        parts += [element("h3", "Reliability"), *_reliability(bins)]
+    if worst := metrics.get("worst_examples"):
+        parts += [element("h3", "Worst examples"), _worst(worst)]
     return parts
+
+
+def _reliability(bins: Sequence[Mapping[str, Any]]) -> list[Html]:
+    confidences = [row["confidence"] for row in bins]
+    series = {
+        "accuracy": (confidences, [row["accuracy"] for row in bins]),
+        "as sure as right": ([0.0, 1.0], [0.0, 1.0]),
+    }
+    rows = [
+        (f"{row['from']:.2f} to {row['to']:.2f}", row["confidence"], row["accuracy"], row["examples"]) for row in bins
+    ]
+    return [
+        note(
+            "How often answers are right, by the probability that the model gives them. Below the straight line it is "
+            "surer than right."
+        ),
+        line_chart(series, title="Reliability", x_label="confidence"),
+        table(rows, header=["confidence", "mean", "accuracy", "examples"]),
+    ]
+
+
+def _worst(examples: Sequence[Mapping[str, Any]]) -> Html:
+    columns = list(dict.fromkeys(name for example in examples for name in example))
+    rows = [[_words(name, example.get(name)) for name in columns] for example in examples]
+    return table(rows, header=[name.replace("_", " ") for name in columns])
+
+
+def _words(name: str, value: Any) -> Any:
+    if name == "line":  # a place, not a count: no comma in it
+        return str(value)
+    return " | ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _is_number(value: Any) -> bool:

@@ -6,8 +6,9 @@ import dataclasses
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from kbert import files
 from kbert.errors import DataError
 
 LARGEST_DOCUMENT = 32 << 20
@@ -46,6 +47,8 @@ class Reading:
         skip_invalid: Leave out and count lines (or rows) that are not UTF-8, rather than fail.
         nfc: Bring text to Unicode's composed form, NFC.
         counts: Where what was left out is counted.
+        start: The line of a file to begin with; it begins a document.
+        on_block: Told where blocks of lines begin.
     """
 
     text_field: str = "text"
@@ -53,6 +56,8 @@ class Reading:
     skip_invalid: bool = False
     nfc: bool = False
     counts: Counter[str] = dataclasses.field(default_factory=Counter)
+    start: files.LineStart | None = None
+    on_block: Callable[[files.LineStart], None] | None = None
 
     def on_invalid(self) -> Callable[[DataError], None] | None:
         """What a reader of lines calls for a line that is not UTF-8; None when it shall fail."""
@@ -63,6 +68,12 @@ class Reading:
         if not self.skip_invalid:
             raise error
         self.counts["invalid_utf8"] += 1
+
+    def line_blocks(self, path: str) -> Iterator[tuple[int, list[str]]]:
+        """Runs of a file's lines with the number of their first: see `kbert.files.read_line_blocks`."""
+        return files.read_line_blocks(
+            path, on_invalid=self.on_invalid(), advice=ADVICE, start=self.start, on_block=self.on_block
+        )
 
     def lines(self, lines: list[str]) -> list[str]:
         """The lines that hold text, in NFC where asked."""

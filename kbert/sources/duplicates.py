@@ -9,10 +9,11 @@ probability n² / 2^65: one in 3,700 for a hundred million lines.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import IO
 
 import numpy as np
@@ -24,43 +25,57 @@ _HELD = 1 << 21
 _BLOCK = 1 << 20
 """Hashes read, and marks kept, at once."""
 
-Read = Callable[[Counter[str]], Iterator[Document]]
-"""Goes through all documents from the start, counting what it leaves out."""
+Progress = Callable[[int], None]
+"""Called with the bytes of text that were hashed."""
 
 
-def drop_duplicate_documents(read: Read, counts: Counter[str]) -> Iterator[Document]:
-    """Streams documents, only the first of those with the same lines; `counts` tells of duplicate_documents."""
-    counts["duplicate_documents"] = 0
-    with _temporary() as hashes, _temporary() as marks:
-        for document in read(Counter()):
-            hashes.write(_hash("\n".join(document.lines)))
-        _mark_duplicates(hashes, marks)
-        for document, repeated in zip(read(counts), _read_marks(marks), strict=False):
-            if repeated:
-                counts["duplicate_documents"] += 1
-            else:
-                yield document
+class Repeated:
+    """Which lines of the documents of a source stood before; a context manager.
 
-
-def drop_duplicate_lines(read: Read, counts: Counter[str]) -> Iterator[Document]:
-    """Streams documents without lines that stood before in any; a document of none else is left out.
-
-    `counts` tells of duplicate_lines.
+    Args:
+        documents: All documents, gone through once, when the context is entered.
+        unit: "document": lines count as repeated where all lines of their document are those of an earlier one.
+            "line": where the same line stood before in any document.
+        progress: Told how far this is.
     """
-    counts["duplicate_lines"] = 0
-    with _temporary() as hashes, _temporary() as marks:
-        for document in read(Counter()):
-            hashes.write(b"".join([_hash(line) for line in document.lines]))
+
+    def __init__(self, documents: Iterable[Document], unit: str, progress: Progress | None = None) -> None:
+        self._documents = documents
+        self._unit = unit
+        self._progress = progress
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Repeated:
+        hashes, marks = (self._stack.enter_context(_temporary()) for _ in range(2))
+        done = 0
+        for document in self._documents:
+            texts = document.lines if self._unit == "line" else ("\n".join(document.lines),)
+            hashes.write(b"".join([_hash(text) for text in texts]))
+            done += document.size
+            if self._progress:
+                self._progress(done)
         _mark_duplicates(hashes, marks)
-        repeated = _read_marks(marks)
-        for document in read(counts):
-            lines = tuple(line for line in document.lines if not next(repeated))
-            if len(lines) < len(document.lines):
-                counts["duplicate_lines"] += len(document.lines) - len(lines)
-                size = sum(len(line.encode("utf-8")) + 1 for line in lines)
-                document = Document(lines, document.path, document.line, size)
-            if lines:
-                yield document
+        self._marks = _read_marks(marks)
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._stack.close()
+
+    def lines_of(self, document: Document) -> tuple[int, ...]:
+        """The places of repeated lines in a document; to be asked for each document once, in the same order."""
+        if self._unit == "line":
+            return tuple([place for place in range(len(document.lines)) if next(self._marks)])
+        return tuple(range(len(document.lines))) if next(self._marks) else ()
+
+
+def without_lines(document: Document, places: Collection[int]) -> Document | None:
+    """The document without some of its lines; None if nothing is left."""
+    if not places:
+        return document
+    left_out = set(places)
+    lines = tuple(line for place, line in enumerate(document.lines) if place not in left_out)
+    size = sum(len(line.encode("utf-8")) + 1 for line in lines)
+    return dataclasses.replace(document, lines=lines, size=size) if lines else None
 
 
 def _temporary() -> IO[bytes]:

@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from kbert import files
 from kbert.errors import DataError
-from kbert.sources.document import ADVICE, Document, Reading
+from kbert.sources.document import Document, Reading
 
 
 def read_json_lines(path: str, reading: Reading) -> Iterator[Document]:
@@ -17,7 +16,7 @@ def read_json_lines(path: str, reading: Reading) -> Iterator[Document]:
     Raises:
         DataError: A line is no object, or its field is missing or no text.
     """
-    for first, block in files.read_line_blocks(path, on_invalid=reading.on_invalid(), advice=ADVICE):
+    for first, block in reading.line_blocks(path):
         for number, line in enumerate(block, start=first):
             if line and not line.isspace():
                 text = field_text(parse_object(line, path, number), reading.text_field, path, number)

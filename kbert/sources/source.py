@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from kbert import files
-from kbert.errors import UsageError
+from kbert.errors import DataError, UsageError
 from kbert.sources import json_lines, named_datasets, parquet, text, wikiextractor
 from kbert.sources.detection import FORMATS, detect_format
 from kbert.sources.document import Document, Reading, composed, has_text
-from kbert.sources.duplicates import drop_duplicate_documents, drop_duplicate_lines
+from kbert.sources.duplicates import Progress, Repeated, without_lines
+from kbert.sources.places import DocumentRange, Place
 
 SEPARATORS = ("blank-line", "line")
 """What ends a document of a text file beside the end of the file."""
@@ -29,6 +31,7 @@ _READERS: dict[str, Reader] = {
     "parquet": parquet.read_parquet,
     "dataset": named_datasets.read_named_dataset,
 }
+_OF_LINES = ("text", "jsonl", "wikiextractor")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,20 +120,43 @@ class Source:
         """How many parts are of which format."""
         return dict(Counter(kind for _, kind in self.parts))
 
-    def documents(self) -> Iterator[Document]:
+    def documents(self, *, progress: Progress | None = None) -> Iterator[Document]:
         """Streams all documents, one held at a time.
 
         With `deduplicate` the inputs are gone through twice, and numbers of documents or lines that come again wait in
         an unnamed temporary file: see `kbert.sources.duplicates` for what that takes.
 
+        Args:
+            progress: Told how much of the text was looked through for duplicates, before the first document comes.
+
         Raises:
             DataError: A part cannot be read: what was expected, what was received, the way out.
         """
-        if self.settings.deduplicate == "document":
-            return drop_duplicate_documents(self._read, self._start_counts())
-        if self.settings.deduplicate == "line":
-            return drop_duplicate_lines(self._read, self._start_counts())
-        return self._read(self._start_counts())
+        return (document for _, document in self._located(progress))
+
+    def places(self, *, progress: Progress | None = None) -> Iterator[Place]:
+        """Streams where the documents of `documents` are, so that any process can read them: see `read_ranges`.
+
+        Raises:
+            DataError: As `documents`.
+        """
+        return (place for place, _ in self._located(progress))
+
+    def _located(self, progress: Progress | None) -> Iterator[tuple[Place, Document]]:
+        counts = self._start_counts()
+        unit = self.settings.deduplicate
+        if unit == "none":
+            yield from self._read(counts)
+            return
+        left_out = f"duplicate_{unit}s"
+        counts[left_out] = 0
+        with Repeated((document for _, document in self._read(Counter())), unit, progress) as repeated:
+            for place, document in self._read(counts):
+                lines = repeated.lines_of(document)
+                counts[left_out] += len(lines) if unit == "line" else bool(lines)
+                kept = without_lines(document, lines)
+                if kept:
+                    yield place._replace(size=kept.size, repeated=lines), kept
 
     def lines(self) -> Iterator[str]:
         """Streams all lines that hold text, whatever documents they are of; duplicates are kept.
@@ -145,7 +171,7 @@ class Source:
                 for document in _READERS[kind](path, reading):
                     yield from document.lines
                 continue
-            for _, block in files.read_line_blocks(path, on_invalid=reading.on_invalid(), advice=text.ADVICE):
+            for _, block in reading.line_blocks(path):
                 for line in block:
                     if has_text(line):
                         yield composed(line) if reading.nfc else line
@@ -156,16 +182,56 @@ class Source:
             self.counts["invalid_utf8"] = 0
         return self.counts
 
-    def _read(self, counts: Counter[str]) -> Iterator[Document]:
-        reading = self._reading(counts)
-        for path, kind in self.parts:
-            yield from _READERS[kind](path, reading)
+    def _read(self, counts: Counter[str]) -> Iterator[tuple[Place, Document]]:
+        for part, (path, kind) in enumerate(self.parts):
+            blocks: list[files.LineStart] = []
+            reading = dataclasses.replace(self._reading(counts), on_block=blocks.append)
+            for ordinal, document in enumerate(_READERS[kind](path, reading)):
+                # The block that holds the document's first line: one of the last, if not the last itself.
+                while len(blocks) > 1 and blocks[1].number <= document.line:
+                    del blocks[0]
+                yield Place(part, ordinal, path, document.line, document.size, blocks[0] if blocks else None), document
 
     def _reading(self, counts: Counter[str]) -> Reading:
         settings = self.settings
         return Reading(
             settings.text_field, settings.document_separator, settings.invalid_utf8 == "skip", settings.nfc, counts
         )
+
+    def is_seekable(self, part: int) -> bool:
+        """Whether reading can begin anywhere in a part: in lines that are not compressed."""
+        path, kind = self.parts[part]
+        return kind in _OF_LINES and not files.is_compressed(path)
+
+    def read_ranges(self, ranges: Sequence[DocumentRange]) -> Iterator[list[Document]]:
+        """The documents of each of some ranges of one part, in order: the same that `documents` gives.
+
+        Raises:
+            DataError: The part was changed since.
+        """
+        path, kind = self.parts[ranges[0].part]
+        start = ranges[0].start
+        reading = dataclasses.replace(self._reading(Counter()), start=start)
+        documents = _READERS[kind](path, reading)
+        at = ranges[0].first if start else 0
+        for wanted in ranges:
+            repeated = dict(wanted.repeated)
+            found = list(itertools.islice(documents, wanted.first - at, wanted.first - at + wanted.count))
+            at = wanted.first + wanted.count
+            if len(found) < wanted.count:
+                raise DataError(
+                    f"expected {wanted.count:,} documents. Received {len(found):,}: the text changed while it was "
+                    "read, or machines have different files of that name",
+                    path,
+                    wanted.start.number if wanted.start else None,
+                )
+            kept = []
+            for ordinal, document in enumerate(found, start=wanted.first):
+                lines = repeated.get(ordinal, ())
+                left = None if lines is None else without_lines(document, lines)
+                if left:
+                    kept.append(left)
+            yield kept
 
 
 def describe_formats(formats: dict[str, int]) -> str:

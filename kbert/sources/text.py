@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kbert import files
 from kbert.sources import document as document_
-from kbert.sources.document import ADVICE, Document, Reading, composed, has_text, too_large
+from kbert.sources.document import Document, Reading, composed, has_text, too_large
 
 
 def read_text(path: str, reading: Reading) -> Iterator[Document]:
@@ -19,7 +18,7 @@ def read_text(path: str, reading: Reading) -> Iterator[Document]:
     nfc = reading.nfc
     lines: list[str] = []
     start, size = 1, 0
-    for first, block in files.read_line_blocks(path, on_invalid=reading.on_invalid(), advice=ADVICE):
+    for first, block in reading.line_blocks(path):
         for number, line in enumerate(block, start=first):
             if has_text(line):
                 if not lines:

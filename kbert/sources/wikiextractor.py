@@ -10,10 +10,9 @@ import html
 import re
 from collections.abc import Iterator
 
-from kbert import files
 from kbert.errors import DataError
 from kbert.sources import document as document_
-from kbert.sources.document import ADVICE, Document, Reading, too_large
+from kbert.sources.document import Document, Reading, too_large
 from kbert.sources.json_lines import field_text, parse_object
 
 _BEGIN = re.compile(r"<doc(?:\s[^>]*)?>\s*")
@@ -29,7 +28,7 @@ def read_wikiextractor(path: str, reading: Reading) -> Iterator[Document]:
     lines: list[str] = []
     title = ""
     start, size = 0, 0  # start: the line of the open <doc>, 0 outside
-    for first, block in files.read_line_blocks(path, on_invalid=reading.on_invalid(), advice=ADVICE):
+    for first, block in reading.line_blocks(path):
         for number, line in enumerate(block, start=first):
             if not start:
                 if not line or line.isspace():

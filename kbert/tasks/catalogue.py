@@ -41,6 +41,7 @@ class Option:
         default: Tells its type too, unless `kind` does. False makes it a flag.
         kind: The type of its value where the default is None.
         choices: The only values it takes; none for any.
+        reading: Whether it says how a file is to be read, so that it may be another with each file.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Option:
     default: Any = None
     kind: type = str
     choices: tuple[str, ...] = ()
+    reading: bool = False
 
     @property
     def type(self) -> Any:
@@ -141,6 +143,23 @@ class TaskInfo:
 _TEXT = Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text")
 _PAIR = Column("pair", "Column of second texts, for a task of pairs.")
 _LABEL = Column("label", "Column of labels.", "label", target=True)
+_FORMAT = (
+    Option("delimiter", "What stands between cells.  [default: by the ending of the file]", reading=True),
+    Option("encoding", "Of the file, such as latin-1 or gb18030.", "utf-8", reading=True),
+    Option(
+        "quoting",
+        "Whether quotation marks enclose cells (csv) or are text (none); auto is csv for .csv files.",
+        "auto",
+        choices=("auto", "csv", "none"),
+        reading=True,
+    ),
+)
+
+_POOLINGS = ("mean", "cls")
+_COLLECTION = (
+    Option("documents", "The documents that judgements are about.  [default: the files are tables]"),
+    Option("queries", "The queries that judgements are about."),
+)
 
 TASKS: Mapping[str, TaskInfo] = {
     info.name: info
@@ -150,6 +169,49 @@ TASKS: Mapping[str, TaskInfo] = {
             "kbert.tasks.classification:ClassificationTask",
             "one label a text, or a pair of texts",
             columns=(_TEXT, _PAIR, _LABEL),
+            options=(
+                Option("class_weights", '"balanced", or LABEL=WEIGHT,LABEL=WEIGHT; those not named weigh 1.'),
+                Option("label_smoothing", "Part of each target that is spread over all labels.", 0.0),
+                *_FORMAT,
+            ),
+        ),
+        TaskInfo(
+            "multilabel",
+            "kbert.tasks.multilabel:MultilabelTask",
+            "any number of labels a text, or a pair of texts",
+            columns=(_TEXT, _PAIR, _LABEL),
+            options=(
+                Option("label_separator", "What stands between labels; JSON lines may have lists.", "|", reading=True),
+                Option("label_columns", "Columns of 0 and 1, one a label, in place of a label column.", reading=True),
+                Option("class_weights", '"balanced", or LABEL=WEIGHT,LABEL=WEIGHT: of texts that have the label.'),
+                *_FORMAT,
+            ),
+        ),
+        TaskInfo(
+            "regression",
+            "kbert.tasks.regression:RegressionTask",
+            "a number a text, or a pair of texts",
+            columns=(_TEXT, _PAIR, Column("label", "Column of numbers.", "label", target=True)),
+            options=_FORMAT,
+        ),
+        TaskInfo(
+            "multiple-choice",
+            "kbert.tasks.multiple_choice:MultipleChoiceTask",
+            "the right one of several choices, such as endings of a text",
+            columns=(
+                Column("prompt", f"Column of what all choices follow: {_NAMED_OR_NUMBERED}", "prompt"),
+                Column("choices", "Columns of choices, such as 3-6 or a,b,c; of JSON lines a list's key.", "choices"),
+                Column("label", "Column of the right choice: its number, letter or text.", "label", target=True),
+            ),
+            options=(
+                Option(
+                    "label_format",
+                    "How labels name the right choice: by a number from 0 or from 1, a letter from A, or its text.",
+                    "auto",
+                    choices=("auto", "0", "1", "letter", "text"),
+                ),
+                *_FORMAT,
+            ),
         ),
         TaskInfo(
             "tagging",
@@ -203,6 +265,75 @@ TASKS: Mapping[str, TaskInfo] = {
             columns=(Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text"),),
             trainable=False,
         ),
+        TaskInfo(
+            "embedding",
+            "kbert.tasks.embedding:EmbeddingTask",
+            "vectors of texts, for search and similarity",
+            data="CSV, TSV or JSON lines of pairs, a text a line, or judgements (with --documents)",
+            columns=(
+                Column("text", f"Column of texts, or queries: {_NAMED_OR_NUMBERED}", "text"),
+                Column("pair", "Column of texts of like meaning, or that answer the query.", target=True),
+                Column("negative", "Column of texts that are no such pair, though alike.", target=True),
+                Column("score", "Column of numbers: how alike text and pair are.", target=True),
+            ),
+            options=(
+                Option(
+                    "objective",
+                    "What is learnt: to find each text's pair among those of the batch, to put triplets in order, to "
+                    "meet scores, or (SimCSE) to know a text again.  [default: as the columns allow]",
+                    choices=("pairs", "triplets", "scores", "unsupervised"),
+                ),
+                Option(
+                    "pooling", "A text's vector: the mean of its tokens', or that of [CLS].", "mean", choices=_POOLINGS
+                ),
+                Option("temperature", "Of the softmax over the texts of a batch.", 0.05),
+                Option("margin", "Of triplets, in cosine.", 0.2),
+                *_COLLECTION,
+            ),
+        ),
+        TaskInfo(
+            "ranking",
+            "kbert.tasks.ranking:RankingTask",
+            "the best of several candidates for a query, or for a dialogue so far",
+            data="A table of query, candidate and label; JSON lines of queries or dialogues; or judgements "
+            "(with --documents)",
+            columns=(
+                Column("query", "Column, or key, of queries.", "query"),
+                Column("candidate", "Column of candidates, or key of a list of them.", "candidate"),
+                Column(
+                    "label",
+                    "Column of labels: 1 (or more, the better) for a right candidate, 0; of a list its right place. "
+                    "Without it all candidates of the file are right, and wrong ones are drawn from it.",
+                    target=True,
+                ),
+            ),
+            options=(
+                Option(
+                    "loss",
+                    "Judge the candidates of a query together, or each by itself.",
+                    "softmax",
+                    choices=("softmax", "sigmoid"),
+                ),
+                Option("candidates", "Candidates a query, where wrong ones are drawn.", 10),
+                Option("negatives", "Wrong candidates a query in training.  [default: all]", kind=int),
+                Option("turns", "Turns of a dialogue before a response that are read.", 4),
+                Option("responder", "The speaker whose turns are responses.  [default: any]"),
+                *_COLLECTION,
+            ),
+        ),
+        TaskInfo(
+            "summarization",
+            "kbert.tasks.summarization:SummarizationTask",
+            "the sentences of a document that sum it up",
+            data="JSON lines of documents, with labels of their sentences or summaries",
+            columns=(
+                Column("text", "Key of documents: lists of sentences, or texts.", "text"),
+                Column("label", "Key of labels: 1 for a sentence of the summary, 0.", target=True),
+                Column("summary", "Key of reference summaries.", target=True),
+            ),
+            options=(Option("sentences", "Sentences a summary.", 3),),
+            sequence_length=512,
+        ),
     )
 }
 
@@ -216,6 +347,11 @@ def task_info(name: str) -> TaskInfo:
     if name not in TASKS:
         raise UsageError(f"there is no task {shown(name)}; there are: {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def all_reading_options() -> dict[str, Option]:
+    """The options of all tasks that say how a file is to be read, by name: what commands that take any model offer."""
+    return {option.name: option for info in TASKS.values() for option in info.options if option.reading}
 
 
 def all_columns() -> dict[str, Column]:

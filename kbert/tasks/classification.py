@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from kbert.bundle import Bundle
-from kbert.errors import DataError
+from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
 from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.calibration import expected_calibration_error, reliability
+from kbert.tasks.class_weights import BALANCED, balanced_weights, parse_class_weights
+from kbert.tasks.error_analysis import worst_examples
 from kbert.tasks.rows import TrainingRows
 from kbert.tasks.task import Tensors
 from kbert.tasks.texts import Example, TextTask
@@ -28,6 +32,11 @@ class ClassificationTask(TextTask):
     Args:
         labels: The classes, in the order of the logits.
         paired: Whether an example is a pair of texts.
+        class_weights: How much the examples of a class count in the loss; 1 for those not named.
+        label_smoothing: Part of each target that is spread evenly over all classes in the loss (arXiv 1512.00567).
+
+    Raises:
+        UsageError: `label_smoothing` is not in [0, 1).
     """
 
     name: ClassVar[str] = "classification"
@@ -35,9 +44,19 @@ class ClassificationTask(TextTask):
     main_metric = "accuracy"
     losses = ("cross_entropy",)
 
-    def __init__(self, labels: Sequence[str], paired: bool = False) -> None:
+    def __init__(
+        self,
+        labels: Sequence[str],
+        paired: bool = False,
+        class_weights: Mapping[str, float] | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
         super().__init__(paired)
+        if not 0 <= label_smoothing < 1:
+            raise UsageError(f"label_smoothing must be in [0, 1). Received: label_smoothing={label_smoothing}")
         self.labels = list(labels)
+        self.class_weights = dict(class_weights or {})
+        self.label_smoothing = label_smoothing
         self._ids = {label: index for index, label in enumerate(self.labels)}
 
     # === Reading ===
@@ -53,7 +72,13 @@ class ClassificationTask(TextTask):
             raise DataError("expected a label. Received an empty one", path, line)
         if len(labels) < 2:
             raise DataError(f"expected at least two labels. Received {labels.pop()!r} alone", path)
-        return cls(_sorted_labels(labels), examples[0].pair is not None)
+        options = options or {}
+        return cls(
+            sorted_labels(labels),
+            examples[0].pair is not None,
+            _chosen_weights(options.get("class_weights"), examples, sorted_labels(labels)),
+            options.get("label_smoothing") or 0.0,
+        )
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> ClassificationTask:
@@ -61,7 +86,8 @@ class ClassificationTask(TextTask):
         labels, paired = settings["labels"], settings["paired"]
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels) or len(labels) < 2:
             raise TypeError("labels must be a list of two or more strings")
-        return cls(labels, bool(paired))
+        weights = {label: float(weight) for label, weight in settings.get("class_weights", {}).items()}
+        return cls(labels, bool(paired), weights, float(settings.get("label_smoothing", 0.0)))
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> ClassificationTask | None:
@@ -71,8 +97,13 @@ class ClassificationTask(TextTask):
         return cls(bundle.labels, paired) if fits and len(bundle.labels) > 1 else None
 
     def settings(self) -> dict[str, Any]:
-        """Labels in the order of the logits."""
-        return {"name": self.name, "labels": self.labels, "paired": self.paired}
+        """Labels in the order of the logits; of the loss what is not as usual."""
+        settings: dict[str, Any] = {"name": self.name, "labels": self.labels, "paired": self.paired}
+        if self.class_weights:
+            settings["class_weights"] = self.class_weights
+        if self.label_smoothing:
+            settings["label_smoothing"] = self.label_smoothing
+        return settings
 
     def foreign_config(self) -> dict[str, Any]:
         """Transformers' names of classes."""
@@ -118,16 +149,29 @@ class ClassificationTask(TextTask):
         return classifier_slots(model)
 
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Sums over examples."""
+        """Sums over examples; with class weights and smoothing as PyTorch's CrossEntropyLoss defines them."""
         labels, logits = batch["labels"], outputs["logits"]
-        nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits) * self._weights_of(labels)
+        if self.label_smoothing:
+            of_all = tf.reduce_mean(tf.nn.log_softmax(logits) * self._weights, -1)
+            nll = (1 - self.label_smoothing) * nll - self.label_smoothing * of_all
         right = tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
         return {"cross_entropy": tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
 
     def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """How many examples."""
-        examples = tf.cast(tf.size(batch["labels"]), tf.float32)
-        return {"cross_entropy": examples, "accuracy": examples}
+        """The weights of the examples, and how many they are."""
+        labels = batch["labels"]
+        return {
+            "cross_entropy": tf.reduce_sum(self._weights_of(labels)),
+            "accuracy": tf.cast(tf.size(labels), tf.float32),
+        }
+
+    @property
+    def _weights(self) -> np.ndarray:
+        return np.array([self.class_weights.get(label, 1.0) for label in self.labels], np.float32)
+
+    def _weights_of(self, labels: tf.Tensor) -> tf.Tensor:
+        return tf.gather(tf.constant(self._weights), labels)
 
     # === Answers ===
 
@@ -160,9 +204,12 @@ class ClassificationTask(TextTask):
         return "\t".join([label, f"{prediction['probabilities'][label]:.4f}", *texts])
 
     def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Accuracy, macro-averaged F1, cross entropy; the confusion matrix (rows true, columns predicted) and the
-        scores of each class.
-        """  # noqa: D205 (one sentence)
+        """Accuracy, macro-averaged F1, cross entropy, expected calibration error.
+
+        Beside the confusion matrix (rows true, columns predicted) and the scores of each class, "reliability" is
+        what kbert.tasks.calibration gives, and "worst_examples" are those whose wrong answers are surest: each has
+        "expected" and "predicted", labels, with their probabilities.
+        """
         from sklearn import metrics
 
         labels, probabilities = self._label_ids(examples), answers["probabilities"]
@@ -171,13 +218,26 @@ class ClassificationTask(TextTask):
         precision, recall, f1, support = metrics.precision_recall_fscore_support(
             labels, predicted, labels=classes, zero_division=0.0
         )
-        true_probability = np.maximum(probabilities[np.arange(len(labels)), labels], 1e-30)
+        rows = np.arange(len(labels))
+        true_probability = np.maximum(probabilities[rows, labels], 1e-30)
         present = support > 0
+        confidence, right = probabilities[rows, predicted], predicted == labels
+        bins = reliability(confidence, right)
+
+        def describe(index: int) -> dict[str, Any]:
+            return {
+                "expected": self.labels[labels[index]],
+                "expected_probability": float(probabilities[index, labels[index]]),
+                "predicted": self.labels[predicted[index]],
+                "predicted_probability": float(confidence[index]),
+            }
+
         return {
             "examples": len(labels),
-            "accuracy": float((labels == predicted).mean()),
+            "accuracy": float(right.mean()),
             "f1": float(f1[present | (np.bincount(predicted, minlength=len(f1)) > 0)].mean()),
             "cross_entropy": float(-np.log(true_probability).mean()),
+            "calibration_error": expected_calibration_error(bins),
             "per_class": {
                 label: {
                     "precision": float(precision[index]),
@@ -189,10 +249,22 @@ class ClassificationTask(TextTask):
             },
             "labels": self.labels,
             "confusion_matrix": metrics.confusion_matrix(labels, predicted, labels=classes).tolist(),
+            "reliability": bins,
+            "worst_examples": worst_examples(examples, np.where(right, 0.0, confidence), describe),
         }
 
 
-def _sorted_labels(labels: set[str]) -> list[str]:
+def _chosen_weights(text: str | None, examples: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
+    if not text:
+        return {}
+    if text == BALANCED:
+        counts = Counter(example.target for example in examples)
+        return balanced_weights({label: counts[label] for label in labels})
+    return parse_class_weights(text, labels)
+
+
+def sorted_labels(labels: Collection[str]) -> list[str]:
+    """Labels in the order of the logits: as numbers if all are, else as text."""
     try:
         numbers = {label: float(label) for label in labels}
     except ValueError:

@@ -89,3 +89,11 @@ def encode_texts(encode: Any, texts: Sequence[str], pairs: Sequence[str] | None 
 def strings(texts: Sequence[str]) -> tf.Tensor:
     """Texts as a tensor of UTF-8; what UTF-8 cannot say becomes "?"."""
     return tf.constant([text.encode("utf-8", "replace") for text in texts], tf.string)
+
+
+def as_strings(values: Sequence[Any]) -> tf.Tensor:
+    """Texts as a tensor, string [B]; lists of texts as one of [B, C], padded with ""."""
+    if not values or isinstance(values[0], str):
+        return strings(values)
+    most = max(1, *map(len, values))
+    return tf.stack([strings([*row, *[""] * (most - len(row))]) for row in values])

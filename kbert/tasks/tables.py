@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.errors import DataError, UsageError
+from kbert.errors import DataError, UsageError, shown
 from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.json_rows import read_objects
+from kbert.tasks.table_format import TableFormat, file_kind
 
-JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+_NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,88 +24,132 @@ class Row:
     """Some columns of a row.
 
     Args:
-        values: Text by the name it is asked for with.
+        values: By the name it is asked for with: text; or of `lists` a list of texts, where there is one.
         line: The 1-based line where the row starts.
     """
 
-    values: dict[str, str]
+    values: dict[str, Any]
     line: int
 
 
-def file_kind(path: files.PathLike) -> str:
-    """The kind of a table by its ending: "csv", "tsv", "json" or "text"; of compressed files by the ending before."""
-    name = Path(path)
-    ending = Path(name.stem).suffix if name.suffix.lower() in _COMPRESSED else name.suffix
-    ending = ending.lower()
-    if ending in JSON_ENDINGS:
-        return "json"
-    return {".csv": "csv", ".tsv": "tsv"}.get(ending, "text")
-
-
-def read_table(path: files.PathLike, columns: Mapping[str, str], *, bad: BadRows | None = None) -> Iterator[Row]:
+def read_table(
+    path: files.PathLike,
+    columns: Mapping[str, str],
+    *,
+    form: TableFormat | None = None,
+    lists: Collection[str] = (),
+    bad: BadRows | None = None,
+) -> Iterator[Row]:
     """Reads some columns of a table.
 
-    CSV files are quoted as RFC 4180 says. In TSV files quotation marks are text. JSON lines hold an object each.
-
     Args:
-        path: A .csv, .tsv or .jsonl file, compressed or not.
-        columns: The column of each value: its name in the header, or, when all are numbers, its 1-based place in
-            a file without a header.
+        path: A .csv, .tsv or .jsonl file, compressed or not; with a delimiter of any name.
+        columns: The column of each value: its name in the header (of JSON lines: its key), or, when all are numbers,
+            its 1-based place in a file without a header. Several, as "title,body" or "2,3" or "3-6", are joined with a
+            space.
+        form: Delimiter, encoding and quoting.
+        lists: Names whose several columns are not joined: their value is a list, with "" for cells that a row lacks.
+            In JSON lines they may be lists too.
         bad: Takes rows that cannot be read.
 
     Raises:
         UsageError: The file's ending says no kind of table, or names and numbers are mixed.
-        DataError: A column does not exist, or a row is too short; with file and line.
+        DataError: A column does not exist, or a row has too few or too many cells; with file and line.
     """
     bad = bad or BadRows()
+    form = form or TableFormat()
     kind = file_kind(path)
-    if kind == "text":
-        raise UsageError(f"{path}: expected a table, by its ending: .csv, .tsv or .jsonl (and .gz after it)")
+    if not form.is_table(path):
+        raise UsageError(
+            f"{path}: expected a table, by its ending: .csv, .tsv or .jsonl (and .gz after it); or name its --delimiter"
+        )
     if not Path(path).is_file():
         raise UsageError(f"{path}: no such file")
     if kind == "json":
-        yield from _read_json(path, columns, bad)
+        yield from _read_json(path, columns, form, lists, bad)
         return
-    numbered = [name for name in columns.values() if name.isdecimal()]
+    numbered = [column for column in columns.values() if _NUMBERS.fullmatch(column)]
     if numbered and len(numbered) != len(columns):
         raise UsageError(
             "columns must be all names, for a file with a header, or all 1-based numbers, for one without. "
             f"Received: {', '.join(columns.values())}"
         )
-    rows = _split_rows(path, kind)
+    rows = _split_rows(path, kind, form)
+    places, width = {}, 0
     if numbered:
-        places = {name: int(place) - 1 for name, place in columns.items()}
-        if min(places.values()) < 0:
-            raise UsageError("column numbers count from 1. Received: 0")
+        places = {name: _numbers(column) for name, column in columns.items()}
     else:
         header_line, header = next(rows, (1, []))
         if not header:
             raise DataError("expected a header and rows. The file is empty", path)
-        for column in columns.values():
-            if column not in header:
-                raise DataError(
-                    f"there is no column {column!r}; the header has {', '.join(map(repr, header))}. Name another, or "
-                    "give 1-based numbers for a file without a header",
-                    path,
-                    header_line,
-                )
-        places = {name: header.index(column) for name, column in columns.items()}
-    needed = max(places.values()) + 1
+        width = len(header)
+        for name, column in columns.items():
+            parts = [column] if column in header else column.split(",")
+            for part in parts:
+                if part not in header:
+                    raise _no_column(part, header, path, header_line)
+            places[name] = [header.index(part) for part in parts]
+    needed = max((place + 1 for name in places if name not in lists for place in places[name]), default=1)
     for line, cells in rows:
+        width = width or (0 if lists else len(cells))
         if len(cells) < needed:
             bad.skip(DataError(f"expected at least {needed} columns. Received {len(cells)}", path, line))
-            continue
-        yield Row({name: cells[place] for name, place in places.items()}, line)
+        elif width and any(cells[width:]):
+            bad.skip(
+                DataError(
+                    f"expected {width} columns, as in {'the first row' if numbered else 'the header'}. Received "
+                    f"{len(cells)}; a text with the delimiter in it must be in quotation marks",
+                    path,
+                    line,
+                )
+            )
+        else:
+            yield Row({name: _value(cells, places[name], name in lists) for name in places}, line)
 
 
-def _split_rows(path: files.PathLike, kind: str) -> Iterator[tuple[int, list[str]]]:
-    if kind == "tsv":
-        for number, text in enumerate(files.read_lines(path), start=1):
+def _value(cells: Sequence[str], places: Sequence[int], listed: bool) -> str | list[str]:
+    values = [cells[place] if place < len(cells) else "" for place in places]
+    if len(values) == 1:
+        return values[0]
+    return values if listed else " ".join(filter(None, values))
+
+
+def _numbers(column: str) -> list[int]:
+    """Places from 0 of "2", "2,3" or "3-6"."""
+    places: list[int] = []
+    for part in column.split(","):
+        first, _, last = part.partition("-")
+        if int(first) < 1:
+            raise UsageError(f"column numbers count from 1. Received: {column}")
+        if last and int(last) < int(first):
+            raise UsageError(f"a range of columns goes from a smaller number to a larger one. Received: {column}")
+        places += range(int(first) - 1, int(last or first))
+    return places
+
+
+def _no_column(column: str, header: Sequence[str], path: files.PathLike, line: int) -> DataError:
+    advice = "Name another, or give 1-based numbers for a file without a header"
+    if len(header) == 1 and (found := [mark for mark in ";\t,|" if mark in header[0]]):
+        advice += f"; if {found[0]!r} stands between columns, name it as the delimiter"
+    listed = ", ".join(map(repr, header[:50]))
+    return DataError(f"there is no column {column!r}; the header has {listed}. {advice}", path, line)
+
+
+def _split_rows(path: files.PathLike, kind: str, form: TableFormat) -> Iterator[tuple[int, list[str]]]:
+    delimiter = form.delimiter or {"csv": ",", "tsv": "\t"}[kind]
+    quoted = form.quoting == "csv" or (form.quoting == "auto" and kind == "csv")
+    if not quoted:
+        for number, text in enumerate(form.lines(path), start=1):
             if text:
-                yield number, text.split("\t")
+                yield number, text.split(delimiter)
         return
+    if len(delimiter) > 1:
+        raise UsageError(
+            f"beside quotation marks the delimiter must be one character. Received: {delimiter!r}; if the marks are "
+            "text, say --quoting none"
+        )
     csv.field_size_limit(2**31 - 1)  # texts may be longer than the 131,072 characters it is at first
-    reader = csv.reader((line + "\n" for line in files.read_lines(path)), strict=True)
+    reader = csv.reader((line + "\n" for line in form.lines(path)), delimiter=delimiter, strict=True)
     line = 1
     try:
         for cells in reader:
@@ -111,44 +157,42 @@ def _split_rows(path: files.PathLike, kind: str) -> Iterator[tuple[int, list[str
                 yield line, cells
             line = reader.line_num + 1
     except csv.Error as problem:
-        raise DataError(f"the row is not CSV ({problem})", path, line) from None
+        raise DataError(
+            f"the row is not CSV ({problem}); if quotation marks are text, say --quoting none", path, line
+        ) from None
 
 
-def _read_json(path: files.PathLike, columns: Mapping[str, str], bad: BadRows) -> Iterator[Row]:
-    for number, values in read_objects(path, bad=bad):
+def _read_json(
+    path: files.PathLike, columns: Mapping[str, str], form: TableFormat, lists: Collection[str], bad: BadRows
+) -> Iterator[Row]:
+    for number, values in read_objects(path, form=form, bad=bad):
         try:
-            yield Row({name: _cell(values, column, path, number) for name, column in columns.items()}, number)
+            yield Row(
+                {name: _cells(values, column, name in lists, path, number) for name, column in columns.items()}, number
+            )
         except DataError as problem:
             bad.skip(problem)
 
 
-def read_objects(path: files.PathLike, *, bad: BadRows | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the line and the object of each line of a JSON lines file; empty lines are left out.
-
-    Raises:
-        DataError: A line is no JSON object; with file and line.
-    """
-    bad = bad or BadRows()
-    for number, line in enumerate(files.read_lines(path), start=1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as problem:
-            bad.skip(DataError(f"expected a JSON object a line ({problem})", path, number))
-            continue
-        if isinstance(values, dict):
-            yield number, values
-        else:
-            bad.skip(DataError(f"expected a JSON object a line. Received {type(values).__name__}", path, number))
+def _cells(values: Mapping[str, Any], column: str, listed: bool, path: files.PathLike, number: int) -> str | list[str]:
+    keys = [column] if column in values or "," not in column else column.split(",")
+    cells = [_cell(values, key, listed, path, number) for key in keys]
+    if len(cells) == 1:
+        return cells[0]
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    return texts if listed else " ".join(filter(None, texts))
 
 
-def _cell(values: Mapping[str, Any], column: str, path: files.PathLike, number: int) -> str:
+def _cell(values: Mapping[str, Any], column: str, listed: bool, path: files.PathLike, number: int) -> str | list[str]:
     if column not in values:
         raise DataError(f"there is no key {column!r}; the object has {', '.join(map(repr, values))}", path, number)
-    if isinstance(values[column], (dict, list)) or values[column] is None:
-        raise DataError(f"{column!r} must be text or a number. Received: {values[column]!r}", path, number)
-    return _as_text(values[column])
+    value = values[column]
+    if listed and isinstance(value, list) and not any(part is None or isinstance(part, (dict, list)) for part in value):
+        return [_as_text(part) for part in value]
+    if isinstance(value, (dict, list)) or value is None:
+        wanted = "text, a number, or a list of them" if listed else "text or a number"
+        raise DataError(f"{column!r} must be {wanted}. Received: {shown(value)}", path, number)
+    return _as_text(value)
 
 
 def _as_text(value: str | int | float | bool) -> str:

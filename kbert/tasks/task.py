@@ -68,6 +68,8 @@ class Task(abc.ABC, Generic[ExampleT]):
     """Whether the encoder has the pooler."""
     windowed: ClassVar[bool] = False
     """Whether `encode` may give many rows a text, so that the graph runs them in parts."""
+    whole_batches: bool = False
+    """Whether the loss compares the examples of a batch, so that no replica or micro-batch may have only a part."""
     model_features: tuple[features.Feature, ...] = features.ENCODER_FEATURES
     """What the model takes of what `encode` gives; also the inputs of the token signature and of LiteRT."""
 
@@ -144,6 +146,14 @@ class Task(abc.ABC, Generic[ExampleT]):
             DataError: A target cannot be, such as a label that training never saw; with file and line.
         """
         return list(examples)
+
+    def validated_by(self, examples: Sequence[ExampleT], path: PathLike) -> Task[ExampleT]:
+        """The task, once it is known what it is validated by: `main_metric` may depend on it.
+
+        Raises:
+            DataError: The examples do not say what is needed to measure it.
+        """
+        return self
 
     # === Texts to features ===
 

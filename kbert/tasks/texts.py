@@ -10,6 +10,7 @@ from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.rows import Ragged, encode_texts
+from kbert.tasks.table_format import TableFormat
 from kbert.tasks.tables import read_table
 from kbert.tasks.task import Task, TextInput
 from kbert.text.graph_encoder import GraphEncoder
@@ -22,14 +23,21 @@ class Example:
     Args:
         text: The text.
         pair: The second text of a pair.
-        target: What is to be predicted, as the file has it; None where it is unknown.
+        target: What is to be predicted, as the task reads it: a label, labels, a number; None where it is unknown.
         line: The 1-based line it came from; 0 for none.
     """
 
     text: str
     pair: str | None = None
-    target: str | None = None
+    target: Any = None
     line: int = 0
+
+
+def _check_not_empty(text: str, pair: str | None) -> None:
+    if not text.strip():
+        raise ValueError("expected a text. Received an empty one")
+    if pair is not None and not pair.strip():
+        raise ValueError("expected a second text. Received an empty one")
 
 
 class TextTask(Task[Example]):
@@ -41,6 +49,8 @@ class TextTask(Task[Example]):
 
     target_column: ClassVar[str] = "label"
     """The column of targets."""
+    target_lists: ClassVar[bool] = False
+    """Whether a target may be a list; see `read_table`."""
 
     def __init__(self, paired: bool = False) -> None:
         self.paired = paired
@@ -55,19 +65,40 @@ class TextTask(Task[Example]):
         targets: bool = True,
         bad: BadRows | None = None,
     ) -> list[Example]:
-        """Reads a table with the columns "text", and where wanted "pair" and the target's."""
-        chosen = cls.info().choose_columns(columns or {}, targets=targets)
+        """Reads a table with the columns "text", and where wanted "pair" and the target's.
+
+        Texts may be empty where they are only answered for.
+        """
+        options = options or {}
+        chosen = cls.table_columns(cls.info().choose_columns(columns or {}, targets=targets), options)
+        lists = [cls.target_column] if cls.target_lists else []
         bad = bad or BadRows()
         examples = []
-        for row in read_table(path, chosen, bad=bad):
-            target = row.values.get(cls.target_column)
-            if target == "":
-                bad.skip(DataError(f"expected a {cls.target_column}. Received an empty one", path, row.line))
-                continue
-            examples.append(Example(row.values["text"], row.values.get("pair"), target, row.line))
+        for row in read_table(path, chosen, form=TableFormat.from_options(options), lists=lists, bad=bad):
+            text, pair, target = row.values["text"], row.values.get("pair"), row.values.get(cls.target_column)
+            try:
+                if targets:
+                    target = cls.read_target(target, options)
+                    _check_not_empty(text, pair)
+            except ValueError as problem:
+                bad.skip(DataError(str(problem), path, row.line))
+            else:
+                examples.append(Example(text, pair, target, row.line))
         if not examples:
             raise DataError("expected rows of text. There are none", path)
         return examples
+
+    @classmethod
+    def table_columns(cls, columns: dict[str, str], options: Mapping[str, Any]) -> dict[str, str]:
+        """The columns to read, out of those of the catalogue."""
+        return columns
+
+    @classmethod
+    def read_target(cls, value: Any, options: Mapping[str, Any]) -> Any:
+        """The target that a cell says; ValueError tells why it is none."""
+        if not value:
+            raise ValueError(f"expected a {cls.target_column}. Received an empty one")
+        return value
 
     @property
     def text_inputs(self) -> tuple[TextInput, ...]:

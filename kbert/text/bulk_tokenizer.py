@@ -15,7 +15,7 @@ from kbert.text.wordpiece import WordPiece
 
 _BLOCK = 1 << 18
 """Characters that are worked on together: few enough for their arrays to stay in a core's cache."""
-_KNOWN_WORDS = 1 << 16
+_KNOWN_WORDS = 1 << 18
 """A bound keeps memory flat however much text goes by."""
 _CODE_POINTS = 0x110000
 _UNMET = 255
@@ -91,18 +91,18 @@ class _BulkNormalizer:
         if self._normalizer.lowercase:
             texts = [self._normalizer.with_final_sigmas(text) if SIGMA in text else text for text in texts]
         codes = np.frombuffer(SPACE.join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
-        lengths = self._lengths[codes]
+        lengths = self._lengths.take(codes)  # twice as fast as an index
         if (lengths == _UNMET).any():
             self._meet(np.unique(codes[lengths == _UNMET]))
-            lengths = self._lengths[codes]
+            lengths = self._lengths.take(codes)
         ends = np.cumsum(lengths, dtype=np.int64)
         begins = ends - lengths
         characters = np.empty(ends[-1] if len(ends) else 0, np.uint32)
         if lengths.min(initial=1):
-            characters[begins] = self._firsts[codes]
+            characters[begins] = self._firsts.take(codes)
         else:
             kept = np.flatnonzero(lengths)
-            characters[begins[kept]] = self._firsts[codes[kept]]
+            characters[begins[kept]] = self._firsts.take(codes[kept])
         longer = np.flatnonzero(lengths > 1)
         for place in range(1, int(lengths.max(initial=0))):
             longer = longer[lengths[longer] > place]

@@ -53,15 +53,28 @@ class GraphEncoder(tf.Module):
 
     def __call__(self, texts: tf.Tensor, pairs: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Encodes strings [B], and with `pairs` strings [B]; gives features int32 [B, S], S that of the longest."""
-        return self._features(*self.ragged(texts, pairs))
+        return self.features(*self.ragged(texts, pairs))
 
-    def ragged(self, texts: tf.Tensor, pairs: tf.Tensor | None = None) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-        """Encodes without padding: ids and type ids, RaggedTensor int32 [B, None] each."""
+    def ragged(
+        self, texts: tf.Tensor, pairs: tf.Tensor | None = None, *, keep_end: bool = False
+    ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """Encodes without padding: ids and type ids, RaggedTensor int32 [B, None] each.
+
+        Args:
+            texts: Strings [B].
+            pairs: Strings [B].
+            keep_end: Whether first texts of pairs that are too long lose their beginning instead of their end.
+        """
         first = self.tokenizer(texts)
         if pairs is None:
             return self._join(first[:, : self.sequence_length - 2], None)
         second = self.tokenizer(pairs)
-        return self._join(*_truncate(first, second, self.sequence_length - 3, self.truncation))
+        kept, second = _truncate(first, second, self.sequence_length - 3, self.truncation)
+        if keep_end:
+            ends = first.row_splits[1:]
+            indices = tf.ragged.range(ends - kept.row_lengths(), ends)
+            kept = indices.with_flat_values(tf.gather(first.flat_values, indices.flat_values))
+        return self._join(kept, second)
 
     def windows(
         self, texts: tf.Tensor, pairs: tf.Tensor | None = None, *, stride: int, truncation: Truncation = "only_second"
@@ -106,14 +119,15 @@ class GraphEncoder(tf.Module):
             for place, part in enumerate(parts[0])
         ]
         return GraphWindows(
-            features=self._features(ids, type_ids),
+            features=self.features(ids, type_ids),
             rows=tf.cast(spans.rows, tf.int32),
             starts=starts.to_tensor(),
             ends=ends.to_tensor(),
             slides=_surround(*flags).to_tensor() == 1,
         )
 
-    def _features(self, ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> dict[str, tf.Tensor]:
+    def features(self, ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> dict[str, tf.Tensor]:
+        """Pads what `ragged` gave: features int32 [B, S]."""
         return {
             features.INPUT_WORD_IDS.name: ids.to_tensor(self.tokenizer.vocabulary.pad_id),
             features.INPUT_MASK.name: tf.ones_like(ids).to_tensor(),

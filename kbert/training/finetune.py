@@ -28,7 +28,7 @@ from kbert.training.bfloat16 import prepare_precision
 from kbert.training.checkpoints import Checkpoints
 from kbert.training.early_stopping import EarlyStopping
 from kbert.training.environment import write_environment
-from kbert.training.folds import split_fold
+from kbert.training.folds import split_fold, split_part
 from kbert.training.frozen_layers import check_frozen_layers, freeze_layers
 from kbert.training.inputs import Phase
 from kbert.training.learning_rates import STEPS, as_json, run_range_test
@@ -52,6 +52,7 @@ def finetune(
     model: str | files.PathLike,
     train: files.PathLike,
     validation: files.PathLike | None = None,
+    validation_split: float | None = None,
     fold: tuple[int, int] | None = None,
     output: files.PathLike,
     vocab: files.PathLike | None = None,
@@ -101,6 +102,7 @@ def finetune(
         model: A bundle, or a preset (fresh weights; needs `vocab`).
         train: A file of examples, in a format of the task.
         validation: Another one.
+        validation_split: Without another one: the part of the training rows that is held out for it, drawn by `seed`.
         fold: Without another one: (number from 0, K), the part of the training rows that is held out for it, one of K,
             drawn by `seed`; see kbert.training.repeats.cross_validate.
         output: The run's folder, a bundle in the end.
@@ -163,8 +165,8 @@ def finetune(
     if not info.trainable:
         raise UsageError(f"the task {task} is not fine-tuned; pretraining trains it (kbert pretrain)")
     columns, options = info.split(task_options)
-    if (validation is None) == (fold is None):
-        raise UsageError("give a validation file, or a fold of the training rows; one of the two")
+    if sum(given is not None for given in (validation, validation_split, fold)) != 1:
+        raise UsageError("give --validation FILE, or --validation-split such as 0.1; one of the two")
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be at least 1. Received: limit={limit}")
     kind = task_class(task)
@@ -174,9 +176,12 @@ def finetune(
     examples = the_task.checked(examples, train, bad)
     if fold is not None:
         examples, validation_examples = split_fold(examples, fold, seed=seed)
-    elif validation is not None:
+    elif validation is None:
+        examples, validation_examples = split_part(examples, validation_split or 0.0, seed=seed)
+    else:
         validation_examples = kind.read(validation, columns, options=options, bad=bad_validation)
         validation_examples = the_task.checked(validation_examples, validation, bad_validation)
+    the_task = the_task.validated_by(validation_examples, validation or train)
     examples = with_augmentation(
         examples, model=model, augment=augment, synonyms=synonyms, augment_copies=augment_copies, seed=seed
     )
@@ -218,6 +223,12 @@ def finetune(
     prepare_precision(precision)
     placement = make_strategy(strategy, cluster)
     check_batch_size(batch_size, settings, placement)
+    if the_task.whole_batches and accumulation * placement.strategy.num_replicas_in_sync > 1:
+        raise UsageError(
+            f"this training of {task} compares all texts of a batch, on one device at once: leave --accumulation at 1, "
+            f"and give --strategy one. Received: accumulation={accumulation}, "
+            f"{placement.strategy.num_replicas_in_sync} replicas"
+        )
     folder = Path(output)
     if placement.is_chief and not find_learning_rate:
         open_run(

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -47,6 +48,8 @@ def test_python_m_kbert_is_the_same_program():
         ["finetune", "question-answering", "--help"],
         ["evaluate", "--help"],
         ["predict", "--help"],
+        ["index", "build", "--help"],
+        ["search", "--help"],
         ["inspect", "--help"],
         ["convert", "--help"],
         ["export", "saved-model", "--help"],
@@ -180,3 +183,23 @@ def test_a_full_disk_is_one_line(corpus_text, monkeypatch, tmp_path):
     message = one_line(1, run("vocab", "train", corpus_text, "--size", 80, "--output", output))
     assert "No space left on device" in message
     assert list(tmp_path.glob("*v.txt*")) == []
+
+
+def test_features_and_search(tmp_path, pretrained, embedder):
+    vectors = tmp_path / "vectors.npy"
+    features = ("predict", pretrained, "the cat", "a dog", "--features", "--layers", "1,2", "--output", vectors)
+    assert run(*features)[0] == 0
+    assert np.load(vectors).shape == (2, 64)
+    assert "--layers takes numbers with commas between, or last4" in one_line(2, run(*features, "--layers", "one"))
+    assert "--features and --output belong together" in one_line(2, run("predict", pretrained, "a", "--features"))
+
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "a.txt").write_text("the cat sat\n\na dog\n")
+    index = tmp_path / "index"
+    assert run("index", "build", embedder, "--input", folder, "--output", index) == (0, "", f"2 documents: {index}\n")
+    exit_code, out, _ = run("search", index, "a dog", "--top", 1)
+    assert (exit_code, out) == (0, "1\t1.0000\ta.txt#2\ta dog\n")
+    (line,) = run("search", index, "a dog", "--json")[1].splitlines()
+    assert [result["id"] for result in json.loads(line)["results"]] == ["a.txt#2", "a.txt#1"]
+    assert "give queries; or both --queries FILE and --judgements FILE" in one_line(2, run("search", index))

@@ -12,7 +12,7 @@ import psutil
 import pytest
 import tensorflow as tf
 
-from kbert.corpus import build
+from kbert.corpus import build, shards
 from kbert.corpus.build import build_corpus, default_predictions
 from kbert.corpus.journal import Journal
 from kbert.corpus.manifest import Manifest
@@ -23,7 +23,7 @@ from kbert.errors import DataError, KbertError, UsageError, VocabularyError
 def small_pieces(monkeypatch):
     """Several chunks a shard and several shards, of a tiny text."""
     monkeypatch.setattr(build, "_CHUNK_SIZE", 250)
-    monkeypatch.setattr(build, "_SHARD_EXAMPLES", 8)
+    monkeypatch.setattr(shards, "SHARD_EXAMPLES", 8)
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ def test_progress(make, corpus_text, small_pieces):
     size = corpus_text.stat().st_size
     assert len(calls) > 2
     assert calls == sorted(calls)
-    assert calls[-1] == (size - 7, size)  # all but the blank lines
+    assert calls[-1] == ("building", size - 7, size)  # all but the blank lines
 
 
 def test_holds_no_more_than_some_chunks(tmp_path, vocab_file, small_pieces, monkeypatch):
@@ -374,8 +374,8 @@ def test_a_signal_leaves_what_can_be_resumed(tmp_path, vocab_file, number, exit_
     text = tmp_path / "text.txt"
     text.write_text("".join(f"{'cat sat ' * (n % 7 + 1)}mat.\nThe dog ran {n}.\n\n" for n in range(8_000)))
     code = (
-        "import sys\nfrom kbert.corpus import build\nfrom kbert.cli.main import main\n"
-        "build._CHUNK_SIZE, build._SHARD_EXAMPLES = 20_000, 1\nmain()"
+        "import sys\nfrom kbert.corpus import build, shards\nfrom kbert.cli.main import main\n"
+        "build._CHUNK_SIZE, shards.SHARD_EXAMPLES = 20_000, 1\nmain()"
     )
     command = [sys.executable, "-c", code, "corpus", "build", text, "--vocab", vocab_file, "--sequence-length", "16"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -411,7 +411,7 @@ def test_a_signal_leaves_what_can_be_resumed(tmp_path, vocab_file, number, exit_
 def test_a_killed_worker_is_one_line(make, tmp_path, small_pieces, corpus_text):
     """As the system does when memory is short."""
 
-    def kill(done, total):
+    def kill(stage, done, total):
         for child in psutil.Process().children():
             if any("spawn_main" in argument for argument in child.cmdline()):
                 child.kill()

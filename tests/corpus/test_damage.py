@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from kbert.corpus import build
+from kbert.corpus import shards as shards_
 from kbert.corpus.manifest import Manifest
 from kbert.corpus.record_reader import Damage, Record, read_records
 from kbert.corpus.source import CorpusSource
@@ -18,7 +19,7 @@ from kbert.errors import RecordError
 def shards(request, monkeypatch, tmp_path, vocab_file, corpus_text):
     """A corpus of some shards, each of some gzip members."""
     monkeypatch.setattr(build, "_CHUNK_SIZE", 500)
-    monkeypatch.setattr(build, "_SHARD_EXAMPLES", 60)
+    monkeypatch.setattr(shards_, "SHARD_EXAMPLES", 60)
     folder = tmp_path / "shards"
     build.build_corpus([corpus_text] * 12, vocab=vocab_file, output=folder, sequence_length=16, masking=request.param)
     return folder

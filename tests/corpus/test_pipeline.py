@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.corpus import build, pipeline
+from kbert.corpus import shards as shards_
 from kbert.corpus.manifest import Manifest
 from kbert.corpus.pipeline import PretrainingBatches
 from kbert.corpus.source import CorpusSource
@@ -17,7 +18,7 @@ from kbert.errors import RecordError, UsageError
 def shards(request, monkeypatch, tmp_path, vocab_file, corpus_text):
     """A corpus of several shards, more than are held at once."""
     monkeypatch.setattr(build, "_CHUNK_SIZE", 200)
-    monkeypatch.setattr(build, "_SHARD_EXAMPLES", 10)
+    monkeypatch.setattr(shards_, "SHARD_EXAMPLES", 10)
     monkeypatch.setattr(pipeline, "_POOL_EXAMPLES", 25)
     folder = tmp_path / "shards"
     manifest = build.build_corpus(
@@ -93,7 +94,7 @@ def test_each_epoch_has_all_examples_once(shards):
 
 
 def test_each_epoch_of_a_single_shard_has_an_order_of_its_own(corpus):
-    first, second = (list(rows([batch])) for batch in take(corpus, 2, batch_size=28))
+    first, second = (list(rows([batch])) for batch in take(corpus, 2, batch_size=27))
     assert first != second
     assert sorted(first) == sorted(second)
 
@@ -130,9 +131,10 @@ def test_mask_marks_tokens(shards):
         for row, count in zip(batch["input_word_ids"], length, strict=True):
             assert not row[count:].any()
             assert row[count - 1] == 3
-        np.testing.assert_array_equal(
-            batch["masked_lm_weights"].sum(1), np.clip(np.rint(length * 0.15), 1, 3), err_msg="15 % of the tokens"
-        )
+        # 15 % of the tokens; what is left of a whole number is drawn.
+        counts = batch["masked_lm_weights"].sum(1)
+        assert (counts >= np.clip(np.floor(length * 0.15), 1, 3)).all()
+        assert (counts <= np.clip(np.ceil(length * 0.15), 1, 3)).all()
 
 
 def masks_of_epochs(folder, epochs):
@@ -215,7 +217,7 @@ def test_another_shard_of_the_same_name_is_found(corpus, tmp_path, vocab_file, c
     other = tmp_path / "other"
     build.build_corpus([corpus_text], vocab=vocab_file, output=other, sequence_length=16, duplicates=2)
     (corpus / "examples-00000.tfrecord.gz").write_bytes((other / "examples-00000.tfrecord.gz").read_bytes())
-    with pytest.raises(RecordError, match=r"expected 28 examples. Received "):
+    with pytest.raises(RecordError, match=r"expected 27 examples. Received "):
         read_all(corpus)
 
 
@@ -233,16 +235,16 @@ def test_an_unfinished_corpus_is_none(corpus, tmp_path):
 
 
 def test_a_batch_larger_than_the_corpus(corpus):
-    assert len(take(corpus, 2, batch_size=28)) == 2
-    with pytest.raises(UsageError, match=r"at most the corpus's 28 examples. Received: 29"):
-        PretrainingBatches(corpus, batch_size=29)
+    assert len(take(corpus, 2, batch_size=27)) == 2
+    with pytest.raises(UsageError, match=r"at most the corpus's 27 examples. Received: 28"):
+        PretrainingBatches(corpus, batch_size=28)
 
 
 def test_mask_settings_are_those_of_the_corpus(corpus):
     manifest = json.loads((corpus / "manifest.json").read_text())
     manifest["settings"]["masking"]["probability"] = 0.99
     (corpus / "manifest.json").write_text(json.dumps(manifest))
-    (batch,) = take(corpus, 1, batch_size=28)
+    (batch,) = take(corpus, 1, batch_size=27)
     assert (batch["masked_lm_weights"] == 1).all()
 
 

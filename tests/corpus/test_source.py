@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.corpus import build, source
+from kbert.corpus import shards as shards_
 from kbert.corpus.manifest import Manifest
 from kbert.corpus.pipeline import PretrainingBatches
 from kbert.corpus.source import CorpusSource
@@ -198,7 +199,7 @@ def test_a_file_that_changes_meanwhile(foreign, vocab_file):
 @pytest.fixture
 def shards(monkeypatch, tmp_path, vocab_file, corpus_text):
     monkeypatch.setattr(build, "_CHUNK_SIZE", 500)
-    monkeypatch.setattr(build, "_SHARD_EXAMPLES", 30)
+    monkeypatch.setattr(shards_, "SHARD_EXAMPLES", 30)
     folder = tmp_path / "shards"
     build.build_corpus([corpus_text] * 6, vocab=vocab_file, output=folder, sequence_length=16)
     assert len(Manifest.load(folder).shards) > 2
@@ -229,7 +230,7 @@ def test_a_changed_shard_is_never_read(shards):
 
 def test_skipping_stops_past_the_limit(shards):
     path = shards / Manifest.load(shards).shards[1].file
-    path.write_bytes(path.read_bytes()[:-30])
+    path.write_bytes(path.read_bytes()[:60])
     lost = CorpusSource(shards, skip_corrupt=1000).records_lost
     assert lost > 1
     with pytest.raises(

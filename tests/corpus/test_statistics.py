@@ -29,7 +29,7 @@ def test_counts(vocabulary):
     expected = {"[CLS]": 2, "[SEP]": 4, "the": 2, "cat": 1, "a": 1, "dog": 1, "mat": 1, "##s": 1}
     assert {vocabulary[i]: int(n) for i, n in enumerate(statistics.used) if n} == expected
     assert statistics.predictions == {"mask": 1, "random": 1, "kept": 1}
-    assert (statistics.examples, statistics.random_next, statistics.tokens) == (2, 1, 13)
+    assert (statistics.examples, statistics.positive, statistics.tokens) == (2, 1, 13)
     assert statistics.fill_rate == 13 / 16
     assert statistics.masked_share == 3 / 13
     assert statistics.most_used(2) == [("the", 2), ("a", 1)]
@@ -37,7 +37,7 @@ def test_counts(vocabulary):
     facts = statistics.facts()
     assert (facts["random_next"], facts["mean_length"], facts["examples_in_corpus"]) == (0.5, 6.5, 5)
     statistics.add(batch())
-    assert (statistics.examples, statistics.random_next, statistics.masked_share) == (4, 2, 3 / 13)
+    assert (statistics.examples, statistics.positive, statistics.masked_share) == (4, 2, 3 / 13)
 
 
 def test_nothing_counted_is_no_error(vocabulary):
@@ -47,7 +47,7 @@ def test_nothing_counted_is_no_error(vocabulary):
 
 def test_marks():
     example = MaskedExample(
-        ["[CLS]", "the", "[MASK]", "##s", "ran", "[SEP]"], {2: "cat", 3: "##ed", 4: "ran"}, None, None
+        ["[CLS]", "the", "[MASK]", "##s", "ran", "[SEP]"], {2: "cat", 3: "##ed", 4: "ran"}, None, ""
     )
     assert list(words_with_marks(example)) == [
         ("[CLS]", "", ""),
@@ -67,7 +67,7 @@ def test_each_example_is_counted_once(tmp_path, corpus_text, vocab_file, vocabul
     statistics, shown = read_statistics(folder, examples=3, progress=lambda *call: calls.append(call))
     assert statistics.examples == statistics.total == manifest.examples == calls[-1][0] == calls[-1][1]
     assert statistics.tokens == manifest.counts["example_tokens"]
-    assert statistics.random_next == manifest.counts["random_next"]
+    assert statistics.positive == manifest.counts["random_next"]
     assert statistics.used[vocabulary.classification_id] == manifest.examples
     assert statistics.used[vocabulary.mask_id] == 0
     assert statistics.masking == masking
@@ -98,3 +98,41 @@ def test_a_part_of_the_examples(corpus):
 def test_no_corpus(tmp_path):
     with pytest.raises(RecordError, match="expected a corpus made by"):
         read_statistics(tmp_path)
+
+
+@pytest.mark.parametrize("masking", ["static", "dynamic"])
+def test_packed_rows_hold_the_same_examples(tmp_path, corpus_text, vocab_file, masking):
+    folder = tmp_path / "corpus"
+    build_corpus([corpus_text], vocab=vocab_file, output=folder, sequence_length=16, masking=masking)
+    plain, _ = read_statistics(folder)
+    packed, shown = read_statistics(folder, examples=10**6, pack_to=50)
+    assert packed.examples == plain.examples == len(shown)
+    assert packed.lengths.tolist()[: len(plain.lengths)] == plain.lengths.tolist()
+    assert (packed.positive, packed.tokens) == (plain.positive, plain.tokens)
+    assert packed.used.tolist() == plain.used.tolist()
+    if masking == "static":
+        assert packed.predictions == plain.predictions
+    assert packed.fill_rate == PretrainingBatches(folder, batch_size=1, pack_to=50).fill_rate
+    assert packed.fill_rate != plain.fill_rate
+    for example in shown:
+        assert (example.tokens[0], example.tokens[-1]) == ("[CLS]", "[SEP]")
+        assert example.tokens.count("[SEP]") == 2
+
+
+@pytest.mark.parametrize(
+    ("objective", "name", "words"),
+    [
+        ("nsp", "random_next", {"random next text", "true next text"}),
+        ("sop", "swapped", {"texts swapped", "texts in order"}),
+        ("none", None, {""}),
+    ],
+)
+def test_labels_are_called_by_the_objective(tmp_path, corpus_text, vocab_file, objective, name, words):
+    folder = tmp_path / "corpus"
+    manifest = build_corpus([corpus_text], vocab=vocab_file, output=folder, sequence_length=16, objective=objective)
+    statistics, shown = read_statistics(folder, examples=100)
+    assert {example.label for example in shown} == words
+    facts = statistics.facts()
+    assert {key for key in ("random_next", "swapped") if key in facts} == ({name} if name else set())
+    if name:
+        assert facts[name] == manifest.counts[name] / manifest.examples

@@ -12,7 +12,11 @@ from kbert.export.litert import export_litert
 from kbert.export.saved_model import export_saved_model
 from kbert.models.encoder import BertEncoder
 from kbert.predictor import load
+from kbert.tasks.classification import ClassificationTask
+from kbert.tasks.multilabel import MultilabelTask
+from kbert.tasks.multiple_choice import MultipleChoiceTask
 from kbert.tasks.question_answering import QuestionAnsweringTask
+from kbert.tasks.regression import RegressionTask
 from kbert.tasks.tagging import TaggingTask
 from kbert.text.tokenizer import Tokenizer
 
@@ -31,7 +35,19 @@ print(json.dumps({
 """
 
 LONG = "the cat sat on the mat . Ünaffable dogs ran 中文 ! " * 5
+TEXTS = [LONG, "", "a dog"]
 TASKS = {
+    "classification": (ClassificationTask(["差评", "好评", "一般"]), {"text": TEXTS}),
+    "classification of pairs": (
+        ClassificationTask(["no", "yes"], paired=True),
+        {"text": TEXTS, "text_pair": TEXTS[::-1]},
+    ),
+    "multilabel": (MultilabelTask(["动作", "crime", "b|c"], thresholds=[0.5, 0.4, 0.6]), {"text": TEXTS}),
+    "regression": (RegressionTask(True, 2.5, 1.5), {"text": TEXTS, "text_pair": TEXTS[::-1]}),
+    "multiple-choice": (
+        MultipleChoiceTask(),
+        {"prompt": TEXTS, "choices": [["the mat", LONG, "", ""], ["a", "b", "中", "ran"], ["fast", "", "slow", ""]]},
+    ),
     "tagging": (TaggingTask(["O", "B-a", "I-a", "B-b", "I-b"]), {"text": [LONG, "", "a dog"]}),
     "crf": (TaggingTask(["O", "B-a", "E-a", "S-a", "I-a"], crf=True), {"text": [LONG, "", "a dog"]}),
     "question-answering": (
@@ -48,7 +64,7 @@ def test_the_exported_graph_answers_as_the_model(tmp_path, name, vocabulary, sma
     folder = pretrained
     if task is not None:
         folder = tmp_path / "model"
-        tensors = random_tensors(task.slots(task.build(BertEncoder(small_config, pooled=False))))
+        tensors = random_tensors(task.slots(task.build(BertEncoder(small_config, pooled=task.pooled))))
         settings = {"kind": "task", "task": task.settings(), "sequence_length": 24}
         Bundle(small_config, Tokenizer(vocabulary), tensors, task.architecture, settings, task.foreign_config()).save(
             folder, "# A card\n"
@@ -73,6 +89,6 @@ def test_the_exported_graph_answers_as_the_model(tmp_path, name, vocabulary, sma
             decoded = np.vectorize(lambda v: v.decode() if isinstance(v, bytes) else v, otypes=[object])(values)
             assert served[output] == decoded.tolist(), output
     assert any(values.size for values in expected.values())
-    if name in ("tagging", "question-answering"):
+    if name in ("tagging", "question-answering", "multilabel", "regression"):
         # Checked against the model before it is written.
         assert export_litert(folder, output=tmp_path / "m.tflite").stat().st_size > 10_000

@@ -44,7 +44,9 @@ def test_a_part_is_said(corpus):
 
 def test_examples_are_escaped(corpus):
     statistics, _ = read_statistics(corpus, limit=1)
-    example = MaskedExample(["[CLS]", "<b>", "[MASK]", "&", "x", "[SEP]"], {2: "<i>", 3: "&", 4: "y"}, None, True)
+    example = MaskedExample(
+        ["[CLS]", "<b>", "[MASK]", "&", "x", "[SEP]"], {2: "<i>", 3: "&", 4: "y"}, None, "random next text"
+    )
     text = corpus_report("c", statistics, [example], seed=0)
     assert (
         '[CLS] &lt;b&gt; <mark class="mask">[MASK]<small> &lt;i&gt;</small></mark> <mark class="kept">&amp;</mark> '

@@ -20,5 +20,26 @@ def test_many_labels_are_listed_by_their_confusions():
     assert "50" not in html
 
 
+def test_a_reliability_plot():
+    bins = [
+        {"from": 0.4, "to": 0.6, "confidence": 0.5, "accuracy": 0.25, "examples": 4},
+        {"from": 0.8, "to": 1.0, "confidence": 0.9, "accuracy": 1.0, "examples": 2},
+    ]
+    html = join(scores_of({"reliability": bins}))
+    assert 'aria-label="Reliability"' in html
+    assert html.count("<polyline") == 2
+    assert "<td>0.40 to 0.60</td>" in html
+
+
+def test_the_worst_examples():
+    worst = [
+        {"line": 1200, "text": "<b>", "expected": ["a", "b"], "predicted": []},
+        {"line": 3, "text": "c", "pair": "d", "expected": ["a"], "predicted": ["b"]},
+    ]
+    html = join(scores_of({"worst_examples": worst}))
+    assert "<th>line</th><th>text</th><th>expected</th><th>predicted</th><th>pair</th>" in html
+    assert "<td>1200</td><td>&lt;b&gt;</td><td>a | b</td>" in html
+
+
 def test_nothing_that_is_known():
     assert scores_of({"per_class": [], "labels": None}) == []

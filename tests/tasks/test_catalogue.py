@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from kbert.errors import UsageError
-from kbert.tasks.catalogue import TASKS, Option, all_columns, task_info
+from kbert.tasks.catalogue import TASKS, Option, all_columns, all_reading_options, task_info
 from kbert.tasks.task import task_class
 
 
@@ -23,7 +23,15 @@ def test_each_task_is_where_it_says(name):
 
 def test_columns_and_options_are_split():
     info = task_info("classification")
-    assert info.split({"text_column": "a", "pair_column": None}) == ({"text": "a", "label": "label"}, {})
+    columns, options = info.split({"text_column": "a", "pair_column": None, "delimiter": ";"})
+    assert columns == {"text": "a", "label": "label"}
+    assert options == {
+        "class_weights": None,
+        "label_smoothing": 0.0,
+        "delimiter": ";",
+        "encoding": "utf-8",
+        "quoting": "auto",
+    }
     assert info.choose_columns({"pair": "b"}, targets=False) == {"text": "text", "pair": "b"}
     with pytest.raises(UsageError, match=r"^the task classification has no column 'context'; it has 'text', 'pair', "):
         info.split({"context_column": "c"})
@@ -33,6 +41,12 @@ def test_columns_and_options_are_split():
     assert columns == {"question": "question", "context": "context", "answers": "answers"}
     assert options == {"stride": 5, "max_answer_length": 30, "n_best": 5, "by_characters": "auto"}
     assert {"text", "pair", "label", "question", "context"} <= all_columns().keys()
+
+
+def test_what_says_how_a_file_is_read_can_be_told_with_each_file():
+    options = all_reading_options()
+    assert {"delimiter", "encoding", "quoting", "label_separator", "label_columns"} <= options.keys()
+    assert not {"class_weights", "label_smoothing", "crf"} & options.keys()
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,8 @@ def test_settings_that_cannot_be(bundle_of):
     for damaged in ({"task": "classification"}, {"task": {"name": "sorting"}}, {"task": {"labels": []}}):
         with pytest.raises(BundleError, match=r"^folder: the task in kbert\.json cannot be used \("):
             task_from_bundle(bundle_of(damaged), "folder")
-    with pytest.raises(UsageError, match=r"^there is no task 'ranking'; there are: classification, "):
-        task_class("ranking")
+    with pytest.raises(UsageError, match=r"^there is no task 'sorting'; there are: classification, "):
+        task_class("sorting")
 
 
 def test_what_kbert_json_says_of_pairs_holds(bundle_of):
@@ -240,3 +240,69 @@ def test_a_probability_of_zero_is_no_infinite_loss():
     )
     assert result["cross_entropy"] == pytest.approx(69.08, abs=0.01)
     assert result["accuracy"] == 0
+
+
+@pytest.mark.parametrize("cases", [30, pytest.param(1000, marks=pytest.mark.slow)])
+def test_metrics_of_random_cases_equal_those_of_scikit_learn(cases):
+    rng = np.random.default_rng(0)
+    task = ClassificationTask(["a", "b", "c"])
+    for _ in range(cases):
+        count = rng.integers(1, 15)
+        labels = rng.integers(0, 3, count)
+        probabilities = rng.dirichlet(np.ones(3), count)
+        predicted = probabilities.argmax(-1)
+        result = task.evaluate(labelled(*(task.labels[label] for label in labels)), {"probabilities": probabilities})
+        assert result["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(labels, predicted), abs=1e-9)
+        expected = sklearn_metrics.f1_score(labels, predicted, average="macro", zero_division=0)
+        assert result["f1"] == pytest.approx(expected, abs=1e-9)
+        expected = sklearn_metrics.log_loss(labels, probabilities, labels=range(3))
+        assert result["cross_entropy"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_worst_examples_are_the_surest_wrong_ones():
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]])
+    result = ClassificationTask(["a", "b"]).evaluate(labelled("b", "b", "b", "a"), {"probabilities": probabilities})
+    assert [row["line"] for row in result["worst_examples"]] == [2, 5, 3]
+    assert result["worst_examples"][0] == {
+        "line": 2,
+        "text": "text",
+        "expected": "b",
+        "expected_probability": 0.1,
+        "predicted": "a",
+        "predicted_probability": 0.9,
+    }
+    assert [row["examples"] for row in result["reliability"]] == [1, 1, 1, 1]
+    assert result["calibration_error"] == pytest.approx((0.9 + 0.6 + 0.2 + 0.7) / 4)
+
+
+# === Loss ===
+
+
+@pytest.mark.parametrize(
+    ("weights", "smoothing"), [({}, 0.0), ({"b": 3.0}, 0.0), ({}, 0.1), ({"a": 0.5, "c": 2.0}, 0.2)]
+)
+def test_weights_and_smoothing_are_those_of_the_definition(weights, smoothing):
+    """Σ over examples of Σ over classes of weight · target · -log p, divided by the weights of the true classes."""
+    task = ClassificationTask(["a", "b", "c"], class_weights=weights, label_smoothing=smoothing)
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(5, 3)), np.array([0, 1, 2, 1, 0])
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    targets = np.eye(3)[labels] * (1 - smoothing) + smoothing / 3
+    by_class = np.array([weights.get(label, 1.0) for label in "abc"])
+    batch = {"labels": tf.constant(labels, tf.int32)}
+    numerators = task.numerators({"logits": tf.constant(logits, tf.float32)}, batch)
+    assert float(numerators["cross_entropy"]) == pytest.approx(-(by_class * targets * log_p).sum(), rel=1e-5)
+    denominators = task.denominators(batch)
+    assert float(denominators["cross_entropy"]) == pytest.approx(by_class[labels].sum())
+    assert float(denominators["accuracy"]) == 5
+
+
+def test_balanced_weights_come_from_the_training_examples():
+    examples = labelled("a", "b", "b", "b")
+    task = ClassificationTask.from_examples(examples, "a.csv", {"class_weights": "balanced", "label_smoothing": 0.1})
+    assert task.class_weights == {"a": 2.0, "b": pytest.approx(2 / 3)}
+    settings = json.loads(json.dumps(task.settings()))
+    assert settings["label_smoothing"] == 0.1
+    assert ClassificationTask.from_settings(settings).settings() == settings
+    with pytest.raises(UsageError, match=r"^label_smoothing must be in \[0, 1\)\. Received: label_smoothing=1\.0$"):
+        ClassificationTask.from_examples(examples, "a.csv", {"label_smoothing": 1.0})

@@ -19,9 +19,9 @@ def test_a_pretrained_model_fills_masks(model, pretrained):
     answers = model.predict(texts)
     assert [len(answer["masks"]) for answer in answers] == [2, 0, 1]
     # [CLS] the [MASK] sat on the [MASK] . [SEP], with the Keras model and all its heads.
-    ids = np.array([[2, 5, 4, 9, 10, 5, 4, 20, 3]])
+    ids = np.array([[2, 5, 4, 9, 10, 5, 4, 20, 3]], np.int32)
     batch = {"input_word_ids": ids, "input_mask": ids * 0 + 1, "input_type_ids": ids * 0}
-    logits = load_model(pretrained)(batch | {"masked_lm_positions": np.array([[2, 6]])})["mlm_logits"]
+    logits = load_model(pretrained)(batch | {"masked_lm_positions": np.array([[2, 6]], np.int32)})["mlm_logits"]
     expected = tf.nn.softmax(logits).numpy()[0]
     for mask, probabilities in zip(answers[0]["masks"], expected, strict=True):
         best = np.argsort(-probabilities)[:10]

@@ -3,7 +3,9 @@ import gzip
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.tasks.tables import file_kind, read_table
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.table_format import TableFormat, file_kind
+from kbert.tasks.tables import read_table
 
 COLUMNS = {"text": "text", "label": "label"}
 
@@ -62,7 +64,9 @@ def test_csv_of_windows(write):
 
 def test_a_quote_that_never_ends_is_told_with_the_line_it_began_in(write):
     path = write("a.csv", 'text,label\nfine,1\n"never,2\nended,3\n')
-    with pytest.raises(DataError, match=r"a\.csv:3: the row is not CSV \(.*\)$"):
+    with pytest.raises(
+        DataError, match=r"a\.csv:3: the row is not CSV \(.*\); if quotation marks are text, say --quoting none$"
+    ):
         read(path)
 
 
@@ -172,3 +176,96 @@ def test_files_that_are_no_table(write, tmp_path):
         read(write("a.txt", "text\n"))
     with pytest.raises(UsageError, match=r"b\.csv: no such file$"):
         read(tmp_path / "b.csv")
+
+
+# === Tables as users have them ===
+
+
+def test_several_columns_are_joined(write):
+    path = write("a.csv", '3,"A title","A body"\n1,,Only a body\n')
+    assert read(path, {"text": "2,3", "label": "1"}) == [
+        (1, {"text": "A title A body", "label": "3"}),
+        (2, {"text": "Only a body", "label": "1"}),
+    ]
+    assert read(path, {"text": "2-3", "label": "1"}) == read(path, {"text": "2,3", "label": "1"})
+    named = write("b.csv", 'title,body,"a,b"\nA,B,C\n')
+    assert read(named, {"text": "body,title", "label": "a,b"}) == [(2, {"text": "B A", "label": "C"})]
+    lines = write("c.jsonl", '{"title": "A", "body": "B", "label": 1}\n')
+    assert read(lines, {"text": "title,body", "label": "label"}) == [(1, {"text": "A B", "label": "1"})]
+
+
+def test_lists_keep_their_cells_apart(write):
+    path = write("a.tsv", "x\tone\ttwo\tthree\nx\tone\n")
+    rows = list(read_table(path, {"prompt": "1", "choices": "2-4"}, lists=["choices"]))
+    assert [row.values["choices"] for row in rows] == [["one", "two", "three"], ["one", "", ""]]
+    path = write("a.jsonl", '{"prompt": "x", "choices": ["one", 2]}\n')
+    rows = list(read_table(path, {"prompt": "prompt", "choices": "choices"}, lists=["choices"]))
+    assert rows[0].values["choices"] == ["one", "2"]
+
+
+def test_a_delimiter_makes_a_table_of_any_file(write):
+    path = write("Sentences.txt", "Der Absatz stieg um 3 % .@positive\nÜber Helsinki@neutral\n".encode("latin-1"))
+    form = TableFormat(delimiter="@", encoding="latin-1")
+    assert [row.values for row in read_table(path, {"text": "1", "label": "2"}, form=form)] == [
+        {"text": "Der Absatz stieg um 3 % .", "label": "positive"},
+        {"text": "Über Helsinki", "label": "neutral"},
+    ]
+
+
+def test_semicolons_with_quotation_marks(write):
+    path = write("a.csv", 'text;label\n"a; b";1\n')
+    rows = read_table(path, COLUMNS, form=TableFormat(delimiter=";"))
+    assert [row.values for row in rows] == [{"text": "a; b", "label": "1"}]
+
+
+def test_quoting_can_be_told(write):
+    content = 'text,label\n"open,1\n'
+    rows = read_table(write("a.csv", content), COLUMNS, form=TableFormat(quoting="none"))
+    assert [row.values for row in rows] == [{"text": '"open', "label": "1"}]
+    content = 'text\tlabel\n"a\tb"\t1\n'
+    rows = read_table(write("a.tsv", content), COLUMNS, form=TableFormat(quoting="csv"))
+    assert [row.values for row in rows] == [{"text": "a\tb", "label": "1"}]
+
+
+def test_a_text_with_the_delimiter_in_it_is_no_row_shifted(write):
+    path = write("a.csv", "text,label\nwell, no,1\nfine,1,,\n")
+    with pytest.raises(
+        DataError,
+        match=r"a\.csv:2: expected 2 columns, as in the header\. Received 3; a text with the delimiter in it must be "
+        r"in quotation marks$",
+    ):
+        read(path)
+    bad = BadRows(1)
+    assert [row.line for row in read_table(path, COLUMNS, bad=bad)] == [3]
+    assert bad.count == 1
+    path = write("b.csv", "a,1\nb,c,1\n")
+    with pytest.raises(DataError, match=r"b\.csv:2: expected 2 columns, as in the first row\. Received 3; "):
+        read(path, {"text": "1", "label": "2"})
+
+
+def test_a_header_in_one_piece_gets_advice(write):
+    path = write("a.csv", "text;label\nfine;1\n")
+    with pytest.raises(DataError, match=r"; if ';' stands between columns, name it as the delimiter$"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("0-2", r"^column numbers count from 1\. Received: 0-2$"),
+        ("3-2", r"^a range of columns goes from a smaller number to a larger one\. Received: 3-2$"),
+    ],
+)
+def test_ranges_that_cannot_be(write, column, message):
+    with pytest.raises(UsageError, match=message):
+        read(write("a.csv", "a,b,c\n"), {"text": column, "label": "1"})
+
+
+def test_a_delimiter_of_several_characters_needs_no_quoting(write):
+    path = write("a.txt", "good || x::1\n")
+    form = TableFormat(delimiter="::")
+    assert [row.values for row in read_table(path, {"text": "1", "label": "2"}, form=form)] == [
+        {"text": "good || x", "label": "1"}
+    ]
+    with pytest.raises(UsageError, match=r"^beside quotation marks the delimiter must be one character\. "):
+        list(read_table(write("a.csv", "a::b\n"), {"text": "1"}, form=form))

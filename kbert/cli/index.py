@@ -1,0 +1,45 @@
+"""`kbert index`."""
+
+from __future__ import annotations
+
+import click
+
+from kbert import quiet
+from kbert.cli import options
+
+
+@click.group()
+def index() -> None:
+    """Make documents searchable by meaning."""
+
+
+@index.command()
+@click.argument("model", type=click.Path(exists=True, file_okay=False), metavar="MODEL")
+@click.option(
+    "--input",
+    required=True,
+    type=click.Path(exists=True),
+    help='A folder of text files, a document a paragraph; JSON lines with "id" and "text"; or a SMART collection.',
+)
+@options.output("The folder to write.", file_okay=False)
+@click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float16"]))
+@click.option("--ann", is_flag=True, help="Also build a graph for approximate search (extra ann).")
+@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
+@options.SKIP_BAD
+def build(model: str, input: str, output: str, dtype: str, ann: bool, batch_size: int, skip_bad: int) -> None:
+    """Build an index of documents with MODEL, which `kbert finetune embedding` made."""
+    quiet.import_tensorflow()
+    from kbert.retrieval.index import build_index
+
+    with options.count_progress("documents") as update:
+        count = build_index(
+            model,
+            input=input,
+            output=output,
+            dtype=dtype,
+            ann=ann,
+            batch_size=batch_size,
+            skip_bad=skip_bad,
+            progress=update,
+        )
+    click.echo(f"{count:,} documents: {output}", err=True)

@@ -1,0 +1,59 @@
+"""`kbert search`."""
+
+from __future__ import annotations
+
+import click
+
+from kbert import quiet
+from kbert.cli import options
+from kbert.errors import UsageError
+
+
+@click.command()
+@click.argument("index", type=click.Path(exists=True, file_okay=False), metavar="INDEX")
+@click.argument("texts", nargs=-1, metavar="[QUERY...]")
+@click.option("--top", default=5, show_default=True, type=click.IntRange(1), help="Results a query.")
+@click.option("--model", type=click.Path(exists=True, file_okay=False), help="The index's model, if it was moved.")
+@click.option("--ann", is_flag=True, help="Search approximately, in an index that was built with --ann.")
+@click.option("--rerank", type=click.Path(exists=True, file_okay=False), help="A model that `finetune ranking` made.")
+@click.option("--depth", default=50, show_default=True, type=click.IntRange(1), help="Results that are re-ranked.")
+@options.data_file("--queries", "With --judgements: measure on these queries instead.", required=False)
+@options.data_file("--judgements", "Which documents are relevant to which query (qrels).", required=False)
+@options.JSON
+def search(
+    index: str,
+    texts: tuple[str, ...],
+    top: int,
+    model: str | None,
+    ann: bool,
+    rerank: str | None,
+    depth: int,
+    queries: str | None,
+    judgements: str | None,
+    as_json: bool,
+) -> None:
+    """Find the documents of INDEX that are nearest to each QUERY; or measure on queries with judgements."""
+    if bool(texts) == bool(queries) or bool(queries) != bool(judgements):
+        raise UsageError("give queries; or both --queries FILE and --judgements FILE")
+    quiet.import_tensorflow()
+    from kbert.retrieval.index import Index
+    from kbert.retrieval.search import SearchSettings, measure_search
+    from kbert.retrieval.search import search as run
+
+    opened = Index(index, model=model)
+    settings = SearchSettings(top, ann, rerank, depth)
+    if queries and judgements:
+        metrics = measure_search(opened, queries, judgements, settings)
+        if as_json:
+            options.print_json(metrics)
+        else:
+            for name, value in metrics.items():
+                click.echo(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value:,}")
+        return
+    for query, results in zip(texts, run(opened, texts, settings), strict=True):
+        if as_json:
+            options.print_json({"query": query, "results": results})
+        else:
+            for result in results:
+                line = " ".join(result["text"].split())
+                click.echo(f"{result['rank']}\t{result['score']:.4f}\t{result['id']}\t{line:.200}")

@@ -1,0 +1,42 @@
+"""An encoder that says how well a candidate answers a query: a cross-encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from kbert import features
+from kbert.layers.heads import ClassificationHead
+from kbert.models.encoder import BertEncoder
+
+
+class RankingModel(keras.Model):
+    """An encoder with one logit on its pooled output, for a pair of query and candidate.
+
+    Takes the encoder's features, int32 [B, S], or with a dimension of candidates, int32 [B, C, S]; gives a dict
+    of `logits`, float32 [B] or [B, C].
+
+    Args:
+        encoder: The encoder, with its pooler.
+    """
+
+    def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.head = ClassificationHead(encoder.config, 1, encoder.seed_generator, name="head")
+        self.head.build((None, encoder.config.hidden_size))
+        self.built = True
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
+        """Gives the logits."""
+        shape = ops.shape(inputs[features.INPUT_WORD_IDS.name])
+        rows = {name: ops.reshape(value, (-1, shape[-1])) for name, value in features.encoder_part(inputs).items()}
+        outputs = self.heads(self.encoder(rows, training=training), rows, training)
+        return {"logits": ops.reshape(outputs["logits"], shape[:-1])}
+
+    def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
+        """Gives the same from the encoder's outputs, which have a row a candidate."""
+        return {"logits": ops.squeeze(self.head(encoded["pooled_output"], training=training), -1)}

@@ -1,0 +1,1 @@
+"""Search by meaning: an index of vectors, and what is found in it."""

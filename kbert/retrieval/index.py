@@ -1,0 +1,278 @@
+"""An index of documents: their vectors and texts in a folder, searched exactly, or by a graph of near neighbours.
+
+index.json      the model, how many documents, the dtype
+vectors.npy     [documents, H], of length 1 each; memory-mapped while searching
+texts.jsonl     {"id": …, "text": …} a line, in the order of the vectors
+offsets.npy     where each of these lines begins, int64, in bytes
+ann.faiss       with `ann`: an HNSW graph of faiss (arXiv 1603.09320)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kbert import files
+from kbert.errors import BundleError, DataError, UsageError, shown
+from kbert.files import PathLike
+from kbert.predictor import Predictor, load
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.collection_files import Document, read_documents
+from kbert.weights import WEIGHTS_FILE
+
+SETTINGS_FILE = "index.json"
+VECTORS_FILE = "vectors.npy"
+TEXTS_FILE = "texts.jsonl"
+OFFSETS_FILE = "offsets.npy"
+ANN_FILE = "ann.faiss"
+
+DTYPES = ("float32", "float16")
+_EMBEDDED_AT_ONCE = 1024
+_COMPARED_AT_ONCE = 65_536
+_NEIGHBOURS = 32
+_LOOKED_AT = 128
+"""Links of a node of the HNSW graph, and nodes that are kept in view while searching."""
+
+
+def build_index(
+    model: PathLike,
+    *,
+    input: PathLike,
+    output: PathLike,
+    dtype: str = "float32",
+    ann: bool = False,
+    batch_size: int = 64,
+    skip_bad: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Builds an index of documents.
+
+    Args:
+        model: A model folder of the task embedding; searching needs it too.
+        input: A folder of text files, JSON lines, a table or a SMART collection: kbert.tasks.collection_files.
+        output: The folder to write; it must not exist.
+        dtype: Of the stored vectors: "float32", or "float16" for half the space.
+        ann: Also build a graph for approximate search; needs faiss (extra `ann`).
+        batch_size: Texts at a time.
+        skip_bad: Bad documents that may be skipped.
+        progress: Is told how many documents are done, of how many.
+
+    Returns:
+        How many documents there are.
+
+    Raises:
+        UsageError: The model is for another task, `output` exists, or faiss is not installed.
+        DataError: The input cannot be read; with file and line.
+    """
+    if dtype not in DTYPES:
+        raise UsageError(f"dtype must be one of {', '.join(DTYPES)}. Received: dtype={dtype!r}")
+    if Path(output).exists():
+        raise UsageError(f"{output} exists already; name another folder, or remove it")
+    faiss = _faiss() if ann else None
+    predictor = load_embedder(model)
+    # Read twice: nothing that is as large as the collection is held in memory.
+    total = sum(1 for _ in read_documents(input, bad=BadRows(skip_bad)))
+    width = predictor.config.hidden_size
+    with files.atomic_directory(output) as folder:
+        vectors = np.lib.format.open_memmap(folder / VECTORS_FILE, "w+", np.dtype(dtype), (total, width))
+        offsets = np.zeros(total, np.int64)
+        done = 0
+        with open(folder / TEXTS_FILE, "wb") as handle:
+            for documents in _parts(read_documents(input, bad=BadRows(skip_bad)), _EMBEDDED_AT_ONCE):
+                texts = [document.text for document in documents]
+                vectors[done : done + len(documents)] = predictor.answers(texts, batch_size=batch_size)["vector"]
+                for document in documents:
+                    offsets[done] = handle.tell()
+                    line = json.dumps({"id": document.id, "text": document.text}, ensure_ascii=False)
+                    handle.write(line.encode("utf-8", "replace") + b"\n")
+                    done += 1
+                if progress:
+                    progress(done, total)
+        vectors.flush()
+        if faiss:
+            graph = faiss.IndexHNSWFlat(width, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+            for start in range(0, total, _COMPARED_AT_ONCE):
+                graph.add(np.asarray(vectors[start : start + _COMPARED_AT_ONCE], np.float32))
+            faiss.write_index(graph, str(folder / ANN_FILE))
+        del vectors
+        np.save(folder / OFFSETS_FILE, offsets)
+        settings = {
+            "model": str(Path(model).resolve()),
+            "model_sha256": _digest(model),
+            "documents": total,
+            "width": width,
+            "dtype": dtype,
+        }
+        files.write_json(folder / SETTINGS_FILE, settings)
+    return total
+
+
+class Index:
+    """An index that was built.
+
+    Args:
+        folder: What `build_index` wrote.
+        model: The model, if it is no longer where it was.
+
+    Raises:
+        BundleError: The folder is no index, is damaged, or is of another model.
+    """
+
+    def __init__(self, folder: PathLike, *, model: PathLike | None = None) -> None:
+        self.folder = Path(folder)
+        settings = files.read_json(self.folder / SETTINGS_FILE, BundleError)
+        wanted = {"model": str, "model_sha256": str, "documents": int, "width": int, "dtype": str}
+        for name, kind in wanted.items():
+            value = settings.get(name) if isinstance(settings, dict) else None
+            if not isinstance(value, kind):
+                raise BundleError(
+                    f"{self.folder / SETTINGS_FILE}: expected {name}, {kind.__name__}. Received: {shown(value)}"
+                )
+        where = model or settings["model"]
+        if not Path(where).is_dir():
+            raise BundleError(f"the model of {self.folder} is no longer at {where}; name its folder with --model")
+        if _digest(where) != settings["model_sha256"]:
+            raise BundleError(f"{self.folder} was built with other weights than those of {where}; build it anew")
+        self.predictor = load_embedder(where)
+        count, width = settings["documents"], settings["width"]
+        self.vectors = _mapped(self.folder / VECTORS_FILE, (count, width), np.dtype(settings["dtype"]))
+        self.offsets = _mapped(self.folder / OFFSETS_FILE, (count,), np.dtype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def search(
+        self, queries: Sequence[str], *, top: int = 5, ann: bool = False, batch_size: int = 64
+    ) -> list[list[dict[str, Any]]]:
+        """The documents nearest to each query, best first.
+
+        Args:
+            queries: Texts.
+            top: How many documents a query.
+            ann: Search the graph instead of all: faster, and may miss some.
+            batch_size: Queries at a time.
+
+        Returns:
+            For each query {"rank", "id", "score", "text"}; the score is the cosine. Of equal scores the one that came
+            first in the collection is first.
+
+        Raises:
+            UsageError: `top` cannot be, or there is no graph.
+        """
+        if top < 1:
+            raise UsageError(f"top must be at least 1. Received: top={top}")
+        if not queries:
+            return []
+        top = min(top, len(self))
+        vectors = self.predictor.answers(list(queries), batch_size=batch_size)["vector"]
+        scores, places = self._nearest_in_graph(vectors, top) if ann else self.nearest(vectors, top)
+        return [
+            [
+                {"rank": rank, **self._document(int(place)), "score": float(score)}
+                for rank, (place, score) in enumerate(zip(row, row_scores, strict=True), start=1)
+                if place >= 0
+            ]
+            for row, row_scores in zip(places, scores, strict=True)
+        ]
+
+    def nearest(self, queries: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and places of the nearest vectors, float32 and int64 [Q, top]; compares with all, in parts."""
+        scores = np.empty((len(queries), 0), np.float32)
+        places = np.empty((len(queries), 0), np.int64)
+        for start in range(0, len(self), _COMPARED_AT_ONCE):
+            part = np.asarray(self.vectors[start : start + _COMPARED_AT_ONCE], np.float32)
+            numbers = np.broadcast_to(np.arange(start, start + len(part)), (len(queries), len(part)))
+            scores = np.concatenate([scores, queries @ part.T], 1)
+            places = np.concatenate([places, numbers], 1)
+            order = _best(scores, top)
+            scores, places = np.take_along_axis(scores, order, 1), np.take_along_axis(places, order, 1)
+        return scores, places
+
+    def _nearest_in_graph(self, queries: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
+        faiss = _faiss()
+        path = self.folder / ANN_FILE
+        if not path.is_file():
+            raise UsageError(f"{self.folder} has no graph; build it with --ann")
+        try:
+            graph = faiss.read_index(str(path))
+        except RuntimeError:
+            raise BundleError(f"{path} is damaged; build the index anew") from None
+        graph.hnsw.efSearch = max(_LOOKED_AT, 2 * top)
+        scores, places = graph.search(np.ascontiguousarray(queries, np.float32), top)
+        return scores, places
+
+    def _document(self, place: int) -> dict[str, Any]:
+        with open(self.folder / TEXTS_FILE, "rb") as handle:
+            handle.seek(int(self.offsets[place]))
+            try:
+                values = json.loads(handle.readline())
+                return {"id": values["id"], "text": values["text"]}
+            except (ValueError, KeyError, TypeError):
+                raise BundleError(f"{self.folder / TEXTS_FILE} is damaged; build the index anew") from None
+
+
+def load_embedder(model: PathLike) -> Predictor:
+    """Loads a model that gives vectors.
+
+    Raises:
+        UsageError: It is for another task.
+    """
+    predictor = load(model)
+    if predictor.task.name != "embedding":
+        raise UsageError(
+            f"{model} is for {predictor.task.name}; an index needs a model that `kbert finetune embedding` made"
+        )
+    return predictor
+
+
+def _best(scores: np.ndarray, top: int) -> np.ndarray:
+    """The places of the `top` largest of each row, largest first; of equal ones the first."""
+    if scores.shape[1] > 4 * top:
+        # Everything at least as large as the last that is wanted, so that ties are seen.
+        least = np.partition(scores, scores.shape[1] - top, 1)[:, -top:].min(1)
+        rows = [np.flatnonzero(row >= limit) for row, limit in zip(scores, least, strict=True)]
+        chosen = [
+            places[np.argsort(-row[places], kind="stable")[:top]] for places, row in zip(rows, scores, strict=True)
+        ]
+        return np.stack(chosen)
+    return np.argsort(-scores, axis=1, kind="stable")[:, :top]
+
+
+def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as problem:
+        raise BundleError(f"{path} is damaged ({' '.join(str(problem).split()):.200})") from None
+    if array.shape != shape or array.dtype != dtype:
+        raise BundleError(f"{path}: expected {dtype} {list(shape)}. Received: {array.dtype} {list(array.shape)}")
+    return array
+
+
+def _parts(documents: Iterator[Document], size: int) -> Iterator[list[Document]]:
+    while part := list(itertools.islice(documents, size)):
+        yield part
+
+
+def _digest(model: PathLike) -> str:
+    path = Path(model) / WEIGHTS_FILE
+    if not path.is_file():
+        raise DataError("expected a model folder with its weights in one file", path)
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while part := handle.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError:
+        raise UsageError("approximate search needs faiss: pip install 'kbert[ann]'") from None
+    return faiss

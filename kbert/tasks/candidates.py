@@ -1,0 +1,230 @@
+"""Queries with candidates: how they are read from tables, JSON lines, dialogues and judgements."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kbert.errors import DataError, shown
+from kbert.files import PathLike
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.judged_texts import read_judged
+from kbert.tasks.tables import file_kind, read_objects, read_table
+
+_SEED = 0
+_GROUPS_KEY = "candidates"
+_TURNS_KEY = "turns"
+
+
+@dataclasses.dataclass(frozen=True)
+class RankingExample:
+    """A query and its candidates.
+
+    Args:
+        query: The query; of a dialogue its last turns, a line each.
+        candidates: The candidates.
+        gains: How right each is, 0 for wrong ones; none where it is unknown.
+        turns: How many turns the query has; 0 where it is none of a dialogue.
+        line: The 1-based line it came from; 0 for none.
+    """
+
+    query: str
+    candidates: tuple[str, ...]
+    gains: tuple[float, ...] = ()
+    turns: int = 0
+    line: int = 0
+
+
+def read_candidates(
+    path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], targets: bool, bad: BadRows
+) -> list[RankingExample]:
+    """Reads queries with their candidates; wrong ones are drawn where the file has none.
+
+    What is drawn is a function of the file: the same file gives the same candidates.
+
+    Args:
+        path: A table of pairs; JSON lines of pairs, of a query with a list "candidates", or of dialogues
+            ({"turns": [{"speaker": …, "text": …} or a text]}); or judgements.
+        columns: "query", "candidate", and maybe "label".
+        options: "candidates", "turns", "responder", "documents" and "queries"; see the catalogue.
+        targets: Whether it must be said which candidates are right.
+        bad: Takes what cannot be used.
+
+    Raises:
+        DataError: The file holds something else; with file and line.
+    """
+    most = options.get("candidates") or 10
+    if options.get("documents") or options.get("queries"):
+        return _read_judged(path, options, most, bad)
+    first = _first_object(path) if file_kind(path) == "json" else {}
+    if _TURNS_KEY in first:
+        pairs = list(_responses(path, options.get("turns") or 4, options.get("responder"), bad))
+        if not pairs:
+            raise DataError("expected dialogues with a response. There are none", path)
+        pool = list(dict.fromkeys(response for _, response in pairs))
+        return [_filled(example, [response], pool, most, index) for index, (example, response) in enumerate(pairs)]
+    if isinstance(first.get(columns["candidate"], first.get(_GROUPS_KEY)), list):
+        examples = list(_groups(path, columns, targets, bad))
+    else:
+        examples = _grouped_rows(path, columns, bad)
+        if targets and "label" not in columns:
+            pool = list(dict.fromkeys(candidate for example in examples for candidate in example.candidates))
+            examples = [
+                _filled(dataclasses.replace(example, candidates=(), gains=()), example.candidates, pool, most, index)
+                for index, example in enumerate(examples)
+            ]
+    if not examples:
+        raise DataError("expected queries with candidates. There are none", path)
+    return examples
+
+
+def _first_object(path: PathLike) -> dict[str, Any]:
+    return next((values for _, values in read_objects(path, bad=BadRows(1 << 60))), {})
+
+
+def _filled(
+    example: RankingExample,
+    right: Sequence[str],
+    pool: Sequence[str],
+    most: int,
+    index: int,
+    also_right: frozenset[str] = frozenset(),
+) -> RankingExample:
+    """The example with the right candidates among others out of `pool`, `most` in all, in random order."""
+    rng = np.random.default_rng([_SEED, index])
+    avoided = also_right | set(right)
+    wanted = max(0, most - len(right))
+    if len(pool) < 2 * (most + len(avoided)):
+        wanted = min(wanted, len(set(pool) - avoided))
+    others: dict[str, None] = {}
+    while len(others) < wanted:
+        drawn = pool[int(rng.integers(len(pool)))]
+        if drawn not in avoided:
+            others[drawn] = None
+    candidates = [*((text, 1.0) for text in right), *((text, 0.0) for text in others)]
+    order = rng.permutation(len(candidates))
+    texts, gains = zip(*(candidates[place] for place in order), strict=True)
+    return dataclasses.replace(example, candidates=texts, gains=gains)
+
+
+def _read_judged(path: PathLike, options: Mapping[str, Any], most: int, bad: BadRows) -> list[RankingExample]:
+    """An example for each document that is right for a query, among documents that are not."""
+    judged, pool = read_judged(path, options.get("documents"), options.get("queries"), bad)
+    examples: list[RankingExample] = []
+    for query, found in judged:
+        right = frozenset(document.text for document, gain in found if gain > 0)
+        for document, gain in found:
+            if gain > 0:
+                example = RankingExample(query.text, (), line=query.line)
+                examples.append(_filled(example, [document.text], pool, most, len(examples), right))
+    if not examples:
+        raise DataError("expected judgements of relevant documents. There are none", path)
+    return examples
+
+
+def _grouped_rows(path: PathLike, columns: Mapping[str, str], bad: BadRows) -> list[RankingExample]:
+    """Rows of a query, a candidate and a label; those of equal queries belong together."""
+    found: dict[str, list[tuple[str, float, int]]] = {}
+    for row in read_table(path, columns, bad=bad):
+        query, candidate = row.values["query"], row.values["candidate"]
+        try:
+            for role, text in (("query", query), ("candidate", candidate)):
+                if not text.strip():
+                    raise DataError(f"expected a {role}. Received an empty one", path, row.line)
+            gain = _gain(row.values["label"], path, row.line) if "label" in row.values else 0.0
+        except DataError as problem:
+            bad.skip(problem)
+            continue
+        found.setdefault(query, []).append((candidate, gain, row.line))
+    return [
+        RankingExample(query, tuple(text for text, _, _ in rows), tuple(gain for _, gain, _ in rows), 0, rows[0][2])
+        for query, rows in found.items()
+    ]
+
+
+def _gain(value: Any, path: PathLike, line: int) -> float:
+    try:
+        gain = float(value)
+    except (TypeError, ValueError):
+        gain = math.nan
+    if not 0 <= gain < math.inf:
+        raise DataError(f"expected a label of 0 or more. Received {value!r}", path, line)
+    return gain
+
+
+def _groups(path: PathLike, columns: Mapping[str, str], targets: bool, bad: BadRows) -> Iterator[RankingExample]:
+    for line, values in read_objects(path, bad=bad):
+        try:
+            yield _group(values, columns, targets, path, line)
+        except DataError as problem:
+            bad.skip(problem)
+
+
+def _group(
+    values: Mapping[str, Any], columns: Mapping[str, str], targets: bool, path: PathLike, line: int
+) -> RankingExample:
+    """An object of a query, a list of candidates and a label: the place of the right one, or a number for each."""
+    query = values.get(columns["query"])
+    candidates = values.get(columns["candidate"], values.get(_GROUPS_KEY))
+    said: list[Any] = query if isinstance(query, list) else [query]
+    if not _are_texts(said):
+        raise DataError(
+            f"expected a text, or a list of turns, as {columns['query']!r}. Received {shown(query)}", path, line
+        )
+    if not isinstance(candidates, list) or not _are_texts(candidates):
+        raise DataError(f"expected a list of texts as candidates. Received {shown(candidates)}", path, line)
+    text = "\n".join(said)
+    turns = len(said) if isinstance(query, list) else 0
+    if not targets:
+        return RankingExample(text, tuple(candidates), (), turns, line)
+    key = columns.get("label", "label")
+    label = values.get(key)
+    if isinstance(label, int) and not isinstance(label, bool):
+        if not 0 <= label < len(candidates):
+            raise DataError(
+                f"expected the place of the right candidate, 0 to {len(candidates) - 1}, as {key!r}. Received {label}",
+                path,
+                line,
+            )
+        gains = [float(place == label) for place in range(len(candidates))]
+    elif isinstance(label, list) and len(label) == len(candidates):
+        gains = [_gain(value, path, line) for value in label]
+    else:
+        raise DataError(
+            f"expected the place of the right candidate, or a number for each, as {key!r}. Received {shown(label)}",
+            path,
+            line,
+        )
+    return RankingExample(text, tuple(candidates), tuple(gains), turns, line)
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    values = list(values)
+    return bool(values) and all(isinstance(value, str) and value.strip() for value in values)
+
+
+def _responses(path: PathLike, most: int, responder: str | None, bad: BadRows) -> Iterator[tuple[RankingExample, str]]:
+    """Each response of each dialogue, with the turns before it."""
+    for line, values in read_objects(path, bad=bad):
+        turns = values.get(_TURNS_KEY)
+        listed = turns if isinstance(turns, list) else []
+        said: list[Any] = [turn.get("text") if isinstance(turn, dict) else turn for turn in listed]
+        if not _are_texts(said):
+            bad.skip(
+                DataError(
+                    'expected {"turns": [{"speaker": …, "text": …}, …]} with a text in each. '
+                    f"Received {shown(turns)}",
+                    path,
+                    line,
+                )
+            )
+            continue
+        speakers = [turn.get("speaker") if isinstance(turn, dict) else None for turn in listed]
+        for place in range(1, len(said)):
+            if responder is None or speakers[place] == responder:
+                before = said[max(0, place - most) : place]
+                yield RankingExample("\n".join(before), (), (), len(before), line), said[place]

@@ -1,0 +1,75 @@
+"""How a file names the right one of several choices: by a number, a letter, or its text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kbert.errors import DataError
+from kbert.files import PathLike
+
+LABEL_FORMATS = ("0", "1", "letter", "text")
+"""A number from 0, a number from 1, a letter from A, or the text of the choice."""
+
+
+def choice_index(label: str | int, choices: Sequence[str], label_format: str) -> int:
+    """The place from 0 of the choice that a label names; a whole number is that place already.
+
+    Raises:
+        ValueError: It names none; the message says what was expected.
+    """
+    if isinstance(label, int):
+        return label
+    if label_format == "text":
+        expected = "the text of one of the choices"
+        index = choices.index(label) if label in choices else -1
+    elif label_format == "letter":
+        expected = f"a letter from A to {chr(ord('A') + len(choices) - 1)}"
+        index = _letter(label)
+    else:
+        first = int(label_format)
+        expected = f"a number from {first} to {first + len(choices) - 1}"
+        index = _number(label, first)
+    if not 0 <= index < len(choices):
+        raise ValueError(f"expected {expected} as label. Received {label!r}")
+    return index
+
+
+def detect_label_format(rows: Sequence[tuple[str, Sequence[str]]], path: PathLike) -> str:
+    """The one of LABEL_FORMATS that fits most rows; of equals the text.
+
+    Args:
+        rows: Label and choices of each.
+        path: Where they come from, for messages.
+
+    Raises:
+        DataError: Numbers may count from 0 as well as from 1.
+    """
+    fits = {each: sum(_fits(label, choices, each) for label, choices in rows) for each in LABEL_FORMATS}
+    most = max(fits.values())
+    if fits["text"] == most:
+        return "text"
+    if fits["0"] == fits["1"] == most:
+        raise DataError(
+            "expected labels that count from 0, or from 1. These may do either: none is 0, and none the number of "
+            "choices; say --label-format 0 or --label-format 1",
+            path,
+        )
+    return max(fits, key=lambda each: fits[each])
+
+
+def _fits(label: str, choices: Sequence[str], label_format: str) -> bool:
+    try:
+        choice_index(label, choices, label_format)
+    except ValueError:
+        return False
+    return True
+
+
+def _letter(label: str) -> int:
+    label = label.strip().upper()
+    return ord(label) - ord("A") if len(label) == 1 and label.isascii() and label.isalpha() else -1
+
+
+def _number(label: str, first: int) -> int:
+    label = label.strip()
+    return int(label) - first if label.isascii() and label.isdecimal() else -1

@@ -1,0 +1,68 @@
+"""How much the examples of each class count in the loss, for classes that are not equally frequent."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kbert.errors import UsageError, shown
+
+BALANCED = "balanced"
+
+
+def parse_class_weights(text: str, labels: Sequence[str]) -> dict[str, float]:
+    """The weights that a user names.
+
+    Args:
+        text: LABEL=WEIGHT,LABEL=WEIGHT; or a JSON object, for labels with commas.
+        labels: The labels there are.
+
+    Returns:
+        The weight of each label: 1 for those that are not named.
+
+    Raises:
+        UsageError: A label does not exist, or a weight is no number above 0.
+    """
+    weights = dict.fromkeys(labels, 1.0)
+    for label, value in _pairs(text):
+        if label not in weights:
+            raise UsageError(f"class_weights must name labels ({', '.join(labels)}). Received: {shown(label)}")
+        try:
+            weight = float(value)
+        except (TypeError, ValueError):
+            weight = math.nan
+        if not 0 < weight < math.inf or isinstance(value, bool):
+            raise UsageError(f"the class weight of {label} must be a number above 0. Received: {shown(value)}")
+        weights[label] = weight
+    return weights
+
+
+def _pairs(text: str) -> list[tuple[str, Any]]:
+    if text.lstrip().startswith("{"):
+        try:
+            return list(json.loads(text).items())
+        except (ValueError, RecursionError) as problem:
+            raise UsageError(
+                f"class_weights must be {BALANCED}, LABEL=WEIGHT,LABEL=WEIGHT or a JSON object ({problem})"
+            ) from None
+    pairs: list[tuple[str, Any]] = []
+    for part in text.split(","):
+        label, equals, value = part.rpartition("=")
+        if not equals:
+            raise UsageError(
+                f"class_weights must be {BALANCED}, LABEL=WEIGHT,LABEL=WEIGHT or a JSON object. Received: {shown(part)}"
+            )
+        pairs.append((label.strip(), value.strip()))
+    return pairs
+
+
+def balanced_weights(counts: Mapping[str, int]) -> dict[str, float]:
+    """Weights with which all classes count the same: examples / (classes · examples of the class), as scikit-learn's.
+
+    Args:
+        counts: The examples of each class, none of them 0.
+    """
+    total = sum(counts.values())
+    return {label: total / (len(counts) * count) for label, count in counts.items()}

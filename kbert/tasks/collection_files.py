@@ -1,0 +1,201 @@
+"""Test collections for retrieval: documents, queries, and which documents are relevant to a query.
+
+documents   JSON lines with "id" or "_id", "text", and maybe "title" (as BEIR has them); .csv or .tsv with the columns
+            id and text; a folder of text files, whose paragraphs are documents; or SMART (.I, .T, .W), as Cranfield
+queries     the same, but for folders
+judgements  TREC's qrels (query, iteration, document, gain), BEIR's (query, document, gain, under a header) or
+            Cranfield's (query, document, code)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from kbert import files
+from kbert.errors import DataError, UsageError
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.tables import file_kind, read_objects, read_table
+
+_SMART_START = ".I "
+# Cleverdon's codes: 1 is a complete answer, 4 of historical interest, 5 of none.
+_WORST_CODE = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A text that can be found, or asked with.
+
+    Args:
+        id: Its name in judgements.
+        text: Its title and text.
+        line: The 1-based line it begins in.
+    """
+
+    id: str
+    text: str
+    line: int = 0
+
+
+def read_documents(path: files.PathLike, *, bad: BadRows | None = None) -> Iterator[Document]:
+    """Yields the documents of a file or folder.
+
+    Args:
+        path: See above.
+        bad: Takes the documents that cannot be used.
+
+    Raises:
+        UsageError: The path is none, or of a kind that is not known.
+        DataError: A document has no text, or the id of another; with file and line.
+    """
+    bad = bad or BadRows()
+    found: dict[str, int] = {}
+    for where, document in _documents(Path(path), bad):
+        if not document.text.strip():
+            bad.skip(DataError(f"expected a text for the id {document.id!r}. Received an empty one", *where))
+        elif document.id in found:
+            bad.skip(
+                DataError(f"the id {document.id!r} must appear once; it is in line {found[document.id]} too", *where)
+            )
+        else:
+            found[document.id] = document.line
+            yield document
+    if not found:
+        raise DataError("expected documents. There are none", path)
+
+
+def read_queries(path: files.PathLike, *, bad: BadRows | None = None) -> dict[str, Document]:
+    """The queries of a file by id. Those of SMART are numbered by their place, as its judgements count them.
+
+    Raises:
+        UsageError: The file is none, or of a kind that is not known.
+        DataError: As of `read_documents`.
+    """
+    queries = list(read_documents(path, bad=bad))
+    if file_kind(path) == "text":
+        queries = [dataclasses.replace(query, id=str(place)) for place, query in enumerate(queries, start=1)]
+    return {query.id: query for query in queries}
+
+
+def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict[str, dict[str, float]]:
+    """The gain of each judged document by query; above 0 is relevant.
+
+    Cranfield's codes, three columns without a header, become gains: 1 → 4, 2 → 3, 3 → 2, 4 → 1, 5 → 0.
+
+    Raises:
+        UsageError: There is no such file.
+        DataError: A line is no judgement; with file and line.
+    """
+    bad = bad or BadRows()
+    if not Path(path).is_file():
+        raise UsageError(f"{path}: no such file")
+    judgements: dict[str, dict[str, float]] = {}
+    beir = False
+    for number, line in enumerate(files.read_lines(path), start=1):
+        cells = line.split()
+        if number == 1 and cells and cells[0] in ("query-id", "query_id", "qid"):
+            beir = True
+            continue
+        if not cells:
+            continue
+        try:
+            query, document, value = (cells[0], cells[-2], float(cells[-1])) if len(cells) in (3, 4) else ("", "", 0.0)
+        except ValueError:
+            query = ""
+        if not query:
+            bad.skip(
+                DataError(
+                    f"expected a query, a document and a number (with 0 or Q0 before the document in TREC's files). "
+                    f"Received {line!r:.80}",
+                    path,
+                    number,
+                )
+            )
+            continue
+        coded = len(cells) == 3 and not beir
+        judgements.setdefault(query, {})[document] = max(0.0, _WORST_CODE - value if coded else value)
+    if not judgements:
+        raise DataError("expected judgements. There are none", path)
+    return judgements
+
+
+def _documents(path: Path, bad: BadRows) -> Iterator[tuple[tuple[Path, int], Document]]:
+    if path.is_dir():
+        for file in files.expand_inputs([path]):
+            name = file.relative_to(path).as_posix()
+            for place, (line, text) in enumerate(_paragraphs(file), start=1):
+                yield (file, line), Document(f"{name}#{place}", text, line)
+        return
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file or folder")
+    kind = file_kind(path)
+    if kind == "json":
+        documents = _json_documents(path, bad)
+    elif kind == "text":
+        documents = _smart_documents(path)
+    else:
+        rows = read_table(path, {"id": "id", "text": "text"}, bad=bad)
+        documents = (Document(row.values["id"], row.values["text"], row.line) for row in rows)
+    for document in documents:
+        yield (path, document.line), document
+
+
+def _json_documents(path: Path, bad: BadRows) -> Iterator[Document]:
+    for line, values in read_objects(path, bad=bad):
+        name = values.get("_id", values.get("id"))
+        title, text = values.get("title") or "", values.get("text")
+        if not isinstance(name, (str, int)) or not isinstance(text, str) or not isinstance(title, str):
+            bad.skip(
+                DataError(
+                    'expected {"id": …, "text": "…"}, and maybe "title". Received the keys '
+                    f"{', '.join(map(repr, values)):.80}",
+                    path,
+                    line,
+                )
+            )
+            continue
+        yield Document(str(name), f"{title}\n{text}" if title else text, line)
+
+
+def _smart_documents(path: Path) -> Iterator[Document]:
+    """Documents begin with ".I NUMBER"; of their fields .T is the title and .W the text, which may repeat it."""
+    name, start, field = "", 0, ""
+    parts: dict[str, list[str]] = {}
+
+    def document() -> Document:
+        title, text = (" ".join(" ".join(parts.get(key, ())).split()) for key in ("T", "W"))
+        return Document(name, text if text.startswith(title) else f"{title}\n{text}", start)
+
+    for number, line in enumerate(files.read_lines(path), start=1):
+        if line.startswith(_SMART_START):
+            if name:
+                yield document()
+            name, start, field, parts = line[len(_SMART_START) :].strip(), number, "", {}
+        elif not name:
+            raise DataError(
+                "expected a collection of SMART, which begins with '.I 1', or a .jsonl, .csv or .tsv file. "
+                f"Received {line!r:.60}",
+                path,
+                number,
+            )
+        elif len(line) == 2 and line[0] == "." and line[1].isupper():
+            field = line[1]
+        else:
+            parts.setdefault(field, []).append(line)
+    if name:
+        yield document()
+
+
+def _paragraphs(path: Path) -> Iterator[tuple[int, str]]:
+    """The line and the text of what stands between blank lines."""
+    start, lines = 0, list[str]()
+    for number, line in enumerate(files.read_lines(path), start=1):
+        if line.strip():
+            start = start or number
+            lines.append(line.strip())
+        elif lines:
+            yield start, "\n".join(lines)
+            start, lines = 0, []
+    if lines:
+        yield start, "\n".join(lines)

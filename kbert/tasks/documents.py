@@ -1,0 +1,122 @@
+"""Documents of sentences, and what sums them up: how they are read from tables and JSON lines."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kbert import files
+from kbert.corpus.sentences import split_sentences
+from kbert.errors import DataError, UsageError, shown
+from kbert.files import PathLike
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.rouge import oracle_sentences
+from kbert.tasks.tables import file_kind, read_objects, read_table
+
+
+@dataclasses.dataclass(frozen=True)
+class SummarizationExample:
+    """A document and what sums it up.
+
+    Args:
+        sentences: The document.
+        labels: 1 for each sentence that belongs to the summary, 0 for others; none where it is unknown.
+        references: Reference summaries.
+        line: The 1-based line it came from; 0 for none.
+    """
+
+    sentences: tuple[str, ...]
+    labels: tuple[int, ...] = ()
+    references: tuple[str, ...] = ()
+    line: int = 0
+
+
+def read_summaries(
+    path: PathLike, columns: Mapping[str, str], most: int, targets: bool, bad: BadRows
+) -> list[SummarizationExample]:
+    """Reads documents; a text is split into sentences.
+
+    Sentences without labels get those of the summary that fits the references best (`oracle_sentences`); where there
+    are no references, the labelled sentences are one.
+
+    Args:
+        path: JSON lines, a table, or a text file with a document a line.
+        columns: "text", and maybe "label" and "summary".
+        most: Sentences a summary, for labels out of references.
+        targets: Whether there must be labels or references.
+        bad: Takes the documents that cannot be used.
+
+    Raises:
+        UsageError: Neither labels nor summaries are named.
+        DataError: The file holds something else; with file and line.
+    """
+    if targets and "label" not in columns and "summary" not in columns:
+        raise UsageError(
+            "summarization learns from labels of sentences or from summaries: name label_column or summary_column"
+        )
+    examples = []
+    for line, values in _rows(path, columns, bad):
+        try:
+            examples.append(_example(values, columns, most, targets, path, line))
+        except DataError as problem:
+            bad.skip(problem)
+    if not examples:
+        raise DataError("expected documents. There are none", path)
+    return examples
+
+
+def _rows(path: PathLike, columns: Mapping[str, str], bad: BadRows) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The line and the values by column."""
+    kind = file_kind(path)
+    if kind == "json":
+        yield from read_objects(path, bad=bad)
+    elif kind == "text":
+        for number, text in enumerate(files.read_lines(path), start=1):
+            yield number, {columns["text"]: text}
+    else:
+        for row in read_table(path, columns, bad=bad):
+            yield row.line, {columns[role]: value for role, value in row.values.items()}
+
+
+def _example(
+    values: Mapping[str, Any], columns: Mapping[str, str], most: int, targets: bool, path: PathLike, line: int
+) -> SummarizationExample:
+    for role, column in columns.items():
+        if column not in values:
+            raise DataError(
+                f"there is no key {column!r} for {role}; the object has {', '.join(map(repr, values))}", path, line
+            )
+    sentences = values[columns["text"]]
+    if isinstance(sentences, str):
+        sentences = list(split_sentences(sentences))
+    if isinstance(sentences, list) and (empty := [n for n, text in enumerate(sentences) if not str(text).strip()]):
+        raise DataError(f"expected sentences that are not empty. Number {empty[0] + 1} is", path, line)
+    if not _are_texts(sentences):
+        raise DataError(f"expected a text, or a list of sentences. Received {shown(sentences)}", path, line)
+    if not targets:
+        return SummarizationExample(tuple(sentences), line=line)
+    references = values[columns["summary"]] if "summary" in columns else []
+    references = [references] if isinstance(references, str) else references
+    if "summary" in columns and not _are_texts(references):
+        raise DataError(f"expected a summary, or a list of them. Received {shown(references)}", path, line)
+    if "label" in columns:
+        labels = values[columns["label"]]
+        if not isinstance(labels, list) or len(labels) != len(sentences) or set(labels) - {0, 1}:
+            raise DataError(
+                f"expected a label of 0 or 1 for each of the {len(sentences)} sentences. Received {shown(labels)}",
+                path,
+                line,
+            )
+        if not any(labels) and not references:
+            raise DataError("expected a sentence with the label 1. There is none", path, line)
+    else:
+        chosen = oracle_sentences(sentences, references, most)
+        labels = [int(place in chosen) for place in range(len(sentences))]
+    if not references:
+        references = [" ".join(text for text, label in zip(sentences, labels, strict=True) if label)]
+    return SummarizationExample(tuple(sentences), tuple(map(int, labels)), tuple(references), line)
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list) and bool(values) and all(isinstance(text, str) and text.strip() for text in values)

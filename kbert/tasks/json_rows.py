@@ -1,0 +1,69 @@
+"""Objects of JSON lines files, and of files that are one JSON array, each with the line it begins in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kbert import files
+from kbert.errors import DataError
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.table_format import TableFormat
+
+_BETWEEN = re.compile(r"[\s,]*")
+
+
+def read_objects(
+    path: files.PathLike, *, form: TableFormat | None = None, bad: BadRows | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the line and the object of each line of a JSON lines file; empty lines are left out.
+
+    A .json file may also be one array of objects.
+
+    Raises:
+        DataError: A line is no JSON object; with file and line.
+    """
+    bad = bad or BadRows()
+    lines: Iterator[tuple[int, str]] = enumerate((form or TableFormat()).lines(path), start=1)
+    if Path(path).suffix.lower() == ".json":
+        lines = _array_or_lines(path, lines)
+    for number, line in lines:
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as problem:
+            bad.skip(DataError(f"expected a JSON object a line ({problem})", path, number))
+            continue
+        if isinstance(values, dict):
+            yield number, values
+        else:
+            bad.skip(DataError(f"expected a JSON object a line. Received {type(values).__name__}", path, number))
+
+
+def _array_or_lines(path: files.PathLike, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """The lines as they are, or of one JSON array the elements, each with the line it begins in."""
+    rows = list(lines)
+    text = "\n".join(line for _, line in rows)
+    if not text.lstrip().startswith("["):
+        yield from rows
+        return
+    decode = json.JSONDecoder().raw_decode
+    place, line = text.index("[") + 1, 1
+    counted = 0
+    while True:
+        place = _BETWEEN.match(text, place).end()  # type: ignore[union-attr]
+        if place >= len(text):
+            raise DataError("expected ] at the end of the JSON array. Received the end of the file", path, len(rows))
+        line, counted = line + text.count("\n", counted, place), place
+        if text[place] == "]":
+            return
+        try:
+            _, end = decode(text, place)
+        except (ValueError, RecursionError) as problem:
+            raise DataError(f"expected a JSON array of objects ({problem})", path, line) from None
+        yield line, text[place:end]
+        place = end

@@ -1,0 +1,38 @@
+"""The texts behind judgements: which documents answer which query."""
+
+from __future__ import annotations
+
+from kbert.errors import DataError, UsageError
+from kbert.files import PathLike
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.collection_files import Document, read_documents, read_judgements, read_queries
+
+
+def read_judged(
+    judgements: PathLike, documents: PathLike | None, queries: PathLike | None, bad: BadRows
+) -> tuple[list[tuple[Document, list[tuple[Document, float]]]], list[str]]:
+    """Each query with its judged documents and their gains; and the texts of all documents, each once.
+
+    Args:
+        judgements: See kbert.tasks.collection_files.
+        documents: The documents.
+        queries: The queries.
+        bad: Takes judgements of what does not exist, and documents that cannot be used.
+
+    Raises:
+        UsageError: Documents or queries are not named.
+        DataError: A file cannot be read.
+    """
+    if not documents or not queries:
+        raise UsageError("judgements need both --documents and --queries")
+    texts = {document.id: document for document in read_documents(documents, bad=bad)}
+    asked = read_queries(queries, bad=bad)
+    judged = []
+    for query, gains in read_judgements(judgements, bad=bad).items():
+        for name in [query] if query not in asked else [name for name in gains if name not in texts]:
+            what, where = ("query", queries) if query not in asked else ("document", documents)
+            bad.skip(DataError(f"the {what} {name!r} is not in {where}", judgements))
+        if query in asked:
+            found = [(texts[name], gain) for name, gain in gains.items() if name in texts]
+            judged.append((asked[query], found))
+    return judged, list(dict.fromkeys(document.text for document in texts.values()))

@@ -1,0 +1,283 @@
+"""Classification of a text, or of a pair of texts, into any number of classes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from kbert.bundle import Bundle
+from kbert.errors import DataError
+from kbert.files import PathLike
+from kbert.models.classification import ClassificationModel
+from kbert.models.encoder import BertEncoder
+from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.class_weights import BALANCED, parse_class_weights
+from kbert.tasks.classification import sorted_labels
+from kbert.tasks.error_analysis import worst_examples
+from kbert.tasks.rows import TrainingRows
+from kbert.tasks.task import Task, Tensors
+from kbert.tasks.texts import Example, TextTask
+from kbert.tasks.thresholds import DEFAULT_THRESHOLD, best_threshold
+from kbert.text.graph_encoder import GraphEncoder
+
+_YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
+
+
+class MultilabelTask(TextTask):
+    """Any number of labels a text, or a pair of texts; also none.
+
+    Args:
+        labels: The labels, in the order of the logits.
+        paired: Whether an example is a pair of texts.
+        thresholds: The probability from which on each label is given; a half by default.
+        class_weights: How much the examples that have a label count in its loss; 1 for those not named.
+        reading: The options that say how files have the labels.
+    """
+
+    name: ClassVar[str] = "multilabel"
+    architecture = "BertForSequenceClassification"
+    main_metric = "f1_micro"
+    losses = ("cross_entropy",)
+    target_lists = True
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        paired: bool = False,
+        thresholds: Sequence[float] | None = None,
+        class_weights: Mapping[str, float] | None = None,
+        reading: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(paired)
+        self.labels = list(labels)
+        self.thresholds = [DEFAULT_THRESHOLD] * len(self.labels) if thresholds is None else list(thresholds)
+        self.class_weights = dict(class_weights or {})
+        self.reading = dict(reading or {})
+        self._ids = {label: index for index, label in enumerate(self.labels)}
+
+    # === Reading ===
+
+    @classmethod
+    def table_columns(cls, columns: dict[str, str], options: Mapping[str, Any]) -> dict[str, str]:
+        """The label column, or all label columns."""
+        names = options.get("label_columns")
+        return columns | {cls.target_column: names} if names and cls.target_column in columns else columns
+
+    @classmethod
+    def read_target(cls, value: Any, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """The labels of a cell, of a list, or of the columns that say 1."""
+        if options.get("label_columns"):
+            names = options["label_columns"].split(",")
+            cells = [value] if isinstance(value, str) else value
+            return tuple(name for name, cell in zip(names, cells, strict=True) if _is_yes(name, cell))
+        if isinstance(value, str):
+            value = value.split(options.get("label_separator") or "|")
+        return tuple(dict.fromkeys(label.strip() for label in value if label.strip()))
+
+    @classmethod
+    def from_examples(
+        cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | None = None
+    ) -> MultilabelTask:
+        """Discovers the labels: those of the label columns, else sorted as numbers if all are, else as text."""
+        options = options or {}
+        names = options.get("label_columns")
+        labels = names.split(",") if names else sorted_labels({label for each in examples for label in each.target})
+        if not any(example.target for example in examples):
+            raise DataError("expected labels. No row has any", path)
+        reading = {name: options[name] for name in ("label_separator", "label_columns") if options.get(name)}
+        weights = _chosen_weights(options.get("class_weights"), examples, labels)
+        return cls(labels, examples[0].pair is not None, None, weights, reading)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> MultilabelTask:
+        """Makes it anew from what `settings` gave."""
+        labels, thresholds = settings["labels"], [float(value) for value in settings["thresholds"]]
+        if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
+            raise TypeError("labels must be a list of strings")
+        if len(thresholds) != len(labels):
+            raise TypeError("thresholds must be as many as labels")
+        weights = {label: float(weight) for label, weight in settings.get("class_weights", {}).items()}
+        return cls(labels, bool(settings["paired"]), thresholds, weights, dict(settings.get("reading", {})))
+
+    @classmethod
+    def from_foreign(cls, bundle: Bundle, *, paired: bool) -> MultilabelTask | None:
+        """A classifier of Transformers' with any number of labels a text; each is given from a half on."""
+        problem = bundle.foreign_config.get("problem_type")
+        fits = bundle.architecture == cls.architecture and problem == "multi_label_classification"
+        return cls(bundle.labels, paired) if fits else None
+
+    def settings(self) -> dict[str, Any]:
+        """Labels in the order of the logits, their thresholds, and how files have them."""
+        settings = {"name": self.name, "labels": self.labels, "thresholds": self.thresholds, "paired": self.paired}
+        return (
+            settings
+            | ({"class_weights": self.class_weights} if self.class_weights else {})
+            | ({"reading": self.reading} if self.reading else {})
+        )
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """How files have the labels."""
+        return self.reading
+
+    def foreign_config(self) -> dict[str, Any]:
+        """Transformers' names of labels."""
+        return {
+            "id2label": {str(index): label for index, label in enumerate(self.labels)},
+            "label2id": self._ids,
+            "problem_type": "multi_label_classification",
+        }
+
+    def checked(self, examples: Sequence[Example], path: PathLike, bad: BadRows | None = None) -> list[Example]:
+        """The examples whose labels training saw."""
+        bad = bad or BadRows()
+        known = []
+        for example in examples:
+            unknown = [label for label in example.target if label not in self._ids]
+            if not unknown:
+                known.append(example)
+                continue
+            expected = f"expected labels seen in training ({', '.join(self.labels)})"
+            bad.skip(DataError(f"{expected}. Received {unknown[0]!r}", path, example.line))
+        return known
+
+    def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
+        """A row an example, and "labels", float32 [items, labels] of 0 and 1."""
+        return TrainingRows(*self.tokens(examples, encode), {"labels": self._matrix(examples).astype(np.float32)})
+
+    def _matrix(self, examples: Sequence[Example]) -> np.ndarray:
+        """Which labels each example has, bool [N, labels]."""
+        matrix = np.zeros((len(examples), len(self.labels)), bool)
+        for row, example in zip(matrix, examples, strict=True):
+            row[[self._ids[label] for label in example.target]] = True
+        return matrix
+
+    # === Model ===
+
+    def build(self, encoder: BertEncoder) -> ClassificationModel:
+        """The encoder with a head for these labels."""
+        return ClassificationModel(encoder, len(self.labels))
+
+    def slots(self, model: ClassificationModel) -> Slots:
+        """The encoder's, and Transformers' `classifier`."""
+        return classifier_slots(model)
+
+    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+        """Sums over examples and labels."""
+        labels, logits = batch["labels"], outputs["logits"]
+        weights = tf.constant([self.class_weights.get(label, 1.0) for label in self.labels], tf.float32)
+        nll = tf.nn.weighted_cross_entropy_with_logits(labels, logits, weights)
+        right = tf.cast((logits > 0) == (labels > 0.5), tf.float32)
+        return {"cross_entropy": tf.reduce_sum(nll), "label_accuracy": tf.reduce_sum(right)}
+
+    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """How many examples, times the labels."""
+        decisions = tf.cast(tf.size(batch["labels"]), tf.float32)
+        return {"cross_entropy": decisions, "label_accuracy": decisions}
+
+    # === Answers ===
+
+    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The labels that are given, string [B, most] with "" behind, and their count, int32 [B]; all labels, string
+        [B, C], and their probabilities, float32 [B, C].
+        """  # noqa: D205 (one sentence)
+        probabilities = tf.sigmoid(outputs["logits"])
+        given = probabilities >= tf.constant(self.thresholds, tf.float32)
+        labels = tf.repeat(tf.constant(self.labels)[None], tf.shape(probabilities)[0], axis=0)
+        return {
+            "predicted_labels": tf.ragged.boolean_mask(labels, given).to_tensor(""),
+            "count": tf.reduce_sum(tf.cast(given, tf.int32), -1),
+            "labels": labels,
+            "probabilities": probabilities,
+        }
+
+    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The probabilities of the labels, float32 [B, C]."""
+        return {"probabilities": tf.sigmoid(outputs["logits"])}
+
+    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """{"labels": [label], "probabilities": {label: p}}."""
+        given = row["predicted_labels"][: int(row["count"])]
+        return {
+            "labels": [label.decode("utf-8") for label in given],
+            "probabilities": dict(zip(self.labels, row["probabilities"].tolist(), strict=True)),
+        }
+
+    def text_line(self, prediction: Mapping[str, Any]) -> str:
+        """Labels and texts."""
+        labels = self.reading.get("label_separator", "|").join(prediction["labels"])
+        return "\t".join([labels, *(prediction[text.column] for text in self.text_inputs)])
+
+    def tuned(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> Task[Example]:
+        """With the thresholds that give each label its best F1 on these examples."""
+        truth, probabilities = self._matrix(examples), answers["probabilities"]
+        thresholds = [best_threshold(probabilities[:, index], truth[:, index]) for index in range(len(self.labels))]
+        return MultilabelTask(self.labels, self.paired, thresholds, self.class_weights, self.reading)
+
+    def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """F1 over all decisions (micro) and of labels on average (macro); subset accuracy: the part of examples with
+        exactly the right labels; Hamming loss; cross entropy; the scores and threshold of each label.
+
+        "worst_examples" are those with the largest cross entropy that are not answered rightly: each has "expected"
+        and "predicted", lists of labels.
+        """  # noqa: D205 (one sentence)
+        from sklearn import metrics
+
+        truth, probabilities = self._matrix(examples), np.asarray(answers["probabilities"])
+        given = probabilities >= np.array(self.thresholds, np.float32)
+        precision, recall, f1, support = metrics.precision_recall_fscore_support(truth, given, zero_division=0.0)
+        right = np.where(truth, probabilities, 1 - probabilities).astype(np.float64)
+        losses = -np.log(np.maximum(right, 1e-30)).mean(-1)
+        wrong = (truth != given).any(-1)
+        return {
+            "examples": len(examples),
+            "f1_micro": float(metrics.f1_score(truth, given, average="micro", zero_division=0.0)),
+            "f1_macro": float(f1.mean()),
+            "subset_accuracy": float(1 - wrong.mean()),
+            "hamming_loss": float((truth != given).mean()),
+            "cross_entropy": float(losses.mean()),
+            "per_class": {
+                label: {
+                    "precision": float(precision[index]),
+                    "recall": float(recall[index]),
+                    "f1": float(f1[index]),
+                    "support": int(support[index]),
+                    "threshold": self.thresholds[index],
+                }
+                for index, label in enumerate(self.labels)
+            },
+            "worst_examples": worst_examples(
+                examples,
+                np.where(wrong, losses, 0.0),
+                lambda index: {"expected": self._names(truth[index]), "predicted": self._names(given[index])},
+            ),
+        }
+
+    def _names(self, chosen: np.ndarray) -> list[str]:
+        return [self.labels[index] for index in np.flatnonzero(chosen)]
+
+
+def _is_yes(name: str, cell: str) -> bool:
+    text = cell.strip().lower()
+    if text not in _YES + _NO:
+        raise ValueError(f"expected 0 or 1 in the column {name!r}. Received {cell!r}")
+    return text in _YES
+
+
+def _chosen_weights(text: str | None, examples: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
+    """With "balanced", the examples that have a label count as much as those that have it not."""
+    if not text:
+        return {}
+    if text != BALANCED:
+        return parse_class_weights(text, labels)
+    counts = dict.fromkeys(labels, 0)
+    for example in examples:
+        for label in example.target:
+            counts[label] += 1
+    return {
+        label: (len(examples) - count) / count if 0 < count < len(examples) else 1.0 for label, count in counts.items()
+    }

@@ -1,0 +1,284 @@
+"""The right one of several choices, such as the ending of a text or the answer to a question."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from kbert import features
+from kbert.bundle import Bundle
+from kbert.errors import DataError
+from kbert.files import PathLike
+from kbert.models.encoder import BertEncoder
+from kbert.models.multiple_choice import MultipleChoiceModel
+from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.calibration import expected_calibration_error, reliability
+from kbert.tasks.choice_labels import LABEL_FORMATS, choice_index, detect_label_format
+from kbert.tasks.error_analysis import worst_examples
+from kbert.tasks.rows import TrainingRows, encode_texts
+from kbert.tasks.table_format import TableFormat
+from kbert.tasks.tables import read_table
+from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.text.graph_encoder import GraphEncoder
+
+_UNUSED = -1e9
+"""The logit of a place that holds no choice."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ChoiceExample:
+    """A prompt with its choices.
+
+    Args:
+        prompt: What all choices follow.
+        choices: Two or more.
+        target: The right one: as the file says it, or its place from 0; None where it is unknown.
+        line: The 1-based line it came from; 0 for none.
+    """
+
+    prompt: str
+    choices: tuple[str, ...]
+    target: Any = None
+    line: int = 0
+
+
+class MultipleChoiceTask(Task[ChoiceExample]):
+    """One of the choices of each example, which may be of different number.
+
+    Args:
+        label_format: How files name the right choice; see kbert.tasks.choice_labels.
+    """
+
+    name: ClassVar[str] = "multiple-choice"
+    architecture = "BertForMultipleChoice"
+    main_metric = "accuracy"
+    losses = ("cross_entropy",)
+    model_features = tuple(dataclasses.replace(each, dimensions="CS") for each in features.ENCODER_FEATURES)
+
+    def __init__(self, label_format: str = "0") -> None:
+        self.label_format = label_format
+
+    # === Reading ===
+
+    @classmethod
+    def read(
+        cls,
+        path: PathLike,
+        columns: Mapping[str, str] | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        targets: bool = True,
+        bad: BadRows | None = None,
+    ) -> list[ChoiceExample]:
+        """Reads a table with a prompt, several columns (in JSON lines a list) of choices, and the right one.
+
+        Empty cells behind the choices are no choices.
+        """
+        chosen = cls.info().choose_columns(columns or {}, targets=targets)
+        bad = bad or BadRows()
+        examples = []
+        for row in read_table(path, chosen, form=TableFormat.from_options(options), lists=["choices"], bad=bad):
+            try:
+                choices = _choices(row.values["choices"])
+                if targets and not row.values["label"].strip():
+                    raise ValueError("expected a label. Received an empty one")
+            except ValueError as problem:
+                bad.skip(DataError(str(problem), path, row.line))
+            else:
+                examples.append(ChoiceExample(row.values["prompt"], choices, row.values.get("label"), row.line))
+        if not examples:
+            raise DataError("expected rows of choices. There are none", path)
+        return examples
+
+    @classmethod
+    def from_examples(
+        cls, examples: Sequence[ChoiceExample], path: PathLike, options: Mapping[str, Any] | None = None
+    ) -> MultipleChoiceTask:
+        """Finds out how labels name the right choice, unless `options` say it."""
+        chosen = (options or {}).get("label_format") or "auto"
+        if chosen != "auto":
+            return cls(chosen)
+        return cls(detect_label_format([(each.target, each.choices) for each in examples], path))
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> MultipleChoiceTask:
+        """Makes it anew from what `settings` gave."""
+        if settings["label_format"] not in LABEL_FORMATS:
+            raise TypeError(f"label_format must be one of {', '.join(LABEL_FORMATS)}")
+        return cls(settings["label_format"])
+
+    @classmethod
+    def from_foreign(cls, bundle: Bundle, *, paired: bool) -> MultipleChoiceTask | None:
+        """Transformers' model for choices."""
+        return cls() if bundle.architecture == cls.architecture else None
+
+    def settings(self) -> dict[str, Any]:
+        """How files name the right choice."""
+        return {"name": self.name, "label_format": self.label_format}
+
+    def checked(
+        self, examples: Sequence[ChoiceExample], path: PathLike, bad: BadRows | None = None
+    ) -> list[ChoiceExample]:
+        """The examples whose label names one of their choices, now by its place from 0."""
+        bad = bad or BadRows()
+        known = []
+        for example in examples:
+            try:
+                index = choice_index(example.target, example.choices, self.label_format)
+            except ValueError as problem:
+                bad.skip(DataError(str(problem), path, example.line))
+            else:
+                known.append(dataclasses.replace(example, target=index))
+        return known
+
+    # === Texts to features ===
+
+    @property
+    def text_inputs(self) -> tuple[TextInput, ...]:
+        """`prompt`, and the `choices` of each."""
+        return TextInput("prompt", "prompt"), TextInput("choices", "choices", several=True)
+
+    def inputs(self, examples: Sequence[ChoiceExample]) -> dict[str, list[Any]]:
+        """Prompts and choices."""
+        return {
+            "prompt": [example.prompt for example in examples],
+            "choices": [list(example.choices) for example in examples],
+        }
+
+    def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """Prompt and choice as a pair for each choice, int32 [B, C, S]; all zeros in the mask where there is none."""
+        prompts, choices = inputs["prompt"], inputs["choices"]
+        batch, count = tf.unstack(tf.shape(choices))
+        flat = tf.reshape(choices, [-1])
+        encoded = encode(tf.repeat(prompts, count), flat)
+        mask = features.INPUT_MASK.name
+        encoded[mask] *= tf.cast(flat != "", tf.int32)[:, None]
+        length = tf.shape(encoded[mask])[1]
+        return {name: tf.reshape(value, [batch, count, length]) for name, value in encoded.items()} | {
+            "choices": choices
+        }
+
+    def training_rows(self, examples: Sequence[ChoiceExample], encode: GraphEncoder) -> TrainingRows:
+        """An item an example, with a row a choice, and "labels", int32 [items]."""
+        sizes = np.array([len(example.choices) for example in examples], np.int64)
+        prompts = [example.prompt for example in examples for _ in example.choices]
+        choices = [choice for example in examples for choice in example.choices]
+        return TrainingRows(*encode_texts(encode, prompts, choices), {"labels": _targets(examples)}, sizes)
+
+    # === Model ===
+
+    def build(self, encoder: BertEncoder) -> MultipleChoiceModel:
+        """The encoder with a score for each choice."""
+        return MultipleChoiceModel(encoder)
+
+    def slots(self, model: MultipleChoiceModel) -> Slots:
+        """The encoder's, and Transformers' `classifier`."""
+        return classifier_slots(model)
+
+    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+        """Sums over examples."""
+        labels, logits = batch["labels"], _logits(outputs, batch)
+        nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        right = tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
+        return {"cross_entropy": tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
+
+    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """How many examples."""
+        examples = tf.cast(tf.size(batch["labels"]), tf.float32)
+        return {"cross_entropy": examples, "accuracy": examples}
+
+    # === Answers ===
+
+    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The likeliest choice: its place from 0, int32 [B], and its text, string [B]; the probabilities of all,
+        float32 [B, C], 0 for unused places; the number of places up to the last choice, int32 [B].
+        """  # noqa: D205 (one sentence)
+        probabilities = self.token_answers(outputs, encoded)["probabilities"]
+        best = tf.argmax(probabilities, -1, tf.int32)
+        used = tf.cast(encoded["choices"] != "", tf.int32)
+        return {
+            "choice": best,
+            "text": tf.gather(encoded["choices"], best, batch_dims=1),
+            "probabilities": probabilities,
+            "count": tf.reduce_max(used * tf.range(1, tf.shape(used)[1] + 1), -1),
+        }
+
+    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The probabilities of the choices, float32 [B, C]; 0 for those without tokens."""
+        used = tf.cast(_used(encoded), tf.float32)
+        return {"probabilities": tf.nn.softmax(_logits(outputs, encoded)) * used}
+
+    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """{"choice": its place from 0, "text", "probabilities": [p]}."""
+        return {
+            "choice": int(row["choice"]),
+            "text": row["text"].decode("utf-8"),
+            "probabilities": row["probabilities"][: int(row["count"])].tolist(),
+        }
+
+    def text_line(self, prediction: Mapping[str, Any]) -> str:
+        """The place of the choice from 0, its probability, the prompt and the choice."""
+        choice = prediction["choice"]
+        probability = max(prediction["probabilities"], default=0.0)
+        return "\t".join([str(choice), f"{probability:.4f}", prediction["prompt"], prediction["text"]])
+
+    def evaluate(self, examples: Sequence[ChoiceExample], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Accuracy, cross entropy, expected calibration error.
+
+        "reliability" is what kbert.tasks.calibration gives; "worst_examples" are those whose wrong answers are surest:
+        each has "expected" and "predicted", choices.
+        """
+        labels, probabilities = _targets(examples), answers["probabilities"]
+        rows = np.arange(len(labels))
+        predicted = probabilities.argmax(-1)
+        confidence, right = probabilities[rows, predicted], predicted == labels
+        bins = reliability(confidence, right)
+
+        def describe(index: int) -> dict[str, Any]:
+            choices = examples[index].choices
+            return {"expected": choices[labels[index]], "predicted": choices[predicted[index]]}
+
+        return {
+            "examples": len(labels),
+            "accuracy": float(right.mean()),
+            "cross_entropy": float(-np.log(np.maximum(probabilities[rows, labels], 1e-30)).mean()),
+            "calibration_error": expected_calibration_error(bins),
+            "reliability": bins,
+            "worst_examples": worst_examples(examples, np.where(right, 0.0, confidence), describe),
+        }
+
+    @property
+    def sample_arguments(self) -> str:
+        """The arguments of a `kbert predict` for a model card."""
+        return "'A prompt of your own' --pair 'a choice' --pair 'another choice'"
+
+
+def _choices(value: str | list[str]) -> tuple[str, ...]:
+    """The choices of a row, without the empty ones behind the last."""
+    choices = [value] if isinstance(value, str) else list(value)
+    while choices and not choices[-1].strip():
+        choices.pop()
+    if len(choices) < 2:
+        raise ValueError(f"expected two or more choices. Received {len(choices)}")
+    for number, choice in enumerate(choices, start=1):
+        if not choice.strip():
+            raise ValueError(f"expected a text as choice {number} of {len(choices)}. Received an empty one")
+    return tuple(choices)
+
+
+def _targets(examples: Sequence[ChoiceExample]) -> np.ndarray:
+    return np.array([example.target for example in examples], np.int32)
+
+
+def _used(batch: Tensors) -> tf.Tensor:
+    """Which places hold a choice, bool [B, C]."""
+    return tf.reduce_any(batch[features.INPUT_MASK.name] > 0, -1)
+
+
+def _logits(outputs: Tensors, batch: Tensors) -> tf.Tensor:
+    return tf.where(_used(batch), outputs["logits"], _UNUSED)

@@ -1,0 +1,280 @@
+"""Ranking of candidates for a query by a cross-encoder: re-ranking, and response selection in dialogues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from kbert.errors import DataError, UsageError
+from kbert.files import PathLike
+from kbert.models.encoder import BertEncoder
+from kbert.models.ranking import RankingModel
+from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.candidates import RankingExample, read_candidates
+from kbert.tasks.ranking_metrics import in_order, ranking_metrics
+from kbert.tasks.rows import Ragged, TrainingRows, encode_texts
+from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.text.graph_encoder import GraphEncoder
+
+LOSSES = ("softmax", "sigmoid")
+_IMPOSSIBLE = -1e9
+
+
+class RankingTask(Task[RankingExample]):
+    """How well each of several candidates answers a query.
+
+    Query and candidate are read together, as a pair. Of a dialogue that is too long the oldest words are cut off, of
+    any other query the last.
+
+    Args:
+        loss: "softmax" over the candidates of a query, or "sigmoid" for each candidate by itself.
+        dialogue: Whether queries are turns of a dialogue.
+        read_options: How files are read: "candidates", "turns", "responder".
+        negatives: Wrong candidates a query in training; None for all.
+    """
+
+    name: ClassVar[str] = "ranking"
+    architecture = "BertForSequenceClassification"
+    main_metric = "mrr"
+    losses = ("ranking_loss",)
+    windowed: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        loss: str = "softmax",
+        dialogue: bool = False,
+        read_options: Mapping[str, Any] | None = None,
+        negatives: int | None = None,
+    ) -> None:
+        if loss not in LOSSES:
+            raise ValueError(f"no such loss: {loss!r}")
+        self.loss = loss
+        self.dialogue = dialogue
+        self.read_options = dict(read_options or {})
+        self.negatives = negatives
+
+    # === Reading ===
+
+    @classmethod
+    def read(
+        cls,
+        path: PathLike,
+        columns: Mapping[str, str] | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        targets: bool = True,
+        bad: BadRows | None = None,
+    ) -> list[RankingExample]:
+        """Reads queries with their candidates; see kbert.tasks.candidates."""
+        chosen = cls.info().choose_columns(columns or {}, targets=targets)
+        return read_candidates(path, chosen, options or {}, targets, bad or BadRows())
+
+    @classmethod
+    def from_examples(
+        cls, examples: Sequence[RankingExample], path: PathLike, options: Mapping[str, Any] | None = None
+    ) -> RankingTask:
+        """The queries say whether they are of dialogues."""
+        options = cls.info().choose_options(options or {})
+        for name in ("candidates", "turns"):
+            least = 2 if name == "candidates" else 1
+            if options[name] < least:
+                raise UsageError(f"{name} must be at least {least}. Received: {name}={options[name]}")
+        negatives = options["negatives"]
+        if negatives is not None and negatives < 1:
+            raise UsageError(f"negatives must be at least 1. Received: negatives={negatives}")
+        read_options = {name: options[name] for name in ("candidates", "turns", "responder")}
+        return cls(options["loss"], any(example.turns for example in examples), read_options, negatives)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> RankingTask:
+        """Makes it anew from what `settings` gave."""
+        return cls(settings["loss"], bool(settings["dialogue"]), dict(settings["read_options"]))
+
+    def settings(self) -> dict[str, Any]:
+        """What answering and reading need."""
+        return {"name": self.name, "loss": self.loss, "dialogue": self.dialogue, "read_options": self.read_options}
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """How many candidates are drawn, and how much of a dialogue is read."""
+        return self.read_options
+
+    def foreign_config(self) -> dict[str, Any]:
+        """One logit."""
+        return {"id2label": {"0": "score"}, "label2id": {"score": 0}}
+
+    def checked(
+        self, examples: Sequence[RankingExample], path: PathLike, bad: BadRows | None = None
+    ) -> list[RankingExample]:
+        """The examples with a right candidate and, to choose from, a wrong one."""
+        bad = bad or BadRows()
+        usable = []
+        for example in examples:
+            right = sum(gain > 0 for gain in example.gains)
+            if self.loss == "sigmoid" or 0 < right < len(example.candidates):
+                usable.append(example)
+            else:
+                bad.skip(
+                    DataError(
+                        f"expected a right and a wrong candidate for {example.query!r:.60}. Received {right} right of "
+                        f"{len(example.candidates)}",
+                        path,
+                        example.line,
+                    )
+                )
+        return usable
+
+    # === Texts to features ===
+
+    @property
+    def text_inputs(self) -> tuple[TextInput, ...]:
+        """`query` and its `candidates`."""
+        return TextInput("query", "query"), TextInput("candidates", "candidates", several=True)
+
+    def inputs(self, examples: Sequence[RankingExample]) -> dict[str, list[Any]]:
+        """The texts."""
+        return {
+            "query": [example.query for example in examples],
+            "candidates": [list(example.candidates) for example in examples],
+        }
+
+    def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """A row a candidate: with the features "candidates", string [B, C], and "places", int64 [R, 2], of the rows."""
+        candidates = inputs["candidates"]
+        # One row a query at least, so that there always is something to run.
+        first = tf.range(tf.shape(candidates)[1])[None] == 0
+        places = tf.where((candidates != "") | first)
+        texts = tf.gather(inputs["query"], places[:, 0]), tf.gather_nd(candidates, places)
+        pairs = _Pairs(encode, self.dialogue)
+        return encode.features(*pairs.ragged(*texts)) | {"candidates": candidates, "places": places}
+
+    def training_rows(self, examples: Sequence[RankingExample], encode: GraphEncoder) -> TrainingRows:
+        """An item is a query with its candidates; "gains", ragged float32, -1 where there is no candidate."""
+        groups = [self._training_candidates(example) for example in examples]
+        ids, type_ids = encode_texts(
+            _Pairs(encode, self.dialogue),
+            [example.query for example, group in zip(examples, groups, strict=True) for _ in group],
+            [candidate for group in groups for candidate, _ in group],
+        )
+        gains = Ragged.of([[gain for _, gain in group] for group in groups], np.float32, padding=-1.0)
+        return TrainingRows(ids, type_ids, {"gains": gains}, gains.lengths)
+
+    def _training_candidates(self, example: RankingExample) -> list[tuple[str, float]]:
+        pairs = list(zip(example.candidates, example.gains, strict=True))
+        wrong = [pair for pair in pairs if not pair[1]]
+        return [pair for pair in pairs if pair[1]] + wrong[: self.negatives]
+
+    # === Model ===
+
+    def build(self, encoder: BertEncoder) -> RankingModel:
+        """The encoder with one logit."""
+        return RankingModel(encoder)
+
+    def slots(self, model: RankingModel) -> Slots:
+        """The encoder's, and Transformers' `classifier`."""
+        return classifier_slots(model)
+
+    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+        """Sums over queries, or of "sigmoid" over candidates; "accuracy" is how often a right candidate is first."""
+        gains, logits = batch["gains"], outputs["logits"]
+        there = gains >= 0
+        masked = tf.where(there, logits, _IMPOSSIBLE)
+        best = tf.gather(gains, tf.argmax(masked, -1), batch_dims=1)
+        right = tf.reduce_sum(tf.cast(best > 0, tf.float32))
+        if self.loss == "sigmoid":
+            each = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(gains > 0, tf.float32), logits)
+            return {"ranking_loss": tf.reduce_sum(tf.where(there, each, 0.0)), "accuracy": right}
+        wanted = tf.nn.relu(gains)
+        wanted = tf.math.divide_no_nan(wanted, tf.reduce_sum(wanted, -1, keepdims=True))
+        nll = tf.nn.softmax_cross_entropy_with_logits(wanted, masked)
+        return {"ranking_loss": tf.reduce_sum(nll), "accuracy": right}
+
+    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """How many queries, or of "sigmoid" how many candidates."""
+        queries = tf.cast(tf.shape(batch["gains"])[0], tf.float32)
+        candidates = tf.reduce_sum(tf.cast(batch["gains"] >= 0, tf.float32))
+        return {"ranking_loss": candidates if self.loss == "sigmoid" else queries, "accuracy": queries}
+
+    # === Answers ===
+
+    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The best candidate, string [B]; the places of all, best first, int32 [B, C]; how many there are, int32 [B];
+        their scores (logits) and probabilities, float32 [B, C], in the order they came in, 0 for unused places.
+        """  # noqa: D205 (one sentence)
+        candidates = encoded["candidates"]
+        logits = tf.scatter_nd(encoded["places"], outputs["logits"], tf.shape(candidates, tf.int64))
+        there = candidates != ""
+        masked = tf.where(there, logits, _IMPOSSIBLE)
+        order = tf.argsort(masked, direction="DESCENDING", stable=True)
+        probabilities = tf.nn.softmax(masked) if self.loss == "softmax" else tf.nn.sigmoid(logits)
+        return {
+            "best": tf.gather(candidates, order[:, 0], batch_dims=1),
+            "order": order,
+            "count": tf.reduce_sum(tf.cast(there, tf.int32), -1),
+            "scores": tf.where(there, logits, 0.0),
+            "probabilities": tf.where(there, probabilities, 0.0),
+        }
+
+    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The score of each pair, float32 [B]."""
+        return {"score": outputs["logits"]}
+
+    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """{"best", "order", "scores", "probabilities"}."""
+        count = int(row["count"])
+        return {
+            "best": row["best"].decode("utf-8"),
+            "order": row["order"].tolist()[:count],
+            "scores": row["scores"].tolist()[:count],
+            "probabilities": row["probabilities"].tolist()[:count],
+        }
+
+    def text_line(self, prediction: Mapping[str, Any]) -> str:
+        """The best candidate, its probability, and the query."""
+        order, probabilities = prediction["order"], prediction["probabilities"]
+        best = f"{probabilities[order[0]]:.4f}" if order else ""
+        return "\t".join(" ".join(text.split()) for text in (prediction["best"], best, prediction["query"]))
+
+    def evaluate(self, examples: Sequence[RankingExample], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """How well right candidates are ranked: "mrr", "recall@1", "recall@5", "recall@10", "ndcg@10"."""
+        ranked = []
+        for example, scores in zip(examples, answers["scores"], strict=True):
+            gains = np.array(example.gains)
+            ranked.append((in_order(scores[: len(gains)], gains), gains))
+        sizes = [len(example.candidates) for example in examples]
+        return {
+            "examples": len(examples),
+            "candidates_per_query": float(np.mean(sizes)) if sizes else 0.0,
+            **ranking_metrics(ranked),
+        }
+
+    @property
+    def description(self) -> str:
+        """What it does, for a model card."""
+        return f"ranking of candidates for {'the turns of a dialogue' if self.dialogue else 'a query'}"
+
+    @property
+    def sample_arguments(self) -> str:
+        """The arguments of a `kbert predict` for a model card."""
+        return "'A query' --pair 'a candidate' --pair 'another'"
+
+
+class _Pairs:
+    """Pairs of query and candidate to token ids.
+
+    Args:
+        encode: Encodes pairs.
+        keep_end: Whether queries that are too long keep their end.
+    """
+
+    def __init__(self, encode: GraphEncoder, keep_end: bool) -> None:
+        self.encode = encode
+        self.keep_end = keep_end
+
+    def ragged(self, queries: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """Ids and type ids of strings [R] and [R], RaggedTensor int32 [R, None] each."""
+        return self.encode.ragged(queries, candidates, keep_end=self.keep_end)

@@ -1,0 +1,158 @@
+"""A number for a text, or for a pair of texts, such as how alike they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from kbert.bundle import Bundle
+from kbert.errors import DataError
+from kbert.files import PathLike
+from kbert.models.encoder import BertEncoder
+from kbert.models.regression import RegressionModel
+from kbert.models.tensor_names import Slots, regression_slots
+from kbert.tasks.error_analysis import worst_examples
+from kbert.tasks.rows import TrainingRows
+from kbert.tasks.task import Tensors
+from kbert.tasks.texts import Example, TextTask
+from kbert.text.graph_encoder import GraphEncoder
+
+
+class RegressionTask(TextTask):
+    """One number a text, or a pair of texts.
+
+    Args:
+        paired: Whether an example is a pair of texts.
+        mean: Of the numbers that training saw.
+        deviation: Their standard deviation, above 0.
+    """
+
+    name: ClassVar[str] = "regression"
+    architecture = "BertForSequenceClassification"
+    main_metric = "pearson"
+    losses = ("scaled_error",)
+
+    def __init__(self, paired: bool = False, mean: float = 0.0, deviation: float = 1.0) -> None:
+        super().__init__(paired)
+        self.mean = mean
+        self.deviation = deviation
+
+    # === Reading ===
+
+    @classmethod
+    def read_target(cls, value: Any, options: Mapping[str, Any]) -> float:
+        """A finite number."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise ValueError(f"expected a number as {cls.target_column}. Received {value!r}")
+        return number
+
+    @classmethod
+    def from_examples(
+        cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | None = None
+    ) -> RegressionTask:
+        """Takes mean and standard deviation of the numbers."""
+        numbers = np.array([example.target for example in examples], np.float64)
+        deviation = float(numbers.std())
+        if not deviation > 0:
+            raise DataError(f"expected numbers that differ. Received {examples[0].target!r} alone", path)
+        return cls(examples[0].pair is not None, float(numbers.mean()), deviation)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> RegressionTask:
+        """Makes it anew from what `settings` gave."""
+        mean, deviation = float(settings["mean"]), float(settings["deviation"])
+        if not math.isfinite(mean) or not 0 < deviation < math.inf:
+            raise TypeError("mean must be a number, and deviation one above 0")
+        return cls(bool(settings["paired"]), mean, deviation)
+
+    @classmethod
+    def from_foreign(cls, bundle: Bundle, *, paired: bool) -> RegressionTask | None:
+        """A head of Transformers' with a single number, which means regression where nothing else is said."""
+        problem = bundle.foreign_config.get("problem_type") or "regression"
+        fits = bundle.architecture == cls.architecture and problem == "regression" and len(bundle.labels) == 1
+        return cls(paired) if fits else None
+
+    def settings(self) -> dict[str, Any]:
+        """What the head's outputs were scaled by; the bundle's weights give numbers as they are."""
+        return {"name": self.name, "paired": self.paired, "mean": self.mean, "deviation": self.deviation}
+
+    def foreign_config(self) -> dict[str, Any]:
+        """One output, that is a number."""
+        return {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}, "problem_type": "regression"}
+
+    def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
+        """A row an example, and "labels", float32 [items]."""
+        return TrainingRows(*self.tokens(examples, encode), {"labels": self._numbers(examples).astype(np.float32)})
+
+    def _numbers(self, examples: Sequence[Example]) -> np.ndarray:
+        return np.array([example.target for example in examples], np.float64)
+
+    # === Model ===
+
+    def build(self, encoder: BertEncoder) -> RegressionModel:
+        """The encoder with a head for numbers of this mean and deviation."""
+        return RegressionModel(encoder, self.mean, self.deviation)
+
+    def slots(self, model: RegressionModel) -> Slots:
+        """The encoder's, and Transformers' `classifier` with mean and deviation folded in."""
+        return regression_slots(model)
+
+    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+        """Sums over examples: of squared errors in deviations, which are minimized, and as they are."""
+        squared = tf.square(outputs["logits"][:, 0] - batch["labels"])
+        return {"scaled_error": tf.reduce_sum(squared) / self.deviation**2, "mse": tf.reduce_sum(squared)}
+
+    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """How many examples."""
+        examples = tf.cast(tf.size(batch["labels"]), tf.float32)
+        return {"scaled_error": examples, "mse": examples}
+
+    # === Answers ===
+
+    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The number, float32 [B]."""
+        return {"value": outputs["logits"][:, 0]}
+
+    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """The number, float32 [B]."""
+        return {"value": outputs["logits"][:, 0]}
+
+    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """{"value"}."""
+        return {"value": float(row["value"])}
+
+    def text_line(self, prediction: Mapping[str, Any]) -> str:
+        """The number and the texts."""
+        return "\t".join([f"{prediction['value']:.4f}", *(prediction[text.column] for text in self.text_inputs)])
+
+    def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Pearson's and Spearman's correlation, mean squared and mean absolute error.
+
+        A correlation with numbers that are all the same is none: 0. "worst_examples" are those with the largest
+        errors: each has "expected" and "predicted".
+        """
+        from scipy import stats
+        from sklearn import metrics
+
+        expected, predicted = self._numbers(examples), np.asarray(answers["value"], np.float64)
+        constant = np.ptp(expected) == 0 or np.ptp(predicted) == 0
+        return {
+            "examples": len(expected),
+            "pearson": 0.0 if constant else float(stats.pearsonr(expected, predicted).statistic),
+            "spearman": 0.0 if constant else float(stats.spearmanr(expected, predicted).statistic),
+            "mse": float(metrics.mean_squared_error(expected, predicted)),
+            "mae": float(metrics.mean_absolute_error(expected, predicted)),
+            "worst_examples": worst_examples(
+                examples,
+                np.abs(expected - predicted),
+                lambda index: {"expected": float(expected[index]), "predicted": float(predicted[index])},
+            ),
+        }

@@ -1,0 +1,148 @@
+import json
+
+import numpy as np
+import pytest
+
+from kbert.errors import BundleError, DataError, UsageError
+from kbert.retrieval.index import Index, build_index
+from kbert.retrieval.search import SearchSettings, measure_search, search
+
+TEXTS = ["the cat sat", "a dog ran", "the mat", "slow cats", "fast dogs ran on", "the cat"]
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory):
+    path = tmp_path_factory.mktemp("documents") / "docs.jsonl"
+    path.write_text("".join(json.dumps({"id": f"d{n}", "text": text}) + "\n" for n, text in enumerate(TEXTS)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, documents, embedder):
+    output = tmp_path_factory.mktemp("index") / "i"
+    seen = []
+    assert build_index(embedder, input=documents, output=output, progress=lambda *counts: seen.append(counts)) == 6
+    assert seen == [(6, 6)]
+    return output
+
+
+@pytest.fixture(scope="module")
+def index(folder):
+    return Index(folder)
+
+
+def test_a_document_is_found_by_its_own_text(index):
+    assert len(index) == 6
+    for number, (result, _) in enumerate(index.search(TEXTS, top=2)):
+        assert result["id"] == f"d{number}"
+        assert (result["rank"], result["text"]) == (1, TEXTS[number])
+        assert result["score"] == pytest.approx(1, abs=1e-5)
+
+
+def test_results_are_those_of_all_cosines(index, embedder):
+    vectors = index.predictor.answers([*TEXTS, "dogs"])["vector"]
+    cosines = vectors[:-1] @ vectors[-1]
+    (results,) = index.search(["dogs"], top=100)
+    assert [result["id"] for result in results] == [f"d{n}" for n in np.argsort(-cosines, kind="stable")]
+    assert [result["score"] for result in results] == pytest.approx(sorted(cosines.tolist(), reverse=True), abs=1e-5)
+
+
+def test_parts_and_ties_change_nothing(index, monkeypatch):
+    rng = np.random.default_rng(0)
+    vectors = rng.integers(-1, 2, (500, 3)).astype(np.float32)  # many of them equal
+    queries = rng.normal(size=(4, 3)).astype(np.float32)
+    monkeypatch.setattr(index, "vectors", vectors)
+    monkeypatch.setattr(index, "offsets", np.zeros(500))
+    wanted = np.argsort(-(queries @ vectors.T), axis=1, kind="stable")[:, :7]
+    for size in (3, 100, 10_000):
+        monkeypatch.setattr("kbert.retrieval.index._COMPARED_AT_ONCE", size)
+        scores, places = index.nearest(queries, 7)
+        np.testing.assert_array_equal(places, wanted)
+        np.testing.assert_allclose(scores, np.take_along_axis(queries @ vectors.T, wanted, 1), atol=1e-6)
+
+
+def test_half_the_space_and_a_graph(tmp_path, documents, embedder, index):
+    pytest.importorskip("faiss")
+    output = tmp_path / "i"
+    build_index(embedder, input=documents, output=output, dtype="float16", ann=True)
+    small = Index(output)
+    assert small.vectors.dtype == np.float16
+    for ann in (False, True):
+        found = small.search(["dogs ran"], top=6, ann=ann)
+        assert [result["id"] for result in found[0]] == [
+            result["id"] for result in index.search(["dogs ran"], top=6)[0]
+        ]
+
+
+def test_the_same_documents_give_the_same_bytes(tmp_path, documents, embedder, folder):
+    build_index(embedder, input=documents, output=tmp_path / "i")
+    for name in ("vectors.npy", "texts.jsonl", "offsets.npy"):
+        assert (tmp_path / "i" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_measuring_on_a_collection(tmp_path, index):
+    queries = tmp_path / "q.jsonl"
+    queries.write_text("".join(json.dumps({"id": f"q{n}", "text": text}) + "\n" for n, text in enumerate(TEXTS[:2])))
+    judgements = tmp_path / "qrels.txt"
+    judgements.write_text("q0 0 d0 1\nq1 0 d1 2\nq1 0 elsewhere 1\nq9 0 d1 1\n")
+    metrics = measure_search(index, queries, judgements)
+    assert metrics["queries"] == 2
+    assert (metrics["mrr"], metrics["recall@1"]) == (1.0, 0.75)
+    judgements.write_text("q9 0 d1 1\n")
+    with pytest.raises(
+        DataError, match=r"qrels\.txt: expected judgements of the queries in .*q\.jsonl\. There are none$"
+    ):
+        measure_search(index, queries, judgements)
+
+
+def test_results_are_put_in_order_by_a_ranker(index, ranker, embedder):
+    from kbert.predictor import load
+
+    (plain,) = search(index, ["the dog"], SearchSettings(top=6))
+    (ranked,) = search(index, ["the dog"], SearchSettings(top=3, reranker=ranker))
+    (answer,) = load(ranker).predict(["the dog"], [[result["text"] for result in plain]])
+    assert [result["text"] for result in ranked] == [plain[place]["text"] for place in answer["order"][:3]]
+    assert [result["rank"] for result in ranked] == [1, 2, 3]
+    with pytest.raises(UsageError, match=r"is for embedding; re-ranking needs a model of `kbert finetune ranking`$"):
+        search(index, ["the dog"], SearchSettings(reranker=embedder))
+
+
+def test_what_cannot_be(tmp_path, documents, embedder, classifier, folder, index):
+    with pytest.raises(
+        UsageError, match=r"is for classification; an index needs a model that `kbert finetune embedding`"
+    ):
+        build_index(classifier, input=documents, output=tmp_path / "i")
+    with pytest.raises(UsageError, match=r"exists already; name another folder, or remove it$"):
+        build_index(embedder, input=documents, output=folder)
+    with pytest.raises(UsageError, match=r"^dtype must be one of float32, float16\. Received: dtype='int8'$"):
+        build_index(embedder, input=documents, output=tmp_path / "i", dtype="int8")
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"id": 1, "text": "x"}\n{"id": 2}\n')
+    with pytest.raises(DataError, match=r"bad\.jsonl:2: expected "):
+        build_index(embedder, input=bad, output=tmp_path / "i")
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.jsonl"]
+    with pytest.raises(UsageError, match=r"has no graph; build it with --ann$"):
+        index.search(["x"], ann=True)
+    with pytest.raises(UsageError, match=r"^top must be at least 1\. Received: top=0$"):
+        index.search(["x"], top=0)
+
+
+def test_a_damaged_index(tmp_path, folder, embedder, classifier):
+    import shutil
+
+    with pytest.raises(BundleError, match=r"was built with other weights than those of .*; build it anew$"):
+        Index(folder, model=classifier)
+    copy = shutil.copytree(folder, tmp_path / "i")
+    np.save(copy / "vectors.npy", np.zeros((5, 32), np.float32))
+    with pytest.raises(BundleError, match=r"vectors\.npy: expected float32 \[6, 32\]\. Received: float32 \[5, 32\]$"):
+        Index(copy)
+    (copy / "vectors.npy").write_bytes(b"no array")
+    with pytest.raises(BundleError, match=r"vectors\.npy is damaged \("):
+        Index(copy)
+    settings = json.loads((copy / "index.json").read_text())
+    (copy / "index.json").write_text(json.dumps(settings | {"model": "/nowhere"}))
+    with pytest.raises(BundleError, match=r"is no longer at /nowhere; name its folder with --model$"):
+        Index(copy)
+    (copy / "index.json").write_text("[]")
+    with pytest.raises(BundleError, match=r"index\.json: expected model, str\. Received: None$"):
+        Index(copy)

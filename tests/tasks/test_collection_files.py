@@ -1,0 +1,123 @@
+import pytest
+
+from kbert.errors import DataError, UsageError
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.collection_files import Document, read_documents, read_judgements, read_queries
+from kbert.tasks.judged_texts import read_judged
+
+SMART = """.I 1
+.T
+wings in a
+slipstream .
+.A
+someone
+.W
+wings in a slipstream .
+  a study was
+made .
+.I 2
+.T
+flows
+.W
+of air .
+"""
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_smart(tmp_path):
+    path = write(tmp_path, "cran.all", SMART)
+    assert list(read_documents(path)) == [
+        Document("1", "wings in a slipstream . a study was made .", 1),
+        Document("2", "flows\nof air .", 11),
+    ]
+
+
+def test_smart_queries_are_numbered_by_their_place(tmp_path):
+    path = write(tmp_path, "cran.qry", ".I 001\n.W\nwhat ?\n.I 004\n.W\nhow\nso ?\n")
+    assert {name: query.text for name, query in read_queries(path).items()} == {"1": "what ?", "2": "how so ?"}
+
+
+def test_json_lines_with_titles(tmp_path):
+    path = write(tmp_path, "corpus.jsonl", '{"_id": "a", "title": "T", "text": "x"}\n\n{"id": 7, "text": "y"}\n')
+    assert list(read_documents(path)) == [Document("a", "T\nx", 1), Document("7", "y", 3)]
+
+
+def test_a_table(tmp_path):
+    path = write(tmp_path, "q.tsv", "id\ttext\nq1\thow\n")
+    assert read_queries(path) == {"q1": Document("q1", "how", 2)}
+
+
+def test_a_folder_of_paragraphs(tmp_path):
+    (tmp_path / "docs" / "sub").mkdir(parents=True)
+    write(tmp_path / "docs", "b.txt", "\none\ntwo\n\n\nthree\n")
+    write(tmp_path / "docs" / "sub", "c.txt", "four")
+    assert list(read_documents(tmp_path / "docs")) == [
+        Document("b.txt#1", "one\ntwo", 2),
+        Document("b.txt#2", "three", 6),
+        Document("sub/c.txt#1", "four", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.txt", "hello\n", r"a\.txt:1: expected a collection of SMART, which begins with '\.I 1', or .*'hello'$"),
+        ("a.txt", ".I 1\n.W\n.I 2\n.W\nx\n", r"a\.txt:1: expected a text for the id '1'\. Received an empty one$"),
+        ("a.jsonl", '{"id": "1"}\n', r"a\.jsonl:1: expected \{\"id\": …, \"text\": \"…\"\}, .* keys 'id'$"),
+        ("a.jsonl", '{"id": "1", "text": "x"}\n' * 2, r"a\.jsonl:2: the id '1' must appear once; it is in line 1 too$"),
+        ("a.jsonl", "", r"a\.jsonl: expected documents\. There are none$"),
+    ],
+)
+def test_documents_that_cannot_be(tmp_path, name, text, message):
+    with pytest.raises(DataError, match=message):
+        list(read_documents(write(tmp_path, name, text)))
+
+
+def test_bad_documents_are_skipped(tmp_path):
+    bad = BadRows(1)
+    path = write(tmp_path, "a.txt", ".I 1\n.W\n.I 2\n.W\nx\n")
+    assert [document.id for document in read_documents(path, bad=bad)] == ["2"]
+    assert bad.count == 1
+
+
+def test_a_path_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match=r"nowhere: no such file or folder$"):
+        list(read_documents(tmp_path / "nowhere"))
+    with pytest.raises(UsageError, match=r"nowhere: no such file$"):
+        read_judgements(tmp_path / "nowhere")
+
+
+def test_judgements_of_three_kinds(tmp_path):
+    expected = {"1": {"d1": 4.0, "d2": 0.0}, "2": {"d1": 1.0}}
+    assert read_judgements(write(tmp_path, "trec", "1 0 d1 4\n1 Q0 d2 0\n2 0 d1 1\n")) == expected
+    beir = "query-id\tcorpus-id\tscore\n1\td1\t4\n1\td2\t0\n2\td1\t1\n"
+    assert read_judgements(write(tmp_path, "beir.tsv", beir)) == expected
+    assert read_judgements(write(tmp_path, "cranqrel", "1 d1 1\n1 d2  5\n2 d1 4\n")) == expected
+
+
+@pytest.mark.parametrize("line", ["1 d1", "1 0 d1 good", "1 0 d1 2 3"])
+def test_a_judgement_that_is_none(tmp_path, line):
+    path = write(tmp_path, "qrels", f"1 0 d1 1\n{line}\n")
+    with pytest.raises(DataError, match=rf"qrels:2: expected a query, a document and a number .*Received '{line}'$"):
+        read_judgements(path)
+
+
+def test_texts_behind_judgements(tmp_path):
+    documents = write(tmp_path, "d.jsonl", '{"id": "d1", "text": "x"}\n{"id": "d2", "text": "y"}\n')
+    queries = write(tmp_path, "q.jsonl", '{"id": "q", "text": "how"}\n')
+    judged, pool = read_judged(write(tmp_path, "qrels", "q 0 d2 2\n"), documents, queries, BadRows())
+    assert [(query.text, [(document.text, gain) for document, gain in found]) for query, found in judged] == [
+        ("how", [("y", 2.0)])
+    ]
+    assert pool == ["x", "y"]
+    with pytest.raises(DataError, match=r"qrels: the document 'd3' is not in .*d\.jsonl$"):
+        read_judged(write(tmp_path, "qrels", "q 0 d3 2\n"), documents, queries, BadRows())
+    with pytest.raises(DataError, match=r"qrels: the query 'z' is not in .*q\.jsonl$"):
+        read_judged(write(tmp_path, "qrels", "z 0 d1 2\n"), documents, queries, BadRows())
+    with pytest.raises(UsageError, match=r"^judgements need both --documents and --queries$"):
+        read_judged(tmp_path / "qrels", documents, None, BadRows())

@@ -1,0 +1,200 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kbert.errors import DataError, UsageError
+from kbert.predictor import load
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.candidates import RankingExample
+from kbert.tasks.ranking import RankingTask
+from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.tokenizer import Tokenizer
+
+DIALOGUES = [{"turns": [{"speaker": s, "text": f"{s}{n}{d}"} for n, s in enumerate("USUS")]} for d in range(10)]
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def lines(folder, *objects):
+    return write(folder, "a.jsonl", "".join(json.dumps(value) + "\n" for value in objects))
+
+
+# === Reading ===
+
+
+def test_rows_of_equal_queries_belong_together(tmp_path):
+    path = write(tmp_path, "a.csv", "query,candidate,label\nq1,a,1\nq2,b,0\nq1,c,0\nq2,d,3\n")
+    columns = {"label": "label"}
+    assert RankingTask.read(path, columns) == [
+        RankingExample("q1", ("a", "c"), (1.0, 0.0), 0, 2),
+        RankingExample("q2", ("b", "d"), (0.0, 3.0), 0, 3),
+    ]
+    assert RankingTask.read(path, columns, targets=False)[0].candidates == ("a", "c")
+
+
+def test_wrong_candidates_are_drawn_where_there_are_none(tmp_path):
+    rows = "".join(f"q{n},a{n}\n" for n in range(30))
+    path = write(tmp_path, "faq.csv", "query,candidate\n" + rows)
+    examples = RankingTask.read(path, options={"candidates": 4})
+    assert examples == RankingTask.read(path, options={"candidates": 4})
+    for number, example in enumerate(examples):
+        assert len(set(example.candidates)) == 4
+        assert example.candidates[example.gains.index(1.0)] == f"a{number}"
+        assert sum(example.gains) == 1
+    assert len({example.gains.index(1.0) for example in examples}) == 4
+
+
+def test_lists_of_candidates(tmp_path):
+    path = lines(
+        tmp_path,
+        {"query": ["hi", "hello"], "candidates": ["a", "b"], "label": 1},
+        {"query": "q", "candidates": ["a", "b", "c"], "label": [0, 2, 1]},
+    )
+    assert RankingTask.read(path) == [
+        RankingExample("hi\nhello", ("a", "b"), (0.0, 1.0), 2, 1),
+        RankingExample("q", ("a", "b", "c"), (0.0, 2.0, 1.0), 0, 2),
+    ]
+
+
+def test_dialogues(tmp_path):
+    path = lines(tmp_path, *DIALOGUES)
+    examples = RankingTask.read(path, options={"candidates": 3, "turns": 2, "responder": "S"})
+    assert len(examples) == 20
+    assert (examples[0].query, examples[1].query) == ("U00", "S10\nU20")
+    assert examples[1].candidates[examples[1].gains.index(1.0)] == "S30"
+    assert all(candidate[0] == "S" for example in examples for candidate in example.candidates)
+    assert [example.turns for example in examples[:2]] == [1, 2]
+    assert len(RankingTask.read(path, options={"candidates": 3, "turns": 2})) == 30
+    assert RankingTask.from_examples(examples, path).dialogue is True
+
+
+def test_judgements(tmp_path):
+    documents = write(tmp_path, "d.jsonl", "".join(f'{{"id": "d{n}", "text": "t{n}"}}\n' for n in range(5)))
+    queries = write(tmp_path, "q.jsonl", '{"id": "q", "text": "how"}\n')
+    judgements = write(tmp_path, "qrels.txt", "q 0 d1 1\nq 0 d2 2\nq 0 d3 0\n")
+    options = {"documents": str(documents), "queries": str(queries), "candidates": 10}
+    one, two = RankingTask.read(judgements, options=options)
+    assert sorted(one.candidates) == ["t0", "t1", "t3", "t4"]
+    assert sorted(two.candidates) == ["t0", "t2", "t3", "t4"]
+    assert two.candidates[two.gains.index(1.0)] == "t2"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"query": "", "candidates": ["a"], "label": 0}, r":2: expected a text, or a list of turns, as 'query'\. "),
+        ({"query": "q", "candidates": [], "label": 0}, r":2: expected a list of texts as candidates\. Received \[\]$"),
+        ({"query": "q", "candidates": ["a", ""], "label": 0}, r":2: expected a list of texts as candidates\. "),
+        (
+            {"query": "q", "candidates": ["a"], "label": 1},
+            r":2: expected the place .*, 0 to 0, as 'label'\. Received 1$",
+        ),
+        ({"query": "q", "candidates": ["a"]}, r":2: expected the place .*, as 'label'\. Received None$"),
+        ({"query": "q", "candidates": ["a"], "label": [-1]}, r":2: expected a label of 0 or more\. Received -1$"),
+    ],
+)
+def test_objects_that_cannot_be(tmp_path, value, message):
+    path = lines(tmp_path, {"query": "q", "candidates": ["a", "b"], "label": 0}, value)
+    with pytest.raises(DataError, match=rf"a\.jsonl{message}"):
+        RankingTask.read(path)
+    assert len(RankingTask.read(path, bad=BadRows(1))) == 1
+
+
+def test_other_files_that_cannot_be(tmp_path):
+    with pytest.raises(DataError, match=r'a\.jsonl:1: expected \{"turns": .* in each\. Received \[\]$'):
+        RankingTask.read(lines(tmp_path, {"turns": []}))
+    path = write(tmp_path, "a.csv", "query,candidate,label\nq,a,yes\n")
+    with pytest.raises(DataError, match=r"a\.csv:2: expected a label of 0 or more\. Received 'yes'$"):
+        RankingTask.read(path, {"label": "label"})
+    example = RankingExample("q", ("a", "b"), (0.0, 0.0), 0, 7)
+    with pytest.raises(
+        DataError, match=r"^a\.csv:7: expected a right and a wrong candidate for 'q'\. Received 0 right of 2$"
+    ):
+        RankingTask().checked([example], "a.csv")
+    assert RankingTask("sigmoid").checked([example], "a.csv") == [example]
+    with pytest.raises(UsageError, match=r"^candidates must be at least 2\. Received: candidates=1$"):
+        RankingTask.from_examples([example], "a.csv", {"candidates": 1})
+    with pytest.raises(UsageError, match=r"^negatives must be at least 1\. Received: negatives=0$"):
+        RankingTask.from_examples([example], "a.csv", {"negatives": 0})
+
+
+# === Training ===
+
+
+@pytest.fixture
+def encode(vocabulary):
+    return GraphEncoder(Tokenizer(vocabulary).to_graph(), 8)
+
+
+def test_training_takes_as_many_negatives_as_asked(encode):
+    examples = [
+        RankingExample("cat", ("dog", "mat", "the", "a"), (0.0, 1.0, 0.0, 0.0)),
+        RankingExample("a", ("the",), (1.0,)),
+    ]
+    rows = RankingTask(negatives=1).training_rows(examples, encode)
+    assert rows.group_sizes.tolist() == [2, 1]
+    assert rows.targets["gains"].values.tolist() == [1, 0, 1]
+    assert rows.ids.values.tolist() == [2, 7, 3, 11, 3, 2, 7, 3, 8, 3, 2, 6, 3, 5, 3]
+
+
+def test_a_long_dialogue_loses_its_beginning(encode):
+    example = [RankingExample("cat\nmat mat mat dog", ("sat ran",), (1.0,), 2)]
+    ids = [RankingTask(dialogue=flag).training_rows(example, encode).ids.values.tolist() for flag in (False, True)]
+    assert ids == [[2, 7, 11, 11, 3, 9, 12, 3], [2, 11, 11, 8, 3, 9, 12, 3]]
+
+
+def test_losses_by_hand():
+    batch = {"gains": tf.constant([[0.0, 1.0, -1.0], [3.0, 1.0, 0.0]])}
+    outputs = {"logits": tf.constant([[1.0, 2.0, 9.0], [0.0, 0.0, 1.0]])}
+    together = RankingTask("softmax")
+    sums = together.numerators(outputs, batch)
+    expected = np.log1p(np.exp(-1)) + np.log(2 + np.e)
+    assert float(sums["ranking_loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(sums["accuracy"]) == 1
+    assert float(together.denominators(batch)["ranking_loss"]) == 2
+    alone = RankingTask("sigmoid")
+    expected = np.log1p(np.e) + np.log1p(np.exp(-2)) + 2 * np.log(2) + np.log1p(np.e)
+    assert float(alone.numerators(outputs, batch)["ranking_loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(alone.denominators(batch)["ranking_loss"]) == 5
+
+
+# === Answers ===
+
+
+def test_answers_whatever_the_other_queries(ranker):
+    model = load(ranker)
+    queries, candidates = ["the cat", "a dog"], [["sat", "ran fast", "on the mat"], ["the"]]
+    long, short = model.predict(queries, candidates)
+    assert list(long) == ["query", "candidates", "best", "order", "scores", "probabilities"]
+    assert long["order"] == np.argsort(long["scores"])[::-1].tolist()
+    assert long["best"] == candidates[0][long["order"][0]]
+    assert sum(long["probabilities"]) == pytest.approx(1, abs=1e-5)
+    assert (short["order"], short["best"]) == ([0], "the")
+    (alone,) = model.predict(queries[:1], candidates[:1])
+    assert alone["scores"] == pytest.approx(long["scores"], abs=1e-5)
+    (turned,) = model.predict(queries[:1], [candidates[0][::-1]])
+    assert turned["scores"] == pytest.approx(long["scores"][::-1], abs=1e-5)
+    assert model.task.text_line(short) == "the\t1.0000\ta dog"
+
+
+def test_metrics(ranker):
+    task = RankingTask()
+    examples = [RankingExample("q", ("a", "b", "c"), (0.0, 1.0, 0.0)), RankingExample("r", ("a", "b"), (1.0, 0.0))]
+    scores = np.array([[0.1, 0.2, 0.3], [0.0, 0.0, 0.0]])
+    metrics = task.evaluate(examples, {"scores": scores})
+    assert (metrics["mrr"], metrics["recall@1"], metrics["recall@5"]) == (0.5, 0.0, 1.0)
+    assert (metrics["examples"], metrics["candidates_per_query"]) == (2, 2.5)
+
+
+def test_settings_round_trip():
+    task = RankingTask("sigmoid", True, {"candidates": 5, "turns": 2, "responder": None}, 3)
+    settings = json.loads(json.dumps(task.settings()))
+    assert RankingTask.from_settings(settings).settings() == task.settings()
+    with pytest.raises(ValueError, match="no such loss"):
+        RankingTask.from_settings(settings | {"loss": "hinge"})

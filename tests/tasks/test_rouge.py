@@ -1,0 +1,37 @@
+import pytest
+
+from kbert.tasks.rouge import oracle_sentences, rouge, rouge_words
+
+REFERENCE = "The quick brown fox jumps over the lazy dog."
+
+
+def test_scores_by_hand():
+    scores = rouge([REFERENCE], "The lazy fox jumps, the dog!")
+    # the ×2, lazy, fox, jumps, dog: 6 of 6 words, 6 of 9.
+    assert scores["rouge1"] == pytest.approx((1, 6 / 9, 0.8))
+    # "the lazy" and "fox jumps".
+    assert scores["rouge2"] == pytest.approx((2 / 5, 2 / 8, 2 * 0.4 * 0.25 / 0.65))
+    # the fox jumps the dog.
+    assert scores["rougeL"] == pytest.approx((5 / 6, 5 / 9, 2 / 3))
+
+
+def test_nothing_in_common():
+    for summary in ("", "!!", "a cat"):
+        assert all(tuple(score) == (0, 0, 0) for score in rouge(["dogs"], summary).values())
+    assert rouge([""], "")["rouge1"].f1 == 0
+
+
+def test_the_best_reference_counts():
+    assert rouge(["nothing", "a cat sat"], "a cat sat")["rougeL"] == (1, 1, 1)
+
+
+def test_words():
+    assert rouge_words("Don't over-fit: 3.5x") == ["don", "t", "over", "fit", "3", "5x"]
+    assert rouge_words("猫坐 on 垫子") == ["猫", "坐", "on", "垫", "子"]
+
+
+def test_the_sentences_that_fit_a_summary_best():
+    sentences = ["dogs run", "the cat sat on the mat", "fast cats", "a dog ate"]
+    assert oracle_sentences(sentences, ["the cat sat. a dog ate."], 3) == [1, 3]
+    assert oracle_sentences(sentences, ["the cat sat. a dog ate."], 1) == [3]
+    assert oracle_sentences(sentences, ["nothing"], 2) == []
