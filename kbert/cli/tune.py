@@ -52,8 +52,8 @@ def _command(info: TaskInfo) -> click.Command:
     )
     @click.pass_context
     def run(ctx: click.Context, over: dict[str, str] | None, **settings: Any) -> None:
-        if not settings["validation"]:
-            raise UsageError("expected --validation FILE: trials are compared on it")
+        if settings["validation"] is None and settings["validation_split"] is None:
+            raise UsageError("expected --validation FILE, or --validation-split: trials are compared on it")
         # A default is not a choice of the user's: it may be searched over.
         free = {*_SEARCHED, *(over or {})}
         given = {

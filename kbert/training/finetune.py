@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kbert import files
 from kbert.bundle import Bundle
 from kbert.errors import UsageError
@@ -30,7 +28,7 @@ from kbert.training.bfloat16 import prepare_precision
 from kbert.training.checkpoints import Checkpoints
 from kbert.training.early_stopping import EarlyStopping
 from kbert.training.environment import write_environment
-from kbert.training.folds import split_fold
+from kbert.training.folds import split_fold, split_part
 from kbert.training.frozen_layers import check_frozen_layers, freeze_layers
 from kbert.training.inputs import Phase
 from kbert.training.learning_rates import STEPS, as_json, run_range_test
@@ -179,7 +177,7 @@ def finetune(
     if fold is not None:
         examples, validation_examples = split_fold(examples, fold, seed=seed)
     elif validation is None:
-        examples, validation_examples = _split(examples, validation_split or 0.0, seed)
+        examples, validation_examples = split_part(examples, validation_split or 0.0, seed=seed)
     else:
         validation_examples = kind.read(validation, columns, options=options, bad=bad_validation)
         validation_examples = the_task.checked(validation_examples, validation, bad_validation)
@@ -348,20 +346,6 @@ def finetune(
         if skipped.count:
             print(f"{name}: {skipped.summary}", file=sys.stderr)
     return metrics
-
-
-def _split(examples: Sequence[Any], part: float, seed: int) -> tuple[list[Any], list[Any]]:
-    """Examples to learn from, and a `part` of them that is held out; in the order of the file."""
-    count = round(len(examples) * part)
-    if not 0 < count < len(examples):
-        raise UsageError(
-            f"--validation-split must leave examples on both sides. Received: {part} of {len(examples)} examples"
-        )
-    held_out = set(np.random.default_rng(seed).permutation(len(examples))[:count].tolist())
-    sides: tuple[list[Any], list[Any]] = [], []
-    for index, example in enumerate(examples):
-        sides[index in held_out].append(example)
-    return sides
 
 
 def _data_digest(*parts: Sequence[Any]) -> str:

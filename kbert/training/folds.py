@@ -40,3 +40,17 @@ def split_fold(examples: Sequence[Any], fold: tuple[int, int], *, seed: int) -> 
     for index, example in enumerate(examples):
         sides[index in held_out].append(example)
     return sides
+
+
+def split_part(examples: Sequence[Any], part: float, *, seed: int) -> tuple[list[Any], list[Any]]:
+    """Examples to learn from, and a `part` of them that is held out; in the order of the file."""
+    count = round(len(examples) * part)
+    if not 0 < count < len(examples):
+        raise UsageError(
+            f"--validation-split must leave examples on both sides. Received: {part} of {len(examples)} examples"
+        )
+    held_out = set(np.random.default_rng(seed).permutation(len(examples))[:count].tolist())
+    sides: tuple[list[Any], list[Any]] = [], []
+    for index, example in enumerate(examples):
+        sides[index in held_out].append(example)
+    return sides

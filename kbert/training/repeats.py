@@ -68,7 +68,7 @@ def cross_validate(
     """
     if folds < 2:
         raise UsageError(f"folds must be at least 2. Received: folds={folds}")
-    if settings.get("validation") is not None:
+    if settings.get("validation") is not None or settings.get("validation_split") is not None:
         raise UsageError("cross-validation holds out training rows; leave out the validation file")
     runs = [{"folder": f"fold-{number}", "fold": (number, folds)} for number in range(folds)]
     return _repeat(task, runs, Path(output), {"folds": folds, "seed": seed, **settings}, resume=resume)

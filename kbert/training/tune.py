@@ -77,8 +77,8 @@ def tune(
     done = files.read_json(path, DataError)["trials"] if path.exists() else []
     results: dict[str, Any] = {"best": None, "metric": None, "trials": []}
     with tempfile.TemporaryDirectory() as scratch:
-        # What KerasTuner would remember itself is not kept: the finished trials are told to it again.
-        oracle.set_project_dir(scratch, _TUNER)
+        # As its own Tuner does. What it remembers there is not kept: finished trials are told to it again.
+        oracle._set_project_dir(scratch, _TUNER)
         for number in range(trials):
             trial = _quietly(oracle.create_trial, _TUNER)
             if trial.status != "RUNNING":
