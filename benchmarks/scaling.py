@@ -9,7 +9,7 @@ A step of N devices, each with R rows of S tokens, takes
 
     compute      training_flops(R, S) / (peak * efficiency)         kbert.training.flops: matrix products alone
     all-reduce   2 (N-1)/N * 4 * parameters / bandwidth + 2 (N-1) * latency        a ring of float32 gradients
-    input        N * R rows / the rows a second that one worker prepares: each worker prepares whole batches
+    input        N * R * S tokens / those a second that one worker prepares: each worker prepares whole batches
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Constants:
         efficiency: The part of it that a step reaches.
         bandwidth: Bytes a second that a device sends while all take part in an all-reduce.
         latency: Seconds of each of its 2 (N-1) parts.
-        input_rate: Rows a second that one worker prepares.
+        input_rate: Tokens a second, padding included, that one worker prepares.
         overlap: The part of the all-reduce that is hidden behind the backward pass. kbert starts it when all gradients
             are there: none.
     """
@@ -90,7 +90,7 @@ def step_cost(config: BertConfig, rows: int, length: int, devices: int, constant
     compute = training_flops(config, shapes) / (constants.peak * constants.efficiency)
     sent = 2 * (devices - 1) / devices * FLOAT * count
     all_reduce = sent / constants.bandwidth + 2 * (devices - 1) * constants.latency if devices > 1 else 0.0
-    reading = devices * rows / constants.input_rate
+    reading = devices * rows * length / constants.input_rate
     row_bytes = FLOAT * (3 * length + 3 * predicted + 1)
     # Weights, gradients and two slots; what the backward pass reads again; logits, their softmax and gradient.
     width, inner, heads = config.hidden_size, config.intermediate_size, config.num_attention_heads
@@ -113,7 +113,7 @@ def predict(options: argparse.Namespace) -> None:
         for length, part in PHASES:
             # At least the original's batch, and enough rows on each device to keep it busy; the same tokens in all.
             most = options.rows * PHASES[0][0] // length
-            rows = max(BATCH // devices, most)
+            rows = max(options.batch // devices, most)
             micro = -(-rows // most)  # micro-batches one after the other, where the rows are too many at once
             one = step_cost(config, rows // micro, length, devices, constants)
             whole = step_cost(config, rows, length, devices, constants)
@@ -173,16 +173,15 @@ def measure(options: argparse.Namespace) -> None:
         sys.exit("the two processes ended without an answer")
     # Of two processes each sends and gets half of the bytes twice.
     moved = 2 * (2 - 1) / 2 * FLOAT * options.floats
-    rows = input_rate(options)
     print(f"load {os.getloadavg()[0]:.1f}")
     print(f"--bandwidth {moved / (outcomes[0]['many'] - outcomes[0]['one']):.3g}")
     print(f"--latency {outcomes[0]['one'] / 2:.3g}")
-    print(f"--input-rate {rows:.0f}")
+    print(f"--input-rate {input_rate(options):.3g}")
     print(f"--peak {cpu_peak():.3g}")
 
 
 def input_rate(options: argparse.Namespace) -> float:
-    """Rows of 128 tokens a second that one process reads and masks, after the first batch."""
+    """Tokens a second that one process reads and masks, in rows of 128, after the first batch."""
     from kbert.corpus.build import build_corpus
     from kbert.corpus.pipeline import PretrainingBatches
 
@@ -199,7 +198,7 @@ def input_rate(options: argparse.Namespace) -> float:
         began = time.perf_counter()
         for _ in itertools.islice(batches, count):
             pass
-        return count * 256 / (time.perf_counter() - began)
+        return count * 256 * 128 / (time.perf_counter() - began)
 
 
 def cpu_peak() -> float:
@@ -219,7 +218,8 @@ def main() -> None:
     predicting = commands.add_parser("predict", help="the table of the model")
     for name, default in (("peak", 3.12e14), ("efficiency", 0.4), ("bandwidth", 2e10), ("latency", 1e-5)):
         predicting.add_argument(f"--{name}", type=float, default=default)
-    predicting.add_argument("--input-rate", type=float, default=20_000.0)
+    predicting.add_argument("--input-rate", type=float, default=1.6e6)
+    predicting.add_argument("--batch", type=int, default=BATCH, help="rows of all devices together, at least")
     predicting.add_argument("--overlap", type=float, default=0.0)
     predicting.add_argument("--rows", type=int, default=32, help="of 128 tokens, that fit on a device at once")
     predicting.add_argument("--presets", nargs="+", default=["base", "large"])

@@ -148,6 +148,9 @@ def pretrain(
         UsageError: An option cannot be, or `output` holds another run.
         KbertError: The corpus or the model cannot be read, or training cannot go on.
     """
+    prepare_precision(precision)
+    # Before corpora are looked at: workers cannot be joined once TensorFlow has computed, and it parses records.
+    placement = make_strategy(strategy, cluster)
     sources, phase_steps = _corpora(
         corpus,
         steps,
@@ -180,8 +183,6 @@ def pretrain(
     rule = OptimizerSettings(
         optimizer, weight_decay=weight_decay, bias_correction=bias_correction, layer_decay=layer_decay
     )
-    prepare_precision(precision)
-    placement = make_strategy(strategy, cluster)
     compiled = use_jit(jit)
     settings = LoopSettings(steps, accumulation, log_every, checkpoint_every, on_spike, spike_threshold, compiled)
     check_batch_size(batch_size, settings, placement)

@@ -24,3 +24,12 @@ def test_wrong_options_end_all_workers_without_a_restart(capsys):
     assert "starting all again" not in errors
     assert any(f"[{index}] Error: No such option" in errors for index in range(2)), errors
     assert sys.executable not in errors
+
+
+@pytest.mark.slow
+def test_two_workers_train_one_model(tmp_path, corpus, pretrained):
+    """With nothing prepared: workers cannot be joined once TensorFlow has computed, as reading records makes it do."""
+    options = {"corpus": corpus, "model": pretrained, "output": tmp_path / "run", "steps": 2, "batch-size": 8}
+    arguments = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    launch(["pretrain", *arguments], workers=2)
+    assert (tmp_path / "run" / "model.safetensors").exists()

@@ -4,6 +4,7 @@ import pytest
 
 from kbert.errors import TrainingError, UsageError
 from kbert.training import loop
+from kbert.training.meter import TIMINGS
 from kbert.training.pretrain import pretrain
 from kbert.training.spikes import Skips, SpikeDetector
 
@@ -41,7 +42,7 @@ def test_skips():
 
 def rows(folder):
     read = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if "second" not in name} for row in read]
+    return [{name: value for name, value in row.items() if name not in TIMINGS} for row in read]
 
 
 @pytest.fixture

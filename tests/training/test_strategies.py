@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from kbert.training.meter import TIMINGS
+
 # Trains once for each of some options: argv is strategy, corpus, model, output, and the list of options.
 TRAIN = """
 import json, sys
@@ -61,7 +63,7 @@ def train_everywhere(folder, corpus, model, runs):
 def rows(folder):
     """The metrics without the times."""
     read = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if "second" not in name} for row in read]
+    return [{name: value for name, value in row.items() if name not in TIMINGS} for row in read]
 
 
 def largest_difference(folder, expected, name="loss"):
