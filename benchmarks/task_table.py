@@ -64,6 +64,7 @@ BENCHMARKS = {
         "accuracy",
         Table(("sst2/train.tsv", "sst2/dev.tsv"), ((0,),), 1),
         baselines.classify,
+        epochs=2,
         options={"text_column": "sentence", "label_column": "label"},
     ),
     "movielens": Benchmark(
@@ -72,6 +73,7 @@ BENCHMARKS = {
         Table(("movielens/movies.csv",), ((1,),), 2, ",", quoted=True, separator="|"),
         baselines.classify_several,
         length=32,
+        epochs=3,
         options={"text_column": "title", "label_column": "genres"},
     ),
     "banking77": Benchmark(
@@ -79,7 +81,7 @@ BENCHMARKS = {
         "accuracy",
         Table(("banking77/train.csv", "banking77/test.csv"), ((0,),), 1, ",", quoted=True),
         baselines.classify,
-        epochs=2,
+        epochs=5,
         options={"text_column": "text", "label_column": "category"},
     ),
     "financial_phrasebank": Benchmark(
@@ -87,15 +89,17 @@ BENCHMARKS = {
         "accuracy",
         Table(("financial_phrasebank/Sentences_50Agree.txt",), ((0,),), 1, "@", header=False, encoding="latin-1"),
         baselines.classify,
+        epochs=2,
         options={"text_column": "1", "label_column": "2", **_LATIN},
     ),
-    "wnut17": Benchmark("tagging", "f1", rows.conll, baselines.tag, length=96),
+    "wnut17": Benchmark("tagging", "f1", rows.conll, baselines.tag, length=96, epochs=3),
     "stsb": Benchmark(
         "regression",
         "spearman",
         Table(("stsb/train.tsv", "stsb/dev.tsv"), ((7,), (8,)), 9, numbers=True),
         baselines.regress,
         length=96,
+        epochs=2,
         options={"text_column": "sentence1", "pair_column": "sentence2", "label_column": "score"},
     ),
     "mrpc": Benchmark(
@@ -113,7 +117,7 @@ BENCHMARKS = {
         baselines.classify,
         options={"text_column": "2,3", "label_column": "1"},
     ),
-    "zh_cluener": Benchmark("tagging", "f1", rows.character_spans, baselines.tag, chinese=True),
+    "zh_cluener": Benchmark("tagging", "f1", rows.character_spans, baselines.tag, epochs=2, chinese=True),
     "codah": Benchmark(
         "multiple-choice",
         "accuracy",
@@ -136,7 +140,7 @@ BENCHMARKS = {
         rows.dialogues,
         baselines.respond,
         length=96,
-        part=0.3,
+        part=0.2,
         options={"responder": "S", "negatives": 4},
     ),
     "scitldr": Benchmark(

@@ -26,6 +26,7 @@ import kbert
 _PRESET = "mini"
 _INITIALIZER_RANGE = 0.035
 _LEARNING_RATE = 3e-4
+_BATCH_SIZE = 16  # few rows are few steps
 _HELD_OUT = 0.1
 _CONTESTANTS = ("pretrained", "fresh", "baselines")
 
@@ -56,6 +57,7 @@ class _Table:
         self.arguments = arguments
         self.work = work
         settings = {name: getattr(arguments, name) for name in ("rows", "test_rows", "epochs")}
+        settings["batch_size"] = _BATCH_SIZE
         self.content: dict[str, Any] = {"settings": settings, "cells": {}}
         if arguments.json.exists():
             self.content = json.loads(arguments.json.read_text())
@@ -117,6 +119,7 @@ class _Table:
             output=run,
             epochs=self.arguments.epochs * benchmark.epochs,
             learning_rate=_LEARNING_RATE,
+            batch_size=_BATCH_SIZE,
             sequence_length=benchmark.length,
             resume=True,
             show_progress=False,
@@ -180,9 +183,8 @@ class _Table:
 
 def _print(content: dict[str, Any]) -> None:
     settings = content["settings"]
-    print(f"\nat most {settings['rows']} rows for training, {settings['epochs']:g} epochs")
-    print("| data | task | rows | metric | pretrained | fresh | best baseline | first |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("\n| data | task | rows | epochs | metric | pretrained | fresh | best baseline | first |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name, benchmark in BENCHMARKS.items():
         cells = content["cells"].get(name)
         if not cells:
@@ -198,7 +200,8 @@ def _print(content: dict[str, Any]) -> None:
         first = f"the baseline: {first}" if first and first == best else first
         counts = next((cell for cell in cells.values() if "train_rows" in cell), None)
         count = f"{counts['train_rows']} / {counts['test_rows']}" if counts else ""
-        print("|", " | ".join([name, benchmark.task, count, benchmark.metric, *texts, first]), "|")
+        epochs = f"{settings['epochs'] * benchmark.epochs:g}"
+        print("|", " | ".join([name, benchmark.task, count, epochs, benchmark.metric, *texts, first]), "|")
 
 
 def _number(value: float | None, cell: dict[str, Any]) -> str:
