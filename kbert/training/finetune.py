@@ -182,6 +182,9 @@ def finetune(
         validation_examples = kind.read(validation, columns, options=options, bad=bad_validation)
         validation_examples = the_task.checked(validation_examples, validation, bad_validation)
     the_task = the_task.validated_by(validation_examples, validation or train)
+    prepare_precision(precision)
+    # Before texts are tokenized: workers cannot be joined once TensorFlow has computed.
+    placement = make_strategy(strategy, cluster)
     examples = with_augmentation(
         examples, model=model, augment=augment, synonyms=synonyms, augment_copies=augment_copies, seed=seed
     )
@@ -220,8 +223,6 @@ def finetune(
         metric = f"validation_{the_task.main_metric}"
         patience = EarlyStopping(early_stopping, metric, the_task.larger_is_better)
     looks = Looks(histograms_every, profile=profile)
-    prepare_precision(precision)
-    placement = make_strategy(strategy, cluster)
     check_batch_size(batch_size, settings, placement)
     if the_task.whole_batches and accumulation * placement.strategy.num_replicas_in_sync > 1:
         raise UsageError(
