@@ -24,7 +24,9 @@ from sklearn.svm import LinearSVC
 from task_data import Prepared
 
 _IDEOGRAPH = re.compile("[\u4e00-\u9fff]")
-_TERM = re.compile("[\u4e00-\u9fff]|[^\\W_]+")
+_TERM = re.compile("[\u4e00-\u9fff]|[^\\W_\u4e00-\u9fff]+")
+_CMRC_PIECE = re.compile("[\u4e00-\u9fa5]|[^\\W\u4e00-\u9fa5]+|[^\\w\\s]")
+_CMRC_IGNORES = set("-:_*^/\\~`+=，。：？！“”；’《》…·、「」（）－～『』")
 _SENTENCE = re.compile("(?<=[.!?])\\s+|(?<=[。！？；])|\n+")
 
 
@@ -112,7 +114,9 @@ def tag(rows: Prepared) -> dict[str, float]:
     """F1 of entities by a linear model of each token's neighbourhood."""
     features = DictVectorizer()
     train = _narrow(features.fit_transform([token for words, _ in rows.train_rows for token in _neighbourhoods(words)]))
-    model = LinearSVC(class_weight="balanced").fit(train, [tag for _, tags in rows.train_rows for tag in tags])
+    model = LinearSVC(class_weight="balanced", tol=0.01).fit(
+        train, [tag for _, tags in rows.train_rows for tag in tags]
+    )
     right = wanted = found = 0
     for words, tags in rows.test_rows:
         truth = _entities(tags)
@@ -175,7 +179,8 @@ def _words_f1(true: str, given: str) -> float:
 
 def _characters_f1(true: str, given: str) -> float:
     """As CMRC's: the longest stretch of ideographs and words that both have."""
-    first, second = ([term.lower() for term in _TERM.findall(text)] for text in (true, given))
+    bare = ("".join(c for c in text.lower() if c not in _CMRC_IGNORES) for text in (true, given))
+    first, second = (_CMRC_PIECE.findall(text) for text in bare)
     longest, row = 0, [0] * (len(second) + 1)
     for item in first:
         row = [0, *(row[place] + 1 if item == other else 0 for place, other in enumerate(second))]

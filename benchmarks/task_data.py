@@ -201,7 +201,8 @@ def _first_questions(paragraphs: Iterable[dict[str, Any]], most: int) -> list[di
     for paragraph in paragraphs:
         if most <= 0:
             break
-        chosen.append(paragraph | {"qas": paragraph["qas"][:most]})
+        asked = [question for question in paragraph["qas"] if question["question"].strip()]  # CMRC has an empty one
+        chosen.append(paragraph | {"qas": asked[:most]})
         most -= len(chosen[-1]["qas"])
     return chosen
 
@@ -236,7 +237,8 @@ def collection(data: Path, folder: Path, sizes: Sizes) -> Prepared:
     )
     paths = [_write_lines(folder / f"{name}.qrel", rows) for name, rows in zip(("train", "test"), drawn, strict=True)]
     rows = [[(query, name, 5 - int(code)) for query, name, code in map(str.split, lines)] for lines in drawn]
-    sources = {"documents": source / "cran.all.1400", "queries": source / "cran.qry"}
+    empty = sum(not text for _, text in _smart(source / "cran.all.1400"))
+    sources = {"documents": source / "cran.all.1400", "queries": source / "cran.qry", "skip_bad": empty}
     return Prepared(*paths, *rows, options=sources, extra={"documents": documents, "queries": queries})
 
 

@@ -50,7 +50,8 @@ def _found(run: Path, prepared: Prepared) -> float:
     """nDCG@10 of a search through an index of all documents."""
     folder = run / "index"
     shutil.rmtree(folder, ignore_errors=True)
-    kbert.build_index(run, input=prepared.options["documents"], output=folder)
+    options = prepared.options
+    kbert.build_index(run, input=options["documents"], output=folder, skip_bad=options["skip_bad"])
     names = sorted({query for query, _, _ in prepared.test_rows})
     found = kbert.Index(folder).search([prepared.extra["queries"][name] for name in names], top=10)
     ids = {name: [result["id"] for result in results] for name, results in zip(names, found, strict=True)}
