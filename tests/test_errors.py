@@ -21,7 +21,7 @@ def test_docstring_draws_the_tree():
     classes = [c for _, c in inspect.getmembers(errors, inspect.isclass)] + [request_error.RequestError]
     actual = {c.__name__: c.__bases__[0].__name__ for c in classes}
     assert docstring_tree() == actual
-    assert len(actual) == 13
+    assert len(actual) == 14
 
 
 def test_exit_codes():

@@ -137,9 +137,14 @@ class FillMaskTask(TextTask):
         ]
         return f"{' | '.join(masks) or f'(no {MASK})'}\t{prediction['text']}"
 
+    @classmethod
+    def read_target(cls, value: Any, options: Mapping[str, Any]) -> Any:
+        """Its files have none: see `evaluate`."""
+        raise _not_evaluated()
+
     def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """It has no metrics of its own."""
-        raise UsageError("the task fill-mask is not evaluated on a file; `kbert pretrain` measures it while it trains")
+        raise _not_evaluated()
 
     @property
     def description(self) -> str:
@@ -154,3 +159,9 @@ class FillMaskTask(TextTask):
 
 def _untrained() -> UsageError:
     return UsageError("the task fill-mask is not fine-tuned; pretraining trains it (kbert pretrain)")
+
+
+def _not_evaluated() -> UsageError:
+    return UsageError(
+        "the task fill-mask is not evaluated on a file; `kbert evaluate RUN --corpus DIR` measures its predictions"
+    )

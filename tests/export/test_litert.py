@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.errors import BundleError, ExportError, ParityError, UsageError
+from kbert.errors import ExportError, ParityError, UsageError
 from kbert.export import litert
 from kbert.export.litert import export_litert, run_litert
 from kbert.predictor import load
@@ -123,8 +123,8 @@ def test_options_that_cannot_be(tmp_path, classifier, options, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_for_no_task(tmp_path, pretrained):
-    with pytest.raises(BundleError, match=r"is for no task yet"):
+def test_a_task_that_litert_cannot_run(tmp_path, pretrained):
+    with pytest.raises(UsageError, match=r"^the task fill-mask has no LiteRT export: its model takes more than a row"):
         export_litert(pretrained, output=tmp_path / "model.tflite")
 
 

@@ -25,13 +25,13 @@ import json, sys
 import tensorflow as tf
 import tensorflow_text
 serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+def plain(value):
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    return value.decode() if isinstance(value, bytes) else value
 answers = serve(**{name: tf.constant(texts) for name, texts in json.loads(sys.argv[2]).items()})
 assert not [name for name in sys.modules if name.split(".")[0] == "kbert"]
-print(json.dumps({
-    name: [[v.decode() if isinstance(v, bytes) else v for v in row] if isinstance(row, list) else
-           row.decode() if isinstance(row, bytes) else row for row in values.numpy().tolist()]
-    for name, values in answers.items()
-}))
+print(json.dumps({name: plain(values.numpy().tolist()) for name, values in answers.items()}))
 """
 
 LONG = "the cat sat on the mat . Ünaffable dogs ran 中文 ! " * 5

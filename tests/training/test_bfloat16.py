@@ -7,7 +7,9 @@ from kbert.training.bfloat16 import prepare_precision
 
 
 def test_a_precision_that_cannot_be():
-    with pytest.raises(UsageError, match=r"^precision must be one of float32, bfloat16\. Received: precision='half'$"):
+    with pytest.raises(
+        UsageError, match=r"^precision must be one of float32, bfloat16, float16\. Received: precision='half'$"
+    ):
         prepare_precision("half")
 
 
