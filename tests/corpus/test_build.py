@@ -1,3 +1,4 @@
+import contextlib
 import gzip
 import hashlib
 import json
@@ -413,8 +414,9 @@ def test_a_killed_worker_is_one_line(make, tmp_path, small_pieces, corpus_text):
 
     def kill(stage, done, total):
         for child in psutil.Process().children():
-            if any("spawn_main" in argument for argument in child.cmdline()):
-                child.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it was killed before
+                if any("spawn_main" in argument for argument in child.cmdline()):
+                    child.kill()
 
     with pytest.raises(
         KbertError, match="a worker process was killed, perhaps for want of memory; go on with --resume"

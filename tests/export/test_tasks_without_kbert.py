@@ -33,7 +33,7 @@ SEVERAL = [
 ]
 
 
-@pytest.mark.parametrize("name", ["embedder", "ranker", "summarizer"])
+@pytest.mark.parametrize("name", ["embedder", pytest.param("ranker", marks=pytest.mark.slow), "summarizer"])
 def test_the_served_answer_is_the_predicted_one(tmp_path, request, name):
     model = request.getfixturevalue(name)
     inputs = {
@@ -53,7 +53,7 @@ def test_the_served_answer_is_the_predicted_one(tmp_path, request, name):
             np.testing.assert_allclose(served[key], values, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["embedder", "ranker", "summarizer"])
+@pytest.mark.parametrize("name", ["embedder", "ranker", pytest.param("summarizer", marks=pytest.mark.slow)])
 def test_litert(tmp_path, request, name):
     from kbert.export.litert import export_litert
 

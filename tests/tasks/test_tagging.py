@@ -62,8 +62,15 @@ def test_the_first_piece_of_a_word_has_its_label(vocabulary):
     assert rows.targets["labels"].values[14:].tolist() == [-1, 3, 3, 4, -1, -1, 0, -1]
 
 
-@pytest.mark.parametrize("length", [9, 16])
-@pytest.mark.parametrize("options", [{"scheme": "bioes"}, {"crf": True}])
+@pytest.mark.parametrize(
+    ("length", "options"),
+    [
+        (9, {"scheme": "bioes"}),
+        pytest.param(9, {"crf": True}, marks=pytest.mark.slow),
+        pytest.param(16, {"scheme": "bioes"}, marks=pytest.mark.slow),
+        pytest.param(16, {"crf": True}, marks=pytest.mark.slow),
+    ],
+)
 def test_spans_come_back_from_their_labels_through_windows(vocabulary, length, options):
     task = TaggingTask.from_examples(TEXTS, "a", options)
     encode = encoder(vocabulary, length)
@@ -113,7 +120,7 @@ def test_the_model_has_no_pooler(small_config):
     assert {"classifier.weight", "crf.transitions", "crf.start_transitions", "crf.end_transitions"} <= names
 
 
-@pytest.mark.parametrize("options", [{}, {"crf": True}])
+@pytest.mark.parametrize("options", [{"crf": True}, pytest.param({}, marks=pytest.mark.slow)])
 def test_it_is_learnt_and_long_texts_are_read_to_their_end(tmp_path, vocab_file, options):
     animals = [("cat", "B-animal"), ("dog", "B-animal")]
     words = [("the", "O"), ("sat", "O"), ("ran", "O"), ("mat", "O"), *animals]
