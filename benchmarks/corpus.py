@@ -117,7 +117,9 @@ def main() -> None:
         verdict = {None: "", True: "ok", False: "MISSED"}[row.good]
         print(f"{row.what:{widths[0]}}  {row.measured:>{widths[1]}}  {row.wanted:{widths[2]}}  {verdict}".rstrip())
     if arguments.json:
-        arguments.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n")
+        # NumPy's numbers and truths are not JSON's.
+        values = [dataclasses.asdict(row) for row in rows]
+        arguments.json.write_text(json.dumps(values, indent=2, default=lambda value: value.item()) + "\n")
 
 
 def speed(bench: Bench) -> Iterator[Row]:
