@@ -104,7 +104,7 @@ def convert(
     if to is None and kind == BUNDLE:
         raise UsageError(f"{source} is a model folder already; name the format to convert it to with --to")
 
-    bundle = heads.without_copies(_READERS[kind](place, options))
+    bundle = _READERS[kind](place, options)
     if encoder_only:
         bundle = heads.without_heads(bundle)
     with files.atomic_directory(destination) as folder:
@@ -205,7 +205,7 @@ def _rules(bundle: Bundle) -> TokenizerSettings:
 
 def _read_back(target: str, folder: Path, bundle: Bundle) -> Bundle:
     if target == BUNDLE:
-        return heads.without_copies(Bundle.load(folder))
+        return Bundle.load(folder)
     if target == GOOGLE:
         return google.read(folder / google.CHECKPOINT, Options())
     return keras_hub.read(folder, Options())

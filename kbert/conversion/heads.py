@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from kbert.bundle import Bundle
 from kbert.errors import BundleError
 
@@ -23,8 +21,6 @@ _ARCHITECTURES: Mapping[frozenset[str], str] = {
     frozenset({CLASSIFIER}): "BertForSequenceClassification",
     frozenset({QA}): "BertForQuestionAnswering",
 }
-# Transformers builds these without a pooler.
-WITHOUT_POOLER = ("BertForMaskedLM", "BertForQuestionAnswering", "BertForTokenClassification")
 
 
 def find_heads(names: Iterable[str]) -> frozenset[str]:
@@ -60,18 +56,3 @@ def without_heads(bundle: Bundle) -> Bundle:
     """The encoder alone."""
     tensors = {name: tensor for name, tensor in bundle.tensors.items() if name.startswith("bert.")}
     return Bundle(bundle.config, bundle.tokenizer, tensors, "BertModel")
-
-
-def without_copies(bundle: Bundle) -> Bundle:
-    """The bundle without tensors that repeat what others say: tied projections, and the numbers of positions.
-
-    Raises:
-        BundleError: The output projection of the masked language model is not tied to the token table.
-    """
-    tensors = dict(bundle.tensors)
-    tensors.pop("bert.embeddings.position_ids", None)
-    for copy, origin in (("weight", WORDS), ("bias", "cls.predictions.bias")):
-        name = f"cls.predictions.decoder.{copy}"
-        if name in tensors and not np.array_equal(tensors.pop(name), tensors.get(origin, np.zeros(0))):
-            raise BundleError(f"the tensor {name} must be the same as {origin}. Received: another")
-    return Bundle(bundle.config, bundle.tokenizer, tensors, bundle.architecture, bundle.settings, bundle.foreign_config)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.errors import BundleError, UsageError, VocabularyError
+from kbert.errors import BundleError, UsageError, VocabularyError, shown
 from kbert.text.settings import MAX_WORD_LENGTH, AddedToken, TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import (
@@ -209,11 +209,11 @@ class _Object:
             )
         values = files.read_json(path, BundleError)
         if not isinstance(values, dict):
-            raise BundleError(f"{path}: expected a JSON object. Received: {_shown(values)}")
+            raise BundleError(f"{path}: expected a JSON object. Received: {shown(values)}")
         return cls(path, values)
 
     def wrong(self, key: str, expected: str, value: object) -> BundleError:
-        return BundleError(f"{self.path}: {self.name}{key} must be {expected}. Received: {_shown(value)}")
+        return BundleError(f"{self.path}: {self.name}{key} must be {expected}. Received: {shown(value)}")
 
     def _typed(self, key: str, kind: type, expected: str, default: Any) -> Any:
         value = self.values.get(key)
@@ -249,11 +249,6 @@ class _Object:
         return _Object(self.path, value or {}, value is not None, f"{self.name}{key}.")
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
-
-
 def _is_text(value: str) -> bool:
     """Whether a string can be UTF-8: JSON can spell half of a character."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
@@ -264,7 +259,7 @@ def _part(fast: _Object, name: str, kind: str) -> _Object:
     if fast.present and part.values.get("type") != kind:
         raise BundleError(
             f"{fast.path}: expected a BERT tokenizer, with {name} of type {kind}. Received: "
-            f"{_shown(part.values.get('type'))}"
+            f"{shown(part.values.get('type'))}"
         )
     return part
 
@@ -279,19 +274,19 @@ def _vocabulary(folder: Path, fast: _Object) -> Vocabulary:
     if prefix != CONTINUATION or unknown != UNKNOWN:
         raise BundleError(
             f"{fast.path}: model must have continuing_subword_prefix {CONTINUATION!r} and unk_token {UNKNOWN!r}. "
-            f"Received: {_shown(prefix)} and {_shown(unknown)}"
+            f"Received: {shown(prefix)} and {shown(unknown)}"
         )
     ids = model.object("vocab").values
     tokens: list[str | None] = [None] * len(ids)
     for token, index in ids.items():
         if not _is_text(token) or not isinstance(index, int) or isinstance(index, bool):
             raise VocabularyError(
-                f"model.vocab must map text to integers. Received: {_shown((token, index))}", fast.path
+                f"model.vocab must map text to integers. Received: {shown((token, index))}", fast.path
             )
         if not 0 <= index < len(ids) or tokens[index] is not None:
             raise VocabularyError(
                 f"model.vocab must give its {len(ids)} tokens the ids 0 to {len(ids) - 1}, each once. "
-                f"Received: {_shown(token)} with id {_shown(index)}",
+                f"Received: {shown(token)} with id {shown(index)}",
                 fast.path,
             )
         tokens[index] = token
@@ -310,7 +305,7 @@ def _check_names(names: _Object) -> None:
         content = value.get("content") if isinstance(value, dict) else value
         if value is not None and content != expected:
             raise BundleError(
-                f"{names.path}: {key} must be {expected}, the only name that kbert knows. Received: {_shown(content)}"
+                f"{names.path}: {key} must be {expected}, the only name that kbert knows. Received: {shown(content)}"
             )
 
 
@@ -344,8 +339,8 @@ def _added_tokens(folder: Path, vocabulary: Vocabulary, config: _Object, fast: _
         wanted = vocabulary.ids.get(content, expected)
         if index != wanted:
             raise BundleError(
-                f"{folder}: added tokens must follow the vocabulary without a gap. Received: {_shown(content)} with id "
-                f"{_shown(index)}, expected {wanted}"
+                f"{folder}: added tokens must follow the vocabulary without a gap. Received: {shown(content)} with id "
+                f"{shown(index)}, expected {wanted}"
             )
         expected += content not in vocabulary
         if token != AddedToken(content, special=True) or content not in SPECIAL_TOKENS:

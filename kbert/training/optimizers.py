@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import re
 from collections.abc import Sequence
@@ -56,7 +57,7 @@ class OptimizerSettings:
             raise UsageError(f"weight_decay must be at least 0. Received: weight_decay={self.weight_decay}")
 
 
-class Optimizer:
+class Optimizer(abc.ABC):
     """Updates variables in place.
 
     Make it in the scope of the strategy, and call it in replica context with gradients that are already
@@ -103,6 +104,7 @@ class Optimizer:
             own_rate = learning_rate if rate == 1.0 else learning_rate * rate
             self._update(gradient, variable, slots, own_rate, decay if decayed else 0.0, step, decayed)
 
+    @abc.abstractmethod
     def _update(
         self,
         gradient: tf.Tensor,
@@ -113,7 +115,7 @@ class Optimizer:
         step: tf.Tensor,
         is_kernel: bool,
     ) -> None:
-        raise NotImplementedError
+        """Updates one variable and its slots."""
 
 
 class AdamW(Optimizer):
