@@ -46,7 +46,7 @@ def test_characters_are_joined_without_spaces(written):
 def test_a_tag_that_breaks_the_scheme_names_its_line(written):
     path = written("a.conll", "a B-X\nb I-X\n\nc O\nd I-X\n\ne B-X\n")
     with pytest.raises(
-        DataError, match=r"a\.conll:5: expected B-X before 'I-X' \(scheme iob2\)\. Received it without$"
+        DataError, match=r"a\.conll:5: expected B-X before 'I-X' \(scheme iob2\)\. Received it without; --tag-scheme iob1 "
     ):
         read(path)
     assert [text.text for text in read(path, skip=1)] == ["a b", "e"]
