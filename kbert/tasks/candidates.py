@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kbert.errors import DataError, shown
+from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.judged_texts import read_judged
@@ -55,14 +55,15 @@ def read_candidates(
         bad: Takes what cannot be used.
 
     Raises:
+        UsageError: There is nothing to choose from: fewer than 2 candidates, or no turn.
         DataError: The file holds something else; with file and line.
     """
-    most = options.get("candidates") or 10
+    most, turns = _count(options, "candidates", 10, least=2), _count(options, "turns", 4, least=1)
     if options.get("documents") or options.get("queries"):
         return _read_judged(path, options, most, bad)
     first = _first_object(path) if file_kind(path) == "json" else {}
     if _TURNS_KEY in first:
-        pairs = list(_responses(path, options.get("turns") or 4, options.get("responder"), bad))
+        pairs = list(_responses(path, turns, options.get("responder"), bad))
         if not pairs:
             raise DataError("expected dialogues with a response. There are none", path)
         pool = list(dict.fromkeys(response for _, response in pairs))
@@ -80,6 +81,14 @@ def read_candidates(
     if not examples:
         raise DataError("expected queries with candidates. There are none", path)
     return examples
+
+
+def _count(options: Mapping[str, Any], name: str, default: int, *, least: int) -> int:
+    value = options.get(name)
+    count = default if value is None else int(value)
+    if count < least:
+        raise UsageError(f"{name} must be at least {least}. Received: {name}={count}")
+    return count
 
 
 def _first_object(path: PathLike) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class Option:
         kind: The type of its value where the default is None.
         choices: The only values it takes; none for any.
         reading: Whether it says how a file is to be read, so that it may be another with each file.
+        file: Whether its value is the name of a file, which no model remembers.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Option:
     kind: type = str
     choices: tuple[str, ...] = ()
     reading: bool = False
+    file: bool = False
 
     @property
     def type(self) -> Any:
@@ -157,8 +159,13 @@ _FORMAT = (
 
 _POOLINGS = ("mean", "cls")
 _COLLECTION = (
-    Option("documents", "The documents that judgements are about.  [default: the files are tables]"),
-    Option("queries", "The queries that judgements are about."),
+    Option(
+        "documents",
+        "The documents that judgements are about.  [default: the files are tables]",
+        reading=True,
+        file=True,
+    ),
+    Option("queries", "The queries that judgements are about.", reading=True, file=True),
 )
 
 TASKS: Mapping[str, TaskInfo] = {
@@ -209,6 +216,7 @@ TASKS: Mapping[str, TaskInfo] = {
                     "How labels name the right choice: by a number from 0 or from 1, a letter from A, or its text.",
                     "auto",
                     choices=("auto", "0", "1", "letter", "text"),
+                    reading=True,
                 ),
                 *_FORMAT,
             ),
@@ -229,6 +237,7 @@ TASKS: Mapping[str, TaskInfo] = {
                     "How files are tagged.",
                     "auto",
                     choices=("auto", "io", "iob1", "iob2", "bioes", "bmes"),
+                    reading=True,
                 ),
                 Option("crf", "Let a CRF choose the tags of a text together.", False),
             ),
@@ -314,10 +323,10 @@ TASKS: Mapping[str, TaskInfo] = {
                     "softmax",
                     choices=("softmax", "sigmoid"),
                 ),
-                Option("candidates", "Candidates a query, where wrong ones are drawn.", 10),
+                Option("candidates", "Candidates a query, where wrong ones are drawn.", 10, reading=True),
                 Option("negatives", "Wrong candidates a query in training.  [default: all]", kind=int),
-                Option("turns", "Turns of a dialogue before a response that are read.", 4),
-                Option("responder", "The speaker whose turns are responses.  [default: any]"),
+                Option("turns", "Turns of a dialogue before a response that are read.", 4, reading=True),
+                Option("responder", "The speaker whose turns are responses.  [default: any]", reading=True),
                 *_COLLECTION,
             ),
         ),

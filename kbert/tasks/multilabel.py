@@ -35,7 +35,6 @@ class MultilabelTask(TextTask):
         paired: Whether an example is a pair of texts.
         thresholds: The probability from which on each label is given; a half by default.
         class_weights: How much the examples that have a label count in its loss; 1 for those not named.
-        reading: The options that say how files have the labels.
     """
 
     name: ClassVar[str] = "multilabel"
@@ -50,13 +49,11 @@ class MultilabelTask(TextTask):
         paired: bool = False,
         thresholds: Sequence[float] | None = None,
         class_weights: Mapping[str, float] | None = None,
-        reading: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(paired)
         self.labels = list(labels)
         self.thresholds = [DEFAULT_THRESHOLD] * len(self.labels) if thresholds is None else list(thresholds)
         self.class_weights = dict(class_weights or {})
-        self.reading = dict(reading or {})
         self._ids = {label: index for index, label in enumerate(self.labels)}
 
     # === Reading ===
@@ -88,9 +85,8 @@ class MultilabelTask(TextTask):
         labels = names.split(",") if names else sorted_labels({label for each in examples for label in each.target})
         if not any(example.target for example in examples):
             raise DataError("expected labels. No row has any", path)
-        reading = {name: options[name] for name in ("label_separator", "label_columns") if options.get(name)}
         weights = _chosen_weights(options.get("class_weights"), examples, labels)
-        return cls(labels, examples[0].pair is not None, None, weights, reading)
+        return cls(labels, examples[0].pair is not None, None, weights)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> MultilabelTask:
@@ -101,7 +97,7 @@ class MultilabelTask(TextTask):
         if len(thresholds) != len(labels):
             raise TypeError("thresholds must be as many as labels")
         weights = {label: float(weight) for label, weight in settings.get("class_weights", {}).items()}
-        return cls(labels, bool(settings["paired"]), thresholds, weights, dict(settings.get("reading", {})))
+        return cls(labels, bool(settings["paired"]), thresholds, weights)
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> MultilabelTask | None:
@@ -111,18 +107,9 @@ class MultilabelTask(TextTask):
         return cls(bundle.labels, paired) if fits else None
 
     def settings(self) -> dict[str, Any]:
-        """Labels in the order of the logits, their thresholds, and how files have them."""
+        """Labels in the order of the logits, and their thresholds."""
         settings = {"name": self.name, "labels": self.labels, "thresholds": self.thresholds, "paired": self.paired}
-        return (
-            settings
-            | ({"class_weights": self.class_weights} if self.class_weights else {})
-            | ({"reading": self.reading} if self.reading else {})
-        )
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """How files have the labels."""
-        return self.reading
+        return settings | ({"class_weights": self.class_weights} if self.class_weights else {})
 
     def foreign_config(self) -> dict[str, Any]:
         """Transformers' names of labels."""
@@ -209,14 +196,13 @@ class MultilabelTask(TextTask):
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
         """Labels and texts."""
-        labels = self.reading.get("label_separator", "|").join(prediction["labels"])
-        return "\t".join([labels, *(prediction[text.column] for text in self.text_inputs)])
+        return "\t".join(["|".join(prediction["labels"]), *(prediction[text.column] for text in self.text_inputs)])
 
     def tuned(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> Task[Example]:
         """With the thresholds that give each label its best F1 on these examples."""
         truth, probabilities = self._matrix(examples), answers["probabilities"]
         thresholds = [best_threshold(probabilities[:, index], truth[:, index]) for index in range(len(self.labels))]
-        return MultilabelTask(self.labels, self.paired, thresholds, self.class_weights, self.reading)
+        return MultilabelTask(self.labels, self.paired, thresholds, self.class_weights)
 
     def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """F1 over all decisions (micro) and of labels on average (macro); subset accuracy: the part of examples with

@@ -77,20 +77,24 @@ class MultipleChoiceTask(Task[ChoiceExample]):
     ) -> list[ChoiceExample]:
         """Reads a table with a prompt, several columns (in JSON lines a list) of choices, and the right one.
 
-        Empty cells behind the choices are no choices.
+        Empty cells behind the choices are no choices. With the option `label_format`, targets are places from 0.
         """
         chosen = cls.info().choose_columns(columns or {}, targets=targets)
+        label_format = (options or {}).get("label_format") or "auto"
         bad = bad or BadRows()
         examples = []
         for row in read_table(path, chosen, form=TableFormat.from_options(options), lists=["choices"], bad=bad):
             try:
                 choices = _choices(row.values["choices"])
+                label = row.values.get("label")
                 if targets and not row.values["label"].strip():
                     raise ValueError("expected a label. Received an empty one")
+                if targets and label_format != "auto":
+                    label = choice_index(row.values["label"], choices, label_format)
             except ValueError as problem:
                 bad.skip(DataError(str(problem), path, row.line))
             else:
-                examples.append(ChoiceExample(row.values["prompt"], choices, row.values.get("label"), row.line))
+                examples.append(ChoiceExample(row.values["prompt"], choices, label, row.line))
         if not examples:
             raise DataError("expected rows of choices. There are none", path)
         return examples

@@ -33,7 +33,6 @@ class RankingTask(Task[RankingExample]):
     Args:
         loss: "softmax" over the candidates of a query, or "sigmoid" for each candidate by itself.
         dialogue: Whether queries are turns of a dialogue.
-        read_options: How files are read: "candidates", "turns", "responder".
         negatives: Wrong candidates a query in training; None for all.
     """
 
@@ -47,14 +46,12 @@ class RankingTask(Task[RankingExample]):
         self,
         loss: str = "softmax",
         dialogue: bool = False,
-        read_options: Mapping[str, Any] | None = None,
         negatives: int | None = None,
     ) -> None:
         if loss not in LOSSES:
             raise ValueError(f"no such loss: {loss!r}")
         self.loss = loss
         self.dialogue = dialogue
-        self.read_options = dict(read_options or {})
         self.negatives = negatives
 
     # === Reading ===
@@ -79,29 +76,19 @@ class RankingTask(Task[RankingExample]):
     ) -> RankingTask:
         """The queries say whether they are of dialogues."""
         options = cls.info().choose_options(options or {})
-        for name in ("candidates", "turns"):
-            least = 2 if name == "candidates" else 1
-            if options[name] < least:
-                raise UsageError(f"{name} must be at least {least}. Received: {name}={options[name]}")
         negatives = options["negatives"]
         if negatives is not None and negatives < 1:
             raise UsageError(f"negatives must be at least 1. Received: negatives={negatives}")
-        read_options = {name: options[name] for name in ("candidates", "turns", "responder")}
-        return cls(options["loss"], any(example.turns for example in examples), read_options, negatives)
+        return cls(options["loss"], any(example.turns for example in examples), negatives)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> RankingTask:
         """Makes it anew from what `settings` gave."""
-        return cls(settings["loss"], bool(settings["dialogue"]), dict(settings["read_options"]))
+        return cls(settings["loss"], bool(settings["dialogue"]))
 
     def settings(self) -> dict[str, Any]:
-        """What answering and reading need."""
-        return {"name": self.name, "loss": self.loss, "dialogue": self.dialogue, "read_options": self.read_options}
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """How many candidates are drawn, and how much of a dialogue is read."""
-        return self.read_options
+        """What answering needs."""
+        return {"name": self.name, "loss": self.loss, "dialogue": self.dialogue}
 
     def foreign_config(self) -> dict[str, Any]:
         """One logit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,7 +16,7 @@ from kbert.models.tensor_names import Slots, classifier_slots
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.documents import SummarizationExample, read_summaries
-from kbert.tasks.rouge import METRICS, rouge
+from kbert.tasks.rouge import METRICS, oracle_sentences, rouge
 from kbert.tasks.rows import Ragged, TrainingRows, as_strings
 from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.text.graph_encoder import GraphEncoder
@@ -64,8 +65,7 @@ class SummarizationTask(Task[SummarizationExample]):
     ) -> list[SummarizationExample]:
         """Reads documents; see kbert.tasks.documents."""
         chosen = cls.info().choose_columns(columns or {}, targets=targets)
-        most = (options or {}).get("sentences") or 3
-        return read_summaries(path, chosen, most, targets, bad or BadRows())
+        return read_summaries(path, chosen, targets, bad or BadRows())
 
     @classmethod
     def from_examples(
@@ -89,14 +89,20 @@ class SummarizationTask(Task[SummarizationExample]):
         """How many sentences a summary has."""
         return {"name": self.name, "sentences": self.sentences}
 
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """How many sentences a summary has."""
-        return {"sentences": self.sentences}
-
     def foreign_config(self) -> dict[str, Any]:
         """One logit a token, of which those of [CLS] matter."""
         return {"id2label": {"0": "summary"}, "label2id": {"summary": 0}}
+
+    def checked(
+        self, examples: Sequence[SummarizationExample], path: PathLike, bad: BadRows | None = None
+    ) -> list[SummarizationExample]:
+        """Without labels, those of the sentences that fit the references best (`oracle_sentences`)."""
+        return [example if example.labels else self._labelled(example) for example in examples]
+
+    def _labelled(self, example: SummarizationExample) -> SummarizationExample:
+        best = oracle_sentences(example.sentences, example.references, self.sentences)
+        labels = tuple(int(place in best) for place in range(len(example.sentences)))
+        return dataclasses.replace(example, labels=labels)
 
     # === Texts to features ===
 

@@ -130,11 +130,6 @@ class Task(abc.ABC, Generic[ExampleT]):
     def settings(self) -> dict[str, Any]:
         """What a bundle remembers of it; JSON. "name" is the task's."""
 
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """The options that `read` needs again when another file is read."""
-        return {}
-
     def foreign_config(self) -> dict[str, Any]:
         """Keys that Transformers wants in config.json."""
         return {}

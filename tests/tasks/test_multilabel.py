@@ -52,7 +52,6 @@ def test_a_column_a_label(write):
     assert [example.target for example in examples] == [("toxic",), (), ("toxic", "rude")]
     task = MultilabelTask.from_examples(examples, path, options)
     assert task.labels == ["toxic", "rude", "kind"]
-    assert task.options == options
     # Texts alone need no columns of labels.
     texts = write("b.csv", "text\nx\n")
     assert MultilabelTask.read(texts, options=options, targets=False) == [Example("x", None, None, 2)]
@@ -92,7 +91,7 @@ def test_a_label_that_training_never_saw():
 
 
 def test_settings_round_trip():
-    task = MultilabelTask(["好", "b"], True, [0.25, 0.5], {"b": 2.0}, {"label_separator": ","})
+    task = MultilabelTask(["好", "b"], True, [0.25, 0.5], {"b": 2.0})
     settings = json.loads(json.dumps(task.settings()))
     assert settings == {
         "name": "multilabel",
@@ -100,7 +99,6 @@ def test_settings_round_trip():
         "thresholds": [0.25, 0.5],
         "paired": True,
         "class_weights": {"b": 2.0},
-        "reading": {"label_separator": ","},
     }
     assert MultilabelTask.from_settings(settings).settings() == settings
     assert MultilabelTask.from_settings(settings).paired
