@@ -145,9 +145,10 @@ class TaskInfo:
 _TEXT = Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text")
 _PAIR = Column("pair", "Column of second texts, for a task of pairs.")
 _LABEL = Column("label", "Column of labels.", "label", target=True)
+_ENCODING = Option("encoding", "Of the file, such as latin-1 or gb18030.", "utf-8", reading=True)
 _FORMAT = (
     Option("delimiter", "What stands between cells.  [default: by the ending of the file]", reading=True),
-    Option("encoding", "Of the file, such as latin-1 or gb18030.", "utf-8", reading=True),
+    _ENCODING,
     Option(
         "quoting",
         "Whether quotation marks enclose cells (csv) or are text (none); auto is csv for .csv files.",
@@ -240,6 +241,7 @@ TASKS: Mapping[str, TaskInfo] = {
                     reading=True,
                 ),
                 Option("crf", "Let a CRF choose the tags of a text together.", False),
+                _ENCODING,
             ),
         ),
         TaskInfo(
@@ -264,6 +266,7 @@ TASKS: Mapping[str, TaskInfo] = {
                     "auto",
                     choices=("auto", "yes", "no"),
                 ),
+                *_FORMAT,
             ),
             sequence_length=384,
         ),
@@ -298,6 +301,7 @@ TASKS: Mapping[str, TaskInfo] = {
                 Option("temperature", "Of the softmax over the texts of a batch.", 0.05),
                 Option("margin", "Of triplets, in cosine.", 0.2),
                 *_COLLECTION,
+                *_FORMAT,
             ),
         ),
         TaskInfo(
@@ -328,6 +332,7 @@ TASKS: Mapping[str, TaskInfo] = {
                 Option("turns", "Turns of a dialogue before a response that are read.", 4, reading=True),
                 Option("responder", "The speaker whose turns are responses.  [default: any]", reading=True),
                 *_COLLECTION,
+                *_FORMAT,
             ),
         ),
         TaskInfo(
@@ -340,7 +345,7 @@ TASKS: Mapping[str, TaskInfo] = {
                 Column("label", "Key of labels: 1 for a sentence of the summary, 0.", target=True),
                 Column("summary", "Key of reference summaries.", target=True),
             ),
-            options=(Option("sentences", "Sentences a summary.", 3),),
+            options=(Option("sentences", "Sentences a summary.", 3), *_FORMAT),
             sequence_length=512,
         ),
     )

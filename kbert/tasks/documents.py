@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kbert import files
 from kbert.corpus.sentences import split_sentences
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.table_format import TableFormat
 from kbert.tasks.tables import file_kind, read_objects, read_table
 
 
@@ -32,13 +32,14 @@ class SummarizationExample:
 
 
 def read_summaries(
-    path: PathLike, columns: Mapping[str, str], targets: bool, bad: BadRows
-) -> list[SummarizationExample]:
+    path: PathLike, columns: Mapping[str, str], *, form: TableFormat, targets: bool, bad: BadRows
+) -> Iterator[SummarizationExample]:
     """Reads documents; a text is split into sentences. Where there are no references, the labelled sentences are one.
 
     Args:
         path: JSON lines, a table, or a text file with a document a line.
         columns: "text", and maybe "label" and "summary".
+        form: How the file is written.
         targets: Whether there must be labels or references.
         bad: Takes the documents that cannot be used.
 
@@ -50,27 +51,24 @@ def read_summaries(
         raise UsageError(
             "summarization learns from labels of sentences or from summaries: name label_column or summary_column"
         )
-    examples = []
-    for line, values in _rows(path, columns, bad):
+    for line, values in _rows(path, columns, form, bad):
         try:
-            examples.append(_example(values, columns, targets, path, line))
+            yield _example(values, columns, targets, path, line)
         except DataError as problem:
             bad.skip(problem)
-    if not examples:
-        raise DataError("expected documents. There are none", path)
-    return examples
 
 
-def _rows(path: PathLike, columns: Mapping[str, str], bad: BadRows) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _rows(
+    path: PathLike, columns: Mapping[str, str], form: TableFormat, bad: BadRows
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The line and the values by column."""
-    kind = file_kind(path)
-    if kind == "json":
-        yield from read_objects(path, bad=bad)
-    elif kind == "text":
-        for number, text in enumerate(files.read_lines(path), start=1):
+    if file_kind(path) == "json":
+        yield from read_objects(path, form=form, bad=bad)
+    elif not form.is_table(path):
+        for number, text in enumerate(form.lines(path), start=1):
             yield number, {columns["text"]: text}
     else:
-        for row in read_table(path, columns, bad=bad):
+        for row in read_table(path, columns, form=form, bad=bad):
             yield row.line, {columns[role]: value for role, value in row.values.items()}
 
 
@@ -98,7 +96,7 @@ def _example(
     labels: list[int] = []
     if "label" in columns:
         labels = values[columns["label"]]
-        if not isinstance(labels, list) or len(labels) != len(sentences) or set(labels) - {0, 1}:
+        if not isinstance(labels, list) or len(labels) != len(sentences) or not all(each in (0, 1) for each in labels):
             raise DataError(
                 f"expected a label of 0 or 1 for each of the {len(sentences)} sentences. Received {shown(labels)}",
                 path,

@@ -82,7 +82,8 @@ def entities_in_scheme(tags: Sequence[str], scheme: str) -> list[Entity]:
         else:
             goes_on = open_ and next_letter in ("I", "E") and same
             if next_letter in ("I", "E") and not goes_on:
-                way = "; --tag-scheme iob1 takes it for a beginning" if scheme == "iob2" else ""
+                noisy = scheme == "iob2" and next_letter == "I"
+                way = "; --tag-scheme iob1 takes it for a beginning" if noisy else ""
                 problem = f"expected B-{next_kind} before {tag!r} (scheme {scheme}). Received it without{way}"
                 raise TagProblem(place, problem)
             if scheme in ("bioes", "bmes") and open_ and not goes_on:

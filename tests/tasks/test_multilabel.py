@@ -57,6 +57,13 @@ def test_a_column_a_label(write):
     assert MultilabelTask.read(texts, options=options, targets=False) == [Example("x", None, None, 2)]
 
 
+def test_label_columns_must_differ(write):
+    path = write("a.csv", "text,a\nx,1\n")
+    options = {"label_columns": "a,a"}
+    with pytest.raises(UsageError, match=r"^label_columns must be columns that differ\. Received: a,a$"):
+        MultilabelTask.from_examples(MultilabelTask.read(path, options=options), path, options)
+
+
 def test_one_label_column(write):
     path = write("a.csv", "text,toxic\nx,1\ny,0\n")
     assert [e.target for e in MultilabelTask.read(path, options={"label_columns": "toxic"})] == [("toxic",), ()]
@@ -102,7 +109,7 @@ def test_settings_round_trip():
     }
     assert MultilabelTask.from_settings(settings).settings() == settings
     assert MultilabelTask.from_settings(settings).paired
-    with pytest.raises(TypeError, match=r"^thresholds must be as many as labels$"):
+    with pytest.raises(ValueError, match=r"^thresholds must be as many as labels\. Received: 1, 2$"):
         MultilabelTask.from_settings(settings | {"thresholds": [0.5]})
 
 

@@ -2,10 +2,11 @@ import json
 
 import pytest
 
-from kbert.errors import BundleError, UsageError
+from kbert.errors import BundleError, DataError, UsageError
 from kbert.predictor import load
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.reading import Reading
+from kbert.tasks.task import task_class
 
 
 def test_what_is_remembered():
@@ -52,3 +53,35 @@ def test_what_cannot_be(values, message, tmp_path, make_classifier):
         path.write_text(json.dumps(json.loads(path.read_text()) | {"reading": values}))
         with pytest.raises(BundleError, match=f"how kbert.json says to read files cannot be used \\({message}"):
             load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "text", "columns"),
+    [
+        ("classification", "a.txt", "text;label\né;a\n", {}),
+        ("multiple-choice", "a.csv", "prompt;a;b;label\né;x;y;1\n", {"choices": "a,b"}),
+        ("embedding", "a.csv", "text;pair\né;x\n", {"pair": "pair"}),
+        ("ranking", "a.csv", "query;candidate;label\né;x;1\né;y;0\n", {"label": "label"}),
+        ("ranking", "a.jsonl", '{"query": "é", "candidates": ["x", "y"], "label": 0}\n', {}),
+        ("summarization", "a.csv", "text;summary\né;x\n", {"summary": "summary"}),
+        ("question-answering", "a.jsonl", '{"question": "é", "context": "c", "answers": []}\n', {}),
+        (
+            "question-answering",
+            "a.json",
+            '{"data": [{"paragraphs": [{"context": "c", "qas": [{"question": "é", "is_impossible": true}]}]}]}',
+            {},
+        ),
+        ("tagging", "a.conll", "é B-X\n", {}),
+        ("tagging", "a.tsv", "text\tlabel\né\tB-X\n", {}),
+        ("tagging", "a.jsonl", '{"text": "é", "label": []}\n', {}),
+    ],
+)
+def test_every_task_reads_files_as_it_is_told(tmp_path, task, name, text, columns):
+    path = tmp_path / name
+    path.write_bytes(text.encode("cp1252"))
+    options = {"encoding": "cp1252"} | ({"delimiter": ";"} if ";" in text else {})
+    (example,) = task_class(task).read(path, columns, options=options)
+    first = next(iter(vars(example).values()))
+    assert first in ("é", ("é",))
+    with pytest.raises(DataError, match=r"a\.\w+.*utf-8"):
+        task_class(task).read(path, columns, options=options | {"encoding": "utf-8"})

@@ -39,7 +39,7 @@ def test_documents(tmp_path):
     # Without labels the best fitting sentences get them, as many as a summary has.
     examples = SummarizationTask.read(path, {"summary": "summary"})
     assert [example.labels for example in examples] == [(), ()]
-    assert [example.labels for example in SummarizationTask(1).checked(examples, path)] == [(0, 1), (1, 0)]
+    assert [example.labels for example in SummarizationTask(1).checked(examples, path)] == [(0, 1), (0, 0)]
     assert SummarizationTask(1).checked(expected, path) == expected
     assert SummarizationTask.read(path, targets=False)[1] == SummarizationExample(
         ("The cat sat.", "A dog ran!"), line=2
@@ -66,6 +66,7 @@ def test_tables_and_texts(tmp_path):
         ({"text": [], "label": [], "summary": "b"}, r"expected a text, or a list of sentences\. Received \[\]$"),
         ({"text": [1], "label": [1], "summary": "b"}, r"expected a text, or a list of sentences\. Received \[1\]$"),
         ({"text": "a", "label": [1, 0], "summary": "b"}, r"expected a label of 0 or 1 for each of the 1 sentences\. "),
+        ({"text": "a", "label": [[1]], "summary": "b"}, r"expected a label of 0 or 1 .*Received \[\[1\]\]$"),
         ({"text": "a", "label": [2], "summary": "b"}, r"expected a label of 0 or 1 .*Received \[2\]$"),
         ({"text": "a", "label": [1], "summary": [""]}, r"expected a summary, or a list of them\. Received \[''\]$"),
     ],

@@ -10,6 +10,8 @@ from kbert.tasks.tags import (
     tag_labels,
 )
 
+IOB1 = "; --tag-scheme iob1 takes it for a beginning"
+
 
 @pytest.mark.parametrize(
     ("tags", "scheme"),
@@ -47,8 +49,18 @@ def test_the_same_entities_in_all_schemes(tags, scheme):
 @pytest.mark.parametrize(
     ("tags", "scheme", "place", "message"),
     [
-        ("O I-A", "iob2", 1, "expected B-A before 'I-A' (scheme iob2). Received it without; --tag-scheme iob1 takes it for a beginning"),
-        ("B-A I-B", "iob2", 1, "expected B-B before 'I-B' (scheme iob2). Received it without; --tag-scheme iob1 takes it for a beginning"),
+        (
+            "O I-A",
+            "iob2",
+            1,
+            "expected B-A before 'I-A' (scheme iob2). Received it without" + IOB1,
+        ),
+        (
+            "B-A I-B",
+            "iob2",
+            1,
+            "expected B-B before 'I-B' (scheme iob2). Received it without" + IOB1,
+        ),
         ("B-A I-A O", "bioes", 2, "expected E-A at the end of A (scheme bioes). Received 'O'"),
         ("O E-A", "bmes", 1, "expected B-A before 'E-A' (scheme bmes). Received it without"),
         ("I-A S-A", "iob1", 1, "expected tags of the scheme iob1: O, I-… (and B-…). Received 'S-A'"),
