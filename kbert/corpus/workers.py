@@ -57,12 +57,11 @@ def build_chunks(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
-"""Of mallopt(3)."""
-_FREED_BYTES = 1 << 16
-
 _worker_builder: ChunkBuilder | None = None
 """Of a worker process: made once, so that its words last."""
+
+
+_trim_heap = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
 
 def _start_worker(tokens: Sequence[str], settings: BuildSettings, words: Sequence[str]) -> None:
@@ -70,7 +69,6 @@ def _start_worker(tokens: Sequence[str], settings: BuildSettings, words: Sequenc
     # Ctrl-C goes to all processes of a terminal; the first one stops the others in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _return_freed_arrays()
     _worker_builder = ChunkBuilder(Vocabulary(tokens), settings, words)
 
 
@@ -82,17 +80,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _return_freed_arrays() -> None:
-    """Lets glibc give the memory of arrays back when they are freed.
-
-    By itself it keeps ever larger blocks, and a worker would grow by a seventh from 8 MB of text to 128 MB.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _FREED_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _FREED_BYTES)
-
-
 def _work(index: int, documents: list[Document]) -> Chunk:
     assert _worker_builder is not None
-    return _worker_builder(index, documents)
+    chunk = _worker_builder(index, documents)
+    if _trim_heap is not None:
+        # glibc keeps what was freed, in ever smaller pieces: a worker would grow with the text by a seventh.
+        _trim_heap(0)
+    return chunk
