@@ -117,8 +117,11 @@ def test_json_lines_with_exclusive_ends(written, spans):
         ({"text": "abc", "label": {"X": {"bc": [[0, 1]]}}}, r"expected 'bc' at characters 0 to 2\. The text has 'ab'"),
         ({"text": "", "spans": []}, r"expected a text, or a list of words\. Received: ''"),
         ({"tokens": ["a", ""], "tags": ["O", "O"]}, r"expected a text, or a list of words\. Received: \['a', ''\]"),
-        ({"tokens": ["a"], "tags": [3]}, r"expected a tag, such as B-PER, for each of the 1 words\. Received: \[3\]"),
-        ({"tokens": ["a", "b"], "tags": ["O"]}, r"expected a tag, such as B-PER, for each of the 2 words"),
+        (
+            {"tokens": ["a"], "tags": [3]},
+            r"expected a tag, such as B-PER or O, for each of the 1 words\. Received: \[3\]",
+        ),
+        ({"tokens": ["a", "b"], "tags": ["O"]}, r"expected a tag, such as B-PER or O, for each of the 2 words"),
         ({"body": "abc"}, r"there is no key 'text' or .*; the object has 'body'"),
         ({"text": "abc"}, r"there is no key 'label' or"),
         ([1], r"expected a JSON object a line\. Received list"),

@@ -68,9 +68,16 @@ def test_the_folder_is_a_bundle_with_its_task_and_metrics(toy_run, vocabulary):
     assert bundle.architecture == "BertForSequenceClassification"
     assert bundle.config.vocab_size == 23
     assert bundle.tokenizer.vocabulary == vocabulary
-    assert bundle.settings["task"] == {"name": "classification", "labels": ["no", "yes"], "paired": False}
+    assert bundle.settings["task"] == {
+        "name": "classification",
+        "labels": ["no", "yes"],
+        "paired": False,
+        "class_weights": {},
+        "label_smoothing": 0.0,
+    }
     assert bundle.settings["sequence_length"] == 16
-    assert bundle.settings["metrics"] == metrics
+    assert bundle.settings["reading"] == {"columns": {"text": "text", "label": "label"}, "options": {}}
+    assert bundle.settings["metrics"] == {name: metrics[name] for name in metrics if name != "worst_examples"}
     assert load(output).evaluate(toy_tables["validation"]) == metrics
     assert "72 rows, 27 steps" in (output / "README.md").read_text()
 
