@@ -130,11 +130,7 @@ class _Table:
         if benchmark.measure:
             value = benchmark.measure(run, prepared)
         else:
-            # What a run was fine-tuned with does not say how another file is read.
-            ending = "_column"
-            columns = {key.removesuffix(ending): value for key, value in benchmark.options.items() if ending in key}
-            form = {key: value for key, value in benchmark.options.items() if key in ("delimiter", "encoding")}
-            value = kbert.load(run).evaluate(prepared.test, columns, options=form)[benchmark.metric]
+            value = kbert.load(run).evaluate(prepared.test)[benchmark.metric]
         return {"metric": benchmark.metric, "value": value, "model": str(start["model"]), **counts}
 
     def _test_rows(self, benchmark: Benchmark) -> int:

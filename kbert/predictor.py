@@ -17,8 +17,10 @@ from kbert.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
 from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.reading import Reading
 from kbert.tasks.rows import as_strings
-from kbert.tasks.table_format import TableFormat
+from kbert.tasks.table_format import TableFormat, file_kind
+from kbert.tasks.tables import has_columns
 from kbert.tasks.task import Task, describe_inputs, task_from_bundle
 from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
@@ -108,6 +110,7 @@ class Predictor:
         tokenizer: Its tokenizer.
         sequence_length: Longest input in tokens.
         encode: The tokenizer as a graph, where there is one already.
+        reading: How files are read, unless it is told.
 
     Example:
         >>> model = kbert.load("RUN")
@@ -122,11 +125,13 @@ class Predictor:
         tokenizer: Tokenizer,
         sequence_length: int,
         encode: GraphEncoder | None = None,
+        reading: Reading | None = None,
     ) -> None:
         self.task = task
         self.model = model
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
+        self.reading = reading or Reading()
         encode = encode or GraphEncoder(tokenizer.to_graph(), sequence_length)
         self.text_model = TextModel(task, model, encode)
 
@@ -176,30 +181,40 @@ class Predictor:
 
         Args:
             path: The file.
-            columns: Of a table; the task's own by default.
+            columns: Of a table; those it was fine-tuned with by default.
             options: Of the task, that say how to read, such as "delimiter"; those it was fine-tuned with by default.
 
         Raises:
             DataError: The file cannot be read, or is empty.
         """
-        form = TableFormat.from_options(options)
-        if len(self.task.text_inputs) == 1 and not form.is_table(path) and not self.task.reads(path):
+        reading = self._reading(columns, options)
+        form = TableFormat.from_options(reading.options)
+        if len(self.task.text_inputs) == 1 and not self.task.reads(path) and not self._is_table(path, reading, options):
             texts = list(form.lines(path))
             if not texts:
                 raise DataError("expected a text a line. The file is empty", path)
             return [texts]
-        examples = self.task.read(path, columns, options=self._reading_options(options), targets=False)
+        examples = self.task.read(path, reading.columns, options=reading.options, targets=False)
         return list(self.task.inputs(examples).values())
 
-    def _reading_options(self, given: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The task's own, and those that are given for one file.
+    def _reading(self, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None) -> Reading:
+        """How one file is read, for which something else may be given than what is remembered.
 
         Raises:
             UsageError: The task has no such option.
         """
-        given = {name: value for name, value in (given or {}).items() if value is not None}
-        self.task.info().choose_options(given)
-        return {**self.task.options, **given}
+        self.task.info().choose_options(options or {})
+        return self.reading.overruled(columns, options)
+
+    def _is_table(self, path: PathLike, reading: Reading, given: Mapping[str, Any] | None) -> bool:
+        """Whether a file is a table. Where its ending does not say so, it may be one like the training file, or hold a
+        text a line.
+        """  # noqa: D205 (one sentence)
+        if file_kind(path) != "text" or (given or {}).get("delimiter") is not None:
+            return True
+        form = TableFormat.from_options(reading.options)
+        columns = self.task.info().choose_columns(reading.columns, targets=False)
+        return form.delimiter is not None and has_columns(path, columns, form)
 
     def evaluate(
         self,
@@ -214,7 +229,7 @@ class Predictor:
 
         Args:
             data: A file that the task reads, or examples.
-            columns: Of the file; the task's own by default.
+            columns: Of the file; those it was fine-tuned with by default.
             options: Of the task, that say how to read, such as "delimiter"; those it was fine-tuned with by default.
             batch_size: Examples at a time.
             skip_bad: Bad rows that may be skipped; how many were is "skipped" among the metrics.
@@ -226,7 +241,8 @@ class Predictor:
         bad = BadRows(skip_bad)
         if not isinstance(data, Sequence) or isinstance(data, str):
             path = data
-            data = self.task.read(path, columns, options=self._reading_options(options), bad=bad)
+            reading = self._reading(columns, options)
+            data = self.task.read(path, reading.columns, options=reading.options, bad=bad)
         examples = self.task.checked(data, path, bad)
         metrics = self.task.evaluate(examples, self.answers_of(examples, batch_size=batch_size))
         return metrics | ({"skipped": bad.count} if skip_bad else {})
@@ -294,7 +310,20 @@ def load(path: PathLike, *, paired: bool | None = None) -> Predictor:
     task = task_from_bundle(bundle, path, paired=paired)
     model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
     assign_tensors(task.slots(model), bundle.tensors)
-    return Predictor(task, model, task.tokenizer(bundle.tokenizer), _sequence_length(bundle, path))
+    return Predictor(
+        task,
+        model,
+        task.tokenizer(bundle.tokenizer),
+        _sequence_length(bundle, path),
+        reading=_reading(bundle, task, path),
+    )
+
+
+def _reading(bundle: Bundle, task: Task[Any], path: PathLike) -> Reading:
+    try:
+        return Reading.from_settings(bundle.settings.get("reading", {}), task.info())
+    except (TypeError, UsageError) as problem:
+        raise BundleError(f"{path}: how kbert.json says to read files cannot be used ({problem!s:.200})") from None
 
 
 def _sequence_length(bundle: Bundle, path: PathLike) -> int:

@@ -21,7 +21,7 @@ from kbert.tasks.catalogue import all_columns
     help="For a pretrained model: a corpus built with its vocabulary.",
 )
 @options.columns(all_columns().values(), defaults=False)
-@options.reading
+@options.reading(labelled=True)
 @options.SKIP_BAD
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
 @options.JSON
@@ -36,8 +36,8 @@ def evaluate(
 ) -> None:
     """Measure the model RUN: a fine-tuned one on a file, a pretrained one on a corpus.
 
-    Columns that are not named have the names that `kbert finetune TASK --help` tells. Which options say how a file is
-    read depends on the task, too.
+    Files are read as the one that RUN learnt from: its columns, delimiter, encoding and so on, unless others are given.
+    --negative-column "" and the like: this file has none. Which of these options there are depends on the task.
     """
     if (data is None) == (corpus is None):
         raise UsageError("give --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one")

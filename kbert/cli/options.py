@@ -101,11 +101,16 @@ def task_option(option: Option, *, default: bool = True) -> Callable[[Any], Any]
     return click.option(name, option.name, default=value, show_default=value is not None, type=kind, help=option.help)
 
 
-def reading(command: Any) -> Any:
-    """Adds what any task may be told about the file that it reads."""
-    for option in reversed(list(all_reading_options().values())):
-        command = task_option(option, default=False)(command)
-    return command
+def reading(*, labelled: bool) -> Callable[[Any], Any]:
+    """Adds what any task may be told about the file that it reads; if `labelled`, of other files beside it too."""
+
+    def add(command: Any) -> Any:
+        for option in reversed(list(all_reading_options().values())):
+            if labelled or not option.file:
+                command = task_option(option, default=False)(command)
+        return command
+
+    return add
 
 
 def chosen_reading(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,9 +119,10 @@ def chosen_reading(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def chosen_columns(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The columns that were named, by role."""
+    """The columns that were named, by role; "" is said of one that the file has not."""
     ending = "_column"
-    return {name.removesuffix(ending): value for name, value in settings.items() if name.endswith(ending) and value}
+    named = {name.removesuffix(ending): value for name, value in settings.items() if name.endswith(ending)}
+    return {role: name for role, name in named.items() if name is not None}
 
 
 def training(command: Any) -> Any:

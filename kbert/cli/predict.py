@@ -27,7 +27,7 @@ _AT_ONCE = 4096
     "choices, all are the choices of one TEXT.",
 )
 @options.columns([column for column in all_columns().values() if not column.target], defaults=False)
-@options.reading
+@options.reading(labelled=False)
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--features", is_flag=True, help="Write vectors of the encoder to --output instead.")
 @options.output("With --features: a .npy or .safetensors file.", dir_okay=False, required=False)
@@ -51,7 +51,8 @@ def predict(
 ) -> None:
     """Answer for TEXTs, or for the texts of a file, with the model RUN.
 
-    For summarization, the TEXTs are the sentences of one document.
+    For summarization, the TEXTs are the sentences of one document. Tables are read as the one that RUN learnt from: its
+    columns, delimiter, encoding and so on, unless others are given.
     """
     if bool(texts) == bool(input):
         raise UsageError("give texts, or --input FILE; one of the two")

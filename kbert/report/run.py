@@ -17,7 +17,7 @@ from kbert.report.page import Html, element, escape, join, note, page, section, 
 from kbert.report.scores import scores_of
 from kbert.training.monitor import METRICS_FILE
 from kbert.training.progress import describe_seconds
-from kbert.training.runs import ENVIRONMENT_FILE, RUN_FILE, SAMPLES_FILE
+from kbert.training.runs import ENVIRONMENT_FILE, RUN_FILE, SAMPLES_FILE, WORST_EXAMPLES_FILE
 from kbert.training.step_rows import read_rows
 from kbert.version import __version__
 
@@ -45,6 +45,7 @@ class Run:
         environment: environment.json.
         samples: samples.jsonl.
         outcome: kbert.json; empty while the run is going.
+        worst: worst_examples.json; older runs have the same among the metrics of kbert.json.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Run:
     environment: dict[str, Any]
     samples: list[dict[str, Any]]
     outcome: dict[str, Any]
+    worst: dict[str, Any]
 
     @classmethod
     def load(cls, folder: files.PathLike) -> Run:
@@ -74,6 +76,7 @@ class Run:
             samples=read_rows(folder / SAMPLES_FILE),
             # config.json is written last: until then the folder is no model.
             outcome=_read(folder / SETTINGS_FILE) if is_bundle(folder) else {},
+            worst=_read(folder / WORST_EXAMPLES_FILE),
         )
 
     @property
@@ -186,7 +189,7 @@ def _scores(run: Run, *, named: bool) -> list[Html]:
     metrics = run.outcome.get("metrics")
     if not isinstance(metrics, dict) or run.outcome.get("kind") == "pretraining":
         return []
-    return [section(f"Validation of {run.name}" if named else "Validation", *scores_of(metrics))]
+    return [section(f"Validation of {run.name}" if named else "Validation", *scores_of(metrics | run.worst))]
 
 
 def _samples(run: Run, *, named: bool) -> list[Html]:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from kbert.errors import DataError, shown
+from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.judged_texts import read_judged
+from kbert.tasks.table_format import TableFormat
 from kbert.tasks.tables import file_kind, read_objects, read_table
 
 _SEED = 0
@@ -50,40 +51,49 @@ def read_candidates(
         path: A table of pairs; JSON lines of pairs, of a query with a list "candidates", or of dialogues
             ({"turns": [{"speaker": …, "text": …} or a text]}); or judgements.
         columns: "query", "candidate", and maybe "label".
-        options: "candidates", "turns", "responder", "documents" and "queries"; see the catalogue.
+        options: "candidates", "turns", "responder", "documents" and "queries", and those of TableFormat; see the
+            catalogue.
         targets: Whether it must be said which candidates are right.
         bad: Takes what cannot be used.
 
     Raises:
+        UsageError: There is nothing to choose from: fewer than 2 candidates, or no turn.
         DataError: The file holds something else; with file and line.
     """
-    most = options.get("candidates") or 10
+    most, turns = _count(options, "candidates", 10, least=2), _count(options, "turns", 4, least=1)
     if options.get("documents") or options.get("queries"):
         return _read_judged(path, options, most, bad)
-    first = _first_object(path) if file_kind(path) == "json" else {}
+    form = TableFormat.from_options(options)
+    first = _first_object(path, form) if file_kind(path) == "json" else {}
     if _TURNS_KEY in first:
-        pairs = list(_responses(path, options.get("turns") or 4, options.get("responder"), bad))
+        pairs = list(_responses(path, form, turns, options.get("responder"), bad))
         if not pairs:
             raise DataError("expected dialogues with a response. There are none", path)
         pool = list(dict.fromkeys(response for _, response in pairs))
         return [_filled(example, [response], pool, most, index) for index, (example, response) in enumerate(pairs)]
     if isinstance(first.get(columns["candidate"], first.get(_GROUPS_KEY)), list):
-        examples = list(_groups(path, columns, targets, bad))
+        examples = list(_groups(path, form, columns, targets, bad))
     else:
-        examples = _grouped_rows(path, columns, bad)
+        examples = _grouped_rows(path, form, columns, bad)
         if targets and "label" not in columns:
             pool = list(dict.fromkeys(candidate for example in examples for candidate in example.candidates))
             examples = [
                 _filled(dataclasses.replace(example, candidates=(), gains=()), example.candidates, pool, most, index)
                 for index, example in enumerate(examples)
             ]
-    if not examples:
-        raise DataError("expected queries with candidates. There are none", path)
     return examples
 
 
-def _first_object(path: PathLike) -> dict[str, Any]:
-    return next((values for _, values in read_objects(path, bad=BadRows(1 << 60))), {})
+def _count(options: Mapping[str, Any], name: str, default: int, *, least: int) -> int:
+    value = options.get(name)
+    count = default if value is None else int(value)
+    if count < least:
+        raise UsageError(f"{name} must be at least {least}. Received: {name}={count}")
+    return count
+
+
+def _first_object(path: PathLike, form: TableFormat) -> dict[str, Any]:
+    return next((values for _, values in read_objects(path, form=form, bad=BadRows(1 << 60))), {})
 
 
 def _filled(
@@ -126,10 +136,10 @@ def _read_judged(path: PathLike, options: Mapping[str, Any], most: int, bad: Bad
     return examples
 
 
-def _grouped_rows(path: PathLike, columns: Mapping[str, str], bad: BadRows) -> list[RankingExample]:
+def _grouped_rows(path: PathLike, form: TableFormat, columns: Mapping[str, str], bad: BadRows) -> list[RankingExample]:
     """Rows of a query, a candidate and a label; those of equal queries belong together."""
     found: dict[str, list[tuple[str, float, int]]] = {}
-    for row in read_table(path, columns, bad=bad):
+    for row in read_table(path, columns, form=form, bad=bad):
         query, candidate = row.values["query"], row.values["candidate"]
         try:
             for role, text in (("query", query), ("candidate", candidate)):
@@ -156,8 +166,10 @@ def _gain(value: Any, path: PathLike, line: int) -> float:
     return gain
 
 
-def _groups(path: PathLike, columns: Mapping[str, str], targets: bool, bad: BadRows) -> Iterator[RankingExample]:
-    for line, values in read_objects(path, bad=bad):
+def _groups(
+    path: PathLike, form: TableFormat, columns: Mapping[str, str], targets: bool, bad: BadRows
+) -> Iterator[RankingExample]:
+    for line, values in read_objects(path, form=form, bad=bad):
         try:
             yield _group(values, columns, targets, path, line)
         except DataError as problem:
@@ -207,9 +219,11 @@ def _are_texts(values: Iterable[Any]) -> bool:
     return bool(values) and all(isinstance(value, str) and value.strip() for value in values)
 
 
-def _responses(path: PathLike, most: int, responder: str | None, bad: BadRows) -> Iterator[tuple[RankingExample, str]]:
+def _responses(
+    path: PathLike, form: TableFormat, most: int, responder: str | None, bad: BadRows
+) -> Iterator[tuple[RankingExample, str]]:
     """Each response of each dialogue, with the turns before it."""
-    for line, values in read_objects(path, bad=bad):
+    for line, values in read_objects(path, form=form, bad=bad):
         turns = values.get(_TURNS_KEY)
         listed = turns if isinstance(turns, list) else []
         said: list[Any] = [turn.get("text") if isinstance(turn, dict) else turn for turn in listed]

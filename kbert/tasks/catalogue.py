@@ -42,6 +42,7 @@ class Option:
         kind: The type of its value where the default is None.
         choices: The only values it takes; none for any.
         reading: Whether it says how a file is to be read, so that it may be another with each file.
+        file: Whether its value is the name of a file, which no model remembers.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Option:
     kind: type = str
     choices: tuple[str, ...] = ()
     reading: bool = False
+    file: bool = False
 
     @property
     def type(self) -> Any:
@@ -143,9 +145,10 @@ class TaskInfo:
 _TEXT = Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text")
 _PAIR = Column("pair", "Column of second texts, for a task of pairs.")
 _LABEL = Column("label", "Column of labels.", "label", target=True)
+_ENCODING = Option("encoding", "Of the file, such as latin-1 or gb18030.", "utf-8", reading=True)
 _FORMAT = (
     Option("delimiter", "What stands between cells.  [default: by the ending of the file]", reading=True),
-    Option("encoding", "Of the file, such as latin-1 or gb18030.", "utf-8", reading=True),
+    _ENCODING,
     Option(
         "quoting",
         "Whether quotation marks enclose cells (csv) or are text (none); auto is csv for .csv files.",
@@ -157,8 +160,13 @@ _FORMAT = (
 
 _POOLINGS = ("mean", "cls")
 _COLLECTION = (
-    Option("documents", "The documents that judgements are about.  [default: the files are tables]"),
-    Option("queries", "The queries that judgements are about."),
+    Option(
+        "documents",
+        "The documents that judgements are about.  [default: the files are tables]",
+        reading=True,
+        file=True,
+    ),
+    Option("queries", "The queries that judgements are about.", reading=True, file=True),
 )
 
 TASKS: Mapping[str, TaskInfo] = {
@@ -209,6 +217,7 @@ TASKS: Mapping[str, TaskInfo] = {
                     "How labels name the right choice: by a number from 0 or from 1, a letter from A, or its text.",
                     "auto",
                     choices=("auto", "0", "1", "letter", "text"),
+                    reading=True,
                 ),
                 *_FORMAT,
             ),
@@ -229,8 +238,10 @@ TASKS: Mapping[str, TaskInfo] = {
                     "How files are tagged.",
                     "auto",
                     choices=("auto", "io", "iob1", "iob2", "bioes", "bmes"),
+                    reading=True,
                 ),
                 Option("crf", "Let a CRF choose the tags of a text together.", False),
+                _ENCODING,
             ),
         ),
         TaskInfo(
@@ -255,6 +266,7 @@ TASKS: Mapping[str, TaskInfo] = {
                     "auto",
                     choices=("auto", "yes", "no"),
                 ),
+                *_FORMAT,
             ),
             sequence_length=384,
         ),
@@ -289,6 +301,7 @@ TASKS: Mapping[str, TaskInfo] = {
                 Option("temperature", "Of the softmax over the texts of a batch.", 0.05),
                 Option("margin", "Of triplets, in cosine.", 0.2),
                 *_COLLECTION,
+                *_FORMAT,
             ),
         ),
         TaskInfo(
@@ -314,11 +327,12 @@ TASKS: Mapping[str, TaskInfo] = {
                     "softmax",
                     choices=("softmax", "sigmoid"),
                 ),
-                Option("candidates", "Candidates a query, where wrong ones are drawn.", 10),
+                Option("candidates", "Candidates a query, where wrong ones are drawn.", 10, reading=True),
                 Option("negatives", "Wrong candidates a query in training.  [default: all]", kind=int),
-                Option("turns", "Turns of a dialogue before a response that are read.", 4),
-                Option("responder", "The speaker whose turns are responses.  [default: any]"),
+                Option("turns", "Turns of a dialogue before a response that are read.", 4, reading=True),
+                Option("responder", "The speaker whose turns are responses.  [default: any]", reading=True),
                 *_COLLECTION,
+                *_FORMAT,
             ),
         ),
         TaskInfo(
@@ -331,7 +345,7 @@ TASKS: Mapping[str, TaskInfo] = {
                 Column("label", "Key of labels: 1 for a sentence of the summary, 0.", target=True),
                 Column("summary", "Key of reference summaries.", target=True),
             ),
-            options=(Option("sentences", "Sentences a summary.", 3),),
+            options=(Option("sentences", "Sentences a summary.", 3), *_FORMAT),
             sequence_length=512,
         ),
     )

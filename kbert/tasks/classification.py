@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,11 +15,12 @@ from kbert.files import PathLike
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
-from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.calibration import expected_calibration_error, reliability
 from kbert.tasks.class_weights import BALANCED, balanced_weights, parse_class_weights
 from kbert.tasks.error_analysis import worst_examples
+from kbert.tasks.labels import label_names, sorted_labels
 from kbert.tasks.rows import TrainingRows
+from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, number
 from kbert.tasks.task import Tensors
 from kbert.tasks.texts import Example, TextTask
 from kbert.text.graph_encoder import GraphEncoder
@@ -36,6 +36,7 @@ class ClassificationTask(TextTask):
         label_smoothing: Part of each target that is spread evenly over all classes in the loss (arXiv 1512.00567).
 
     Raises:
+        ValueError: There are fewer than two labels.
         UsageError: `label_smoothing` is not in [0, 1).
     """
 
@@ -43,6 +44,13 @@ class ClassificationTask(TextTask):
     architecture = "BertForSequenceClassification"
     main_metric = "accuracy"
     losses = ("cross_entropy",)
+    saved: ClassVar[Mapping[str, Kind]] = {
+        "labels": names,
+        "paired": flag,
+        "class_weights": named_numbers,
+        "label_smoothing": number,
+    }
+    newer = ("class_weights", "label_smoothing")
 
     def __init__(
         self,
@@ -52,6 +60,8 @@ class ClassificationTask(TextTask):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(paired)
+        if len(labels) < 2:
+            raise ValueError(f"labels must be two or more. Received: {len(labels)}")
         if not 0 <= label_smoothing < 1:
             raise UsageError(f"label_smoothing must be in [0, 1). Received: label_smoothing={label_smoothing}")
         self.labels = list(labels)
@@ -81,55 +91,22 @@ class ClassificationTask(TextTask):
         )
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> ClassificationTask:
-        """Makes it anew from what `settings` gave."""
-        labels, paired = settings["labels"], settings["paired"]
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels) or len(labels) < 2:
-            raise TypeError("labels must be a list of two or more strings")
-        weights = {label: float(weight) for label, weight in settings.get("class_weights", {}).items()}
-        return cls(labels, bool(paired), weights, float(settings.get("label_smoothing", 0.0)))
-
-    @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> ClassificationTask | None:
         """A classifier of Transformers' with one label a text."""
         problem = bundle.foreign_config.get("problem_type") or "single_label_classification"
         fits = bundle.architecture == cls.architecture and problem == "single_label_classification"
         return cls(bundle.labels, paired) if fits and len(bundle.labels) > 1 else None
 
-    def settings(self) -> dict[str, Any]:
-        """Labels in the order of the logits; of the loss what is not as usual."""
-        settings: dict[str, Any] = {"name": self.name, "labels": self.labels, "paired": self.paired}
-        if self.class_weights:
-            settings["class_weights"] = self.class_weights
-        if self.label_smoothing:
-            settings["label_smoothing"] = self.label_smoothing
-        return settings
-
     def foreign_config(self) -> dict[str, Any]:
         """Transformers' names of classes."""
-        return {
-            "id2label": {str(index): label for index, label in enumerate(self.labels)},
-            "label2id": self._ids,
-            "problem_type": "single_label_classification",
-        }
+        return {**label_names(self.labels), "problem_type": "single_label_classification"}
 
-    def checked(self, examples: Sequence[Example], path: PathLike, bad: BadRows | None = None) -> list[Example]:
-        """The examples whose label training saw."""
-        bad = bad or BadRows()
-        known = []
-        for example in examples:
-            if example.target in self._ids:
-                known.append(example)
-            else:
-                bad.skip(
-                    DataError(
-                        f"expected one of the labels seen in training ({', '.join(self.labels)}). "
-                        f"Received {example.target!r}",
-                        path,
-                        example.line,
-                    )
-                )
-        return known
+    def check(self, example: Example) -> Example:
+        """Its label must be one that training saw."""
+        if example.target not in self._ids:
+            labels = ", ".join(self.labels)
+            raise ValueError(f"expected one of the labels seen in training ({labels}). Received {example.target!r}")
+        return example
 
     def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
         """A row an example, and "labels", int32 [items]."""
@@ -261,14 +238,3 @@ def _chosen_weights(text: str | None, examples: Sequence[Example], labels: Seque
         counts = Counter(example.target for example in examples)
         return balanced_weights({label: counts[label] for label in labels})
     return parse_class_weights(text, labels)
-
-
-def sorted_labels(labels: Collection[str]) -> list[str]:
-    """Labels in the order of the logits: as numbers if all are, else as text."""
-    try:
-        numbers = {label: float(label) for label in labels}
-    except ValueError:
-        return sorted(labels)
-    # "nan" has no place among numbers.
-    finite = all(map(math.isfinite, numbers.values()))
-    return sorted(labels, key=lambda label: (numbers[label], label) if finite else (0.0, label))

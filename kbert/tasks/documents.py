@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kbert import files
 from kbert.corpus.sentences import split_sentences
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.rouge import oracle_sentences
+from kbert.tasks.table_format import TableFormat
 from kbert.tasks.tables import file_kind, read_objects, read_table
 
 
@@ -21,7 +20,7 @@ class SummarizationExample:
 
     Args:
         sentences: The document.
-        labels: 1 for each sentence that belongs to the summary, 0 for others; none where it is unknown.
+        labels: 1 for each sentence that belongs to the summary, 0 for others; none where the file has none.
         references: Reference summaries.
         line: The 1-based line it came from; 0 for none.
     """
@@ -33,17 +32,14 @@ class SummarizationExample:
 
 
 def read_summaries(
-    path: PathLike, columns: Mapping[str, str], most: int, targets: bool, bad: BadRows
-) -> list[SummarizationExample]:
-    """Reads documents; a text is split into sentences.
-
-    Sentences without labels get those of the summary that fits the references best (`oracle_sentences`); where there
-    are no references, the labelled sentences are one.
+    path: PathLike, columns: Mapping[str, str], *, form: TableFormat, targets: bool, bad: BadRows
+) -> Iterator[SummarizationExample]:
+    """Reads documents; a text is split into sentences. Where there are no references, the labelled sentences are one.
 
     Args:
         path: JSON lines, a table, or a text file with a document a line.
         columns: "text", and maybe "label" and "summary".
-        most: Sentences a summary, for labels out of references.
+        form: How the file is written.
         targets: Whether there must be labels or references.
         bad: Takes the documents that cannot be used.
 
@@ -55,32 +51,29 @@ def read_summaries(
         raise UsageError(
             "summarization learns from labels of sentences or from summaries: name label_column or summary_column"
         )
-    examples = []
-    for line, values in _rows(path, columns, bad):
+    for line, values in _rows(path, columns, form, bad):
         try:
-            examples.append(_example(values, columns, most, targets, path, line))
+            yield _example(values, columns, targets, path, line)
         except DataError as problem:
             bad.skip(problem)
-    if not examples:
-        raise DataError("expected documents. There are none", path)
-    return examples
 
 
-def _rows(path: PathLike, columns: Mapping[str, str], bad: BadRows) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _rows(
+    path: PathLike, columns: Mapping[str, str], form: TableFormat, bad: BadRows
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The line and the values by column."""
-    kind = file_kind(path)
-    if kind == "json":
-        yield from read_objects(path, bad=bad)
-    elif kind == "text":
-        for number, text in enumerate(files.read_lines(path), start=1):
+    if file_kind(path) == "json":
+        yield from read_objects(path, form=form, bad=bad)
+    elif not form.is_table(path):
+        for number, text in enumerate(form.lines(path), start=1):
             yield number, {columns["text"]: text}
     else:
-        for row in read_table(path, columns, bad=bad):
+        for row in read_table(path, columns, form=form, bad=bad):
             yield row.line, {columns[role]: value for role, value in row.values.items()}
 
 
 def _example(
-    values: Mapping[str, Any], columns: Mapping[str, str], most: int, targets: bool, path: PathLike, line: int
+    values: Mapping[str, Any], columns: Mapping[str, str], targets: bool, path: PathLike, line: int
 ) -> SummarizationExample:
     for role, column in columns.items():
         if column not in values:
@@ -100,9 +93,10 @@ def _example(
     references = [references] if isinstance(references, str) else references
     if "summary" in columns and not _are_texts(references):
         raise DataError(f"expected a summary, or a list of them. Received {shown(references)}", path, line)
+    labels: list[int] = []
     if "label" in columns:
         labels = values[columns["label"]]
-        if not isinstance(labels, list) or len(labels) != len(sentences) or set(labels) - {0, 1}:
+        if not isinstance(labels, list) or len(labels) != len(sentences) or not all(each in (0, 1) for each in labels):
             raise DataError(
                 f"expected a label of 0 or 1 for each of the {len(sentences)} sentences. Received {shown(labels)}",
                 path,
@@ -110,9 +104,6 @@ def _example(
             )
         if not any(labels) and not references:
             raise DataError("expected a sentence with the label 1. There is none", path, line)
-    else:
-        chosen = oracle_sentences(sentences, references, most)
-        labels = [int(place in chosen) for place in range(len(sentences))]
     if not references:
         references = [" ".join(text for text, label in zip(sentences, labels, strict=True) if label)]
     return SummarizationExample(tuple(sentences), tuple(map(int, labels)), tuple(references), line)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
-from kbert import features, files
+from kbert import features
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
 from kbert.models.embedding import POOLINGS, EmbeddingModel
@@ -21,7 +21,9 @@ from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.judged_texts import read_judged
 from kbert.tasks.ranking_metrics import in_order, ranking_metrics
 from kbert.tasks.rows import Ragged, TrainingRows, encode_texts
-from kbert.tasks.tables import Row, file_kind, read_table
+from kbert.tasks.saved_settings import Kind, number, numbers, string
+from kbert.tasks.table_format import TableFormat
+from kbert.tasks.tables import Row, read_table
 from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.text.graph_encoder import GraphEncoder
 
@@ -69,6 +71,14 @@ class EmbeddingTask(Task[EmbeddingExample]):
     architecture = "BertModel"
     main_metric = "mrr"
     pooled: ClassVar[bool] = False
+    rows: ClassVar[str] = "texts"
+    saved: ClassVar[Mapping[str, Kind]] = {
+        "objective": string,
+        "pooling": string,
+        "temperature": number,
+        "margin": number,
+        "score_range": numbers,
+    }
 
     def __init__(
         self,
@@ -76,7 +86,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         pooling: str = "mean",
         temperature: float = 0.05,
         margin: float = 0.2,
-        score_range: tuple[float, float] = (0.0, 1.0),
+        score_range: Sequence[float] = (0.0, 1.0),
     ) -> None:
         if objective not in OBJECTIVES or pooling not in POOLINGS:
             raise ValueError(f"no such objective or pooling: {objective!r}, {pooling!r}")
@@ -85,49 +95,38 @@ class EmbeddingTask(Task[EmbeddingExample]):
         self.pooling = pooling
         self.temperature = temperature
         self.margin = margin
-        self.score_range = score_range
+        self.score_range = low, high = [*score_range]
+        if not low < high:
+            raise ValueError(f"score_range must be two numbers, the smaller one first. Received: {self.score_range}")
         self.whole_batches = objective in ("pairs", "unsupervised")
 
     # === Reading ===
 
     @classmethod
-    def read(
-        cls,
-        path: PathLike,
-        columns: Mapping[str, str] | None = None,
-        *,
-        options: Mapping[str, Any] | None = None,
-        targets: bool = True,
-        bad: BadRows | None = None,
-    ) -> list[EmbeddingExample]:
-        """Reads a table, a text a line, or, with the option `documents`, judgements of them."""
-        bad = bad or BadRows()
-        options = options or {}
+    def read_examples(
+        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+    ) -> Iterator[EmbeddingExample]:
+        """The rows of a table, a text a line, or, with the option `documents`, judgements of them."""
+        form = TableFormat.from_options(options)
         if options.get("documents") or options.get("queries"):
             judged, _ = read_judged(path, options.get("documents"), options.get("queries"), bad)
-            examples = [
-                EmbeddingExample(query.text, document.text, line=query.line)
-                for query, documents in judged
-                for document, gain in documents
-                if gain > 0
-            ]
-        elif file_kind(path) == "text":
-            lines = enumerate(files.read_lines(path), start=1)
-            examples = [EmbeddingExample(text, line=number) for number, text in lines if text.strip()]
+            for query, documents in judged:
+                for document, gain in documents:
+                    if gain > 0:
+                        yield EmbeddingExample(query.text, document.text, line=query.line)
+        elif not form.is_table(path):
+            for number, text in enumerate(form.lines(path), start=1):
+                if text.strip():
+                    yield EmbeddingExample(text, line=number)
         else:
-            chosen = cls.info().choose_columns(columns or {}, targets=targets)
             for role in ("negative", "score"):
-                if role in chosen and "pair" not in chosen:
+                if role in columns and "pair" not in columns:
                     raise UsageError(f"a {role} needs the text it goes with: name the column of pairs (pair_column)")
-            examples = []
-            for row in read_table(path, chosen, bad=bad):
+            for row in read_table(path, columns, form=form, bad=bad):
                 try:
-                    examples.append(_example(row, path))
+                    yield _example(row, path)
                 except DataError as problem:
                     bad.skip(problem)
-        if not examples:
-            raise DataError("expected texts. There are none", path)
-        return examples
 
     @classmethod
     def from_examples(
@@ -149,31 +148,8 @@ class EmbeddingTask(Task[EmbeddingExample]):
         if objective == "scores":
             if scores and min(scores) == max(scores):
                 raise DataError(f"expected scores that differ. Received {scores[0]:g} alone", path)
-            task.score_range = (min(scores, default=0.0), max(scores, default=1.0))
+            task.score_range = [min(scores, default=0.0), max(scores, default=1.0)]
         return task
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> EmbeddingTask:
-        """Makes it anew from what `settings` gave."""
-        low, high = map(float, settings["score_range"])
-        return cls(
-            settings["objective"],
-            settings["pooling"],
-            float(settings["temperature"]),
-            float(settings["margin"]),
-            (low, high),
-        )
-
-    def settings(self) -> dict[str, Any]:
-        """All arguments."""
-        return {
-            "name": self.name,
-            "objective": self.objective,
-            "pooling": self.pooling,
-            "temperature": self.temperature,
-            "margin": self.margin,
-            "score_range": list(self.score_range),
-        }
 
     def checked(
         self, examples: Sequence[EmbeddingExample], path: PathLike, bad: BadRows | None = None

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+WORST_EXAMPLES = "worst_examples"
+"""Their name among a task's metrics."""
 WORST = 20
 _LONGEST = 300
 

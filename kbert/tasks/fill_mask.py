@@ -45,19 +45,10 @@ class FillMaskTask(TextTask):
         raise _untrained()
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> FillMaskTask:
-        """Makes it anew."""
-        return cls()
-
-    @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> FillMaskTask | None:
         """A pretrained model, of kbert or of Transformers."""
         fits = bundle.architecture in ("BertForMaskedLM", "BertForPreTraining")
         return cls() if fits and not paired else None
-
-    def settings(self) -> dict[str, Any]:
-        """Its name alone."""
-        return {"name": self.name}
 
     def tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
         """The tokenizer that takes [MASK] in text for the special token."""

@@ -9,16 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.bundle import Bundle
-from kbert.errors import DataError
+from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
-from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.class_weights import BALANCED, parse_class_weights
-from kbert.tasks.classification import sorted_labels
 from kbert.tasks.error_analysis import worst_examples
+from kbert.tasks.labels import label_names, sorted_labels
 from kbert.tasks.rows import TrainingRows
+from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, numbers
 from kbert.tasks.task import Task, Tensors
 from kbert.tasks.texts import Example, TextTask
 from kbert.tasks.thresholds import DEFAULT_THRESHOLD, best_threshold
@@ -35,7 +35,9 @@ class MultilabelTask(TextTask):
         paired: Whether an example is a pair of texts.
         thresholds: The probability from which on each label is given; a half by default.
         class_weights: How much the examples that have a label count in its loss; 1 for those not named.
-        reading: The options that say how files have the labels.
+
+    Raises:
+        ValueError: There are no labels, or another number of thresholds.
     """
 
     name: ClassVar[str] = "multilabel"
@@ -43,6 +45,13 @@ class MultilabelTask(TextTask):
     main_metric = "f1_micro"
     losses = ("cross_entropy",)
     target_lists = True
+    saved: ClassVar[Mapping[str, Kind]] = {
+        "labels": names,
+        "thresholds": numbers,
+        "paired": flag,
+        "class_weights": named_numbers,
+    }
+    newer = ("class_weights",)
 
     def __init__(
         self,
@@ -50,22 +59,22 @@ class MultilabelTask(TextTask):
         paired: bool = False,
         thresholds: Sequence[float] | None = None,
         class_weights: Mapping[str, float] | None = None,
-        reading: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(paired)
         self.labels = list(labels)
         self.thresholds = [DEFAULT_THRESHOLD] * len(self.labels) if thresholds is None else list(thresholds)
         self.class_weights = dict(class_weights or {})
-        self.reading = dict(reading or {})
+        if not self.labels or len(self.thresholds) != len(self.labels):
+            raise ValueError(f"thresholds must be as many as labels. Received: {len(self.thresholds)}, {len(labels)}")
         self._ids = {label: index for index, label in enumerate(self.labels)}
 
     # === Reading ===
 
     @classmethod
-    def table_columns(cls, columns: dict[str, str], options: Mapping[str, Any]) -> dict[str, str]:
+    def table_columns(cls, columns: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         """The label column, or all label columns."""
         names = options.get("label_columns")
-        return columns | {cls.target_column: names} if names and cls.target_column in columns else columns
+        return {**columns, cls.target_column: names} if names and cls.target_column in columns else columns
 
     @classmethod
     def read_target(cls, value: Any, options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -85,23 +94,13 @@ class MultilabelTask(TextTask):
         """Discovers the labels: those of the label columns, else sorted as numbers if all are, else as text."""
         options = options or {}
         names = options.get("label_columns")
+        if names and len(set(names.split(","))) < len(names.split(",")):
+            raise UsageError(f"label_columns must be columns that differ. Received: {names}")
         labels = names.split(",") if names else sorted_labels({label for each in examples for label in each.target})
         if not any(example.target for example in examples):
             raise DataError("expected labels. No row has any", path)
-        reading = {name: options[name] for name in ("label_separator", "label_columns") if options.get(name)}
         weights = _chosen_weights(options.get("class_weights"), examples, labels)
-        return cls(labels, examples[0].pair is not None, None, weights, reading)
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> MultilabelTask:
-        """Makes it anew from what `settings` gave."""
-        labels, thresholds = settings["labels"], [float(value) for value in settings["thresholds"]]
-        if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
-            raise TypeError("labels must be a list of strings")
-        if len(thresholds) != len(labels):
-            raise TypeError("thresholds must be as many as labels")
-        weights = {label: float(weight) for label, weight in settings.get("class_weights", {}).items()}
-        return cls(labels, bool(settings["paired"]), thresholds, weights, dict(settings.get("reading", {})))
+        return cls(labels, examples[0].pair is not None, None, weights)
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> MultilabelTask | None:
@@ -110,40 +109,16 @@ class MultilabelTask(TextTask):
         fits = bundle.architecture == cls.architecture and problem == "multi_label_classification"
         return cls(bundle.labels, paired) if fits else None
 
-    def settings(self) -> dict[str, Any]:
-        """Labels in the order of the logits, their thresholds, and how files have them."""
-        settings = {"name": self.name, "labels": self.labels, "thresholds": self.thresholds, "paired": self.paired}
-        return (
-            settings
-            | ({"class_weights": self.class_weights} if self.class_weights else {})
-            | ({"reading": self.reading} if self.reading else {})
-        )
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """How files have the labels."""
-        return self.reading
-
     def foreign_config(self) -> dict[str, Any]:
         """Transformers' names of labels."""
-        return {
-            "id2label": {str(index): label for index, label in enumerate(self.labels)},
-            "label2id": self._ids,
-            "problem_type": "multi_label_classification",
-        }
+        return {**label_names(self.labels), "problem_type": "multi_label_classification"}
 
-    def checked(self, examples: Sequence[Example], path: PathLike, bad: BadRows | None = None) -> list[Example]:
-        """The examples whose labels training saw."""
-        bad = bad or BadRows()
-        known = []
-        for example in examples:
-            unknown = [label for label in example.target if label not in self._ids]
-            if not unknown:
-                known.append(example)
-                continue
-            expected = f"expected labels seen in training ({', '.join(self.labels)})"
-            bad.skip(DataError(f"{expected}. Received {unknown[0]!r}", path, example.line))
-        return known
+    def check(self, example: Example) -> Example:
+        """Its labels must be some that training saw."""
+        if unknown := [label for label in example.target if label not in self._ids]:
+            labels = ", ".join(self.labels)
+            raise ValueError(f"expected labels seen in training ({labels}). Received {unknown[0]!r}")
+        return example
 
     def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
         """A row an example, and "labels", float32 [items, labels] of 0 and 1."""
@@ -209,14 +184,13 @@ class MultilabelTask(TextTask):
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
         """Labels and texts."""
-        labels = self.reading.get("label_separator", "|").join(prediction["labels"])
-        return "\t".join([labels, *(prediction[text.column] for text in self.text_inputs)])
+        return "\t".join(["|".join(prediction["labels"]), *(prediction[text.column] for text in self.text_inputs)])
 
     def tuned(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> Task[Example]:
         """With the thresholds that give each label its best F1 on these examples."""
         truth, probabilities = self._matrix(examples), answers["probabilities"]
         thresholds = [best_threshold(probabilities[:, index], truth[:, index]) for index in range(len(self.labels))]
-        return MultilabelTask(self.labels, self.paired, thresholds, self.class_weights, self.reading)
+        return MultilabelTask(self.labels, self.paired, thresholds, self.class_weights)
 
     def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """F1 over all decisions (micro) and of labels on average (macro); subset accuracy: the part of examples with

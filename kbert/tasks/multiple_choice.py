@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +21,7 @@ from kbert.tasks.calibration import expected_calibration_error, reliability
 from kbert.tasks.choice_labels import LABEL_FORMATS, choice_index, detect_label_format
 from kbert.tasks.error_analysis import worst_examples
 from kbert.tasks.rows import TrainingRows, encode_texts
+from kbert.tasks.saved_settings import Kind, string
 from kbert.tasks.table_format import TableFormat
 from kbert.tasks.tables import read_table
 from kbert.tasks.task import Task, Tensors, TextInput
@@ -52,6 +53,9 @@ class MultipleChoiceTask(Task[ChoiceExample]):
 
     Args:
         label_format: How files name the right choice; see kbert.tasks.choice_labels.
+
+    Raises:
+        ValueError: There is no such format.
     """
 
     name: ClassVar[str] = "multiple-choice"
@@ -60,40 +64,38 @@ class MultipleChoiceTask(Task[ChoiceExample]):
     losses = ("cross_entropy",)
     model_features = tuple(dataclasses.replace(each, dimensions="CS") for each in features.ENCODER_FEATURES)
 
+    rows: ClassVar[str] = "rows of choices"
+    saved: ClassVar[Mapping[str, Kind]] = {"label_format": string}
+
     def __init__(self, label_format: str = "0") -> None:
+        if label_format not in LABEL_FORMATS:
+            raise ValueError(f"label_format must be one of {', '.join(LABEL_FORMATS)}. Received: {label_format!r:.60}")
         self.label_format = label_format
 
     # === Reading ===
 
     @classmethod
-    def read(
-        cls,
-        path: PathLike,
-        columns: Mapping[str, str] | None = None,
-        *,
-        options: Mapping[str, Any] | None = None,
-        targets: bool = True,
-        bad: BadRows | None = None,
-    ) -> list[ChoiceExample]:
-        """Reads a table with a prompt, several columns (in JSON lines a list) of choices, and the right one.
+    def read_examples(
+        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+    ) -> Iterator[ChoiceExample]:
+        """The rows of a table with a prompt, several columns (in JSON lines a list) of choices, and the right one.
 
-        Empty cells behind the choices are no choices.
+        Empty cells behind the choices are no choices. With the option `label_format`, targets are places from 0.
         """
-        chosen = cls.info().choose_columns(columns or {}, targets=targets)
-        bad = bad or BadRows()
-        examples = []
-        for row in read_table(path, chosen, form=TableFormat.from_options(options), lists=["choices"], bad=bad):
+        label_format = options.get("label_format") or "auto"
+        for row in read_table(path, columns, form=TableFormat.from_options(options), lists=["choices"], bad=bad):
             try:
                 choices = _choices(row.values["choices"])
-                if targets and not row.values["label"].strip():
-                    raise ValueError("expected a label. Received an empty one")
+                label = row.values.get("label")
+                for role in ("prompt", "label") if targets else ():
+                    if not row.values[role].strip():
+                        raise ValueError(f"expected a {role}. Received an empty one")
+                if targets and label_format != "auto":
+                    label = choice_index(row.values["label"], choices, label_format)
             except ValueError as problem:
                 bad.skip(DataError(str(problem), path, row.line))
             else:
-                examples.append(ChoiceExample(row.values["prompt"], choices, row.values.get("label"), row.line))
-        if not examples:
-            raise DataError("expected rows of choices. There are none", path)
-        return examples
+                yield ChoiceExample(row.values["prompt"], choices, label, row.line)
 
     @classmethod
     def from_examples(
@@ -106,35 +108,13 @@ class MultipleChoiceTask(Task[ChoiceExample]):
         return cls(detect_label_format([(each.target, each.choices) for each in examples], path))
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> MultipleChoiceTask:
-        """Makes it anew from what `settings` gave."""
-        if settings["label_format"] not in LABEL_FORMATS:
-            raise TypeError(f"label_format must be one of {', '.join(LABEL_FORMATS)}")
-        return cls(settings["label_format"])
-
-    @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> MultipleChoiceTask | None:
         """Transformers' model for choices."""
         return cls() if bundle.architecture == cls.architecture else None
 
-    def settings(self) -> dict[str, Any]:
-        """How files name the right choice."""
-        return {"name": self.name, "label_format": self.label_format}
-
-    def checked(
-        self, examples: Sequence[ChoiceExample], path: PathLike, bad: BadRows | None = None
-    ) -> list[ChoiceExample]:
-        """The examples whose label names one of their choices, now by its place from 0."""
-        bad = bad or BadRows()
-        known = []
-        for example in examples:
-            try:
-                index = choice_index(example.target, example.choices, self.label_format)
-            except ValueError as problem:
-                bad.skip(DataError(str(problem), path, example.line))
-            else:
-                known.append(dataclasses.replace(example, target=index))
-        return known
+    def check(self, example: ChoiceExample) -> ChoiceExample:
+        """Its label must name one of its choices, and becomes the place of that from 0."""
+        return dataclasses.replace(example, target=choice_index(example.target, example.choices, self.label_format))
 
     # === Texts to features ===
 

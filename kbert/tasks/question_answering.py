@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +19,8 @@ from kbert.tasks import question_metrics as metrics
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.questions import Question, read_questions
 from kbert.tasks.rows import Ragged, TrainingRows, strings
+from kbert.tasks.saved_settings import Kind, count, count_or_none, flag, number
+from kbert.tasks.table_format import TableFormat
 from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.text.graph_encoder import GraphEncoder
 
@@ -50,6 +52,15 @@ class QuestionAnsweringTask(Task[Question]):
     losses = ("span_loss",)
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
+    rows: ClassVar[str] = "questions"
+    saved: ClassVar[Mapping[str, Kind]] = {
+        "impossible": flag,
+        "null_threshold": number,
+        "stride": count_or_none,
+        "max_answer_length": count,
+        "n_best": count,
+        "by_characters": flag,
+    }
 
     def __init__(
         self,
@@ -78,21 +89,11 @@ class QuestionAnsweringTask(Task[Question]):
     # === Reading ===
 
     @classmethod
-    def read(
-        cls,
-        path: PathLike,
-        columns: Mapping[str, str] | None = None,
-        *,
-        options: Mapping[str, Any] | None = None,
-        targets: bool = True,
-        bad: BadRows | None = None,
-    ) -> list[Question]:
-        """Reads a SQuAD file or JSON lines; without targets also tables."""
-        chosen = cls.info().choose_columns(columns or {}, targets=targets)
-        questions = list(read_questions(path, chosen, targets=targets, bad=bad or BadRows()))
-        if not questions:
-            raise DataError("expected questions. There are none", path)
-        return questions
+    def read_examples(
+        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+    ) -> Iterator[Question]:
+        """The questions of a SQuAD file or JSON lines; without targets also of tables."""
+        return read_questions(path, columns, form=TableFormat.from_options(options), targets=targets, bad=bad)
 
     @classmethod
     def from_examples(
@@ -113,34 +114,9 @@ class QuestionAnsweringTask(Task[Question]):
         )
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> QuestionAnsweringTask:
-        """Makes it anew from what `settings` gave."""
-        stride = settings["stride"]
-        return cls(
-            impossible=bool(settings["impossible"]),
-            null_threshold=float(settings["null_threshold"]),
-            stride=None if stride is None else int(stride),
-            max_answer_length=int(settings["max_answer_length"]),
-            n_best=int(settings["n_best"]),
-            by_characters=bool(settings["by_characters"]),
-        )
-
-    @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> QuestionAnsweringTask | None:
         """A model of Transformers' for question answering; its files do not say whether answers may lack."""
         return cls() if bundle.architecture == cls.architecture else None
-
-    def settings(self) -> dict[str, Any]:
-        """How windows are cut and answers are chosen."""
-        return {
-            "name": self.name,
-            "impossible": self.impossible,
-            "null_threshold": self.null_threshold,
-            "stride": self.stride,
-            "max_answer_length": self.max_answer_length,
-            "n_best": self.n_best,
-            "by_characters": self.by_characters,
-        }
 
     # === Texts to features ===
 

@@ -11,6 +11,7 @@ from typing import Any
 from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.table_format import TableFormat
 from kbert.tasks.tables import file_kind, read_objects, read_table
 
 
@@ -48,13 +49,14 @@ class Question:
 
 
 def read_questions(
-    path: files.PathLike, columns: Mapping[str, str], *, targets: bool, bad: BadRows
+    path: files.PathLike, columns: Mapping[str, str], *, form: TableFormat, targets: bool, bad: BadRows
 ) -> Iterator[Question]:
     """Reads questions.
 
     Args:
         path: A SQuAD file (1.1 or 2.0), or JSON lines with the keys of `columns`; without targets also CSV or TSV.
         columns: The columns "question", "context" and "answers".
+        form: How the file is written.
         targets: Whether answers are wanted.
         bad: Takes questions that cannot be used.
 
@@ -66,26 +68,30 @@ def read_questions(
     if file_kind(path) != "json":
         if targets:
             raise UsageError(f"{path}: expected answers in a SQuAD file (.json) or JSON lines (.jsonl)")
-        for row in read_table(path, columns, bad=bad):
+        for row in read_table(path, columns, form=form, bad=bad):
             yield Question(row.values["question"], row.values["context"], None, "", row.line)
         return
-    document = _document(path)
+    document = _document(path, form)
     if document is not None:
         yield from _squad(path, document, targets, bad)
         return
-    for line, values in read_objects(path, bad=bad):
+    for line, values in read_objects(path, form=form, bad=bad):
         try:
             yield _from_object(values, columns, targets, line)
         except ValueError as problem:
             bad.skip(DataError(str(problem), path, line))
 
 
-def _document(path: files.PathLike) -> dict[str, Any] | None:
+def _document(path: files.PathLike, form: TableFormat) -> dict[str, Any] | None:
     """The one object of a SQuAD file; None for JSON lines."""
     with files.open_binary(path) as handle:
         content = handle.read()
     try:
-        document = json.loads(content)
+        document = json.loads(content if form.encoding == "utf-8" else content.decode(form.encoding))
+    except json.JSONDecodeError as problem:
+        if problem.msg == "Extra data" or ".json" not in Path(path).suffixes:
+            return None  # an object a line
+        raise DataError(f"expected SQuAD's JSON, or JSON lines ({problem.msg})", path, problem.lineno) from None
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and "data" in document else None

@@ -8,15 +8,17 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from kbert.errors import DataError, UsageError
+from kbert.errors import UsageError
 from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.ranking import RankingModel
 from kbert.models.tensor_names import Slots, classifier_slots
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.candidates import RankingExample, read_candidates
+from kbert.tasks.labels import label_names
 from kbert.tasks.ranking_metrics import in_order, ranking_metrics
 from kbert.tasks.rows import Ragged, TrainingRows, encode_texts
+from kbert.tasks.saved_settings import Kind, count_or_none, flag, string
 from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.text.graph_encoder import GraphEncoder
 
@@ -33,7 +35,6 @@ class RankingTask(Task[RankingExample]):
     Args:
         loss: "softmax" over the candidates of a query, or "sigmoid" for each candidate by itself.
         dialogue: Whether queries are turns of a dialogue.
-        read_options: How files are read: "candidates", "turns", "responder".
         negatives: Wrong candidates a query in training; None for all.
     """
 
@@ -42,36 +43,30 @@ class RankingTask(Task[RankingExample]):
     main_metric = "mrr"
     losses = ("ranking_loss",)
     windowed: ClassVar[bool] = True
+    rows: ClassVar[str] = "queries with candidates"
+    saved: ClassVar[Mapping[str, Kind]] = {"loss": string, "dialogue": flag, "negatives": count_or_none}
+    newer = ("negatives",)
 
     def __init__(
         self,
         loss: str = "softmax",
         dialogue: bool = False,
-        read_options: Mapping[str, Any] | None = None,
         negatives: int | None = None,
     ) -> None:
         if loss not in LOSSES:
             raise ValueError(f"no such loss: {loss!r}")
         self.loss = loss
         self.dialogue = dialogue
-        self.read_options = dict(read_options or {})
         self.negatives = negatives
 
     # === Reading ===
 
     @classmethod
-    def read(
-        cls,
-        path: PathLike,
-        columns: Mapping[str, str] | None = None,
-        *,
-        options: Mapping[str, Any] | None = None,
-        targets: bool = True,
-        bad: BadRows | None = None,
+    def read_examples(
+        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> list[RankingExample]:
-        """Reads queries with their candidates; see kbert.tasks.candidates."""
-        chosen = cls.info().choose_columns(columns or {}, targets=targets)
-        return read_candidates(path, chosen, options or {}, targets, bad or BadRows())
+        """Queries with their candidates; see kbert.tasks.candidates."""
+        return read_candidates(path, columns, options, targets, bad)
 
     @classmethod
     def from_examples(
@@ -79,54 +74,23 @@ class RankingTask(Task[RankingExample]):
     ) -> RankingTask:
         """The queries say whether they are of dialogues."""
         options = cls.info().choose_options(options or {})
-        for name in ("candidates", "turns"):
-            least = 2 if name == "candidates" else 1
-            if options[name] < least:
-                raise UsageError(f"{name} must be at least {least}. Received: {name}={options[name]}")
         negatives = options["negatives"]
         if negatives is not None and negatives < 1:
             raise UsageError(f"negatives must be at least 1. Received: negatives={negatives}")
-        read_options = {name: options[name] for name in ("candidates", "turns", "responder")}
-        return cls(options["loss"], any(example.turns for example in examples), read_options, negatives)
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> RankingTask:
-        """Makes it anew from what `settings` gave."""
-        return cls(settings["loss"], bool(settings["dialogue"]), dict(settings["read_options"]))
-
-    def settings(self) -> dict[str, Any]:
-        """What answering and reading need."""
-        return {"name": self.name, "loss": self.loss, "dialogue": self.dialogue, "read_options": self.read_options}
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """How many candidates are drawn, and how much of a dialogue is read."""
-        return self.read_options
+        return cls(options["loss"], any(example.turns for example in examples), negatives)
 
     def foreign_config(self) -> dict[str, Any]:
         """One logit."""
-        return {"id2label": {"0": "score"}, "label2id": {"score": 0}}
+        return label_names(["score"])
 
-    def checked(
-        self, examples: Sequence[RankingExample], path: PathLike, bad: BadRows | None = None
-    ) -> list[RankingExample]:
-        """The examples with a right candidate and, to choose from, a wrong one."""
-        bad = bad or BadRows()
-        usable = []
-        for example in examples:
-            right = sum(gain > 0 for gain in example.gains)
-            if self.loss == "sigmoid" or 0 < right < len(example.candidates):
-                usable.append(example)
-            else:
-                bad.skip(
-                    DataError(
-                        f"expected a right and a wrong candidate for {example.query!r:.60}. Received {right} right of "
-                        f"{len(example.candidates)}",
-                        path,
-                        example.line,
-                    )
-                )
-        return usable
+    def check(self, example: RankingExample) -> RankingExample:
+        """It must have a right candidate and, to choose from, a wrong one."""
+        right, total = sum(gain > 0 for gain in example.gains), len(example.candidates)
+        if self.loss == "softmax" and not 0 < right < total:
+            raise ValueError(
+                f"expected a right and a wrong candidate for {example.query!r:.60}. Received {right} right of {total}"
+            )
+        return example
 
     # === Texts to features ===
 

@@ -16,7 +16,9 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.regression import RegressionModel
 from kbert.models.tensor_names import Slots, regression_slots
 from kbert.tasks.error_analysis import worst_examples
+from kbert.tasks.labels import label_names
 from kbert.tasks.rows import TrainingRows
+from kbert.tasks.saved_settings import Kind, flag, number
 from kbert.tasks.task import Tensors
 from kbert.tasks.texts import Example, TextTask
 from kbert.text.graph_encoder import GraphEncoder
@@ -28,7 +30,11 @@ class RegressionTask(TextTask):
     Args:
         paired: Whether an example is a pair of texts.
         mean: Of the numbers that training saw.
-        deviation: Their standard deviation, above 0.
+        deviation: Their standard deviation, above 0. The head's outputs are scaled by both; the bundle's weights give
+            numbers as they are.
+
+    Raises:
+        ValueError: These numbers cannot be.
     """
 
     name: ClassVar[str] = "regression"
@@ -37,9 +43,12 @@ class RegressionTask(TextTask):
     main_metric = "mse"
     larger_is_better = False
     losses = ("scaled_error",)
+    saved: ClassVar[Mapping[str, Kind]] = {"paired": flag, "mean": number, "deviation": number}
 
     def __init__(self, paired: bool = False, mean: float = 0.0, deviation: float = 1.0) -> None:
         super().__init__(paired)
+        if not math.isfinite(mean) or not 0 < deviation < math.inf:
+            raise ValueError("mean must be a number, and deviation one above 0")
         self.mean = mean
         self.deviation = deviation
 
@@ -68,27 +77,15 @@ class RegressionTask(TextTask):
         return cls(examples[0].pair is not None, float(numbers.mean()), deviation)
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> RegressionTask:
-        """Makes it anew from what `settings` gave."""
-        mean, deviation = float(settings["mean"]), float(settings["deviation"])
-        if not math.isfinite(mean) or not 0 < deviation < math.inf:
-            raise TypeError("mean must be a number, and deviation one above 0")
-        return cls(bool(settings["paired"]), mean, deviation)
-
-    @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> RegressionTask | None:
         """A head of Transformers' with a single number, which means regression where nothing else is said."""
         problem = bundle.foreign_config.get("problem_type") or "regression"
         fits = bundle.architecture == cls.architecture and problem == "regression" and len(bundle.labels) == 1
         return cls(paired) if fits else None
 
-    def settings(self) -> dict[str, Any]:
-        """What the head's outputs were scaled by; the bundle's weights give numbers as they are."""
-        return {"name": self.name, "paired": self.paired, "mean": self.mean, "deviation": self.deviation}
-
     def foreign_config(self) -> dict[str, Any]:
         """One output, that is a number."""
-        return {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}, "problem_type": "regression"}
+        return {**label_names(["LABEL_0"]), "problem_type": "regression"}
 
     def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
         """A row an example, and "labels", float32 [items]."""

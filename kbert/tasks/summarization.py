@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -15,8 +16,11 @@ from kbert.models.tensor_names import Slots, classifier_slots
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.documents import SummarizationExample, read_summaries
-from kbert.tasks.rouge import METRICS, rouge
+from kbert.tasks.labels import label_names
+from kbert.tasks.rouge import METRICS, oracle_sentences, rouge
 from kbert.tasks.rows import Ragged, TrainingRows, as_strings
+from kbert.tasks.saved_settings import Kind, count
+from kbert.tasks.table_format import TableFormat
 from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.text.graph_encoder import GraphEncoder
 
@@ -33,6 +37,9 @@ class SummarizationTask(Task[SummarizationExample]):
 
     Args:
         sentences: Sentences a summary.
+
+    Raises:
+        UsageError: There are none.
     """
 
     name: ClassVar[str] = "summarization"
@@ -42,7 +49,12 @@ class SummarizationTask(Task[SummarizationExample]):
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
 
+    rows: ClassVar[str] = "documents"
+    saved: ClassVar[Mapping[str, Kind]] = {"sentences": count}
+
     def __init__(self, sentences: int = 3) -> None:
+        if sentences < 1:
+            raise UsageError(f"sentences must be at least 1. Received: sentences={sentences}")
         self.sentences = sentences
 
     # === Reading ===
@@ -53,50 +65,30 @@ class SummarizationTask(Task[SummarizationExample]):
         return True
 
     @classmethod
-    def read(
-        cls,
-        path: PathLike,
-        columns: Mapping[str, str] | None = None,
-        *,
-        options: Mapping[str, Any] | None = None,
-        targets: bool = True,
-        bad: BadRows | None = None,
-    ) -> list[SummarizationExample]:
-        """Reads documents; see kbert.tasks.documents."""
-        chosen = cls.info().choose_columns(columns or {}, targets=targets)
-        most = (options or {}).get("sentences") or 3
-        return read_summaries(path, chosen, most, targets, bad or BadRows())
+    def read_examples(
+        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+    ) -> Iterator[SummarizationExample]:
+        """Documents; see kbert.tasks.documents."""
+        return read_summaries(path, columns, form=TableFormat.from_options(options), targets=targets, bad=bad)
 
     @classmethod
     def from_examples(
         cls, examples: Sequence[SummarizationExample], path: PathLike, options: Mapping[str, Any] | None = None
     ) -> SummarizationTask:
         """The examples say nothing that the options do not."""
-        sentences = cls.info().choose_options(options or {})["sentences"]
-        if sentences < 1:
-            raise UsageError(f"sentences must be at least 1. Received: sentences={sentences}")
-        return cls(sentences)
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> SummarizationTask:
-        """Makes it anew from what `settings` gave."""
-        sentences = settings["sentences"]
-        if not isinstance(sentences, int) or sentences < 1:
-            raise TypeError("sentences must be a number above 0")
-        return cls(sentences)
-
-    def settings(self) -> dict[str, Any]:
-        """How many sentences a summary has."""
-        return {"name": self.name, "sentences": self.sentences}
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """How many sentences a summary has."""
-        return {"sentences": self.sentences}
+        return cls(cls.info().choose_options(options or {})["sentences"])
 
     def foreign_config(self) -> dict[str, Any]:
         """One logit a token, of which those of [CLS] matter."""
-        return {"id2label": {"0": "summary"}, "label2id": {"summary": 0}}
+        return label_names(["summary"])
+
+    def check(self, example: SummarizationExample) -> SummarizationExample:
+        """Without labels, it gets those of the sentences that fit the references best (`oracle_sentences`)."""
+        if example.labels:
+            return example
+        best = oracle_sentences(example.sentences, example.references, self.sentences)
+        labels = tuple(int(place in best) for place in range(len(example.sentences)))
+        return dataclasses.replace(example, labels=labels)
 
     # === Texts to features ===
 

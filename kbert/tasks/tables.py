@@ -107,6 +107,18 @@ def read_table(
             yield Row({name: _value(cells, places[name], name in lists) for name in places}, line)
 
 
+def has_columns(path: files.PathLike, columns: Mapping[str, str], form: TableFormat) -> bool:
+    """Whether the first row of a file is one of a table with these columns and more: it has their names, or, where they
+    are numbers, as many cells.
+    """  # noqa: D205 (one sentence)
+    _, header = next(_split_rows(path, file_kind(path), form), (1, []))
+    if len(header) < 2:
+        return False
+    if all(_NUMBERS.fullmatch(column) for column in columns.values()):
+        return all(place < len(header) for column in columns.values() for place in _numbers(column))
+    return all(column in header or set(column.split(",")) <= set(header) for column in columns.values())
+
+
 def _value(cells: Sequence[str], places: Sequence[int], listed: bool) -> str | list[str]:
     values = [cells[place] if place < len(cells) else "" for place in places]
     if len(values) == 1:

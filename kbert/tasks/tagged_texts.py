@@ -1,4 +1,4 @@
-"""Texts with spans, out of the formats that people tag in: CoNLL, JSON lines with offsets, tables of words and tags."""
+"""Texts with spans, out of the formats that people tag in: CoNLL, JSON lines, tables of words and tags."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.table_format import TableFormat
 from kbert.tasks.tables import Row, file_kind, read_objects, read_table
-from kbert.tasks.tags import TagProblem, detect_scheme, entities_in_scheme
+from kbert.tasks.tags import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
 from kbert.text.normalization import is_cjk
 
 CONLL_ENDINGS = (".conll", ".conll03", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".train", ".dev", ".test")
 _TEXT_NAMES = ("text", "text_a", "sentence", "tokens")
-_LABEL_NAMES = ("label", "labels", "spans", "entities", "tags")
+_LABEL_NAMES = ("label", "labels", "spans", "entities", "tags", "ner_tags")
 _SEPARATOR = "\x02"
 """Between the characters of some published tables."""
 
@@ -61,34 +62,48 @@ class _Sentence:
 
 
 def read_tagged_texts(
-    path: files.PathLike, columns: Mapping[str, str], *, scheme: str, targets: bool, bad: BadRows
+    path: files.PathLike,
+    columns: Mapping[str, str],
+    *,
+    scheme: str,
+    form: TableFormat | None = None,
+    targets: bool,
+    bad: BadRows,
 ) -> list[TaggedText]:
     """Reads a file of any of the formats; its ending and its first line tell which.
 
     Args:
-        path: A .jsonl file of objects with offsets; a .tsv or .csv table with a header, whose cells hold words and tags
-            between spaces; any other file is CoNLL: a word and its tag a line, an empty line between sentences.
+        path: A .jsonl file of objects with offsets, or with lists of words and tags; a .tsv or .csv table with a
+            header, whose cells hold words and tags between spaces; any other file is CoNLL: a word and its tag a line,
+            an empty line between sentences.
         columns: The columns "text" and "label", if they have other names than usual.
         scheme: Of the tags, or "auto".
+        form: The encoding.
         targets: Whether labels are wanted.
         bad: Takes what cannot be read.
     """
+    form = form or TableFormat()
     kind = file_kind(path)
     if not Path(path).is_file():
         raise UsageError(f"{path}: no such file")
+    sentences: Iterator[TaggedText | _Sentence]
     if kind == "json":
-        return list(_read_json(path, columns, targets, bad))
-    if kind in ("tsv", "csv") and _has_header(path, kind, columns):
+        sentences = _read_json(path, form, columns, targets, bad)
+    elif kind in ("tsv", "csv") and _has_header(path, form, kind, columns):
         if not targets:
-            return [TaggedText(join_words(_split(row.values["text"])), None, row.line) for row in _rows(path, columns)]
-        sentences = _table_sentences(path, columns, bad)
+            rows = _rows(path, form, columns, bad=bad)
+            return [TaggedText(join_words(_split(row.values["text"])), None, row.line) for row in rows]
+        sentences = _table_sentences(path, form, columns, bad)
     else:
-        sentences = _conll_sentences(path, targets, bad)
+        sentences = _conll_sentences(path, form, targets, bad)
     found = list(sentences)
     if scheme == "auto":
-        scheme = detect_scheme(sentence.tags for sentence in found)
+        scheme = detect_scheme(sentence.tags for sentence in found if isinstance(sentence, _Sentence))
     texts = []
     for sentence in found:
+        if isinstance(sentence, TaggedText):
+            texts.append(sentence)
+            continue
         try:
             texts.append(_tagged(sentence, scheme, targets))
         except TagProblem as problem:
@@ -128,11 +143,11 @@ def _tagged(sentence: _Sentence, scheme: str, targets: bool) -> TaggedText:
 # === CoNLL ===
 
 
-def _conll_sentences(path: files.PathLike, targets: bool, bad: BadRows) -> Iterator[_Sentence]:
+def _conll_sentences(path: files.PathLike, form: TableFormat, targets: bool, bad: BadRows) -> Iterator[_Sentence]:
     sentence = _Sentence([], [], [])
     width = 0
     broken = False
-    for number, line in enumerate([*files.read_lines(path), ""], start=1):
+    for number, line in enumerate([*form.lines(path), ""], start=1):
         if not line.strip() or line.startswith("-DOCSTART-"):
             if sentence.words and not broken:
                 yield sentence
@@ -155,28 +170,32 @@ def _conll_sentences(path: files.PathLike, targets: bool, bad: BadRows) -> Itera
 # === Tables of words and tags ===
 
 
-def _has_header(path: files.PathLike, kind: str, columns: Mapping[str, str]) -> bool:
-    first = next(iter(files.read_lines(path)), "")
+def _has_header(path: files.PathLike, form: TableFormat, kind: str, columns: Mapping[str, str]) -> bool:
+    first = next(form.lines(path), "")
     cells = first.split("\t" if kind == "tsv" else ",")
     return bool(columns) or any(name in cells for name in _TEXT_NAMES)
 
 
-def _rows(path: files.PathLike, columns: Mapping[str, str], *roles: str, bad: BadRows | None = None) -> Iterator[Row]:
-    header = next(iter(files.read_lines(path))).replace(",", "\t").split("\t")
+def _rows(
+    path: files.PathLike, form: TableFormat, columns: Mapping[str, str], *roles: str, bad: BadRows
+) -> Iterator[Row]:
+    header = next(form.lines(path), "").replace(",", "\t").split("\t")
     usual = {"text": _TEXT_NAMES, "label": _LABEL_NAMES}
     chosen = {
         role: columns.get(role) or next((name for name in usual[role] if name in header), usual[role][0])
         for role in ("text", *roles)
     }
-    return read_table(path, chosen, bad=bad)
+    return read_table(path, chosen, form=form, bad=bad)
 
 
 def _split(cell: str) -> list[str]:
     return cell.split(_SEPARATOR) if _SEPARATOR in cell else cell.split()
 
 
-def _table_sentences(path: files.PathLike, columns: Mapping[str, str], bad: BadRows) -> Iterator[_Sentence]:
-    for row in _rows(path, columns, "label", bad=bad):
+def _table_sentences(
+    path: files.PathLike, form: TableFormat, columns: Mapping[str, str], bad: BadRows
+) -> Iterator[_Sentence]:
+    for row in _rows(path, form, columns, "label", bad=bad):
         words, tags = _split(row.values["text"]), _split(row.values["label"])
         if not words:
             bad.skip(DataError("expected a text. Received an empty one", path, row.line))
@@ -193,17 +212,33 @@ def _table_sentences(path: files.PathLike, columns: Mapping[str, str], bad: BadR
 # === JSON lines ===
 
 
-def _read_json(path: files.PathLike, columns: Mapping[str, str], targets: bool, bad: BadRows) -> Iterator[TaggedText]:
-    for line, values in read_objects(path, bad=bad):
+def _read_json(
+    path: files.PathLike, form: TableFormat, columns: Mapping[str, str], targets: bool, bad: BadRows
+) -> Iterator[TaggedText | _Sentence]:
+    for line, values in read_objects(path, form=form, bad=bad):
         try:
             text = _value(values, columns.get("text"), _TEXT_NAMES)
-            if not isinstance(text, str) or not text.strip():
-                raise ValueError(f"expected a text. Received: {text!r:.60}")
-            spans = tuple(_spans(text, _value(values, columns.get("label"), _LABEL_NAMES))) if targets else None
+            label = _value(values, columns.get("label"), _LABEL_NAMES) if targets else None
+            if isinstance(text, list):
+                yield _of_words(text, label, line)
+            elif isinstance(text, str) and text.strip():
+                yield TaggedText(text, tuple(_spans(text, label)) if targets else None, line)
+            else:
+                raise ValueError(f"expected a text, or a list of words. Received: {text!r:.60}")
         except ValueError as problem:
             bad.skip(DataError(str(problem), path, line))
-            continue
-        yield TaggedText(text, spans, line)
+
+
+def _of_words(words: list[Any], tags: Any, line: int) -> _Sentence:
+    """A sentence of a list of words and one of tags; no tags where none are wanted."""
+    if not words or not all(isinstance(word, str) and word.strip() for word in words):
+        raise ValueError(f"expected a text, or a list of words. Received: {words!r:.60}")
+    tags = [OUTSIDE] * len(words) if tags is None else tags
+    if not isinstance(tags, list) or len(tags) != len(words) or not all(isinstance(tag, str) for tag in tags):
+        raise ValueError(
+            f"expected a tag, such as B-PER or O, for each of the {len(words)} words. Received: {tags!r:.60}"
+        )
+    return _Sentence([word.strip() for word in words], tags, [line] * len(words))
 
 
 def _value(values: Mapping[str, Any], name: str | None, usual: Sequence[str]) -> Any:

@@ -17,7 +17,10 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, tagger_slots
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.labels import label_names
 from kbert.tasks.rows import Ragged, TrainingRows, strings
+from kbert.tasks.saved_settings import Kind, flag, names
+from kbert.tasks.table_format import TableFormat
 from kbert.tasks.tagged_texts import CONLL_ENDINGS, Span, TaggedText, read_tagged_texts
 from kbert.tasks.tags import entity_scores, letter_at, split_tag, tag_labels
 from kbert.tasks.task import Task, Tensors, TextInput
@@ -55,6 +58,9 @@ class TaggingTask(Task[TaggedText]):
     Args:
         labels: Tags in the order of the logits, such as O, B-PER, I-PER.
         crf: Whether a linear-chain CRF chooses the tags of a text together (arXiv 1508.01991).
+
+    Raises:
+        ValueError: No label is a tag of a type.
     """
 
     name: ClassVar[str] = "tagging"
@@ -62,6 +68,8 @@ class TaggingTask(Task[TaggedText]):
     main_metric = "f1"
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
+    rows: ClassVar[str] = "texts"
+    saved: ClassVar[Mapping[str, Kind]] = {"labels": names, "crf": flag}
 
     def __init__(self, labels: Sequence[str], *, crf: bool = False) -> None:
         self.labels = list(labels)
@@ -69,6 +77,8 @@ class TaggingTask(Task[TaggedText]):
         self.losses = ("negative_log_likelihood",) if crf else ("cross_entropy",)
         parts = [split_tag(label) for label in self.labels]
         self.types = sorted({kind for _, kind in parts if kind})
+        if not self.types:
+            raise ValueError(f"labels must be tags, such as B-PER. Received: {self.labels!r:.60}")
         # Tables from tags to letters and types, for the graph.
         self._letters = np.array([_LETTERS.index(letter) for letter, _ in parts], np.int32)
         self._types = np.array([self.types.index(kind) if kind else -1 for _, kind in parts], np.int32)
@@ -81,22 +91,12 @@ class TaggingTask(Task[TaggedText]):
         return str(path).lower().endswith(CONLL_ENDINGS)
 
     @classmethod
-    def read(
-        cls,
-        path: PathLike,
-        columns: Mapping[str, str] | None = None,
-        *,
-        options: Mapping[str, Any] | None = None,
-        targets: bool = True,
-        bad: BadRows | None = None,
+    def read_examples(
+        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> list[TaggedText]:
-        """Reads CoNLL, JSON lines with offsets, or tables of words and tags."""
-        chosen = cls.info().choose_columns(columns or {}, targets=targets)
-        scheme = (options or {}).get("tag_scheme", "auto")
-        texts = read_tagged_texts(path, chosen, scheme=scheme, targets=targets, bad=bad or BadRows())
-        if not texts:
-            raise DataError("expected texts. There are none", path)
-        return texts
+        """The texts of CoNLL, of JSON lines with offsets, or of tables of words and tags."""
+        scheme, form = options.get("tag_scheme") or "auto", TableFormat.from_options(options)
+        return read_tagged_texts(path, columns, scheme=scheme, form=form, targets=targets, bad=bad)
 
     @classmethod
     def from_examples(
@@ -110,42 +110,21 @@ class TaggingTask(Task[TaggedText]):
         return cls(tag_labels(types, options["scheme"]), crf=options["crf"])
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> TaggingTask:
-        """Makes it anew from what `settings` gave."""
-        labels = settings["labels"]
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels) or len(labels) < 2:
-            raise TypeError("labels must be a list of two or more strings")
-        return cls(labels, crf=bool(settings["crf"]))
-
-    @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> TaggingTask | None:
         """A token classifier of Transformers'."""
         return cls(bundle.labels) if bundle.architecture == cls.architecture else None
 
-    def settings(self) -> dict[str, Any]:
-        """Labels in the order of the logits."""
-        return {"name": self.name, "labels": self.labels, "crf": self.crf}
-
     def foreign_config(self) -> dict[str, Any]:
         """Transformers' names of classes."""
-        return {
-            "id2label": {str(index): label for index, label in enumerate(self.labels)},
-            "label2id": {label: index for index, label in enumerate(self.labels)},
-        }
+        return label_names(self.labels)
 
-    def checked(self, examples: Sequence[TaggedText], path: PathLike, bad: BadRows | None = None) -> list[TaggedText]:
-        """The texts whose types training saw."""
-        bad = bad or BadRows()
-        known = []
-        for example in examples:
-            strange = next((span for span in example.spans or () if span.label not in self.types), None)
-            if strange is None:
-                known.append(example)
-            else:
+    def check(self, example: TaggedText) -> TaggedText:
+        """The types of its spans must be some that training saw."""
+        for span in example.spans or ():
+            if span.label not in self.types:
                 types = ", ".join(self.types)
-                problem = f"expected one of the types seen in training ({types}). Received {strange.label!r}"
-                bad.skip(DataError(problem, path, example.line))
-        return known
+                raise ValueError(f"expected one of the types seen in training ({types}). Received {span.label!r}")
+        return example
 
     # === Texts to features ===
 

@@ -63,6 +63,8 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
 def entities_in_scheme(tags: Sequence[str], scheme: str) -> list[Entity]:
     """The entities of a sentence that must follow its scheme.
 
+    "iob1" takes what is tagged in IOB2 as conlleval does: an I- that continues nothing begins an entity.
+
     Raises:
         TagProblem: It does not, such as an I- without a B- before it.
     """
@@ -80,7 +82,10 @@ def entities_in_scheme(tags: Sequence[str], scheme: str) -> list[Entity]:
         else:
             goes_on = open_ and next_letter in ("I", "E") and same
             if next_letter in ("I", "E") and not goes_on:
-                raise TagProblem(place, f"expected B-{next_kind} before {tag!r} (scheme {scheme}). Received it without")
+                noisy = scheme == "iob2" and next_letter == "I"
+                way = "; --tag-scheme iob1 takes it for a beginning" if noisy else ""
+                problem = f"expected B-{next_kind} before {tag!r} (scheme {scheme}). Received it without{way}"
+                raise TagProblem(place, problem)
             if scheme in ("bioes", "bmes") and open_ and not goes_on:
                 raise TagProblem(place, f"expected E-{kind} at the end of {kind} (scheme {scheme}). Received {tag!r}")
         if not goes_on:
@@ -89,55 +94,6 @@ def entities_in_scheme(tags: Sequence[str], scheme: str) -> list[Entity]:
             begin = place
         letter, kind = next_letter, next_kind
     return entities
-
-
-def entities(tags: Sequence[str]) -> list[Entity]:
-    """The entities of any tags, as conlleval takes them: an I- that continues nothing begins an entity."""
-    found: list[Entity] = []
-    begin = 0
-    letter, kind = OUTSIDE, ""
-    for place, tag in enumerate([*tags, OUTSIDE]):
-        next_letter, next_kind = split_tag(tag)
-        if not (letter in ("B", "I") and next_letter in ("I", "E") and next_kind == kind):
-            if letter != OUTSIDE:
-                found.append((kind, begin, place))
-            begin = place
-        letter, kind = next_letter, next_kind
-    return found
-
-
-def strict_entities(tags: Sequence[str], scheme: str) -> list[Entity]:
-    """The entities that are spelled out in full; what breaks the scheme ("iob2" or "bioes") is none."""
-    found: list[Entity] = []
-    place = 0
-    while place < len(tags):
-        letter, kind = split_tag(tags[place])
-        end = place + 1
-        if letter == "B":
-            last = letter
-            while end < len(tags) and last != "E":
-                next_letter, next_kind = split_tag(tags[end])
-                if next_kind != kind or next_letter not in (("I",) if scheme == "iob2" else ("I", "E")):
-                    break
-                last = next_letter
-                end += 1
-            if scheme == "iob2" or last == "E":
-                found.append((kind, place, end))
-            else:
-                end = place + 1
-        elif letter == "S" and scheme == "bioes":
-            found.append((kind, place, end))
-        place = end
-    return found
-
-
-def tags_of(entities_: Iterable[Entity], length: int, scheme: str) -> list[str]:
-    """Tags for entities that do not overlap, in the scheme "io", "iob2" or "bioes"."""
-    tags = [OUTSIDE] * length
-    for kind, begin, end in entities_:
-        for place in range(begin, end):
-            tags[place] = f"{letter_at(place == begin, place == end - 1, scheme)}-{kind}"
-    return tags
 
 
 def letter_at(first: bool, last: bool, scheme: str) -> str:

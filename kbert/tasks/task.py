@@ -5,8 +5,8 @@ from __future__ import annotations
 import abc
 import dataclasses
 import importlib
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -14,13 +14,14 @@ import tensorflow as tf
 from kbert import features
 from kbert.architectures import check_architecture
 from kbert.bundle import Bundle
-from kbert.errors import BundleError, UsageError, shown
+from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.catalogue import TASKS, TaskInfo, task_info
 from kbert.tasks.rows import TrainingRows
+from kbert.tasks.saved_settings import Kind, read_settings
 from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
@@ -70,6 +71,12 @@ class Task(abc.ABC, Generic[ExampleT]):
     """Whether `encode` may give many rows a text, so that the graph runs them in parts."""
     whole_batches: bool = False
     """Whether the loss compares the examples of a batch, so that no replica or micro-batch may have only a part."""
+    rows: ClassVar[str]
+    """What a file holds, for messages."""
+    saved: ClassVar[Mapping[str, Kind]] = {}
+    """What a bundle remembers of it: arguments and attributes of the same names, and what they may be."""
+    newer: ClassVar[Collection[str]] = ()
+    """Those of `saved` that the bundles of an older kbert do not have."""
     model_features: tuple[features.Feature, ...] = features.ENCODER_FEATURES
     """What the model takes of what `encode` gives; also the inputs of the token signature and of LiteRT."""
 
@@ -81,7 +88,6 @@ class Task(abc.ABC, Generic[ExampleT]):
         return task_info(cls.name)
 
     @classmethod
-    @abc.abstractmethod
     def read(
         cls,
         path: PathLike,
@@ -103,6 +109,19 @@ class Task(abc.ABC, Generic[ExampleT]):
         Raises:
             DataError: The file holds something else than expected; with file and line.
         """
+        bad = bad or BadRows()
+        chosen = cls.info().choose_columns(columns or {}, targets=targets)
+        examples = list(cls.read_examples(path, chosen, options or {}, targets=targets, bad=bad))
+        if not examples:
+            raise _nothing(cls.rows, bad, path)
+        return examples
+
+    @classmethod
+    @abc.abstractmethod
+    def read_examples(
+        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+    ) -> Iterable[ExampleT]:
+        """The examples of a file, for `read`; of `options` only those are there that are named."""
 
     @classmethod
     def reads(cls, path: PathLike) -> bool:
@@ -117,23 +136,24 @@ class Task(abc.ABC, Generic[ExampleT]):
         """Makes the task for training examples: discovers labels, say. `options` are the catalogue's."""
 
     @classmethod
-    @abc.abstractmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Task[ExampleT]:
-        """Makes it anew from what `settings` gave; KeyError and TypeError say what is damaged."""
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """Makes it anew from what `settings` gave.
+
+        Raises:
+            KeyError: A setting is not there.
+            TypeError: A setting is of another type.
+            ValueError: A setting cannot have that value; also UsageError.
+        """
+        return cls(**read_settings(settings, cls.saved, cls.newer))
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> Task[ExampleT] | None:
         """The task of a model of another library; None where config.json says that it is for another."""
         return None
 
-    @abc.abstractmethod
     def settings(self) -> dict[str, Any]:
         """What a bundle remembers of it; JSON. "name" is the task's."""
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """The options that `read` needs again when another file is read."""
-        return {}
+        return {"name": self.name, **{name: getattr(self, name) for name in self.saved}}
 
     def foreign_config(self) -> dict[str, Any]:
         """Keys that Transformers wants in config.json."""
@@ -145,7 +165,20 @@ class Task(abc.ABC, Generic[ExampleT]):
         Raises:
             DataError: A target cannot be, such as a label that training never saw; with file and line.
         """
-        return list(examples)
+        bad = bad or BadRows()
+        checked = []
+        for example in examples:
+            try:
+                checked.append(self.check(example))
+            except ValueError as problem:
+                bad.skip(DataError(str(problem), path, getattr(example, "line", 0) or None))
+        if examples and not checked:
+            raise _nothing(self.rows, bad, path)
+        return checked
+
+    def check(self, example: ExampleT) -> ExampleT:
+        """The example, its target as training wants it; ValueError tells why it cannot be used."""
+        return example
 
     def validated_by(self, examples: Sequence[ExampleT], path: PathLike) -> Task[ExampleT]:
         """The task, once it is known what it is validated by: `main_metric` may depend on it.
@@ -259,6 +292,11 @@ class Task(abc.ABC, Generic[ExampleT]):
         return " ".join([f"'A {first.column} of your own'", *(f"--pair 'and its {text.column}'" for text in others)])
 
 
+def _nothing(rows: str, bad: BadRows, path: PathLike) -> DataError:
+    why = f": {bad.summary}" if bad.count else ""
+    return DataError(f"expected {rows}. There are none{why}", path)
+
+
 def task_class(name: str) -> type[Task[Any]]:
     """The class of a task, imported now.
 
@@ -305,7 +343,10 @@ def describe_inputs(task: Task[Any]) -> str:
 def _foreign_task(bundle: Bundle, folder: PathLike, paired: bool) -> Task[Any]:
     """The first task that knows the head which config.json names."""
     for name in TASKS:
-        task = task_class(name).from_foreign(bundle, paired=paired)
+        try:
+            task = task_class(name).from_foreign(bundle, paired=paired)
+        except ValueError as wrong:
+            raise BundleError(f"{folder}: config.json cannot be used ({wrong!s:.200})") from None
         if task is not None:
             check_architecture(bundle.shapes, bundle.config, bundle.architecture, len(bundle.labels))
             return task

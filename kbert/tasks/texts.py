@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from kbert.errors import DataError, UsageError
@@ -47,6 +47,7 @@ class TextTask(Task[Example]):
         paired: Whether an example is a pair of texts.
     """
 
+    rows: ClassVar[str] = "rows of text"
     target_column: ClassVar[str] = "label"
     """The column of targets."""
     target_lists: ClassVar[bool] = False
@@ -56,25 +57,16 @@ class TextTask(Task[Example]):
         self.paired = paired
 
     @classmethod
-    def read(
-        cls,
-        path: PathLike,
-        columns: Mapping[str, str] | None = None,
-        *,
-        options: Mapping[str, Any] | None = None,
-        targets: bool = True,
-        bad: BadRows | None = None,
-    ) -> list[Example]:
-        """Reads a table with the columns "text", and where wanted "pair" and the target's.
+    def read_examples(
+        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+    ) -> Iterator[Example]:
+        """The rows of a table with the columns "text", and where wanted "pair" and the target's.
 
         Texts may be empty where they are only answered for.
         """
-        options = options or {}
-        chosen = cls.table_columns(cls.info().choose_columns(columns or {}, targets=targets), options)
+        columns = cls.table_columns(columns, options)
         lists = [cls.target_column] if cls.target_lists else []
-        bad = bad or BadRows()
-        examples = []
-        for row in read_table(path, chosen, form=TableFormat.from_options(options), lists=lists, bad=bad):
+        for row in read_table(path, columns, form=TableFormat.from_options(options), lists=lists, bad=bad):
             text, pair, target = row.values["text"], row.values.get("pair"), row.values.get(cls.target_column)
             try:
                 if targets:
@@ -83,13 +75,10 @@ class TextTask(Task[Example]):
             except ValueError as problem:
                 bad.skip(DataError(str(problem), path, row.line))
             else:
-                examples.append(Example(text, pair, target, row.line))
-        if not examples:
-            raise DataError("expected rows of text. There are none", path)
-        return examples
+                yield Example(text, pair, target, row.line)
 
     @classmethod
-    def table_columns(cls, columns: dict[str, str], options: Mapping[str, Any]) -> dict[str, str]:
+    def table_columns(cls, columns: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         """The columns to read, out of those of the catalogue."""
         return columns
 

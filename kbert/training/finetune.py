@@ -19,6 +19,8 @@ from kbert.models.encoder import BertEncoder
 from kbert.predictor import Predictor
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.catalogue import task_info
+from kbert.tasks.error_analysis import WORST_EXAMPLES
+from kbert.tasks.reading import Reading
 from kbert.tasks.task import task_class
 from kbert.text.graph_encoder import GraphEncoder
 from kbert.training.augmentation import with_augmentation
@@ -39,7 +41,7 @@ from kbert.training.observers import Looks, make_observers
 from kbert.training.optimizers import OptimizerSettings
 from kbert.training.peak import matrix_peak
 from kbert.training.projector import write_projector
-from kbert.training.runs import CHECKPOINT_FOLDER, LEARNING_RATES_FILE, open_run
+from kbert.training.runs import CHECKPOINT_FOLDER, LEARNING_RATES_FILE, WORST_EXAMPLES_FILE, open_run
 from kbert.training.schedules import Schedule
 from kbert.training.starting_point import starting_point
 from kbert.training.strategy import make_strategy
@@ -328,6 +330,9 @@ def finetune(
     tensor_names.assign_tensors(slots, weights)
     if projector:
         write_projector(folder / TENSORBOARD_FOLDER, encoder.embeddings.token_table.numpy(), tokenizer.vocabulary)
+    worst = {name: value for name, value in metrics.items() if name == WORST_EXAMPLES}
+    if worst:
+        files.write_json(folder / WORST_EXAMPLES_FILE, worst)
     card = task_card(the_task, config, encoder, metrics, len(examples), best_step, course, folder)
     Bundle(
         config=config,
@@ -337,8 +342,9 @@ def finetune(
         settings={
             "kind": "task",
             "task": task_settings,
+            "reading": Reading.remembered(info, columns, options).settings(),
             "sequence_length": sequence_length,
-            "metrics": metrics,
+            "metrics": {name: value for name, value in metrics.items() if name not in worst},
             "main_metric": best.metric,
         },
         foreign_config=the_task.foreign_config(),

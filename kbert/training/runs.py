@@ -15,6 +15,8 @@ CHECKPOINT_FOLDER = "checkpoints"
 ENVIRONMENT_FILE = "environment.json"
 SAMPLES_FILE = "samples.jsonl"
 LEARNING_RATES_FILE = "lr_finder.json"
+WORST_EXAMPLES_FILE = "worst_examples.json"
+"""Holds texts of the user's, and so is no part of the model."""
 _BEFORE_A_RUN = (LEARNING_RATES_FILE,)
 """What may stand in a folder that a run claims."""
 

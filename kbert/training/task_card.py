@@ -46,5 +46,5 @@ def task_card(
             f"the weights are of step {step:,}, the best on the validation file",
             "Validation": scores,
         },
-        f"kbert predict {folder} {task.sample_arguments}",
+        f"kbert predict {folder.resolve().name} {task.sample_arguments}",
     )

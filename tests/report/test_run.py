@@ -89,6 +89,17 @@ def test_a_finished_run_has_its_scores(finished):
     assert cells(html, "good") == ["good", "0.75", "3"]
     assert "background:rgba(47,111,222,0.467)" in html
     assert ">true \\ predicted<" in html
+    assert "Worst examples" not in html
+
+
+def test_the_worst_examples_of_a_run(finished):
+    worst = {"worst_examples": [{"line": 7, "text": "so <b>bad", "expected": "good"}]}
+    (finished / "worst_examples.json").write_text(json.dumps(worst))
+    assert cells(run_report([finished]), "7") == ["7", "so &lt;b&gt;bad", "good"]
+    # Runs of before have them among the metrics.
+    (finished / "worst_examples.json").unlink()
+    (finished / "kbert.json").write_text(json.dumps({"kind": "task", "metrics": worst}))
+    assert cells(run_report([finished]), "7") == ["7", "so &lt;b&gt;bad", "good"]
 
 
 def test_runs_side_by_side(going, finished):

@@ -39,7 +39,12 @@ def test_columns_and_options_are_split():
         info.split({"stride": 3})
     columns, options = task_info("question-answering").split({"stride": 5})
     assert columns == {"question": "question", "context": "context", "answers": "answers"}
-    assert options == {"stride": 5, "max_answer_length": 30, "n_best": 5, "by_characters": "auto"}
+    assert {name: options[name] for name in ("stride", "max_answer_length", "n_best", "by_characters")} == {
+        "stride": 5,
+        "max_answer_length": 30,
+        "n_best": 5,
+        "by_characters": "auto",
+    }
     assert {"text", "pair", "label", "question", "context"} <= all_columns().keys()
 
 

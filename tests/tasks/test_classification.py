@@ -8,6 +8,7 @@ from sklearn import metrics as sklearn_metrics
 from kbert.bundle import Bundle
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.models.encoder import BertEncoder
+from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.task import task_class, task_from_bundle
 from kbert.tasks.texts import Example
@@ -41,6 +42,12 @@ def test_a_file_without_rows(tmp_path):
     path.write_text("text,label\n")
     with pytest.raises(DataError, match=r"a\.csv: expected rows of text\. There are none$"):
         ClassificationTask.read(path)
+    path.write_text("text,label\n,a\n")
+    message = r"a\.csv: expected rows of text\. There are none: 1 bad row was skipped; the first: .*:2: expected a text"
+    with pytest.raises(DataError, match=message):
+        ClassificationTask.read(path, bad=BadRows(1))
+    with pytest.raises(DataError, match=r"^dev\.csv: expected rows of text\. There are none: 1 bad row was .*'c'$"):
+        ClassificationTask(["a", "b"]).checked(labelled("c"), "dev.csv", BadRows(5))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +112,10 @@ def bundle_of(small_config, vocabulary):
 def test_settings_round_trip(bundle_of):
     task = ClassificationTask(["no", "yes"], paired=True)
     settings = json.loads(json.dumps(task.settings()))
-    assert settings == {"name": "classification", "labels": ["no", "yes"], "paired": True}
+    saved = {"name": "classification", "labels": ["no", "yes"], "paired": True}
+    assert settings == saved | {"class_weights": {}, "label_smoothing": 0.0}
+    # Bundles of before have no more than that.
+    assert task_from_bundle(bundle_of({"task": saved}), "folder").settings() == settings
     again = task_from_bundle(bundle_of({"task": settings}), "folder")
     assert isinstance(again, ClassificationTask)
     assert again.settings() == settings
@@ -117,8 +127,10 @@ def test_settings_that_cannot_be(bundle_of):
         task_from_bundle(bundle_of({}, "BertForNextSentencePrediction"), "folder")
     for values, problem in (
         ({"labels": ["a", "b"]}, r"'paired'"),
-        ({"labels": "ab", "paired": False}, r"labels must be a list of two or more strings"),
-        ({"labels": ["a", 1], "paired": False}, r"labels must be a list of two or more strings"),
+        ({"labels": "ab", "paired": False}, r"labels must be a list of strings\. Received: 'ab'"),
+        ({"labels": ["a", 1], "paired": False}, r"labels must be a list of strings\. Received: \['a', 1\]"),
+        ({"labels": ["a"], "paired": False}, r"labels must be two or more\. Received: 1"),
+        ({"labels": ["a", "b"], "paired": "no"}, r"paired must be true or false\. Received: 'no'"),
     ):
         settings = {"task": {"name": "classification", **values}}
         with pytest.raises(BundleError, match=rf"^folder: the task in kbert\.json cannot be used \({problem}\)$"):

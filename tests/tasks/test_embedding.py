@@ -38,7 +38,7 @@ def test_the_columns_say_what_is_learnt(tmp_path):
         EmbeddingExample("the cat", "a cat", None, 4.5, 2),
         EmbeddingExample("the mat", "a mat", None, 0.0, 3),
     ]
-    assert EmbeddingTask.from_examples(examples, path).score_range == (0.0, 4.5)
+    assert EmbeddingTask.from_examples(examples, path).score_range == [0.0, 4.5]
     assert EmbeddingTask.read(path, COLUMNS, targets=False) == [
         EmbeddingExample("the cat", line=2),
         EmbeddingExample("the mat", line=3),

@@ -52,10 +52,16 @@ def test_a_column_a_label(write):
     assert [example.target for example in examples] == [("toxic",), (), ("toxic", "rude")]
     task = MultilabelTask.from_examples(examples, path, options)
     assert task.labels == ["toxic", "rude", "kind"]
-    assert task.options == options
     # Texts alone need no columns of labels.
     texts = write("b.csv", "text\nx\n")
     assert MultilabelTask.read(texts, options=options, targets=False) == [Example("x", None, None, 2)]
+
+
+def test_label_columns_must_differ(write):
+    path = write("a.csv", "text,a\nx,1\n")
+    options = {"label_columns": "a,a"}
+    with pytest.raises(UsageError, match=r"^label_columns must be columns that differ\. Received: a,a$"):
+        MultilabelTask.from_examples(MultilabelTask.read(path, options=options), path, options)
 
 
 def test_one_label_column(write):
@@ -92,7 +98,7 @@ def test_a_label_that_training_never_saw():
 
 
 def test_settings_round_trip():
-    task = MultilabelTask(["好", "b"], True, [0.25, 0.5], {"b": 2.0}, {"label_separator": ","})
+    task = MultilabelTask(["好", "b"], True, [0.25, 0.5], {"b": 2.0})
     settings = json.loads(json.dumps(task.settings()))
     assert settings == {
         "name": "multilabel",
@@ -100,11 +106,10 @@ def test_settings_round_trip():
         "thresholds": [0.25, 0.5],
         "paired": True,
         "class_weights": {"b": 2.0},
-        "reading": {"label_separator": ","},
     }
     assert MultilabelTask.from_settings(settings).settings() == settings
     assert MultilabelTask.from_settings(settings).paired
-    with pytest.raises(TypeError, match=r"^thresholds must be as many as labels$"):
+    with pytest.raises(ValueError, match=r"^thresholds must be as many as labels\. Received: 1, 2$"):
         MultilabelTask.from_settings(settings | {"thresholds": [0.5]})
 
 

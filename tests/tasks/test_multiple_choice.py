@@ -65,13 +65,15 @@ def test_json_lines(write):
         ('"choices": ["one"], "label": 0', r"expected two or more choices\. Received 1$"),
         ('"choices": "one", "label": 0', r"expected two or more choices\. Received 1$"),
         ('"choices": ["one", "", "two"], "label": 0', r"expected a text as choice 2 of 3\. Received an empty one$"),
+        ('"prompt": " ", "choices": ["one", "two"], "label": 0', r"expected a prompt\. Received an empty one$"),
         ('"choices": ["one", "two"], "label": ""', r"expected a label\. Received an empty one$"),
         ('"choices": ["one", "two"]', r"there is no key 'label'; the object has 'prompt', 'choices'$"),
         ('"choices": [["one"]], "label": 0', r"'choices' must be text, a number, or a list of them\. Received: "),
     ],
 )
 def test_rows_that_cannot_be(write, row, message):
-    path = write("a.jsonl", f'{{"prompt": "x", "choices": ["one", "two"], "label": 0}}\n{{"prompt": "y", {row}}}\n')
+    row = row if '"prompt"' in row else f'"prompt": "y", {row}'
+    path = write("a.jsonl", f'{{"prompt": "x", "choices": ["one", "two"], "label": 0}}\n{{{row}}}\n')
     with pytest.raises(DataError, match=rf"a\.jsonl:2: {message}"):
         MultipleChoiceTask.read(path)
     bad = BadRows(1)
@@ -90,7 +92,7 @@ def test_settings_round_trip():
     settings = MultipleChoiceTask("letter").settings()
     assert settings == {"name": "multiple-choice", "label_format": "letter"}
     assert MultipleChoiceTask.from_settings(settings).settings() == settings
-    with pytest.raises(TypeError, match=r"^label_format must be one of 0, 1, letter, text$"):
+    with pytest.raises(ValueError, match=r"^label_format must be one of 0, 1, letter, text\. Received: '2'$"):
         MultipleChoiceTask.from_settings(settings | {"label_format": "2"})
 
 

@@ -53,6 +53,13 @@ def test_squad_of_both_versions(tmp_path):
     assert [question.answers for question in QuestionAnsweringTask.read(path, targets=False)] == [None, None]
 
 
+def test_a_damaged_file_names_the_line(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{\n"data": [\n{"paragraphs": oops}]}')
+    with pytest.raises(DataError, match=r"a\.json:3: expected SQuAD's JSON, or JSON lines \(Expecting value\)$"):
+        QuestionAnsweringTask.read(path)
+
+
 @pytest.mark.parametrize("answers", [[{"text": "cat", "answer_start": 4}], {"text": ["cat"], "answer_start": [4]}])
 def test_json_lines(tmp_path, answers):
     path = tmp_path / "a.jsonl"

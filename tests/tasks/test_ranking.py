@@ -119,7 +119,7 @@ def test_other_files_that_cannot_be(tmp_path):
         RankingTask().checked([example], "a.csv")
     assert RankingTask("sigmoid").checked([example], "a.csv") == [example]
     with pytest.raises(UsageError, match=r"^candidates must be at least 2\. Received: candidates=1$"):
-        RankingTask.from_examples([example], "a.csv", {"candidates": 1})
+        RankingTask.read(tmp_path / "a.csv", options={"candidates": 1})
     with pytest.raises(UsageError, match=r"^negatives must be at least 1\. Received: negatives=0$"):
         RankingTask.from_examples([example], "a.csv", {"negatives": 0})
 
@@ -193,7 +193,7 @@ def test_metrics(ranker):
 
 
 def test_settings_round_trip():
-    task = RankingTask("sigmoid", True, {"candidates": 5, "turns": 2, "responder": None}, 3)
+    task = RankingTask("sigmoid", True, 3)
     settings = json.loads(json.dumps(task.settings()))
     assert RankingTask.from_settings(settings).settings() == task.settings()
     with pytest.raises(ValueError, match="no such loss"):

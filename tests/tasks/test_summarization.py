@@ -36,7 +36,11 @@ def test_documents(tmp_path):
     ]
     assert SummarizationTask.read(path, COLUMNS) == expected
     assert SummarizationTask.read(path, {"label": "label"})[0].references == ("c d",)
-    assert SummarizationTask.read(path, {"summary": "summary"})[0].labels == (0, 1)
+    # Without labels the best fitting sentences get them, as many as a summary has.
+    examples = SummarizationTask.read(path, {"summary": "summary"})
+    assert [example.labels for example in examples] == [(), ()]
+    assert [example.labels for example in SummarizationTask(1).checked(examples, path)] == [(0, 1), (0, 0)]
+    assert SummarizationTask(1).checked(expected, path) == expected
     assert SummarizationTask.read(path, targets=False)[1] == SummarizationExample(
         ("The cat sat.", "A dog ran!"), line=2
     )
@@ -45,7 +49,7 @@ def test_documents(tmp_path):
 def test_tables_and_texts(tmp_path):
     table = tmp_path / "a.csv"
     table.write_text('text,summary\n"The cat sat. A dog ran!",A dog ran\n')
-    assert SummarizationTask.read(table, {"summary": "summary"})[0].labels == (0, 1)
+    assert SummarizationTask.read(table, {"summary": "summary"})[0].references == ("A dog ran",)
     text = tmp_path / "a.txt"
     text.write_text("The cat sat. A dog ran!\n")
     assert SummarizationTask.read(text, targets=False)[0].sentences == ("The cat sat.", "A dog ran!")
@@ -62,6 +66,7 @@ def test_tables_and_texts(tmp_path):
         ({"text": [], "label": [], "summary": "b"}, r"expected a text, or a list of sentences\. Received \[\]$"),
         ({"text": [1], "label": [1], "summary": "b"}, r"expected a text, or a list of sentences\. Received \[1\]$"),
         ({"text": "a", "label": [1, 0], "summary": "b"}, r"expected a label of 0 or 1 for each of the 1 sentences\. "),
+        ({"text": "a", "label": [[1]], "summary": "b"}, r"expected a label of 0 or 1 .*Received \[\[1\]\]$"),
         ({"text": "a", "label": [2], "summary": "b"}, r"expected a label of 0 or 1 .*Received \[2\]$"),
         ({"text": "a", "label": [1], "summary": [""]}, r"expected a summary, or a list of them\. Received \[''\]$"),
     ],

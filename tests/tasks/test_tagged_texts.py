@@ -46,7 +46,8 @@ def test_characters_are_joined_without_spaces(written):
 def test_a_tag_that_breaks_the_scheme_names_its_line(written):
     path = written("a.conll", "a B-X\nb I-X\n\nc O\nd I-X\n\ne B-X\n")
     with pytest.raises(
-        DataError, match=r"a\.conll:5: expected B-X before 'I-X' \(scheme iob2\)\. Received it without$"
+        DataError,
+        match=r"a\.conll:5: expected B-X before 'I-X' \(scheme iob2\)\. Received it without; --tag-scheme iob1 ",
     ):
         read(path)
     assert [text.text for text in read(path, skip=1)] == ["a b", "e"]
@@ -85,6 +86,16 @@ def test_json_lines_with_inclusive_ends(written):
     assert read(path) == [TaggedText(text, (Span(0, 4, "company"), Span(9, 12, "name")), 1)]
 
 
+def test_json_lines_of_words_and_tags(written):
+    rows = [{"tokens": ["Anna", "Li", "sang"], "ner_tags": ["B-PER", "I-PER", "O"]}, {"tokens": ["北", "京"]}]
+    path = written("a.jsonl", json.dumps(rows[0]) + "\n" + json.dumps(rows[1] | {"ner_tags": ["O", "I-LOC"]}))
+    with pytest.raises(DataError, match=r"a\.jsonl:2: expected B-LOC before 'I-LOC' \(scheme iob2\)"):
+        read(path)
+    expected = [TaggedText("Anna Li sang", (Span(0, 7, "PER"),), 1), TaggedText("北京", (Span(1, 2, "LOC"),), 2)]
+    assert read(path, scheme="iob1") == expected
+    assert read(path, targets=False)[1] == TaggedText("北京", None, 2)
+
+
 @pytest.mark.parametrize(
     "spans", [[{"start": 0, "end": 4, "label": "PER"}], [[0, 4, "PER"]], [{"start": 0, "end": 4, "type": "PER"}]]
 )
@@ -104,7 +115,10 @@ def test_json_lines_with_exclusive_ends(written, spans):
         ({"text": "abc", "spans": [["0", 2, "X"]]}, r"expected a span of two character offsets and a label"),
         ({"text": "abc", "spans": [[0, 2]]}, r"expected \{\"start\", \"end\", \"label\"\} or \[start, end, label\]"),
         ({"text": "abc", "label": {"X": {"bc": [[0, 1]]}}}, r"expected 'bc' at characters 0 to 2\. The text has 'ab'"),
-        ({"text": "", "spans": []}, r"expected a text\. Received: ''"),
+        ({"text": "", "spans": []}, r"expected a text, or a list of words\. Received: ''"),
+        ({"tokens": ["a", ""], "tags": ["O", "O"]}, r"expected a text, or a list of words\. Received: \['a', ''\]"),
+        ({"tokens": ["a"], "tags": [3]}, r"expected a tag, such as B-PER, for each of the 1 words\. Received: \[3\]"),
+        ({"tokens": ["a", "b"], "tags": ["O"]}, r"expected a tag, such as B-PER, for each of the 2 words"),
         ({"body": "abc"}, r"there is no key 'text' or .*; the object has 'body'"),
         ({"text": "abc"}, r"there is no key 'label' or"),
         ([1], r"expected a JSON object a line\. Received list"),

@@ -4,14 +4,13 @@ import pytest
 from kbert.tasks.tags import (
     TagProblem,
     detect_scheme,
-    entities,
     entities_in_scheme,
     entity_scores,
     split_tag,
-    strict_entities,
     tag_labels,
-    tags_of,
 )
+
+IOB1 = "; --tag-scheme iob1 takes it for a beginning"
 
 
 @pytest.mark.parametrize(
@@ -45,14 +44,23 @@ def test_schemes_are_detected(tags, scheme):
 def test_the_same_entities_in_all_schemes(tags, scheme):
     wanted = [("A", 1, 3), ("A", 3, 4), ("B", 4, 5), ("A", 6, 7)]
     assert entities_in_scheme(tags.split(), scheme) == wanted
-    assert entities(tags.split()) == wanted
 
 
 @pytest.mark.parametrize(
     ("tags", "scheme", "place", "message"),
     [
-        ("O I-A", "iob2", 1, "expected B-A before 'I-A' (scheme iob2). Received it without"),
-        ("B-A I-B", "iob2", 1, "expected B-B before 'I-B' (scheme iob2). Received it without"),
+        (
+            "O I-A",
+            "iob2",
+            1,
+            "expected B-A before 'I-A' (scheme iob2). Received it without" + IOB1,
+        ),
+        (
+            "B-A I-B",
+            "iob2",
+            1,
+            "expected B-B before 'I-B' (scheme iob2). Received it without" + IOB1,
+        ),
         ("B-A I-A O", "bioes", 2, "expected E-A at the end of A (scheme bioes). Received 'O'"),
         ("O E-A", "bmes", 1, "expected B-A before 'E-A' (scheme bmes). Received it without"),
         ("I-A S-A", "iob1", 1, "expected tags of the scheme iob1: O, I-… (and B-…). Received 'S-A'"),
@@ -64,25 +72,15 @@ def test_tags_that_break_their_scheme(tags, scheme, place, message):
     assert (caught.value.place, str(caught.value)) == (place, message)
 
 
-def test_tags_without_a_scheme_are_taken_as_conlleval_does():
-    assert entities("I-A O I-B B-B E-B I-B S-A".split()) == [
-        ("A", 0, 1),
-        ("B", 2, 3),
-        ("B", 3, 5),
-        ("B", 5, 6),
-        ("A", 6, 7),
-    ]
-    assert strict_entities("I-A O B-B I-B I-A B-A".split(), "iob2") == [("B", 2, 4), ("A", 5, 6)]
-    assert strict_entities("B-A I-A O B-A E-A S-B E-B".split(), "bioes") == [("A", 3, 5), ("B", 5, 6)]
+def test_an_i_without_a_b_may_begin_an_entity():
+    found = [("A", 0, 1), ("B", 2, 3), ("B", 3, 5), ("A", 5, 6)]
+    assert entities_in_scheme("I-A O I-B B-B I-B I-A".split(), "iob1") == found
 
 
-def test_tags_for_entities():
-    found = [("A", 0, 3), ("A", 3, 4)]
-    assert tags_of(found, 5, "iob2") == "B-A I-A I-A B-A O".split()
-    assert tags_of(found, 5, "bioes") == "B-A I-A E-A S-A O".split()
-    assert tags_of(found, 5, "io") == "I-A I-A I-A I-A O".split()
+def test_tags_of_types():
     assert tag_labels(["A", "B"], "iob2") == "O B-A I-A B-B I-B".split()
     assert tag_labels(["A"], "bioes") == "O B-A I-A E-A S-A".split()
+    assert tag_labels(["A"], "io") == "O I-A".split()
     assert split_tag("B-my-type") == ("B", "my-type")
 
 
@@ -102,26 +100,38 @@ def test_scores_equal_those_of_seqeval():
     metrics = pytest.importorskip("seqeval.metrics")
     schemes = pytest.importorskip("seqeval.scheme")
     rng = np.random.default_rng(0)
-    labels = {"iob2": "O B-A I-A B-B I-B".split(), "bioes": "O B-A I-A E-A S-A B-B I-B E-B S-B".split()}
-    peers = {"iob2": schemes.IOB2, "bioes": schemes.IOBES}
+    # Of sentences in a scheme seqeval's two modes find the same; of any tags its default is what "iob1" reads.
+    cases = (("iob2", schemes.IOB2), ("bioes", schemes.IOBES), ("iob1", None))
     for case in range(1000):
-        scheme = ("iob2", "bioes")[case % 2]
-        lengths = rng.integers(1, 12, rng.integers(1, 6))
-        true, found = ([rng.choice(labels[scheme], n).tolist() for n in lengths] for _ in range(2))
+        scheme, peer = cases[case % 3]
+        options = {"mode": "strict", "scheme": peer} if peer else {}
+        lengths = rng.integers(1, 6, rng.integers(1, 6))
+        true, found = ([_random_tags(rng, scheme, n) for n in lengths] for _ in range(2))
         # Some of the tags are right.
-        found = [
-            [a if rng.random() < 0.6 else b for a, b in zip(*tags, strict=True)]
-            for tags in zip(true, found, strict=True)
-        ]
-        for mode, read in ((None, entities), ("strict", lambda tags: strict_entities(tags, scheme))):  # noqa: B023
-            options = {"mode": mode, "scheme": peers[scheme]} if mode else {}
-            overall, per_type = entity_scores([read(t) for t in true], [read(t) for t in found])
-            for name, function in (
-                ("precision", metrics.precision_score),
-                ("recall", metrics.recall_score),
-                ("f1", metrics.f1_score),
-            ):
-                expected = function(true, found, average="micro", zero_division=0, **options)
-                assert overall[name] == pytest.approx(expected, abs=1e-9), (true, found, mode)
-                each = function(true, found, average=None, zero_division=0, **options)
-                assert [per_type[kind][name] for kind in per_type] == pytest.approx(list(each), abs=1e-9)
+        found = [a if rng.random() < 0.6 else b for a, b in zip(true, found, strict=True)]
+        read = lambda sentences: [entities_in_scheme(tags, scheme) for tags in sentences]  # noqa: B023, E731
+        overall, per_type = entity_scores(read(true), read(found))
+        for name, function in (
+            ("precision", metrics.precision_score),
+            ("recall", metrics.recall_score),
+            ("f1", metrics.f1_score),
+        ):
+            expected = function(true, found, average="micro", zero_division=0, **options)
+            assert overall[name] == pytest.approx(expected, abs=1e-9), (true, found, scheme)
+            each = function(true, found, average=None, zero_division=0, **options)
+            assert [per_type[kind][name] for kind in per_type] == pytest.approx(list(each), abs=1e-9)
+
+
+def _random_tags(rng, scheme, parts):
+    """Tags of a sentence with so many words outside and entities; of "iob1" any tags."""
+    if scheme == "iob1":
+        return rng.choice("O B-A I-A B-B I-B".split(), 2 * parts).tolist()
+    tags = []
+    for _ in range(parts):
+        kind, length = rng.choice(["O", "A", "B"]), rng.integers(1, 4)
+        last = "I" if scheme == "iob2" else "E"
+        letters = "B" + "I" * (length - 2) + last * (length > 1)
+        if scheme == "bioes" and length == 1:
+            letters = "S"
+        tags += ["O"] if kind == "O" else [f"{letter}-{kind}" for letter in letters]
+    return tags + ["O"] * (3 * parts - len(tags))  # all of a length

@@ -43,8 +43,17 @@ def test_multilabel(tmp_path, pretrained):
     settings = Bundle.load(tmp_path / "run").settings["task"]
     assert settings["thresholds"] == model.task.thresholds != [0.5] * 3
     assert settings["thresholds"] == [metrics["per_class"][label]["threshold"] for label in model.task.labels]
-    again = model.evaluate(path, {"text": "1", "label": "2"}, options={"delimiter": ";", "encoding": "gb18030"})
+    # It reads the next file as the first, and any other as it is told.
+    again = model.evaluate(path)
     assert again["examples"] == 36
+    other = tmp_path / "other.csv"
+    other.write_text("text,tags\nthe cat ran .,Katze|大\n")
+    options = {"delimiter": ",", "encoding": "utf-8", "label_separator": "|"}
+    assert model.evaluate(other, {"text": "text", "label": "tags"}, options=options)["examples"] == 1
+    assert model.read_inputs(path)[0][:2] == ["the cat sat .", "the dog sat ."]
+    lines = tmp_path / "lines.txt"
+    lines.write_text("the 大 mat\na ; b\n", encoding="gb18030")
+    assert model.read_inputs(lines) == [["the 大 mat", "a ; b"]]
     # The labels that the graph gives are those that evaluation counts.
     (row,) = model.predict(["the cat ran ."])
     given = [label for label, p in row["probabilities"].items() if p >= metrics["per_class"][label]["threshold"]]
@@ -70,6 +79,16 @@ def test_regression_learns_numbers_of_any_size(regression_run):
     assert metrics["mae"] < 30
     again = load(folder).evaluate(path)
     assert again["mse"] == pytest.approx(metrics["mse"], rel=1e-3)
+
+
+def test_the_model_holds_no_text_of_the_user(regression_run):
+    folder, _, metrics = regression_run
+    kept = json.loads((folder / "worst_examples.json").read_text())["worst_examples"]
+    assert kept == metrics["worst_examples"]
+    assert kept[0]["text"].startswith("the ")
+    assert "worst_examples" not in Bundle.load(folder).settings["metrics"]
+    for name in ("kbert.json", "config.json", "README.md", "run.json"):
+        assert kept[0]["text"] not in (folder / name).read_text()
 
 
 def test_the_head_of_a_regression_gives_numbers_as_they_are(regression_run):

@@ -1,0 +1,19 @@
+import pytest
+
+from kbert.tasks.labels import label_names, sorted_labels
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ({"10", "9", "2"}, ["2", "9", "10"]),
+        ({"b", "10", "a"}, ["10", "a", "b"]),
+        ({"nan", "1", "0"}, ["0", "1", "nan"]),
+    ],
+)
+def test_labels_are_sorted_as_numbers_if_all_are(labels, expected):
+    assert sorted_labels(labels) == expected
+
+
+def test_the_names_that_transformers_reads():
+    assert label_names(["no", "yes"]) == {"id2label": {"0": "no", "1": "yes"}, "label2id": {"no": 0, "yes": 1}}
