@@ -120,7 +120,7 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     """Build records from text.
 
     INPUT is a file (.gz, .bz2, .xz, .zst too), a folder or a glob: text with a sentence or paragraph a line and a blank
-    line between documents, JSON lines, WikiExtractor's output, or Parquet. Or it is a dataset by name:
+    line between documents, JSON lines, CSV, TSV, WikiExtractor's output, or Parquet. Or it is a dataset by name:
     tfds:NAME[/CONFIG][:SPLIT] or hf-datasets:OWNER/NAME[:CONFIG][:SPLIT].
 
     With --runner, options for Apache Beam stand behind --, as in: kbert corpus build TEXT --vocab vocab.txt --output
@@ -139,11 +139,15 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     counts = manifest.counts
     labels = {"random_next": "with a random next text", "swapped": "swapped"}
     shares = [f" ({counts[name] / counts['examples']:.1%} {words})" for name, words in labels.items() if name in counts]
-    click.echo(
-        f"{counts['examples']:,} examples{''.join(shares)} of "
-        f"{counts['documents']:,} documents in {len(manifest.shards)} shards: {settings['output']}",
-        err=True,
+    examples, documents, shards = (
+        f"{count:,} {name if count == 1 else name + 's'}"
+        for name, count in (
+            ("example", counts["examples"]),
+            ("document", counts["documents"]),
+            ("shard", len(manifest.shards)),
+        )
     )
+    click.echo(f"{examples}{''.join(shares)} of {documents} in {shards}: {settings['output']}", err=True)
     left_out = {
         "invalid_utf8": "lines that are not UTF-8",
         "duplicate_documents": "repeated documents",

@@ -67,7 +67,7 @@ def source(command: Any) -> Any:
             "--format",
             default="auto",
             show_default=True,
-            type=click.Choice(["auto", "text", "jsonl", "wikiextractor", "parquet"]),
+            type=click.Choice(["auto", "text", "jsonl", "csv", "tsv", "wikiextractor", "parquet"]),
             help="Of the files; auto looks at each.",
         ),
     ):

@@ -53,6 +53,8 @@ def train_vocabulary(
     """
     if not 0 < character_coverage <= 1:
         raise UsageError(f"character_coverage must be in (0, 1]. Received: {character_coverage}")
+    if minimum_frequency < 1:
+        raise UsageError(f"minimum_frequency must be at least 1. Received: {minimum_frequency}")
     reader = Source(inputs, source)
     words = count_words(reader, lowercase=lowercase, progress=progress)
     if not words:

@@ -19,6 +19,8 @@ from kbert.sources.source import Source, SourceSettings, describe_formats
         ("a.jsonl", "words", "jsonl"),
         ("a.NDJSON", "", "jsonl"),
         ("a.json", "[", "jsonl"),
+        ("a.csv", "id,text", "csv"),
+        ("a.TSV", "id\ttext", "tsv"),
         ("wiki_00", '<doc id="1" title="a">\na\n</doc>', "wikiextractor"),
         (
             "a.jsonl",
@@ -57,7 +59,10 @@ def test_a_format_that_is_named_is_taken(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"format": "csv"}, "format must be one of auto, text, jsonl, wikiextractor, parquet. Received: 'csv'"),
+        (
+            {"format": "xml"},
+            "one of auto, text, jsonl, csv, tsv, wikiextractor, parquet. Received: 'xml'",
+        ),
         ({"document_separator": "page"}, "document_separator must be one of blank-line, line. Received: 'page'"),
         ({"invalid_utf8": "replace"}, "invalid_utf8 must be one of fail, skip. Received: 'replace'"),
         ({"deduplicate": "near"}, "deduplicate must be one of none, document, line. Received: 'near'"),
