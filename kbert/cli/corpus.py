@@ -156,14 +156,7 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
         )
     )
     click.echo(f"{examples}{''.join(shares)} of {documents} in {shards}: {settings['output']}", err=True)
-    left_out = {
-        "invalid_utf8": "lines that are not UTF-8",
-        "duplicate_documents": "repeated documents",
-        "duplicate_lines": "repeated lines",
-    }
-    for name, words in left_out.items():
-        if name in counts:
-            click.echo(f"{words} left out: {counts[name]:,}", err=True)
+    options.tell_left_out(counts)
     click.echo(f"read: {describe_formats(manifest.settings['formats'])}", err=True)
     for warning in _misfits(counts, Vocabulary.from_file(str(settings["vocab"])), lowercase=manifest.lowercase):
         click.echo(f"Warning: {warning}", err=True)

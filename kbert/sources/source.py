@@ -98,7 +98,10 @@ class Source:
                 named_datasets.check_named_dataset(os.fspath(item))
                 self.parts.append((os.fspath(item), "dataset"))
             else:
-                self.parts += [(str(path), self._format(path)) for path in files.expand_inputs([item])]
+                for path in files.expand_inputs([item]):
+                    if not path.is_file():
+                        raise UsageError(f"expected a file: text is read more than once. {path} is a pipe or device")
+                    self.parts.append((str(path), self._format(path)))
         if self.settings.document_separator == "line":
             other = next((part for part in self.parts if part[1] != "text"), None)
             if other:

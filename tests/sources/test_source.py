@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from kbert.errors import DataError, UsageError
@@ -72,6 +74,12 @@ def test_a_format_that_is_named_is_taken(tmp_path):
 def test_settings_that_cannot_be(settings, message):
     with pytest.raises(UsageError, match=message):
         SourceSettings(**settings)
+
+
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match=r"expected a file: .*pipe is a pipe or device"):
+        Source([tmp_path / "pipe"])
 
 
 def test_lines_are_documents_of_text_alone(tmp_path):
