@@ -198,6 +198,7 @@ def pretrain(
             folder,
             {
                 "command": "pretrain",
+                "steps": steps,
                 "corpus": _sha256(fingerprints),
                 "phases": phase_steps,
                 "model": str(model),

@@ -183,6 +183,8 @@ def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
         run(corpus, tmp_path / "run", pretrained, steps=1)
     with pytest.raises(UsageError, match=r"was started with seed=0\. Received: seed=1; "):
         run(corpus, tmp_path / "run", pretrained, steps=1, seed=1, resume=True)
+    with pytest.raises(UsageError, match=r"was started with steps=1\. Received: steps=2; "):
+        run(corpus, tmp_path / "run", pretrained, steps=2, resume=True)
     assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
 
 
