@@ -16,7 +16,7 @@ def chunk_documents(documents: Iterable[Placed], size: int, *, least: int = 2) -
     """Groups documents, or their places, in order, to chunks of about `size` bytes and at least `least` documents.
 
     A chunk is the unit of work: the random second text of a pair is drawn from another document of its chunk. What is
-    left over at the end joins the last chunk when it is less than half of one.
+    left over at the end joins the last chunk when it is less than a quarter of one.
 
     Raises:
         DataError: There are fewer than `least` documents.
@@ -35,7 +35,7 @@ def chunk_documents(documents: Iterable[Placed], size: int, *, least: int = 2) -
         raise DataError(
             f"expected at least {'two documents' if least > 1 else 'one document'}. The input holds no text"
         )
-    if growing and held and (len(growing) < least or grown < size / 2):
+    if growing and held and (len(growing) < least or grown < size / 4):
         held, growing = held + growing, []
     for chunk in (held, growing):
         if len(chunk) == 1 and least > 1:

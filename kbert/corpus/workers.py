@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -60,6 +61,9 @@ _worker_builder: ChunkBuilder | None = None
 """Of a worker process: made once, so that its words last."""
 
 
+_trim_heap = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+
+
 def _start_worker(tokens: Sequence[str], settings: BuildSettings, words: Sequence[str]) -> None:
     global _worker_builder
     # Ctrl-C goes to all processes of a terminal; the first one stops the others in order.
@@ -78,4 +82,8 @@ def _end_with_parent() -> None:
 
 def _work(index: int, documents: list[Document]) -> Chunk:
     assert _worker_builder is not None
-    return _worker_builder(index, documents)
+    chunk = _worker_builder(index, documents)
+    if _trim_heap is not None:
+        # glibc keeps what was freed, in ever smaller pieces: a worker would grow with the text by a seventh.
+        _trim_heap(0)
+    return chunk

@@ -15,7 +15,7 @@ from kbert.text.wordpiece import WordPiece
 
 _BLOCK = 1 << 18
 """Characters that are worked on together: few enough for their arrays to stay in a core's cache."""
-_KNOWN_WORDS = 1 << 16
+_KNOWN_WORDS = 1 << 15
 """A bound keeps memory flat however much text goes by."""
 _CODE_POINTS = 0x110000
 _UNMET = 255
@@ -133,15 +133,13 @@ class _Words:
     """Numbers words as they are met, and knows the pieces of each number.
 
     Words of one character are looked up in a table of code points, others of up to 16 Latin-1 characters in a hash
-    table of NumPy arrays, all others in a dict. When there are too many words, all are forgotten.
+    table of NumPy arrays, all others in a dict. When there are too many words, new ones are numbered for one call
+    alone: forgetting all and learning them anew is no faster, and takes memory once more.
     """
 
     def __init__(self, wordpiece: WordPiece) -> None:
         self._wordpiece = wordpiece
         self._short_pieces = ShortPieces(wordpiece.vocabulary)
-        self._forget()
-
-    def _forget(self) -> None:
         self._pieces, self._ends = array("i"), array("q", [0])
         self._characters = np.full(_CODE_POINTS, -1, np.int32)
         self._short = ShortTable()
@@ -149,37 +147,29 @@ class _Words:
 
     def ids(self, words: _WordArrays) -> tuple[np.ndarray, np.ndarray]:
         """Gives the pieces of all words joined, int32, and [0, the end of each word's]."""
-        if len(self._ends) > _KNOWN_WORDS:
-            self._forget()
-        numbers = self._find(words)
+        numbers = np.empty(len(words.starts), np.int64)
+        is_single = words.lengths == 1
+        single = np.flatnonzero(is_single)
+        # First, and kept always: characters are few, and their table has its full size from the start.
+        numbers[single] = self._find_single(words.characters[words.starts[single]])
+        known = len(self._ends)
+        learns = known <= _KNOWN_WORDS
+        is_short = ~is_single & (words.lengths <= SHORT)
+        wide = np.flatnonzero(words.characters > 0xFF)
+        is_short[np.searchsorted(words.starts, wide, side="right") - 1] = False
+        short, others = np.flatnonzero(is_short), np.flatnonzero(~is_single & ~is_short)
+        numbers[short] = self._find_short(words, short, learns)
+        numbers[others] = self._find_others(words, others, learns)
         pieces, bounds = np.array(self._pieces, np.int32), np.array(self._ends, np.int64)
+        if not learns:
+            del self._ends[known:]
+            del self._pieces[self._ends[-1] :]
         starts = bounds[numbers]
         counts = bounds[numbers + 1] - starts
         ends = np.zeros(len(numbers) + 1, np.int64)
         np.cumsum(counts, out=ends[1:])
         places = np.repeat(starts - ends[:-1], counts) + np.arange(ends[-1])
         return pieces[places], ends
-
-    def _find(self, words: _WordArrays) -> np.ndarray:
-        """The number of each word, int64 [W]; words that are new get one."""
-        numbers = np.empty(len(words.starts), np.int64)
-        is_single = words.lengths == 1
-        is_short = ~is_single & (words.lengths <= SHORT)
-        wide = np.flatnonzero(words.characters > 0xFF)
-        is_short[np.searchsorted(words.starts, wide, side="right") - 1] = False
-        single, short = np.flatnonzero(is_single), np.flatnonzero(is_short)
-        numbers[single] = self._find_single(words.characters[words.starts[single]])
-        numbers[short] = self._find_short(words, short)
-        others = np.flatnonzero(~is_single & ~is_short)
-        for index, start, length in zip(
-            others.tolist(), words.starts[others].tolist(), words.lengths[others].tolist(), strict=True
-        ):
-            word = words.characters[start : start + length].tobytes().decode("utf-32-le", "surrogatepass")
-            number = self._others.get(word)
-            if number is None:
-                number = self._others[word] = self._add(self._wordpiece.word_ids(word))
-            numbers[index] = number
-        return numbers
 
     def _find_single(self, codes: np.ndarray) -> np.ndarray:
         numbers = self._characters[codes]
@@ -189,7 +179,7 @@ class _Words:
             numbers = self._characters[codes]
         return numbers
 
-    def _find_short(self, words: _WordArrays, chosen: np.ndarray) -> np.ndarray:
+    def _find_short(self, words: _WordArrays, chosen: np.ndarray, learns: bool) -> np.ndarray:
         eights = eights_of(words.characters)
         starts, lengths = words.starts[chosen], words.lengths[chosen]
         first, second = short_keys(eights, starts, lengths)
@@ -197,14 +187,27 @@ class _Words:
         missing = np.flatnonzero(numbers < 0)
         if len(missing):
             missing = missing[np.lexsort((second[missing], first[missing]))]
-            same = (np.diff(first[missing]) == 0) & (np.diff(second[missing]) == 0)
-            new = missing[np.concatenate([[True], ~same])]
+            is_new = np.ones(len(missing), bool)
+            is_new[1:] = (np.diff(first[missing]) != 0) | (np.diff(second[missing]) != 0)
+            new = missing[is_new]
             pieces, ends = self._short_pieces.ids(eights, starts[new], lengths[new])
             known = len(self._ends) - 1
             self._ends.frombytes((ends + self._ends[-1]).tobytes())
             self._pieces.frombytes(pieces.tobytes())
-            self._short.add(first[new], second[new], known + np.arange(len(new)))
-            numbers[missing] = self._short.find(first[missing], second[missing])
+            numbers[missing] = known + np.cumsum(is_new) - 1
+            if learns:
+                self._short.add(first[new], second[new], known + np.arange(len(new)))
+        return numbers
+
+    def _find_others(self, words: _WordArrays, chosen: np.ndarray, learns: bool) -> list[int]:
+        numbers = []
+        new = self._others if learns else {}
+        for start, length in zip(words.starts[chosen].tolist(), words.lengths[chosen].tolist(), strict=True):
+            word = words.characters[start : start + length].tobytes().decode("utf-32-le", "surrogatepass")
+            number = self._others.get(word, new.get(word))
+            if number is None:
+                number = new[word] = self._add(self._wordpiece.word_ids(word))
+            numbers.append(number)
         return numbers
 
     def _add(self, pieces: Sequence[int]) -> int:

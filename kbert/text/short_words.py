@@ -139,7 +139,7 @@ class ShortTable:
             second = np.concatenate([self._second[taken], second])
             numbers = np.concatenate([self._numbers[taken], numbers])
             while 2 * len(numbers) > 1 << self._bits:
-                self._bits += 2
+                self._bits += 1
             self._make()
         self._size += len(numbers)
         places = self._places(first, second)

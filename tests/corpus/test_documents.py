@@ -21,7 +21,7 @@ def chunks(sizes, size):
         ([1, 1], ["ab"]),
         ([50, 1, 50, 1], ["ab", "cd"]),  # never a document alone
         ([5, 5, 5, 5, 4], ["ab", "cde"]),  # a single one left over joins the last chunk
-        ([5, 5, 2, 2], ["abcd"]),  # and so does less than half of a chunk
+        ([5, 5, 1, 1], ["abcd"]),  # and so does less than a quarter of a chunk
         ([5, 5, 3, 3], ["ab", "cd"]),
         ([5, 5, 50], ["abc"]),
         ([3, 3, 3, 3, 3, 3, 3, 3], ["abcd", "efgh"]),
