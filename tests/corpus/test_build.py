@@ -493,7 +493,7 @@ def test_fewer_than_two_documents(make, tmp_path, text, message):
         ({"max_predictions": 17}, "max_predictions must be at most sequence_length. Received: 17 and 16"),
         ({"sentences": "words"}, "sentences must be one of split, lines. Received: 'words'"),
         ({"language": "de"}, "language must be one of auto, en, zh, ja, ko, general. Received: 'de'"),
-        ({"format": "csv"}, "format must be one of"),
+        ({"format": "xml"}, "format must be one of"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"inputs": ["absent.txt"]}, "no such file"),
     ],
