@@ -341,7 +341,7 @@ def run(arguments: list[str]) -> tuple[float, float]:
                 peak = max(peak, _peak(member.pid))
             except (psutil.Error, OSError):
                 continue
-        time.sleep(0.05)
+        time.sleep(0.25)
     seconds = time.perf_counter() - began
     message = process.communicate()[1]
     if process.returncode:

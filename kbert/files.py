@@ -134,6 +134,8 @@ def _umask() -> int:
 def expand_inputs(inputs: Sequence[PathLike]) -> list[Path]:
     """Lists the files that paths, globs and folders name: sorted within each, hidden files left out.
 
+    A glob that names folders alone stands for the files in them.
+
     Raises:
         UsageError: An input names no file.
     """
@@ -141,19 +143,29 @@ def expand_inputs(inputs: Sequence[PathLike]) -> list[Path]:
     for item in inputs:
         path = Path(item)
         if path.is_dir():
-            found = sorted(
-                p
-                for p in path.rglob("*")
-                if p.is_file() and not any(part.startswith(".") for part in p.relative_to(path).parts)
-            )
+            found = _files_in(path)
         elif path.exists():
             found = [path]
         else:
-            found = sorted(Path(p) for p in glob.glob(os.fspath(item), recursive=True) if os.path.isfile(p))
+            matches = sorted(Path(p) for p in glob.glob(os.fspath(item), recursive=True))
+            found = [match for match in matches if match.is_file()]
+            if not found:  # folders alone
+                found = list(dict.fromkeys(file for match in matches for file in _files_in(match)))
+        if not found and path.is_dir():
+            raise UsageError(f"expected a folder with files. Received one without, hidden ones aside: {item}")
         if not found:
             raise UsageError(f"no such file: expected a text file, a folder or a glob. Received: {item}")
         files.extend(found)
     return files
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """All files below a folder, sorted; hidden ones, and those in hidden folders, left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
 
 
 _OPENERS: dict[str, Callable[[str], Any]] = {
@@ -232,6 +244,8 @@ def read_line_blocks(
                 return
             if on_block:
                 on_block(LineStart(offset, number))
+            if offset == 0:
+                _check_is_text(block, path, encoding)
             if offset == 0 and block.startswith(b"\xef\xbb\xbf"):
                 block, offset = block[3:], 3
             try:
@@ -243,6 +257,46 @@ def read_line_blocks(
                 yield number, lines
                 number += len(lines)
             offset += len(block)
+
+
+_MARKS = {
+    b"\xff\xfe\0\0": "UTF-32",
+    b"\0\0\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+"""Byte order marks, longest first."""
+_BINARY = {
+    b"\x1f\x8b": "a gzip file; let its name end in .gz",
+    b"BZh": "a bzip2 file; let its name end in .bz2",
+    b"\xfd7zXZ\0": "an xz file; let its name end in .xz",
+    b"\x28\xb5\x2f\xfd": "a zstd file; let its name end in .zst",
+    b"PK\x03\x04": "a zip file, as office documents are, too; unpack it, or save its text",
+    b"%PDF-": "a PDF; extract its text first, as pdftotext does",
+}
+
+
+_CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x1b"))
+"""Characters that no text has, in no encoding of the kind."""
+
+
+def _check_is_text(begin: bytes, path: PathLike, encoding: str) -> None:
+    """Refuses what is plainly no text whose line end is byte 10, by how a file begins."""
+    for mark, name in _MARKS.items():
+        if begin.startswith(mark):
+            raise DataError(
+                f"expected {encoding} text. Received {name}, as the file's byte order mark says; convert it: "
+                f"iconv -f {name} -t UTF-8",
+                path,
+            )
+    head = begin[:4096]
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    if controls < 8 or controls * 20 < len(head):
+        return
+    what = next((what for mark, what in _BINARY.items() if begin.startswith(mark)), None)
+    if what is None and head.count(0) * 4 > len(head):
+        what = "bytes of which many are 0: UTF-16 without a byte order mark (convert it: iconv -f UTF-16LE), or no text"
+    raise DataError(f"expected {encoding} text. Received {what or 'something that is no text'}", path)
 
 
 @contextlib.contextmanager

@@ -117,13 +117,19 @@ def test_inputs_are_files_folders_and_globs(tmp_path):
     assert found("b.txt", "*a.txt") == ["b.txt", "a.txt"]
     assert found("**/?.txt") == ["a.txt", "b.txt", "sub/c.txt"]
     assert found("x[1].txt") == ["x[1].txt"]
+    assert found("s*") == ["sub/c.txt"]
 
 
-@pytest.mark.parametrize("item", ["absent.txt", "*.csv", "empty"])
+@pytest.mark.parametrize("item", ["absent.txt", "*.csv"])
 def test_an_input_that_names_no_file_is_refused(tmp_path, item):
-    (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match=r"no such file: .* Received: .*"):
         files.expand_inputs([tmp_path / item])
+
+
+def test_a_folder_without_files_is_refused(tmp_path):
+    (tmp_path / ".hidden").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"expected a folder with files\. Received one without"):
+        files.expand_inputs([tmp_path])
 
 
 COMPRESSIONS = {"": bytes, ".gz": gzip.compress, ".BZ2": bz2.compress, ".xz": lzma.compress}
@@ -166,6 +172,30 @@ def test_bad_utf8_is_located(tmp_path, mark, offset):
 def test_other_encodings(tmp_path):
     (tmp_path / "x").write_bytes(b"\xe9t\xe9\n")
     assert list(files.read_lines(tmp_path / "x", encoding="latin-1")) == ["été"]
+
+
+@pytest.mark.parametrize(
+    ("content", "received"),
+    [
+        ("text\n".encode("utf-16"), "UTF-16, as the file's byte order mark says; convert it: iconv -f UTF-16"),
+        ("text\n".encode("utf-32"), "UTF-32, as the"),
+        (b"\xfe\xff" + "text\n".encode("utf-16-be"), "UTF-16, as the"),
+        ("text and more\n".encode("utf-16-le"), "bytes of which many are 0: UTF-16 without"),
+        (gzip.compress(bytes(10_000)), r"a gzip file; let its name end in \.gz"),
+        (b"PK\x03\x04" + bytes(range(256)), "a zip file"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "something that is no text"),
+    ],
+)
+def test_what_is_no_text_is_named(tmp_path, content, received):
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(DataError, match=f"x: expected utf-8 text. Received {received}"):
+        list(files.read_line_blocks(tmp_path / "x", on_invalid=lambda error: None))
+
+
+@pytest.mark.parametrize("text", ["a\x00b\x07\n", "\x1b[1mcolours\x1b[0m\n" * 9, "\t\t\t\f\n" * 9])
+def test_text_with_some_control_characters_is_text(tmp_path, text):
+    (tmp_path / "x").write_text(text)
+    assert list(files.read_lines(tmp_path / "x")) == text.split("\n")[:-1]
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])

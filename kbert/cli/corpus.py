@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from kbert.cli import options
 from kbert.cli.corpus_inspect import inspect
+
+if TYPE_CHECKING:
+    from kbert.text.vocabulary import Vocabulary
 
 
 @click.group()
@@ -18,6 +23,8 @@ def corpus() -> None:
 corpus.add_command(inspect)
 
 
+_MUCH_UNKNOWN = 0.03
+_MANY_CAPITALS = 0.05
 _RUNNER_OPTIONS = "kbert.runner_options"
 
 
@@ -120,7 +127,7 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     """Build records from text.
 
     INPUT is a file (.gz, .bz2, .xz, .zst too), a folder or a glob: text with a sentence or paragraph a line and a blank
-    line between documents, JSON lines, WikiExtractor's output, or Parquet. Or it is a dataset by name:
+    line between documents, JSON lines, CSV, TSV, WikiExtractor's output, or Parquet. Or it is a dataset by name:
     tfds:NAME[/CONFIG][:SPLIT] or hf-datasets:OWNER/NAME[:CONFIG][:SPLIT].
 
     With --runner, options for Apache Beam stand behind --, as in: kbert corpus build TEXT --vocab vocab.txt --output
@@ -128,6 +135,7 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     """
     from kbert.corpus.build import build_corpus
     from kbert.sources.source import describe_formats
+    from kbert.text.vocabulary import Vocabulary
 
     with options.byte_progress("building") as update:
         manifest = build_corpus(
@@ -139,17 +147,26 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     counts = manifest.counts
     labels = {"random_next": "with a random next text", "swapped": "swapped"}
     shares = [f" ({counts[name] / counts['examples']:.1%} {words})" for name, words in labels.items() if name in counts]
-    click.echo(
-        f"{counts['examples']:,} examples{''.join(shares)} of "
-        f"{counts['documents']:,} documents in {len(manifest.shards)} shards: {settings['output']}",
-        err=True,
+    examples, documents, shards = (
+        f"{count:,} {name if count == 1 else name + 's'}"
+        for name, count in (
+            ("example", counts["examples"]),
+            ("document", counts["documents"]),
+            ("shard", len(manifest.shards)),
+        )
     )
-    left_out = {
-        "invalid_utf8": "lines that are not UTF-8",
-        "duplicate_documents": "repeated documents",
-        "duplicate_lines": "repeated lines",
-    }
-    for name, words in left_out.items():
-        if name in counts:
-            click.echo(f"{words} left out: {counts[name]:,}", err=True)
+    click.echo(f"{examples}{''.join(shares)} of {documents} in {shards}: {settings['output']}", err=True)
+    options.tell_left_out(counts)
     click.echo(f"read: {describe_formats(manifest.settings['formats'])}", err=True)
+    for warning in _misfits(counts, Vocabulary.from_file(str(settings["vocab"])), lowercase=manifest.lowercase):
+        click.echo(f"Warning: {warning}", err=True)
+
+
+def _misfits(counts: Mapping[str, int], vocabulary: Vocabulary, *, lowercase: bool) -> Iterator[str]:
+    """What speaks against the vocabulary: text that it cannot spell, or entries that cannot occur."""
+    unknown = counts.get("unknown", 0) / max(1, counts["tokens"])
+    if unknown > _MUCH_UNKNOWN:
+        yield f"{unknown:.1%} of the tokens are [UNK]; is this vocabulary for the text's language, and --cased right?"
+    capitals = sum(token != token.lower() for token in vocabulary if not token.startswith("["))
+    if lowercase and capitals > _MANY_CAPITALS * len(vocabulary):
+        yield f"capitals in {capitals:,} entries of the vocabulary, while the text was lower-cased; add --cased"

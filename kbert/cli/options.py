@@ -33,6 +33,11 @@ class _ModelFolder(click.Path):
 
 
 RUN = click.argument("run", type=_ModelFolder(exists=True, file_okay=False), metavar="RUN")
+_LEFT_OUT = {
+    "invalid_utf8": "lines that are not UTF-8",
+    "duplicate_documents": "repeated documents",
+    "duplicate_lines": "repeated lines",
+}
 _READABLE = click.Path(exists=True, dir_okay=False, readable=True)
 
 
@@ -67,12 +72,19 @@ def source(command: Any) -> Any:
             "--format",
             default="auto",
             show_default=True,
-            type=click.Choice(["auto", "text", "jsonl", "wikiextractor", "parquet"]),
+            type=click.Choice(["auto", "text", "jsonl", "csv", "tsv", "wikiextractor", "parquet"]),
             help="Of the files; auto looks at each.",
         ),
     ):
         command = option(command)
     return command
+
+
+def tell_left_out(counts: Mapping[str, int]) -> None:
+    """Says on standard error what was left out of a source, where it was asked to."""
+    for name, words in _LEFT_OUT.items():
+        if name in counts:
+            click.echo(f"{words} left out: {counts[name]:,}", err=True)
 
 
 def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[Any], Any]:

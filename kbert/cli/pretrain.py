@@ -88,8 +88,6 @@ def pretrain(**settings: object) -> None:
     if not ends:
         return  # not the chief
     metrics = ends["last"]
-    click.echo(
-        f"masked language model loss {metrics['mlm_loss']:.4f}, next sentence accuracy {metrics['nsp_accuracy']:.4f}: "
-        f"{settings['output']}",
-        err=True,
-    )
+    # A corpus of --objective none has no labels of pairs.
+    pairs = f", accuracy on pairs {metrics['nsp_accuracy']:.4f}" if "nsp_accuracy" in metrics else ""
+    click.echo(f"masked language model loss {metrics['mlm_loss']:.4f}{pairs}: {settings['output']}", err=True)

@@ -41,22 +41,23 @@ def train(
 
     INPUT is what `kbert corpus build` takes: files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name.
     """
-    from kbert.sources.source import SourceSettings
+    from kbert.sources.source import Source, SourceSettings
     from kbert.text.vocabulary_training import train_vocabulary
 
+    reader = Source(inputs, SourceSettings(**source))
     with options.byte_progress("counting words") as update:
         vocabulary = train_vocabulary(
-            inputs,
+            reader,
             size=size,
             lowercase=not cased,
             character_coverage=character_coverage,
             minimum_frequency=minimum_frequency,
-            source=SourceSettings(**source),
             progress=lambda stage, done, total: update(done, total) if total else None,
         )
     vocabulary.save(output)
     fewer = "" if len(vocabulary) == size else f" (the text has no more than these; --size was {size:,})"
     click.echo(f"{len(vocabulary):,} entries in {output}{fewer}", err=True)
+    options.tell_left_out(reader.counts)
 
 
 @vocab.command()
@@ -87,8 +88,10 @@ def inspect(
         given.append((beside, beside_cased))
         names.append(beside if beside != vocabulary else f"{beside} (again)")
     found = [VocabularyStatistics(Tokenizer(path, lowercase=not keeps_case)) for path, keeps_case in given]
+    reader = Source(sample, SourceSettings(**source))
     with options.byte_progress("reading the sample") as update:
-        add_sample(Source(sample, SourceSettings(**source)), found, progress=update)
+        add_sample(reader, found, progress=update)
+    options.tell_left_out(reader.counts)
     facts = {name: statistics.facts() for name, statistics in zip(names, found, strict=True)}
     if as_json:
         options.print_json(facts)

@@ -27,6 +27,8 @@ def print_vocabularies(found: Mapping[str, Mapping[str, Any]]) -> None:
         rows.append((f"  of {script}", ["–" if rate is None else f"{rate:.3%}" for rate in rates]))
     _print_columns(rows)
     for path, facts in found.items():
+        if not facts["most_split"]:
+            continue
         click.echo(f"\nsplit most ({path}):" if len(found) > 1 else "\nsplit most:")
         for entry in facts["most_split"]:
             click.echo(f"  {entry['word']}  {' '.join(entry['pieces'])}")

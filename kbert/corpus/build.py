@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import itertools
 import os
@@ -208,9 +209,19 @@ def build_corpus(
             _raising_signals(),
             contextlib.closing(build_chunks(rest, vocabulary, settings, words, workers)) as results,
         ):
-            for shard in _write_shards(folder, results, finished, settings, progress, source.size):
-                journal.add(shard)
-                finished.append(shard)
+            try:
+                for shard in _write_shards(folder, results, finished, settings, progress, source.size):
+                    journal.add(shard)
+                    finished.append(shard)
+            except OSError as problem:
+                if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                where = "" if settings.source.deduplicate == "none" else ", or in TMPDIR,"
+                raise DataError(
+                    f"the disk is full; {len(finished)} finished shards are kept. Free some space{where} and add "
+                    "--resume to the same command",
+                    folder,
+                ) from None
     counts: Counter[str] = Counter()
     for shard in finished:
         counts.update(shard.counts)
@@ -284,6 +295,8 @@ def _check_settings(
         raise UsageError("--word-list says what is masked whole; add --whole-words or --spans")
     if feature_names == "original" and masking != "static":
         raise UsageError("--feature-names original needs --masking static, as the original release reads masked ids")
+    if not 0 < mask_probability < 1:
+        raise UsageError(f"mask_probability must be in (0, 1). Received: mask_probability={mask_probability}")
     if max_predictions is None:
         max_predictions = default_predictions(sequence_length, mask_probability)
     if max_predictions > sequence_length:

@@ -104,6 +104,7 @@ class ChunkBuilder:
         counts.update(
             segments=len(segment_ends),
             tokens=len(ids),
+            unknown=int(np.count_nonzero(ids == self.vocabulary.unknown_id)),
             examples=len(pairs),
         )
         if settings.pairs.objective in _LABEL_COUNTS:

@@ -75,8 +75,8 @@ class Manifest:
         max_predictions: Most predictions an example.
         masking: "dynamic" when the records hold plain ids, "static" when they are masked.
         settings: All options that the records depend on.
-        counts: bytes, documents, segments, tokens, examples, example_tokens, and the examples with label 1 as
-            random_next (objective "nsp") or swapped ("sop").
+        counts: bytes, documents, segments, tokens and the unknown among them, examples, example_tokens, and the
+            examples with label 1 as random_next (objective "nsp") or swapped ("sop").
         shards: The files, in order.
         kbert_version: The version that wrote it.
         objective: "nsp", "sop" or "none": what the label says.

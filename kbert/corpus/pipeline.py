@@ -64,7 +64,7 @@ class PretrainingBatches:
 
     Raises:
         RecordError: This is no corpus; or a shard is missing, too much, changed or damaged.
-        UsageError: The corpus has fewer rows than a batch, or `pack_to` is too small.
+        UsageError: The corpus has fewer rows than a batch, or `batch_size` or `pack_to` is too small.
     """
 
     def __init__(
@@ -78,6 +78,8 @@ class PretrainingBatches:
         cased: bool = False,
         skip_corrupt: int = 0,
     ) -> None:
+        if batch_size < 1:
+            raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
         self.source = CorpusSource(corpus, vocab=vocab, cased=cased, skip_corrupt=skip_corrupt)
         self.manifest = self.source.manifest
         self.vocabulary = self.source.vocabulary
@@ -103,6 +105,11 @@ class PretrainingBatches:
             feature.name: tf.TensorSpec(self.layout.shape(feature, self.batch_size), feature.dtype)
             for feature in self.layout.specification
         }
+
+    @property
+    def labelled(self) -> bool:
+        """Whether examples are pairs of texts with a label."""
+        return self.layout.labelled
 
     @property
     def rows(self) -> int:

@@ -163,6 +163,8 @@ class CorpusSource:
     # === Shards of kbert's ===
 
     def _open_own(self) -> tuple[Manifest, Vocabulary]:
+        if not self.folder.exists():
+            raise RecordError("expected a corpus made by `kbert corpus build`. There is no such folder", self.folder)
         if not (self.folder / manifest_.FILE_NAME).exists():
             raise RecordError(
                 f"expected a corpus made by `kbert corpus build`, but it has no {manifest_.FILE_NAME}. For records of "

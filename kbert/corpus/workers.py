@@ -61,6 +61,8 @@ _worker_builder: ChunkBuilder | None = None
 """Of a worker process: made once, so that its words last."""
 
 
+_TRIM_EVERY = 4
+"""Chunks: often enough to keep memory flat, rare enough to cost no time."""
 _trim_heap = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
 
@@ -83,7 +85,7 @@ def _end_with_parent() -> None:
 def _work(index: int, documents: list[Document]) -> Chunk:
     assert _worker_builder is not None
     chunk = _worker_builder(index, documents)
-    if _trim_heap is not None:
+    if _trim_heap is not None and index % _TRIM_EVERY == 0:
         # glibc keeps what was freed, in ever smaller pieces: a worker would grow with the text by a seventh.
         _trim_heap(0)
     return chunk

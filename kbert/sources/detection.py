@@ -8,10 +8,18 @@ from pathlib import Path
 
 from kbert import files
 
-FORMATS = ("text", "jsonl", "wikiextractor", "parquet")
+FORMATS = ("text", "jsonl", "csv", "tsv", "wikiextractor", "parquet")
 
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
-_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
+_SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
 _BEGIN = (
     ("wikiextractor", re.compile(rb'<doc\s[^>\n]*>|\{"id": ?"\d+",(?: ?"revid": ?"\d*",)? ?"url": ?"[^"]*\?curid=')),
     ("jsonl", re.compile(rb'\{\s*(?:"(?:[^"\\\n]|\\.)*"\s*:|\}\s*$)')),

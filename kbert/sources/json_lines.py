@@ -37,6 +37,8 @@ def parse_object(line: str, path: str, number: int) -> dict[str, Any]:
         advice = "is this a file of JSON lines? Otherwise say what it is with --format"
         if line.lstrip().startswith("["):
             advice = "if this is one array, write each of its elements in a line of its own, as `jq -c '.[]'` does"
+        elif line.strip() == "{":
+            advice = "if an object takes several lines, write each in a line of its own, as `jq -c .` does"
         raise DataError(
             f"expected a JSON object. Received {line[:30]!r}, which is not JSON ({problem}); {advice}",
             path,

@@ -11,7 +11,7 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError
-from kbert.sources import json_lines, named_datasets, parquet, text, wikiextractor
+from kbert.sources import delimited, json_lines, named_datasets, parquet, text, wikiextractor
 from kbert.sources.detection import FORMATS, detect_format
 from kbert.sources.document import Document, Reading, composed, has_text
 from kbert.sources.duplicates import Progress, Repeated, without_lines
@@ -27,6 +27,8 @@ Reader = Callable[[str, Reading], Iterator[Document]]
 _READERS: dict[str, Reader] = {
     "text": text.read_text,
     "jsonl": json_lines.read_json_lines,
+    "csv": delimited.read_csv,
+    "tsv": delimited.read_tsv,
     "wikiextractor": wikiextractor.read_wikiextractor,
     "parquet": parquet.read_parquet,
     "dataset": named_datasets.read_named_dataset,
@@ -96,7 +98,10 @@ class Source:
                 named_datasets.check_named_dataset(os.fspath(item))
                 self.parts.append((os.fspath(item), "dataset"))
             else:
-                self.parts += [(str(path), self._format(path)) for path in files.expand_inputs([item])]
+                for path in files.expand_inputs([item]):
+                    if not path.is_file():
+                        raise UsageError(f"expected a file: text is read more than once. {path} is a pipe or device")
+                    self.parts.append((str(path), self._format(path)))
         if self.settings.document_separator == "line":
             other = next((part for part in self.parts if part[1] != "text"), None)
             if other:

@@ -42,6 +42,13 @@ class Vocabulary(Sequence[str]):
         if len(self.ids) != len(self.tokens):
             line = next(i for i, token in enumerate(self.tokens) if self.ids[token] != i)
             twice = self.tokens[line]
+            if not twice:
+                raise VocabularyError(
+                    "expected a vocabulary, one token a line. Received several blank lines: is this text? Make a "
+                    "vocabulary of it with `kbert vocab train`",
+                    path,
+                    line + 1,
+                )
             raise VocabularyError(
                 f"every token must appear once. Received {twice!r} again in line {self.ids[twice] + 1}; "
                 "remove one of the lines (ids after it change, so only for a model not yet trained)",

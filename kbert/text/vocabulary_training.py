@@ -26,7 +26,7 @@ _TRAINED_WORDS = 100_000_000
 
 
 def train_vocabulary(
-    inputs: Sequence[files.PathLike],
+    inputs: Sequence[files.PathLike] | Source,
     *,
     size: int = 30_522,
     lowercase: bool = True,
@@ -38,13 +38,14 @@ def train_vocabulary(
     """Trains a WordPiece vocabulary.
 
     Args:
-        inputs: Files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name: see `Source`.
+        inputs: Files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name: see `Source`. Or a `Source`,
+            whose `counts` then tell what was left out.
         size: Most entries; fewer when the text has no more pieces that occur `minimum_frequency` times.
         lowercase: Lower-case and strip accents.
         character_coverage: Part of the running characters that get an entry; words with rarer characters
             become [UNK] (SentencePiece's rule, arXiv 1808.06226, so that rare signs do not fill the vocabulary).
         minimum_frequency: Words and pieces seen fewer times are left out.
-        source: How the inputs are read.
+        source: How the inputs are read; not for a `Source`, which knows.
         progress: Told how far the work is.
 
     Raises:
@@ -53,7 +54,9 @@ def train_vocabulary(
     """
     if not 0 < character_coverage <= 1:
         raise UsageError(f"character_coverage must be in (0, 1]. Received: {character_coverage}")
-    reader = Source(inputs, source)
+    if minimum_frequency < 1:
+        raise UsageError(f"minimum_frequency must be at least 1. Received: {minimum_frequency}")
+    reader = inputs if isinstance(inputs, Source) else Source(inputs, source)
     words = count_words(reader, lowercase=lowercase, progress=progress)
     if not words:
         raise DataError("expected text to train a vocabulary on. The input holds no words", reader.parts[0][0])

@@ -30,7 +30,7 @@ def prepare_precision(precision: str) -> None:
     library for products, uses it. So a child process tries once, and where it dies oneDNN is told to leave AMX alone.
     It listens until its first product only: on such a machine a process must not have computed with TensorFlow before,
     or must have been started with ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16. Products in float16 end the process on many
-    CPUs, and under that limit: float16 is for GPUs.
+    CPUs, and under that limit; they are slow on others: float16 is for GPUs.
 
     Raises:
         UsageError: There is no precision of that name.
@@ -39,6 +39,11 @@ def prepare_precision(precision: str) -> None:
     if precision not in PRECISIONS:
         raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: precision={precision!r}")
     if precision == "float16" and shutil.which("nvidia-smi") is None and not _survives(None, "float16"):
+        if _LIMIT in os.environ and _survives("", "float16"):
+            raise TrainingError(
+                f"{_LIMIT}={os.environ[_LIMIT]} keeps this machine's CPU from float16; unset it, or use --precision "
+                "bfloat16 or float32"
+            )
         raise TrainingError("this machine's CPU cannot compute in float16; use --precision bfloat16 or float32")
     if precision == "bfloat16" and _LIMIT not in os.environ and _announces_amx() and not _survives(None):
         if not _survives(_SAFE_LIMIT):
@@ -54,6 +59,9 @@ def _announces_amx() -> bool:
 
 @functools.cache
 def _survives(limit: str | None, precision: str = "bfloat16") -> bool:
+    """Whether a process computes under a limit; None: the one that is set, "": none."""
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", **({} if limit is None else {_LIMIT: limit})}
+    if not environment.get(_LIMIT):
+        environment.pop(_LIMIT, None)
     trial = subprocess.run([sys.executable, "-c", _TRIAL, precision], env=environment, capture_output=True, check=False)
     return trial.returncode == 0

@@ -43,7 +43,7 @@ from kbert.training.peak import matrix_peak
 from kbert.training.projector import write_projector
 from kbert.training.runs import CHECKPOINT_FOLDER, LEARNING_RATES_FILE, WORST_EXAMPLES_FILE, open_run
 from kbert.training.schedules import Schedule
-from kbert.training.starting_point import starting_point
+from kbert.training.starting_point import starting_point, with_settings
 from kbert.training.strategy import make_strategy
 from kbert.training.task_card import task_card
 
@@ -192,10 +192,7 @@ def finetune(
     )
 
     config, tokenizer, tensors = starting_point(model, vocab, cased)
-    if dropout is not None:
-        config = config.replace(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
-    if initializer_range is not None:
-        config = config.replace(initializer_range=initializer_range)
+    config = with_settings(config, dropout, initializer_range)
     if sequence_length is None:
         sequence_length = min(info.sequence_length, config.max_position_embeddings)
     if not 5 <= sequence_length <= config.max_position_embeddings:
@@ -247,6 +244,7 @@ def finetune(
                 "optimizer": dataclasses.asdict(rule),
                 "schedule": dataclasses.asdict(course),
                 "precision": precision,
+                "remat": remat,
                 "evaluate_every": evaluate_every,
                 "early_stopping": early_stopping,
                 "frozen_layers": config.num_hidden_layers if frozen_encoder else frozen_layers,
@@ -254,7 +252,7 @@ def finetune(
                 **dataclasses.asdict(settings),
             },
             resume=resume,
-            free=FREE_SETTINGS,
+            free=(*FREE_SETTINGS, "remat"),
         )
 
     with placement.strategy.scope():

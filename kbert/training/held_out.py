@@ -50,6 +50,11 @@ class HeldOutCorpus:
         """How many examples there are."""
         return self._batches.manifest.examples
 
+    @property
+    def labelled(self) -> bool:
+        """Whether examples are pairs of texts with a label."""
+        return self._batches.labelled
+
     def check_length(self, positions: int) -> None:
         """Checks that a model has positions for the longest example.
 
@@ -129,7 +134,8 @@ class HeldOutEvaluation:
 
         Returns:
             mlm_loss, the mean over predictions in nats, mlm_accuracy and perplexity, e to the loss; nsp_loss and
-            nsp_accuracy, means over examples, where the model judges pairs; and loss, the sum of the losses.
+            nsp_accuracy, means over examples, where the model judges pairs and the corpus has them; and loss, the sum
+            of the losses.
         """
         totals: dict[str, float] = {}
         done = 0
@@ -157,8 +163,8 @@ class HeldOutEvaluation:
             "mlm_right": tf.reduce_sum(weights * _right(outputs["mlm_logits"], ids), 1),
             "predictions": tf.reduce_sum(weights, 1),
         }
-        labels = batch.get(features.NEXT_SENTENCE_LABELS.name)
-        if "nsp_logits" in outputs and labels is not None:
+        if "nsp_logits" in outputs and self.corpus.labelled:
+            labels = batch[features.NEXT_SENTENCE_LABELS.name]
             logits = tf.reshape(outputs["nsp_logits"], [-1, 2])  # packed rows have a place for each example
             sums["nsp_loss"] = cross_entropy(labels, logits)
             sums["nsp_right"] = _right(logits, labels)

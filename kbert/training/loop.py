@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kbert.errors import CheckpointError, UsageError
+from kbert.errors import CheckpointError, TrainingError, UsageError
 from kbert.training.checkpoints import Checkpoint, Checkpoints
 from kbert.training.early_stopping import EarlyStopping
 from kbert.training.inputs import Input, Phase, phase_at
@@ -78,8 +78,10 @@ def check_batch_size(batch_size: int, settings: LoopSettings, placement: Placeme
     """Checks that batches can be split.
 
     Raises:
-        UsageError: The batch size does not divide among replicas and micro-batches.
+        UsageError: The batch size is below 1, or does not divide among replicas and micro-batches.
     """
+    if batch_size < 1:
+        raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
     replicas = placement.strategy.num_replicas_in_sync
     if batch_size % (replicas * settings.accumulation):
         raise UsageError(
@@ -189,7 +191,7 @@ class TrainingLoop:
 
         Raises:
             Spike: The loss is not a number, or jumped.
-            TrainingError: Another worker is gone.
+            TrainingError: Another worker is gone; or there is no way around a loss that is not a number, or jumps.
             CheckpointError: No checkpoint can be read or written, or it is of another model.
             Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
         """
@@ -217,7 +219,10 @@ class TrainingLoop:
                     step = self.progress.step
                     rewinds[step] = rewinds.get(step, 0) + 1
                     if rewinds[step] > _REWINDS:
-                        raise
+                        raise TrainingError(
+                            f"{spike.what} at step {spike.step}, and so it was after each of {_REWINDS} ways around; "
+                            "lower the learning rate or lengthen the warm-up"
+                        ) from None
                     self.progress.skipped = Skips(self.progress.skipped).rewound(step, end).ranges
                     _warn(f"{spike.what} at step {spike.step}; back to step {step}, past the batches since")
 

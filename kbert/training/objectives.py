@@ -34,30 +34,42 @@ class PretrainingObjective:
     """Masked language model and next sentence prediction.
 
     The masked language model's loss is Σ(w·nll) / (Σw + 1e-5) (google-research/bert, run_pretraining.py).
+
+    Args:
+        pairs: Whether examples are pairs of texts with a label; without, the masked language model is all there is.
     """
 
-    losses = ("mlm_loss", "nsp_loss")
+    def __init__(self, pairs: bool = True) -> None:
+        self.pairs = pairs
+        self.losses: tuple[str, ...] = ("mlm_loss", "nsp_loss") if pairs else ("mlm_loss",)
 
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over masked positions, and over examples (of packed rows, [B, E] of them)."""
         ids = batch[features.MASKED_LM_IDS.name]
         weights = batch[features.MASKED_LM_WEIGHTS.name]
+        mlm_logits = outputs["mlm_logits"]
+        mlm_right = tf.cast(tf.argmax(mlm_logits, -1, tf.int32) == ids, tf.float32)
+        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits
+        mlm_loss = tf.reduce_sum(weights * cross_entropy(ids, mlm_logits))
+        mlm_accuracy = tf.reduce_sum(weights * mlm_right)
+        if not self.pairs:
+            return {"mlm_loss": mlm_loss, "mlm_accuracy": mlm_accuracy}
         labels = batch[features.NEXT_SENTENCE_LABELS.name]
         examples = _example_weights(batch)
-        mlm_logits, nsp_logits = outputs["mlm_logits"], outputs["nsp_logits"]
-        mlm_right = tf.cast(tf.argmax(mlm_logits, -1, tf.int32) == ids, tf.float32)
+        nsp_logits = outputs["nsp_logits"]
         nsp_right = tf.cast(tf.argmax(nsp_logits, -1, tf.int32) == labels, tf.float32)
-        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits
         return {
-            "mlm_loss": tf.reduce_sum(weights * cross_entropy(ids, mlm_logits)),
+            "mlm_loss": mlm_loss,
             "nsp_loss": tf.reduce_sum(examples * cross_entropy(labels, nsp_logits)),
-            "mlm_accuracy": tf.reduce_sum(weights * mlm_right),
+            "mlm_accuracy": mlm_accuracy,
             "nsp_accuracy": tf.reduce_sum(examples * nsp_right),
         }
 
     def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """Predictions, and examples."""
         predictions = tf.reduce_sum(batch[features.MASKED_LM_WEIGHTS.name]) + 1e-5
+        if not self.pairs:
+            return {"mlm_loss": predictions, "mlm_accuracy": predictions}
         # Damaged records may leave rows of no example.
         examples = tf.maximum(tf.reduce_sum(_example_weights(batch)), 1.0)
         return {

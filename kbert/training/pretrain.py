@@ -38,9 +38,11 @@ from kbert.training.projector import write_projector
 from kbert.training.runs import CHECKPOINT_FOLDER, open_run
 from kbert.training.samples import SAMPLES, Samples
 from kbert.training.schedules import Schedule
+from kbert.training.starting_point import preset_names, with_settings
 from kbert.training.strategy import make_strategy
 
 ARCHITECTURE = "BertForPreTraining"
+_PAIR_OBJECTIVES = {"nsp": "next sentence prediction", "sop": "sentence order prediction"}
 
 
 def pretrain(
@@ -163,12 +165,10 @@ def pretrain(
         skip_corrupt=skip_corrupt,
     )
     batches, steps = sources[0], sum(phase_steps)
+    pairs = any(source.labelled for source in sources)
     tokenizer = Tokenizer(batches.vocabulary, lowercase=batches.manifest.lowercase)
     bundle, config = _starting_point(model, batches.vocabulary)
-    if dropout is not None:
-        config = config.replace(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
-    if initializer_range is not None:
-        config = config.replace(initializer_range=initializer_range)
+    config = with_settings(config, dropout, initializer_range)
     longest = max(source.manifest.sequence_length for source in sources)
     if longest > config.max_position_embeddings:
         raise UsageError(
@@ -198,6 +198,7 @@ def pretrain(
             folder,
             {
                 "command": "pretrain",
+                "steps": steps,
                 "corpus": _sha256(fingerprints),
                 "phases": phase_steps,
                 "model": str(model),
@@ -207,13 +208,14 @@ def pretrain(
                 "optimizer": dataclasses.asdict(rule),
                 "schedule": dataclasses.asdict(course),
                 "precision": precision,
+                "remat": remat,
                 "seed": seed,
                 "validation_corpus": None if held_out is None else _sha256(held_out.fingerprint()),
                 "evaluate_every": evaluate_every,
                 **dataclasses.asdict(settings),
             },
             resume=resume,
-            free=FREE_SETTINGS,
+            free=(*FREE_SETTINGS, "remat"),
         )
 
     with placement.strategy.scope():
@@ -235,7 +237,7 @@ def pretrain(
         write_environment(folder, placement, peak)
     loop = TrainingLoop(
         pretraining_model,
-        objective=PretrainingObjective(),
+        objective=PretrainingObjective(pairs),
         phases=[Phase(length, source) for length, source in zip(phase_steps, sources, strict=True)],
         schedule=course,
         optimizer=rule,
@@ -275,12 +277,12 @@ def pretrain(
     card = model_card(
         f"BERT ({describe_parameters(parameters)}), pretrained with kbert",
         {
-            "Objective": "masked language model and next sentence prediction",
+            "Objective": " and ".join(("masked language model", *_pair_objectives(sources))),
             "Encoder": f"{config.num_hidden_layers} layers, width {config.hidden_size}, {parameters:,} parameters",
             "Corpus": "; then ".join(source.description for source in sources),
             "Training": f"{steps:,} steps of {batch_size} examples, learning rate {learning_rate:g}, {precision}",
-            "Loss at the end": f"{metrics['last']['mlm_loss']:.4f} (masked language model), "
-            f"{metrics['last']['nsp_loss']:.4f} (next sentence)",
+            "Loss at the end": f"{metrics['last']['mlm_loss']:.4f} (masked language model)"
+            + (f", {metrics['last']['nsp_loss']:.4f} (pairs of texts)" if pairs else ""),
         },
         f"kbert finetune classification --model {folder} --train train.csv --validation dev.csv --output RUN",
     )
@@ -292,6 +294,11 @@ def pretrain(
         settings={"kind": "pretraining", "steps": steps, "metrics": metrics["last"]},
     ).save(folder, card)
     return metrics
+
+
+def _pair_objectives(sources: Sequence[PretrainingBatches]) -> list[str]:
+    """What is learnt beside the masked language model, in all phases."""
+    return sorted({_PAIR_OBJECTIVES[source.manifest.objective] for source in sources if source.labelled})
 
 
 def _evaluation_period(evaluate_every: int | None, checkpoint_every: int, held_out: HeldOutCorpus | None) -> int:
@@ -338,7 +345,7 @@ def _starting_point(model: str | files.PathLike, vocabulary: Vocabulary) -> tupl
         return None, preset_config(str(model), len(vocabulary))
     given, model = model, resolve(model)
     if not is_bundle(model):
-        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {given}")
+        raise UsageError(f"--model must be a preset ({preset_names()}) or a model folder. Received: {given}")
     bundle = Bundle.load(model)
     if bundle.tokenizer.vocabulary != vocabulary:
         raise BundleError(

@@ -71,7 +71,8 @@ def _lines(title: str, first: int, steps: int, summary: Summary) -> Callable[[in
         if step > first and (now - last >= _LINE_SECONDS or step == steps):
             last = now
             left = describe_seconds((now - began) / (step - first) * (steps - step))
-            print(f"{title}: step {step}/{steps}  {summary()}  {left} left", file=sys.stderr, flush=True)
+            parts = (f"{title}: step {step}/{steps}", summary(), f"{left} left")
+            print("  ".join(part for part in parts if part), file=sys.stderr, flush=True)
 
     return update
 

@@ -42,7 +42,7 @@ def open_run(
         if not resume:
             raise UsageError(f"{folder} holds a run; add --resume to continue it, or choose another --output")
         before = files.read_json(path, BundleError)
-        for name in sorted(settings.keys() | before.keys()):
+        for name in dict.fromkeys((*settings, *before)):
             if name not in free and settings.get(name) != before.get(name):
                 raise UsageError(
                     f"{folder} was started with {name}={before.get(name)!r}. Received: {name}={settings.get(name)!r}; "

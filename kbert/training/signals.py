@@ -16,7 +16,7 @@ class Interrupted(KeyboardInterrupt):
     """
 
     def __init__(self, signal_number: int, step: int | None = None) -> None:
-        saved = "" if step is None else f" after {step} steps; a checkpoint was saved"
+        saved = "" if step is None else f" after {step} steps; a checkpoint was saved: go on with --resume"
         super().__init__(f"stopped by {signal.Signals(signal_number).name}{saved}")
         self.exit_code = 128 + signal_number
 

@@ -1,7 +1,8 @@
-"""What fine-tuning starts from: a model folder, or a preset with fresh weights."""
+"""What training starts from: a model folder, or a preset with fresh weights."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from kbert import files
@@ -10,6 +11,29 @@ from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.errors import UsageError
 from kbert.hub import resolve
 from kbert.text.tokenizer import Tokenizer
+
+
+def preset_names() -> str:
+    """The names of presets, for a message: the grid of small models as one."""
+    names = [name for name in PRESETS if not name.startswith("L-")]
+    return f"{', '.join(names)}, L-2_H-128 to L-12_H-768"
+
+
+def with_settings(config: BertConfig, dropout: float | None, initializer_range: float | None) -> BertConfig:
+    """A model's shape with what a run wants otherwise: `--dropout` everywhere, and `--initializer-range`.
+
+    Raises:
+        UsageError: One of them cannot be.
+    """
+    if dropout is not None:
+        if not 0 <= dropout < 1:
+            raise UsageError(f"dropout must be in [0, 1). Received: dropout={dropout}")
+        config = config.replace(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+    if initializer_range is not None:
+        if not 0 < initializer_range < math.inf:
+            raise UsageError(f"initializer_range must be above 0. Received: initializer_range={initializer_range}")
+        config = config.replace(initializer_range=initializer_range)
+    return config
 
 
 def starting_point(
@@ -33,7 +57,7 @@ def starting_point(
         return preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None
     given, model = model, resolve(model)
     if not is_bundle(model):
-        raise UsageError(f"--model must be a preset ({', '.join(PRESETS)}) or a model folder. Received: {given}")
+        raise UsageError(f"--model must be a preset ({preset_names()}) or a model folder. Received: {given}")
     if vocab is not None or cased:
         raise UsageError(f"{model} brings its own vocabulary; leave --vocab and --cased to presets")
     loaded = Bundle.load(model)

@@ -64,7 +64,10 @@ class Placement:
 
 def lost_worker(problem: tf.errors.OpError) -> TrainingError:
     """The error for a collective operation that failed."""
-    return TrainingError(f"another worker is gone ({type(problem).__name__}); start all workers again with --resume")
+    return TrainingError(
+        f"another worker is gone, or was silent for ten seconds ({type(problem).__name__}); start all workers again "
+        "with --resume"
+    )
 
 
 def make_strategy(name: str = "auto", cluster: str | None = None) -> Placement:

@@ -45,3 +45,13 @@ def test_bad_samples_are_one_line(vocab_file, tmp_path):
     for sample, code in ((tmp_path / "absent.txt", 2), (tmp_path / "empty.txt", 1)):
         exit_code, out, err = run("vocab", "inspect", vocab_file, "--sample", sample)
         assert (exit_code, out, err.count("\n")) == (code, "", 1)
+
+
+def test_what_was_left_out_is_said(vocab_file, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_bytes(b"the cat\nthe c\xe4t\nthe cat\n")
+    skip = ("--invalid-utf8", "skip")
+    trained = run("vocab", "train", text, "--size", 30, "--output", tmp_path / "new.txt", *skip)
+    assert trained[::2] == (0, trained[2])
+    assert "lines that are not UTF-8 left out: 1" in trained[2]
+    assert run("vocab", "inspect", vocab_file, "--sample", text, *skip)[2] == "lines that are not UTF-8 left out: 1\n"

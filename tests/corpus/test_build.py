@@ -1,7 +1,9 @@
 import contextlib
+import errno
 import gzip
 import hashlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -443,6 +445,17 @@ def test_a_full_disk_leaves_no_corpus(make, tmp_path, vocab_file):
     assert Manifest.load(make("corpus", [text])).examples > 3000
 
 
+def test_a_full_disk_is_said_with_the_way_out(make, monkeypatch):
+    def write_shard(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "write_shard", write_shard)
+        with pytest.raises(DataError, match=r"disk is full; 0 finished .* add --resume to"):
+            make("corpus")
+    make("corpus", resume=True)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_bad_text_leaves_no_corpus(make, tmp_path, corpus_text, workers):
     bad = tmp_path / "bad.txt"
@@ -468,6 +481,7 @@ def test_fewer_than_two_documents(make, tmp_path, text, message):
         ({"sequence_length": 7}, "sequence_length must be at least 8. Received: sequence_length=7"),
         ({"masking": "both"}, "masking must be one of dynamic, static. Received: masking='both'"),
         ({"mask_probability": 0}, "probability must be in"),
+        ({"mask_probability": math.nan}, "probability must be in"),
         ({"max_predictions": 0}, "max_predictions must be at least 1"),
         ({"short_probability": 1.5}, "short_probability must be in .* Received: 1.5"),
         ({"duplicates": 0}, "duplicates must be at least 1"),
@@ -479,7 +493,7 @@ def test_fewer_than_two_documents(make, tmp_path, text, message):
         ({"max_predictions": 17}, "max_predictions must be at most sequence_length. Received: 17 and 16"),
         ({"sentences": "words"}, "sentences must be one of split, lines. Received: 'words'"),
         ({"language": "de"}, "language must be one of auto, en, zh, ja, ko, general. Received: 'de'"),
-        ({"format": "csv"}, "format must be one of"),
+        ({"format": "xml"}, "format must be one of"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"inputs": ["absent.txt"]}, "no such file"),
     ],

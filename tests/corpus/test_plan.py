@@ -60,6 +60,15 @@ def test_documents_of_any_form(text, deduplicate, block, monkeypatch):
     assert all(len(ranges) == 1 and ranges[0].start for ranges in plans)
 
 
+@pytest.mark.parametrize("deduplicate", ["none", "line"])
+def test_a_table_is_read_from_its_begin(tmp_path, deduplicate):
+    """Its names stand there, and a cell may hold what looks like a row."""
+    (tmp_path / "rows.csv").write_text("id,text\n" + "".join(f'{n},"{text}"\n' for n, text in enumerate(TEXTS)))
+    plans = plan(Source([tmp_path / "rows.csv"], SourceSettings(deduplicate=deduplicate)), 70)
+    assert len(plans) > 3
+    assert [ranges[0].start for ranges in plans] == [None] * len(plans)
+
+
 def test_several_parts_some_of_them_compressed(tmp_path):
     for number in range(4):
         (tmp_path / f"{number}.txt").write_text("\n\n".join(TEXTS[number::4]))

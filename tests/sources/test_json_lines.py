@@ -53,6 +53,7 @@ def test_the_field_with_the_text(tmp_path, field, row):
         ('["text"]', "expected a JSON object a line. Received a list"),
         ('"text"', "expected a JSON object a line. Received a text"),
         ('{"text": "cut', 'expected a JSON object. Received \'{"text": "cut\', which is not JSON'),
+        ("{", "if an object takes several lines, write each in a line of its own, as `jq -c .` does"),
         ("plain words", "Received 'plain words', which is not JSON"),
         ("[" * 100_000, "which is not JSON"),
         ('{"text": "\\ud800"}', "Received half a surrogate pair, \\ud800, at character 0 of it"),

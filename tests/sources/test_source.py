@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from kbert.errors import DataError, UsageError
@@ -19,6 +21,8 @@ from kbert.sources.source import Source, SourceSettings, describe_formats
         ("a.jsonl", "words", "jsonl"),
         ("a.NDJSON", "", "jsonl"),
         ("a.json", "[", "jsonl"),
+        ("a.csv", "id,text", "csv"),
+        ("a.TSV", "id\ttext", "tsv"),
         ("wiki_00", '<doc id="1" title="a">\na\n</doc>', "wikiextractor"),
         (
             "a.jsonl",
@@ -57,7 +61,10 @@ def test_a_format_that_is_named_is_taken(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"format": "csv"}, "format must be one of auto, text, jsonl, wikiextractor, parquet. Received: 'csv'"),
+        (
+            {"format": "xml"},
+            "one of auto, text, jsonl, csv, tsv, wikiextractor, parquet. Received: 'xml'",
+        ),
         ({"document_separator": "page"}, "document_separator must be one of blank-line, line. Received: 'page'"),
         ({"invalid_utf8": "replace"}, "invalid_utf8 must be one of fail, skip. Received: 'replace'"),
         ({"deduplicate": "near"}, "deduplicate must be one of none, document, line. Received: 'near'"),
@@ -67,6 +74,12 @@ def test_a_format_that_is_named_is_taken(tmp_path):
 def test_settings_that_cannot_be(settings, message):
     with pytest.raises(UsageError, match=message):
         SourceSettings(**settings)
+
+
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match=r"expected a file: .*pipe is a pipe or device"):
+        Source([tmp_path / "pipe"])
 
 
 def test_lines_are_documents_of_text_alone(tmp_path):

@@ -113,6 +113,12 @@ def test_coverage_leaves_rare_characters_out_but_ascii_in(tmp_path):
             train_vocabulary([path], character_coverage=value)
 
 
+@pytest.mark.parametrize("value", [0, -3])
+def test_a_minimum_frequency_that_cannot_be(tmp_path, value):
+    with pytest.raises(UsageError, match="minimum_frequency must be at least 1"):
+        train_vocabulary([tmp_path], minimum_frequency=value)
+
+
 def test_minimum_frequency(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("cat cat cat dog dog\n")

@@ -1,8 +1,10 @@
 import os
+import shutil
 
 import pytest
 
-from kbert.errors import UsageError
+from kbert.errors import TrainingError, UsageError
+from kbert.training import bfloat16
 from kbert.training.bfloat16 import prepare_precision
 
 
@@ -23,6 +25,21 @@ def test_a_limit_that_the_user_set_is_kept(monkeypatch):
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     prepare_precision("bfloat16")
     assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX2"
+
+
+@pytest.mark.parametrize(
+    ("works_without", "message"),
+    [
+        (True, "ONEDNN_MAX_CPU_ISA=AVX2 keeps this machine's CPU from float16; unset it"),
+        (False, "^this machine's CPU "),
+    ],
+)
+def test_float16_is_refused_with_the_reason(monkeypatch, works_without, message):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(bfloat16, "_survives", lambda limit, precision: works_without and limit == "")
+    with pytest.raises(TrainingError, match=message):
+        prepare_precision("float16")
 
 
 def test_bfloat16_products_work_afterwards(monkeypatch, run_python):

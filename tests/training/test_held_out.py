@@ -93,6 +93,13 @@ def test_a_model_without_pairs_is_measured_too(corpus, pretrained, tmp_path):
     assert metrics["mlm_loss"] == pytest.approx(evaluate_pretraining(pretrained, corpus)["mlm_loss"], rel=1e-5)
 
 
+def test_a_corpus_without_pairs_is_measured_without_them(corpus_text, vocab_file, pretrained, tmp_path):
+    build_corpus([corpus_text], vocab=vocab_file, output=tmp_path / "whole", sequence_length=16, objective="none")
+    metrics = evaluate_pretraining(pretrained, tmp_path / "whole")
+    assert sorted(metrics) == ["examples", "loss", "mlm_accuracy", "mlm_loss", "perplexity"]
+    assert metrics["loss"] == metrics["mlm_loss"]
+
+
 def test_another_vocabulary_is_refused(corpus, vocabulary, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("".join(f"{token}\n" for token in [*vocabulary, "more"]))

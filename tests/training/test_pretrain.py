@@ -75,6 +75,23 @@ def test_the_folder_is_a_bundle_that_can_be_gone_on_from(tmp_path, corpus, pretr
         np.testing.assert_allclose(tensor, bundle.tensors[name], rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("objective", "learnt"),
+    [("none", "masked language model"), ("sop", "masked language model and sentence order prediction")],
+)
+def test_other_objectives_are_said_and_shown(tmp_path, corpus_text, vocab_file, pretrained, objective, learnt):
+    build_corpus([corpus_text], vocab=vocab_file, output=tmp_path / "corpus", sequence_length=16, objective=objective)
+    metrics = run(tmp_path / "corpus", tmp_path / "run", pretrained, steps=1)
+    assert ("nsp_loss" in metrics["last"], "nsp_accuracy" in metrics["last"]) == (objective == "sop",) * 2
+    assert f"| Objective | {learnt} |" in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_rematerialization_is_noted_and_may_be_changed(tmp_path, corpus, pretrained):
+    run(corpus, tmp_path / "run", pretrained, steps=1, remat=True)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["remat"] is True
+    run(corpus, tmp_path / "run", pretrained, steps=1, resume=True)
+
+
 def test_resumed_after_its_end_it_is_as_it_was(tmp_path, corpus, pretrained):
     metrics = run(corpus, tmp_path / "run", pretrained)
     before = (tmp_path / "run" / "model.safetensors").read_bytes()
@@ -166,6 +183,8 @@ def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
         run(corpus, tmp_path / "run", pretrained, steps=1)
     with pytest.raises(UsageError, match=r"was started with seed=0\. Received: seed=1; "):
         run(corpus, tmp_path / "run", pretrained, steps=1, seed=1, resume=True)
+    with pytest.raises(UsageError, match=r"was started with steps=1\. Received: steps=2; "):
+        run(corpus, tmp_path / "run", pretrained, steps=2, resume=True)
     assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
 
 
@@ -183,6 +202,9 @@ def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
         ),
         ({"strategy": "mirrored"}, r"^mirrored training needs two devices\. Received: /device:CPU:0 alone$"),
         ({"accumulation": 3}, r"^batch_size must be a multiple of the replicas times the micro-batches\. "),
+        ({"batch_size": 0}, r"^batch_size must be at least 1\. Received: batch_size=0$"),
+        ({"dropout": 1.0}, r"^dropout must be in \[0, 1\)\. Received: dropout=1\.0$"),
+        ({"initializer_range": 0.0}, r"^initializer_range must be above 0\. Received: initializer_range=0\.0$"),
         ({"steps": 0}, r"^steps must be at least 1\. Received: 0$"),
         ({"log_every": 0}, r"^log_every must be at least 1\. Received: 0$"),
         ({"batch_size": 1000}, r"^batch_size must be at most the corpus's \d+ examples\. Received: 1000$"),

@@ -74,6 +74,13 @@ def test_a_run_goes_back_and_around(tmp_path, corpus, pretrained, spike_at_step_
     assert Checkpoints(tmp_path / "run/checkpoints").load(8).state["skipped"] == [[4, 6]]
 
 
+def test_a_run_that_finds_no_way_around_ends(tmp_path, corpus, pretrained, monkeypatch):
+    monkeypatch.setattr(loop, "_REWINDS", 1)
+    monkeypatch.setattr(SpikeDetector, "problem", lambda *arguments: "the loss is high")
+    with pytest.raises(TrainingError, match=r"^the loss is high at step 1, and so it was after each of 1 ways"):
+        pretrain(corpus=corpus, model=pretrained, output=tmp_path / "run", on_spike="rewind", **OPTIONS)
+
+
 def test_a_run_stops_and_names_the_examples(tmp_path, corpus, pretrained, spike_at_step_6):
     from kbert.corpus.pipeline import PretrainingBatches
 

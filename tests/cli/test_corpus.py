@@ -1,0 +1,47 @@
+import pytest
+from click.testing import CliRunner
+
+from kbert.cli.main import main
+
+
+def build(tmp_path, text, vocabulary, *options):
+    """Builds a corpus; gives what is said about it."""
+    (tmp_path / "text.txt").write_text(text)
+    (tmp_path / "vocab.txt").write_text("\n".join(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *vocabulary)) + "\n")
+    arguments = [
+        "corpus",
+        "build",
+        tmp_path / "text.txt",
+        "--vocab",
+        tmp_path / "vocab.txt",
+        "--output",
+        tmp_path / "c",
+    ]
+    result = CliRunner().invoke(main, [str(argument) for argument in (*arguments, "--workers", 1, *options)])
+    assert result.exit_code == 0
+    return result.stderr.replace(str(tmp_path), "")
+
+
+@pytest.mark.parametrize(
+    ("text", "vocabulary", "options", "warning"),
+    [
+        ("The cat.\n\nThe cat.\n", ("the", "cat", "."), (), ""),
+        (
+            "The cat.\n\nThe dog.\n",
+            ("the", "cat", "."),
+            (),
+            "Warning: 16.7% of the tokens are [UNK]; is this vocabulary ",
+        ),
+        ("the cat\n\nthe cat\n", ("the", "cat", "The"), (), "Warning: capitals in 1 entries of the vocabulary, "),
+        ("The cat\n\nthe cat\n", ("the", "cat", "The"), ("--cased",), ""),
+    ],
+)
+def test_a_vocabulary_that_does_not_fit_is_told_of(tmp_path, text, vocabulary, options, warning):
+    said = build(tmp_path, text, vocabulary, *options)
+    assert warning in said
+    assert said.count("Warning") == bool(warning)
+
+
+def test_one_is_no_plural(tmp_path):
+    said = build(tmp_path, "the cat\nthe cat\n", ("the", "cat"), "--objective", "none")
+    assert said == "1 example of 1 document in 1 shard: /c\nread: 1 file as text\n"

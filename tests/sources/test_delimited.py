@@ -1,0 +1,57 @@
+import gzip
+
+import pytest
+
+from kbert.errors import DataError
+from kbert.sources import document
+from kbert.sources.source import Source, SourceSettings
+
+
+def read(tmp_path, content, name="rows.csv", **settings):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return [(found.lines, found.line) for found in Source([path], SourceSettings(**settings)).documents()]
+
+
+def test_each_row_is_a_document_of_lines(tmp_path):
+    content = '\ufeffid,text\r\n1,"one, ""two""\r\n\r\nthree"\r\n\r\n2,\r\n3,four\r\n'
+    assert read(tmp_path, content) == [(('one, "two"', "three"), 2), (("four",), 7)]
+
+
+def test_in_tsv_quotation_marks_are_text(tmp_path):
+    assert read(tmp_path, 'text\tid\n"one\t1\ntwo"\t2\n', "rows.tsv") == [(('"one',), 2), (('two"',), 3)]
+
+
+def test_columns_by_number_of_files_without_names(tmp_path):
+    assert read(tmp_path, "5,one\n4,two\n", text_field="2") == [(("one",), 1), (("two",), 2)]
+
+
+def test_compressed_and_by_format(tmp_path):
+    assert read(tmp_path, gzip.compress(b"text\none\n"), "rows.csv.gz") == [(("one",), 2)]
+    assert read(tmp_path, "text\none\n", "rows.txt", format="csv") == [(("one",), 2)]
+
+
+def test_lines_that_are_not_utf8_keep_the_numbers_right(tmp_path):
+    assert read(tmp_path, b"text\none\n\xff\ntwo\n", invalid_utf8="skip") == [(("one",), 2), (("two",), 4)]
+
+
+def test_a_long_cell(tmp_path):
+    assert read(tmp_path, "text\n" + "a" * 200_000) == [(("a" * 200_000,), 2)]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("id,body\n1,a\n", r"rows\.csv:1: expected a column 'text' .* the columns 'id', 'body'; .* --text-field 2\)"),
+        ("id,text\n1,a\n2,b,c\n", r"rows\.csv:3: expected 2 cells, as in the first row\. Received 3"),
+        ("id,text\n1\n", r"rows\.csv:2: expected 2 cells, as in the first row\. Received 1"),
+        (
+            'text\na\n"b\n' + "c\n" * 600_000,
+            r"rows\.csv:3: expected documents of at most 1 MiB.*mark missing",
+        ),
+    ],
+)
+def test_rows_that_cannot_be(tmp_path, monkeypatch, content, message):
+    monkeypatch.setattr(document, "LARGEST_DOCUMENT", 1 << 20)
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, content)
