@@ -4,7 +4,7 @@
 
 A step is forward, backward, clipping and AdamW, each as its users write it:
 
-    kbert           the step of `kbert pretrain`, with and without XLA
+    kbert           the step of `kbert pretrain`: without XLA it skips padding where rows are single examples
     transformers    BertForPreTraining with PyTorch's fused AdamW, eager and with torch.compile; bfloat16 by autocast.
                     It projects all positions to the vocabulary. Packed rows get a mask of four dimensions and
                     positions, and next sentence prediction for the first pair of a row alone
@@ -14,8 +14,9 @@ A step is forward, backward, clipping and AdamW, each as its users write it:
 
 At 128 rows are single examples; at 512 examples of 128 are packed. Contestants have processes of their own and take
 turns round by round; medians of wall-clock time are compared. `cpu` are tokens a second of processor time: on a
-machine that does other things too, that is what to look at. `of peak` is the arithmetic of kbert.training.flops (for
-all the same: what others compute beyond it is no progress) over the highest matrix peak that a contestant measured.
+machine that does other things too, that is what to look at. `of peak` is the arithmetic of kbert.training.flops
+(padding included, unless it is skipped; what others compute beyond it is no progress) over the highest matrix peak
+that a contestant measured.
 
 With --json each finished cell (a preset and a length) is written at once, and a later run with the same file
 measures only those that are missing. base needs some 4 GB a contestant: choose with --only and --precisions.
@@ -75,7 +76,8 @@ def train_kbert(preset: str, vocab_size: int, batches: Batches, precision: str, 
     from kbert.training.step import TrainingStep
 
     config = preset_config(preset, vocab_size)
-    encoder = BertEncoder(config, packed="input_example_ids" in batches, precision=precision)
+    packed = "input_example_ids" in batches
+    encoder = BertEncoder(config, packed=packed, precision=precision, skip_padding=not (packed or variant))
     model = PretrainingModel(encoder)
     settings = OptimizerSettings("adamw", weight_decay=WEIGHT_DECAY, clip_norm=CLIP_NORM)
     step = TrainingStep(
@@ -225,7 +227,11 @@ def run_cell(preset: str, length: int, path: Path, options: argparse.Namespace) 
     with np.load(path) as stored:
         shapes = {name: stored[name].shape[1:] for name in stored.files if name != "vocab_size"}
         tokens = float(stored["input_mask"].sum()) / BATCHES
-        operations = training_flops(preset_config(preset, int(stored["vocab_size"])), shapes)
+        config = preset_config(preset, int(stored["vocab_size"]))
+        operations = skipping = training_flops(config, shapes)
+        if length == EXAMPLE_LENGTH:
+            used = int((stored["masked_lm_weights"] > 0).sum()) // BATCHES
+            skipping = training_flops(config, shapes, tokens=int(tokens), predictions=used)
     started = {}
     for name, precision in itertools.product(options.only, options.precisions):
         environment = {"KERAS_BACKEND": "tensorflow"}
@@ -251,7 +257,7 @@ def run_cell(preset: str, length: int, path: Path, options: argparse.Namespace) 
             "precision": precision,
             "tokens_per_second": tokens / seconds,
             "tokens_per_cpu_second": tokens / cpu,
-            "part_of_peak": operations / seconds / peaks[precision],
+            "part_of_peak": (skipping if contestant == "kbert" else operations) / seconds / peaks[precision],
         }
         rows.append(row)
     load = os.getloadavg()[0]

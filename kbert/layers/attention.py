@@ -10,6 +10,7 @@ from keras import ops
 
 from kbert.config import BertConfig
 from kbert.layers.dropout import Dropout
+from kbert.layers.padding import drop_padding, pad_rows
 from kbert.layers.projection import Projection, initializer, product
 
 MASK_BIAS = -1e4
@@ -59,23 +60,27 @@ class SelfAttention(keras.layers.Layer):
         self.qkv.build(input_shape)
         self.output_projection.build(input_shape)
 
-    def call(self, inputs: Any, bias: Any, training: bool | None = None) -> Any:
-        """Takes float32 [B, S, H] and a bias that broadcasts to [B, N, S, S]; gives float32 [B, S, H]."""
+    def call(self, inputs: Any, bias: Any, places: Any = None, tokens: Any = None, training: bool | None = None) -> Any:
+        """Takes float32 [B, S, H] and a bias that broadcasts to [B, N, S, S]; gives float32 [B, S, H].
+
+        With the places and tokens of a `TokenRow` it takes and gives float32 [1, T, H] instead.
+        """
         config = self.config
-        length = ops.shape(inputs)[1]
-
-        def heads(part: Any) -> Any:  # [B, S, H] → [B, N, S, D]
-            part = ops.reshape(part, (-1, length, config.num_attention_heads, config.head_size))
-            return ops.transpose(part, (0, 2, 1, 3))
-
+        projected = self.qkv(inputs)
+        if places is not None:
+            # Each row attends to itself, so here alone rows must be of one length.
+            projected = pad_rows(projected, places, tokens)
         # Split, not indexed: the gradient of an index fills a tensor of zeros for each part.
-        query, key, value = map(heads, ops.split(self.qkv(inputs), 3, axis=-1))
+        heads = (-1, ops.shape(projected)[1], config.num_attention_heads, config.head_size)
+        query, key, value = (ops.reshape(part, heads) for part in ops.split(projected, 3, axis=-1))  # [B, S, N, D]
         # Scaling queries is cheaper than scaling scores, and the same.
-        query = query * (1.0 / math.sqrt(config.head_size))
-        scores = product(query, ops.transpose(key, (0, 1, 3, 2)), self.precision)  # [B, N, S, S]
+        query = ops.transpose(query, (0, 2, 1, 3)) * (1.0 / math.sqrt(config.head_size))
+        scores = product(query, ops.transpose(key, (0, 2, 3, 1)), self.precision)  # [B, N, S, S]
         probabilities = self.dropout(ops.softmax(scores + bias), training=training)
-        context = product(probabilities, value, self.precision)  # [B, N, S, D]
-        context = ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, length, config.hidden_size))
+        context = product(probabilities, ops.transpose(value, (0, 2, 1, 3)), self.precision)  # [B, N, S, D]
+        context = ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, heads[1], config.hidden_size))
+        if places is not None:
+            context = drop_padding(context, places, tokens)
         return self.output_projection(context)
 
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:

@@ -54,21 +54,24 @@ class EncoderBlock(keras.layers.Layer):
         self.output_projection.build((*input_shape[:-1], self.intermediate.units))
         self.output_norm.build(input_shape)
 
-    def call(self, inputs: Any, bias: Any, training: bool | None = None) -> Any:
-        """Takes float32 [B, S, H] and an attention bias that broadcasts to [B, N, S, S]; gives float32 [B, S, H]."""
+    def call(self, inputs: Any, bias: Any, places: Any = None, tokens: Any = None, training: bool | None = None) -> Any:
+        """Takes float32 [B, S, H] and an attention bias that broadcasts to [B, N, S, S]; gives float32 [B, S, H].
+
+        With the places and tokens of a `TokenRow` it takes and gives float32 [1, T, H] instead.
+        """
         if not (self.remat and training):
-            return self._forward(inputs, bias, training)
+            return self._forward(inputs, bias, places, tokens, training)
         state = self.seed_generator.state
         seed = ops.copy(state)
 
         def forward(inputs: Any, bias: Any) -> Any:
             state.assign(seed)  # the second time the same masks are drawn
-            return self._forward(inputs, bias, training)
+            return self._forward(inputs, bias, places, tokens, training)
 
         return keras.remat(forward)(inputs, bias)
 
-    def _forward(self, inputs: Any, bias: Any, training: bool | None) -> Any:
-        attended = self.dropout(self.attention(inputs, bias, training=training), training=training)
+    def _forward(self, inputs: Any, bias: Any, places: Any, tokens: Any, training: bool | None) -> Any:
+        attended = self.dropout(self.attention(inputs, bias, places, tokens, training=training), training=training)
         hidden = self.attention_norm(inputs + attended)
         outputs = self.dropout(self.output_projection(self.intermediate(hidden)), training=training)
         return self.output_norm(hidden + outputs)

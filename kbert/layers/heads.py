@@ -85,14 +85,18 @@ class MaskedLanguageModelHead(keras.layers.Layer):
         self.norm.build((None, self.config.hidden_size))
         self.bias = self.add_weight(shape=(self.config.vocab_size,), initializer="zeros", name="bias")
 
-    def call(self, hidden: Any, positions: Any, token_table: Any) -> Any:
+    def call(self, hidden: Any, positions: Any, token_table: Any, used: Any = None) -> Any:
         """Takes float32 [B, S, H], int32 [B, P] and the token table [V, H]; gives logits, float32 [B, P, V].
 
-        Positions are gathered first: the vocabulary is projected for P of S tokens, not for all.
+        Positions are gathered first: the vocabulary is projected for P of S tokens, not for all. With `used`, int32
+        [U], places among all B·P, only for those: float32 [U, V].
         """
         gathered = gather_positions(hidden, positions)
-        logits = product(self.norm(self.dense(gathered)), ops.transpose(token_table), self.precision) + self.bias
-        return ops.reshape(logits, (ops.shape(hidden)[0], -1, self.config.vocab_size))
+        if used is not None:
+            gathered = ops.take(gathered, used, axis=0)
+        logits = product(self.norm(self.dense(gathered)), ops.transpose(token_table), self.precision)
+        logits = ops.add(logits, self.bias)
+        return logits if used is not None else ops.reshape(logits, (*ops.shape(positions), self.config.vocab_size))
 
     def compute_output_shape(self, hidden_shape: Any, positions_shape: Any, *_: Any) -> Any:
         """[B, S, H] and [B, P] → [B, P, V]."""

@@ -57,7 +57,8 @@ class Projection(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Takes float32 [..., width]; gives float32 [..., units]."""
-        outputs = product(inputs, self.kernel, self.precision) + self.bias
+        # ops.add becomes TensorFlow's BiasAdd, whose gradient is many times faster than that of `+`.
+        outputs = ops.add(product(inputs, self.kernel, self.precision), self.bias)
         return outputs if self.activation is None else self.activation(outputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -12,6 +12,7 @@ from kbert.layers.attention import attention_bias, packed_attention_bias
 from kbert.layers.embeddings import Embeddings
 from kbert.layers.encoder_block import EncoderBlock
 from kbert.layers.heads import Pooler
+from kbert.layers.padding import PaddedRows, TokenRow
 
 
 class BertEncoder(keras.Model):
@@ -31,6 +32,8 @@ class BertEncoder(keras.Model):
         precision: "float32", "bfloat16" or "float16", of matrix products; variables and outputs are float32.
         seed: Of fresh weights and dropout.
         remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
+        skip_padding: Work on tokens alone, and give zeros for padding. Of rows of different lengths it makes less
+            work; it cannot be compiled with XLA, and a packed encoder, which has no padding to speak of, lacks it.
 
     Example:
         >>> encoder = BertEncoder(preset_config("tiny"))
@@ -48,6 +51,7 @@ class BertEncoder(keras.Model):
         precision: str = "float32",
         seed: int = 0,
         remat: bool = False,
+        skip_padding: bool = False,
         **kwargs: Any,
     ) -> None:
         # === Layers ===
@@ -62,17 +66,21 @@ class BertEncoder(keras.Model):
         # === Functional model ===
         input_features = features.PACKED_ENCODER_FEATURES if packed else features.ENCODER_FEATURES
         inputs = features.keras_inputs(input_features)
-        hidden = embeddings(
-            inputs[features.INPUT_WORD_IDS.name],
-            inputs[features.INPUT_TYPE_IDS.name],
-            inputs.get(features.INPUT_POSITIONS.name),
-        )
+        ids, types = inputs[features.INPUT_WORD_IDS.name], inputs[features.INPUT_TYPE_IDS.name]
+        positions = inputs.get(features.INPUT_POSITIONS.name)
+        places = tokens = None
         if packed:
             bias = packed_attention_bias(inputs[features.INPUT_EXAMPLE_IDS.name])
         else:
-            bias = attention_bias(inputs[features.INPUT_MASK.name])
+            mask = inputs[features.INPUT_MASK.name]
+            bias = attention_bias(mask)
+            if skip_padding:
+                places, tokens, positions, ids, types = TokenRow(name="token_row")(mask, ids, types)
+        hidden = embeddings(ids, types, positions)
         for block in blocks:
-            hidden = block(hidden, bias)
+            hidden = block(hidden, bias, places, tokens)
+        if places is not None:
+            hidden = PaddedRows(name="padded_rows")(hidden, places, tokens)
         outputs = {"sequence_output": hidden}
         if pooler is not None:
             outputs["pooled_output"] = pooler(hidden, inputs.get(features.NEXT_SENTENCE_POSITIONS.name))
@@ -81,6 +89,7 @@ class BertEncoder(keras.Model):
         # === Attributes ===
         self.config = config
         self.precision = precision
+        self.skip_padding = places is not None
         self.input_features = input_features
         self.seed_generator = generator
         self.embeddings = embeddings

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+from keras import ops
 
 from kbert import features
 from kbert.layers.heads import MaskedLanguageModelHead
@@ -18,6 +19,9 @@ class PretrainingModel(keras.Model):
 
     Takes a dict of the encoder's features and `masked_lm_positions`, int32 [B, P]. Gives a dict of
     `mlm_logits`, float32 [B, P, V], and `nsp_logits`, float32 [B, 2]; with a packed encoder, float32 [B, E, 2].
+
+    With an encoder that skips padding, training skips unused places of predictions, too: it takes
+    `masked_lm_weights`, float32 [B, P], and gives `mlm_logits` where they are above 0, float32 [U, V].
 
     Args:
         encoder: The encoder; its randomness is shared.
@@ -40,7 +44,10 @@ class PretrainingModel(keras.Model):
         )
         positions = inputs[features.MASKED_LM_POSITIONS.name]
         table = self.encoder.embeddings.token_table
+        used = None
+        if training and self.encoder.skip_padding:
+            (used,) = ops.nonzero(ops.reshape(inputs[features.MASKED_LM_WEIGHTS.name] > 0, (-1,)))
         return {
-            "mlm_logits": self.mlm_head(outputs["sequence_output"], positions, table),
+            "mlm_logits": self.mlm_head(outputs["sequence_output"], positions, table, used),
             "nsp_logits": self.nsp_head(outputs["pooled_output"]),
         }

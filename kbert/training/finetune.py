@@ -33,6 +33,7 @@ from kbert.training.environment import write_environment
 from kbert.training.folds import split_fold, split_part
 from kbert.training.frozen_layers import check_frozen_layers, freeze_layers
 from kbert.training.inputs import Phase
+from kbert.training.jit import skips_padding
 from kbert.training.learning_rates import STEPS, as_json, run_range_test
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
 from kbert.training.meter import Meter
@@ -255,8 +256,11 @@ def finetune(
             free=(*FREE_SETTINGS, "remat"),
         )
 
+    skip_padding = skips_padding(placement, jit=False)
     with placement.strategy.scope():
-        encoder = BertEncoder(config, pooled=the_task.pooled, precision=precision, seed=seed, remat=remat)
+        encoder = BertEncoder(
+            config, pooled=the_task.pooled, precision=precision, seed=seed, remat=remat, skip_padding=skip_padding
+        )
         task_model = the_task.build(encoder)
     if tensors is not None:
         tensor_names.assign_pretrained(tensor_names.encoder_slots(encoder), tensors)
@@ -279,7 +283,7 @@ def finetune(
         optimizer=rule,
         settings=settings,
         placement=placement,
-        meter=Meter(config, peak),
+        meter=Meter(config, peak, skip_padding=skip_padding),
         loss_scaling=precision == "float16",
     )
     if find_learning_rate:

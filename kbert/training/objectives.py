@@ -48,6 +48,9 @@ class PretrainingObjective:
         ids = batch[features.MASKED_LM_IDS.name]
         weights = batch[features.MASKED_LM_WEIGHTS.name]
         mlm_logits = outputs["mlm_logits"]
+        if len(mlm_logits.shape) == 2:  # of used places alone
+            used = weights > 0
+            ids, weights = tf.boolean_mask(ids, used), tf.boolean_mask(weights, used)
         mlm_right = tf.cast(tf.argmax(mlm_logits, -1, tf.int32) == ids, tf.float32)
         cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits
         mlm_loss = tf.reduce_sum(weights * cross_entropy(ids, mlm_logits))

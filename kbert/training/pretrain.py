@@ -26,7 +26,7 @@ from kbert.training.checkpoints import Checkpoints
 from kbert.training.environment import write_environment
 from kbert.training.held_out import HeldOutCorpus, HeldOutEvaluation
 from kbert.training.inputs import Phase
-from kbert.training.jit import use_jit
+from kbert.training.jit import skips_padding, use_jit
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
 from kbert.training.meter import Meter
 from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
@@ -218,8 +218,16 @@ def pretrain(
             free=(*FREE_SETTINGS, "remat"),
         )
 
+    skip_padding = pack_to is None and skips_padding(placement, jit=compiled)
     with placement.strategy.scope():
-        encoder = BertEncoder(config, packed=pack_to is not None, precision=precision, seed=seed, remat=remat)
+        encoder = BertEncoder(
+            config,
+            packed=pack_to is not None,
+            precision=precision,
+            seed=seed,
+            remat=remat,
+            skip_padding=skip_padding,
+        )
         pretraining_model = PretrainingModel(encoder)
         if bundle is not None:
             tensor_names.assign_pretrained(tensor_names.pretraining_slots(pretraining_model), bundle.tensors)
@@ -243,7 +251,7 @@ def pretrain(
         optimizer=rule,
         settings=settings,
         placement=placement,
-        meter=Meter(config, peak),
+        meter=Meter(config, peak, skip_padding=skip_padding),
         loss_scaling=precision == "float16",
     )
     monitor = (

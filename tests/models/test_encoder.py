@@ -138,3 +138,14 @@ def test_a_packed_encoder_gives_what_each_example_gives_alone(encoder, small_con
         end = begin + lengths[number]
         np.testing.assert_allclose(outputs["sequence_output"][:, begin:end], alone["sequence_output"], atol=1e-5)
         np.testing.assert_allclose(outputs["pooled_output"][:, number], alone["pooled_output"], atol=1e-5)
+
+
+def test_skipping_padding_changes_no_result(encoder, small_config):
+    skipping = BertEncoder(small_config, skip_padding=True)
+    for variable, value in zip(skipping.trainable_variables, encoder.trainable_variables, strict=True):
+        variable.assign(value)
+    batch = make_batch([7, 4, 1], 7)
+    expected, found = encoder(batch), skipping(batch)
+    is_token = batch["input_mask"][..., None]
+    np.testing.assert_allclose(found["pooled_output"], expected["pooled_output"], atol=1e-6)
+    np.testing.assert_allclose(found["sequence_output"], expected["sequence_output"] * is_token, atol=1e-5)

@@ -20,8 +20,8 @@ def test_an_encoder_by_hand():
 
 
 def test_the_heads_by_hand():
-    assert pretraining_heads_flops(CONFIG, 3, 2) == HEADS
-    assert pretraining_heads_flops(CONFIG, 3, 2, pairs=6) == HEADS + 48
+    assert pretraining_heads_flops(CONFIG, 6, 3) == HEADS
+    assert pretraining_heads_flops(CONFIG, 6, 6) == HEADS + 48
 
 
 def test_a_step_is_three_times_the_forward_pass():

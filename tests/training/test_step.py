@@ -21,9 +21,22 @@ BATCH = {
 }
 
 
-def train(config, *, steps=2, precision="float32", remat=False, jit=False, accumulation=1, scale=None, rate=0.1):
+def train(
+    config,
+    *,
+    steps=2,
+    precision="float32",
+    remat=False,
+    jit=False,
+    skip_padding=False,
+    accumulation=1,
+    scale=None,
+    rate=0.1,
+    batch=BATCH,
+):
     """The metrics of some steps, and the weights after them."""
-    model = PretrainingModel(BertEncoder(config, precision=precision, remat=remat, seed=3))
+    encoder = BertEncoder(config, precision=precision, remat=remat, skip_padding=skip_padding, seed=3)
+    model = PretrainingModel(encoder)
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     loss_scale = LossScale(precision == "float16")
     if scale is not None:
@@ -37,8 +50,8 @@ def train(config, *, steps=2, precision="float32", remat=False, jit=False, accum
         strategy=strategy,
         jit=jit,
     )
-    batch = {name: tf.constant(values, tf.int32) for name, values in BATCH.items()}
-    batch["masked_lm_weights"] = tf.ones((8, 2))
+    weights = tf.constant(batch.get("masked_lm_weights", np.ones((8, 2))), tf.float32)
+    batch = {name: tf.constant(values, tf.int32) for name, values in batch.items()} | {"masked_lm_weights": weights}
     dataset = tf.data.Dataset.from_tensors(batch).repeat()
     function = step.function(iter(dataset), dataset.element_spec)
     metrics = function(tf.constant(0, tf.int64), tf.fill([steps], rate))
@@ -121,3 +134,31 @@ def test_the_scale_grows_after_many_good_steps():
     assert float(scale.slots["loss_scale/scale"]) == 2.0**16
     assert float(scale.slots["loss_scale/good_steps"]) == 0.0
     assert float(scale.unscale([tf.constant(2.0**17)])[0]) == 2.0
+
+
+PADDED = BATCH | {
+    "input_mask": np.arange(6) < np.array([6, 2, 4, 6, 5, 3, 2, 4])[:, None],
+    "masked_lm_weights": np.arange(2) < np.array([2, 1, 2, 0, 1, 1, 1, 2])[:, None],
+}
+
+
+@pytest.mark.parametrize(("remat", "accumulation"), [(False, 1), (True, 1), (False, 2)])
+def test_skipping_padding_changes_no_number(small_config, remat, accumulation):
+    """Tokens and predictions that only fill up are left out; without dropout, whose masks have other shapes."""
+    config = small_config.replace(initializer_range=0.2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    metrics, weights, _ = train(config, batch=PADDED)
+    found, found_weights, _ = train(config, batch=PADDED, skip_padding=True, remat=remat, accumulation=accumulation)
+    for name, values in metrics.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, err_msg=name)
+    for one, other in zip(weights, found_weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_masks_of_dropout_are_drawn_again_where_padding_is_skipped(with_dropout):
+    metrics, weights, _ = train(with_dropout, batch=PADDED, skip_padding=True)
+    again, weights_again, _ = train(with_dropout, batch=PADDED, skip_padding=True, remat=True)
+    assert {name: values.tolist() for name, values in metrics.items()} == {
+        name: values.tolist() for name, values in again.items()
+    }
+    for one, other in zip(weights, weights_again, strict=True):
+        assert (one == other).all()
