@@ -4,7 +4,8 @@
 
 A step is forward, backward, clipping and AdamW, each as its users write it:
 
-    kbert           the step of `kbert pretrain`: without XLA it skips padding where rows are single examples
+    kbert           the step of `kbert pretrain`, with huge pages for memory, as the program asks for them (the others
+                    get them with --huge-pages); without XLA it skips padding where rows are single examples
     transformers    BertForPreTraining with PyTorch's fused AdamW, eager and with torch.compile; bfloat16 by autocast.
                     It projects all positions to the vocabulary. Packed rows get a mask of four dimensions and
                     positions, and next sentence prediction for the first pair of a row alone
@@ -54,6 +55,8 @@ TOKENS = 2048
 """A batch: 16 rows of 128, 4 of 512."""
 BATCHES = 4
 """Different batches, in turn."""
+HUGE_PAGES = "glibc.malloc.hugetlb=1"
+"""What the `kbert` program sets (kbert/cli/huge_pages.py), and nobody else does."""
 LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 1e-4, 0.01, 1.0
 
 Batches = dict[str, np.ndarray]
@@ -235,6 +238,8 @@ def run_cell(preset: str, length: int, path: Path, options: argparse.Namespace) 
     started = {}
     for name, precision in itertools.product(options.only, options.precisions):
         environment = {"KERAS_BACKEND": "tensorflow"}
+        if options.huge_pages or name.startswith("kbert"):
+            environment["GLIBC_TUNABLES"] = HUGE_PAGES
         arguments = ["--steps", str(options.steps), "--work", name, preset, precision, str(path)]
         started[f"{name} {precision}"] = turns.start([sys.executable, __file__, *arguments], environment)
     running = {}
@@ -261,14 +266,22 @@ def run_cell(preset: str, length: int, path: Path, options: argparse.Namespace) 
         }
         rows.append(row)
     load = os.getloadavg()[0]
-    return {"preset": preset, "length": length, "rounds": options.rounds, "load": load, "peaks": peaks, "rows": rows}
+    return {
+        "preset": preset,
+        "length": length,
+        "rounds": options.rounds,
+        "load": load,
+        "huge_pages": "all" if options.huge_pages else "kbert",
+        "peaks": peaks,
+        "rows": rows,
+    }
 
 
 def show(cell: Mapping[str, Any]) -> None:
     """Prints a cell; and kbert's best over the best of each other."""
     peaks = ", ".join(f"{name} {value / 1e9:,.0f} GFLOP/s" for name, value in cell["peaks"].items())
     print(f"\n{cell['preset']}, {TOKENS // cell['length']} x {cell['length']}; medians of {cell['rounds']} rounds; "
-          f"load {cell['load']:.1f}; matrix peak {peaks}")  # fmt: skip
+          f"load {cell['load']:.1f}; huge pages: {cell['huge_pages']}; matrix peak {peaks}")  # fmt: skip
     print(f"{'':28} {'':9} {'tokens/s':>9} {'cpu':>9} {'of peak':>8}")
     for row in cell["rows"]:
         print(
@@ -298,6 +311,7 @@ def main() -> None:
     parser.add_argument("--lengths", nargs="+", type=int, choices=[EXAMPLE_LENGTH, 512], default=[EXAMPLE_LENGTH, 512])
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--huge-pages", action="store_true", help="for all: the `kbert` program alone asks for them")
     parser.add_argument("--steps", type=int, default=3, help="a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="of finished cells; what it holds is not measured again")

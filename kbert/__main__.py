@@ -1,6 +1,6 @@
 """`python -m kbert` is the `kbert` program."""
 
-from kbert.cli.main import main
+from kbert.cli.main import program
 
 if __name__ == "__main__":
-    main()
+    program()

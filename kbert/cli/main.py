@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from kbert.cli.huge_pages import restart_with_huge_pages
 from kbert.errors import KbertError
 from kbert.version import __version__
 
@@ -81,3 +82,9 @@ def main() -> None:
 
     Start with `kbert quickstart`. Exit codes: 0 done, 1 failed, 2 wrong use, 130 and 143 stopped by a signal.
     """
+
+
+def program() -> None:
+    """The entry of the `kbert` program."""
+    restart_with_huge_pages()
+    main()

@@ -1,0 +1,52 @@
+"""Huge pages for the memory of tensors, which glibc asks for only if it is told before a program starts.
+
+A training step goes through hundreds of megabytes; with pages of 4 KiB the processor spends a part of it looking up
+where they are. With pages of 2 MiB a step of the small model took a sixth less time (two cores of a virtual machine).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+COMMANDS = ("quickstart", "pretrain", "finetune", "tune", "evaluate", "predict")
+"""Those that compute for long."""
+
+_TUNABLES = "GLIBC_TUNABLES"
+_TUNABLE = "glibc.malloc.hugetlb"
+_FIRST_GLIBC = (2, 35)
+_KERNEL_SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+def restart_with_huge_pages() -> None:
+    """Starts the program anew, in the same process, with glibc told so; does nothing where that would not help.
+
+    Whoever sets the tunable glibc.malloc.hugetlb decides: 0 keeps small pages.
+    """
+    if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS or sys.platform != "linux":
+        return
+    try:
+        tunables = tunables_for_huge_pages(os.environ, os.confstr("CS_GNU_LIBC_VERSION"), _KERNEL_SETTING.read_text())
+        if tunables is not None:
+            os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, _TUNABLES: tunables})
+    except (OSError, ValueError):
+        return  # a system that hides its settings, or allows no restart, trains with small pages
+
+
+def tunables_for_huge_pages(environment: Mapping[str, str], libc: str | None, kernel: str) -> str | None:
+    """The value for GLIBC_TUNABLES; None where it is of no use, or has been decided.
+
+    Args:
+        environment: Of the program.
+        libc: Such as "glibc 2.36"; None where there is another library.
+        kernel: Such as "always [madvise] never". With "always" all memory has huge pages anyway.
+    """
+    tunables = environment.get(_TUNABLES, "")
+    if libc is None or _TUNABLE in tunables or "[madvise]" not in kernel:
+        return None
+    version = tuple(int(part) for part in libc.split()[-1].split("."))
+    if version < _FIRST_GLIBC:
+        return None
+    return f"{tunables}:{_TUNABLE}=1".lstrip(":")
