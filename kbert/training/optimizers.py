@@ -29,7 +29,7 @@ class OptimizerSettings:
         name: "adamw", "lamb" (arXiv 1904.00962) or "sgd".
         beta_1: Decay of the mean of gradients.
         beta_2: Decay of the mean of squared gradients.
-        epsilon: Added to the root of the latter.
+        epsilon: Added to the root of the latter, after its correction if there is one.
         weight_decay: Times the learning rate, taken off each weight; not off biases and LayerNorm.
         bias_correction: Correct the means for their start at 0, as Adam does and the original BERT does not.
         clip_norm: Gradients are scaled down to this global norm.
@@ -127,13 +127,15 @@ class AdamW(Optimizer):
         self, gradient: Any, variable: Any, slots: Any, rate: Any, decay: float, step: Any, is_kernel: bool
     ) -> None:
         settings = self.settings
-        power = tf.cast(step + 1, tf.float32)
         # The fused operation corrects by these powers of beta; at 0 it corrects nothing.
-        powers = (
-            (tf.pow(settings.beta_1, power), tf.pow(settings.beta_2, power))
-            if settings.bias_correction
-            else (tf.constant(0.0), tf.constant(0.0))
-        )
+        powers = tf.constant(0.0), tf.constant(0.0)
+        epsilon = tf.constant(settings.epsilon)
+        if settings.bias_correction:
+            power = tf.cast(step + 1, tf.float32)
+            powers = tf.pow(settings.beta_1, power), tf.pow(settings.beta_2, power)
+            # It adds epsilon before the correction of the root. The paper (arXiv 1412.6980, algorithm 1) and PyTorch
+            # add it after, where it weighs up to thirty times less in the first steps.
+            epsilon *= tf.sqrt(1.0 - powers[1])
         if decay:
             # Before the update, so that the decay is a part of the weight that the gradient was taken at.
             variable.assign(variable * (1.0 - rate * decay))
@@ -147,7 +149,7 @@ class AdamW(Optimizer):
             lr=rate,
             beta1=settings.beta_1,
             beta2=settings.beta_2,
-            epsilon=settings.epsilon,
+            epsilon=epsilon,
             grad=gradient,
         )
 

@@ -36,7 +36,9 @@ def test_a_hundred_steps_as_in_the_test_of_the_original():
 
 
 @pytest.mark.parametrize("bias_correction", [False, True])
-def test_equals_adam_written_out(bias_correction):
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_equals_adam_written_out(bias_correction, scale):
+    """Also where gradients are as small as epsilon, which is added to the root after its correction."""
     settings = OptimizerSettings(bias_correction=bias_correction, weight_decay=0.1)
     weights = variable([1.0, -2.0, 0.5])
     optimizer = AdamW([weights], settings)
@@ -44,7 +46,7 @@ def test_equals_adam_written_out(bias_correction):
     mean = square = np.zeros(3)
     rng = np.random.default_rng(0)
     for index in range(20):
-        gradient = rng.normal(size=3)
+        gradient = scale * rng.normal(size=3)
         rate = 0.05 * (index + 1)
         step(optimizer, [gradient], rate, index)
         mean = 0.9 * mean + 0.1 * gradient
@@ -52,7 +54,6 @@ def test_equals_adam_written_out(bias_correction):
         first, second = mean, square
         if bias_correction:
             first, second = mean / (1 - 0.9 ** (index + 1)), square / (1 - 0.999 ** (index + 1))
-        # Where epsilon stands beside the corrected root makes no difference that float32 shows.
         expected = expected - rate * 0.1 * expected - rate * first / (np.sqrt(second) + 1e-6)
         np.testing.assert_allclose(weights, expected, rtol=2e-4, atol=1e-5)
 

@@ -1,0 +1,239 @@
+"""Learning: kbert and transformers from the same weights on the same batches; held-out loss by steps and by the clock.
+
+    python benchmarks/learning.py --steps 600 --work learning/ --json learning.json
+
+Both begin with weights that kbert drew, see the same examples with the same masks in the same order, and learn by the
+same rule: AdamW with bias correction, decay off biases and LayerNorm, gradients clipped to 1, linear warm-up and decay.
+What differs is who computes it and which units dropout drops. The loss is measured on documents that neither learns
+from, with masks that stay the same. kbert runs as its users run it, `kbert pretrain`; transformers is a loop around
+BertForPreTraining with PyTorch's fused AdamW. One after the other, each has the machine for itself. Seconds are those
+of training alone, compilation included, evaluations not.
+
+With --work the runs stay, and one that has ended is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SEQUENCE_LENGTH = 128
+SEED = 0
+HELD_OUT_BATCH = 64
+
+Curve = list[dict[str, float]]
+"""Rows of "step", "seconds" and "loss"."""
+
+
+def write_corpora(options: argparse.Namespace, folder: Path) -> None:
+    """The corpus, and a held-out one of the last documents."""
+    from kbert.corpus.build import build_corpus
+
+    text = (options.data / "corpus" / "en_wikipedia.txt").read_bytes()
+    documents = text.split(b"\n\n")
+    held_out = max(2, int(len(documents) * options.held_out))
+    parts = {"corpus": documents[:-held_out], "held-out": documents[-held_out:]}
+    for name, part in parts.items():
+        path = folder / f"{name}.txt"
+        path.write_bytes(b"\n\n".join(part))
+        build_corpus(
+            [path],
+            vocab=options.vocab,
+            output=folder / name,
+            sequence_length=SEQUENCE_LENGTH,
+            workers=os.cpu_count() or 1,
+        )
+
+
+def write_start(options: argparse.Namespace, folder: Path) -> None:
+    """A bundle with fresh weights."""
+    from kbert.bundle import Bundle
+    from kbert.config import preset_config
+    from kbert.models import tensor_names
+    from kbert.models.encoder import BertEncoder
+    from kbert.models.pretraining import PretrainingModel
+    from kbert.text.tokenizer import Tokenizer
+    from kbert.text.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary.from_file(options.vocab)
+    config = preset_config(options.preset, len(vocabulary)).replace(
+        hidden_dropout_prob=options.dropout, attention_probs_dropout_prob=options.dropout
+    )
+    model = PretrainingModel(BertEncoder(config, seed=SEED))
+    Bundle(
+        config=config,
+        tokenizer=Tokenizer(vocabulary),
+        tensors=tensor_names.read_tensors(tensor_names.pretraining_slots(model)),
+        architecture="BertForPreTraining",
+        settings={"kind": "pretraining"},
+    ).save(folder, "Fresh weights.")
+
+
+def learn_kbert(options: argparse.Namespace, folder: Path) -> Curve:
+    """`kbert pretrain`, and what it wrote of itself."""
+    run = folder / "kbert"
+    command = [sys.executable, "-m", "kbert", "pretrain", "--resume"]
+    for name, value in {
+        "corpus": folder / "corpus",
+        "model": folder / "start",
+        "output": run,
+        "validation-corpus": folder / "held-out",
+        "evaluate-every": options.every,
+        "log-every": options.every,
+        "checkpoint-every": options.every,
+        "steps": options.steps,
+        "batch-size": options.batch_size,
+        "learning-rate": options.learning_rate,
+        "warmup-steps": options.warmup,
+        "seed": SEED,
+    }.items():
+        command += [f"--{name}", str(value)]
+    subprocess.run([*command, "--bias-correction"], check=True)
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    curve, seconds = [], 0.0
+    for row in rows:
+        seconds += row["seconds"]
+        if "validation_mlm_loss" in row:
+            curve.append({"step": row["step"], "seconds": seconds, "loss": row["validation_mlm_loss"]})
+    return curve
+
+
+def learn_transformers(options: argparse.Namespace, folder: Path) -> Curve:
+    """The same with Transformers and PyTorch."""
+    import torch
+    from backends import torch_batch
+    from transformers import BertForPreTraining
+
+    from kbert.corpus.pipeline import PretrainingBatches
+    from kbert.training.schedules import Schedule
+
+    model = BertForPreTraining.from_pretrained(folder / "start").train()
+    plain = [value for name, value in model.named_parameters() if name.endswith("bias") or "LayerNorm" in name]
+    known = {id(value) for value in plain}
+    decayed = [value for value in model.parameters() if id(value) not in known]
+    groups = [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1.0, eps=1e-6, fused=True)
+    schedule = Schedule(options.learning_rate, options.steps, options.warmup)
+    compiled = torch.compile(model) if options.compile else model
+    held_out = [torch_batch(batch) for batch in held_out_batches(folder)]
+    batches = PretrainingBatches(folder / "corpus", batch_size=options.batch_size, seed=SEED).batches()
+
+    def held_out_loss() -> float:
+        model.eval()
+        total = count = 0.0
+        with torch.no_grad():
+            for batch in held_out:
+                used = batch["labels"] >= 0
+                hidden = model.bert(batch["input_ids"], batch["attention_mask"], batch["token_type_ids"])[0]
+                logits = model.cls.predictions(hidden[used])
+                total += torch.nn.functional.cross_entropy(logits, batch["labels"][used], reduction="sum").item()
+                count += int(used.sum())
+        model.train()
+        return total / count
+
+    curve: Curve = []
+    seconds, began = 0.0, time.perf_counter()
+    for step, batch in zip(range(options.steps), batches, strict=False):
+        for group in optimizer.param_groups:
+            group["lr"] = schedule(step)
+        optimizer.zero_grad()
+        compiled(**torch_batch(batch)).loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if (step + 1) % options.every == 0 or step + 1 == options.steps:
+            seconds += time.perf_counter() - began
+            curve.append({"step": step + 1, "seconds": seconds, "loss": held_out_loss()})
+            print(f"transformers: {curve[-1]}", file=sys.stderr, flush=True)
+            began = time.perf_counter()
+    return curve
+
+
+def held_out_batches(folder: Path) -> Iterator[dict[str, np.ndarray]]:
+    """What kbert measures on, in its order and with its masks."""
+    from kbert.bundle import Bundle
+    from kbert.training.held_out import HeldOutCorpus
+
+    packed = ("input_example_ids", "input_positions")  # for models of packed rows
+    held_out = HeldOutCorpus(folder / "held-out", Bundle.load(folder / "start").tokenizer)
+    for batch in held_out.batches(HELD_OUT_BATCH):
+        yield {name: values for name, values in batch.items() if name not in packed}
+
+
+def seconds_to(curve: Sequence[dict[str, float]], loss: float) -> float | None:
+    """When a loss was reached, between two measurements by a straight line."""
+    before: dict[str, float] | None = None
+    for row in curve:
+        if row["loss"] <= loss:
+            if before is None or before["loss"] == row["loss"]:
+                return row["seconds"]
+            part = (before["loss"] - loss) / (before["loss"] - row["loss"])
+            return before["seconds"] + part * (row["seconds"] - before["seconds"])
+        before = row
+    return None
+
+
+def show(curves: dict[str, Curve]) -> None:
+    """Prints both curves, how far they end apart, and the times to the loss that both reach."""
+    ours, theirs = curves["kbert"], curves["transformers"]
+    print(f"{'step':>6}  {'kbert':>8} {'seconds':>8}  {'transformers':>12} {'seconds':>8}  {'difference':>10}")
+    for one, other in zip(ours, theirs, strict=True):
+        print(
+            f"{one['step']:6,.0f}  {one['loss']:8.4f} {one['seconds']:8.0f}  {other['loss']:12.4f} "
+            f"{other['seconds']:8.0f}  {one['loss'] - other['loss']:+10.4f}"
+        )
+    common = max(ours[-1]["loss"], theirs[-1]["loss"])
+    times = [seconds_to(curve, common) for curve in (ours, theirs)]
+    if None not in times:
+        print(f"to {common:.4f}: {times[0]:.0f} s and {times[1]:.0f} s, {times[1] / times[0]:.2f} x")
+
+
+def main() -> None:
+    """Runs both and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
+    parser.add_argument("--vocab", type=Path, help="By default bert-base-uncased's.")
+    parser.add_argument("--preset", default="mini")
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--every", type=int, default=100, help="Steps between measurements.")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--warmup", type=int, default=60)
+    parser.add_argument("--dropout", type=float, default=0.1, help="0: the two must give the same losses.")
+    parser.add_argument("--held-out", type=float, default=0.01, help="Part of the documents.")
+    parser.add_argument("--compile", action="store_true", help="transformers with torch.compile.")
+    parser.add_argument("--work", type=Path, help="Keep the runs here.")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    options.vocab = options.vocab or options.data / "vocab" / "bert-base-uncased.txt"
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.work or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        curves: dict[str, Any] = {}
+        stored = folder / "curves.json"
+        if stored.exists():
+            curves = json.loads(stored.read_text())
+        if not (folder / "start").exists():
+            write_corpora(options, folder)
+            write_start(options, folder / "start")
+        for name, learn in (("kbert", learn_kbert), ("transformers", learn_transformers)):
+            if name not in curves:
+                curves[name] = learn(options, folder)
+                stored.write_text(json.dumps(curves, indent=2) + "\n")
+    show(curves)
+    if options.json:
+        options.json.write_text(json.dumps(curves, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
