@@ -2,25 +2,21 @@
 
 TensorFlow takes seconds and hundreds of megabytes to start, which every process that builds a corpus would pay.
 The messages are laid out here, for all examples of a chunk at once: protobuf's own encoder takes them value by value.
-The framing is the TFRecord format: length, its checksum, data, its checksum, each checksum a masked CRC-32C
-(tensorflow/core/lib/io/record_writer.h).
 """
 
 from __future__ import annotations
 
 import functools
 import gzip
-import struct
 from collections.abc import Callable, Iterable, Mapping
 
-import google_crc32c
 import numpy as np
+
+from kbert.corpus.frames import frame_record
 
 COMPRESSION = "GZIP"
 """The name that tf.data knows the shards' compression by."""
 _COMPRESSION_LEVEL = 1
-
-_MASK_DELTA = 0xA282EAD8
 
 # Field numbers of tensorflow/core/example/{example,feature}.proto, each with protobuf's wire type 2 (bytes of
 # a length that is given). An Example holds Features, which hold map entries of a key and a Feature; the Feature is
@@ -114,17 +110,6 @@ def _with_length(field: bytes, data: bytes) -> bytes:
 _cached_varint = functools.lru_cache(1 << 16)(varint)
 
 
-def frame_record(data: bytes) -> bytes:
-    """One TFRecord: length, checksum, `data`, checksum."""
-    return _frame_head(len(data)) + data + _masked_crc(data)
-
-
-@functools.lru_cache(1 << 16)
-def _frame_head(size: int) -> bytes:
-    length = struct.pack("<Q", size)
-    return length + _masked_crc(length)
-
-
 def join_records(records: Iterable[bytes], *, compressed: bool = True) -> bytes:
     """Framed records, as a gzip member or as they are. What was joined can be joined again to a shard.
 
@@ -132,8 +117,3 @@ def join_records(records: Iterable[bytes], *, compressed: bool = True) -> bytes:
     """
     framed = b"".join(map(frame_record, records))
     return gzip.compress(framed, _COMPRESSION_LEVEL, mtime=0) if framed and compressed else framed
-
-
-def _masked_crc(data: bytes) -> bytes:
-    crc = google_crc32c.value(data)
-    return struct.pack("<I", (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF)

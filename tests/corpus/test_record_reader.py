@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.corpus import record_reader
+from kbert.corpus import gzip_members, record_reader
+from kbert.corpus.frames import frame_record
 from kbert.corpus.record_reader import Damage, Record, read_records, without_copies
-from kbert.corpus.records import frame_record, join_records
+from kbert.corpus.records import join_records
 
 DATA = [bytes(random.Random(number).choices(range(256), k=20 + 3 * number)) for number in range(12)]
 
@@ -59,8 +60,9 @@ def test_offsets_and_parts(plain):
 
 
 def test_pieces_do_not_matter(plain, monkeypatch):
-    monkeypatch.setattr(record_reader, "_PIECE", 7)
-    monkeypatch.setattr(record_reader, "_PEEK", 7)
+    monkeypatch.setattr(record_reader, "PIECE", 7)
+    monkeypatch.setattr(gzip_members, "PIECE", 7)
+    monkeypatch.setattr(gzip_members, "_PEEK", 7)
     assert read(plain) == (WHOLE, [])
     path = plain.with_suffix(".gz")
     path.write_bytes(b"".join(members(DATA[:5], DATA[5:])))

@@ -1,5 +1,3 @@
-import struct
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -63,15 +61,6 @@ def test_bytes_depend_on_the_content_alone():
     encoded = records.encode_examples(FEATURES)
     assert records.encode_examples(again) == encoded
     assert records.join_records(encoded) == records.join_records(iter(encoded))
-
-
-def test_frame():
-    """CRC-32C of "123456789" is 0xE3069283 (RFC 3720's check value), masked by rotation and a constant."""
-    frame = records.frame_record(b"123456789")
-    assert struct.unpack("<Q", frame[:8]) == (9,)
-    assert frame[12:21] == b"123456789"
-    crc = 0xE3069283
-    assert struct.unpack("<I", frame[21:]) == ((((crc >> 15) | (crc << 17 & 0xFFFFFFFF)) + 0xA282EAD8) & 0xFFFFFFFF,)
 
 
 @pytest.mark.parametrize("compressed", [True, False])
