@@ -1,0 +1,351 @@
+"""Fine-tuning steps of kbert and transformers on SST-2 with its real lengths: examples a second.
+
+    python benchmarks/finetuning.py --presets small --rounds 5 --json finetuning.json
+
+A step is a batch of 32 made, forward, backward, clipping and AdamW, with dropout, each as its users have it:
+
+    kbert           what `kbert finetune classification` runs: batches of like length read ahead, a model that skips
+                    padding, ten steps a call; with huge pages for memory, as the program asks for them (the others get
+                    them with --huge-pages)
+    transformers    BertForSequenceClassification, shuffled batches padded to their longest text (a DataLoader that pads
+                    as DataCollatorWithPadding does), PyTorch's fused AdamW, eager and with
+                    torch.compile(dynamic=True); bfloat16 by autocast. That is the default of its Trainer, whose
+                    batches are of like length only if it is asked; --group-by-length asks
+
+Models are fresh: weights do not change speed. Texts are tokenized before. Each round has examples of its own, drawn
+from the training file, so that no shapes are known from the round before; all contestants learn from the same ones in
+it. One more round, before, is to warm up. A run of kbert sorts 64 batches by length together; here it has those of a
+round. Contestants have processes of their own and take turns; medians of wall-clock time are compared. `cpu` are
+examples a second of processor time: on a machine that does other things too, that is what to look at.
+
+With --json each finished preset is written at once, and a later run with the same file measures only those that are
+missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import importlib.util
+import itertools
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import turns
+from pretraining import HUGE_PAGES, PRECISIONS, peak_of
+
+CONTESTANTS = {
+    "kbert": "kbert",
+    "transformers": "transformers",
+    "transformers-compile": "transformers, torch.compile",
+}
+BATCH_SIZE = 32
+CALL_STEPS = 10
+"""A call of kbert's loop ends where a row of metrics is due: LoopSettings.log_every."""
+LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 3e-5, 0.01, 1.0
+
+Rows = dict[str, np.ndarray]
+"""`ids`, those of all texts joined; `lengths` and `labels`, [rounds, examples]; `vocab_size` and `sequence_length`."""
+
+
+# === Contestants: each gives a function that trains for one round ===
+
+
+class RoundBatches:
+    """Batches of round after round, each made as `kbert finetune` makes an epoch of its examples.
+
+    Args:
+        rounds: The `LengthBucketedBatches` of each round.
+    """
+
+    def __init__(self, rounds: list[Any]) -> None:
+        self.rounds = rounds
+        self.batch_size = rounds[0].batch_size
+        self.element_spec = rounds[0].element_spec
+
+    def batches(self, start: int = 0) -> Iterator[dict[str, np.ndarray]]:
+        """Yields all batches but the first `start`."""
+        return itertools.islice(itertools.chain.from_iterable(one.batches() for one in self.rounds), start, None)
+
+    def example_names(self, number: int) -> list[str]:
+        """The rows of batch `number`, counted in its round."""
+        steps = self.rounds[0].steps
+        return self.rounds[number // steps].example_names(number % steps)
+
+
+def train_kbert(preset: str, rows: Rows, options: argparse.Namespace, precision: str, _: bool) -> Callable[[], Any]:
+    """`kbert finetune classification`'s steps."""
+    import tensorflow as tf
+
+    from kbert.config import preset_config
+    from kbert.models.encoder import BertEncoder
+    from kbert.tasks.classification import ClassificationTask
+    from kbert.tasks.rows import Ragged, TrainingRows
+    from kbert.training.batches import LengthBucketedBatches
+    from kbert.training.inputs import Input
+    from kbert.training.jit import skips_padding
+    from kbert.training.loss_scale import LossScale
+    from kbert.training.meter import Meter
+    from kbert.training.optimizers import OptimizerSettings, make_optimizer
+    from kbert.training.step import TrainingStep
+    from kbert.training.strategy import Placement
+
+    placement = Placement(tf.distribute.OneDeviceStrategy("/cpu:0"))
+    config = preset_config(preset, int(rows["vocab_size"]))
+    task = ClassificationTask(["0", "1"])
+    skip_padding = skips_padding(placement, jit=False)
+    model = task.build(BertEncoder(config, pooled=task.pooled, precision=precision, skip_padding=skip_padding))
+    settings = OptimizerSettings("adamw", weight_decay=WEIGHT_DECAY, bias_correction=True, clip_norm=CLIP_NORM)
+    step = TrainingStep(
+        model,
+        objective=task,
+        optimizer=make_optimizer(model.trainable_variables, settings),
+        loss_scale=LossScale(False),
+        accumulation=1,
+        strategy=placement.strategy,
+        jit=False,
+    )
+    ends = np.cumsum(rows["lengths"].sum(-1))[:-1]
+    rounds = [
+        LengthBucketedBatches(
+            TrainingRows(Ragged(ids, lengths), Ragged(np.zeros_like(ids), lengths), {"labels": labels}),
+            batch_size=BATCH_SIZE,
+            steps=options.steps,
+            sequence_length=int(rows["sequence_length"]),
+        )
+        for ids, lengths, labels in zip(np.split(rows["ids"], ends), rows["lengths"], rows["labels"], strict=True)
+    ]
+    source = Input(RoundBatches(rounds), placement, 0, Meter(config, skip_padding=skip_padding))
+    atexit.register(source.close)  # it reads ahead
+    function = step.function(source.iterator, source.element_spec)
+    numbers = itertools.count()
+
+    def train() -> None:
+        steps = list(itertools.islice(numbers, options.steps))
+        for start in range(0, len(steps), CALL_STEPS):
+            part = steps[start : start + CALL_STEPS]
+            rates = tf.constant([LEARNING_RATE] * len(part))
+            function(tf.constant(part[0], tf.int64), rates)["loss"].numpy()
+
+    return train
+
+
+def train_transformers(
+    preset: str, rows: Rows, options: argparse.Namespace, precision: str, variant: bool
+) -> Callable[[], Any]:
+    """Transformers' model with PyTorch's optimizer and loader."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    from kbert.config import preset_config
+
+    shape = preset_config(preset, int(rows["vocab_size"])).to_dict()
+    model = BertForSequenceClassification(BertConfig(**shape, num_labels=2)).train()
+    compiled = torch.compile(model, dynamic=True) if variant else model
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
+    ends = np.cumsum(rows["lengths"])[:-1]
+    texts = [torch.as_tensor(ids, dtype=torch.int64) for ids in np.split(rows["ids"], ends)]
+    examples = list(zip(texts, rows["labels"].ravel().tolist(), strict=True))
+    size = rows["labels"].shape[1]
+    numbers = itertools.count()
+
+    def train() -> None:
+        first = next(numbers) * size
+        for batch in torch_loader(examples[first : first + size], grouped=options.group_by_length):
+            optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+                loss = compiled(**batch).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+            optimizer.step()
+            loss.item()
+
+    return train
+
+
+def torch_loader(examples: list[Any], *, grouped: bool) -> Any:
+    """Batches of (ids, label), shuffled; each padded to its longest text."""
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    def collate(chosen: list[Any]) -> dict[str, Any]:
+        texts, labels = zip(*chosen, strict=True)
+        return {
+            "input_ids": pad_sequence(texts, batch_first=True),
+            "token_type_ids": pad_sequence([torch.zeros_like(text) for text in texts], batch_first=True),
+            "attention_mask": pad_sequence([torch.ones_like(text) for text in texts], batch_first=True),
+            "labels": torch.tensor(labels),
+        }
+
+    if not grouped:
+        return torch.utils.data.DataLoader(examples, BATCH_SIZE, shuffle=True, collate_fn=collate)
+    from transformers.trainer_pt_utils import get_length_grouped_indices
+
+    # Fifty batches are sorted together, as in a long run; by default it would be a quarter of so few examples.
+    order = get_length_grouped_indices([len(text) for text, _ in examples], BATCH_SIZE, mega_batch_mult=50)
+    return torch.utils.data.DataLoader(examples, BATCH_SIZE, sampler=order, collate_fn=collate)
+
+
+def work(options: argparse.Namespace) -> None:
+    """The process of a contestant."""
+    name, preset, precision, path = options.work
+    kind = name.removesuffix("-compile")
+    with np.load(path) as stored:
+        rows = {feature: stored[feature] for feature in stored.files}
+    makers = {"kbert": train_kbert, "transformers": train_transformers}
+    train = makers[kind](preset, rows, options, precision, name != kind)
+    # A round is one call: so the call to warm up is a whole round.
+    turns.serve_rounds(train, 1, peak_of(kind, precision))
+
+
+# === Referee ===
+
+
+def draw_rows(data: Path, options: argparse.Namespace, path: Path) -> None:
+    """Tokenizes random training rows, those of a round to warm up and of all others, and writes them to a file."""
+    from kbert.tasks.catalogue import TASKS
+    from kbert.tasks.tables import read_table
+    from kbert.text.tokenizer import Tokenizer
+
+    table = read_table(data / "sst2" / "train.tsv", {"text": "sentence", "label": "label"})
+    found = [(row.values["text"], int(row.values["label"])) for row in table]
+    shape = (options.rounds + 1, options.steps * BATCH_SIZE)
+    count = shape[0] * shape[1]
+    if count > len(found):
+        sys.exit(f"{len(found):,} rows are too few for {shape[0]} rounds of {shape[1]:,}; lower --rounds or --steps")
+    chosen = [found[place] for place in np.random.default_rng(0).permutation(len(found))[:count]]
+    tokenizer = Tokenizer(data / "vocab" / "bert-base-uncased.txt")
+    length = TASKS["classification"].sequence_length
+    ids = [tokenizer.encode(text, max_length=length).ids for text, _ in chosen]
+    np.savez(
+        path,
+        ids=np.concatenate(ids).astype(np.int32),
+        lengths=np.array([len(row) for row in ids]).reshape(shape),
+        labels=np.array([label for _, label in chosen], np.int32).reshape(shape),
+        vocab_size=np.array(len(tokenizer.vocabulary)),
+        sequence_length=np.array(length),
+    )
+
+
+def run_cell(preset: str, path: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Lets all contestants take turns with one model."""
+    with np.load(path) as stored:
+        lengths = stored["lengths"]
+    started = {}
+    for name, precision in itertools.product(options.only, options.precisions):
+        environment = {"KERAS_BACKEND": "tensorflow"}
+        if options.huge_pages or name == "kbert":
+            environment["GLIBC_TUNABLES"] = HUGE_PAGES
+        arguments = ["--steps", str(options.steps), "--work", name, preset, precision, str(path)]
+        if options.group_by_length:
+            arguments.append("--group-by-length")
+        started[f"{name} {precision}"] = turns.start([sys.executable, __file__, *arguments], environment)
+    running = {}
+    for name, process in started.items():
+        if turns.answer(process) is None:
+            print(f"{name}: ended with {process.wait()}, left out", file=sys.stderr)
+        else:
+            running[name] = process
+    results = turns.take_turns(running, options.rounds)
+    examples = lengths.shape[1]
+    peaks: dict[str, float] = {}
+    rows = []
+    for name, outcomes in results.items():
+        contestant, precision = name.split()
+        peaks[precision] = max(peaks.get(precision, 0.0), *(outcome["peak"] for outcome in outcomes))
+        seconds, cpu = (statistics.median(outcome[key] for outcome in outcomes) for key in ("seconds", "cpu_seconds"))
+        row = {
+            "contestant": contestant,
+            "precision": precision,
+            "examples_per_second": examples / seconds,
+            "examples_per_cpu_second": examples / cpu,
+            "seconds": [outcome["seconds"] for outcome in outcomes],
+            "cpu_seconds": [outcome["cpu_seconds"] for outcome in outcomes],
+        }
+        rows.append(row)
+    return {
+        "preset": preset,
+        "batch_size": BATCH_SIZE,
+        "steps": options.steps,
+        "rounds": options.rounds,
+        "tokens_per_example": float(lengths[1:].mean()),
+        "longest": int(lengths[1:].max()),
+        "load": os.getloadavg()[0],
+        "huge_pages": "all" if options.huge_pages else "kbert",
+        "group_by_length": options.group_by_length,
+        "peaks": peaks,
+        "rows": rows,
+    }
+
+
+def show(cell: Mapping[str, Any]) -> None:
+    """Prints a cell; and kbert's best over transformers' best."""
+    peaks = ", ".join(f"{name} {value / 1e9:,.0f} GFLOP/s" for name, value in cell["peaks"].items())
+    grouped = "all" if cell["group_by_length"] else "kbert"
+    print(f"\n{cell['preset']}, SST-2: {cell['tokens_per_example']:.1f} tokens an example, {cell['longest']} at most; "
+          f"batches of {cell['batch_size']}; medians of {cell['rounds']} rounds of {cell['steps']} steps")  # fmt: skip
+    print(f"load {cell['load']:.1f}; huge pages: {cell['huge_pages']}; like lengths: {grouped}; matrix peak {peaks}")
+    print(f"{'':28} {'':9} {'examples/s':>10} {'cpu':>9}")
+    for row in cell["rows"]:
+        print(
+            f"{CONTESTANTS[row['contestant']]:28} {row['precision']:9} {row['examples_per_second']:10,.1f} "
+            f"{row['examples_per_cpu_second']:9,.1f}"
+        )
+    ratios = []
+    for key in ("examples_per_second", "examples_per_cpu_second"):
+        ours, theirs = (
+            max((row[key] for row in cell["rows"] if row["contestant"].startswith(kind)), default=None)
+            for kind in ("kbert", "transformers")
+        )
+        if ours is None or theirs is None:
+            return
+        ratios.append(ours / theirs)
+    print(f"kbert's best / transformers' best: {ratios[0]:.2f} by the clock, {ratios[1]:.2f} by processor time")
+
+
+def main() -> None:
+    """Runs the presets that are missing and prints the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
+    parser.add_argument("--presets", nargs="+", default=["small"])
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
+    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--huge-pages", action="store_true", help="for all: the `kbert` program alone asks for them")
+    parser.add_argument("--group-by-length", action="store_true", help="transformers' batches, too, are of like length")
+    parser.add_argument("--steps", type=int, default=20, help="a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="of finished presets; what it holds is not measured again")
+    parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work(options)
+        return
+    for name in list(options.only):
+        if name != "kbert" and importlib.util.find_spec("transformers") is None:
+            print(f"{CONTESTANTS[name]}: not installed")
+            options.only.remove(name)
+    cells = json.loads(options.json.read_text()) if options.json and options.json.exists() else []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.npz"
+        for preset in options.presets:
+            wanted = (preset, options.group_by_length)
+            cell = next((cell for cell in cells if (cell["preset"], cell["group_by_length"]) == wanted), None)
+            if cell is None:
+                if not path.exists():
+                    draw_rows(options.data, options, path)
+                cell = run_cell(preset, path, options)
+                cells.append(cell)
+                if options.json:
+                    options.json.write_text(json.dumps(cells, indent=2) + "\n")
+            show(cell)
+
+
+if __name__ == "__main__":
+    main()
