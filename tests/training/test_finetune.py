@@ -188,7 +188,7 @@ def test_a_model_that_is_none(tmp_path, tables):
         ({"sequence_length": 4}, r"^sequence_length must be from 5 to .* Received: sequence_length=4$"),
         ({"learning_rate": -1.0}, r"^the learning rate must be above 0\. "),
         ({"warmup_proportion": 2.0}, r"^warmup_"),
-        ({"dropout": 1.0}, r"^hidden_dropout_prob must be in \[0, 1\)\. "),
+        ({"dropout": 1.0}, r"^dropout must be in \[0, 1\)\. "),
         ({"evaluate_every": 0}, r"^evaluate_every must be at least 1\. "),
         ({"accumulation": 3}, r"^batch_size must be a multiple of the replicas times the micro-batches\. "),
     ],
