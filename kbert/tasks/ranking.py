@@ -188,13 +188,14 @@ class RankingTask(Task[RankingExample]):
         return {"score": outputs["logits"]}
 
     def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"best", "order", "scores", "probabilities"}."""
-        count = int(row["count"])
+        """{"best", "order", "scores", "probabilities"}. An empty candidate has no place in the order, and scores 0."""
+        order = row["order"].tolist()[: int(row["count"])]
+        places = max(order, default=-1) + 1
         return {
             "best": row["best"].decode("utf-8"),
-            "order": row["order"].tolist()[:count],
-            "scores": row["scores"].tolist()[:count],
-            "probabilities": row["probabilities"].tolist()[:count],
+            "order": order,
+            "scores": row["scores"].tolist()[:places],
+            "probabilities": row["probabilities"].tolist()[:places],
         }
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:

@@ -183,6 +183,16 @@ def test_answers_whatever_the_other_queries(ranker):
     assert model.task.text_line(short) == "the\t1.0000\ta dog"
 
 
+def test_empty_candidates_keep_the_places_of_the_others(ranker):
+    model = load(ranker)
+    gaps, none, full = model.predict(["the cat"] * 3, [["", "sat", "", "ran fast", ""], ["", ""], ["sat", "ran fast"]])
+    assert gaps["scores"] == pytest.approx([0, full["scores"][0], 0, full["scores"][1]], abs=1e-5)
+    assert gaps["probabilities"] == pytest.approx([0, full["probabilities"][0], 0, full["probabilities"][1]], abs=1e-5)
+    assert gaps["order"] == [[1, 3][place] for place in full["order"]]
+    assert model.task.text_line(gaps) == model.task.text_line(full)
+    assert (none["best"], none["order"], none["scores"]) == ("", [], [])
+
+
 def test_metrics(ranker):
     task = RankingTask()
     examples = [RankingExample("q", ("a", "b", "c"), (0.0, 1.0, 0.0)), RankingExample("r", ("a", "b"), (1.0, 0.0))]
