@@ -161,12 +161,17 @@ def make_task_model(vocabulary, small_config, random_tensors):
     """Writes the folder of a model for any task as `finetune` does."""
     from kbert.models.encoder import BertEncoder
 
-    def make(folder, task, *, sequence_length=24):
-        tensors = random_tensors(task.slots(task.build(BertEncoder(small_config, pooled=task.pooled))))
+    def make(folder, task, *, sequence_length=24, config=small_config, tokenizer=None):
+        tensors = random_tensors(task.slots(task.build(BertEncoder(config, pooled=task.pooled))))
         settings = {"kind": "task", "task": task.settings(), "sequence_length": sequence_length}
-        Bundle(small_config, Tokenizer(vocabulary), tensors, task.architecture, settings, task.foreign_config()).save(
-            folder, "# A card\n"
-        )
+        Bundle(
+            config,
+            tokenizer or Tokenizer(vocabulary),
+            tensors,
+            task.architecture,
+            settings,
+            task.foreign_config(),
+        ).save(folder, "# A card\n")
         return folder
 
     return make
