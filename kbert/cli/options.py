@@ -175,7 +175,9 @@ def training(command: Any) -> Any:
             type=click.Choice(["linear", "polynomial", "cosine", "constant"]),
             help="How the learning rate falls after the warm-up.",
         ),
-        click.option("--optimizer", default="adamw", show_default=True, type=click.Choice(["adamw", "lamb", "sgd"])),
+        click.option(
+            "--optimizer", default="adamw", show_default=True, type=click.Choice(["adamw", "lamb", "muon", "sgd"])
+        ),
         click.option("--batch-size", default=32, show_default=True, help="Examples a step, over all devices."),
     ):
         command = option(command)

@@ -58,7 +58,9 @@ class Phase(click.ParamType):
 )
 @click.option("--keep-checkpoints", default=2, show_default=True, type=click.IntRange(1))
 @click.option(
-    "--bias-correction/--no-bias-correction", default=None, help="Of the optimizer's means.  [default: for lamb alone]"
+    "--bias-correction/--no-bias-correction",
+    default=None,
+    help="Of the optimizer's means.  [default: for lamb and muon]",
 )
 @click.option(
     "--on-spike",

@@ -113,7 +113,7 @@ def finetune(
         cased: With a preset: keep case and accents.
         epochs: Times that the training rows are gone through.
         batch_size: Examples a step, over all replicas.
-        optimizer: "adamw", "lamb" or "sgd".
+        optimizer: "adamw", "lamb", "muon" or "sgd".
         learning_rate: At the end of the warm-up; falls to 0.
         warmup_proportion: Part of the steps that warm up.
         schedule: How it falls: "linear", "polynomial", "cosine", or "constant", not at all.

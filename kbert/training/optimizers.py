@@ -1,4 +1,4 @@
-"""AdamW with the rules of the BERT paper, LAMB and SGD."""
+"""AdamW with the rules of the BERT paper, LAMB, Muon and SGD."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from typing import Any
 import tensorflow as tf
 
 from kbert.errors import UsageError
+from kbert.training.orthogonal import orthogonalized
 
-OPTIMIZERS = ("adamw", "lamb", "sgd")
+OPTIMIZERS = ("adamw", "lamb", "muon", "sgd")
 
 NOT_DECAYED = ("/bias", "/gamma", "/beta")
 """Ends of the names of variables without weight decay: biases and LayerNorm."""
 
 _BLOCK = re.compile(r"(?:^|/)block_(\d+)/")
+_BLOCK_KERNEL = re.compile(r"(?:^|/)block_\d+/.*/kernel$")
+_QKV = re.compile(r"/qkv/kernel$")
 _EMBEDDINGS = re.compile(r"(?:^|/)embeddings/")
 
 
@@ -26,7 +29,7 @@ class OptimizerSettings:
     """What an optimizer is told (google-research/bert, optimization.py).
 
     Args:
-        name: "adamw", "lamb" (arXiv 1904.00962) or "sgd".
+        name: "adamw", "lamb" (arXiv 1904.00962), "muon" or "sgd".
         beta_1: Decay of the mean of gradients.
         beta_2: Decay of the mean of squared gradients.
         epsilon: Added to the root of the latter, after its correction if there is one.
@@ -57,6 +60,30 @@ class OptimizerSettings:
             raise UsageError(f"weight_decay must be at least 0. Received: weight_decay={self.weight_decay}")
 
 
+@dataclasses.dataclass(frozen=True)
+class TrainedVariable:
+    """A variable to train, and what an optimizer knows of it.
+
+    Args:
+        variable: The `tf.Variable`.
+        path: Its name.
+        decay: Weight decay, times the learning rate; 0 for biases and LayerNorm.
+        rate: What its learning rate is multiplied by.
+        slots: What is remembered of it, by name; of its shape.
+    """
+
+    variable: Any
+    path: str
+    decay: float
+    rate: float
+    slots: dict[str, Any]
+
+    @property
+    def is_kernel(self) -> bool:
+        """A matrix or a table: no bias, and none of LayerNorm's."""
+        return not self.path.endswith(NOT_DECAYED)
+
+
 class Optimizer(abc.ABC):
     """Updates variables in place.
 
@@ -68,22 +95,24 @@ class Optimizer(abc.ABC):
         settings: Its constants.
     """
 
-    slot_names: tuple[str, ...] = ()
-    """What is remembered of each variable."""
-
     def __init__(self, variables: Sequence[Any], settings: OptimizerSettings) -> None:
         self.settings = settings
-        self.targets = [variable.value for variable in variables]
-        paths = [variable.path for variable in variables]
-        self.decayed = [not path.endswith(NOT_DECAYED) for path in paths]
-        self.rates = layer_rates(paths, settings.layer_decay)
-        self._slots = [
-            [tf.Variable(tf.zeros(variable.shape), trainable=False) for variable in variables] for _ in self.slot_names
+        rates = layer_rates([variable.path for variable in variables], settings.layer_decay)
+        self.trained = [
+            TrainedVariable(
+                variable.value,
+                variable.path,
+                decay=0.0 if variable.path.endswith(NOT_DECAYED) else settings.weight_decay,
+                rate=rate,
+                slots={
+                    name: tf.Variable(tf.zeros(variable.shape), trainable=False)
+                    for name in self._slot_names(variable.path)
+                },
+            )
+            for variable, rate in zip(variables, rates, strict=True)
         ]
         self.slots = {
-            f"optimizer/{name}/{path}": slot
-            for name, slots in zip(self.slot_names, self._slots, strict=True)
-            for path, slot in zip(paths, slots, strict=True)
+            f"optimizer/{name}/{trained.path}": slot for trained in self.trained for name, slot in trained.slots.items()
         }
 
     def clip(self, gradients: Sequence[tf.Tensor]) -> tuple[list[tf.Tensor], tf.Tensor]:
@@ -98,35 +127,27 @@ class Optimizer(abc.ABC):
             learning_rate: float32 scalar.
             step: int64 scalar, counted from 0.
         """
-        decay = self.settings.weight_decay
-        columns = (gradients, self.targets, self.decayed, self.rates, *self._slots)
-        for gradient, variable, decayed, rate, *slots in zip(*columns, strict=True):
-            own_rate = learning_rate if rate == 1.0 else learning_rate * rate
-            self._update(gradient, variable, slots, own_rate, decay if decayed else 0.0, step, decayed)
+        for gradient, trained in zip(gradients, self.trained, strict=True):
+            rate = learning_rate if trained.rate == 1.0 else learning_rate * trained.rate
+            self._update(trained, gradient, rate, step)
 
     @abc.abstractmethod
-    def _update(
-        self,
-        gradient: tf.Tensor,
-        variable: Any,
-        slots: Sequence[Any],
-        rate: tf.Tensor,
-        decay: float,
-        step: tf.Tensor,
-        is_kernel: bool,
-    ) -> None:
+    def _slot_names(self, path: str) -> Sequence[str]:
+        """What is remembered of the variable of that name."""
+
+    @abc.abstractmethod
+    def _update(self, trained: TrainedVariable, gradient: tf.Tensor, rate: tf.Tensor, step: tf.Tensor) -> None:
         """Updates one variable and its slots."""
 
 
 class AdamW(Optimizer):
     """Adam with the decay beside it (arXiv 1711.05101), by one fused operation a variable."""
 
-    slot_names = ("mean", "square")
+    def _slot_names(self, path: str) -> Sequence[str]:
+        return ("mean", "square")
 
-    def _update(
-        self, gradient: Any, variable: Any, slots: Any, rate: Any, decay: float, step: Any, is_kernel: bool
-    ) -> None:
-        settings = self.settings
+    def _update(self, trained: TrainedVariable, gradient: Any, rate: Any, step: Any) -> None:
+        settings, variable = self.settings, trained.variable
         # The fused operation corrects by these powers of beta; at 0 it corrects nothing.
         powers = tf.constant(0.0), tf.constant(0.0)
         epsilon = tf.constant(settings.epsilon)
@@ -136,14 +157,13 @@ class AdamW(Optimizer):
             # It adds epsilon before the correction of the root. The paper (arXiv 1412.6980, algorithm 1) and PyTorch
             # add it after, where it weighs up to thirty times less in the first steps.
             epsilon *= tf.sqrt(1.0 - powers[1])
-        if decay:
+        if trained.decay:
             # Before the update, so that the decay is a part of the weight that the gradient was taken at.
-            variable.assign(variable * (1.0 - rate * decay))
-        mean, square = slots
+            variable.assign(variable * (1.0 - rate * trained.decay))
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=mean.handle,
-            v=square.handle,
+            m=trained.slots["mean"].handle,
+            v=trained.slots["square"].handle,
             beta1_power=powers[0],
             beta2_power=powers[1],
             lr=rate,
@@ -154,19 +174,48 @@ class AdamW(Optimizer):
         )
 
 
+class Muon(AdamW):
+    """Momentum that is made orthogonal, for the kernels of the blocks; AdamW for all others (Jordan et al. 2024).
+
+    Its steps are as long as AdamW's usually are, so that one learning rate and one decay do for both
+    (arXiv 2502.16982, section 2.2). Queries, keys and values are three matrices in one kernel.
+
+    Of a step it takes about 4.5 H / T of the arithmetic, for width H and T tokens: it is for large batches.
+    """
+
+    momentum = 0.95
+
+    def _slot_names(self, path: str) -> Sequence[str]:
+        return ("mean",) if _BLOCK_KERNEL.search(path) else super()._slot_names(path)
+
+    def _update(self, trained: TrainedVariable, gradient: Any, rate: Any, step: Any) -> None:
+        if not _BLOCK_KERNEL.search(trained.path):
+            super()._update(trained, gradient, rate, step)
+            return
+        variable, momentum = trained.variable, self.momentum
+        mean = trained.slots["mean"]
+        first = mean.assign(momentum * mean + (1 - momentum) * gradient)
+        ahead = momentum * first + (1 - momentum) * gradient  # Nesterov's
+        matrices = tf.split(ahead, 3 if _QKV.search(trained.path) else 1, axis=1)
+        # The entries of an orthonormal matrix [M, N] have a mean square of 1 / max(M, N), those of AdamW's steps some
+        # 0.2².
+        length = 0.2 * max(matrices[0].shape) ** 0.5
+        update = tf.concat([length * orthogonalized(matrix) for matrix in matrices], axis=1)
+        variable.assign(variable * (1.0 - rate * trained.decay) - rate * update)
+
+
 class Lamb(Optimizer):
     """Adam's direction at a length in proportion to the weights', for very large batches (arXiv 1904.00962).
 
     Biases and LayerNorm take Adam's own length.
     """
 
-    slot_names = ("mean", "square")
+    def _slot_names(self, path: str) -> Sequence[str]:
+        return ("mean", "square")
 
-    def _update(
-        self, gradient: Any, variable: Any, slots: Any, rate: Any, decay: float, step: Any, is_kernel: bool
-    ) -> None:
-        settings = self.settings
-        mean, square = slots
+    def _update(self, trained: TrainedVariable, gradient: Any, rate: Any, step: Any) -> None:
+        settings, variable = self.settings, trained.variable
+        mean, square = trained.slots["mean"], trained.slots["square"]
         first = mean.assign(settings.beta_1 * mean + (1 - settings.beta_1) * gradient)
         second = square.assign(settings.beta_2 * square + (1 - settings.beta_2) * tf.square(gradient))
         if settings.bias_correction:
@@ -174,8 +223,8 @@ class Lamb(Optimizer):
             first = first / (1 - tf.pow(settings.beta_1, power))
             second = second / (1 - tf.pow(settings.beta_2, power))
         update = first / (tf.sqrt(second) + settings.epsilon)
-        if is_kernel:
-            update += decay * variable
+        if trained.is_kernel:
+            update += trained.decay * variable
             weight_norm, update_norm = tf.norm(variable), tf.norm(update)
             # Weights that are all 0, or an update that is, have no direction to be in proportion to.
             defined = (weight_norm > 0) & (update_norm > 0)
@@ -186,15 +235,16 @@ class Lamb(Optimizer):
 class Sgd(Optimizer):
     """Gradient descent without momentum: for comparisons, since it hides nothing."""
 
-    def _update(
-        self, gradient: Any, variable: Any, slots: Any, rate: Any, decay: float, step: Any, is_kernel: bool
-    ) -> None:
-        variable.assign(variable * (1.0 - rate * decay) - rate * gradient)
+    def _slot_names(self, path: str) -> Sequence[str]:
+        return ()
+
+    def _update(self, trained: TrainedVariable, gradient: Any, rate: Any, step: Any) -> None:
+        trained.variable.assign(trained.variable * (1.0 - rate * trained.decay) - rate * gradient)
 
 
 def make_optimizer(variables: Sequence[Any], settings: OptimizerSettings) -> Optimizer:
     """The optimizer that `settings` name."""
-    kinds: dict[str, type[Optimizer]] = {"adamw": AdamW, "lamb": Lamb, "sgd": Sgd}
+    kinds: dict[str, type[Optimizer]] = {"adamw": AdamW, "lamb": Lamb, "muon": Muon, "sgd": Sgd}
     return kinds[settings.name](variables, settings)
 
 

@@ -105,15 +105,15 @@ def pretrain(
         vocab: The vocabulary of TFRecord files without a manifest.json.
         cased: Whether these keep case and accents.
         skip_corrupt: How many damaged records may be left out; by default the first stops the run.
-        optimizer: "adamw", "lamb" or "sgd".
+        optimizer: "adamw", "lamb", "muon" or "sgd".
         learning_rate: At the end of the warm-up; falls to 0.
         warmup_steps: By default a tenth of the steps, at most 10,000.
         schedule: How it falls: "linear", "polynomial", "cosine", or "constant", not at all.
         power: Of "polynomial".
         weight_decay: Times the learning rate, taken off each weight; not off biases and LayerNorm.
         layer_decay: Each block learns at this times the rate of the block above it.
-        bias_correction: Correct the optimizer's means for their start at 0. By default LAMB does; AdamW does not, as in
-            the original BERT.
+        bias_correction: Correct the optimizer's means for their start at 0. By default LAMB and Muon do; AdamW does not,
+            as in the original BERT.
         accumulation: Micro-batches a step.
         dropout: Instead of the model's own, everywhere.
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
@@ -179,7 +179,7 @@ def pretrain(
         warmup_steps = min(10_000, steps // 10)
     course = Schedule(learning_rate, steps, warmup_steps, schedule, power)
     if bias_correction is None:
-        bias_correction = optimizer == "lamb"
+        bias_correction = optimizer in ("lamb", "muon")
     rule = OptimizerSettings(
         optimizer, weight_decay=weight_decay, bias_correction=bias_correction, layer_decay=layer_decay
     )

@@ -138,7 +138,7 @@ class TrainingStep:
             # Dropout depends on the step and the part of the batch alone: two replicas draw what two micro-batches
             # of one replica draw, and a run that is resumed has no generator to restore.
             seed.assign(tf.stack([start + step * _STEPS, part * _PARTS]))
-        variables = self.optimizer.targets
+        variables = [trained.variable for trained in self.optimizer.trained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             numerators = self.objective.numerators(self.model(batch, training=True), batch)

@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import UsageError
-from kbert.training.optimizers import AdamW, Lamb, OptimizerSettings, Sgd, layer_rates, make_optimizer
+from kbert.training.optimizers import AdamW, Lamb, Muon, OptimizerSettings, Sgd, layer_rates, make_optimizer
+from kbert.training.orthogonal import orthogonalized
 from kbert.training.schedules import Schedule
 
 
@@ -84,8 +85,9 @@ def test_the_encoder_decays_its_kernels_and_tables_alone(small_config):
 
     model = PretrainingModel(BertEncoder(small_config))
     optimizer = AdamW(model.trainable_variables, OptimizerSettings())
-    for variable_, decayed in zip(model.trainable_variables, optimizer.decayed, strict=True):
-        assert decayed == (len(variable_.shape) == 2), variable_.path
+    assert len(optimizer.trained) == len(model.trainable_variables)
+    for trained in optimizer.trained:
+        assert bool(trained.decay) == trained.is_kernel == (len(trained.variable.shape) == 2), trained.path
 
 
 def test_gradients_are_clipped_to_their_global_norm():
@@ -112,7 +114,7 @@ def test_slots_are_named_after_their_variables():
     np.testing.assert_allclose(optimizer.slots["optimizer/square/b"], [0.009], rtol=1e-4)
 
 
-# === LAMB (arXiv 1904.00962, algorithm 2), SGD, layer-wise decay ===
+# === LAMB (arXiv 1904.00962, algorithm 2) ===
 
 
 def test_the_first_step_of_lamb_by_hand():
@@ -141,6 +143,76 @@ def test_lamb_takes_adams_own_length_for_biases_and_for_weights_that_are_all_0()
     assert float(zeros[0]) == pytest.approx(-0.1, rel=1e-5)
 
 
+# === Muon ===
+
+
+def block_weight(value, *names):
+    """A variable of a model's block 0."""
+    with keras.name_scope("block_0"), keras.name_scope(names[0]):
+        return keras.Variable(np.float32(value), name=names[1], dtype="float32")
+
+
+def test_muon_keeps_directions_and_forgets_their_lengths():
+    """Along the axes it can be seen by hand: the gradient's values 9 and 0.6 come near 1 both, the sign stays."""
+    weights = block_weight([[1.0, 2.0], [3.0, 4.0]], "output", "kernel")
+    muon = Muon([weights], OptimizerSettings("muon", weight_decay=0.5))
+    step(muon, [[[0.0, 9.0], [-0.6, 0.0]]], 0.1, 0)
+    decayed = 0.95 * np.array([[1.0, 2.0], [3.0, 4.0]])
+    moved = (decayed - weights.numpy()) / (0.1 * 0.2 * 2**0.5)
+    assert moved[0, 0] == moved[1, 1] == pytest.approx(0, abs=1e-4)
+    assert 0.7 < moved[0, 1] < 1.25
+    assert -1.25 < moved[1, 0] < -0.7
+
+
+def test_muon_remembers_a_mean_with_nesterovs_look_ahead():
+    """The second gradient is 0: what is left of the first still moves the weights, by as much."""
+    weights = block_weight(np.zeros((2, 2)), "output", "kernel")
+    muon = Muon([weights], OptimizerSettings("muon", weight_decay=0.0))
+    assert set(muon.slots) == {"optimizer/mean/block_0/output/kernel"}
+    step(muon, [np.eye(2)], 0.1, 0)
+    once = weights.numpy().copy()
+    step(muon, [np.zeros((2, 2))], 0.1, 1)
+    np.testing.assert_allclose(weights.numpy(), 2 * once, rtol=1e-4)
+    np.testing.assert_allclose(muon.slots["optimizer/mean/block_0/output/kernel"], 0.05 * 0.95 * np.eye(2), rtol=1e-5)
+
+
+def test_muon_takes_queries_keys_and_values_for_three_matrices():
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(size=(4, 4)) for _ in range(3)]
+    settings = OptimizerSettings("muon", weight_decay=0.0)
+    together = block_weight(np.zeros((4, 12)), "qkv", "kernel")
+    step(Muon([together], settings), [np.concatenate(parts, axis=1)], 0.1, 0)
+    for number, part in enumerate(parts):
+        alone = block_weight(np.zeros((4, 4)), "output", "kernel")
+        step(Muon([alone], settings), [part], 0.1, 0)
+        np.testing.assert_allclose(together.numpy()[:, 4 * number : 4 * number + 4], alone, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("names", [("output", "bias"), ("norm", "gamma"), ("embeddings", "token_table")])
+def test_muon_leaves_all_but_the_kernels_of_blocks_to_adamw(names):
+    value = np.arange(6.0).reshape(2, 3)
+    ours, adamws = (block_weight(value, *names) for _ in range(2))
+    for kind, weights in ((Muon, ours), (AdamW, adamws)):
+        optimizer = kind([weights], OptimizerSettings("adamw", bias_correction=True))
+        step(optimizer, [np.cos(value)], 0.1, 0)
+    assert ours.numpy().tolist() == adamws.numpy().tolist() != value.tolist()
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 32), (32, 8), (3, 16, 8)])
+def test_singular_values_come_near_1(shape):
+    matrices = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    values = np.linalg.svd(orthogonalized(tf.constant(matrices)).numpy(), compute_uv=False)
+    assert values.min() > 0.6
+    assert values.max() < 1.25
+
+
+def test_nothing_has_no_direction():
+    assert orthogonalized(tf.zeros([2, 3])).numpy().tolist() == [[0.0] * 3] * 2
+
+
+# === SGD, layer-wise decay ===
+
+
 def test_gradient_descent():
     weights = variable([1.0, -2.0])
     sgd = Sgd([weights], OptimizerSettings("sgd", weight_decay=0.1))
@@ -150,12 +222,15 @@ def test_gradient_descent():
 
 
 def test_optimizers_by_name():
-    assert [type(make_optimizer([], OptimizerSettings(name))) for name in ("adamw", "lamb", "sgd")] == [
+    assert [type(make_optimizer([], OptimizerSettings(name))) for name in ("adamw", "lamb", "muon", "sgd")] == [
         AdamW,
         Lamb,
+        Muon,
         Sgd,
     ]
-    with pytest.raises(UsageError, match=r"^optimizer must be one of adamw, lamb, sgd\. Received: optimizer='adam'$"):
+    with pytest.raises(
+        UsageError, match=r"^optimizer must be one of adamw, lamb, muon, sgd\. Received: optimizer='adam'$"
+    ):
         OptimizerSettings("adam")
     with pytest.raises(UsageError, match=r"^layer_decay must be above 0 and at most 1\. Received: layer_decay=0$"):
         OptimizerSettings(layer_decay=0)
