@@ -70,7 +70,10 @@ class Phase(click.ParamType):
     help="When the loss jumps or is no number: stop, or go back and around.",
 )
 @click.option(
-    "--spike-threshold", default=2.0, show_default=True, help="A jump: so far above the last 100 steps' mean loss."
+    "--spike-threshold",
+    default=2.0,
+    show_default=True,
+    help="A jump: so far above the last 100 steps' mean loss, and 6 deviations.",
 )
 @click.option(
     "--validation-corpus",

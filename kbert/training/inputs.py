@@ -17,6 +17,14 @@ _AHEAD = 4
 """Batches that are prepared before they are asked for."""
 
 
+def _options() -> tf.data.Options:
+    options = tf.data.Options()
+    # There is nothing to tune. And an iterator with a thread that tunes is not gone before that thread's next look at
+    # it, which comes less and less often: a run of minutes would take up to another minute to end.
+    options.autotune.enabled = False
+    return options
+
+
 class BatchSource(Protocol):
     """Where batches come from: the batch of number k is a function of k."""
 
@@ -87,7 +95,7 @@ class Input:
             first = context.input_pipeline_id * replicas
             slices = [slice(rows * (first + index), rows * (first + index + 1)) for index in range(replicas)]
             dataset = tf.data.Dataset.from_generator(lambda: self._generate(slices), output_signature=self.element_spec)
-            return dataset.prefetch(_AHEAD * replicas)
+            return dataset.prefetch(_AHEAD * replicas).with_options(_options())
 
         self.iterator: Any = iter(placement.strategy.distribute_datasets_from_function(of_worker))
 

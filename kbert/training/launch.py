@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import IO
 
@@ -22,6 +24,8 @@ _GRACE = 60.0
 """Seconds that workers get to save a checkpoint after SIGTERM, or to see that another one is gone, until SIGKILL."""
 _LAST_LINES = 5.0
 """Seconds to wait for what an ended worker had still to say."""
+_FUTILE = 3
+"""Attempts in a row that ended by an error of their own and brought no checkpoint: one more would end alike."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -39,7 +43,7 @@ def launch(command: Sequence[str], *, workers: int, max_restarts: int = 0) -> No
 
     Raises:
         UsageError: The command is not one that can have workers, or the workers say that it is wrong.
-        TrainingError: A worker ended badly, and there are no restarts left.
+        TrainingError: A worker ended badly, and there are no restarts left, or they do not help.
         Interrupted: SIGINT or SIGTERM came; the workers ended by it.
     """
     if workers < 1 or max_restarts < 0:
@@ -54,12 +58,20 @@ def launch(command: Sequence[str], *, workers: int, max_restarts: int = 0) -> No
     arguments = list(command)
     if not any(argument.split("=")[0] == "--strategy" for argument in arguments):
         arguments += ["--strategy", "multi-worker"]
+    newest, futile = _newest_checkpoint(arguments), 0
     for restarts in range(max_restarts + 1):
         failed, code = _run_once(arguments, workers)
         if code == 0:
             return
         if code == UsageError.exit_code:
             raise UsageError(f"worker {failed} did not accept its options")
+        before, newest = newest, _newest_checkpoint(arguments)
+        futile = futile + 1 if code > 0 and newest == before else 0
+        if futile == _FUTILE:
+            raise TrainingError(
+                f"worker {failed} ended with {_outcome(code)}, {_FUTILE} times in a row without a checkpoint "
+                "between; see to the error above, then add --resume"
+            )
         if restarts < max_restarts:
             left = max_restarts - restarts - 1
             print(
@@ -69,6 +81,14 @@ def launch(command: Sequence[str], *, workers: int, max_restarts: int = 0) -> No
             if "--resume" not in arguments:
                 arguments.append("--resume")
     raise TrainingError(f"worker {failed} ended with {_outcome(code)}; add --resume to go on from the last checkpoint")
+
+
+def _newest_checkpoint(arguments: Sequence[str]) -> str | None:
+    """The name of the newest checkpoint in the command's --output, if there is one."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--output", type=Path)
+    output = parser.parse_known_args(arguments)[0].output
+    return max((path.name for path in output.glob("checkpoints/step-*")), default=None) if output else None
 
 
 def _outcome(code: int) -> str:

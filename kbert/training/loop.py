@@ -49,7 +49,7 @@ class LoopSettings:
         log_every: Steps a row of metrics, which has their means.
         checkpoint_every: Steps between checkpoints.
         on_spike: "stop", or "rewind" to the last checkpoint and leave out the batches since.
-        spike_threshold: How far above the mean of the last 100 steps a loss may be; None: any number may be.
+        spike_threshold: As of `SpikeDetector`.
         jit: Compile the step with XLA.
     """
 

@@ -112,8 +112,8 @@ def pretrain(
         power: Of "polynomial".
         weight_decay: Times the learning rate, taken off each weight; not off biases and LayerNorm.
         layer_decay: Each block learns at this times the rate of the block above it.
-        bias_correction: Correct the optimizer's means for their start at 0. By default LAMB and Muon do; AdamW does not,
-            as in the original BERT.
+        bias_correction: Correct the optimizer's means for their start at 0. By default LAMB and Muon do, and AdamW does
+            not, as in the original BERT.
         accumulation: Micro-batches a step.
         dropout: Instead of the model's own, everywhere.
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
@@ -130,7 +130,8 @@ def pretrain(
         keep_checkpoints: How many of the last are kept; that with the lowest loss is, too.
         on_spike: When the loss jumps or is no number: "stop", or "rewind" to the last checkpoint and leave out the
             batches since.
-        spike_threshold: A loss jumps that is this far above the mean of the last 100 steps; None: none does.
+        spike_threshold: A loss jumps that is this far above the mean of the last 100 steps, and above six of their
+            standard deviations; None: none does.
         validation_corpus: Another corpus with the same vocabulary, which is measured and never learnt from. Its masks
             are fixed. Its loss tells which checkpoint is the best.
         evaluate_every: Steps between its measurements; by default as `checkpoint_every`.

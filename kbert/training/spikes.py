@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Sequence
 
 from kbert.errors import TrainingError, UsageError
@@ -11,7 +12,9 @@ from kbert.errors import TrainingError, UsageError
 ON_SPIKE = ("stop", "rewind")
 
 _WINDOW = 100
-"""Steps whose mean a loss is held against."""
+"""Steps whose losses a loss is held against."""
+_DEVIATIONS = 6.0
+"""Where losses go up and down by themselves, as those of small batches do, a jump must stand out from that too."""
 
 
 class Spike(TrainingError):
@@ -38,7 +41,8 @@ class SpikeDetector:
     """Watches the losses of a run.
 
     Args:
-        threshold: How far above the mean of the last 100 steps a loss may be; None: any that is a number may be.
+        threshold: How far above the mean of the last 100 steps a loss may be, and six of their standard deviations if
+            that is more; None: any that is a number may be.
         recent: Those steps' losses.
     """
 
@@ -56,8 +60,8 @@ class SpikeDetector:
         if not math.isfinite(gradient_norm):
             return f"the gradient's norm is {gradient_norm}"
         if self.threshold is not None and len(self.recent) == _WINDOW:
-            mean = sum(self.recent) / _WINDOW
-            if loss > mean + self.threshold:
+            mean = statistics.fmean(self.recent)
+            if loss > mean + max(self.threshold, _DEVIATIONS * statistics.pstdev(self.recent)):
                 return f"the loss is {loss:.4g} where the {_WINDOW} steps before had {mean:.4g}"
         self.recent = [*self.recent[1 - _WINDOW :], loss]
         return None

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from kbert.errors import UsageError
+from kbert.errors import TrainingError, UsageError
 from kbert.training.launch import launch
 
 
@@ -24,6 +24,33 @@ def test_wrong_options_end_all_workers_without_a_restart(capsys):
     assert "starting all again" not in errors
     assert any(f"[{index}] Error: No such option" in errors for index in range(2)), errors
     assert sys.executable not in errors
+
+
+@pytest.fixture
+def attempts(monkeypatch):
+    """What attempts end with, and which checkpoints they leave; each that is made is taken off."""
+    planned = []
+
+    def run_once(arguments, workers):
+        code, checkpoint = planned.pop(0)
+        if checkpoint is not None:
+            checkpoint.touch()
+        return 1, code
+
+    monkeypatch.setattr("kbert.training.launch._run_once", run_once)
+    return planned
+
+
+def test_an_error_that_comes_again_and_again_is_not_tried_for_ever(tmp_path, attempts, capsys):
+    checkpoints = tmp_path / "run/checkpoints"
+    checkpoints.mkdir(parents=True)
+    steps = [checkpoints / f"step-{step:08d}.safetensors" for step in (7, 14)]
+    # Killed workers may always come back, and so may those that came further.
+    attempts += [(1, steps[0]), (1, None), (-9, None), (1, None), (1, steps[1]), (1, None), (1, None), (1, None)]
+    with pytest.raises(TrainingError, match=r"^worker 1 ended with exit code 1, 3 times in a row without a checkpoint"):
+        launch(["pretrain", "--output", str(tmp_path / "run")], workers=2, max_restarts=20)
+    assert attempts == []
+    assert capsys.readouterr().err.count("starting all again") == 7
 
 
 @pytest.mark.slow

@@ -153,15 +153,14 @@ def block_weight(value, *names):
 
 
 def test_muon_keeps_directions_and_forgets_their_lengths():
-    """Along the axes it can be seen by hand: the gradient's values 9 and 0.6 come near 1 both, the sign stays."""
+    """Along the axes it can be seen by hand: 9 and 0.6 are 0.998 and 0.0665 of their norm, and x ← 3.4445 x - 4.775 x³
+    + 2.0315 x⁵ makes 0.6986 and 1.1264 of them in five rounds."""
     weights = block_weight([[1.0, 2.0], [3.0, 4.0]], "output", "kernel")
     muon = Muon([weights], OptimizerSettings("muon", weight_decay=0.5))
     step(muon, [[[0.0, 9.0], [-0.6, 0.0]]], 0.1, 0)
     decayed = 0.95 * np.array([[1.0, 2.0], [3.0, 4.0]])
     moved = (decayed - weights.numpy()) / (0.1 * 0.2 * 2**0.5)
-    assert moved[0, 0] == moved[1, 1] == pytest.approx(0, abs=1e-4)
-    assert 0.7 < moved[0, 1] < 1.25
-    assert -1.25 < moved[1, 0] < -0.7
+    np.testing.assert_allclose(moved, [[0, 0.6986], [-1.1264, 0]], atol=1e-3)
 
 
 def test_muon_remembers_a_mean_with_nesterovs_look_ahead():

@@ -12,13 +12,20 @@ from kbert.training.spikes import Skips, SpikeDetector
 def test_a_loss_far_above_the_mean_of_a_hundred_steps():
     detector = SpikeDetector(2.0)
     for _ in range(99):
-        assert detector.problem(3.0, 1.0) is None
-    assert detector.problem(103.0, 1.0) is None  # there are no hundred yet
+        assert detector.problem(4.0, 1.0) is None
+    assert detector.problem(5.0, 1.0) is None  # there are no hundred yet
     assert len(detector.recent) == 100
-    assert detector.problem(6.1, 1.0) == "the loss is 6.1 where the 100 steps before had 4"
+    assert detector.problem(6.1, 1.0) == "the loss is 6.1 where the 100 steps before had 4.01"
     assert detector.problem(5.9, 1.0) is None
     assert len(detector.recent) == 100
     assert detector.recent[-1] == 5.9
+
+
+def test_a_jump_stands_out_from_the_losses_own_ups_and_downs():
+    detector = SpikeDetector(2.0, [3.0, 5.0] * 50)  # a mean of 4 and a deviation of 1
+    assert detector.problem(9.9, 1.0) is None
+    detector = SpikeDetector(2.0, [3.0, 5.0] * 50)
+    assert detector.problem(10.1, 1.0) == "the loss is 10.1 where the 100 steps before had 4"
 
 
 def test_without_a_threshold_any_number_will_do():

@@ -53,6 +53,9 @@ def train(
     weights = tf.constant(batch.get("masked_lm_weights", np.ones((8, 2))), tf.float32)
     batch = {name: tf.constant(values, tf.int32) for name, values in batch.items()} | {"masked_lm_weights": weights}
     dataset = tf.data.Dataset.from_tensors(batch).repeat()
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread is slow to end
+    dataset = dataset.with_options(options)
     function = step.function(iter(dataset), dataset.element_spec)
     metrics = function(tf.constant(0, tf.int64), tf.fill([steps], rate))
     weights = [variable.numpy() for variable in model.trainable_variables]
