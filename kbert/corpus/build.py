@@ -10,34 +10,28 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import hashlib
 import itertools
 import os
 import platform
-import re
-import signal
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 
 from kbert import files
-from kbert.corpus import beam
-from kbert.corpus import documents as documents_
-from kbert.corpus import journal as journal_
-from kbert.corpus import manifest as manifest_
-from kbert.corpus import shards as shards_
+from kbert.corpus import beam, shards
+from kbert.corpus.build_folder import prepare_folder
 from kbert.corpus.chunks import FEATURE_NAMES, BuildSettings, Chunk
+from kbert.corpus.digest import file_sha256
+from kbert.corpus.documents import chunk_documents
 from kbert.corpus.journal import FinishedShard, Journal
-from kbert.corpus.manifest import Input, Manifest
+from kbert.corpus.manifest import VOCABULARY_FILE, Input, Manifest
 from kbert.corpus.masking import MaskingSettings
 from kbert.corpus.pairs import PairSettings
 from kbert.corpus.plan import plan_chunks
 from kbert.corpus.sentences import SentenceSettings
-from kbert.corpus.shards import write_shard
+from kbert.corpus.stopped import raising_signals
 from kbert.corpus.word_list import read_word_list, words_sha256
 from kbert.corpus.workers import build_chunks
 from kbert.errors import DataError, UsageError
@@ -53,21 +47,6 @@ COMPRESSIONS = ("gzip", "none")
 
 _CHUNK_SIZE = 1 << 20
 """Bytes of text a chunk: some hundred documents to draw random texts from."""
-_OWN_FILE = re.compile(
-    r"\.?(vocab\.txt|manifest\.json|unfinished\.jsonl|plan\.jsonl|shards\.json|examples-\d+\.tfrecord(\.gz)?)"
-    r"(\.\w+\.part)?"
-)
-"""What a build that was stopped can leave behind, unfinished files of `kbert.files` among it."""
-
-
-class Stopped(KeyboardInterrupt):
-    """A signal ended the build; it can be resumed."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(
-            f"stopped by {signal.Signals(signal_number).name}; add --resume to the same command to continue"
-        )
-        self.exit_code = 128 + signal_number
 
 
 def build_corpus(
@@ -186,10 +165,10 @@ def build_corpus(
     }
     folder = Path(output)
     journal = Journal(folder, identity)
-    finished = _prepare_folder(folder, journal, resume=resume)
+    finished = prepare_folder(folder, journal, resume=resume)
     if finished is None:
         return Manifest.load(folder)
-    vocabulary.save(folder / manifest_.VOCABULARY_FILE)
+    vocabulary.save(folder / VOCABULARY_FILE)
 
     least = 2 if objective == "nsp" else 1
 
@@ -202,11 +181,11 @@ def build_corpus(
         job = beam.Job(source, vocabulary.tokens, settings, words, folder.absolute())
         finished = beam.run_job(job, plans, runner, runner_options)
     else:
-        chunks = documents_.chunk_documents(source.documents(progress=hashed), _CHUNK_SIZE, least=least)
+        chunks = chunk_documents(source.documents(progress=hashed), _CHUNK_SIZE, least=least)
         done = sum(shard.chunks for shard in finished)
         rest = itertools.islice(enumerate(chunks), done, None)
         with (
-            _raising_signals(),
+            raising_signals(),
             contextlib.closing(build_chunks(rest, vocabulary, settings, words, workers)) as results,
         ):
             try:
@@ -246,7 +225,7 @@ def build_corpus(
         kbert_version=__version__,
         objective=objective,
         inputs=[
-            Input(*stamp, sha256="" if kind == "dataset" else _file_sha256(path))
+            Input(*stamp, sha256="" if kind == "dataset" else file_sha256(path))
             for (path, kind), stamp in zip(source.parts, before, strict=True)
         ],
         versions={"python": platform.python_version(), "numpy": np.__version__},
@@ -318,46 +297,6 @@ def _check_settings(
     )
 
 
-def _prepare_folder(folder: Path, journal: Journal, *, resume: bool) -> list[FinishedShard] | None:
-    """Makes the output folder ready; gives the shards that are done already, or None when all of them are.
-
-    What an unfinished build left is removed when it has finished no shard.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--output must be a new or empty folder. {folder} is a file")
-    folder.mkdir(parents=True, exist_ok=True)
-    if (folder / manifest_.FILE_NAME).exists():
-        if not resume:
-            raise UsageError(f"{folder} holds a corpus already; choose another --output, or remove it")
-        journal_.check_same(folder, Manifest.load(folder).identity(), journal.identity)
-        journal.remove()
-        return None
-    left = list(folder.iterdir())
-    foreign = [p for p in left if not _OWN_FILE.fullmatch(p.name)]
-    if foreign:
-        raise UsageError(f"--output must be a new or empty folder. {folder} holds {foreign[0].name}")
-    number = journal_.finished_shards(folder)
-    if number and not resume:
-        raise UsageError(
-            f"{folder} holds an unfinished corpus of {number} shards; add --resume to the command that began it, "
-            "choose another --output, or remove it"
-        )
-    finished = journal.resume() if number else []
-    keep = {shard.shard.file for shard in finished} | ({journal.path.name} if number else set())
-    for path in left:
-        if path.name not in keep:
-            path.unlink()
-    if not number:
-        journal.start()
-    for shard in finished:
-        path = folder / shard.shard.file
-        if not path.is_file() or _file_sha256(path) != shard.shard.sha256:
-            raise DataError(
-                "expected a shard that the unfinished build wrote. It is damaged or missing; build anew", path
-            )
-    return finished
-
-
 def _write_shards(
     folder: Path,
     results: Iterator[Chunk],
@@ -378,13 +317,13 @@ def _write_shards(
             examples += chunk.counts["examples"]
             if progress:
                 progress("building", size, total)
-            chunk = next(results, None) if examples < shards_.SHARD_EXAMPLES else None
+            chunk = next(results, None) if examples < shards.SHARD_EXAMPLES else None
 
     for number in itertools.count(len(finished)):
         chunk = next(results, None)
         if chunk is None:
             return
-        yield write_shard(folder, number, chunks_of_shard(chunk), settings)
+        yield shards.write_shard(folder, number, chunks_of_shard(chunk), settings)
 
 
 def _stamp(path: str, kind: str) -> tuple[str, int, int]:
@@ -393,34 +332,3 @@ def _stamp(path: str, kind: str) -> tuple[str, int, int]:
         return path, 0, 0
     status = os.stat(path)
     return path, status.st_size, status.st_mtime_ns
-
-
-def _file_sha256(path: files.PathLike) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _raising_signals() -> Iterator[None]:
-    """Turns the first SIGINT or SIGTERM into Stopped, where this is the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        restore()
-        raise Stopped(number)
-
-    def restore() -> None:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-    handlers = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    finally:
-        restore()

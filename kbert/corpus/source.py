@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import hashlib
 import itertools
 import os
 import re
@@ -19,9 +18,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kbert import features, files
-from kbert.corpus import manifest as manifest_
+from kbert.corpus.digest import file_sha256
 from kbert.corpus.examples import Examples, padded_sizes, parse_records
-from kbert.corpus.manifest import Manifest, Shard
+from kbert.corpus.manifest import FILE_NAME as MANIFEST_FILE
+from kbert.corpus.manifest import VOCABULARY_FILE, Manifest, Shard
 from kbert.corpus.record_reader import Damage, Record, is_compressed, read_records, without_copies
 from kbert.errors import RecordError, UsageError
 from kbert.text.vocabulary import Vocabulary
@@ -98,7 +98,7 @@ class CorpusSource:
         self.skip_corrupt = skip_corrupt
         self.lost: dict[str, int] = {}
         """Damaged files, and how many records of each are left out."""
-        self.is_own = vocab is None or (Path(corpus) / manifest_.FILE_NAME).exists()
+        self.is_own = vocab is None or (Path(corpus) / MANIFEST_FILE).exists()
         if self.is_own:
             if vocab is not None or cased:
                 raise UsageError(f"{os.fspath(corpus)} has its own vocabulary and case: leave out --vocab and --cased")
@@ -165,18 +165,18 @@ class CorpusSource:
     def _open_own(self) -> tuple[Manifest, Vocabulary]:
         if not self.folder.exists():
             raise RecordError("expected a corpus made by `kbert corpus build`. There is no such folder", self.folder)
-        if not (self.folder / manifest_.FILE_NAME).exists():
+        if not (self.folder / MANIFEST_FILE).exists():
             raise RecordError(
-                f"expected a corpus made by `kbert corpus build`, but it has no {manifest_.FILE_NAME}. For records of "
+                f"expected a corpus made by `kbert corpus build`, but it has no {MANIFEST_FILE}. For records of "
                 "other programs, name their vocabulary: --vocab",
                 self.folder,
             )
         manifest = Manifest.load(self.folder)
-        vocabulary = Vocabulary.from_file(self.folder / manifest_.VOCABULARY_FILE)
+        vocabulary = Vocabulary.from_file(self.folder / VOCABULARY_FILE)
         if vocabulary.sha256() != manifest.vocabulary_sha256:
             raise RecordError(
                 "expected the vocabulary that the corpus was built with. The file has changed; build the corpus again",
-                self.folder / manifest_.VOCABULARY_FILE,
+                self.folder / VOCABULARY_FILE,
             )
         named = {shard.file for shard in manifest.shards}
         for file in sorted(named):
@@ -211,7 +211,7 @@ class CorpusSource:
     def _salvage(self, shard: Shard) -> tuple[list[Record], list[Damage]]:
         """The whole records of a shard, and its damages, each of which may cost some."""
         path = self.folder / shard.file
-        changed = _sha256(path) != shard.sha256
+        changed = file_sha256(path) != shard.sha256
         found: Iterable[Record | Damage] = list(read_records(path, strict=changed))
         members = {item.offset for item in found if isinstance(item, Damage) and item.in_member}
         found = list(without_copies(found, members))
@@ -228,7 +228,7 @@ class CorpusSource:
         return records, damages
 
     def _check_shard(self, shard: Shard) -> None:
-        if _sha256(self.folder / shard.file) != shard.sha256:
+        if file_sha256(self.folder / shard.file) != shard.sha256:
             records, _ = self._salvage(shard)
             self.lost[shard.file] = shard.examples - len(records)
 
@@ -283,7 +283,7 @@ class CorpusSource:
             lost += item.lost
         if lost:
             self.lost[file] = lost
-        shard = Shard(file, whole, _sha256(path))
+        shard = Shard(file, whole, file_sha256(path))
         if not whole or is_compressed(path):
             return [Part(shard, whole)]
         ends = [*begins[1:], (None, 0, whole)]
@@ -341,11 +341,3 @@ def _whole_records(path: Path) -> Iterator[Record]:
 def _time(path: Path) -> tuple[int, int]:
     status = path.stat()
     return status.st_size, status.st_mtime_ns
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as handle:
-        while piece := handle.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()

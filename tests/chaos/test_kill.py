@@ -142,7 +142,7 @@ def test_workers_that_are_killed_one_by_one_are_started_again_to_the_same_end(tm
     options = {
         "corpus": corpus,
         "model": pretrained,
-        "steps": 300 * PEER_KILLS + 300,
+        "steps": 60 * PEER_KILLS + 100,
         "batch_size": 4,
         "checkpoint_every": 7,
         "log_every": 50,

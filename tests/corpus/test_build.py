@@ -450,7 +450,7 @@ def test_a_full_disk_is_said_with_the_way_out(make, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(build, "write_shard", write_shard)
+        patch.setattr(shards, "write_shard", write_shard)
         with pytest.raises(DataError, match=r"disk is full; 0 finished .* add --resume to"):
             make("corpus")
     make("corpus", resume=True)
