@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from kbert import features
+from kbert.training.cross_entropy import cross_entropy
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -51,19 +52,17 @@ class PretrainingObjective:
         if len(mlm_logits.shape) == 2:  # of used places alone
             used = weights > 0
             ids, weights = tf.boolean_mask(ids, used), tf.boolean_mask(weights, used)
-        mlm_right = tf.cast(tf.argmax(mlm_logits, -1, tf.int32) == ids, tf.float32)
-        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits
-        mlm_loss = tf.reduce_sum(weights * cross_entropy(ids, mlm_logits))
+        mlm_nll, mlm_right = cross_entropy(ids, mlm_logits)
+        mlm_loss = tf.reduce_sum(weights * mlm_nll)
         mlm_accuracy = tf.reduce_sum(weights * mlm_right)
         if not self.pairs:
             return {"mlm_loss": mlm_loss, "mlm_accuracy": mlm_accuracy}
         labels = batch[features.NEXT_SENTENCE_LABELS.name]
         examples = _example_weights(batch)
-        nsp_logits = outputs["nsp_logits"]
-        nsp_right = tf.cast(tf.argmax(nsp_logits, -1, tf.int32) == labels, tf.float32)
+        nsp_nll, nsp_right = cross_entropy(labels, outputs["nsp_logits"])
         return {
             "mlm_loss": mlm_loss,
-            "nsp_loss": tf.reduce_sum(examples * cross_entropy(labels, nsp_logits)),
+            "nsp_loss": tf.reduce_sum(examples * nsp_nll),
             "mlm_accuracy": mlm_accuracy,
             "nsp_accuracy": tf.reduce_sum(examples * nsp_right),
         }
