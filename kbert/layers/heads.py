@@ -10,7 +10,7 @@ from keras import ops
 from kbert.config import BertConfig
 from kbert.layers.activations import activation
 from kbert.layers.dropout import Dropout
-from kbert.layers.projection import Projection, initializer, product
+from kbert.layers.projection import Projection, initializer, product_with_rows
 
 
 def gather_positions(hidden: Any, positions: Any) -> Any:
@@ -94,7 +94,7 @@ class MaskedLanguageModelHead(keras.layers.Layer):
         gathered = gather_positions(hidden, positions)
         if used is not None:
             gathered = ops.take(gathered, used, axis=0)
-        logits = product(self.norm(self.dense(gathered)), ops.transpose(token_table), self.precision)
+        logits = product_with_rows(self.norm(self.dense(gathered)), token_table, self.precision)
         logits = ops.add(logits, self.bias)
         return logits if used is not None else ops.reshape(logits, (*ops.shape(positions), self.config.vocab_size))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -22,6 +23,25 @@ def product(left: Any, right: Any, dtype: str) -> Any:
     if dtype == "float32":
         return ops.matmul(left, right)
     return ops.cast(ops.matmul(ops.cast(left, dtype), ops.cast(right, dtype)), "float32")
+
+
+def product_with_rows(left: Any, table: Any, dtype: str) -> Any:
+    """float32 [T, H] and a table [V, H] → float32 [T, V]: the product of each pair of rows, as `product`.
+
+    The gradient of the table is made as the table lies in memory. Of a transposed table it would be made transposed,
+    and the largest gradient of a model be turned around in every step.
+    """
+
+    @ops.custom_gradient
+    def function(left: Any, table: Any) -> tuple[Any, Callable[..., tuple[Any, Any]]]:
+        def gradient(*above: Any, upstream: Any = None) -> tuple[Any, Any]:
+            outer = above[0] if upstream is None else upstream  # backends differ in how they hand it over
+            return product(outer, table, dtype), product(ops.transpose(outer), left, dtype)
+
+        return product(left, ops.transpose(table), dtype), gradient
+
+    # Reshaped, a variable is a tensor: TensorFlow's custom gradients take no variables for arguments.
+    return function(left, ops.reshape(table, table.shape))
 
 
 class Projection(keras.layers.Layer):

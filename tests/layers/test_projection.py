@@ -1,9 +1,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
-from kbert.layers.projection import Projection, initializer, product
+from kbert.layers.projection import Projection, initializer, product, product_with_rows
 
 
 def test_product_activation_and_bias():
@@ -27,6 +28,25 @@ def test_bfloat16_is_of_the_product_alone():
     assert float(outputs[0, 0]) == pytest.approx(1.001, abs=1e-7)
     assert float(product(np.float32([[1.001]]), np.float32([[1.0]]), "bfloat16")[0, 0]) == 1.0
     assert float(product(np.float32([[1.001]]), np.float32([[1.0]]), "float32")[0, 0]) == np.float32(1.001)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_products_with_the_rows_of_a_table_and_their_gradients(precision):
+    rng = np.random.default_rng(0)
+    left, table = (
+        tf.constant(rng.normal(size=(3, 4)), tf.float32),
+        tf.Variable(rng.normal(size=(5, 4)), dtype=tf.float32),
+    )
+    above = tf.constant(rng.normal(size=(3, 5)), tf.float32)
+    outcomes = []
+    for function in (product_with_rows, lambda a, b, dtype: product(a, ops.transpose(b), dtype)):
+        with tf.GradientTape() as tape:
+            tape.watch(left)
+            outputs = function(left, table, precision)
+        outcomes.append([outputs, *tape.gradient(outputs, [left, table], output_gradients=above)])
+    for ours, plain in zip(*outcomes, strict=True):
+        assert ours.shape == plain.shape
+        np.testing.assert_allclose(ours, plain, rtol=1e-6)
 
 
 def test_kernels_are_drawn_from_a_truncated_normal():
