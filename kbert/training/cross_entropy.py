@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """-log softmax(logits)[label], and whether the label has the highest logit.
+    """-log softmax(logits)[label], and whether the label has the highest logit, the first of equals.
 
     The same as `tf.nn.sparse_softmax_cross_entropy_with_logits`, whose kernel takes twice as long on a CPU: logits of a
     vocabulary are the largest array of a step, and this goes over them less often.
@@ -26,7 +26,8 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.T
     highest = tf.reduce_max(rows, -1)
     chosen = tf.gather(rows, flat, batch_dims=1)
     loss = _loss(rows, flat, highest, chosen)
-    right = tf.cast(chosen >= highest, tf.float32)
+    # Products of lower precision have equal logits often: one of them alone is the prediction.
+    right = tf.cast(tf.argmax(rows, -1, flat.dtype) == flat, tf.float32)
     return tf.reshape(loss, tf.shape(labels)), tf.reshape(right, tf.shape(labels))
 
 

@@ -46,6 +46,11 @@ def test_the_highest_logit_is_right(logits):
     assert right.numpy().tolist() == (logits.argmax(-1) == LABELS).astype(float).tolist()
 
 
+def test_of_equal_logits_the_first_is_the_prediction():
+    _, right = cross_entropy(tf.constant([0, 1, 2]), tf.constant([[1.0, 3.0, 3.0]] * 3))
+    assert right.numpy().tolist() == [0, 1, 0]
+
+
 def test_a_logit_that_is_no_number_is_no_loss(logits):
     logits[0, 0, 3] = np.nan
     loss, _ = cross_entropy(tf.constant(LABELS), tf.constant(logits))
