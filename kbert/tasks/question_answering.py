@@ -16,6 +16,7 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.tensor_names import Slots, question_answering_slots
 from kbert.tasks import question_metrics as metrics
+from kbert.tasks.answer_spans import NEVER, answer_positions, best_spans
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.questions import Question, read_questions
 from kbert.tasks.rows import Ragged, TrainingRows, strings
@@ -26,8 +27,6 @@ from kbert.text.graph_encoder import GraphEncoder
 
 _AT_ONCE = 128
 _LONGEST_QUESTION = 64
-_NEVER = -1e30
-"""A score below all scores."""
 
 
 class QuestionAnsweringTask(Task[Question]):
@@ -165,7 +164,9 @@ class QuestionAnsweringTask(Task[Question]):
                 for name, value in graph(strings(inputs["question"]), strings(inputs["context"])).items()
             }
             inside = encoded[features.INPUT_MASK.name] == 1
-            start, end = _positions(part, encoded)
+            start, end = answer_positions(
+                [example.answers[0] if example.answers else None for example in part], encoded
+            )
             ids.append(encoded[features.INPUT_WORD_IDS.name][inside])
             types.append(encoded[features.INPUT_TYPE_IDS.name][inside])
             lengths.append(inside.sum(-1))
@@ -190,7 +191,7 @@ class QuestionAnsweringTask(Task[Question]):
 
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over windows; the loss of a window is the mean of those of start and end."""
-        padding = (1.0 - tf.cast(batch[features.INPUT_MASK.name], tf.float32)) * _NEVER
+        padding = (1.0 - tf.cast(batch[features.INPUT_MASK.name], tf.float32)) * NEVER
         loss, right = 0.0, tf.constant(True)
         for side in ("start", "end"):
             logits, positions = outputs[f"{side}_logits"] + padding, batch[f"{side}_positions"]
@@ -214,35 +215,15 @@ class QuestionAnsweringTask(Task[Question]):
         the sums that scores are made of. `null_logit`, that of no answer, float32 [B].
         """
         count = tf.size(encoded["context"])
-        rows = tf.cast(encoded["window_rows"], tf.int64)
-        inside = encoded["in_context"]
-        start_logits = tf.where(inside, outputs["start_logits"], _NEVER)
-        end_logits = tf.where(inside, outputs["end_logits"], _NEVER)
-        # Every pair of a start and an end up to the longest answer after it: [W, S, L].
-        longest = self.max_answer_length
-        ends = tf.pad(end_logits, [[0, 0], [0, longest - 1]], constant_values=_NEVER)
-        pairs = tf.reshape(start_logits[..., None] + tf.signal.frame(ends, longest, 1), [tf.shape(inside)[0], -1])
-        # Windows overlap, so that a pair may be among the best of two of them, and a window more at the end.
-        most = tf.minimum(3 * self.n_best, tf.shape(pairs)[1])
-        logits, places = tf.math.top_k(pairs, most)
-        first = places // longest
-        last = tf.minimum(first + places % longest, tf.shape(inside)[1] - 1)
-        starts = tf.gather(encoded["token_starts"], first, batch_dims=1)
-        limits = tf.gather(encoded["token_ends"], last, batch_dims=1)
-
-        def by_question(values: tf.Tensor, fill: float | int) -> tf.Tensor:
-            ragged = tf.RaggedTensor.from_value_rowids(values, rows, tf.cast(count, tf.int64))
-            dense = ragged.to_tensor(fill)  # [B, windows, most]
-            return tf.reshape(dense, [count, -1])
-
-        logits, starts, limits = _best_different(
-            by_question(logits, _NEVER), by_question(starts, 0), by_question(limits, 0), 3 * self.n_best, self.n_best
+        logits, starts, limits = best_spans(
+            outputs["start_logits"], outputs["end_logits"], encoded, longest=self.max_answer_length, most=self.n_best
         )
+        rows = tf.cast(encoded["window_rows"], tf.int64)
         null_logit = tf.math.segment_min(outputs["start_logits"][:, 0] + outputs["end_logits"][:, 0], rows)
-        possible = logits > _NEVER / 2
+        possible = logits > NEVER / 2
         starts, limits = tf.where(possible, starts, 0), tf.where(possible, limits, 0)
-        null = null_logit if self.impossible else tf.fill([count], _NEVER)
-        weights = tf.nn.softmax(tf.concat([tf.where(possible, logits, _NEVER), null[:, None]], 1))
+        null = null_logit if self.impossible else tf.fill([count], NEVER)
+        weights = tf.nn.softmax(tf.concat([tf.where(possible, logits, NEVER), null[:, None]], 1))
         scores = tf.where(possible, weights[:, :-1], 0.0)
         context = tf.strings.unicode_transcode(encoded["context"], "UTF-8", "UTF-8")
         wide = tf.repeat(context[:, None], tf.shape(starts)[1], axis=1)
@@ -351,35 +332,3 @@ def _cut(encode: GraphEncoder, questions: tf.Tensor, most: int) -> tf.Tensor:
     text = tf.strings.unicode_transcode(questions, "UTF-8", "UTF-8")
     cut = tf.strings.substr(text, tf.zeros_like(limits), limits, unit="UTF8_CHAR")
     return tf.where(ends.row_lengths() > most, cut, questions)
-
-
-def _best_different(
-    logits: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, some: int, most: int
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The `most` best of answers [B, K] that stand at different places, out of the best `some`."""
-    logits, places = tf.math.top_k(logits, tf.minimum(some, tf.shape(logits)[1]))
-    starts, ends = tf.gather(starts, places, batch_dims=1), tf.gather(ends, places, batch_dims=1)
-    same = (starts[:, :, None] == starts[:, None]) & (ends[:, :, None] == ends[:, None])
-    better = tf.linalg.band_part(tf.ones_like(same[0], tf.int32), -1, 0) - tf.eye(tf.shape(same)[1], dtype=tf.int32)
-    repeated = tf.reduce_any(same & (better == 1), -1)
-    logits, places = tf.math.top_k(tf.where(repeated, _NEVER, logits), tf.minimum(most, tf.shape(logits)[1]))
-    return logits, tf.gather(starts, places, batch_dims=1), tf.gather(ends, places, batch_dims=1)
-
-
-def _positions(examples: Sequence[Question], encoded: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The first and the last token of the first answer in each window, int32 [W]; 0 where it is not all inside."""
-    rows, inside = encoded["window_rows"], encoded["in_context"]
-    first = [example.answers[0] if example.answers else None for example in examples]
-    begin = np.array([-1 if answer is None else answer.start for answer in first])[rows]
-    limit = np.array([-1 if answer is None else answer.start + len(answer.text.rstrip()) for answer in first])[rows]
-    begin += np.array([0 if a is None else len(a.text) - len(a.text.lstrip()) for a in first])[rows]
-    touches = inside & (encoded["token_starts"] < limit[:, None]) & (encoded["token_ends"] > begin[:, None])
-    last_token = inside.shape[1] - 1 - inside[:, ::-1].argmax(-1)
-    first_token = inside.argmax(-1)
-    start = touches.argmax(-1)
-    end = touches.shape[1] - 1 - touches[:, ::-1].argmax(-1)
-    each = np.arange(len(rows))
-    # All of the answer is inside if the window begins no later and ends no earlier than the answer does.
-    whole = touches.any(-1) & (encoded["token_starts"][each, first_token] <= begin)
-    whole &= encoded["token_ends"][each, last_token] >= limit
-    return np.where(whole, start, 0).astype(np.int32), np.where(whole, end, 0).astype(np.int32)

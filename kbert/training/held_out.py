@@ -16,6 +16,7 @@ from kbert.errors import BundleError, UsageError
 from kbert.files import PathLike
 from kbert.loading import load_model
 from kbert.text.tokenizer import Tokenizer
+from kbert.training.cross_entropy import cross_entropy
 
 _BLOCK = 256
 """Examples that are read and masked at once: a constant, so that no batch size changes the masks."""
@@ -157,22 +158,16 @@ class HeldOutEvaluation:
         """Sums of each example, float32 [B]."""
         outputs = self.model(batch, training=False)
         ids, weights = batch[features.MASKED_LM_IDS.name], batch[features.MASKED_LM_WEIGHTS.name]
-        cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits
+        loss, right = cross_entropy(ids, outputs["mlm_logits"])
         sums = {
-            "mlm_loss": tf.reduce_sum(weights * cross_entropy(ids, outputs["mlm_logits"]), 1),
-            "mlm_right": tf.reduce_sum(weights * _right(outputs["mlm_logits"], ids), 1),
+            "mlm_loss": tf.reduce_sum(weights * loss, 1),
+            "mlm_right": tf.reduce_sum(weights * right, 1),
             "predictions": tf.reduce_sum(weights, 1),
         }
         if "nsp_logits" in outputs and self.corpus.labelled:
-            labels = batch[features.NEXT_SENTENCE_LABELS.name]
             logits = tf.reshape(outputs["nsp_logits"], [-1, 2])  # packed rows have a place for each example
-            sums["nsp_loss"] = cross_entropy(labels, logits)
-            sums["nsp_right"] = _right(logits, labels)
+            sums["nsp_loss"], sums["nsp_right"] = cross_entropy(batch[features.NEXT_SENTENCE_LABELS.name], logits)
         return sums
-
-
-def _right(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.argmax(logits, -1, labels.dtype) == labels, tf.float32)
 
 
 def evaluate_pretraining(
