@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,7 @@ class Extension:
         seen: Distinct words of the text.
         tokens_before: Tokens of the text's words as the old vocabulary splits them.
         tokens_after: As the new one does.
+        left_out: What of the text was left out, where that was asked for: invalid_utf8, duplicate_lines …
     """
 
     words: dict[str, int]
@@ -46,6 +47,7 @@ class Extension:
     seen: int
     tokens_before: int
     tokens_after: int
+    left_out: Mapping[str, int]
 
 
 def extend_vocabulary(
@@ -118,6 +120,7 @@ def extend_vocabulary(
         seen=len(counts),
         tokens_before=tokens(old),
         tokens_after=tokens(extended.tokenizer),
+        left_out=dict(reader.counts),
     )
 
 

@@ -150,3 +150,12 @@ def test_the_command(pretrained, text, tmp_path):
     assert "1 words added (unaffable …), 24 entries" in done.stderr
     done = CliRunner().invoke(main, [*arguments, "--output", str(tmp_path / "b"), "--json"])
     assert json.loads(done.stdout)["words"] == {"unaffable": 23, "cats": 24, "mats": 25}
+
+
+def test_what_was_left_out_is_told(pretrained, text, tmp_path):
+    text.write_bytes(text.read_bytes() + b"\xff cats\n")
+    arguments = ["vocab", "extend", str(pretrained), "--input", str(text), "--minimum-frequency", "1"]
+    done = CliRunner().invoke(main, [*arguments, "--invalid-utf8", "skip", "--output", str(tmp_path / "new"), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["left_out"] == {"invalid_utf8": 1}
+    assert "left out: 1" in done.stderr

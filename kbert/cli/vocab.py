@@ -138,6 +138,7 @@ def extend(
             source=SourceSettings(**source),
             progress=update,
         )
+    options.tell_left_out(extension.left_out)
     if as_json:
         options.print_json(dataclasses.asdict(extension))
         return

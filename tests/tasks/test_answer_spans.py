@@ -43,23 +43,24 @@ class TestBestSpans:
         assert found[1][0] < NEVER / 2
 
 
-class TestAnswerPositions:
-    windows = {name: values.numpy() for name, values in WINDOWS.items()}
+ARRAYS = {name: values.numpy() for name, values in WINDOWS.items()}
 
+
+class TestAnswerPositions:
     def test_an_answer_is_where_all_of_it_is(self) -> None:
-        start, end = answer_positions([Answer("cd ef", 3)], self.windows)
+        start, end = answer_positions([Answer("cd ef", 3)], ARRAYS)
         assert (start.tolist(), end.tolist()) == ([4, 3], [5, 4])
-        start, end = answer_positions([Answer("ab cd", 0)], self.windows)
+        start, end = answer_positions([Answer("ab cd", 0)], ARRAYS)
         assert (start.tolist(), end.tolist()) == ([3, 0], [4, 0])
 
     def test_no_answer_is_at_cls(self) -> None:
-        start, end = answer_positions([None], self.windows)
+        start, end = answer_positions([None], ARRAYS)
         assert (start.tolist(), end.tolist()) == ([0, 0], [0, 0])
 
     def test_spaces_at_the_ends_are_no_part_of_an_answer(self) -> None:
-        start, end = answer_positions([Answer(" ef ", 5)], self.windows)
+        start, end = answer_positions([Answer(" ef ", 5)], ARRAYS)
         assert (start.tolist(), end.tolist()) == ([5, 4], [5, 4])
 
     def test_a_part_of_a_token_takes_all_of_it(self) -> None:
-        start, end = answer_positions([Answer("d e", 4)], self.windows)
+        start, end = answer_positions([Answer("d e", 4)], ARRAYS)
         assert (np.array([start, end])[:, 0]).tolist() == [4, 5]
