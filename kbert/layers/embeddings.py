@@ -9,6 +9,7 @@ from keras import ops
 
 from kbert.config import BertConfig
 from kbert.layers.dropout import Dropout
+from kbert.layers.normalization import LayerNorm
 from kbert.layers.projection import initializer
 
 
@@ -24,7 +25,7 @@ class Embeddings(keras.layers.Layer):
         super().__init__(**kwargs)
         self.config = config
         self._initializer = initializer(config.initializer_range, seed_generator)
-        self.norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_eps, name="norm")
+        self.norm = LayerNorm(epsilon=config.layer_norm_eps, name="norm")
         self.dropout = Dropout(config.hidden_dropout_prob, seed_generator, name="dropout")
 
     def build(self, *_: Any) -> None:
@@ -49,7 +50,8 @@ class Embeddings(keras.layers.Layer):
             positions = ops.take(self.position_table, input_positions, axis=0)
         # A product with so few rows: the gradient of a look-up would add all of [B, S] into two of them.
         types = ops.matmul(ops.one_hot(input_type_ids, self.config.type_vocab_size), self.type_table)
-        return self.dropout(self.norm(tokens + positions + types), training=training)
+        total = self.norm(tokens + positions + types, training=training)
+        return self.dropout(total, training=training)
 
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
         """[B, S] → [B, S, H]."""

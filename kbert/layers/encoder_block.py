@@ -11,6 +11,7 @@ from kbert.config import BertConfig
 from kbert.layers.activations import activation
 from kbert.layers.attention import SelfAttention
 from kbert.layers.dropout import Dropout
+from kbert.layers.normalization import LayerNorm
 from kbert.layers.projection import Projection, initializer
 
 
@@ -38,12 +39,12 @@ class EncoderBlock(keras.layers.Layer):
         self.seed_generator = seed_generator
         kernel = initializer(config.initializer_range, seed_generator)
         self.attention = SelfAttention(config, seed_generator, precision, name="attention")
-        self.attention_norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_eps, name="attention_norm")
+        self.attention_norm = LayerNorm(epsilon=config.layer_norm_eps, name="attention_norm")
         self.intermediate = Projection(
             config.intermediate_size, kernel, activation(config.hidden_act), precision, name="intermediate"
         )
         self.output_projection = Projection(config.hidden_size, kernel, precision=precision, name="output")
-        self.output_norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_eps, name="output_norm")
+        self.output_norm = LayerNorm(epsilon=config.layer_norm_eps, name="output_norm")
         self.dropout = Dropout(config.hidden_dropout_prob, seed_generator, name="dropout")
 
     def build(self, input_shape: Any, *_: Any) -> None:
@@ -72,9 +73,10 @@ class EncoderBlock(keras.layers.Layer):
 
     def _forward(self, inputs: Any, bias: Any, places: Any, tokens: Any, training: bool | None) -> Any:
         attended = self.dropout(self.attention(inputs, bias, places, tokens, training=training), training=training)
-        hidden = self.attention_norm(inputs + attended)
-        outputs = self.dropout(self.output_projection(self.intermediate(hidden)), training=training)
-        return self.output_norm(hidden + outputs)
+        hidden = self.attention_norm(inputs + attended, training=training)
+        wide = self.intermediate(hidden, training=training)
+        outputs = self.dropout(self.output_projection(wide), training=training)
+        return self.output_norm(hidden + outputs, training=training)
 
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
         """The shape stays."""

@@ -10,6 +10,7 @@ from keras import ops
 from kbert.config import BertConfig
 from kbert.layers.activations import activation
 from kbert.layers.dropout import Dropout
+from kbert.layers.normalization import LayerNorm
 from kbert.layers.projection import Projection, initializer, product_with_rows
 
 
@@ -38,7 +39,7 @@ class Pooler(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         kernel = initializer(config.initializer_range, seed_generator)
-        self.dense = Projection(config.hidden_size, kernel, ops.tanh, precision, name="dense")
+        self.dense = Projection(config.hidden_size, kernel, activation("tanh"), precision, name="dense")
 
     def build(self, inputs_shape: Any, *_: Any) -> None:
         """Makes the variables for [B, S, H]."""
@@ -77,7 +78,7 @@ class MaskedLanguageModelHead(keras.layers.Layer):
         self.precision = precision
         kernel = initializer(config.initializer_range, seed_generator)
         self.dense = Projection(config.hidden_size, kernel, activation(config.hidden_act), precision, name="dense")
-        self.norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_eps, name="norm")
+        self.norm = LayerNorm(epsilon=config.layer_norm_eps, name="norm")
 
     def build(self, *_: Any) -> None:
         """Makes the variables."""
@@ -85,7 +86,9 @@ class MaskedLanguageModelHead(keras.layers.Layer):
         self.norm.build((None, self.config.hidden_size))
         self.bias = self.add_weight(shape=(self.config.vocab_size,), initializer="zeros", name="bias")
 
-    def call(self, hidden: Any, positions: Any, token_table: Any, used: Any = None) -> Any:
+    def call(
+        self, hidden: Any, positions: Any, token_table: Any, used: Any = None, training: bool | None = None
+    ) -> Any:
         """Takes float32 [B, S, H], int32 [B, P] and the token table [V, H]; gives logits, float32 [B, P, V].
 
         Positions are gathered first: the vocabulary is projected for P of S tokens, not for all. With `used`, int32
@@ -94,7 +97,8 @@ class MaskedLanguageModelHead(keras.layers.Layer):
         gathered = gather_positions(hidden, positions)
         if used is not None:
             gathered = ops.take(gathered, used, axis=0)
-        logits = product_with_rows(self.norm(self.dense(gathered)), token_table, self.precision)
+        vectors = self.norm(self.dense(gathered, training=training), training=training)
+        logits = product_with_rows(vectors, token_table, self.precision)
         logits = ops.add(logits, self.bias)
         return logits if used is not None else ops.reshape(logits, (*ops.shape(positions), self.config.vocab_size))
 

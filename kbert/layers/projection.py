@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kbert.layers.activations import Activation
+
 
 def initializer(standard_deviation: float, seed_generator: keras.random.SeedGenerator) -> Any:
     """Truncated normal, as the original draws all its kernels and tables."""
@@ -58,7 +60,7 @@ class Projection(keras.layers.Layer):
         self,
         units: int,
         kernel_initializer: Any,
-        activation: Any = None,
+        activation: Activation | None = None,
         precision: str = "float32",
         **kwargs: Any,
     ) -> None:
@@ -75,11 +77,11 @@ class Projection(keras.layers.Layer):
         )
         self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Takes float32 [..., width]; gives float32 [..., units]."""
         # ops.add becomes TensorFlow's BiasAdd, whose gradient is many times faster than that of `+`.
         outputs = ops.add(product(inputs, self.kernel, self.precision), self.bias)
-        return outputs if self.activation is None else self.activation(outputs)
+        return outputs if self.activation is None else self.activation(outputs, training)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """[..., width] → [..., units]."""

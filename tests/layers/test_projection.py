@@ -4,11 +4,12 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from kbert.layers.activations import activation
 from kbert.layers.projection import Projection, initializer, product, product_with_rows
 
 
 def test_product_activation_and_bias():
-    layer = Projection(2, "zeros", ops.relu)
+    layer = Projection(2, "zeros", activation("relu"))
     layer.build((None, 3))
     layer.kernel.assign([[1, -1], [2, -2], [3, 3]])
     layer.bias.assign([0.5, -0.5])
