@@ -184,8 +184,8 @@ def work(options: argparse.Namespace) -> None:
 
 
 def peak_of(kind: str, precision: str) -> Callable[[], float]:
-    """Measures operations a second of this process's library on products of 1,024 x 1,024."""
-    size = 1024
+    """Measures operations a second of this process's library on products of 2,048 x 2,048."""
+    size = 2048
     if kind == "transformers":
         import torch
 

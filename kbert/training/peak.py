@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kbert.training.strategy import Placement
 
-_CPU_SIZES, _GPU_SIZES = (512, 1024), (4096, 8192)
+_CPU_SIZES, _GPU_SIZES = (512, 2048), (4096, 8192)
 """Rows and columns. Large products reach most on a quiet machine; a small one may be done before another program takes
 the processor away.
 """
