@@ -128,7 +128,7 @@ def _random_tags(rng, scheme, parts):
         return rng.choice("O B-A I-A B-B I-B".split(), 2 * parts).tolist()
     tags = []
     for _ in range(parts):
-        kind, length = rng.choice(["O", "A", "B"]), rng.integers(1, 4)
+        kind, length = rng.choice(["O", "A", "B"]), int(rng.integers(1, 4))
         last = "I" if scheme == "iob2" else "E"
         letters = "B" + "I" * (length - 2) + last * (length > 1)
         if scheme == "bioes" and length == 1:
