@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import math
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +13,6 @@ from kbert.errors import UsageError
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.predictor import Predictor
-from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.error_analysis import WORST_EXAMPLES
 from kbert.tasks.reading import Reading
@@ -30,7 +25,6 @@ from kbert.training.bfloat16 import prepare_precision
 from kbert.training.checkpoints import Checkpoints
 from kbert.training.early_stopping import EarlyStopping
 from kbert.training.environment import write_environment
-from kbert.training.folds import split_fold, split_part
 from kbert.training.frozen_layers import check_frozen_layers, freeze_layers
 from kbert.training.inputs import Phase
 from kbert.training.jit import skips_padding
@@ -47,6 +41,7 @@ from kbert.training.schedules import Schedule
 from kbert.training.starting_point import starting_point, with_settings
 from kbert.training.strategy import make_strategy
 from kbert.training.task_card import task_card
+from kbert.training.task_examples import digest, read_task_examples
 
 
 def finetune(
@@ -168,28 +163,24 @@ def finetune(
     if not info.trainable:
         raise UsageError(f"the task {task} is not fine-tuned; pretraining trains it (kbert pretrain)")
     columns, options = info.split(task_options)
-    if (validation, validation_split, fold).count(None) != 2:
-        raise UsageError("give one of --validation FILE, --validation-split such as 0.1, and --folds K")
-    if limit is not None and limit < 1:
-        raise UsageError(f"limit must be at least 1. Received: limit={limit}")
-    kind = task_class(task)
-    bad, bad_validation = BadRows(skip_bad), BadRows(skip_bad)
-    examples = kind.read(train, columns, options=options, bad=bad)[:limit]
-    the_task = kind.from_examples(examples, train, options)
-    examples = the_task.checked(examples, train, bad)
-    if fold is not None:
-        examples, validation_examples = split_fold(examples, fold, seed=seed)
-    elif validation is None:
-        examples, validation_examples = split_part(examples, validation_split or 0.0, seed=seed)
-    else:
-        validation_examples = kind.read(validation, columns, options=options, bad=bad_validation)
-        validation_examples = the_task.checked(validation_examples, validation, bad_validation)
-    the_task = the_task.validated_by(validation_examples, validation or train)
+    found = read_task_examples(
+        task,
+        train,
+        validation=validation,
+        validation_split=validation_split,
+        fold=fold,
+        columns=columns,
+        options=options,
+        limit=limit,
+        skip_bad=skip_bad,
+        seed=seed,
+    )
+    the_task = found.task
     prepare_precision(precision)
     # Before texts are tokenized: workers cannot be joined once TensorFlow has computed.
     placement = make_strategy(strategy, cluster)
     examples = with_augmentation(
-        examples, model=model, augment=augment, synonyms=synonyms, augment_copies=augment_copies, seed=seed
+        found.train, model=model, augment=augment, synonyms=synonyms, augment_copies=augment_copies, seed=seed
     )
 
     config, tokenizer, tensors = starting_point(model, vocab, cased)
@@ -237,7 +228,7 @@ def finetune(
             {
                 "command": f"finetune {task}",
                 "model": str(model),
-                "data": _data_digest(examples, validation_examples),
+                "data": digest(examples, found.validation),
                 "config": config.to_dict(),
                 "task": the_task.settings(),
                 "sequence_length": sequence_length,
@@ -302,9 +293,9 @@ def finetune(
     )
 
     def evaluate(step: int) -> dict[str, float]:
-        answers = predictor.answers_of(validation_examples)
-        tuned = the_task.tuned(validation_examples, answers)
-        metrics = tuned.evaluate(validation_examples, answers)
+        answers = predictor.answers_of(found.validation)
+        tuned = the_task.tuned(found.validation, answers)
+        metrics = tuned.evaluate(found.validation, answers)
         best.offer(step, metrics, tuned.settings(), tensor_names.read_tensors(slots))
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 
@@ -328,14 +319,14 @@ def finetune(
     if not placement.is_chief:
         return {}
     best_step, metrics, task_settings, weights = best.load()
-    the_task = kind.from_settings(task_settings)
+    the_task = task_class(task).from_settings(task_settings)
     tensor_names.assign_tensors(slots, weights)
     if projector:
         write_projector(folder / TENSORBOARD_FOLDER, encoder.embeddings.token_table.numpy(), tokenizer.vocabulary)
+    # Texts of the user's are no part of a bundle.
     worst = {name: value for name, value in metrics.items() if name == WORST_EXAMPLES}
     if worst:
         files.write_json(folder / WORST_EXAMPLES_FILE, worst)
-    card = task_card(the_task, config, encoder, metrics, len(examples), best_step, course, folder)
     Bundle(
         config=config,
         tokenizer=tokenizer,
@@ -350,19 +341,6 @@ def finetune(
             "main_metric": best.metric,
         },
         foreign_config=the_task.foreign_config(),
-    ).save(folder, card)
-    for name, skipped in ((train, bad), (validation or train, bad_validation)):
-        if skipped.count:
-            print(f"{name}: {skipped.summary}", file=sys.stderr)
+    ).save(folder, task_card(the_task, config, encoder, metrics, len(examples), best_step, course, folder))
+    found.tell_skipped()
     return metrics
-
-
-def _data_digest(*parts: Sequence[Any]) -> str:
-    digest = hashlib.sha256()
-    for examples in parts:
-        for example in examples:
-            values = dataclasses.asdict(example)
-            del values["line"]
-            digest.update(json.dumps(list(values.values())).encode())
-        digest.update(b"\n")
-    return digest.hexdigest()
