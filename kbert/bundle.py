@@ -31,6 +31,8 @@ from kbert.weights import Weights, save_weights
 CONFIG_FILE = "config.json"
 SETTINGS_FILE = "kbert.json"
 CARD_FILE = "README.md"
+RUN_FILE = "run.json"
+"""What a run writes first. Without config.json beside it the run has not ended."""
 
 _MOST_LABELS = 1_000_000
 
@@ -67,6 +69,10 @@ class Bundle:
         folder = Path(folder)
         if not folder.is_dir():
             raise BundleError(f"expected a model folder. There is none at {folder}")
+        if (folder / RUN_FILE).exists() and not (folder / CONFIG_FILE).exists():
+            raise BundleError(
+                f"expected a model folder. {folder} is a run that has not ended; give its command again with --resume"
+            )
         values = _read_object(folder / CONFIG_FILE)
         try:
             config = BertConfig.from_dict(values)

@@ -319,6 +319,14 @@ def load(path: PathLike, *, paired: bool | None = None) -> Predictor:
     )
 
 
+def remembered_reading(path: PathLike) -> Reading:
+    """How a fine-tuned model was told to read its training file; nothing of a model without a task."""
+    bundle = Bundle.load(resolve(path))
+    if bundle.settings.get("kind") != "task":
+        return Reading()
+    return _reading(bundle, task_from_bundle(bundle, path), path)
+
+
 def _reading(bundle: Bundle, task: Task[Any], path: PathLike) -> Reading:
     try:
         return Reading.from_settings(bundle.settings.get("reading", {}), task.info())

@@ -96,6 +96,12 @@ def test_missing_files(folder, name, error):
     assert "\n" not in str(raised.value)
 
 
+def test_a_run_that_has_not_ended(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(BundleError, match="is a run that has not ended; give its command again with --resume"):
+        Bundle.load(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["tokenizer_config.json", "kbert.json"])
 def test_files_that_a_model_of_another_library_may_lack(folder, name):
     (folder / name).unlink()

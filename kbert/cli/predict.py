@@ -60,7 +60,7 @@ def predict(
         raise UsageError("--features and --output belong together")
     quiet.import_tensorflow()
     if output:
-        found = list(texts) or _lines(input or "", reading)
+        found = list(texts) or _lines(run, input or "", reading)
         _write_features(run, found, output, layers, pooling, batch_size)
         return
     from kbert import predictor
@@ -79,15 +79,17 @@ def predict(
             options.print_json(row) if as_json else click.echo(model.task.text_line(row))
 
 
-def _lines(path: str, reading: Mapping[str, Any]) -> list[str]:
-    """The texts of a file: a text a line, or a column of a table."""
-    from kbert.tasks.table_format import TableFormat
+def _lines(run: str, path: str, reading: Mapping[str, Any]) -> list[str]:
+    """The texts of a file: a text a line, or a column of a table, read as the one that `run` learnt from."""
+    from kbert.predictor import remembered_reading
+    from kbert.tasks.table_format import TableFormat, file_kind
     from kbert.tasks.tables import read_table
 
-    form = TableFormat.from_options(options.chosen_reading(reading))
-    if not form.is_table(path):
+    chosen = remembered_reading(run).overruled(options.chosen_columns(reading), options.chosen_reading(reading))
+    form = TableFormat.from_options(chosen.options)
+    if file_kind(path) == "text" and not options.chosen_reading(reading).get("delimiter"):
         return list(form.lines(path))
-    column = options.chosen_columns(reading).get("text", "text")
+    column = chosen.columns.get("text") or "text"
     return [str(row.values["text"]) for row in read_table(path, {"text": column}, form=form)]
 
 

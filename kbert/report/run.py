@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.bundle import SETTINGS_FILE, is_bundle
+from kbert.bundle import RUN_FILE, SETTINGS_FILE, is_bundle
 from kbert.errors import KbertError, UsageError
 from kbert.report.charts import line_chart
 from kbert.report.page import Html, element, escape, join, note, page, section, table
 from kbert.report.scores import scores_of
 from kbert.training.monitor import METRICS_FILE
 from kbert.training.progress import describe_seconds
-from kbert.training.runs import ENVIRONMENT_FILE, RUN_FILE, SAMPLES_FILE, WORST_EXAMPLES_FILE
+from kbert.training.runs import ENVIRONMENT_FILE, SAMPLES_FILE, WORST_EXAMPLES_FILE
 from kbert.training.step_rows import read_rows
 from kbert.version import __version__
 

@@ -65,7 +65,7 @@ def _rows(
     if file_kind(path) == "json":
         yield from read_objects(path, form=form, bad=bad)
     elif not form.is_table(path):
-        for number, text in enumerate(form.lines(path), start=1):
+        for number, text in form.numbered_lines(path, bad):
             yield number, {columns["text"]: text}
     else:
         for row in read_table(path, columns, form=form, bad=bad):

@@ -115,7 +115,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
                     if gain > 0:
                         yield EmbeddingExample(query.text, document.text, line=query.line)
         elif not form.is_table(path):
-            for number, text in enumerate(form.lines(path), start=1):
+            for number, text in form.numbered_lines(path, bad):
                 if text.strip():
                     yield EmbeddingExample(text, line=number)
         else:

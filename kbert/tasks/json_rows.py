@@ -27,7 +27,7 @@ def read_objects(
         DataError: A line is no JSON object; with file and line.
     """
     bad = bad or BadRows()
-    lines: Iterator[tuple[int, str]] = enumerate((form or TableFormat()).lines(path), start=1)
+    lines = (form or TableFormat()).numbered_lines(path, bad)
     if Path(path).suffix.lower() == ".json":
         lines = _array_or_lines(path, lines)
     for number, line in lines:

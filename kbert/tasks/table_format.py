@@ -10,6 +10,7 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError
+from kbert.tasks.bad_rows import BadRows
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 QUOTINGS = ("auto", "csv", "none")
@@ -70,8 +71,22 @@ class TableFormat:
         Raises:
             DataError: It is not in this encoding.
         """
+        return (line for _, line in self.numbered_lines(path))
+
+    def numbered_lines(self, path: files.PathLike, bad: BadRows | None = None) -> Iterator[tuple[int, str]]:
+        """The lines of a file, each with its number from 1.
+
+        Args:
+            path: The file.
+            bad: Takes lines that are not in this encoding; not of UTF-16 and UTF-32, where no line is sure after one.
+
+        Raises:
+            DataError: It is not in this encoding.
+        """
         if "\n".encode(self.encoding) == b"\n":
-            yield from files.read_lines(path, self.encoding)
+            blocks = files.read_line_blocks(path, self.encoding, on_invalid=bad.skip if bad else None)
+            for first, lines in blocks:
+                yield from enumerate(lines, start=first)
             return
         # UTF-16 and UTF-32: their lines do not end with the byte 10 alone.
         number = 0
@@ -79,7 +94,7 @@ class TableFormat:
             with files.open_binary(path) as handle, io.TextIOWrapper(handle, self.encoding, newline="\n") as text:
                 for line in text:
                     number += 1
-                    yield line.rstrip("\r\n")
+                    yield number, line.rstrip("\r\n")
         except UnicodeError as problem:
             raise DataError(f"expected {self.encoding} text ({problem})", path, number + 1) from None
 

@@ -74,7 +74,7 @@ def read_table(
             "columns must be all names, for a file with a header, or all 1-based numbers, for one without. "
             f"Received: {', '.join(columns.values())}"
         )
-    rows = _split_rows(path, kind, form)
+    rows = _split_rows(path, kind, form, bad)
     places, width = {}, 0
     if numbered:
         places = {name: _numbers(column) for name, column in columns.items()}
@@ -111,7 +111,7 @@ def has_columns(path: files.PathLike, columns: Mapping[str, str], form: TableFor
     """Whether the first row of a file is one of a table with these columns and more: it has their names, or, where they
     are numbers, as many cells.
     """  # noqa: D205 (one sentence)
-    _, header = next(_split_rows(path, file_kind(path), form), (1, []))
+    header = first_row(path, form)
     if len(header) < 2:
         return False
     if all(_NUMBERS.fullmatch(column) for column in columns.values()):
@@ -147,11 +147,18 @@ def _no_column(column: str, header: Sequence[str], path: files.PathLike, line: i
     return DataError(f"there is no column {column!r}; the header has {listed}. {advice}", path, line)
 
 
-def _split_rows(path: files.PathLike, kind: str, form: TableFormat) -> Iterator[tuple[int, list[str]]]:
+def first_row(path: files.PathLike, form: TableFormat) -> list[str]:
+    """The cells of the first row of a CSV or TSV file; none if it is empty."""
+    _, cells = next(_split_rows(path, file_kind(path), form, BadRows()), (1, []))
+    return cells
+
+
+def _split_rows(path: files.PathLike, kind: str, form: TableFormat, bad: BadRows) -> Iterator[tuple[int, list[str]]]:
+    """The rows, each with the line it begins in; the first one is never skipped, as it may be the header."""
     delimiter = form.delimiter or {"csv": ",", "tsv": "\t"}[kind]
     quoted = form.quoting == "csv" or (form.quoting == "auto" and kind == "csv")
     if not quoted:
-        for number, text in enumerate(form.lines(path), start=1):
+        for number, text in form.numbered_lines(path, bad):
             if text:
                 yield number, text.split(delimiter)
         return
@@ -161,17 +168,33 @@ def _split_rows(path: files.PathLike, kind: str, form: TableFormat) -> Iterator[
             "text, say --quoting none"
         )
     csv.field_size_limit(2**31 - 1)  # texts may be longer than the 131,072 characters it is at first
-    reader = csv.reader((line + "\n" for line in form.lines(path)), delimiter=delimiter, strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            if cells:
-                yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as problem:
-        raise DataError(
-            f"the row is not CSV ({problem}); if quotation marks are text, say --quoting none", path, line
-        ) from None
+    read: list[int] = []  # the numbers of the lines of a row
+
+    def lines() -> Iterator[str]:
+        for number, line in form.numbered_lines(path, bad):
+            read.append(number)
+            yield line + "\n"
+
+    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
+    begun = False
+    while True:
+        read.clear()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as problem:
+            wrong = DataError(
+                f"the row is not CSV ({problem}); if quotation marks are text, say --quoting none", path, read[0]
+            )
+            # A quotation mark that is never closed takes all the rest of the file: that is no row to skip.
+            if not begun or "unexpected end" in str(problem):
+                raise wrong from None
+            bad.skip(wrong)
+            continue
+        begun = True
+        if cells:
+            yield read[0], cells
 
 
 def _read_json(

@@ -11,7 +11,7 @@ from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.table_format import TableFormat
-from kbert.tasks.tables import Row, file_kind, read_objects, read_table
+from kbert.tasks.tables import Row, file_kind, first_row, read_objects, read_table
 from kbert.tasks.tags import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
 from kbert.text.normalization import is_cjk
 
@@ -89,7 +89,7 @@ def read_tagged_texts(
     sentences: Iterator[TaggedText | _Sentence]
     if kind == "json":
         sentences = _read_json(path, form, columns, targets, bad)
-    elif kind in ("tsv", "csv") and _has_header(path, form, kind, columns):
+    elif kind in ("tsv", "csv") and _has_header(path, form, columns):
         if not targets:
             rows = _rows(path, form, columns, bad=bad)
             return [TaggedText(join_words(_split(row.values["text"])), None, row.line) for row in rows]
@@ -170,16 +170,14 @@ def _conll_sentences(path: files.PathLike, form: TableFormat, targets: bool, bad
 # === Tables of words and tags ===
 
 
-def _has_header(path: files.PathLike, form: TableFormat, kind: str, columns: Mapping[str, str]) -> bool:
-    first = next(form.lines(path), "")
-    cells = first.split("\t" if kind == "tsv" else ",")
-    return bool(columns) or any(name in cells for name in _TEXT_NAMES)
+def _has_header(path: files.PathLike, form: TableFormat, columns: Mapping[str, str]) -> bool:
+    return bool(columns) or any(name in first_row(path, form) for name in _TEXT_NAMES)
 
 
 def _rows(
     path: files.PathLike, form: TableFormat, columns: Mapping[str, str], *roles: str, bad: BadRows
 ) -> Iterator[Row]:
-    header = next(form.lines(path), "").replace(",", "\t").split("\t")
+    header = first_row(path, form)
     usual = {"text": _TEXT_NAMES, "label": _LABEL_NAMES}
     chosen = {
         role: columns.get(role) or next((name for name in usual[role] if name in header), usual[role][0])

@@ -85,6 +85,7 @@ class TextTask(Task[Example]):
     @classmethod
     def read_target(cls, value: Any, options: Mapping[str, Any]) -> Any:
         """The target that a cell says; ValueError tells why it is none."""
+        value = value.strip()  # a space before or after a name makes no other class
         if not value:
             raise ValueError(f"expected a {cls.target_column}. Received an empty one")
         return value

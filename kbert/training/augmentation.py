@@ -10,7 +10,7 @@ import numpy as np
 
 from kbert import files
 from kbert.bundle import Bundle, is_bundle
-from kbert.errors import UsageError
+from kbert.errors import DataError, UsageError
 from kbert.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
@@ -35,7 +35,7 @@ def with_augmentation(
 
     Raises:
         UsageError: An option cannot be, the task has examples of another kind, or the model cannot predict words.
-        DataError: The file of synonyms cannot be read.
+        DataError: The file of synonyms cannot be read, or has no word of the texts.
     """
     if augment is not None and augment not in AUGMENTATIONS:
         raise UsageError(f"augment must be one of {', '.join(AUGMENTATIONS)}. Received: augment={augment!r}")
@@ -44,7 +44,10 @@ def with_augmentation(
         ways.append(Synonyms(read_synonyms(synonyms)).replace)
     if augment is not None:
         ways.append(MaskedWords(model).replace)
-    return augmented(examples, ways, copies=augment_copies, seed=seed)
+    found = augmented(examples, ways, copies=augment_copies, seed=seed)
+    if synonyms is not None and len(found) == len(examples):
+        raise DataError("expected words that stand in the training texts. It has none of them", synonyms)
+    return found
 
 
 class MaskedWords:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -179,9 +180,14 @@ def finetune(
     prepare_precision(precision)
     # Before texts are tokenized: workers cannot be joined once TensorFlow has computed.
     placement = make_strategy(strategy, cluster)
+    if placement.is_chief:
+        found.tell_skipped()
     examples = with_augmentation(
         found.train, model=model, augment=augment, synonyms=synonyms, augment_copies=augment_copies, seed=seed
     )
+
+    if placement.is_chief and len(examples) > len(found.train):
+        print(f"{len(examples) - len(found.train):,} changed copies of training texts added", file=sys.stderr)
 
     config, tokenizer, tensors = starting_point(model, vocab, cased)
     config = with_settings(config, dropout, initializer_range)
@@ -342,5 +348,4 @@ def finetune(
         },
         foreign_config=the_task.foreign_config(),
     ).save(folder, task_card(the_task, config, encoder, metrics, len(examples), best_step, course, folder))
-    found.tell_skipped()
     return metrics

@@ -30,27 +30,37 @@ def split_fold(examples: Sequence[Any], fold: tuple[int, int], *, seed: int) -> 
         raise UsageError(f"folds must be from 2 to the {len(examples)} training examples. Received: folds={folds}")
     if not 0 <= number < folds:
         raise UsageError(f"the fold must be from 0 to {folds - 1}. Received: {number}")
-    strata: dict[str, list[int]] = {}
-    for index in np.random.default_rng(seed).permutation(len(examples)).tolist():
-        target = json.dumps(getattr(examples[index], "target", None), default=str)
-        strata.setdefault(target, []).append(index)
-    dealt = [index for target in sorted(strata) for index in strata[target]]
-    held_out = set(dealt[number::folds])
-    sides: tuple[list[Any], list[Any]] = [], []
-    for index, example in enumerate(examples):
-        sides[index in held_out].append(example)
-    return sides
+    dealt = _by_target(examples, seed)
+    return _sides(examples, dealt[number::folds])
 
 
 def split_part(examples: Sequence[Any], part: float, *, seed: int) -> tuple[list[Any], list[Any]]:
-    """Examples to learn from, and a `part` of them that is held out; in the order of the file."""
+    """Examples to learn from, and a `part` of them that is held out, stratified as folds are; in the order of the file.
+
+    Raises:
+        UsageError: One side would be empty.
+    """
     count = round(len(examples) * part)
     if not 0 < count < len(examples):
         raise UsageError(
             f"--validation-split must leave examples on both sides. Received: {part} of {len(examples)} examples"
         )
-    held_out = set(np.random.default_rng(seed).permutation(len(examples))[:count].tolist())
+    dealt = _by_target(examples, seed)
+    return _sides(examples, [dealt[(2 * number + 1) * len(dealt) // (2 * count)] for number in range(count)])
+
+
+def _by_target(examples: Sequence[Any], seed: int) -> list[int]:
+    """The places of all examples: those with the same target behind each other, shuffled."""
+    strata: dict[str, list[int]] = {}
+    for index in np.random.default_rng(seed).permutation(len(examples)).tolist():
+        target = json.dumps(getattr(examples[index], "target", None), default=str)
+        strata.setdefault(target, []).append(index)
+    return [index for target in sorted(strata) for index in strata[target]]
+
+
+def _sides(examples: Sequence[Any], held_out: Sequence[int]) -> tuple[list[Any], list[Any]]:
+    chosen = set(held_out)
     sides: tuple[list[Any], list[Any]] = [], []
     for index, example in enumerate(examples):
-        sides[index in held_out].append(example)
+        sides[index in chosen].append(example)
     return sides

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
+from kbert.bundle import RUN_FILE
 from kbert.errors import BundleError, UsageError
 
-RUN_FILE = "run.json"
 CHECKPOINT_FOLDER = "checkpoints"
 ENVIRONMENT_FILE = "environment.json"
 SAMPLES_FILE = "samples.jsonl"

@@ -70,6 +70,39 @@ def test_a_quote_that_never_ends_is_told_with_the_line_it_began_in(write):
         read(path)
 
 
+def test_a_row_that_is_no_csv_is_skipped_where_that_is_allowed(write):
+    path = write("a.csv", 'text,label\nfine,1\n"oops" there,2\n"two\nlines",3\n')
+    bad = BadRows(1)
+    rows = [(row.line, row.values["text"]) for row in read_table(path, COLUMNS, bad=bad)]
+    assert rows == [(2, "fine"), (4, "two\nlines")]
+    assert str(bad.problems[0]).startswith(f"{path}:3: the row is not CSV (")
+    # What follows a quotation mark that never ends is no row: it is never skipped. Nor is the header.
+    for content, line in (('text,label\n"never,2\nended,3\n', 2), ('"text" ,label\nfine,1\n', 1)):
+        with pytest.raises(DataError, match=rf"a\.csv:{line}: the row is not CSV"):
+            list(read_table(write("a.csv", content), COLUMNS, bad=BadRows(9)))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b'text,label\n"caf\xe9",1\n"two\nlines",0\n'),
+        ("a.tsv", b"text\tlabel\ncaf\xe9\t1\n\nlast\t0\n"),
+        (
+            "a.jsonl",
+            b'{"text": "first", "label": 1}\n{"text": "caf\xe9", "label": 1}\n\n{"text": "last", "label": 0}\n',
+        ),
+    ],
+)
+def test_a_line_in_another_encoding_is_skipped_where_that_is_allowed(write, name, content):
+    path = write(name, content)
+    bad = BadRows(1)
+    rows = [row.line for row in read_table(path, COLUMNS, bad=bad)]
+    assert rows == {"a.csv": [3], "a.tsv": [4], "a.jsonl": [1, 4]}[name]
+    assert bad.count == 1
+    with pytest.raises(DataError, match="expected utf-8 text"):
+        read(path)
+
+
 def test_a_text_of_many_characters(write):
     path = write("a.csv", f"text,label\n{'word ' * 60_000},1\n")
     ((line, values),) = read(path)

@@ -1,7 +1,7 @@
 import pytest
 
 from kbert.bundle import Bundle
-from kbert.errors import UsageError
+from kbert.errors import DataError, UsageError
 from kbert.tasks.texts import Example
 from kbert.training.augmentation import MaskedWords, with_augmentation
 from kbert.training.finetune import finetune
@@ -41,7 +41,15 @@ def test_another_way_than_there_is(pretrained):
         add(pretrained, augment="shuffled")
 
 
-def test_a_run_learns_from_the_copies(tmp_path, cats_and_dogs, quick):
+def test_synonyms_of_other_texts(tmp_path, pretrained):
+    path = tmp_path / "synonyms.txt"
+    path.write_text("Katze Kater\n")
+    with pytest.raises(DataError, match=r"synonyms\.txt: expected words that stand in the training texts"):
+        add(pretrained, augment=None, synonyms=path)
+
+
+def test_a_run_learns_from_the_copies(tmp_path, cats_and_dogs, quick, capsys):
     (tmp_path / "synonyms.txt").write_text("cat mat\n")
     finetune("classification", output=tmp_path / "run", synonyms=tmp_path / "synonyms.txt", **cats_and_dogs, **quick)
+    assert "12 changed copies of training texts added" in capsys.readouterr().err
     assert "36 rows, 5 steps" in (tmp_path / "run" / "README.md").read_text()

@@ -4,7 +4,7 @@ import pytest
 
 from kbert.errors import UsageError
 from kbert.tasks.texts import Example
-from kbert.training.folds import split_fold
+from kbert.training.folds import split_fold, split_part
 
 EXAMPLES = [Example(str(number), None, "rare" if number % 5 == 0 else "often", number) for number in range(30)]
 
@@ -27,6 +27,16 @@ def test_another_seed_deals_otherwise_and_the_same_alike():
 
 def test_examples_without_a_target():
     assert [len(split_fold(range(8), (number, 3), seed=0)[1]) for number in range(3)] == [3, 3, 2]
+
+
+def test_a_part_has_its_share_of_each_label():
+    train, held_out = split_part(EXAMPLES, 1 / 3, seed=7)
+    assert Counter(example.target for example in held_out) == {"rare": 2, "often": 8}
+    assert sorted([*train, *held_out], key=lambda example: example.line) == EXAMPLES
+    assert len(split_part(EXAMPLES, 0.05, seed=7)[1]) == 2
+    assert split_part(EXAMPLES, 0.2, seed=1) != split_part(EXAMPLES, 0.2, seed=2)
+    with pytest.raises(UsageError, match=r"must leave examples on both sides\. Received: 0\.01 of 30 examples"):
+        split_part(EXAMPLES, 0.01, seed=0)
 
 
 @pytest.mark.parametrize(
