@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -203,3 +204,19 @@ def test_features_and_search(tmp_path, pretrained, embedder):
     (line,) = run("search", index, "a dog", "--json")[1].splitlines()
     assert [result["id"] for result in json.loads(line)["results"]] == ["a.txt#2", "a.txt#1"]
     assert "give queries; or both --queries FILE and --judgements FILE" in one_line(2, run("search", index))
+
+
+def test_features_of_a_table_that_is_read_as_the_training_file_was(tmp_path, classifier):
+    model = tmp_path / "model"
+    shutil.copytree(classifier, model)
+    settings = json.loads((model / "kbert.json").read_text())
+    settings["reading"] = {"columns": {"text": "sentence"}, "options": {"delimiter": ";", "encoding": "latin-1"}}
+    (model / "kbert.json").write_text(json.dumps(settings))
+    table, vectors, named = tmp_path / "a.csv", tmp_path / "a.npy", tmp_path / "b.npy"
+    table.write_bytes("sentence;caf\u00e9\nthe cat;1\na dog;2\n".encode("latin-1"))
+    assert run("predict", model, "--input", table, "--features", "--output", vectors)[0] == 0
+    assert run("predict", model, "the cat", "a dog", "--features", "--output", named)[0] == 0
+    np.testing.assert_array_equal(np.load(vectors), np.load(named))
+    assert "there is no column 'body'" in one_line(
+        1, run("predict", model, "--input", table, "--text-column", "body", "--features", "--output", vectors)
+    )

@@ -37,6 +37,15 @@ def test_examples_have_the_lines_of_their_file(tmp_path):
     ]
 
 
+def test_spaces_around_a_label_make_no_other(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\none,a\ntwo, a \nthree,b\n")
+    assert [example.target for example in ClassificationTask.read(path)] == ["a", "a", "b"]
+    path.write_text("text,label\none,  \n")
+    with pytest.raises(DataError, match=r"a\.csv:2: expected a label\. Received an empty one$"):
+        ClassificationTask.read(path)
+
+
 def test_a_file_without_rows(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("text,label\n")

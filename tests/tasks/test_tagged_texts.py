@@ -43,6 +43,11 @@ def test_characters_are_joined_without_spaces(written):
     assert join_words(["a", "b", "中", "文", "。"]) == "a b 中文 。"
 
 
+def test_a_table_whose_header_is_in_quotation_marks(written):
+    path = written("a.csv", '"text","label"\n"Anna sang","B-PER O"\n')
+    assert read(path) == [TaggedText("Anna sang", (Span(0, 4, "PER"),), 2)]
+
+
 def test_a_tag_that_breaks_the_scheme_names_its_line(written):
     path = written("a.conll", "a B-X\nb I-X\n\nc O\nd I-X\n\ne B-X\n")
     with pytest.raises(
