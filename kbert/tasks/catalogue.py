@@ -6,6 +6,7 @@ The command line is made of this, so that `kbert finetune TASK --help` answers a
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,6 +69,8 @@ class Option:
             return self.default
         if self.type is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
+        if self.file and isinstance(value, os.PathLike):
+            value = os.fspath(value)
         if not isinstance(value, self.type) or (self.type is int and isinstance(value, bool)):
             raise UsageError(f"{self.name} must be of the type {self.type.__name__}. Received: {shown(value)}")
         if self.choices and value not in self.choices:

@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -72,3 +74,9 @@ def test_options_that_cannot_be(option, value, message):
 
 def test_a_whole_number_is_a_float_too():
     assert Option("rate", "", 0.1).check(1) == 1.0
+
+
+def test_a_file_is_named_by_a_path_too():
+    assert Option("documents", "", file=True).check(Path("a") / "b.txt") == os.path.join("a", "b.txt")
+    with pytest.raises(UsageError, match="must be of the type str"):
+        Option("delimiter", "").check(Path("a"))
