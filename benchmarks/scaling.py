@@ -218,7 +218,7 @@ def main() -> None:
     predicting = commands.add_parser("predict", help="the table of the model")
     for name, default in (("peak", 3.12e14), ("efficiency", 0.4), ("bandwidth", 2e10), ("latency", 1e-5)):
         predicting.add_argument(f"--{name}", type=float, default=default)
-    predicting.add_argument("--input-rate", type=float, default=1.6e6)
+    predicting.add_argument("--input-rate", type=float, default=1.52e7)
     predicting.add_argument("--batch", type=int, default=BATCH, help="rows of all devices together, at least")
     predicting.add_argument("--overlap", type=float, default=0.0)
     predicting.add_argument("--rows", type=int, default=32, help="of 128 tokens, that fit on a device at once")
