@@ -97,7 +97,13 @@ class Input:
             dataset = tf.data.Dataset.from_generator(lambda: self._generate(slices), output_signature=self.element_spec)
             return dataset.prefetch(_AHEAD * replicas).with_options(_options())
 
-        self.iterator: Any = iter(placement.strategy.distribute_datasets_from_function(of_worker))
+        if isinstance(placement.strategy, tf.distribute.OneDeviceStrategy) and not tf.config.list_logical_devices(
+            "GPU"
+        ):
+            # There is no device to read ahead to, and the iterator that would has a thread that tunes: see _options.
+            self.iterator: Any = iter(of_worker(tf.distribute.InputContext()))
+        else:
+            self.iterator = iter(placement.strategy.distribute_datasets_from_function(of_worker))
 
     def work(self, count: int) -> np.ndarray:
         """The sum of `Meter.work` over the next `count` batches, which were worked on."""

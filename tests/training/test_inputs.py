@@ -48,3 +48,7 @@ def test_an_input_that_has_been_open_for_long_closes_at_once(numbers):
     before = time.monotonic()
     numbers.close()
     assert time.monotonic() - before < 1
+
+
+def test_one_processor_has_no_iterator_of_its_own_with_a_thread_that_tunes(numbers):
+    assert isinstance(numbers.iterator, tf.data.Iterator)  # as those of tf.distribute are not
