@@ -15,14 +15,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kbert.training.bfloat16 import amx_is_broken
+
 REPOSITORY = Path(__file__).parent.parent
 
 
 def start(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """Starts a contestant; its first `answer` tells that it is ready."""
     settings = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})}
-    # Some machines announce AMX and kill who uses it: see kbert/training/bfloat16.py. PyTorch has a oneDNN of its own.
-    settings.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+    if amx_is_broken():  # PyTorch's oneDNN listens to the same variable
+        settings.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
     return subprocess.Popen(command, env=settings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 

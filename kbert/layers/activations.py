@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from keras import ops
 
+from kbert.layers.gradients import own_gradient
+
 
 class Activation(Protocol):
     """Takes a tensor of any shape and whether it is for training; gives one of that shape."""
@@ -38,24 +40,19 @@ def activation(name: str) -> Activation:
     return function
 
 
-def _gelu_for_training(inputs: Any) -> Any:
+@own_gradient
+def _gelu_for_training(inputs: Any) -> tuple[Any, Callable[[Any], Any]]:
     """GELU by the error function, whose gradient keeps and computes less than that of each of its operations.
 
     x Φ(x), with the derivative Φ(x) + x φ(x) (arXiv 1606.08415); Φ(x) = (1 + erf(x / √2)) / 2.
     """
+    scaled = inputs * math.sqrt(0.5)
+    below = 0.5 + 0.5 * ops.erf(scaled)
 
-    @ops.custom_gradient
-    def function(inputs: Any) -> tuple[Any, Callable[..., Any]]:
-        scaled = inputs * math.sqrt(0.5)
-        below = 0.5 + 0.5 * ops.erf(scaled)
+    def gradient(above: Any) -> Any:
+        return above * (below + scaled * ops.exp(-ops.square(scaled)) * (1 / math.sqrt(math.pi)))
 
-        def gradient(*above: Any, upstream: Any = None) -> Any:
-            outer = above[0] if upstream is None else upstream  # backends differ in how they hand it over
-            return outer * (below + scaled * ops.exp(-ops.square(scaled)) * (1 / math.sqrt(math.pi)))
-
-        return inputs * below, gradient
-
-    return function(inputs)
+    return inputs * below, gradient
 
 
 _TRAINED: dict[str, Callable[[Any], Any]] = {"gelu": _gelu_for_training}

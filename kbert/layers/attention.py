@@ -66,7 +66,8 @@ class SelfAttention(keras.layers.Layer):
         With the places and tokens of a `TokenRow` it takes and gives float32 [1, T, H] instead.
         """
         config = self.config
-        projected = self.qkv(inputs)
+        # All that is only moved from one product to the next stays in their precision.
+        projected = ops.cast(self.qkv(inputs), self.precision)
         if places is not None:
             # Each row attends to itself, so here alone rows must be of one length.
             projected = pad_rows(projected, places, tokens)
@@ -77,7 +78,8 @@ class SelfAttention(keras.layers.Layer):
         query = ops.transpose(query, (0, 2, 1, 3)) * (1.0 / math.sqrt(config.head_size))
         scores = product(query, ops.transpose(key, (0, 2, 3, 1)), self.precision)  # [B, N, S, S]
         probabilities = self.dropout(ops.softmax(scores + bias), training=training)
-        context = product(probabilities, ops.transpose(value, (0, 2, 1, 3)), self.precision)  # [B, N, S, D]
+        probabilities = ops.cast(probabilities, self.precision)
+        context = ops.matmul(probabilities, ops.transpose(value, (0, 2, 1, 3)))  # [B, N, S, D]
         context = ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, heads[1], config.hidden_size))
         if places is not None:
             context = drop_padding(context, places, tokens)

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kbert.layers.gradients import own_gradient
+
 
 class LayerNorm(keras.layers.LayerNormalization):
     """gamma · (x − mean) / √(variance + epsilon) + beta over the last axis (arXiv 1607.06450).
@@ -25,16 +27,15 @@ class LayerNorm(keras.layers.LayerNormalization):
 
 
 def _normalized(inputs: Any, epsilon: float) -> Any:
-    @ops.custom_gradient
-    def function(inputs: Any) -> tuple[Any, Callable[..., Any]]:
+    @own_gradient
+    def function(inputs: Any) -> tuple[Any, Callable[[Any], Any]]:
         centred = inputs - ops.mean(inputs, -1, keepdims=True)
         scale = ops.rsqrt(ops.mean(ops.square(centred), -1, keepdims=True) + epsilon)
         outputs = centred * scale
 
-        def gradient(*above: Any, upstream: Any = None) -> Any:
-            outer = above[0] if upstream is None else upstream  # backends differ in how they hand it over
-            along = ops.mean(outer * outputs, -1, keepdims=True)
-            return (outer - ops.mean(outer, -1, keepdims=True) - outputs * along) * scale
+        def gradient(above: Any) -> Any:
+            along = ops.mean(above * outputs, -1, keepdims=True)
+            return (above - ops.mean(above, -1, keepdims=True) - outputs * along) * scale
 
         return outputs, gradient
 

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kbert.layers.gradients import own_gradient
+
 
 class TokenRow(keras.layers.Layer):
     """Which places of a batch hold tokens, and what stands there.
@@ -76,12 +78,4 @@ def _with_gradient(forward: Callable[[Any], Any], backward: Callable[[Any], Any]
     Each of the two above is the other's gradient, as no token stands at two places. What TensorFlow finds by itself,
     a sum over segments, takes five times as long.
     """
-
-    @ops.custom_gradient
-    def function(values: Any) -> tuple[Any, Callable[..., Any]]:
-        def gradient(*above: Any, upstream: Any = None) -> Any:
-            return backward(above[0] if upstream is None else upstream)  # backends differ in how they hand it over
-
-        return forward(values), gradient
-
-    return function(hidden)
+    return own_gradient(lambda values: (forward(values), backward))(hidden)

@@ -52,6 +52,11 @@ def prepare_precision(precision: str) -> None:
         os.environ[_LIMIT] = _SAFE_LIMIT
 
 
+def amx_is_broken() -> bool:
+    """Whether this machine announces Intel's AMX, and ends a process that computes with it."""
+    return _announces_amx() and not _survives("")
+
+
 def _announces_amx() -> bool:
     cpu = Path("/proc/cpuinfo")
     return cpu.exists() and "amx_bf16" in cpu.read_text()

@@ -23,11 +23,12 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.T
     """
     rows = tf.reshape(logits, [-1, logits.shape[-1]])
     flat = tf.reshape(labels, [-1])
-    highest = tf.reduce_max(rows, -1)
+    # Products of lower precision have equal logits often: one of them alone is the prediction.
+    predicted = tf.argmax(rows, -1, flat.dtype)
+    highest = tf.gather(rows, predicted, batch_dims=1)
     chosen = tf.gather(rows, flat, batch_dims=1)
     loss = _loss(rows, flat, highest, chosen)
-    # Products of lower precision have equal logits often: one of them alone is the prediction.
-    right = tf.cast(tf.argmax(rows, -1, flat.dtype) == flat, tf.float32)
+    right = tf.cast(predicted == flat, tf.float32)
     return tf.reshape(loss, tf.shape(labels)), tf.reshape(right, tf.shape(labels))
 
 

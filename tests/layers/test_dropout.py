@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kbert.layers.dropout import Dropout
 
@@ -9,6 +10,24 @@ def test_entries_are_dropped_or_scaled_while_training():
     outputs = np.asarray(Dropout(0.25, keras.random.SeedGenerator(0))(np.ones((100, 100), np.float32), training=True))
     assert set(np.unique(outputs)) == {np.float32(0), np.float32(1 / 0.75)}
     assert (outputs == 0).mean() == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 5), (2, 3, 1), (4, 4)])
+def test_shapes_that_are_known_only_when_it_runs(shape):
+    layer = Dropout(0.5, keras.random.SeedGenerator(0))
+    function = tf.function(
+        lambda inputs: layer(inputs, training=True), input_signature=[tf.TensorSpec([None] * len(shape), tf.float32)]
+    )
+    outputs = function(tf.ones(shape)).numpy()
+    assert outputs.shape == shape
+    assert set(np.unique(outputs)) <= {np.float32(0), np.float32(2)}
+
+
+def test_a_rate_close_to_1_leaves_some_entries():
+    layer = Dropout(0.999999, keras.random.SeedGenerator(0))
+    outputs = np.asarray(layer(np.ones((512, 512), np.float32), training=True))
+    assert np.isfinite(outputs).all()
+    assert outputs.max() == 65536
 
 
 @pytest.mark.parametrize(("rate", "training"), [(0.5, False), (0.5, None), (0.0, True)])

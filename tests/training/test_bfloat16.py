@@ -42,6 +42,15 @@ def test_float16_is_refused_with_the_reason(monkeypatch, works_without, message)
         prepare_precision("float16")
 
 
+@pytest.mark.parametrize(
+    ("announced", "survives", "broken"), [(True, True, False), (True, False, True), (False, False, False)]
+)
+def test_amx_is_broken_where_it_is_announced_and_ends_processes(monkeypatch, announced, survives, broken):
+    monkeypatch.setattr(bfloat16, "_announces_amx", lambda: announced)
+    monkeypatch.setattr(bfloat16, "_survives", lambda limit: survives and limit == "")
+    assert bfloat16.amx_is_broken() is broken
+
+
 def test_bfloat16_products_work_afterwards(monkeypatch, run_python):
     """In a process of its own: oneDNN reads the limit once, and a wrong one ends the process."""
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
