@@ -45,7 +45,7 @@ def prepare_precision(precision: str) -> None:
                 "bfloat16 or float32"
             )
         raise TrainingError("this machine's CPU cannot compute in float16; use --precision bfloat16 or float32")
-    if precision == "bfloat16" and _LIMIT not in os.environ and _announces_amx() and not _survives(None):
+    if precision == "bfloat16" and _LIMIT not in os.environ and amx_is_broken():
         if not _survives(_SAFE_LIMIT):
             raise TrainingError("this machine's CPU cannot compute in bfloat16; use --precision float32")
         # Read by oneDNN at its first product, which no run has made yet.
