@@ -5,8 +5,8 @@
 A step is a batch of 32 made, forward, backward, clipping and AdamW, with dropout, each as its users have it:
 
     kbert           what `kbert finetune classification` runs: batches of like length read ahead, a model that skips
-                    padding, ten steps a call; with huge pages for memory, as the program asks for them (the others get
-                    them with --huge-pages)
+                    padding, ten steps a call; with huge pages for memory and oneDNN, as the program asks for them (the
+                    others get them with --same-settings)
     transformers    BertForSequenceClassification, shuffled batches padded to their longest text (a DataLoader that pads
                     as DataCollatorWithPadding does), PyTorch's fused AdamW, eager and with
                     torch.compile(dynamic=True); bfloat16 by autocast. That is the default of its Trainer, whose
@@ -39,7 +39,7 @@ from typing import Any
 
 import numpy as np
 import turns
-from pretraining import HUGE_PAGES, PRECISIONS, peak_of
+from pretraining import PRECISIONS, peak_of
 
 CONTESTANTS = {
     "kbert": "kbert",
@@ -241,8 +241,8 @@ def run_cell(preset: str, path: Path, options: argparse.Namespace) -> dict[str, 
     started = {}
     for name, precision in itertools.product(options.only, options.precisions):
         environment = {"KERAS_BACKEND": "tensorflow"}
-        if options.huge_pages or name == "kbert":
-            environment["GLIBC_TUNABLES"] = HUGE_PAGES
+        if options.same_settings or name == "kbert":
+            environment |= turns.PROGRAM_SETTINGS
         arguments = ["--steps", str(options.steps), "--work", name, preset, precision, str(path)]
         if options.group_by_length:
             arguments.append("--group-by-length")
@@ -278,7 +278,7 @@ def run_cell(preset: str, path: Path, options: argparse.Namespace) -> dict[str, 
         "tokens_per_example": float(lengths[1:].mean()),
         "longest": int(lengths[1:].max()),
         "load": os.getloadavg()[0],
-        "huge_pages": "all" if options.huge_pages else "kbert",
+        "settings": "all" if options.same_settings else "kbert",
         "group_by_length": options.group_by_length,
         "peaks": peaks,
         "rows": rows,
@@ -291,7 +291,8 @@ def show(cell: Mapping[str, Any]) -> None:
     grouped = "all" if cell["group_by_length"] else "kbert"
     print(f"\n{cell['preset']}, SST-2: {cell['tokens_per_example']:.1f} tokens an example, {cell['longest']} at most; "
           f"batches of {cell['batch_size']}; medians of {cell['rounds']} rounds of {cell['steps']} steps")  # fmt: skip
-    print(f"load {cell['load']:.1f}; huge pages: {cell['huge_pages']}; like lengths: {grouped}; matrix peak {peaks}")
+    print(f"load {cell['load']:.1f}; the program's settings: {cell['settings']}; like lengths: {grouped}; "
+          f"matrix peak {peaks}")  # fmt: skip
     print(f"{'':28} {'':9} {'examples/s':>10} {'cpu':>9}")
     for row in cell["rows"]:
         print(
@@ -317,7 +318,7 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=["small"])
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
-    parser.add_argument("--huge-pages", action="store_true", help="for all: the `kbert` program alone asks for them")
+    parser.add_argument("--same-settings", action="store_true", help="all get what the `kbert` program alone sets")
     parser.add_argument("--group-by-length", action="store_true", help="transformers' batches, too, are of like length")
     parser.add_argument("--steps", type=int, default=20, help="a round")
     parser.add_argument("--rounds", type=int, default=5)

@@ -4,8 +4,9 @@
 
 A step is forward, backward, clipping and AdamW, each as its users write it:
 
-    kbert           the step of `kbert pretrain`, with huge pages for memory, as the program asks for them (the others
-                    get them with --huge-pages); without XLA it skips padding where rows are single examples
+    kbert           the step of `kbert pretrain`, with huge pages for memory and oneDNN, as the program asks for them
+                    (the others get them with --same-settings); without XLA it skips padding where rows are single
+                    examples
     transformers    BertForPreTraining with PyTorch's fused AdamW, eager and with torch.compile; bfloat16 by autocast.
                     It projects all positions to the vocabulary. Packed rows get a mask of four dimensions and
                     positions, and next sentence prediction for the first pair of a row alone
@@ -55,8 +56,6 @@ TOKENS = 2048
 """A batch: 16 rows of 128, 4 of 512."""
 BATCHES = 4
 """Different batches, in turn."""
-HUGE_PAGES = "glibc.malloc.hugetlb=1"
-"""What the `kbert` program sets (kbert/cli/huge_pages.py), and nobody else does."""
 LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 1e-4, 0.01, 1.0
 
 Batches = dict[str, np.ndarray]
@@ -238,8 +237,8 @@ def run_cell(preset: str, length: int, path: Path, options: argparse.Namespace) 
     started = {}
     for name, precision in itertools.product(options.only, options.precisions):
         environment = {"KERAS_BACKEND": "tensorflow"}
-        if options.huge_pages or name.startswith("kbert"):
-            environment["GLIBC_TUNABLES"] = HUGE_PAGES
+        if options.same_settings or name.startswith("kbert"):
+            environment |= turns.PROGRAM_SETTINGS
         arguments = ["--steps", str(options.steps), "--work", name, preset, precision, str(path)]
         started[f"{name} {precision}"] = turns.start([sys.executable, __file__, *arguments], environment)
     running = {}
@@ -271,7 +270,7 @@ def run_cell(preset: str, length: int, path: Path, options: argparse.Namespace) 
         "length": length,
         "rounds": options.rounds,
         "load": load,
-        "huge_pages": "all" if options.huge_pages else "kbert",
+        "settings": "all" if options.same_settings else "kbert",
         "peaks": peaks,
         "rows": rows,
     }
@@ -281,7 +280,7 @@ def show(cell: Mapping[str, Any]) -> None:
     """Prints a cell; and kbert's best over the best of each other."""
     peaks = ", ".join(f"{name} {value / 1e9:,.0f} GFLOP/s" for name, value in cell["peaks"].items())
     print(f"\n{cell['preset']}, {TOKENS // cell['length']} x {cell['length']}; medians of {cell['rounds']} rounds; "
-          f"load {cell['load']:.1f}; huge pages: {cell['huge_pages']}; matrix peak {peaks}")  # fmt: skip
+          f"load {cell['load']:.1f}; the program's settings: {cell['settings']}; matrix peak {peaks}")  # fmt: skip
     print(f"{'':28} {'':9} {'tokens/s':>9} {'cpu':>9} {'of peak':>8}")
     for row in cell["rows"]:
         print(
@@ -311,7 +310,7 @@ def main() -> None:
     parser.add_argument("--lengths", nargs="+", type=int, choices=[EXAMPLE_LENGTH, 512], default=[EXAMPLE_LENGTH, 512])
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
-    parser.add_argument("--huge-pages", action="store_true", help="for all: the `kbert` program alone asks for them")
+    parser.add_argument("--same-settings", action="store_true", help="all get what the `kbert` program alone sets")
     parser.add_argument("--steps", type=int, default=3, help="a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="of finished cells; what it holds is not measured again")

@@ -11,9 +11,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-COMMANDS = ("quickstart", "pretrain", "finetune", "tune", "evaluate", "predict")
-"""Those that compute for long."""
-
 _TUNABLES = "GLIBC_TUNABLES"
 _TUNABLE = "glibc.malloc.hugetlb"
 _FIRST_GLIBC = (2, 35)
@@ -25,7 +22,7 @@ def restart_with_huge_pages() -> None:
 
     Whoever sets the tunable glibc.malloc.hugetlb decides: 0 keeps small pages.
     """
-    if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS or sys.platform != "linux":
+    if sys.platform != "linux":
         return
     try:
         tunables = tunables_for_huge_pages(os.environ, os.confstr("CS_GNU_LIBC_VERSION"), _KERNEL_SETTING.read_text())

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kbert.cli.huge_pages import restart_with_huge_pages
+from kbert.cli.onednn import use_onednn
 from kbert.errors import KbertError
 from kbert.version import __version__
 
@@ -35,6 +36,9 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "export": ("kbert.cli.export:export", "Write a SavedModel or a LiteRT model."),
     "serve": ("kbert.cli.serve:serve", "Serve SavedModels over TensorFlow Serving's REST API."),
 }
+
+_COMPUTING = ("quickstart", "pretrain", "finetune", "tune", "evaluate", "predict")
+"""Those that compute for long."""
 
 
 class LazyGroup(click.Group):
@@ -86,5 +90,7 @@ def main() -> None:
 
 def program() -> None:
     """The entry of the `kbert` program."""
-    restart_with_huge_pages()
+    if len(sys.argv) > 1 and sys.argv[1] in _COMPUTING:
+        use_onednn()
+        restart_with_huge_pages()
     main()

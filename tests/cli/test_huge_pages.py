@@ -4,8 +4,7 @@ import sys
 
 import pytest
 
-from kbert.cli import huge_pages
-from kbert.cli.huge_pages import restart_with_huge_pages, tunables_for_huge_pages
+from kbert.cli.huge_pages import tunables_for_huge_pages
 
 MADVISE = "always [madvise] never\n"
 
@@ -51,9 +50,3 @@ def test_the_program_starts_anew_once(tmp_path):
     assert first[1] == second[1]  # the same process
     assert first[2] == "['pretrain', '--steps', 'a b'] None"
     assert second[2] == "['pretrain', '--steps', 'a b'] glibc.malloc.hugetlb=1"
-
-
-def test_commands_that_compute_little_start_at_once(monkeypatch):
-    monkeypatch.setattr(huge_pages, "_KERNEL_SETTING", None)  # reading it would fail
-    monkeypatch.setattr(sys, "argv", ["kbert", "--help"])
-    restart_with_huge_pages()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from kbert.cli import main as cli_main
 from kbert.cli.main import main
 
 
@@ -30,6 +31,20 @@ def test_help_lists_the_commands_without_importing_anything_heavy():
     assert result.stdout.splitlines()[-1] == "[]"
     for command in ("quickstart", "vocab", "corpus", "pretrain", "finetune", "evaluate", "predict", "export", "serve"):
         assert f"  {command} " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "prepared"),
+    [(["--help"], []), ([], []), (["pretrain", "--help"], ["onednn", "pages"]), (["serve", "--help"], [])],
+)
+def test_commands_that_compute_for_long_prepare_the_machine(monkeypatch, capsys, arguments, prepared):
+    calls = []
+    monkeypatch.setattr(cli_main, "use_onednn", lambda: calls.append("onednn"))
+    monkeypatch.setattr(cli_main, "restart_with_huge_pages", lambda: calls.append("pages"))
+    monkeypatch.setattr(sys, "argv", ["kbert", *arguments])
+    with pytest.raises(SystemExit):
+        cli_main.program()
+    assert calls == prepared
 
 
 def test_python_m_kbert_is_the_same_program():
