@@ -30,10 +30,7 @@ def test_x86_uses_it_unless_told_otherwise(monkeypatch, machine, before, after):
 def test_tensorflow_listens():
     """What it says on its way up is the only place where it tells whether oneDNN is on."""
     code = (
-        "from kbert.cli.onednn import use_onednn\n"
-        "use_onednn()\n"
-        "import tensorflow as tf\n"
-        "tf.matmul([[1.0]], [[1.0]])\n"
+        "from kbert.cli.onednn import use_onednn\nuse_onednn()\nimport tensorflow as tf\ntf.matmul([[1.0]], [[1.0]])\n"
     )
     said = {}
     for setting in (None, "0"):
