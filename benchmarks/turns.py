@@ -19,7 +19,7 @@ from kbert.training.bfloat16 import amx_is_broken
 
 REPOSITORY = Path(__file__).parent.parent
 PROGRAM_SETTINGS = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "TF_ENABLE_ONEDNN_OPTS": "1"}
-"""What the `kbert` program sets where it helps (kbert/cli: huge_pages.py, onednn.py), and nobody else does."""
+"""What the `kbert` program sets where it helps (kbert/cli/huge_pages.py, kbert/onednn.py), and nobody else does."""
 
 
 def start(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from kbert.cli.huge_pages import restart_with_huge_pages
-from kbert.cli.onednn import use_onednn
 from kbert.errors import KbertError
+from kbert.onednn import use_onednn
 from kbert.version import __version__
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 
 _SETTING = "TF_ENABLE_ONEDNN_OPTS"
 
 
 def use_onednn() -> None:
-    """Tells TensorFlow, which must not have been imported yet; whoever has set TF_ENABLE_ONEDNN_OPTS decides."""
-    if platform.machine().lower() in ("x86_64", "amd64"):
+    """Tells TensorFlow, unless it has been imported, which is too late, or TF_ENABLE_ONEDNN_OPTS has been set."""
+    if "tensorflow" not in sys.modules and platform.machine().lower() in ("x86_64", "amd64"):
         os.environ.setdefault(_SETTING, "1")
