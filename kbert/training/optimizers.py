@@ -117,6 +117,8 @@ class Optimizer(abc.ABC):
 
     def clip(self, gradients: Sequence[tf.Tensor]) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Scales gradients down to the global norm `clip_norm`; gives them and the norm before."""
+        # All at once, after the backward pass: norms beside its products would take threads from those.
+        gradients = tf.tuple(list(gradients))
         return tf.clip_by_global_norm(gradients, self.settings.clip_norm)
 
     def apply(self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor, step: tf.Tensor) -> None:
