@@ -292,6 +292,12 @@ def _check_is_text(begin: bytes, path: PathLike, encoding: str) -> None:
     head = begin[:4096]
     controls = len(head) - len(head.translate(None, _CONTROLS))
     if controls < 8 or controls * 20 < len(head):
+        if b"\r" in begin.strip() and b"\n" not in begin:
+            raise DataError(
+                "expected lines that end with LF or CR LF. Received CR alone, as of old Macs; convert it: "
+                r"tr '\r' '\n'",
+                path,
+            )
         return
     what = next((what for mark, what in _BINARY.items() if begin.startswith(mark)), None)
     if what is None and head.count(0) * 4 > len(head):

@@ -193,6 +193,16 @@ def test_what_is_no_text_is_named(tmp_path, content, received):
         list(files.read_line_blocks(tmp_path / "x", on_invalid=lambda error: None))
 
 
+def test_lines_of_old_macs_are_refused(tmp_path):
+    (tmp_path / "x").write_bytes(b"text,label\rgood,1\r")
+    with pytest.raises(
+        DataError, match=r"x: expected lines that end with LF or CR LF. Received CR alone.*tr '\\r' '\\n'"
+    ):
+        list(files.read_lines(tmp_path / "x"))
+    (tmp_path / "x").write_bytes(b"one line\r")
+    assert list(files.read_lines(tmp_path / "x")) == ["one line"]
+
+
 @pytest.mark.parametrize("text", ["a\x00b\x07\n", "\x1b[1mcolours\x1b[0m\n" * 9, "\t\t\t\f\n" * 9])
 def test_text_with_some_control_characters_is_text(tmp_path, text):
     (tmp_path / "x").write_text(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,11 @@ def _conll_sentences(path: files.PathLike, form: TableFormat, targets: bool, bad
     sentence = _Sentence([], [], [])
     width = 0
     broken = False
-    for number, line in enumerate([*form.lines(path), ""], start=1):
+    skipped = bad.count
+    for number, line in itertools.chain(form.numbered_lines(path, bad), [(0, "")]):
+        # A line in another encoding was left out before this one: it may have been a word of the sentence.
+        broken |= bad.count > skipped
+        skipped = bad.count
         if not line.strip() or line.startswith("-DOCSTART-"):
             if sentence.words and not broken:
                 yield sentence
@@ -159,8 +164,7 @@ def _conll_sentences(path: files.PathLike, form: TableFormat, targets: bool, bad
         if len(cells) != width or not fewest <= len(cells) <= 4 or not cells[0].strip() or not cells[-1].strip():
             expected = f"{width} columns" if fewest <= width <= 4 else "2 to 4 columns"
             problem = f"expected {expected}: a word, and its tag last. Received: {line[:60]!r}"
-            bad.skip(DataError(problem, path, number))
-            broken = True
+            bad.skip(DataError(problem, path, number))  # which breaks the sentence, too
             continue
         sentence.words.append(cells[0].strip())
         sentence.tags.append(cells[-1].strip())

@@ -151,3 +151,11 @@ def test_real_files(data):
     assert sum(len(text.spans) for text in texts) == 836
     clue = read(data / "zh_cluener" / "dev.jsonl")
     assert (len(clue), sum(len(text.spans) for text in clue)) == (1343, 3072)
+
+
+def test_sentences_with_a_line_in_another_encoding_can_be_skipped(tmp_path):
+    path = tmp_path / "a.conll"
+    path.write_bytes(b"a O\n\nb O\n\xe9 O\nc O\n\n\xe9 O\nd O\n\ne O\n\nf O\n\xe9 O")
+    with pytest.raises(DataError, match=r"a\.conll:4: expected utf-8 text. Received byte 0xe9"):
+        read(path)
+    assert [text.text for text in read(path, skip=3)] == ["a", "e"]
