@@ -41,20 +41,33 @@ def answer(process: subprocess.Popen[str]) -> dict[str, float] | None:
 
 
 def take_turns(processes: Mapping[str, subprocess.Popen[str]], rounds: int) -> dict[str, list[dict[str, float]]]:
-    """The rounds of all contestants, one after the other; then they are told to end."""
+    """The rounds of all contestants, one after the other; then they are told to end.
+
+    One that ends before, as when memory is short, is left out with a line that says so.
+    """
     results: dict[str, list[dict[str, float]]] = {name: [] for name in processes}
     for _ in range(rounds):
-        for name, process in processes.items():
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
-            outcome = answer(process)
+        for name in list(results):
+            outcome = _round(processes[name])
             if outcome is None:
-                sys.exit(f"{name} ended with {process.wait()}")
-            results[name].append(outcome)
-    for process in processes.values():
-        process.communicate()
+                print(f"{name}: ended with {processes[name].wait()}, left out", file=sys.stderr)
+                del results[name]
+            else:
+                results[name].append(outcome)
+    for name in results:
+        processes[name].communicate()
     return results
+
+
+def _round(process: subprocess.Popen[str]) -> dict[str, float] | None:
+    """Lets a contestant run a round; None when it has ended."""
+    assert process.stdin is not None
+    try:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        return None
+    return answer(process)
 
 
 def serve_rounds(step: Callable[[], Any], steps: int, peak: Callable[[], float]) -> None:

@@ -37,7 +37,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("kbert.cli.serve:serve", "Serve SavedModels over TensorFlow Serving's REST API."),
 }
 
-_COMPUTING = ("quickstart", "pretrain", "finetune", "tune", "evaluate", "predict")
+_COMPUTING = ("quickstart", "pretrain", "finetune", "tune", "evaluate", "predict", "index")
 """Those that compute for long."""
 
 
