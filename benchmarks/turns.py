@@ -15,16 +15,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kbert.training.bfloat16 import amx_is_broken
-
 REPOSITORY = Path(__file__).parent.parent
 PROGRAM_SETTINGS = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "TF_ENABLE_ONEDNN_OPTS": "1"}
 """What the `kbert` program sets where it helps (kbert/cli/huge_pages.py, kbert/onednn.py), and nobody else does."""
 
 
 def start(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Starts a contestant; its first `answer` tells that it is ready."""
-    settings = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})}
+    """Starts a contestant; its first `answer` tells that it is ready.
+
+    It inherits no PROGRAM_SETTINGS: importing kbert.training has put one of them into this process.
+    """
+    # Imported here, since contestants import this module, and not all of them shall have that setting.
+    from kbert.training.bfloat16 import amx_is_broken
+
+    inherited = {name: value for name, value in os.environ.items() if name not in PROGRAM_SETTINGS}
+    settings = {**inherited, "PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})}
     if amx_is_broken():  # PyTorch's oneDNN listens to the same variable
         settings.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
     return subprocess.Popen(command, env=settings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
