@@ -48,6 +48,13 @@ class Phase(click.ParamType):
     help="Instead of --steps, and several times: the length of a corpus and the steps on it, as 128:9000.",
 )
 @click.option("--learning-rate", default=1e-4, show_default=True, help="At the end of the warm-up.")
+@click.option(
+    "--initialization",
+    default="random",
+    show_default=True,
+    type=click.Choice(["random", "positional"]),
+    help="Of a preset; positional: heads of the first block look at neighbours, and small models learn sooner.",
+)
 @click.option("--warmup-steps", type=int, help="[default: a tenth of the steps, at most 10,000]")
 @click.option(
     "--jit",

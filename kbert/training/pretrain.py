@@ -18,6 +18,7 @@ from kbert.errors import BundleError, UsageError
 from kbert.hub import resolve
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
+from kbert.models.positional_heads import make_heads_positional
 from kbert.models.pretraining import PretrainingModel
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
@@ -42,6 +43,7 @@ from kbert.training.starting_point import preset_names, with_settings
 from kbert.training.strategy import make_strategy
 
 ARCHITECTURE = "BertForPreTraining"
+INITIALIZATIONS = ("random", "positional")
 _PAIR_OBJECTIVES = {"nsp": "next sentence prediction", "sop": "sentence order prediction"}
 
 
@@ -68,6 +70,7 @@ def pretrain(
     accumulation: int = 1,
     dropout: float | None = None,
     initializer_range: float | None = None,
+    initialization: str = "random",
     precision: str = "float32",
     remat: bool = False,
     jit: str = "auto",
@@ -118,6 +121,9 @@ def pretrain(
         dropout: Instead of the model's own, everywhere.
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
             768; narrow models learn sooner from a wider one, such as 0.05 for a width of 128.
+        initialization: Of a preset: "random", as in the paper, or "positional": heads of the first block begin by
+            looking at the tokens beside theirs (`kbert.models.positional_heads`). That spares small models most of the
+            time in which they know little more than how frequent words are.
         precision: "float32", "bfloat16" or "float16", of matrix products. With float16 the loss is scaled, and a step
             whose gradients overflow is left out.
         remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
@@ -170,6 +176,10 @@ def pretrain(
     tokenizer = Tokenizer(batches.vocabulary, lowercase=batches.manifest.lowercase)
     bundle, config = _starting_point(model, batches.vocabulary)
     config = with_settings(config, dropout, initializer_range)
+    if initialization not in INITIALIZATIONS:
+        raise UsageError(f"initialization must be one of {', '.join(INITIALIZATIONS)}. Received: {initialization=}")
+    if bundle is not None and initialization != "random":
+        raise UsageError(f"{model} brings its own weights; leave --initialization to presets")
     longest = max(source.manifest.sequence_length for source in sources)
     if longest > config.max_position_embeddings:
         raise UsageError(
@@ -208,6 +218,7 @@ def pretrain(
                 "pack_to": pack_to,
                 "optimizer": dataclasses.asdict(rule),
                 "schedule": dataclasses.asdict(course),
+                "initialization": initialization,
                 "precision": precision,
                 "remat": remat,
                 "seed": seed,
@@ -229,6 +240,8 @@ def pretrain(
             remat=remat,
             skip_padding=skip_padding,
         )
+        if initialization == "positional":
+            make_heads_positional(encoder)
         pretraining_model = PretrainingModel(encoder)
         if bundle is not None:
             tensor_names.assign_pretrained(tensor_names.pretraining_slots(pretraining_model), bundle.tensors)

@@ -60,6 +60,21 @@ def test_the_first_losses_of_a_fresh_model_are_those_of_chance(tmp_path, corpus)
     assert bundle.config.vocab_size == 23
 
 
+def test_heads_that_begin_with_neighbours(tmp_path, corpus):
+    for name in ("random", "positional"):
+        run(corpus, tmp_path / name, "tiny", steps=1, learning_rate=1e-9, initialization=name)
+    tables, values = (
+        [Bundle.load(tmp_path / name).tensors[f"bert.{tensor}.weight"] for name in ("random", "positional")]
+        for tensor in ("embeddings.position_embeddings", "encoder.layer.0.attention.self.value")
+    )
+    waves = tables[1][:, :64]
+    # Sines and cosines of a wave: together of one height at all positions.
+    heights = np.hypot(waves[:, :32], waves[:, 32:])
+    np.testing.assert_allclose(heights, heights[0, 0], rtol=1e-4)
+    np.testing.assert_allclose(tables[0][:, 64:], tables[1][:, 64:], atol=1e-7)
+    np.testing.assert_allclose(*values, atol=1e-7)
+
+
 def test_the_folder_is_a_bundle_that_can_be_gone_on_from(tmp_path, corpus, pretrained, vocabulary):
     run(corpus, tmp_path / "run", pretrained)
     bundle = Bundle.load(tmp_path / "run")
@@ -205,6 +220,14 @@ def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
         ({"batch_size": 0}, r"^batch_size must be at least 1\. Received: batch_size=0$"),
         ({"dropout": 1.0}, r"^dropout must be in \[0, 1\)\. Received: dropout=1\.0$"),
         ({"initializer_range": 0.0}, r"^initializer_range must be above 0\. Received: initializer_range=0\.0$"),
+        (
+            {"initialization": "positional"},
+            r"^\S+ brings its own weights; leave --initialization to presets$",
+        ),
+        (
+            {"model": "tiny", "initialization": "zeros"},
+            r"^initialization must be one of random, positional\. Received: initialization='zeros'$",
+        ),
         ({"steps": 0}, r"^steps must be at least 1\. Received: 0$"),
         ({"log_every": 0}, r"^log_every must be at least 1\. Received: 0$"),
         ({"batch_size": 1000}, r"^batch_size must be at most the corpus's \d+ examples\. Received: 1000$"),
