@@ -132,7 +132,7 @@ def train_kbert(preset: str, rows: Rows, options: argparse.Namespace, precision:
         for start in range(0, len(steps), CALL_STEPS):
             part = steps[start : start + CALL_STEPS]
             rates = tf.constant([LEARNING_RATE] * len(part))
-            function(tf.constant(part[0], tf.int64), rates)["loss"].numpy()
+            function(source.iterator, tf.constant(part[0], tf.int64), rates)["loss"].numpy()
 
     return train
 

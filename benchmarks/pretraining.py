@@ -92,10 +92,11 @@ def train_kbert(preset: str, vocab_size: int, batches: Batches, precision: str, 
         jit=variant,
     )
     dataset = tf.data.Dataset.from_tensor_slices(batches).repeat()
-    function = step.function(iter(dataset), dataset.element_spec)
+    iterator = iter(dataset)
+    function = step.function(iterator, dataset.element_spec)
     numbers = itertools.count()
     rate = tf.constant([LEARNING_RATE])
-    return lambda: function(tf.constant(next(numbers), tf.int64), rate)["loss"].numpy()
+    return lambda: function(iterator, tf.constant(next(numbers), tf.int64), rate)["loss"].numpy()
 
 
 def train_transformers(

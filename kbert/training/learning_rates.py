@@ -64,7 +64,8 @@ def run_range_test(loop: TrainingLoop, source: BatchSource) -> LearningRateCurve
     try:
         step = loop.step.function(batches.iterator, batches.element_spec)
         for number, rate in enumerate(rising_rates()):
-            loss = float(step(tf.constant(number, tf.int64), tf.constant([rate], tf.float32))["loss"].numpy()[0])
+            metrics = step(batches.iterator, tf.constant(number, tf.int64), tf.constant([rate], tf.float32))
+            loss = float(metrics["loss"].numpy()[0])
             if not math.isfinite(loss):
                 break
             rates.append(rate)

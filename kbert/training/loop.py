@@ -306,7 +306,7 @@ class TrainingLoop:
         step = progress.step
         rates = [self.schedule(step + index) for index in range(count)]
         try:
-            outcome = run_steps(tf.constant(step, tf.int64), tf.constant(rates, tf.float32))
+            outcome = run_steps(source.iterator, tf.constant(step, tf.int64), tf.constant(rates, tf.float32))
             metrics = {name: values.numpy().astype(float).tolist() for name, values in outcome.items()}
         except tf.errors.OpError as problem:
             if source.problem is not None:

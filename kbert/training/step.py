@@ -51,10 +51,11 @@ class TrainingStep:
         self._compute = tf.function(self._accumulated, jit_compile=True) if jit else self._accumulated
 
     def function(self, iterator: Any, element_spec: Mapping[str, tf.TensorSpec]) -> Any:
-        """The graph that takes the number of the first step, int64, and a learning rate a step, float32 [K], runs K
-        steps on the iterator's next batches, and gives each metric as float32 [K].
+        """The graph that takes an iterator like this one, the number of the first step, int64, and a learning rate a
+        step, float32 [K], runs K steps on the iterator's next batches, and gives each metric as float32 [K].
 
         The graph is traced once: workers whose graphs differ in number or order would wait for each other for ever.
+        TensorFlow never frees it, so it captures no iterator, which would read ahead until Python has ended.
         """  # noqa: D205 (one sentence)
         names = [*self.objective.losses, "loss", "gradient_norm", *self._other_metrics(element_spec)]
 
@@ -63,7 +64,7 @@ class TrainingStep:
             shaped = {name: tf.ensure_shape(values, element_spec[name].shape) for name, values in batch.items()}
             return self._replica_step(shaped, *arguments)
 
-        def run(first: tf.Tensor, learning_rates: tf.Tensor) -> dict[str, tf.Tensor]:
+        def run(iterator: Any, first: tf.Tensor, learning_rates: tf.Tensor) -> dict[str, tf.Tensor]:
             count = tf.shape(learning_rates)[0]
             rows = {name: tf.TensorArray(tf.float32, count) for name in names}
             for index in tf.range(count):
@@ -74,7 +75,8 @@ class TrainingStep:
                 rows = {name: array.write(index, metrics[name]) for name, array in rows.items()}
             return {name: array.stack() for name, array in rows.items()}
 
-        return tf.function(run, input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.float32)])
+        signature = [tf.type_spec_from_value(iterator), tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.float32)]
+        return tf.function(run, input_signature=signature)
 
     def _other_metrics(self, element_spec: Mapping[str, tf.TensorSpec]) -> list[str]:
         example = {

@@ -107,6 +107,24 @@ def test_two_devices_and_two_parts_learn_what_one_does(tmp_path, corpus, pretrai
         assert row == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize(("learning_rate", "status"), [(1e-3, 0), (1e30, 1)])
+def test_nothing_is_read_ahead_when_python_ends(tmp_path, corpus, pretrained, run_python, learning_rate, status):
+    """TensorFlow would say so: "Error occurred when finalizing GeneratorDataset iterator"."""
+    code = f"""
+import os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
+from kbert.training.pretrain import pretrain
+corpus, model, output = sys.argv[1:]
+pretrain(
+    corpus=corpus, model=model, output=output, steps=20, batch_size=4, learning_rate={learning_rate}, show_progress=False
+)
+"""
+    process = run_python(code, corpus, pretrained, tmp_path / "run")
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == status, errors
+    assert "finalizing GeneratorDataset" not in errors
+
+
 def test_rows_between_checkpoints_do_not_depend_on_how_many_steps_a_call_runs(tmp_path, uninterrupted, pretrained):
     """Rows of 50 steps are the means of 50 rows of one step."""
     corpus, expected = uninterrupted

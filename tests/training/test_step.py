@@ -56,8 +56,8 @@ def train(
     options = tf.data.Options()
     options.autotune.enabled = False  # its thread is slow to end
     dataset = dataset.with_options(options)
-    function = step.function(iter(dataset), dataset.element_spec)
-    metrics = function(tf.constant(0, tf.int64), tf.fill([steps], rate))
+    iterator = iter(dataset)
+    metrics = step.function(iterator, dataset.element_spec)(iterator, tf.constant(0, tf.int64), tf.fill([steps], rate))
     weights = [variable.numpy() for variable in model.trainable_variables]
     return {name: values.numpy() for name, values in metrics.items()}, weights, loss_scale
 
