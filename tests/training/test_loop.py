@@ -116,7 +116,8 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
 from kbert.training.pretrain import pretrain
 corpus, model, output = sys.argv[1:]
 pretrain(
-    corpus=corpus, model=model, output=output, steps=20, batch_size=4, learning_rate={learning_rate}, show_progress=False
+    corpus=corpus, model=model, output=output, steps=20, batch_size=4, show_progress=False,
+    learning_rate={learning_rate},
 )
 """
     process = run_python(code, corpus, pretrained, tmp_path / "run")
