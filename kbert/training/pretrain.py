@@ -122,8 +122,8 @@ def pretrain(
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
             768; narrow models learn sooner from a wider one, such as 0.05 for a width of 128.
         initialization: Of a preset: "random", as in the paper, or "positional": heads of the first block begin by
-            looking at the tokens beside theirs (`kbert.models.positional_heads`). That spares small models most of the
-            time in which they know little more than how frequent words are.
+            looking at the tokens beside theirs (`kbert.models.positional_heads`). Small models sooner know more than
+            how frequent words are.
         precision: "float32", "bfloat16" or "float16", of matrix products. With float16 the loss is scaled, and a step
             whose gradients overflow is left out.
         remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
