@@ -31,6 +31,7 @@ class RankingExample:
         gains: How right each is, 0 for wrong ones; none where it is unknown.
         turns: How many turns the query has; 0 where it is none of a dialogue.
         line: The 1-based line it came from; 0 for none.
+        dialogue: The number of its dialogue in the file, from 1; 0 where it has none, or is one's only query.
     """
 
     query: str
@@ -38,6 +39,7 @@ class RankingExample:
     gains: tuple[float, ...] = ()
     turns: int = 0
     line: int = 0
+    dialogue: int = 0
 
 
 def read_candidates(
@@ -223,7 +225,7 @@ def _responses(
     path: PathLike, form: TableFormat, most: int, responder: str | None, bad: BadRows
 ) -> Iterator[tuple[RankingExample, str]]:
     """Each response of each dialogue, with the turns before it."""
-    for line, values in read_objects(path, form=form, bad=bad):
+    for number, (line, values) in enumerate(read_objects(path, form=form, bad=bad), start=1):
         turns = values.get(_TURNS_KEY)
         listed = turns if isinstance(turns, list) else []
         said: list[Any] = [turn.get("text") if isinstance(turn, dict) else turn for turn in listed]
@@ -241,4 +243,4 @@ def _responses(
         for place in range(1, len(said)):
             if responder is None or speakers[place] == responder:
                 before = said[max(0, place - most) : place]
-                yield RankingExample("\n".join(before), (), (), len(before), line), said[place]
+                yield RankingExample("\n".join(before), (), (), len(before), line, number), said[place]

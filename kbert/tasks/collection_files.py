@@ -21,6 +21,8 @@ from kbert.tasks.tables import file_kind, read_objects, read_table
 _SMART_START = ".I "
 # Cleverdon's codes: 1 is a complete answer, 4 of historical interest, 5 of none.
 _WORST_CODE = 5
+_HEADER_FIRST = ("query-id", "query_id", "qid", "query")
+_HEADER_LAST = ("score", "gain", "relevance", "rel", "label")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +40,16 @@ class Document:
     line: int = 0
 
 
-def read_documents(path: files.PathLike, *, bad: BadRows | None = None) -> Iterator[Document]:
+def read_documents(
+    path: files.PathLike, *, bad: BadRows | None = None, skipped: set[str] | None = None, by_place: bool = False
+) -> Iterator[Document]:
     """Yields the documents of a file or folder.
 
     Args:
         path: See above.
         bad: Takes the documents that cannot be used.
+        skipped: Takes the ids of those that have no text.
+        by_place: Whether those of SMART have their place, from 1, for an id.
 
     Raises:
         UsageError: The path is none, or of a kind that is not known.
@@ -51,8 +57,10 @@ def read_documents(path: files.PathLike, *, bad: BadRows | None = None) -> Itera
     """
     bad = bad or BadRows()
     found: dict[str, int] = {}
-    for where, document in _documents(Path(path), bad):
+    for where, document in _documents(Path(path), bad, by_place):
         if not document.text.strip():
+            if skipped is not None:
+                skipped.add(document.id)
             bad.skip(DataError(f"expected a text for the id {document.id!r}. Received an empty one", *where))
         elif document.id in found:
             bad.skip(
@@ -72,16 +80,14 @@ def read_queries(path: files.PathLike, *, bad: BadRows | None = None) -> dict[st
         UsageError: The file is none, or of a kind that is not known.
         DataError: As of `read_documents`.
     """
-    queries = list(read_documents(path, bad=bad))
-    if file_kind(path) == "text":
-        queries = [dataclasses.replace(query, id=str(place)) for place, query in enumerate(queries, start=1)]
-    return {query.id: query for query in queries}
+    return {query.id: query for query in read_documents(path, bad=bad, by_place=True)}
 
 
 def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict[str, dict[str, float]]:
     """The gain of each judged document by query; above 0 is relevant.
 
-    Cranfield's codes, three columns without a header, become gains: 1 → 4, 2 → 3, 3 → 2, 4 → 1, 5 → 0.
+    Cranfield's codes become gains: 1 → 4, 2 → 3, 3 → 2, 4 → 1, 5 → 0. Three columns without a header are codes if none
+    is 0 or above 5. A negative number is no gain in any file.
 
     Raises:
         UsageError: There is no such file.
@@ -91,11 +97,11 @@ def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict
     if not Path(path).is_file():
         raise UsageError(f"{path}: no such file")
     judgements: dict[str, dict[str, float]] = {}
-    beir = False
+    coded = True
     for number, line in enumerate(files.read_lines(path), start=1):
         cells = line.split()
-        if number == 1 and cells and cells[0] in ("query-id", "query_id", "qid"):
-            beir = True
+        if number == 1 and cells and (cells[0] in _HEADER_FIRST or cells[-1] in _HEADER_LAST):
+            coded = False
             continue
         if not cells:
             continue
@@ -113,14 +119,20 @@ def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict
                 )
             )
             continue
-        coded = len(cells) == 3 and not beir
-        judgements.setdefault(query, {})[document] = max(0.0, _WORST_CODE - value if coded else value)
+        coded &= len(cells) == 3 and value != 0 and value <= _WORST_CODE
+        judgements.setdefault(query, {})[document] = value
     if not judgements:
         raise DataError("expected judgements. There are none", path)
-    return judgements
+    return {
+        query: {
+            document: max(0.0, _WORST_CODE - value if coded and value > 0 else value)
+            for document, value in values.items()
+        }
+        for query, values in judgements.items()
+    }
 
 
-def _documents(path: Path, bad: BadRows) -> Iterator[tuple[tuple[Path, int], Document]]:
+def _documents(path: Path, bad: BadRows, by_place: bool) -> Iterator[tuple[tuple[Path, int], Document]]:
     if path.is_dir():
         for file in files.expand_inputs([path]):
             name = file.relative_to(path).as_posix()
@@ -134,6 +146,8 @@ def _documents(path: Path, bad: BadRows) -> Iterator[tuple[tuple[Path, int], Doc
         documents = _json_documents(path, bad)
     elif kind == "text":
         documents = _smart_documents(path)
+        if by_place:
+            documents = (dataclasses.replace(each, id=str(place)) for place, each in enumerate(documents, start=1))
     else:
         rows = read_table(path, {"id": "id", "text": "text"}, bad=bad)
         documents = (Document(row.values["id"], row.values["text"], row.line) for row in rows)

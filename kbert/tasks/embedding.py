@@ -162,6 +162,10 @@ class EmbeddingTask(Task[EmbeddingExample]):
                 raise DataError(f"the objective {self.objective} needs a {role} for each text ({role}_column)", path)
         return list(examples)
 
+    def group(self, example: EmbeddingExample) -> str:
+        """Its text: what goes with a query is learnt, or measured."""
+        return example.text
+
     def validated_by(self, examples: Sequence[EmbeddingExample], path: PathLike) -> EmbeddingTask:
         """Spearman's correlation decides where there are scores, else the reciprocal rank of pairs."""
         if not examples or examples[0].pair is None:
@@ -215,6 +219,8 @@ class EmbeddingTask(Task[EmbeddingExample]):
         positives: dict[str, dict[int, None]] = {}
         for text, pair, *_ in groups:
             positives.setdefault(text, {})[numbers[pair]] = None
+        for text in positives.keys() & numbers.keys():  # a text is no wrong answer to itself
+            positives[text][numbers[text]] = None
         return {
             "candidates": np.array([[numbers[text] for text in group[1:]] for group in groups], np.int32),
             "positives": Ragged.of([list(positives[group[0]]) for group in groups], np.int32, padding=-1),
@@ -281,7 +287,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
 
     def evaluate(self, examples: Sequence[EmbeddingExample], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """With scores Spearman's and Pearson's correlation with cosines; else how well each text finds its pairs among
-        the second texts of all examples: "mrr", "recall@1", "recall@5", "recall@10", "ndcg@10".
+        the second texts of all examples, but for itself: "mrr", "recall@1", "recall@5", "recall@10", "ndcg@10".
         """  # noqa: D205 (one sentence)
         if not examples or examples[0].pair is None:
             raise DataError("expected pairs of texts to measure; name their column: pair")
@@ -302,7 +308,8 @@ class EmbeddingTask(Task[EmbeddingExample]):
         for text in np.unique(texts):
             gains = np.zeros(len(candidates))
             gains[columns[texts == text]] = 1.0
-            ranked.append((in_order(vectors[candidates] @ vectors[text], gains), gains))
+            others = (candidates != text) | (gains > 0)  # a text is no wrong answer to itself
+            ranked.append((in_order(vectors[candidates[others]] @ vectors[text], gains[others]), gains))
         return {
             "examples": len(examples),
             "queries": len(ranked),

@@ -25,11 +25,14 @@ def read_judged(
     """
     if not documents or not queries:
         raise UsageError("judgements need both --documents and --queries")
-    texts = {document.id: document for document in read_documents(documents, bad=bad)}
+    empty: set[str] = set()  # told already, and once
+    texts = {document.id: document for document in read_documents(documents, bad=bad, skipped=empty)}
     asked = read_queries(queries, bad=bad)
     judged = []
     for query, gains in read_judgements(judgements, bad=bad).items():
-        for name in [query] if query not in asked else [name for name in gains if name not in texts]:
+        for name in (
+            [query] if query not in asked else [name for name in gains if name not in texts and name not in empty]
+        ):
             what, where = ("query", queries) if query not in asked else ("document", documents)
             bad.skip(DataError(f"the {what} {name!r} is not in {where}", judgements))
         if query in asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from kbert.tasks.error_analysis import worst_examples
 from kbert.tasks.labels import label_names, sorted_labels
 from kbert.tasks.rows import TrainingRows
 from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, numbers
+from kbert.tasks.tables import column_places
 from kbert.tasks.task import Task, Tensors
 from kbert.tasks.texts import Example, TextTask
 from kbert.tasks.thresholds import DEFAULT_THRESHOLD, best_threshold
@@ -80,8 +82,12 @@ class MultilabelTask(TextTask):
     def read_target(cls, value: Any, options: Mapping[str, Any]) -> tuple[str, ...]:
         """The labels of a cell, of a list, or of the columns that say 1."""
         if options.get("label_columns"):
-            names = options["label_columns"].split(",")
+            names = _names_of_columns(options["label_columns"])
             cells = [value] if isinstance(value, str) else value
+            if len(cells) != len(names):
+                raise ValueError(
+                    f"expected 0 or 1 in each of the columns {', '.join(names)}. Received {len(cells)} values"
+                )
             return tuple(name for name, cell in zip(names, cells, strict=True) if _is_yes(name, cell))
         if isinstance(value, str):
             value = value.split(options.get("label_separator") or "|")
@@ -93,10 +99,10 @@ class MultilabelTask(TextTask):
     ) -> MultilabelTask:
         """Discovers the labels: those of the label columns, else sorted as numbers if all are, else as text."""
         options = options or {}
-        names = options.get("label_columns")
-        if names and len(set(names.split(","))) < len(names.split(",")):
-            raise UsageError(f"label_columns must be columns that differ. Received: {names}")
-        labels = names.split(",") if names else sorted_labels({label for each in examples for label in each.target})
+        names = _names_of_columns(options.get("label_columns") or "")
+        if len(set(names)) < len(names):
+            raise UsageError(f"label_columns must be columns that differ. Received: {options['label_columns']}")
+        labels = names or sorted_labels({label for each in examples for label in each.target})
         if not any(example.target for example in examples):
             raise DataError("expected labels. No row has any", path)
         weights = _chosen_weights(options.get("class_weights"), examples, labels)
@@ -203,13 +209,18 @@ class MultilabelTask(TextTask):
 
         truth, probabilities = self._matrix(examples), np.asarray(answers["probabilities"])
         given = probabilities >= np.array(self.thresholds, np.float32)
-        precision, recall, f1, support = metrics.precision_recall_fscore_support(truth, given, zero_division=0.0)
+        # A single column is a binary problem to scikit-learn, whose other class would count, too.
+        single = len(self.labels) == 1
+        columns, only = ((truth[:, 0], given[:, 0]), [True]) if single else ((truth, given), None)
+        precision, recall, f1, support = metrics.precision_recall_fscore_support(
+            *columns, labels=only, zero_division=0.0
+        )
         right = np.where(truth, probabilities, 1 - probabilities).astype(np.float64)
         losses = -np.log(np.maximum(right, 1e-30)).mean(-1)
         wrong = (truth != given).any(-1)
         return {
             "examples": len(examples),
-            "f1_micro": float(metrics.f1_score(truth, given, average="micro", zero_division=0.0)),
+            "f1_micro": float(metrics.f1_score(*columns, labels=only, average="micro", zero_division=0.0)),
             "f1_macro": float(f1.mean()),
             "subset_accuracy": float(1 - wrong.mean()),
             "hamming_loss": float((truth != given).mean()),
@@ -233,6 +244,14 @@ class MultilabelTask(TextTask):
 
     def _names(self, chosen: np.ndarray) -> list[str]:
         return [self.labels[index] for index in np.flatnonzero(chosen)]
+
+
+def _names_of_columns(said: str) -> list[str]:
+    """The label of each column of "a,b", or of "2,4-6"."""
+    names = [name for name in said.split(",") if name]
+    if all(re.fullmatch(r"\d+(-\d+)?", name) for name in names):
+        return [str(place + 1) for place in column_places(said)] if names else []
+    return names
 
 
 def _is_yes(name: str, cell: str) -> bool:

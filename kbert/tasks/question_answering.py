@@ -117,6 +117,10 @@ class QuestionAnsweringTask(Task[Question]):
         """A model of Transformers' for question answering; its files do not say whether answers may lack."""
         return cls() if bundle.architecture == cls.architecture else None
 
+    def group(self, example: Question) -> str:
+        """Its context."""
+        return example.context
+
     # === Texts to features ===
 
     @property

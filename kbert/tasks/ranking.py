@@ -92,6 +92,10 @@ class RankingTask(Task[RankingExample]):
             )
         return example
 
+    def group(self, example: RankingExample) -> tuple[int, str]:
+        """Its dialogue, whose later turns hold its response; else its query."""
+        return (example.dialogue, "") if example.dialogue else (0, example.query)
+
     # === Texts to features ===
 
     @property

@@ -77,7 +77,7 @@ def read_table(
     rows = _split_rows(path, kind, form, bad)
     places, width = {}, 0
     if numbered:
-        places = {name: _numbers(column) for name, column in columns.items()}
+        places = {name: column_places(column) for name, column in columns.items()}
     else:
         header_line, header = next(rows, (1, []))
         if not header:
@@ -88,10 +88,19 @@ def read_table(
             for part in parts:
                 if part not in header:
                     raise _no_column(part, header, path, header_line)
+                if header.count(part) > 1:
+                    places_of = ", ".join(str(place) for place, name in enumerate(header, start=1) if name == part)
+                    raise DataError(
+                        f"expected one column {part!r}. The header has it at {places_of}; rename the others",
+                        path,
+                        header_line,
+                    )
             places[name] = [header.index(part) for part in parts]
-    needed = max((place + 1 for name in places if name not in lists for place in places[name]), default=1)
+    # A list may end early in some rows, if it is several columns.
+    ending = {name for name in lists if len(places.get(name, ())) > 1}
+    needed = max((place + 1 for name in places if name not in ending for place in places[name]), default=1)
     for line, cells in rows:
-        width = width or (0 if lists else len(cells))
+        width = width or (0 if ending else len(cells))
         if len(cells) < needed:
             bad.skip(DataError(f"expected at least {needed} columns. Received {len(cells)}", path, line))
         elif width and any(cells[width:]):
@@ -115,7 +124,7 @@ def has_columns(path: files.PathLike, columns: Mapping[str, str], form: TableFor
     if len(header) < 2:
         return False
     if all(_NUMBERS.fullmatch(column) for column in columns.values()):
-        return all(place < len(header) for column in columns.values() for place in _numbers(column))
+        return all(place < len(header) for column in columns.values() for place in column_places(column))
     return all(column in header or set(column.split(",")) <= set(header) for column in columns.values())
 
 
@@ -126,8 +135,8 @@ def _value(cells: Sequence[str], places: Sequence[int], listed: bool) -> str | l
     return values if listed else " ".join(filter(None, values))
 
 
-def _numbers(column: str) -> list[int]:
-    """Places from 0 of "2", "2,3" or "3-6"."""
+def column_places(column: str) -> list[int]:
+    """The places, from 0, of "2", "2,3" or "3-6"."""
     places: list[int] = []
     for part in column.split(","):
         first, _, last = part.partition("-")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from kbert.text.normalization import is_cjk
 CONLL_ENDINGS = (".conll", ".conll03", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".train", ".dev", ".test")
 _TEXT_NAMES = ("text", "text_a", "sentence", "tokens")
 _LABEL_NAMES = ("label", "labels", "spans", "entities", "tags", "ner_tags")
+_LETTER_LAST = re.compile(r"(?![BIESMLU]-).+[-_][BIESMLU]")
 _SEPARATOR = "\x02"
 """Between the characters of some published tables."""
 
@@ -98,6 +100,7 @@ def read_tagged_texts(
     else:
         sentences = _conll_sentences(path, form, targets, bad)
     found = list(sentences)
+    _check_letters_lead(found, path)
     if scheme == "auto":
         scheme = detect_scheme(sentence.tags for sentence in found if isinstance(sentence, _Sentence))
     texts = []
@@ -113,6 +116,22 @@ def read_tagged_texts(
     return texts
 
 
+def _check_letters_lead(found: Sequence[TaggedText | _Sentence], path: files.PathLike) -> None:
+    """Tags with the letter behind would be as many types, and all of it would be learnt wrong."""
+    tags = [
+        (tag, line)
+        for sentence in found
+        if isinstance(sentence, _Sentence)
+        for tag, line in zip(sentence.tags, sentence.lines, strict=True)
+        if tag != OUTSIDE
+    ]
+    if tags and all(_LETTER_LAST.fullmatch(tag) for tag, _ in tags) and any(tag[-1] == "B" for tag, _ in tags):
+        tag, line = tags[0]
+        raise DataError(
+            f"expected tags with the letter first, such as {tag[-1]}-{tag[:-2]}. Received {tag!r}", path, line
+        )
+
+
 def join_words(words: Sequence[str]) -> str:
     """A text of words: a space between them, but for two ideographs."""
     return "".join(space + word for space, word in _spaced(words))
@@ -121,6 +140,8 @@ def join_words(words: Sequence[str]) -> str:
 def _spaced(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     before = ""
     for word in words:
+        if not word:
+            continue
         close = not before or (is_cjk(ord(before[-1])) and is_cjk(ord(word[0])))
         yield "" if close else " ", word
         before = word
@@ -159,10 +180,11 @@ def _conll_sentences(path: files.PathLike, form: TableFormat, targets: bool, bad
             sentence, broken = _Sentence([], [], []), False
             continue
         cells = line.split("\t") if "\t" in line else line.split()
-        width = width or len(cells)
         fewest = 2 if targets else 1
+        if fewest <= len(cells) <= 4:  # a bad first line does not tell how wide the others are
+            width = width or len(cells)
         if len(cells) != width or not fewest <= len(cells) <= 4 or not cells[0].strip() or not cells[-1].strip():
-            expected = f"{width} columns" if fewest <= width <= 4 else "2 to 4 columns"
+            expected = f"{width} columns" if width else "2 to 4 columns"
             problem = f"expected {expected}: a word, and its tag last. Received: {line[:60]!r}"
             bad.skip(DataError(problem, path, number))  # which breaks the sentence, too
             continue
@@ -206,6 +228,10 @@ def _table_sentences(
                 DataError(
                     f"expected as many tags as words. Received: {len(tags)} tags, {len(words)} words", path, row.line
                 )
+            )
+        elif not all(words) or not all(tags):
+            bad.skip(
+                DataError("expected a word and a tag between any two marks. Received an empty one", path, row.line)
             )
         else:
             yield _Sentence(words, tags, [row.line] * len(words))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import importlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
@@ -179,6 +179,12 @@ class Task(abc.ABC, Generic[ExampleT]):
     def check(self, example: ExampleT) -> ExampleT:
         """The example, its target as training wants it; ValueError tells why it cannot be used."""
         return example
+
+    def group(self, example: ExampleT) -> Hashable | None:
+        """What an example shares with others, such as its dialogue, that must not be learnt from where it is measured on
+        one of them; None: nothing.
+        """  # noqa: D205 (one sentence)
+        return None
 
     def validated_by(self, examples: Sequence[ExampleT], path: PathLike) -> Task[ExampleT]:
         """The task, once it is known what it is validated by: `main_metric` may depend on it.

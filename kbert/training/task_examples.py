@@ -68,9 +68,9 @@ def read_task_examples(
     task = kind.from_examples(examples, train, options)
     examples = task.checked(examples, train, bad)
     if fold is not None:
-        examples, held_out = split_fold(examples, fold, seed=seed)
+        examples, held_out = split_fold(examples, fold, seed=seed, group=task.group)
     elif validation is None:
-        examples, held_out = split_part(examples, validation_split or 0.0, seed=seed)
+        examples, held_out = split_part(examples, validation_split or 0.0, seed=seed, group=task.group)
     else:
         held_out = kind.read(validation, columns, options=options, bad=bad_validation)
         held_out = task.checked(held_out, validation, bad_validation)

@@ -42,6 +42,19 @@ def test_smart_queries_are_numbered_by_their_place(tmp_path):
     assert {name: query.text for name, query in read_queries(path).items()} == {"1": "what ?", "2": "how so ?"}
 
 
+def test_a_skipped_query_keeps_its_place(tmp_path):
+    path = write(tmp_path, "cran.qry", ".I 001\n.W\nwhat ?\n.I 002\n.W\n.I 004\n.W\nhow ?\n")
+    queries = read_queries(path, bad=BadRows(1))
+    assert {name: query.text for name, query in queries.items()} == {"1": "what ?", "3": "how ?"}
+
+
+def test_three_columns_that_are_no_codes(tmp_path):
+    expected = {"1": {"d1": 1.0, "d2": 0.0}}
+    assert read_judgements(write(tmp_path, "a", "1 d1 1\n1 d2 0\n")) == expected
+    assert read_judgements(write(tmp_path, "b.tsv", "query document score\n1 d1 1\n1 d2 0\n")) == expected
+    assert read_judgements(write(tmp_path, "c", "1 d1 4\n1 d2 -1\n")) == expected
+
+
 def test_json_lines_with_titles(tmp_path):
     path = write(tmp_path, "corpus.jsonl", '{"_id": "a", "title": "T", "text": "x"}\n\n{"id": 7, "text": "y"}\n')
     assert list(read_documents(path)) == [Document("a", "T\nx", 1), Document("7", "y", 3)]
@@ -115,6 +128,9 @@ def test_texts_behind_judgements(tmp_path):
         ("how", [("y", 2.0)])
     ]
     assert pool == ["x", "y"]
+    empty = write(tmp_path, "e.jsonl", '{"id": "d1", "text": "x"}\n{"id": "d2", "text": ""}\n')
+    judged, pool = read_judged(write(tmp_path, "qrels", "q 0 d2 2\nq 0 d1 1\n"), empty, queries, BadRows(1))
+    assert ([len(found) for _, found in judged], pool) == ([1], ["x"])  # the empty document is one bad row, not two
     with pytest.raises(DataError, match=r"qrels: the document 'd3' is not in .*d\.jsonl$"):
         read_judged(write(tmp_path, "qrels", "q 0 d3 2\n"), documents, queries, BadRows())
     with pytest.raises(DataError, match=r"qrels: the query 'z' is not in .*q\.jsonl$"):

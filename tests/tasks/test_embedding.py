@@ -126,6 +126,15 @@ def test_rows_of_pairs_know_all_that_goes_with_a_text(encode):
     assert rows.targets["positives"].lengths.tolist() == [2, 2, 1]
 
 
+def test_a_text_is_no_wrong_answer_to_itself(encode):
+    examples = [EmbeddingExample("cat", "dog"), EmbeddingExample("dog", "cat")]
+    rows = EmbeddingTask("pairs").training_rows(examples, encode)
+    assert rows.targets["candidates"].tolist() == [[0], [1]]
+    assert [sorted(rows.targets["positives"].values.tolist()[start : start + 2]) for start in (0, 2)] == [[0, 1]] * 2
+    metrics = EmbeddingTask().evaluate(examples, {"vector": unit(0, 5)})
+    assert metrics["mrr"] == metrics["recall@1"] == 1.0
+
+
 def test_unsupervised_items_are_texts_twice(encode):
     rows = EmbeddingTask("unsupervised").training_rows(
         [EmbeddingExample("cat", "dog"), EmbeddingExample("cat")], encode

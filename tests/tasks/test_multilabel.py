@@ -69,6 +69,31 @@ def test_one_label_column(write):
     assert [e.target for e in MultilabelTask.read(path, options={"label_columns": "toxic"})] == [("toxic",), ()]
 
 
+def test_numbered_label_columns(write):
+    path = write("a.csv", "x,1,0\ny,0,1\n")
+    options = {"label_columns": "2-3"}
+    examples = MultilabelTask.read(path, {"text": "1"}, options=options)
+    assert [example.target for example in examples] == [("2",), ("3",)]
+    assert MultilabelTask.from_examples(examples, path, options).labels == ["2", "3"]
+
+
+def test_a_list_is_no_column_of_labels(write):
+    path = write("a.jsonl", '{"text": "x", "a": ["1"], "b": "1"}\n')
+    with pytest.raises(
+        DataError, match=r"a\.jsonl:1: expected 0 or 1 in each of the columns a, b\. Received 1 values$"
+    ):
+        MultilabelTask.read(path, options={"label_columns": "a,b"})
+
+
+def test_rows_of_another_width(write):
+    path = write("a.csv", "text,label\nHeat,Action\nAlone\n")
+    with pytest.raises(DataError, match=r"a\.csv:3: expected at least 2 columns\. Received 1$"):
+        MultilabelTask.read(path)
+    path = write("b.csv", "1,Heat,Action\n2,Good, The,Drama\n")
+    with pytest.raises(DataError, match=r"b\.csv:2: expected 3 columns, as in the first row\. Received 4; a text with"):
+        MultilabelTask.read(path, {"text": "2", "label": "3"})
+
+
 def test_rows_that_cannot_be(write):
     path = write("a.csv", "text,a,b\nx,1,0\n,0,1\ny,2,0\n")
     options = {"label_columns": "a,b"}
@@ -191,6 +216,21 @@ def test_metrics_equal_those_of_scikit_learn(cases):
             sklearn_metrics.recall_score(truth[:, 1], given[:, 1], zero_division=0), abs=1e-9
         )
     json.dumps(result)
+
+
+def test_a_single_label_is_measured_alone():
+    task = MultilabelTask(["toxic"])
+    examples = labelled(("toxic",), (), (), ())
+    result = task.evaluate(examples, {"probabilities": np.array([[0.9], [0.8], [0.1], [0.1]], np.float32)})
+    assert result["f1_micro"] == result["f1_macro"] == pytest.approx(2 / 3)
+    assert result["per_class"]["toxic"] == {
+        "precision": 0.5,
+        "recall": 1.0,
+        "f1": pytest.approx(2 / 3),
+        "support": 1,
+        "threshold": 0.5,
+    }
+    assert task.evaluate(examples, {"probabilities": np.zeros((4, 1), np.float32)})["f1_micro"] == 0
 
 
 def test_the_worst_examples():

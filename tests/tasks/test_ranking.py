@@ -50,6 +50,15 @@ def test_wrong_candidates_are_drawn_where_there_are_none(tmp_path):
     assert len({example.gains.index(1.0) for example in examples}) == 4
 
 
+def test_responses_of_a_dialogue_and_documents_of_a_query_belong_together(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(DIALOGUES))  # all in one line
+    examples = RankingTask.read(tmp_path / "a.json")
+    task = RankingTask()
+    assert [task.group(example) for example in examples] == [(number, "") for number in range(1, 11) for _ in range(3)]
+    assert task.group(RankingExample("q", ("a",))) == task.group(RankingExample("q", ("b",), (1.0,), 0, 7))
+    assert task.group(RankingExample("q", ("a",))) != task.group(RankingExample("r", ("a",)))
+
+
 def test_lists_of_candidates(tmp_path):
     path = lines(
         tmp_path,

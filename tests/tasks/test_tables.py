@@ -236,6 +236,20 @@ def test_lists_keep_their_cells_apart(write):
     assert rows[0].values["choices"] == ["one", "2"]
 
 
+def test_a_list_of_one_column_does_not_end_early(write):
+    rows = read_table(write("a.csv", "x,one\nx\n"), {"prompt": "1", "choices": "2"}, lists=["choices"])
+    assert next(rows).values["choices"] == "one"
+    with pytest.raises(DataError, match=r"a\.csv:2: expected at least 2 columns\. Received 1$"):
+        next(rows)
+
+
+def test_a_name_that_stands_twice_in_the_header(write):
+    path = write("a.csv", "text,text,label\na,b,c\n")
+    with pytest.raises(DataError, match=r"a\.csv:1: expected one column 'text'\. The header has it at 1, 2; rename"):
+        list(read_table(path, COLUMNS))
+    assert [row.values for row in read_table(path, {"label": "label"})] == [{"label": "c"}]
+
+
 def test_a_delimiter_makes_a_table_of_any_file(write):
     path = write("Sentences.txt", "Der Absatz stieg um 3 % .@positive\nÜber Helsinki@neutral\n".encode("latin-1"))
     form = TableFormat(delimiter="@", encoding="latin-1")

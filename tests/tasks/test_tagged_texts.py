@@ -67,6 +67,19 @@ def test_lines_of_another_width(written):
     assert [text.text for text in read(path, skip=2)] == ["d"]
 
 
+def test_a_bad_first_line_is_skipped_alone(written):
+    path = written("a.conll", "My corpus version one two\n\nAda B-PER\n")
+    assert [text.text for text in read(path, skip=1)] == ["Ada"]
+    with pytest.raises(DataError, match=r"a\.conll:1: expected 2 to 4 columns: a word, and its tag last\. Received"):
+        read(path)
+
+
+def test_tags_with_the_letter_behind(written):
+    path = written("a.conll", "in O\nNew LOC-B\nYork LOC-I\n")
+    with pytest.raises(DataError, match=r"a\.conll:2: expected tags with the letter first, such as B-LOC\. Received"):
+        read(path)
+
+
 # === Tables ===
 
 
@@ -79,6 +92,16 @@ def test_tables_of_words_and_tags(written):
     with pytest.raises(DataError, match=r"c\.csv:2: expected as many tags as words\. Received: 2 tags, 3 words$"):
         read(path, text="words", label="marks")
     assert read(path, text="words", label="marks", skip=1) == [TaggedText("a b", (Span(2, 3, "X"),), 3)]
+
+
+def test_nothing_between_two_marks(written):
+    path = written("a.tsv", "text_a\tlabel\n你\x02\x02好\tO\x02O\x02O\n好\tO\n")
+    with pytest.raises(
+        DataError, match=r"a\.tsv:2: expected a word and a tag between any two marks\. Received an empty"
+    ):
+        read(path)
+    assert [text.text for text in read(path, skip=1)] == ["好"]
+    assert [text.text for text in read(path, targets=False)] == ["你好", "好"]
 
 
 # === JSON lines ===

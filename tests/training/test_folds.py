@@ -25,6 +25,29 @@ def test_another_seed_deals_otherwise_and_the_same_alike():
     assert split_fold(EXAMPLES, (0, 3), seed=1) != split_fold(EXAMPLES, (0, 3), seed=2)
 
 
+def test_what_belongs_together_is_not_parted():
+    def number(example):
+        return example // 3
+
+    seen = []
+    for fold in range(2):
+        train, held_out = split_fold(range(13), (fold, 2), seed=0, group=number)
+        assert not {number(example) for example in train} & {number(example) for example in held_out}
+        seen += held_out
+    assert sorted(seen) == list(range(13))
+    train, held_out = split_part(range(300), 0.1, seed=0, group=number)
+    assert len(held_out) == 30
+    assert not {number(example) for example in train} & {number(example) for example in held_out}
+    assert [len(part) for part in split_part(range(6), 0.1, seed=0, group=number)] == [3, 3]
+    with pytest.raises(UsageError, match=r"the 6 training examples, which are 2 groups that belong together\. Rec"):
+        split_fold(range(6), (0, 3), seed=0, group=number)
+
+
+def test_a_single_group_is_parted_and_what_belongs_to_none_is_alone():
+    assert [len(part) for part in split_part(range(10), 0.2, seed=0, group=lambda _: "all")] == [8, 2]
+    assert [len(part) for part in split_part(range(10), 0.2, seed=0, group=lambda _: None)] == [8, 2]
+
+
 def test_examples_without_a_target():
     assert [len(split_fold(range(8), (number, 3), seed=0)[1]) for number in range(3)] == [3, 3, 2]
 
