@@ -5,8 +5,8 @@
 
 Each cell that is done is in FILE at once, and is not done again: a run that was stopped, or whose minutes were up, goes
 on. Without --english or --chinese a mini is pretrained first, for --pretrain-steps; the default takes an hour of one
-core that has products in bfloat16, and --precision says to use them. All contestants have the same rows; a tenth of those for training choose the learning rate and the epoch (and
-thresholds), and the test rows only measure.
+core that has products in bfloat16, and --precision says to use them. All contestants have the same rows; a tenth of
+those for training choose the learning rate and the epoch (and thresholds), and the test rows only measure.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ file of weights can be checked against its configuration before either is believ
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 
@@ -63,6 +64,12 @@ def _classifier(config: BertConfig, classes: int) -> TensorShapes:
     yield from _dense("classifier", classes, config.hidden_size)
 
 
+def _crf(classes: int) -> TensorShapes:
+    yield "crf.start_transitions", (classes,)
+    yield "crf.end_transitions", (classes,)
+    yield CRF_TENSOR, (classes, classes)
+
+
 def _choice(config: BertConfig, _: int) -> TensorShapes:
     yield from _dense("classifier", 1, config.hidden_size)
 
@@ -102,6 +109,9 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "BertForQuestionAnswering": Architecture(False, _span),
     "BertForMultipleChoice": Architecture(True, _choice),
 }
+
+CRF_TENSOR = "crf.transitions"
+"""kbert's own taggers may have a CRF, which Transformers leaves aside."""
 
 # Checkpoints may hold these beside what their architecture uses: they were pretrained with them.
 _UNUSED_PARTS = ("bert.pooler.", "cls.seq_relationship.")
@@ -148,6 +158,8 @@ def check_architecture(shapes: Mapping[str, Shape], config: BertConfig, architec
     expected = _architecture(architecture).tensors(config, classes)
     if architecture == "BertModel":
         expected = _encoder_found(shapes, config)
+    if CRF_TENSOR in shapes and architecture == "BertForTokenClassification":
+        expected = itertools.chain(expected, _crf(classes))
     known = _check(shapes, expected)
     for name in shapes:
         if name not in known and not name.startswith(_UNUSED_PARTS):

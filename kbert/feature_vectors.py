@@ -16,6 +16,7 @@ from kbert import files
 from kbert.bundle import Bundle
 from kbert.errors import UsageError
 from kbert.files import PathLike
+from kbert.hub import resolve
 from kbert.models.embedding import POOLINGS, pooled
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_slots
@@ -38,7 +39,7 @@ def extract_features(
     """Vectors of an encoder's layers.
 
     Args:
-        model: A model folder: pretrained, or fine-tuned for any task.
+        model: A model folder, or "hf://owner/name": pretrained, or fine-tuned for any task.
         texts: The texts.
         layers: Whose outputs are taken, joined along the last axis: 1 to N for the blocks, 0 for the embeddings,
             -1 for the last block.
@@ -58,7 +59,7 @@ def extract_features(
         raise UsageError(f"pooling must be one of {', '.join(POOLINGS)}, none. Received: pooling={pooling!r}")
     if batch_size < 1:
         raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
-    bundle = Bundle.load(model)
+    bundle = Bundle.load(resolve(model))
     positions = bundle.config.max_position_embeddings
     length = bundle.settings.get("sequence_length", positions) if sequence_length is None else sequence_length
     if not isinstance(length, int) or not 5 <= length <= positions:
@@ -136,7 +137,7 @@ def save_features(output: PathLike, vectors: np.ndarray | Sequence[np.ndarray]) 
         tensors = {"vectors": vectors}
     else:
         lengths = np.array([len(part) for part in vectors], np.int64)
-        tensors = {"vectors": np.concatenate(vectors), "lengths": lengths}
+        tensors = {"vectors": np.concatenate(vectors or [np.zeros((0, 0), np.float32)]), "lengths": lengths}
     if Path(output).suffix == ".npy":
         buffer = io.BytesIO()
         np.save(buffer, tensors["vectors"], allow_pickle=False)

@@ -193,7 +193,7 @@ def read_head(path: PathLike, size: int) -> bytes:
     Raises:
         DataError: Its compressed stream is damaged.
     """
-    with _damage_said(path, 1), open_binary(path) as handle:
+    with damage_said(path, 1), open_binary(path) as handle:
         return handle.read(size)
 
 
@@ -238,7 +238,7 @@ def read_line_blocks(
             handle.seek(offset)
         blocks = _line_blocks(handle, path)
         while True:
-            with _damage_said(path, number):
+            with damage_said(path, number):
                 block = next(blocks, b"")
             if not block:
                 return
@@ -306,7 +306,7 @@ def _check_is_text(begin: bytes, path: PathLike, encoding: str) -> None:
 
 
 @contextlib.contextmanager
-def _damage_said(path: PathLike, line: int | None = None) -> Iterator[None]:
+def damage_said(path: PathLike, line: int | None = None) -> Iterator[None]:
     """Turns what the decompressors raise into one error; what the system refuses stays as it is."""
     try:
         yield

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kbert.architectures import ARCHITECTURES, check_architecture, fitting_architecture
+from kbert.architectures import ARCHITECTURES, CRF_TENSOR, check_architecture, fitting_architecture
 from kbert.bundle import Bundle
 from kbert.errors import BundleError, shown
 from kbert.files import PathLike
@@ -30,7 +30,7 @@ _MODELS: Mapping[str, tuple[Callable[[BertEncoder, int], Any], Callable[[Any], t
         tensor_names.masked_language_model_slots,
     ),
     "BertForSequenceClassification": (ClassificationModel, tensor_names.classifier_slots),
-    "BertForTokenClassification": (TokenClassificationModel, tensor_names.classifier_slots),
+    "BertForTokenClassification": (TokenClassificationModel, tensor_names.tagger_slots),
     "BertForQuestionAnswering": (
         lambda encoder, _: QuestionAnsweringModel(encoder),
         tensor_names.question_answering_slots,
@@ -76,7 +76,11 @@ def build_model(bundle: Bundle, *, precision: str = "float32") -> tuple[keras.Mo
     if name == "BertModel":
         pooled = "bert.pooler.dense.weight" in bundle.tensors
     build, slots = _MODELS[name]
-    model = build(BertEncoder(bundle.config, pooled=pooled, precision=precision), classes)
+    encoder = BertEncoder(bundle.config, pooled=pooled, precision=precision)
+    if name == "BertForTokenClassification" and CRF_TENSOR in bundle.tensors:
+        model: keras.Model = TokenClassificationModel(encoder, classes, crf=True)
+    else:
+        model = build(encoder, classes)
     return model, slots(model)
 
 

@@ -262,6 +262,11 @@ class Predictor:
                     f"expected as many {text.column}s as {texts[0].column}s. "
                     f"Received: {len(column)} and {len(given[0])}"
                 )
+        for text, column in zip(texts, given, strict=True):
+            wrong = next((value for value in column if isinstance(value, str) == text.several), None)
+            if wrong is not None:
+                wanted = f"a list of {text.column} for each row" if text.several else f"a text for each {text.column}"
+                raise UsageError(f"expected {wanted}. Received: {shown(wrong)}")
         return {text.name: column for text, column in zip(texts, given, strict=True)}
 
     def _answers(self, inputs: Mapping[str, list[Any]], batch_size: int) -> dict[str, np.ndarray]:

@@ -56,6 +56,18 @@ def test_every_tensor_comes_back(bundle_of, tmp_path, architecture):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_tagger_with_a_crf(bundle_of):
+    bundle = bundle_of("BertForTokenClassification")
+    crf = {"crf.start_transitions": (3,), "crf.end_transitions": (3,), "crf.transitions": (3, 3)}
+    tables = {name: np.full(shape, 0.5, np.float32) for name, shape in crf.items()}
+    bundle.tensors.update(tables)
+    model = load_model(bundle)
+    np.testing.assert_array_equal(model.crf.tables["transitions"], tables["crf.transitions"])
+    del bundle.tensors["crf.end_transitions"]
+    with pytest.raises(BundleError, match=r"lack the tensor crf\.end_transitions of shape \[3\]$"):
+        load_model(bundle)
+
+
 def test_a_bare_encoder_is_stored_as_transformers_stores_it(bundle_of, tmp_path):
     import safetensors.numpy
 

@@ -78,7 +78,7 @@ def _print_tables(metrics: dict[str, Any]) -> None:
             console.print(
                 f"{name.replace('_', ' ')}: {value:.4f}" if isinstance(value, float) else f"{name}: {value:,}"
             )
-    if "per_class" in metrics:
+    if metrics.get("per_class"):  # without a class that is or was found there is nothing to show
         names = next(iter(metrics["per_class"].values()))
         table = Table("label", *names)
         for label, scores in metrics["per_class"].items():

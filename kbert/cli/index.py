@@ -14,7 +14,7 @@ def index() -> None:
 
 
 @index.command()
-@click.argument("model", type=click.Path(exists=True, file_okay=False), metavar="MODEL")
+@click.argument("model", type=options.MODEL_FOLDER, metavar="MODEL")
 @click.option(
     "--input",
     required=True,

@@ -32,7 +32,8 @@ class _ModelFolder(click.Path):
         return super().convert(value, param, ctx)
 
 
-RUN = click.argument("run", type=_ModelFolder(exists=True, file_okay=False), metavar="RUN")
+MODEL_FOLDER = _ModelFolder(exists=True, file_okay=False)
+RUN = click.argument("run", type=MODEL_FOLDER, metavar="RUN")
 _LEFT_OUT = {
     "invalid_utf8": "lines that are not UTF-8",
     "duplicate_documents": "repeated documents",

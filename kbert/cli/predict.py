@@ -9,7 +9,7 @@ import click
 
 from kbert import quiet
 from kbert.cli import options
-from kbert.errors import UsageError
+from kbert.errors import DataError, UsageError
 from kbert.tasks.catalogue import all_columns
 
 _AT_ONCE = 4096
@@ -71,7 +71,9 @@ def predict(
     if input:
         inputs = model.read_inputs(input, options.chosen_columns(reading), options.chosen_reading(reading))
     elif pairs:
-        inputs = [texts, [pairs] if several and len(texts) == 1 else pairs]
+        if several and len(texts) > 1:
+            raise UsageError(f"--pair gives the choices of one TEXT; put several in a file. Received: {len(texts)}")
+        inputs = [texts, [pairs] if several else pairs]
     else:
         inputs = [[texts]] if several and len(model.task.text_inputs) == 1 else [texts]
     for start in range(0, len(inputs[0]), _AT_ONCE):
@@ -83,14 +85,20 @@ def _lines(run: str, path: str, reading: Mapping[str, Any]) -> list[str]:
     """The texts of a file: a text a line, or a column of a table, read as the one that `run` learnt from."""
     from kbert.predictor import remembered_reading
     from kbert.tasks.table_format import TableFormat, file_kind
-    from kbert.tasks.tables import read_table
+    from kbert.tasks.tables import has_columns, read_table
 
     chosen = remembered_reading(run).overruled(options.chosen_columns(reading), options.chosen_reading(reading))
     form = TableFormat.from_options(chosen.options)
-    if file_kind(path) == "text" and not options.chosen_reading(reading).get("delimiter"):
-        return list(form.lines(path))
-    column = chosen.columns.get("text") or "text"
-    return [str(row.values["text"]) for row in read_table(path, {"text": column}, form=form)]
+    columns = {"text": chosen.columns.get("text") or "text"}
+    # A file without a table's ending is one if it looks like the training file, or is said to be.
+    is_table = file_kind(path) != "text" or bool(options.chosen_reading(reading).get("delimiter"))
+    if is_table or (form.delimiter is not None and has_columns(path, columns, form)):
+        found = [str(row.values["text"]) for row in read_table(path, columns, form=form)]
+    else:
+        found = list(form.lines(path))
+    if not found:
+        raise DataError("expected texts. There are none", path)
+    return found
 
 
 def _write_features(run: str, texts: list[str], output: str, layers: str, pooling: str, batch_size: int) -> None:

@@ -78,6 +78,6 @@ def _print(results: dict[str, Any], output: str) -> None:
     for trial in trials:
         mark = " (best)" if trial["folder"] == results["best"] else ""
         values = (f"{value:.4g}" for value in trial["values"].values())
-        table.add_row(trial["folder"] + mark, *values, f"{trial['score']:.4f}")
+        table.add_row(trial["folder"] + mark, *values, "none" if trial["score"] is None else f"{trial['score']:.4f}")
     Console().print(table)
     click.echo(f"best: {output}/{results['best']}")

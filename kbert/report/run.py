@@ -82,10 +82,13 @@ class Run:
     @property
     def state(self) -> str:
         """How far it is."""
-        steps = self.settings.get("steps")
-        if self.outcome:
-            return f"done, {steps:,} steps"
-        return f"step {self.rows[-1]['step'] if self.rows else 0:,} of {steps:,}"
+        steps: int = self.settings.get("steps", 0)
+        reached: int = self.rows[-1]["step"] if self.rows else 0
+        if not self.outcome:
+            return f"step {reached:,} of {steps:,}"
+        if self.settings.get("early_stopping") and 0 < reached < steps:
+            return f"done, stopped early at step {reached:,} of {steps:,}"
+        return f"done, {steps:,} steps"
 
     def curve(self, metric: str) -> tuple[list[float], list[float]]:
         """Steps and values of a metric."""

@@ -21,6 +21,7 @@ import numpy as np
 from kbert import files
 from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
+from kbert.hub import resolve
 from kbert.predictor import Predictor, load
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.collection_files import Document, read_documents
@@ -54,7 +55,7 @@ def build_index(
     """Builds an index of documents.
 
     Args:
-        model: A model folder of the task embedding; searching needs it too.
+        model: A model folder of the task embedding, or "hf://owner/name"; searching needs it too.
         input: A folder of text files, JSON lines, a table or a SMART collection: kbert.tasks.collection_files.
         output: The folder to write; it must not exist.
         dtype: Of the stored vectors: "float32", or "float16" for half the space.
@@ -75,6 +76,7 @@ def build_index(
     if Path(output).exists():
         raise UsageError(f"{output} exists already; name another folder, or remove it")
     faiss = _faiss() if ann else None
+    model = resolve(model)
     predictor = load_embedder(model)
     # Read twice: nothing that is as large as the collection is held in memory.
     total = sum(1 for _ in read_documents(input, bad=BadRows(skip_bad)))
@@ -134,7 +136,7 @@ class Index:
                 raise BundleError(
                     f"{self.folder / SETTINGS_FILE}: expected {name}, {kind.__name__}. Received: {shown(value)}"
                 )
-        where = model or settings["model"]
+        where = resolve(model or settings["model"])
         if not Path(where).is_dir():
             raise BundleError(f"the model of {self.folder} is no longer at {where}; name its folder with --model")
         if _digest(where) != settings["model_sha256"]:

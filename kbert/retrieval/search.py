@@ -25,7 +25,7 @@ class SearchSettings:
         top: Results a query.
         ann: Search the graph of near neighbours.
         reranker: A model folder of the task ranking, which puts the results in order.
-        depth: How many results are re-ranked.
+        depth: How many results are re-ranked; the others follow as they were.
     """
 
     top: int = 5
@@ -37,7 +37,7 @@ class SearchSettings:
 def search(index: Index, queries: Sequence[str], settings: SearchSettings | None = None) -> list[list[dict[str, Any]]]:
     """Results of each query, best first: {"rank", "id", "score", "text"}.
 
-    The score is the cosine, or with a re-ranker its logit.
+    The score is the cosine, or with a re-ranker its logit, for as many as it looked at.
 
     Raises:
         UsageError: The re-ranker is for another task, or an option cannot be.
@@ -51,15 +51,14 @@ def search(index: Index, queries: Sequence[str], settings: SearchSettings | None
             f"{settings.reranker} is for {ranker.task.name}; re-ranking needs a model of `kbert finetune ranking`"
         )
     found = index.search(queries, top=max(settings.top, settings.depth), ann=settings.ann)
-    texts = [[result["text"] for result in results] for results in found]
+    texts = [[result["text"] for result in results[: settings.depth]] for results in found]
     answers = ranker.predict(list(queries), texts, batch_size=1)
-    return [
-        [
-            results[place] | {"rank": rank, "score": answer["scores"][place]}
-            for rank, place in enumerate(answer["order"][: settings.top], start=1)
-        ]
-        for results, answer in zip(found, answers, strict=True)
-    ]
+    ordered = []
+    for results, answer in zip(found, answers, strict=True):
+        first = [results[place] | {"score": answer["scores"][place]} for place in answer["order"]]
+        both = [*first, *results[settings.depth :]][: settings.top]
+        ordered.append([result | {"rank": rank} for rank, result in enumerate(both, start=1)])
+    return ordered
 
 
 def measure_search(

@@ -14,6 +14,23 @@ from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.table_format import TableFormat
 
 _BETWEEN = re.compile(r"[\s,]*")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def parse(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Half a character, as programs leave that cut texts by their UTF-16, becomes U+FFFD: no file could hold it.
+
+    Raises:
+        ValueError: It is no JSON.
+        RecursionError: It is nested too deep.
+    """
+    value = json.loads(text)
+    if not _SURROGATE.search(text if isinstance(text, str) else text.decode("utf-8", "replace")):
+        return value
+    written = json.dumps(value, ensure_ascii=False)
+    return json.loads(written.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def read_objects(
@@ -28,13 +45,13 @@ def read_objects(
     """
     bad = bad or BadRows()
     lines = (form or TableFormat()).numbered_lines(path, bad)
-    if Path(path).suffix.lower() == ".json":
+    if ".json" in (suffix.lower() for suffix in Path(path).suffixes[-2:]):  # .json.gz too
         lines = _array_or_lines(path, lines)
     for number, line in lines:
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
+            values = parse(line)
         except (ValueError, RecursionError) as problem:
             bad.skip(DataError(f"expected a JSON object a line ({problem})", path, number))
             continue

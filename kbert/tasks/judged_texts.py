@@ -30,9 +30,8 @@ def read_judged(
     asked = read_queries(queries, bad=bad)
     judged = []
     for query, gains in read_judgements(judgements, bad=bad).items():
-        for name in (
-            [query] if query not in asked else [name for name in gains if name not in texts and name not in empty]
-        ):
+        missing = [name for name in gains if name not in texts and name not in empty]
+        for name in missing if query in asked else [query]:
             what, where = ("query", queries) if query not in asked else ("document", documents)
             bad.skip(DataError(f"the {what} {name!r} is not in {where}", judgements))
         if query in asked:

@@ -85,9 +85,8 @@ class MultilabelTask(TextTask):
             names = _names_of_columns(options["label_columns"])
             cells = [value] if isinstance(value, str) else value
             if len(cells) != len(names):
-                raise ValueError(
-                    f"expected 0 or 1 in each of the columns {', '.join(names)}. Received {len(cells)} values"
-                )
+                listed = ", ".join(names)
+                raise ValueError(f"expected 0 or 1 in each of the columns {listed}. Received {len(cells)} values")
             return tuple(name for name, cell in zip(names, cells, strict=True) if _is_yes(name, cell))
         if isinstance(value, str):
             value = value.split(options.get("label_separator") or "|")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.json_rows import parse
 from kbert.tasks.table_format import TableFormat
 from kbert.tasks.tables import file_kind, read_objects, read_table
 
@@ -84,10 +86,11 @@ def read_questions(
 
 def _document(path: files.PathLike, form: TableFormat) -> dict[str, Any] | None:
     """The one object of a SQuAD file; None for JSON lines."""
-    with files.open_binary(path) as handle:
+    with files.damage_said(path), files.open_binary(path) as handle:
         content = handle.read()
     try:
-        document = json.loads(content if form.encoding == "utf-8" else content.decode(form.encoding))
+        # A byte order mark is for Python's reader to know.
+        document = parse(content if codecs.lookup(form.encoding).name == "utf-8" else content.decode(form.encoding))
     except json.JSONDecodeError as problem:
         if problem.msg == "Extra data" or ".json" not in Path(path).suffixes:
             return None  # an object a line

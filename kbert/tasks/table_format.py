@@ -91,7 +91,11 @@ class TableFormat:
         # UTF-16 and UTF-32: their lines do not end with the byte 10 alone.
         number = 0
         try:
-            with files.open_binary(path) as handle, io.TextIOWrapper(handle, self.encoding, newline="\n") as text:
+            with (
+                files.damage_said(path, 1),
+                files.open_binary(path) as handle,
+                io.TextIOWrapper(handle, self.encoding, newline="\n") as text,
+            ):
                 for line in text:
                     number += 1
                     yield number, line.rstrip("\r\n")

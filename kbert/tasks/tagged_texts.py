@@ -127,9 +127,8 @@ def _check_letters_lead(found: Sequence[TaggedText | _Sentence], path: files.Pat
     ]
     if tags and all(_LETTER_LAST.fullmatch(tag) for tag, _ in tags) and any(tag[-1] == "B" for tag, _ in tags):
         tag, line = tags[0]
-        raise DataError(
-            f"expected tags with the letter first, such as {tag[-1]}-{tag[:-2]}. Received {tag!r}", path, line
-        )
+        problem = f"expected tags with the letter first, such as {tag[-1]}-{tag[:-2]}. Received {tag!r}"
+        raise DataError(problem, path, line)
 
 
 def join_words(words: Sequence[str]) -> str:
@@ -230,9 +229,7 @@ def _table_sentences(
                 )
             )
         elif not all(words) or not all(tags):
-            bad.skip(
-                DataError("expected a word and a tag between any two marks. Received an empty one", path, row.line)
-            )
+            bad.skip(DataError("expected a word and a tag between two marks. Received an empty one", path, row.line))
         else:
             yield _Sentence(words, tags, [row.line] * len(words))
 

@@ -181,9 +181,7 @@ class Task(abc.ABC, Generic[ExampleT]):
         return example
 
     def group(self, example: ExampleT) -> Hashable | None:
-        """What an example shares with others, such as its dialogue, that must not be learnt from where it is measured on
-        one of them; None: nothing.
-        """  # noqa: D205 (one sentence)
+        """What an example shares with others, such as its dialogue: all are learnt from, or all held out; or None."""
         return None
 
     def validated_by(self, examples: Sequence[ExampleT], path: PathLike) -> Task[ExampleT]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import sys
 from pathlib import Path
@@ -235,6 +236,8 @@ def finetune(
                 "command": f"finetune {task}",
                 "model": str(model),
                 "data": digest(examples, found.validation),
+                "vocabulary": tokenizer.vocabulary.sha256(),
+                "tokenizer": json.loads(json.dumps(dataclasses.asdict(tokenizer.settings))),
                 "config": config.to_dict(),
                 "task": the_task.settings(),
                 "sequence_length": sequence_length,
@@ -347,5 +350,8 @@ def finetune(
             "main_metric": best.metric,
         },
         foreign_config=the_task.foreign_config(),
-    ).save(folder, task_card(the_task, config, encoder, metrics, len(examples), best_step, course, folder))
+    ).save(
+        folder,
+        task_card(the_task, config, encoder, metrics, len(examples), loop.progress.step, best_step, course, folder),
+    )
     return metrics

@@ -14,6 +14,7 @@ from kbert.bundle import Bundle
 from kbert.corpus.pipeline import PretrainingBatches
 from kbert.errors import BundleError, UsageError
 from kbert.files import PathLike
+from kbert.hub import resolve
 from kbert.loading import load_model
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.cross_entropy import cross_entropy
@@ -194,7 +195,7 @@ def evaluate_pretraining(
         BundleError: The folder is no model, or one that does not predict tokens.
         UsageError: The corpus has another vocabulary.
     """
-    bundle = Bundle.load(model)
+    bundle = Bundle.load(resolve(model))
     loaded = load_model(bundle, precision=precision)
     if not hasattr(loaded, "mlm_head"):
         raise BundleError(

@@ -13,7 +13,7 @@ from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.training.finetune import finetune
 from kbert.training.loop import FREE_SETTINGS
-from kbert.training.runs import file_digest, open_run
+from kbert.training.runs import file_digest, open_run, unclaimed_on_error
 
 RESULTS_FILE = "results.json"
 _SETTINGS_FILE = "repeats.json"
@@ -82,13 +82,16 @@ def _repeat(
     settings = {name: value for name, value in settings.items() if name not in ("seeds", "folds")}
     path = output / RESULTS_FILE
     done = {run["folder"]: run for run in files.read_json(path, DataError)["runs"]} if path.exists() else {}
+    if len(done) > len(runs):
+        raise UsageError(f"{output} has {len(done)} finished runs; resume with as many or more. Received: {len(runs)}")
     results: dict[str, Any] = {}
     finished = []
     for run in runs:
         is_new = run["folder"] not in done
         if is_new:
             own = settings | {name: value for name, value in run.items() if name != "folder"}
-            metrics = finetune(task, output=output / run["folder"], resume=resume, **own)
+            with unclaimed_on_error(output, _SETTINGS_FILE):
+                metrics = finetune(task, output=output / run["folder"], resume=resume, **own)
             done[run["folder"]] = {**run, "metrics": numbers(metrics)}
         finished.append(done[run["folder"]])
         results = {"runs": finished, **summary([each["metrics"] for each in finished])}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kbert import files
 from kbert.bundle import RUN_FILE
-from kbert.errors import BundleError, UsageError
+from kbert.errors import BundleError, KbertError, UsageError
 
 CHECKPOINT_FOLDER = "checkpoints"
 ENVIRONMENT_FILE = "environment.json"
@@ -52,6 +53,23 @@ def open_run(
     if folder.exists() and (not folder.is_dir() or any(path.name not in _BEFORE_A_RUN for path in folder.iterdir())):
         raise UsageError(f"--output must be a new or empty folder, or a run to --resume. Received: {folder}")
     files.write_json(path, settings)
+
+
+@contextlib.contextmanager
+def unclaimed_on_error(folder: Path, file: str) -> Iterator[None]:
+    """Gives a folder of several runs free again, if the first of them could not even begin: the command was wrong.
+
+    Args:
+        folder: What `open_run` claimed.
+        file: Where it keeps the settings.
+    """
+    try:
+        yield
+    except KbertError:
+        if [path.name for path in folder.iterdir()] == [file]:
+            (folder / file).unlink()
+            folder.rmdir()
+        raise
 
 
 def file_digest(path: files.PathLike) -> str:

@@ -19,6 +19,7 @@ def task_card(
     encoder: BertEncoder,
     metrics: Mapping[str, Any],
     rows: int,
+    steps: int,
     step: int,
     schedule: Schedule,
     folder: Path,
@@ -31,6 +32,7 @@ def task_card(
         encoder: The encoder.
         metrics: On the validation file.
         rows: Training examples.
+        steps: Updates that were made; fewer than planned where it was stopped early.
         step: The step of the best weights.
         schedule: Of the learning rate.
         folder: The run.
@@ -42,7 +44,7 @@ def task_card(
         {
             "Task": task.description,
             "Encoder": f"{config.num_hidden_layers} layers, width {config.hidden_size}, {parameters:,} parameters",
-            "Training": f"{rows:,} rows, {schedule.steps:,} steps, learning rate {schedule.peak:g}; "
+            "Training": f"{rows:,} rows, {steps:,} steps, learning rate {schedule.peak:g}; "
             f"the weights are of step {step:,}, the best on the validation file",
             "Validation": scores,
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -10,13 +11,13 @@ from typing import Any
 
 from kbert import files
 from kbert.bundle import SETTINGS_FILE
-from kbert.errors import BundleError, DataError, UsageError
+from kbert.errors import BundleError, DataError, TrainingError, UsageError
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.task import task_class
 from kbert.training.finetune import finetune
 from kbert.training.loop import FREE_SETTINGS
 from kbert.training.repeats import RESULTS_FILE, check_one_machine, numbers, recorded
-from kbert.training.runs import open_run
+from kbert.training.runs import open_run, unclaimed_on_error
 from kbert.training.search_space import DEFAULT_SPACE, Range, parse_space
 
 SEARCHES = ("random", "bayesian", "grid")
@@ -51,7 +52,7 @@ def tune(
 
     Returns:
         "best", the folder of the best trial; "metric", its main metric's name; "trials", a list of {folder, values,
-        score, metrics}, as they were made.
+        score, metrics}, as they were made; of a trial that failed the score is None, and there is an "error".
 
     Raises:
         UsageError: An option cannot be, `output` holds something else, or keras-tuner is not installed.
@@ -88,20 +89,38 @@ def tune(
                 trial.hyperparameters.values = result["values"]
             else:
                 values = dict(trial.hyperparameters.values)
-                name = f"trial-{number}"
-                metrics = finetune(task, output=folder / name, seed=seed, resume=resume, **settings, **values)
-                score = metrics[_main_metric(folder / name)]
-                result = {"folder": name, "values": values, "score": score, "metrics": numbers(metrics)}
+                run = folder / f"trial-{number}"
+                with unclaimed_on_error(folder, _SETTINGS_FILE):
+                    result = _result(task, run, {"seed": seed, "resume": resume, **settings}, values, first=number == 0)
             results["trials"].append(result)
-            results["metric"] = _main_metric(folder / result["folder"])
             sign = 1 if task_class(task).larger_is_better else -1
-            results["best"] = max(results["trials"], key=lambda each: sign * each["score"])["folder"]
+            if result["score"] is not None:
+                results["metric"] = _main_metric(folder / result["folder"])
+                scored = [each for each in results["trials"] if each["score"] is not None]
+                results["best"] = max(scored, key=lambda each: sign * each["score"])["folder"]
+                _quietly(oracle.update_trial, trial.trial_id, {"score": sign * result["score"]})
             if number >= len(done):
                 files.write_json(path, results)
-            _quietly(oracle.update_trial, trial.trial_id, {"score": sign * result["score"]})
-            trial.status = "COMPLETED"
+            trial.status = "INVALID" if result["score"] is None else "COMPLETED"
             _quietly(oracle.end_trial, trial)
     return results
+
+
+def _result(
+    task: str, run: Path, settings: Mapping[str, Any], values: Mapping[str, Any], *, first: bool
+) -> dict[str, Any]:
+    """Does a trial. Values with which nothing can be learnt, such as a rate at which the loss is no number, have no
+    score, but of the first trial: it may as well be the command that is wrong.
+    """  # noqa: D205 (one sentence)
+    result: dict[str, Any] = {"folder": run.name, "values": dict(values), "score": None, "metrics": {}}
+    try:
+        metrics = finetune(task, output=run, **settings, **values)
+    except (TrainingError, UsageError) as problem:
+        if first:
+            raise
+        print(f"{run.name} has no score: {problem}", file=sys.stderr)
+        return result | {"error": str(problem)}
+    return result | {"score": metrics[_main_metric(run)], "metrics": numbers(metrics)}
 
 
 def _oracle(search: str, space: Mapping[str, Range | list[Any]], trials: int, seed: int) -> Any:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from kbert.cli import main as cli_main
+from kbert.cli.evaluate import _print_tables
 from kbert.cli.main import main
 
 
@@ -235,3 +236,16 @@ def test_features_of_a_table_that_is_read_as_the_training_file_was(tmp_path, cla
     assert "there is no column 'body'" in one_line(
         1, run("predict", model, "--input", table, "--text-column", "body", "--features", "--output", vectors)
     )
+    # Whatever its ending: it looks like the training file.
+    text = table.rename(tmp_path / "a.txt")
+    assert run("predict", model, "--input", text, "--features", "--output", vectors)[0] == 0
+    np.testing.assert_array_equal(np.load(vectors), np.load(named))
+    text.write_text("")
+    assert "expected texts. There are none" in one_line(
+        1, run("predict", model, "--input", text, "--features", "--output", vectors)
+    )
+
+
+def test_a_file_without_entities_is_evaluated(capsys):
+    _print_tables({"f1": 0.0, "per_class": {}})
+    assert capsys.readouterr().out == "f1: 0.0000\n"

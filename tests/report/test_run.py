@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from kbert.cli.main import main
 from kbert.errors import UsageError
-from kbert.report.run import run_report
+from kbert.report.run import Run, run_report
 
 
 def write(folder, **parts):
@@ -90,6 +90,13 @@ def test_a_finished_run_has_its_scores(finished):
     assert "background:rgba(47,111,222,0.467)" in html
     assert ">true \\ predicted<" in html
     assert "Worst examples" not in html
+
+
+def test_a_run_that_was_stopped_early(tmp_path):
+    settings = {**SETTINGS, "command": "finetune classification", "steps": 1000, "early_stopping": 2}
+    outcome = {"kind": "task", "metrics": {"accuracy": 0.5}}
+    folder = write(tmp_path / "early", run=settings, metrics=ROWS, kbert=outcome, config={})
+    assert Run.load(folder).state == "done, stopped early at step 20 of 1,000"
 
 
 def test_the_worst_examples_of_a_run(finished):

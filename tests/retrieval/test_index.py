@@ -103,6 +103,10 @@ def test_results_are_put_in_order_by_a_ranker(index, ranker, embedder):
     (answer,) = load(ranker).predict(["the dog"], [[result["text"] for result in plain]])
     assert [result["text"] for result in ranked] == [plain[place]["text"] for place in answer["order"][:3]]
     assert [result["rank"] for result in ranked] == [1, 2, 3]
+    (shallow,) = search(index, ["the dog"], SearchSettings(top=6, reranker=ranker, depth=2))
+    assert {result["text"] for result in shallow[:2]} == {result["text"] for result in plain[:2]}
+    assert shallow[2:] == plain[2:]
+    assert [result["rank"] for result in shallow] == [1, 2, 3, 4, 5, 6]
     with pytest.raises(UsageError, match=r"is for embedding; re-ranking needs a model of `kbert finetune ranking`$"):
         search(index, ["the dog"], SearchSettings(reranker=embedder))
 

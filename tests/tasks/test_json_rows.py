@@ -1,3 +1,5 @@
+import gzip
+
 import pytest
 
 from kbert.errors import DataError
@@ -33,6 +35,17 @@ def test_a_json_file_may_be_an_array_or_lines(write):
 def test_arrays_that_cannot_be(write, content, message):
     with pytest.raises(DataError, match=message):
         list(read_objects(write("a.json", content)))
+
+
+def test_half_a_character_is_replaced(write):
+    path = write("a.jsonl", '{"text": "cut \\ud83d", "whole": "\\ud83d\\ude00"}\n')
+    assert list(read_objects(path)) == [(1, {"text": "cut \ufffd", "whole": "\U0001f600"})]
+
+
+def test_a_compressed_array(tmp_path):
+    path = tmp_path / "a.json.gz"
+    path.write_bytes(gzip.compress(b'[{"a": 1}]'))
+    assert list(read_objects(path)) == [(1, {"a": 1})]
 
 
 def test_bad_elements_can_be_skipped(write):

@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import numpy as np
@@ -58,6 +59,20 @@ def test_a_damaged_file_names_the_line(tmp_path):
     path.write_text('{\n"data": [\n{"paragraphs": oops}]}')
     with pytest.raises(DataError, match=r"a\.json:3: expected SQuAD's JSON, or JSON lines \(Expecting value\)$"):
         QuestionAnsweringTask.read(path)
+
+
+def test_a_damaged_compressed_file(tmp_path):
+    path = tmp_path / "a.json.gz"
+    path.write_bytes(gzip.compress(json.dumps({"data": []}).encode())[:-9])
+    with pytest.raises(DataError, match=r"a\.json\.gz: the compressed file is damaged"):
+        QuestionAnsweringTask.read(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "utf8"])
+def test_a_byte_order_mark(tmp_path, encoding):
+    path = squad(tmp_path, "the cat", {"id": "a", "question": "who?", "answers": [{"text": "cat", "answer_start": 4}]})
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert QuestionAnsweringTask.read(path, options={"encoding": encoding})[0].context == "the cat"
 
 
 @pytest.mark.parametrize("answers", [[{"text": "cat", "answer_start": 4}], {"text": ["cat"], "answer_start": [4]}])

@@ -118,6 +118,17 @@ def test_resumed_it_ends_as_in_one_go(tmp_path, tables, pretrained):
     assert whole.read_bytes() == cut.read_bytes()
 
 
+def test_another_vocabulary_is_another_run(tmp_path, tables, vocab_file):
+    run(tables, tmp_path / "run", "tiny", vocab=vocab_file)
+    words = vocab_file.read_text().splitlines()
+    other = tmp_path / "other.txt"
+    other.write_text("\n".join([*words[:-2], words[-1], words[-2]]) + "\n")
+    with pytest.raises(UsageError, match=r"run was started with vocabulary='"):
+        run(tables, tmp_path / "run", "tiny", vocab=other, resume=True)
+    with pytest.raises(UsageError, match=r"run was started with tokenizer=\{'lowercase': True, "):
+        run(tables, tmp_path / "run", "tiny", vocab=vocab_file, cased=True, resume=True)
+
+
 def test_the_encoder_starts_from_the_weights_of_the_model_and_limit_takes_the_first_rows(tmp_path, tables, pretrained):
     run(tables, tmp_path / "run", pretrained, learning_rate=1e-12, limit=40)
     assert "40 rows, 5 steps" in (tmp_path / "run" / "README.md").read_text()

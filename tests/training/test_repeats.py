@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from kbert.errors import UsageError
+from kbert.errors import DataError, UsageError
 from kbert.training.repeats import cross_validate, finetune_seeds, summary
 
 
@@ -32,6 +32,21 @@ def test_seeds_are_resumed_with_more_and_finished_ones_are_not_redone(tmp_path, 
         )
     with pytest.raises(UsageError, match=r"holds a run; add --resume to continue it"):
         finetune_seeds("classification", seeds=3, seed=4, output=output, **cats_and_dogs, **quick)
+
+
+def test_a_command_that_is_wrong_claims_no_folder(tmp_path, cats_and_dogs, quick):
+    with pytest.raises(DataError, match=r"there is no column 'txet'"):
+        finetune_seeds(
+            "classification", seeds=2, output=tmp_path / "runs", text_column="txet", **cats_and_dogs, **quick
+        )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_fewer_than_are_done(tmp_path, cats_and_dogs, quick):
+    output = tmp_path / "runs"
+    finetune_seeds("classification", seeds=3, output=output, **cats_and_dogs, **quick)
+    with pytest.raises(UsageError, match=r"runs has 3 finished runs; resume with as many or more\. Received: 2$"):
+        finetune_seeds("classification", seeds=2, output=output, resume=True, **cats_and_dogs, **quick)
 
 
 def test_cross_validation(tmp_path, cats_and_dogs, quick):
