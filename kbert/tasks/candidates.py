@@ -70,7 +70,7 @@ def read_candidates(
     if _TURNS_KEY in first:
         pairs = list(_responses(path, form, turns, options.get("responder"), bad))
         if not pairs:
-            raise DataError("expected dialogues with a response. There are none", path)
+            raise DataError(_no_response(path, form, options.get("responder")), path)
         pool = list(dict.fromkeys(response for _, response in pairs))
         return [_filled(example, [response], pool, most, index) for index, (example, response) in enumerate(pairs)]
     if isinstance(first.get(columns["candidate"], first.get(_GROUPS_KEY)), list):
@@ -219,6 +219,15 @@ def _group(
 def _are_texts(values: Iterable[Any]) -> bool:
     values = list(values)
     return bool(values) and all(isinstance(value, str) and value.strip() for value in values)
+
+
+def _no_response(path: PathLike, form: TableFormat, responder: str | None) -> str:
+    if responder is None:
+        return "expected dialogues with a response. There are none"
+    dialogues = (values.get(_TURNS_KEY) for _, values in read_objects(path, form=form, bad=BadRows(1 << 60)))
+    turns = (turn for listed in dialogues if isinstance(listed, list) for turn in listed)
+    speakers = sorted({str(turn.get("speaker")) for turn in turns if isinstance(turn, dict)})
+    return f"expected dialogues with a response of {responder!r}. The speakers are {', '.join(speakers[:20])}"
 
 
 def _responses(

@@ -138,13 +138,7 @@ class QuestionAnsweringTask(Task[Question]):
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
         """Windows over the contexts; a question is cut to 64 tokens, or to a third of the model's input."""
         third = (encode.sequence_length - 3) // 3
-        stride = third if self.stride is None else self.stride
-        room = encode.sequence_length - 3 - stride - 1
-        if room < 1:
-            raise UsageError(
-                f"stride must leave room for questions: less than sequence_length - 4 = {encode.sequence_length - 4}. "
-                f"Received: stride={stride}"
-            )
+        stride, room = self._stride(encode.sequence_length)
         questions = _cut(encode, inputs["question"], min(_LONGEST_QUESTION, max(third, 1), room))
         windows = encode.windows(questions, inputs["context"], stride=stride, truncation="only_second")
         return {
@@ -156,8 +150,20 @@ class QuestionAnsweringTask(Task[Question]):
             "in_context": windows.slides,
         }
 
+    def _stride(self, sequence_length: int) -> tuple[int, int]:
+        """The stride, and the most tokens that it leaves for a question."""
+        stride = (sequence_length - 3) // 3 if self.stride is None else self.stride
+        room = sequence_length - 3 - stride - 1
+        if room < 1:
+            raise UsageError(
+                f"stride must leave room for questions: less than sequence_length - 4 = {sequence_length - 4}. "
+                f"Received: stride={stride}"
+            )
+        return stride, room
+
     def training_rows(self, examples: Sequence[Question], encode: GraphEncoder) -> TrainingRows:
         """A row a window; `start_positions` and `end_positions` of the answer, 0 ([CLS]) where it is not inside."""
+        self._stride(encode.sequence_length)  # not first in the graph, where an error is lost in TensorFlow's words
         graph = tf.function(lambda q, c: self.encode(encode, {"question": q, "context": c}), reduce_retracing=True)
         ids, types, lengths, starts, ends = [], [], [], [], []
         for begin in range(0, len(examples), _AT_ONCE):

@@ -11,8 +11,10 @@ from kbert.text.normalization import is_cjk
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_CMRC_PUNCTUATION = frozenset("-:_*^/\\~`+=，。：？！“”；’《》……·、「」（）－～『』")
-_CMRC_PIECE = re.compile(r"[\u4e00-\u9fa5]|\w+|[^\w\s]")
+_CMRC_PUNCTUATION = frozenset("-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
+_CMRC_PIECE = re.compile(r"[\u4e00-\u9fa5]|\w+(?:(?:\.(?=\w)|,(?=\d))\w+)*|[^\w\s]")
+"""An ideograph, a word or a number such as 10,000 or 3.5, or a mark. The script leaves words to NLTK, which also splits
+those with an apostrophe."""
 
 Metric = Callable[[str, str], float]
 

@@ -87,8 +87,9 @@ class RankingTask(Task[RankingExample]):
         """It must have a right candidate and, to choose from, a wrong one."""
         right, total = sum(gain > 0 for gain in example.gains), len(example.candidates)
         if self.loss == "softmax" and not 0 < right < total:
+            way = "; take more of them (--candidates)" if right == total > 1 else ""
             raise ValueError(
-                f"expected a right and a wrong candidate for {example.query!r:.60}. Received {right} right of {total}"
+                f"expected a right and a wrong candidate for {example.query!r:.60}. Received {right} right of {total}{way}"
             )
         return example
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -306,11 +307,17 @@ class TaggingTask(Task[TaggedText]):
         return f"{spans or '-'}\t{prediction['text']}"
 
     def evaluate(self, examples: Sequence[TaggedText], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Precision, recall and F1 of spans: right are those of the right type, start and end."""
-        true = [{(span.label, span.start, span.end) for span in example.spans or ()} for example in examples]
+        """Precision, recall and F1 of spans: right are those of the right type, start and end.
+
+        Spaces, invisible characters and marks on the edge of a span do not count: tokens lack them.
+        """
+        true = [
+            {(span.label, *_visible(example.text, span.start, span.end)) for span in example.spans or ()}
+            for example in examples
+        ]
         predicted = [
             {
-                (answers["labels"][row][place].decode("utf-8"), int(start), int(end))
+                (answers["labels"][row][place].decode("utf-8"), *_visible(examples[row].text, int(start), int(end)))
                 for place, (start, end) in enumerate(zip(answers["starts"][row], answers["ends"][row], strict=True))
                 if place < count
             }
@@ -318,6 +325,20 @@ class TaggingTask(Task[TaggedText]):
         ]
         scores, per_type = entity_scores(true, predicted)
         return {"examples": len(examples), **scores, "per_class": per_type}
+
+
+def _visible(text: str, start: int, end: int) -> tuple[int, int]:
+    """A span without what BERT's tokenizer drops, by itself or with accents, at its start and end."""
+    first, last = start, end
+    while last > first and _is_dropped(text[last - 1]):
+        last -= 1
+    while first < last and _is_dropped(text[first]):
+        first += 1
+    return (first, last) if first < last else (start, end)
+
+
+def _is_dropped(character: str) -> bool:
+    return character.isspace() or character == "\ufffd" or unicodedata.category(character) in ("Mn", "Cc", "Cf")
 
 
 def _without_overlaps(spans: Sequence[Span]) -> list[Span]:

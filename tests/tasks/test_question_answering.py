@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.errors import DataError
+from kbert.errors import DataError, UsageError
 from kbert.models.encoder import BertEncoder
 from kbert.predictor import Predictor
 from kbert.tasks.bad_rows import BadRows
@@ -180,6 +180,13 @@ def test_the_threshold_is_tuned():
     assert tuned.evaluate(QUESTIONS, answers)["f1"] == pytest.approx((3 + 2 / 3) / 4)
     again = QuestionAnsweringTask.from_settings(json.loads(json.dumps(tuned.settings())))
     assert again.settings() == tuned.settings()
+
+
+def test_a_stride_without_room_for_questions(encode):
+    with pytest.raises(
+        UsageError, match=r"^stride must leave room for questions: less than sequence_length - 4 = 16\. "
+    ):
+        QuestionAnsweringTask(stride=16).training_rows(QUESTIONS, encode)
 
 
 def test_a_context_of_ten_thousand_tokens(vocabulary, small_config):

@@ -22,6 +22,10 @@ def test_characters_by_hand():
     # The longest stretch in common, not all characters in common: 1 of 3 in both.
     assert metrics.character_f1("甲乙丙", "丙甲丁") == pytest.approx(1 / 3)
     assert metrics.character_f1("1998年 NBA 总决赛", "nba总决赛") == pytest.approx(2 * 1 * (4 / 6) / (1 + 4 / 6))
+    assert metrics.character_f1("10,000人", "10,000") == pytest.approx(2 * 1 * 0.5 / 1.5)  # a number is one piece
+    assert metrics.character_f1("12%", "12.5%") == pytest.approx(0.5)
+    assert metrics.character_f1("一,二.", "一二") == pytest.approx(2 * 0.5 * 0.25 / 0.75)
+    assert metrics.character_exact_match("你好…", "你好") == 0  # the script's list has two of them, as one entry
     assert metrics.is_by_characters(["北京", "BERT 模型", "x"])
     assert not metrics.is_by_characters(["Beijing", "北京"])
 

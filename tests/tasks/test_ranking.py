@@ -59,6 +59,12 @@ def test_responses_of_a_dialogue_and_documents_of_a_query_belong_together(tmp_pa
     assert task.group(RankingExample("q", ("a",))) != task.group(RankingExample("r", ("a",)))
 
 
+def test_a_responder_that_never_speaks(tmp_path):
+    message = r"a\.jsonl: expected dialogues with a response of 'System'\. The speakers are S, U$"
+    with pytest.raises(DataError, match=message):
+        RankingTask.read(lines(tmp_path, *DIALOGUES), options={"responder": "System"})
+
+
 def test_lists_of_candidates(tmp_path):
     path = lines(
         tmp_path,

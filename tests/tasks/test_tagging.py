@@ -147,3 +147,16 @@ def test_it_is_learnt_and_long_texts_are_read_to_their_end(tmp_path, vocab_file,
     (answer,) = model.predict(["the mat " * 40 + "cat sat"])
     assert [(span["start"], span["text"]) for span in answer["spans"]] == [(320, "cat")]
     assert model.task.text_line(answer).startswith("animal 'cat' ")
+
+
+def test_what_no_token_holds_does_not_count_at_the_edge_of_a_span():
+    texts = [TaggedText("Dubbz\ufeff ran", (Span(0, 6, "PER"),)), TaggedText(" Cafe\u0301", (Span(0, 6, "LOC"),))]
+    answers = {
+        "starts": np.array([[0], [1]]),
+        "ends": np.array([[5], [5]]),
+        "labels": np.array([[b"PER"], [b"LOC"]], object),
+        "span_count": np.array([1, 1]),
+    }
+    assert TaggingTask(["O", "I-PER", "I-LOC"]).evaluate(texts, answers)["f1"] == 1.0
+    answers["ends"][0] = 4
+    assert TaggingTask(["O", "I-PER", "I-LOC"]).evaluate(texts, answers)["f1"] == 0.5
