@@ -88,8 +88,9 @@ class RankingTask(Task[RankingExample]):
         right, total = sum(gain > 0 for gain in example.gains), len(example.candidates)
         if self.loss == "softmax" and not 0 < right < total:
             way = "; take more of them (--candidates)" if right == total > 1 else ""
+            query = f"{example.query!r:.60}"
             raise ValueError(
-                f"expected a right and a wrong candidate for {example.query!r:.60}. Received {right} right of {total}{way}"
+                f"expected a right and a wrong candidate for {query}. Received {right} right of {total}{way}"
             )
         return example
 
