@@ -263,10 +263,10 @@ class Predictor:
                     f"Received: {len(column)} and {len(given[0])}"
                 )
         for text, column in zip(texts, given, strict=True):
-            wrong = next((value for value in column if isinstance(value, str) == text.several), None)
-            if wrong is not None:
+            wrong = [value for value in column if not _is_asked(value, text.several)]
+            if wrong:
                 wanted = f"a list of {text.column} for each row" if text.several else f"a text for each {text.column}"
-                raise UsageError(f"expected {wanted}. Received: {shown(wrong)}")
+                raise UsageError(f"expected {wanted}. Received: {shown(wrong[0])}")
         return {text.name: column for text, column in zip(texts, given, strict=True)}
 
     def _answers(self, inputs: Mapping[str, list[Any]], batch_size: int) -> dict[str, np.ndarray]:
@@ -282,6 +282,12 @@ class Predictor:
             parts.append({name: value.numpy() for name, value in outputs.items()})
         back = np.argsort(order, kind="stable")
         return {name: _joined([part[name] for part in parts])[back] for name in parts[0]}
+
+
+def _is_asked(value: Any, several: bool) -> bool:
+    if not several:
+        return isinstance(value, str)
+    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
 
 
 def _size(value: str | Sequence[str]) -> int:

@@ -93,6 +93,8 @@ def test_pairs_where_there_should_be_none(model, pair_model):
         pair_model.predict(["a"], ["b", "c"])
     with pytest.raises(UsageError, match=r"^expected a text for each pair\. Received: \['b'\]$"):
         pair_model.predict(["a"], [["b"]])
+    with pytest.raises(UsageError, match=r"^expected a text for each text\. Received: None$"):
+        model.predict(["a", None])
 
 
 def test_tokens_give_what_text_gives(model):

@@ -226,7 +226,9 @@ def _no_response(path: PathLike, form: TableFormat, responder: str | None) -> st
         return "expected dialogues with a response. There are none"
     dialogues = (values.get(_TURNS_KEY) for _, values in read_objects(path, form=form, bad=BadRows(1 << 60)))
     turns = (turn for listed in dialogues if isinstance(listed, list) for turn in listed)
-    speakers = sorted({str(turn.get("speaker")) for turn in turns if isinstance(turn, dict)})
+    speakers = sorted({str(turn["speaker"]) for turn in turns if isinstance(turn, dict) and "speaker" in turn})
+    if not speakers:
+        return f"expected dialogues with a response of {responder!r}. No turn has a speaker; leave out --responder"
     return f"expected dialogues with a response of {responder!r}. The speakers are {', '.join(speakers[:20])}"
 
 

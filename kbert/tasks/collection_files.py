@@ -10,6 +10,7 @@ judgements  TREC's qrels (query, iteration, document, gain), BEIR's (query, docu
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def read_documents(
     Args:
         path: See above.
         bad: Takes the documents that cannot be used.
-        skipped: Takes the ids of those that have no text.
+        skipped: Takes the ids of those that have no text, where they are known.
         by_place: Whether those of SMART have their place, from 1, for an id.
 
     Raises:
@@ -57,10 +58,10 @@ def read_documents(
     """
     bad = bad or BadRows()
     found: dict[str, int] = {}
-    for where, document in _documents(Path(path), bad, by_place):
+    skipped = set() if skipped is None else skipped
+    for where, document in _documents(Path(path), bad, skipped, by_place):
         if not document.text.strip():
-            if skipped is not None:
-                skipped.add(document.id)
+            skipped.add(document.id)
             bad.skip(DataError(f"expected a text for the id {document.id!r}. Received an empty one", *where))
         elif document.id in found:
             bad.skip(
@@ -73,14 +74,16 @@ def read_documents(
         raise DataError("expected documents. There are none", path)
 
 
-def read_queries(path: files.PathLike, *, bad: BadRows | None = None) -> dict[str, Document]:
+def read_queries(
+    path: files.PathLike, *, bad: BadRows | None = None, skipped: set[str] | None = None
+) -> dict[str, Document]:
     """The queries of a file by id. Those of SMART are numbered by their place, as its judgements count them.
 
     Raises:
         UsageError: The file is none, or of a kind that is not known.
         DataError: As of `read_documents`.
     """
-    return {query.id: query for query in read_documents(path, bad=bad, by_place=True)}
+    return {query.id: query for query in read_documents(path, bad=bad, skipped=skipped, by_place=True)}
 
 
 def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict[str, dict[str, float]]:
@@ -123,6 +126,10 @@ def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict
         judgements.setdefault(query, {})[document] = value
     if not judgements:
         raise DataError("expected judgements. There are none", path)
+    if coded:
+        print(
+            f"{path}: read as Cranfield's codes, 1 best and 5 worthless; with a header they are gains", file=sys.stderr
+        )
     return {
         query: {
             document: max(0.0, _WORST_CODE - value if coded and value > 0 else value)
@@ -132,7 +139,9 @@ def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict
     }
 
 
-def _documents(path: Path, bad: BadRows, by_place: bool) -> Iterator[tuple[tuple[Path, int], Document]]:
+def _documents(
+    path: Path, bad: BadRows, skipped: set[str], by_place: bool
+) -> Iterator[tuple[tuple[Path, int], Document]]:
     if path.is_dir():
         for file in files.expand_inputs([path]):
             name = file.relative_to(path).as_posix()
@@ -143,7 +152,7 @@ def _documents(path: Path, bad: BadRows, by_place: bool) -> Iterator[tuple[tuple
         raise UsageError(f"{path}: no such file or folder")
     kind = file_kind(path)
     if kind == "json":
-        documents = _json_documents(path, bad)
+        documents = _json_documents(path, bad, skipped)
     elif kind == "text":
         documents = _smart_documents(path)
         if by_place:
@@ -155,11 +164,13 @@ def _documents(path: Path, bad: BadRows, by_place: bool) -> Iterator[tuple[tuple
         yield (path, document.line), document
 
 
-def _json_documents(path: Path, bad: BadRows) -> Iterator[Document]:
+def _json_documents(path: Path, bad: BadRows, skipped: set[str]) -> Iterator[Document]:
     for line, values in read_objects(path, bad=bad):
         name = values.get("_id", values.get("id"))
         title, text = values.get("title") or "", values.get("text")
         if not isinstance(name, (str, int)) or not isinstance(text, str) or not isinstance(title, str):
+            if isinstance(name, (str, int)):
+                skipped.add(str(name))
             bad.skip(
                 DataError(
                     'expected {"id": …, "text": "…"}, and maybe "title". Received the keys '

@@ -27,9 +27,12 @@ def read_judged(
         raise UsageError("judgements need both --documents and --queries")
     empty: set[str] = set()  # told already, and once
     texts = {document.id: document for document in read_documents(documents, bad=bad, skipped=empty)}
-    asked = read_queries(queries, bad=bad)
+    unasked: set[str] = set()
+    asked = read_queries(queries, bad=bad, skipped=unasked)
     judged = []
     for query, gains in read_judgements(judgements, bad=bad).items():
+        if query in unasked:
+            continue
         missing = [name for name in gains if name not in texts and name not in empty]
         for name in missing if query in asked else [query]:
             what, where = ("query", queries) if query not in asked else ("document", documents)

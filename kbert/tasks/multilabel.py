@@ -247,9 +247,10 @@ class MultilabelTask(TextTask):
 
 def _names_of_columns(said: str) -> list[str]:
     """The label of each column of "a,b", or of "2,4-6"."""
-    names = [name for name in said.split(",") if name]
-    if all(re.fullmatch(r"\d+(-\d+)?", name) for name in names):
-        return [str(place + 1) for place in column_places(said)] if names else []
+    names = []
+    for part in filter(None, said.split(",")):
+        is_range = re.fullmatch(r"\d+-\d+", part)
+        names += [str(place + 1) for place in column_places(part)] if is_range else [part]
     return names
 
 

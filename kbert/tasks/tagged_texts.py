@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,10 @@ from kbert.text.normalization import is_cjk
 CONLL_ENDINGS = (".conll", ".conll03", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".train", ".dev", ".test")
 _TEXT_NAMES = ("text", "text_a", "sentence", "tokens")
 _LABEL_NAMES = ("label", "labels", "spans", "entities", "tags", "ner_tags")
+ONLY_TYPE = "entity"
+"""Of tags that are letters alone."""
+_LETTERS = frozenset("BIESMLU")
+_LETTER_FIRST = re.compile(r"[BIESMLU]_.+")
 _LETTER_LAST = re.compile(r"(?![BIESMLU]-).+[-_][BIESMLU]")
 _SEPARATOR = "\x02"
 """Between the characters of some published tables."""
@@ -99,8 +103,7 @@ def read_tagged_texts(
         sentences = _table_sentences(path, form, columns, bad)
     else:
         sentences = _conll_sentences(path, form, targets, bad)
-    found = list(sentences)
-    _check_letters_lead(found, path)
+    found = _with_usual_tags(list(sentences), path)
     if scheme == "auto":
         scheme = detect_scheme(sentence.tags for sentence in found if isinstance(sentence, _Sentence))
     texts = []
@@ -116,19 +119,45 @@ def read_tagged_texts(
     return texts
 
 
-def _check_letters_lead(found: Sequence[TaggedText | _Sentence], path: files.PathLike) -> None:
-    """Tags with the letter behind would be as many types, and all of it would be learnt wrong."""
-    tags = [
-        (tag, line)
-        for sentence in found
-        if isinstance(sentence, _Sentence)
-        for tag, line in zip(sentence.tags, sentence.lines, strict=True)
-        if tag != OUTSIDE
-    ]
-    if tags and all(_LETTER_LAST.fullmatch(tag) for tag, _ in tags) and any(tag[-1] == "B" for tag, _ in tags):
-        tag, line = tags[0]
+def _with_usual_tags(found: list[TaggedText | _Sentence], path: files.PathLike) -> list[TaggedText | _Sentence]:
+    """Sentences whose tags are "B-PER" or "PER".
+
+    Where all tags of the file are of that form, letters alone, as in the segmentation of words, get a type, and B_PER
+    becomes B-PER. Beside others such a tag is a type.
+
+    Raises:
+        DataError: All tags have the letter behind: they would be as many types, and all of it learnt wrong.
+    """
+    sentences = [sentence for sentence in found if isinstance(sentence, _Sentence)]
+    tags = {tag for sentence in sentences for tag in sentence.tags} - {OUTSIDE}
+    if not tags:
+        return found
+    usual: Callable[[str], str]
+    if all(tag in _LETTERS for tag in tags):
+        usual = f"{{}}-{ONLY_TYPE}".format
+    elif all(_LETTER_FIRST.fullmatch(tag) for tag in tags) and any(tag.startswith(("B_", "I_")) for tag in tags):
+        usual = _hyphened
+    elif all(_LETTER_LAST.fullmatch(tag) for tag in tags) and any(tag[-1] == "B" for tag in tags):
+        line, tag = next(
+            (line, tag)
+            for sentence in sentences
+            for line, tag in zip(sentence.lines, sentence.tags, strict=True)
+            if tag != OUTSIDE
+        )
         problem = f"expected tags with the letter first, such as {tag[-1]}-{tag[:-2]}. Received {tag!r}"
         raise DataError(problem, path, line)
+    else:
+        return found
+    return [
+        dataclasses.replace(each, tags=[tag if tag == OUTSIDE else usual(tag) for tag in each.tags])
+        if isinstance(each, _Sentence)
+        else each
+        for each in found
+    ]
+
+
+def _hyphened(tag: str) -> str:
+    return f"{tag[0]}-{tag[2:]}"
 
 
 def join_words(words: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
+from kbert.architectures import CRF_TENSOR
 from kbert.bundle import Bundle
 from kbert.errors import DataError
 from kbert.files import PathLike
@@ -112,8 +113,9 @@ class TaggingTask(Task[TaggedText]):
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> TaggingTask | None:
-        """A token classifier of Transformers'."""
-        return cls(bundle.labels) if bundle.architecture == cls.architecture else None
+        """A token classifier of Transformers'; or kbert's own without its settings, which may have a CRF."""
+        fits = bundle.architecture == cls.architecture
+        return cls(bundle.labels, crf=CRF_TENSOR in bundle.tensors) if fits else None
 
     def foreign_config(self) -> dict[str, Any]:
         """Transformers' names of classes."""

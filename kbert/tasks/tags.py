@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -10,10 +9,6 @@ OUTSIDE = "O"
 SCHEMES = ("io", "iob1", "iob2", "bioes", "bmes")
 _LETTERS = {"M": "I", "L": "E", "U": "S"}
 """Other letters of the same meaning: BMES has M for I, BILOU has L for E and U for S."""
-_TAG = re.compile(r"([BIESMLU])(?:(?:-|(?<=[BI])_)(.+))?", re.DOTALL)
-"""Letter and type; E_MAIL is no end of MAIL, but a type."""
-ONLY_TYPE = "entity"
-"""Of tags that are a letter alone, as in the segmentation of words."""
 
 Entity = tuple[str, int, int]
 """Type, first word, and the word after the last."""
@@ -33,16 +28,13 @@ class TagProblem(ValueError):
 
 
 def split_tag(tag: str) -> tuple[str, str]:
-    """Letter and type of a tag: "B-PER" or "B_PER" → ("B", "PER"), "O" → ("O", ""); of a bare "PER", ("I", "PER"), and
-    of a bare "B", ("B", ONLY_TYPE).
-    """  # noqa: D205 (one sentence)
+    """Letter and type of a tag: "B-PER" → ("B", "PER"), "O" → ("O", ""); of a bare "PER", ("I", "PER")."""
+    letter, hyphen, kind = tag.partition("-")
     if tag == OUTSIDE:
         return OUTSIDE, ""
-    match = _TAG.fullmatch(tag)
-    if match is None:
-        return "I", tag
-    letter = match[1]
-    return _LETTERS.get(letter, letter), match[2] or ONLY_TYPE
+    if hyphen and kind and letter in ("B", "I", "E", "S", *_LETTERS):
+        return _LETTERS.get(letter, letter), kind
+    return "I", tag
 
 
 def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
@@ -55,7 +47,7 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
     for tags in sentences:
         before = (OUTSIDE, "")
         for tag in tags:
-            letters.add(OUTSIDE if tag == OUTSIDE else tag[:1] if _TAG.fullmatch(tag) else "bare")
+            letters.add(tag[:1] if tag[1:2] == "-" else OUTSIDE if tag == OUTSIDE else "bare")
             now = split_tag(tag)
             opening_b |= now[0] == "B" and before[1] != now[1]
             before = now

@@ -78,6 +78,7 @@ def _repeat(
     task: str, runs: Sequence[Mapping[str, Any]], output: Path, settings: dict[str, Any], *, resume: bool
 ) -> dict[str, Any]:
     check_one_machine(settings)
+    is_new = not output.exists()
     open_run(output, recorded(task, settings), resume=resume, free=_FREE, file=_SETTINGS_FILE)
     settings = {name: value for name, value in settings.items() if name not in ("seeds", "folds")}
     path = output / RESULTS_FILE
@@ -87,15 +88,15 @@ def _repeat(
     results: dict[str, Any] = {}
     finished = []
     for run in runs:
-        is_new = run["folder"] not in done
-        if is_new:
+        is_done = run["folder"] in done
+        if not is_done:
             own = settings | {name: value for name, value in run.items() if name != "folder"}
-            with unclaimed_on_error(output, _SETTINGS_FILE):
+            with unclaimed_on_error(output, _SETTINGS_FILE, is_new=is_new):
                 metrics = finetune(task, output=output / run["folder"], resume=resume, **own)
             done[run["folder"]] = {**run, "metrics": numbers(metrics)}
         finished.append(done[run["folder"]])
         results = {"runs": finished, **summary([each["metrics"] for each in finished])}
-        if is_new:
+        if not is_done:
             files.write_json(path, results)
     return results
 

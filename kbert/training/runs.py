@@ -56,19 +56,21 @@ def open_run(
 
 
 @contextlib.contextmanager
-def unclaimed_on_error(folder: Path, file: str) -> Iterator[None]:
+def unclaimed_on_error(folder: Path, file: str, *, is_new: bool) -> Iterator[None]:
     """Gives a folder of several runs free again, if the first of them could not even begin: the command was wrong.
 
     Args:
         folder: What `open_run` claimed.
         file: Where it keeps the settings.
+        is_new: Whether there was no such folder before.
     """
     try:
         yield
     except KbertError:
-        if [path.name for path in folder.iterdir()] == [file]:
+        if {path.name for path in folder.iterdir()} - {*_BEFORE_A_RUN} == {file}:
             (folder / file).unlink()
-            folder.rmdir()
+            if is_new:
+                folder.rmdir()
         raise
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.bundle import SETTINGS_FILE
+from kbert.bundle import RUN_FILE, SETTINGS_FILE
 from kbert.errors import BundleError, DataError, TrainingError, UsageError
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.task import task_class
@@ -73,6 +73,7 @@ def tune(
     oracle = _oracle(search, space, trials, seed)
     folder = Path(output)
     record = recorded(task, {"trials": trials, "search": search, "over": dict(over), "seed": seed, **settings})
+    is_new = not folder.exists()
     open_run(folder, record, resume=resume, free=_FREE, file=_SETTINGS_FILE)
     path = folder / RESULTS_FILE
     done = files.read_json(path, DataError)["trials"] if path.exists() else []
@@ -90,7 +91,7 @@ def tune(
             else:
                 values = dict(trial.hyperparameters.values)
                 run = folder / f"trial-{number}"
-                with unclaimed_on_error(folder, _SETTINGS_FILE):
+                with unclaimed_on_error(folder, _SETTINGS_FILE, is_new=is_new):
                     result = _result(task, run, {"seed": seed, "resume": resume, **settings}, values, first=number == 0)
             results["trials"].append(result)
             sign = 1 if task_class(task).larger_is_better else -1
@@ -110,13 +111,14 @@ def _result(
     task: str, run: Path, settings: Mapping[str, Any], values: Mapping[str, Any], *, first: bool
 ) -> dict[str, Any]:
     """Does a trial. Values with which nothing can be learnt, such as a rate at which the loss is no number, have no
-    score, but of the first trial: it may as well be the command that is wrong.
+    score. In the first trial it may as well be the command that is wrong, in one that had begun the data.
     """  # noqa: D205 (one sentence)
+    had_begun = (run / RUN_FILE).exists()
     result: dict[str, Any] = {"folder": run.name, "values": dict(values), "score": None, "metrics": {}}
     try:
         metrics = finetune(task, output=run, **settings, **values)
     except (TrainingError, UsageError) as problem:
-        if first:
+        if first or (had_begun and isinstance(problem, UsageError)):
             raise
         print(f"{run.name} has no score: {problem}", file=sys.stderr)
         return result | {"error": str(problem)}
@@ -146,6 +148,7 @@ def _oracle(search: str, space: Mapping[str, Range | list[Any]], trials: int, se
     more = {"num_initial_points": len(space) + 1} if search == "bayesian" else {}
     # A seed of 0 would be none to KerasTuner.
     objective = keras_tuner.Objective("score", "max")
+    more["max_consecutive_failed_trials"] = trials + 1  # they are told; the search goes on
     oracle = kinds[search](objective=objective, max_trials=trials, hyperparameters=parameters, seed=seed + 1, **more)
     oracle.verbose = 0
     return oracle

@@ -105,12 +105,14 @@ def test_a_path_that_is_not_there(tmp_path):
         read_judgements(tmp_path / "nowhere")
 
 
-def test_judgements_of_three_kinds(tmp_path):
+def test_judgements_of_three_kinds(tmp_path, capsys):
     expected = {"1": {"d1": 4.0, "d2": 0.0}, "2": {"d1": 1.0}}
     assert read_judgements(write(tmp_path, "trec", "1 0 d1 4\n1 Q0 d2 0\n2 0 d1 1\n")) == expected
     beir = "query-id\tcorpus-id\tscore\n1\td1\t4\n1\td2\t0\n2\td1\t1\n"
     assert read_judgements(write(tmp_path, "beir.tsv", beir)) == expected
+    assert capsys.readouterr().err == ""
     assert read_judgements(write(tmp_path, "cranqrel", "1 d1 1\n1 d2  5\n2 d1 4\n")) == expected
+    assert "cranqrel: read as Cranfield's codes, 1 best and 5 worthless; with a header" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", ["1 d1", "1 0 d1 good", "1 0 d1 2 3"])
@@ -131,6 +133,11 @@ def test_texts_behind_judgements(tmp_path):
     empty = write(tmp_path, "e.jsonl", '{"id": "d1", "text": "x"}\n{"id": "d2", "text": ""}\n')
     judged, pool = read_judged(write(tmp_path, "qrels", "q 0 d2 2\nq 0 d1 1\n"), empty, queries, BadRows(1))
     assert ([len(found) for _, found in judged], pool) == ([1], ["x"])  # the empty document is one bad row, not two
+    lacking = write(tmp_path, "n.jsonl", '{"id": "d1", "text": "x"}\n{"id": "d2", "text": null}\n')
+    mute = write(tmp_path, "m.jsonl", '{"id": "q", "text": "how"}\n{"id": "r", "text": ""}\n')
+    bad = BadRows(2)
+    read_judged(write(tmp_path, "qrels", "q 0 d2 2\nq 0 d1 1\nr 0 d1 1\n"), lacking, mute, bad)
+    assert bad.count == 2
     with pytest.raises(DataError, match=r"qrels: the document 'd3' is not in .*d\.jsonl$"):
         read_judged(write(tmp_path, "qrels", "q 0 d3 2\n"), documents, queries, BadRows())
     with pytest.raises(DataError, match=r"qrels: the query 'z' is not in .*q\.jsonl$"):

@@ -77,6 +77,11 @@ def test_numbered_label_columns(write):
     assert MultilabelTask.from_examples(examples, path, options).labels == ["2", "3"]
 
 
+def test_keys_that_are_numbers(write):
+    path = write("a.jsonl", '{"text": "x", "0": 1, "1": 0}\n')
+    assert MultilabelTask.read(path, options={"label_columns": "0,1"})[0].target == ("0",)
+
+
 def test_a_list_is_no_column_of_labels(write):
     path = write("a.jsonl", '{"text": "x", "a": ["1"], "b": "1"}\n')
     with pytest.raises(DataError, match=r"a\.jsonl:1: expected 0 or 1 in each of the columns a, b\. Received 1 val"):

@@ -74,6 +74,23 @@ def test_a_bad_first_line_is_skipped_alone(written):
         read(path)
 
 
+def test_letters_alone_are_of_one_type(written):
+    path = written("a.conll", "北 B\n京 E\n是 S\n")
+    assert read(path) == [TaggedText("北京是", (Span(0, 2, "entity"), Span(2, 3, "entity")), 1)]
+    path = written("b.conll", "New B\nYork I\nis O\n")
+    assert read(path) == [TaggedText("New York is", (Span(0, 8, "entity"),), 1)]
+    # Beside other types a letter is one, too: M are measure words.
+    path = written("c.conll", "三 CD\n本 M\n书 NN\n")
+    assert [span.label for span in read(path)[0].spans] == ["CD", "M", "NN"]
+
+
+def test_underscores_between_letter_and_type(written):
+    path = written("a.conll", "New B_LOC\nYork I_LOC\nis O\n")
+    assert read(path) == [TaggedText("New York is", (Span(0, 8, "LOC"),), 1)]
+    path = written("b.conll", "a@b.c E_MAIL\nis O\n")
+    assert read(path) == [TaggedText("a@b.c is", (Span(0, 5, "E_MAIL"),), 1)]
+
+
 def test_tags_with_the_letter_behind(written):
     path = written("a.conll", "in O\nNew LOC-B\nYork LOC-I\n")
     with pytest.raises(DataError, match=r"a\.conll:2: expected tags with the letter first, such as B-LOC\. Received"):

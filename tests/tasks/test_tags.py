@@ -26,20 +26,10 @@ IOB1 = "; --tag-scheme iob1 takes it for a beginning"
         ("B-PER M-PER E-PER S-LOC", "bmes"),
         ("B-PER E-PER S-LOC", "bmes"),
         ("O O", "io"),
-        ("B I O B", "iob2"),
-        ("B M E S", "bmes"),
-        ("B_LOC I_LOC O", "iob2"),
-        ("E_MAIL O", "io"),
     ],
 )
 def test_schemes_are_detected(tags, scheme):
     assert detect_scheme([tags.split()]) == scheme
-
-
-def test_letters_alone_are_of_one_type():
-    assert entities_in_scheme("B I O B".split(), "iob2") == [("entity", 0, 2), ("entity", 3, 4)]
-    assert entities_in_scheme("B M E S".split(), "bmes") == [("entity", 0, 3), ("entity", 3, 4)]
-    assert entities_in_scheme("B_LOC I_LOC O".split(), "iob2") == [("LOC", 0, 2)]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,12 @@ def test_a_command_that_is_wrong_claims_no_folder(tmp_path, cats_and_dogs, quick
             "classification", seeds=2, output=tmp_path / "runs", text_column="txet", **cats_and_dogs, **quick
         )
     assert not (tmp_path / "runs").exists()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(DataError, match=r"there is no column 'txet'"):
+        finetune_seeds(
+            "classification", seeds=2, output=tmp_path / "mine", text_column="txet", **cats_and_dogs, **quick
+        )
+    assert list((tmp_path / "mine").iterdir()) == []
 
 
 def test_fewer_than_are_done(tmp_path, cats_and_dogs, quick):
