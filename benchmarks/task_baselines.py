@@ -25,8 +25,8 @@ from task_data import Prepared
 
 _IDEOGRAPH = re.compile("[\u4e00-\u9fff]")
 _TERM = re.compile("[\u4e00-\u9fff]|[^\\W_\u4e00-\u9fff]+")
-_CMRC_PIECE = re.compile("[\u4e00-\u9fa5]|[^\\W\u4e00-\u9fa5]+|[^\\w\\s]")
-_CMRC_IGNORES = set("-:_*^/\\~`+=，。：？！“”；’《》…·、「」（）－～『』")
+_CMRC_PIECE = re.compile("[\u4e00-\u9fa5]|[^\\W\u4e00-\u9fa5]+(?:(?:\\.|,(?=\\d))[^\\W\u4e00-\u9fa5]+)*|[^\\w\\s]")
+_CMRC_IGNORES = set("-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
 _SENTENCE = re.compile("(?<=[.!?])\\s+|(?<=[。！？；])|\n+")
 
 
