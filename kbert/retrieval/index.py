@@ -36,6 +36,7 @@ ANN_FILE = "ann.faiss"
 DTYPES = ("float32", "float16")
 _EMBEDDED_AT_ONCE = 1024
 _COMPARED_AT_ONCE = 65_536
+_SCORES_AT_ONCE = 1 << 24  # of all queries together
 _NEIGHBOURS = 32
 _LOOKED_AT = 128
 """Links of a node of the HNSW graph, and nodes that are kept in view while searching."""
@@ -161,8 +162,8 @@ class Index:
             batch_size: Queries at a time.
 
         Returns:
-            For each query {"rank", "id", "score", "text"}; the score is the cosine. Of equal scores the one that came
-            first in the collection is first.
+            For each query {"rank", "id", "score", "text"}; the score is the cosine. Of scores equal to the last bit the
+            one that came first in the collection is first.
 
         Raises:
             UsageError: `top` cannot be, or there is no graph.
@@ -187,8 +188,9 @@ class Index:
         """Scores and places of the nearest vectors, float32 and int64 [Q, top]; compares with all, in parts."""
         scores = np.empty((len(queries), 0), np.float32)
         places = np.empty((len(queries), 0), np.int64)
-        for start in range(0, len(self), _COMPARED_AT_ONCE):
-            part = np.asarray(self.vectors[start : start + _COMPARED_AT_ONCE], np.float32)
+        size = max(1, min(_COMPARED_AT_ONCE, _SCORES_AT_ONCE // max(1, len(queries))))
+        for start in range(0, len(self), size):
+            part = np.asarray(self.vectors[start : start + size], np.float32)
             numbers = np.broadcast_to(np.arange(start, start + len(part)), (len(queries), len(part)))
             scores = np.concatenate([scores, queries @ part.T], 1)
             places = np.concatenate([places, numbers], 1)

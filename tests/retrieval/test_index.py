@@ -59,6 +59,8 @@ def test_parts_and_ties_change_nothing(index, monkeypatch):
         scores, places = index.nearest(queries, 7)
         np.testing.assert_array_equal(places, wanted)
         np.testing.assert_allclose(scores, np.take_along_axis(queries @ vectors.T, wanted, 1), atol=1e-6)
+    monkeypatch.setattr("kbert.retrieval.index._SCORES_AT_ONCE", 40)  # of four queries: ten documents at a time
+    np.testing.assert_array_equal(index.nearest(queries, 7)[1], wanted)
 
 
 def test_half_the_space_and_a_graph(tmp_path, documents, embedder, index):
