@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import importlib
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +27,7 @@ from kbert.text.tokenizer import Tokenizer
 
 Tensors = Mapping[str, tf.Tensor]
 ExampleT = TypeVar("ExampleT")
+TaskT = TypeVar("TaskT", bound="Task[Any]")  # typing.Self needs Python 3.11
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Task(abc.ABC, Generic[ExampleT]):
         """Makes the task for training examples: discovers labels, say. `options` are the catalogue's."""
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+    def from_settings(cls: type[TaskT], settings: Mapping[str, Any]) -> TaskT:
         """Makes it anew from what `settings` gave.
 
         Raises:
