@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -175,7 +176,9 @@ class QuestionAnsweringTask(Task[Question]):
             return self
         covering = int(np.percentile(lengths, _ANSWERS_COVERED, method="higher"))
         longest = min(max(_LONGEST_ANSWER, covering), _LONGEST_ADAPTED, encode.sequence_length)
-        return self.from_settings(self.settings() | {"max_answer_length": longest})
+        task = copy.copy(self)
+        task.max_answer_length = longest
+        return task
 
     def trivial_metrics(
         self, train: Sequence[Question], validation: Sequence[Question]
