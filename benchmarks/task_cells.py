@@ -1,4 +1,4 @@
-"""The cells of the table of real weights: what kbert, kbert without fine-tuning, and transformers do with a set of data.
+"""The cells of the table of real weights: of kbert, of the weights without fine-tuning, and of transformers.
 
 benchmarks/tasks.py runs them in processes of their own, and reads what they yield.
 """

@@ -1,4 +1,4 @@
-"""The cells of the table about pretraining: a mini that was pretrained for an hour, and the same one with fresh weights.
+"""The cells of the table about pretraining: of a mini that was pretrained for an hour, and of the same one without.
 
 Each learning rate of a few is tried, and the rows held out choose among the runs.
 """

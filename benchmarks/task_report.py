@@ -36,8 +36,8 @@ def real_table(content: Mapping[str, Any]) -> str:
     lines.append("")
     lines.append(f"kbert is above the best baseline in {len(won)} of {len(known)} rows{_others(won, known)}.")
     lines.append(
-        f"kbert's mean is at least that of transformers less a standard deviation (the larger of the two) in {len(level)} "
-        f"of {len(peers)} rows{_others(level, peers)}."
+        "kbert's mean is at least that of transformers less a standard deviation (the larger of the two) in "
+        f"{len(level)} of {len(peers)} rows{_others(level, peers)}."
     )
     return "\n".join(lines)
 

@@ -10,9 +10,9 @@ several seeds, where one takes less than --seed-seconds. transformers have the r
     python benchmarks/tasks.py --json FILE --weights minis [--english RUN] [--chinese RUN] [--only NAME …]
         [--rows 1500] [--test-rows 500] [--epochs 3] [--minutes 110] [--work FOLDER] [--precision bfloat16]
 
-`--weights minis` is about pretraining: a small pretrained BERT, the same one without pretraining, and baselines. Without
---english or --chinese a mini is pretrained first, for --pretrain-steps; the default takes an hour of one core that has
-products in bfloat16, and --precision says to use them.
+`--weights minis` is about pretraining: a small pretrained BERT, the same one without pretraining, and baselines.
+Without --english or --chinese a mini is pretrained first, for --pretrain-steps; the default takes an hour of one core
+that has products in bfloat16, and --precision says to use them.
 
 Each cell that is done is in FILE at once, with the seeds that are done, and is not done again: a run that was stopped,
 or whose minutes were up, goes on; a cell that failed is tried again. All contestants have the same rows; a tenth of
