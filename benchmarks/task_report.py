@@ -31,13 +31,12 @@ def real_table(content: Mapping[str, Any]) -> str:
         theirs = _values(cells.get("transformers"))
         if ours and theirs:
             peers.append(name)
-            lowest = statistics.fmean(theirs) - max(_deviation(ours), _deviation(theirs))
-            level += [name] if statistics.fmean(ours) >= lowest else []
+            level += [name] if statistics.fmean(ours) + _deviation(ours) >= statistics.fmean(theirs) else []
     lines.append("")
     lines.append(f"kbert is above the best baseline in {len(won)} of {len(known)} rows{_others(won, known)}.")
     lines.append(
-        "kbert's mean is at least that of transformers less a standard deviation (the larger of the two) in "
-        f"{len(level)} of {len(peers)} rows{_others(level, peers)}."
+        f"kbert's mean with its standard deviation is at least the mean of transformers in {len(level)} of "
+        f"{len(peers)} rows{_others(level, peers)}."
     )
     return "\n".join(lines)
 

@@ -27,6 +27,9 @@ _OPTIMIZER_SETTINGS = {
 """What a plain AdamW can follow; the other settings below are numbers that it takes."""
 _OPTIMIZER_NUMBERS = ("beta_1", "beta_2", "epsilon", "weight_decay", "clip_norm")
 _RECIPE = {"accumulation": 1, "frozen_layers": 0, "early_stopping": None}
+_FOLLOWED = ("batch_size", "sequence_length", "evaluate_every", "seed")
+_IRRELEVANT = ("steps", "log_every", "checkpoint_every", "remat", "spike_threshold")
+"""Numbers and flags of a recipe that change nothing here; the schedule has the steps too."""
 _SHAPE = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
 _EVALUATION_BATCH = 64
 _IGNORED = -100
@@ -136,6 +139,11 @@ def _check_recipe(recipe: Mapping[str, Any], metric: str) -> None:
     for name, value in recipe["optimizer"].items():
         if name not in _OPTIMIZER_NUMBERS:
             wanted[name], found[name] = _OPTIMIZER_SETTINGS.get(name), value
+    # What kbert may learn to record: names and texts are harmless, a number or a flag may be one more rate.
+    for name, value in recipe.items():
+        known = name in wanted or name in _FOLLOWED or name in _IRRELEVANT
+        if not known and isinstance(value, int | float) and value:
+            wanted[name], found[name] = None, value
     for name, value in wanted.items():
         if found[name] != value:
             raise ValueError(f"expected a recipe with {name}={value!r}, which alone can be followed here. "

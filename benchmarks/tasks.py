@@ -212,7 +212,7 @@ class _Table:
         new.replace(self.arguments.json)
 
     def _answers(self, name: str, contestant: str) -> Iterator[dict[str, Any]]:
-        """What a child answers about a cell; an "error" if it ends without."""
+        """What a child answers about a cell; an "error" if it is killed."""
         environment = {key: value for key, value in os.environ.items() if key not in PROGRAM_SETTINGS}
         environment |= {"PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3", "TOKENIZERS_PARALLELISM": "true"}
         if not contestant.startswith("transformers"):
@@ -221,18 +221,16 @@ class _Table:
         command += ["--cell", name, contestant, "--deadline", str(self.arguments.deadline)]
         if self.arguments.weights == "real" and contestant in task_cells.SEEDED:
             command += ["--seeds", *map(str, self._missing(name, contestant))]
-        answered = False
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None
             try:
                 for line in child.stdout:
                     if line.startswith("{"):  # libraries print, too
-                        answered = True
                         yield json.loads(line)
             except BaseException:
                 child.terminate()
                 raise
-        if child.returncode and not answered:
+        if child.returncode:
             yield {"error": f"the process ended with {child.returncode}"}
 
 
