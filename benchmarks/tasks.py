@@ -25,6 +25,7 @@ import argparse
 import importlib.util
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -56,6 +57,8 @@ def main() -> None:
     if arguments.cell:
         _serve_cell(arguments, *arguments.cell)
         return
+    # So that the child ends too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory() as temporary:
         if arguments.work is None:
             arguments.work = Path(temporary)
