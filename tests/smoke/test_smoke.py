@@ -68,12 +68,14 @@ def test_vocabularies_and_corpora_are_shown(made):
     assert "sat" in (made / "vocab.txt").read_text()
     kbert_command("vocab", "inspect", made / "vocab.txt", "--sample", made / "text.txt")
     kbert_command("corpus", "inspect", made / "corpus")
+    domain = made / "domain.txt"
+    domain.write_text("the dogmat sat on the catmat\n" * 3)
     kbert_command(
         "vocab",
         "extend",
         made / "pretrained",
         "--input",
-        made / "text.txt",
+        domain,
         "--add",
         "2",
         "--minimum-frequency",
