@@ -332,7 +332,7 @@ def load(path: PathLike, *, paired: bool | None = None) -> Predictor:
 
 def remembered_reading(path: PathLike) -> Reading:
     """How a fine-tuned model was told to read its training file; nothing of a model without a task."""
-    bundle = Bundle.load(resolve(path))
+    bundle = Bundle.load(resolve(path), notices=False)
     if bundle.settings.get("kind") != "task":
         return Reading()
     return _reading(bundle, task_from_bundle(bundle, path), path)

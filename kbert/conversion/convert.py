@@ -15,7 +15,7 @@ from kbert.conversion.options import Options, gelu_form, with_gelu
 from kbert.errors import ParityError, UsageError
 from kbert.hub import is_hub_name, resolve
 from kbert.text.settings import TokenizerSettings
-from kbert.weights import INDEX_FILE, WEIGHTS_FILE
+from kbert.weights import WEIGHTS_FILES
 
 BUNDLE, GOOGLE, MODEL_GARDEN, KERAS_HUB = "bundle", "google", "model-garden", "keras-hub"
 TARGETS = (BUNDLE, GOOGLE, KERAS_HUB)
@@ -123,7 +123,7 @@ def find_format(source: files.PathLike) -> tuple[Path, str]:
     if path.is_dir():
         if keras_hub.is_preset(path):
             return path, KERAS_HUB
-        has_weights = any((path / name).exists() for name in (WEIGHTS_FILE, INDEX_FILE))
+        has_weights = any((path / name).exists() for name in WEIGHTS_FILES)
         if is_bundle(path) and (has_weights or find_checkpoint(path) is None):
             return path, BUNDLE
     prefix = find_checkpoint(path)
@@ -205,7 +205,7 @@ def _rules(bundle: Bundle) -> TokenizerSettings:
 
 def _read_back(target: str, folder: Path, bundle: Bundle) -> Bundle:
     if target == BUNDLE:
-        return Bundle.load(folder)
+        return Bundle.load(folder, notices=False)
     if target == GOOGLE:
         return google.read(folder / google.CHECKPOINT, Options())
     return keras_hub.read(folder, Options())
