@@ -86,7 +86,7 @@ def read(prefix: Path, options: Options) -> Bundle:
     config = _complete(config, beside, options)
     vocabulary = read_vocabulary(folder, config.vocab_size, options)
     if beside and options.lowercase is None:
-        tokenizer = Tokenizer.from_settings(vocabulary, beside.tokenizer)
+        tokenizer = Tokenizer.from_settings(vocabulary.with_blank_end(beside.pieces), beside.tokenizer)
     else:
         tokenizer = Tokenizer(vocabulary, lowercase=find_lowercase(vocabulary, options))
 

@@ -69,7 +69,7 @@ def read(folder: Path, options: Options) -> Bundle:
         beside = None
     tokenizer = _read_tokenizer(folder, config, options)
     if beside and options.lowercase is None:
-        tokenizer = Tokenizer.from_settings(tokenizer.vocabulary, beside.tokenizer)
+        tokenizer = Tokenizer.from_settings(tokenizer.vocabulary.with_blank_end(beside.pieces), beside.tokenizer)
     if beside:
         own = beside.config
         config = config.replace(

@@ -49,6 +49,7 @@ class Sidecar:
         settings: See `Bundle`.
         tensors: Tensors that the format cannot hold.
         missing: Tensors that the format demands and the bundle did not have.
+        pieces: How many tokens its vocab.txt has, blank lines at the end included; 0 where that was not kept.
     """
 
     config: BertConfig
@@ -58,6 +59,7 @@ class Sidecar:
     settings: dict[str, Any]
     tensors: dict[str, np.ndarray]
     missing: tuple[str, ...]
+    pieces: int = 0
 
     def fits(self, config: BertConfig) -> bool:
         """Whether it speaks of a model of this size."""
@@ -73,6 +75,7 @@ def write(folder: Path, bundle: Bundle, tensors: Mapping[str, np.ndarray], missi
         "tokenizer": dataclasses.asdict(bundle.tokenizer.settings),
         "foreign_config": bundle.foreign_config,
         "missing": list(missing),
+        "pieces": bundle.tokenizer.vocabulary.piece_count,
     }
     files.write_json(folder / SETTINGS_FILE, {"kbert_version": __version__, **settings, _KEY: own})
     if tensors:
@@ -102,7 +105,8 @@ def read(folder: Path) -> Sidecar | None:
         raise ConfigError(f"{path}: {problem}; remove the file to go without what it says") from None
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as problem:
         raise BundleError(f"{path} is damaged ({problem!s:.200}); remove it to go without what it says") from None
-    if not isinstance(architecture, str):
+    pieces = own.get("pieces", 0)
+    if not isinstance(architecture, str) or not isinstance(pieces, int):
         raise BundleError(f"{path} is damaged; remove it to go without what it says")
     settings.pop("kbert_version", None)
     return Sidecar(
@@ -113,6 +117,7 @@ def read(folder: Path) -> Sidecar | None:
         settings=settings,
         tensors=_read_tensors(folder / TENSORS_FILE),
         missing=missing,
+        pieces=pieces,
     )
 
 

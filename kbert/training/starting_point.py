@@ -11,6 +11,7 @@ from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.errors import UsageError
 from kbert.hub import resolve
 from kbert.text.tokenizer import Tokenizer
+from kbert.text.vocabulary import Vocabulary
 
 
 def preset_names() -> str:
@@ -53,7 +54,7 @@ def starting_point(
     if str(model) in PRESETS:
         if vocab is None:
             raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
-        tokenizer = Tokenizer(vocab, lowercase=not cased)
+        tokenizer = Tokenizer(Vocabulary.from_file(vocab, untrained=True), lowercase=not cased)
         return preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None
     given, model = model, resolve(model)
     if not is_bundle(model):
