@@ -153,8 +153,8 @@ def check_encoder(shapes: Mapping[str, Shape], config: BertConfig) -> None:
     for name in shapes:
         if name.startswith("bert.") and name not in known and not name.startswith(_UNUSED_PARTS):
             raise BundleError(
-                f"the tensor {shown(name)} is no part of a BERT of the {config.num_hidden_layers} layers that config.json "
-                "says; a model that has it computes something else"
+                f"the tensor {shown(name)} is no part of a BERT of the {config.num_hidden_layers} layers that "
+                "config.json says; a model that has it computes something else"
             )
 
 

@@ -1,7 +1,7 @@
 """The keys of a config.json beside the sizes of the model: which of them change what it computes.
 
-Configurations in the wild hold keys of the programs that wrote them. Most say how a model was trained or is used, and are
-carried along. Some say that the model computes something else than a BERT; where they really do, the model is
+Configurations in the wild hold keys of the programs that wrote them. Most say how a model was trained or is used, and
+are carried along. Some say that the model computes something else than a BERT; where they really do, the model is
 refused, since its answers would be wrong without a word. Transformers leaves out what it does not know, so that a
 default stands in for a misspelled key; that is refused, too.
 """
@@ -157,7 +157,8 @@ def check_keys(values: Mapping[str, Any], sizes: Mapping[str, Any], fields: Coll
         if field is not None:
             if value is not None and (isinstance(value, bool) or value != sizes[field]):
                 raise ConfigError(
-                    f"{key} must be the same as {field}={shown(sizes[field])}, as in a BERT. Received: {key}={shown(value)}"
+                    f"{key} must be the same as {field}={shown(sizes[field])}, as in a BERT. "
+                    f"Received: {key}={shown(value)}"
                 )
             continue
         if key.lower() in _HARMLESS or any(pattern.fullmatch(key.lower()) for pattern, _ in _PATTERNS):

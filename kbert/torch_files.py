@@ -3,7 +3,7 @@
 Such a file is a zip archive since PyTorch 1.6: a pickle, data.pkl, says which tensors there are, and each storage is
 an entry of its own, uncompressed. A pickle is a program, and Python's own reader runs it: it calls whatever the file
 names. So here it is not run by that reader at all. The few instructions that dictionaries of tensors need are carried
-out below, one by one; there is no instruction, and no name, that leads to a function. What else a file holds is refused.
+out below, one by one; there is no instruction, and no name, that leads to a function. All else is refused.
 
 Nothing is allocated that the file is not as large as: entries must be stored as they are, tensors must lie inside
 their storages without overlapping themselves, and all of them together may not be much more than the file.

@@ -128,6 +128,13 @@ class Vocabulary(Sequence[str]):
                 pieces[index] = name
         return pieces
 
+    def has_pieces(self, other: Vocabulary) -> bool:
+        """Whether another vocabulary has the ids of this one, with or without the tokens added behind its pieces."""
+        pieces = self.tokens[: self.piece_count]
+        return other.tokens in (self.tokens, pieces) or (
+            pieces[: len(other)] == other.tokens and not any(pieces[len(other) :])
+        )
+
     def with_blank_end(self, size: int) -> Vocabulary:
         """This vocabulary with the blank lines at its end as pieces, up to `size` pieces."""
         blank = [""] * min(size - len(self.tokens), self.blank_end)
