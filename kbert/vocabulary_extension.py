@@ -63,8 +63,8 @@ def extend_vocabulary(
 ) -> Extension:
     """Writes a copy of a model that knows the words of a text.
 
-    The words are those whose own entries save most tokens. Tokens added behind vocab.txt keep their ids: they become lines
-    of it, and the new words follow. The copy answers as before where a text has none of them;
+    The words are those whose own entries save most tokens. Tokens added behind vocab.txt keep their ids: they become
+    lines of it, and the new words follow. The copy answers as before where a text has none of them;
     train it on with `kbert pretrain`, on a corpus built with its vocab.txt.
 
     Args:
@@ -95,8 +95,8 @@ def extend_vocabulary(
     lines = [token for token in old.vocabulary.tokens[old.vocabulary.piece_count :] if "\n" in token or "\r" in token]
     if lines:
         raise UsageError(
-            f"the vocabulary of {model} cannot be extended: its added token {lines[0]!r} keeps its id only as a line of "
-            "vocab.txt, and it ends a line"
+            f"the vocabulary of {model} cannot be extended: its added token {lines[0]!r} keeps its id only as a line "
+            "of vocab.txt, and it ends a line"
         )
     counts = count_words(
         reader,
@@ -104,9 +104,8 @@ def extend_vocabulary(
         progress=None if progress is None else lambda stage, done, total: progress(done, total),
     )
     # A token that is there already, found as a whole where the text has it, is no new word.
-    counts = {
-        word: count for word, count in counts.items() if word in old.vocabulary.piece_ids or word not in old.vocabulary
-    }
+    added = set(old.vocabulary.tokens[old.vocabulary.piece_count :])
+    counts = {word: count for word, count in counts.items() if word not in added}
     words = domain_words(counts, old.wordpiece, limit=add, minimum_frequency=minimum_frequency)
     if not words:
         raise DataError(

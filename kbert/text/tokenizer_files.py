@@ -315,13 +315,13 @@ def _are_same(vocabulary: Vocabulary, ids: Mapping[str, int]) -> bool:
     if any(stripped.get(token) != index for token, index in vocabulary.ids.items() if token):
         return False
     for token, index in ids.items():
-        is_blank = not token.strip()
+        if not token.strip():
+            continue
         if not 0 <= index < len(vocabulary):
-            if not is_blank:
-                return False
-        elif not is_blank and vocabulary[index] and vocabulary.ids[vocabulary[index]] == index:
-            if vocabulary[index] != token.strip():
-                return False
+            return False
+        line = vocabulary[index]
+        if line and vocabulary.ids[line] == index and line != token.strip():
+            return False
     return True
 
 

@@ -34,6 +34,7 @@ from kbert.training.learning_rates import STEPS, as_json, run_range_test
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
 from kbert.training.meter import Meter
 from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
+from kbert.training.new_weights import assign_starting_weights, tell_new_weights
 from kbert.training.observers import Looks, make_observers
 from kbert.training.optimizers import OptimizerSettings
 from kbert.training.peak import matrix_peak
@@ -99,7 +100,8 @@ def finetune(
 
     Args:
         task: The name of a task, such as "classification".
-        model: A bundle, or a preset (fresh weights; needs `vocab`).
+        model: A bundle, or a preset (fresh weights; needs `vocab`). A finished model of the same task keeps its head,
+            whose rows are found by the names of labels; what is new is said on standard error.
         train: A file of examples, in a format of the task.
         validation: Another one.
         validation_split: Without another one: the part of the training rows that is held out for it, drawn by `seed`.
@@ -190,7 +192,7 @@ def finetune(
     if placement.is_chief and len(examples) > len(found.train):
         print(f"{len(examples) - len(found.train):,} changed copies of training texts added", file=sys.stderr)
 
-    config, tokenizer, tensors = starting_point(model, vocab, cased)
+    config, tokenizer, start = starting_point(model, vocab, cased)
     config = with_settings(config, dropout, initializer_range)
     if sequence_length is None:
         sequence_length = min(info.sequence_length, config.max_position_embeddings)
@@ -262,10 +264,12 @@ def finetune(
             config, pooled=the_task.pooled, precision=precision, seed=seed, remat=remat, skip_padding=skip_padding
         )
         task_model = the_task.build(encoder)
-    if tensors is not None:
-        tensor_names.assign_pretrained(tensor_names.encoder_slots(encoder), tensors)
-    freeze_layers(encoder, frozen_layers, frozen_encoder=frozen_encoder)
     slots = the_task.slots(task_model)
+    if start is not None:
+        parts = assign_starting_weights(the_task, slots, start)
+        if placement.is_chief:
+            tell_new_weights(parts)
+    freeze_layers(encoder, frozen_layers, frozen_encoder=frozen_encoder)
     batches = LengthBucketedBatches(
         rows,
         batch_size=batch_size,

@@ -31,7 +31,7 @@ from kbert.training.jit import skips_padding, use_jit
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
 from kbert.training.meter import Meter
 from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
-from kbert.training.new_weights import tell_new_parts
+from kbert.training.new_weights import new_parts, tell_new_weights
 from kbert.training.objectives import PretrainingObjective
 from kbert.training.observers import Looks, Periodic, make_observers
 from kbert.training.optimizers import OptimizerSettings
@@ -248,7 +248,7 @@ def pretrain(
             slots = tensor_names.pretraining_slots(pretraining_model)
             tensor_names.assign_pretrained(slots, bundle.tensors)
             if placement.is_chief:
-                tell_new_parts(slots, bundle.tensors)
+                tell_new_weights(new_parts(slots, bundle.tensors))
     observers = make_observers(looks, pretraining_model, folder / TENSORBOARD_FOLDER)
     evaluate = None
     if held_out is not None:
@@ -343,9 +343,8 @@ def _tokenizer(bundle: Bundle | None, batches: PretrainingBatches) -> Tokenizer:
     lowercase = batches.manifest.lowercase
     if bundle is None:
         return Tokenizer(batches.vocabulary, lowercase=lowercase)
-    return (
-        bundle.tokenizer if bundle.tokenizer.lowercase == lowercase else bundle.tokenizer.replace(lowercase=lowercase)
-    )
+    own = bundle.tokenizer
+    return own if own.lowercase == lowercase else own.replace(lowercase=lowercase)
 
 
 def _sha256(text: str) -> str:

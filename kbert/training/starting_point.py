@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from kbert import files
 from kbert.bundle import Bundle, is_bundle
@@ -39,8 +38,8 @@ def with_settings(config: BertConfig, dropout: float | None, initializer_range: 
 
 def starting_point(
     model: str | files.PathLike, vocab: files.PathLike | None, cased: bool
-) -> tuple[BertConfig, Tokenizer, dict[str, Any] | None]:
-    """The shape, the tokenizer and the tensors of a model; no tensors of a preset.
+) -> tuple[BertConfig, Tokenizer, Bundle | None]:
+    """The shape and the tokenizer of a model, and its folder's content; None of a preset.
 
     Args:
         model: A bundle, or a preset.
@@ -62,4 +61,4 @@ def starting_point(
     if vocab is not None or cased:
         raise UsageError(f"{model} brings its own vocabulary; leave --vocab and --cased to presets")
     loaded = Bundle.load(model)
-    return loaded.config, loaded.tokenizer, loaded.tensors
+    return loaded.config, loaded.tokenizer, loaded

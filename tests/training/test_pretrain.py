@@ -197,10 +197,7 @@ def test_new_parts_are_told(tmp_path, corpus, pretrained, capsys):
     bundle.architecture = "BertModel"
     bundle.save(tmp_path / "encoder", "card")
     run(corpus, tmp_path / "run", tmp_path / "encoder", steps=1)
-    assert capsys.readouterr().err == (
-        "new weights, not of the model that training starts with: pooler; masked-language-model head; "
-        "next-sentence head\n"
-    )
+    assert capsys.readouterr().err == "new weights: pooler; masked-language-model head; next-sentence head\n"
     run(corpus, tmp_path / "again", tmp_path / "run", steps=1)
     assert "new weights" not in capsys.readouterr().err
 
@@ -211,7 +208,7 @@ def test_an_untied_decoder_is_told(tmp_path, corpus, pretrained, capsys):
     bundle.tensors["cls.predictions.decoder.weight"] = table + 1
     bundle.save(tmp_path / "untied", "card")
     run(corpus, tmp_path / "run", tmp_path / "untied", steps=1)
-    assert "training starts with: the decoder of the masked-language-model head (it was" in capsys.readouterr().err
+    assert "new weights: decoder of the masked-language-model head (that of the model is" in capsys.readouterr().err
 
 
 def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
