@@ -59,9 +59,9 @@ _SYNONYMS = {
 # Nothing that a trained model answers depends on these; only the near-misses of real keys need be named.
 _HARMLESS = frozenset("hidden_dropout attention_dropout classifier_dropout_prob pad_token pad_token_type_id".split())
 
-_OFF = (None, False, 0, "", "none", "None", "no", "false", [], {})
+_OFF: tuple[Any, ...] = (None, False, 0, "", "none", "None", "no", "false", [], {})
 """Values that say that something is not used."""
-_ON = (None, True, 1)
+_ON: tuple[Any, ...] = (None, True, 1)
 
 # Keys that change what a model computes, by names, and the values with which they do not.
 _DANGEROUS: tuple[tuple[str, tuple[Any, ...]], ...] = (

@@ -105,7 +105,8 @@ def extend_vocabulary(
     )
     # A token that is there already, found as a whole where the text has it, is no new word.
     added = set(old.vocabulary.tokens[old.vocabulary.piece_count :])
-    counts = {word: count for word, count in counts.items() if word not in added}
+    for word in added:
+        counts.pop(word, None)
     words = domain_words(counts, old.wordpiece, limit=add, minimum_frequency=minimum_frequency)
     if not words:
         raise DataError(

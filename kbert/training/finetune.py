@@ -51,8 +51,8 @@ def finetune(
     task: str,
     *,
     model: str | files.PathLike,
-    train: files.PathLike,
-    validation: files.PathLike | None = None,
+    train: files.PathLike | Any,
+    validation: files.PathLike | Any | None = None,
     validation_split: float | None = None,
     fold: tuple[int, int] | None = None,
     output: files.PathLike,
@@ -102,7 +102,8 @@ def finetune(
         task: The name of a task, such as "classification".
         model: A bundle, or a preset (fresh weights; needs `vocab`). A finished model of the same task keeps its head,
             whose rows are found by the names of labels; what is new is said on standard error.
-        train: A file of examples, in a format of the task.
+        train: A file of examples, in a format of the task; or a table in memory: a data frame of pandas or polars, or a
+            list of dictionaries.
         validation: Another one.
         validation_split: Without another one: the part of the training rows that is held out for it, drawn by `seed`.
         fold: Without another one: (number from 0, K), the part of the training rows that is held out for it, one of K,
