@@ -99,6 +99,8 @@ def read(prefix: Path, options: Options) -> Bundle:
     tensors = read_entries(present, shapes, checkpoint.shapes, checkpoint.read, prefix)
     kinds = heads.find_heads(tensors)
     if beside and not options.encoder_only:
+        if kinds != frozenset(beside.heads):
+            heads.architecture(kinds, prefix)
         tensors |= beside.tensors
         return Bundle(config, tokenizer, tensors, beside.architecture, beside.settings, beside.foreign_config)
     foreign_config = _unknown_settings(folder, options)

@@ -99,7 +99,7 @@ def preset_outputs(folder: Path, bundle: Bundle, batches: Sequence[Batch]) -> li
     model = backbone
     if heads.CLASSIFIER in kinds and bundle.architecture == "BertForSequenceClassification":
         model = library.models.BertTextClassifier(backbone, num_classes=len(bundle.tensors["classifier.bias"]))
-    elif heads.MLM in kinds:
+    elif heads.MLM in kinds and DECODER not in bundle.tensors:
         model = library.models.BertMaskedLM(backbone)
     if model is not backbone:
         model.load_task_weights(str(folder / keras_hub.TASK_WEIGHTS_FILE))
