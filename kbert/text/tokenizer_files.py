@@ -315,7 +315,7 @@ def _are_same(vocabulary: Vocabulary, ids: Mapping[str, int]) -> bool:
     if any(stripped.get(token) != index for token, index in vocabulary.ids.items() if token):
         return False
     for token, index in ids.items():
-        if not token.strip():
+        if not token.strip() or len(vocabulary) <= index < len(vocabulary) + vocabulary.blank_end:
             continue
         if not 0 <= index < len(vocabulary):
             return False
