@@ -115,6 +115,8 @@ CRF_TENSOR = "crf.transitions"
 
 # Checkpoints may hold these beside what their architecture uses: they were pretrained with them.
 _UNUSED_PARTS = ("bert.pooler.", "cls.seq_relationship.")
+_HEADS = ("cls.", "classifier.", "qa_outputs.")
+_UNTIED = "cls.predictions.decoder.weight"
 
 
 def parameter_count(config: BertConfig, architecture: str = "BertModel", classes: int = 2) -> int:
@@ -140,12 +142,20 @@ def guessed_architecture(names: frozenset[str]) -> str:
 
 
 def check_encoder(shapes: Mapping[str, Shape], config: BertConfig) -> None:
-    """Checks that tensors of these shapes hold the encoder that `config` describes; the pooler may lack.
+    """Checks that tensors of these shapes hold the encoder that `config` describes; the pooler is optional.
+
+    Heads are not looked at. A further tensor inside the encoder would change what it computes.
 
     Raises:
-        BundleError: A tensor is missing or has another shape.
+        BundleError: A tensor is missing, has another shape, or is no part of such an encoder.
     """
-    _check(shapes, _encoder_found(shapes, config))
+    known = _check(shapes, _encoder_found(shapes, config))
+    for name in shapes:
+        if name.startswith("bert.") and name not in known and not name.startswith(_UNUSED_PARTS):
+            raise BundleError(
+                f"the tensor {shown(name)} is no part of a BERT of the {config.num_hidden_layers} layers that "
+                "config.json says; a model that has it computes something else"
+            )
 
 
 def check_architecture(shapes: Mapping[str, Shape], config: BertConfig, architecture: str, classes: int) -> None:
@@ -161,8 +171,16 @@ def check_architecture(shapes: Mapping[str, Shape], config: BertConfig, architec
     if CRF_TENSOR in shapes and architecture == "BertForTokenClassification":
         expected = itertools.chain(expected, _crf(classes))
     known = _check(shapes, expected)
+    own = tuple(head for head in _HEADS if any(name.startswith(head) for name in known))
     for name in shapes:
-        if name not in known and not name.startswith(_UNUSED_PARTS):
+        if name == _UNTIED and "cls." in own:
+            raise BundleError(
+                f"the tensor {name} is not the token table, and the masked language models of kbert have no other "
+                "projection; the encoder can be used, for example by `kbert finetune`"
+            )
+        # The heads of other models are left aside, as Transformers does.
+        is_other_head = name.startswith(_HEADS) and not name.startswith(own)
+        if name not in known and not is_other_head and not name.startswith(_UNUSED_PARTS):
             raise BundleError(f"the tensor {shown(name)} is no part of {architecture}, which config.json says this is")
 
 

@@ -3,7 +3,8 @@
     config.json             the shape of the model, with Transformers' keys
     vocab.txt, tokenizer.json, tokenizer_config.json
                             the vocabulary, and how text is tokenized
-    model.safetensors       the weights, with Transformers' tensor names; also in shards, with an index
+    model.safetensors       the weights, with Transformers' tensor names; also in shards, with an index, and also
+                            pytorch_model.bin, which is read but not written
     kbert.json              what kbert adds: what the model is for, its task's settings, metrics
     README.md               a model card
 
@@ -13,6 +14,7 @@ A bundle knows no task: it carries the task's settings without reading them.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ import numpy as np
 
 from kbert import files
 from kbert.architectures import check_encoder, guessed_architecture
-from kbert.config import BertConfig, foreign_settings
+from kbert.config import BertConfig, foreign_settings, unknown_keys
 from kbert.errors import BundleError, ConfigError, shown
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files import load_tokenizer, save_tokenizer
@@ -58,12 +60,16 @@ class Bundle:
     foreign_config: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def load(cls, folder: files.PathLike) -> Bundle:
+    def load(cls, folder: files.PathLike, *, notices: bool = True) -> Bundle:
         """Reads a model folder.
+
+        Args:
+            folder: The folder.
+            notices: Whether a line on standard error names the keys of config.json that are kept without being used.
 
         Raises:
             BundleError: The folder is no bundle, or parts of it are missing, damaged or contradict each other.
-            ConfigError: config.json has an unknown key, or a value that cannot be.
+            ConfigError: config.json says that the model computes something else than a BERT, or a value cannot be.
             VocabularyError: vocab.txt cannot be used.
         """
         folder = Path(folder)
@@ -78,6 +84,11 @@ class Bundle:
             config = BertConfig.from_dict(values)
         except ConfigError as problem:
             raise ConfigError(f"{folder / CONFIG_FILE}: {problem}") from None
+        if notices and (unknown := unknown_keys(values)):
+            shown_keys = ", ".join(key if len(key) <= 60 else f"{key[:60]}…" for key in unknown[:20])
+            more = f" and {len(unknown) - 20} more" if len(unknown) > 20 else ""
+            line = f"{folder / CONFIG_FILE}: kept, but of no use to a BERT: {shown_keys}{more}"
+            print(" ".join(line.split()), file=sys.stderr)
         tokenizer = load_tokenizer(folder)
         if len(tokenizer.vocabulary) > config.vocab_size:
             raise BundleError(

@@ -7,41 +7,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from kbert import config_keys
 from kbert.errors import ConfigError, shown
 
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "relu")
-
-# Keys that a config.json of Hugging Face Transformers may hold beside the ones of BertConfig. They say
-# how a library uses the model, not what it computes.
-_FOREIGN_KEYS = frozenset(
-    """_name_or_path architectures attn_implementation _attn_implementation_autoset bos_token_id chunk_size_feed_forward
-    cross_attention_hidden_size decoder_start_token_id directionality dtype eos_token_id
-    finetuning_task gradient_checkpointing id2label label2id model_type _num_labels num_labels output_attentions
-    output_hidden_states output_past pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
-    pooler_size_per_head pooler_type prefix problem_type pruned_heads return_dict sep_token_id
-    task_specific_params tie_encoder_decoder tie_word_embeddings tf_legacy_loss tokenizer_class torch_dtype torchscript
-    transformers_version use_bfloat16 use_cache vocab_file xla_device""".split()
-)
-# Transformers 4 wrote settings of text generation into every configuration.
-_GENERATION_KEYS = frozenset(
-    """bad_words_ids begin_suppress_tokens diversity_penalty do_sample early_stopping encoder_no_repeat_ngram_size
-    exponential_decay_length_penalty forced_bos_token_id forced_eos_token_id length_penalty max_length min_length
-    no_repeat_ngram_size num_beam_groups num_beams num_return_sequences output_scores remove_invalid_values
-    repetition_penalty return_dict_in_generate suppress_tokens temperature top_k top_p typical_p""".split()
-)
-# Keys of the same file that do change what the model computes, with the only value that kbert computes.
-_FIXED_KEYS = {
-    "position_embedding_type": "absolute",
-    "is_decoder": False,
-    "add_cross_attention": False,
-    "is_encoder_decoder": False,
-    "quantization_config": None,
-}
-# Foreign keys that say where a model was stored, not what it is.
-_TRANSIENT_KEYS = frozenset(
-    "_name_or_path architectures attn_implementation _attn_implementation_autoset dtype model_type torch_dtype "
-    "transformers_version vocab_file".split()
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,23 +90,28 @@ class BertConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> BertConfig:
         """Reads the content of a config.json.
 
+        Keys that change no computation may be there, whatever program wrote them: `unknown_keys` names them.
+
         Raises:
-            ConfigError: A key is unknown, or a value cannot be.
+            ConfigError: A key says that the model computes something else than a BERT, is a misspelled one, or has a
+                value that cannot be.
         """
         if not isinstance(values, Mapping):
             raise ConfigError(f"expected a JSON object of settings. Received: {type(values).__name__}")
-        if values.get("model_type", "bert") != "bert":
-            raise ConfigError(f'model_type must be "bert". Received: model_type={shown(values["model_type"])}')
-        for key, only in _FIXED_KEYS.items():
-            if values.get(key, only) != only:
-                raise ConfigError(f"kbert's encoder has {key}={only!r} alone. Received: {key}={shown(values[key])}")
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(map(str, set(values) - known - _FOREIGN_KEYS - _GENERATION_KEYS - set(_FIXED_KEYS)))
-        if unknown:
+        kind = values.get("model_type")
+        if kind is not None and kind != "bert":
+            raise ConfigError(f'model_type must be "bert". Received: model_type={shown(kind)}')
+        fields = {field.name for field in dataclasses.fields(cls)}
+        given = {key: value for key, value in values.items() if key in fields}
+        if given.get("hidden_size", cls.hidden_size) != cls.hidden_size and "num_attention_heads" not in given:
+            config_keys.check_keys(values, {**given, "num_attention_heads": None, "head_size": None}, fields)
             raise ConfigError(
-                f"unknown config key {shown(unknown[0])}; remove it, or spell it as one of: {', '.join(sorted(known))}"
+                "num_attention_heads must be given beside a hidden_size, since the weights do not tell it. "
+                f"Received: hidden_size={shown(given['hidden_size'])} alone"
             )
-        return cls(**{key: value for key, value in values.items() if key in known})
+        defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+        config_keys.check_keys(values, {**defaults, **given, "head_size": _head_size({**defaults, **given})}, fields)
+        return cls(**given)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as a JSON object that `from_dict` reads back."""
@@ -155,10 +129,23 @@ def _is_finite_number(value: Any) -> bool:
         return False
 
 
+def _head_size(values: Mapping[str, Any]) -> Any:
+    """Width of an attention head where the values that decide it can be; None else, since others tell what is wrong."""
+    width, heads = values["hidden_size"], values["num_attention_heads"]
+    return width // heads if isinstance(width, int) and isinstance(heads, int) and heads > 0 else None
+
+
 def foreign_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a config.json says beside the shape of the model: labels, kind of problem, and how Transformers uses it."""
-    kept = _FOREIGN_KEYS - _TRANSIENT_KEYS
-    return {key: value for key, value in values.items() if key in kept}
+    """What a config.json says beside the shape of the model: labels, kind of problem, and keys that kbert has not."""
+    return config_keys.foreign_settings(values, _FIELDS)
+
+
+def unknown_keys(values: Mapping[str, Any]) -> list[str]:
+    """The keys of a config.json that no BERT has; they are kept, and nothing is computed by them."""
+    return config_keys.unknown_keys(values, _FIELDS)
+
+
+_FIELDS = frozenset(field.name for field in dataclasses.fields(BertConfig))
 
 
 @dataclasses.dataclass(frozen=True)

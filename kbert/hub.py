@@ -1,6 +1,7 @@
 """Models of the Hugging Face Hub by name: "hf://owner/name", or "hf://owner/name@revision".
 
-Only text and safetensors are downloaded, file by file. Pickles can run any code, so they never are.
+Only text and weights are downloaded, file by file: safetensors, or where there are none pytorch_model.bin, in which
+nothing is run (kbert/torch_files.py).
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ OPTIONAL_FILES = (
     "README.md",
 )
 """What a model may lack; asked for before the weights, so that a cache with weights lacks only what the hub lacks."""
-WEIGHTS_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
+_WEIGHTS = (
+    ("model.safetensors", "model.safetensors.index.json", ".safetensors"),
+    ("pytorch_model.bin", "pytorch_model.bin.index.json", ".bin"),
+)
+"""The forms of weights in the order in which they are looked for: one file, or an index and its shards."""
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 
 
@@ -44,7 +48,7 @@ def resolve(source: PathLike) -> Path:
     Raises:
         UsageError: The name cannot be one of the hub, or huggingface_hub is not installed.
         HubError: The hub cannot be reached and the model is not in the cache, or it has no such model, or the model is
-            not open to everybody, or it has no safetensors.
+            not open to everybody, or it has no weights that kbert reads.
     """
     if not is_hub_name(source):
         return Path(source)
@@ -86,29 +90,29 @@ class _Repository:
         folder = config.parent
         # From here on all files are of one commit, though the branch may move on meanwhile.
         self.revision = folder.name
-        complete = (folder / WEIGHTS_FILE).exists() or (folder / INDEX_FILE).exists()
+        complete = any((folder / file).exists() for whole, index, _ in _WEIGHTS for file in (whole, index))
         for file in OPTIONAL_FILES:
             if not complete:
                 self._file(file)
-        if self._file(WEIGHTS_FILE) is None:
-            for shard in self._shards():
-                if self._file(shard) is None:
-                    raise HubError(f"{self.name}: {INDEX_FILE} names {shard}. The repository has no such file")
-        return folder
+        for whole, index, ending in _WEIGHTS:
+            if self._file(whole) is not None:
+                return folder
+            if (found := self._file(index)) is not None:
+                for shard in self._shards(found, ending):
+                    if self._file(shard) is None:
+                        raise HubError(f"{self.name}: {index} names {shard}. The repository has no such file")
+                return folder
+        raise HubError(
+            f"{self.name}: expected {' or '.join(whole for whole, _, _ in _WEIGHTS)}. The repository has neither"
+        )
 
-    def _shards(self) -> list[str]:
-        index = self._file(INDEX_FILE)
-        if index is None:
-            raise HubError(
-                f"{self.name}: the repository has no {WEIGHTS_FILE}; weights in pytorch_model.bin are a pickle, which "
-                "can run any code, and are not downloaded: look for a revision with safetensors, or another copy"
-            )
+    def _shards(self, index: Path, ending: str) -> list[str]:
         values = files.read_json(index, HubError)
         names = values.get("weight_map", {}).values() if isinstance(values, dict) else ()
         shards = sorted({str(shard) for shard in names})
         for shard in shards:
-            if not re.fullmatch(r"[\w][\w.-]*\.safetensors", shard):
-                raise HubError(f"{self.name}: {INDEX_FILE} must name safetensors beside it. Received: {shard}")
+            if not re.fullmatch(r"[\w][\w.-]*" + re.escape(ending), shard):
+                raise HubError(f"{self.name}: {index.name} must name {ending} files beside it. Received: {shard}")
         return shards
 
     def _file(self, file: str) -> Path | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from kbert.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
 from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.memory_table import as_table, is_path
 from kbert.tasks.reading import Reading
 from kbert.tasks.rows import as_strings
 from kbert.tasks.table_format import TableFormat, file_kind
@@ -146,12 +149,13 @@ class Predictor:
         """The shape of the encoder."""
         return self.encoder.config
 
-    def predict(self, *columns: Sequence[Any] | None, batch_size: int = 64) -> list[dict[str, Any]]:
+    def predict(self, *columns: Any, batch_size: int = 64) -> list[dict[str, Any]]:
         """Answers, in the order of what is asked.
 
         Args:
             columns: What the task is asked with, a sequence each: texts; texts and their pairs; questions and contexts
-                (see `task.text_inputs`).
+                (see `task.text_inputs`). One text, or one pair and so on, is one row. Or one table in memory, a data
+                frame or a list of dictionaries, with the columns that the model was fine-tuned with.
             batch_size: Texts at a time.
 
         Returns:
@@ -159,7 +163,8 @@ class Predictor:
             and "probabilities".
 
         Raises:
-            UsageError: The model wants pairs and gets none, or the other way round.
+            UsageError: The model wants pairs and gets none, or the other way round; or what is given are no texts.
+            DataError: A column of the table is missing, or a cell is no text.
         """
         inputs = self._inputs(columns)
         answers = self._answers(inputs, batch_size)
@@ -170,17 +175,17 @@ class Predictor:
             for index in range(len(next(iter(asked.values()))))
         ]
 
-    def answers(self, *columns: Sequence[Any] | None, batch_size: int = 64) -> dict[str, np.ndarray]:
+    def answers(self, *columns: Any, batch_size: int = 64) -> dict[str, np.ndarray]:
         """The served answers: arrays with a row for each of what is asked; see `predict`."""
         return self._answers(self._inputs(columns), batch_size)
 
     def read_inputs(
-        self, path: PathLike, columns: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
+        self, path: PathLike | Any, columns: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
     ) -> list[list[Any]]:
         """The columns to `predict` from a file: a table, a text a line, or what else the task reads.
 
         Args:
-            path: The file.
+            path: The file, or a table in memory.
             columns: Of a table; those it was fine-tuned with by default.
             options: Of the task, that say how to read, such as "delimiter"; those it was fine-tuned with by default.
 
@@ -188,6 +193,10 @@ class Predictor:
             DataError: The file cannot be read, or is empty.
         """
         reading = self._reading(columns, options)
+        table = as_table(path, "the table")
+        if table is not None:
+            rows = self.task.read(table, reading.columns, options=reading.options, targets=False)
+            return list(self.task.inputs(rows).values())
         form = TableFormat.from_options(reading.options)
         if len(self.task.text_inputs) == 1 and not self.task.reads(path) and not self._is_table(path, reading, options):
             texts = list(form.lines(path))
@@ -218,7 +227,7 @@ class Predictor:
 
     def evaluate(
         self,
-        data: PathLike | Sequence[Any],
+        data: PathLike | Any,
         columns: Mapping[str, str] | None = None,
         *,
         options: Mapping[str, Any] | None = None,
@@ -228,7 +237,8 @@ class Predictor:
         """Metrics on a table of examples with targets.
 
         Args:
-            data: A file that the task reads, or examples.
+            data: A file that the task reads; a table in memory, which is a data frame or a list of dictionaries; or
+                examples.
             columns: Of the file; those it was fine-tuned with by default.
             options: Of the task, that say how to read, such as "delimiter"; those it was fine-tuned with by default.
             batch_size: Examples at a time.
@@ -236,13 +246,20 @@ class Predictor:
 
         Raises:
             DataError: The file cannot be read, or has a label that training never saw.
+            UsageError: `data` are none of these.
         """
         path: PathLike = "examples"
         bad = BadRows(skip_bad)
-        if not isinstance(data, Sequence) or isinstance(data, str):
-            path = data
+        table = as_table(data, "the table")
+        if table is not None or is_path(data):
+            path = table or data
             reading = self._reading(columns, options)
             data = self.task.read(path, reading.columns, options=reading.options, bad=bad)
+        elif not isinstance(data, Sequence) or not data or not all(map(dataclasses.is_dataclass, data)):
+            raise UsageError(
+                "expected a file, a data frame, a list of rows that are dictionaries, or examples of the task. "
+                f"Received: {shown(data)}"
+            )
         examples = self.task.checked(data, path, bad)
         metrics = self.task.evaluate(examples, self.answers_of(examples, batch_size=batch_size))
         return metrics | ({"skipped": bad.count} if skip_bad else {})
@@ -251,8 +268,8 @@ class Predictor:
         """The served answers to what the task asks about examples."""
         return self._answers(self.task.inputs(examples), batch_size)
 
-    def _inputs(self, columns: Sequence[Sequence[Any] | None]) -> dict[str, list[Any]]:
-        given = [list(column) for column in columns if column is not None]
+    def _inputs(self, columns: Sequence[Any]) -> dict[str, list[Any]]:
+        given = self._columns([column for column in columns if column is not None])
         texts = self.task.text_inputs
         if len(given) != len(texts):
             raise UsageError(f"this model answers for {describe_inputs(self.task)}. Received the other")
@@ -268,6 +285,25 @@ class Predictor:
                 wanted = f"a list of {text.column} for each row" if text.several else f"a text for each {text.column}"
                 raise UsageError(f"expected {wanted}. Received: {shown(wrong[0])}")
         return {text.name: column for text, column in zip(texts, given, strict=True)}
+
+    def _columns(self, given: Sequence[Any]) -> list[list[Any]]:
+        """What is asked, a list for each input: of a table its columns, of one text a list of one."""
+        if len(given) == 1 and (table := as_table(given[0], "the table")) is not None:
+            return self.read_inputs(table)
+        texts = self.task.text_inputs
+        if len(given) == len(texts) and any(
+            isinstance(value, str) and not text.several for text, value in zip(texts, given, strict=True)
+        ):
+            given = [[value] for value in given]
+        lists = []
+        for value in given if len(given) == len(texts) else ():
+            if isinstance(value, (str, bytes, Mapping, set, frozenset, os.PathLike)) or not isinstance(value, Iterable):
+                raise UsageError(
+                    "expected a list of texts for each column, or one table: a data frame, or a list of dictionaries. "
+                    f"Received: {shown(value)}"
+                )
+            lists.append(list(value))
+        return lists
 
     def _answers(self, inputs: Mapping[str, list[Any]], batch_size: int) -> dict[str, np.ndarray]:
         columns = list(inputs.values())
@@ -332,7 +368,7 @@ def load(path: PathLike, *, paired: bool | None = None) -> Predictor:
 
 def remembered_reading(path: PathLike) -> Reading:
     """How a fine-tuned model was told to read its training file; nothing of a model without a task."""
-    bundle = Bundle.load(resolve(path))
+    bundle = Bundle.load(resolve(path), notices=False)
     if bundle.settings.get("kind") != "task":
         return Reading()
     return _reading(bundle, task_from_bundle(bundle, path), path)

@@ -24,7 +24,7 @@ from kbert.text.vocabulary import Vocabulary
 from kbert.text.vocabulary_training import count_words
 
 TOKEN_TABLE = "bert.embeddings.word_embeddings.weight"
-_PER_TOKEN = (TOKEN_TABLE, "cls.predictions.bias")
+_PER_TOKEN = (TOKEN_TABLE, "cls.predictions.bias", "cls.predictions.decoder.weight")
 """The tensors with an entry a token."""
 _UNUSED = re.compile(r"\[unused\d+\]")
 
@@ -63,7 +63,8 @@ def extend_vocabulary(
 ) -> Extension:
     """Writes a copy of a model that knows the words of a text.
 
-    The words are those whose own entries save most tokens. The copy answers as before where a text has none of them;
+    The words are those whose own entries save most tokens. Tokens added behind vocab.txt keep their ids: they become
+    lines of it, and the new words follow. The copy answers as before where a text has none of them;
     train it on with `kbert pretrain`, on a corpus built with its vocab.txt.
 
     Args:
@@ -77,7 +78,7 @@ def extend_vocabulary(
         progress: Told how many bytes are read, of how many.
 
     Raises:
-        UsageError: An option cannot be, the folder is not empty, or the model has added tokens behind its vocabulary.
+        UsageError: An option cannot be, the folder is not empty, or an added token of the model has a line break.
         DataError: The text has no word to add.
         BundleError: The model cannot be read.
     """
@@ -91,16 +92,21 @@ def extend_vocabulary(
     reader = Source(inputs, source)
     bundle = Bundle.load(model)
     old = bundle.tokenizer
-    if old.vocabulary.piece_count < len(old.vocabulary):
+    lines = [token for token in old.vocabulary.tokens[old.vocabulary.piece_count :] if "\n" in token or "\r" in token]
+    if lines:
         raise UsageError(
-            f"the vocabulary of {model} cannot be extended: it has tokens added behind its vocab.txt, whose ids would "
-            "change"
+            f"the vocabulary of {model} cannot be extended: its added token {lines[0]!r} keeps its id only as a line "
+            "of vocab.txt, and it ends a line"
         )
     counts = count_words(
         reader,
         normalizer=old.normalizer,
         progress=None if progress is None else lambda stage, done, total: progress(done, total),
     )
+    # A token that is there already, found as a whole where the text has it, is no new word.
+    added = set(old.vocabulary.tokens[old.vocabulary.piece_count :])
+    for word in added:
+        counts.pop(word, None)
     words = domain_words(counts, old.wordpiece, limit=add, minimum_frequency=minimum_frequency)
     if not words:
         raise DataError(

@@ -1,15 +1,15 @@
-"""Files of weights: safetensors, whole or in shards, read as untrusted input.
+"""Files of weights: safetensors or PyTorch's own, whole or in shards, read as untrusted input.
 
 The safetensors library checks that a header is JSON of at most 100 MB and that its tensors fill the file exactly,
-so nothing larger than the files themselves is ever allocated.
+so nothing larger than the files themselves is ever allocated. What torch.save wrote is read by `torch_files.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import safetensors
@@ -17,28 +17,78 @@ import safetensors.numpy
 
 from kbert import files
 from kbert.errors import BundleError, shown
+from kbert.torch_files import TorchFile
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+TORCH_FILE = "pytorch_model.bin"
+TORCH_INDEX_FILE = "pytorch_model.bin.index.json"
+WEIGHTS_FILES = (WEIGHTS_FILE, INDEX_FILE, TORCH_FILE, TORCH_INDEX_FILE)
+"""What a model folder may have; the first that is there is read."""
+
+ENCODER = "bert."
+DECODER = "cls.predictions.decoder.weight"
+"""The output projection of a masked language model; there only where it is not the token table."""
+WORD_TABLE = "bert.embeddings.word_embeddings.weight"
 
 _DTYPES = ("F32", "F16", "BF16", "F64")
-_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 # What Transformers stores and needs not: counters, and the ends of tied weights.
 _BUFFERS = ("bert.embeddings.position_ids", "bert.embeddings.token_type_ids")
-_TIED = {
-    "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
-    "cls.predictions.decoder.bias": "cls.predictions.bias",
-}
+_DECODER_BIAS, _BIAS = "cls.predictions.decoder.bias", "cls.predictions.bias"
+_TIED = {DECODER: WORD_TABLE, _DECODER_BIAS: _BIAS}
+_BARE = ("embeddings.", "encoder.", "pooler.")
+"""How the names of an encoder begin that stands for itself."""
+_ANCHORS = tuple(
+    f"embeddings.{name}" for name in ("word_embeddings.weight", "position_embeddings.weight", "LayerNorm.weight")
+)
+"""Tensors that each BERT has once: what stands before one of them stands before all."""
+_HEADS = ("cls.", "classifier.", "qa_outputs.", "crf.", ENCODER)
+
+
+class _Handle(Protocol):
+    """An open file of weights."""
+
+    def keys(self) -> Collection[str]:
+        """The names of the tensors."""
+
+    def dtype(self, name: str) -> str:
+        """The dtype of a tensor, as safetensors names it."""
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Its shape."""
+
+    def get_tensor(self, name: str) -> np.ndarray:
+        """The tensor."""
+
+
+class _SafetensorsHandle:
+    """A safetensors file as a `_Handle`."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    def keys(self) -> Collection[str]:
+        return list(self._handle.keys())
+
+    def dtype(self, name: str) -> str:
+        return str(self._handle.get_slice(name).get_dtype())
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._handle.get_slice(name).get_shape())
+
+    def get_tensor(self, name: str) -> np.ndarray:
+        tensor: np.ndarray = self._handle.get_tensor(name)
+        return tensor
 
 
 class Weights(Mapping[str, tuple[int, ...]]):
     """The weights of a model folder, before they are read: tensor names and shapes.
 
-    Names are given as Transformers gives them today: bert-base-uncased of the hub has names of 2018, and a bare
-    BertModel has no prefix.
+    Names are given as Transformers gives them today: bert-base-uncased of the hub has names of 2018, a bare
+    BertModel has no prefix, and other programs put "module.", "0.auto_model." and the like before all of them.
 
     Args:
-        folder: Holds model.safetensors, or shards and model.safetensors.index.json.
+        folder: Holds model.safetensors or pytorch_model.bin, or shards and an index of either.
 
     Raises:
         BundleError: There are no weights, or their headers are damaged or contradict each other.
@@ -47,31 +97,39 @@ class Weights(Mapping[str, tuple[int, ...]]):
     def __init__(self, folder: Path) -> None:
         self._places: dict[str, tuple[Path, str]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
-        for path, expected in _files(folder).items():
-            self._read_header(path, expected)
+        found: list[tuple[Path, str, str, tuple[int, ...]]] = []
+        indexed: dict[Path, set[str]] = {}
+        index, places = _files(folder)
+        for path, expected in places.items():
+            with _opened(path) as handle:
+                found += [(path, name, handle.dtype(name), handle.shape(name)) for name in sorted(handle.keys())]
+            if expected is not None:
+                indexed[path] = expected
+        names = _Names(folder, [name for _, name, _, _ in found])
+        for path, name, dtype, shape in found:
+            self._add(path, name, names.current(name), dtype, shape)
+        for path, expected in indexed.items():
+            stored = {name for place, name, _, _ in found if place == path}
+            _check_index(index, path, names, stored, expected)
+        self._tie()
 
-    def _read_header(self, path: Path, expected: set[str] | None) -> None:
-        with _opened(path) as handle:
-            stored = set(handle.keys())
-            if expected is not None and stored != expected:
-                name = min(stored ^ expected)
-                raise BundleError(
-                    f"{path.with_name(INDEX_FILE)} and {path.name} contradict each other over the tensor {shown(name)}"
-                )
-            for name in sorted(stored):
-                current = _current_name(name)
-                if current in _BUFFERS:
-                    continue
-                part = handle.get_slice(name)
-                dtype = part.get_dtype()
-                if dtype not in _DTYPES:
-                    raise BundleError(
-                        f"{path}: the tensor {shown(name)} must be of {', '.join(_DTYPES)}. Received: {dtype}"
-                    )
-                if current in self._places:
-                    raise BundleError(f"{path}: the tensor {shown(current)} is there twice, once as {shown(name)}")
-                self._places[current] = (path, name)
-                self._shapes[current] = tuple(part.get_shape())
+    def _add(self, path: Path, name: str, current: str, dtype: str, shape: tuple[int, ...]) -> None:
+        if current in _BUFFERS:
+            return
+        if dtype not in _DTYPES:
+            if not current.startswith(_HEADS) and dtype in ("I64", "I32", "I16", "I8", "U8", "BOOL", "int64", "int32"):
+                return  # a counter of training; no weight that kbert knows
+            raise BundleError(f"{path}: the tensor {shown(name)} must be of {', '.join(_DTYPES)}. Received: {dtype}")
+        if current in self._places:
+            raise BundleError(f"{path}: the tensor {shown(current)} is there twice, once as {shown(name)}")
+        self._places[current] = (path, name)
+        self._shapes[current] = shape
+
+    def _tie(self) -> None:
+        """Of tied weights one end may be there alone, whichever the program kept that wrote the file."""
+        for name, other in _TIED.items():
+            if name in self._places and (other not in self._places or name == _DECODER_BIAS):
+                self._places[other], self._shapes[other] = self._places.pop(name), self._shapes.pop(name)
 
     def __getitem__(self, name: str) -> tuple[int, ...]:
         return self._shapes[name]
@@ -85,8 +143,11 @@ class Weights(Mapping[str, tuple[int, ...]]):
     def read(self) -> dict[str, np.ndarray]:
         """All tensors, in the dtypes they are stored in; buffers and the other ends of tied weights left out.
 
+        The projection of a decoder that is not tied stays under its own name. Its bias has always been one with
+        `cls.predictions.bias`; where a file has two, Transformers adds that of the decoder.
+
         Raises:
-            BundleError: A file is damaged, or weights are not tied which a BERT ties.
+            BundleError: A file is damaged.
         """
         tensors: dict[str, np.ndarray] = {}
         for path in sorted({path for path, _ in self._places.values()}):
@@ -94,11 +155,72 @@ class Weights(Mapping[str, tuple[int, ...]]):
                 for current, (place, name) in self._places.items():
                     if place == path:
                         tensors[current] = handle.get_tensor(name)
-        for name, other in _TIED.items():
-            copy = tensors.pop(name, None)
-            if copy is not None and other in tensors and not np.array_equal(copy, tensors[other]):
-                raise BundleError(f"the tensors {name} and {other} must be the same: a BERT's are tied")
+        decoder = tensors.get(DECODER)
+        if decoder is not None and np.array_equal(decoder, tensors[WORD_TABLE]):
+            del tensors[DECODER]
         return tensors
+
+
+class _Names:
+    """Gives the tensors of a folder the names that Transformers gives them today.
+
+    Args:
+        folder: For messages.
+        stored: All names in its files.
+
+    Raises:
+        BundleError: There are several encoders.
+    """
+
+    def __init__(self, folder: Path, stored: Collection[str]) -> None:
+        self._outer, self._encoder = "", ""
+        modern = {_modern(name) for name in stored}
+        for anchor in _ANCHORS:
+            prefixes = sorted(
+                name.removesuffix(anchor) for name in modern if name == anchor or name.endswith(f".{anchor}")
+            )
+            if len(prefixes) > 1 and set(prefixes) != {"", ENCODER}:
+                raise BundleError(
+                    f"{folder}: expected the weights of one encoder. Received several, whose names begin with "
+                    f"{', '.join(map(shown, prefixes[:4]))}; save the one that you want by itself"
+                )
+            if prefixes:
+                inside = f".{prefixes[0]}".endswith(f".{ENCODER}")  # and not "my_bert."
+                self._encoder = ENCODER if inside else ""
+                self._outer = prefixes[0].removesuffix(self._encoder)
+                return
+
+    def current(self, name: str) -> str:
+        """The name that Transformers gives a tensor today."""
+        name = _modern(name)
+        if self._encoder:
+            return name.removeprefix(self._outer)
+        if self._outer and name.startswith(self._outer):
+            return ENCODER + name.removeprefix(self._outer)
+        if not self._outer and name.startswith(_BARE):
+            return ENCODER + name
+        # A head beside an encoder that is an attribute of something: "module.encoder." and "module.classifier.".
+        parts = self._outer.split(".")
+        for count in range(len(parts), 0, -1):
+            prefix = ".".join(parts[:count]) + "."
+            if name.startswith(prefix) and name.removeprefix(prefix).startswith(_HEADS):
+                return name.removeprefix(prefix)
+        return name
+
+
+def _modern(name: str) -> str:
+    if name.endswith("LayerNorm.gamma"):
+        return name.removesuffix("gamma") + "weight"
+    if name.endswith("LayerNorm.beta"):
+        return name.removesuffix("beta") + "bias"
+    return name
+
+
+def _check_index(index: Path, path: Path, names: _Names, stored: set[str], expected: set[str]) -> None:
+    """An index and its shard may differ in what no model needs: buffers, and the other ends of tied weights."""
+    for name in sorted(stored ^ expected):
+        if names.current(name) not in (*_BUFFERS, *_TIED, *_TIED.values()):
+            raise BundleError(f"{index} and {path.name} contradict each other over the tensor {shown(name)}")
 
 
 def save_weights(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
@@ -107,48 +229,46 @@ def save_weights(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
         handle.write(safetensors.numpy.save(dict(tensors), {"format": "pt"}))
 
 
-def _files(folder: Path) -> dict[Path, set[str] | None]:
-    """The files of weights, each with the tensors that the index wants in it."""
-    if (folder / WEIGHTS_FILE).is_file():
-        return {folder / WEIGHTS_FILE: None}
-    index = folder / INDEX_FILE
-    if not index.is_file():
-        pickle = next((name for name in _PICKLES if (folder / name).exists()), None)
-        hint = f"; {pickle} is a pickle, which can run any code: save it as safetensors" if pickle else ""
-        raise BundleError(f"{folder / WEIGHTS_FILE} is missing{hint}")
+def _files(folder: Path) -> tuple[Path, dict[Path, set[str] | None]]:
+    """The index, and the files of weights, each with the tensors that the index wants in it; None without one."""
+    for whole, index, ending in ((WEIGHTS_FILE, INDEX_FILE, ".safetensors"), (TORCH_FILE, TORCH_INDEX_FILE, ".bin")):
+        if (folder / whole).is_file():
+            return folder / index, {folder / whole: None}
+        if (folder / index).is_file():
+            return folder / index, dict(_shards(folder / index, ending))
+    raise BundleError(f"{folder / WEIGHTS_FILE} is missing, and there is no {TORCH_FILE} either")
+
+
+def _shards(index: Path, ending: str) -> dict[Path, set[str]]:
     values = files.read_json(index, BundleError)
     places = values.get("weight_map") if isinstance(values, dict) else None
     if not isinstance(places, dict) or not places:
         raise BundleError(f'{index}: expected an object "weight_map" from tensor names to file names')
     shards: dict[Path, set[str]] = {}
     for name, file in places.items():
-        if not isinstance(file, str) or Path(file).name != file or "\\" in file or not file.endswith(".safetensors"):
+        if not isinstance(file, str) or Path(file).name != file or "\\" in file or not file.endswith(ending):
             raise BundleError(
-                f"{index}: the tensor {shown(name)} must lie in a .safetensors file of the same folder. "
+                f"{index}: the tensor {shown(name)} must lie in a {ending} file of the same folder. "
                 f"Received: {shown(file)}"
             )
-        shards.setdefault(folder / file, set()).add(name)
-    return dict(shards)
+        shards.setdefault(index.parent / file, set()).add(name)
+    return shards
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Opens a safetensors file; whatever is wrong with it is a BundleError."""
+def _opened(path: Path) -> Iterator[_Handle]:
+    """Opens a file of weights; whatever is wrong with it is a BundleError."""
     if not path.is_file():
         raise BundleError(f"{path} is missing")
+    if path.suffix == ".bin":
+        file = TorchFile(path)
+        try:
+            yield file
+        finally:
+            file.close()
+        return
     try:
         with safetensors.safe_open(path, "numpy") as handle:
-            yield handle
+            yield _SafetensorsHandle(handle)
     except (safetensors.SafetensorError, OSError, TypeError, ValueError) as problem:
         raise BundleError(f"{path} is damaged ({' '.join(str(problem).split()):.200})") from None
-
-
-def _current_name(name: str) -> str:
-    """The name that Transformers gives a tensor today."""
-    if name.startswith(("embeddings.", "encoder.", "pooler.")):
-        name = f"bert.{name}"
-    if name.endswith("LayerNorm.gamma"):
-        return name.removesuffix("gamma") + "weight"
-    if name.endswith("LayerNorm.beta"):
-        return name.removesuffix("beta") + "bias"
-    return name

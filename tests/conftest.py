@@ -1,6 +1,8 @@
 """Fixtures for all tests: a tiny vocabulary, a tiny text, a corpus made of both, and the folder of real data."""
 
 import os
+import struct
+import zipfile
 from pathlib import Path
 
 import hypothesis
@@ -201,3 +203,31 @@ def summarizer(tmp_path_factory, make_task_model):
     from kbert.tasks.summarization import SummarizationTask
 
     return make_task_model(tmp_path_factory.mktemp("summarizer"), SummarizationTask(2))
+
+
+@pytest.fixture(scope="session")
+def write_torch_file():
+    """Writes float32 tensors as `torch.save` writes a state_dict, without PyTorch; see test_torch_files.py."""
+
+    def text(value):
+        return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+    def tensor(key, array):
+        numbers = [struct.pack("<ci", b"J", size) for size in array.shape]
+        strides = [struct.pack("<ci", b"J", stride // 4) for stride in array.strides]
+        storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text(key) + text("cpu")
+        storage += struct.pack("<ci", b"J", array.size) + b"tQ"
+        shape = b"(" + b"".join(numbers) + b"t(" + b"".join(strides) + b"t"
+        return (
+            b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\0" + shape + b"\x89ccollections\nOrderedDict\n)RtR"
+        )
+
+    def write(path, tensors):
+        arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in tensors.items()}
+        entries = [text(name) + tensor(str(key), array) for key, (name, array) in enumerate(arrays.items())]
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("pytorch_model/data.pkl", b"\x80\x02}(" + b"".join(entries) + b"u.")
+            for key, array in enumerate(arrays.values()):
+                file.writestr(f"pytorch_model/data/{key}", array.tobytes())
+
+    return write

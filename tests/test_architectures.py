@@ -135,6 +135,39 @@ def test_tensors_that_fit(config):
         check_architecture(shapes, config, architecture, 3)
 
 
+def test_heads_of_other_models_are_left_aside(config):
+    for architecture, others in {
+        "BertModel": ("BertForPreTraining", "BertForSequenceClassification"),
+        "BertForMaskedLM": ("BertForQuestionAnswering", "BertForPreTraining"),
+        "BertForSequenceClassification": ("BertForPreTraining", "BertForQuestionAnswering"),
+    }.items():
+        shapes = shapes_of(config, architecture, 3)
+        for other in others:
+            shapes = shapes_of(config, other, 3) | shapes
+        check_architecture(shapes, config, architecture, 3)
+
+
+def test_a_further_tensor_in_the_encoder(config):
+    for name in (
+        "bert.encoder.layer.1.output.dense.bias",  # config.json says one layer
+        "bert.encoder.layer.0.attention.self.distance_embedding.weight",
+        "bert.encoder.layer.0.output.adapters.a.adapter_down.0.weight",
+    ):
+        shapes = shapes_of(config, "BertModel") | {name: (4,)}
+        with pytest.raises(
+            BundleError, match=rf"^the tensor '{name}' is no part of a BERT of the 1 layers that config"
+        ):
+            check_encoder(shapes, config)
+
+
+def test_a_decoder_that_is_not_tied(config):
+    shapes = shapes_of(config, "BertForPreTraining") | {"cls.predictions.decoder.weight": (10, 4)}
+    check_encoder(shapes, config)
+    check_architecture(shapes, config, "BertModel", 2)
+    with pytest.raises(BundleError, match=r"^the tensor cls\.predictions\.decoder\.weight is not the token table, "):
+        check_architecture(shapes, config, "BertForPreTraining", 2)
+
+
 def test_an_encoder_without_its_pooler_fits(config):
     shapes = dict(encoder_tensors(config, pooler=False))
     check_encoder(shapes, config)

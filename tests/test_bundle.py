@@ -110,10 +110,18 @@ def test_files_that_a_model_of_another_library_may_lack(folder, name):
     assert bool(loaded.settings) == (name != "kbert.json")
 
 
-def test_weights_of_a_pickle_are_not_opened(folder):
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(BundleError, match=r"is missing; pytorch_model\.bin is a pickle, .* save it as safetensors"):
-        Bundle.load(folder)
+def test_weights_of_pytorch(folder, write_torch_file):
+    """pytorch_model.bin gives the same tensors as the safetensors that it was made of."""
+    expected = Bundle.load(folder).tensors
+    write_torch_file(folder / "pytorch_model.bin", safetensors.numpy.load_file(folder / "model.safetensors"))
+    (folder / "model.safetensors").unlink()
+    loaded = Bundle.load(folder).tensors
+    assert loaded.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert loaded[name].tobytes() == tensor.tobytes()
+    loaded = Bundle.load(folder)
+    loaded.save(folder, "# A card\n")
+    assert (folder / "model.safetensors").is_file()
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "kbert.json"])
@@ -139,11 +147,31 @@ def test_weights_cut_short(folder, kept):
         Bundle.load(folder)
 
 
-def test_an_unknown_config_key(folder):
+def test_a_misspelled_config_key(folder):
     edit_json(folder / "config.json", hiden_size=3)
     with pytest.raises(ConfigError, match=r"config\.json: unknown config key 'hiden_size'; ") as raised:
         Bundle.load(folder)
     assert "\n" not in str(raised.value)
+
+
+def test_config_keys_of_other_programs_are_kept(folder, tmp_path, capsys):
+    foreign = {"sbert_ce_default_activation_function": "torch.nn.Identity", "emb_size": 32, "auto_map": {"A": "m.M"}}
+    edit_json(folder / "config.json", **foreign)
+    bundle = Bundle.load(folder)
+    assert capsys.readouterr().err == (
+        f"{folder}/config.json: kept, but of no use to a BERT: auto_map, emb_size, "
+        "sbert_ce_default_activation_function\n"
+    )
+    bundle.save(tmp_path / "again", "card")
+    written = json.loads((tmp_path / "again" / "config.json").read_text())
+    assert foreign.items() <= written.items()
+    Bundle.load(tmp_path / "again", notices=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_no_word_where_all_keys_are_known(folder, capsys):
+    Bundle.load(folder)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_vocabulary_larger_than_the_config_says(folder):

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from kbert.config import PRESETS, BertConfig, preset_config
+from kbert.config import PRESETS, BertConfig, foreign_settings, preset_config, unknown_keys
 from kbert.errors import ConfigError
 
 
@@ -108,7 +108,8 @@ def test_reads_what_hugging_face_writes():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"hiden_size": 8}, "unknown config key 'hiden_size'; remove it, or spell it as one of: .*hidden_size"),
+        ({"hiden_size": 8}, "unknown config key 'hiden_size'; spell it as hidden_size, whose value would be a default"),
+        ({"hidden_size": 384}, r"num_attention_heads must be given .* Received: hidden_size=384 alone$"),
         ({"model_type": "roberta"}, "model_type must be \"bert\". Received: model_type='roberta'"),
         ({"position_embedding_type": "relative_key"}, "Received: position_embedding_type='relative_key'"),
         ({"is_decoder": True}, "Received: is_decoder=True"),
@@ -129,6 +130,90 @@ def test_reads_what_hugging_face_writes():
 def test_refuses_what_cannot_be(values, message):
     with pytest.raises(ConfigError, match=message):
         BertConfig.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity"},
+        {"auto_map": {"AutoModel": "modeling.Model"}, "emb_size": 768, "_commit_hash": "0"},
+        {"embedding_size": 768, "num_hidden_groups": 12, "num_key_value_heads": 12, "head_dim": 64},
+        {"hidden_activation": "gelu", "layer_norm_epsilon": 1e-12},
+        {"use_flash_attn": True, "unpad_inputs": True, "fused_bias_fc": True, "max_seq_length": 128},
+        {"pre_layer_norm": False, "prenorm": None, "share_layers": False, "relative_attention": False},
+        {"num_experts": 0, "rope_theta": None, "rotary_emb_fraction": 0.0, "attention_type": "original_full"},
+        {"layer_norm_type": "LayerNorm", "use_bias": True, "position_biased_input": True, "pos_att_type": "none"},
+        {"adapters": {"adapters": {}, "config_map": {}}, "quantization_config": {}},
+        {"classifier_dropout_prob": 0.3, "hidden_dim": 256, "pooler_hidden_act": "relu"},
+    ],
+)
+def test_keys_that_change_no_computation_are_carried_along(values):
+    given = {"architectures": ["BertModel"], "id2label": {"0": "no"}, "use_cache": True, "hidden_size": 768}
+    given |= {"num_attention_heads": 12, "temperature": 1.0}
+    assert BertConfig.from_dict(given | values) == BertConfig()
+    known = {"quantization_config", "use_cache"}
+    assert set(unknown_keys(given | values)) == set(values) - known
+    assert foreign_settings(given | values) == {"id2label": {"0": "no"}, "use_cache": True} | {
+        key: value for key, value in values.items() if key not in known
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("pre_layer_norm", True),
+        ("norm_first", True),
+        ("encoder_normalize_before", 1),
+        ("do_layer_norm_before", True),
+        ("layer_norm_type", "rms_norm"),
+        ("qk_norm", True),
+        ("embedding_size", 128),
+        ("emb_size", 767),
+        ("num_hidden_groups", 1),
+        ("share_layers", True),
+        ("cross_layer_parameter_sharing", "all"),
+        ("num_experts", 8),
+        ("moe_layers", [1, 3]),
+        ("use_rope", True),
+        ("rope_scaling", {"type": "linear"}),
+        ("rotary_emb_fraction", 0.5),
+        ("alibi_starting_size", 512),
+        ("relative_attention", True),
+        ("max_relative_positions", 64),
+        ("position_biased_input", False),
+        ("sliding_window", 128),
+        ("attention_type", "block_sparse"),
+        ("num_kv_heads", 4),
+        ("head_dim", 32),
+        ("use_bias", False),
+        ("causal", True),
+        ("layer_norm_epsilon", 1e-5),
+        ("hidden_activation", "silu"),
+        ("num_feedforward_networks", 4),
+        ("quantization_config", {"bits": 4}),
+        ("adapters", {"adapters": {"a": "pfeiffer"}}),
+    ],
+)
+def test_keys_that_change_the_computation_are_refused(key, value):
+    with pytest.raises(ConfigError, match=rf"{key}.* Received: {key}="):
+        BertConfig.from_dict({key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("num_hidden_layer", "num_hidden_layers"),
+        ("hidden_sizes", "hidden_size"),
+        ("hiddenSize", "hidden_size"),
+        ("num_attention_head", "num_attention_heads"),
+        ("layer_norm_ep", "layer_norm_eps"),
+    ],
+)
+def test_misspelled_keys_are_told(key, meant):
+    with pytest.raises(ConfigError, match=rf"unknown config key '{key}'; spell it as {meant}, "):
+        BertConfig.from_dict({key: 4})
+    with pytest.raises(ConfigError, match=rf"spell it as {meant}, "):  # and the two contradict each other
+        BertConfig.from_dict({key: 4, meant: 2 if "layer" in meant else 1, "hidden_size": 8, "num_attention_heads": 1})
 
 
 def test_is_frozen():

@@ -168,7 +168,7 @@ def test_an_index_that_names_other_files(hub, shard):
     folder = hub.repositories["kbert/classifier"]
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}))
-    with pytest.raises(HubError, match=r"must name safetensors beside it\. Received: "):
+    with pytest.raises(HubError, match=r"must name \.safetensors files beside it\. Received: "):
         resolve("hf://kbert/classifier")
 
 
@@ -183,14 +183,16 @@ def test_a_gated_repository(hub):
         resolve("hf://kbert/classifier")
 
 
-def test_a_repository_with_a_pickle_alone(hub):
+def test_weights_of_pytorch_are_downloaded_where_there_are_no_others(hub):
     folder = hub.repositories["kbert/classifier"]
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    found = resolve("hf://kbert/classifier")
+    assert (found / "pytorch_model.bin").read_bytes() == (folder / "pytorch_model.bin").read_bytes()
+    (hub.repositories["kbert/pretrained"] / "model.safetensors").unlink()
     with pytest.raises(
-        HubError, match=r"the repository has no model\.safetensors; weights in pytorch_model\.bin are a pickle"
+        HubError, match=r"expected model\.safetensors or pytorch_model\.bin\. The repository has neither$"
     ):
-        resolve("hf://kbert/classifier")
-    assert not any(path.endswith(".bin") for path in hub.requests)
+        resolve("hf://kbert/pretrained")
 
 
 def test_a_repository_without_a_model(hub):

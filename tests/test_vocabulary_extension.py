@@ -135,12 +135,53 @@ def test_what_cannot_be_is_refused(pretrained, text, tmp_path):
         extended(pretrained, text, tmp_path / "full")
 
 
-def test_added_tokens_are_refused(pretrained, vocabulary, text, tmp_path, monkeypatch):
+@pytest.fixture
+def with_added_tokens(pretrained, vocabulary, tmp_path):
+    """A model with two tokens behind its vocab.txt, as `add_tokens` of Transformers leaves it."""
     bundle = Bundle.load(pretrained)
-    bundle.tokenizer = Tokenizer(vocabulary, added_tokens=[AddedToken("covid")])
+    bundle.tokenizer = Tokenizer(vocabulary, added_tokens=[AddedToken("covid"), AddedToken("[E1]", special=True)])
+    rng = np.random.default_rng(0)
+    for name in (TABLE, BIAS):
+        more = rng.normal(0, 1, (2, *bundle.tensors[name].shape[1:])).astype(np.float32)
+        bundle.tensors[name] = np.concatenate([bundle.tensors[name], more])
+    bundle.config = bundle.config.replace(vocab_size=25)
+    bundle.save(tmp_path / "added", "card")
+    return tmp_path / "added"
+
+
+def test_added_tokens_keep_their_ids(with_added_tokens, text, tmp_path):
+    """They become lines of vocab.txt, are found in text as before, and new words follow."""
+    text.write_text(text.read_text() + "The covid cat.\n")
+    extension = extended(with_added_tokens, text, tmp_path / "new")
+    assert extension.words == {"unaffable": 25, "cats": 26, "mats": 27}
+    before, after = Bundle.load(with_added_tokens), Bundle.load(tmp_path / "new")
+    assert list(after.tokenizer.vocabulary) == [*before.tokenizer.vocabulary, *extension.words]
+    assert (tmp_path / "new" / "vocab.txt").read_text().split("\n")[23:] == ["covid", "[E1]", *extension.words, ""]
+    assert after.tokenizer.settings.added_tokens == before.tokenizer.settings.added_tokens
+    assert after.tokenizer.ids("a covid cats") == [6, 23, 26]
+    np.testing.assert_array_equal(after.tensors[TABLE][:25], before.tensors[TABLE])
+
+
+def test_an_added_token_with_a_line_break_is_refused(pretrained, vocabulary, text, tmp_path, monkeypatch):
+    bundle = Bundle.load(pretrained)
+    bundle.tokenizer = Tokenizer(vocabulary, added_tokens=[AddedToken("\n")])
     monkeypatch.setattr(Bundle, "load", lambda folder: bundle)
-    with pytest.raises(UsageError, match="tokens added behind its vocab"):
+    with pytest.raises(UsageError, match=r"its added token '\\n' keeps its id only as a line of vocab\.txt"):
         extended(pretrained, text, tmp_path / "new")
+
+
+def test_pretraining_goes_on_with_added_tokens(with_added_tokens, corpus_text, tmp_path, capsys):
+    """On a corpus built with the vocab.txt alone, and what comes of it knows the added tokens still."""
+    build_corpus([corpus_text], vocab=with_added_tokens / "vocab.txt", output=tmp_path / "corpus", sequence_length=16)
+    options = {"steps": 1, "batch_size": 8, "learning_rate": 1e-3, "show_progress": False}
+    corpus = tmp_path / "corpus"
+    pretrain(corpus=corpus, validation_corpus=corpus, model=with_added_tokens, output=tmp_path / "run", **options)
+    before, after = Bundle.load(with_added_tokens), Bundle.load(tmp_path / "run")
+    assert after.tokenizer.vocabulary == before.tokenizer.vocabulary
+    assert after.tokenizer.settings.added_tokens == before.tokenizer.settings.added_tokens
+    assert after.tensors[TABLE].shape == before.tensors[TABLE].shape
+    assert evaluate_pretraining(tmp_path / "run", corpus)["mlm_loss"] > 0
+    assert "new weights" not in capsys.readouterr().err
 
 
 def test_the_command(pretrained, text, tmp_path):

@@ -103,14 +103,109 @@ def test_what_nobody_needs_is_left_out(tmp_path):
     assert_same(Weights(tmp_path).read(), TENSORS)
 
 
-def test_weights_that_are_not_tied(tmp_path):
+def test_a_decoder_that_is_not_tied_is_kept(tmp_path):
+    """The projection under its name; of two biases the one that Transformers adds, the decoder's."""
     table = TENSORS["bert.embeddings.word_embeddings.weight"]
-    save_weights(tmp_path, TENSORS | {"cls.predictions.decoder.weight": table + 1})
-    with pytest.raises(
-        BundleError,
-        match=r"^the tensors cls\.predictions\.decoder\.weight and bert\.embeddings\.word_embeddings\.weight must be",
-    ):
-        Weights(tmp_path).read()
+    bias = np.float32([7, 8, 9])
+    untied = {"cls.predictions.decoder.weight": table + 1, "cls.predictions.decoder.bias": bias}
+    save_weights(tmp_path, TENSORS | untied)
+    expected = {"cls.predictions.decoder.weight": table + 1, "cls.predictions.bias": bias}
+    assert_same(Weights(tmp_path).read(), TENSORS | expected)
+
+
+def test_one_end_of_tied_weights_is_enough(tmp_path):
+    """Which end is kept is a matter of the program that wrote the file."""
+    names = {
+        "bert.embeddings.word_embeddings.weight": "cls.predictions.decoder.weight",
+        "cls.predictions.bias": "cls.predictions.decoder.bias",
+    }
+    save_weights(tmp_path, {names.get(name, name): tensor for name, tensor in TENSORS.items()})
+    assert set(Weights(tmp_path)) == set(TENSORS)
+    assert_same(Weights(tmp_path).read(), TENSORS)
+
+
+ENCODER = {
+    "embeddings.word_embeddings.weight": np.float32([[1]]),
+    "embeddings.position_embeddings.weight": np.float32([[2]]),
+    "embeddings.LayerNorm.weight": np.float32([3]),
+    "encoder.layer.0.output.dense.bias": np.float32([4]),
+    "pooler.dense.bias": np.float32([5]),
+}
+HEADS = {"cls.predictions.bias": np.float32([6]), "classifier.weight": np.float32([[7]]), "other": np.float32([8])}
+CURRENT = {f"bert.{name}": tensor for name, tensor in ENCODER.items()}
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["", "bert.", "module.", "module.bert.", "0.auto_model.", "model.", "model.bert.", "bert.bert.", "encoder.",
+     "_orig_mod.module.bert.", "transformer.", "query_encoder.bert_model."],
+)  # fmt: skip
+def test_what_stands_before_all_names(tmp_path, prefix):
+    save_weights(tmp_path, {prefix + name: tensor for name, tensor in ENCODER.items()})
+    assert_same(Weights(tmp_path).read(), CURRENT)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "heads"),
+    [
+        ("bert.", ""),
+        ("module.bert.", "module."),
+        ("model.bert.", "model."),
+        ("bert.bert.", "bert."),
+        ("bert.bert.", ""),
+        ("encoder.", ""),
+        ("module.encoder.", "module."),
+        ("model.encoder.", ""),
+    ],
+)
+def test_heads_beside_a_prefixed_encoder(tmp_path, encoder, heads):
+    tensors = {encoder + name: tensor for name, tensor in ENCODER.items()}
+    save_weights(tmp_path, tensors | {heads + name: tensor for name, tensor in HEADS.items() if name != "other"})
+    assert_same(Weights(tmp_path).read(), CURRENT | {name: HEADS[name] for name in HEADS if name != "other"})
+
+
+def test_names_of_other_heads_stay(tmp_path):
+    save_weights(tmp_path, {f"encoder.{name}": tensor for name, tensor in ENCODER.items()} | HEADS)
+    assert_same(Weights(tmp_path).read(), CURRENT | HEADS)
+
+
+def test_buffers_and_old_names_behind_a_prefix(tmp_path):
+    tensors = {f"module.bert.{name}": tensor for name, tensor in ENCODER.items()}
+    tensors["module.bert.embeddings.LayerNorm.gamma"] = tensors.pop("module.bert.embeddings.LayerNorm.weight")
+    tensors["module.bert.embeddings.position_ids"] = np.arange(3)[None]
+    save_weights(tmp_path, tensors)
+    assert_same(Weights(tmp_path).read(), CURRENT)
+
+
+def test_counters_of_training_are_left_out(tmp_path):
+    save_weights(tmp_path, CURRENT | {"loss.steps": np.int64([3])})
+    assert_same(Weights(tmp_path).read(), CURRENT)
+
+
+def test_several_encoders(tmp_path):
+    tensors = {f"{side}.{name}": tensor for side in ("query", "passage") for name, tensor in ENCODER.items()}
+    save_weights(tmp_path, tensors)
+    refused(tmp_path, r"one encoder\. Received several, whose names begin with 'passage\.', 'query\.'; save the one")
+
+
+def test_weights_of_pytorch(tmp_path, write_torch_file):
+    write_torch_file(tmp_path / "pytorch_model.bin", TENSORS)
+    assert_same(Weights(tmp_path).read(), TENSORS)
+    shards = {"pytorch_model-00001-of-00002.bin": {}, "pytorch_model-00002-of-00002.bin": {}}
+    for place, (name, tensor) in enumerate(TENSORS.items()):
+        list(shards.values())[place % 2][name] = tensor
+    (tmp_path / "sharded").mkdir()
+    for file, tensors in shards.items():
+        write_torch_file(tmp_path / "sharded" / file, tensors)
+    places = {name: file for file, tensors in shards.items() for name in tensors}
+    (tmp_path / "sharded" / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": places}))
+    assert_same(Weights(tmp_path / "sharded").read(), TENSORS)
+
+
+def test_safetensors_go_before_files_of_pytorch(tmp_path):
+    save_weights(tmp_path, TENSORS)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"never opened")
+    assert_same(Weights(tmp_path).read(), TENSORS)
 
 
 # === Untrusted files ===
@@ -123,9 +218,11 @@ def refused(folder, pattern):
 
 
 def test_no_weights(tmp_path):
-    refused(tmp_path, r"model\.safetensors is missing$")
+    refused(tmp_path, r"model\.safetensors is missing, and there is no pytorch_model\.bin either$")
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
-    refused(tmp_path, r"missing; pytorch_model\.bin is a pickle, which can run any code: save it as safetensors$")
+    refused(
+        tmp_path, r"pytorch_model\.bin: it is damaged, or no file of torch\.save \(File is not a zip file\)\. Where you"
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,7 +274,7 @@ def test_a_tensor_under_two_names(tmp_path):
 
 
 def test_names_in_messages_are_short_and_on_one_line(tmp_path):
-    save_weights(tmp_path, {"a\nb" * 10_000: np.int64([1])})
+    save_weights(tmp_path, {"bert." + "a\nb" * 10_000: np.int64([1])})
     with pytest.raises(BundleError, match="must be of F32") as raised:
         Weights(tmp_path)
     assert len(str(raised.value)) < 500
@@ -201,12 +298,37 @@ def test_an_index_without_a_map(tmp_path, content):
     refused(tmp_path, r'index\.json: expected an object "weight_map" from tensor names to file names$')
 
 
+def test_an_index_may_err_about_tied_weights_and_buffers(tmp_path):
+    names = list(TENSORS)
+    shards = {"a.safetensors": {name: TENSORS[name] for name in names[:1]}}
+    shards["b.safetensors"] = {name: TENSORS[name] for name in names[1:]}
+    absent = {
+        "cls.predictions.decoder.weight": "a.safetensors",
+        "cls.predictions.decoder.bias": "b.safetensors",
+        "bert.embeddings.position_ids": "a.safetensors",
+    }
+    write_shards(tmp_path, shards, moved=absent)
+    assert_same(Weights(tmp_path).read(), TENSORS)
+    # The other way round: the shard has what the index does not list.
+    write_shards(tmp_path, shards)
+    index = (tmp_path / "model.safetensors.index.json").read_text()
+    shards["a.safetensors"]["cls.predictions.decoder.weight"] = TENSORS[names[0]]
+    shards["b.safetensors"]["bert.embeddings.position_ids"] = np.arange(2)
+    write_shards(tmp_path, shards)
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    assert_same(Weights(tmp_path).read(), TENSORS)
+
+
 def test_an_index_that_contradicts_its_shards(tmp_path):
     shards = {"a.safetensors": {"x": np.float32([1])}, "b.safetensors": {"y": np.float32([1])}}
     write_shards(tmp_path, shards, moved={"z": "b.safetensors"})
     refused(tmp_path, r"index\.json and b\.safetensors contradict each other over the tensor 'z'$")
     write_shards(tmp_path, shards, moved={"y": "a.safetensors"})
     refused(tmp_path, r"index\.json and a\.safetensors contradict each other over the tensor 'y'$")
+    write_shards(tmp_path, shards)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"x": "a.safetensors"}} | {"metadata": {}}))
+    assert_same(Weights(tmp_path).read(), {"x": np.float32([1])})
     write_shards(tmp_path, shards)
     (tmp_path / "b.safetensors").unlink()
     refused(tmp_path, r"b\.safetensors is missing$")

@@ -24,6 +24,12 @@ def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_js
     without = next((text for text in texts if _MASK not in text), None)
     if without is not None:
         raise UsageError(f"expected {_MASK} in each text. Received: {without}")
+    from kbert.bundle import Bundle
+    from kbert.hub import resolve
+
+    bundle = Bundle.load(resolve(run), notices=False)
+    if not bundle.settings.get("task") and "cls.predictions.transform.dense.weight" not in bundle.tensors:
+        raise UsageError(f"{run} has no masked-language-model head; `kbert pretrain --model {run}` trains one")
     quiet.import_tensorflow()
     from kbert import predictor
 
@@ -31,7 +37,7 @@ def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_js
     if model.task.name != "fill-mask":
         raise UsageError(
             f"{run} must be a pretrained model, which predicts tokens. Received: one for {model.task.name}; use "
-            "`kbert predict`"
+            f"`kbert predict`, or `kbert pretrain --model {run}`, which trains a masked-language-model head"
         )
     for row in model.predict(texts, batch_size=batch_size):
         if len(row["masks"]) < row["text"].count(_MASK):

@@ -7,15 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kbert import files
 from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.conversion import google, heads, keras_hub, model_garden, parity
 from kbert.conversion.checkpoint_files import OBJECT_GRAPH, CheckpointFiles, find_checkpoint
 from kbert.conversion.options import Options, gelu_form, with_gelu
-from kbert.errors import ParityError, UsageError
+from kbert.errors import KbertError, ParityError, UsageError
 from kbert.hub import is_hub_name, resolve
 from kbert.text.settings import TokenizerSettings
-from kbert.weights import INDEX_FILE, WEIGHTS_FILE
+from kbert.weights import WEIGHTS_FILES
 
 BUNDLE, GOOGLE, MODEL_GARDEN, KERAS_HUB = "bundle", "google", "model-garden", "keras-hub"
 TARGETS = (BUNDLE, GOOGLE, KERAS_HUB)
@@ -123,7 +125,7 @@ def find_format(source: files.PathLike) -> tuple[Path, str]:
     if path.is_dir():
         if keras_hub.is_preset(path):
             return path, KERAS_HUB
-        has_weights = any((path / name).exists() for name in (WEIGHTS_FILE, INDEX_FILE))
+        has_weights = any((path / name).exists() for name in WEIGHTS_FILES)
         if is_bundle(path) and (has_weights or find_checkpoint(path) is None):
             return path, BUNDLE
     prefix = find_checkpoint(path)
@@ -171,8 +173,20 @@ _WRITERS: dict[str, Callable[[Bundle, Path, Options], None]] = {
 
 def _check(kind: str, place: Path, target: str, folder: Path, bundle: Bundle, options: Options) -> dict[str, float]:
     """Reads the destination back and compares it with the source."""
-    back = _read_back(target, folder, bundle)
-    parity.check_tensors(bundle.tensors, back.tensors, target)
+    try:
+        back = _read_back(target, folder, bundle)
+    except KbertError as problem:
+        reason = str(problem).replace(str(folder), "DESTINATION")
+        raise ParityError(f"{target}: what was written cannot be read ({reason}); nothing was written") from None
+    # Foreign formats store float32.
+    expected, received_tensors = (
+        (bundle.tensors, back.tensors)
+        if target == BUNDLE
+        else (parity.as_float32(bundle.tensors), parity.as_float32(back.tensors))
+    )
+    parity.check_tensors(expected, received_tensors, target)
+    if target != BUNDLE and any(tensor.dtype == np.float64 for tensor in bundle.tensors.values()):
+        options.notes.append("the source has float64 weights: they are rounded to float32")
     if back.tokenizer.vocabulary != bundle.tokenizer.vocabulary or _rules(back) != _rules(bundle):
         raise ParityError(f"{target}: the tokenizer did not come back as it was; nothing was written")
     batches = parity.random_batches(bundle.config)
@@ -205,7 +219,7 @@ def _rules(bundle: Bundle) -> TokenizerSettings:
 
 def _read_back(target: str, folder: Path, bundle: Bundle) -> Bundle:
     if target == BUNDLE:
-        return Bundle.load(folder)
+        return Bundle.load(folder, notices=False)
     if target == GOOGLE:
         return google.read(folder / google.CHECKPOINT, Options())
     return keras_hub.read(folder, Options())

@@ -20,7 +20,7 @@ from typing import Any
 
 from kbert import files
 from kbert.bundle import Bundle
-from kbert.config import BertConfig
+from kbert.config import BertConfig, unknown_keys
 from kbert.conversion import heads, sidecar
 from kbert.conversion.checkpoint_files import CheckpointFiles, write_checkpoint
 from kbert.conversion.options import Options, find_lowercase, gelu_form, with_gelu
@@ -86,7 +86,7 @@ def read(prefix: Path, options: Options) -> Bundle:
     config = _complete(config, beside, options)
     vocabulary = read_vocabulary(folder, config.vocab_size, options)
     if beside and options.lowercase is None:
-        tokenizer = Tokenizer.from_settings(vocabulary, beside.tokenizer)
+        tokenizer = Tokenizer.from_settings(vocabulary.with_blank_end(beside.pieces), beside.tokenizer)
     else:
         tokenizer = Tokenizer(vocabulary, lowercase=find_lowercase(vocabulary, options))
 
@@ -98,15 +98,17 @@ def read(prefix: Path, options: Options) -> Bundle:
         present = [entry for entry in present if entry.name not in beside.missing]
     tensors = read_entries(present, shapes, checkpoint.shapes, checkpoint.read, prefix)
     kinds = heads.find_heads(tensors)
-    architecture = heads.architecture(kinds, prefix)
-    settings: dict[str, Any] = {}
-    foreign_config: dict[str, Any] = {}
-    if heads.CLASSIFIER in kinds:
-        foreign_config = heads.numbered_labels(len(tensors["classifier.bias"]))
     if beside and not options.encoder_only:
+        if kinds != frozenset(beside.heads):
+            heads.architecture(kinds, prefix)
         tensors |= beside.tensors
-        architecture, settings, foreign_config = beside.architecture, beside.settings, beside.foreign_config
-    return Bundle(config, tokenizer, tensors, architecture, settings, foreign_config)
+        return Bundle(config, tokenizer, tensors, beside.architecture, beside.settings, beside.foreign_config)
+    foreign_config = _unknown_settings(folder, options)
+    if heads.CLASSIFIER in kinds:
+        foreign_config |= heads.numbered_labels(len(tensors["classifier.bias"]))
+    if not beside:
+        tensors = heads.without_zero_pooler(tensors, kinds, options)
+    return Bundle(config, tokenizer, tensors, heads.architecture(kinds, prefix), {}, foreign_config)
 
 
 def write(bundle: Bundle, folder: Path, options: Options) -> None:
@@ -121,8 +123,9 @@ def write(bundle: Bundle, folder: Path, options: Options) -> None:
             f"Google's code has the LayerNorm epsilon {EPSILON:g} alone. Received: "
             f"layer_norm_eps={config.layer_norm_eps:g}; set that in the source's config.json if it may change"
         )
-    present = [entry for entry in _entries(config) if entry.name in bundle.tensors]
-    tensors = {entry.foreign: entry.to_foreign(bundle.tensors[entry.name]) for entry in present}
+    held, missing = heads.with_pooler(bundle, "Google's code", options)
+    present = [entry for entry in _entries(config) if entry.name in held]
+    tensors = {entry.foreign: entry.to_foreign(held[entry.name]) for entry in present}
     left = {name: tensor for name, tensor in bundle.tensors.items() if name not in {entry.name for entry in present}}
     if left:
         options.notes.append(
@@ -138,7 +141,7 @@ def write(bundle: Bundle, folder: Path, options: Options) -> None:
     values = {key: value for key, value in config.to_dict().items() if key in _CONFIG_KEYS}
     if gelu_form(config):
         values["hidden_act"] = "gelu"
-    sidecar.write(folder, bundle, left)
+    sidecar.write(folder, bundle, left, missing)
     files.write_json(folder / CONFIG_FILE, dict(sorted(values.items())))
 
 
@@ -151,6 +154,15 @@ def read_config(folder: Path, options: Options) -> BertConfig:
         return BertConfig.from_dict(files.read_json(path, BundleError))
     except ConfigError as problem:
         raise ConfigError(f"{path}: {problem}") from None
+
+
+def _unknown_settings(folder: Path, options: Options) -> dict[str, Any]:
+    """The keys of bert_config.json that no BERT has; they are kept."""
+    values = files.read_json(options.config or folder / CONFIG_FILE, BundleError)
+    unknown = unknown_keys(values)
+    if unknown:
+        options.notes.append(f"{CONFIG_FILE}: kept, but of no use to a BERT: {', '.join(unknown)[:200]}")
+    return {key: values[key] for key in unknown}
 
 
 def read_vocabulary(folder: Path, size: int, options: Options) -> Vocabulary:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from kbert.bundle import Bundle
+from kbert.conversion.options import Options
 from kbert.errors import BundleError
 
 MLM, NSP, CLASSIFIER, QA = "cls.predictions", "cls.seq_relationship", "classifier", "qa_outputs"
@@ -50,6 +53,32 @@ def numbered_labels(classes: int) -> dict[str, Any]:
         "id2label": {str(index): label for index, label in enumerate(labels)},
         "label2id": {label: index for index, label in enumerate(labels)},
     }
+
+
+def with_pooler(bundle: Bundle, what: str, options: Options) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """The tensors of a bundle with a pooler, which foreign formats demand, and those that it lacked.
+
+    Models for tokens, answers in texts and vectors have none; theirs is all zeros there, and is dropped when the
+    folder is read again.
+    """
+    missing = tuple(name for name in POOLER if name not in bundle.tensors)
+    if not missing:
+        return dict(bundle.tensors), ()
+    width = bundle.config.hidden_size
+    options.notes.append(f"the model has no pooler, and {what} has one always: it is all zeros")
+    zeros = dict(zip(POOLER, (np.zeros((width, width), np.float32), np.zeros(width, np.float32)), strict=True))
+    return {**bundle.tensors, **{name: zeros[name] for name in missing}}, missing
+
+
+def without_zero_pooler(
+    tensors: Mapping[str, np.ndarray], heads: frozenset[str], options: Options
+) -> dict[str, np.ndarray]:
+    """The tensors without a pooler that is all zeros, where no head stands on it."""
+    if heads & {NSP, CLASSIFIER} or any(np.any(tensors[name]) for name in POOLER if name in tensors):
+        return dict(tensors)
+    if any(name in tensors for name in POOLER):
+        options.notes.append("the pooler is all zeros, as where a model has none, and is left out")
+    return {name: tensor for name, tensor in tensors.items() if name not in POOLER}
 
 
 def without_heads(bundle: Bundle) -> Bundle:

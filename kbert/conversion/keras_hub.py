@@ -30,6 +30,7 @@ from kbert.conversion.tensor_tables import Endings, Entry, Part, bundle_shapes, 
 from kbert.errors import BundleError, ConfigError
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
+from kbert.weights import DECODER
 
 CONFIG_FILE = "config.json"
 TASK_FILE = "task.json"
@@ -69,7 +70,7 @@ def read(folder: Path, options: Options) -> Bundle:
         beside = None
     tokenizer = _read_tokenizer(folder, config, options)
     if beside and options.lowercase is None:
-        tokenizer = Tokenizer.from_settings(tokenizer.vocabulary, beside.tokenizer)
+        tokenizer = Tokenizer.from_settings(tokenizer.vocabulary.with_blank_end(beside.pieces), beside.tokenizer)
     if beside:
         own = beside.config
         config = config.replace(
@@ -95,6 +96,8 @@ def read(folder: Path, options: Options) -> Bundle:
         tensors |= _read_task(folder, config, shapes, options)
         kinds = heads.find_heads(tensors)
         architecture = heads.architecture(kinds, folder)
+        if not beside:
+            tensors = heads.without_zero_pooler(tensors, kinds, options)
         if heads.CLASSIFIER in kinds:
             foreign_config = heads.numbered_labels(len(tensors["classifier.bias"]))
         if beside:
@@ -124,12 +127,7 @@ def write(bundle: Bundle, folder: Path, options: Options) -> None:
             f"KerasHub has one rate of dropout: {config.hidden_dropout_prob:g}, "
             f"not {config.attention_probs_dropout_prob:g} on attention"
         )
-    tensors = dict(bundle.tensors)
-    shapes = bundle_shapes(config)
-    missing = tuple(name for name in heads.POOLER if name not in tensors)
-    if missing:
-        tensors |= {name: np.zeros(shapes[name], np.float32) for name in missing}
-        options.notes.append("the model has no pooler, and KerasHub's backbone must: it is all zeros")
+    tensors, missing = heads.with_pooler(bundle, "KerasHub's backbone", options)
     task, head = _task_entries(bundle, config)
     backbone = _backbone_entries(config)
     own = {entry.name for entry in (*backbone, *head)}
@@ -195,7 +193,7 @@ def _task_entries(bundle: Bundle, config: BertConfig) -> tuple[str | None, list[
     task = None
     if bundle.architecture == "BertForSequenceClassification":
         task = keras_hub_objects.CLASSIFIER
-    elif heads.MLM in heads.find_heads(bundle.tensors):
+    elif heads.MLM in heads.find_heads(bundle.tensors) and DECODER not in bundle.tensors:
         task = keras_hub_objects.MASKED_LM
     return task, entries(_HEADS[task], _ENDINGS, config.num_attention_heads) if task else []
 

@@ -17,6 +17,7 @@ from kbert.errors import BundleError, ParityError
 from kbert.layers.activations import activation
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_slots
+from kbert.weights import DECODER
 
 TOLERANCE = 1e-4
 """Largest difference of an output that is let pass; float32 arithmetic in another order stays below 2e-5 mostly."""
@@ -59,6 +60,7 @@ def bundle_outputs(bundle: Bundle, batches: Sequence[Batch]) -> list[Outputs]:
         BundleError: A tensor is missing or has another shape.
     """
     config = bundle.config
+    bundle = dataclasses.replace(bundle, tensors=as_float32(bundle.tensors))
     tensors = dict(bundle.tensors)
     pooled = heads.POOLER[0] in tensors
     if not pooled:
@@ -97,7 +99,7 @@ def preset_outputs(folder: Path, bundle: Bundle, batches: Sequence[Batch]) -> li
     model = backbone
     if heads.CLASSIFIER in kinds and bundle.architecture == "BertForSequenceClassification":
         model = library.models.BertTextClassifier(backbone, num_classes=len(bundle.tensors["classifier.bias"]))
-    elif heads.MLM in kinds:
+    elif heads.MLM in kinds and DECODER not in bundle.tensors:
         model = library.models.BertMaskedLM(backbone)
     if model is not backbone:
         model.load_task_weights(str(folder / keras_hub.TASK_WEIGHTS_FILE))
@@ -128,6 +130,11 @@ def largest_differences(expected: Sequence[Outputs], received: Sequence[Outputs]
     return dict(sorted(differences.items(), reverse=True))
 
 
+def as_float32(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Tensors in the dtype that foreign formats store: half precision is exact in it, float64 is rounded."""
+    return {name: np.asarray(tensor).astype(np.float32, copy=False) for name, tensor in tensors.items()}
+
+
 def check_tensors(expected: Mapping[str, np.ndarray], received: Mapping[str, np.ndarray], what: object) -> None:
     """Every tensor came back, the same to the bit.
 
@@ -156,7 +163,7 @@ def _head_outputs(bundle: Bundle, encoded: Outputs) -> Outputs:
             scale = np.sqrt((centred * centred).mean(-1, keepdims=True) + bundle.config.layer_norm_eps)
             norm = f"{heads.MLM}.transform.LayerNorm"
             values = centred / scale * tensors[f"{norm}.weight"] + tensors[f"{norm}.bias"]
-            outputs["mlm_logits"] = values @ tensors[heads.WORDS].T + tensors[f"{heads.MLM}.bias"]
+            outputs["mlm_logits"] = values @ tensors.get(DECODER, tensors[heads.WORDS]).T + tensors[f"{heads.MLM}.bias"]
         if heads.NSP in kinds and pooled is not None:
             outputs["nsp_logits"] = linear(pooled, heads.NSP)
         if heads.CLASSIFIER in kinds:

@@ -20,6 +20,7 @@ import safetensors.numpy
 from kbert import files
 from kbert.bundle import SETTINGS_FILE, Bundle
 from kbert.config import BertConfig
+from kbert.conversion.heads import find_heads
 from kbert.errors import BundleError, ConfigError, UsageError
 from kbert.text.settings import TokenizerSettings, settings_from_dict
 from kbert.version import __version__
@@ -49,6 +50,8 @@ class Sidecar:
         settings: See `Bundle`.
         tensors: Tensors that the format cannot hold.
         missing: Tensors that the format demands and the bundle did not have.
+        pieces: How many tokens its vocab.txt has, blank lines at the end included; 0 where that was not kept.
+        heads: The heads of the bundle, which may be of several models; none where that was not kept.
     """
 
     config: BertConfig
@@ -58,6 +61,8 @@ class Sidecar:
     settings: dict[str, Any]
     tensors: dict[str, np.ndarray]
     missing: tuple[str, ...]
+    pieces: int = 0
+    heads: tuple[str, ...] = ()
 
     def fits(self, config: BertConfig) -> bool:
         """Whether it speaks of a model of this size."""
@@ -73,6 +78,8 @@ def write(folder: Path, bundle: Bundle, tensors: Mapping[str, np.ndarray], missi
         "tokenizer": dataclasses.asdict(bundle.tokenizer.settings),
         "foreign_config": bundle.foreign_config,
         "missing": list(missing),
+        "pieces": bundle.tokenizer.vocabulary.piece_count,
+        "heads": sorted(find_heads(bundle.tensors)),
     }
     files.write_json(folder / SETTINGS_FILE, {"kbert_version": __version__, **settings, _KEY: own})
     if tensors:
@@ -102,7 +109,8 @@ def read(folder: Path) -> Sidecar | None:
         raise ConfigError(f"{path}: {problem}; remove the file to go without what it says") from None
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as problem:
         raise BundleError(f"{path} is damaged ({problem!s:.200}); remove it to go without what it says") from None
-    if not isinstance(architecture, str):
+    pieces, kinds = own.get("pieces", 0), own.get("heads", [])
+    if not isinstance(architecture, str) or not isinstance(pieces, int) or not isinstance(kinds, list):
         raise BundleError(f"{path} is damaged; remove it to go without what it says")
     settings.pop("kbert_version", None)
     return Sidecar(
@@ -113,6 +121,8 @@ def read(folder: Path) -> Sidecar | None:
         settings=settings,
         tensors=_read_tensors(folder / TENSORS_FILE),
         missing=missing,
+        pieces=pieces,
+        heads=tuple(map(str, kinds)),
     )
 
 

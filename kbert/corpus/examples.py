@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -265,19 +266,52 @@ def parse_records(records: Iterable[Record], path: PathLike, *, vocabulary_size:
     return Examples(columns, np.array(numbers, np.int64), [(0, os.path.basename(path))])
 
 
-def padded_sizes(record: Record, path: PathLike) -> tuple[int | None, int | None]:
-    """The sequence length and the predictions that a record was padded to; None where it has no mask or no predictions.
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What is known of some records before they are used.
+
+    Args:
+        usable: Those that a model can be trained with.
+        problems: What is wrong with each of the others.
+        padded: The lengths that the usable ones were padded to, each with a record of that length; none where they are
+            not padded.
+        predictions: The most predictions that one was padded to; 0 where they have no masks.
+    """
+
+    usable: list[Record]
+    problems: list[RecordError]
+    padded: dict[int, Record]
+    predictions: int
+
+
+def survey_records(records: Sequence[Record], path: PathLike, *, vocabulary_size: int) -> Survey:
+    """Tries to parse records of others, and tells which ones cannot be used, and what sizes the others have.
 
     Raises:
-        RecordError: It is no pretraining example.
+        RecordError: Each record can be used, but not all of them together.
     """
-    parse_records([record], path, vocabulary_size=np.iinfo(np.int32).max)
-    parsed = _parse([record.data])
+    usable, problems = list(records), []
+    try:
+        parse_records(usable, path, vocabulary_size=vocabulary_size)
+    except RecordError:
+        usable = []
+        for record in records:
+            try:
+                parse_records([record], path, vocabulary_size=vocabulary_size)
+            except RecordError as problem:
+                problems.append(problem)
+            else:
+                usable.append(record)
+        parse_records(usable, path, vocabulary_size=vocabulary_size)
+    if not usable:
+        return Survey([], problems, {}, 0)
+    parsed = _parse([record.data for record in usable])
     mask, positions = (parsed.get(f.name) for f in (features.INPUT_MASK, features.MASKED_LM_POSITIONS))
-    return (
-        None if mask is None else len(mask.values),
-        None if positions is None else len(positions.values),
-    )
+    lengths = [] if mask is None else mask.lengths.tolist()
+    padded: dict[int, Record] = {}
+    for length, record in zip(lengths, usable, strict=False):
+        padded.setdefault(length, record)
+    return Survey(usable, problems, padded, 0 if positions is None else int(positions.lengths.max()))
 
 
 def _parse(serialized: list[bytes]) -> dict[str, Ragged]:
@@ -353,7 +387,8 @@ def _blame(records: Iterable[Record], path: PathLike) -> None:
         try:
             _parse([record.data])
         except tf.errors.InvalidArgumentError as problem:
-            raise _problem(record, path, str(problem.message).splitlines()[0]) from None
+            reason = re.sub(r"^\{\{.*?\}\} |\[Op:\w+\]", "", str(problem.message).splitlines()[0])
+            raise _problem(record, path, reason.strip()) from None
 
 
 def _problem(record: Record, path: PathLike, problem: str) -> RecordError:

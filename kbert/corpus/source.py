@@ -19,7 +19,7 @@ import numpy as np
 
 from kbert import features, files
 from kbert.corpus.digest import file_sha256
-from kbert.corpus.examples import Examples, padded_sizes, parse_records
+from kbert.corpus.examples import Examples, Survey, parse_records, survey_records
 from kbert.corpus.manifest import FILE_NAME as MANIFEST_FILE
 from kbert.corpus.manifest import VOCABULARY_FILE, Manifest, Shard
 from kbert.corpus.record_reader import Damage, Record, is_compressed, read_records, without_copies
@@ -32,6 +32,9 @@ _FOREIGN_SHARD = re.compile(r"tf_?records?", re.IGNORECASE)
 _THREADS = 4
 _PART_EXAMPLES = 16_384
 """Plain files of others are read in parts of so many records, however large they are."""
+
+_SURVEYED = 4096
+"""Records that are looked at together."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -69,6 +72,21 @@ class Lengths:
     predictions: np.ndarray | None
 
 
+@dataclasses.dataclass
+class _FileSurvey:
+    """What is known of a file of others: see `Survey`; and the numbers of its records that cannot be used."""
+
+    padded: dict[int, Record]
+    predictions: int
+    unusable: set[int]
+
+    def add(self, found: Survey, records: Iterable[Record]) -> None:
+        """Takes what is known of some of its records."""
+        self.padded = {**found.padded, **self.padded}
+        self.predictions = max(self.predictions, found.predictions)
+        self.unusable |= {record.number for record in records} - {record.number for record in found.usable}
+
+
 class CorpusSource:
     """The shards of a corpus, and what is known of them.
 
@@ -98,6 +116,7 @@ class CorpusSource:
         self.skip_corrupt = skip_corrupt
         self.lost: dict[str, int] = {}
         """Damaged files, and how many records of each are left out."""
+        self._surveys: dict[Path, _FileSurvey] = {}
         self.is_own = vocab is None or (Path(corpus) / MANIFEST_FILE).exists()
         if self.is_own:
             if vocab is not None or cased:
@@ -140,7 +159,9 @@ class CorpusSource:
         if self.manifest.settings.get("pairs", {}).get("objective") == "none":
             return False
         path = self.folder / self.parts[0].shard.file
-        first = parse_records(itertools.islice(_whole_records(path), 1), path, vocabulary_size=len(self.vocabulary))
+        survey = self._surveys.get(path)
+        usable = (item for item in _whole_records(path) if survey is None or item.number not in survey.unusable)
+        first = parse_records(itertools.islice(usable, 1), path, vocabulary_size=len(self.vocabulary))
         return not len(first) or features.NEXT_SENTENCE_LABELS.name in first.columns
 
     def lengths(self) -> list[Lengths]:
@@ -263,24 +284,24 @@ class CorpusSource:
         file = os.path.relpath(path, self.folder) if self.folder != Path() else os.fspath(path)
         begins: list[tuple[int, int, int]] = []  # of each part: its first byte, that record's number, records before
         whole = lost = 0
-        for item in self._read_foreign(path):
-            if isinstance(item, Record):
+        survey = _FileSurvey({}, 0, set())
+        for block in _blocks(self._read_foreign(path), _SURVEYED):
+            damages = [item for item in block if isinstance(item, Damage)]
+            records = [item for item in block if isinstance(item, Record)]
+            for damage in damages:
+                self._check_damage(damage, path)
+                lost += damage.lost or 0
+            found = survey_records(records, path, vocabulary_size=len(self.vocabulary))
+            if found.problems and not self.skip_corrupt:
+                hint = "" if not found.usable else f"; or go on without it: --skip-corrupt {len(found.problems)}"
+                raise RecordError(f"{found.problems[0]}{hint}")
+            lost += len(found.problems)
+            survey.add(found, records)
+            for record in found.usable:
                 if not whole % _PART_EXAMPLES:
-                    begins.append((item.offset, item.number, whole))
+                    begins.append((record.offset, record.number, whole))
                 whole += 1
-                continue
-            if not self.skip_corrupt or item.lost is None:
-                way_out = (
-                    f"go on without it: --skip-corrupt {item.lost or 1}"
-                    if item.lost is not None
-                    else "leave it out: how many records are lost cannot be told"
-                )
-                raise RecordError(
-                    f"expected whole records. The file is damaged at byte {item.offset}, record {item.number + 1}: "
-                    f"{item.reason}. Restore the file, or {way_out}",
-                    path,
-                )
-            lost += item.lost
+        self._surveys[path] = survey
         if lost:
             self.lost[file] = lost
         shard = Shard(file, whole, file_sha256(path))
@@ -292,23 +313,50 @@ class CorpusSource:
             for (begin, number, before), (end, _, after) in zip(begins, ends, strict=True)
         ]
 
+    def _check_damage(self, damage: Damage, path: Path) -> None:
+        if self.skip_corrupt and damage.lost is not None:
+            return
+        way_out = (
+            f"go on without it: --skip-corrupt {damage.lost or 1}"
+            if damage.lost is not None
+            else "leave it out: how many records are lost cannot be told"
+        )
+        raise RecordError(
+            f"expected whole records. The file is damaged at byte {damage.offset}, record {damage.number + 1}: "
+            f"{damage.reason}. Restore the file, or {way_out}",
+            path,
+        )
+
     def _sizes(self, parts: list[Part]) -> tuple[int, int]:
-        """The sequence length and the most predictions of an example."""
+        """The sequence length and the most predictions of an example.
+
+        Raises:
+            RecordError: There are no records, they have no masks, or they were padded to different lengths.
+        """
         first = next((part for part in parts if part.examples), None)
         if first is None:
             raise RecordError("expected records. There are none", self.folder / parts[0].shard.file)
-        path = self.folder / first.shard.file
-        length, predictions = padded_sizes(next(_whole_records(path)), path)
-        if predictions is None:
+        padded: dict[int, str] = {}
+        for path, survey in sorted(self._surveys.items()):
+            for length, record in survey.padded.items():
+                padded.setdefault(length, f"{length} tokens in record {record.number + 1} of {path.name}")
+        if len(padded) > 1:
+            raise RecordError(
+                f"expected records of one sequence length. Received: {', '.join(padded.values())}; keep those of each "
+                "length in a folder of their own, and train on one after the other: a --corpus and a --phase for each",
+                self.folder,
+            )
+        predictions = max(survey.predictions for survey in self._surveys.values())
+        if not predictions:
             masks = ", ".join(feature.name for feature in features.MASKING_FEATURES)
-            raise RecordError(f"expected records with {masks}. They have no masks; build a corpus from the text", path)
-        if length is not None:
-            return length, predictions
+            raise RecordError(
+                f"expected records with {masks}. They have no masks; build a corpus from the text",
+                self.folder / first.shard.file,
+            )
+        if padded:
+            return next(iter(padded)), predictions
         lengths = _each(self._lengths, parts)
-        return (
-            max(len(each.counts) - 1 for each in lengths),
-            max(int(each.predictions.max()) for each in lengths if each.predictions is not None),
-        )
+        return max(len(each.counts) - 1 for each in lengths), predictions
 
     def _read_foreign(self, path: Path, **place: Any) -> Iterator[Record | Damage]:
         if path not in self._damaged_members:
@@ -321,7 +369,7 @@ class CorpusSource:
         path = self.folder / part.shard.file
         found = 0
         for item in self._read_foreign(path, begin=part.begin, end=part.end, number=part.number):
-            if isinstance(item, Record):
+            if isinstance(item, Record) and item.number not in self._surveys[path].unusable:
                 found += 1
                 yield item
         if found != part.examples or _time(path) != self._times[path]:
@@ -332,6 +380,12 @@ def _each(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Res
     """Applies a function in a few threads: reading, hashing and decompressing let other threads run."""
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(function, items))
+
+
+def _blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    stream = iter(items)
+    while block := list(itertools.islice(stream, size)):
+        yield block
 
 
 def _whole_records(path: Path) -> Iterator[Record]:

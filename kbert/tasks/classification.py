@@ -132,6 +132,11 @@ class ClassificationTask(TextTask):
         """The encoder's, and Transformers' `classifier`."""
         return classifier_slots(model)
 
+    @property
+    def head_rows(self) -> Sequence[str]:
+        """The labels."""
+        return self.labels
+
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over examples; with class weights and smoothing as PyTorch's CrossEntropyLoss defines them."""
         labels, logits = batch["labels"], outputs["logits"]

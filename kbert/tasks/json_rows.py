@@ -11,6 +11,7 @@ from typing import Any
 from kbert import files
 from kbert.errors import DataError
 from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.memory_table import MemoryTable
 from kbert.tasks.table_format import TableFormat
 
 _BETWEEN = re.compile(r"[\s,]*")
@@ -38,11 +39,14 @@ def read_objects(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields the line and the object of each line of a JSON lines file; empty lines are left out.
 
-    A .json file may also be one array of objects.
+    A .json file may also be one array of objects, and a table in memory gives its rows.
 
     Raises:
         DataError: A line is no JSON object; with file and line.
     """
+    if isinstance(path, MemoryTable):
+        yield from path.numbered_rows()
+        return
     bad = bad or BadRows()
     lines = (form or TableFormat()).numbered_lines(path, bad)
     if ".json" in (suffix.lower() for suffix in Path(path).suffixes[-2:]):  # .json.gz too

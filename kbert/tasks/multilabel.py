@@ -155,6 +155,11 @@ class MultilabelTask(TextTask):
         """The encoder's, and Transformers' `classifier`."""
         return classifier_slots(model)
 
+    @property
+    def head_rows(self) -> Sequence[str]:
+        """The labels."""
+        return self.labels
+
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over examples and labels."""
         labels, logits = batch["labels"], outputs["logits"]

@@ -13,7 +13,8 @@ from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.json_rows import parse
-from kbert.tasks.table_format import TableFormat
+from kbert.tasks.memory_table import MemoryTable
+from kbert.tasks.table_format import TableFormat, check_there
 from kbert.tasks.tables import file_kind, read_objects, read_table
 
 
@@ -65,15 +66,14 @@ def read_questions(
     Raises:
         DataError: The file is of no such format.
     """
-    if not Path(path).is_file():
-        raise UsageError(f"{path}: no such file")
+    check_there(path)
     if file_kind(path) != "json":
         if targets:
             raise UsageError(f"{path}: expected answers in a SQuAD file (.json) or JSON lines (.jsonl)")
         for row in read_table(path, columns, form=form, bad=bad):
             yield Question(row.values["question"], row.values["context"], None, "", row.line)
         return
-    document = _document(path, form)
+    document = None if isinstance(path, MemoryTable) else _document(path, form)
     if document is not None:
         yield from _squad(path, document, targets, bad)
         return

@@ -11,6 +11,7 @@ from typing import Any
 from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.memory_table import MemoryTable
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 QUOTINGS = ("auto", "csv", "none")
@@ -103,8 +104,23 @@ class TableFormat:
             raise DataError(f"expected {self.encoding} text ({problem})", path, number + 1) from None
 
 
+def check_there(path: files.PathLike) -> None:
+    """Checks that a file is there; a table in memory is.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if not isinstance(path, MemoryTable) and not Path(path).is_file():
+        raise UsageError(f"{path}: no such file")
+
+
 def file_kind(path: files.PathLike) -> str:
-    """The kind of a table by its ending: "csv", "tsv", "json" or "text"; of compressed files by the ending before."""
+    """The kind of a table by its ending: "csv", "tsv", "json" or "text"; of compressed files by the ending before.
+
+    A table in memory is read as "json".
+    """
+    if isinstance(path, MemoryTable):
+        return "json"
     name = Path(path)
     ending = Path(name.stem).suffix if name.suffix.lower() in _COMPRESSED else name.suffix
     ending = ending.lower()

@@ -7,14 +7,13 @@ import dataclasses
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError, shown
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.json_rows import read_objects
-from kbert.tasks.table_format import TableFormat, file_kind
+from kbert.tasks.table_format import TableFormat, check_there, file_kind
 
 _NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 
@@ -43,7 +42,7 @@ def read_table(
     """Reads some columns of a table.
 
     Args:
-        path: A .csv, .tsv or .jsonl file, compressed or not; with a delimiter of any name.
+        path: A .csv, .tsv or .jsonl file, compressed or not, with a delimiter of any name; or a table in memory.
         columns: The column of each value: its name in the header (of JSON lines: its key), or, when all are numbers,
             its 1-based place in a file without a header. Several, as "title,body" or "2,3" or "3-6", are joined with a
             space.
@@ -63,8 +62,7 @@ def read_table(
         raise UsageError(
             f"{path}: expected a table, by its ending: .csv, .tsv or .jsonl (and .gz after it); or name its --delimiter"
         )
-    if not Path(path).is_file():
-        raise UsageError(f"{path}: no such file")
+    check_there(path)
     if kind == "json":
         yield from _read_json(path, columns, form, lists, bad)
         return

@@ -6,13 +6,12 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.errors import DataError, UsageError
+from kbert.errors import DataError
 from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.table_format import TableFormat
+from kbert.tasks.table_format import TableFormat, check_there
 from kbert.tasks.tables import Row, file_kind, first_row, read_objects, read_table
 from kbert.tasks.tags import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
 from kbert.text.normalization import is_cjk
@@ -80,9 +79,9 @@ def read_tagged_texts(
     """Reads a file of any of the formats; its ending and its first line tell which.
 
     Args:
-        path: A .jsonl file of objects with offsets, or with lists of words and tags; a .tsv or .csv table with a
-            header, whose cells hold words and tags between spaces; any other file is CoNLL: a word and its tag a line,
-            an empty line between sentences.
+        path: A .jsonl file of objects with offsets, or with words and tags, listed or between spaces; a .tsv or .csv
+            table with a header, whose cells hold words and tags between spaces; any other file is CoNLL: a word and its
+            tag a line, an empty line between sentences.
         columns: The columns "text" and "label", if they have other names than usual.
         scheme: Of the tags, or "auto".
         form: The encoding.
@@ -91,8 +90,7 @@ def read_tagged_texts(
     """
     form = form or TableFormat()
     kind = file_kind(path)
-    if not Path(path).is_file():
-        raise UsageError(f"{path}: no such file")
+    check_there(path)
     sentences: Iterator[TaggedText | _Sentence]
     if kind == "json":
         sentences = _read_json(path, form, columns, targets, bad)
@@ -275,6 +273,8 @@ def _read_json(
             label = _value(values, columns.get("label"), _LABEL_NAMES) if targets else None
             if isinstance(text, list):
                 yield _of_words(text, label, line)
+            elif isinstance(text, str) and isinstance(label, str):  # words and tags between spaces, as in a table
+                yield _of_words(_split(text), _split(label), line)
             elif isinstance(text, str) and text.strip():
                 yield TaggedText(text, tuple(_spans(text, label)) if targets else None, line)
             else:

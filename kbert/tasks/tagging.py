@@ -218,6 +218,11 @@ class TaggingTask(Task[TaggedText]):
         """The encoder's, Transformers' `classifier`, and `crf`."""
         return tagger_slots(model)
 
+    @property
+    def head_rows(self) -> Sequence[str]:
+        """The labels."""
+        return self.labels
+
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over words."""
         labels, logits = batch["labels"], outputs["logits"]

@@ -271,6 +271,11 @@ class Task(abc.ABC, Generic[ExampleT]):
     def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """See kbert.training.objectives.Objective."""
 
+    @property
+    def head_rows(self) -> Sequence[str] | None:
+        """What the rows of its head's tensors stand for, such as labels; None where their number says all."""
+        return None
+
     # === Answers ===
 
     @abc.abstractmethod

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from kbert.text.graph_normalization import PagedTable, changing_code_points
-from kbert.text.normalization import SPACE, is_cjk, is_whitespace
+from kbert.text.normalization import SPACE, is_cjk, is_punctuation, is_whitespace
 from kbert.text.text_tokens import (
     FILL,
     Boundary,
@@ -23,7 +23,7 @@ from kbert.text.text_tokens import (
 )
 
 # What a character is, as bits.
-_WORD, _CONNECTOR, _WHITE_SPACE, _SEPARATOR = 1, 2, 4, 8
+_WORD, _CONNECTOR, _WHITE_SPACE, _SEPARATOR, _PUNCTUATION = 1, 2, 4, 8, 16
 
 _HASHES = 2**63 - 1
 
@@ -128,6 +128,10 @@ class _Finder:
         self._space = np.array([token.boundary is Boundary.SPACE for token in tokens])
         self._lstrip = np.array([token.lstrip for token in tokens])
         self._rstrip = np.array([token.rstrip for token in tokens])
+        self._own_space = {
+            -1: np.array([token.space_before for token in tokens]),
+            1: np.array([token.space_after for token in tokens]),
+        }
 
     def find(self, characters: tf.RaggedTensor) -> _Matches:
         flat = characters.flat_values
@@ -140,7 +144,7 @@ class _Finder:
         places = tf.gather(self._by_hash, tf.minimum(hashed, len(self._hashes) - 1))
         is_token = (tf.gather(self._contents, places) == parts) & tf.gather(self._found, places)
         matches = _Matches(*(tf.boolean_mask(part, is_token) for part in (ends - lengths, ends, places)))
-        if not (self._no_word.any() or self._space.any()):
+        if not any(kind.any() for kind in (self._no_word, self._space, *self._own_space.values())):
             return matches
         bounded = self._bounded(matches, characters)
         return _Matches(*(tf.boolean_mask(part, bounded) for part in matches))
@@ -151,8 +155,10 @@ class _Finder:
         first, limit = _row_bounds(characters, matches.starts)
         flags = self._flags(flat)
 
-        def beside(step: int) -> tuple[tf.Tensor, tf.Tensor]:
-            """Whether the characters next to the matches are of words, and whether they separate."""
+        def beside(step: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            """Whether the characters next to the matches are of words, whether they separate, and whether the space at
+            this edge of the match is the text's own.
+            """  # noqa: D205 (one sentence)
 
             def at(distance: int, values: tf.Tensor, edge: int) -> tf.Tensor:
                 index = matches.ends + distance - 1 if step > 0 else matches.starts - distance
@@ -163,12 +169,13 @@ class _Finder:
             is_word = near & _WORD > 0
             if self._is_normalized:  # the space beside a punctuation mark is not of the text
                 is_word |= (at(1, flat, 0) == ord(SPACE)) & (at(2, flags, 0) & _CONNECTOR > 0)
-            return is_word, near & _SEPARATOR > 0
+            own_space = (near & _PUNCTUATION == 0) | ~tf.gather(self._own_space[step], matches.places)
+            return is_word, near & _SEPARATOR > 0, own_space
 
         before, after = beside(-1), beside(1)
         no_word = ~before[0] & ~after[0] | ~tf.gather(self._no_word, matches.places)
         space = before[1] & after[1] | ~tf.gather(self._space, matches.places)
-        return no_word & space
+        return no_word & space & before[2] & after[2]
 
     def with_white_space(
         self, matches: _Matches, starts: tf.Tensor, ends: tf.Tensor, code_points: tf.RaggedTensor
@@ -199,6 +206,7 @@ def _flags(chinese_characters: bool) -> PagedTable:
             + _CONNECTOR * is_connector(character)
             + _WHITE_SPACE * is_white_space(character)
             + _SEPARATOR * separates
+            + _PUNCTUATION * is_punctuation(character)
         )
     return PagedTable(flags)
 

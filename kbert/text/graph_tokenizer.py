@@ -50,7 +50,7 @@ class GraphTokenizer(tf.Module):
         self._normalize = graph_normalizer(settings.lowercase, settings.strips_accents, settings.chinese_characters)
         self._text_tokens = GraphTextTokens(text_tokens) if text_tokens else None
         self._wordpiece = tf_text.FastWordpieceTokenizer(
-            vocab=list(vocabulary.tokens[: vocabulary.piece_count]),
+            vocab=vocabulary.distinct_pieces,
             suffix_indicator=CONTINUATION,
             # Long words are made [UNK] here, by characters; this limit counts bytes.
             max_bytes_per_word=4 * (settings.max_word_length + 1),

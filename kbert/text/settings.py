@@ -19,7 +19,8 @@ class AddedToken:
     The fields are those of Hugging Face's tokenizers.
 
     Args:
-        content: The token.
+        content: The token. White space in it is found as it stands, or where the token is `normalized`, any white space
+            for any.
         special: A token of the model's own, such as [MASK]: found only where `special_tokens_in_text` says so,
             and left out by `decode`.
         normalized: Look for it in normalized text, so that "Covid" also finds "COVID" in an uncased model.
@@ -28,7 +29,7 @@ class AddedToken:
         rstrip: The white space after it, likewise.
 
     Raises:
-        UsageError: The content is empty, or white space or a control character is at its edge.
+        UsageError: The content is empty, or holds U+0000.
     """
 
     content: str
@@ -39,10 +40,8 @@ class AddedToken:
     rstrip: bool = False
 
     def __post_init__(self) -> None:
-        if not self.content or self.content != self.content.strip() or "\0" in self.content:
-            raise UsageError(
-                f"an added token must not be empty, nor begin or end with white space. Received: {self.content!r}"
-            )
+        if not self.content or "\0" in self.content:
+            raise UsageError(f"an added token must not be empty, nor hold U+0000. Received: {self.content!r}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

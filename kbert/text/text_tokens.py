@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from kbert.errors import VocabularyError
-from kbert.text.normalization import SPACE, ReplacementTable, is_cjk, is_whitespace
+from kbert.text.normalization import SPACE, ReplacementTable, is_cjk, is_punctuation, is_whitespace
 from kbert.text.settings import AddedToken, TokenizerSettings
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from kbert.text.wordpiece import WordPiece
@@ -56,6 +56,8 @@ class TextToken:
         lstrip: White space before it belongs to it.
         rstrip: White space after it belongs to it.
         found: False for a special token that is split like any text: it is met, and left as it is.
+        space_before: It is normalized and begins with white space, which a space beside a punctuation mark is not.
+        space_after: It ends with it, likewise.
     """
 
     content: str
@@ -64,6 +66,8 @@ class TextToken:
     lstrip: bool = False
     rstrip: bool = False
     found: bool = True
+    space_before: bool = False
+    space_after: bool = False
 
 
 class Hidden(NamedTuple):
@@ -126,8 +130,10 @@ class TextTokens:
                 token.lstrip,
                 token.rstrip,
                 settings.special_tokens_in_text or not token.special,
+                token.normalized and _begins_with_space(token.content, table),
+                token.normalized and _begins_with_space(token.content[::-1], table),
             )
-            if content.strip():
+            if content:
                 (normalized if token.normalized else raw).setdefault(content, found)
         for word in settings.never_split:
             if word not in raw or not raw[word].found:
@@ -178,8 +184,18 @@ class TextTokens:
             return
         for match in pattern.finditer(text):
             place = places[match.group()]
-            if tokens[place].found and self._is_bounded(tokens[place].boundary, text, *match.span(), normalized):
+            token = tokens[place]
+            if (
+                token.found
+                and self._is_bounded(token.boundary, text, *match.span(), normalized)
+                and not (token.space_before and self._is_padded(text[: match.start()][-1:]))
+                and not (token.space_after and self._is_padded(text[match.end() : match.end() + 1]))
+            ):
                 yield *match.span(), place
+
+    def _is_padded(self, character: str) -> bool:
+        """Whether normalization puts spaces around a character that are not of the text."""
+        return bool(character) and (is_punctuation(character) or character in self.placeholders)
 
     def _is_bounded(self, boundary: Boundary, text: str, start: int, end: int, normalized: bool) -> bool:
         if boundary is Boundary.ANY:
@@ -194,6 +210,12 @@ class TextTokens:
 
     def _is_ideograph(self, character: str) -> bool:
         return self.chinese_characters and is_cjk(ord(character))
+
+
+def _begins_with_space(content: str, table: ReplacementTable) -> bool:
+    """Whether the first character that normalization keeps is white space."""
+    first = next((character for character in content if table[ord(character)]), "")
+    return bool(first) and is_whitespace(first)
 
 
 def is_word(character: str) -> bool:

@@ -12,6 +12,7 @@ They may come from anywhere, so nothing in them is trusted to be of the right ty
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | Non
     if fast.present and not normalizer.boolean("clean_text", True):
         raise BundleError(f"{fast.path}: normalizer.clean_text must be true. Received: false")
     model = fast.object("model")
+    found = _added_tokens(folder, vocabulary, config, fast)
+    vocabulary, added = _placed(folder, vocabulary, found)
     if special_tokens_in_text is None:
         is_foreign = config.present or fast.present
         special_tokens_in_text = is_foreign and not config.boolean("split_special_tokens", False)
@@ -90,7 +93,7 @@ def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | Non
                 "tokenize_chinese_chars", normalizer.boolean("handle_chinese_chars", True)
             ),
             special_tokens_in_text=special_tokens_in_text,
-            added_tokens=tuple(_added_tokens(folder, vocabulary, config, fast)),
+            added_tokens=tuple(token for _, token in added),
             never_split=tuple(config.strings("never_split")),
             max_word_length=model.integer("max_input_chars_per_word", MAX_WORD_LENGTH),
             model_max_length=length if length < _UNLIMITED else None,
@@ -176,7 +179,7 @@ def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
             "unk_token": UNKNOWN,
             "continuing_subword_prefix": CONTINUATION,
             "max_input_chars_per_word": settings.max_word_length,
-            "vocab": dict(vocabulary.piece_ids),
+            "vocab": {token: index for index, token in enumerate(vocabulary.distinct_pieces)},
         },
     }
 
@@ -277,26 +280,49 @@ def _vocabulary(folder: Path, fast: _Object) -> Vocabulary:
             f"Received: {shown(prefix)} and {shown(unknown)}"
         )
     ids = model.object("vocab").values
-    tokens: list[str | None] = [None] * len(ids)
     for token, index in ids.items():
         if not _is_text(token) or not isinstance(index, int) or isinstance(index, bool):
             raise VocabularyError(
                 f"model.vocab must map text to integers. Received: {shown((token, index))}", fast.path
             )
-        if not 0 <= index < len(ids) or tokens[index] is not None:
+    if path.is_file():
+        vocabulary = Vocabulary.from_file(path)
+        if not _are_same(vocabulary, ids):
+            raise BundleError(
+                f"{folder}: {VOCABULARY_FILE} and {TOKENIZER_FILE} must hold the same vocabulary. They do not; "
+                "remove the one that does not belong to the model"
+            )
+        return vocabulary
+    # Of a vocab.txt with repeated lines a tokenizer.json has gaps, but not more of them than tokens.
+    tokens: list[str | None] = [None] * min(max([-1, *ids.values()]) + 1, 2 * len(ids))
+    for token, index in ids.items():
+        if not 0 <= index < len(tokens) or tokens[index] is not None:
             raise VocabularyError(
                 f"model.vocab must give its {len(ids)} tokens the ids 0 to {len(ids) - 1}, each once. "
                 f"Received: {shown(token)} with id {shown(index)}",
                 fast.path,
             )
         tokens[index] = token
-    vocabulary = Vocabulary([token for token in tokens if token is not None], fast.path)
-    if path.is_file() and [t.strip() for t in vocabulary] != list(Vocabulary.from_file(path)):
-        raise BundleError(
-            f"{folder}: {VOCABULARY_FILE} and {TOKENIZER_FILE} must hold the same vocabulary. They do not; "
-            "remove the one that does not belong to the model"
-        )
-    return vocabulary
+    return Vocabulary(["" if token is None else token for token in tokens], fast.path)
+
+
+def _are_same(vocabulary: Vocabulary, ids: Mapping[str, int]) -> bool:
+    """Whether a vocab.txt and a tokenizer.json give the same ids, as far as ids are ever used.
+
+    Repeated and blank lines are absent from tokenizer.json, or stand there under another name.
+    """
+    stripped = {token.strip(): index for token, index in ids.items()}
+    if any(stripped.get(token) != index for token, index in vocabulary.ids.items() if token):
+        return False
+    for token, index in ids.items():
+        if not token.strip() or len(vocabulary) <= index < len(vocabulary) + vocabulary.blank_end:
+            continue
+        if not 0 <= index < len(vocabulary):
+            return False
+        line = vocabulary[index]
+        if line and vocabulary.ids[line] == index and line != token.strip():
+            return False
+    return True
 
 
 def _check_names(names: _Object) -> None:
@@ -309,8 +335,10 @@ def _check_names(names: _Object) -> None:
             )
 
 
-def _added_tokens(folder: Path, vocabulary: Vocabulary, config: _Object, fast: _Object) -> list[AddedToken]:
-    """Added tokens in the order of their ids, and special ones that are found in a way of their own."""
+def _added_tokens(
+    folder: Path, vocabulary: Vocabulary, config: _Object, fast: _Object
+) -> dict[str, tuple[int, AddedToken]]:
+    """Added tokens and their ids, and special ones that are found in a way of their own, by content."""
     found: dict[str, tuple[int, AddedToken]] = {}
     # What is read first holds: tokenizer.json, then tokenizer_config.json, then the files of Transformers 4.
     rows = fast.values.get("added_tokens") or []
@@ -333,6 +361,19 @@ def _added_tokens(folder: Path, vocabulary: Vocabulary, config: _Object, fast: _
     for content in specials:
         if content not in found and content in vocabulary:
             found[content] = vocabulary.ids[content], _checked(config, content, {"special": True})
+    return found
+
+
+def _placed(
+    folder: Path, vocabulary: Vocabulary, found: Mapping[str, tuple[int, AddedToken]]
+) -> tuple[Vocabulary, list[tuple[int, AddedToken]]]:
+    """The vocabulary, and the added tokens in the order of their ids, which follow those of the vocabulary.
+
+    Blank lines at the end of a vocab.txt are no tokens, but Transformers counts them before it numbers added tokens.
+    """
+    behind = [index for content, (index, _) in found.items() if content not in vocabulary]
+    if behind:
+        vocabulary = vocabulary.with_blank_end(min(behind))
     added = []
     expected = len(vocabulary)
     for content, (index, token) in sorted(found.items(), key=lambda item: item[1][0]):
@@ -344,8 +385,8 @@ def _added_tokens(folder: Path, vocabulary: Vocabulary, config: _Object, fast: _
             )
         expected += content not in vocabulary
         if token != AddedToken(content, special=True) or content not in SPECIAL_TOKENS:
-            added.append(token)
-    return added
+            added.append((index, token))
+    return vocabulary, added
 
 
 def _add(found: dict[str, tuple[int, AddedToken]], row: _Object, key: str | None) -> None:

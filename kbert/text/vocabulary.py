@@ -19,14 +19,18 @@ CONTINUATION = "##"
 class Vocabulary(Sequence[str]):
     """Tokens and their ids.
 
+    A trained model may have a token twice, or blank lines, in its vocab.txt. The number of a line is an id all the
+    same; a token has the id of its last line, as in Transformers, and the lines before that one are never used.
+
     Args:
         tokens: The tokens in the order of their ids.
         path: Where they were read, for messages.
         piece_count: So many of them, from the first, are pieces of words, as a vocab.txt lists them; the others are
             added tokens, which are found in text as a whole. None: all are pieces.
+        content: The vocab.txt that the pieces were read from, which `save` writes again; None to write a line each.
 
     Raises:
-        VocabularyError: A special token is missing, or a token appears twice.
+        VocabularyError: A special token is missing.
     """
 
     def __init__(
@@ -35,32 +39,27 @@ class Vocabulary(Sequence[str]):
         path: str | os.PathLike[str] | None = None,
         *,
         piece_count: int | None = None,
+        content: bytes | None = None,
     ) -> None:
         self.tokens = tuple(tokens)
         self.piece_count = len(self.tokens) if piece_count is None else piece_count
         self.ids = {token: index for index, token in enumerate(self.tokens)}
-        if len(self.ids) != len(self.tokens):
-            line = next(i for i, token in enumerate(self.tokens) if self.ids[token] != i)
-            twice = self.tokens[line]
-            if not twice:
-                raise VocabularyError(
-                    "expected a vocabulary, one token a line. Received several blank lines: is this text? Make a "
-                    "vocabulary of it with `kbert vocab train`",
-                    path,
-                    line + 1,
-                )
-            raise VocabularyError(
-                f"every token must appear once. Received {twice!r} again in line {self.ids[twice] + 1}; "
-                "remove one of the lines (ids after it change, so only for a model not yet trained)",
-                path,
-                line + 1,
-            )
+        self._content = content
+        self.blank_end = 0
+        """Blank lines at the end of the vocab.txt: no tokens, unless something else says that they are."""
         self.piece_ids = (
             self.ids
             if self.piece_count == len(self.tokens)
             else {token: index for index, token in enumerate(self.tokens[: self.piece_count])}
         )
         missing = [token for token in SPECIAL_TOKENS if token not in self.piece_ids]
+        if missing and self.tokens.count("") > 1:
+            raise VocabularyError(
+                "expected a vocabulary, one token a line. Received several blank lines: is this text? Make a "
+                "vocabulary of it with `kbert vocab train`",
+                path,
+                self.tokens.index("") + 1,
+            )
         if missing:
             raise VocabularyError(
                 f"a vocabulary must hold {' '.join(SPECIAL_TOKENS)}. Missing: {' '.join(missing)}; "
@@ -74,8 +73,14 @@ class Vocabulary(Sequence[str]):
         self.mask_id = self.ids[MASK]
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> Vocabulary:
+    def from_file(cls, path: str | os.PathLike[str], *, untrained: bool = False) -> Vocabulary:
         """Reads a vocab.txt.
+
+        White space around a token, and blank lines at the end, do not count.
+
+        Args:
+            path: The file.
+            untrained: Whether no model has learnt its ids yet: then a token must not be there twice.
 
         Raises:
             VocabularyError: The file is missing or empty, or what it holds cannot be a vocabulary.
@@ -84,27 +89,75 @@ class Vocabulary(Sequence[str]):
         if not Path(path).is_file():
             raise VocabularyError("expected a vocabulary file, one token a line. It does not exist", path)
         tokens = [line.strip() for line in files.read_lines(path)]
+        lines = len(tokens)
         while tokens and not tokens[-1]:
             tokens.pop()
         if not tokens:
             raise VocabularyError("expected a vocabulary file, one token a line. It is empty", path)
-        return cls(tokens, path)
+        content = Path(path).read_bytes()
+        vocabulary = cls(tokens, path, content=None if content == _text(tokens) else content)
+        vocabulary.blank_end = lines - len(tokens)
+        if untrained:
+            vocabulary._check_distinct(path)
+        return vocabulary
+
+    def _check_distinct(self, path: str | os.PathLike[str]) -> None:
+        if len(self.ids) == len(self.tokens):
+            return
+        line = next(index for index, token in enumerate(self.tokens) if self.ids[token] != index)
+        twice = repr(self.tokens[line]) if self.tokens[line] else "a blank line"
+        raise VocabularyError(
+            f"every token must appear once. Received {twice} again in line {self.ids[self.tokens[line]] + 1}; "
+            "remove one of the lines (ids after it change, so only for a model not yet trained)",
+            path,
+            line + 1,
+        )
+
+    @property
+    def distinct_pieces(self) -> list[str]:
+        """The pieces by id, all distinct: where a token is never used, there is a name that no text has.
+
+        For programs that want each token once: that of a line which a later line repeats, and blank lines.
+        """
+        pieces = list(self.tokens[: self.piece_count])
+        for index, token in enumerate(pieces):
+            if not token or self.piece_ids[token] != index:
+                name = f" line {index + 1}"  # a word holds no space
+                while name in self.ids:
+                    name = f" {name}"
+                pieces[index] = name
+        return pieces
+
+    def has_pieces(self, other: Vocabulary) -> bool:
+        """Whether another vocabulary has the ids of this one, with or without the tokens added behind its pieces."""
+        pieces = self.tokens[: self.piece_count]
+        return other.tokens in (self.tokens, pieces) or (
+            pieces[: len(other)] == other.tokens and not any(pieces[len(other) :])
+        )
+
+    def with_blank_end(self, size: int) -> Vocabulary:
+        """This vocabulary with the blank lines at its end as pieces, up to `size` pieces."""
+        blank = [""] * min(size - len(self.tokens), self.blank_end)
+        return Vocabulary([*self.tokens, *blank], content=self._content) if blank else self
 
     def with_added(self, tokens: Sequence[str]) -> Vocabulary:
         """This vocabulary with those of `tokens` that it lacks behind its own."""
         lacking = [token for token in tokens if token not in self.ids]
-        return Vocabulary([*self.tokens, *lacking], piece_count=self.piece_count) if lacking else self
+        if not lacking:
+            return self
+        return Vocabulary([*self.tokens, *lacking], piece_count=self.piece_count, content=self._content)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes a vocab.txt, atomically: the pieces, without added tokens."""
-        files.write_text(path, self._text())
+        """Writes a vocab.txt, atomically: the pieces, without added tokens; the bytes that they were read from."""
+        with files.atomic_file(path) as handle:
+            handle.write(self._bytes())
 
     def sha256(self) -> str:
         """Hash of the vocab.txt that `save` writes."""
-        return hashlib.sha256(self._text().encode("utf-8")).hexdigest()
+        return hashlib.sha256(self._bytes()).hexdigest()
 
-    def _text(self) -> str:
-        return "".join(f"{token}\n" for token in self.tokens[: self.piece_count])
+    def _bytes(self) -> bytes:
+        return _text(self.tokens[: self.piece_count]) if self._content is None else self._content
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -126,3 +179,7 @@ class Vocabulary(Sequence[str]):
 
     def __hash__(self) -> int:
         return hash(self.tokens)
+
+
+def _text(tokens: Sequence[str]) -> bytes:
+    return "".join(f"{token}\n" for token in tokens).encode("utf-8")

@@ -35,6 +35,7 @@ from kbert.training.learning_rates import STEPS, as_json, run_range_test
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
 from kbert.training.meter import Meter
 from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
+from kbert.training.new_weights import assign_starting_weights, tell_new_weights
 from kbert.training.observers import Looks, make_observers
 from kbert.training.optimizers import OptimizerSettings
 from kbert.training.peak import matrix_peak
@@ -54,8 +55,8 @@ def finetune(
     task: str,
     *,
     model: str | files.PathLike,
-    train: files.PathLike,
-    validation: files.PathLike | None = None,
+    train: files.PathLike | Any,
+    validation: files.PathLike | Any | None = None,
     validation_split: float | None = None,
     fold: tuple[int, int] | None = None,
     output: files.PathLike,
@@ -105,8 +106,10 @@ def finetune(
 
     Args:
         task: The name of a task, such as "classification".
-        model: A bundle, or a preset (fresh weights; needs `vocab`).
-        train: A file of examples, in a format of the task.
+        model: A bundle, or a preset (fresh weights; needs `vocab`). A finished model of the same task keeps its head,
+            whose rows are found by the names of labels; what is new is said on standard error.
+        train: A file of examples, in a format of the task; or a table in memory: a data frame of pandas or polars, or a
+            list of dictionaries.
         validation: Another one.
         validation_split: Without another one: the part of the training rows that is held out for it, drawn by `seed`.
         fold: Without another one: (number from 0, K), the part of the training rows that is held out for it, one of K,
@@ -207,7 +210,7 @@ def finetune(
     if placement.is_chief and len(examples) > len(found.train):
         print(f"{len(examples) - len(found.train):,} changed copies of training texts added", file=sys.stderr)
 
-    config, tokenizer, tensors = starting_point(model, vocab, cased)
+    config, tokenizer, start = starting_point(model, vocab, cased)
     config = with_settings(config, dropout, initializer_range)
     if sequence_length is None:
         sequence_length = min(info.sequence_length, config.max_position_embeddings)
@@ -220,7 +223,7 @@ def finetune(
         raise UsageError(
             f"epochs must be above 0 and batch_size at least 1. Received: epochs={epochs}, batch_size={batch_size}"
         )
-    default_rate = default_learning_rate(config.hidden_size, pretrained=tensors is not None)
+    default_rate = default_learning_rate(config.hidden_size, pretrained=start is not None)
     peak_rate = default_rate if learning_rate is None else learning_rate
     check_frozen_layers(frozen_layers, config.num_hidden_layers, frozen_encoder=frozen_encoder)
     encode = GraphEncoder(tokenizer.to_graph(), sequence_length)
@@ -240,7 +243,7 @@ def finetune(
         for note in rows.notes:
             print(note, file=sys.stderr)
         if not find_learning_rate and (learning_rate is None or epochs is None):
-            kind = "fresh" if tensors is None else "pretrained"
+            kind = "fresh" if start is None else "pretrained"
             print(
                 f"learning rate {peak_rate:g}, {chosen_epochs:g} epochs of {len(rows):,} rows, {steps:,} steps "
                 f"(defaults for {kind} weights of width {config.hidden_size}; see --learning-rate and --epochs)",
@@ -297,10 +300,12 @@ def finetune(
             config, pooled=the_task.pooled, precision=precision, seed=seed, remat=remat, skip_padding=skip_padding
         )
         task_model = the_task.build(encoder)
-    if tensors is not None:
-        tensor_names.assign_pretrained(tensor_names.encoder_slots(encoder), tensors)
-    freeze_layers(encoder, frozen_layers, frozen_encoder=frozen_encoder)
     slots = the_task.slots(task_model)
+    if start is not None:
+        parts = assign_starting_weights(the_task, slots, start)
+        if placement.is_chief:
+            tell_new_weights(parts)
+    freeze_layers(encoder, frozen_layers, frozen_encoder=frozen_encoder)
     batches = LengthBucketedBatches(
         rows,
         batch_size=batch_size,

@@ -41,7 +41,8 @@ class HeldOutCorpus:
         # Manifest first: the reader refuses a corpus that is smaller than a batch.
         self._batches = PretrainingBatches(folder, batch_size=1)
         self._batches = PretrainingBatches(folder, batch_size=min(_BLOCK, self.examples))
-        if (self._batches.vocabulary, self._batches.manifest.lowercase) != (tokenizer.vocabulary, tokenizer.lowercase):
+        same_case = self._batches.manifest.lowercase == tokenizer.lowercase
+        if not tokenizer.vocabulary.has_pieces(self._batches.vocabulary) or not same_case:
             raise UsageError(
                 f"the model and the corpus {folder} must share a vocabulary; build the corpus with the model's "
                 "vocab.txt as --vocab" + ("" if tokenizer.lowercase else " and with --cased")

@@ -31,6 +31,7 @@ from kbert.training.jit import skips_padding, use_jit
 from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
 from kbert.training.meter import Meter
 from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
+from kbert.training.new_weights import new_parts, tell_new_weights
 from kbert.training.objectives import PretrainingObjective
 from kbert.training.observers import Looks, Periodic, make_observers
 from kbert.training.optimizers import OptimizerSettings
@@ -173,8 +174,8 @@ def pretrain(
     )
     batches, steps = sources[0], sum(phase_steps)
     pairs = any(source.labelled for source in sources)
-    tokenizer = Tokenizer(batches.vocabulary, lowercase=batches.manifest.lowercase)
     bundle, config = _starting_point(model, batches.vocabulary)
+    tokenizer = _tokenizer(bundle, batches)
     config = with_settings(config, dropout, initializer_range)
     if initialization not in INITIALIZATIONS:
         raise UsageError(f"initialization must be one of {', '.join(INITIALIZATIONS)}. Received: {initialization=}")
@@ -244,7 +245,10 @@ def pretrain(
             make_heads_positional(encoder)
         pretraining_model = PretrainingModel(encoder)
         if bundle is not None:
-            tensor_names.assign_pretrained(tensor_names.pretraining_slots(pretraining_model), bundle.tensors)
+            slots = tensor_names.pretraining_slots(pretraining_model)
+            tensor_names.assign_pretrained(slots, bundle.tensors)
+            if placement.is_chief:
+                tell_new_weights(new_parts(slots, bundle.tensors))
     observers = make_observers(looks, pretraining_model, folder / TENSORBOARD_FOLDER)
     evaluate = None
     if held_out is not None:
@@ -334,6 +338,15 @@ def _evaluation_period(evaluate_every: int | None, checkpoint_every: int, held_o
     return evaluate_every or checkpoint_every
 
 
+def _tokenizer(bundle: Bundle | None, batches: PretrainingBatches) -> Tokenizer:
+    """The tokenizer of the model that is made: the one that it started with, its added tokens included."""
+    lowercase = batches.manifest.lowercase
+    if bundle is None:
+        return Tokenizer(batches.vocabulary, lowercase=lowercase)
+    own = bundle.tokenizer
+    return own if own.lowercase == lowercase else own.replace(lowercase=lowercase)
+
+
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -369,7 +382,7 @@ def _starting_point(model: str | files.PathLike, vocabulary: Vocabulary) -> tupl
     if not is_bundle(model):
         raise UsageError(f"--model must be a preset ({preset_names()}) or a model folder. Received: {given}")
     bundle = Bundle.load(model)
-    if bundle.tokenizer.vocabulary != vocabulary:
+    if not bundle.tokenizer.vocabulary.has_pieces(vocabulary):
         raise BundleError(
             f"the corpus was built with another vocabulary than {model} has; build it with --vocab {model}/vocab.txt"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from kbert import files
 from kbert.bundle import Bundle, is_bundle
@@ -11,6 +10,7 @@ from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.errors import UsageError
 from kbert.hub import resolve
 from kbert.text.tokenizer import Tokenizer
+from kbert.text.vocabulary import Vocabulary
 
 
 def preset_names() -> str:
@@ -38,8 +38,8 @@ def with_settings(config: BertConfig, dropout: float | None, initializer_range: 
 
 def starting_point(
     model: str | files.PathLike, vocab: files.PathLike | None, cased: bool
-) -> tuple[BertConfig, Tokenizer, dict[str, Any] | None]:
-    """The shape, the tokenizer and the tensors of a model; no tensors of a preset.
+) -> tuple[BertConfig, Tokenizer, Bundle | None]:
+    """The shape and the tokenizer of a model, and its folder's content; None of a preset.
 
     Args:
         model: A bundle, or a preset.
@@ -53,7 +53,7 @@ def starting_point(
     if str(model) in PRESETS:
         if vocab is None:
             raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
-        tokenizer = Tokenizer(vocab, lowercase=not cased)
+        tokenizer = Tokenizer(Vocabulary.from_file(vocab, untrained=True), lowercase=not cased)
         return preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None
     given, model = model, resolve(model)
     if not is_bundle(model):
@@ -61,4 +61,4 @@ def starting_point(
     if vocab is not None or cased:
         raise UsageError(f"{model} brings its own vocabulary; leave --vocab and --cased to presets")
     loaded = Bundle.load(model)
-    return loaded.config, loaded.tokenizer, loaded.tensors
+    return loaded.config, loaded.tokenizer, loaded

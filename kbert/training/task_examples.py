@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kbert import files
-from kbert.errors import UsageError
+from kbert.errors import UsageError, shown
 from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.memory_table import as_table, is_path
 from kbert.tasks.task import Task, task_class
 from kbert.training.folds import split_fold, split_part
 
@@ -41,9 +42,9 @@ class TaskExamples:
 
 def read_task_examples(
     name: str,
-    train: files.PathLike,
+    train: files.PathLike | Any,
     *,
-    validation: files.PathLike | None,
+    validation: files.PathLike | Any | None,
     validation_split: float | None,
     fold: tuple[int, int] | None,
     columns: Mapping[str, str],
@@ -58,10 +59,11 @@ def read_task_examples(
         UsageError: There is not one of validation, validation_split and fold, or they cannot be.
         DataError: A file cannot be read, or an example not be learnt from; with file and line.
     """
-    if (validation, validation_split, fold).count(None) != 2:
+    if [validation is None, validation_split is None, fold is None].count(True) != 2:
         raise UsageError("give one of --validation FILE, --validation-split such as 0.1, and --folds K")
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be at least 1. Received: limit={limit}")
+    train, validation = _as_data(train, "train"), None if validation is None else _as_data(validation, "validation")
     kind = task_class(name)
     bad, bad_validation = BadRows(skip_bad), BadRows(skip_bad)
     examples = kind.read(train, columns, options=options, bad=bad)[:limit]
@@ -76,6 +78,22 @@ def read_task_examples(
         held_out = task.checked(held_out, validation, bad_validation)
     task = task.validated_by(held_out, validation or train)
     return TaskExamples(task, examples, held_out, ((train, bad), (validation or train, bad_validation)))
+
+
+def _as_data(data: Any, name: str) -> files.PathLike:
+    """A file's name as it is, or a table in memory.
+
+    Raises:
+        UsageError: The data are neither.
+    """
+    if is_path(data):
+        return data
+    table = as_table(data, name)
+    if table is None:
+        raise UsageError(
+            f"{name} must be a file, a data frame, or a list of rows that are dictionaries. Received: {shown(data)}"
+        )
+    return table
 
 
 def digest(*parts: Sequence[Any]) -> str:

@@ -130,8 +130,8 @@ def _result(
 
 def _learning_rate(settings: Mapping[str, Any]) -> float:
     """The default learning rate of the model that trials start from."""
-    config, _, tensors = starting_point(settings["model"], settings.get("vocab"), settings.get("cased", False))
-    return default_learning_rate(config.hidden_size, pretrained=tensors is not None)
+    config, _, start = starting_point(settings["model"], settings.get("vocab"), settings.get("cased", False))
+    return default_learning_rate(config.hidden_size, pretrained=start is not None)
 
 
 def _oracle(search: str, space: Mapping[str, Range | list[Any]], trials: int, seed: int) -> Any:

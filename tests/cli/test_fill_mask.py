@@ -3,6 +3,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from kbert.bundle import Bundle
 from kbert.cli.main import main
 
 
@@ -65,3 +66,17 @@ def test_another_kind_of_model(classifier):
     refused = run(classifier, "the [MASK]")
     assert refused.exit_code == 2
     assert "must be a pretrained model" in refused.stderr
+    assert f"`kbert pretrain --model {classifier}`" in refused.stderr
+
+
+def test_an_encoder_without_the_head(pretrained, tmp_path):
+    bundle = Bundle.load(pretrained)
+    bundle.tensors = {name: tensor for name, tensor in bundle.tensors.items() if name.startswith("bert.")}
+    bundle.architecture, bundle.settings = "BertModel", {}
+    bundle.save(tmp_path / "encoder", "card")
+    refused = run(tmp_path / "encoder", "the [MASK]")
+    assert refused.exit_code == 2
+    assert refused.stderr == (
+        f"Error: {tmp_path}/encoder has no masked-language-model head; `kbert pretrain --model {tmp_path}/encoder` "
+        "trains one\n"
+    )

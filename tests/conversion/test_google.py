@@ -263,7 +263,7 @@ def test_the_encoder_alone(tmp_path, google):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"hidden_dim": 3}, ConfigError, r"bert_config\.json: unknown config key 'hidden_dim'"),
+        ({"hiden_size": 3}, ConfigError, r"bert_config\.json: unknown config key 'hiden_size'"),
         ({"hidden_act": "swish"}, ConfigError, r"bert_config\.json: hidden_act must be one of"),
         ({"vocab_size": 22}, BundleError, r"vocab\.txt: expected at most the 22 tokens that the model has"),
         ({"vocab_size": 24}, BundleError, r"word_embeddings must have the shape \[24, 32\]"),

@@ -161,10 +161,70 @@ def test_damage_to_compressed_files_of_others_is_never_passed_over(tmp_path, voc
     ],
 )
 def test_records_of_something_else(tmp_path, vocab_file, changes, message):
-    path = write(tmp_path / "one.tfrecord", [example(0), example(1), example(2, **changes)])
-    opened = CorpusSource(path, vocab=vocab_file)
-    with pytest.raises(RecordError, match=r"one\.tfrecord: expected .* in record 3 at byte \d+, but .*" + message):
-        opened.read(opened.parts[0])
+    path = write(tmp_path / "one.tfrecord", [example(0), example(1), example(2, **changes), example(3)])
+    with pytest.raises(
+        RecordError,
+        match=rf"one\.tfrecord: expected .* in record 3 at byte \d+, but .*{message}.*; or go on without it: --skip",
+    ):
+        CorpusSource(path, vocab=vocab_file)
+    opened = CorpusSource(path, vocab=vocab_file, skip_corrupt=1)
+    assert (opened.lost, opened.manifest.examples) == ({str(path): 1}, 3)
+    assert opened.labelled()
+    assert opened.read(opened.parts[0]).numbers.tolist() == [0, 1, 3]
+
+
+@pytest.mark.parametrize("garbage", [b"", b"no example", b"\x0a\xff\xff\xff\xff\x0f"])
+def test_records_that_are_no_examples_are_counted(tmp_path, vocab_file, monkeypatch, garbage):
+    """Their checksums are right: somebody wrote them so. The first record may be one, and parts begin behind them."""
+    monkeypatch.setattr(source, "_PART_EXAMPLES", 3)
+    monkeypatch.setattr(source, "_SURVEYED", 2)
+    records = [garbage, example(0), garbage, *[example(index) for index in range(1, 8)]]
+    path = write(tmp_path / "one.tfrecord", records)
+    with pytest.raises(RecordError, match=r"in record 1 at byte 0, but "):
+        CorpusSource(path, vocab=vocab_file)
+    with pytest.raises(RecordError, match=r"expected at most 1 damaged records\. 2 are lost \(.*one\.tfrecord: 2\)"):
+        CorpusSource(path, vocab=vocab_file, skip_corrupt=1)
+    opened = CorpusSource(path, vocab=vocab_file, skip_corrupt=2)
+    assert [opened.read(part).numbers.tolist() for part in opened.parts] == [[1, 3, 4], [5, 6, 7], [8, 9]]
+    batches = PretrainingBatches(path, batch_size=4, vocab=vocab_file, skip_corrupt=2)
+    assert next(batches.batches())["input_word_ids"].shape == (4, LENGTH)
+
+
+def longer(index, length=20, predictions=5):
+    """A record padded to another length, with room for more predictions."""
+    padded = {
+        name: values + [0] * (length - LENGTH)
+        for name, values in {
+            "input_word_ids": [2, 5, 6, 7, 3] + [0] * 7,
+            "input_mask": [1] * 5 + [0] * 7,
+            "input_type_ids": [0] * LENGTH,
+        }.items()
+    }
+    masks = {"masked_lm_positions": [1, 2, 3], "masked_lm_ids": [6, 7, 8], "masked_lm_weights": [1.0] * 3}
+    padded |= {name: values + [values[0] * 0] * (predictions - 3) for name, values in masks.items()}
+    return example(index, **padded)
+
+
+def test_two_lengths_are_told_before_training(tmp_path, vocab_file):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    write(folder / "a.tfrecord", [example(index) for index in range(5)])
+    write(folder / "b.tfrecord", [example(0), longer(1)])
+    with pytest.raises(
+        RecordError,
+        match=r"mixed: expected records of one sequence length\. Received: 12 tokens in record 1 of a\.tfrecord, "
+        r"20 tokens in record 2 of b\.tfrecord; keep those of each length in a folder of their own, .* --phase",
+    ):
+        CorpusSource(folder, vocab=vocab_file)
+
+
+def test_room_for_more_predictions_is_made(tmp_path, vocab_file):
+    write(tmp_path / "a.tfrecord", [example(index) for index in range(5)])
+    write(tmp_path / "b.tfrecord", [longer(1, LENGTH, 6)] * 5)
+    opened = CorpusSource(tmp_path, vocab=vocab_file)
+    assert (opened.manifest.sequence_length, opened.manifest.max_predictions) == (12, 6)
+    batches = PretrainingBatches(tmp_path, batch_size=10, vocab=vocab_file)
+    assert next(batches.batches())["masked_lm_weights"].sum(1).tolist().count(3.0) == 5
 
 
 def test_records_without_masks_or_without_records(tmp_path, vocab_file, corpus):

@@ -211,3 +211,33 @@ def test_a_folder_of_transformers(data, tmp_path, kind, added, name, settings):
     old = load_tokenizer(folder)
     assert old.vocabulary == ours.vocabulary
     assert old.encode("the [MASK] COVID").ids == ours.encode("the [MASK] COVID").ids
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+@pytest.mark.parametrize("content", ["\n", " ", "\t", "x ", "a\n", " b", ", ", " ,"])
+def test_added_tokens_of_white_space(tmp_path, content, normalized):
+    tokens = "[PAD] [UNK] [CLS] [SEP] [MASK] a b x , . ##b ##a 中".split()
+    (tmp_path / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens))
+    theirs = transformers.BertTokenizer(str(tmp_path / "vocab.txt"))
+    theirs.add_tokens([tokenizers.AddedToken(content, normalized=normalized)])
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = load_tokenizer(tmp_path / "theirs")
+    for text in ("a b", "a\nb", "a, b", "x b", "ax ,b", "a\tb", "a\n\nb", " a b\n", "a.,b", "a中 b", "x,x\n.", ""):
+        assert ours.ids(text) == theirs(text, add_special_tokens=False)["input_ids"], text
+
+
+def test_repeated_and_blank_lines(tmp_path):
+    """The last of equal lines has the token, and blank lines are ids too."""
+    lines = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "", "b", "a", "\u3000", "", "b ", "##b", "c", ""]
+    (tmp_path / "vocab.txt").write_text("".join(f"{line}\n" for line in lines))
+    theirs = transformers.BertTokenizer(str(tmp_path / "vocab.txt"))
+    ours = load_tokenizer(tmp_path)
+    text = "a ab c b \u3000 [MASK] d"
+    assert ours.ids(text) == theirs(text.replace("[MASK]", "[ MASK]"), add_special_tokens=False)["input_ids"]
+    theirs.save_pretrained(tmp_path / "theirs")
+    for folder in (tmp_path / "theirs", tmp_path / "ours"):
+        again = load_tokenizer(folder, special_tokens_in_text=True)
+        assert again.ids(text) == theirs(text, add_special_tokens=False)["input_ids"]
+        save_tokenizer(again, tmp_path / "ours")
+    last = transformers.AutoTokenizer.from_pretrained(tmp_path / "ours")
+    assert last(text, add_special_tokens=False)["input_ids"] == theirs(text, add_special_tokens=False)["input_ids"]

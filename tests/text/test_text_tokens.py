@@ -39,11 +39,23 @@ SETTINGS = {
     },
     "accents": {"strip_accents": False, "max_word_length": 5, "added_tokens": ADDED[:1]},
 }
+SPACES = [
+    AddedToken("\n"),
+    AddedToken("a\t"),
+    AddedToken(" b", normalized=True),
+    AddedToken("x ", normalized=True),
+    AddedToken("c, ", normalized=True),
+    AddedToken("  "),
+]
+SETTINGS["white space"] = {"added_tokens": SPACES}
+SETTINGS["any space"] = {"added_tokens": [AddedToken(" ", normalized=True), AddedToken("\n", special=True)]}
+SETTINGS["any space, special tokens"] = SETTINGS["any space"] | {"special_tokens_in_text": True, "lowercase": False}
 TOKENIZERS = {name: Tokenizer(VOCABULARY, **values) for name, values in SETTINGS.items()}
 PARTS = [
     *[token.content for token in ADDED],
     *SPECIAL_TOKENS,
     *["[MASK", "'a", "COVID", "É", "e\u0301", " ", "  ", "_", "\0", "\u200d", "\u3000", "Σ", "ΑΣ", "İ"],
+    *["\n", "a\t", " b", "x ", "x\n", "c, ", ",", ", ", " ,", ".", "\t"],
     *["\U00100000", "\U00100003", "\U0001ffff", "a", "b", "中", "+", "x"],
 ]
 TEXTS = st.lists(st.one_of(st.sampled_from(PARTS), st.characters(exclude_categories=["Cs"])), max_size=12).map("".join)
@@ -154,6 +166,28 @@ def test_without_tokens_to_find_nothing_is_looked_for():
     assert Tokenizer(VOCABULARY, added_tokens=[AddedToken("[A]", special=True)]).text_tokens is None
 
 
+def test_tokens_of_white_space():
+    """The ids are those of Hugging Face's tokenizers, which tests/peers compares."""
+    assert tokens("a\nb\n", added_tokens=[AddedToken("\n")]) == [("a", "a"), ("\n", "\n"), ("b", "b"), ("\n", "\n")]
+    assert tokens("a b\n", added_tokens=[AddedToken(" ")]) == [("a", "a"), (" ", " "), ("b", "b")]
+    assert tokens("ax ,x,", added_tokens=[AddedToken("x ")]) == [
+        *[("a", "a"), ("x ", "x "), ("[UNK]", ","), ("x", "x"), ("[UNK]", ",")]
+    ]
+
+
+def test_normalized_tokens_of_white_space_find_any():
+    """But not the spaces that normalization puts beside punctuation marks."""
+    assert tokens("a,b\tc, d", added_tokens=[AddedToken("\n", normalized=True)]) == [
+        *[("a", "a"), ("[UNK]", ","), ("b", "b"), ("\n", "\t"), ("c", "c"), ("[UNK]", ","), ("\n", " "), ("d", "d")]
+    ]
+    assert tokens("x, x\n,x", added_tokens=[AddedToken("x ", normalized=True)]) == [
+        *[("x", "x"), ("[UNK]", ","), ("x ", "x\n"), ("[UNK]", ","), ("x", "x")]
+    ]
+    assert tokens(",b, b", added_tokens=[AddedToken(" b", normalized=True)]) == [
+        *[("[UNK]", ","), ("b", "b"), ("[UNK]", ","), (" b", " b")]
+    ]
+
+
 def test_many_tokens():
     many = [AddedToken(f"<{number}>") for number in range(2000)]
     tokenizer = Tokenizer(VOCABULARY, added_tokens=many)
@@ -184,7 +218,7 @@ def test_private_characters_run_out():
     ("make", "message"),
     [
         (lambda: AddedToken(""), "must not be empty"),
-        (lambda: AddedToken("a "), "Received: 'a '"),
+        (lambda: AddedToken("a\0"), "nor hold U\\+0000. Received: "),
         (lambda: TokenizerSettings(max_word_length=0), "max_word_length must be at least 1"),
         (lambda: TokenizerSettings(model_max_length=0), "Received: 0"),
         (lambda: TokenizerSettings(added_tokens=(AddedToken("a"), AddedToken("a"))), "Received 'a' twice"),

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from kbert.errors import BundleError, KbertError, VocabularyError
-from kbert.text.settings import AddedToken
+from kbert.text.settings import AddedToken, TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files import load_tokenizer, save_tokenizer
 from kbert.text.vocabulary import SPECIAL_TOKENS
@@ -110,7 +110,7 @@ NAME = {"tokenizer": "tokenizer.json", "config": "tokenizer_config.json"}
         ("tokenizer", model(unk_token="<unk>"), "Received: '##' and '<unk>'"),
         ("tokenizer", model(max_input_chars_per_word=-1), "max_word_length must be at least 1"),
         ("tokenizer", model(max_input_chars_per_word="100"), "max_input_chars_per_word must be an integer"),
-        ("tokenizer", model(vocab={"a": 0, "b": 2}), "the ids 0 to 1, each once. Received: 'b' with id 2"),
+        ("tokenizer", model(vocab={"a": 0, "b": 9}), "the ids 0 to 1, each once. Received: 'b' with id 9"),
         ("tokenizer", model(vocab={"a": 0, "b": 0}), "Received: 'b' with id 0"),
         ("tokenizer", model(vocab={"a": True}), "must map text to integers"),
         ("tokenizer", model(vocab={"\ud800": 0}), "must map text to integers"),
@@ -123,7 +123,7 @@ NAME = {"tokenizer": "tokenizer.json", "config": "tokenizer_config.json"}
         ("tokenizer", row("cat", 8), "Received: 'cat' with id 8, expected 7"),
         ("tokenizer", row("x", "23"), "added_tokens[0].id must be an integer. Received: '23'"),
         ("tokenizer", row("x", 23, lstrip=1), "lstrip must be true or false. Received: 1"),
-        ("tokenizer", row(" x", 23), "nor begin or end with white space. Received: ' x'"),
+        ("tokenizer", row("x\0", 23), "nor hold U+0000. Received: "),
         ("tokenizer", row("\udc00", 23), "content must be a string"),
         ("tokenizer", row("", 23), "must not be empty"),
         ("config", {"do_lower_case": "yes"}, "do_lower_case must be true or false. Received: 'yes'"),
@@ -167,3 +167,66 @@ def test_folders_without_a_tokenizer(tmp_path):
         handle.truncate(1 << 28)
     with pytest.raises(BundleError, match=r"at most 128 MB. Received: 268,435,456 bytes"):
         load_tokenizer(tmp_path)
+
+
+# === Files of trained models as they are ===
+
+ODD = "[PAD]\n[UNK]\n\n[CLS]\n[SEP]\ncat\n[MASK]\n\u3000\ncat\n \ndog \n\n##s\n\n".encode()
+
+
+def test_a_vocabulary_with_repeated_lines_comes_back(tmp_path):
+    """The same ids in Python, in the graph and in tokenizer.json; vocab.txt keeps its bytes."""
+    import tensorflow as tf
+    import tokenizers
+
+    (tmp_path / "vocab.txt").write_bytes(ODD)
+    first = load_tokenizer(tmp_path)
+    first = Tokenizer.from_settings(first.vocabulary, TokenizerSettings(added_tokens=(AddedToken("<new>"),)))
+    save_tokenizer(first, tmp_path / "saved")
+    assert (tmp_path / "saved" / "vocab.txt").read_bytes() == ODD
+    text, expected = "cats dog <new> \u3000 x", [8, 12, 10, 13, 1]
+    foreign = tokenizers.Tokenizer.from_file(str(tmp_path / "saved" / "tokenizer.json"))
+    assert foreign.encode(text, add_special_tokens=False).ids == expected
+    for folder in ("saved", "alone"):
+        again = load_tokenizer(tmp_path / folder)
+        assert again.ids(text) == again.to_graph()(tf.constant([text])).to_list()[0] == expected
+        assert [again.vocabulary[index] for index in (8, 10, 12, 13)] == ["cat", "dog", "##s", "<new>"]
+        if folder == "saved":
+            (tmp_path / "alone").mkdir()
+            (tmp_path / "saved" / "tokenizer.json").rename(tmp_path / "alone" / "tokenizer.json")
+
+
+def test_a_tokenizer_json_with_gaps(tmp_path, folder):
+    """As Hugging Face's tokenizers write it of a vocab.txt with repeated lines: the last of them has the token."""
+    values = json.loads((folder / "tokenizer.json").read_text())
+    tokens = [*values["model"]["vocab"], "", "the", "", "cat"]
+    values["model"]["vocab"] = {token: index for index, token in enumerate(tokens)}
+    values["added_tokens"] += row("<new>", len(tokens))["added_tokens"]
+    (folder / "tokenizer.json").write_text(json.dumps(values))
+    (folder / "vocab.txt").unlink()
+    alone = load_tokenizer(folder)
+    assert (alone.ids("the cat <new>"), len(alone.vocabulary)) == ([24, 26, 27], 28)
+    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens))
+    assert load_tokenizer(folder).ids("the cat <new>") == [24, 26, 27]
+    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in [*tokens[:-2], "cat", ""]))
+    with pytest.raises(BundleError, match=r"must hold the same vocabulary\. They do not"):
+        load_tokenizer(folder)
+
+
+def test_blank_lines_at_the_end_that_added_tokens_count(tmp_path):
+    (tmp_path / "vocab.txt").write_bytes(ODD)
+    (tmp_path / "added_tokens.json").write_text('{"<new>": 14}')
+    assert load_tokenizer(tmp_path).ids("dog<new>") == [10, 14]
+    (tmp_path / "added_tokens.json").write_text('{"<new>": 15}')
+    with pytest.raises(BundleError, match=r"without a gap\. Received: '<new>' with id 15, expected 14$"):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["\n", " ", "a ", "\u3000x", "two words"])
+def test_added_tokens_of_white_space_come_back(tmp_path, vocabulary, content):
+    for flags in ({}, {"normalized": True}, {"special": True}):
+        first = Tokenizer(vocabulary, added_tokens=[AddedToken(content, **flags), AddedToken("<e>")])
+        save_tokenizer(first, tmp_path)
+        again = load_tokenizer(tmp_path)
+        assert again.settings.added_tokens == first.settings.added_tokens
+        assert again.vocabulary == first.vocabulary

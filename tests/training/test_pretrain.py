@@ -191,6 +191,26 @@ def test_another_vocabulary(tmp_path, corpus_text, vocabulary, pretrained):
     assert not (tmp_path / "run").exists()
 
 
+def test_new_parts_are_told(tmp_path, corpus, pretrained, capsys):
+    bundle = Bundle.load(pretrained)
+    bundle.tensors = {name: tensor for name, tensor in bundle.tensors.items() if name.startswith("bert.e")}
+    bundle.architecture = "BertModel"
+    bundle.save(tmp_path / "encoder", "card")
+    run(corpus, tmp_path / "run", tmp_path / "encoder", steps=1)
+    assert capsys.readouterr().err == "new weights: pooler; masked-language-model head; next-sentence head\n"
+    run(corpus, tmp_path / "again", tmp_path / "run", steps=1)
+    assert "new weights" not in capsys.readouterr().err
+
+
+def test_an_untied_decoder_is_told(tmp_path, corpus, pretrained, capsys):
+    bundle = Bundle.load(pretrained)
+    table = bundle.tensors["bert.embeddings.word_embeddings.weight"]
+    bundle.tensors["cls.predictions.decoder.weight"] = table + 1
+    bundle.save(tmp_path / "untied", "card")
+    run(corpus, tmp_path / "run", tmp_path / "untied", steps=1)
+    assert "new weights: decoder of the masked-language-model head (that of the model is" in capsys.readouterr().err
+
+
 def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
     run(corpus, tmp_path / "run", pretrained, steps=1)
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}

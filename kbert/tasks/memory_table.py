@@ -1,0 +1,109 @@
+"""Tables that are in memory: data frames, and lists of dictionaries.
+
+They are read as JSON lines are. A `MemoryTable` goes wherever the name of a file goes, and stands for it in messages:
+"the rows of train:3" is the third of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from kbert.errors import UsageError, shown
+
+
+class MemoryTable(os.PathLike[str]):
+    """Rows by the names of their columns, with a name for messages.
+
+    Args:
+        rows: The rows.
+        name: What they are, such as "the rows of train".
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]], name: str) -> None:
+        self.rows = rows
+        self.name = name
+
+    def __fspath__(self) -> str:
+        return self.name
+
+    def __str__(self) -> str:
+        return self.name
+
+    def numbered_rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Each row with its number from 1."""
+        for number, row in enumerate(self.rows, start=1):
+            yield number, {str(name): value for name, value in row.items()}
+
+
+def is_path(data: Any) -> bool:
+    """Whether data are the name of a file."""
+    return isinstance(data, (str, os.PathLike))
+
+
+def as_table(data: Any, name: str) -> MemoryTable | None:
+    """The table that data are: a data frame of pandas or polars, or rows that are dictionaries; None for others.
+
+    A cell of a data frame that is missing (None, NaN, NaT, NA) is an empty one, as in a CSV file, and true and false
+    are "True" and "False". The values of dictionaries are those of JSON.
+
+    Args:
+        data: The data.
+        name: What they are called in messages: "the rows of" this.
+
+    Raises:
+        UsageError: Two columns have the same name, or some rows are dictionaries and others are not.
+    """
+    if isinstance(data, MemoryTable):
+        return data
+    if data is None or is_path(data) or isinstance(data, (bytes, Mapping)):
+        return None
+    label = f"the rows of {name}"
+    if hasattr(data, "columns") and (hasattr(data, "itertuples") or hasattr(data, "iter_rows")):
+        columns = [str(column) for column in data.columns]
+        if len(set(columns)) < len(columns):
+            twice = next(column for column in columns if columns.count(column) > 1)
+            raise UsageError(f"{label}: expected columns of different names. Received {shown(twice)} twice")
+        rows = data.itertuples(index=False, name=None) if hasattr(data, "itertuples") else data.iter_rows()
+        return MemoryTable([dict(zip(columns, map(_cell, row), strict=True)) for row in rows], label)
+    if not isinstance(data, Iterable) or not hasattr(data, "__len__") or isinstance(data, (set, frozenset)):
+        return None
+    items = list(data)
+    tables = sum(isinstance(item, Mapping) for item in items)
+    if tables and tables < len(items):
+        other = next(item for item in items if not isinstance(item, Mapping))
+        raise UsageError(f"{label}: expected rows that are all dictionaries. Received: {shown(other)}")
+    return (
+        MemoryTable([{key: _plain(value) for key, value in item.items()} for item in items], label) if tables else None
+    )
+
+
+def _cell(value: Any) -> Any:
+    """A cell of a data frame as a CSV file has it; lists stay lists."""
+    value = _plain(value)
+    if _is_missing(value):
+        return ""
+    return str(value) if isinstance(value, bool) else value
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: numbers and lists of NumPy as those of Python, what else there is as text."""
+    if hasattr(value, "tolist"):  # arrays and numbers of NumPy
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if value is None or isinstance(value, (str, bool, int, float)) or _is_missing(value):
+        return value
+    return str(value)  # dates, decimals, categories
+
+
+def _is_missing(value: Any) -> bool:
+    if isinstance(value, (str, list, dict)):
+        return False
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # pandas.NA is neither equal to itself nor not
+        return True
