@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from kbert.export.saved_model import export_saved_model
     from kbert.feature_vectors import extract_features
     from kbert.loading import load_model
+    from kbert.models.classification import ClassificationModel
+    from kbert.models.embedding import EmbeddingModel
     from kbert.models.encoder import BertEncoder
+    from kbert.models.masked_language_model import MaskedLanguageModel
+    from kbert.models.multiple_choice import MultipleChoiceModel
     from kbert.models.pretraining import PretrainingModel
+    from kbert.models.question_answering import QuestionAnsweringModel
+    from kbert.models.ranking import RankingModel
+    from kbert.models.regression import RegressionModel
+    from kbert.models.token_classification import TokenClassificationModel
     from kbert.predictor import Predictor, load
     from kbert.retrieval.index import Index, build_index
     from kbert.serving.rest import serve
@@ -39,12 +47,20 @@ _MODULES = {
     "BertConfig": "kbert.config",
     "BertEncoder": "kbert.models.encoder",
     "Bundle": "kbert.bundle",
+    "ClassificationModel": "kbert.models.classification",
     "Conversion": "kbert.conversion.convert",
+    "EmbeddingModel": "kbert.models.embedding",
     "Encoding": "kbert.text.encoding",
     "Index": "kbert.retrieval.index",
     "KbertError": "kbert.errors",
+    "MaskedLanguageModel": "kbert.models.masked_language_model",
+    "MultipleChoiceModel": "kbert.models.multiple_choice",
     "Predictor": "kbert.predictor",
     "PretrainingModel": "kbert.models.pretraining",
+    "QuestionAnsweringModel": "kbert.models.question_answering",
+    "RankingModel": "kbert.models.ranking",
+    "RegressionModel": "kbert.models.regression",
+    "TokenClassificationModel": "kbert.models.token_classification",
     "Tokenizer": "kbert.text.tokenizer",
     "Vocabulary": "kbert.text.vocabulary",
     "build_corpus": "kbert.corpus.build",
@@ -69,12 +85,20 @@ __all__ = [
     "BertConfig",
     "BertEncoder",
     "Bundle",
+    "ClassificationModel",
     "Conversion",
+    "EmbeddingModel",
     "Encoding",
     "Index",
     "KbertError",
+    "MaskedLanguageModel",
+    "MultipleChoiceModel",
     "Predictor",
     "PretrainingModel",
+    "QuestionAnsweringModel",
+    "RankingModel",
+    "RegressionModel",
+    "TokenClassificationModel",
     "Tokenizer",
     "Vocabulary",
     "__version__",
