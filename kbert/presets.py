@@ -284,3 +284,20 @@ def _embedding_settings(model: EmbeddingModel, settings: dict[str, Any]) -> dict
 
     own = {name: getattr(model, name) for name in EmbeddingTask.saved if hasattr(model, name)}
     return {"kind": "task", **settings, "task": {**EmbeddingTask().settings(), **settings.get("task", {}), **own}}
+
+
+# === KerasHub ===
+
+
+def from_keras_hub(kind: Any, backbone: Any, options: Mapping[str, Any]) -> Any:
+    """See `BertEncoder.from_keras_hub`."""
+    from kbert.conversion.keras_hub_backbone import encoder_from_backbone
+
+    return encoder_from_backbone(kind, backbone, **options)
+
+
+def to_keras_hub(encoder: BertEncoder) -> Any:
+    """See `BertEncoder.to_keras_hub`."""
+    from kbert.conversion.keras_hub_backbone import backbone_from_encoder
+
+    return backbone_from_encoder(encoder)

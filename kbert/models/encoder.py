@@ -107,6 +107,44 @@ class BertEncoder(PresetModel, keras.Model):
         self.blocks = blocks
         self.pooler = pooler
 
+    @classmethod
+    def from_keras_hub(cls, backbone: Any, **options: Any) -> Any:
+        """Makes an encoder with the weights of a `keras_hub.models.BertBackbone`, which gives the same outputs.
+
+        Args:
+            backbone: The backbone; keras-nlp's is the same class.
+            options: Those of the constructor, beside `config`.
+
+        Example:
+            >>> backbone = keras_hub.models.BertBackbone(
+            ...     vocabulary_size=30, num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32
+            ... )
+            >>> kbert.BertEncoder.from_keras_hub(backbone).config.hidden_act
+            'gelu_new'
+
+        Raises:
+            UsageError: It is another model.
+        """
+        from kbert import presets
+
+        return presets.from_keras_hub(cls, backbone, options)
+
+    def to_keras_hub(self) -> Any:
+        """Makes a `keras_hub.models.BertBackbone` with this encoder's weights, which gives the same outputs.
+
+        Example:
+            >>> config = kbert.preset_config("tiny").replace(hidden_act="gelu_new")
+            >>> type(kbert.BertEncoder(config).to_keras_hub()).__name__
+            'BertBackbone'
+
+        Raises:
+            UsageError: The encoder has no pooler, which a backbone must have; or keras-hub is not installed.
+            ConfigError: KerasHub's BERT cannot compute such a model: it has the tanh form of GELU alone.
+        """
+        from kbert import presets
+
+        return presets.to_keras_hub(self)
+
     def get_config(self) -> dict[str, Any]:
         """The arguments, as plain data, and the names of the layers that do not train."""
         parts = [self.embeddings, *self.blocks, *([] if self.pooler is None else [self.pooler])]
