@@ -6,6 +6,8 @@ import pytest
 import kbert
 
 NAMES = [
+    "SGD",
+    "AdamW",
     "BertConfig",
     "BertEncoder",
     "Bundle",
@@ -15,9 +17,12 @@ NAMES = [
     "Encoding",
     "Index",
     "KbertError",
+    "Lamb",
     "MaskedLanguageModel",
     "MultipleChoiceModel",
+    "Muon",
     "Predictor",
+    "Preprocessor",
     "PretrainingModel",
     "QuestionAnsweringModel",
     "RankingModel",
@@ -25,6 +30,7 @@ NAMES = [
     "TokenClassificationModel",
     "Tokenizer",
     "Vocabulary",
+    "WarmupSchedule",
     "__version__",
     "build_corpus",
     "build_index",
