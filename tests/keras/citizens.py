@@ -33,6 +33,11 @@ from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.ranking import RankingModel
 from kbert.models.regression import RegressionModel
 from kbert.models.token_classification import TokenClassificationModel
+from kbert.optimizers.adamw import AdamW
+from kbert.optimizers.lamb import Lamb
+from kbert.optimizers.muon import Muon
+from kbert.optimizers.sgd import SGD
+from kbert.optimizers.warmup_schedule import WarmupSchedule
 
 CONFIG = BertConfig(
     vocab_size=23,
@@ -265,6 +270,26 @@ def _path(variable):
     return "/".join(part.rstrip("0123456789").rstrip("_") for part in variable.path.split("/"))
 
 
+def check_optimizer(kind):
+    """It learns, is saved with its model, and goes on from there."""
+    model = ClassificationModel(BertEncoder(CONFIG, seed=3), 2)
+    schedule = WarmupSchedule(1.0 if kind is SGD else 0.01, 60, 2)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=kind(schedule, layer_decay=0.9), loss={"logits": loss})
+    batch, labels = _FEATURES, {"logits": np.array([0, 1, 1])}
+    losses = model.fit(batch, labels, epochs=15, batch_size=3, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model.keras")
+        again = keras.saving.load_model(Path(folder) / "model.keras")
+    assert type(again.optimizer) is kind
+    assert again.optimizer.get_config() == model.optimizer.get_config()
+    assert int(again.optimizer.iterations) == 15
+    for a, b in zip(again.optimizer.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(a), ops.convert_to_numpy(b))
+
+
+OPTIMIZERS = [AdamW, Lamb, Muon, SGD]
 CHECKS = [check_config, check_clone, check_saving, check_policies, check_refusals]
 
 
@@ -273,6 +298,9 @@ def main():
         for check in CHECKS:
             check(case)
         print("passed", case.name, flush=True)
+    for kind in OPTIMIZERS:
+        check_optimizer(kind)
+        print("passed", kind.__name__, flush=True)
     print("backend", keras.backend.backend(), sorted({"tensorflow"} & set(sys.modules)))
 
 

@@ -1,5 +1,6 @@
 """kbert's optimizers in Keras's compile: the numbers of the training loop's own."""
 
+import citizens
 import keras
 import numpy as np
 import pytest
@@ -49,29 +50,9 @@ def test_the_same_rates_as_the_training_loop(decay, warmup):
     assert again.get_config() == ours.get_config()
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_compile_fit_save_and_go_on(small_config, tmp_path, name):
-    batch = {
-        "input_word_ids": np.tile(np.array([[2, 6, 7, 3], [2, 8, 9, 3]], np.int32), (4, 1)),
-        "input_mask": np.ones((8, 4), np.int32),
-        "input_type_ids": np.zeros((8, 4), np.int32),
-    }
-    model = kbert.ClassificationModel(BertEncoder(small_config), 2)
-    schedule = kbert.WarmupSchedule(1.0 if name == "sgd" else 0.01, 60, 2)
-    model.compile(
-        optimizer=KINDS[name](schedule, layer_decay=0.9),
-        loss={"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
-    )
-    labels = {"logits": np.array([0, 1] * 4)}
-    history = model.fit(batch, labels, epochs=15, batch_size=8, verbose=0).history["loss"]
-    assert history[-1] < history[0]
-    model.save(tmp_path / "model.keras")
-    again = keras.saving.load_model(tmp_path / "model.keras")
-    assert type(again.optimizer) is KINDS[name]
-    assert again.optimizer.get_config() == model.optimizer.get_config()
-    assert int(again.optimizer.iterations) == 15
-    for a, b in zip(again.optimizer.variables, model.optimizer.variables, strict=True):
-        np.testing.assert_array_equal(a, b)
+@pytest.mark.parametrize("kind", citizens.OPTIMIZERS)
+def test_compile_fit_save_and_go_on(kind):
+    citizens.check_optimizer(kind)
 
 
 def test_rules_by_name_and_by_hand(small_config):
