@@ -90,8 +90,9 @@ class Preprocessor(keras.layers.Layer):
             options: Those of the constructor.
 
         Example:
-            >>> kbert.Preprocessor.from_preset("RUN", sequence_length=64).sequence_length
-            64
+            >>> preprocessor = kbert.Preprocessor.from_preset("RUN", sequence_length=16)
+            >>> preprocessor(["the cat", "a dog"])["input_word_ids"].shape
+            TensorShape([2, 16])
 
         Raises:
             BundleError: There is no tokenizer in the folder, or it is damaged.
