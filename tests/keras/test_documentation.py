@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import kbert
+from kbert.models.preset_model import PresetModel
 
 REPOSITORY = Path(__file__).parent.parent.parent
-EXAMPLES = [kbert.AdamW, kbert.Lamb, kbert.Muon, kbert.SGD, kbert.WarmupSchedule, kbert.Preprocessor]
+EXAMPLES = [kbert.AdamW, kbert.Lamb, kbert.Muon, kbert.SGD, kbert.WarmupSchedule, kbert.Preprocessor, PresetModel]
 
 
 @pytest.fixture
@@ -40,7 +41,8 @@ def test_the_example_of_the_readme(here):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
 def test_the_examples_of_public_classes(here, kind):
-    found = [test for test in doctest.DocTestFinder(recurse=True).find(kind, globs={"kbert": kbert}) if test.examples]
+    names = {"kbert": kbert, "tokenizer": kbert.Tokenizer("vocab.txt")}
+    found = [test for test in doctest.DocTestFinder(recurse=True).find(kind, globs=names) if test.examples]
     assert found
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     for test in found:

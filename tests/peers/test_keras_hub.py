@@ -160,3 +160,16 @@ def test_an_encoder_in_memory(small_config):
         BertEncoder(small_config.replace(hidden_act="gelu_new"), pooled=False).to_keras_hub()
     with pytest.raises(UsageError, match=r"^expected a keras_hub\.models\.BertBackbone\. Received: BertEncoder$"):
         BertEncoder.from_keras_hub(encoder)
+
+
+def test_the_examples_of_the_encoder():
+    import doctest
+
+    import kbert
+
+    runner = doctest.DocTestRunner()
+    for method in (BertEncoder.from_keras_hub, BertEncoder.to_keras_hub):
+        names = {"kbert": kbert, "keras_hub": keras_hub}
+        for test in doctest.DocTestFinder(recurse=False).find(method, "example", globs=names):
+            runner.run(test)
+    assert (runner.tries, runner.failures) == (4, 0)
