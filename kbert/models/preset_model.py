@@ -64,7 +64,7 @@ class PresetModel:
 
         Example:
             >>> encoder = kbert.BertEncoder.from_preset("tiny", vocab_size=len(tokenizer.vocabulary))
-            >>> encoder.save_to_preset("encoder", tokenizer=tokenizer)
+            >>> folder = encoder.save_to_preset("encoder", tokenizer=tokenizer)
 
         Returns:
             The folder.

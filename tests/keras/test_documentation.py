@@ -25,6 +25,8 @@ def here(tmp_path, monkeypatch, pretrained, classifier, vocab_file):
     return folder
 
 
+# Keras says so of every dataset that does not end in a shuffle.
+@pytest.mark.filterwarnings("ignore:.shuffle=True. was passed")
 def test_the_example_of_the_readme(here):
     section = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("### With Keras\n")[1]
     code = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
