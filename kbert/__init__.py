@@ -21,12 +21,26 @@ if TYPE_CHECKING:
     from kbert.export.saved_model import export_saved_model
     from kbert.feature_vectors import extract_features
     from kbert.loading import load_model
+    from kbert.models.classification import ClassificationModel
+    from kbert.models.embedding import EmbeddingModel
     from kbert.models.encoder import BertEncoder
+    from kbert.models.masked_language_model import MaskedLanguageModel
+    from kbert.models.multiple_choice import MultipleChoiceModel
     from kbert.models.pretraining import PretrainingModel
+    from kbert.models.question_answering import QuestionAnsweringModel
+    from kbert.models.ranking import RankingModel
+    from kbert.models.regression import RegressionModel
+    from kbert.models.token_classification import TokenClassificationModel
+    from kbert.optimizers.adamw import AdamW
+    from kbert.optimizers.lamb import Lamb
+    from kbert.optimizers.muon import Muon
+    from kbert.optimizers.sgd import SGD
+    from kbert.optimizers.warmup_schedule import WarmupSchedule
     from kbert.predictor import Predictor, load
     from kbert.retrieval.index import Index, build_index
     from kbert.serving.rest import serve
     from kbert.text.encoding import Encoding
+    from kbert.text.preprocessor import Preprocessor
     from kbert.text.tokenizer import Tokenizer
     from kbert.text.vocabulary import Vocabulary
     from kbert.text.vocabulary_training import train_vocabulary
@@ -36,17 +50,31 @@ if TYPE_CHECKING:
     from kbert.training.tune import tune
 
 _MODULES = {
+    "AdamW": "kbert.optimizers.adamw",
     "BertConfig": "kbert.config",
     "BertEncoder": "kbert.models.encoder",
     "Bundle": "kbert.bundle",
+    "ClassificationModel": "kbert.models.classification",
     "Conversion": "kbert.conversion.convert",
+    "EmbeddingModel": "kbert.models.embedding",
     "Encoding": "kbert.text.encoding",
     "Index": "kbert.retrieval.index",
     "KbertError": "kbert.errors",
+    "Lamb": "kbert.optimizers.lamb",
+    "MaskedLanguageModel": "kbert.models.masked_language_model",
+    "MultipleChoiceModel": "kbert.models.multiple_choice",
+    "Muon": "kbert.optimizers.muon",
     "Predictor": "kbert.predictor",
+    "Preprocessor": "kbert.text.preprocessor",
     "PretrainingModel": "kbert.models.pretraining",
+    "QuestionAnsweringModel": "kbert.models.question_answering",
+    "RankingModel": "kbert.models.ranking",
+    "RegressionModel": "kbert.models.regression",
+    "SGD": "kbert.optimizers.sgd",
+    "TokenClassificationModel": "kbert.models.token_classification",
     "Tokenizer": "kbert.text.tokenizer",
     "Vocabulary": "kbert.text.vocabulary",
+    "WarmupSchedule": "kbert.optimizers.warmup_schedule",
     "build_corpus": "kbert.corpus.build",
     "build_index": "kbert.retrieval.index",
     "convert": "kbert.conversion.convert",
@@ -66,17 +94,31 @@ _MODULES = {
 }
 
 __all__ = [
+    "SGD",
+    "AdamW",
     "BertConfig",
     "BertEncoder",
     "Bundle",
+    "ClassificationModel",
     "Conversion",
+    "EmbeddingModel",
     "Encoding",
     "Index",
     "KbertError",
+    "Lamb",
+    "MaskedLanguageModel",
+    "MultipleChoiceModel",
+    "Muon",
     "Predictor",
+    "Preprocessor",
     "PretrainingModel",
+    "QuestionAnsweringModel",
+    "RankingModel",
+    "RegressionModel",
+    "TokenClassificationModel",
     "Tokenizer",
     "Vocabulary",
+    "WarmupSchedule",
     "__version__",
     "build_corpus",
     "build_index",

@@ -39,12 +39,12 @@ _MODELS: Mapping[str, tuple[Callable[[BertEncoder, int], Any], Callable[[Any], t
 }
 
 
-def load_model(source: PathLike | Bundle, *, precision: str = "float32") -> keras.Model:
+def load_model(source: PathLike | Bundle, *, precision: str | None = None) -> keras.Model:
     """Loads a BERT of any library as a Keras model: the encoder, with the head that its config.json names.
 
     Args:
         source: A model folder, "hf://owner/name" of the Hugging Face Hub, or a bundle.
-        precision: "float32" or "bfloat16", of matrix products.
+        precision: "float32", "bfloat16" or "float16", of matrix products; None does as Keras's global dtype policy.
 
     Returns:
         A `BertEncoder`, `PretrainingModel`, `MaskedLanguageModel`, `ClassificationModel`, `TokenClassificationModel`,
@@ -65,7 +65,7 @@ def load_model(source: PathLike | Bundle, *, precision: str = "float32") -> kera
     return model
 
 
-def build_model(bundle: Bundle, *, precision: str = "float32") -> tuple[keras.Model, tensor_names.Slots]:
+def build_model(bundle: Bundle, *, precision: str | None = None) -> tuple[keras.Model, tensor_names.Slots]:
     """Builds the model that a bundle's weights fit, with fresh weights, and gives its slots too.
 
     Raises:

@@ -43,7 +43,7 @@ TASK_WEIGHTS_FILE = "task.weights.h5"
 EPSILON = 1e-12
 
 _ENDINGS = Endings(dense=("/vars/0", "/vars/1"), norm=("/vars/0", "/vars/1"))
-_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 
 
 def is_preset(folder: Path) -> bool:
@@ -86,8 +86,8 @@ def read(folder: Path, options: Options) -> Bundle:
     check_depth(config, weights.shapes, weights)
     shapes = bundle_shapes(config)
     missing = beside.missing if beside else ()
-    table = [entry for entry in _backbone_entries(config) if entry.name not in missing]
-    known = {entry.foreign for entry in _backbone_entries(config)}
+    table = [entry for entry in backbone_entries(config) if entry.name not in missing]
+    known = {entry.foreign for entry in backbone_entries(config)}
     if extra := sorted(name for name in weights.shapes if name not in known and "/seed_generator/" not in name):
         raise BundleError(f"{weights} holds tensors that KerasHub's BertBackbone of this shape has not: {extra[0]}")
     tensors = read_entries(table, shapes, weights.shapes, weights.read, weights)
@@ -113,15 +113,7 @@ def write(bundle: Bundle, folder: Path, options: Options) -> None:
         ConfigError: KerasHub's BERT cannot compute such a model.
     """
     config = bundle.config
-    if gelu_form(config) != "tanh":
-        now = "the erf form of GELU" if gelu_form(config) == "erf" else config.hidden_act
-        way_out = "; --gelu tanh changes the model to it" if gelu_form(config) else ""
-        raise ConfigError(f"KerasHub's BERT has the tanh form of GELU alone. Received: {now}{way_out}")
-    if config.layer_norm_eps != EPSILON:
-        raise ConfigError(
-            f"KerasHub's BERT has the LayerNorm epsilon {EPSILON:g} alone. "
-            f"Received: layer_norm_eps={config.layer_norm_eps:g}; set that in the source's config.json if it may change"
-        )
+    check_config(config, "--gelu tanh changes the model to it")
     if config.hidden_dropout_prob != config.attention_probs_dropout_prob:
         options.notes.append(
             f"KerasHub has one rate of dropout: {config.hidden_dropout_prob:g}, "
@@ -129,7 +121,7 @@ def write(bundle: Bundle, folder: Path, options: Options) -> None:
         )
     tensors, missing = heads.with_pooler(bundle, "KerasHub's backbone", options)
     task, head = _task_entries(bundle, config)
-    backbone = _backbone_entries(config)
+    backbone = backbone_entries(config)
     own = {entry.name for entry in (*backbone, *head)}
     left = {name: tensor for name, tensor in tensors.items() if name not in own}
     if left:
@@ -151,10 +143,32 @@ def write(bundle: Bundle, folder: Path, options: Options) -> None:
     files.write_json(folder / CONFIG_FILE, keras_hub_objects.backbone(config))
 
 
+def check_config(config: BertConfig, way_out: str) -> None:
+    """Checks that KerasHub's BERT computes such a model.
+
+    Args:
+        config: The shape of the model.
+        way_out: How the other form of GELU is changed, for a message.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    if gelu_form(config) != "tanh":
+        now = "the erf form of GELU" if gelu_form(config) == "erf" else config.hidden_act
+        hint = f"; {way_out}" if gelu_form(config) else ""
+        raise ConfigError(f"KerasHub's BERT has the tanh form of GELU alone. Received: {now}{hint}")
+    if config.layer_norm_eps != EPSILON:
+        raise ConfigError(
+            f"KerasHub's BERT has the LayerNorm epsilon {EPSILON:g} alone. "
+            f"Received: layer_norm_eps={config.layer_norm_eps:g}; set that in the source's config.json if it may change"
+        )
+
+
 # === Tables ===
 
 
-def _backbone_entries(config: BertConfig) -> list[Entry]:
+def backbone_entries(config: BertConfig) -> list[Entry]:
+    """The tensors of a backbone of this shape."""
     parts = [
         Part("bert.embeddings.word_embeddings.weight", "token_embedding/vars/0", "table"),
         Part("bert.embeddings.position_embeddings.weight", "position_embedding/vars/0", "table"),
@@ -222,7 +236,7 @@ def _read_config(folder: Path) -> BertConfig:
     sizes = {ours: values[theirs] for theirs, ours in keras_hub_objects.SIZES.items()}
     try:
         return BertConfig(
-            **sizes, **dict.fromkeys(_DROPOUTS, values["dropout"]), hidden_act="gelu_new", layer_norm_eps=EPSILON
+            **sizes, **dict.fromkeys(DROPOUTS, values["dropout"]), hidden_act="gelu_new", layer_norm_eps=EPSILON
         )
     except ConfigError as problem:
         raise ConfigError(f"{path}: {problem}") from None

@@ -66,7 +66,7 @@ def bundle_outputs(bundle: Bundle, batches: Sequence[Batch]) -> list[Outputs]:
     if not pooled:
         width = config.hidden_size
         tensors |= {heads.POOLER[0]: np.zeros((width, width), np.float32), heads.POOLER[1]: np.zeros(width, np.float32)}
-    encoder = BertEncoder(config)
+    encoder = BertEncoder(config, precision="float32")
     assign_tensors(encoder_slots(encoder), tensors)
     results = []
     for batch in batches:

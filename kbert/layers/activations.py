@@ -5,18 +5,28 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from keras import ops
 
 from kbert.layers.gradients import own_gradient
 
 
-class Activation(Protocol):
-    """Takes a tensor of any shape and whether it is for training; gives one of that shape."""
+class Activation:
+    """Takes a tensor of any shape and whether it is for training; gives one of that shape.
+
+    Args:
+        name: One of `BertConfig.hidden_act`, or "tanh".
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._plain = _ACTIVATIONS[name]
+        self._trained = _TRAINED.get(name, self._plain)
 
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
         """The activation of each entry."""
+        return (self._trained if training else self._plain)(inputs)
 
 
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
@@ -31,13 +41,7 @@ _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 
 def activation(name: str) -> Activation:
     """The activation that `BertConfig.hidden_act` names, or "tanh"."""
-    plain = _ACTIVATIONS[name]
-    trained = _TRAINED.get(name, plain)
-
-    def function(inputs: Any, training: bool | None = None) -> Any:
-        return (trained if training else plain)(inputs)
-
-    return function
+    return Activation(name)
 
 
 @own_gradient

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from keras import ops
 
 from kbert.config import BertConfig
 from kbert.layers.dropout import Dropout
+from kbert.layers.layer import BertLayer, as_config, as_generator, serialized
 from kbert.layers.padding import drop_padding, pad_rows
 from kbert.layers.projection import Projection, initializer, product
 
@@ -29,30 +31,33 @@ def packed_attention_bias(input_example_ids: Any) -> Any:
     return (1.0 - ops.cast(same, "float32"))[:, None] * MASK_BIAS
 
 
-class SelfAttention(keras.layers.Layer):
+@keras.saving.register_keras_serializable("kbert")
+class SelfAttention(BertLayer):
     """softmax(Q Kᵀ / √D + bias) V for N heads, and the output projection.
 
     Queries, keys and values come from one product with a kernel [H, 3H].
 
     Args:
-        config: The shape of the model.
-        seed_generator: Of fresh weights and dropout.
-        precision: Of matrix products.
+        config: The shape of the model, or the dict of it.
+        seed_generator: Of fresh weights and dropout; or its seed.
+        precision: Of matrix products; a shorthand for `dtype`.
     """
 
     def __init__(
         self,
-        config: BertConfig,
-        seed_generator: keras.random.SeedGenerator,
-        precision: str = "float32",
+        config: BertConfig | Mapping[str, Any],
+        seed_generator: keras.random.SeedGenerator | int,
+        precision: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(precision=precision, **kwargs)
+        config, seed_generator = as_config(config), as_generator(seed_generator)
         self.config = config
-        self.precision = precision
+        self.seed_generator = seed_generator
+        policy = self.dtype_policy
         kernel = initializer(config.initializer_range, seed_generator)
-        self.qkv = Projection(3 * config.hidden_size, kernel, precision=precision, name="qkv")
-        self.output_projection = Projection(config.hidden_size, kernel, precision=precision, name="output")
+        self.qkv = Projection(3 * config.hidden_size, kernel, dtype=policy, name="qkv")
+        self.output_projection = Projection(config.hidden_size, kernel, dtype=policy, name="output")
         self.dropout = Dropout(config.attention_probs_dropout_prob, seed_generator, name="dropout")
 
     def build(self, input_shape: Any, *_: Any) -> None:
@@ -88,3 +93,38 @@ class SelfAttention(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
         """The shape stays."""
         return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {
+            "config": self.config.to_dict(),
+            "seed_generator": serialized(self.seed_generator),
+        }
+
+
+@keras.saving.register_keras_serializable("kbert")
+class AttentionBias(BertLayer):
+    """What to add to attention scores: `attention_bias` of the mask, or `packed_attention_bias` of the example ids.
+
+    Args:
+        packed: Whether rows hold several examples.
+    """
+
+    float32_only = True
+
+    def __init__(self, packed: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.packed = packed
+
+    def call(self, inputs: Any) -> Any:
+        """Takes int32 [B, S]; gives float32 [B, 1, 1, S], or for packed rows [B, 1, S, S]."""
+        return packed_attention_bias(inputs) if self.packed else attention_bias(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """[B, S] → [B, 1, 1, S], or for packed rows [B, 1, S, S]."""
+        rows, length = input_shape
+        return (rows, 1, length if self.packed else 1, length)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {"packed": self.packed}

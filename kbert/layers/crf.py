@@ -7,13 +7,18 @@ from typing import Any
 import keras
 from keras import ops
 
+from kbert.layers.layer import BertLayer
 
-class ConditionalRandomField(keras.layers.Layer):
+
+@keras.saving.register_keras_serializable("kbert")
+class ConditionalRandomField(BertLayer):
     """The scores of tags beside each other, at the start and at the end.
 
     Args:
         tags: How many tags, C.
     """
+
+    float32_only = True
 
     def __init__(self, tags: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -31,6 +36,10 @@ class ConditionalRandomField(keras.layers.Layer):
     def outputs(self) -> dict[str, Any]:
         """The tables with a dimension of 1 before: as outputs of a model they are joined like batches."""
         return {name: ops.expand_dims(ops.convert_to_tensor(table), 0) for name, table in self.tables.items()}
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {"tags": self.tags}
 
 
 def log_likelihood(emissions: Any, tags: Any, mask: Any, tables: Any) -> Any:

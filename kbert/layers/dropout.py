@@ -7,11 +7,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from kbert.layers.layer import BertLayer, as_generator, serialized
+
 _VALUES = 2**16
 """Of what is drawn for an entry."""
 
 
-class Dropout(keras.layers.Layer):
+@keras.saving.register_keras_serializable("kbert")
+class Dropout(BertLayer):
     """Sets a part of the entries to 0 while training, and scales the others up.
 
     Sixteen random bits an entry tell the rate to 1 / 65,536, and are half of what `keras.random.dropout` draws.
@@ -21,13 +24,15 @@ class Dropout(keras.layers.Layer):
 
     Args:
         rate: Part that is set to 0, below 1.
-        seed_generator: Where the randomness comes from.
+        seed_generator: Where the randomness comes from; or its seed.
     """
 
-    def __init__(self, rate: float, seed_generator: keras.random.SeedGenerator, **kwargs: Any) -> None:
+    float32_only = True
+
+    def __init__(self, rate: float, seed_generator: keras.random.SeedGenerator | int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = rate
-        self.seed_generator = seed_generator
+        self.seed_generator = as_generator(seed_generator)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Takes and gives float32 of any shape."""
@@ -46,3 +51,7 @@ class Dropout(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape stays."""
         return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {"rate": self.rate, "seed_generator": serialized(self.seed_generator)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -9,21 +10,32 @@ from keras import ops
 
 from kbert.config import BertConfig
 from kbert.layers.dropout import Dropout
+from kbert.layers.layer import BertLayer, as_config, as_generator, serialized
 from kbert.layers.normalization import LayerNorm
 from kbert.layers.projection import initializer
 
 
-class Embeddings(keras.layers.Layer):
+@keras.saving.register_keras_serializable("kbert")
+class Embeddings(BertLayer):
     """LayerNorm(token + position + type), then dropout.
 
     Args:
-        config: The shape of the model.
-        seed_generator: Of fresh weights and dropout.
+        config: The shape of the model, or the dict of it.
+        seed_generator: Of fresh weights and dropout; or its seed.
     """
 
-    def __init__(self, config: BertConfig, seed_generator: keras.random.SeedGenerator, **kwargs: Any) -> None:
+    float32_only = True
+
+    def __init__(
+        self,
+        config: BertConfig | Mapping[str, Any],
+        seed_generator: keras.random.SeedGenerator | int,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        config, seed_generator = as_config(config), as_generator(seed_generator)
         self.config = config
+        self.seed_generator = seed_generator
         self._initializer = initializer(config.initializer_range, seed_generator)
         self.norm = LayerNorm(epsilon=config.layer_norm_eps, name="norm")
         self.dropout = Dropout(config.hidden_dropout_prob, seed_generator, name="dropout")
@@ -56,3 +68,10 @@ class Embeddings(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
         """[B, S] → [B, S, H]."""
         return (*input_shape, self.config.hidden_size)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {
+            "config": self.config.to_dict(),
+            "seed_generator": serialized(self.seed_generator),
+        }

@@ -2,48 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
 from kbert.config import BertConfig
-from kbert.layers.activations import activation
 from kbert.layers.attention import SelfAttention
 from kbert.layers.dropout import Dropout
+from kbert.layers.layer import BertLayer, as_config, as_generator, serialized
 from kbert.layers.normalization import LayerNorm
 from kbert.layers.projection import Projection, initializer
 
 
-class EncoderBlock(keras.layers.Layer):
+@keras.saving.register_keras_serializable("kbert")
+class EncoderBlock(BertLayer):
     """LayerNorm(x + dropout(attention(x))), then LayerNorm(x + dropout(feed-forward(x))).
 
     Args:
-        config: The shape of the model.
-        seed_generator: Of fresh weights and dropout.
-        precision: Of matrix products.
+        config: The shape of the model, or the dict of it.
+        seed_generator: Of fresh weights and dropout; or its seed.
+        precision: Of matrix products; a shorthand for `dtype`.
         remat: While training, keep the block's input alone and compute the rest again in the backward pass
             (arXiv 1604.06174): less memory for a third more work.
     """
 
     def __init__(
         self,
-        config: BertConfig,
-        seed_generator: keras.random.SeedGenerator,
-        precision: str = "float32",
+        config: BertConfig | Mapping[str, Any],
+        seed_generator: keras.random.SeedGenerator | int,
+        precision: str | None = None,
         remat: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(precision=precision, **kwargs)
+        config, seed_generator = as_config(config), as_generator(seed_generator)
+        policy = self.dtype_policy
+        self.config = config
         self.remat = remat
         self.seed_generator = seed_generator
         kernel = initializer(config.initializer_range, seed_generator)
-        self.attention = SelfAttention(config, seed_generator, precision, name="attention")
+        self.attention = SelfAttention(config, seed_generator, dtype=policy, name="attention")
         self.attention_norm = LayerNorm(epsilon=config.layer_norm_eps, name="attention_norm")
         self.intermediate = Projection(
-            config.intermediate_size, kernel, activation(config.hidden_act), precision, name="intermediate"
+            config.intermediate_size, kernel, config.hidden_act, dtype=policy, name="intermediate"
         )
-        self.output_projection = Projection(config.hidden_size, kernel, precision=precision, name="output")
+        self.output_projection = Projection(config.hidden_size, kernel, dtype=policy, name="output")
         self.output_norm = LayerNorm(epsilon=config.layer_norm_eps, name="output_norm")
         self.dropout = Dropout(config.hidden_dropout_prob, seed_generator, name="dropout")
 
@@ -67,9 +72,14 @@ class EncoderBlock(keras.layers.Layer):
 
         def forward(inputs: Any, bias: Any) -> Any:
             state.assign(seed)  # the second time the same masks are drawn
-            return self._forward(inputs, bias, places, tokens, training)
+            outputs = self._forward(inputs, bias, places, tokens, training)
+            return (outputs, ops.copy(state)) if keras.backend.backend() == "jax" else outputs
 
-        return keras.remat(forward)(inputs, bias)
+        outputs = keras.remat(forward)(inputs, bias)
+        if keras.backend.backend() == "jax":
+            outputs, drawn = outputs
+            state.assign(drawn)  # what JAX traced inside must not be left in a variable outside
+        return outputs
 
     def _forward(self, inputs: Any, bias: Any, places: Any, tokens: Any, training: bool | None) -> Any:
         attended = self.dropout(self.attention(inputs, bias, places, tokens, training=training), training=training)
@@ -81,3 +91,11 @@ class EncoderBlock(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
         """The shape stays."""
         return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {
+            "config": self.config.to_dict(),
+            "seed_generator": serialized(self.seed_generator),
+            "remat": self.remat,
+        }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
 from kbert.config import BertConfig
-from kbert.layers.activations import activation
 from kbert.layers.dropout import Dropout
+from kbert.layers.layer import BertLayer, as_config, as_generator, serialized
 from kbert.layers.normalization import LayerNorm
 from kbert.layers.projection import Projection, initializer, product_with_rows
 
@@ -21,25 +22,29 @@ def gather_positions(hidden: Any, positions: Any) -> Any:
     return ops.take(ops.reshape(hidden, (-1, width)), ops.reshape(positions + rows, (-1,)), axis=0)
 
 
-class Pooler(keras.layers.Layer):
+@keras.saving.register_keras_serializable("kbert")
+class Pooler(BertLayer):
     """tanh of a projection of the first token, [CLS]; in packed rows, of the [CLS] of each example.
 
     Args:
-        config: The shape of the model.
-        seed_generator: Of fresh weights.
-        precision: Of matrix products.
+        config: The shape of the model, or the dict of it.
+        seed_generator: Of fresh weights; or its seed.
+        precision: Of matrix products; a shorthand for `dtype`.
     """
 
     def __init__(
         self,
-        config: BertConfig,
-        seed_generator: keras.random.SeedGenerator,
-        precision: str = "float32",
+        config: BertConfig | Mapping[str, Any],
+        seed_generator: keras.random.SeedGenerator | int,
+        precision: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(precision=precision, **kwargs)
+        config, seed_generator = as_config(config), as_generator(seed_generator)
+        self.config = config
+        self.seed_generator = seed_generator
         kernel = initializer(config.initializer_range, seed_generator)
-        self.dense = Projection(config.hidden_size, kernel, activation("tanh"), precision, name="dense")
+        self.dense = Projection(config.hidden_size, kernel, "tanh", dtype=self.dtype_policy, name="dense")
 
     def build(self, inputs_shape: Any, *_: Any) -> None:
         """Makes the variables for [B, S, H]."""
@@ -56,28 +61,37 @@ class Pooler(keras.layers.Layer):
         """[B, S, H] → [B, H]; with positions [B, E] → [B, E, H]."""
         return (*(positions_shape or inputs_shape[:1]), inputs_shape[-1])
 
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {
+            "config": self.config.to_dict(),
+            "seed_generator": serialized(self.seed_generator),
+        }
 
-class MaskedLanguageModelHead(keras.layers.Layer):
+
+@keras.saving.register_keras_serializable("kbert")
+class MaskedLanguageModelHead(BertLayer):
     """Predicts tokens at given positions, with the token table as its output projection.
 
     Args:
-        config: The shape of the model.
-        seed_generator: Of fresh weights.
-        precision: Of matrix products.
+        config: The shape of the model, or the dict of it.
+        seed_generator: Of fresh weights; or its seed.
+        precision: Of matrix products; a shorthand for `dtype`.
     """
 
     def __init__(
         self,
-        config: BertConfig,
-        seed_generator: keras.random.SeedGenerator,
-        precision: str = "float32",
+        config: BertConfig | Mapping[str, Any],
+        seed_generator: keras.random.SeedGenerator | int,
+        precision: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(precision=precision, **kwargs)
+        config, seed_generator = as_config(config), as_generator(seed_generator)
         self.config = config
-        self.precision = precision
+        self.seed_generator = seed_generator
         kernel = initializer(config.initializer_range, seed_generator)
-        self.dense = Projection(config.hidden_size, kernel, activation(config.hidden_act), precision, name="dense")
+        self.dense = Projection(config.hidden_size, kernel, config.hidden_act, dtype=self.dtype_policy, name="dense")
         self.norm = LayerNorm(epsilon=config.layer_norm_eps, name="norm")
 
     def build(self, *_: Any) -> None:
@@ -106,23 +120,41 @@ class MaskedLanguageModelHead(keras.layers.Layer):
         """[B, S, H] and [B, P] → [B, P, V]."""
         return (*positions_shape, self.config.vocab_size)
 
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {
+            "config": self.config.to_dict(),
+            "seed_generator": serialized(self.seed_generator),
+        }
 
-class ClassificationHead(keras.layers.Layer):
-    """Dropout, then logits of classes from a vector: of a whole text, or of each token.
+
+@keras.saving.register_keras_serializable("kbert")
+class ClassificationHead(BertLayer):
+    """Dropout, then logits of classes from a vector: of a whole text, or of each token. It is float32.
 
     Args:
-        config: The shape of the model.
+        config: The shape of the model, or the dict of it.
         classes: How many classes.
-        seed_generator: Of fresh weights and dropout.
+        seed_generator: Of fresh weights and dropout; or its seed.
     """
 
+    float32_only = True
+
     def __init__(
-        self, config: BertConfig, classes: int, seed_generator: keras.random.SeedGenerator, **kwargs: Any
+        self,
+        config: BertConfig | Mapping[str, Any],
+        classes: int,
+        seed_generator: keras.random.SeedGenerator | int,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        config, seed_generator = as_config(config), as_generator(seed_generator)
+        self.config = config
+        self.seed_generator = seed_generator
         rate = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
         self.dropout = Dropout(rate, seed_generator, name="dropout")
-        self.dense = Projection(classes, initializer(config.initializer_range, seed_generator), name="dense")
+        kernel = initializer(config.initializer_range, seed_generator)
+        self.dense = Projection(classes, kernel, dtype=self.dtype_policy, name="dense")
 
     def build(self, input_shape: Any) -> None:
         """Makes the variables for [..., H]."""
@@ -135,3 +167,11 @@ class ClassificationHead(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """[..., H] → [..., classes]."""
         return (*input_shape[:-1], self.dense.units)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {
+            "config": self.config.to_dict(),
+            "classes": self.dense.units,
+            "seed_generator": serialized(self.seed_generator),
+        }

@@ -9,14 +9,43 @@ import keras
 from keras import ops
 
 from kbert.layers.gradients import own_gradient
+from kbert.layers.layer import dtype_policy, refuse_policy_change
 
 
+@keras.saving.register_keras_serializable("kbert")
 class LayerNorm(keras.layers.LayerNormalization):
     """gamma · (x − mean) / √(variance + epsilon) + beta over the last axis (arXiv 1607.06450).
 
     While training, the gradient is the formula that is left when the derivatives of mean and variance cancel. It goes
     over memory less often than the gradients of all operations, which matters where a processor waits for memory.
+
+    It is float32 under every dtype policy.
+
+    Args:
+        dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None is Keras's global policy.
+        options: Those of `keras.layers.LayerNormalization`.
+
+    Raises:
+        UsageError: The policy is another one.
     """
+
+    def __init__(self, *, dtype: Any = None, **options: Any) -> None:
+        dtype_policy(dtype)
+        super().__init__(dtype="float32", **options)
+
+    @property
+    def dtype_policy(self) -> Any:
+        """The dtype policy."""
+        return self._dtype_policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        refuse_policy_change(self, value)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Makes the layer anew from what `get_config` gave."""
+        return cls(**config)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Takes and gives float32 [..., H]."""

@@ -9,13 +9,21 @@ import keras
 from keras import ops
 
 from kbert.layers.gradients import own_gradient
+from kbert.layers.layer import BertLayer
 
 
-class TokenRow(keras.layers.Layer):
+@keras.saving.register_keras_serializable("kbert")
+class TokenRow(BertLayer):
     """Which places of a batch hold tokens, and what stands there.
 
     How many there are is known only when it runs, so XLA cannot compile it.
     """
+
+    float32_only = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_jit = False
 
     def call(self, input_mask: Any, *inputs: Any) -> tuple[Any, ...]:
         """Takes int32 [B, S] each, the first one 0 where there is padding.
@@ -39,8 +47,11 @@ class TokenRow(keras.layers.Layer):
         return (keras.KerasTensor((None,), "int32"), keras.KerasTensor(input_mask.shape, "int32"), *rows)
 
 
-class PaddedRows(keras.layers.Layer):
+@keras.saving.register_keras_serializable("kbert")
+class PaddedRows(BertLayer):
     """The vectors of tokens back in the rows of their batch, with zeros where there is padding."""
+
+    float32_only = True
 
     def call(self, inputs: Any, places: Any, tokens: Any) -> Any:
         """Takes float32 [1, T, H] and what `TokenRow` gives; gives float32 [B, S, H]."""

@@ -9,7 +9,9 @@ import keras
 from keras import ops
 
 from kbert.layers.activations import Activation
+from kbert.layers.activations import activation as named_activation
 from kbert.layers.gradients import own_gradient
+from kbert.layers.layer import BertLayer, serialized
 
 
 def initializer(standard_deviation: float, seed_generator: keras.random.SeedGenerator) -> Any:
@@ -44,29 +46,29 @@ def product_with_rows(left: Any, table: Any, dtype: str) -> Any:
     return function(left, ops.reshape(table, table.shape))
 
 
-class Projection(keras.layers.Layer):
+@keras.saving.register_keras_serializable("kbert")
+class Projection(BertLayer):
     """y = activation(x W + b), variables in float32.
 
     Args:
         units: Width of the output.
-        kernel_initializer: Of W, [input width, units]; b starts at 0.
-        activation: Applied to the outcome, in float32.
-        precision: "float32", "bfloat16" or "float16", of the product.
+        kernel_initializer: Of W, [input width, units]; b starts at 0. A Keras initializer, its name, or one serialized.
+        activation: Applied to the outcome, in float32; or its name.
+        precision: "float32", "bfloat16" or "float16", of the product; a shorthand for `dtype`.
     """
 
     def __init__(
         self,
         units: int,
         kernel_initializer: Any,
-        activation: Activation | None = None,
-        precision: str = "float32",
+        activation: Activation | str | None = None,
+        precision: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(precision=precision, **kwargs)
         self.units = units
-        self.kernel_initializer = kernel_initializer
-        self.activation = activation
-        self.precision = precision
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.activation = named_activation(activation) if isinstance(activation, str) else activation
 
     def build(self, input_shape: Any) -> None:
         """Makes the variables for inputs of shape [..., width]."""
@@ -84,3 +86,11 @@ class Projection(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """[..., width] → [..., units]."""
         return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {
+            "units": self.units,
+            "kernel_initializer": serialized(self.kernel_initializer),
+            "activation": None if self.activation is None else self.activation.name,
+        }

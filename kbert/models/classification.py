@@ -10,9 +10,11 @@ import keras
 from kbert import features
 from kbert.layers.heads import ClassificationHead
 from kbert.models.encoder import BertEncoder
+from kbert.models.head_model import HeadModel
 
 
-class ClassificationModel(keras.Model):
+@keras.saving.register_keras_serializable("kbert")
+class ClassificationModel(HeadModel):
     """An encoder with logits of classes on its pooled output.
 
     Takes the encoder's features; gives a dict of `logits`, float32 [B, C].
@@ -23,11 +25,15 @@ class ClassificationModel(keras.Model):
     """
 
     def __init__(self, encoder: BertEncoder, classes: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.encoder = encoder
-        self.head = ClassificationHead(encoder.config, classes, encoder.seed_generator, name="head")
+        super().__init__(encoder, **kwargs)
+        encoder = self.encoder
+        self.head = ClassificationHead(encoder.config, classes, encoder.seed_generator, dtype="float32", name="head")
         self.head.build((None, encoder.config.hidden_size))
         self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {"classes": self.head.dense.units}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Gives the logits."""

@@ -10,12 +10,14 @@ from keras import ops
 
 from kbert import features
 from kbert.models.encoder import BertEncoder
+from kbert.models.head_model import HeadModel
 
 POOLINGS = ("mean", "cls")
 """The mean of all tokens' vectors, or that of [CLS]."""
 
 
-class EmbeddingModel(keras.Model):
+@keras.saving.register_keras_serializable("kbert")
+class EmbeddingModel(HeadModel):
     """An encoder with a vector of length 1 for each text.
 
     Takes the encoder's features, int32 [B, S], or with a dimension of texts that belong together, int32 [B, C, S];
@@ -27,10 +29,13 @@ class EmbeddingModel(keras.Model):
     """
 
     def __init__(self, encoder: BertEncoder, pooling: str = "mean", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.encoder = encoder
+        super().__init__(encoder, **kwargs)
         self.pooling = pooling
         self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {"pooling": self.pooling}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Gives the vectors."""

@@ -10,9 +10,11 @@ import keras
 from kbert import features
 from kbert.layers.heads import MaskedLanguageModelHead
 from kbert.models.encoder import BertEncoder
+from kbert.models.head_model import HeadModel
 
 
-class MaskedLanguageModel(keras.Model):
+@keras.saving.register_keras_serializable("kbert")
+class MaskedLanguageModel(HeadModel):
     """An encoder with the masked language model's head.
 
     Takes a dict of the encoder's features and `masked_lm_positions`, int32 [B, P]. Gives a dict of
@@ -23,10 +25,10 @@ class MaskedLanguageModel(keras.Model):
     """
 
     def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.encoder = encoder
+        super().__init__(encoder, **kwargs)
+        encoder = self.encoder
         self.mlm_head = MaskedLanguageModelHead(
-            encoder.config, encoder.seed_generator, encoder.precision, name="mlm_head"
+            encoder.config, encoder.seed_generator, dtype=encoder.dtype_policy, name="mlm_head"
         )
         self.mlm_head.build()
         self.built = True

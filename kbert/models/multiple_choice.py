@@ -11,9 +11,11 @@ from keras import ops
 from kbert import features
 from kbert.layers.heads import ClassificationHead
 from kbert.models.encoder import BertEncoder
+from kbert.models.head_model import HeadModel
 
 
-class MultipleChoiceModel(keras.Model):
+@keras.saving.register_keras_serializable("kbert")
+class MultipleChoiceModel(HeadModel):
     """An encoder with one logit on its pooled output, for each choice of an example.
 
     Takes the encoder's features with a dimension of choices, int32 [B, C, S] each; gives a dict of `logits`,
@@ -24,9 +26,9 @@ class MultipleChoiceModel(keras.Model):
     """
 
     def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.encoder = encoder
-        self.head = ClassificationHead(encoder.config, 1, encoder.seed_generator, name="head")
+        super().__init__(encoder, **kwargs)
+        encoder = self.encoder
+        self.head = ClassificationHead(encoder.config, 1, encoder.seed_generator, dtype="float32", name="head")
         self.head.build((None, encoder.config.hidden_size))
         self.built = True
 

@@ -12,9 +12,11 @@ from kbert import features
 from kbert.layers.heads import MaskedLanguageModelHead
 from kbert.layers.projection import Projection, initializer
 from kbert.models.encoder import BertEncoder
+from kbert.models.head_model import HeadModel
 
 
-class PretrainingModel(keras.Model):
+@keras.saving.register_keras_serializable("kbert")
+class PretrainingModel(HeadModel):
     """An encoder with the two heads of pretraining.
 
     Takes a dict of the encoder's features and `masked_lm_positions`, int32 [B, P]. Gives a dict of
@@ -28,11 +30,13 @@ class PretrainingModel(keras.Model):
     """
 
     def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        config = encoder.config
-        self.encoder = encoder
-        self.mlm_head = MaskedLanguageModelHead(config, encoder.seed_generator, encoder.precision, name="mlm_head")
-        self.nsp_head = Projection(2, initializer(config.initializer_range, encoder.seed_generator), name="nsp_head")
+        super().__init__(encoder, **kwargs)
+        encoder = self.encoder
+        config, policy = encoder.config, encoder.dtype_policy
+        self.mlm_head = MaskedLanguageModelHead(config, encoder.seed_generator, dtype=policy, name="mlm_head")
+        self.nsp_head = Projection(
+            2, initializer(config.initializer_range, encoder.seed_generator), dtype="float32", name="nsp_head"
+        )
         self.mlm_head.build()
         self.nsp_head.build((None, config.hidden_size))
         self.built = True

@@ -10,9 +10,11 @@ import keras
 from kbert import features
 from kbert.layers.projection import Projection, initializer
 from kbert.models.encoder import BertEncoder
+from kbert.models.head_model import HeadModel
 
 
-class QuestionAnsweringModel(keras.Model):
+@keras.saving.register_keras_serializable("kbert")
+class QuestionAnsweringModel(HeadModel):
     """An encoder with two logits on each token.
 
     Takes the encoder's features; gives a dict of `start_logits` and `end_logits`, float32 [B, S] each.
@@ -22,9 +24,11 @@ class QuestionAnsweringModel(keras.Model):
     """
 
     def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.encoder = encoder
-        self.head = Projection(2, initializer(encoder.config.initializer_range, encoder.seed_generator), name="head")
+        super().__init__(encoder, **kwargs)
+        encoder = self.encoder
+        self.head = Projection(
+            2, initializer(encoder.config.initializer_range, encoder.seed_generator), dtype="float32", name="head"
+        )
         self.head.build((None, None, encoder.config.hidden_size))
         self.built = True
 

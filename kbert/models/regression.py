@@ -10,9 +10,11 @@ import keras
 from kbert import features
 from kbert.layers.heads import ClassificationHead
 from kbert.models.encoder import BertEncoder
+from kbert.models.head_model import HeadModel
 
 
-class RegressionModel(keras.Model):
+@keras.saving.register_keras_serializable("kbert")
+class RegressionModel(HeadModel):
     """An encoder with a number on its pooled output.
 
     Takes the encoder's features; gives a dict of `logits`, float32 [B, 1]: the head's output times `deviation`, plus
@@ -25,13 +27,17 @@ class RegressionModel(keras.Model):
     """
 
     def __init__(self, encoder: BertEncoder, mean: float = 0.0, deviation: float = 1.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.encoder = encoder
+        super().__init__(encoder, **kwargs)
+        encoder = self.encoder
         self.mean = mean
         self.deviation = deviation
-        self.head = ClassificationHead(encoder.config, 1, encoder.seed_generator, name="head")
+        self.head = ClassificationHead(encoder.config, 1, encoder.seed_generator, dtype="float32", name="head")
         self.head.build((None, encoder.config.hidden_size))
         self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {"mean": self.mean, "deviation": self.deviation}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Gives the numbers."""

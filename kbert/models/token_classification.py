@@ -11,9 +11,11 @@ from kbert import features
 from kbert.layers.crf import ConditionalRandomField
 from kbert.layers.heads import ClassificationHead
 from kbert.models.encoder import BertEncoder
+from kbert.models.head_model import HeadModel
 
 
-class TokenClassificationModel(keras.Model):
+@keras.saving.register_keras_serializable("kbert")
+class TokenClassificationModel(HeadModel):
     """An encoder with logits of classes on each token.
 
     Takes the encoder's features; gives a dict of `logits`, float32 [B, S, C]. With a CRF, which chooses the classes of
@@ -27,14 +29,18 @@ class TokenClassificationModel(keras.Model):
     """
 
     def __init__(self, encoder: BertEncoder, classes: int, *, crf: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.encoder = encoder
-        self.head = ClassificationHead(encoder.config, classes, encoder.seed_generator, name="head")
+        super().__init__(encoder, **kwargs)
+        encoder = self.encoder
+        self.head = ClassificationHead(encoder.config, classes, encoder.seed_generator, dtype="float32", name="head")
         self.head.build((None, None, encoder.config.hidden_size))
-        self.crf = ConditionalRandomField(classes, name="crf") if crf else None
+        self.crf = ConditionalRandomField(classes, dtype="float32", name="crf") if crf else None
         if self.crf is not None:
             self.crf.build()
         self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as plain data."""
+        return super().get_config() | {"classes": self.head.dense.units, "crf": self.crf is not None}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Gives the logits."""

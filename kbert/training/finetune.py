@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from kbert.training.augmentation import with_augmentation
 from kbert.training.batches import LengthBucketedBatches
 from kbert.training.best_weights import BEST_FILE, BestWeights
 from kbert.training.bfloat16 import prepare_precision
+from kbert.training.callbacks import check_callbacks, start_callbacks
 from kbert.training.checkpoints import Checkpoints
 from kbert.training.early_stopping import EarlyStopping
 from kbert.training.environment import write_environment
@@ -100,6 +102,7 @@ def finetune(
     seed: int = 0,
     resume: bool = False,
     show_progress: bool = True,
+    callbacks: Sequence[Any] = (),
     **task_options: Any,
 ) -> dict[str, Any]:
     """Fine-tunes a model for a task, and keeps the weights that did best on the validation file.
@@ -165,6 +168,9 @@ def finetune(
         seed: Of the head's weights, order and dropout.
         resume: Continue the run in `output` from its last checkpoint; start it if there is none.
         show_progress: Show progress on standard error.
+        callbacks: Keras callbacks, such as those of MLflow, W&B and TensorBoard. Each step has its own
+            `on_train_batch_end`, told after at most a second of steps; an epoch ends at each evaluation. See
+            kbert.training.callbacks.
         task_options: The columns of tables, such as `text_column`: names in the header, or 1-based numbers in files
             without one; and the task's own options (kbert.tasks.catalogue).
 
@@ -185,6 +191,8 @@ def finetune(
         raise UsageError(
             f"main_metric must be one of {', '.join((*info.metrics, LOSS))}. Received: main_metric={main_metric!r:.60}"
         )
+    if check_callbacks(callbacks) and find_learning_rate:
+        raise UsageError("callbacks are told of training; leave them out of find_learning_rate. Received: both")
     found = read_task_examples(
         task,
         train,
@@ -384,6 +392,7 @@ def finetune(
         evaluate_every=evaluate_every,
         early_stopping=patience,
         observers=observers,
+        callbacks=start_callbacks(callbacks, task_model, loop, evaluate_every),
     )
     if not placement.is_chief:
         return {}

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.errors import CheckpointError, TrainingError, UsageError
+from kbert.training.callbacks import Callbacks
 from kbert.training.checkpoints import Checkpoint, Checkpoints
 from kbert.training.early_stopping import EarlyStopping
 from kbert.training.inputs import Input, Phase, phase_at
@@ -174,6 +175,7 @@ class TrainingLoop:
         evaluate_every: int = 0,
         early_stopping: EarlyStopping | None = None,
         observers: Sequence[Observer] = (),
+        callbacks: Callbacks | None = None,
     ) -> dict[str, Any]:
         """Trains until `settings.steps` are done.
 
@@ -186,6 +188,8 @@ class TrainingLoop:
             evaluate_every: Steps.
             early_stopping: Ends the run before, once evaluations have not become better for long.
             observers: What else looks at the run, on the chief.
+            callbacks: Keras callbacks, on the chief; all workers must have some, or none. Where one sets
+                `model.stop_training`, the run ends as at its last step: with a row, an evaluation and a checkpoint.
 
         Returns:
             The first and the last row of training metrics, as "first" and "last".
@@ -200,9 +204,14 @@ class TrainingLoop:
         self.evaluate, self.evaluate_every = evaluate, evaluate_every
         self.early_stopping = early_stopping
         self.observers = observers
+        self.callbacks = callbacks
+        self._stopped = False
+        self._measured: Mapping[str, float] = {}
         self.progress = _Progress()
         if resume:
             self._restore_newest()
+        if callbacks is not None and self.placement.is_chief:
+            callbacks.begin(self.progress.step)
         rewinds: dict[int, int] = {}
         with Signals() as signals:
             while True:
@@ -211,6 +220,8 @@ class TrainingLoop:
                         for observer in observers:
                             ends.callback(observer.close)
                         self._train(signals)
+                    if callbacks is not None and self.placement.is_chief:
+                        callbacks.end()
                     return self.progress.ends
                 except Spike as spike:
                     if self.settings.on_spike != "rewind":
@@ -258,9 +269,14 @@ class TrainingLoop:
             count, *stops = self.placement.sum([count, *(signals.received == number for number in _SIGNALS)])
             count = max(1, count // self.placement.workers)
             stop = next((number for number, votes in zip(_SIGNALS, stops, strict=True) if votes), 0)
+            self._ask_callbacks()
             if self._is_due(settings.log_every) or self._evaluates():
                 self._row(now - row_began)
                 began = row_began = time.monotonic()
+            if self._ends_epoch():
+                self._end_epoch()
+                if self._stopped and progress.window:
+                    self._row(now - row_began)
             watched = self._observe()
             began, row_began = began + watched, row_began + watched
             self.monitor.progress(progress.step)
@@ -273,16 +289,32 @@ class TrainingLoop:
                 raise Interrupted(stop, progress.step)
 
     def _is_due(self, period: int) -> bool:
-        return self.progress.step % period == 0 or self.progress.step == self.settings.steps
+        return self._stopped or self.progress.step % period == 0 or self.progress.step == self.settings.steps
 
     def _is_enough(self) -> bool:
         """Whether early stopping ends the run here; the same after a resume, since checkpoints hold what it was told.
 
         The chief alone measures, so the others ask it, all at the same steps.
         """
+        if self._stopped:
+            return True
         if self.early_stopping is None:
             return False
         return bool(self.placement.sum([self.early_stopping(self.progress.measured)])[0])
+
+    def _ask_callbacks(self) -> None:
+        """Asks whether a callback wants the run to stop; all workers ask the chief, at the same steps."""
+        if self.callbacks is not None:
+            wants = self.callbacks.wants_to_stop and self.placement.is_chief
+            self._stopped = bool(self.placement.sum([int(wants)])[0])
+
+    def _ends_epoch(self) -> bool:
+        return self.callbacks is not None and self._is_due(self.evaluate_every or self.settings.checkpoint_every)
+
+    def _end_epoch(self) -> None:
+        if self.callbacks is not None and self.placement.is_chief:
+            self.callbacks.epoch_end(self._measured)
+        self._ask_callbacks()
 
     def _observe(self) -> float:
         """Lets the observers look; gives the seconds that they took."""
@@ -327,12 +359,14 @@ class TrainingLoop:
         progress.losses = detector.recent
         progress.scored = [progress.scored[0] + sum(metrics["loss"]), progress.scored[1] + count]
         progress.step += count
+        if self.callbacks is not None and self.placement.is_chief:
+            self.callbacks.steps(step, metrics)
 
     def _row(self, seconds: float) -> None:
         progress = self.progress
         row = {name: float(np.mean(values)) for name, values in progress.window.items()}
         if self.evaluate is not None and self._evaluates() and self.placement.is_chief:
-            measured = self.evaluate(progress.step)
+            measured = self._evaluated(self.evaluate)
             row |= measured
             if self.early_stopping is not None:
                 loss = measured.get("validation_loss", math.nan)
@@ -341,6 +375,12 @@ class TrainingLoop:
         self._work = np.zeros(2)
         progress.ends = {"first": progress.ends.get("first", row), "last": row}
         progress.window = {}
+
+    def _evaluated(self, evaluate: Callable[[int], Mapping[str, float]]) -> Mapping[str, float]:
+        if self.callbacks is None:
+            return evaluate(self.progress.step)
+        self._measured = self.callbacks.evaluation(lambda: evaluate(self.progress.step))
+        return self._measured
 
     # === Checkpoints ===
 

@@ -5,24 +5,16 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from kbert.errors import UsageError
+from kbert.optimizers.variable_rules import BLOCK_KERNEL, NOT_DECAYED, QKV, layer_rates
 from kbert.training.orthogonal import orthogonalized
 
 OPTIMIZERS = ("adamw", "lamb", "muon", "sgd")
-
-NOT_DECAYED = ("/bias", "/gamma", "/beta")
-"""Ends of the names of variables without weight decay: biases and LayerNorm."""
-
-_BLOCK = re.compile(r"(?:^|/)block_(\d+)/")
-_BLOCK_KERNEL = re.compile(r"(?:^|/)block_\d+/.*/kernel$")
-_QKV = re.compile(r"/qkv/kernel$")
-_EMBEDDINGS = re.compile(r"(?:^|/)embeddings/")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,17 +185,17 @@ class Muon(AdamW):
     momentum = 0.95
 
     def _slot_names(self, path: str) -> Sequence[str]:
-        return ("mean",) if _BLOCK_KERNEL.search(path) else super()._slot_names(path)
+        return ("mean",) if BLOCK_KERNEL.search(path) else super()._slot_names(path)
 
     def _update(self, trained: TrainedVariable, gradient: Any, rate: Any, step: Any) -> None:
-        if not _BLOCK_KERNEL.search(trained.path):
+        if not BLOCK_KERNEL.search(trained.path):
             super()._update(trained, gradient, rate, step)
             return
         variable, momentum = trained.variable, self.momentum
         mean = trained.slots["mean"]
         first = mean.assign(momentum * mean + (1 - momentum) * gradient)
         ahead = momentum * first + (1 - momentum) * gradient  # Nesterov's
-        matrices = tf.split(ahead, 3 if _QKV.search(trained.path) else 1, axis=1)
+        matrices = tf.split(ahead, 3 if QKV.search(trained.path) else 1, axis=1)
         # The entries of an orthonormal matrix [M, N] have a mean square of 1 / max(M, N), those of AdamW's steps some
         # 0.2².
         length = 0.2 * max(matrices[0].shape) ** 0.5
@@ -253,21 +245,3 @@ def make_optimizer(variables: Sequence[Any], settings: OptimizerSettings) -> Opt
     """The optimizer that `settings` name."""
     kinds: dict[str, type[Optimizer]] = {"adamw": AdamW, "lamb": Lamb, "muon": Muon, "sgd": Sgd}
     return kinds[settings.name](variables, settings)
-
-
-def layer_rates(paths: Sequence[str], decay: float, head: float = 1.0) -> list[float]:
-    """What the learning rate of each variable is multiplied by (arXiv 1801.06146, discriminative fine-tuning).
-
-    Args:
-        paths: Names of variables: ".../embeddings/...", ".../block_3/...", or what stands above all blocks.
-        decay: The rate of a layer as part of that of the one above it.
-        head: The factor of what stands above all blocks: the pooler and the heads.
-    """
-    depth = 1 + max((int(match[1]) for path in paths if (match := _BLOCK.search(path))), default=-1)
-
-    def rate(path: str) -> float:
-        if match := _BLOCK.search(path):
-            return decay ** (depth - int(match[1]))
-        return decay ** (depth + 1) if _EMBEDDINGS.search(path) else head
-
-    return [rate(path) for path in paths]

@@ -23,6 +23,7 @@ from kbert.models.pretraining import PretrainingModel
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.bfloat16 import prepare_precision
+from kbert.training.callbacks import check_callbacks, start_callbacks
 from kbert.training.checkpoints import Checkpoints
 from kbert.training.environment import write_environment
 from kbert.training.held_out import HeldOutCorpus, HeldOutEvaluation
@@ -91,6 +92,7 @@ def pretrain(
     seed: int = 0,
     resume: bool = False,
     show_progress: bool = True,
+    callbacks: Sequence[Any] = (),
 ) -> dict[str, Any]:
     """Pretrains a BERT with the masked language model and next sentence prediction.
 
@@ -150,6 +152,9 @@ def pretrain(
         seed: Of weights, order, masks and dropout: the same seed gives the same bytes on a CPU.
         resume: Continue the run in `output` from its last checkpoint; start it if there is none.
         show_progress: Show progress on standard error.
+        callbacks: Keras callbacks, such as those of MLflow, W&B and TensorBoard. Each step has its own
+            `on_train_batch_end`, told after at most a second of steps; an epoch ends at each evaluation, or without
+            `validation_corpus` at each checkpoint. See kbert.training.callbacks.
 
     Returns:
         The metrics of the first and of the last row, as "first" and "last"; nothing where another worker is the chief.
@@ -159,6 +164,7 @@ def pretrain(
         KbertError: The corpus or the model cannot be read, or training cannot go on.
     """
     prepare_precision(precision)
+    check_callbacks(callbacks)
     # Before corpora are looked at: workers cannot be joined once TensorFlow has computed, and it parses records.
     placement = make_strategy(strategy, cluster)
     sources, phase_steps = _corpora(
@@ -289,6 +295,7 @@ def pretrain(
         evaluate=evaluate,
         evaluate_every=evaluate_every,
         observers=observers,
+        callbacks=start_callbacks(callbacks, pretraining_model, loop, evaluate_every or checkpoint_every),
     )
     if not placement.is_chief:
         return {}

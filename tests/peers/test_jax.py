@@ -11,13 +11,19 @@ import pytest
 pytestmark = pytest.mark.peers
 
 PROBE = Path(__file__).with_name("backend_probe.py")
+CITIZENS = Path(__file__).parent.parent / "keras" / "citizens.py"
 REPOSITORY = Path(__file__).parent.parent.parent
 
 
-def probed(backend, python, folder, target):
+def run(backend, *command):
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([python, PROBE, folder, target], env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def probed(backend, python, folder, target):
+    run(backend, python, PROBE, folder, target)
     with np.load(target) as arrays:
         return dict(arrays)
 
@@ -61,3 +67,10 @@ def test_dropout_drops_something(on_both):
 
 def test_tensorflow_stays_out(on_both):
     assert [len(arrays["tensorflow"]) for arrays in on_both] == [1, 0]
+
+
+def test_every_class_is_a_citizen_of_keras_on_jax_too(jax_python):
+    *passed, last = run("jax", jax_python, CITIZENS).splitlines()
+    assert len(passed) == 33
+    assert all(line.startswith("passed ") for line in passed)
+    assert last == "backend jax []"

@@ -117,3 +117,59 @@ def test_a_fine_tuned_model_answers_the_same_from_text(tmp_path, make_classifier
     odds = np.exp(logits - logits.max(-1, keepdims=True))
     probabilities = load(folder).answers(texts)["probabilities"]
     np.testing.assert_allclose(probabilities, odds / odds.sum(-1, keepdims=True), rtol=0, atol=2e-5)
+
+
+# === In memory ===
+
+
+def equal_outputs(encoder, backbone, atol):
+    for ids, mask, types in batches(encoder.config):
+        ours = encoder({"input_word_ids": ids, "input_mask": mask, "input_type_ids": types})
+        theirs = backbone({"token_ids": ids, "padding_mask": mask, "segment_ids": types})
+        inside = mask == 1
+        a, b = (np.asarray(each["sequence_output"])[inside] for each in (ours, theirs))
+        np.testing.assert_allclose(a, b, rtol=0, atol=atol)
+        np.testing.assert_allclose(ours["pooled_output"], theirs["pooled_output"], rtol=0, atol=atol)
+
+
+def test_a_backbone_in_memory_and_back(backbone):
+    encoder = BertEncoder.from_keras_hub(backbone, seed=3)
+    assert encoder.config.num_hidden_layers == 12
+    equal_outputs(encoder, backbone, 2e-5)
+    again = encoder.to_keras_hub()
+    assert type(again) is keras_hub.models.BertBackbone
+    for a, b in zip(again.get_weights(), backbone.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_class_of_keras_nlp_is_the_same():
+    keras_nlp = pytest.importorskip("keras_nlp")
+    assert keras_nlp.models.BertBackbone is keras_hub.models.BertBackbone
+
+
+def test_an_encoder_in_memory(small_config):
+    from kbert.errors import ConfigError, UsageError
+
+    encoder = BertEncoder(small_config.replace(hidden_act="gelu_new"), seed=1)
+    equal_outputs(encoder, encoder.to_keras_hub(), 1e-5)
+    with pytest.raises(
+        ConfigError, match=r"tanh form of GELU alone\. Received: the erf form of GELU; make the encoder"
+    ):
+        BertEncoder(small_config).to_keras_hub()
+    with pytest.raises(UsageError, match=r"has a pooler; make the encoder with pooled=True"):
+        BertEncoder(small_config.replace(hidden_act="gelu_new"), pooled=False).to_keras_hub()
+    with pytest.raises(UsageError, match=r"^expected a keras_hub\.models\.BertBackbone\. Received: BertEncoder$"):
+        BertEncoder.from_keras_hub(encoder)
+
+
+def test_the_examples_of_the_encoder():
+    import doctest
+
+    import kbert
+
+    runner = doctest.DocTestRunner()
+    for method in (BertEncoder.from_keras_hub, BertEncoder.to_keras_hub):
+        names = {"kbert": kbert, "keras_hub": keras_hub}
+        for test in doctest.DocTestFinder(recurse=False).find(method, "example", globs=names):
+            runner.run(test)
+    assert (runner.tries, runner.failures) == (4, 0)

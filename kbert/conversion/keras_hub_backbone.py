@@ -1,0 +1,88 @@
+"""KerasHub's BertBackbone in memory: its weights as those of kbert's encoder, and the other way round."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kbert.config import BertConfig
+from kbert.conversion import keras_hub_objects
+from kbert.conversion.keras_hub import DROPOUTS, EPSILON, backbone_entries, check_config
+from kbert.conversion.tensor_tables import bundle_shapes
+from kbert.errors import ConfigError, UsageError
+from kbert.models.encoder import BertEncoder
+from kbert.models.tensor_names import assign_tensors, encoder_slots, read_tensors
+
+
+def encoder_from_backbone(kind: type[BertEncoder], backbone: Any, **options: Any) -> BertEncoder:
+    """An encoder with the weights of a backbone.
+
+    Args:
+        kind: `BertEncoder`, or a class made of it.
+        backbone: A `keras_hub.models.BertBackbone`.
+        options: Those of `BertEncoder`.
+
+    Raises:
+        UsageError: It is another model.
+    """
+    if type(backbone).__name__ != "BertBackbone" or not hasattr(backbone, "transformer_layers"):
+        raise UsageError(f"expected a keras_hub.models.BertBackbone. Received: {type(backbone).__name__}")
+    values = backbone.get_config()
+    config = BertConfig(
+        **{ours: values[theirs] for theirs, ours in keras_hub_objects.SIZES.items()},
+        **dict.fromkeys(DROPOUTS, values["dropout"]),
+        hidden_act="gelu_new",
+        layer_norm_eps=EPSILON,
+    )
+    encoder = kind(config, **options)
+    slots = encoder_slots(encoder)
+    shapes = bundle_shapes(config)
+    tensors = {
+        entry.name: entry.to_bundle(np.asarray(_variable(backbone, entry.foreign)), shapes[entry.name])
+        for entry in backbone_entries(config)
+        if entry.name in slots
+    }
+    assign_tensors(slots, tensors)
+    return encoder
+
+
+def backbone_from_encoder(encoder: BertEncoder) -> Any:
+    """A `keras_hub.models.BertBackbone` with the weights of an encoder, and its dtype policy.
+
+    Raises:
+        UsageError: The encoder has no pooler, which a backbone must have; or keras-hub is not installed.
+        ConfigError: KerasHub's BERT cannot compute such a model.
+    """
+    try:
+        import keras_hub
+    except ImportError:
+        raise UsageError("to_keras_hub needs keras-hub; `pip install keras-nlp` brings it") from None
+    config = encoder.config
+    check_config(config, "make the encoder with hidden_act='gelu_new' if its answers may change")
+    if encoder.pooler is None:
+        raise UsageError(
+            "KerasHub's backbone has a pooler; make the encoder with pooled=True. Received: an encoder without"
+        )
+    if config.hidden_dropout_prob != config.attention_probs_dropout_prob:
+        raise ConfigError(
+            "KerasHub has one rate of dropout; set both of the configuration's to the same. Received: "
+            f"hidden_dropout_prob={config.hidden_dropout_prob:g}, "
+            f"attention_probs_dropout_prob={config.attention_probs_dropout_prob:g}"
+        )
+    sizes = {theirs: getattr(config, ours) for theirs, ours in keras_hub_objects.SIZES.items()}
+    backbone = keras_hub.models.BertBackbone(**sizes, dropout=config.hidden_dropout_prob, dtype=encoder.dtype_policy)
+    tensors = read_tensors(encoder_slots(encoder))
+    for entry in backbone_entries(config):
+        _variable(backbone, entry.foreign).assign(entry.to_foreign(tensors[entry.name]))
+    return backbone
+
+
+def _variable(backbone: Any, path: str) -> Any:
+    """The variable at a path of KerasHub's files, such as "pooled_dense/vars/0"."""
+    layer, *inner, _, index = path.split("/")
+    found = backbone.get_layer(layer)
+    for name in inner:
+        # Layers inside a layer are its attributes; some begin with an underscore, which files leave out.
+        found = getattr(found, name) if hasattr(found, name) else getattr(found, f"_{name}")
+    return found.weights[int(index)]

@@ -1,0 +1,141 @@
+"""What all of kbert's layers share: a dtype policy that is honoured or refused, and a configuration of plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from kbert.config import BertConfig
+from kbert.errors import UsageError, shown
+
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+"""The policy of each precision."""
+
+
+def dtype_policy(dtype: Any = None, precision: str | None = None) -> keras.DTypePolicy:
+    """The Keras policy that `dtype` or its shorthand `precision` names; without either, Keras's global policy.
+
+    Under each of the three policies variables, LayerNorm, softmax and outputs are float32. The policy says in what
+    dtype matrix products are computed.
+
+    Args:
+        dtype: "float32", "mixed_bfloat16" or "mixed_float16": a name, a `keras.DTypePolicy`, or one serialized.
+        precision: "float32", "bfloat16" or "float16".
+
+    Raises:
+        UsageError: The policy is another one, or `dtype` and `precision` contradict each other.
+    """
+    if precision is not None and precision not in _POLICIES:
+        raise UsageError(f"precision must be one of {', '.join(_POLICIES)}. Received: precision={shown(precision)}")
+    if dtype is None and precision is not None:
+        return keras.DTypePolicy(_POLICIES[precision])
+    try:
+        policy = keras.dtype_policies.get(dtype)
+    except (ValueError, TypeError):
+        policy = None
+    name = getattr(policy, "name", None)
+    if name not in _POLICIES.values() or type(policy) is not keras.DTypePolicy:
+        received = f"the global policy {shown(name)}" if dtype is None else f"dtype={shown(name or dtype)}"
+        raise UsageError(
+            "kbert keeps variables in float32, so the dtype policy must be one of "
+            f"{', '.join(_POLICIES.values())}. Received: {received}"
+        )
+    if precision is not None and _POLICIES[precision] != name:
+        raise UsageError(
+            f"dtype and precision must say the same; leave one out. Received: dtype={name!r}, precision={precision!r}"
+        )
+    return policy
+
+
+def refuse_policy_change(layer: Any, value: Any) -> None:
+    """Raises UsageError where `value` is another policy than the layer was made with: its parts have theirs already."""
+    if dtype_policy(value) != layer.dtype_policy:
+        raise UsageError(
+            f"the dtype policy of {type(layer).__name__} cannot change once it is made; give dtype to the constructor. "
+            f"Received: {dtype_policy(value).name} after {layer.dtype_policy.name}"
+        )
+
+
+class BertLayer(keras.layers.Layer):
+    """A layer with variables and outputs in float32, whatever its dtype policy; products are in the compute dtype.
+
+    Args:
+        precision: "float32", "bfloat16" or "float16": a shorthand for `dtype`.
+        dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None is Keras's global policy.
+
+    Raises:
+        UsageError: The policy is another one.
+    """
+
+    float32_only = False
+    """Whether the layer computes in float32 under every policy, and so has that policy itself."""
+
+    def __init__(self, *, precision: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
+        policy = dtype_policy(dtype, precision)
+        super().__init__(dtype="float32" if self.float32_only else policy, **kwargs)
+
+    @property
+    def precision(self) -> str:
+        """The dtype of matrix products."""
+        return str(self.compute_dtype)
+
+    @property
+    def input_dtype(self) -> str:
+        """Floats are taken as float32: products alone are of lower precision."""
+        return "float32"
+
+    @property
+    def dtype_policy(self) -> Any:
+        """The dtype policy."""
+        return self._dtype_policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        refuse_policy_change(self, value)
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> Any:
+        """A float32 variable that Keras does not cast when a layer reads it."""
+        return super().add_weight(*args, **{"dtype": "float32", "autocast": False, **kwargs})
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """The shapes of `compute_output_shape`, float32."""
+        spec = super().compute_output_spec(*args, **kwargs)
+        return keras.tree.map_structure(lambda tensor: keras.KerasTensor(tensor.shape, "float32"), spec)
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """The shape of the first input, which is all that a layer needs to make its variables."""
+        shapes = self._build_shapes_dict
+        return {"input_shape": next(iter(shapes.values()))} if shapes else None
+
+    def get_config(self) -> dict[str, Any]:
+        """The name, whether it trains, and the dtype policy, as plain data."""
+        return super().get_config()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Makes the layer anew from what `get_config` gave, with fresh weights of the same seed."""
+        return cls(**config)
+
+
+# === Plain data ===
+
+
+def as_config(value: BertConfig | Mapping[str, Any]) -> BertConfig:
+    """A configuration, or the dict of one."""
+    return value if isinstance(value, BertConfig) else BertConfig.from_dict(value)
+
+
+def as_generator(value: Any) -> Any:
+    """A `keras.random.SeedGenerator`, from itself, from an int seed, or serialized."""
+    if isinstance(value, keras.random.SeedGenerator):
+        return value
+    if isinstance(value, Mapping):
+        return keras.saving.deserialize_keras_object(dict(value))
+    return keras.random.SeedGenerator(value, name="seed_generator")
+
+
+def serialized(value: Any) -> Any:
+    """A generator, an initializer or a model as plain data. What several layers share is one object again when read."""
+    return keras.saving.serialize_keras_object(value)

@@ -1,0 +1,32 @@
+"""Gradient descent, for Keras."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from kbert.optimizers.optimizer import BertOptimizer
+
+
+@keras.saving.register_keras_serializable("kbert")
+class SGD(BertOptimizer):
+    """Gradient descent without momentum: for comparisons, since it hides nothing.
+
+    Args:
+        learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
+        options: `weight_decay`, `layer_decay` and `global_clipnorm` as of `kbert.AdamW`; and Keras's own.
+
+    Example:
+        >>> optimizer = kbert.SGD(0.1, weight_decay=0.0)
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+
+    def __init__(self, learning_rate: Any = 1e-2, **options: Any) -> None:
+        super().__init__(learning_rate, **options)
+
+    def update(self, variable: Any, path: str, slots: dict[str, Any], gradient: Any, rate: Any, decay: float) -> None:
+        """Updates one variable."""
+        self.assign_decayed(variable, rate, decay, gradient)

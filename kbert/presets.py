@@ -1,0 +1,303 @@
+"""Keras models from presets and model folders, and model folders from Keras models: `from_preset`, `save_to_preset`."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kbert import files
+from kbert.architectures import CRF_TENSOR, fitting_architecture
+from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
+from kbert.config import PRESETS, preset_config
+from kbert.errors import UsageError, shown
+from kbert.hub import resolve
+from kbert.models import tensor_names
+from kbert.models.classification import ClassificationModel
+from kbert.models.embedding import EmbeddingModel
+from kbert.models.encoder import BertEncoder
+from kbert.models.head_model import HeadModel
+from kbert.models.masked_language_model import MaskedLanguageModel
+from kbert.models.multiple_choice import MultipleChoiceModel
+from kbert.models.pretraining import PretrainingModel
+from kbert.models.question_answering import QuestionAnsweringModel
+from kbert.models.ranking import RankingModel
+from kbert.models.regression import RegressionModel
+from kbert.models.token_classification import TokenClassificationModel
+from kbert.tasks.labels import label_names
+from kbert.text.tokenizer import Tokenizer
+
+_LOG = logging.getLogger("kbert")
+_STALE = ("metrics", "main_metric", "steps")
+"""Settings of a folder that are not true of a model that may have learnt since."""
+_LABELS = ("id2label", "label2id", "num_labels", "_num_labels", "problem_type", "finetuning_task")
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """What a model from a folder remembers of it.
+
+    Args:
+        tokenizer: Its tokenizer.
+        settings: What kbert.json says of the task.
+        foreign_config: What config.json says beside the shape of the model, such as the names of classes.
+    """
+
+    tokenizer: Tokenizer
+    settings: dict[str, Any]
+    foreign_config: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """A class of models, and how a folder holds it.
+
+    Args:
+        architecture: Transformers' class.
+        slots: Gives the variables of a model under Transformers' names.
+        pooled: Whether it needs the pooler.
+        labels: What its head's classes are called where nobody named them; None: it has none.
+    """
+
+    architecture: str
+    slots: Callable[[Any], tensor_names.Slots]
+    pooled: bool
+    labels: tuple[str, ...] | None = None
+
+
+_KINDS: Mapping[type, _Kind] = {
+    BertEncoder: _Kind("BertModel", tensor_names.encoder_slots, True),
+    ClassificationModel: _Kind("BertForSequenceClassification", tensor_names.classifier_slots, True, ()),
+    TokenClassificationModel: _Kind("BertForTokenClassification", tensor_names.tagger_slots, False, ()),
+    QuestionAnsweringModel: _Kind("BertForQuestionAnswering", tensor_names.question_answering_slots, False),
+    MultipleChoiceModel: _Kind("BertForMultipleChoice", tensor_names.classifier_slots, True),
+    RegressionModel: _Kind("BertForSequenceClassification", tensor_names.regression_slots, True, ("LABEL_0",)),
+    RankingModel: _Kind("BertForSequenceClassification", tensor_names.classifier_slots, True, ("score",)),
+    EmbeddingModel: _Kind("BertModel", lambda model: tensor_names.encoder_slots(model.encoder), False),
+    MaskedLanguageModel: _Kind("BertForMaskedLM", tensor_names.masked_language_model_slots, False),
+    PretrainingModel: _Kind("BertForPreTraining", tensor_names.pretraining_slots, True),
+}
+
+
+def _kind(kind: Any) -> _Kind:
+    return next(_KINDS[base] for base in kind.__mro__ if base in _KINDS)
+
+
+# === From presets and folders ===
+
+
+def from_preset(kind: Any, preset: str | files.PathLike, options: Mapping[str, Any]) -> Any:
+    """See `kbert.models.preset_model.PresetModel.from_preset`; `kind` is the class to make."""
+    for_encoder, for_head = _split(kind, options)
+    if str(preset) in PRESETS:
+        config = preset_config(str(preset), for_encoder.pop("vocab_size", None))
+        for_encoder.setdefault("pooled", _kind(kind).pooled)
+        if not issubclass(kind, HeadModel):
+            return kind(config, **for_encoder)
+        if issubclass(kind, (ClassificationModel, TokenClassificationModel)) and "classes" not in for_head:
+            raise UsageError(
+                f"a preset has no head; say how many classes it shall have. Received: no classes, {preset}"
+            )
+        return kind(BertEncoder(config, **for_encoder), **for_head)
+    if "vocab_size" in for_encoder:
+        raise UsageError(f"a folder has its own vocabulary; leave vocab_size to presets. Received: {preset}")
+    folder = resolve(preset)
+    if not is_bundle(folder):
+        raise UsageError(
+            f"expected a preset ({', '.join(name for name in PRESETS if not name.startswith('L-'))}, L-2_H-128 to "
+            f"L-12_H-768) or a model folder. Received: {preset}"
+        )
+    bundle = Bundle.load(folder)
+    if not issubclass(kind, HeadModel):
+        for_encoder.setdefault("pooled", "bert.pooler.dense.weight" in bundle.tensors)
+        model = kind(bundle.config, **for_encoder)
+        _assign(model, tensor_names.encoder_slots(model), bundle.tensors, folder)
+        model._origin = Origin(bundle.tokenizer, {}, {})
+        return model
+    for_encoder["pooled"] = _kind(kind).pooled
+    return _head_from_folder(kind, bundle, folder, BertEncoder(bundle.config, **for_encoder), for_head)
+
+
+def _split(kind: Any, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of the encoder, and those of the head."""
+    inner = {"packed", "precision", "dtype", "seed", "remat", "skip_padding", "vocab_size"}
+    if issubclass(kind, HeadModel):
+        own = {*_parameters(kind), "name", "trainable"} - {"encoder"}
+    else:
+        own, inner = set(), {*inner, "pooled", "name", "trainable"}
+    unknown = sorted(set(options) - own - inner)
+    if unknown:
+        raise UsageError(
+            f"{kind.__name__}.from_preset takes {', '.join(sorted(own | inner))}. Received: {shown(unknown[0])}"
+        )
+    return (
+        {name: value for name, value in options.items() if name in inner},
+        {name: value for name, value in options.items() if name in own},
+    )
+
+
+def _parameters(kind: Any) -> set[str]:
+    """The names of a constructor's own arguments."""
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    return {each.name for each in parameters if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)} - {"self"}
+
+
+def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEncoder, options: Mapping[str, Any]) -> Any:
+    has_head = _has_head(kind, bundle)
+    stored = _stored_options(kind, bundle, folder) if has_head else {}
+    for name, value in stored.items():
+        if options.get(name, value) != value:
+            raise UsageError(
+                f"the head of {folder} has {name}={value!r}; leave {name} out to have it, or put a fresh head on its "
+                f"encoder: {kind.__name__}(BertEncoder.from_preset(…), {name}=…). Received: {name}={options[name]!r}"
+            )
+    if issubclass(kind, (ClassificationModel, TokenClassificationModel)) and not {"classes"} & {*stored, *options}:
+        raise UsageError(
+            f"{folder} has no head of {kind.__name__}; say how many classes a fresh one shall have: classes"
+        )
+    if issubclass(kind, EmbeddingModel) and not {"pooling"} & {*stored, *options}:
+        raise UsageError(f'{folder} does not say how its vectors are pooled; give pooling, such as pooling="mean"')
+    model = kind(encoder, **{**stored, **options})
+    slots = _kind(kind).slots(model)
+    tensors = bundle.tensors
+    if not has_head:
+        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith("bert.")}
+    _assign(model, slots, tensors, folder)
+    settings = bundle.settings if has_head and bundle.settings.get("kind") == "task" else {}
+    model._origin = Origin(
+        bundle.tokenizer,
+        {name: value for name, value in settings.items() if name not in _STALE},
+        dict(bundle.foreign_config) if has_head else {},
+    )
+    return model
+
+
+def _has_head(kind: Any, bundle: Bundle) -> bool:
+    """Whether a folder's head is one of this kind; several kinds have a `classifier`."""
+    if issubclass(kind, (MaskedLanguageModel, PretrainingModel)):
+        return "cls.predictions.bias" in bundle.tensors
+    if issubclass(kind, EmbeddingModel):
+        return True
+    if fitting_architecture(bundle.architecture, frozenset(bundle.tensors)) != _kind(kind).architecture:
+        return False
+    if issubclass(kind, QuestionAnsweringModel):
+        return "qa_outputs.weight" in bundle.tensors
+    weight = bundle.tensors.get("classifier.weight")
+    return weight is not None and (not issubclass(kind, (RegressionModel, RankingModel)) or len(weight) == 1)
+
+
+def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
+    """The arguments of a head that a folder says."""
+    if issubclass(kind, ClassificationModel):
+        return {"classes": len(bundle.tensors["classifier.weight"])}
+    if issubclass(kind, TokenClassificationModel):
+        return {"classes": len(bundle.tensors["classifier.weight"]), "crf": CRF_TENSOR in bundle.tensors}
+    if issubclass(kind, (RegressionModel, EmbeddingModel)):
+        # What the task builds tells; tasks need TensorFlow.
+        from kbert.tasks.task import task_from_bundle
+
+        name = (bundle.settings.get("task") or {}).get("name")
+        if name == ("regression" if issubclass(kind, RegressionModel) else "embedding"):
+            task = task_from_bundle(bundle, folder)
+            return {each: getattr(task, each) for each in _parameters(kind) if hasattr(task, each)}
+    return {}
+
+
+def _assign(model: Any, slots: tensor_names.Slots, tensors: Mapping[str, Any], folder: Path) -> None:
+    """Gives a model the weights that a folder has of it, and says which it has not."""
+    lacking = [name for name in slots if name not in tensors]
+    fresh = sorted({name.rsplit(".", 1)[0] for name in lacking if not name.startswith(("bert.enc", "bert.emb"))})
+    found = {name: slot for name, slot in slots.items() if name.rsplit(".", 1)[0] not in fresh}
+    tensor_names.assign_tensors(found, tensors)
+    if fresh:
+        _LOG.warning("%s has no weights of %s: %s has fresh ones", folder, ", ".join(fresh), type(model).__name__)
+
+
+# === To folders ===
+
+
+def save_to_preset(
+    model: Any, folder: files.PathLike, tokenizer: Tokenizer | None = None, labels: list[str] | None = None
+) -> Path:
+    """See `kbert.models.preset_model.PresetModel.save_to_preset`."""
+    origin: Origin | None = getattr(model, "_origin", None)
+    tokenizer = tokenizer or (origin.tokenizer if origin else None)
+    if tokenizer is None:
+        raise UsageError(
+            "a model folder holds a vocabulary; give a tokenizer. Received: a model of no folder, and none"
+        )
+    kind = _kind(type(model))
+    encoder = model.encoder if isinstance(model, HeadModel) else model
+    if len(tokenizer.vocabulary) > encoder.config.vocab_size:
+        raise UsageError(
+            f"the tokenizer must have at most the model's {encoder.config.vocab_size} tokens. "
+            f"Received: {len(tokenizer.vocabulary)}"
+        )
+    architecture = kind.architecture
+    if architecture == "BertForPreTraining" and encoder.pooler is None:
+        architecture = "BertForMaskedLM"
+    foreign = dict(origin.foreign_config) if origin else {}
+    settings = dict(origin.settings) if origin else {}
+    if kind.labels is not None:
+        foreign, settings = _labelled(model, kind, labels, foreign, settings)
+    elif labels is not None:
+        raise UsageError(f"{type(model).__name__} has no classes to name. Received: labels={shown(labels)}")
+    if isinstance(model, EmbeddingModel):
+        settings = _embedding_settings(model, settings)
+    tensors = tensor_names.read_tensors(kind.slots(model))
+    config = encoder.config
+    card = model_card(
+        f"BERT ({describe_parameters(encoder.count_params())}), saved by kbert",
+        {
+            "Model": f"{type(model).__name__}",
+            "Encoder": f"{config.num_hidden_layers} layers, width {config.hidden_size}",
+        },
+        f"kbert inspect {folder}",
+    )
+    folder = Path(folder)
+    Bundle(config, tokenizer, tensors, architecture, settings, foreign).save(folder, card)
+    return folder
+
+
+def _labelled(
+    model: Any, kind: _Kind, labels: list[str] | None, foreign: dict[str, Any], settings: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What config.json and kbert.json say, with names of classes."""
+    count = model.head.dense.units
+    if labels is None and "id2label" in foreign:
+        return foreign, settings
+    names = labels or list(kind.labels or ()) or [f"LABEL_{index}" for index in range(count)]
+    if len(names) != count or len(set(names)) != count:
+        raise UsageError(f"labels must be {count} different names, one for each logit. Received: {shown(names)}")
+    foreign = {name: value for name, value in foreign.items() if name not in _LABELS} | label_names(names)
+    if isinstance(model, RegressionModel):
+        foreign["problem_type"] = "regression"
+    return foreign, {}  # a task that was remembered has other names of its classes
+
+
+def _embedding_settings(model: EmbeddingModel, settings: dict[str, Any]) -> dict[str, Any]:
+    """How vectors are pooled, which no file of Transformers says."""
+    from kbert.tasks.embedding import EmbeddingTask
+
+    own = {name: getattr(model, name) for name in EmbeddingTask.saved if hasattr(model, name)}
+    return {"kind": "task", **settings, "task": {**EmbeddingTask().settings(), **settings.get("task", {}), **own}}
+
+
+# === KerasHub ===
+
+
+def from_keras_hub(kind: Any, backbone: Any, options: Mapping[str, Any]) -> Any:
+    """See `BertEncoder.from_keras_hub`."""
+    from kbert.conversion.keras_hub_backbone import encoder_from_backbone
+
+    return encoder_from_backbone(kind, backbone, **options)
+
+
+def to_keras_hub(encoder: BertEncoder) -> Any:
+    """See `BertEncoder.to_keras_hub`."""
+    from kbert.conversion.keras_hub_backbone import backbone_from_encoder
+
+    return backbone_from_encoder(encoder)

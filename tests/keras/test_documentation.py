@@ -1,0 +1,52 @@
+"""The example for Keras in README.md, and those of public classes, as they stand."""
+
+import doctest
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import kbert
+from kbert.models.preset_model import PresetModel
+
+REPOSITORY = Path(__file__).parent.parent.parent
+EXAMPLES = [kbert.AdamW, kbert.Lamb, kbert.Muon, kbert.SGD, kbert.WarmupSchedule, kbert.Preprocessor, PresetModel]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, pretrained, classifier, vocab_file):
+    """A folder with what examples name: a pretrained model, a fine-tuned one, a vocabulary."""
+    folder = tmp_path / "here"
+    shutil.copytree(pretrained, folder / "pretrained")
+    shutil.copytree(classifier, folder / "RUN")
+    shutil.copy(vocab_file, folder / "vocab.txt")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+# Keras says so of every dataset that does not end in a shuffle.
+@pytest.mark.filterwarnings("ignore:.shuffle=True. was passed")
+def test_the_example_of_the_readme(here):
+    section = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("### With Keras\n")[1]
+    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
+    assert "kbert.Preprocessor.from_preset(" in code
+    assert "model.fit(" in code
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["model"].count_params() == names["films"].count_params()
+    assert (here / "epochs.csv").read_text().count("\n") == 4
+    answer = kbert.load("films").predict(["a fine film"])[0]
+    assert set(answer["probabilities"]) == {"bad", "good"}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
+def test_the_examples_of_public_classes(here, kind):
+    names = {"kbert": kbert, "tokenizer": kbert.Tokenizer("vocab.txt")}
+    found = [test for test in doctest.DocTestFinder(recurse=True).find(kind, globs=names) if test.examples]
+    assert found
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    for test in found:
+        runner.run(test)
+    assert runner.failures == 0
