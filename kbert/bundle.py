@@ -7,6 +7,9 @@
     kbert.json              what kbert adds: what the model is for, its task's settings, metrics
     README.md               a model card
 
+A folder of sentence-transformers has further files, and may keep these in a folder of its own inside it, such as
+0_Transformer: kbert.sentence_transformers.
+
 A bundle knows no task: it carries the task's settings without reading them.
 """
 
@@ -23,6 +26,7 @@ from kbert import files
 from kbert.architectures import check_encoder, guessed_architecture
 from kbert.config import BertConfig, foreign_settings
 from kbert.errors import BundleError, ConfigError, shown
+from kbert.sentence_transformers import SentenceModules, read_modules, transformer_path
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files import load_tokenizer, save_tokenizer
 from kbert.version import __version__
@@ -48,6 +52,7 @@ class Bundle:
         architecture: Transformers' class for it, such as "BertForPreTraining".
         settings: What kbert adds; JSON.
         foreign_config: Further keys of config.json, such as `id2label` and `problem_type`.
+        modules: What the files of sentence-transformers say, where the folder has them.
     """
 
     config: BertConfig
@@ -56,6 +61,7 @@ class Bundle:
     architecture: str
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     foreign_config: dict[str, Any] = dataclasses.field(default_factory=dict)
+    modules: SentenceModules | None = None
 
     @classmethod
     def load(cls, folder: files.PathLike) -> Bundle:
@@ -73,18 +79,22 @@ class Bundle:
             raise BundleError(
                 f"expected a model folder. {folder} is a run that has not ended; give its command again with --resume"
             )
+        settings_path = folder / SETTINGS_FILE
+        whole, folder = folder, folder / transformer_path(folder)
         values = _read_object(folder / CONFIG_FILE)
         try:
             config = BertConfig.from_dict(values)
         except ConfigError as problem:
             raise ConfigError(f"{folder / CONFIG_FILE}: {problem}") from None
+        modules = read_modules(whole, config.hidden_size)
         tokenizer = load_tokenizer(folder)
+        if modules is not None and modules.lowercase:
+            tokenizer = _lowercased(tokenizer)
         if len(tokenizer.vocabulary) > config.vocab_size:
             raise BundleError(
                 f"{folder}: vocab.txt must have at most the {config.vocab_size} tokens that config.json says. "
                 f"Received: {len(tokenizer.vocabulary)}"
             )
-        settings_path = folder / SETTINGS_FILE
         weights = Weights(folder)
         try:
             check_encoder(weights, config)
@@ -97,6 +107,7 @@ class Bundle:
             architecture=_architecture(values, folder) or guessed_architecture(frozenset(weights)),
             settings=_read_object(settings_path) if settings_path.exists() else {},
             foreign_config=foreign_settings(values),
+            modules=modules,
         )
 
     def save(self, folder: files.PathLike, card: str) -> None:
@@ -114,6 +125,8 @@ class Bundle:
         save_weights(folder, self._tensors_to_store())
         files.write_json(folder / SETTINGS_FILE, {"kbert_version": __version__, **self.settings})
         files.write_text(folder / CARD_FILE, card)
+        if self.modules is not None and self.modules.gives_vectors:
+            self.modules.save(folder, self.config.hidden_size)
         config = {"architectures": [self.architecture], **self.config.to_dict(), **self.foreign_config}
         files.write_json(folder / CONFIG_FILE, config)
 
@@ -154,7 +167,7 @@ class Bundle:
 
 def is_bundle(path: files.PathLike) -> bool:
     """Whether a path is a folder that holds a model."""
-    return (Path(path) / CONFIG_FILE).is_file()
+    return (Path(path) / transformer_path(path) / CONFIG_FILE).is_file()
 
 
 def describe_parameters(count: int) -> str:
@@ -167,6 +180,14 @@ def model_card(title: str, lines: Mapping[str, str], usage: str) -> str:
     rows = "".join(f"| {name} | {value} |\n" for name, value in lines.items())
     front = "---\nlibrary_name: kbert\ntags:\n- bert\n- kbert\n---\n"
     return f"{front}# {title}\n\n| | |\n|---|---|\n{rows}\n## Use\n\n```sh\n{usage.strip()}\n```\n"
+
+
+def _lowercased(tokenizer: Tokenizer) -> Tokenizer:
+    """A tokenizer for text that is lower-cased before anything else; whether accents are kept stays as it is."""
+    settings = tokenizer.settings
+    if settings.lowercase:
+        return tokenizer
+    return tokenizer.replace(lowercase=True, strip_accents=bool(settings.strip_accents))
 
 
 def _read_object(path: Path) -> dict[str, Any]:

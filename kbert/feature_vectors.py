@@ -17,9 +17,10 @@ from kbert.bundle import Bundle
 from kbert.errors import UsageError
 from kbert.files import PathLike
 from kbert.hub import resolve
-from kbert.models.embedding import POOLINGS, pooled
+from kbert.models.embedding import pooled
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_slots
+from kbert.sentence_transformers import POOLINGS
 from kbert.tasks.rows import strings
 from kbert.text.graph_encoder import GraphEncoder
 
@@ -43,7 +44,8 @@ def extract_features(
         texts: The texts.
         layers: Whose outputs are taken, joined along the last axis: 1 to N for the blocks, 0 for the embeddings,
             -1 for the last block.
-        pooling: "mean" of a text's tokens, "cls" for the vector of [CLS], "none" for all tokens, [CLS] and [SEP] too.
+        pooling: "mean" or "max" of a text's tokens, "cls" for the vector of [CLS], "none" for all tokens, [CLS] and
+            [SEP] too.
         sequence_length: Longest input in tokens; longer texts lose their end. By default as many as the model was
             fine-tuned with, or has positions.
         batch_size: Texts at a time.
