@@ -271,12 +271,11 @@ class Predictor:
         given = [list(column) for column in columns if column is not None]
         texts = self.task.text_inputs
         if len(given) != len(texts):
-            way = "leave out the second" if len(given) > len(texts) else "give the second too (--pair)"
+            way = "leave out the second ones" if len(given) > len(texts) else "give the second ones too (--pair)"
             if getattr(self.task, "paired", True) is False:
                 way += ", or load it with paired=True if it is of another library and reads pairs"
-            raise UsageError(
-                f"this model answers for {describe_inputs(self.task)}; {way}. Received: {len(given)} for each"
-            )
+            received = {1: "single texts", 2: "pairs of texts"}.get(len(given), f"{len(given)} columns")
+            raise UsageError(f"this model answers for {describe_inputs(self.task)}; {way}. Received: {received}")
         for text, column in zip(texts[1:], given[1:], strict=True):
             if len(column) != len(given[0]):
                 raise UsageError(
