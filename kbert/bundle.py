@@ -136,6 +136,13 @@ class Bundle:
         return {name: tensor.shape for name, tensor in self.tensors.items()}
 
     @property
+    def longest_input(self) -> int:
+        """The longest input in tokens that the files of the library say, or that the model has positions for."""
+        said = self.modules.max_length if self.modules is not None else None
+        most = self.config.max_position_embeddings
+        return min(most, said or self.tokenizer.settings.model_max_length or most)
+
+    @property
     def labels(self) -> list[str]:
         """The classes that config.json names, in the order of the logits; two without names where it names none.
 

@@ -47,7 +47,7 @@ def extract_features(
         pooling: "mean" or "max" of a text's tokens, "cls" for the vector of [CLS], "none" for all tokens, [CLS] and
             [SEP] too.
         sequence_length: Longest input in tokens; longer texts lose their end. By default as many as the model was
-            fine-tuned with, or has positions.
+            fine-tuned with, or its files say, or it has positions.
         batch_size: Texts at a time.
 
     Returns:
@@ -63,7 +63,9 @@ def extract_features(
         raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
     bundle = Bundle.load(resolve(model))
     positions = bundle.config.max_position_embeddings
-    length = bundle.settings.get("sequence_length", positions) if sequence_length is None else sequence_length
+    length = (
+        bundle.settings.get("sequence_length", bundle.longest_input) if sequence_length is None else sequence_length
+    )
     if not isinstance(length, int) or not 5 <= length <= positions:
         raise UsageError(
             f"sequence_length must be from 5 to the model's {positions} positions. Received: sequence_length={length}"

@@ -399,13 +399,7 @@ def _reading(bundle: Bundle, task: Task[Any], path: PathLike) -> Reading:
 
 def _sequence_length(bundle: Bundle, path: PathLike) -> int:
     most = bundle.config.max_position_embeddings
-    length = bundle.settings.get("sequence_length", min(most, _foreign_length(bundle) or most))
+    length = bundle.settings.get("sequence_length", bundle.longest_input)
     if not isinstance(length, int) or isinstance(length, bool) or not 1 <= length <= most:
         raise BundleError(f"{path}: kbert.json must say a sequence_length of 1 to {most}. Received: {shown(length)}")
     return length
-
-
-def _foreign_length(bundle: Bundle) -> int | None:
-    """The longest input that the files of another library say, in tokens."""
-    length = bundle.modules.max_length if bundle.modules is not None else None
-    return length or bundle.tokenizer.settings.model_max_length

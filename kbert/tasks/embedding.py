@@ -234,8 +234,6 @@ class EmbeddingTask(Task[EmbeddingExample]):
 
     def with_pooling(self, pooling: str) -> EmbeddingTask:
         """The task with another pooling."""
-        if pooling not in POOLINGS:
-            raise UsageError(f"pooling must be one of {', '.join(POOLINGS)}. Received: pooling={pooling!r}")
         task = copy.copy(self)
         task.pooling = pooling
         return task

@@ -18,7 +18,7 @@ from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots
-from kbert.sentence_transformers import EMBEDDER, SentenceModules, named_activation
+from kbert.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, named_activation
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.catalogue import TASKS, TaskInfo, task_info
 from kbert.tasks.rows import TrainingRows
@@ -374,6 +374,8 @@ def task_from_bundle(
         BundleError: The bundle is for no task, or its settings are damaged.
         UsageError: What is said contradicts kbert's own settings.
     """
+    if pooling is not None and pooling not in POOLINGS:
+        raise UsageError(f"pooling must be one of {', '.join(POOLINGS)}. Received: pooling={shown(pooling)}")
     values = bundle.settings.get("task")
     if not values:
         found = _foreign_task(bundle, folder, bool(paired), task, pooling)

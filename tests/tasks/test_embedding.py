@@ -226,7 +226,8 @@ def test_correlations_equal_those_of_scipy():
     examples = [EmbeddingExample(f"a{n}", f"b{n}", score=float(rng.integers(0, 6))) for n in range(50)]
     vectors = rng.normal(size=(100, 4)).astype(np.float32)
     metrics = EmbeddingTask().evaluate(examples, {"vector": vectors})
-    cosines = (vectors[::2] * vectors[1::2]).sum(-1)
+    lengths = np.linalg.norm(vectors, axis=-1)
+    cosines = (vectors[::2] * vectors[1::2]).sum(-1) / (lengths[::2] * lengths[1::2])
     scores = [example.score for example in examples]
     assert metrics["spearman"] == pytest.approx(stats.spearmanr(cosines, scores).statistic, abs=1e-9)
     assert metrics["pearson"] == pytest.approx(stats.pearsonr(cosines.astype(np.float64), scores).statistic, abs=1e-6)
@@ -365,22 +366,22 @@ def test_prompts(tmp_path, make_sentence_folder):
 
 def test_an_evaluation_has_prompts_of_both_sides(tmp_path, make_sentence_folder):
     folder = make_sentence_folder(tmp_path / "m")
-    table = write(tmp_path, "a.csv", "text,pair\ncat,the cat\ndog,a dog\nmat,cat\n")
-    prompted = write(tmp_path, "b.csv", "text,pair\nslow cat,fast the cat\nslow dog,fast a dog\nslow mat,fast cat\n")
+    table = write(tmp_path, "a.csv", "text,pair\ncat,the cat\ndog,a dog\nmat,a cat\n")
+    prompted = write(tmp_path, "b.csv", "text,pair\nslow cat,fast the cat\nslow dog,fast a dog\nslow mat,fast a cat\n")
     columns = {"pair": "pair"}
     assert load(folder, prompt="slow ", pair_prompt="fast ").evaluate(table, columns) == load(folder).evaluate(
         prompted, columns
     )
     task = EmbeddingTask(prompt="slow ", pair_prompt="fast ")
     examples = EmbeddingTask.read(table, columns)
-    assert task.inputs(examples) == {"text": ["cat", "the cat", "dog", "a dog", "mat"]}
+    assert task.inputs(examples) == {"text": ["cat", "the cat", "dog", "a dog", "mat", "a cat"]}
     assert task.asked(examples)["text"] == [
         "slow cat",
         "fast the cat",
         "slow dog",
         "fast a dog",
         "slow mat",
-        "fast cat",
+        "fast a cat",
     ]
 
 
