@@ -279,6 +279,33 @@ def dialogues(data: Path, folder: Path, sizes: Sizes) -> Prepared:
     return Prepared(train, _write_lines(folder / "test.jsonl", written), rows, test)
 
 
+def intents(data: Path, folder: Path, sizes: Sizes) -> Prepared:
+    """What users say when they come to an intent in a dialogue, and the intent. Rows: ((text,), intent).
+
+    Dialogues are split, so that no turn of the test stands in a dialogue of training.
+    """
+    lines = (data / "sgd_dialogues/dialogues.jsonl").read_text("utf-8").splitlines()
+    every = dataclasses.replace(sizes, train=10**9, test=10**9)
+    train, test = ([pair for line in part for pair in _intents(json.loads(line))] for part in every.draw(lines))
+    train = train[: sizes.train]
+    seen = {intent for _, intent in train}
+    test = [(text, intent) for text, intent in test if intent in seen][: sizes.test]
+    paths = [
+        _write_lines(folder / f"{name}.jsonl", (json.dumps({"text": text, "intent": intent}) for text, intent in part))
+        for name, part in (("train", train), ("test", test))
+    ]
+    return Prepared(*paths, *([((text,), intent) for text, intent in part] for part in (train, test)))
+
+
+def _intents(dialogue: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    before = ""
+    for turn in dialogue["turns"]:
+        intent = turn.get("intent", "")
+        if intent and intent != before:
+            yield turn["text"], intent
+        before = intent or before
+
+
 def _responses(dialogue: dict[str, Any]) -> list[tuple[list[str], str]]:
     said = [turn["text"] for turn in dialogue["turns"]]
     return [

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import task_baselines as baselines
 import task_data as rows
+from scipy.stats import spearmanr
 from task_data import Prepared, Table
 
 import kbert
@@ -32,6 +34,7 @@ class Benchmark:
         options: Of `kbert.finetune`.
         chinese: The language.
         measure: The metric of a run; `evaluate` on the test file by default.
+        untuned: The metric of an embedding model as it is, where it can do the task.
     """
 
     task: str
@@ -44,18 +47,42 @@ class Benchmark:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     chinese: bool = False
     measure: Callable[[Path, Prepared], float] | None = None
+    untuned: Callable[[Path, Prepared], float] | None = None
 
 
-def _found(run: Path, prepared: Prepared) -> float:
+def _found(model: Path, prepared: Prepared) -> float:
     """nDCG@10 of a search through an index of all documents."""
-    folder = run / "index"
+    folder = prepared.train.parent / "index"
     shutil.rmtree(folder, ignore_errors=True)
     options = prepared.options
-    kbert.build_index(run, input=options["documents"], output=folder, skip_bad=options["skip_bad"])
+    kbert.build_index(model, input=options["documents"], output=folder, skip_bad=options["skip_bad"])
     names = sorted({query for query, _, _ in prepared.test_rows})
     found = kbert.Index(folder).search([prepared.extra["queries"][name] for name in names], top=10)
     ids = {name: [result["id"] for result in results] for name, results in zip(names, found, strict=True)}
     return baselines.ndcg(ids, prepared.test_rows)
+
+
+def _alike(model: Path, prepared: Prepared) -> float:
+    """Spearman's correlation of the cosines of pairs with their scores."""
+    predictor = kbert.load(model)
+    first, second = (_vectors(predictor, [texts[side] for texts, _ in prepared.test_rows]) for side in (0, 1))
+    cosines = (first * second).sum(-1)
+    return float(spearmanr(cosines, [float(target) for _, target in prepared.test_rows]).statistic)
+
+
+def _nearest(model: Path, prepared: Prepared) -> float:
+    """Recall@1: the candidate whose vector is nearest to that of the turns before."""
+    predictor = kbert.load(model)
+    queries = _vectors(predictor, [" ".join(turns) for turns, _, _ in prepared.test_rows])
+    texts = _vectors(predictor, [text for _, candidates, _ in prepared.test_rows for text in candidates])
+    scores = np.einsum("qh,qch->qc", queries, texts.reshape(len(queries), -1, queries.shape[1]))
+    return float(np.mean(scores.argmax(-1) == [place for _, _, place in prepared.test_rows]))
+
+
+def _vectors(predictor: Any, texts: list[str]) -> np.ndarray:
+    """Vectors of length 1, float32 [texts, H]."""
+    vectors = np.asarray([answer["vector"] for answer in predictor.predict(texts)], np.float32)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 # Cheap ones first.
@@ -85,6 +112,14 @@ BENCHMARKS = {
         epochs=5,
         options={"text_column": "text", "label_column": "category"},
     ),
+    "sgd_intents": Benchmark(
+        "classification",
+        "accuracy",
+        rows.intents,
+        baselines.classify,
+        epochs=3,
+        options={"text_column": "text", "label_column": "intent"},
+    ),
     "financial_phrasebank": Benchmark(
         "classification",
         "accuracy",
@@ -102,6 +137,7 @@ BENCHMARKS = {
         length=96,
         epochs=2,
         options={"text_column": "sentence1", "pair_column": "sentence2", "label_column": "score"},
+        untuned=_alike,
     ),
     "mrpc": Benchmark(
         "classification",
@@ -143,6 +179,7 @@ BENCHMARKS = {
         length=96,
         part=0.2,
         options={"responder": "S", "negatives": 4},
+        untuned=_nearest,
     ),
     "scitldr": Benchmark(
         "summarization",
@@ -154,7 +191,14 @@ BENCHMARKS = {
         options={"text_column": "source", "label_column": "source_labels", "summary_column": "target", "sentences": 1},
     ),
     "cranfield": Benchmark(
-        "embedding", "ndcg@10", rows.collection, baselines.search, length=128, part=0.5, measure=_found
+        "embedding",
+        "ndcg@10",
+        rows.collection,
+        baselines.search,
+        length=128,
+        part=0.5,
+        measure=_found,
+        untuned=_found,
     ),
     "squad": Benchmark(
         "question-answering",

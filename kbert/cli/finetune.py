@@ -10,6 +10,7 @@ import click
 from kbert.cli import options
 from kbert.errors import UsageError
 from kbert.tasks.catalogue import TASKS, TaskInfo
+from kbert.tasks.metric_names import LOSS
 
 
 class TaskGroup(click.Group):
@@ -54,8 +55,21 @@ def finetune_settings(info: TaskInfo) -> Any:
         options.SKIP_BAD,
         options.data_file("--vocab", "The vocabulary of a preset.", required=False),
         options.CASED,
-        click.option("--epochs", default=3.0, show_default=True, help="Times that the training rows are gone through."),
-        click.option("--learning-rate", default=3e-5, show_default=True, help="At the end of the warm-up."),
+        click.option(
+            "--epochs",
+            type=click.FloatRange(0, min_open=True),
+            help="Times that the training rows are gone through.  [default: 3, more for few rows]",
+        ),
+        click.option(
+            "--learning-rate",
+            type=click.FloatRange(0, min_open=True),
+            help="At the end of the warm-up.  [default: by the model's width, and whether its weights are pretrained]",
+        ),
+        click.option(
+            "--head-learning-rate",
+            type=click.FloatRange(0, min_open=True),
+            help="The same for the pooler and the task's head.  [default: as --learning-rate]",
+        ),
         click.option("--warmup-proportion", default=0.1, show_default=True, type=click.FloatRange(0, 1)),
         click.option(
             "--sequence-length", type=int, help=f"Longest input in tokens.  [default: {info.sequence_length}, or fewer]"
@@ -64,6 +78,11 @@ def finetune_settings(info: TaskInfo) -> Any:
         click.option("--evaluate-every", type=click.IntRange(1), help="Steps.  [default: an epoch]"),
         click.option(
             "--early-stopping", type=click.IntRange(1), help="Stop after so many evaluations that were not better."
+        ),
+        click.option(
+            "--main-metric",
+            type=click.Choice([*info.metrics, LOSS]),
+            help="What decides which weights are best.  [default: the first that the validation file allows]",
         ),
         click.option(
             "--bias-correction/--no-bias-correction", default=True, show_default=True, help="Of the optimizer's means."

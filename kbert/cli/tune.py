@@ -12,8 +12,6 @@ from kbert.cli.finetune import TaskGroup, finetune_settings
 from kbert.errors import UsageError
 from kbert.tasks.catalogue import TaskInfo
 
-_SEARCHED = ("learning_rate", "batch_size", "epochs", "weight_decay", "warmup_proportion")
-
 
 class _TuneGroup(TaskGroup):
     command_for = staticmethod(lambda info: _command(info))
@@ -24,7 +22,7 @@ def tune() -> None:
     """Search for the hyper-parameters that do best for TASK on the validation file.
 
     Each trial is a `kbert finetune TASK` with the same options, in OUTPUT/trial-N. What is given is fixed; what is not,
-    of learning rate, batch size, epochs, weight decay and warm-up, is searched.
+    of learning rate, batch size, weight decay and warm-up, is searched, learning rates around the model's default.
     """
 
 
@@ -54,8 +52,10 @@ def _command(info: TaskInfo) -> click.Command:
     def run(ctx: click.Context, over: dict[str, str] | None, **settings: Any) -> None:
         if settings["validation"] is None and settings["validation_split"] is None:
             raise UsageError("expected --validation FILE, or --validation-split: trials are compared on it")
+        from kbert.training.search_space import SEARCHED
+
         # A default is not a choice of the user's: it may be searched over.
-        free = {*_SEARCHED, *(over or {})}
+        free = {*SEARCHED, *(over or {})}
         given = {
             name: value
             for name, value in settings.items()

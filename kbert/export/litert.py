@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from kbert import features, files, predictor
 from kbert.errors import ExportError, UsageError
 from kbert.export.litert_graph import InferenceGraph, constant
 from kbert.export.parity import check_parity, sample_inputs
-from kbert.quiet import held_stderr
+from kbert.quiet import held_stderr, quiet_logger
 from kbert.text.graph_encoder import GraphEncoder
 
 QUANTIZATIONS = ("none", "float16", "dynamic")
@@ -142,12 +141,6 @@ def run_litert(model: bytes, batch: dict[str, np.ndarray], length: int) -> dict[
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps the converter's and the interpreter's notices of their own future off the terminal."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), held_stderr():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+    with quiet_logger("tensorflow"), warnings.catch_warnings(), held_stderr():
+        warnings.simplefilter("ignore")
+        yield

@@ -11,6 +11,7 @@ import tensorflow as tf
 from kbert import files, predictor
 from kbert.errors import UsageError
 from kbert.export.parity import check_parity, sample_inputs
+from kbert.export.session import session_answers
 from kbert.text.tokenizer_files import save_tokenizer
 
 TOLERANCE = 1e-5
@@ -29,8 +30,10 @@ def export_saved_model(
     - `tokens`: `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to what can be said without the
       text; for classification `probabilities`.
 
-    It needs tensorflow and tensorflow-text to run, not kbert. Before its folder appears, it is loaded again and must
-    answer as the bundle does.
+    It needs tensorflow and tensorflow-text to run, not kbert. Before its folder appears, it is loaded again in the two
+    ways that there are, and both must answer as the model folder does, in both signatures: `tf.saved_model.load`, which
+    Python programs and `kbert serve` use, and a session, which TensorFlow Serving, `saved_model_cli`, Triton and
+    TensorFlow's C, Java and Go interfaces use.
 
     Args:
         model: A model folder that `finetune` wrote, or another that `kbert.load` takes.
@@ -59,7 +62,7 @@ def export_saved_model(
 
     with files.atomic_directory(base / str(version)) as folder:
         signatures = {"serving_default": text_model.from_text, "tokens": text_model.from_tokens}
-        tf.saved_model.save(text_model, str(folder), signatures=signatures)
+        tf.saved_model.save(ServedModel(text_model), str(folder), signatures=signatures)
         # For people, and for clients that tokenize themselves: TensorFlow Serving reads neither.
         extra = folder / "assets.extra"
         extra.mkdir()
@@ -68,22 +71,41 @@ def export_saved_model(
     return base / str(version)
 
 
+class ServedModel(tf.Module):
+    """What is saved of a text model: its variables and the tokenizer, without its Keras layers.
+
+    A Keras variable wraps a tf.Variable, and TensorFlow saves each of the two with a handle of its own: a session would
+    restore one handle and read the other, which has no value. So the variables are saved without their wrappers, once.
+
+    Args:
+        text_model: The model from text to answers.
+    """
+
+    def __init__(self, text_model: predictor.TextModel) -> None:
+        super().__init__(name="served_model")
+        self.weights = [variable.value for variable in text_model.model.weights]
+        self.encode = text_model.encode
+
+
 def _check(folder: Path, inputs: dict[str, tf.Tensor], text_model: predictor.TextModel) -> None:
-    signatures = tf.saved_model.load(str(folder)).signatures
-    check_parity(
-        _arrays(text_model.from_text(*inputs.values())),
-        _arrays(signatures["serving_default"](**inputs)),
-        tolerance=TOLERANCE,
-        what="the SavedModel's text signature",
-    )
     encoded = text_model.task.encode(text_model.encode, inputs)
     tokens = {feature.name: encoded[feature.name] for feature in text_model.task.model_features}
-    check_parity(
-        _arrays(text_model.from_tokens(*tokens.values())),
-        _arrays(signatures["tokens"](**tokens)),
-        tolerance=TOLERANCE,
-        what="the SavedModel's token signature",
-    )
+    expected = {
+        "serving_default": _arrays(text_model.from_text(*inputs.values())),
+        "tokens": _arrays(text_model.from_tokens(*tokens.values())),
+    }
+    requests = {"serving_default": inputs, "tokens": tokens}
+    signatures = tf.saved_model.load(str(folder)).signatures
+    loaded = {name: _arrays(signatures[name](**request)) for name, request in requests.items()}
+    in_session = session_answers(folder, {name: _arrays(request) for name, request in requests.items()})
+    for way, answers in (("tf.saved_model.load", loaded), ("a session, as TensorFlow Serving's", in_session)):
+        for name, wanted in expected.items():
+            check_parity(
+                wanted,
+                answers[name],
+                tolerance=TOLERANCE,
+                what=f"the SavedModel's signature {name}, loaded by {way}",
+            )
 
 
 def _arrays(outputs: dict[str, tf.Tensor]) -> dict[str, np.ndarray]:

@@ -92,6 +92,8 @@ class TaskInfo:
         options: Its settings.
         sequence_length: Longest input in tokens, unless another is asked for or the model has fewer positions.
         trainable: Whether `finetune` trains it.
+        metrics: What may decide which weights are best (`--main-metric`), beside the validation loss. The first is the
+            default, unless the task finds another in its validation data.
     """
 
     name: str
@@ -102,6 +104,7 @@ class TaskInfo:
     options: tuple[Option, ...] = ()
     sequence_length: int = 128
     trainable: bool = True
+    metrics: tuple[str, ...] = ()
 
     def choose_columns(self, given: Mapping[str, str | None], *, targets: bool = True) -> dict[str, str]:
         """The column of each role: those given, else the defaults.
@@ -179,6 +182,7 @@ TASKS: Mapping[str, TaskInfo] = {
             "classification",
             "kbert.tasks.classification:ClassificationTask",
             "one label a text, or a pair of texts",
+            metrics=("accuracy", "f1", "mcc", "cross_entropy", "calibration_error"),
             columns=(_TEXT, _PAIR, _LABEL),
             options=(
                 Option("class_weights", '"balanced", or LABEL=WEIGHT,LABEL=WEIGHT; those not named weigh 1.'),
@@ -190,6 +194,7 @@ TASKS: Mapping[str, TaskInfo] = {
             "multilabel",
             "kbert.tasks.multilabel:MultilabelTask",
             "any number of labels a text, or a pair of texts",
+            metrics=("f1_micro", "f1_macro", "subset_accuracy", "hamming_loss", "cross_entropy"),
             columns=(_TEXT, _PAIR, _LABEL),
             options=(
                 Option("label_separator", "What stands between labels; JSON lines may have lists.", "|", reading=True),
@@ -202,6 +207,7 @@ TASKS: Mapping[str, TaskInfo] = {
             "regression",
             "kbert.tasks.regression:RegressionTask",
             "a number a text, or a pair of texts",
+            metrics=("mse", "mae", "pearson", "spearman"),
             columns=(_TEXT, _PAIR, Column("label", "Column of numbers.", "label", target=True)),
             options=_FORMAT,
         ),
@@ -209,6 +215,7 @@ TASKS: Mapping[str, TaskInfo] = {
             "multiple-choice",
             "kbert.tasks.multiple_choice:MultipleChoiceTask",
             "the right one of several choices, such as endings of a text",
+            metrics=("accuracy", "cross_entropy", "calibration_error"),
             columns=(
                 Column("prompt", f"Column of what all choices follow: {_NAMED_OR_NUMBERED}", "prompt"),
                 Column("choices", "Columns of choices, such as 3-6 or a,b,c; of JSON lines a list's key.", "choices"),
@@ -229,6 +236,7 @@ TASKS: Mapping[str, TaskInfo] = {
             "tagging",
             "kbert.tasks.tagging:TaggingTask",
             "spans of a text with types, such as named entities",
+            metrics=("f1", "precision", "recall"),
             data="CoNLL, JSON lines with character offsets, or a table of words and tags",
             columns=(
                 Column("text", f"Column, or key, of texts: {_NAMED_OR_NUMBERED}"),
@@ -251,6 +259,7 @@ TASKS: Mapping[str, TaskInfo] = {
             "question-answering",
             "kbert.tasks.question_answering:QuestionAnsweringTask",
             "the part of a context that answers a question",
+            metrics=("f1", "exact_match"),
             data="A SQuAD file (1.1 or 2.0), or JSON lines with question, context and answers,",
             columns=(
                 Column("question", "Column, or key, of questions.", "question"),
@@ -261,7 +270,11 @@ TASKS: Mapping[str, TaskInfo] = {
                 Option(
                     "stride", "Tokens that neighbouring windows over a context share.  [default: a third]", kind=int
                 ),
-                Option("max_answer_length", "Longest answer in tokens.", 30),
+                Option(
+                    "max_answer_length",
+                    "Longest answer in tokens.  [default: as the training answers are, at least 30]",
+                    kind=int,
+                ),
                 Option("n_best", "Answers to give for a question.", 5),
                 Option(
                     "by_characters",
@@ -284,6 +297,7 @@ TASKS: Mapping[str, TaskInfo] = {
             "embedding",
             "kbert.tasks.embedding:EmbeddingTask",
             "vectors of texts, for search and similarity",
+            metrics=("mrr", "recall@1", "recall@5", "recall@10", "ndcg@10", "spearman", "pearson"),
             data="CSV, TSV or JSON lines of pairs, a text a line, or judgements (with --documents)",
             columns=(
                 Column("text", f"Column of texts, or queries: {_NAMED_OR_NUMBERED}", "text"),
@@ -316,6 +330,7 @@ TASKS: Mapping[str, TaskInfo] = {
             "ranking",
             "kbert.tasks.ranking:RankingTask",
             "the best of several candidates for a query, or for a dialogue so far",
+            metrics=("mrr", "recall@1", "recall@5", "recall@10", "ndcg@10"),
             data="A table of query, candidate and label; JSON lines of queries or dialogues; or judgements "
             "(with --documents)",
             columns=(
@@ -347,6 +362,7 @@ TASKS: Mapping[str, TaskInfo] = {
             "summarization",
             "kbert.tasks.summarization:SummarizationTask",
             "the sentences of a document that sum it up",
+            metrics=("rougeL", "rouge1", "rouge2", "precision"),
             data="JSON lines of documents, with labels of their sentences or summaries",
             columns=(
                 Column("text", "Key of documents: lists of sentences, or texts.", "text"),

@@ -112,6 +112,13 @@ class ClassificationTask(TextTask):
         """A row an example, and "labels", int32 [items]."""
         return TrainingRows(*self.tokens(examples, encode), {"labels": self._label_ids(examples)})
 
+    def trivial_metrics(self, train: Sequence[Example], validation: Sequence[Example]) -> tuple[str, dict[str, Any]]:
+        """The most frequent label of the training examples."""
+        counts = np.bincount(self._label_ids(train), minlength=len(self.labels))
+        probabilities = np.tile((counts / counts.sum()).astype(np.float32), (len(validation), 1))
+        words = f"always answers {self.labels[counts.argmax()]!r}"
+        return words, self.evaluate(validation, {"probabilities": probabilities})
+
     def _label_ids(self, examples: Sequence[Example]) -> np.ndarray:
         return np.array([self._ids[example.target or ""] for example in examples], np.int32)
 
@@ -181,7 +188,7 @@ class ClassificationTask(TextTask):
         return "\t".join([label, f"{prediction['probabilities'][label]:.4f}", *texts])
 
     def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Accuracy, macro-averaged F1, cross entropy, expected calibration error.
+        """Accuracy, macro-averaged F1, Matthews' correlation coefficient, cross entropy, expected calibration error.
 
         Beside the confusion matrix (rows true, columns predicted) and the scores of each class, "reliability" is
         what kbert.tasks.calibration gives, and "worst_examples" are those whose wrong answers are surest: each has
@@ -213,6 +220,7 @@ class ClassificationTask(TextTask):
             "examples": len(labels),
             "accuracy": float(right.mean()),
             "f1": float(f1[present | (np.bincount(predicted, minlength=len(f1)) > 0)].mean()),
+            "mcc": float(metrics.matthews_corrcoef(labels, predicted)),
             "cross_entropy": float(-np.log(true_probability).mean()),
             "calibration_error": expected_calibration_error(bins),
             "per_class": {

@@ -356,6 +356,16 @@ class EmbeddingTask(Task[EmbeddingExample]):
         sizes = np.array([len(group) for group in groups], np.int64)
         return TrainingRows(ids, type_ids, self._targets(examples, groups), sizes)
 
+    def validation_rows(self, examples: Sequence[EmbeddingExample], encode: GraphEncoder) -> TrainingRows | None:
+        """None where validation lacks the columns that training learns from, or has scores where that takes pairs."""
+        first = examples[0]
+        measurable = {
+            "pairs": first.pair is not None and first.score is None,
+            "triplets": first.pair is not None and first.negative is not None,
+            "scores": first.score is not None,
+        }
+        return self.training_rows(examples, encode) if measurable.get(self.objective, True) else None
+
     def _targets(
         self, examples: Sequence[EmbeddingExample], groups: Sequence[tuple[str, ...]]
     ) -> dict[str, np.ndarray | Ragged]:

@@ -129,6 +129,15 @@ class MultilabelTask(TextTask):
         """A row an example, and "labels", float32 [items, labels] of 0 and 1."""
         return TrainingRows(*self.tokens(examples, encode), {"labels": self._matrix(examples).astype(np.float32)})
 
+    def trivial_metrics(self, train: Sequence[Example], validation: Sequence[Example]) -> tuple[str, dict[str, Any]]:
+        """The most frequent label of the training examples."""
+        best = int(self._matrix(train).sum(0).argmax())
+        probabilities = np.zeros((len(validation), len(self.labels)), np.float32)
+        probabilities[:, best] = 1.0
+        always = MultilabelTask(self.labels, self.paired)
+        words = f"always answers {self.labels[best]!r}"
+        return words, always.evaluate(validation, {"probabilities": probabilities})
+
     def _matrix(self, examples: Sequence[Example]) -> np.ndarray:
         """Which labels each example has, bool [N, labels]."""
         matrix = np.zeros((len(examples), len(self.labels)), bool)

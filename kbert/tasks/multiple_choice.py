@@ -150,6 +150,16 @@ class MultipleChoiceTask(Task[ChoiceExample]):
         choices = [choice for example in examples for choice in example.choices]
         return TrainingRows(*encode_texts(encode, prompts, choices), {"labels": _targets(examples)}, sizes)
 
+    def trivial_metrics(
+        self, train: Sequence[ChoiceExample], validation: Sequence[ChoiceExample]
+    ) -> tuple[str, dict[str, Any]]:
+        """The place that is most often right in the training examples."""
+        place = int(np.bincount(_targets(train)).argmax())
+        most = max(len(example.choices) for example in (*train, *validation))
+        probabilities = np.zeros((len(validation), most), np.float32)
+        probabilities[:, place] = 1.0
+        return f"always answers choice {place + 1}", self.evaluate(validation, {"probabilities": probabilities})
+
     # === Model ===
 
     def build(self, encoder: BertEncoder) -> MultipleChoiceModel:

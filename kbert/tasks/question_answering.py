@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -27,6 +28,11 @@ from kbert.text.graph_encoder import GraphEncoder
 
 _AT_ONCE = 128
 _LONGEST_QUESTION = 64
+_LONGEST_ANSWER = 30
+"""In tokens: what the original BERT allows on SQuAD."""
+_LONGEST_ADAPTED = 256
+_ANSWERS_COVERED = 99
+"""The part of the training answers, in percent, that the longest answer allows unless it is given."""
 
 
 class QuestionAnsweringTask(Task[Question]):
@@ -40,7 +46,8 @@ class QuestionAnsweringTask(Task[Question]):
         impossible: Whether a context may have no answer, as in SQuAD 2.0.
         null_threshold: Give no answer where its score is larger than the best answer's by more than this.
         stride: Tokens that neighbouring windows share; None for a third of the model's input.
-        max_answer_length: Longest answer in tokens.
+        max_answer_length: Longest answer in tokens. None stands for 30, or for what `adapted` finds in the training
+            data.
         n_best: Answers that are given for a question.
         by_characters: Measure answers by characters, not by words.
     """
@@ -67,7 +74,7 @@ class QuestionAnsweringTask(Task[Question]):
         impossible: bool = False,
         null_threshold: float = 0.0,
         stride: int | None = None,
-        max_answer_length: int = 30,
+        max_answer_length: int | None = None,
         n_best: int = 5,
         by_characters: bool = False,
     ) -> None:
@@ -81,7 +88,8 @@ class QuestionAnsweringTask(Task[Question]):
         self.impossible = impossible
         self.null_threshold = null_threshold
         self.stride = stride
-        self.max_answer_length = max_answer_length
+        self._follows_data = max_answer_length is None
+        self.max_answer_length = _LONGEST_ANSWER if max_answer_length is None else max_answer_length
         self.n_best = n_best
         self.by_characters = by_characters
 
@@ -161,11 +169,30 @@ class QuestionAnsweringTask(Task[Question]):
             )
         return stride, room
 
+    def adapted(self, examples: Sequence[Question], encode: GraphEncoder) -> QuestionAnsweringTask:
+        """With a longest answer that covers 99 % of the training answers, unless one was given; 30 to 256 tokens."""
+        lengths = _answer_lengths(examples, encode)
+        if not self._follows_data or not len(lengths):
+            return self
+        covering = int(np.percentile(lengths, _ANSWERS_COVERED, method="higher"))
+        longest = min(max(_LONGEST_ANSWER, covering), _LONGEST_ADAPTED, encode.sequence_length)
+        task = copy.copy(self)
+        task.max_answer_length = longest
+        return task
+
+    def trivial_metrics(
+        self, train: Sequence[Question], validation: Sequence[Question]
+    ) -> tuple[str, dict[str, Any]] | None:
+        """No answer to any question, where some questions have none."""
+        share = float(np.mean([not example.answers for example in validation]))
+        return ("never answers", {"f1": share, "exact_match": share}) if share else None
+
     def training_rows(self, examples: Sequence[Question], encode: GraphEncoder) -> TrainingRows:
         """A row a window; `start_positions` and `end_positions` of the answer, 0 ([CLS]) where it is not inside."""
         self._stride(encode.sequence_length)  # not first in the graph, where an error is lost in TensorFlow's words
         graph = tf.function(lambda q, c: self.encode(encode, {"question": q, "context": c}), reduce_retracing=True)
         ids, types, lengths, starts, ends = [], [], [], [], []
+        unseen = 0
         for begin in range(0, len(examples), _AT_ONCE):
             part = examples[begin : begin + _AT_ONCE]
             inputs = self.inputs(part)
@@ -177,6 +204,8 @@ class QuestionAnsweringTask(Task[Question]):
             start, end = answer_positions(
                 [example.answers[0] if example.answers else None for example in part], encoded
             )
+            found = set(encoded["window_rows"][end > 0].tolist())
+            unseen += sum(bool(example.answers) and row not in found for row, example in enumerate(part))
             ids.append(encoded[features.INPUT_WORD_IDS.name][inside])
             types.append(encoded[features.INPUT_TYPE_IDS.name][inside])
             lengths.append(inside.sum(-1))
@@ -187,7 +216,23 @@ class QuestionAnsweringTask(Task[Question]):
             Ragged(np.concatenate(ids), joined),
             Ragged(np.concatenate(types), joined),
             {"start_positions": np.concatenate(starts), "end_positions": np.concatenate(ends)},
+            notes=self._notes(examples, unseen, encode),
         )
+
+    def _notes(self, examples: Sequence[Question], unseen: int, encode: GraphEncoder) -> tuple[str, ...]:
+        lengths = _answer_lengths(examples, encode)
+        notes = []
+        if long := int((lengths > self.max_answer_length).sum()):
+            notes.append(
+                f"{long:,} of {len(lengths):,} answers are longer than {self.max_answer_length} tokens and are never "
+                "given as an answer; --max-answer-length allows longer ones"
+            )
+        if unseen:
+            notes.append(
+                f"{unseen:,} of {len(lengths):,} answers cannot be learnt, since no window of the context holds the "
+                "whole of them; a larger --sequence-length or --stride makes windows that do"
+            )
+        return tuple(notes)
 
     # === Model ===
 
@@ -342,3 +387,9 @@ def _cut(encode: GraphEncoder, questions: tf.Tensor, most: int) -> tf.Tensor:
     text = tf.strings.unicode_transcode(questions, "UTF-8", "UTF-8")
     cut = tf.strings.substr(text, tf.zeros_like(limits), limits, unit="UTF8_CHAR")
     return tf.where(ends.row_lengths() > most, cut, questions)
+
+
+def _answer_lengths(examples: Sequence[Question], encode: GraphEncoder) -> np.ndarray:
+    """The length in tokens of the first answer to each question that has one."""
+    answers = [example.answers[0].text for example in examples if example.answers]
+    return encode.tokenizer(strings(answers)).row_lengths().numpy() if answers else np.zeros(0, np.int64)

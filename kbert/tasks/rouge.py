@@ -1,14 +1,25 @@
-"""ROUGE-1, ROUGE-2 and ROUGE-L of a summary (Lin 2004), as Google's rouge-score computes them without stemming."""
+"""ROUGE-1, ROUGE-2 and ROUGE-L of a summary (Lin 2004), as Google's rouge-score computes them without stemming.
+
+rouge-score knows no letters but a to z, and gives 0 to summaries in Russian. Text in Latin letters is treated as there,
+so that scores can be compared: an accented letter ends a word. Letters and digits of all other scripts make words too.
+"""
 
 from __future__ import annotations
 
+import functools
 import re
+import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# rouge-score knows no letters but these. Ideographs and kana, of which it would see nothing, are a word each here.
-_WORD = re.compile("[a-z0-9]+|[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+# Scripts that are written without spaces: each letter is a word. Kana, ideographs; Thai, Lao, Tibetan, Myanmar, Khmer.
+_WITHOUT_SPACES = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff" + (
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"
+)
+# Letters of Latin script beyond a to z, in Unicode's blocks.
+_OTHER_LATIN = "\u00aa\u00ba\u00c0-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua722-\ua7ff\uab30-\uab6f\ufb00-\ufb06\uff21-\uff5a"
 
 METRICS = ("rouge1", "rouge2", "rougeL")
 
@@ -38,7 +49,18 @@ def rouge(references: Sequence[str], summary: str) -> dict[str, Score]:
 
 def rouge_words(text: str) -> list[str]:
     """The words that count."""
-    return _WORD.findall(text.lower())
+    return _word().findall(text.lower())
+
+
+@functools.cache
+def _word() -> re.Pattern[str]:
+    """Matches a word. Letters of other scripts than Latin keep the marks on them, such as the vowel signs of Hindi."""
+    marks = "".join(
+        re.escape(chr(code)) for code in range(0x300, sys.maxunicode + 1) if unicodedata.category(chr(code))[0] == "M"
+    )
+    letter = rf"(?![a-z0-9_{_OTHER_LATIN}])\w"
+    spaced = rf"(?:(?![{_WITHOUT_SPACES}]){letter})"
+    return re.compile(rf"[a-z0-9]+|{spaced}(?:{spaced}|[{marks}])*|{letter}[{marks}]*")
 
 
 def _scores(reference: list[str], summary: list[str]) -> dict[str, Score]:

@@ -54,12 +54,14 @@ class TrainingRows:
         targets: What the loss needs beside the tokens, by name: arrays with a row an item, or ragged values (with a
             row an item; those `by_token` with a row of tokens).
         group_sizes: How many rows each item has, int64 [items]; None for one each.
+        notes: What cannot be learnt from the examples, a sentence each.
     """
 
     ids: Ragged
     type_ids: Ragged
     targets: Mapping[str, np.ndarray | Ragged]
     group_sizes: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids) if self.group_sizes is None else len(self.group_sizes)

@@ -129,11 +129,25 @@ class SummarizationTask(Task[SummarizationExample]):
         lengths = np.concatenate([part.ids.row_lengths().numpy() for part in parts])
         ids = np.concatenate([part.ids.flat_values.numpy() for part in parts])
         type_ids = np.concatenate([part.type_ids.flat_values.numpy() for part in parts])
+        without = sum(not any(example.labels) for example in examples)
+        note = (
+            f"{without:,} of {len(examples):,} documents have no sentence of the label 1, or none that shares words "
+            "with the summary: nothing can be learnt from them"
+        )
         return TrainingRows(
             Ragged(ids, lengths),
             Ragged(type_ids, lengths),
             {"labels": Ragged(np.concatenate(labels), lengths, padding=-1.0, by_token=True)},
+            notes=(note,) if without else (),
         )
+
+    def trivial_metrics(
+        self, train: Sequence[SummarizationExample], validation: Sequence[SummarizationExample]
+    ) -> tuple[str, dict[str, Any]]:
+        """The first sentences."""
+        counts = np.array([min(self.sentences, len(example.sentences)) for example in validation])
+        indices = np.tile(np.arange(self.sentences), (len(validation), 1))
+        return "takes the first sentences", self.evaluate(validation, {"indices": indices, "count": counts})
 
     # === Model ===
 

@@ -176,6 +176,14 @@ class TaggingTask(Task[TaggedText]):
             {"labels": Ragged(np.concatenate(labels), joined, padding=_IGNORED, by_token=True)},
         )
 
+    def trivial_metrics(
+        self, train: Sequence[TaggedText], validation: Sequence[TaggedText]
+    ) -> tuple[str, dict[str, Any]]:
+        """No spans at all: every tag is O, the most frequent one."""
+        nothing = np.zeros((len(validation), 0))
+        answers = dict.fromkeys(("labels", "starts", "ends"), nothing)
+        return "finds no span", self.evaluate(validation, answers | {"span_count": np.zeros(len(validation), int)})
+
     def _word_labels(self, examples: Sequence[TaggedText], rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """The label of each word: what span it begins in. Of spans that overlap the longest is learnt."""
         chosen = [_without_overlaps(example.spans or ()) for example in examples]

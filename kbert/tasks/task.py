@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 import dataclasses
 import importlib
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from kbert.models.tensor_names import Slots
 from kbert.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, named_activation
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.catalogue import TASKS, TaskInfo, task_info
+from kbert.tasks.metric_names import LOSS, larger_is_better
 from kbert.tasks.rows import TrainingRows
 from kbert.tasks.saved_settings import Kind, read_settings
 from kbert.text.graph_encoder import GraphEncoder
@@ -63,8 +65,6 @@ class Task(abc.ABC, Generic[ExampleT]):
     """Transformers' class for the same model."""
     main_metric: str
     """The metric of `evaluate` that decides which checkpoint is best."""
-    larger_is_better: bool = True
-    """Which way the main metric goes."""
     losses: tuple[str, ...]
     """The names of the metrics in `numerators` whose sum is minimized."""
     pooled: ClassVar[bool] = True
@@ -225,6 +225,24 @@ class Task(abc.ABC, Generic[ExampleT]):
         """
         return self
 
+    def decided_by(self, metric: str) -> Task[ExampleT]:
+        """The task with another main metric: "loss" or one of `info().metrics`.
+
+        Raises:
+            UsageError: The task has no such metric.
+        """
+        names = (*self.info().metrics, LOSS)
+        if metric not in names:
+            raise UsageError(f"main_metric must be one of {', '.join(names)}. Received: main_metric={shown(metric)}")
+        task = copy.copy(self)
+        task.main_metric = metric
+        return task
+
+    @property
+    def larger_is_better(self) -> bool:
+        """Whether larger values of the main metric are better."""
+        return larger_is_better(self.main_metric)
+
     # === Texts to features ===
 
     def tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
@@ -266,6 +284,14 @@ class Task(abc.ABC, Generic[ExampleT]):
     @abc.abstractmethod
     def training_rows(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainingRows:
         """Tokens and targets of examples; the tokens are those that `encode` gives in the graph."""
+
+    def adapted(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> Task[ExampleT]:
+        """The task with settings that follow from the tokens of the training examples, such as a longest answer."""
+        return self
+
+    def validation_rows(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainingRows | None:
+        """The rows that the validation loss is measured on; None where the examples lack what the loss needs."""
+        return self.training_rows(examples, encode)
 
     # === Model ===
 
@@ -322,6 +348,21 @@ class Task(abc.ABC, Generic[ExampleT]):
         Numbers are metrics. "per_class" is a table {label: {precision, recall, f1, support}}; "labels" and
         "confusion_matrix" (rows true) belong together.
         """
+
+    def trivial_metrics(
+        self, train: Sequence[ExampleT], validation: Sequence[ExampleT]
+    ) -> tuple[str, dict[str, Any]] | None:
+        """What is reached without reading a text, such as by always answering with the most frequent label.
+
+        Args:
+            train: Examples to learn the answer from.
+            validation: Examples to measure it on.
+
+        Returns:
+            What the answer is, in words after "a model that", and the metrics of `evaluate`; None if the task has no
+            such answer.
+        """
+        return None
 
     # === Words for people ===
 

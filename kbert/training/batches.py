@@ -49,12 +49,13 @@ class LengthBucketedBatches:
         self.pad_id = pad_id
         self.seed = seed
         lengths = rows.ids.lengths
+        # Of each item, in tokens; of an item with several rows that of its longest.
         if rows.group_sizes is None:
-            self._lengths = lengths
+            self.lengths = lengths
             self._first_rows = None
         else:
             self._first_rows = np.cumsum(rows.group_sizes) - rows.group_sizes
-            self._lengths = np.maximum.reduceat(lengths, self._first_rows)
+            self.lengths = np.maximum.reduceat(lengths, self._first_rows)
         self._starts = {id(lengths): _starts(lengths)}
 
     @property
@@ -79,7 +80,7 @@ class LengthBucketedBatches:
     def batch(self, items: np.ndarray) -> dict[str, np.ndarray]:
         """The batch of some items: the encoder's features, int32, and the targets, padded to the longest of them."""
         rows = self._rows_of(items)
-        width = min(self.sequence_length, -(-int(self._lengths[items].max()) // _ROUNDING) * _ROUNDING)
+        width = min(self.sequence_length, -(-int(self.lengths[items].max()) // _ROUNDING) * _ROUNDING)
         ids, inside = self._padded(self.rows.ids, rows, width)
         types, _ = self._padded(self.rows.type_ids, rows, width)
         batch = {
@@ -138,7 +139,7 @@ class LengthBucketedBatches:
     def _plan(self, first: int, end: int) -> np.ndarray:
         """The items of each batch of a pool, int64 [batches, batch_size]."""
         rows = self._order(first * self.batch_size, end * self.batch_size)
-        rows = rows[np.argsort(self._lengths[rows], kind="stable")].reshape(-1, self.batch_size)
+        rows = rows[np.argsort(self.lengths[rows], kind="stable")].reshape(-1, self.batch_size)
         return np.random.default_rng([self.seed, first, 1]).permutation(rows)
 
     def _order(self, begin: int, end: int) -> np.ndarray:

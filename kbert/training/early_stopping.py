@@ -7,17 +7,29 @@ from collections.abc import Sequence
 
 from kbert.errors import UsageError
 
+Score = tuple[float, float]
+"""The main metric of an evaluation, turned so that larger is better, and its validation loss."""
+
+
+def is_better(score: Score, than: Score) -> bool:
+    """Whether an evaluation is better than another: by the metric, and where that is equal by the validation loss.
+
+    A loss that is not a number, as of a task without one, decides nothing: of equals the earlier stays the best.
+    """
+    return score[0] > than[0] or (score[0] == than[0] and score[1] < than[1])
+
 
 @dataclasses.dataclass(frozen=True)
 class EarlyStopping:
     """Ends a run after `patience` evaluations none of which was better than all before them.
 
-    It decides by what was measured alone, so a run that is resumed ends where the other does.
+    While the metric has not left its floor, such as an F1 of 0, the model has not begun to answer, and evaluations do
+    not count. Only what was measured decides, so a run that is resumed ends where the other does.
 
     Args:
         patience: How many evaluations are waited for.
-        metric: The metric of the row that is looked at.
-        larger_is_better: Which way it goes.
+        metric: The metric of the row that decides, such as "validation_f1".
+        larger_is_better: Whether larger values of the metric are better.
 
     Raises:
         UsageError: The patience is below 1.
@@ -31,9 +43,17 @@ class EarlyStopping:
         if self.patience < 1:
             raise UsageError(f"early_stopping must be at least 1. Received: early_stopping={self.patience}")
 
-    def __call__(self, measured: Sequence[float]) -> bool:
-        """Whether it is enough, after these evaluations; of equals the first is the best."""
-        if not measured:
-            return False
-        best = max(measured) if self.larger_is_better else min(measured)
-        return len(measured) - 1 - list(measured).index(best) >= self.patience
+    def __call__(self, measured: Sequence[Sequence[float]]) -> bool:
+        """Whether the run ends after these evaluations: a metric and a validation loss each."""
+        best: Score | None = None
+        waited = 0
+        for metric, loss in measured:
+            score = (metric if self.larger_is_better else -metric, loss)
+            if best is None or is_better(score, best):
+                best, waited = score, 0
+            elif not self._is_at_floor(best[0]):
+                waited += 1
+        return waited >= self.patience
+
+    def _is_at_floor(self, metric: float) -> bool:
+        return self.larger_is_better and metric <= 0.0

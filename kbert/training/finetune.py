@@ -18,6 +18,7 @@ from kbert.models.encoder import BertEncoder
 from kbert.predictor import Predictor
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.error_analysis import WORST_EXAMPLES
+from kbert.tasks.metric_names import LOSS
 from kbert.tasks.reading import Reading
 from kbert.tasks.task import task_class
 from kbert.text.graph_encoder import GraphEncoder
@@ -39,12 +40,15 @@ from kbert.training.observers import Looks, make_observers
 from kbert.training.optimizers import OptimizerSettings
 from kbert.training.peak import matrix_peak
 from kbert.training.projector import write_projector
+from kbert.training.recipe import default_epochs, default_learning_rate
 from kbert.training.runs import CHECKPOINT_FOLDER, LEARNING_RATES_FILE, WORST_EXAMPLES_FILE, open_run
 from kbert.training.schedules import Schedule
 from kbert.training.starting_point import starting_point, with_settings
 from kbert.training.strategy import make_strategy
 from kbert.training.task_card import task_card
 from kbert.training.task_examples import digest, read_task_examples
+from kbert.training.trivial_results import warn_of_trivial_result
+from kbert.training.validation_loss import ValidationLoss
 
 
 def finetune(
@@ -58,10 +62,11 @@ def finetune(
     output: files.PathLike,
     vocab: files.PathLike | None = None,
     cased: bool = False,
-    epochs: float = 3,
+    epochs: float | None = None,
     batch_size: int = 32,
     optimizer: str = "adamw",
-    learning_rate: float = 3e-5,
+    learning_rate: float | None = None,
+    head_learning_rate: float | None = None,
     warmup_proportion: float = 0.1,
     schedule: str = "linear",
     power: float = 2.0,
@@ -85,6 +90,7 @@ def finetune(
     skip_bad: int = 0,
     evaluate_every: int | None = None,
     early_stopping: int | None = None,
+    main_metric: str | None = None,
     find_learning_rate: bool = False,
     log_every: int = 10,
     checkpoint_every: int = 500,
@@ -109,10 +115,13 @@ def finetune(
         output: The run's folder, a bundle in the end.
         vocab: The vocabulary of a preset.
         cased: With a preset: keep case and accents.
-        epochs: Times that the training rows are gone through.
+        epochs: Times that the training rows are gone through. By default 3, or with few rows as many as make 500
+            steps, at most 20 (kbert.training.recipe).
         batch_size: Examples a step, over all replicas.
         optimizer: "adamw", "lamb", "muon" or "sgd".
-        learning_rate: At the end of the warm-up; falls to 0.
+        learning_rate: At the end of the warm-up; falls to 0. The default follows the width of the model, and whether
+            its weights are pretrained (kbert.training.recipe): 3e-5 for pretrained weights of width 768.
+        head_learning_rate: The same for the pooler and the task's head; by default that of all others.
         warmup_proportion: Part of the steps that warm up.
         schedule: How it falls: "linear", "polynomial", "cosine", or "constant", not at all.
         power: Of "polynomial".
@@ -140,8 +149,12 @@ def finetune(
         limit: Use the first so many training examples.
         skip_bad: Bad rows in each of the files that may be skipped.
         evaluate_every: Steps between evaluations; an epoch by default.
-        early_stopping: Stop after so many evaluations without a better main metric.
-        find_learning_rate: Instead of training, try rising learning rates for 100 steps, and write lr_finder.json.
+        early_stopping: Stop after so many evaluations that were not better. Where the main metric is equal, the
+            validation loss decides; evaluations do not count while the metric is still 0.
+        main_metric: The metric that decides which weights are best: "loss", of the validation file, or one of the
+            task's (kbert.tasks.catalogue); by default the task's first.
+        find_learning_rate: Instead of training, try rising learning rates around the default for 100 steps, and write
+            lr_finder.json.
         log_every: Steps a row of metrics.jsonl.
         checkpoint_every: Steps between checkpoints.
         histograms_every: Steps between histograms of all weights in TensorBoard.
@@ -166,6 +179,10 @@ def finetune(
     if not info.trainable:
         raise UsageError(f"the task {task} is not fine-tuned; pretraining trains it (kbert pretrain)")
     columns, options = info.split(task_options)
+    if main_metric is not None and main_metric not in (*info.metrics, LOSS):
+        raise UsageError(
+            f"main_metric must be one of {', '.join((*info.metrics, LOSS))}. Received: main_metric={main_metric!r:.60}"
+        )
     found = read_task_examples(
         task,
         train,
@@ -178,7 +195,7 @@ def finetune(
         skip_bad=skip_bad,
         seed=seed,
     )
-    the_task = found.task
+    the_task = found.task if main_metric is None else found.task.decided_by(main_metric)
     prepare_precision(precision)
     # Before texts are tokenized: workers cannot be joined once TensorFlow has computed.
     placement = make_strategy(strategy, cluster)
@@ -202,18 +219,36 @@ def finetune(
             f"sequence_length must be from 5 to the model's {config.max_position_embeddings} positions. "
             f"Received: sequence_length={sequence_length}"
         )
-    if not epochs > 0 or batch_size < 1:
+    if (epochs is not None and not epochs > 0) or batch_size < 1:
         raise UsageError(
             f"epochs must be above 0 and batch_size at least 1. Received: epochs={epochs}, batch_size={batch_size}"
         )
+    default_rate = default_learning_rate(config.hidden_size, pretrained=tensors is not None)
+    peak_rate = default_rate if learning_rate is None else learning_rate
     check_frozen_layers(frozen_layers, config.num_hidden_layers, frozen_encoder=frozen_encoder)
     encode = GraphEncoder(tokenizer.to_graph(), sequence_length)
+    the_task = the_task.adapted(examples, encode)
     rows = the_task.training_rows(examples, encode)
-    steps = STEPS if find_learning_rate else max(1, math.ceil(epochs * len(rows) / batch_size))
-    course = Schedule(learning_rate, steps, round(steps * warmup_proportion), schedule, power)
+    chosen_epochs = default_epochs(len(rows), batch_size) if epochs is None else epochs
+    steps = STEPS if find_learning_rate else max(1, math.ceil(chosen_epochs * len(rows) / batch_size))
+    course = Schedule(peak_rate, steps, round(steps * warmup_proportion), schedule, power)
     rule = OptimizerSettings(
-        optimizer, weight_decay=weight_decay, bias_correction=bias_correction, layer_decay=layer_decay
+        optimizer,
+        weight_decay=weight_decay,
+        bias_correction=bias_correction,
+        layer_decay=layer_decay,
+        head_rate=1.0 if head_learning_rate is None else head_learning_rate / peak_rate,
     )
+    if placement.is_chief:
+        for note in rows.notes:
+            print(note, file=sys.stderr)
+        if not find_learning_rate and (learning_rate is None or epochs is None):
+            kind = "fresh" if tensors is None else "pretrained"
+            print(
+                f"learning rate {peak_rate:g}, {chosen_epochs:g} epochs of {len(rows):,} rows, {steps:,} steps "
+                f"(defaults for {kind} weights of width {config.hidden_size}; see --learning-rate and --epochs)",
+                file=sys.stderr,
+            )
     settings = LoopSettings(steps, accumulation, log_every, checkpoint_every)
     if evaluate_every is None:
         evaluate_every = max(1, math.ceil(len(rows) / batch_size))
@@ -290,7 +325,7 @@ def finetune(
         loss_scaling=precision == "float16",
     )
     if find_learning_rate:
-        curve = as_json(run_range_test(loop, batches))
+        curve = as_json(run_range_test(loop, batches, peak_rate))
         if placement.is_chief:
             files.write_json(folder / LEARNING_RATES_FILE, curve)
         return curve
@@ -304,10 +339,30 @@ def finetune(
         resume=resume,
     )
 
+    validation_rows = the_task.validation_rows(found.validation, encode) if placement.is_chief else None
+    validation_loss = None
+    if validation_rows is not None:
+        validation_loss = ValidationLoss(
+            task_model,
+            the_task,
+            validation_rows,
+            batch_size=batch_size,
+            sequence_length=sequence_length,
+            pad_id=tokenizer.vocabulary.pad_id,
+        )
+    if the_task.main_metric == LOSS and placement.is_chief and validation_loss is None:
+        raise UsageError(
+            f"the validation data lacks what the loss of {task} needs; name another --main-metric than loss"
+        )
+
     def evaluate(step: int) -> dict[str, float]:
         answers = predictor.answers_of(found.validation)
         tuned = the_task.tuned(found.validation, answers)
         metrics = tuned.evaluate(found.validation, answers)
+        if validation_loss is not None:
+            metrics[LOSS] = validation_loss()
+        if the_task.main_metric not in metrics:
+            raise UsageError(f"the validation data has no {the_task.main_metric}; name another --main-metric")
         best.offer(step, metrics, tuned.settings(), tensor_names.read_tensors(slots))
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 
@@ -331,6 +386,7 @@ def finetune(
     if not placement.is_chief:
         return {}
     best_step, metrics, task_settings, weights = best.load()
+    warn_of_trivial_result(the_task, found, metrics)
     the_task = task_class(task).from_settings(task_settings)
     tensor_names.assign_tensors(slots, weights)
     if projector:

@@ -14,7 +14,8 @@ from kbert.training.inputs import BatchSource, Input
 from kbert.training.loop import TrainingLoop
 
 STEPS = 100
-LOWEST, HIGHEST = 1e-7, 1.0
+_SPAN = 100.0
+"""The test goes from the default rate divided by this to the default rate times this."""
 _SMOOTHING = 0.9
 """Of the mean of losses: a batch's own loss says little."""
 _DIVERGED = 2.0
@@ -44,17 +45,24 @@ class LearningRateCurve:
     suggested: float
 
 
-def rising_rates(steps: int = STEPS, lowest: float = LOWEST, highest: float = HIGHEST) -> list[float]:
-    """Learning rates from `lowest` to `highest`, each the same number of times the one before."""
+def rising_rates(centre: float, steps: int = STEPS) -> list[float]:
+    """Learning rates from a hundredth of `centre` to a hundred times it, each the same number of times the one before.
+
+    Example:
+        >>> [f"{rate:.0e}" for rate in rising_rates(1e-4, steps=5)]
+        ['1e-06', '1e-05', '1e-04', '1e-03', '1e-02']
+    """
+    lowest, highest = centre / _SPAN, centre * _SPAN
     return [lowest * (highest / lowest) ** (step / (steps - 1)) for step in range(steps)]
 
 
-def run_range_test(loop: TrainingLoop, source: BatchSource) -> LearningRateCurve:
+def run_range_test(loop: TrainingLoop, source: BatchSource, centre: float) -> LearningRateCurve:
     """Trains a step at each rate until the loss runs away; the model is of no use afterwards.
 
     Args:
         loop: Of a model with the weights to start from.
         source: STEPS batches.
+        centre: The rate that rates are tried around, such as the default one.
 
     Raises:
         TrainingError: The loss falls at no rate.
@@ -63,7 +71,7 @@ def run_range_test(loop: TrainingLoop, source: BatchSource) -> LearningRateCurve
     batches = Input(source, loop.placement, 0, loop.meter)
     try:
         step = loop.step.function(batches.iterator, batches.element_spec)
-        for number, rate in enumerate(rising_rates()):
+        for number, rate in enumerate(rising_rates(centre)):
             metrics = step(batches.iterator, tf.constant(number, tf.int64), tf.constant([rate], tf.float32))
             loss = float(metrics["loss"].numpy()[0])
             if not math.isfinite(loss):
@@ -96,8 +104,8 @@ def read_curve(rates: Sequence[float], losses: Sequence[float]) -> LearningRateC
     falls = {index: means[index - 1] - means[index + 1] for index in range(_FIRST, bottom)}
     if not falls or max(falls.values()) <= 0:
         raise TrainingError(
-            f"the loss falls at no learning rate from {LOWEST:g} on; give more rows, or larger batches. "
-            f"Received: {len(losses)} losses, the last {losses[-1] if losses else math.nan:g}"
+            f"the loss falls at no learning rate from {rates[0] if rates else math.nan:g} on; give more rows, or "
+            f"larger batches. Received: {len(losses)} losses, the last {losses[-1] if losses else math.nan:g}"
         )
     steepest, lowest = rates[max(falls, key=falls.__getitem__)], rates[bottom]
     return LearningRateCurve(list(rates), list(losses), means, steepest, lowest, min(steepest, lowest / 10))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import signal
 import sys
 import time
@@ -105,8 +106,8 @@ class _Progress:
     """The batches that were left out."""
     scored: list[float] = dataclasses.field(default_factory=lambda: [0.0, 0.0])
     """Sum and number of the losses since the last checkpoint."""
-    measured: list[float] = dataclasses.field(default_factory=list)
-    """What early stopping was told, of each evaluation."""
+    measured: list[list[float]] = dataclasses.field(default_factory=list)
+    """The metric and the validation loss that early stopping was told of each evaluation."""
 
 
 class TrainingLoop:
@@ -334,7 +335,8 @@ class TrainingLoop:
             measured = self.evaluate(progress.step)
             row |= measured
             if self.early_stopping is not None:
-                progress.measured.append(measured[self.early_stopping.metric])
+                loss = measured.get("validation_loss", math.nan)
+                progress.measured.append([measured[self.early_stopping.metric], loss])
         self.monitor.row(progress.step, row, self.meter.timing(self._work, seconds))
         self._work = np.zeros(2)
         progress.ends = {"first": progress.ends.get("first", row), "last": row}

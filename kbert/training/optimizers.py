@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -37,6 +38,7 @@ class OptimizerSettings:
         bias_correction: Correct the means for their start at 0, as Adam does and the original BERT does not.
         clip_norm: Gradients are scaled down to this global norm.
         layer_decay: Each block learns at this times the rate of the block above it; the embeddings are below all.
+        head_rate: What the learning rate of the pooler and the task's head is multiplied by.
 
     Raises:
         UsageError: There is no optimizer of that name, or a constant cannot be.
@@ -50,12 +52,15 @@ class OptimizerSettings:
     bias_correction: bool = False
     clip_norm: float = 1.0
     layer_decay: float = 1.0
+    head_rate: float = 1.0
 
     def __post_init__(self) -> None:
         if self.name not in OPTIMIZERS:
             raise UsageError(f"optimizer must be one of {', '.join(OPTIMIZERS)}. Received: optimizer={self.name!r}")
         if not 0 < self.layer_decay <= 1:
             raise UsageError(f"layer_decay must be above 0 and at most 1. Received: layer_decay={self.layer_decay}")
+        if not 0 < self.head_rate < math.inf:
+            raise UsageError(f"head_rate must be above 0. Received: head_rate={self.head_rate}")
         if not self.weight_decay >= 0:
             raise UsageError(f"weight_decay must be at least 0. Received: weight_decay={self.weight_decay}")
 
@@ -97,7 +102,7 @@ class Optimizer(abc.ABC):
 
     def __init__(self, variables: Sequence[Any], settings: OptimizerSettings) -> None:
         self.settings = settings
-        rates = layer_rates([variable.path for variable in variables], settings.layer_decay)
+        rates = layer_rates([variable.path for variable in variables], settings.layer_decay, settings.head_rate)
         self.trained = [
             TrainedVariable(
                 variable.value,
@@ -250,18 +255,19 @@ def make_optimizer(variables: Sequence[Any], settings: OptimizerSettings) -> Opt
     return kinds[settings.name](variables, settings)
 
 
-def layer_rates(paths: Sequence[str], decay: float) -> list[float]:
+def layer_rates(paths: Sequence[str], decay: float, head: float = 1.0) -> list[float]:
     """What the learning rate of each variable is multiplied by (arXiv 1801.06146, discriminative fine-tuning).
 
     Args:
         paths: Names of variables: ".../embeddings/...", ".../block_3/...", or what stands above all blocks.
-        decay: Of a layer against the one above it.
+        decay: The rate of a layer as part of that of the one above it.
+        head: The factor of what stands above all blocks: the pooler and the heads.
     """
     depth = 1 + max((int(match[1]) for path in paths if (match := _BLOCK.search(path))), default=-1)
 
     def rate(path: str) -> float:
         if match := _BLOCK.search(path):
             return decay ** (depth - int(match[1]))
-        return decay ** (depth + 1) if _EMBEDDINGS.search(path) else 1.0
+        return decay ** (depth + 1) if _EMBEDDINGS.search(path) else head
 
     return [rate(path) for path in paths]

@@ -8,14 +8,25 @@ from collections.abc import Mapping
 
 from kbert.errors import UsageError
 
-DEFAULT_SPACE: Mapping[str, str] = {
-    "learning_rate": "1e-5:1e-4",
-    "batch_size": "16,32",
-    "epochs": "2,3,4",
-    "weight_decay": "0,0.01,0.1",
-    "warmup_proportion": "0,0.06,0.1",
-}
-"""Around what the BERT paper (appendix A.3) and its successors recommend."""
+SEARCHED = ("learning_rate", "batch_size", "weight_decay", "warmup_proportion")
+"""What a search is over by default."""
+_SPAN = 4.0
+"""Learning rates are searched from the default one divided by this to the default one times this."""
+
+
+def default_space(learning_rate: float) -> dict[str, str]:
+    """The values that are tried for each of SEARCHED, around what the BERT paper (appendix A.3) recommends.
+
+    Args:
+        learning_rate: The default one for the model: kbert.training.recipe.
+    """
+    return {
+        "learning_rate": f"{learning_rate / _SPAN:.2g}:{learning_rate * _SPAN:.2g}",
+        "batch_size": "16,32",
+        "weight_decay": "0,0.01,0.1",
+        "warmup_proportion": "0,0.06,0.1",
+    }
+
 
 _WHOLE = ("batch_size", "sequence_length", "accumulation", "frozen_layers")
 _LOGARITHMIC = ("learning_rate",)

@@ -13,12 +13,14 @@ from kbert import files
 from kbert.bundle import RUN_FILE, SETTINGS_FILE
 from kbert.errors import BundleError, DataError, TrainingError, UsageError
 from kbert.tasks.catalogue import task_info
-from kbert.tasks.task import task_class
+from kbert.tasks.metric_names import larger_is_better
 from kbert.training.finetune import finetune
 from kbert.training.loop import FREE_SETTINGS
+from kbert.training.recipe import default_learning_rate
 from kbert.training.repeats import RESULTS_FILE, check_one_machine, numbers, recorded
 from kbert.training.runs import open_run, unclaimed_on_error
-from kbert.training.search_space import DEFAULT_SPACE, Range, parse_space
+from kbert.training.search_space import Range, default_space, parse_space
+from kbert.training.starting_point import starting_point
 
 SEARCHES = ("random", "bayesian", "grid")
 _SETTINGS_FILE = "tune.json"
@@ -44,8 +46,8 @@ def tune(
         trials: How many at most; a grid may have fewer points. A search may be resumed with more.
         output: A folder for all trials and results.json.
         search: "random", "bayesian" (a Gaussian process over the trials so far) or "grid".
-        over: Values by name: "1e-5:1e-4" for a range, "16,32" for a choice. By default DEFAULT_SPACE, without what
-            `settings` fix.
+        over: Values by name: "1e-5:1e-4" for a range, "16,32" for a choice. By default learning rates around the
+            model's default, batch sizes, weight decay and warm-up, without what `settings` fix.
         seed: Of the search, and of each run.
         resume: Continue; trials that are finished are not done again.
         settings: Of `finetune`, the same for all trials.
@@ -64,7 +66,8 @@ def tune(
         raise UsageError(f"search must be one of {', '.join(SEARCHES)}. Received: search={search!r}")
     task_info(task)
     if over is None:
-        over = {name: values for name, values in DEFAULT_SPACE.items() if name not in settings}
+        space_of_model = default_space(_learning_rate(settings))
+        over = {name: values for name, values in space_of_model.items() if name not in settings}
     space = parse_space(over)
     fixed = next((name for name in space if name in settings), None)
     if fixed is not None:
@@ -94,9 +97,9 @@ def tune(
                 with unclaimed_on_error(folder, _SETTINGS_FILE, is_new=is_new):
                     result = _result(task, run, {"seed": seed, "resume": resume, **settings}, values, first=number == 0)
             results["trials"].append(result)
-            sign = 1 if task_class(task).larger_is_better else -1
             if result["score"] is not None:
                 results["metric"] = _main_metric(folder / result["folder"])
+                sign = 1 if larger_is_better(results["metric"]) else -1
                 scored = [each for each in results["trials"] if each["score"] is not None]
                 results["best"] = max(scored, key=lambda each: sign * each["score"])["folder"]
                 _quietly(oracle.update_trial, trial.trial_id, {"score": sign * result["score"]})
@@ -123,6 +126,12 @@ def _result(
         print(f"{run.name} has no score: {problem}", file=sys.stderr)
         return result | {"error": str(problem)}
     return result | {"score": metrics[_main_metric(run)], "metrics": numbers(metrics)}
+
+
+def _learning_rate(settings: Mapping[str, Any]) -> float:
+    """The default learning rate of the model that trials start from."""
+    config, _, tensors = starting_point(settings["model"], settings.get("vocab"), settings.get("cased", False))
+    return default_learning_rate(config.hidden_size, pretrained=tensors is not None)
 
 
 def _oracle(search: str, space: Mapping[str, Range | list[Any]], trials: int, seed: int) -> Any:

@@ -1,41 +1,29 @@
-"""Each task's SavedModel answers as the model does, where kbert is never imported."""
+"""Each task's SavedModel answers as the model does, in every loader there is, where kbert is never imported."""
 
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kbert.bundle import Bundle
 from kbert.export.litert import export_litert
 from kbert.export.saved_model import export_saved_model
-from kbert.models.encoder import BertEncoder
 from kbert.predictor import load
 from kbert.tasks.classification import ClassificationTask
+from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.multilabel import MultilabelTask
 from kbert.tasks.multiple_choice import MultipleChoiceTask
 from kbert.tasks.question_answering import QuestionAnsweringTask
+from kbert.tasks.ranking import RankingTask
 from kbert.tasks.regression import RegressionTask
+from kbert.tasks.summarization import SummarizationTask
 from kbert.tasks.tagging import TaggingTask
-from kbert.text.tokenizer import Tokenizer
-
-SERVE = """
-import json, sys
-import tensorflow as tf
-import tensorflow_text
-serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-def plain(value):
-    if isinstance(value, list):
-        return [plain(part) for part in value]
-    return value.decode() if isinstance(value, bytes) else value
-answers = serve(**{name: tf.constant(texts) for name, texts in json.loads(sys.argv[2]).items()})
-assert not [name for name in sys.modules if name.split(".")[0] == "kbert"]
-print(json.dumps({name: plain(values.numpy().tolist()) for name, values in answers.items()}))
-"""
 
 LONG = "the cat sat on the mat . Ünaffable dogs ran 中文 ! " * 5
 TEXTS = [LONG, "", "a dog"]
+SEVERAL = [["the mat", LONG, "", ""], ["a", "b", "中", "ran"], ["fast", "", "slow", ""]]
 TASKS = {
     "classification": (ClassificationTask(["差评", "好评", "一般"]), {"text": TEXTS}),
     "classification of pairs": (
@@ -44,57 +32,98 @@ TASKS = {
     ),
     "multilabel": (MultilabelTask(["动作", "crime", "b|c"], thresholds=[0.5, 0.4, 0.6]), {"text": TEXTS}),
     "regression": (RegressionTask(True, 2.5, 1.5), {"text": TEXTS, "text_pair": TEXTS[::-1]}),
-    "multiple-choice": (
-        MultipleChoiceTask(),
-        {"prompt": TEXTS, "choices": [["the mat", LONG, "", ""], ["a", "b", "中", "ran"], ["fast", "", "slow", ""]]},
-    ),
+    "multiple-choice": (MultipleChoiceTask(), {"prompt": TEXTS, "choices": SEVERAL}),
     "tagging": (TaggingTask(["O", "B-a", "I-a", "B-b", "I-b"]), {"text": [LONG, "", "a dog"]}),
     "crf": (TaggingTask(["O", "B-a", "E-a", "S-a", "I-a"], crf=True), {"text": [LONG, "", "a dog"]}),
     "question-answering": (
         QuestionAnsweringTask(impossible=True),
         {"question": ["cat ?", "the", "a " * 40], "context": [LONG, "the dog", LONG]},
     ),
+    "embedding": (EmbeddingTask(), {"text": TEXTS}),
+    "ranking": (RankingTask(), {"query": TEXTS, "candidates": SEVERAL}),
+    "summarization": (SummarizationTask(2), {"sentences": SEVERAL}),
     "fill-mask": (None, {"text": ["the [MASK] sat on a [MASK] .", "a cat", "[MASK]"]}),
+}
+CLIENTS = {
+    "tf.saved_model.load": ["served_client.py", "object"],
+    "a session": ["served_client.py", "session"],
+    "the C API": ["c_api_client.py"],
 }
 
 
-# Each takes a process that starts TensorFlow: the default run has the kinds of answers that differ most.
-ALWAYS = ("multilabel", "multiple-choice", "crf", "question-answering", "fill-mask")
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, make_task_model, pretrained, small_config):
+    """A model folder for each task, with one block: tracing takes most of the time."""
+    root = tmp_path_factory.mktemp("models")
+    config = small_config.replace(num_hidden_layers=1)
+    return {
+        name: pretrained if task is None else make_task_model(root / name, task, config=config)
+        for name, (task, _) in TASKS.items()
+    }
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.slow) for name in TASKS]
-)
-def test_the_exported_graph_answers_as_the_model(tmp_path, name, vocabulary, small_config, random_tensors, pretrained):
-    task, inputs = TASKS[name]
-    folder = pretrained
-    if task is not None:
-        folder = tmp_path / "model"
-        tensors = random_tensors(task.slots(task.build(BertEncoder(small_config, pooled=task.pooled))))
-        settings = {"kind": "task", "task": task.settings(), "sequence_length": 24}
-        Bundle(small_config, Tokenizer(vocabulary), tensors, task.architecture, settings, task.foreign_config()).save(
-            folder, "# A card\n"
-        )
-    exported = export_saved_model(folder, output=tmp_path / "served")
+@pytest.fixture(scope="module")
+def requests(tmp_path_factory, models):
+    """A request to both signatures of an export of each model, with the answers of the model itself."""
+    root = tmp_path_factory.mktemp("served")
+    requests, expected = [], []
+    for name, folder in models.items():
+        inputs = TASKS[name][1]
+        exported = str(export_saved_model(folder, output=root / name))
+        predictor = load(folder)
+        requests.append({"folder": exported, "signature": "serving_default", "inputs": inputs})
+        expected.append(predictor.answers(*inputs.values()))
+        text_model = predictor.text_model
+        encoded = text_model.task.encode(text_model.encode, inputs)
+        tokens = {feature.name: encoded[feature.name].numpy() for feature in text_model.task.model_features}
+        outputs = text_model.from_tokens(*tokens.values())
+        tokens = {name: values.tolist() for name, values in tokens.items()}
+        requests.append({"folder": exported, "signature": "tokens", "inputs": tokens})
+        expected.append({name: values.numpy() for name, values in outputs.items()})
+    return requests, expected
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_all_exported_graphs_answer_as_the_models(tmp_path, client, requests):
+    asked, expected = requests
+    path = tmp_path / "requests.json"
+    path.write_text(json.dumps(asked))
+    script, *arguments = CLIENTS[client]
     result = subprocess.run(
-        [sys.executable, "-c", SERVE, str(exported), json.dumps(inputs)],
+        [sys.executable, Path(__file__).parent / script, *arguments, path],
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert result.returncode == 0, result.stderr
     served = json.loads(result.stdout)
-    expected = load(folder).answers(*inputs.values())
-    assert served.keys() == expected.keys()
-    for output, values in expected.items():
-        if values.dtype.kind == "f":
-            np.testing.assert_allclose(served[output], values, atol=1e-5)
-        else:
-            decoded = np.vectorize(lambda v: v.decode() if isinstance(v, bytes) else v, otypes=[object])(values)
-            assert served[output] == decoded.tolist(), output
-    assert any(values.size for values in expected.values())
-    if name in ("tagging", "question-answering", "multilabel", "regression"):
-        # Checked against the model before it is written.
-        assert export_litert(folder, output=tmp_path / "m.tflite").stat().st_size > 10_000
+    assert len(served) == len(expected) == 2 * len(TASKS)
+    for request, answers, wanted in zip(asked, served, expected, strict=True):
+        where = f"{request['folder']}, {request['signature']}"
+        assert answers.keys() == wanted.keys(), where
+        for output, values in wanted.items():
+            if values.dtype.kind == "f":
+                np.testing.assert_allclose(answers[output], values, atol=1e-5, err_msg=where)
+            else:
+                decoded = np.vectorize(lambda v: v.decode() if isinstance(v, bytes) else v, otypes=[object])(values)
+                assert answers[output] == decoded.tolist(), (where, output)
+        assert any(values.size for values in wanted.values())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tagging",
+        "question-answering",
+        "multilabel",
+        "embedding",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("classification", "regression", "ranking", "summarization")
+        ),
+    ],
+)
+def test_the_litert_model_is_checked_before_it_is_written(tmp_path, name, models):
+    assert export_litert(models[name], output=tmp_path / "m.tflite").stat().st_size > 10_000

@@ -43,7 +43,7 @@ def test_columns_and_options_are_split():
     assert columns == {"question": "question", "context": "context", "answers": "answers"}
     assert {name: options[name] for name in ("stride", "max_answer_length", "n_best", "by_characters")} == {
         "stride": 5,
-        "max_answer_length": 30,
+        "max_answer_length": None,
         "n_best": 5,
         "by_characters": "auto",
     }

@@ -166,6 +166,32 @@ def test_an_answer_has_at_most_so_many_tokens_and_stands_in_the_context(encode):
     assert (empty["answer"], empty["n_best"], empty["score"]) == ("", [], 0.0)
 
 
+LONG = Question("where ?", "the cat sat on the mat . " * 20, (Answer("cat sat on the mat . " * 8 + "the", 4),))
+
+
+def test_the_longest_answer_follows_the_training_data(vocabulary):
+    encode = GraphEncoder(Tokenizer(vocabulary).to_graph(), 128)
+    assert QuestionAnsweringTask().adapted(QUESTIONS, encode).max_answer_length == 30
+    assert QuestionAnsweringTask().adapted([*QUESTIONS, LONG], encode).max_answer_length == 49
+    assert QuestionAnsweringTask(max_answer_length=7).adapted([LONG], encode).max_answer_length == 7
+    assert QuestionAnsweringTask().decided_by("exact_match").adapted([LONG], encode).main_metric == "exact_match"
+    # No answer is longer than the model's input, whatever the data has.
+    short = GraphEncoder(Tokenizer(vocabulary).to_graph(), 40)
+    assert QuestionAnsweringTask().adapted([LONG], short).max_answer_length == 40
+
+
+def test_answers_that_cannot_be_given_or_learnt_are_told(vocabulary):
+    encode = GraphEncoder(Tokenizer(vocabulary).to_graph(), 40)
+    task = QuestionAnsweringTask(max_answer_length=30)
+    assert task.training_rows(QUESTIONS, encode).notes == ()
+    assert task.training_rows([*QUESTIONS, LONG], encode).notes == (
+        "1 of 4 answers are longer than 30 tokens and are never given as an answer; "
+        "--max-answer-length allows longer ones",
+        "1 of 4 answers cannot be learnt, since no window of the context holds the whole of them; a larger "
+        "--sequence-length or --stride makes windows that do",
+    )
+
+
 def test_the_threshold_is_tuned():
     task = QuestionAnsweringTask(impossible=True)
     answers = {

@@ -28,6 +28,14 @@ def test_the_best_reference_counts():
 def test_words():
     assert rouge_words("Don't over-fit: 3.5x") == ["don", "t", "over", "fit", "3", "5x"]
     assert rouge_words("猫坐 on 垫子") == ["猫", "坐", "on", "垫", "子"]
+    assert rouge_words("Кошка_сидела, 3 naïve CAFÉ!") == ["кошка", "сидела", "3", "na", "ve", "caf"]
+    assert rouge_words("हिन्दी भाषा") == ["हिन्दी", "भाषा"]
+    assert rouge_words("แมวดี") == ["แ", "ม", "ว", "ดี"]
+
+
+def test_other_scripts_have_scores():
+    assert rouge(["Кошка сидела на ковре."], "На ковре кошка")["rouge1"] == pytest.approx((1, 3 / 4, 6 / 7))
+    assert oracle_sentences(["Собака бежит.", "Кошка сидит."], ["кошка"], 1) == [1]
 
 
 def test_the_sentences_that_fit_a_summary_best():

@@ -141,6 +141,18 @@ def test_training_labels_stand_at_the_beginning_of_sentences(encode):
     assert rows.targets["labels"].by_token
 
 
+def test_documents_without_a_sentence_to_choose_are_told(encode):
+    task = SummarizationTask(1)
+    russian = SummarizationExample(("Кошка сидит.", "Собака бежит."), references=("Собака",))
+    examples = [task.check(russian), task.check(SummarizationExample(("a cat",), references=("nothing",)))]
+    assert [example.labels for example in examples] == [(0, 1), (0,)]
+    assert task.training_rows(examples, encode).notes == (
+        "1 of 2 documents have no sentence of the label 1, or none that shares words with the summary: "
+        "nothing can be learnt from them",
+    )
+    assert task.training_rows(examples[:1], encode).notes == ()
+
+
 def test_the_loss_is_of_sentences_alone():
     batch = {"labels": tf.constant([[1.0, -1.0], [0.0, -1.0]])}
     task = SummarizationTask()

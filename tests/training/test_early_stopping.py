@@ -7,6 +7,8 @@ from kbert.errors import UsageError
 from kbert.training.early_stopping import EarlyStopping
 from kbert.training.finetune import finetune
 
+NAN = float("nan")
+
 
 @pytest.mark.parametrize(
     ("measured", "larger_is_better", "expected"),
@@ -17,10 +19,21 @@ from kbert.training.finetune import finetune
         ([0.5, 0.4, 0.6], True, False),
         ([0.5, 0.4, 0.6], False, False),
         ([0.5, 0.6, 0.7], False, True),
+        ([0.0, 0.0, 0.0, 0.0], True, False),  # the model has not begun to answer
+        ([0.0, 0.0, 0.0, 0.1, 0.0], True, False),
+        ([0.0, 0.1, 0.0, 0.0], True, True),
     ],
 )
 def test_two_evaluations_without_a_better_one(measured, larger_is_better, expected):
-    assert EarlyStopping(2, "f1", larger_is_better)(measured) is expected
+    assert EarlyStopping(2, "f1", larger_is_better)([(value, NAN) for value in measured]) is expected
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [([3.0, 2.0, 1.0], False), ([1.0, 2.0, 3.0], True), ([2.0, 2.0, 1.0], False), ([1.0, NAN, NAN], True)],
+)
+def test_of_equal_metrics_the_loss_decides(losses, expected):
+    assert EarlyStopping(2, "f1")([(0.5, loss) for loss in losses]) is expected
 
 
 def test_a_patience_that_cannot_be():

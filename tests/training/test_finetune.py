@@ -209,3 +209,41 @@ def test_options_that_cannot_be(tmp_path, tables, pretrained, options, message):
         run(tables, tmp_path / "run", pretrained, **options)
     # The folder is not claimed: with the option put right, the same command runs.
     assert not (tmp_path / "run").exists()
+
+
+# === What is chosen by itself ===
+
+
+def test_the_learning_rate_and_the_epochs_are_chosen_and_told(tmp_path, cats_and_dogs, quick, capfd):
+    settings = quick | {"learning_rate": None, "epochs": None, "batch_size": 24}
+    finetune("classification", output=tmp_path / "run", **cats_and_dogs, **settings)
+    assert "learning rate 0.0005, 20 epochs of 24 rows, 20 steps (defaults for pretrained weights of width 16" in (
+        capfd.readouterr().err
+    )
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (run["schedule"]["peak"], run["steps"]) == (0.0005, 20)
+
+
+@pytest.mark.parametrize("metric", ["mcc", "loss"])
+def test_another_metric_decides(tmp_path, cats_and_dogs, quick, metric):
+    metrics = finetune("classification", output=tmp_path / "run", main_metric=metric, **cats_and_dogs, **quick)
+    assert json.loads((tmp_path / "run" / "kbert.json").read_text())["main_metric"] == metric
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert metrics[metric] == (min if metric == "loss" else max)(
+        row[f"validation_{metric}"] for row in rows if f"validation_{metric}" in row
+    )
+
+
+def test_a_metric_that_the_task_lacks(tmp_path, cats_and_dogs, quick):
+    with pytest.raises(UsageError, match=r"^main_metric must be one of accuracy, .*, loss\. Received: .*'f2'$"):
+        finetune("classification", output=tmp_path / "run", main_metric="f2", **cats_and_dogs, **quick)
+
+
+def test_the_head_learns_at_a_rate_of_its_own(tmp_path, cats_and_dogs, quick):
+    """With a rate of next to nothing for the encoder, only the head moves."""
+    settings = quick | {"learning_rate": 1e-12, "head_learning_rate": 1e-2}
+    finetune("classification", output=tmp_path / "run", **cats_and_dogs, **settings)
+    before, after = Bundle.load(quick["model"]).tensors, Bundle.load(tmp_path / "run").tensors
+    for name in ("bert.embeddings.word_embeddings.weight", "bert.encoder.layer.0.output.dense.weight"):
+        np.testing.assert_allclose(after[name], before[name], atol=1e-7)
+    assert np.abs(after["bert.pooler.dense.weight"] - before["bert.pooler.dense.weight"]).max() > 1e-3

@@ -8,8 +8,8 @@ from kbert.training.learning_rates import read_curve, rising_rates, smoothed
 
 
 def test_rates_rise_by_the_same_factor():
-    assert rising_rates(4, 1e-3, 1.0) == pytest.approx([1e-3, 1e-2, 1e-1, 1.0])
-    assert len(rising_rates()) == 100
+    assert rising_rates(1e-2, 5) == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1, 1.0])
+    assert len(rising_rates(1e-4)) == 100
 
 
 def test_a_mean_is_corrected_for_its_start():
@@ -19,7 +19,7 @@ def test_a_mean_is_corrected_for_its_start():
 
 def test_the_curve_of_a_loss_that_falls_and_runs_away():
     losses = [1.0] * 30 + [0.2] * 20 + [3.0] * 10
-    rates = rising_rates()[:60]
+    rates = rising_rates(1e-4)[:60]
     curve = read_curve(rates, losses)
     assert curve.steepest == rates[30]
     assert curve.lowest == rates[49]
@@ -27,8 +27,8 @@ def test_the_curve_of_a_loss_that_falls_and_runs_away():
 
 
 def test_a_loss_that_never_falls():
-    with pytest.raises(TrainingError, match=r"^the loss falls at no learning rate from 1e-07 on; give more rows"):
-        read_curve(rising_rates(), [1.0 + number / 10 for number in range(100)])
+    with pytest.raises(TrainingError, match=r"^the loss falls at no learning rate from 1e-06 on; give more rows"):
+        read_curve(rising_rates(1e-4), [1.0 + number / 10 for number in range(100)])
 
 
 def test_the_test_leaves_a_curve_and_then_the_folder_takes_a_run(tmp_path, cats_and_dogs, quick):
@@ -39,5 +39,7 @@ def test_the_test_leaves_a_curve_and_then_the_folder_takes_a_run(tmp_path, cats_
     assert json.loads((outputs[0] / "lr_finder.json").read_text()) == curve
     assert outputs[0].joinpath("lr_finder.json").read_bytes() == outputs[1].joinpath("lr_finder.json").read_bytes()
     assert len(curve["losses"]) == len(curve["learning_rates"]) > 50
-    assert 1e-7 < curve["suggested"] < curve["lowest"]
+    # Around the rate that was given: 0.01.
+    assert curve["learning_rates"][0] == pytest.approx(1e-4)
+    assert 1e-4 < curve["suggested"] < curve["lowest"]
     assert finetune("classification", output=outputs[0], **cats_and_dogs, **quick)["examples"] == 24

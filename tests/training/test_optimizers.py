@@ -239,6 +239,7 @@ def test_each_layer_learns_more_slowly_than_the_one_above(small_config):
     paths = ["encoder/embeddings/token_table", "block_0/attention/qkv/kernel", "block_1/output/bias", "pooler/kernel"]
     assert layer_rates(paths, 0.5) == [0.125, 0.25, 0.5, 1.0]
     assert layer_rates(paths, 1.0) == [1.0] * 4
+    assert layer_rates(paths, 0.5, head=10.0) == [0.125, 0.25, 0.5, 10.0]
 
     from kbert.models.encoder import BertEncoder
 

@@ -1,7 +1,7 @@
 import pytest
 
 from kbert.errors import UsageError
-from kbert.training.search_space import DEFAULT_SPACE, Range, parse_space
+from kbert.training.search_space import SEARCHED, Range, default_space, parse_space
 
 
 def test_ranges_and_choices():
@@ -11,7 +11,12 @@ def test_ranges_and_choices():
         "epochs": Range(1.0, 3.0),
     }
     assert parse_space({"batch_size": "16,32", "weight_decay": "0"}) == {"batch_size": [16, 32], "weight_decay": [0.0]}
-    assert parse_space(DEFAULT_SPACE).keys() == DEFAULT_SPACE.keys()
+
+
+def test_the_default_space_is_around_the_default_rate():
+    space = parse_space(default_space(1.2e-4))
+    assert tuple(space) == SEARCHED
+    assert space["learning_rate"] == Range(3e-5, 4.8e-4, logarithmic=True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,136 @@
+"""The cells of the table of real weights: of kbert, of the weights without fine-tuning, and of transformers.
+
+benchmarks/tasks.py runs them in processes of their own, and reads what they yield.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from task_data import Prepared
+from task_table import Benchmark
+
+HELD_OUT = 0.1
+"""The part of the training rows that chooses the epoch."""
+CONTESTANTS = ("baselines", "untuned", "kbert", "transformers", "transformers-grouped")
+"""In the order in which they are done: transformers follow the recipe that kbert's run has recorded."""
+SEEDED = ("kbert", "transformers", "transformers-grouped")
+_PEERS = ("transformers", "transformers-grouped")
+PEER_BENCHMARKS = ("sst2", "banking77", "wnut17", "squad")
+
+
+def takes_part(name: str, benchmark: Benchmark, contestant: str) -> bool:
+    """Whether a contestant has a cell in the row of a set of data."""
+    if contestant in _PEERS:
+        return name in PEER_BENCHMARKS
+    return contestant != "untuned" or benchmark.untuned is not None
+
+
+def baseline_cell(benchmark: Benchmark, prepared: Prepared) -> dict[str, Any]:
+    """The metric of each baseline."""
+    return {"values": benchmark.baseline(prepared)}
+
+
+def untuned_cell(benchmark: Benchmark, prepared: Prepared, model: Path) -> dict[str, Any]:
+    """The metric of an embedding model as it is."""
+    assert benchmark.untuned is not None
+    return {"value": benchmark.untuned(model, prepared)}
+
+
+def seeded_cells(
+    contestant: str,
+    benchmark: Benchmark,
+    prepared: Prepared,
+    *,
+    model: Path,
+    folder: Path,
+    settings: Mapping[str, Any],
+    seeds: list[int],
+    recipes: Mapping[int, Mapping[str, Any]],
+    goes_on: Callable[[float], bool],
+) -> Iterator[dict[str, Any]]:
+    """Trains with one seed after the other, and yields the result of each.
+
+    Args:
+        contestant: One of SEEDED.
+        benchmark: The row of the table.
+        prepared: The rows to learn from and to be measured on.
+        model: The pretrained weights.
+        folder: Where kbert's runs are kept.
+        settings: Of `kbert.finetune`, beside its defaults.
+        seeds: Of head, order, dropout, and of the rows that are held out.
+        recipes: By seed, what kbert's runs recorded; for transformers.
+        goes_on: Whether one more seed is wanted after one that took so many seconds.
+
+    Yields:
+        "seed", "value", "held_out" (the metric on the rows held out), "seconds" by the clock and "cpu_seconds" of
+        fine-tuning with its evaluations; of kbert also "recipe".
+    """
+    for seed in seeds:
+        if contestant == "kbert":
+            result = _finetune(benchmark, prepared, model, folder / f"kbert-{seed}", settings, seed)
+        else:
+            from task_transformers import finetune
+
+            options = {**benchmark.options, **prepared.options}
+            result = finetune(
+                benchmark.task,
+                prepared,
+                options,
+                model=model,
+                metric=benchmark.metric,
+                held_out=HELD_OUT,
+                recipe=recipes[seed],
+                seed=seed,
+                grouped=contestant.endswith("-grouped"),
+            )
+        yield {"seed": seed, **result}
+        if not goes_on(result["seconds"]):
+            return
+
+
+def _finetune(
+    benchmark: Benchmark, prepared: Prepared, model: Path, run: Path, settings: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
+    """Fine-tunes with kbert's defaults, but for `settings`."""
+    import keras
+
+    import kbert
+    from kbert.training.finetune import finetune  # TensorFlow is imported before the clock starts
+
+    keras.backend.clear_session()
+    shutil.rmtree(run, ignore_errors=True)  # of a run that was stopped: its seconds would lack what was done before
+    began, cpu_began = time.perf_counter(), time.process_time()
+    metrics = finetune(
+        benchmark.task,
+        model=model,
+        train=prepared.train,
+        validation_split=HELD_OUT,
+        output=run,
+        seed=seed,
+        show_progress=False,
+        **settings,
+        **benchmark.options,
+        **prepared.options,
+    )
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)  # gigabytes, with those of all rows
+    if benchmark.measure:
+        value = benchmark.measure(run, prepared)
+    else:
+        value = kbert.load(run).evaluate(prepared.test)[benchmark.metric]
+    recipe = json.loads((run / "run.json").read_text())
+    del recipe["tokenizer"]
+    main_metric = json.loads((run / "kbert.json").read_text())["main_metric"]
+    return {
+        "value": value,
+        "held_out": metrics[main_metric],
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu_seconds, 1),
+        "recipe": recipe | {"main_metric": main_metric},
+    }

@@ -1,0 +1,46 @@
+"""A SavedModel in a session, which is how TensorFlow Serving loads one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from kbert import files
+from kbert.errors import ParityError
+from kbert.quiet import quiet_logger
+
+
+def session_answers(
+    folder: files.PathLike, requests: Mapping[str, Mapping[str, np.ndarray]]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Asks the signatures of a SavedModel in a session.
+
+    A session restores the variables by running the graph's restore operation. `tf.saved_model.load` assigns them
+    through the object graph instead, so that a model may answer there and fail here.
+
+    Args:
+        folder: Holds saved_model.pb.
+        requests: The inputs of each signature that is asked, by name.
+
+    Returns:
+        The outputs of each of these signatures, by name.
+
+    Raises:
+        ParityError: The session cannot load the model, or a signature cannot be run.
+    """
+    with quiet_logger("tensorflow"), tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        try:
+            signatures = tf.compat.v1.saved_model.load(session, ["serve"], str(folder)).signature_def
+            answers = {}
+            for name, request in requests.items():
+                signature = signatures[name]
+                feeds = {signature.inputs[key].name: values for key, values in request.items()}
+                answers[name] = session.run({key: info.name for key, info in signature.outputs.items()}, feeds)
+        except (tf.errors.OpError, KeyError) as problem:
+            raise ParityError(
+                f"the SavedModel cannot be run in a session, as TensorFlow Serving runs it ({problem!s:.300}); "
+                "nothing was written"
+            ) from None
+    return answers

@@ -1,0 +1,12 @@
+"""Which way each metric goes."""
+
+from __future__ import annotations
+
+LOSS = "loss"
+"""The mean loss on the validation file: a metric of every task while it is fine-tuned."""
+_SMALLER_IS_BETTER = frozenset({LOSS, "cross_entropy", "calibration_error", "hamming_loss", "mse", "mae"})
+
+
+def larger_is_better(metric: str) -> bool:
+    """Whether larger values of a metric are better."""
+    return metric not in _SMALLER_IS_BETTER

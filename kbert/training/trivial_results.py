@@ -1,0 +1,39 @@
+"""A warning about a model that does no better than one that reads no text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from kbert.tasks.metric_names import LOSS
+from kbert.tasks.task import Task
+from kbert.training.task_examples import TaskExamples
+
+
+def warn_of_trivial_result(task: Task[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> None:
+    """Says on standard error if the main metric is no better than that of always the same answer.
+
+    Args:
+        task: The task that was fine-tuned.
+        examples: What was learnt from and measured on.
+        metrics: The metrics of the best weights.
+    """
+    warning = trivial_result(task, examples, metrics)
+    if warning is not None:
+        print(f"Warning: {warning}", file=sys.stderr)
+
+
+def trivial_result(task: Task[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> str | None:
+    """What `warn_of_trivial_result` says; None for a result that is better."""
+    trivial = task.trivial_metrics(examples.train, examples.validation)
+    if trivial is None or task.main_metric == LOSS or task.main_metric not in trivial[1]:
+        return None
+    words, values = trivial
+    reached, without = metrics[task.main_metric], values[task.main_metric]
+    if (reached > without) if task.larger_is_better else (reached < without):
+        return None
+    return (
+        f"{task.main_metric} {reached:.4f} on the validation file is no better than {without:.4f}, which is that of a "
+        f"model that {words}. --find-learning-rate suggests a learning rate; more rows, or more --epochs, may help too"
+    )

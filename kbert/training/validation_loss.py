@@ -1,0 +1,67 @@
+"""The loss of a model on the validation file, while it is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kbert.tasks.rows import TrainingRows
+from kbert.training.batches import LengthBucketedBatches
+from kbert.training.objectives import Objective
+
+
+class ValidationLoss:
+    """The mean loss of all rows, without dropout.
+
+    Metrics such as accuracy move in steps, and are often equal for two evaluations: the loss then tells which weights
+    are better. It is the loss that is minimized, over the rows that training would learn from.
+
+    Args:
+        model: The Keras model.
+        objective: Gives the sums that make up the loss.
+        rows: The rows of the validation file, with targets.
+        batch_size: Rows at a time. It matters only where a loss compares the rows of a batch.
+        sequence_length: Longest row in tokens.
+        pad_id: The id of [PAD].
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        objective: Objective,
+        rows: TrainingRows,
+        *,
+        batch_size: int,
+        sequence_length: int,
+        pad_id: int = 0,
+    ) -> None:
+        self._model = model
+        self._objective = objective
+        self._batches = LengthBucketedBatches(
+            rows, batch_size=batch_size, steps=1, sequence_length=sequence_length, pad_id=pad_id
+        )
+        # Rows of like length together, as in training; always the same batches.
+        order = np.argsort(self._batches.lengths, kind="stable")
+        self._parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        spec = {
+            name: tf.TensorSpec([None, *value.shape[1:]], value.dtype)
+            for name, value in self._batches.element_spec.items()
+        }
+        self._sums = tf.function(self._batch_sums, input_signature=[spec])
+
+    def __call__(self) -> float:
+        """The loss with the weights that the model has now."""
+        numerators: dict[str, float] = dict.fromkeys(self._objective.losses, 0.0)
+        denominators = dict(numerators)
+        for items in self._parts:
+            above, below = self._sums(self._batches.batch(items))
+            for name in self._objective.losses:
+                numerators[name] += float(above[name])
+                denominators[name] += float(below[name])
+        return sum(numerators[name] / max(denominators[name], 1e-12) for name in self._objective.losses)
+
+    def _batch_sums(self, batch: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        numerators = self._objective.numerators(self._model(batch, training=False), batch)
+        return numerators, self._objective.denominators(batch)

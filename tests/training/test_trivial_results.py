@@ -1,0 +1,80 @@
+import pytest
+
+from kbert.tasks.classification import ClassificationTask
+from kbert.tasks.documents import SummarizationExample
+from kbert.tasks.embedding import EmbeddingTask
+from kbert.tasks.multilabel import MultilabelTask
+from kbert.tasks.multiple_choice import ChoiceExample, MultipleChoiceTask
+from kbert.tasks.question_answering import QuestionAnsweringTask
+from kbert.tasks.questions import Answer, Question
+from kbert.tasks.regression import RegressionTask
+from kbert.tasks.summarization import SummarizationTask
+from kbert.tasks.tagged_texts import Span, TaggedText
+from kbert.tasks.tagging import TaggingTask
+from kbert.tasks.texts import Example
+from kbert.training.finetune import finetune
+from kbert.training.task_examples import TaskExamples
+from kbert.training.trivial_results import trivial_result
+
+CASES = {
+    "classification": (
+        ClassificationTask(["a", "b"]),
+        [Example("x", None, "a"), Example("y", None, "a"), Example("z", None, "b")],
+        "always answers 'a'",
+        2 / 3,
+    ),
+    "multilabel": (
+        MultilabelTask(["a", "b"]),
+        [Example("x", None, ("a", "b")), Example("y", None, ("b",))],
+        "always answers 'b'",
+        0.8,
+    ),
+    "regression": (RegressionTask(), [Example("x", None, 1.0), Example("y", None, 3.0)], "always answers 2", 1.0),
+    "multiple-choice": (
+        MultipleChoiceTask(),
+        [ChoiceExample("p", ("a", "b", "c"), 1), ChoiceExample("p", ("a", "b"), 1), ChoiceExample("p", ("a", "b"), 0)],
+        "always answers choice 2",
+        2 / 3,
+    ),
+    "tagging": (TaggingTask(["O", "B-x"]), [TaggedText("a cat", (Span(2, 5, "x"),))], "finds no span", 0.0),
+    "question-answering": (
+        QuestionAnsweringTask(impossible=True),
+        [Question("q", "c d", ()), Question("q", "c d", (Answer("c", 0),))],
+        "never answers",
+        0.5,
+    ),
+    "summarization": (
+        SummarizationTask(1),
+        [SummarizationExample(("a cat", "a dog"), (1, 0), ("a dog",))],
+        "takes the first sentences",
+        0.5,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_result_that_is_no_better(name):
+    task, examples, words, value = CASES[name]
+    found = TaskExamples(task, examples, examples, ())
+    sign = 1 if task.larger_is_better else -1
+    message = trivial_result(task, found, {task.main_metric: value})
+    assert message.startswith(
+        f"{task.main_metric} {value:.4f} on the validation file is no better than {value:.4f}, "
+        f"which is that of a model that {words}. "
+    )
+    assert trivial_result(task, found, {task.main_metric: value - sign * 0.01}) is not None
+    assert trivial_result(task, found, {task.main_metric: value + sign * 0.01}) is None
+
+
+def test_tasks_and_metrics_without_such_an_answer():
+    examples = TaskExamples(EmbeddingTask(), [], [], ())
+    assert trivial_result(EmbeddingTask(), examples, {"mrr": 0.0}) is None
+    task, rows, _, _ = CASES["classification"]
+    assert trivial_result(task.decided_by("loss"), TaskExamples(task, rows, rows, ()), {"loss": 9.0}) is None
+
+
+def test_a_run_that_learns_nothing_says_so(tmp_path, cats_and_dogs, quick, capfd):
+    finetune("classification", output=tmp_path / "run", **cats_and_dogs, **quick | {"learning_rate": 1e-12})
+    said = capfd.readouterr().err
+    assert "Warning: accuracy 0." in said
+    assert "of a model that always answers" in said
