@@ -8,6 +8,9 @@
     kbert.json              what kbert adds: what the model is for, its task's settings, metrics
     README.md               a model card
 
+A folder of sentence-transformers has further files, and may keep these in a folder of its own inside it, such as
+0_Transformer: kbert.sentence_transformers.
+
 A bundle knows no task: it carries the task's settings without reading them.
 """
 
@@ -25,6 +28,7 @@ from kbert import files
 from kbert.architectures import check_encoder, guessed_architecture
 from kbert.config import BertConfig, foreign_settings, unknown_keys
 from kbert.errors import BundleError, ConfigError, shown
+from kbert.sentence_transformers import SentenceModules, read_modules, transformer_path
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files import load_tokenizer, save_tokenizer
 from kbert.version import __version__
@@ -50,6 +54,7 @@ class Bundle:
         architecture: Transformers' class for it, such as "BertForPreTraining".
         settings: What kbert adds; JSON.
         foreign_config: Further keys of config.json, such as `id2label` and `problem_type`.
+        modules: What the files of sentence-transformers say, where the folder has them.
     """
 
     config: BertConfig
@@ -58,6 +63,7 @@ class Bundle:
     architecture: str
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     foreign_config: dict[str, Any] = dataclasses.field(default_factory=dict)
+    modules: SentenceModules | None = None
 
     @classmethod
     def load(cls, folder: files.PathLike, *, notices: bool = True) -> Bundle:
@@ -79,6 +85,8 @@ class Bundle:
             raise BundleError(
                 f"expected a model folder. {folder} is a run that has not ended; give its command again with --resume"
             )
+        settings_path = folder / SETTINGS_FILE
+        whole, folder = folder, folder / transformer_path(folder)
         values = _read_object(folder / CONFIG_FILE)
         try:
             config = BertConfig.from_dict(values)
@@ -89,13 +97,15 @@ class Bundle:
             more = f" and {len(unknown) - 20} more" if len(unknown) > 20 else ""
             line = f"{folder / CONFIG_FILE}: kept, but of no use to a BERT: {shown_keys}{more}"
             print(" ".join(line.split()), file=sys.stderr)
+        modules = read_modules(whole, config.hidden_size)
         tokenizer = load_tokenizer(folder)
+        if modules is not None and modules.lowercase:
+            tokenizer = _lowercased(tokenizer)
         if len(tokenizer.vocabulary) > config.vocab_size:
             raise BundleError(
                 f"{folder}: vocab.txt must have at most the {config.vocab_size} tokens that config.json says. "
                 f"Received: {len(tokenizer.vocabulary)}"
             )
-        settings_path = folder / SETTINGS_FILE
         weights = Weights(folder)
         try:
             check_encoder(weights, config)
@@ -108,6 +118,7 @@ class Bundle:
             architecture=_architecture(values, folder) or guessed_architecture(frozenset(weights)),
             settings=_read_object(settings_path) if settings_path.exists() else {},
             foreign_config=foreign_settings(values),
+            modules=modules,
         )
 
     def save(self, folder: files.PathLike, card: str) -> None:
@@ -125,6 +136,8 @@ class Bundle:
         save_weights(folder, self._tensors_to_store())
         files.write_json(folder / SETTINGS_FILE, {"kbert_version": __version__, **self.settings})
         files.write_text(folder / CARD_FILE, card)
+        if self.modules is not None and self.modules.gives_vectors:
+            self.modules.save(folder, self.config.hidden_size)
         config = {"architectures": [self.architecture], **self.config.to_dict(), **self.foreign_config}
         files.write_json(folder / CONFIG_FILE, config)
 
@@ -132,6 +145,13 @@ class Bundle:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each tensor."""
         return {name: tensor.shape for name, tensor in self.tensors.items()}
+
+    @property
+    def longest_input(self) -> int:
+        """The longest input in tokens that the files of the library say, or that the model has positions for."""
+        said = self.modules.max_length if self.modules is not None else None
+        most = self.config.max_position_embeddings
+        return min(most, said or self.tokenizer.settings.model_max_length or most)
 
     @property
     def labels(self) -> list[str]:
@@ -165,7 +185,7 @@ class Bundle:
 
 def is_bundle(path: files.PathLike) -> bool:
     """Whether a path is a folder that holds a model."""
-    return (Path(path) / CONFIG_FILE).is_file()
+    return (Path(path) / transformer_path(path) / CONFIG_FILE).is_file()
 
 
 def describe_parameters(count: int) -> str:
@@ -178,6 +198,14 @@ def model_card(title: str, lines: Mapping[str, str], usage: str) -> str:
     rows = "".join(f"| {name} | {value} |\n" for name, value in lines.items())
     front = "---\nlibrary_name: kbert\ntags:\n- bert\n- kbert\n---\n"
     return f"{front}# {title}\n\n| | |\n|---|---|\n{rows}\n## Use\n\n```sh\n{usage.strip()}\n```\n"
+
+
+def _lowercased(tokenizer: Tokenizer) -> Tokenizer:
+    """A tokenizer for text that is lower-cased before anything else; whether accents are kept stays as it is."""
+    settings = tokenizer.settings
+    if settings.lowercase:
+        return tokenizer
+    return tokenizer.replace(lowercase=True, strip_accents=bool(settings.strip_accents))
 
 
 def _read_object(path: Path) -> dict[str, Any]:

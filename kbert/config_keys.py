@@ -22,7 +22,8 @@ _FOREIGN_KEYS = frozenset(
     cross_attention_hidden_size decoder_start_token_id directionality dtype eos_token_id
     finetuning_task gradient_checkpointing id2label label2id model_type _num_labels num_labels output_attentions
     output_hidden_states output_past pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers
-    pooler_size_per_head pooler_type prefix problem_type pruned_heads return_dict sep_token_id
+    pooler_size_per_head pooler_type prefix problem_type pruned_heads return_dict
+    sbert_ce_default_activation_function sentence_transformers sep_token_id
     task_specific_params tie_encoder_decoder tie_word_embeddings tf_legacy_loss tokenizer_class torch_dtype torchscript
     transformers_version use_bfloat16 use_cache vocab_file xla_device""".split()
 )

@@ -17,9 +17,10 @@ from kbert.bundle import Bundle
 from kbert.errors import UsageError
 from kbert.files import PathLike
 from kbert.hub import resolve
-from kbert.models.embedding import POOLINGS, pooled
+from kbert.models.embedding import pooled
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_slots
+from kbert.sentence_transformers import POOLINGS
 from kbert.tasks.rows import strings
 from kbert.text.graph_encoder import GraphEncoder
 
@@ -43,9 +44,10 @@ def extract_features(
         texts: The texts.
         layers: Whose outputs are taken, joined along the last axis: 1 to N for the blocks, 0 for the embeddings,
             -1 for the last block.
-        pooling: "mean" of a text's tokens, "cls" for the vector of [CLS], "none" for all tokens, [CLS] and [SEP] too.
+        pooling: "mean" or "max" of a text's tokens, "cls" for the vector of [CLS], "none" for all tokens, [CLS] and
+            [SEP] too.
         sequence_length: Longest input in tokens; longer texts lose their end. By default as many as the model was
-            fine-tuned with, or has positions.
+            fine-tuned with, or its files say, or it has positions.
         batch_size: Texts at a time.
 
     Returns:
@@ -61,7 +63,9 @@ def extract_features(
         raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
     bundle = Bundle.load(resolve(model))
     positions = bundle.config.max_position_embeddings
-    length = bundle.settings.get("sequence_length", positions) if sequence_length is None else sequence_length
+    length = (
+        bundle.settings.get("sequence_length", bundle.longest_input) if sequence_length is None else sequence_length
+    )
     if not isinstance(length, int) or not 5 <= length <= positions:
         raise UsageError(
             f"sequence_length must be from 5 to the model's {positions} positions. Received: sequence_length={length}"

@@ -13,19 +13,20 @@ from pathlib import Path
 from kbert import files
 from kbert.errors import HubError, UsageError
 from kbert.files import PathLike
+from kbert.sentence_transformers import LIBRARY_FILE, MODULES_FILE, module_files, transformer_path
 
 PREFIX = "hf://"
 CONFIG_FILE = "config.json"
-OPTIONAL_FILES = (
-    "kbert.json",
+OPTIONAL_FILES = ("kbert.json", MODULES_FILE, LIBRARY_FILE, "README.md")
+"""What a model may lack; asked for before the weights, so that a cache with weights lacks only what the hub lacks."""
+TOKENIZER_FILES = (
     "vocab.txt",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "README.md",
 )
-"""What a model may lack; asked for before the weights, so that a cache with weights lacks only what the hub lacks."""
+"""The same, beside config.json: in an older folder of sentence-transformers all of it lies in 0_Transformer."""
 _WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json", ".safetensors"),
     ("pytorch_model.bin", "pytorch_model.bin.index.json", ".bin"),
@@ -84,22 +85,30 @@ class _Repository:
 
     def download(self) -> Path:
         """Downloads what is not in the cache yet, and gives the folder."""
-        config = self._file(CONFIG_FILE)
-        if config is None:
+        first = self._file(CONFIG_FILE) or self._file(MODULES_FILE)
+        if first is None:
             raise HubError(f"{self.name}: expected a model with {CONFIG_FILE}. The repository has none")
-        folder = config.parent
+        folder = first.parent
         # From here on all files are of one commit, though the branch may move on meanwhile.
         self.revision = folder.name
-        complete = any((folder / file).exists() for whole, index, _ in _WEIGHTS for file in (whole, index))
+        path = transformer_path(folder)
+        names = [name for whole, index, _ in _WEIGHTS for name in (whole, index)]
+        complete = any((folder / path / name).exists() for name in names)
         for file in OPTIONAL_FILES:
             if not complete:
                 self._file(file)
+        path = transformer_path(folder)
+        beside = f"{path}/" if path else ""
+        for file in [*module_files(folder), *(beside + name for name in TOKENIZER_FILES if not complete)]:
+            self._file(file)
+        if self._file(beside + CONFIG_FILE) is None:
+            raise HubError(f"{self.name}: expected a model with {beside}{CONFIG_FILE}. The repository has none")
         for whole, index, ending in _WEIGHTS:
-            if self._file(whole) is not None:
+            if self._file(beside + whole) is not None:
                 return folder
-            if (found := self._file(index)) is not None:
+            if (found := self._file(beside + index)) is not None:
                 for shard in self._shards(found, ending):
-                    if self._file(shard) is None:
+                    if self._file(beside + shard) is None:
                         raise HubError(f"{self.name}: {index} names {shard}. The repository has no such file")
                 return folder
         raise HubError(
@@ -126,7 +135,7 @@ class _Repository:
             )
         except errors.HFValidationError as problem:
             raise UsageError(f"{self.name}: {_first_line(problem)}") from None
-        if isinstance(cached, str) and Path(cached).parent.name == self.revision:
+        if isinstance(cached, str) and Path(cached).parents[file.count("/")].name == self.revision:
             return Path(cached)
         if cached is not None and not isinstance(cached, str):
             return None  # known to be absent

@@ -46,7 +46,9 @@ class TextModel(tf.Module):
         self.task = task
         self.model = model
         self.encode = encode
-        texts = [tf.TensorSpec([None] * (1 + text.several), tf.string, name=text.name) for text in task.text_inputs]
+        self.text_specs = texts = [
+            tf.TensorSpec([None] * (1 + text.several), tf.string, name=text.name) for text in task.text_inputs
+        ]
         ids = [
             tf.TensorSpec([None] * (1 + len(feature.dimensions)), feature.dtype, name=feature.name)
             for feature in task.model_features
@@ -55,8 +57,15 @@ class TextModel(tf.Module):
         self.from_tokens = _function(self._from_tokens, ids)
 
     def _from_text(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self._from_prompted(self.task.prompted(inputs))
+
+    def _from_prompted(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         encoded = self.task.encode(self.encode, inputs)
         return self.task.answers(self._outputs(encoded), encoded)
+
+    def without_prompts(self) -> Any:
+        """A tf.function as `from_text`, for texts that have their prompts; no part of what is exported."""
+        return _function(self._from_prompted, self.text_specs)
 
     def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self.task.token_answers(self.model(encoded, training=False), encoded)
@@ -137,6 +146,7 @@ class Predictor:
         self.reading = reading or Reading()
         encode = encode or GraphEncoder(tokenizer.to_graph(), sequence_length)
         self.text_model = TextModel(task, model, encode)
+        self._without_prompts: Any = None
 
     @property
     def encoder(self) -> BertEncoder:
@@ -148,6 +158,10 @@ class Predictor:
     def config(self) -> BertConfig:
         """The shape of the encoder."""
         return self.encoder.config
+
+    def with_task(self, task: Task[Any]) -> Predictor:
+        """A predictor with the same weights, for a task that differs in no more than its texts, such as in a prompt."""
+        return Predictor(task, self.model, self.tokenizer, self.sequence_length, self.text_model.encode, self.reading)
 
     def predict(self, *columns: Any, batch_size: int = 64) -> list[dict[str, Any]]:
         """Answers, in the order of what is asked.
@@ -266,13 +280,20 @@ class Predictor:
 
     def answers_of(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
         """The served answers to what the task asks about examples."""
-        return self._answers(self.task.inputs(examples), batch_size)
+        if self._without_prompts is None:
+            self._without_prompts = self.text_model.without_prompts()
+        return self._answers(self.task.asked(examples), batch_size, self._without_prompts)
 
     def _inputs(self, columns: Sequence[Any]) -> dict[str, list[Any]]:
-        given = self._columns([column for column in columns if column is not None])
+        columns = [column for column in columns if column is not None]
+        given = self._columns(columns)
         texts = self.task.text_inputs
         if len(given) != len(texts):
-            raise UsageError(f"this model answers for {describe_inputs(self.task)}. Received the other")
+            way = "leave out the second ones" if len(columns) > len(texts) else "give the second ones too (--pair)"
+            if getattr(self.task, "paired", True) is False:
+                way += ", or load it with paired=True if it is of another library and reads pairs"
+            received = {1: "single texts", 2: "pairs of texts"}.get(len(columns), f"{len(columns)} columns")
+            raise UsageError(f"this model answers for {describe_inputs(self.task)}; {way}. Received: {received}")
         for text, column in zip(texts[1:], given[1:], strict=True):
             if len(column) != len(given[0]):
                 raise UsageError(
@@ -305,7 +326,8 @@ class Predictor:
             lists.append(list(value))
         return lists
 
-    def _answers(self, inputs: Mapping[str, list[Any]], batch_size: int) -> dict[str, np.ndarray]:
+    def _answers(self, inputs: Mapping[str, list[Any]], batch_size: int, function: Any = None) -> dict[str, np.ndarray]:
+        function = function or self.text_model.from_text
         columns = list(inputs.values())
         if not columns[0]:
             return {}
@@ -314,7 +336,7 @@ class Predictor:
         parts: list[dict[str, np.ndarray]] = []
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            outputs = self.text_model.from_text(*(as_strings([column[row] for row in rows]) for column in columns))
+            outputs = function(*(as_strings([column[row] for row in rows]) for column in columns))
             parts.append({name: value.numpy() for name, value in outputs.items()})
         back = np.argsort(order, kind="stable")
         return {name: _joined([part[name] for part in parts])[back] for name in parts[0]}
@@ -340,21 +362,52 @@ def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(padded)
 
 
-def load(path: PathLike, *, paired: bool | None = None) -> Predictor:
+def load(
+    path: PathLike,
+    *,
+    paired: bool | None = None,
+    task: str | None = None,
+    pooling: str | None = None,
+    prompt: str | None = None,
+    prompt_name: str | None = None,
+    pair_prompt: str | None = None,
+) -> Predictor:
     """Loads a fine-tuned model.
 
     Args:
-        path: A model folder that `finetune` wrote, or one that Hugging Face Transformers saved with a head that
-            a task of kbert has; or "hf://owner/name" of the Hugging Face Hub.
-        paired: Whether examples are pairs of texts. Only a folder of another library needs to be told.
+        path: A model folder that `finetune` wrote; or one that Hugging Face Transformers saved with a head that
+            a task of kbert has; or one of sentence-transformers; or "hf://owner/name" of the Hugging Face Hub.
+        paired: Whether examples are pairs of texts. Only a classifier of another library needs to be told.
+        task: "regression" or "ranking", for a model of another library with one number, whose files do not say which.
+        pooling: "mean", "cls" or "max": how an encoder gives vectors of texts, where its files do not say, or say
+            another.
+        prompt: What is put before each text of a model that gives vectors, such as "query: ".
+        prompt_name: The name that the model has for it.
+        pair_prompt: Another for the second texts of pairs, in `evaluate`.
+
+    Example:
+        >>> model = kbert.load("multilingual-e5-small", pooling="mean", prompt="query: ")
+        >>> model.predict(["how do I return it?"])[0].keys()
+        dict_keys(['text', 'vector'])
 
     Raises:
         BundleError: The folder is no model, is damaged, or is for no task.
         HubError: The hub has no such model, or cannot be reached.
-        UsageError: `paired` contradicts what kbert knows of the folder.
+        UsageError: What is said contradicts what kbert knows of the folder.
     """
     bundle = Bundle.load(resolve(path))
-    task = task_from_bundle(bundle, path, paired=paired)
+    the_task = task_from_bundle(bundle, path, paired=paired, task=task, pooling=pooling)
+    if any(said is not None for said in (prompt, prompt_name, pair_prompt)):
+        the_task = the_task.with_prompt(prompt, prompt_name, pair_prompt)
+    return predictor_of(bundle, the_task, path)
+
+
+def predictor_of(bundle: Bundle, task: Task[Any], path: PathLike) -> Predictor:
+    """A predictor of a bundle's weights for its task.
+
+    Raises:
+        BundleError: The weights are not those of the task, or kbert.json is damaged.
+    """
     model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
     assign_tensors(task.slots(model), bundle.tensors)
     return Predictor(
@@ -383,7 +436,7 @@ def _reading(bundle: Bundle, task: Task[Any], path: PathLike) -> Reading:
 
 def _sequence_length(bundle: Bundle, path: PathLike) -> int:
     most = bundle.config.max_position_embeddings
-    length = bundle.settings.get("sequence_length", most)
+    length = bundle.settings.get("sequence_length", bundle.longest_input)
     if not isinstance(length, int) or isinstance(length, bool) or not 1 <= length <= most:
         raise BundleError(f"{path}: kbert.json must say a sequence_length of 1 to {most}. Received: {shown(length)}")
     return length

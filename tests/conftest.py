@@ -1,5 +1,6 @@
 """Fixtures for all tests: a tiny vocabulary, a tiny text, a corpus made of both, and the folder of real data."""
 
+import json
 import os
 import struct
 import zipfile
@@ -231,3 +232,73 @@ def write_torch_file():
                 file.writestr(f"pytorch_model/data/{key}", array.tobytes())
 
     return write
+
+
+# === Folders of other libraries ===
+
+
+@pytest.fixture(scope="session")
+def make_sentence_folder(vocabulary, small_config, random_tensors):
+    """Writes the folder of an encoder as sentence-transformers keeps it.
+
+    `modules` are the names behind the transformer, `pooling` is 1_Pooling/config.json, `transformer` is
+    sentence_bert_config.json, `library` is config_sentence_transformers.json; `path` is where the transformer lies.
+    """
+    from kbert.models.encoder import BertEncoder
+    from kbert.models.tensor_names import encoder_slots
+
+    def make(
+        folder,
+        *,
+        pooling=None,
+        modules=("Pooling", "Normalize"),
+        transformer=None,
+        library=None,
+        path="",
+        prefix="sentence_transformers.models.",
+        tokenizer=None,
+    ):
+        tensors = random_tensors(encoder_slots(BertEncoder(small_config, pooled=False)))
+        bundle = Bundle(small_config, tokenizer or Tokenizer(vocabulary), tensors, "BertModel")
+        bundle.save(folder / path, "# A card\n")
+        (folder / path / "kbert.json").unlink()
+        listed = [("Transformer", path), *((name, f"{place}_{name}") for place, name in enumerate(modules, start=1))]
+        values = [
+            {"idx": place, "name": str(place), "path": where, "type": prefix + name}
+            for place, (name, where) in enumerate(listed)
+        ]
+        write_json(folder / "modules.json", values)
+        for name, where in listed[1:]:
+            if name == "Pooling":
+                (folder / where).mkdir()
+                write_json(
+                    folder / where / "config.json",
+                    {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True} if pooling is None else pooling,
+                )
+        if transformer is not None:
+            write_json(folder / path / "sentence_bert_config.json", transformer)
+        if library is not None:
+            write_json(folder / "config_sentence_transformers.json", library)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_cross_encoder(make_task_model):
+    """Writes the folder of a classifier with one logit, as other libraries do, with more keys of config.json."""
+    from kbert.tasks.ranking import RankingTask
+
+    def make(folder, **keys):
+        make_task_model(folder, RankingTask(), sequence_length=32)
+        (folder / "kbert.json").unlink()
+        config = json.loads((folder / "config.json").read_text())
+        del config["sentence_transformers"]
+        write_json(folder / "config.json", config | {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}} | keys)
+        return folder
+
+    return make
+
+
+def write_json(path, value):
+    path.write_text(json.dumps(value), encoding="utf-8")

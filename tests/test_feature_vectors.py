@@ -65,7 +65,7 @@ def test_files(tmp_path):
             r"^layers must be from 0 .* to 2, or from -1 .* down to -3\. Received: -4, -3, -2, -1$",
         ),
         ({"layers": ()}, r"Received: none$"),
-        ({"pooling": "max"}, r"^pooling must be one of mean, cls, none\. Received: pooling='max'$"),
+        ({"pooling": "first"}, r"^pooling must be one of mean, cls, max, none\. Received: pooling='first'$"),
         ({"sequence_length": 33}, r"^sequence_length must be from 5 to the model's 32 positions\. "),
         ({"batch_size": 0}, r"^batch_size must be at least 1\. Received: batch_size=0$"),
     ],

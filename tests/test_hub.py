@@ -222,6 +222,24 @@ def test_kbert_load(hub, classifier):
     assert theirs == kbert.load(classifier).predict(["the cat", "a dog"])
 
 
+@pytest.mark.parametrize("path", ["", "0_Transformer"])
+def test_a_model_of_sentence_transformers(hub, tmp_path, make_sentence_folder, monkeypatch, path):
+    folder = make_sentence_folder(
+        tmp_path / "hub" / "vectors",
+        path=path,
+        transformer={"max_seq_length": 9},
+        library={"prompts": {"query": "the "}},
+    )
+    (folder / path / "pytorch_model.bin").write_bytes(b"0")
+    hub.repositories["kbert/vectors"] = folder
+    expected = kbert.load(folder).predict(["a cat"])
+    assert kbert.load("hf://kbert/vectors").predict(["a cat"]) == expected
+    assert kbert.load("hf://kbert/vectors").task.prompts == {"query": "the "}
+    assert not any(name.endswith(".bin") for name in hub.requests)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert kbert.load("hf://kbert/vectors").sequence_length == 9
+
+
 def test_a_fine_tuning_starts_from_the_hub(hub, tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("text,label\n" + "the cat,yes\na dog,no\n" * 4)

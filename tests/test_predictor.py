@@ -85,9 +85,15 @@ def test_pairs(pair_model):
 
 
 def test_pairs_where_there_should_be_none(model, pair_model):
-    with pytest.raises(UsageError, match=r"^this model answers for single texts\. Received the other$"):
+    with pytest.raises(
+        UsageError,
+        match=r"^this model answers for single texts; leave out .* paired=True .*\. Received: pairs of texts$",
+    ):
         model.predict(["a"], ["b"])
-    with pytest.raises(UsageError, match=r"^this model answers for pairs of texts\. Received the other$"):
+    with pytest.raises(
+        UsageError,
+        match=r"^this model answers for pairs of texts; give the second ones too .*\. Received: single texts$",
+    ):
         pair_model.predict(["a"])
     with pytest.raises(UsageError, match=r"as many pairs as texts\. Received: 2 and 1$"):
         pair_model.predict(["a"], ["b", "c"])

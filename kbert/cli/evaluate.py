@@ -23,6 +23,8 @@ from kbert.tasks.catalogue import all_columns
 @options.columns(all_columns().values(), defaults=False)
 @options.reading(labelled=True)
 @options.SKIP_BAD
+@options.model_use()
+@click.option("--pair-prompt", help="Another text before the second texts of pairs, such as 'passage: '.")
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
 @options.JSON
 def evaluate(
@@ -32,7 +34,7 @@ def evaluate(
     skip_bad: int,
     batch_size: int,
     as_json: bool,
-    **reading: str | None,
+    **reading: Any,
 ) -> None:
     """Measure the model RUN: a fine-tuned one on a file, a pretrained one on a corpus.
 
@@ -47,7 +49,8 @@ def evaluate(
     else:
         from kbert import predictor
 
-        metrics = predictor.load(run).evaluate(
+        use = options.chosen_use(reading, paired=bool(reading["pair_column"]))
+        metrics = predictor.load(run, **use).evaluate(
             str(data),
             options.chosen_columns(reading),
             options=options.chosen_reading(reading),

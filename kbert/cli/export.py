@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from kbert import quiet
@@ -17,12 +19,13 @@ def export() -> None:
 @options.RUN
 @options.output("Base path of the served model, such as saved_models/NAME.", file_okay=False)
 @click.option("--version", type=click.IntRange(1), help="[default: one more than the largest there]")
-def saved_model(run: str, output: str, version: int | None) -> None:
+@options.model_use(pair=True)
+def saved_model(run: str, output: str, version: int | None, pair: bool, **use: Any) -> None:
     """Write the model RUN as OUTPUT/VERSION: text in, answers out."""
     quiet.import_tensorflow()
     from kbert.export.saved_model import export_saved_model
 
-    click.echo(export_saved_model(run, output=output, version=version))
+    click.echo(export_saved_model(run, output=output, version=version, **options.chosen_use(use, paired=pair)))
 
 
 @export.command()
@@ -30,9 +33,11 @@ def saved_model(run: str, output: str, version: int | None) -> None:
 @options.output("The .tflite file to write.", dir_okay=False)
 @click.option("--quantize", default="none", show_default=True, type=click.Choice(["none", "float16", "dynamic"]))
 @click.option("--sequence-length", type=int, help="[default: what the model was fine-tuned with]")
-def litert(run: str, output: str, quantize: str, sequence_length: int | None) -> None:
+@options.model_use(pair=True)
+def litert(run: str, output: str, quantize: str, sequence_length: int | None, pair: bool, **use: Any) -> None:
     """Write the model RUN for LiteRT (TFLite): token ids in, probabilities out, built-in operations only."""
     quiet.import_tensorflow()
     from kbert.export.litert import export_litert
 
-    click.echo(export_litert(run, output=output, quantize=quantize, sequence_length=sequence_length))
+    chosen = options.chosen_use(use, paired=pair)
+    click.echo(export_litert(run, output=output, quantize=quantize, sequence_length=sequence_length, **chosen))

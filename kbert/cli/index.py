@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from kbert import quiet
 from kbert.cli import options
+from kbert.sentence_transformers import SIMILARITIES
 
 
 @click.group()
@@ -26,8 +29,22 @@ def index() -> None:
 @click.option("--ann", is_flag=True, help="Also build a graph for approximate search (extra ann).")
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
 @options.SKIP_BAD
-def build(model: str, input: str, output: str, dtype: str, ann: bool, batch_size: int, skip_bad: int) -> None:
-    """Build an index of documents with MODEL, which `kbert finetune embedding` made."""
+@options.pooling()
+@click.option("--prompt", help="Text before each document, such as 'passage: '.  [default: the model's own]")
+@click.option("--prompt-name", help="The name that the model has for it.")
+@click.option(
+    "--query-prompt", help="Text before each query of a search, such as 'query: '.  [default: the model's own]"
+)
+@click.option("--query-prompt-name", help="The name that the model has for it.")
+@click.option("--similarity", type=click.Choice(SIMILARITIES), help="[default: what the model is for]")
+def build(
+    model: str, input: str, output: str, dtype: str, ann: bool, batch_size: int, skip_bad: int, **use: Any
+) -> None:
+    """Build an index of documents with MODEL: of `kbert finetune embedding`, of sentence-transformers, or any encoder
+    with --pooling.
+
+    The index remembers how its vectors were made, and what to put before queries.
+    """  # noqa: D205 (one sentence)
     quiet.import_tensorflow()
     from kbert.retrieval.index import build_index
 
@@ -40,6 +57,7 @@ def build(model: str, input: str, output: str, dtype: str, ann: bool, batch_size
             ann=ann,
             batch_size=batch_size,
             skip_bad=skip_bad,
+            **use,
             progress=update,
         )
     click.echo(f"{count:,} documents: {output}", err=True)

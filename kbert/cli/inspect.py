@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from kbert.cli import options
+
+if TYPE_CHECKING:
+    from kbert.sentence_transformers import SentenceModules
 
 
 @click.command()
@@ -18,8 +23,8 @@ def inspect(run: str, as_json: bool) -> None:
     bundle = Bundle.load(resolve(run))
     config = bundle.config
     parameters = sum(tensor.size for tensor in bundle.tensors.values())
-    task = bundle.settings.get("task", {})
-    facts = {
+    task = bundle.settings.get("task") or (_vectors(bundle.modules) if bundle.modules is not None else {})
+    facts: dict[str, Any] = {
         "architecture": bundle.architecture,
         "layers": config.num_hidden_layers,
         "hidden_size": config.hidden_size,
@@ -30,8 +35,12 @@ def inspect(run: str, as_json: bool) -> None:
         "parameters": parameters,
         "vocabulary": len(bundle.tokenizer.vocabulary),
         "lowercase": bundle.tokenizer.lowercase,
-        "sequence_length": bundle.settings.get("sequence_length"),
+        "sequence_length": bundle.settings.get("sequence_length", task.get("max_length")),
         "task": task.get("name"),
+        "pooling": task.get("pooling"),
+        "normalize": task.get("normalize"),
+        "prompts": task.get("prompts") or None,
+        "not_computed": task.get("unsupported"),
         "labels": task.get("labels"),
         "metrics": bundle.settings.get("metrics"),
     }
@@ -41,8 +50,21 @@ def inspect(run: str, as_json: bool) -> None:
     for name, value in facts.items():
         if name == "metrics" and value:
             value = ", ".join(f"{key} {score:.4f}" for key, score in value.items() if isinstance(score, float))
+        if name == "prompts" and value:
+            value = ", ".join(f"{key} {text!r}" for key, text in value.items())
         if isinstance(value, list):
             value = ", ".join(value[:20]) + (f" … ({len(value)})" if len(value) > 20 else "")
         if value is not None:
             shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
             click.echo(f"{name.replace('_', ' '):18} {shown}")
+
+
+def _vectors(modules: SentenceModules) -> dict[str, Any]:
+    """What the files of sentence-transformers say, in the words of a task."""
+    from kbert.sentence_transformers import CROSS_ENCODER, EMBEDDER
+
+    said = {"max_length": modules.max_length, "unsupported": modules.unsupported}
+    if modules.kind == CROSS_ENCODER:
+        return {"name": "ranking", **said}
+    vectors = {"pooling": modules.pooling, "normalize": modules.normalize, "prompts": dict(modules.prompts)}
+    return {"name": "embedding", **vectors, **said} if modules.kind == EMBEDDER else said

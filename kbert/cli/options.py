@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from kbert.sentence_transformers import POOLINGS
 from kbert.tasks.catalogue import Column, Option, all_reading_options
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
@@ -34,6 +35,10 @@ class _ModelFolder(click.Path):
 
 MODEL_FOLDER = _ModelFolder(exists=True, file_okay=False)
 RUN = click.argument("run", type=MODEL_FOLDER, metavar="RUN")
+_PROMPTS = (
+    click.option("--prompt", help="Text before each text of a model that gives vectors, such as 'query: '."),
+    click.option("--prompt-name", help="The name that the model has for such a text."),
+)
 _LEFT_OUT = {
     "invalid_utf8": "lines that are not UTF-8",
     "duplicate_documents": "repeated documents",
@@ -124,6 +129,54 @@ def reading(*, labelled: bool) -> Callable[[Any], Any]:
         return command
 
     return add
+
+
+def pooling(*others: str, note: str = "") -> Callable[[Any], Any]:
+    """The option `--pooling`."""
+    return click.option(
+        "--pooling",
+        type=click.Choice([*POOLINGS, *others]),
+        help=f"How an encoder gives a text's vector, where its files do not say.{note}",
+    )
+
+
+def prompts(command: Any) -> Any:
+    """Adds the options for what is put before texts."""
+    for option in reversed(_PROMPTS):
+        command = option(command)
+    return command
+
+
+def model_use(*, pooling_option: bool = True, pair: bool = False) -> Callable[[Any], Any]:
+    """Adds what may be said of a model of another library, whose files leave it open; see `chosen_use`."""
+
+    def add(command: Any) -> Any:
+        command = prompts(command)
+        if pooling_option:
+            command = pooling()(command)
+        if pair:
+            command = click.option("--pair", is_flag=True, help="RUN is a classifier of another library, of pairs.")(
+                command
+            )
+        return click.option(
+            "--task",
+            type=click.Choice(["ranking", "regression"]),
+            help="What a model of another library with one number is for, where its files do not say.",
+        )(command)
+
+    return add
+
+
+def chosen_use(settings: dict[str, Any], *, paired: bool = False) -> dict[str, Any]:
+    """What was said of the model, as the arguments of `kbert.load`; taken out of `settings`.
+
+    Args:
+        settings: The options of a command.
+        paired: Whether the texts come with second ones.
+    """
+    names = ("task", "pooling", "prompt", "prompt_name", "pair_prompt")
+    chosen = {name: settings.pop(name, None) for name in names}
+    return {"paired": True if paired else None, **chosen}
 
 
 def chosen_reading(settings: Mapping[str, Any]) -> dict[str, Any]:

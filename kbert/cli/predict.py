@@ -34,7 +34,8 @@ _AT_ONCE = 4096
 @click.option(
     "--layers", default="-1", show_default=True, help="With --features: such as -1, or 1,2, or last4; joined."
 )
-@click.option("--pooling", default="mean", show_default=True, type=click.Choice(["mean", "cls", "none"]))
+@options.pooling("none", note=" With --features: mean by default; none for all tokens.")
+@options.model_use(pooling_option=False)
 @options.JSON
 def predict(
     run: str,
@@ -45,9 +46,9 @@ def predict(
     features: bool,
     output: str | None,
     layers: str,
-    pooling: str,
+    pooling: str | None,
     as_json: bool,
-    **reading: str | None,
+    **reading: Any,
 ) -> None:
     """Answer for TEXTs, or for the texts of a file, with the model RUN.
 
@@ -60,12 +61,17 @@ def predict(
         raise UsageError("--features and --output belong together")
     quiet.import_tensorflow()
     if output:
+        if any(reading[name] is not None for name in ("task", "prompt", "prompt_name")):
+            raise UsageError("--features gives plain vectors of the encoder: leave out --task and prompts")
         found = list(texts) or _lines(run, input or "", reading)
-        _write_features(run, found, output, layers, pooling, batch_size)
+        _write_features(run, found, output, layers, pooling or "mean", batch_size)
         return
+    if pooling == "none":
+        raise UsageError("--pooling none belongs to --features")
     from kbert import predictor
 
-    model = predictor.load(run)
+    use = options.chosen_use(reading, paired=bool(pairs or reading["pair_column"]))
+    model = predictor.load(run, **use | {"pooling": pooling})
     several = model.task.text_inputs[-1].several
     inputs: list[Any]
     if input:

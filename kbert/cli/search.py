@@ -15,10 +15,12 @@ from kbert.errors import UsageError
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1), help="Results a query.")
 @click.option("--model", type=options.MODEL_FOLDER, help="The index's model, if it was moved.")
 @click.option("--ann", is_flag=True, help="Search approximately, in an index that was built with --ann.")
-@click.option("--rerank", type=options.MODEL_FOLDER, help="A model that `finetune ranking` made.")
+@click.option("--rerank", type=options.MODEL_FOLDER, help="A model that `finetune ranking` made, or a cross-encoder.")
 @click.option("--depth", default=50, show_default=True, type=click.IntRange(1), help="Results that are re-ranked.")
 @options.data_file("--queries", "With --judgements: measure on these queries instead.", required=False)
 @options.data_file("--judgements", "Which documents are relevant to which query (qrels).", required=False)
+@click.option("--prompt", help="Text before each query, such as 'query: '.  [default: what the index was built with]")
+@click.option("--prompt-name", help="The name that the model has for it.")
 @options.JSON
 def search(
     index: str,
@@ -30,6 +32,8 @@ def search(
     depth: int,
     queries: str | None,
     judgements: str | None,
+    prompt: str | None,
+    prompt_name: str | None,
     as_json: bool,
 ) -> None:
     """Find the documents of INDEX that are nearest to each QUERY; or measure on queries with judgements."""
@@ -40,7 +44,7 @@ def search(
     from kbert.retrieval.search import SearchSettings, measure_search
     from kbert.retrieval.search import search as run
 
-    opened = Index(index, model=model)
+    opened = Index(index, model=model, prompt=prompt, prompt_name=prompt_name)
     settings = SearchSettings(top, ann, rerank, depth)
     if queries and judgements:
         metrics = measure_search(opened, queries, judgements, settings)

@@ -34,6 +34,7 @@ def export_litert(
     output: files.PathLike,
     quantize: str = "none",
     sequence_length: int | None = None,
+    **use: Any,
 ) -> Path:
     """Exports a fine-tuned model as one .tflite file.
 
@@ -41,10 +42,12 @@ def export_litert(
     the SavedModel gives, such as `probabilities`, float32 [1, C]; S is fixed, shorter texts are padded.
 
     Args:
-        model: A model folder that `finetune` wrote.
+        model: A model folder that `finetune` wrote, or another that `kbert.load` takes.
         output: The file to write.
         quantize: "none", "float16" or "dynamic".
         sequence_length: S; by default what the model was fine-tuned with.
+        use: What `kbert.load` takes beside the folder, such as `paired` and `pooling`. A prompt is no part of this
+            export, which takes token ids: put it before the texts that are tokenized.
 
     Returns:
         The file.
@@ -57,7 +60,7 @@ def export_litert(
     """
     if quantize not in QUANTIZATIONS:
         raise UsageError(f"quantize must be one of {', '.join(QUANTIZATIONS)}. Received: quantize={quantize!r}")
-    loaded = predictor.load(model)
+    loaded = predictor.load(model, **use)
     length = sequence_length or loaded.sequence_length
     if not 5 <= length <= loaded.config.max_position_embeddings:
         raise UsageError(

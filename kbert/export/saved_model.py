@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +17,9 @@ from kbert.text.tokenizer_files import save_tokenizer
 TOLERANCE = 1e-5
 
 
-def export_saved_model(model: files.PathLike, *, output: files.PathLike, version: int | None = None) -> Path:
+def export_saved_model(
+    model: files.PathLike, *, output: files.PathLike, version: int | None = None, **use: Any
+) -> Path:
     """Exports a fine-tuned model as `output`/VERSION.
 
     The SavedModel has two signatures, with batch and length free:
@@ -33,9 +36,10 @@ def export_saved_model(model: files.PathLike, *, output: files.PathLike, version
     TensorFlow's C, Java and Go interfaces use.
 
     Args:
-        model: A model folder that `finetune` wrote.
+        model: A model folder that `finetune` wrote, or another that `kbert.load` takes.
         output: The base path of the served model, such as saved_models/NAME.
         version: A positive number; by default one more than the largest that is there, or 1.
+        use: What `kbert.load` takes beside the folder, such as `paired`, `pooling` and `prompt`.
 
     Returns:
         The version's folder.
@@ -52,7 +56,7 @@ def export_saved_model(model: files.PathLike, *, output: files.PathLike, version
     if version < 1 or (base / str(version)).exists():
         raise UsageError(f"version must be a positive number that {base} does not have. Received: version={version}")
 
-    loaded = predictor.load(model)
+    loaded = predictor.load(model, **use)
     text_model = loaded.text_model
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary)
 

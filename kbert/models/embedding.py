@@ -9,33 +9,33 @@ import keras
 from keras import ops
 
 from kbert import features
+from kbert.layers.attention import MASK_BIAS
 from kbert.models.encoder import BertEncoder
 from kbert.models.head_model import HeadModel
-
-POOLINGS = ("mean", "cls")
-"""The mean of all tokens' vectors, or that of [CLS]."""
 
 
 @keras.saving.register_keras_serializable("kbert")
 class EmbeddingModel(HeadModel):
-    """An encoder with a vector of length 1 for each text.
+    """An encoder with a vector for each text, of length 1 unless it is told otherwise.
 
     Takes the encoder's features, int32 [B, S], or with a dimension of texts that belong together, int32 [B, C, S];
     gives a dict of `vector`, float32 [B, H] or [B, C, H].
 
     Args:
         encoder: The encoder; its pooler is not used.
-        pooling: "mean" or "cls".
+        pooling: "mean", "cls" or "max".
+        normalize: Whether vectors get the length 1.
     """
 
-    def __init__(self, encoder: BertEncoder, pooling: str = "mean", **kwargs: Any) -> None:
+    def __init__(self, encoder: BertEncoder, pooling: str = "mean", normalize: bool = True, **kwargs: Any) -> None:
         super().__init__(encoder, **kwargs)
         self.pooling = pooling
+        self.normalize = normalize
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, as plain data."""
-        return super().get_config() | {"pooling": self.pooling}
+        return super().get_config() | {"pooling": self.pooling, "normalize": self.normalize}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Gives the vectors."""
@@ -48,6 +48,8 @@ class EmbeddingModel(HeadModel):
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """Gives the same from the encoder's outputs, which have a row a text."""
         vector = pooled(encoded["sequence_output"], inputs[features.INPUT_MASK.name], self.pooling)
+        if not self.normalize:
+            return {"vector": vector}
         squares = ops.sum(ops.square(vector), axis=-1, keepdims=True)
         return {"vector": vector * ops.rsqrt(ops.maximum(squares, 1e-12))}
 
@@ -56,5 +58,8 @@ def pooled(hidden: Any, mask: Any, pooling: str) -> Any:
     """One vector a row: takes float32 [B, S, H] and the mask, int32 [B, S]; gives float32 [B, H]."""
     if pooling == "cls":
         return hidden[:, 0]
+    if pooling == "max":
+        # No value of a LayerNorm comes near the bias, and half precision still holds it.
+        return ops.max(ops.where(ops.expand_dims(mask, -1) > 0, hidden, MASK_BIAS), axis=1)
     weights = ops.expand_dims(ops.cast(mask, hidden.dtype), -1)
     return ops.sum(hidden * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1.0)

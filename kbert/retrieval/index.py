@@ -1,7 +1,7 @@
 """An index of documents: their vectors and texts in a folder, searched exactly, or by a graph of near neighbours.
 
-index.json      the model, how many documents, the dtype
-vectors.npy     [documents, H], of length 1 each; memory-mapped while searching
+index.json      the model, how many documents, the dtype, how vectors are made and compared
+vectors.npy     [documents, H], of length 1 each where cosines are compared; memory-mapped while searching
 texts.jsonl     {"id": …, "text": …} a line, in the order of the vectors
 offsets.npy     where each of these lines begins, int64, in bytes
 ann.faiss       with `ann`: an HNSW graph of faiss (arXiv 1603.09320)
@@ -12,19 +12,23 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kbert import files
+from kbert.bundle import Bundle
 from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.hub import resolve
-from kbert.predictor import Predictor, load
+from kbert.predictor import Predictor, predictor_of
+from kbert.sentence_transformers import POOLINGS, SIMILARITIES, transformer_path
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.collection_files import Document, read_documents
+from kbert.tasks.embedding import EmbeddingTask, of_length_1
+from kbert.tasks.task import task_from_bundle
 from kbert.weights import WEIGHTS_FILE
 
 SETTINGS_FILE = "index.json"
@@ -37,6 +41,9 @@ DTYPES = ("float32", "float16")
 _EMBEDDED_AT_ONCE = 1024
 _COMPARED_AT_ONCE = 65_536
 _SCORES_AT_ONCE = 1 << 24  # of all queries together
+_QUERY_PROMPTS = ("query",)
+_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+"""The names that sentence-transformers has for the prompts of both sides of a search."""
 _NEIGHBOURS = 32
 _LOOKED_AT = 128
 """Links of a node of the HNSW graph, and nodes that are kept in view while searching."""
@@ -51,18 +58,32 @@ def build_index(
     ann: bool = False,
     batch_size: int = 64,
     skip_bad: int = 0,
+    pooling: str | None = None,
+    prompt: str | None = None,
+    prompt_name: str | None = None,
+    query_prompt: str | None = None,
+    query_prompt_name: str | None = None,
+    similarity: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Builds an index of documents.
 
     Args:
-        model: A model folder of the task embedding, or "hf://owner/name"; searching needs it too.
+        model: A model folder of the task embedding, or of sentence-transformers, or any encoder with `pooling`; or
+            "hf://owner/name". Searching needs it too.
         input: A folder of text files, JSON lines, a table or a SMART collection: kbert.tasks.collection_files.
         output: The folder to write; it must not exist.
         dtype: Of the stored vectors: "float32", or "float16" for half the space.
         ann: Also build a graph for approximate search; needs faiss (extra `ann`).
         batch_size: Texts at a time.
         skip_bad: Bad documents that may be skipped.
+        pooling: How an encoder gives vectors, where its files do not say: "mean", "cls" or "max".
+        prompt: What is put before each document, such as "passage: "; by default the model's prompt called "document",
+            "passage" or "corpus", if it has one.
+        prompt_name: Or the model's name for it.
+        query_prompt: What will be put before each query; by default the model's prompt called "query", if it has one.
+        query_prompt_name: Or the model's name for it.
+        similarity: "cosine" or "dot"; by default what the model is for.
         progress: Is told how many documents are done, of how many.
 
     Returns:
@@ -78,7 +99,12 @@ def build_index(
         raise UsageError(f"{output} exists already; name another folder, or remove it")
     faiss = _faiss() if ann else None
     model = resolve(model)
-    predictor = load_embedder(model)
+    predictor = load_embedder(model, pooling=pooling)
+    task = predictor.task
+    similarity = _similarity(task, similarity)
+    query_prompt = _prompt(task, query_prompt, query_prompt_name, _QUERY_PROMPTS)
+    prompt = _prompt(task, prompt, prompt_name, _DOCUMENT_PROMPTS)
+    predictor = predictor.with_task(task.with_prompt(prompt))
     # Read twice: nothing that is as large as the collection is held in memory.
     total = sum(1 for _ in read_documents(input, bad=BadRows(skip_bad)))
     width = predictor.config.hidden_size
@@ -89,7 +115,8 @@ def build_index(
         with open(folder / TEXTS_FILE, "wb") as handle:
             for documents in _parts(read_documents(input, bad=BadRows(skip_bad)), _EMBEDDED_AT_ONCE):
                 texts = [document.text for document in documents]
-                vectors[done : done + len(documents)] = predictor.answers(texts, batch_size=batch_size)["vector"]
+                found = predictor.answers(texts, batch_size=batch_size)["vector"]
+                vectors[done : done + len(documents)] = of_length_1(found) if similarity == "cosine" else found
                 for document in documents:
                     offsets[done] = handle.tell()
                     line = json.dumps({"id": document.id, "text": document.text}, ensure_ascii=False)
@@ -111,6 +138,10 @@ def build_index(
             "documents": total,
             "width": width,
             "dtype": dtype,
+            "pooling": predictor.model.pooling,
+            "prompt": prompt,
+            "query_prompt": query_prompt,
+            "similarity": similarity,
         }
         files.write_json(folder / SETTINGS_FILE, settings)
     return total
@@ -122,12 +153,22 @@ class Index:
     Args:
         folder: What `build_index` wrote.
         model: The model, if it is no longer where it was.
+        prompt: What is put before each query; by default what `build_index` was told, or found in the model.
+        prompt_name: Or the model's name for it.
 
     Raises:
         BundleError: The folder is no index, is damaged, or is of another model.
+        UsageError: The model has no prompt of that name.
     """
 
-    def __init__(self, folder: PathLike, *, model: PathLike | None = None) -> None:
+    def __init__(
+        self,
+        folder: PathLike,
+        *,
+        model: PathLike | None = None,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+    ) -> None:
         self.folder = Path(folder)
         settings = files.read_json(self.folder / SETTINGS_FILE, BundleError)
         wanted = {"model": str, "model_sha256": str, "documents": int, "width": int, "dtype": str}
@@ -142,7 +183,14 @@ class Index:
             raise BundleError(f"the model of {self.folder} is no longer at {where}; name its folder with --model")
         if _digest(where) != settings["model_sha256"]:
             raise BundleError(f"{self.folder} was built with other weights than those of {where}; build it anew")
-        self.predictor = load_embedder(where)
+        pooling, self.similarity = _said(settings, "pooling", POOLINGS), _said(settings, "similarity", SIMILARITIES)
+        predictor = load_embedder(where, pooling=pooling)
+        asked = settings.get("query_prompt", "")
+        if not isinstance(asked, str):
+            raise BundleError(f"{self.folder / SETTINGS_FILE}: expected query_prompt, str. Received: {shown(asked)}")
+        if prompt is not None or prompt_name is not None:
+            asked = _prompt(predictor.task, prompt, prompt_name, ())
+        self.predictor = predictor.with_task(predictor.task.with_prompt(asked))
         count, width = settings["documents"], settings["width"]
         self.vectors = _mapped(self.folder / VECTORS_FILE, (count, width), np.dtype(settings["dtype"]))
         self.offsets = _mapped(self.folder / OFFSETS_FILE, (count,), np.dtype(np.int64))
@@ -162,8 +210,8 @@ class Index:
             batch_size: Queries at a time.
 
         Returns:
-            For each query {"rank", "id", "score", "text"}; the score is the cosine. Of scores equal to the last bit the
-            one that came first in the collection is first.
+            For each query {"rank", "id", "score", "text"}; the score is the cosine, or the dot product. Of scores equal
+            to the last bit the one that came first in the collection is first.
 
         Raises:
             UsageError: `top` cannot be, or there is no graph.
@@ -174,6 +222,8 @@ class Index:
             return []
         top = min(top, len(self))
         vectors = self.predictor.answers(list(queries), batch_size=batch_size)["vector"]
+        if self.similarity != "dot":
+            vectors = of_length_1(vectors)
         scores, places = self._nearest_in_graph(vectors, top) if ann else self.nearest(vectors, top)
         return [
             [
@@ -221,18 +271,52 @@ class Index:
                 raise BundleError(f"{self.folder / TEXTS_FILE} is damaged; build the index anew") from None
 
 
-def load_embedder(model: PathLike) -> Predictor:
-    """Loads a model that gives vectors.
+def load_embedder(model: PathLike, *, pooling: str | None = None) -> Predictor:
+    """Loads a model that gives vectors, without a prompt.
+
+    Args:
+        model: Its folder.
+        pooling: How, where its files do not say.
 
     Raises:
         UsageError: It is for another task.
     """
-    predictor = load(model)
-    if predictor.task.name != "embedding":
+    bundle = Bundle.load(resolve(model))
+    task = task_from_bundle(bundle, model, pooling=pooling)
+    if task.name != EmbeddingTask.name:
         raise UsageError(
-            f"{model} is for {predictor.task.name}; an index needs a model that `kbert finetune embedding` made"
+            f"{model} is for {task.name}; an index needs a model that `kbert finetune embedding` made, or one of "
+            "sentence-transformers, or an encoder with --pooling"
         )
-    return predictor
+    return predictor_of(bundle, task.with_prompt(""), model)
+
+
+def _similarity(task: Any, wanted: str | None) -> str:
+    similarity: str = wanted or task.similarity
+    if similarity not in SIMILARITIES:
+        which = "similarity" if wanted else "the model's similarity; say which with --similarity:"
+        raise UsageError(f"{which} must be one of {', '.join(SIMILARITIES)}. Received: similarity={shown(similarity)}")
+    return similarity
+
+
+def _prompt(task: Any, prompt: str | None, name: str | None, names: Sequence[str]) -> str:
+    """A prompt: as it is given, or by its name; else the first of `names` that the model has and that is not empty."""
+    if prompt is not None and name is not None:
+        raise UsageError("give a prompt or the name of one; one of the two")
+    if name is not None:
+        named: str = task.named_prompt(name)
+        return named
+    if prompt is not None:
+        return prompt
+    return next((task.prompts[each] for each in names if task.prompts.get(each)), "")
+
+
+def _said(settings: Mapping[str, Any], name: str, choices: Sequence[str]) -> str | None:
+    """A choice that index.json remembers; None in an index of an older kbert."""
+    value = settings.get(name)
+    if value is not None and value not in choices:
+        raise BundleError(f"{SETTINGS_FILE}: expected {name}, one of {', '.join(choices)}. Received: {shown(value)}")
+    return value
 
 
 def _best(scores: np.ndarray, top: int) -> np.ndarray:
@@ -264,7 +348,7 @@ def _parts(documents: Iterator[Document], size: int) -> Iterator[list[Document]]
 
 
 def _digest(model: PathLike) -> str:
-    path = Path(model) / WEIGHTS_FILE
+    path = Path(model) / transformer_path(model) / WEIGHTS_FILE
     if not path.is_file():
         raise DataError("expected a model folder with its weights in one file", path)
     digest = hashlib.sha256()

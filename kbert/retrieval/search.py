@@ -37,7 +37,7 @@ class SearchSettings:
 def search(index: Index, queries: Sequence[str], settings: SearchSettings | None = None) -> list[list[dict[str, Any]]]:
     """Results of each query, best first: {"rank", "id", "score", "text"}.
 
-    The score is the cosine, or with a re-ranker its logit, for as many as it looked at.
+    The score is the cosine, or with a re-ranker its score, for as many as it looked at.
 
     Raises:
         UsageError: The re-ranker is for another task, or an option cannot be.
@@ -48,7 +48,8 @@ def search(index: Index, queries: Sequence[str], settings: SearchSettings | None
     ranker = load(settings.reranker)
     if ranker.task.name != "ranking":
         raise UsageError(
-            f"{settings.reranker} is for {ranker.task.name}; re-ranking needs a model of `kbert finetune ranking`"
+            f"{settings.reranker} is for {ranker.task.name}; re-ranking needs a model of `kbert finetune ranking`, or "
+            "a cross-encoder"
         )
     found = index.search(queries, top=max(settings.top, settings.depth), ann=settings.ann)
     texts = [[result["text"] for result in results[: settings.depth]] for results in found]

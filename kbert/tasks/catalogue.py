@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kbert.errors import UsageError, shown
+from kbert.sentence_transformers import POOLINGS
 
 _NAMED_OR_NUMBERED = "a name, or a 1-based number."
 
@@ -164,7 +165,6 @@ _FORMAT = (
     ),
 )
 
-_POOLINGS = ("mean", "cls")
 _COLLECTION = (
     Option(
         "documents",
@@ -313,8 +313,13 @@ TASKS: Mapping[str, TaskInfo] = {
                     choices=("pairs", "triplets", "scores", "unsupervised"),
                 ),
                 Option(
-                    "pooling", "A text's vector: the mean of its tokens', or that of [CLS].", "mean", choices=_POOLINGS
+                    "pooling",
+                    "A text's vector: the mean of its tokens', that of [CLS], or the largest values.  "
+                    "[default: the model's own, else mean]",
+                    choices=POOLINGS,
                 ),
+                Option("prompt", "Text that is put before each text, such as 'query: '.  [default: the model's own]"),
+                Option("pair_prompt", "Another for pairs and negatives, such as 'passage: '.  [default: --prompt]"),
                 Option("temperature", "Of the softmax over the texts of a batch.", 0.05),
                 Option("margin", "Of triplets, in cosine.", 0.2),
                 *_COLLECTION,

@@ -5,30 +5,42 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
-from kbert import features
-from kbert.errors import DataError, UsageError
+from kbert import features, files
+from kbert.bundle import SETTINGS_FILE, Bundle
+from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
-from kbert.models.embedding import POOLINGS, EmbeddingModel
+from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, encoder_slots
+from kbert.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, read_modules
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.judged_texts import read_judged
 from kbert.tasks.ranking_metrics import in_order, ranking_metrics
 from kbert.tasks.rows import Ragged, TrainingRows, encode_texts
-from kbert.tasks.saved_settings import Kind, number, numbers, string
-from kbert.tasks.table_format import TableFormat
-from kbert.tasks.tables import Row, read_table
+from kbert.tasks.saved_settings import Kind, flag, named_strings, number, numbers, string
+from kbert.tasks.table_format import TableFormat, file_kind
+from kbert.tasks.tables import Row, first_row, read_table
 from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.text.graph_encoder import GraphEncoder
 
 OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")
 _IMPOSSIBLE = -1e9
+_USUAL_COLUMNS: Sequence[Mapping[str, str]] = (
+    {"text": "sentence1", "pair": "sentence2", "score": "score"},
+    {"text": "sentence1", "pair": "sentence2", "score": "label"},
+    {"text": "sentence1", "pair": "sentence2"},
+    {"text": "anchor", "pair": "positive", "negative": "negative"},
+    {"text": "anchor", "pair": "positive"},
+)
+"""The columns that data sets for sentence-transformers have, where there is none called text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +63,9 @@ class EmbeddingExample:
 
 
 class EmbeddingTask(Task[EmbeddingExample]):
-    """A vector of length 1 for a text, so that a dot product is the cosine.
+    """A vector for a text: of length 1, so that a dot product is the cosine, unless another library's files say no.
+
+    A text may have a prompt put before it, such as "query: ", by the graph that is served too.
 
     Objectives: "pairs" finds each text's pair among all pairs and negatives of the batch (softmax over cosines divided
     by a temperature, arXiv 1705.00652); what the training file pairs with the same text is not held against it.
@@ -61,10 +75,17 @@ class EmbeddingTask(Task[EmbeddingExample]):
 
     Args:
         objective: One of these.
-        pooling: "mean" or "cls".
+        pooling: "mean", "cls" or "max".
         temperature: Of "pairs" and "unsupervised".
         margin: Of "triplets".
         score_range: The least and the largest score of training, for "scores".
+        normalize: Whether vectors have the length 1.
+        prompts: The model's prompts by name.
+        prompt: What is put before a text.
+        pair_prompt: What is put before the pairs and negatives of files; None for the same.
+        similarity: How the model's vectors are compared in a search: "cosine" or "dot".
+        include_prompt: Whether the tokens of a prompt count in the pooling; a model of which they do not can be used
+            without prompts alone.
     """
 
     name: ClassVar[str] = "embedding"
@@ -78,7 +99,13 @@ class EmbeddingTask(Task[EmbeddingExample]):
         "temperature": number,
         "margin": number,
         "score_range": numbers,
+        "normalize": flag,
+        "prompts": named_strings,
+        "prompt": string,
+        "pair_prompt": string,
+        "similarity": string,
     }
+    newer = ("normalize", "prompts", "prompt", "pair_prompt", "similarity")
 
     def __init__(
         self,
@@ -87,6 +114,12 @@ class EmbeddingTask(Task[EmbeddingExample]):
         temperature: float = 0.05,
         margin: float = 0.2,
         score_range: Sequence[float] = (0.0, 1.0),
+        normalize: bool = True,
+        prompts: Mapping[str, str] | None = None,
+        prompt: str = "",
+        pair_prompt: str | None = None,
+        similarity: str = "cosine",
+        include_prompt: bool = True,
     ) -> None:
         if objective not in OBJECTIVES or pooling not in POOLINGS:
             raise ValueError(f"no such objective or pooling: {objective!r}, {pooling!r}")
@@ -99,6 +132,13 @@ class EmbeddingTask(Task[EmbeddingExample]):
         if not low < high:
             raise ValueError(f"score_range must be two numbers, the smaller one first. Received: {self.score_range}")
         self.whole_batches = objective in ("pairs", "unsupervised")
+        self.normalize = normalize
+        self.prompts = dict(prompts or {})
+        self.prompt = prompt
+        self.pair_prompt = prompt if pair_prompt is None else pair_prompt
+        self.similarity = similarity
+        self.include_prompt = include_prompt
+        self._told: set[str] = set()
 
     # === Reading ===
 
@@ -119,6 +159,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
                 if text.strip():
                     yield EmbeddingExample(text, line=number)
         else:
+            columns = _usual_columns(path, columns, form, targets)
             for role in ("negative", "score"):
                 if role in columns and "pair" not in columns:
                     raise UsageError(f"a {role} needs the text it goes with: name the column of pairs (pair_column)")
@@ -144,12 +185,108 @@ class EmbeddingTask(Task[EmbeddingExample]):
                 f"temperature and margin must be above 0. Received: temperature={options['temperature']}, "
                 f"margin={options['margin']}"
             )
-        task = cls(objective, options["pooling"], options["temperature"], options["margin"])
+        task = cls(
+            objective,
+            options["pooling"] or "mean",
+            options["temperature"],
+            options["margin"],
+            prompt=options["prompt"] or "",
+            pair_prompt=options["pair_prompt"],
+        )
+        task._told = {name for name in ("pooling", "prompt", "pair_prompt") if options[name] is not None}
         if objective == "scores":
             if scores and min(scores) == max(scores):
                 raise DataError(f"expected scores that differ. Received {scores[0]:g} alone", path)
             task.score_range = [min(scores, default=0.0), max(scores, default=1.0)]
         return task
+
+    @classmethod
+    def from_foreign(cls, bundle: Bundle, *, paired: bool) -> EmbeddingTask | None:
+        """A model of sentence-transformers."""
+        modules = bundle.modules
+        return cls._of_modules(modules) if modules is not None and modules.kind == EMBEDDER else None
+
+    @classmethod
+    def _of_modules(cls, modules: SentenceModules) -> EmbeddingTask:
+        return cls(
+            pooling=modules.pooling,
+            normalize=modules.normalize,
+            prompts=modules.prompts,
+            prompt=modules.prompts.get(modules.default_prompt or "", ""),
+            similarity=modules.similarity,
+            include_prompt=modules.include_prompt,
+        )
+
+    def started_from(self, folder: PathLike) -> EmbeddingTask:
+        """Takes pooling and prompts of the model where its user names none."""
+        start = _vectors_of(folder)
+        if start is None:
+            return self
+        task = copy.copy(self)
+        if "pooling" not in self._told:
+            task.pooling = start.pooling
+        task.prompts = dict(start.prompts)
+        if "prompt" not in self._told:
+            task.prompt = start.prompt
+        if "pair_prompt" not in self._told:
+            task.pair_prompt = task.prompt if "prompt" in self._told else start.pair_prompt
+        return task
+
+    def with_pooling(self, pooling: str) -> EmbeddingTask:
+        """The task with another pooling."""
+        task = copy.copy(self)
+        task.pooling = pooling
+        return task
+
+    def with_prompt(
+        self, prompt: str | None, prompt_name: str | None = None, pair_prompt: str | None = None
+    ) -> EmbeddingTask:
+        """The task with other texts put before texts."""
+        if prompt is not None and prompt_name is not None:
+            raise UsageError("give a prompt or the name of one (prompt_name); one of the two")
+        if prompt_name is not None:
+            prompt = self.named_prompt(prompt_name)
+        task = copy.copy(self)
+        if prompt is not None:
+            task.prompt = task.pair_prompt = prompt
+        if pair_prompt is not None:
+            task.pair_prompt = pair_prompt
+        task._check_prompts()
+        return task
+
+    def _check_prompts(self) -> None:
+        if not self.include_prompt and (self.prompt or self.pair_prompt):
+            raise UsageError(
+                "the model leaves its prompts out of the pooling (include_prompt), which kbert does not compute; give "
+                'an empty one: --prompt "" (in Python prompt="")'
+            )
+
+    def named_prompt(self, name: str) -> str:
+        """One of the model's prompts.
+
+        Raises:
+            UsageError: It has none of that name.
+        """
+        if name not in self.prompts:
+            has = f"it has {', '.join(map(shown, self.prompts))}" if self.prompts else "it has none"
+            raise UsageError(f"the model has no prompt of that name; {has}. Received: prompt_name={shown(name)}")
+        return self.prompts[name]
+
+    def sentence_modules(self, sequence_length: int) -> SentenceModules:
+        """The same in the files of sentence-transformers: what `prompt` says is the default prompt there."""
+        prompts, default = dict(self.prompts), None
+        if self.prompt or self.pair_prompt:
+            prompts |= {"query": self.prompt, "document": self.pair_prompt}
+        if self.prompt:
+            default = "query"
+        return SentenceModules(
+            pooling=self.pooling,
+            normalize=self.normalize,
+            max_length=sequence_length,
+            prompts=prompts,
+            default_prompt=default,
+            similarity=self.similarity,
+        )
 
     def checked(
         self, examples: Sequence[EmbeddingExample], path: PathLike, bad: BadRows | None = None
@@ -185,7 +322,19 @@ class EmbeddingTask(Task[EmbeddingExample]):
         """The texts; with pairs each text and pair once, in the order they come."""
         if not examples or examples[0].pair is None:
             return {"text": [example.text for example in examples]}
-        return {"text": list(_places(examples))}
+        return {
+            "text": list(dict.fromkeys(text for example in examples for text in (example.text, example.pair or "")))
+        }
+
+    def asked(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
+        """The texts with their prompts; with pairs each text and pair once, in the order they come."""
+        if not examples or examples[0].pair is None:
+            return {"text": [self.prompt + example.text for example in examples]}
+        return {"text": list(self._places(examples))}
+
+    def prompted(self, inputs: Tensors) -> Tensors:
+        """The texts with the prompt before each."""
+        return {"text": tf.strings.join([self.prompt, inputs["text"]])} if self.prompt else inputs
 
     def training_rows(self, examples: Sequence[EmbeddingExample], encode: GraphEncoder) -> TrainingRows:
         """An item is a text with its pair, and maybe a negative; of "unsupervised" the same text twice.
@@ -200,7 +349,10 @@ class EmbeddingTask(Task[EmbeddingExample]):
             groups = [(example.text, example.pair or "") for example in examples]
         else:
             groups = [(example.text, example.pair or "", example.negative or "") for example in examples]
-        ids, type_ids = encode_texts(encode, [text for group in groups for text in group])
+        second = self.prompt if self.objective == "unsupervised" else self.pair_prompt
+        ids, type_ids = encode_texts(
+            encode, [(second if place else self.prompt) + text for group in groups for place, text in enumerate(group)]
+        )
         sizes = np.array([len(group) for group in groups], np.int64)
         return TrainingRows(ids, type_ids, self._targets(examples, groups), sizes)
 
@@ -239,8 +391,13 @@ class EmbeddingTask(Task[EmbeddingExample]):
     # === Model ===
 
     def build(self, encoder: BertEncoder) -> EmbeddingModel:
-        """The encoder, pooled."""
-        return EmbeddingModel(encoder, self.pooling)
+        """The encoder, pooled.
+
+        Raises:
+            UsageError: The model's pooling leaves prompts out, which kbert does not compute, and there is a prompt.
+        """
+        self._check_prompts()
+        return EmbeddingModel(encoder, self.pooling, self.normalize)
 
     def slots(self, model: EmbeddingModel) -> Slots:
         """The encoder's."""
@@ -280,7 +437,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
     # === Answers ===
 
     def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The vector of each text, float32 [B, H], of length 1."""
+        """The vector of each text, float32 [B, H]."""
         return {"vector": outputs["vector"]}
 
     def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
@@ -302,9 +459,12 @@ class EmbeddingTask(Task[EmbeddingExample]):
         if not examples or examples[0].pair is None:
             raise DataError("expected pairs of texts to measure; name their column: pair")
         vectors = answers["vector"].astype(np.float32)
-        places = _places(examples)
-        texts = np.array([places[example.text] for example in examples])
-        pairs = np.array([places[example.pair or ""] for example in examples])
+        places = self._places(examples)
+        names = np.array([example.text for example in examples], object)
+        texts = np.array([places[self.prompt + example.text] for example in examples])
+        pairs = np.array([places[self.pair_prompt + (example.pair or "")] for example in examples])
+        if examples[0].score is not None or self.similarity == "cosine":
+            vectors = of_length_1(vectors)
         if examples[0].score is not None:
             cosines = (vectors[texts] * vectors[pairs]).sum(-1)
             scores = np.array([example.score for example in examples])
@@ -313,12 +473,13 @@ class EmbeddingTask(Task[EmbeddingExample]):
                 "spearman": _spearman(cosines, scores),
                 "pearson": _pearson(cosines, scores),
             }
-        candidates, columns = np.unique(pairs, return_inverse=True)
+        candidates, rows, columns = np.unique(pairs, return_index=True, return_inverse=True)
+        candidate_names = np.array([examples[row].pair or "" for row in rows], object)
         ranked = []
-        for text in np.unique(texts):
+        for text, row in zip(*np.unique(texts, return_index=True), strict=True):
             gains = np.zeros(len(candidates))
             gains[columns[texts == text]] = 1.0
-            others = (candidates != text) | (gains > 0)  # a text is no wrong answer to itself
+            others = (candidate_names != names[row]) | (gains > 0)  # a text is no wrong answer to itself
             ranked.append((in_order(vectors[candidates[others]] @ vectors[text], gains[others]), gains))
         return {
             "examples": len(examples),
@@ -330,7 +491,62 @@ class EmbeddingTask(Task[EmbeddingExample]):
     @property
     def description(self) -> str:
         """What it does, for a model card."""
-        return f"vectors of texts ({self.pooling} pooling, of length 1), trained with the objective {self.objective}"
+        length = ", of length 1" if self.normalize else ""
+        return f"vectors of texts ({self.pooling} pooling{length}), trained with the objective {self.objective}"
+
+    def _places(self, examples: Sequence[EmbeddingExample]) -> dict[str, int]:
+        """Each text and pair with its prompt before it, once, and its place."""
+        both = ((self.prompt + example.text, self.pair_prompt + (example.pair or "")) for example in examples)
+        return {text: place for place, text in enumerate(dict.fromkeys(text for each in both for text in each))}
+
+
+def of_length_1(vectors: np.ndarray) -> np.ndarray:
+    """Vectors [N, H] as float32 of length 1; a vector of zeros stays one.
+
+    Example:
+        >>> of_length_1(np.array([[3.0, 4.0]])).tolist()
+        [[0.6000000238418579, 0.800000011920929]]
+    """
+    vectors = np.asarray(vectors, np.float32)
+    lengths = np.sqrt((vectors.astype(np.float64) ** 2).sum(-1, keepdims=True))
+    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+
+def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
+    """The task of a model folder that gives vectors, without its weights; None of any other."""
+    settings = Path(folder) / SETTINGS_FILE
+    if settings.is_file():
+        values = files.read_json(settings, BundleError)
+        saved = values.get("task") if isinstance(values, dict) else None
+        if not isinstance(saved, dict) or saved.get("name") != EmbeddingTask.name:
+            return None
+        try:
+            return EmbeddingTask.from_settings(saved)
+        except (KeyError, TypeError, ValueError) as problem:
+            raise BundleError(f"{folder}: the task in kbert.json cannot be used ({problem!s:.200})") from None
+    modules = read_modules(folder)
+    if modules is None or modules.kind != EMBEDDER:
+        return None
+    if modules.unsupported is not None:
+        print(
+            f"{folder} has {modules.unsupported}, which kbert does not compute: its encoder alone is taken",
+            file=sys.stderr,
+        )
+        return None
+    return EmbeddingTask._of_modules(modules)
+
+
+def _usual_columns(path: PathLike, columns: Mapping[str, str], form: TableFormat, targets: bool) -> Mapping[str, str]:
+    """The columns, or where the file has none of those that are named, the usual ones that it has."""
+    if columns != {"text": "text"} or file_kind(path) == "json" or "text" in (header := first_row(path, form)):
+        return columns
+    for usual in _USUAL_COLUMNS:
+        if all(name in header for name in usual.values()):
+            found = usual if targets else {"text": usual["text"]}
+            words = ", ".join(f"{role} {name}" for role, name in found.items())
+            print(f"{path}: there is no column text; read as {words}", file=sys.stderr)
+            return found
+    return columns
 
 
 def _example(row: Row, path: PathLike) -> EmbeddingExample:
@@ -347,12 +563,6 @@ def _example(row: Row, path: PathLike) -> EmbeddingExample:
         if not math.isfinite(score):
             raise DataError(f"expected a number as score. Received {values['score']!r}", path, row.line)
     return EmbeddingExample(values["text"], values.get("pair"), values.get("negative"), score, row.line)
-
-
-def _places(examples: Sequence[EmbeddingExample]) -> dict[str, int]:
-    """Each text and pair once, with its place."""
-    texts = dict.fromkeys(text for example in examples for text in (example.text, example.pair or ""))
-    return {text: place for place, text in enumerate(texts)}
 
 
 def _pearson(first: np.ndarray, second: np.ndarray) -> float:

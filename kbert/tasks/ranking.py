@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from kbert.bundle import Bundle
 from kbert.errors import UsageError
 from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.ranking import RankingModel
 from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.sentence_transformers import activation_name, known_activation, named_activation
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.candidates import RankingExample, read_candidates
 from kbert.tasks.labels import label_names
@@ -23,6 +25,7 @@ from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.text.graph_encoder import GraphEncoder
 
 LOSSES = ("softmax", "sigmoid")
+ACTIVATIONS = ("identity", "sigmoid")
 _IMPOSSIBLE = -1e9
 
 
@@ -36,6 +39,8 @@ class RankingTask(Task[RankingExample]):
         loss: "softmax" over the candidates of a query, or "sigmoid" for each candidate by itself.
         dialogue: Whether queries are turns of a dialogue.
         negatives: Wrong candidates a query in training; None for all.
+        activation: What makes a score of a logit: "identity", or "sigmoid", as cross-encoders of other libraries may
+            want.
     """
 
     name: ClassVar[str] = "ranking"
@@ -44,20 +49,27 @@ class RankingTask(Task[RankingExample]):
     losses = ("ranking_loss",)
     windowed: ClassVar[bool] = True
     rows: ClassVar[str] = "queries with candidates"
-    saved: ClassVar[Mapping[str, Kind]] = {"loss": string, "dialogue": flag, "negatives": count_or_none}
-    newer = ("negatives",)
+    saved: ClassVar[Mapping[str, Kind]] = {
+        "loss": string,
+        "dialogue": flag,
+        "negatives": count_or_none,
+        "activation": string,
+    }
+    newer = ("negatives", "activation")
 
     def __init__(
         self,
         loss: str = "softmax",
         dialogue: bool = False,
         negatives: int | None = None,
+        activation: str = "identity",
     ) -> None:
-        if loss not in LOSSES:
-            raise ValueError(f"no such loss: {loss!r}")
+        if loss not in LOSSES or activation not in ACTIVATIONS:
+            raise ValueError(f"no such loss or activation: {loss!r}, {activation!r}")
         self.loss = loss
         self.dialogue = dialogue
         self.negatives = negatives
+        self.activation = activation
 
     # === Reading ===
 
@@ -79,9 +91,17 @@ class RankingTask(Task[RankingExample]):
             raise UsageError(f"negatives must be at least 1. Received: negatives={negatives}")
         return cls(options["loss"], any(example.turns for example in examples), negatives)
 
+    @classmethod
+    def from_foreign(cls, bundle: Bundle, *, paired: bool) -> RankingTask | None:
+        """A cross-encoder: a classifier with one logit; see kbert.tasks.task.is_cross_encoder."""
+        if bundle.architecture != cls.architecture or len(bundle.labels) != 1:
+            return None
+        _, activation = named_activation(bundle.foreign_config, bundle.modules)
+        return cls("sigmoid", activation=known_activation(activation))
+
     def foreign_config(self) -> dict[str, Any]:
-        """One logit."""
-        return label_names(["score"])
+        """One logit, and the activation that makes the scores of sentence-transformers' CrossEncoder of it."""
+        return {**label_names(["score"]), "sentence_transformers": {"activation_fn": activation_name(self.activation)}}
 
     def check(self, example: RankingExample) -> RankingExample:
         """It must have a right candidate and, to choose from, a wrong one."""
@@ -173,7 +193,8 @@ class RankingTask(Task[RankingExample]):
 
     def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The best candidate, string [B]; the places of all, best first, int32 [B, C]; how many there are, int32 [B];
-        their scores (logits) and probabilities, float32 [B, C], in the order they came in, 0 for unused places.
+        their scores (logits, after the activation) and probabilities, float32 [B, C], in the order they came in, 0 for
+        unused places.
         """  # noqa: D205 (one sentence)
         candidates = encoded["candidates"]
         logits = tf.scatter_nd(encoded["places"], outputs["logits"], tf.shape(candidates, tf.int64))
@@ -181,17 +202,21 @@ class RankingTask(Task[RankingExample]):
         masked = tf.where(there, logits, _IMPOSSIBLE)
         order = tf.argsort(masked, direction="DESCENDING", stable=True)
         probabilities = tf.nn.softmax(masked) if self.loss == "softmax" else tf.nn.sigmoid(logits)
+        scores = self._scores(logits)
         return {
             "best": tf.gather(candidates, order[:, 0], batch_dims=1),
             "order": order,
             "count": tf.reduce_sum(tf.cast(there, tf.int32), -1),
-            "scores": tf.where(there, logits, 0.0),
+            "scores": tf.where(there, scores, 0.0),
             "probabilities": tf.where(there, probabilities, 0.0),
         }
 
     def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The score of each pair, float32 [B]."""
-        return {"score": outputs["logits"]}
+        return {"score": self._scores(outputs["logits"])}
+
+    def _scores(self, logits: tf.Tensor) -> tf.Tensor:
+        return tf.nn.sigmoid(logits) if self.activation == "sigmoid" else logits
 
     def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"best", "order", "scores", "probabilities"}. An empty candidate has no place in the order, and scores 0."""

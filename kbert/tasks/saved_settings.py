@@ -80,6 +80,13 @@ def names(value: Any) -> list[str]:
     return value
 
 
+def named_strings(value: Any) -> dict[str, str]:
+    """An object of strings."""
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
+        raise TypeError("an object of strings")
+    return dict(value)
+
+
 def named_numbers(value: Any) -> dict[str, float]:
     """An object of numbers."""
     if not isinstance(value, Mapping):

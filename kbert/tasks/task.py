@@ -19,6 +19,7 @@ from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots
+from kbert.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, named_activation
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.catalogue import TASKS, TaskInfo, task_info
 from kbert.tasks.metric_names import LOSS, larger_is_better
@@ -152,6 +153,37 @@ class Task(abc.ABC, Generic[ExampleT]):
         """The task of a model of another library; None where config.json says that it is for another."""
         return None
 
+    def started_from(self, folder: PathLike) -> Task[ExampleT]:
+        """The task, once it is known which model folder it is trained from: that may say what its user did not."""
+        return self
+
+    def with_pooling(self, pooling: str) -> Task[ExampleT]:
+        """The task with another pooling.
+
+        Raises:
+            UsageError: It has none.
+        """
+        raise UsageError(f"a pooling is for models that give vectors; this one is for {self.name}: leave --pooling out")
+
+    def with_prompt(
+        self, prompt: str | None, prompt_name: str | None = None, pair_prompt: str | None = None
+    ) -> Task[ExampleT]:
+        """The task with texts that are put before texts.
+
+        Args:
+            prompt: Such a text.
+            prompt_name: Or the name that the model has for it.
+            pair_prompt: Another for the second texts of pairs, in an evaluation.
+
+        Raises:
+            UsageError: The task has no prompts, or none of that name.
+        """
+        raise UsageError(f"prompts are for models that give vectors; this one is for {self.name}: leave --prompt out")
+
+    def sentence_modules(self, sequence_length: int) -> SentenceModules | None:
+        """What sentence-transformers needs to know of it, beside what Transformers does; None for nothing."""
+        return None
+
     def settings(self) -> dict[str, Any]:
         """What a bundle remembers of it; JSON. "name" is the task's."""
         return {"name": self.name, **{name: getattr(self, name) for name in self.saved}}
@@ -229,6 +261,14 @@ class Task(abc.ABC, Generic[ExampleT]):
         Mostly with a row an example. A task whose metrics need other questions asks those: `evaluate` gets the
         answers in the same order.
         """
+
+    def asked(self, examples: Sequence[ExampleT]) -> dict[str, list[Any]]:
+        """What `evaluate` wants answers to: `inputs`, with what `prompted` puts before them."""
+        return self.inputs(examples)
+
+    def prompted(self, inputs: Tensors) -> Tensors:
+        """The texts that a user asks with, as `encode` takes them; in the graph."""
+        return inputs
 
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
         """Strings to features, in the graph.
@@ -359,27 +399,46 @@ def task_class(name: str) -> type[Task[Any]]:
     return task
 
 
-def task_from_bundle(bundle: Bundle, folder: PathLike, *, paired: bool | None = None) -> Task[Any]:
+def task_from_bundle(
+    bundle: Bundle,
+    folder: PathLike,
+    *,
+    paired: bool | None = None,
+    task: str | None = None,
+    pooling: str | None = None,
+) -> Task[Any]:
     """The task that a bundle was fine-tuned for, by kbert or by another library.
 
     Args:
         bundle: A model folder's content.
         folder: Where it was read, for messages.
-        paired: Whether examples are pairs of texts, for a model of another library, whose files do not say.
+        paired: Whether examples are pairs of texts, for a classifier of another library, whose files do not say.
+        task: The task, where the files of another library leave it open.
+        pooling: How the vectors of tokens become a text's, for an encoder whose files do not say.
 
     Raises:
         BundleError: The bundle is for no task, or its settings are damaged.
-        UsageError: `paired` contradicts kbert's own settings.
+        UsageError: What is said contradicts kbert's own settings.
     """
+    if pooling is not None and pooling not in POOLINGS:
+        raise UsageError(f"pooling must be one of {', '.join(POOLINGS)}. Received: pooling={shown(pooling)}")
     values = bundle.settings.get("task")
     if not values:
-        return _foreign_task(bundle, folder, bool(paired))
+        found = _foreign_task(bundle, folder, bool(paired), task, pooling)
+    else:
+        found = _own_task(values, folder, paired, task)
+    return found if pooling is None else found.with_pooling(pooling)
+
+
+def _own_task(values: Any, folder: PathLike, paired: bool | None, wanted: str | None) -> Task[Any]:
     try:
         task = task_class(values["name"]).from_settings(values)
     except (KeyError, TypeError, AttributeError, ValueError, UsageError) as problem:
         raise BundleError(f"{folder}: the task in kbert.json cannot be used ({problem!s:.200})") from None
-    if paired is not None and paired != (len(task.text_inputs) == 2):
+    if paired is not None and getattr(task, "paired", paired) != paired:
         raise UsageError(f"{folder} reads {describe_inputs(task)}")
+    if wanted is not None and wanted != task.name:
+        raise UsageError(f"{folder} is for {task.name}. Received: {wanted}")
     return task
 
 
@@ -391,19 +450,57 @@ def describe_inputs(task: Task[Any]) -> str:
     return "pairs of texts" if columns == ["text", "pair"] else " and ".join(columns)
 
 
-def _foreign_task(bundle: Bundle, folder: PathLike, paired: bool) -> Task[Any]:
-    """The first task that knows the head which config.json names."""
-    for name in TASKS:
+def _foreign_task(bundle: Bundle, folder: PathLike, paired: bool, wanted: str | None, pooling: str | None) -> Task[Any]:
+    """The first task that knows the head which config.json names, or the modules that modules.json does."""
+    modules = bundle.modules
+    names: Iterable[str] = TASKS
+    if wanted is not None:
+        names = [task_info(wanted).name]
+    elif is_cross_encoder(bundle):
+        names = ["ranking"]
+    elif pooling is not None or (modules is not None and modules.kind == EMBEDDER):
+        names = ["embedding"]
+    if names == ["embedding"]:
+        if modules is not None and modules.unsupported is not None:
+            raise BundleError(
+                f"{folder} has {modules.unsupported}, which kbert does not compute; its encoder can be fine-tuned "
+                "(`kbert finetune`), and gives plain vectors with `kbert predict --features`"
+            )
+        if modules is None and pooling is not None:
+            bundle = dataclasses.replace(bundle, modules=SentenceModules(pooling))
+    elif modules is not None and modules.unsupported is not None:
+        raise BundleError(f"{folder} has {modules.unsupported}, which kbert does not compute")
+    for name in names:
         try:
             task = task_class(name).from_foreign(bundle, paired=paired)
         except ValueError as wrong:
             raise BundleError(f"{folder}: config.json cannot be used ({wrong!s:.200})") from None
         if task is not None:
-            check_architecture(bundle.shapes, bundle.config, bundle.architecture, len(bundle.labels))
+            if task.name != "embedding":  # which needs the encoder alone
+                check_architecture(bundle.shapes, bundle.config, bundle.architecture, len(bundle.labels))
             return task
+    if wanted is not None:
+        raise BundleError(f"{folder} cannot be read as a model for {wanted} ({bundle.architecture:.80})")
+    if bundle.architecture == "BertModel":
+        raise BundleError(
+            f"{folder} is an encoder (BertModel) for no task yet; give --pooling mean, cls or max (in Python pooling=) "
+            "and it gives vectors, or make a model of it with `kbert finetune`"
+        )
     problem = bundle.foreign_config.get("problem_type")
     about = f"{bundle.architecture:.80}, problem_type {shown(problem)}" if problem else f"{bundle.architecture:.80}"
     raise BundleError(
         f"{folder} is for no task yet ({about}); make one of it with `kbert finetune`, or use its Keras model: "
         "kbert.load_model"
     )
+
+
+def is_cross_encoder(bundle: Bundle) -> bool:
+    """Whether a model of another library, with a single logit for a text, ranks pairs and is no regression.
+
+    It is a cross-encoder if its files say so: with an activation named in config.json, or as a CrossEncoder of
+    sentence-transformers. If they say nothing, it is one unless config.json names a problem_type, as Transformers does
+    when it trains a regression.
+    """
+    if bundle.architecture != "BertForSequenceClassification" or len(bundle.labels) != 1:
+        return False
+    return named_activation(bundle.foreign_config, bundle.modules)[0] or not bundle.foreign_config.get("problem_type")

@@ -13,6 +13,7 @@ from typing import Any
 from kbert import files
 from kbert.bundle import Bundle
 from kbert.errors import UsageError
+from kbert.hub import resolve
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.predictor import Predictor
@@ -219,6 +220,8 @@ def finetune(
         print(f"{len(examples) - len(found.train):,} changed copies of training texts added", file=sys.stderr)
 
     config, tokenizer, start = starting_point(model, vocab, cased)
+    if start is not None:
+        the_task = the_task.started_from(resolve(model))
     config = with_settings(config, dropout, initializer_range)
     if sequence_length is None:
         sequence_length = min(info.sequence_length, config.max_position_embeddings)
@@ -420,6 +423,7 @@ def finetune(
             "main_metric": best.metric,
         },
         foreign_config=the_task.foreign_config(),
+        modules=the_task.sentence_modules(sequence_length),
     ).save(
         folder,
         task_card(the_task, config, encoder, metrics, len(examples), loop.progress.step, best_step, course, folder),

@@ -1,9 +1,11 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from kbert.errors import BundleError, DataError, UsageError
+from kbert.predictor import load
 from kbert.retrieval.index import Index, build_index
 from kbert.retrieval.search import SearchSettings, measure_search, search
 
@@ -98,8 +100,6 @@ def test_measuring_on_a_collection(tmp_path, index):
 
 
 def test_results_are_put_in_order_by_a_ranker(index, ranker, embedder):
-    from kbert.predictor import load
-
     (plain,) = search(index, ["the dog"], SearchSettings(top=6))
     (ranked,) = search(index, ["the dog"], SearchSettings(top=3, reranker=ranker))
     (answer,) = load(ranker).predict(["the dog"], [[result["text"] for result in plain]])
@@ -109,7 +109,9 @@ def test_results_are_put_in_order_by_a_ranker(index, ranker, embedder):
     assert {result["text"] for result in shallow[:2]} == {result["text"] for result in plain[:2]}
     assert shallow[2:] == plain[2:]
     assert [result["rank"] for result in shallow] == [1, 2, 3, 4, 5, 6]
-    with pytest.raises(UsageError, match=r"is for embedding; re-ranking needs a model of `kbert finetune ranking`$"):
+    with pytest.raises(
+        UsageError, match=r"is for embedding; re-ranking needs a model of `kbert finetune ranking`, or a"
+    ):
         search(index, ["the dog"], SearchSettings(reranker=embedder))
 
 
@@ -152,3 +154,84 @@ def test_a_damaged_index(tmp_path, folder, embedder, classifier):
     (copy / "index.json").write_text("[]")
     with pytest.raises(BundleError, match=r"index\.json: expected model, str\. Received: None$"):
         Index(copy)
+
+
+# === Models of sentence-transformers, and encoders ===
+
+
+def test_prompts_are_the_models_and_are_remembered(tmp_path, documents, make_sentence_folder):
+    library = {"prompts": {"query": "slow ", "passage": "fast "}, "default_prompt_name": "passage"}
+    model = make_sentence_folder(tmp_path / "m", library=library, path="0_Transformer")
+    build_index(model, input=documents, output=tmp_path / "i")
+    kept = json.loads((tmp_path / "i" / "index.json").read_text())
+    assert {name: kept[name] for name in ("pooling", "prompt", "query_prompt", "similarity")} == {
+        "pooling": "mean",
+        "prompt": "fast ",
+        "query_prompt": "slow ",
+        "similarity": "cosine",
+    }
+    plain = load(model, prompt="")
+    wanted = plain.answers([f"fast {text}" for text in TEXTS])["vector"]
+    np.testing.assert_allclose(Index(tmp_path / "i").vectors, wanted, atol=1e-6)
+    for use, prompt in (({}, "slow "), ({"prompt": "the "}, "the "), ({"prompt_name": "passage"}, "fast ")):
+        (results,) = Index(tmp_path / "i", **use).search(["dogs"], top=6)
+        cosines = wanted @ plain.answers([f"{prompt}dogs"])["vector"][0]
+        assert [result["score"] for result in results] == pytest.approx(sorted(cosines, reverse=True), abs=1e-5)
+    build_index(model, input=documents, output=tmp_path / "j", prompt="", query_prompt_name="passage")
+    kept = json.loads((tmp_path / "j" / "index.json").read_text())
+    assert (kept["prompt"], kept["query_prompt"]) == ("", "fast ")
+    with pytest.raises(
+        UsageError, match=r"^the model has no prompt of that name; it has 'query', 'passage'\. Received: "
+    ):
+        build_index(model, input=documents, output=tmp_path / "k", prompt_name="p")
+
+
+def test_vectors_of_any_length_are_compared_as_the_model_says(tmp_path, documents, make_sentence_folder):
+    for similarity in ("cosine", "dot"):
+        folder = tmp_path / similarity
+        model = make_sentence_folder(folder, modules=["Pooling"], library={"similarity_fn_name": similarity})
+        build_index(model, input=documents, output=tmp_path / f"{similarity}-i")
+        vectors = load(model).answers([*TEXTS, "dogs"])["vector"]
+        if similarity == "cosine":
+            vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
+        (results,) = Index(tmp_path / f"{similarity}-i").search(["dogs"], top=6)
+        expected = sorted((vectors[:-1] @ vectors[-1]).tolist(), reverse=True)
+        assert [result["score"] for result in results] == pytest.approx(expected, rel=1e-5)
+    assert max(expected) > 1.1
+    model = make_sentence_folder(tmp_path / "e", library={"similarity_fn_name": "euclidean"})
+    with pytest.raises(
+        UsageError, match=r"say which with --similarity: must be one of cosine, dot\. Received: similarity='eu"
+    ):
+        build_index(model, input=documents, output=tmp_path / "k")
+    build_index(model, input=documents, output=tmp_path / "k", similarity="dot")
+
+
+def test_an_encoder_with_a_pooling(tmp_path, documents, pretrained):
+    with pytest.raises(UsageError, match=r"is for fill-mask; an index needs .* or an encoder with --pooling$"):
+        build_index(pretrained, input=documents, output=tmp_path / "i")
+    build_index(pretrained, input=documents, output=tmp_path / "i", pooling="max")
+    index = Index(tmp_path / "i")
+    expected = load(pretrained, pooling="max").answers(TEXTS)["vector"]
+    np.testing.assert_allclose(index.vectors, expected, atol=1e-6)
+    assert index.search(["the cat"], top=1)[0][0]["id"] == "d5"
+
+
+def test_an_index_of_an_older_kbert(tmp_path, documents, folder, index):
+    kept = json.loads((folder / "index.json").read_text())
+    old = shutil.copytree(folder, tmp_path / "old")
+    for name in ("pooling", "prompt", "query_prompt", "similarity"):
+        del kept[name]
+    (old / "index.json").write_text(json.dumps(kept))
+    assert Index(old).search(["dogs"]) == index.search(["dogs"])
+    for name, value in (("pooling", "first"), ("similarity", 1), ("query_prompt", 1)):
+        (old / "index.json").write_text(json.dumps(kept | {name: value}))
+        with pytest.raises(BundleError, match=rf"expected {name}, .*Received: "):
+            Index(old)
+
+
+def test_a_cross_encoder_re_ranks(tmp_path, index, make_cross_encoder):
+    ranker = make_cross_encoder(tmp_path / "m")
+    (ranked,) = search(index, ["the dog"], SearchSettings(top=6, reranker=ranker))
+    scores = [result["score"] for result in ranked]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 < score < 1 for score in scores)

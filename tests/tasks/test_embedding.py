@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.errors import DataError, UsageError
+from kbert.errors import BundleError, DataError, UsageError
+from kbert.feature_vectors import extract_features
 from kbert.predictor import load
+from kbert.sentence_transformers import SentenceModules, read_modules
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.embedding import EmbeddingExample, EmbeddingTask
 from kbert.text.graph_encoder import GraphEncoder
@@ -105,7 +107,9 @@ def test_settings_round_trip():
     settings = json.loads(json.dumps(task.settings()))
     assert EmbeddingTask.from_settings(settings).settings() == task.settings()
     with pytest.raises(ValueError, match="no such objective or pooling"):
-        EmbeddingTask.from_settings(settings | {"pooling": "max"})
+        EmbeddingTask.from_settings(settings | {"pooling": "lasttoken"})
+    older = {name: settings[name] for name in ("objective", "pooling", "temperature", "margin", "score_range")}
+    assert EmbeddingTask.from_settings(older).settings() == task.settings()
 
 
 # === Training ===
@@ -222,7 +226,8 @@ def test_correlations_equal_those_of_scipy():
     examples = [EmbeddingExample(f"a{n}", f"b{n}", score=float(rng.integers(0, 6))) for n in range(50)]
     vectors = rng.normal(size=(100, 4)).astype(np.float32)
     metrics = EmbeddingTask().evaluate(examples, {"vector": vectors})
-    cosines = (vectors[::2] * vectors[1::2]).sum(-1)
+    lengths = np.linalg.norm(vectors, axis=-1)
+    cosines = (vectors[::2] * vectors[1::2]).sum(-1) / (lengths[::2] * lengths[1::2])
     scores = [example.score for example in examples]
     assert metrics["spearman"] == pytest.approx(stats.spearmanr(cosines, scores).statistic, abs=1e-9)
     assert metrics["pearson"] == pytest.approx(stats.pearsonr(cosines.astype(np.float64), scores).statistic, abs=1e-6)
@@ -297,3 +302,182 @@ def test_unsupervised_runs_on_lines_of_text(tmp_path, pairs, pretrained):
         "embedding", model=pretrained, train=lines, validation=pairs, output=tmp_path / "run", **settings
     )
     assert 0 < metrics["mrr"] <= 1
+
+
+# === Encoders of other libraries ===
+
+
+def hidden_states(folder, texts):
+    """The last block's vectors of all tokens of each text."""
+    return extract_features(folder, texts, pooling="none")
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
+@pytest.mark.parametrize("normalized", [True, False])
+def test_a_folder_of_sentence_transformers(tmp_path, make_sentence_folder, pooling, normalized):
+    folder = make_sentence_folder(
+        tmp_path / "m",
+        pooling={"word_embedding_dimension": 32, "pooling_mode": pooling},
+        modules=["Pooling", "Normalize"] if normalized else ["Pooling"],
+        transformer={"max_seq_length": 9, "do_lower_case": False},
+        path="0_Transformer",
+    )
+    model = load(folder)
+    texts = ["the cat sat on the mat", "a dog", "the cat sat on the mat " * 3]
+    assert (model.task.name, model.sequence_length) == ("embedding", 9)
+    reduce = {"mean": lambda rows: rows.mean(0), "cls": lambda rows: rows[0], "max": lambda rows: rows.max(0)}
+    short = [" ".join(text.split()[:7]) for text in texts]  # [CLS] and [SEP] are two of nine
+    expected = np.stack([reduce[pooling](rows) for rows in hidden_states(folder, short)])
+    if normalized:
+        expected /= np.linalg.norm(expected, axis=-1, keepdims=True)
+    np.testing.assert_allclose(model.answers(texts)["vector"], expected, atol=1e-5)
+
+
+def test_cosines_are_cosines_whatever_the_length_of_vectors():
+    examples = [EmbeddingExample("a", "b", score=1.0), EmbeddingExample("c", "d", score=0.0)]
+    vectors = np.array([[1.0, 0.0], [3.0, 3.0], [0.0, 2.0], [9.0, 0.0]], np.float32)
+    metrics = EmbeddingTask(normalize=False).evaluate(examples, {"vector": vectors})
+    assert (metrics["spearman"], metrics["pearson"]) == (pytest.approx(1), pytest.approx(1))
+    # By the dot product the second pair, 9 times as long, is nearer to everything.
+    pairs = [EmbeddingExample("a", "b"), EmbeddingExample("c", "d")]
+    vectors = np.array([[1.0, 0.1], [1.0, 0.0], [0.5, 1.0], [8.0, 9.0]], np.float32)
+    assert EmbeddingTask(normalize=False).evaluate(pairs, {"vector": vectors})["recall@1"] == 1.0
+    dot = EmbeddingTask(normalize=False, similarity="dot").evaluate(pairs, {"vector": vectors})
+    assert dot["recall@1"] == 0.5
+
+
+def test_prompts(tmp_path, make_sentence_folder):
+    folder = make_sentence_folder(
+        tmp_path / "m", library={"prompts": {"query": "the cat ", "long": "slow "}, "default_prompt_name": "long"}
+    )
+    plain = load(folder, prompt="")
+    wanted = plain.answers(["slow dog", "the cat dog", "fast dog"])["vector"]
+    for row, use in enumerate(({}, {"prompt_name": "query"}, {"prompt": "fast "})):
+        model = load(folder, **use)
+        np.testing.assert_allclose(model.answers(["dog"])["vector"][0], wanted[row], atol=1e-6)
+        assert model.predict(["dog"])[0]["text"] == "dog"
+    with pytest.raises(
+        UsageError, match=r"no prompt of that name; it has 'query', 'long'\. Received: prompt_name='q'$"
+    ):
+        load(folder, prompt_name="q")
+    with pytest.raises(UsageError, match=r"^give a prompt or the name of one \(prompt_name\); one of the two$"):
+        load(folder, prompt_name="query", prompt="x")
+
+
+def test_an_evaluation_has_prompts_of_both_sides(tmp_path, make_sentence_folder):
+    folder = make_sentence_folder(tmp_path / "m")
+    table = write(tmp_path, "a.csv", "text,pair\ncat,the cat\ndog,a dog\nmat,a cat\n")
+    prompted = write(tmp_path, "b.csv", "text,pair\nslow cat,fast the cat\nslow dog,fast a dog\nslow mat,fast a cat\n")
+    columns = {"pair": "pair"}
+    assert load(folder, prompt="slow ", pair_prompt="fast ").evaluate(table, columns) == load(folder).evaluate(
+        prompted, columns
+    )
+    task = EmbeddingTask(prompt="slow ", pair_prompt="fast ")
+    examples = EmbeddingTask.read(table, columns)
+    assert task.inputs(examples) == {"text": ["cat", "the cat", "dog", "a dog", "mat", "a cat"]}
+    assert task.asked(examples)["text"] == [
+        "slow cat",
+        "fast the cat",
+        "slow dog",
+        "fast a dog",
+        "slow mat",
+        "fast a cat",
+    ]
+
+
+def test_prompts_that_are_left_out_of_the_pooling(tmp_path, make_sentence_folder):
+    pooling = {"word_embedding_dimension": 32, "pooling_mode": "mean", "include_prompt": False}
+    library = {"prompts": {"query": "the "}, "default_prompt_name": "query"}
+    folder = make_sentence_folder(tmp_path / "m", pooling=pooling, library=library)
+    with pytest.raises(
+        UsageError, match=r"leaves its prompts out of the pooling \(include_prompt\), which kbert does not"
+    ):
+        load(folder)
+    assert load(folder, prompt="").predict(["cat"])[0]["vector"]
+
+
+def test_an_encoder_gives_vectors_once_it_is_told_how(tmp_path, make_sentence_folder, pretrained, classifier):
+    bare = make_sentence_folder(tmp_path / "m")
+    (bare / "modules.json").unlink()
+    with pytest.raises(
+        BundleError, match=r"is an encoder \(BertModel\) for no task yet; give --pooling mean, cls or max"
+    ):
+        load(bare)
+    expected = np.stack([rows.max(0) for rows in hidden_states(bare, ["the cat", "a dog"])])
+    expected /= np.linalg.norm(expected, axis=-1, keepdims=True)
+    np.testing.assert_allclose(load(bare, pooling="max").answers(["the cat", "a dog"])["vector"], expected, atol=1e-5)
+    assert load(pretrained, pooling="cls").task.name == "embedding"
+    with pytest.raises(UsageError, match=r"^pooling must be one of mean, cls, max\. Received: pooling='first'$"):
+        load(bare, pooling="first")
+    with pytest.raises(UsageError, match=r"^a pooling is for models that give vectors; this one is for classification"):
+        load(classifier, pooling="mean")
+    with pytest.raises(UsageError, match=r"^prompts are for models that give vectors; this one is for classification"):
+        load(classifier, prompt="x")
+
+
+def test_modules_that_are_not_computed(tmp_path, make_sentence_folder, capsys):
+    folder = make_sentence_folder(tmp_path / "m", modules=["Pooling", "Dense"])
+    with pytest.raises(
+        BundleError, match=r"m has a module Dense, which kbert does not compute; its encoder can be fine-"
+    ):
+        load(folder)
+    assert EmbeddingTask().started_from(folder).pooling == "mean"
+    assert "has a module Dense, which kbert does not compute: its encoder alone is taken" in capsys.readouterr().err
+
+
+def test_the_usual_columns_are_found(tmp_path, capsys):
+    path = write(tmp_path, "a.tsv", "id\tsentence1\tsentence2\tscore\n1\tthe cat\ta cat\t4\n")
+    assert EmbeddingTask.read(path) == [EmbeddingExample("the cat", "a cat", score=4.0, line=2)]
+    assert capsys.readouterr().err.endswith(
+        "a.tsv: there is no column text; read as text sentence1, pair sentence2, score score\n"
+    )
+    assert EmbeddingTask.read(path, targets=False) == [EmbeddingExample("the cat", line=2)]
+    path = write(tmp_path, "b.csv", "anchor,positive,negative\na,b,c\n")
+    assert EmbeddingTask.read(path) == [EmbeddingExample("a", "b", "c", line=2)]
+    path = write(tmp_path, "c.csv", "text,sentence1,sentence2\na,b,c\n")
+    assert EmbeddingTask.read(path) == [EmbeddingExample("a", line=2)]
+    with pytest.raises(DataError, match="text"):
+        EmbeddingTask.read(write(tmp_path, "d.csv", "one,two\na,b\n"))
+
+
+def test_fine_tuning_takes_what_the_model_says_and_writes_it(tmp_path, make_sentence_folder):
+    start = make_sentence_folder(
+        tmp_path / "m",
+        pooling={"word_embedding_dimension": 32, "pooling_mode": "max"},
+        library={"prompts": {"long": "slow "}, "default_prompt_name": "long"},
+    )
+    table = write(tmp_path, "a.csv", "text,pair\nthe cat,a cat\nthe dog,a dog\nthe mat,a mat\n")
+    settings = {"train": table, "validation": table, "pair_column": "pair", "epochs": 1, "sequence_length": 12}
+    finetune("embedding", model=start, output=tmp_path / "run", show_progress=False, **settings)
+    task = load(tmp_path / "run").task
+    assert (task.pooling, task.prompts, task.prompt, task.pair_prompt) == ("max", {"long": "slow "}, "slow ", "slow ")
+    assert read_modules(tmp_path / "run", 32) == SentenceModules(
+        "max", True, 12, prompts={"long": "slow ", "query": "slow ", "document": "slow "}, default_prompt="query"
+    )
+    vectors = load(tmp_path / "run").answers(["the cat"])["vector"]
+    # Without kbert.json it is a model of sentence-transformers.
+    (tmp_path / "run" / "kbert.json").rename(tmp_path / "kbert.json")
+    np.testing.assert_array_equal(load(tmp_path / "run").answers(["the cat"])["vector"], vectors)
+    (tmp_path / "kbert.json").rename(tmp_path / "run" / "kbert.json")
+    finetune(
+        "embedding",
+        model=tmp_path / "run",
+        output=tmp_path / "next",
+        show_progress=False,
+        pooling="cls",
+        prompt="fast ",
+        pair_prompt="",
+        **settings,
+    )
+    task = load(tmp_path / "next").task
+    assert (task.pooling, task.prompt, task.pair_prompt) == ("cls", "fast ", "")
+
+
+def test_training_rows_have_prompts(encode):
+    examples = [EmbeddingExample("cat", "dog", "mat")]
+    rows = EmbeddingTask("triplets", prompt="the ", pair_prompt="a ").training_rows(examples, encode)
+    assert rows.ids.values.tolist() == [2, 5, 7, 3, 2, 6, 8, 3, 2, 6, 11, 3]
+    rows = EmbeddingTask("unsupervised", prompt="the ", pair_prompt="a ").training_rows(
+        [EmbeddingExample("cat")], encode
+    )
+    assert rows.ids.values.tolist() == [2, 5, 7, 3] * 2

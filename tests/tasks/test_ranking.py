@@ -1,10 +1,11 @@
 import json
+import math
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.errors import DataError, UsageError
+from kbert.errors import BundleError, DataError, UsageError
 from kbert.predictor import load
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.candidates import RankingExample
@@ -223,3 +224,55 @@ def test_settings_round_trip():
     assert RankingTask.from_settings(settings).settings() == task.settings()
     with pytest.raises(ValueError, match="no such loss"):
         RankingTask.from_settings(settings | {"loss": "hinge"})
+
+
+# === Cross-encoders of other libraries ===
+
+
+@pytest.mark.parametrize(
+    ("keys", "activation"),
+    [
+        ({}, "sigmoid"),
+        ({"sbert_ce_default_activation_function": "torch.nn.modules.linear.Identity"}, "identity"),
+        ({"sentence_transformers": {"activation_fn": "torch.nn.modules.activation.Sigmoid"}}, "sigmoid"),
+        ({"sentence_transformers": {"activation_fn": "torch.nn.Identity"}, "problem_type": "regression"}, "identity"),
+    ],
+)
+def test_a_classifier_with_one_logit_is_a_cross_encoder(tmp_path, make_cross_encoder, keys, activation):
+    model = load(make_cross_encoder(tmp_path / "m", **keys))
+    assert model.task.settings() == RankingTask("sigmoid", activation=activation).settings()
+    (row,) = model.predict(["the dog"], [["a cat", "the mat"]])
+    expected = (
+        row["probabilities"] if activation == "sigmoid" else [math.log(p / (1 - p)) for p in row["probabilities"]]
+    )
+    assert row["scores"] == pytest.approx(expected, abs=1e-5)
+    assert model.sequence_length == 32
+
+
+def test_a_regression_is_no_cross_encoder(tmp_path, make_cross_encoder):
+    folder = make_cross_encoder(tmp_path / "a", problem_type="regression")
+    assert load(folder).task.name == "regression"
+    assert load(folder, paired=True).predict(["a dog"], ["the cat"])[0]["value"] == pytest.approx(
+        load(make_cross_encoder(tmp_path / "b", sbert_ce_default_activation_function="torch.nn.Identity")).predict(
+            ["a dog"], [["the cat"]]
+        )[0]["scores"][0],
+        abs=1e-5,
+    )
+    assert load(folder, task="ranking").task.name == "ranking"
+    assert load(make_cross_encoder(tmp_path / "c"), task="regression", paired=True).task.paired
+    with pytest.raises(BundleError, match=r"cannot be read as a model for classification \(BertForSequenceClassif"):
+        load(folder, task="classification")
+
+
+def test_cross_encoders_that_cannot_be(tmp_path, make_cross_encoder, ranker):
+    folder = make_cross_encoder(tmp_path / "m", sbert_ce_default_activation_function="mine.Odd")
+    with pytest.raises(BundleError, match=r"the activation must be torch\.nn\.Identity or torch\.nn\.Sigmoid\. Rec"):
+        load(folder)
+    with pytest.raises(UsageError, match=r"is for ranking\. Received: regression$"):
+        load(ranker, task="regression")
+
+
+def test_a_ranking_model_says_that_its_scores_are_logits():
+    config = RankingTask().foreign_config()
+    assert config["id2label"] == {"0": "score"}
+    assert config["sentence_transformers"] == {"activation_fn": "torch.nn.modules.linear.Identity"}

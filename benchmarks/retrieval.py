@@ -1,0 +1,68 @@
+"""A model's search in the Cranfield collection beside BM25's: all documents, all judged queries, one measure.
+
+    python benchmarks/retrieval.py MODEL... --data DATA [--json FILE] [--pooling mean] [--prompt …] [--query-prompt …]
+
+MODEL is a folder that gives vectors, such as one of sentence-transformers; `--rerank` names a cross-encoder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from task_baselines import Bm25
+
+import kbert
+from kbert.retrieval.search import MEASURED, SearchSettings, measure_search
+from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.collection_files import read_documents, read_judgements, read_queries
+from kbert.tasks.ranking_metrics import run_metrics
+
+EMPTY = 2
+"""Documents of the collection without a text."""
+
+
+def bm25(documents: Path, queries: Path, judgements: Path) -> dict[str, float]:
+    """Metrics of BM25 over the same documents, for the same queries."""
+    found = list(read_documents(documents, bad=BadRows(EMPTY)))
+    asked, gains = read_queries(queries), read_judgements(judgements)
+    judged = {query: of for query, of in gains.items() if query in asked and any(of.values())}
+    index = Bm25([document.text for document in found])
+    run = {}
+    for query in judged:
+        order = np.argsort(-index.scores(asked[query].text), kind="stable")[:MEASURED]
+        run[query] = [found[place].id for place in order]
+    return run_metrics(run, judged)
+
+
+def main() -> None:
+    """Prints a table, and writes it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="+")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--rerank")
+    for name in ("pooling", "prompt", "query-prompt"):
+        parser.add_argument(f"--{name}")
+    told = parser.parse_args()
+    folder = told.data / "cranfield"
+    documents, queries, judgements = folder / "cran.all.1400", folder / "cran.qry", folder / "cranqrel"
+    rows = {"BM25": bm25(documents, queries, judgements)}
+    use = {"pooling": told.pooling, "prompt": told.prompt, "query_prompt": told.query_prompt}
+    for model in told.models:
+        with tempfile.TemporaryDirectory() as place:
+            output = Path(place) / "index"
+            kbert.build_index(model, input=documents, output=output, skip_bad=EMPTY, **use)
+            settings = SearchSettings(reranker=told.rerank)
+            rows[str(model)] = measure_search(kbert.Index(output), queries, judgements, settings)
+    for name, metrics in rows.items():
+        print(f"{name:40}", "  ".join(f"{metric} {metrics[metric]:.4f}" for metric in ("ndcg@10", "recall@10", "mrr")))
+    if told.json:
+        told.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,398 @@
+"""The files that the library sentence-transformers keeps beside a model: how tokens' vectors become a text's.
+
+    modules.json                        the modules in order: Transformer, Pooling, and maybe Normalize
+    1_Pooling/config.json               how the vectors of tokens become one
+    2_Normalize/                        the vector gets the length 1
+    sentence_bert_config.json           the longest input, beside the transformer's files
+    config_sentence_transformers.json   prompts, what kind of model it is, how vectors are compared
+
+The transformer's own files lie in the folder itself, or in the one that modules.json names, such as 0_Transformer.
+Folders come from anywhere, so nothing in them is trusted to be of the right type, and no path leaves the folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kbert import files
+from kbert.errors import BundleError, shown
+from kbert.version import __version__
+
+MODULES_FILE = "modules.json"
+LIBRARY_FILE = "config_sentence_transformers.json"
+TRANSFORMER_FILE = "sentence_bert_config.json"
+MODULE_FILE = "config.json"
+"""What each module but the transformer keeps in its folder."""
+
+POOLINGS = ("mean", "cls", "max")
+"""The mean of all tokens' vectors, that of [CLS], or the largest value of each dimension."""
+SIMILARITIES = ("cosine", "dot")
+
+EMBEDDER = "SentenceTransformer"
+CROSS_ENCODER = "CrossEncoder"
+
+_SHORTEST = 5
+_PREFIX = "sentence_transformers."
+_FLAGS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+# What a transformer module may say of itself beside its length and case, with what kbert computes.
+_TRANSFORMER_TASKS = {EMBEDDER: "feature-extraction", CROSS_ENCODER: "sequence-classification"}
+_LENGTHS_BY_ROLE = ("query_length", "document_length", "query_expansion")
+_ACTIVATION_KEY = "sbert_ce_default_activation_function"
+_ACTIVATIONS = {"identity": "torch.nn.modules.linear.Identity", "sigmoid": "torch.nn.modules.activation.Sigmoid"}
+
+
+@dataclasses.dataclass(frozen=True)
+class SentenceModules:
+    """What the files of sentence-transformers say of a model.
+
+    Args:
+        pooling: "mean", "cls" or "max".
+        normalize: Whether vectors get the length 1.
+        max_length: The longest input in tokens, special ones included; None where only the tokenizer says it.
+        lowercase: Whether text is lower-cased, though the tokenizer may not say so.
+        prompts: Texts that are put before a text, by name.
+        default_prompt: The name of the one that is used where nothing else is said; None for none.
+        include_prompt: Whether the tokens of a prompt count in the pooling.
+        similarity: How vectors are compared: "cosine", "dot", or what else the files say.
+        kind: The class of the library: "SentenceTransformer", "CrossEncoder" or another.
+        activation: Of a cross-encoder, the dotted name of the function on its logit; None where it is not said.
+        unsupported: What of it kbert does not compute, in words; None if nothing.
+    """
+
+    pooling: str = "mean"
+    normalize: bool = True
+    max_length: int | None = None
+    lowercase: bool = False
+    prompts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    default_prompt: str | None = None
+    include_prompt: bool = True
+    similarity: str = "cosine"
+    kind: str = EMBEDDER
+    activation: str | None = None
+    unsupported: str | None = None
+
+    @property
+    def gives_vectors(self) -> bool:
+        """Whether it gives vectors of texts, and kbert computes them."""
+        return self.kind == EMBEDDER and self.unsupported is None
+
+    def save(self, folder: files.PathLike, width: int) -> None:
+        """Writes the files into a model folder, in the form that all versions of the library from 2 on read.
+
+        Args:
+            folder: Holds the transformer's files.
+            width: Of the vectors.
+        """
+        folder = Path(folder)
+        modules = ["Transformer", "Pooling", *(["Normalize"] if self.normalize else [])]
+        paths = ["", *(f"{index}_{name}" for index, name in enumerate(modules) if index)]
+        for path in paths[1:]:
+            (folder / path).mkdir(exist_ok=True)
+        pooling = {name: mode == self.pooling for name, mode in _FLAGS.items()}
+        files.write_json(
+            folder / paths[1] / MODULE_FILE,
+            {"word_embedding_dimension": width, **pooling, "include_prompt": self.include_prompt},
+        )
+        if self.normalize:
+            files.write_json(folder / paths[2] / MODULE_FILE, {})
+        files.write_json(
+            folder / TRANSFORMER_FILE, {"max_seq_length": self.max_length, "do_lower_case": self.lowercase}
+        )
+        files.write_json(
+            folder / LIBRARY_FILE,
+            {
+                "model_type": EMBEDDER,
+                "__version__": {"kbert": __version__},
+                "prompts": dict(self.prompts),
+                "default_prompt_name": self.default_prompt,
+                "similarity_fn_name": self.similarity,
+            },
+        )
+        files.write_json(
+            folder / MODULES_FILE,
+            [
+                {"idx": index, "name": str(index), "path": path, "type": f"{_PREFIX}models.{name}"}
+                for index, (name, path) in enumerate(zip(modules, paths, strict=True))
+            ],
+        )
+
+
+def transformer_path(folder: files.PathLike) -> str:
+    """Where in a model folder the transformer's files lie: "" for the folder itself.
+
+    Raises:
+        BundleError: modules.json is damaged, its first module is no transformer, or a path leaves the folder.
+    """
+    path = Path(folder) / MODULES_FILE
+    return _modules(path)[0].path if path.is_file() else ""
+
+
+def module_files(folder: files.PathLike) -> list[str]:
+    """The files of the modules that modules.json names, for a download; those of the transformer itself left out.
+
+    Raises:
+        BundleError: As of `transformer_path`.
+    """
+    path = Path(folder) / MODULES_FILE
+    if not path.is_file():
+        return []
+    first, *others = _modules(path)
+    return [_joined(first.path, TRANSFORMER_FILE), *(_joined(module.path, MODULE_FILE) for module in others)]
+
+
+def read_modules(folder: files.PathLike, width: int | None = None) -> SentenceModules | None:
+    """What the files in a model folder say; None where there is no modules.json.
+
+    Args:
+        folder: The model folder.
+        width: Of the transformer's vectors, to compare with what the files say; None does not compare.
+
+    Raises:
+        BundleError: A file is missing or damaged, or says another width.
+    """
+    folder = Path(folder)
+    if not (folder / MODULES_FILE).is_file():
+        return None
+    first, *others = _modules(folder / MODULES_FILE)
+    library = _Values.read(folder / LIBRARY_FILE, optional=True)
+    kind = library.string("model_type") or EMBEDDER
+    transformer = _Values.read(folder / first.path / TRANSFORMER_FILE, optional=True)
+    problems = [_transformer_problem(transformer, kind)]
+    found: dict[str, Any] = {}
+    if kind == CROSS_ENCODER:
+        found["activation"] = library.string("activation_fn")
+        problems += [f"a module {module.type}" for module in others]
+        if library.string("default_prompt_name"):
+            problems.append("a default prompt of a cross-encoder")
+    elif kind == EMBEDDER:
+        found |= _vector_modules(folder, others, width, problems)
+    else:
+        problems.append(f"a {kind}")
+    return SentenceModules(
+        max_length=_length(transformer),
+        lowercase=transformer.flag("do_lower_case", False),
+        prompts=library.strings("prompts"),
+        default_prompt=_default_prompt(library),
+        similarity=library.string("similarity_fn_name") or "cosine",
+        kind=kind,
+        unsupported=next(filter(None, problems), None),
+        **found,
+    )
+
+
+def named_activation(foreign_config: Mapping[str, Any], modules: SentenceModules | None) -> tuple[bool, str | None]:
+    """Whether files say that a model is a cross-encoder, and the dotted name of the activation, if they name one.
+
+    Args:
+        foreign_config: Keys of config.json beside those of the encoder's shape.
+        modules: What the other files say.
+    """
+    if modules is not None and modules.kind == CROSS_ENCODER:
+        return True, modules.activation
+    values = foreign_config.get("sentence_transformers")
+    if isinstance(values, Mapping):
+        name = values.get("activation_fn")
+        return True, name if isinstance(name, str) else None
+    if _ACTIVATION_KEY in foreign_config:
+        name = foreign_config[_ACTIVATION_KEY]
+        return True, name if isinstance(name, str) else None
+    return False, None
+
+
+def known_activation(name: str | None) -> str:
+    """The activation of a cross-encoder by its dotted name: "identity" or "sigmoid", which is the library's default.
+
+    Raises:
+        ValueError: kbert computes no such activation.
+    """
+    if name is None:
+        return "sigmoid"
+    for ours, theirs in _ACTIVATIONS.items():
+        if name in (theirs, f"torch.nn.{theirs.rpartition('.')[2]}"):
+            return ours
+    raise ValueError(f"the activation must be torch.nn.Identity or torch.nn.Sigmoid. Received: {shown(name)}")
+
+
+def activation_name(activation: str) -> str:
+    """The dotted name of an activation, "identity" or "sigmoid"."""
+    return _ACTIVATIONS[activation]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Module:
+    """An entry of modules.json.
+
+    Args:
+        type: The last part of its class's name, or all of it for a class of no library.
+        path: Its folder inside the model's; "" for that itself.
+    """
+
+    type: str
+    path: str
+
+
+def _modules(path: Path) -> list[_Module]:
+    values = files.read_json(path, BundleError)
+    if not isinstance(values, list) or not values or not all(isinstance(value, dict) for value in values):
+        raise BundleError(f"{path}: expected a list of modules. Received: {shown(values)}")
+    modules = []
+    for value in values:
+        name, where = value.get("type"), value.get("path", "")
+        if not isinstance(name, str) or not isinstance(where, str):
+            raise BundleError(f'{path}: expected {{"type": …, "path": …}} of each module. Received: {shown(value)}')
+        parts = PurePosixPath(where).parts
+        if ".." in parts or where.startswith(("/", "~")) or any(mark in where for mark in "\\:\0"):
+            raise BundleError(f"{path}: the path of a module must lie inside the folder. Received: {shown(where)}")
+        kind = name.rpartition(".")[2] if name.startswith(_PREFIX) else name
+        modules.append(_Module(kind if len(kind) <= 100 else f"{kind[:100]}…", "/".join(parts)))
+    if modules[0].type != "Transformer":
+        raise BundleError(f"{path}: expected a Transformer as the first module. Received: {shown(modules[0].type)}")
+    return modules
+
+
+def _vector_modules(
+    folder: Path, modules: list[_Module], width: int | None, problems: list[str | None]
+) -> dict[str, Any]:
+    """What the modules behind the transformer of an embedder do; what kbert cannot do goes to `problems`."""
+    found: dict[str, Any] = {"normalize": False}
+    for place, module in enumerate(modules):
+        if module.type not in ("Pooling", "Normalize"):
+            problems.append(f"a module {module.type}")
+        elif (module.type == "Pooling") != (place == 0):
+            problems.append(f"a {module.type} as module {place + 1} behind the transformer")
+        elif module.type == "Pooling":
+            values = _Values.read(folder / module.path / MODULE_FILE)
+            if width is not None:
+                _check_width(values, width)
+            modes = _modes(values)
+            found["include_prompt"] = values.flag("include_prompt", True)
+            if len(modes) == 1 and modes[0] in POOLINGS:
+                found["pooling"] = modes[0]
+            else:
+                problems.append(f"the pooling {' with '.join(modes)}")
+        else:
+            values = _Values.read(folder / module.path / MODULE_FILE, optional=True)
+            names = {values.string(key) for key in ("module_input_name", "module_output_name")}
+            if names - {None, "sentence_embedding"}:
+                problems.append("a Normalize of something else than the text's vector")
+            found["normalize"] = True
+    if not any(module.type == "Pooling" for module in modules):
+        problems.append("a model without a Pooling module")
+    return found
+
+
+def _check_width(values: _Values, width: int) -> None:
+    for key in ("word_embedding_dimension", "embedding_dimension"):
+        said = values.values.get(key, width)
+        if said != width:
+            raise BundleError(
+                f"{values.path}: {key} must be the {width} that config.json says. Received: {shown(said)}"
+            )
+
+
+def _modes(values: _Values) -> list[str]:
+    """The poolings that are joined: in the newer form a name or a list of names, in the older a flag for each."""
+    newer = values.values.get("pooling_mode")
+    if newer is None:
+        return [mode for name, mode in _FLAGS.items() if values.flag(name, False)] or ["mean"]
+    modes = newer if isinstance(newer, list) else [newer]
+    if not modes or not all(isinstance(mode, str) and 0 < len(mode) <= 40 for mode in modes[:9]) or len(modes) > 8:
+        raise BundleError(
+            f"{values.path}: expected a name, or a list of names, as pooling_mode. Received: {shown(newer)}"
+        )
+    return modes
+
+
+def _transformer_problem(values: _Values, kind: str) -> str | None:
+    task = values.string("transformer_task")
+    wanted = _TRANSFORMER_TASKS.get(kind)
+    if task is not None and wanted is not None and task != wanted:
+        return f"the transformer_task {task}"
+    for name in _LENGTHS_BY_ROLE:
+        if values.values.get(name) is not None:
+            return f"the setting {name}"
+    modality = values.object("modality_config").get("text")
+    if kind == EMBEDDER and isinstance(modality, Mapping):
+        output = modality.get("method_output_name", "last_hidden_state")
+        if modality.get("method", "forward") != "forward" or output not in ("last_hidden_state", ["last_hidden_state"]):
+            return f"the modality_config {shown(dict(modality))}"
+    return None
+
+
+def _length(values: _Values) -> int | None:
+    """The longest input: max_seq_length, or in the newer form the max_length of texts."""
+    text = values.object("processing_kwargs").get("text")
+    length = text.get("max_length") if isinstance(text, Mapping) else None
+    if length is None:
+        length = values.values.get("max_seq_length")
+    if length is None:
+        return None
+    if not isinstance(length, int) or isinstance(length, bool) or length < _SHORTEST:
+        raise BundleError(
+            f"{values.path}: expected max_seq_length, a whole number from {_SHORTEST} on. Received: {shown(length)}"
+        )
+    return length
+
+
+def _default_prompt(values: _Values) -> str | None:
+    name = values.string("default_prompt_name")
+    if name is not None and name not in values.strings("prompts"):
+        raise BundleError(f"{values.path}: expected default_prompt_name to be one of prompts. Received: {shown(name)}")
+    return name
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+@dataclasses.dataclass(frozen=True)
+class _Values:
+    """A JSON object of which nothing is known."""
+
+    path: Path
+    values: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path, *, optional: bool = False) -> _Values:
+        """Reads a file; an optional one that is not there is an object without values."""
+        values = {} if optional and not path.is_file() else files.read_json(path, BundleError)
+        if not isinstance(values, dict):
+            raise BundleError(f"{path}: expected a JSON object. Received: {type(values).__name__}")
+        return cls(path, values)
+
+    def string(self, name: str) -> str | None:
+        """A string, or None where there is none."""
+        return self._get(name, lambda value: isinstance(value, str), "a string")
+
+    def flag(self, name: str, default: bool) -> bool:
+        """True or false."""
+        value: bool | None = self._get(name, lambda value: isinstance(value, bool), "true or false")
+        return default if value is None else value
+
+    def object(self, name: str) -> Mapping[str, Any]:
+        """An object; one without values where there is none."""
+        return self._get(name, lambda value: isinstance(value, dict), "an object") or {}
+
+    def strings(self, name: str) -> dict[str, str]:
+        """An object of strings; null stands for ""."""
+        values = self.object(name)
+        for key, value in values.items():
+            if value is not None and not isinstance(value, str):
+                raise BundleError(f"{self.path}: expected a string as {shown(key)} of {name}. Received: {shown(value)}")
+        return {key: value or "" for key, value in values.items()}
+
+    def _get(self, name: str, fits: Callable[[Any], bool], kind: str) -> Any:
+        value = self.values.get(name)
+        if value is not None and not fits(value):
+            raise BundleError(f"{self.path}: expected {kind} as {name}. Received: {shown(value)}")
+        return value
