@@ -20,6 +20,7 @@ import numpy as np
 from task_data import Prepared
 
 _OPTIMIZER_SETTINGS = {
+    "head_rate": 1.0,
     "name": "adamw",
     "bias_correction": True,
     "layer_decay": 1.0,

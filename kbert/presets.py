@@ -195,6 +195,8 @@ def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
         return {"classes": len(bundle.tensors["classifier.weight"])}
     if issubclass(kind, TokenClassificationModel):
         return {"classes": len(bundle.tensors["classifier.weight"]), "crf": CRF_TENSOR in bundle.tensors}
+    if issubclass(kind, EmbeddingModel) and bundle.modules is not None and bundle.modules.gives_vectors:
+        return {"pooling": bundle.modules.pooling, "normalize": bundle.modules.normalize}
     if issubclass(kind, (RegressionModel, EmbeddingModel)):
         # What the task builds tells; tasks need TensorFlow.
         from kbert.tasks.task import task_from_bundle

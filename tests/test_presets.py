@@ -3,6 +3,7 @@ import logging
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kbert
 from kbert.bundle import Bundle
@@ -131,6 +132,15 @@ def test_every_head_of_a_pretrained_folder_and_back(pretrained, tmp_path, logged
 def test_an_embedding_says_how_it_is_pooled(pretrained):
     with pytest.raises(UsageError, match=r'give pooling, such as pooling="mean"$'):
         kbert.EmbeddingModel.from_preset(pretrained)
+
+
+def test_a_folder_of_sentence_transformers_says_it_itself(make_sentence_folder, tmp_path):
+    folder = make_sentence_folder(tmp_path / "st", modules=["Pooling"], pooling={"pooling_mode_cls_token": True})
+    model = kbert.EmbeddingModel.from_preset(folder)
+    assert (model.pooling, model.normalize) == ("cls", False)
+    preprocessor = kbert.Preprocessor.from_preset(folder, sequence_length=16)
+    vectors = model(preprocessor(tf.constant(["the cat sat"])))["vector"]
+    np.testing.assert_allclose(vectors, kbert.load(folder).answers(["the cat sat"])["vector"], atol=1e-5)
 
 
 def test_numbers_keep_their_mean(make_task_model, tmp_path):
