@@ -144,17 +144,17 @@ def guessed_architecture(names: frozenset[str]) -> str:
 def check_encoder(shapes: Mapping[str, Shape], config: BertConfig) -> None:
     """Checks that tensors of these shapes hold the encoder that `config` describes; the pooler is optional.
 
-    Heads are not looked at. A further tensor inside the encoder would change what it computes.
+    Heads are not checked. An additional tensor inside the encoder is an error, since it would change what is computed.
 
     Raises:
-        BundleError: A tensor is missing, has another shape, or is no part of such an encoder.
+        BundleError: A tensor is missing, has another shape, or does not belong to such an encoder.
     """
     known = _check(shapes, _encoder_found(shapes, config))
     for name in shapes:
         if name.startswith("bert.") and name not in known and not name.startswith(_UNUSED_PARTS):
             raise BundleError(
                 f"the tensor {shown(name)} is no part of a BERT of the {config.num_hidden_layers} layers that "
-                "config.json says; a model that has it computes something else"
+                "config.json gives; the model computes something else, and kbert cannot load it"
             )
 
 
@@ -175,10 +175,10 @@ def check_architecture(shapes: Mapping[str, Shape], config: BertConfig, architec
     for name in shapes:
         if name == _UNTIED and "cls." in own:
             raise BundleError(
-                f"the tensor {name} is not the token table, and the masked language models of kbert have no other "
-                "projection; the encoder can be used, for example by `kbert finetune`"
+                f"the tensor {name} differs from the token table, and kbert's masked language models project with that "
+                "table alone; the encoder can be used, for example by `kbert finetune`"
             )
-        # The heads of other models are left aside, as Transformers does.
+        # The heads of other architectures are ignored, as in Transformers.
         is_other_head = name.startswith(_HEADS) and not name.startswith(own)
         if name not in known and not is_other_head and not name.startswith(_UNUSED_PARTS):
             raise BundleError(f"the tensor {shown(name)} is no part of {architecture}, which config.json says this is")

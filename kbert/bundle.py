@@ -3,13 +3,13 @@
     config.json             the shape of the model, with Transformers' keys
     vocab.txt, tokenizer.json, tokenizer_config.json
                             the vocabulary, and how text is tokenized
-    model.safetensors       the weights, with Transformers' tensor names; also in shards, with an index, and also
-                            pytorch_model.bin, which is read but not written
+    model.safetensors       the weights, with Transformers' tensor names, whole or in shards with an index;
+                            pytorch_model.bin is read too, but never written
     kbert.json              what kbert adds: what the model is for, its task's settings, metrics
     README.md               a model card
 
-A folder of sentence-transformers has further files, and may keep these in a folder of its own inside it, such as
-0_Transformer: kbert.sentence_transformers.
+A folder of sentence-transformers has further files, and may keep these in a subfolder such as 0_Transformer; see
+kbert.sentence_transformers.
 
 A bundle knows no task: it carries the task's settings without reading them.
 """
@@ -54,7 +54,7 @@ class Bundle:
         architecture: Transformers' class for it, such as "BertForPreTraining".
         settings: What kbert adds; JSON.
         foreign_config: Further keys of config.json, such as `id2label` and `problem_type`.
-        modules: What the files of sentence-transformers say, where the folder has them.
+        modules: The content of the files of sentence-transformers; None if the folder has none.
     """
 
     config: BertConfig
@@ -75,7 +75,7 @@ class Bundle:
 
         Raises:
             BundleError: The folder is no bundle, or parts of it are missing, damaged or contradict each other.
-            ConfigError: config.json says that the model computes something else than a BERT, or a value cannot be.
+            ConfigError: config.json describes a model that is not a BERT, or a value is invalid.
             VocabularyError: vocab.txt cannot be used.
         """
         folder = Path(folder)
@@ -95,7 +95,7 @@ class Bundle:
         if notices and (unknown := unknown_keys(values)):
             shown_keys = ", ".join(key if len(key) <= 60 else f"{key[:60]}…" for key in unknown[:20])
             more = f" and {len(unknown) - 20} more" if len(unknown) > 20 else ""
-            line = f"{folder / CONFIG_FILE}: kept, but of no use to a BERT: {shown_keys}{more}"
+            line = f"{folder / CONFIG_FILE}: these keys are kept, but a BERT does not use them: {shown_keys}{more}"
             print(" ".join(line.split()), file=sys.stderr)
         modules = read_modules(whole, config.hidden_size)
         tokenizer = load_tokenizer(folder)
@@ -148,7 +148,7 @@ class Bundle:
 
     @property
     def longest_input(self) -> int:
-        """The longest input in tokens that the files of the library say, or that the model has positions for."""
+        """The longest input in tokens: what the folder's files say, at most the positions that the model has."""
         said = self.modules.max_length if self.modules is not None else None
         most = self.config.max_position_embeddings
         return min(most, said or self.tokenizer.settings.model_max_length or most)
@@ -201,7 +201,7 @@ def model_card(title: str, lines: Mapping[str, str], usage: str) -> str:
 
 
 def _lowercased(tokenizer: Tokenizer) -> Tokenizer:
-    """A tokenizer for text that is lower-cased before anything else; whether accents are kept stays as it is."""
+    """The tokenizer with lower-casing; whether accents are kept does not change."""
     settings = tokenizer.settings
     if settings.lowercase:
         return tokenizer

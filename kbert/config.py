@@ -90,11 +90,10 @@ class BertConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> BertConfig:
         """Reads the content of a config.json.
 
-        Keys that change no computation may be there, whatever program wrote them: `unknown_keys` names them.
+        Keys that change no computation are accepted, whichever program wrote them; `unknown_keys` names them.
 
         Raises:
-            ConfigError: A key says that the model computes something else than a BERT, is a misspelled one, or has a
-                value that cannot be.
+            ConfigError: The model is not a BERT, a key is misspelled, or a value is invalid.
         """
         if not isinstance(values, Mapping):
             raise ConfigError(f"expected a JSON object of settings. Received: {type(values).__name__}")
@@ -106,7 +105,7 @@ class BertConfig:
         if given.get("hidden_size", cls.hidden_size) != cls.hidden_size and "num_attention_heads" not in given:
             config_keys.check_keys(values, {**given, "num_attention_heads": None, "head_size": None}, fields)
             raise ConfigError(
-                "num_attention_heads must be given beside a hidden_size, since the weights do not tell it. "
+                "num_attention_heads must be given beside hidden_size, since it does not follow from the weights. "
                 f"Received: hidden_size={shown(given['hidden_size'])} alone"
             )
         defaults = {field.name: field.default for field in dataclasses.fields(cls)}
@@ -130,18 +129,18 @@ def _is_finite_number(value: Any) -> bool:
 
 
 def _head_size(values: Mapping[str, Any]) -> Any:
-    """Width of an attention head where the values that decide it can be; None else, since others tell what is wrong."""
+    """The width of an attention head; None if the values are invalid, which other checks report."""
     width, heads = values["hidden_size"], values["num_attention_heads"]
     return width // heads if isinstance(width, int) and isinstance(heads, int) and heads > 0 else None
 
 
 def foreign_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a config.json says beside the shape of the model: labels, kind of problem, and keys that kbert has not."""
+    """The keys of a config.json that are not fields of BertConfig: labels, problem type, and keys unknown to kbert."""
     return config_keys.foreign_settings(values, _FIELDS)
 
 
 def unknown_keys(values: Mapping[str, Any]) -> list[str]:
-    """The keys of a config.json that no BERT has; they are kept, and nothing is computed by them."""
+    """The keys of a config.json that no BERT has; they are kept, and do not change the computation."""
     return config_keys.unknown_keys(values, _FIELDS)
 
 

@@ -1,9 +1,9 @@
-"""The keys of a config.json beside the sizes of the model: which of them change what it computes.
+"""The keys of a config.json that are not fields of BertConfig, and which of them change what a model computes.
 
-Configurations in the wild hold keys of the programs that wrote them. Most say how a model was trained or is used, and
-are carried along. Some say that the model computes something else than a BERT; where they really do, the model is
-refused, since its answers would be wrong without a word. Transformers leaves out what it does not know, so that a
-default stands in for a misspelled key; that is refused, too.
+Programs write keys of their own into config.json. Most of these keys say how a model was trained or is used; kbert
+keeps them. Some say that the model is not a BERT; if their value really changes the computation, the model is refused,
+since its answers would be silently wrong. A misspelled key is refused too, since a default would replace its value, as
+happens in Transformers.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _TRANSIENT_KEYS = frozenset(
     "transformers_version vocab_file".split()
 )
 
-# What other architectures, and programs of their own, call a size of BertConfig. They must agree with it.
+# The names that other architectures and programs have for fields of BertConfig. Their values must agree with the field.
 _SYNONYMS = {
     name: field
     for field, names in {
@@ -57,18 +57,18 @@ _SYNONYMS = {
     }.items()
     for name in names.split()
 }
-# Nothing that a trained model answers depends on these; only the near-misses of real keys need be named.
+# The answers of a trained model do not depend on these. Only keys that resemble fields of BertConfig need to be named.
 _HARMLESS = frozenset("hidden_dropout attention_dropout classifier_dropout_prob pad_token pad_token_type_id".split())
 
 _OFF: tuple[Any, ...] = (None, False, 0, "", "none", "None", "no", "false", [], {})
 """Values that say that something is not used."""
 _ON: tuple[Any, ...] = (None, True, 1)
 
-# Keys that change what a model computes, by names, and the values with which they do not.
+# Patterns of keys that change what a model computes, and the values with which they change nothing.
 _DANGEROUS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     (r"position_embedding_type", (None, "absolute")),
     (r"is_decoder|add_cross_attention|is_encoder_decoder|quantization_config", _OFF),
-    # Where LayerNorm stands, and which norm it is.
+    # The place and the kind of normalization.
     (r"(use_)?pre_?(layer_?)?norm(alization)?|norm_first|pre_ln|(\w+_)?normalize_before", _OFF),
     (r"do_layer_norm_before|layer_norm_first|(apply_residual|use_residual)\w*_post\w*", _OFF),
     (
@@ -127,21 +127,21 @@ def unknown_keys(values: Mapping[str, Any], fields: Collection[str]) -> list[str
 
 
 def foreign_settings(values: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:
-    """What a config.json says beside the shape of the model: labels, kind of problem, and what kbert does not know."""
+    """The keys that are kept in a model folder: labels, problem type, and keys that kbert does not know."""
     kept = {*(_FOREIGN_KEYS - _TRANSIENT_KEYS), *unknown_keys(values, fields)}
     return {key: value for key, value in values.items() if key in kept}
 
 
 def check_keys(values: Mapping[str, Any], sizes: Mapping[str, Any], fields: Collection[str]) -> None:
-    """Refuses what would make the model compute something else than a BERT of these sizes.
+    """Refuses keys with which the model is not a BERT of these sizes.
 
     Args:
         values: The content of a config.json.
-        sizes: The values of BertConfig that were made of it, by name, and "head_size".
+        sizes: The values of the fields of BertConfig, by name, and "head_size".
         fields: The names of BertConfig.
 
     Raises:
-        ConfigError: A key says that the model is no BERT, contradicts a size, or seems to be a misspelled one.
+        ConfigError: A key says that the model is not a BERT, contradicts a size, or seems to be misspelled.
     """
     for key, value in values.items():
         if not isinstance(key, str) or key in fields:
@@ -167,13 +167,12 @@ def check_keys(values: Mapping[str, Any], sizes: Mapping[str, Any], fields: Coll
         near = difflib.get_close_matches(key.lower()[:60], fields, n=1, cutoff=0.85)
         if near and values.get(near[0]) != value:
             raise ConfigError(
-                f"unknown config key {shown(key)}; spell it as {near[0]}, whose value would be a default otherwise, or "
-                "remove it"
+                f"unknown config key {shown(key)}; spell it as {near[0]}, which otherwise has its default, or remove it"
             )
 
 
 def _usual(harmless: tuple[Any, ...]) -> Any:
-    """The value to name in a message: what a BERT has."""
+    """The value that a message names: the one that a BERT has."""
     return next(value for value in harmless if value is not None and value != "")
 
 

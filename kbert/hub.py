@@ -1,7 +1,7 @@
 """Models of the Hugging Face Hub by name: "hf://owner/name", or "hf://owner/name@revision".
 
-Only text and weights are downloaded, file by file: safetensors, or where there are none pytorch_model.bin, in which
-nothing is run (kbert/torch_files.py).
+Only text and weights are downloaded, file by file: safetensors, or else pytorch_model.bin, which is read without
+running it (kbert/torch_files.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kbert.sentence_transformers import LIBRARY_FILE, MODULES_FILE, module_files
 PREFIX = "hf://"
 CONFIG_FILE = "config.json"
 OPTIONAL_FILES = ("kbert.json", MODULES_FILE, LIBRARY_FILE, "README.md")
-"""What a model may lack; asked for before the weights, so that a cache with weights lacks only what the hub lacks."""
+"""Optional files. They are downloaded before the weights, so that a cache with weights has all that the hub has."""
 TOKENIZER_FILES = (
     "vocab.txt",
     "tokenizer.json",
@@ -26,12 +26,12 @@ TOKENIZER_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
 )
-"""The same, beside config.json: in an older folder of sentence-transformers all of it lies in 0_Transformer."""
+"""Optional files beside config.json, which older folders of sentence-transformers keep in 0_Transformer."""
 _WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json", ".safetensors"),
     ("pytorch_model.bin", "pytorch_model.bin.index.json", ".bin"),
 )
-"""The forms of weights in the order in which they are looked for: one file, or an index and its shards."""
+"""The forms of weights in the order of preference: one file, or an index and its shards."""
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 
 

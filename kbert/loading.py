@@ -44,7 +44,8 @@ def load_model(source: PathLike | Bundle, *, precision: str | None = None) -> ke
 
     Args:
         source: A model folder, "hf://owner/name" of the Hugging Face Hub, or a bundle.
-        precision: "float32", "bfloat16" or "float16", of matrix products; None does as Keras's global dtype policy.
+        precision: The precision of matrix products: "float32", "bfloat16" or "float16"; None follows Keras's global
+            dtype policy.
 
     Returns:
         A `BertEncoder`, `PretrainingModel`, `MaskedLanguageModel`, `ClassificationModel`, `TokenClassificationModel`,

@@ -64,7 +64,7 @@ class TextModel(tf.Module):
         return self.task.answers(self._outputs(encoded), encoded)
 
     def without_prompts(self) -> Any:
-        """A tf.function as `from_text`, for texts that have their prompts; no part of what is exported."""
+        """A tf.function like `from_text`, for texts that already have their prompts. It is not exported."""
         return _function(self._from_prompted, self.text_specs)
 
     def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -160,7 +160,7 @@ class Predictor:
         return self.encoder.config
 
     def with_task(self, task: Task[Any]) -> Predictor:
-        """A predictor with the same weights, for a task that differs in no more than its texts, such as in a prompt."""
+        """A predictor with the same weights, for a task that differs only in its texts, for instance in a prompt."""
         return Predictor(task, self.model, self.tokenizer, self.sequence_length, self.text_model.encode, self.reading)
 
     def predict(self, *columns: Any, batch_size: int = 64) -> list[dict[str, Any]]:
@@ -168,8 +168,8 @@ class Predictor:
 
         Args:
             columns: What the task is asked with, a sequence each: texts; texts and their pairs; questions and contexts
-                (see `task.text_inputs`). One text, or one pair and so on, is one row. Or one table in memory, a data
-                frame or a list of dictionaries, with the columns that the model was fine-tuned with.
+                (see `task.text_inputs`); a single string per column is one row. A table in memory (a data frame or a
+                list of dictionaries) has the columns that the model was fine-tuned with.
             batch_size: Texts at a time.
 
         Returns:
@@ -177,8 +177,8 @@ class Predictor:
             and "probabilities".
 
         Raises:
-            UsageError: The model wants pairs and gets none, or the other way round; or what is given are no texts.
-            DataError: A column of the table is missing, or a cell is no text.
+            UsageError: The number of columns differs from that of the task, or the data are not texts.
+            DataError: A column of the table is missing, or a cell is not a text.
         """
         inputs = self._inputs(columns)
         answers = self._answers(inputs, batch_size)
@@ -251,8 +251,7 @@ class Predictor:
         """Metrics on a table of examples with targets.
 
         Args:
-            data: A file that the task reads; a table in memory, which is a data frame or a list of dictionaries; or
-                examples.
+            data: A file that the task reads, a table in memory (a data frame or a list of dictionaries), or examples.
             columns: Of the file; those it was fine-tuned with by default.
             options: Of the task, that say how to read, such as "delimiter"; those it was fine-tuned with by default.
             batch_size: Examples at a time.
@@ -260,7 +259,7 @@ class Predictor:
 
         Raises:
             DataError: The file cannot be read, or has a label that training never saw.
-            UsageError: `data` are none of these.
+            UsageError: `data` is none of these.
         """
         path: PathLike = "examples"
         bad = BadRows(skip_bad)
@@ -291,7 +290,7 @@ class Predictor:
         if len(given) != len(texts):
             way = "leave out the second ones" if len(columns) > len(texts) else "give the second ones too (--pair)"
             if getattr(self.task, "paired", True) is False:
-                way += ", or load it with paired=True if it is of another library and reads pairs"
+                way += ", or load the model with paired=True if it is a classifier of pairs from another library"
             received = {1: "single texts", 2: "pairs of texts"}.get(len(columns), f"{len(columns)} columns")
             raise UsageError(f"this model answers for {describe_inputs(self.task)}; {way}. Received: {received}")
         for text, column in zip(texts[1:], given[1:], strict=True):
@@ -308,7 +307,7 @@ class Predictor:
         return {text.name: column for text, column in zip(texts, given, strict=True)}
 
     def _columns(self, given: Sequence[Any]) -> list[list[Any]]:
-        """What is asked, a list for each input: of a table its columns, of one text a list of one."""
+        """The columns of texts, a list for each input, from a table, from lists or from single strings."""
         if len(given) == 1 and (table := as_table(given[0], "the table")) is not None:
             return self.read_inputs(table)
         texts = self.task.text_inputs
@@ -375,15 +374,15 @@ def load(
     """Loads a fine-tuned model.
 
     Args:
-        path: A model folder that `finetune` wrote; or one that Hugging Face Transformers saved with a head that
-            a task of kbert has; or one of sentence-transformers; or "hf://owner/name" of the Hugging Face Hub.
-        paired: Whether examples are pairs of texts. Only a classifier of another library needs to be told.
-        task: "regression" or "ranking", for a model of another library with one number, whose files do not say which.
-        pooling: "mean", "cls" or "max": how an encoder gives vectors of texts, where its files do not say, or say
-            another.
-        prompt: What is put before each text of a model that gives vectors, such as "query: ".
-        prompt_name: The name that the model has for it.
-        pair_prompt: Another for the second texts of pairs, in `evaluate`.
+        path: A model folder that `finetune` wrote, one of sentence-transformers, one that Hugging Face Transformers
+            saved with the head of a task, or "hf://owner/name" of the Hugging Face Hub.
+        paired: Whether examples are pairs of texts. Only classifiers of other libraries need this argument.
+        task: "regression" or "ranking", for a model of another library with one output, if its files do not say.
+        pooling: "mean", "cls" or "max": how a text's vector is made from those of its tokens. It overrules the files of
+            the model.
+        prompt: The text that is put before each text, such as "query: ", if the model gives vectors.
+        prompt_name: The name of a prompt of the model, instead of `prompt`.
+        pair_prompt: The prompt of the second texts of pairs in `evaluate`; the default is `prompt`.
 
     Example:
         >>> model = kbert.load("multilingual-e5-small", pooling="mean", prompt="query: ")
@@ -393,7 +392,7 @@ def load(
     Raises:
         BundleError: The folder is no model, is damaged, or is for no task.
         HubError: The hub has no such model, or cannot be reached.
-        UsageError: What is said contradicts what kbert knows of the folder.
+        UsageError: An argument contradicts the files of the model.
     """
     bundle = Bundle.load(resolve(path))
     the_task = task_from_bundle(bundle, path, paired=paired, task=task, pooling=pooling)

@@ -32,18 +32,18 @@ from kbert.text.tokenizer import Tokenizer
 
 _LOG = logging.getLogger("kbert")
 _STALE = ("metrics", "main_metric", "steps")
-"""Settings of a folder that are not true of a model that may have learnt since."""
+"""Settings of a folder that are not kept, since the model may have been trained after it was loaded."""
 _LABELS = ("id2label", "label2id", "num_labels", "_num_labels", "problem_type", "finetuning_task")
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """What a model from a folder remembers of it.
+    """The content of the folder that a model came from.
 
     Args:
-        tokenizer: Its tokenizer.
-        settings: What kbert.json says of the task.
-        foreign_config: What config.json says beside the shape of the model, such as the names of classes.
+        tokenizer: The tokenizer of the folder.
+        settings: The settings of the task in kbert.json.
+        foreign_config: The keys of config.json that are not fields of BertConfig, such as the names of classes.
     """
 
     tokenizer: Tokenizer
@@ -53,13 +53,13 @@ class Origin:
 
 @dataclasses.dataclass(frozen=True)
 class _Kind:
-    """A class of models, and how a folder holds it.
+    """A class of models, and its form in a model folder.
 
     Args:
-        architecture: Transformers' class.
-        slots: Gives the variables of a model under Transformers' names.
-        pooled: Whether it needs the pooler.
-        labels: What its head's classes are called where nobody named them; None: it has none.
+        architecture: The class of Transformers.
+        slots: Returns the variables of a model under Transformers' names.
+        pooled: Whether the model needs the pooler.
+        labels: The default names of the classes; None if the model has no classes.
     """
 
     architecture: str
@@ -99,11 +99,11 @@ def from_preset(kind: Any, preset: str | files.PathLike, options: Mapping[str, A
             return kind(config, **for_encoder)
         if issubclass(kind, (ClassificationModel, TokenClassificationModel)) and "classes" not in for_head:
             raise UsageError(
-                f"a preset has no head; say how many classes it shall have. Received: no classes, {preset}"
+                f"expected classes, the number of classes, since a preset has no head. Received: no classes, {preset}"
             )
         return kind(BertEncoder(config, **for_encoder), **for_head)
     if "vocab_size" in for_encoder:
-        raise UsageError(f"a folder has its own vocabulary; leave vocab_size to presets. Received: {preset}")
+        raise UsageError(f"leave vocab_size out, since a folder has its own vocabulary. Received: {preset}")
     folder = resolve(preset)
     if not is_bundle(folder):
         raise UsageError(
@@ -151,12 +151,12 @@ def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEnco
     for name, value in stored.items():
         if options.get(name, value) != value:
             raise UsageError(
-                f"the head of {folder} has {name}={value!r}; leave {name} out to have it, or put a fresh head on its "
+                f"the head of {folder} has {name}={value!r}; leave {name} out, or put a fresh head on its "
                 f"encoder: {kind.__name__}(BertEncoder.from_preset(…), {name}=…). Received: {name}={options[name]!r}"
             )
     if issubclass(kind, (ClassificationModel, TokenClassificationModel)) and not {"classes"} & {*stored, *options}:
         raise UsageError(
-            f"{folder} has no head of {kind.__name__}; say how many classes a fresh one shall have: classes"
+            f"{folder} has no head of {kind.__name__}; give classes, the number of classes of a fresh head"
         )
     if issubclass(kind, EmbeddingModel) and not {"pooling"} & {*stored, *options}:
         raise UsageError(f'{folder} does not say how its vectors are pooled; give pooling, such as pooling="mean"')
@@ -176,7 +176,7 @@ def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEnco
 
 
 def _has_head(kind: Any, bundle: Bundle) -> bool:
-    """Whether a folder's head is one of this kind; several kinds have a `classifier`."""
+    """Whether a folder has the head of this class; several classes have a `classifier`."""
     if issubclass(kind, (MaskedLanguageModel, PretrainingModel)):
         return "cls.predictions.bias" in bundle.tensors
     if issubclass(kind, EmbeddingModel):
@@ -190,7 +190,7 @@ def _has_head(kind: Any, bundle: Bundle) -> bool:
 
 
 def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
-    """The arguments of a head that a folder says."""
+    """The arguments of a head that the files of a folder give."""
     if issubclass(kind, ClassificationModel):
         return {"classes": len(bundle.tensors["classifier.weight"])}
     if issubclass(kind, TokenClassificationModel):
@@ -198,7 +198,7 @@ def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
     if issubclass(kind, EmbeddingModel) and bundle.modules is not None and bundle.modules.gives_vectors:
         return {"pooling": bundle.modules.pooling, "normalize": bundle.modules.normalize}
     if issubclass(kind, (RegressionModel, EmbeddingModel)):
-        # What the task builds tells; tasks need TensorFlow.
+        # The model that the task builds has them. Tasks need TensorFlow.
         from kbert.tasks.task import task_from_bundle
 
         name = (bundle.settings.get("task") or {}).get("name")
@@ -209,13 +209,15 @@ def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
 
 
 def _assign(model: Any, slots: tensor_names.Slots, tensors: Mapping[str, Any], folder: Path) -> None:
-    """Gives a model the weights that a folder has of it, and says which it has not."""
+    """Assigns the weights of a folder to a model, and logs which parts have none."""
     lacking = [name for name in slots if name not in tensors]
     fresh = sorted({name.rsplit(".", 1)[0] for name in lacking if not name.startswith(("bert.enc", "bert.emb"))})
     found = {name: slot for name, slot in slots.items() if name.rsplit(".", 1)[0] not in fresh}
     tensor_names.assign_tensors(found, tensors)
     if fresh:
-        _LOG.warning("%s has no weights of %s: %s has fresh ones", folder, ", ".join(fresh), type(model).__name__)
+        _LOG.warning(
+            "%s has no weights of %s: the %s has fresh ones there", folder, ", ".join(fresh), type(model).__name__
+        )
 
 
 # === To folders ===
@@ -229,7 +231,7 @@ def save_to_preset(
     tokenizer = tokenizer or (origin.tokenizer if origin else None)
     if tokenizer is None:
         raise UsageError(
-            "a model folder holds a vocabulary; give a tokenizer. Received: a model of no folder, and none"
+            "expected a tokenizer, since a model folder holds a vocabulary; give tokenizer. Received: none"
         )
     kind = _kind(type(model))
     encoder = model.encoder if isinstance(model, HeadModel) else model
@@ -267,7 +269,7 @@ def save_to_preset(
 def _labelled(
     model: Any, kind: _Kind, labels: list[str] | None, foreign: dict[str, Any], settings: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What config.json and kbert.json say, with names of classes."""
+    """The keys of config.json and of kbert.json, with the names of classes."""
     count = model.head.dense.units
     if labels is None and "id2label" in foreign:
         return foreign, settings
@@ -277,11 +279,11 @@ def _labelled(
     foreign = {name: value for name, value in foreign.items() if name not in _LABELS} | label_names(names)
     if isinstance(model, RegressionModel):
         foreign["problem_type"] = "regression"
-    return foreign, {}  # a task that was remembered has other names of its classes
+    return foreign, {}  # the settings of the folder's task hold other names of classes
 
 
 def _embedding_settings(model: EmbeddingModel, settings: dict[str, Any]) -> dict[str, Any]:
-    """How vectors are pooled, which no file of Transformers says."""
+    """The settings of the embedding task, which hold the pooling; Transformers has no file for it."""
     from kbert.tasks.embedding import EmbeddingTask
 
     own = {name: getattr(model, name) for name in EmbeddingTask.saved if hasattr(model, name)}

@@ -1,4 +1,4 @@
-"""The files that the library sentence-transformers keeps beside a model: how tokens' vectors become a text's.
+"""The files that the library sentence-transformers keeps beside a model: how a text's vector is made.
 
     modules.json                        the modules in order: Transformer, Pooling, and maybe Normalize
     1_Pooling/config.json               how the vectors of tokens become one
@@ -25,10 +25,10 @@ MODULES_FILE = "modules.json"
 LIBRARY_FILE = "config_sentence_transformers.json"
 TRANSFORMER_FILE = "sentence_bert_config.json"
 MODULE_FILE = "config.json"
-"""What each module but the transformer keeps in its folder."""
+"""The file that each module except the transformer has in its folder."""
 
 POOLINGS = ("mean", "cls", "max")
-"""The mean of all tokens' vectors, that of [CLS], or the largest value of each dimension."""
+"""The mean of all tokens' vectors, the vector of [CLS], or the largest value of each dimension."""
 SIMILARITIES = ("cosine", "dot")
 
 EMBEDDER = "SentenceTransformer"
@@ -44,7 +44,7 @@ _FLAGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-# What a transformer module may say of itself beside its length and case, with what kbert computes.
+# The settings of a transformer module beside length and case, with the values that kbert computes.
 _TRANSFORMER_TASKS = {EMBEDDER: "feature-extraction", CROSS_ENCODER: "sequence-classification"}
 _LENGTHS_BY_ROLE = ("query_length", "document_length", "query_expansion")
 _ACTIVATION_KEY = "sbert_ce_default_activation_function"
@@ -53,20 +53,20 @@ _ACTIVATIONS = {"identity": "torch.nn.modules.linear.Identity", "sigmoid": "torc
 
 @dataclasses.dataclass(frozen=True)
 class SentenceModules:
-    """What the files of sentence-transformers say of a model.
+    """The settings of a model in the files of sentence-transformers.
 
     Args:
         pooling: "mean", "cls" or "max".
-        normalize: Whether vectors get the length 1.
-        max_length: The longest input in tokens, special ones included; None where only the tokenizer says it.
-        lowercase: Whether text is lower-cased, though the tokenizer may not say so.
+        normalize: Whether vectors are divided by their length.
+        max_length: The longest input in tokens, special tokens included; None if only the tokenizer gives it.
+        lowercase: Whether text is lower-cased, whatever the tokenizer's files say.
         prompts: Texts that are put before a text, by name.
-        default_prompt: The name of the one that is used where nothing else is said; None for none.
+        default_prompt: The name of the prompt that is used by default, or None.
         include_prompt: Whether the tokens of a prompt count in the pooling.
-        similarity: How vectors are compared: "cosine", "dot", or what else the files say.
+        similarity: How vectors are compared: "cosine", "dot", or another name that the files give.
         kind: The class of the library: "SentenceTransformer", "CrossEncoder" or another.
-        activation: Of a cross-encoder, the dotted name of the function on its logit; None where it is not said.
-        unsupported: What of it kbert does not compute, in words; None if nothing.
+        activation: The dotted name of the function that a cross-encoder applies to its logit; None if no file names it.
+        unsupported: The first part that kbert does not compute, in words, or None.
     """
 
     pooling: str = "mean"
@@ -83,15 +83,15 @@ class SentenceModules:
 
     @property
     def gives_vectors(self) -> bool:
-        """Whether it gives vectors of texts, and kbert computes them."""
+        """Whether the model gives vectors of texts that kbert computes."""
         return self.kind == EMBEDDER and self.unsupported is None
 
     def save(self, folder: files.PathLike, width: int) -> None:
         """Writes the files into a model folder, in the form that all versions of the library from 2 on read.
 
         Args:
-            folder: Holds the transformer's files.
-            width: Of the vectors.
+            folder: The folder that holds the transformer's files.
+            width: The width of the vectors.
         """
         folder = Path(folder)
         modules = ["Transformer", "Pooling", *(["Normalize"] if self.normalize else [])]
@@ -128,20 +128,20 @@ class SentenceModules:
 
 
 def transformer_path(folder: files.PathLike) -> str:
-    """Where in a model folder the transformer's files lie: "" for the folder itself.
+    """The subfolder of a model folder that holds the transformer's files; "" is the folder itself.
 
     Raises:
-        BundleError: modules.json is damaged, its first module is no transformer, or a path leaves the folder.
+        BundleError: modules.json is damaged, its first module is not a transformer, or a path leaves the folder.
     """
     path = Path(folder) / MODULES_FILE
     return _modules(path)[0].path if path.is_file() else ""
 
 
 def module_files(folder: files.PathLike) -> list[str]:
-    """The files of the modules that modules.json names, for a download; those of the transformer itself left out.
+    """The files of the modules that modules.json names, for a download, except those of the transformer.
 
     Raises:
-        BundleError: As of `transformer_path`.
+        BundleError: See `transformer_path`.
     """
     path = Path(folder) / MODULES_FILE
     if not path.is_file():
@@ -151,14 +151,14 @@ def module_files(folder: files.PathLike) -> list[str]:
 
 
 def read_modules(folder: files.PathLike, width: int | None = None) -> SentenceModules | None:
-    """What the files in a model folder say; None where there is no modules.json.
+    """Reads the files in a model folder; gives None if there is no modules.json.
 
     Args:
         folder: The model folder.
-        width: Of the transformer's vectors, to compare with what the files say; None does not compare.
+        width: The width of the transformer's vectors, to check that of the files; None checks nothing.
 
     Raises:
-        BundleError: A file is missing or damaged, or says another width.
+        BundleError: A file is missing or damaged, or gives another width.
     """
     folder = Path(folder)
     if not (folder / MODULES_FILE).is_file():
@@ -191,11 +191,11 @@ def read_modules(folder: files.PathLike, width: int | None = None) -> SentenceMo
 
 
 def named_activation(foreign_config: Mapping[str, Any], modules: SentenceModules | None) -> tuple[bool, str | None]:
-    """Whether files say that a model is a cross-encoder, and the dotted name of the activation, if they name one.
+    """Whether the files declare a cross-encoder, and the dotted name of its activation, or None.
 
     Args:
-        foreign_config: Keys of config.json beside those of the encoder's shape.
-        modules: What the other files say.
+        foreign_config: The keys of config.json that are not fields of BertConfig.
+        modules: The content of the files of sentence-transformers, or None.
     """
     if modules is not None and modules.kind == CROSS_ENCODER:
         return True, modules.activation
@@ -210,10 +210,10 @@ def named_activation(foreign_config: Mapping[str, Any], modules: SentenceModules
 
 
 def known_activation(name: str | None) -> str:
-    """The activation of a cross-encoder by its dotted name: "identity" or "sigmoid", which is the library's default.
+    """The activation that a dotted name means: "identity", or "sigmoid", which is also the library's default.
 
     Raises:
-        ValueError: kbert computes no such activation.
+        ValueError: kbert does not compute this activation.
     """
     if name is None:
         return "sigmoid"
@@ -233,8 +233,8 @@ class _Module:
     """An entry of modules.json.
 
     Args:
-        type: The last part of its class's name, or all of it for a class of no library.
-        path: Its folder inside the model's; "" for that itself.
+        type: The last part of the name of its class; the whole name if the class is not of sentence-transformers.
+        path: Its folder inside the model folder; "" is the model folder.
     """
 
     type: str
@@ -263,13 +263,13 @@ def _modules(path: Path) -> list[_Module]:
 def _vector_modules(
     folder: Path, modules: list[_Module], width: int | None, problems: list[str | None]
 ) -> dict[str, Any]:
-    """What the modules behind the transformer of an embedder do; what kbert cannot do goes to `problems`."""
+    """The settings of the modules after the transformer; those that kbert does not compute are added to `problems`."""
     found: dict[str, Any] = {"normalize": False}
     for place, module in enumerate(modules):
         if module.type not in ("Pooling", "Normalize"):
             problems.append(f"a module {module.type}")
         elif (module.type == "Pooling") != (place == 0):
-            problems.append(f"a {module.type} as module {place + 1} behind the transformer")
+            problems.append(f"a {module.type} as module {place + 1} after the transformer")
         elif module.type == "Pooling":
             values = _Values.read(folder / module.path / MODULE_FILE)
             if width is not None:
@@ -284,7 +284,7 @@ def _vector_modules(
             values = _Values.read(folder / module.path / MODULE_FILE, optional=True)
             names = {values.string(key) for key in ("module_input_name", "module_output_name")}
             if names - {None, "sentence_embedding"}:
-                problems.append("a Normalize of something else than the text's vector")
+                problems.append("a Normalize of another output than the text's vector")
             found["normalize"] = True
     if not any(module.type == "Pooling" for module in modules):
         problems.append("a model without a Pooling module")
@@ -295,13 +295,11 @@ def _check_width(values: _Values, width: int) -> None:
     for key in ("word_embedding_dimension", "embedding_dimension"):
         said = values.values.get(key, width)
         if said != width:
-            raise BundleError(
-                f"{values.path}: {key} must be the {width} that config.json says. Received: {shown(said)}"
-            )
+            raise BundleError(f"{values.path}: {key} must be {width}, as in config.json. Received: {shown(said)}")
 
 
 def _modes(values: _Values) -> list[str]:
-    """The poolings that are joined: in the newer form a name or a list of names, in the older a flag for each."""
+    """The names of the poolings, whose results are joined; newer files hold names, older ones a flag for each."""
     newer = values.values.get("pooling_mode")
     if newer is None:
         return [mode for name, mode in _FLAGS.items() if values.flag(name, False)] or ["mean"]
@@ -330,7 +328,7 @@ def _transformer_problem(values: _Values, kind: str) -> str | None:
 
 
 def _length(values: _Values) -> int | None:
-    """The longest input: max_seq_length, or in the newer form the max_length of texts."""
+    """The longest input: max_seq_length, or in newer files the max_length of texts."""
     text = values.object("processing_kwargs").get("text")
     length = text.get("max_length") if isinstance(text, Mapping) else None
     if length is None:
@@ -339,7 +337,7 @@ def _length(values: _Values) -> int | None:
         return None
     if not isinstance(length, int) or isinstance(length, bool) or length < _SHORTEST:
         raise BundleError(
-            f"{values.path}: expected max_seq_length, a whole number from {_SHORTEST} on. Received: {shown(length)}"
+            f"{values.path}: expected max_seq_length, an integer of at least {_SHORTEST}. Received: {shown(length)}"
         )
     return length
 
@@ -357,21 +355,21 @@ def _joined(path: str, name: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Values:
-    """A JSON object of which nothing is known."""
+    """A JSON object with values of unknown types."""
 
     path: Path
     values: dict[str, Any]
 
     @classmethod
     def read(cls, path: Path, *, optional: bool = False) -> _Values:
-        """Reads a file; an optional one that is not there is an object without values."""
+        """Reads a file; an optional file that does not exist gives an empty object."""
         values = {} if optional and not path.is_file() else files.read_json(path, BundleError)
         if not isinstance(values, dict):
             raise BundleError(f"{path}: expected a JSON object. Received: {type(values).__name__}")
         return cls(path, values)
 
     def string(self, name: str) -> str | None:
-        """A string, or None where there is none."""
+        """A string, or None if it is absent."""
         return self._get(name, lambda value: isinstance(value, str), "a string")
 
     def flag(self, name: str, default: bool) -> bool:
@@ -380,7 +378,7 @@ class _Values:
         return default if value is None else value
 
     def object(self, name: str) -> Mapping[str, Any]:
-        """An object; one without values where there is none."""
+        """An object; an empty one if it is absent."""
         return self._get(name, lambda value: isinstance(value, dict), "an object") or {}
 
     def strings(self, name: str) -> dict[str, str]:

@@ -1,12 +1,12 @@
 """Files that `torch.save` writes, read without PyTorch and without running anything in them.
 
-Such a file is a zip archive since PyTorch 1.6: a pickle, data.pkl, says which tensors there are, and each storage is
-an entry of its own, uncompressed. A pickle is a program, and Python's own reader runs it: it calls whatever the file
-names. So here it is not run by that reader at all. The few instructions that dictionaries of tensors need are carried
-out below, one by one; there is no instruction, and no name, that leads to a function. All else is refused.
+Since PyTorch 1.6 such a file is a zip archive: a pickle, data.pkl, describes the tensors, and each storage is an
+uncompressed entry. A pickle is a program, and Python's own reader runs it and calls any function that the file names.
+This module does not use that reader. It interprets the few instructions that dictionaries of tensors need; none of them
+can call a function, and all other instructions are refused.
 
-Nothing is allocated that the file is not as large as: entries must be stored as they are, tensors must lie inside
-their storages without overlapping themselves, and all of them together may not be much more than the file.
+Allocations are bounded by the size of the file: entries must be uncompressed, tensors must lie inside their storages
+without overlapping themselves, and all tensors together must not be much larger than the file.
 """
 
 from __future__ import annotations
@@ -43,26 +43,26 @@ DTYPE_NAMES = {
     np.dtype(ml_dtypes.bfloat16): "BF16",
     np.dtype(np.float64): "F64",
 }
-"""What safetensors calls the dtypes of weights."""
+"""The names of the dtypes in safetensors."""
 _MOST_PICKLE = 64 << 20
-"""Bytes; that of a BERT has some 30 kB."""
+"""The largest size of the pickle in bytes; that of a BERT has about 30 kB."""
 _MOST_NUMBERS = 64
-"""Dimensions of a tensor; NumPy has no more."""
+"""The most dimensions of a tensor, as in NumPy."""
 _RESAVE = (
-    "Where you trust it, save it anew with Transformers: AutoModel.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)"
+    "If you trust it, save it again with Transformers: AutoModel.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)"
 )
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""How files of PyTorch 0.4 to 1.5 begin: a number that its pickles were known by."""
+"""The first bytes of files of PyTorch 0.4 to 1.5."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Storage:
-    """An entry of the archive that holds numbers.
+    """A storage: an entry of the archive that holds numbers.
 
     Args:
-        entry: Its name in the archive.
-        dtype: Of the numbers.
-        size: How many numbers the pickle says there are.
+        entry: The name of the entry in the archive.
+        dtype: The dtype of the numbers.
+        size: The number of numbers according to the pickle.
     """
 
     entry: str
@@ -72,7 +72,7 @@ class _Storage:
 
 @dataclasses.dataclass(frozen=True)
 class _Tensor:
-    """A view of a storage, checked to lie inside it: shape and strides in numbers."""
+    """A tensor: a view of a storage. Its shape and strides count numbers."""
 
     storage: _Storage
     offset: int
@@ -82,7 +82,7 @@ class _Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class _Name:
-    """The name of a class or function: it stands for itself, and is never looked up."""
+    """The name of a class or function in the pickle. It is compared with known names, and never imported."""
 
     module: str
     name: str
@@ -92,7 +92,7 @@ class _Name:
 
 
 class _Mark:
-    """Where a list of arguments begins on the stack."""
+    """The mark on the stack where a list of arguments begins."""
 
 
 class TorchFile:
@@ -103,7 +103,7 @@ class TorchFile:
             "state_dict" or "model_state_dict".
 
     Raises:
-        BundleError: The file is of an older format, is damaged, or holds anything else than tensors.
+        BundleError: The file has an older format, is damaged, or contains objects other than tensors.
     """
 
     def __init__(self, path: Path) -> None:
@@ -159,16 +159,16 @@ class TorchFile:
         try:
             return zipfile.ZipFile(self.path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as problem:
-            raise self._refusal(f"it is damaged, or no file of torch.save ({problem!s:.100})") from None
+            raise self._refusal(f"it is damaged, or not a file of torch.save ({problem!s:.100})") from None
 
     def _checked_entries(self) -> dict[str, zipfile.ZipInfo]:
         size = self.path.stat().st_size
         entries: dict[str, zipfile.ZipInfo] = {}
         for entry in self._archive.infolist():
             if entry.filename in entries:
-                raise self._refusal(f"the entry {shown(entry.filename)} is there twice")
+                raise self._refusal(f"the entry {shown(entry.filename)} appears twice")
             if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1 or entry.file_size > size:
-                raise self._refusal(f"the entry {shown(entry.filename)} must be stored as it is, inside the file")
+                raise self._refusal(f"the entry {shown(entry.filename)} must be uncompressed and lie inside the file")
             entries[entry.filename] = entry
         return entries
 
@@ -178,7 +178,7 @@ class TorchFile:
             raise self._refusal("expected one data.pkl in it, as torch.save writes it")
         order = f"{roots[0]}byteorder"
         if order in self._entries and self._bytes(order, 100) != b"little":
-            raise self._refusal("its numbers are not little-endian")
+            raise self._refusal("expected little-endian numbers")
         return roots[0]
 
     def _bytes(self, name: str, most: int | None = None) -> bytes:
@@ -195,7 +195,7 @@ class TorchFile:
     # === Its content ===
 
     def _state(self, content: Any) -> dict[str, _Tensor]:
-        """The dictionary of tensors in what the pickle gave."""
+        """The dictionary of tensors in the object that the pickle describes."""
         for key in ("state_dict", "model_state_dict"):
             if isinstance(content, dict) and isinstance(content.get(key), dict):
                 content = content[key]
@@ -215,24 +215,25 @@ class TorchFile:
         )
         if entry is None or max(tensor.offset, tensor.storage.size) > held or (count and last >= held):
             raise self._refusal(f"the tensor {shown(name)} does not lie inside its storage")
-        # Row-major, in whatever order of the dimensions: no number is there twice.
+        # The strides must be row-major for some order of the dimensions, so that no number is used twice.
         expected = 1
         for stride, size in sorted(zip(tensor.strides, tensor.shape, strict=True)):
             if count and size > 1:
                 if stride != expected:
-                    raise self._refusal(f"the numbers of the tensor {shown(name)} must lie side by side")
+                    raise self._refusal(f"the numbers of the tensor {shown(name)} must be contiguous")
                 expected *= size
         return tensor
 
     def _check_total(self) -> None:
-        """Tied weights are there twice, and tensors may share a storage; but a storage is read for each of them."""
+        """Limits the size of all tensors, since tensors that share a storage are read separately."""
         size = self.path.stat().st_size
         tensors = list(self._tensors.values())
         numbers = sum(math.prod(tensor.shape) * tensor.storage.dtype.itemsize for tensor in tensors)
         storages = sum(self._entries[tensor.storage.entry].file_size for tensor in tensors)
         if numbers > 2 * size or storages > 8 * size:
             raise self._refusal(
-                f"its tensors take {numbers:,} bytes of storages of {storages:,}, the file has {size:,}"
+                f"expected tensors of about the size of the file, {size:,} bytes. Received: {numbers:,} bytes in "
+                f"storages of {storages:,}"
             )
 
     def _refusal(self, reason: str) -> BundleError:
@@ -244,12 +245,12 @@ def _described(value: Any) -> str:
 
 
 class _Machine:
-    """Carries out a pickle's instructions, as far as dictionaries of tensors need them.
+    """Interprets the instructions of a pickle that dictionaries of tensors need.
 
     Args:
         path: The file, for messages.
         content: The pickle.
-        root: The folder of the archive that storages are in.
+        root: The folder of the archive that holds the storages.
     """
 
     def __init__(self, path: Path, content: bytes, root: str) -> None:
@@ -260,10 +261,10 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def run(self) -> Any:
-        """What the pickle describes: names, numbers, text, tuples, lists, dictionaries of text, and tensors.
+        """The object that the pickle describes: numbers, strings, tuples, lists, dictionaries, names and tensors.
 
         Raises:
-            BundleError: It asks for anything else.
+            BundleError: The pickle describes anything else.
         """
         try:
             for name, argument in self._instructions():
@@ -278,7 +279,7 @@ class _Machine:
         try:
             for opcode, argument, _ in pickletools.genops(io.BytesIO(self.content)):
                 yield opcode.name, argument
-        except (ValueError, OverflowError, MemoryError):  # of pickletools: the bytes are no pickle
+        except (ValueError, OverflowError, MemoryError):  # pickletools raises these for bytes that are not a pickle
             raise self._refusal("its pickle is damaged") from None
 
     def _step(self, name: str, argument: Any) -> None:
@@ -339,7 +340,7 @@ class _Machine:
                 arguments, function = stack.pop(), stack.pop()
                 stack.append(self._made(function, arguments))
             case "BUILD":
-                # The versions of modules, which a state_dict has as an attribute: they are no weights.
+                # A state_dict has the versions of its modules as an attribute; they are not weights.
                 state = stack.pop()
                 if not isinstance(state, dict) or set(state) != {"_metadata"} or not isinstance(stack[-1], dict):
                     raise self._refusal("its pickle sets attributes of an object")
@@ -358,9 +359,9 @@ class _Machine:
         return self.stack[-1]
 
     def _set(self, target: dict[str, Any], key: Any, value: Any) -> None:
-        # Other keys are for optimizers. To hash what a file describes may take for ever.
+        # Only optimizers have other keys, and hashing an object that a file describes may take forever.
         if not isinstance(key, (str, int)):
-            raise self._refusal(f"expected text as the keys of dictionaries. Received: {_described(key)}")
+            raise self._refusal(f"expected strings as the keys of dictionaries. Received: {_described(key)}")
         target[key] = value  # type: ignore[index]
 
     def _named(self, module: Any, name: Any) -> _Name:
@@ -372,7 +373,7 @@ class _Machine:
             or (module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_parameter"))
             or (module == "collections" and name == "OrderedDict")
         ):
-            raise self._refusal(f"it names {shown(str(found))}, and only tensors are read")
+            raise self._refusal(f"it names {shown(str(found))}, but only tensors are read")
         return found
 
     def _storage(self, identity: Any) -> _Storage:
@@ -385,7 +386,7 @@ class _Machine:
 
     def _made(self, function: Any, arguments: Any) -> Any:
         if not isinstance(function, _Name) or not isinstance(arguments, tuple):
-            raise self._refusal("its pickle calls what is no function of tensors")
+            raise self._refusal("its pickle calls an object that is not a function")
         if function.name == "OrderedDict" and not arguments:
             return {}
         if function.name == "_rebuild_parameter" and arguments and isinstance(arguments[0], _Tensor):
@@ -401,7 +402,7 @@ class _Machine:
                 and all(map(_is_count, (*shape, *strides)))
             ):
                 return _Tensor(storage, offset, shape, strides)
-        raise self._refusal(f"it makes {shown(str(function))} of what no tensor is made of")
+        raise self._refusal(f"it calls {shown(str(function))} with arguments that do not describe a tensor")
 
     def _refusal(self, reason: str) -> BundleError:
         return BundleError(f"{self.path}: {reason}. {_RESAVE}")

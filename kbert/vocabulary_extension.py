@@ -78,7 +78,7 @@ def extend_vocabulary(
         progress: Told how many bytes are read, of how many.
 
     Raises:
-        UsageError: An option cannot be, the folder is not empty, or an added token of the model has a line break.
+        UsageError: An option is invalid, the folder is not empty, or an added token of the model has a line break.
         DataError: The text has no word to add.
         BundleError: The model cannot be read.
     """
@@ -103,7 +103,7 @@ def extend_vocabulary(
         normalizer=old.normalizer,
         progress=None if progress is None else lambda stage, done, total: progress(done, total),
     )
-    # A token that is there already, found as a whole where the text has it, is no new word.
+    # An added token is found as a whole already, so it is not a new word.
     added = set(old.vocabulary.tokens[old.vocabulary.piece_count :])
     for word in added:
         counts.pop(word, None)

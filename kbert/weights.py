@@ -1,7 +1,7 @@
 """Files of weights: safetensors or PyTorch's own, whole or in shards, read as untrusted input.
 
 The safetensors library checks that a header is JSON of at most 100 MB and that its tensors fill the file exactly,
-so nothing larger than the files themselves is ever allocated. What torch.save wrote is read by `torch_files.py`.
+so nothing larger than the files themselves is ever allocated. `torch_files.py` reads the files of torch.save.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ INDEX_FILE = "model.safetensors.index.json"
 TORCH_FILE = "pytorch_model.bin"
 TORCH_INDEX_FILE = "pytorch_model.bin.index.json"
 WEIGHTS_FILES = (WEIGHTS_FILE, INDEX_FILE, TORCH_FILE, TORCH_INDEX_FILE)
-"""What a model folder may have; the first that is there is read."""
+"""The files of weights in a model folder; the first that exists is read."""
 
 ENCODER = "bert."
 DECODER = "cls.predictions.decoder.weight"
-"""The output projection of a masked language model; there only where it is not the token table."""
+"""The output projection of a masked language model; it exists only if it is not the token table."""
 WORD_TABLE = "bert.embeddings.word_embeddings.weight"
 
 _DTYPES = ("F32", "F16", "BF16", "F64")
@@ -37,11 +37,11 @@ _BUFFERS = ("bert.embeddings.position_ids", "bert.embeddings.token_type_ids")
 _DECODER_BIAS, _BIAS = "cls.predictions.decoder.bias", "cls.predictions.bias"
 _TIED = {DECODER: WORD_TABLE, _DECODER_BIAS: _BIAS}
 _BARE = ("embeddings.", "encoder.", "pooler.")
-"""How the names of an encoder begin that stands for itself."""
+"""The prefixes of the tensors of an encoder without a head."""
 _ANCHORS = tuple(
     f"embeddings.{name}" for name in ("word_embeddings.weight", "position_embeddings.weight", "LayerNorm.weight")
 )
-"""Tensors that each BERT has once: what stands before one of them stands before all."""
+"""Tensors that every BERT has once. The prefix of one of them is the prefix of all tensors."""
 _HEADS = ("cls.", "classifier.", "qa_outputs.", "crf.", ENCODER)
 
 
@@ -118,15 +118,15 @@ class Weights(Mapping[str, tuple[int, ...]]):
             return
         if dtype not in _DTYPES:
             if not current.startswith(_HEADS) and dtype in ("I64", "I32", "I16", "I8", "U8", "BOOL", "int64", "int32"):
-                return  # a counter of training; no weight that kbert knows
+                return  # a counter of training, not a weight
             raise BundleError(f"{path}: the tensor {shown(name)} must be of {', '.join(_DTYPES)}. Received: {dtype}")
         if current in self._places:
-            raise BundleError(f"{path}: the tensor {shown(current)} is there twice, once as {shown(name)}")
+            raise BundleError(f"{path}: the tensor {shown(current)} appears twice, once as {shown(name)}")
         self._places[current] = (path, name)
         self._shapes[current] = shape
 
     def _tie(self) -> None:
-        """Of tied weights one end may be there alone, whichever the program kept that wrote the file."""
+        """Finds tied weights under either of their names, since some programs store only one of them."""
         for name, other in _TIED.items():
             if name in self._places and (other not in self._places or name == _DECODER_BIAS):
                 self._places[other], self._shapes[other] = self._places.pop(name), self._shapes.pop(name)
@@ -143,8 +143,8 @@ class Weights(Mapping[str, tuple[int, ...]]):
     def read(self) -> dict[str, np.ndarray]:
         """All tensors, in the dtypes they are stored in; buffers and the other ends of tied weights left out.
 
-        The projection of a decoder that is not tied stays under its own name. Its bias has always been one with
-        `cls.predictions.bias`; where a file has two, Transformers adds that of the decoder.
+        The projection of an untied decoder keeps its name. Its bias is the same tensor as `cls.predictions.bias`; if a
+        file has both, Transformers uses that of the decoder.
 
         Raises:
             BundleError: A file is damaged.
@@ -162,14 +162,14 @@ class Weights(Mapping[str, tuple[int, ...]]):
 
 
 class _Names:
-    """Gives the tensors of a folder the names that Transformers gives them today.
+    """Maps the names of the tensors of a folder to the names in today's Transformers.
 
     Args:
-        folder: For messages.
+        folder: The folder, for messages.
         stored: All names in its files.
 
     Raises:
-        BundleError: There are several encoders.
+        BundleError: The files hold several encoders.
     """
 
     def __init__(self, folder: Path, stored: Collection[str]) -> None:
@@ -181,7 +181,7 @@ class _Names:
             )
             if len(prefixes) > 1 and set(prefixes) != {"", ENCODER}:
                 raise BundleError(
-                    f"{folder}: expected the weights of one encoder. Received several, whose names begin with "
+                    f"{folder}: expected the weights of one encoder. Received: several, whose names begin with "
                     f"{', '.join(map(shown, prefixes[:4]))}; save the one that you want by itself"
                 )
             if prefixes:
@@ -199,7 +199,7 @@ class _Names:
             return ENCODER + name.removeprefix(self._outer)
         if not self._outer and name.startswith(_BARE):
             return ENCODER + name
-        # A head beside an encoder that is an attribute of something: "module.encoder." and "module.classifier.".
+        # A head beside an encoder that is an attribute of a module: "module.encoder." and "module.classifier.".
         parts = self._outer.split(".")
         for count in range(len(parts), 0, -1):
             prefix = ".".join(parts[:count]) + "."
@@ -217,7 +217,7 @@ def _modern(name: str) -> str:
 
 
 def _check_index(index: Path, path: Path, names: _Names, stored: set[str], expected: set[str]) -> None:
-    """An index and its shard may differ in what no model needs: buffers, and the other ends of tied weights."""
+    """An index and its shard may differ in tensors that no model needs: buffers, and second copies of tied weights."""
     for name in sorted(stored ^ expected):
         if names.current(name) not in (*_BUFFERS, *_TIED, *_TIED.values()):
             raise BundleError(f"{index} and {path.name} contradict each other over the tensor {shown(name)}")
@@ -230,13 +230,13 @@ def save_weights(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
 
 
 def _files(folder: Path) -> tuple[Path, dict[Path, set[str] | None]]:
-    """The index, and the files of weights, each with the tensors that the index wants in it; None without one."""
+    """The index, and the files of weights with the tensors that the index expects in each; None without an index."""
     for whole, index, ending in ((WEIGHTS_FILE, INDEX_FILE, ".safetensors"), (TORCH_FILE, TORCH_INDEX_FILE, ".bin")):
         if (folder / whole).is_file():
             return folder / index, {folder / whole: None}
         if (folder / index).is_file():
             return folder / index, dict(_shards(folder / index, ending))
-    raise BundleError(f"{folder / WEIGHTS_FILE} is missing, and there is no {TORCH_FILE} either")
+    raise BundleError(f"expected {WEIGHTS_FILE} or {TORCH_FILE} in {folder}. Received: neither")
 
 
 def _shards(index: Path, ending: str) -> dict[Path, set[str]]:
@@ -257,7 +257,7 @@ def _shards(index: Path, ending: str) -> dict[Path, set[str]]:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[_Handle]:
-    """Opens a file of weights; whatever is wrong with it is a BundleError."""
+    """Opens a file of weights; every fault in it raises a BundleError."""
     if not path.is_file():
         raise BundleError(f"{path} is missing")
     if path.suffix == ".bin":

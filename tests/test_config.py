@@ -108,7 +108,10 @@ def test_reads_what_hugging_face_writes():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"hiden_size": 8}, "unknown config key 'hiden_size'; spell it as hidden_size, whose value would be a default"),
+        (
+            {"hiden_size": 8},
+            "unknown config key 'hiden_size'; spell it as hidden_size, which otherwise has its default",
+        ),
         ({"hidden_size": 384}, r"num_attention_heads must be given .* Received: hidden_size=384 alone$"),
         ({"model_type": "roberta"}, "model_type must be \"bert\". Received: model_type='roberta'"),
         ({"position_embedding_type": "relative_key"}, "Received: position_embedding_type='relative_key'"),

@@ -77,11 +77,13 @@ def test_a_head_comes_with_its_weights_and_its_task(classifier, tmp_path, logged
 
 
 def test_a_fresh_head_says_so(pretrained, tmp_path, logged):
-    with pytest.raises(UsageError, match=r"has no head of ClassificationModel; say how many classes .*: classes$"):
+    with pytest.raises(
+        UsageError, match=r"has no head of ClassificationModel; give classes, the number of classes of a fresh head$"
+    ):
         kbert.ClassificationModel.from_preset(pretrained)
     model = kbert.ClassificationModel.from_preset(pretrained, classes=2)
     equal(model.encoder, kbert.load_model(pretrained).encoder)
-    assert logged() == [f"{pretrained} has no weights of classifier: ClassificationModel has fresh ones"]
+    assert logged() == [f"{pretrained} has no weights of classifier: the ClassificationModel has fresh ones there"]
     model.save_to_preset(tmp_path / "saved", labels=["no", "yes"])
     assert Bundle.load(tmp_path / "saved").labels == ["no", "yes"]
     equal(model, kbert.load_model(tmp_path / "saved"))
@@ -109,7 +111,7 @@ def test_other_classes_than_the_folder_has_are_refused(classifier):
 )
 def test_every_head_of_a_pretrained_folder_and_back(pretrained, tmp_path, logged, kind, options, fresh):
     model = getattr(kbert, kind).from_preset(pretrained, **options)
-    said = f"{pretrained} has no weights of {fresh}: {kind} has fresh ones"
+    said = f"{pretrained} has no weights of {fresh}: the {kind} has fresh ones there"
     assert logged() == ([] if fresh is None else [said])
     model.save_to_preset(tmp_path / "saved")
     again = getattr(kbert, kind).from_preset(tmp_path / "saved")

@@ -185,7 +185,7 @@ def test_counters_of_training_are_left_out(tmp_path):
 def test_several_encoders(tmp_path):
     tensors = {f"{side}.{name}": tensor for side in ("query", "passage") for name, tensor in ENCODER.items()}
     save_weights(tmp_path, tensors)
-    refused(tmp_path, r"one encoder\. Received several, whose names begin with 'passage\.', 'query\.'; save the one")
+    refused(tmp_path, r"one encoder\. Received: several, whose names begin with 'passage\.', 'query\.'; save the one")
 
 
 def test_weights_of_pytorch(tmp_path, write_torch_file):
@@ -218,10 +218,10 @@ def refused(folder, pattern):
 
 
 def test_no_weights(tmp_path):
-    refused(tmp_path, r"model\.safetensors is missing, and there is no pytorch_model\.bin either$")
+    refused(tmp_path, r"^expected model\.safetensors or pytorch_model\.bin in .* Received: neither$")
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     refused(
-        tmp_path, r"pytorch_model\.bin: it is damaged, or no file of torch\.save \(File is not a zip file\)\. Where you"
+        tmp_path, r"pytorch_model\.bin: it is damaged, or not a file of torch\.save \(File is not a zip file\)\. If you"
     )
 
 
@@ -270,7 +270,7 @@ def test_dtypes_that_are_no_weights(tmp_path):
 def test_a_tensor_under_two_names(tmp_path):
     tensor = np.float32([1])
     save_weights(tmp_path, {"pooler.dense.bias": tensor, "bert.pooler.dense.bias": tensor})
-    refused(tmp_path, r"the tensor 'bert\.pooler\.dense\.bias' is there twice, once as 'pooler\.dense\.bias'$")
+    refused(tmp_path, r"the tensor 'bert\.pooler\.dense\.bias' appears twice, once as 'pooler\.dense\.bias'$")
 
 
 def test_names_in_messages_are_short_and_on_one_line(tmp_path):

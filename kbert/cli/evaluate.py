@@ -24,7 +24,7 @@ from kbert.tasks.catalogue import all_columns
 @options.reading(labelled=True)
 @options.SKIP_BAD
 @options.model_use()
-@click.option("--pair-prompt", help="Another text before the second texts of pairs, such as 'passage: '.")
+@click.option("--pair-prompt", help="Text that is put before the second texts of pairs, such as 'passage: '.")
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
 @options.JSON
 def evaluate(

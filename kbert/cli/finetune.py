@@ -58,17 +58,17 @@ def finetune_settings(info: TaskInfo) -> Any:
         click.option(
             "--epochs",
             type=click.FloatRange(0, min_open=True),
-            help="Times that the training rows are gone through.  [default: 3, more for few rows]",
+            help="Passes over the training rows.  [default: 3, more for few rows]",
         ),
         click.option(
             "--learning-rate",
             type=click.FloatRange(0, min_open=True),
-            help="At the end of the warm-up.  [default: by the model's width, and whether its weights are pretrained]",
+            help="The peak, at the end of the warm-up.  [default: by width, and whether weights are pretrained]",
         ),
         click.option(
             "--head-learning-rate",
             type=click.FloatRange(0, min_open=True),
-            help="The same for the pooler and the task's head.  [default: as --learning-rate]",
+            help="The peak for the pooler and the task's head.  [default: that of --learning-rate]",
         ),
         click.option("--warmup-proportion", default=0.1, show_default=True, type=click.FloatRange(0, 1)),
         click.option(
@@ -82,7 +82,7 @@ def finetune_settings(info: TaskInfo) -> Any:
         click.option(
             "--main-metric",
             type=click.Choice([*info.metrics, LOSS]),
-            help="What decides which weights are best.  [default: the first that the validation file allows]",
+            help="The metric that selects the best weights.  [default: the first that the validation file allows]",
         ),
         click.option(
             "--bias-correction/--no-bias-correction", default=True, show_default=True, help="Of the optimizer's means."

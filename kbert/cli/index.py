@@ -30,21 +30,19 @@ def index() -> None:
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
 @options.SKIP_BAD
 @options.pooling()
-@click.option("--prompt", help="Text before each document, such as 'passage: '.  [default: the model's own]")
-@click.option("--prompt-name", help="The name that the model has for it.")
-@click.option(
-    "--query-prompt", help="Text before each query of a search, such as 'query: '.  [default: the model's own]"
-)
-@click.option("--query-prompt-name", help="The name that the model has for it.")
-@click.option("--similarity", type=click.Choice(SIMILARITIES), help="[default: what the model is for]")
+@click.option("--prompt", help="Text that is put before each document, such as 'passage: '.  [default: the model's]")
+@click.option("--prompt-name", help="The name of one of the model's prompts, instead of its text.")
+@click.option("--query-prompt", help="Text that is put before each query, such as 'query: '.  [default: the model's]")
+@click.option("--query-prompt-name", help="The name of one of the model's prompts, instead of its text.")
+@click.option("--similarity", type=click.Choice(SIMILARITIES), help="Compares vectors.  [default: that of the model]")
 def build(
     model: str, input: str, output: str, dtype: str, ann: bool, batch_size: int, skip_bad: int, **use: Any
 ) -> None:
-    """Build an index of documents with MODEL: of `kbert finetune embedding`, of sentence-transformers, or any encoder
-    with --pooling.
+    """Build an index of documents.
 
-    The index remembers how its vectors were made, and what to put before queries.
-    """  # noqa: D205 (one sentence)
+    MODEL is a model of `kbert finetune embedding` or of sentence-transformers, or any encoder with --pooling. The index
+    remembers how its vectors were made, and the prompt for queries.
+    """
     quiet.import_tensorflow()
     from kbert.retrieval.index import build_index
 

@@ -60,7 +60,7 @@ def inspect(run: str, as_json: bool) -> None:
 
 
 def _vectors(modules: SentenceModules) -> dict[str, Any]:
-    """What the files of sentence-transformers say, in the words of a task."""
+    """The content of the files of sentence-transformers, under the names of a task's settings."""
     from kbert.sentence_transformers import CROSS_ENCODER, EMBEDDER
 
     said = {"max_length": modules.max_length, "unsupported": modules.unsupported}

@@ -36,8 +36,8 @@ class _ModelFolder(click.Path):
 MODEL_FOLDER = _ModelFolder(exists=True, file_okay=False)
 RUN = click.argument("run", type=MODEL_FOLDER, metavar="RUN")
 _PROMPTS = (
-    click.option("--prompt", help="Text before each text of a model that gives vectors, such as 'query: '."),
-    click.option("--prompt-name", help="The name that the model has for such a text."),
+    click.option("--prompt", help="Text that is put before each text, such as 'query: ', if the model gives vectors."),
+    click.option("--prompt-name", help="The name of one of the model's prompts, instead of its text."),
 )
 _LEFT_OUT = {
     "invalid_utf8": "lines that are not UTF-8",
@@ -136,39 +136,39 @@ def pooling(*others: str, note: str = "") -> Callable[[Any], Any]:
     return click.option(
         "--pooling",
         type=click.Choice([*POOLINGS, *others]),
-        help=f"How an encoder gives a text's vector, where its files do not say.{note}",
+        help=f"How a text's vector is made from those of its tokens, if the model's files do not say.{note}",
     )
 
 
 def prompts(command: Any) -> Any:
-    """Adds the options for what is put before texts."""
+    """Adds the options for prompts."""
     for option in reversed(_PROMPTS):
         command = option(command)
     return command
 
 
 def model_use(*, pooling_option: bool = True, pair: bool = False) -> Callable[[Any], Any]:
-    """Adds what may be said of a model of another library, whose files leave it open; see `chosen_use`."""
+    """Adds the options that describe a model of another library, if its files do not; see `chosen_use`."""
 
     def add(command: Any) -> Any:
         command = prompts(command)
         if pooling_option:
             command = pooling()(command)
         if pair:
-            command = click.option("--pair", is_flag=True, help="RUN is a classifier of another library, of pairs.")(
+            command = click.option("--pair", is_flag=True, help="RUN is a classifier of pairs from another library.")(
                 command
             )
         return click.option(
             "--task",
             type=click.Choice(["ranking", "regression"]),
-            help="What a model of another library with one number is for, where its files do not say.",
+            help="The task of a model of another library with one output, if its files do not say.",
         )(command)
 
     return add
 
 
 def chosen_use(settings: dict[str, Any], *, paired: bool = False) -> dict[str, Any]:
-    """What was said of the model, as the arguments of `kbert.load`; taken out of `settings`.
+    """The options that describe the model, as arguments of `kbert.load`; they are removed from `settings`.
 
     Args:
         settings: The options of a command.

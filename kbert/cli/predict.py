@@ -34,7 +34,7 @@ _AT_ONCE = 4096
 @click.option(
     "--layers", default="-1", show_default=True, help="With --features: such as -1, or 1,2, or last4; joined."
 )
-@options.pooling("none", note=" With --features: mean by default; none for all tokens.")
+@options.pooling("none", note=" With --features the default is mean, and none gives the vectors of all tokens.")
 @options.model_use(pooling_option=False)
 @options.JSON
 def predict(

@@ -19,8 +19,8 @@ from kbert.errors import UsageError
 @click.option("--depth", default=50, show_default=True, type=click.IntRange(1), help="Results that are re-ranked.")
 @options.data_file("--queries", "With --judgements: measure on these queries instead.", required=False)
 @options.data_file("--judgements", "Which documents are relevant to which query (qrels).", required=False)
-@click.option("--prompt", help="Text before each query, such as 'query: '.  [default: what the index was built with]")
-@click.option("--prompt-name", help="The name that the model has for it.")
+@click.option("--prompt", help="Text that is put before each query, such as 'query: '.  [default: that of the index]")
+@click.option("--prompt-name", help="The name of one of the model's prompts, instead of its text.")
 @options.JSON
 def search(
     index: str,

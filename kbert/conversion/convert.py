@@ -186,7 +186,7 @@ def _check(kind: str, place: Path, target: str, folder: Path, bundle: Bundle, op
     )
     parity.check_tensors(expected, received_tensors, target)
     if target != BUNDLE and any(tensor.dtype == np.float64 for tensor in bundle.tensors.values()):
-        options.notes.append("the source has float64 weights: they are rounded to float32")
+        options.notes.append("the float64 weights of the source are rounded to float32")
     if back.tokenizer.vocabulary != bundle.tokenizer.vocabulary or _rules(back) != _rules(bundle):
         raise ParityError(f"{target}: the tokenizer did not come back as it was; nothing was written")
     batches = parity.random_batches(bundle.config)

@@ -161,7 +161,8 @@ def _unknown_settings(folder: Path, options: Options) -> dict[str, Any]:
     values = files.read_json(options.config or folder / CONFIG_FILE, BundleError)
     unknown = unknown_keys(values)
     if unknown:
-        options.notes.append(f"{CONFIG_FILE}: kept, but of no use to a BERT: {', '.join(unknown)[:200]}")
+        names = ", ".join(unknown)[:200]
+        options.notes.append(f"{CONFIG_FILE}: these keys are kept, but a BERT does not use them: {names}")
     return {key: values[key] for key in unknown}
 
 

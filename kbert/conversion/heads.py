@@ -56,16 +56,16 @@ def numbered_labels(classes: int) -> dict[str, Any]:
 
 
 def with_pooler(bundle: Bundle, what: str, options: Options) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """The tensors of a bundle with a pooler, which foreign formats demand, and those that it lacked.
+    """The tensors of a bundle with a pooler, which foreign formats require, and the names of those that were added.
 
-    Models for tokens, answers in texts and vectors have none; theirs is all zeros there, and is dropped when the
-    folder is read again.
+    Models for tagging, question answering and embedding have no pooler. They get one of zeros in a foreign format,
+    which is dropped when that is read again.
     """
     missing = tuple(name for name in POOLER if name not in bundle.tensors)
     if not missing:
         return dict(bundle.tensors), ()
     width = bundle.config.hidden_size
-    options.notes.append(f"the model has no pooler, and {what} has one always: it is all zeros")
+    options.notes.append(f"the model has no pooler, and {what} requires one: it is written with zeros")
     zeros = dict(zip(POOLER, (np.zeros((width, width), np.float32), np.zeros(width, np.float32)), strict=True))
     return {**bundle.tensors, **{name: zeros[name] for name in missing}}, missing
 
@@ -73,11 +73,11 @@ def with_pooler(bundle: Bundle, what: str, options: Options) -> tuple[dict[str, 
 def without_zero_pooler(
     tensors: Mapping[str, np.ndarray], heads: frozenset[str], options: Options
 ) -> dict[str, np.ndarray]:
-    """The tensors without a pooler that is all zeros, where no head stands on it."""
+    """The tensors without a pooler of zeros, unless a head reads it."""
     if heads & {NSP, CLASSIFIER} or any(np.any(tensors[name]) for name in POOLER if name in tensors):
         return dict(tensors)
     if any(name in tensors for name in POOLER):
-        options.notes.append("the pooler is all zeros, as where a model has none, and is left out")
+        options.notes.append("the pooler holds zeros alone, which stands for a model without one; it is left out")
     return {name: tensor for name, tensor in tensors.items() if name not in POOLER}
 
 

@@ -113,7 +113,7 @@ def write(bundle: Bundle, folder: Path, options: Options) -> None:
         ConfigError: KerasHub's BERT cannot compute such a model.
     """
     config = bundle.config
-    check_config(config, "--gelu tanh changes the model to it")
+    check_config(config, "--gelu tanh changes the model to this form")
     if config.hidden_dropout_prob != config.attention_probs_dropout_prob:
         options.notes.append(
             f"KerasHub has one rate of dropout: {config.hidden_dropout_prob:g}, "
@@ -148,10 +148,10 @@ def check_config(config: BertConfig, way_out: str) -> None:
 
     Args:
         config: The shape of the model.
-        way_out: How the other form of GELU is changed, for a message.
+        way_out: How to change the model to the tanh form, for the message.
 
     Raises:
-        ConfigError: It does not.
+        ConfigError: KerasHub's BERT computes something else.
     """
     if gelu_form(config) != "tanh":
         now = "the erf form of GELU" if gelu_form(config) == "erf" else config.hidden_act

@@ -1,4 +1,4 @@
-"""KerasHub's BertBackbone in memory: its weights as those of kbert's encoder, and the other way round."""
+"""Exchange of weights between kbert's encoder and KerasHub's BertBackbone, in memory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def encoder_from_backbone(kind: type[BertEncoder], backbone: Any, **options: Any
     """An encoder with the weights of a backbone.
 
     Args:
-        kind: `BertEncoder`, or a class made of it.
+        kind: `BertEncoder`, or a subclass.
         backbone: A `keras_hub.models.BertBackbone`.
-        options: Those of `BertEncoder`.
+        options: The options of `BertEncoder`.
 
     Raises:
-        UsageError: It is another model.
+        UsageError: The backbone is not a `BertBackbone`.
     """
     if type(backbone).__name__ != "BertBackbone" or not hasattr(backbone, "transformer_layers"):
         raise UsageError(f"expected a keras_hub.models.BertBackbone. Received: {type(backbone).__name__}")
@@ -59,14 +59,15 @@ def backbone_from_encoder(encoder: BertEncoder) -> Any:
     except ImportError:
         raise UsageError("to_keras_hub needs keras-hub; `pip install keras-nlp` brings it") from None
     config = encoder.config
-    check_config(config, "make the encoder with hidden_act='gelu_new' if its answers may change")
+    check_config(config, "hidden_act='gelu_new' gives the encoder this form, and changes its answers slightly")
     if encoder.pooler is None:
         raise UsageError(
-            "KerasHub's backbone has a pooler; make the encoder with pooled=True. Received: an encoder without"
+            "KerasHub's backbone must have a pooler; make the encoder with pooled=True. "
+            "Received: an encoder without one"
         )
     if config.hidden_dropout_prob != config.attention_probs_dropout_prob:
         raise ConfigError(
-            "KerasHub has one rate of dropout; set both of the configuration's to the same. Received: "
+            "KerasHub has one dropout rate for both places; set both rates to the same value. Received: "
             f"hidden_dropout_prob={config.hidden_dropout_prob:g}, "
             f"attention_probs_dropout_prob={config.attention_probs_dropout_prob:g}"
         )

@@ -131,7 +131,7 @@ def largest_differences(expected: Sequence[Outputs], received: Sequence[Outputs]
 
 
 def as_float32(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Tensors in the dtype that foreign formats store: half precision is exact in it, float64 is rounded."""
+    """Tensors as float32, which foreign formats store: half precision is exact in it, float64 is rounded."""
     return {name: np.asarray(tensor).astype(np.float32, copy=False) for name, tensor in tensors.items()}
 
 

@@ -50,8 +50,8 @@ class Sidecar:
         settings: See `Bundle`.
         tensors: Tensors that the format cannot hold.
         missing: Tensors that the format demands and the bundle did not have.
-        pieces: How many tokens its vocab.txt has, blank lines at the end included; 0 where that was not kept.
-        heads: The heads of the bundle, which may be of several models; none where that was not kept.
+        pieces: The number of lines of its vocab.txt, blank lines at the end included; 0 if it was not stored.
+        heads: The heads of the bundle, which may belong to several architectures; empty if they were not stored.
     """
 
     config: BertConfig

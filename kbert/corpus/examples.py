@@ -268,11 +268,11 @@ def parse_records(records: Iterable[Record], path: PathLike, *, vocabulary_size:
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """What is known of some records before they are used.
+    """The result of parsing some records before they are used.
 
     Args:
-        usable: Those that a model can be trained with.
-        problems: What is wrong with each of the others.
+        usable: The records that a model can be trained with.
+        problems: The reason for each of the others.
         padded: The lengths that the usable ones were padded to, each with a record of that length; none where they are
             not padded.
         predictions: The most predictions that one was padded to; 0 where they have no masks.
@@ -285,10 +285,10 @@ class Survey:
 
 
 def survey_records(records: Sequence[Record], path: PathLike, *, vocabulary_size: int) -> Survey:
-    """Tries to parse records of others, and tells which ones cannot be used, and what sizes the others have.
+    """Parses records of other programs, and finds those that are unusable and the sizes of the others.
 
     Raises:
-        RecordError: Each record can be used, but not all of them together.
+        RecordError: Each record is usable, but they have different features.
     """
     usable, problems = list(records), []
     try:

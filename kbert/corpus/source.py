@@ -34,7 +34,7 @@ _PART_EXAMPLES = 16_384
 """Plain files of others are read in parts of so many records, however large they are."""
 
 _SURVEYED = 4096
-"""Records that are looked at together."""
+"""The number of records that are parsed at a time."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -74,14 +74,14 @@ class Lengths:
 
 @dataclasses.dataclass
 class _FileSurvey:
-    """What is known of a file of others: see `Survey`; and the numbers of its records that cannot be used."""
+    """The survey of a file of another program (see `Survey`), and the numbers of its unusable records."""
 
     padded: dict[int, Record]
     predictions: int
     unusable: set[int]
 
     def add(self, found: Survey, records: Iterable[Record]) -> None:
-        """Takes what is known of some of its records."""
+        """Adds the survey of some of its records."""
         self.padded = {**found.padded, **self.padded}
         self.predictions = max(self.predictions, found.predictions)
         self.unusable |= {record.number for record in records} - {record.number for record in found.usable}
@@ -342,8 +342,8 @@ class CorpusSource:
                 padded.setdefault(length, f"{length} tokens in record {record.number + 1} of {path.name}")
         if len(padded) > 1:
             raise RecordError(
-                f"expected records of one sequence length. Received: {', '.join(padded.values())}; keep those of each "
-                "length in a folder of their own, and train on one after the other: a --corpus and a --phase for each",
+                f"expected records of one sequence length. Received: {', '.join(padded.values())}; put the records of "
+                "each length into a folder of their own, and give a --corpus and a --phase for each",
                 self.folder,
             )
         predictions = max(survey.predictions for survey in self._surveys.values())

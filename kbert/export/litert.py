@@ -42,12 +42,12 @@ def export_litert(
     the SavedModel gives, such as `probabilities`, float32 [1, C]; S is fixed, shorter texts are padded.
 
     Args:
-        model: A model folder that `finetune` wrote, or another that `kbert.load` takes.
+        model: A model folder that `finetune` wrote, or any that `kbert.load` accepts.
         output: The file to write.
         quantize: "none", "float16" or "dynamic".
         sequence_length: S; by default what the model was fine-tuned with.
-        use: What `kbert.load` takes beside the folder, such as `paired` and `pooling`. A prompt is no part of this
-            export, which takes token ids: put it before the texts that are tokenized.
+        use: Further arguments of `kbert.load`, such as `paired` and `pooling`. Prompts are not part of this export,
+            since it takes token ids: put the prompt before the texts that you tokenize.
 
     Returns:
         The file.

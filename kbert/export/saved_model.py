@@ -30,16 +30,16 @@ def export_saved_model(
     - `tokens`: `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to what can be said without the
       text; for classification `probabilities`.
 
-    It needs tensorflow and tensorflow-text to run, not kbert. Before its folder appears, it is loaded again in the two
-    ways that there are, and both must answer as the model folder does, in both signatures: `tf.saved_model.load`, which
-    Python programs and `kbert serve` use, and a session, which TensorFlow Serving, `saved_model_cli`, Triton and
-    TensorFlow's C, Java and Go interfaces use.
+    It needs tensorflow and tensorflow-text to run, not kbert. Before its folder appears, TensorFlow's two loaders load
+    it: `tf.saved_model.load`, which Python programs and `kbert serve` use, and a session, which TensorFlow Serving,
+    `saved_model_cli`, Triton and TensorFlow's C, Java and Go interfaces use. In both, every signature must give the
+    answers of the model folder.
 
     Args:
-        model: A model folder that `finetune` wrote, or another that `kbert.load` takes.
+        model: A model folder that `finetune` wrote, or any that `kbert.load` accepts.
         output: The base path of the served model, such as saved_models/NAME.
         version: A positive number; by default one more than the largest that is there, or 1.
-        use: What `kbert.load` takes beside the folder, such as `paired`, `pooling` and `prompt`.
+        use: Further arguments of `kbert.load`, such as `paired`, `pooling` and `prompt`.
 
     Returns:
         The version's folder.
@@ -72,7 +72,7 @@ def export_saved_model(
 
 
 class ServedModel(tf.Module):
-    """What is saved of a text model: its variables and the tokenizer, without its Keras layers.
+    """The part of a text model that is saved: its variables and the tokenizer, without its Keras layers.
 
     A Keras variable wraps a tf.Variable, and TensorFlow saves each of the two with a handle of its own: a session would
     restore one handle and read the other, which has no value. So the variables are saved without their wrappers, once.

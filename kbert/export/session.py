@@ -1,4 +1,4 @@
-"""A SavedModel in a session, which is how TensorFlow Serving loads one."""
+"""Runs a SavedModel in a session, as TensorFlow Serving does."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kbert.quiet import quiet_logger
 def session_answers(
     folder: files.PathLike, requests: Mapping[str, Mapping[str, np.ndarray]]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Asks the signatures of a SavedModel in a session.
+    """Runs the signatures of a SavedModel in a session.
 
     A session restores the variables by running the graph's restore operation. `tf.saved_model.load` assigns them
-    through the object graph instead, so that a model may answer there and fail here.
+    through the object graph instead, so a model may work with that loader and fail in a session.
 
     Args:
-        folder: Holds saved_model.pb.
-        requests: The inputs of each signature that is asked, by name.
+        folder: The folder that holds saved_model.pb.
+        requests: The inputs of each signature to run, by name.
 
     Returns:
         The outputs of each of these signatures, by name.

@@ -13,7 +13,7 @@ from kbert.layers.gradients import own_gradient
 
 
 class Activation:
-    """Takes a tensor of any shape and whether it is for training; gives one of that shape.
+    """Applies an activation: takes a tensor of any shape, and gives one of the same shape.
 
     Args:
         name: One of `BertConfig.hidden_act`, or "tanh".

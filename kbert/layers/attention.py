@@ -38,9 +38,9 @@ class SelfAttention(BertLayer):
     Queries, keys and values come from one product with a kernel [H, 3H].
 
     Args:
-        config: The shape of the model, or the dict of it.
-        seed_generator: Of fresh weights and dropout; or its seed.
-        precision: Of matrix products; a shorthand for `dtype`.
+        config: The configuration of the model: a `BertConfig`, or its dict.
+        seed_generator: Draws fresh weights and dropout: a `keras.random.SeedGenerator`, or its seed.
+        precision: The precision of matrix products; a shorthand for `dtype`.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class SelfAttention(BertLayer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {
             "config": self.config.to_dict(),
             "seed_generator": serialized(self.seed_generator),
@@ -104,7 +104,7 @@ class SelfAttention(BertLayer):
 
 @keras.saving.register_keras_serializable("kbert")
 class AttentionBias(BertLayer):
-    """What to add to attention scores: `attention_bias` of the mask, or `packed_attention_bias` of the example ids.
+    """The bias of attention scores: `attention_bias` of the mask, or `packed_attention_bias` of the example ids.
 
     Args:
         packed: Whether rows hold several examples.
@@ -126,5 +126,5 @@ class AttentionBias(BertLayer):
         return (rows, 1, length if self.packed else 1, length)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {"packed": self.packed}

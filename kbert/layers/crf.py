@@ -38,7 +38,7 @@ class ConditionalRandomField(BertLayer):
         return {name: ops.expand_dims(ops.convert_to_tensor(table), 0) for name, table in self.tables.items()}
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {"tags": self.tags}
 
 

@@ -24,7 +24,7 @@ class Dropout(BertLayer):
 
     Args:
         rate: Part that is set to 0, below 1.
-        seed_generator: Where the randomness comes from; or its seed.
+        seed_generator: The `keras.random.SeedGenerator` of the masks, or its seed.
     """
 
     float32_only = True
@@ -53,5 +53,5 @@ class Dropout(BertLayer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {"rate": self.rate, "seed_generator": serialized(self.seed_generator)}

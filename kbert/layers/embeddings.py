@@ -20,8 +20,8 @@ class Embeddings(BertLayer):
     """LayerNorm(token + position + type), then dropout.
 
     Args:
-        config: The shape of the model, or the dict of it.
-        seed_generator: Of fresh weights and dropout; or its seed.
+        config: The configuration of the model: a `BertConfig`, or its dict.
+        seed_generator: Draws fresh weights and dropout: a `keras.random.SeedGenerator`, or its seed.
     """
 
     float32_only = True
@@ -70,7 +70,7 @@ class Embeddings(BertLayer):
         return (*input_shape, self.config.hidden_size)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {
             "config": self.config.to_dict(),
             "seed_generator": serialized(self.seed_generator),

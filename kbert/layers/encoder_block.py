@@ -21,9 +21,9 @@ class EncoderBlock(BertLayer):
     """LayerNorm(x + dropout(attention(x))), then LayerNorm(x + dropout(feed-forward(x))).
 
     Args:
-        config: The shape of the model, or the dict of it.
-        seed_generator: Of fresh weights and dropout; or its seed.
-        precision: Of matrix products; a shorthand for `dtype`.
+        config: The configuration of the model: a `BertConfig`, or its dict.
+        seed_generator: Draws fresh weights and dropout: a `keras.random.SeedGenerator`, or its seed.
+        precision: The precision of matrix products; a shorthand for `dtype`.
         remat: While training, keep the block's input alone and compute the rest again in the backward pass
             (arXiv 1604.06174): less memory for a third more work.
     """
@@ -78,7 +78,7 @@ class EncoderBlock(BertLayer):
         outputs = keras.remat(forward)(inputs, bias)
         if keras.backend.backend() == "jax":
             outputs, drawn = outputs
-            state.assign(drawn)  # what JAX traced inside must not be left in a variable outside
+            state.assign(drawn)  # a value that JAX traced must not remain in a variable
         return outputs
 
     def _forward(self, inputs: Any, bias: Any, places: Any, tokens: Any, training: bool | None) -> Any:
@@ -93,7 +93,7 @@ class EncoderBlock(BertLayer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {
             "config": self.config.to_dict(),
             "seed_generator": serialized(self.seed_generator),

@@ -27,9 +27,9 @@ class Pooler(BertLayer):
     """tanh of a projection of the first token, [CLS]; in packed rows, of the [CLS] of each example.
 
     Args:
-        config: The shape of the model, or the dict of it.
-        seed_generator: Of fresh weights; or its seed.
-        precision: Of matrix products; a shorthand for `dtype`.
+        config: The configuration of the model: a `BertConfig`, or its dict.
+        seed_generator: Draws fresh weights: a `keras.random.SeedGenerator`, or its seed.
+        precision: The precision of matrix products; a shorthand for `dtype`.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Pooler(BertLayer):
         return (*(positions_shape or inputs_shape[:1]), inputs_shape[-1])
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {
             "config": self.config.to_dict(),
             "seed_generator": serialized(self.seed_generator),
@@ -74,9 +74,9 @@ class MaskedLanguageModelHead(BertLayer):
     """Predicts tokens at given positions, with the token table as its output projection.
 
     Args:
-        config: The shape of the model, or the dict of it.
-        seed_generator: Of fresh weights; or its seed.
-        precision: Of matrix products; a shorthand for `dtype`.
+        config: The configuration of the model: a `BertConfig`, or its dict.
+        seed_generator: Draws fresh weights: a `keras.random.SeedGenerator`, or its seed.
+        precision: The precision of matrix products; a shorthand for `dtype`.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class MaskedLanguageModelHead(BertLayer):
         return (*positions_shape, self.config.vocab_size)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {
             "config": self.config.to_dict(),
             "seed_generator": serialized(self.seed_generator),
@@ -130,12 +130,12 @@ class MaskedLanguageModelHead(BertLayer):
 
 @keras.saving.register_keras_serializable("kbert")
 class ClassificationHead(BertLayer):
-    """Dropout, then logits of classes from a vector: of a whole text, or of each token. It is float32.
+    """Dropout, then the logits of classes, float32, from the vector of a text or of each token.
 
     Args:
-        config: The shape of the model, or the dict of it.
+        config: The configuration of the model: a `BertConfig`, or its dict.
         classes: How many classes.
-        seed_generator: Of fresh weights and dropout; or its seed.
+        seed_generator: Draws fresh weights and dropout: a `keras.random.SeedGenerator`, or its seed.
     """
 
     float32_only = True
@@ -169,7 +169,7 @@ class ClassificationHead(BertLayer):
         return (*input_shape[:-1], self.dense.units)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {
             "config": self.config.to_dict(),
             "classes": self.dense.units,

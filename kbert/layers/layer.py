@@ -1,4 +1,4 @@
-"""What all of kbert's layers share: a dtype policy that is honoured or refused, and a configuration of plain data."""
+"""The base of kbert's layers: dtype policies, which are obeyed or refused, and configurations of plain data."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from kbert.config import BertConfig
 from kbert.errors import UsageError, shown
 
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
-"""The policy of each precision."""
+"""The dtype policy of each precision."""
 
 
 def dtype_policy(dtype: Any = None, precision: str | None = None) -> keras.DTypePolicy:
-    """The Keras policy that `dtype` or its shorthand `precision` names; without either, Keras's global policy.
+    """The Keras dtype policy that `dtype` or its shorthand `precision` names; the default is Keras's global policy.
 
     Under each of the three policies variables, LayerNorm, softmax and outputs are float32. The policy says in what
     dtype matrix products are computed.
 
     Args:
-        dtype: "float32", "mixed_bfloat16" or "mixed_float16": a name, a `keras.DTypePolicy`, or one serialized.
+        dtype: "float32", "mixed_bfloat16" or "mixed_float16": a name, a `keras.DTypePolicy`, or its serialized form.
         precision: "float32", "bfloat16" or "float16".
 
     Raises:
-        UsageError: The policy is another one, or `dtype` and `precision` contradict each other.
+        UsageError: The policy is none of these three, or `dtype` and `precision` contradict each other.
     """
     if precision is not None and precision not in _POLICIES:
         raise UsageError(f"precision must be one of {', '.join(_POLICIES)}. Received: precision={shown(precision)}")
@@ -44,16 +44,16 @@ def dtype_policy(dtype: Any = None, precision: str | None = None) -> keras.DType
         )
     if precision is not None and _POLICIES[precision] != name:
         raise UsageError(
-            f"dtype and precision must say the same; leave one out. Received: dtype={name!r}, precision={precision!r}"
+            f"dtype and precision must agree; leave one out. Received: dtype={name!r}, precision={precision!r}"
         )
     return policy
 
 
 def refuse_policy_change(layer: Any, value: Any) -> None:
-    """Raises UsageError where `value` is another policy than the layer was made with: its parts have theirs already."""
+    """Raises UsageError if `value` differs from the policy of the layer, whose sublayers were made with it."""
     if dtype_policy(value) != layer.dtype_policy:
         raise UsageError(
-            f"the dtype policy of {type(layer).__name__} cannot change once it is made; give dtype to the constructor. "
+            f"the dtype policy of a {type(layer).__name__} is fixed when it is made; give dtype to the constructor. "
             f"Received: {dtype_policy(value).name} after {layer.dtype_policy.name}"
         )
 
@@ -66,11 +66,11 @@ class BertLayer(keras.layers.Layer):
         dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None is Keras's global policy.
 
     Raises:
-        UsageError: The policy is another one.
+        UsageError: The dtype policy is none of these three.
     """
 
     float32_only = False
-    """Whether the layer computes in float32 under every policy, and so has that policy itself."""
+    """Whether the layer has the policy float32 under every policy that it is given."""
 
     def __init__(self, *, precision: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
         policy = dtype_policy(dtype, precision)
@@ -83,7 +83,7 @@ class BertLayer(keras.layers.Layer):
 
     @property
     def input_dtype(self) -> str:
-        """Floats are taken as float32: products alone are of lower precision."""
+        """The dtype of floating-point inputs: float32, since only matrix products have a lower precision."""
         return "float32"
 
     @property
@@ -100,22 +100,22 @@ class BertLayer(keras.layers.Layer):
         return super().add_weight(*args, **{"dtype": "float32", "autocast": False, **kwargs})
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """The shapes of `compute_output_shape`, float32."""
+        """The outputs, float32, with the shapes of `compute_output_shape`."""
         spec = super().compute_output_spec(*args, **kwargs)
         return keras.tree.map_structure(lambda tensor: keras.KerasTensor(tensor.shape, "float32"), spec)
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """The shape of the first input, which is all that a layer needs to make its variables."""
+        """The shape of the first input, from which a layer makes its variables when it is loaded."""
         shapes = self._build_shapes_dict
         return {"input_shape": next(iter(shapes.values()))} if shapes else None
 
     def get_config(self) -> dict[str, Any]:
-        """The name, whether it trains, and the dtype policy, as plain data."""
+        """Returns the name, `trainable` and the dtype policy as plain data."""
         return super().get_config()
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Makes the layer anew from what `get_config` gave, with fresh weights of the same seed."""
+        """Makes a new layer from the result of `get_config`, with fresh weights of the same seed."""
         return cls(**config)
 
 
@@ -123,12 +123,12 @@ class BertLayer(keras.layers.Layer):
 
 
 def as_config(value: BertConfig | Mapping[str, Any]) -> BertConfig:
-    """A configuration, or the dict of one."""
+    """A `BertConfig` from itself or from its dict."""
     return value if isinstance(value, BertConfig) else BertConfig.from_dict(value)
 
 
 def as_generator(value: Any) -> Any:
-    """A `keras.random.SeedGenerator`, from itself, from an int seed, or serialized."""
+    """A `keras.random.SeedGenerator` from itself, from an int seed, or from its serialized form."""
     if isinstance(value, keras.random.SeedGenerator):
         return value
     if isinstance(value, Mapping):
@@ -137,5 +137,5 @@ def as_generator(value: Any) -> Any:
 
 
 def serialized(value: Any) -> Any:
-    """A generator, an initializer or a model as plain data. What several layers share is one object again when read."""
+    """A generator, an initializer or a model as plain data. Objects that layers share are shared again when read."""
     return keras.saving.serialize_keras_object(value)

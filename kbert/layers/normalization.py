@@ -19,14 +19,14 @@ class LayerNorm(keras.layers.LayerNormalization):
     While training, the gradient is the formula that is left when the derivatives of mean and variance cancel. It goes
     over memory less often than the gradients of all operations, which matters where a processor waits for memory.
 
-    It is float32 under every dtype policy.
+    The layer computes in float32 under every dtype policy.
 
     Args:
         dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None is Keras's global policy.
-        options: Those of `keras.layers.LayerNormalization`.
+        options: The options of `keras.layers.LayerNormalization`.
 
     Raises:
-        UsageError: The policy is another one.
+        UsageError: The dtype policy is none of these three.
     """
 
     def __init__(self, *, dtype: Any = None, **options: Any) -> None:
@@ -44,7 +44,7 @@ class LayerNorm(keras.layers.LayerNormalization):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Makes the layer anew from what `get_config` gave."""
+        """Makes a new layer from the result of `get_config`."""
         return cls(**config)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:

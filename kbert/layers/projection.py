@@ -52,9 +52,10 @@ class Projection(BertLayer):
 
     Args:
         units: Width of the output.
-        kernel_initializer: Of W, [input width, units]; b starts at 0. A Keras initializer, its name, or one serialized.
-        activation: Applied to the outcome, in float32; or its name.
-        precision: "float32", "bfloat16" or "float16", of the product; a shorthand for `dtype`.
+        kernel_initializer: Draws W, [input width, units]: a Keras initializer, its name or its serialized form. b
+            starts at 0.
+        activation: The function that is applied to the result, in float32, or its name.
+        precision: The precision of the product: "float32", "bfloat16" or "float16"; a shorthand for `dtype`.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Projection(BertLayer):
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {
             "units": self.units,
             "kernel_initializer": serialized(self.kernel_initializer),

@@ -16,7 +16,7 @@ from kbert.models.head_model import HeadModel
 
 @keras.saving.register_keras_serializable("kbert")
 class EmbeddingModel(HeadModel):
-    """An encoder with a vector for each text, of length 1 unless it is told otherwise.
+    """An encoder that gives a vector for each text, of length 1 by default.
 
     Takes the encoder's features, int32 [B, S], or with a dimension of texts that belong together, int32 [B, C, S];
     gives a dict of `vector`, float32 [B, H] or [B, C, H].
@@ -24,7 +24,7 @@ class EmbeddingModel(HeadModel):
     Args:
         encoder: The encoder; its pooler is not used.
         pooling: "mean", "cls" or "max".
-        normalize: Whether vectors get the length 1.
+        normalize: Whether vectors are divided by their length.
     """
 
     def __init__(self, encoder: BertEncoder, pooling: str = "mean", normalize: bool = True, **kwargs: Any) -> None:
@@ -34,7 +34,7 @@ class EmbeddingModel(HeadModel):
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {"pooling": self.pooling, "normalize": self.normalize}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def pooled(hidden: Any, mask: Any, pooling: str) -> Any:
     if pooling == "cls":
         return hidden[:, 0]
     if pooling == "max":
-        # No value of a LayerNorm comes near the bias, and half precision still holds it.
+        # The bias is below every value of a LayerNorm, and half precision can represent it.
         return ops.max(ops.where(ops.expand_dims(mask, -1) > 0, hidden, MASK_BIAS), axis=1)
     weights = ops.expand_dims(ops.cast(mask, hidden.dtype), -1)
     return ops.sum(hidden * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1.0)

@@ -30,11 +30,11 @@ class BertEncoder(PresetModel, keras.Model):
     are the same.
 
     Args:
-        config: The shape of the model, or the dict of it.
+        config: The configuration of the model: a `BertConfig`, or its dict.
         pooled: Whether it has the pooler, and so the second output.
         packed: Whether it reads packed rows.
-        precision: "float32", "bfloat16" or "float16", of matrix products; variables and outputs are float32. A
-            shorthand for `dtype`.
+        precision: The precision of matrix products: "float32", "bfloat16" or "float16"; a shorthand for `dtype`.
+            Variables and outputs are float32.
         seed: Of fresh weights and dropout.
         remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
         skip_padding: Work on tokens alone, and give zeros for padding. Of rows of different lengths it makes less
@@ -42,7 +42,7 @@ class BertEncoder(PresetModel, keras.Model):
         dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None is Keras's global policy.
 
     Raises:
-        UsageError: The dtype policy is another one.
+        UsageError: The dtype policy is none of these three.
 
     Example:
         >>> encoder = BertEncoder(preset_config("tiny"))
@@ -93,7 +93,7 @@ class BertEncoder(PresetModel, keras.Model):
         if pooler is not None:
             outputs["pooled_output"] = pooler(hidden, inputs.get(features.NEXT_SENTENCE_POSITIONS.name))
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
-        self._dtype_policy = policy  # which a functional model does not take
+        self._dtype_policy = policy  # a functional model does not accept it as an argument
 
         # === Attributes ===
         self.config = config
@@ -113,7 +113,7 @@ class BertEncoder(PresetModel, keras.Model):
 
         Args:
             backbone: The backbone; keras-nlp's is the same class.
-            options: Those of the constructor, beside `config`.
+            options: The options of the constructor except `config`.
 
         Example:
             >>> backbone = keras_hub.models.BertBackbone(
@@ -123,7 +123,7 @@ class BertEncoder(PresetModel, keras.Model):
             'gelu_new'
 
         Raises:
-            UsageError: It is another model.
+            UsageError: `backbone` is not a `BertBackbone`.
         """
         from kbert import presets
 
@@ -146,7 +146,7 @@ class BertEncoder(PresetModel, keras.Model):
         return presets.to_keras_hub(self)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data, and the names of the layers that do not train."""
+        """Returns the arguments of the constructor as plain data, and the names of the layers that are frozen."""
         parts = [self.embeddings, *self.blocks, *([] if self.pooler is None else [self.pooler])]
         return {
             "name": self.name,
@@ -163,7 +163,7 @@ class BertEncoder(PresetModel, keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """Makes the encoder anew from what `get_config` gave, with fresh weights of the same seed."""
+        """Makes a new encoder from the result of `get_config`, with fresh weights of the same seed."""
         config = dict(config)
         frozen = config.pop("frozen", ())
         encoder = cls(**config)

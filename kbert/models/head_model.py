@@ -1,4 +1,4 @@
-"""What all models share that are an encoder with a head."""
+"""The base of all models that consist of an encoder and a head."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class HeadModel(PresetModel, keras.Model):
     """An encoder with a head.
 
     Args:
-        encoder: The encoder; its randomness is shared. Or one serialized.
-        dtype: The encoder's dtype policy, which the head follows; None is as good.
+        encoder: The encoder, or its serialized form. The head shares its seed generator.
+        dtype: The dtype policy of the encoder, which is also that of the head; None is the same.
 
     Raises:
-        UsageError: The policy is another one than the encoder's.
+        UsageError: The policy differs from that of the encoder.
     """
 
     encoder: BertEncoder
@@ -33,14 +33,14 @@ class HeadModel(PresetModel, keras.Model):
         policy = encoder.dtype_policy
         if dtype is not None and dtype_policy(dtype) != policy:
             raise UsageError(
-                f"a head has its encoder's dtype policy, {policy.name}; give dtype to the encoder. "
+                f"a head must have the dtype policy of its encoder, {policy.name}; give dtype to the encoder. "
                 f"Received: dtype={dtype_policy(dtype).name!r}"
             )
         super().__init__(dtype=policy, **kwargs)
         self.encoder = encoder
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return {
             "name": self.name,
             "trainable": self.trainable,
@@ -50,5 +50,5 @@ class HeadModel(PresetModel, keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """Makes the model anew from what `get_config` gave, with fresh weights of the same seed."""
+        """Makes a new model from the result of `get_config`, with fresh weights of the same seed."""
         return cls(**config)

@@ -1,4 +1,4 @@
-"""What every model of kbert shares: its dtype policy, and the way from and to a model folder."""
+"""The base of all models: the dtype policy, and reading and writing of model folders."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ ModelT = TypeVar("ModelT", bound="PresetModel")
 
 
 class PresetModel:
-    """A Keras model that is read from a preset or a folder, and saved to one."""
+    """A Keras model that is made from a preset or a model folder, and saved to a model folder."""
 
     _dtype_policy: Any
 
     @property
     def input_dtype(self) -> str:
-        """Floats are taken as float32: products alone are of lower precision."""
+        """The dtype of floating-point inputs: float32, since only matrix products have a lower precision."""
         return "float32"
 
     @property
@@ -34,13 +34,13 @@ class PresetModel:
     def from_preset(cls: type[ModelT], preset: str | files.PathLike, **options: Any) -> ModelT:
         """Makes the model of a preset, with fresh weights, or of a folder, with its weights.
 
-        A folder with this model's head gives its weights. From one without it comes the encoder alone; the head has
-        fresh weights, which one logged line says.
+        If the folder has the head of this model, all weights are loaded. If not, the encoder is loaded, the head gets
+        fresh weights, and one logged line says so.
 
         Args:
             preset: "tiny", "mini", "small", "base", …; a model folder; or "hf://owner/name" of the Hugging Face Hub.
-            options: Those of `BertEncoder` (`dtype`, `seed`, `remat`, …), and those of the head, such as `classes`,
-                where the folder does not say them. With a preset also `vocab_size`.
+            options: The options of `BertEncoder` (`dtype`, `seed`, `remat`, …), and those of the head that the folder
+                does not give, such as `classes`. A preset also accepts `vocab_size`.
 
         Example:
             >>> encoder = kbert.BertEncoder.from_preset("tiny")
@@ -58,9 +58,11 @@ class PresetModel:
         """Saves the model as a folder that `kbert.load_model`, `from_preset` and Hugging Face Transformers open.
 
         Args:
-            folder: May exist; may hold no other model.
-            tokenizer: A `kbert.Tokenizer` with the model's vocabulary. A model from a folder remembers that one's.
-            labels: Names of the classes, in the order of the logits. A model from a folder remembers that one's.
+            folder: The folder to write. It may exist, but must not hold another model.
+            tokenizer: A `kbert.Tokenizer` with the model's vocabulary. The default is that of the folder that the
+                model came from.
+            labels: The names of the classes, in the order of the logits. The default is those of the folder that the
+                model came from.
 
         Example:
             >>> encoder = kbert.BertEncoder.from_preset("tiny", vocab_size=len(tokenizer.vocabulary))
@@ -70,7 +72,7 @@ class PresetModel:
             The folder.
 
         Raises:
-            UsageError: No tokenizer is known, or it or the labels do not fit the model.
+            UsageError: There is no tokenizer, or the tokenizer or the labels do not fit the model.
         """
         from kbert import presets
 

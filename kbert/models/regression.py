@@ -36,7 +36,7 @@ class RegressionModel(HeadModel):
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {"mean": self.mean, "deviation": self.deviation}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class TokenClassificationModel(HeadModel):
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {"classes": self.head.dense.units, "crf": self.crf is not None}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:

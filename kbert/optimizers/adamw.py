@@ -1,4 +1,4 @@
-"""AdamW with the rules of the BERT paper, for Keras."""
+"""AdamW with the settings of the BERT paper, for Keras."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from kbert.optimizers.optimizer import MomentOptimizer
 
 @keras.saving.register_keras_serializable("kbert")
 class AdamW(MomentOptimizer):
-    """Adam with the decay beside it (arXiv 1711.05101), as `kbert.finetune` has it.
+    """Adam with decoupled weight decay (arXiv 1711.05101), as in `kbert.finetune`.
 
     Args:
         learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
-        options: `weight_decay`, 0.01, not of biases and LayerNorm; `layer_decay`, 1.0, of a block's rate against the
-            one above; `bias_correction`, true; `beta_1`, `beta_2`, `epsilon`; `global_clipnorm`, 1.0; and Keras's own.
+        options: `weight_decay` (0.01; biases and LayerNorm have none), `layer_decay` (1.0; the learning rate of a
+            block divided by that of the block above it), `bias_correction` (true), `beta_1`, `beta_2`, `epsilon`,
+            `global_clipnorm` (1.0), and the options of `keras.optimizers.Optimizer`.
 
     Example:
         >>> model = kbert.ClassificationModel.from_preset("tiny", classes=2)
@@ -30,5 +31,5 @@ class AdamW(MomentOptimizer):
         super().__init__(learning_rate, **options)
 
     def update(self, variable: Any, path: str, slots: dict[str, Any], gradient: Any, rate: Any, decay: float) -> None:
-        """Updates one variable and its slots."""
+        """Updates one variable and its state."""
         self.assign_decayed(variable, rate, decay, self.direction(slots, gradient))

@@ -13,13 +13,13 @@ from kbert.optimizers.variable_rules import NOT_DECAYED
 
 @keras.saving.register_keras_serializable("kbert")
 class Lamb(MomentOptimizer):
-    """Adam's direction at a length in proportion to the weights', for very large batches (arXiv 1904.00962).
+    """Adam's update, scaled to the norm of the weights, for very large batches (arXiv 1904.00962).
 
-    Biases and LayerNorm take Adam's own length.
+    Updates of biases and LayerNorm are not scaled.
 
     Args:
         learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
-        options: As of `kbert.AdamW`.
+        options: The options of `kbert.AdamW`.
 
     Example:
         >>> optimizer = kbert.Lamb(kbert.WarmupSchedule(2e-3, steps=1000, warmup_steps=100))
@@ -32,13 +32,13 @@ class Lamb(MomentOptimizer):
         super().__init__(learning_rate, **options)
 
     def update(self, variable: Any, path: str, slots: dict[str, Any], gradient: Any, rate: Any, decay: float) -> None:
-        """Updates one variable and its slots."""
+        """Updates one variable and its state."""
         update = self.direction(slots, gradient)
         value = ops.convert_to_tensor(variable)
         if not path.endswith(NOT_DECAYED):
             update = update + decay * value
             weight_norm, update_norm = ops.norm(ops.reshape(value, (-1,))), ops.norm(ops.reshape(update, (-1,)))
-            # Weights that are all 0, or an update that is, have no direction to be in proportion to.
+            # The ratio is undefined if the weights or the update are all 0.
             defined = ops.logical_and(weight_norm > 0, update_norm > 0)
             update = update * ops.where(defined, weight_norm / ops.where(defined, update_norm, 1.0), 1.0)
         self.assign(variable, value - rate * update)

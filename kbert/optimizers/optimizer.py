@@ -1,4 +1,4 @@
-"""What kbert's Keras optimizers share: whose weights decay, the rate of each layer, and clipping by the global norm."""
+"""The base of kbert's Keras optimizers: weight decay, learning rates by layer, and clipping by the global norm."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from kbert.optimizers.variable_rules import NOT_DECAYED, layer_rates
 
 
 class BertOptimizer(keras.optimizers.Optimizer):
-    """A Keras optimizer with the rules of the BERT paper.
+    """A Keras optimizer with the settings of the BERT paper.
 
     Args:
         learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
-        weight_decay: Times the learning rate, taken off each weight; not off biases and LayerNorm.
-        layer_decay: Each block learns at this times the rate of the block above it; the embeddings are below all.
-        global_clipnorm: Gradients are scaled down to this global norm; None: they are not.
-        options: Those of `keras.optimizers.Optimizer`.
+        weight_decay: Each weight is reduced by itself times this and the learning rate, except biases and LayerNorm.
+        layer_decay: The learning rate of a block divided by that of the block above it. The embeddings are below all
+            blocks.
+        global_clipnorm: The largest global norm of the gradients, which are scaled down to it; None does not clip.
+        options: The options of `keras.optimizers.Optimizer`.
 
     Raises:
         UsageError: A value is out of range.
     """
 
     slot_names: tuple[str, ...] = ()
-    """What is remembered of a variable, of its shape."""
+    """The names of the state variables, which have the shape of the weights."""
 
     def __init__(
         self,
@@ -45,12 +46,12 @@ class BertOptimizer(keras.optimizers.Optimizer):
         if isinstance(learning_rate, int):
             learning_rate = float(learning_rate)
         if options.get("clipnorm") is not None or options.get("clipvalue") is not None:
-            global_clipnorm = None  # Keras clips in one way alone
+            global_clipnorm = None  # Keras accepts one way of clipping only
         super().__init__(learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm, **options)
         self.layer_decay = layer_decay
 
     def build(self, variables: Sequence[Any]) -> None:
-        """Makes what is remembered of each variable."""
+        """Makes the state variables of each variable."""
         if self.built:
             return
         super().build(variables)
@@ -65,14 +66,14 @@ class BertOptimizer(keras.optimizers.Optimizer):
         ]
 
     def slots_of(self, path: str) -> Sequence[str]:
-        """What is remembered of the variable of that name."""
+        """The names of the state variables for the variable of that name."""
         return self.slot_names
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Updates one variable and its slots."""
+        """Updates one variable and its state."""
         index = self._get_variable_index(variable)
         rate = ops.cast(learning_rate, variable.dtype) * self._rates[index]
-        # A gradient of look-ups is a list of rows; BERT's optimizers move all rows.
+        # The gradient of a look-up is a list of rows; these optimizers update all rows.
         gradient = ops.cast(ops.convert_to_tensor(gradient, sparse=False), variable.dtype)
         decay = self.weight_decay if self._decays[index] else 0.0
         self.update(variable, self._paths[index], self._slots[index], gradient, rate, decay)
@@ -81,12 +82,12 @@ class BertOptimizer(keras.optimizers.Optimizer):
         """Updates one variable and its slots.
 
         Args:
-            variable: Keras's, or the one of the backend inside.
-            path: Its name.
-            slots: What is remembered of it.
-            gradient: Dense.
-            rate: Its own learning rate.
-            decay: Its weight decay.
+            variable: A Keras variable, or the backend's variable inside it.
+            path: The name of the variable.
+            slots: Its state variables, by name.
+            gradient: The dense gradient.
+            rate: The learning rate of this variable.
+            decay: The weight decay of this variable.
         """
         raise NotImplementedError
 
@@ -95,30 +96,30 @@ class BertOptimizer(keras.optimizers.Optimizer):
         return self._decays[self._get_variable_index(variable)]
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
-        """Nothing: `update` takes it off, since where it belongs differs between optimizers."""
+        """Does nothing: `update` applies the decay, since its place differs between optimizers."""
 
     def assign_decayed(self, variable: Any, rate: Any, decay: float, update: Any) -> None:
-        """Sets a variable to itself, less decay and less `rate` times an update."""
+        """Subtracts the decay, and `rate` times an update, from a variable."""
         value = ops.convert_to_tensor(variable)
         if decay:
             value = value * (1.0 - rate * decay)
         self.assign(variable, value - rate * update)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {"layer_decay": self.layer_decay}
 
 
 class MomentOptimizer(BertOptimizer):
-    """An optimizer that remembers the mean of gradients and of their squares.
+    """An optimizer with running means of gradients and of squared gradients.
 
     Args:
         learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
-        beta_1: Decay of the mean of gradients.
-        beta_2: Decay of the mean of squared gradients.
-        epsilon: Added to the root of the latter, after its correction if there is one.
-        bias_correction: Correct the means for their start at 0, as Adam does and the original BERT does not.
-        options: Those of `BertOptimizer`.
+        beta_1: The decay of the mean of gradients.
+        beta_2: The decay of the mean of squared gradients.
+        epsilon: The constant that is added to the root of the latter mean, after its correction if there is one.
+        bias_correction: Whether the means are corrected for their start at 0, as in Adam and not in the original BERT.
+        options: The options of `BertOptimizer`.
     """
 
     slot_names = ("mean", "square")
@@ -139,7 +140,7 @@ class MomentOptimizer(BertOptimizer):
         self.bias_correction = bias_correction
 
     def direction(self, slots: dict[str, Any], gradient: Any) -> Any:
-        """Adam's step of length 1, after `slots` have seen the gradient."""
+        """Adam's update for a learning rate of 1, after `slots` took in the gradient."""
         mean = self.beta_1 * slots["mean"] + (1 - self.beta_1) * gradient
         square = self.beta_2 * slots["square"] + (1 - self.beta_2) * ops.square(gradient)
         self.assign(slots["mean"], mean)
@@ -151,6 +152,6 @@ class MomentOptimizer(BertOptimizer):
         return mean / (ops.sqrt(square) + self.epsilon)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         names = ("beta_1", "beta_2", "epsilon", "bias_correction")
         return super().get_config() | {name: getattr(self, name) for name in names}

@@ -11,11 +11,12 @@ from kbert.optimizers.optimizer import BertOptimizer
 
 @keras.saving.register_keras_serializable("kbert")
 class SGD(BertOptimizer):
-    """Gradient descent without momentum: for comparisons, since it hides nothing.
+    """Gradient descent without momentum, for comparisons.
 
     Args:
         learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
-        options: `weight_decay`, `layer_decay` and `global_clipnorm` as of `kbert.AdamW`; and Keras's own.
+        options: `weight_decay`, `layer_decay` and `global_clipnorm` as in `kbert.AdamW`, and the options of
+            `keras.optimizers.Optimizer`.
 
     Example:
         >>> optimizer = kbert.SGD(0.1, weight_decay=0.0)

@@ -1,4 +1,4 @@
-"""What the name of a variable says of how it is trained: weight decay, and the layer that it belongs to."""
+"""Optimizer settings that follow from the name of a variable: its weight decay, and its learning rate by layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def layer_rates(paths: Sequence[str], decay: float, head: float = 1.0) -> list[f
     Args:
         paths: Names of variables: ".../embeddings/...", ".../block_3/...", or what stands above all blocks.
         decay: The rate of a layer as part of that of the one above it.
-        head: The factor of what stands above all blocks: the pooler and the heads.
+        head: The factor for the variables above all blocks: the pooler and the heads.
     """
     depth = 1 + max((int(match[1]) for path in paths if (match := _BLOCK.search(path))), default=-1)
 

@@ -15,15 +15,15 @@ DECAYS = ("linear", "polynomial", "cosine", "constant")
 
 @keras.saving.register_keras_serializable("kbert")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up from 0, then a decay to 0, as `kbert.finetune` and `kbert.pretrain` have it.
+    """A linear warm-up from 0, then a decay to 0, as in `kbert.finetune` and `kbert.pretrain`.
 
     Args:
         peak: The learning rate at the end of the warm-up.
-        steps: Steps in all; later ones have the rate of the last.
-        warmup_steps: Steps of the warm-up.
-        decay: With t rising from 0 to 1 after the warm-up, the peak times: "linear" 1 - t; "polynomial" (1 - t)^power;
-            "cosine" (1 + cos(π t)) / 2; "constant" 1.
-        power: Of "polynomial".
+        steps: The total number of steps. Later steps have the learning rate of the last one.
+        warmup_steps: The number of steps of the warm-up.
+        decay: The factor of the peak while t rises from 0 to 1 after the warm-up: "linear" is 1 - t, "polynomial"
+            (1 - t)^power, "cosine" (1 + cos(π t)) / 2, and "constant" 1.
+        power: The exponent of "polynomial".
 
     Example:
         >>> schedule = kbert.WarmupSchedule(1e-3, steps=100, warmup_steps=9)
@@ -63,5 +63,5 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return ops.where(step < self.warmup_steps, warm, self.peak * factors[self.decay])
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data."""
+        """Returns the arguments of the constructor as plain data."""
         return {name: getattr(self, name) for name in ("peak", "steps", "warmup_steps", "decay", "power")}

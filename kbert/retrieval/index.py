@@ -43,7 +43,7 @@ _COMPARED_AT_ONCE = 65_536
 _SCORES_AT_ONCE = 1 << 24  # of all queries together
 _QUERY_PROMPTS = ("query",)
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-"""The names that sentence-transformers has for the prompts of both sides of a search."""
+"""The names of the prompts for documents and for queries in sentence-transformers."""
 _NEIGHBOURS = 32
 _LOOKED_AT = 128
 """Links of a node of the HNSW graph, and nodes that are kept in view while searching."""
@@ -69,21 +69,21 @@ def build_index(
     """Builds an index of documents.
 
     Args:
-        model: A model folder of the task embedding, or of sentence-transformers, or any encoder with `pooling`; or
-            "hf://owner/name". Searching needs it too.
+        model: A model folder of the task embedding or of sentence-transformers, any encoder if `pooling` is given, or
+            "hf://owner/name". A search needs this folder too.
         input: A folder of text files, JSON lines, a table or a SMART collection: kbert.tasks.collection_files.
         output: The folder to write; it must not exist.
         dtype: Of the stored vectors: "float32", or "float16" for half the space.
         ann: Also build a graph for approximate search; needs faiss (extra `ann`).
         batch_size: Texts at a time.
         skip_bad: Bad documents that may be skipped.
-        pooling: How an encoder gives vectors, where its files do not say: "mean", "cls" or "max".
-        prompt: What is put before each document, such as "passage: "; by default the model's prompt called "document",
-            "passage" or "corpus", if it has one.
-        prompt_name: Or the model's name for it.
-        query_prompt: What will be put before each query; by default the model's prompt called "query", if it has one.
-        query_prompt_name: Or the model's name for it.
-        similarity: "cosine" or "dot"; by default what the model is for.
+        pooling: How a text's vector is made from those of its tokens, if the files do not say: "mean", "cls" or "max".
+        prompt: The text that is put before each document, such as "passage: ". The default is the model's prompt
+            "document", "passage" or "corpus", if it has one.
+        prompt_name: The name of a prompt of the model, instead of `prompt`.
+        query_prompt: The text that is put before each query. The default is the model's prompt "query", if it has one.
+        query_prompt_name: The name of a prompt of the model, instead of `query_prompt`.
+        similarity: "cosine" or "dot"; the default is the similarity that the model's files give.
         progress: Is told how many documents are done, of how many.
 
     Returns:
@@ -153,8 +153,8 @@ class Index:
     Args:
         folder: What `build_index` wrote.
         model: The model, if it is no longer where it was.
-        prompt: What is put before each query; by default what `build_index` was told, or found in the model.
-        prompt_name: Or the model's name for it.
+        prompt: The text that is put before each query; the default is that of the index.
+        prompt_name: The name of a prompt of the model, instead of `prompt`.
 
     Raises:
         BundleError: The folder is no index, is damaged, or is of another model.
@@ -210,8 +210,8 @@ class Index:
             batch_size: Queries at a time.
 
         Returns:
-            For each query {"rank", "id", "score", "text"}; the score is the cosine, or the dot product. Of scores equal
-            to the last bit the one that came first in the collection is first.
+            For each query {"rank", "id", "score", "text"}; the score is the cosine, or the dot product. Documents of
+            equal scores keep their order in the collection.
 
         Raises:
             UsageError: `top` cannot be, or there is no graph.
@@ -275,8 +275,8 @@ def load_embedder(model: PathLike, *, pooling: str | None = None) -> Predictor:
     """Loads a model that gives vectors, without a prompt.
 
     Args:
-        model: Its folder.
-        pooling: How, where its files do not say.
+        model: The model folder.
+        pooling: How a text's vector is made from those of its tokens, if the files do not say.
 
     Raises:
         UsageError: It is for another task.
@@ -285,8 +285,8 @@ def load_embedder(model: PathLike, *, pooling: str | None = None) -> Predictor:
     task = task_from_bundle(bundle, model, pooling=pooling)
     if task.name != EmbeddingTask.name:
         raise UsageError(
-            f"{model} is for {task.name}; an index needs a model that `kbert finetune embedding` made, or one of "
-            "sentence-transformers, or an encoder with --pooling"
+            "expected a model of `kbert finetune embedding` or of sentence-transformers, or an encoder with --pooling. "
+            f"Received: {model}, which is for {task.name}"
         )
     return predictor_of(bundle, task.with_prompt(""), model)
 
@@ -294,15 +294,15 @@ def load_embedder(model: PathLike, *, pooling: str | None = None) -> Predictor:
 def _similarity(task: Any, wanted: str | None) -> str:
     similarity: str = wanted or task.similarity
     if similarity not in SIMILARITIES:
-        which = "similarity" if wanted else "the model's similarity; say which with --similarity:"
+        which = "similarity" if wanted else "the similarity of the model (--similarity overrules it)"
         raise UsageError(f"{which} must be one of {', '.join(SIMILARITIES)}. Received: similarity={shown(similarity)}")
     return similarity
 
 
 def _prompt(task: Any, prompt: str | None, name: str | None, names: Sequence[str]) -> str:
-    """A prompt: as it is given, or by its name; else the first of `names` that the model has and that is not empty."""
+    """The prompt that is given, or the one of that name, or else the model's first non-empty prompt of `names`."""
     if prompt is not None and name is not None:
-        raise UsageError("give a prompt or the name of one; one of the two")
+        raise UsageError("expected a prompt or the name of one; leave one out. Received: both")
     if name is not None:
         named: str = task.named_prompt(name)
         return named
@@ -312,7 +312,7 @@ def _prompt(task: Any, prompt: str | None, name: str | None, names: Sequence[str
 
 
 def _said(settings: Mapping[str, Any], name: str, choices: Sequence[str]) -> str | None:
-    """A choice that index.json remembers; None in an index of an older kbert."""
+    """A setting of index.json; None in an index of an older kbert."""
     value = settings.get(name)
     if value is not None and value not in choices:
         raise BundleError(f"{SETTINGS_FILE}: expected {name}, one of {', '.join(choices)}. Received: {shown(value)}")

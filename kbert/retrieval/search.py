@@ -37,7 +37,7 @@ class SearchSettings:
 def search(index: Index, queries: Sequence[str], settings: SearchSettings | None = None) -> list[list[dict[str, Any]]]:
     """Results of each query, best first: {"rank", "id", "score", "text"}.
 
-    The score is the cosine, or with a re-ranker its score, for as many as it looked at.
+    The score is the cosine, or for re-ranked documents the score of the re-ranker.
 
     Raises:
         UsageError: The re-ranker is for another task, or an option cannot be.

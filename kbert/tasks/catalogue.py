@@ -92,8 +92,8 @@ class TaskInfo:
         options: Its settings.
         sequence_length: Longest input in tokens, unless another is asked for or the model has fewer positions.
         trainable: Whether `finetune` trains it.
-        metrics: What may decide which weights are best (`--main-metric`), beside the validation loss. The first is the
-            default, unless the task finds another in its validation data.
+        metrics: The metrics that may decide which weights are best (`--main-metric`), beside the validation loss. The
+            first is the default, unless the validation data require another.
     """
 
     name: str
@@ -272,7 +272,7 @@ TASKS: Mapping[str, TaskInfo] = {
                 ),
                 Option(
                     "max_answer_length",
-                    "Longest answer in tokens.  [default: as the training answers are, at least 30]",
+                    "Longest answer in tokens.  [default: covers 99 % of the training answers, at least 30]",
                     kind=int,
                 ),
                 Option("n_best", "Answers to give for a question.", 5),
@@ -314,12 +314,12 @@ TASKS: Mapping[str, TaskInfo] = {
                 ),
                 Option(
                     "pooling",
-                    "A text's vector: the mean of its tokens', that of [CLS], or the largest values.  "
-                    "[default: the model's own, else mean]",
+                    "A text's vector: the mean over its tokens, the vector of [CLS], or the maximum.  "
+                    "[default: that of the model, else mean]",
                     choices=POOLINGS,
                 ),
-                Option("prompt", "Text that is put before each text, such as 'query: '.  [default: the model's own]"),
-                Option("pair_prompt", "Another for pairs and negatives, such as 'passage: '.  [default: --prompt]"),
+                Option("prompt", "Text that is put before each text, such as 'query: '.  [default: that of the model]"),
+                Option("pair_prompt", "Prompt of pairs and negatives, such as 'passage: '.  [default: --prompt]"),
                 Option("temperature", "Of the softmax over the texts of a batch.", 0.05),
                 Option("margin", "Of triplets, in cosine.", 0.2),
                 *_COLLECTION,

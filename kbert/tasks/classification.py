@@ -113,7 +113,7 @@ class ClassificationTask(TextTask):
         return TrainingRows(*self.tokens(examples, encode), {"labels": self._label_ids(examples)})
 
     def trivial_metrics(self, train: Sequence[Example], validation: Sequence[Example]) -> tuple[str, dict[str, Any]]:
-        """The most frequent label of the training examples."""
+        """The metrics of always giving the most frequent label of the training examples."""
         counts = np.bincount(self._label_ids(train), minlength=len(self.labels))
         probabilities = np.tile((counts / counts.sum()).astype(np.float32), (len(validation), 1))
         words = f"always answers {self.labels[counts.argmax()]!r}"

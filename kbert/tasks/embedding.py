@@ -40,7 +40,7 @@ _USUAL_COLUMNS: Sequence[Mapping[str, str]] = (
     {"text": "anchor", "pair": "positive", "negative": "negative"},
     {"text": "anchor", "pair": "positive"},
 )
-"""The columns that data sets for sentence-transformers have, where there is none called text."""
+"""The columns of data sets for sentence-transformers, which are read if there is no column text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +63,9 @@ class EmbeddingExample:
 
 
 class EmbeddingTask(Task[EmbeddingExample]):
-    """A vector for a text: of length 1, so that a dot product is the cosine, unless another library's files say no.
+    """A vector for each text: of length 1, so that a dot product is the cosine, unless the model's files say otherwise.
 
-    A text may have a prompt put before it, such as "query: ", by the graph that is served too.
+    A prompt such as "query: " may be put before each text; the served graph puts it there too.
 
     Objectives: "pairs" finds each text's pair among all pairs and negatives of the batch (softmax over cosines divided
     by a temperature, arXiv 1705.00652); what the training file pairs with the same text is not held against it.
@@ -80,12 +80,11 @@ class EmbeddingTask(Task[EmbeddingExample]):
         margin: Of "triplets".
         score_range: The least and the largest score of training, for "scores".
         normalize: Whether vectors have the length 1.
-        prompts: The model's prompts by name.
-        prompt: What is put before a text.
-        pair_prompt: What is put before the pairs and negatives of files; None for the same.
+        prompts: The prompts of the model, by name.
+        prompt: The text that is put before each text.
+        pair_prompt: The text that is put before pairs and negatives in files; None is the same as `prompt`.
         similarity: How the model's vectors are compared in a search: "cosine" or "dot".
-        include_prompt: Whether the tokens of a prompt count in the pooling; a model of which they do not can be used
-            without prompts alone.
+        include_prompt: Whether the pooling includes the tokens of a prompt. If not, kbert accepts only an empty prompt.
     """
 
     name: ClassVar[str] = "embedding"
@@ -202,7 +201,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> EmbeddingTask | None:
-        """A model of sentence-transformers."""
+        """The task of a model of sentence-transformers; None for other models."""
         modules = bundle.modules
         return cls._of_modules(modules) if modules is not None and modules.kind == EMBEDDER else None
 
@@ -218,7 +217,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         )
 
     def started_from(self, folder: PathLike) -> EmbeddingTask:
-        """Takes pooling and prompts of the model where its user names none."""
+        """The task with the pooling and the prompts of the model, unless the user gave others."""
         start = _vectors_of(folder)
         if start is None:
             return self
@@ -233,7 +232,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         return task
 
     def with_pooling(self, pooling: str) -> EmbeddingTask:
-        """The task with another pooling."""
+        """The task with this pooling."""
         task = copy.copy(self)
         task.pooling = pooling
         return task
@@ -241,9 +240,9 @@ class EmbeddingTask(Task[EmbeddingExample]):
     def with_prompt(
         self, prompt: str | None, prompt_name: str | None = None, pair_prompt: str | None = None
     ) -> EmbeddingTask:
-        """The task with other texts put before texts."""
+        """The task with these prompts."""
         if prompt is not None and prompt_name is not None:
-            raise UsageError("give a prompt or the name of one (prompt_name); one of the two")
+            raise UsageError("expected prompt or prompt_name; leave one out. Received: both")
         if prompt_name is not None:
             prompt = self.named_prompt(prompt_name)
         task = copy.copy(self)
@@ -257,15 +256,15 @@ class EmbeddingTask(Task[EmbeddingExample]):
     def _check_prompts(self) -> None:
         if not self.include_prompt and (self.prompt or self.pair_prompt):
             raise UsageError(
-                "the model leaves its prompts out of the pooling (include_prompt), which kbert does not compute; give "
-                'an empty one: --prompt "" (in Python prompt="")'
+                "the model excludes its prompts from the pooling (include_prompt), which kbert does not compute; give "
+                'an empty prompt: --prompt "" (in Python prompt="")'
             )
 
     def named_prompt(self, name: str) -> str:
         """One of the model's prompts.
 
         Raises:
-            UsageError: It has none of that name.
+            UsageError: The model has no prompt of that name.
         """
         if name not in self.prompts:
             has = f"it has {', '.join(map(shown, self.prompts))}" if self.prompts else "it has none"
@@ -273,7 +272,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         return self.prompts[name]
 
     def sentence_modules(self, sequence_length: int) -> SentenceModules:
-        """The same in the files of sentence-transformers: what `prompt` says is the default prompt there."""
+        """The settings for the files of sentence-transformers, where `prompt` becomes the default prompt."""
         prompts, default = dict(self.prompts), None
         if self.prompt or self.pair_prompt:
             prompts |= {"query": self.prompt, "document": self.pair_prompt}
@@ -327,13 +326,13 @@ class EmbeddingTask(Task[EmbeddingExample]):
         }
 
     def asked(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
-        """The texts with their prompts; with pairs each text and pair once, in the order they come."""
+        """The texts with their prompts; of pairs each distinct text once, in order of appearance."""
         if not examples or examples[0].pair is None:
             return {"text": [self.prompt + example.text for example in examples]}
         return {"text": list(self._places(examples))}
 
     def prompted(self, inputs: Tensors) -> Tensors:
-        """The texts with the prompt before each."""
+        """The texts, each with the prompt before it."""
         return {"text": tf.strings.join([self.prompt, inputs["text"]])} if self.prompt else inputs
 
     def training_rows(self, examples: Sequence[EmbeddingExample], encode: GraphEncoder) -> TrainingRows:
@@ -357,7 +356,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         return TrainingRows(ids, type_ids, self._targets(examples, groups), sizes)
 
     def validation_rows(self, examples: Sequence[EmbeddingExample], encode: GraphEncoder) -> TrainingRows | None:
-        """None where validation lacks the columns that training learns from, or has scores where that takes pairs."""
+        """The rows; None if the validation file lacks the columns of the objective, or has scores instead of pairs."""
         first = examples[0]
         measurable = {
             "pairs": first.pair is not None and first.score is None,
@@ -394,7 +393,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         """The encoder, pooled.
 
         Raises:
-            UsageError: The model's pooling leaves prompts out, which kbert does not compute, and there is a prompt.
+            UsageError: The model excludes prompts from the pooling, which kbert does not compute, and there is one.
         """
         self._check_prompts()
         return EmbeddingModel(encoder, self.pooling, self.normalize)
@@ -495,13 +494,13 @@ class EmbeddingTask(Task[EmbeddingExample]):
         return f"vectors of texts ({self.pooling} pooling{length}), trained with the objective {self.objective}"
 
     def _places(self, examples: Sequence[EmbeddingExample]) -> dict[str, int]:
-        """Each text and pair with its prompt before it, once, and its place."""
+        """The distinct texts with their prompts, and the place of each text in them."""
         both = ((self.prompt + example.text, self.pair_prompt + (example.pair or "")) for example in examples)
         return {text: place for place, text in enumerate(dict.fromkeys(text for each in both for text in each))}
 
 
 def of_length_1(vectors: np.ndarray) -> np.ndarray:
-    """Vectors [N, H] as float32 of length 1; a vector of zeros stays one.
+    """Divides vectors [N, H] by their lengths; float32. A vector of zeros stays as it is.
 
     Example:
         >>> of_length_1(np.array([[3.0, 4.0]])).tolist()
@@ -513,7 +512,7 @@ def of_length_1(vectors: np.ndarray) -> np.ndarray:
 
 
 def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
-    """The task of a model folder that gives vectors, without its weights; None of any other."""
+    """The task of a model folder that gives vectors, read without its weights; None for other folders."""
     settings = Path(folder) / SETTINGS_FILE
     if settings.is_file():
         values = files.read_json(settings, BundleError)
@@ -529,7 +528,7 @@ def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
         return None
     if modules.unsupported is not None:
         print(
-            f"{folder} has {modules.unsupported}, which kbert does not compute: its encoder alone is taken",
+            f"{folder} has {modules.unsupported}, which kbert does not compute: only its encoder is used",
             file=sys.stderr,
         )
         return None
@@ -537,7 +536,7 @@ def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
 
 
 def _usual_columns(path: PathLike, columns: Mapping[str, str], form: TableFormat, targets: bool) -> Mapping[str, str]:
-    """The columns, or where the file has none of those that are named, the usual ones that it has."""
+    """The columns that are named; if the file has none of them, the usual ones that it has."""
     if columns != {"text": "text"} or file_kind(path) == "json" or "text" in (header := first_row(path, form)):
         return columns
     for usual in _USUAL_COLUMNS:

@@ -1,7 +1,7 @@
-"""Tables that are in memory: data frames, and lists of dictionaries.
+"""Tables in memory: data frames, and lists of dictionaries.
 
-They are read as JSON lines are. A `MemoryTable` goes wherever the name of a file goes, and stands for it in messages:
-"the rows of train:3" is the third of them.
+They are read like JSON lines. Functions accept a `MemoryTable` in place of a path, and its name appears in messages:
+"the rows of train:3" is the third row.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class MemoryTable(os.PathLike[str]):
     """Rows by the names of their columns, with a name for messages.
 
     Args:
-        rows: The rows.
-        name: What they are, such as "the rows of train".
+        rows: The rows, each a dictionary.
+        name: The name for messages, such as "the rows of train".
     """
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], name: str) -> None:
@@ -38,19 +38,19 @@ class MemoryTable(os.PathLike[str]):
 
 
 def is_path(data: Any) -> bool:
-    """Whether data are the name of a file."""
+    """Whether the data are the path of a file."""
     return isinstance(data, (str, os.PathLike))
 
 
 def as_table(data: Any, name: str) -> MemoryTable | None:
-    """The table that data are: a data frame of pandas or polars, or rows that are dictionaries; None for others.
+    """The table of a data frame of pandas or polars, or of a list of dictionaries; None for other data.
 
-    A cell of a data frame that is missing (None, NaN, NaT, NA) is an empty one, as in a CSV file, and true and false
-    are "True" and "False". The values of dictionaries are those of JSON.
+    A missing value of a data frame (None, NaN, NaT, NA) is an empty cell, as in a CSV file, and booleans become "True"
+    and "False". The values of dictionaries are read like those of JSON.
 
     Args:
         data: The data.
-        name: What they are called in messages: "the rows of" this.
+        name: The name for messages, which call the table "the rows of" it.
 
     Raises:
         UsageError: Two columns have the same name, or some rows are dictionaries and others are not.
@@ -80,7 +80,7 @@ def as_table(data: Any, name: str) -> MemoryTable | None:
 
 
 def _cell(value: Any) -> Any:
-    """A cell of a data frame as a CSV file has it; lists stay lists."""
+    """A cell of a data frame as in a CSV file; lists stay lists."""
     value = _plain(value)
     if _is_missing(value):
         return ""
@@ -88,7 +88,7 @@ def _cell(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it: numbers and lists of NumPy as those of Python, what else there is as text."""
+    """A value as in JSON: NumPy's numbers and arrays become Python's, and other objects become text."""
     if hasattr(value, "tolist"):  # arrays and numbers of NumPy
         value = value.tolist()
     if isinstance(value, Mapping):
@@ -105,5 +105,5 @@ def _is_missing(value: Any) -> bool:
         return False
     try:
         return value is None or bool(value != value)
-    except TypeError:  # pandas.NA is neither equal to itself nor not
+    except TypeError:  # comparisons with pandas.NA have no truth value
         return True

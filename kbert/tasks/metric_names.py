@@ -1,9 +1,9 @@
-"""Which way each metric goes."""
+"""The direction of each metric."""
 
 from __future__ import annotations
 
 LOSS = "loss"
-"""The mean loss on the validation file: a metric of every task while it is fine-tuned."""
+"""The mean loss on the validation file, which every task has as a metric during fine-tuning."""
 _SMALLER_IS_BETTER = frozenset({LOSS, "cross_entropy", "calibration_error", "hamming_loss", "mse", "mae"})
 
 

@@ -130,7 +130,7 @@ class MultilabelTask(TextTask):
         return TrainingRows(*self.tokens(examples, encode), {"labels": self._matrix(examples).astype(np.float32)})
 
     def trivial_metrics(self, train: Sequence[Example], validation: Sequence[Example]) -> tuple[str, dict[str, Any]]:
-        """The most frequent label of the training examples."""
+        """The metrics of always giving the most frequent label of the training examples."""
         best = int(self._matrix(train).sum(0).argmax())
         probabilities = np.zeros((len(validation), len(self.labels)), np.float32)
         probabilities[:, best] = 1.0

@@ -153,7 +153,7 @@ class MultipleChoiceTask(Task[ChoiceExample]):
     def trivial_metrics(
         self, train: Sequence[ChoiceExample], validation: Sequence[ChoiceExample]
     ) -> tuple[str, dict[str, Any]]:
-        """The place that is most often right in the training examples."""
+        """The metrics of always giving the choice that is most often right in the training examples."""
         place = int(np.bincount(_targets(train)).argmax())
         most = max(len(example.choices) for example in (*train, *validation))
         probabilities = np.zeros((len(validation), most), np.float32)

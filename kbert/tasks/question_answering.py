@@ -29,10 +29,10 @@ from kbert.text.graph_encoder import GraphEncoder
 _AT_ONCE = 128
 _LONGEST_QUESTION = 64
 _LONGEST_ANSWER = 30
-"""In tokens: what the original BERT allows on SQuAD."""
+"""The default longest answer in tokens, as in the original BERT's code for SQuAD."""
 _LONGEST_ADAPTED = 256
 _ANSWERS_COVERED = 99
-"""The part of the training answers, in percent, that the longest answer allows unless it is given."""
+"""The percentage of the training answers that the default longest answer covers."""
 
 
 class QuestionAnsweringTask(Task[Question]):
@@ -46,8 +46,8 @@ class QuestionAnsweringTask(Task[Question]):
         impossible: Whether a context may have no answer, as in SQuAD 2.0.
         null_threshold: Give no answer where its score is larger than the best answer's by more than this.
         stride: Tokens that neighbouring windows share; None for a third of the model's input.
-        max_answer_length: Longest answer in tokens. None stands for 30, or for what `adapted` finds in the training
-            data.
+        max_answer_length: Longest answer in tokens. None is 30, or the length that `adapted` derives from the
+            training data.
         n_best: Answers that are given for a question.
         by_characters: Measure answers by characters, not by words.
     """
@@ -170,7 +170,7 @@ class QuestionAnsweringTask(Task[Question]):
         return stride, room
 
     def adapted(self, examples: Sequence[Question], encode: GraphEncoder) -> QuestionAnsweringTask:
-        """With a longest answer that covers 99 % of the training answers, unless one was given; 30 to 256 tokens."""
+        """The task with a longest answer of 30 to 256 tokens, for 99 % of the training answers, if none is given."""
         lengths = _answer_lengths(examples, encode)
         if not self._follows_data or not len(lengths):
             return self
@@ -183,7 +183,7 @@ class QuestionAnsweringTask(Task[Question]):
     def trivial_metrics(
         self, train: Sequence[Question], validation: Sequence[Question]
     ) -> tuple[str, dict[str, Any]] | None:
-        """No answer to any question, where some questions have none."""
+        """The metrics of never giving an answer, if some questions have none."""
         share = float(np.mean([not example.answers for example in validation]))
         return ("never answers", {"f1": share, "exact_match": share}) if share else None
 
@@ -229,8 +229,8 @@ class QuestionAnsweringTask(Task[Question]):
             )
         if unseen:
             notes.append(
-                f"{unseen:,} of {len(lengths):,} answers cannot be learnt, since no window of the context holds the "
-                "whole of them; a larger --sequence-length or --stride makes windows that do"
+                f"{unseen:,} of {len(lengths):,} answers cannot be learnt, since no window of the context holds a "
+                "whole answer; a larger --sequence-length or --stride makes such windows"
             )
         return tuple(notes)
 

@@ -39,8 +39,8 @@ class RankingTask(Task[RankingExample]):
         loss: "softmax" over the candidates of a query, or "sigmoid" for each candidate by itself.
         dialogue: Whether queries are turns of a dialogue.
         negatives: Wrong candidates a query in training; None for all.
-        activation: What makes a score of a logit: "identity", or "sigmoid", as cross-encoders of other libraries may
-            want.
+        activation: The function from a logit to a score: "identity", or "sigmoid" for some cross-encoders of other
+            libraries.
     """
 
     name: ClassVar[str] = "ranking"
@@ -100,7 +100,7 @@ class RankingTask(Task[RankingExample]):
         return cls("sigmoid", activation=known_activation(activation))
 
     def foreign_config(self) -> dict[str, Any]:
-        """One logit, and the activation that makes the scores of sentence-transformers' CrossEncoder of it."""
+        """The keys of config.json for one logit, and for the activation in sentence-transformers' CrossEncoder."""
         return {**label_names(["score"]), "sentence_transformers": {"activation_fn": activation_name(self.activation)}}
 
     def check(self, example: RankingExample) -> RankingExample:

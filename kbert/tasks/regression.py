@@ -94,7 +94,7 @@ class RegressionTask(TextTask):
         return np.array([example.target for example in examples], np.float64)
 
     def trivial_metrics(self, train: Sequence[Example], validation: Sequence[Example]) -> tuple[str, dict[str, Any]]:
-        """The mean number of the training examples."""
+        """The metrics of always giving the mean number of the training examples."""
         mean = float(self._numbers(train).mean())
         values = np.full(len(validation), mean, np.float32)
         return f"always answers {mean:.4g}", self.evaluate(validation, {"value": values})

@@ -1,7 +1,8 @@
 """ROUGE-1, ROUGE-2 and ROUGE-L of a summary (Lin 2004), as Google's rouge-score computes them without stemming.
 
-rouge-score knows no letters but a to z, and gives 0 to summaries in Russian. Text in Latin letters is treated as there,
-so that scores can be compared: an accented letter ends a word. Letters and digits of all other scripts make words too.
+rouge-score ignores all letters except a to z, so a Russian summary scores 0. Here Latin text is treated as in
+rouge-score, where an accented letter ends a word, so that scores can be compared. Letters and digits of all other
+scripts form words too.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# Scripts that are written without spaces: each letter is a word. Kana, ideographs; Thai, Lao, Tibetan, Myanmar, Khmer.
+# Each letter is a word in scripts without spaces: kana, ideographs, Thai, Lao, Tibetan, Myanmar, Khmer.
 _WITHOUT_SPACES = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff" + (
     "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"
 )
-# Letters of Latin script beyond a to z, in Unicode's blocks.
+# Unicode's blocks of Latin letters beyond a to z.
 _OTHER_LATIN = "\u00aa\u00ba\u00c0-\u02af\u1e00-\u1eff\u2c60-\u2c7f\ua722-\ua7ff\uab30-\uab6f\ufb00-\ufb06\uff21-\uff5a"
 
 METRICS = ("rouge1", "rouge2", "rougeL")

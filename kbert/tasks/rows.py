@@ -54,7 +54,7 @@ class TrainingRows:
         targets: What the loss needs beside the tokens, by name: arrays with a row an item, or ragged values (with a
             row an item; those `by_token` with a row of tokens).
         group_sizes: How many rows each item has, int64 [items]; None for one each.
-        notes: What cannot be learnt from the examples, a sentence each.
+        notes: Sentences that say which examples cannot be learnt from.
     """
 
     ids: Ragged

@@ -131,8 +131,8 @@ class SummarizationTask(Task[SummarizationExample]):
         type_ids = np.concatenate([part.type_ids.flat_values.numpy() for part in parts])
         without = sum(not any(example.labels) for example in examples)
         note = (
-            f"{without:,} of {len(examples):,} documents have no sentence of the label 1, or none that shares words "
-            "with the summary: nothing can be learnt from them"
+            f"{without:,} of {len(examples):,} documents have no sentence with the label 1, or none that shares words "
+            "with the summary: they cannot be learnt from"
         )
         return TrainingRows(
             Ragged(ids, lengths),
@@ -144,7 +144,7 @@ class SummarizationTask(Task[SummarizationExample]):
     def trivial_metrics(
         self, train: Sequence[SummarizationExample], validation: Sequence[SummarizationExample]
     ) -> tuple[str, dict[str, Any]]:
-        """The first sentences."""
+        """The metrics of the first sentences of each document."""
         counts = np.array([min(self.sentences, len(example.sentences)) for example in validation])
         indices = np.tile(np.arange(self.sentences), (len(validation), 1))
         return "takes the first sentences", self.evaluate(validation, {"indices": indices, "count": counts})

@@ -105,10 +105,10 @@ class TableFormat:
 
 
 def check_there(path: files.PathLike) -> None:
-    """Checks that a file is there; a table in memory is.
+    """Checks that a file exists; a table in memory always does.
 
     Raises:
-        UsageError: It is not.
+        UsageError: The file does not exist.
     """
     if not isinstance(path, MemoryTable) and not Path(path).is_file():
         raise UsageError(f"{path}: no such file")

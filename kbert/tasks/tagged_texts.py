@@ -79,9 +79,9 @@ def read_tagged_texts(
     """Reads a file of any of the formats; its ending and its first line tell which.
 
     Args:
-        path: A .jsonl file of objects with offsets, or with words and tags, listed or between spaces; a .tsv or .csv
-            table with a header, whose cells hold words and tags between spaces; any other file is CoNLL: a word and its
-            tag a line, an empty line between sentences.
+        path: A .jsonl file of objects with offsets, or with words and tags in lists or in strings separated by spaces;
+            a .tsv or .csv table with a header and such strings in its cells; any other file is CoNLL, with a word and
+            its tag in each line and an empty line between sentences.
         columns: The columns "text" and "label", if they have other names than usual.
         scheme: Of the tags, or "auto".
         form: The encoding.
@@ -273,7 +273,7 @@ def _read_json(
             label = _value(values, columns.get("label"), _LABEL_NAMES) if targets else None
             if isinstance(text, list):
                 yield _of_words(text, label, line)
-            elif isinstance(text, str) and isinstance(label, str):  # words and tags between spaces, as in a table
+            elif isinstance(text, str) and isinstance(label, str):  # words and tags in strings, separated by spaces
                 yield _of_words(_split(text), _split(label), line)
             elif isinstance(text, str) and text.strip():
                 yield TaggedText(text, tuple(_spans(text, label)) if targets else None, line)

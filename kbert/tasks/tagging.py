@@ -179,7 +179,7 @@ class TaggingTask(Task[TaggedText]):
     def trivial_metrics(
         self, train: Sequence[TaggedText], validation: Sequence[TaggedText]
     ) -> tuple[str, dict[str, Any]]:
-        """No spans at all: every tag is O, the most frequent one."""
+        """The metrics of the tag O for every word, which gives no spans."""
         nothing = np.zeros((len(validation), 0))
         answers = dict.fromkeys(("labels", "starts", "ends"), nothing)
         return "finds no span", self.evaluate(validation, answers | {"span_count": np.zeros(len(validation), int)})

@@ -154,34 +154,34 @@ class Task(abc.ABC, Generic[ExampleT]):
         return None
 
     def started_from(self, folder: PathLike) -> Task[ExampleT]:
-        """The task, once it is known which model folder it is trained from: that may say what its user did not."""
+        """The task for training from a model folder, whose files may give settings that the user did not."""
         return self
 
     def with_pooling(self, pooling: str) -> Task[ExampleT]:
-        """The task with another pooling.
+        """The task with this pooling.
 
         Raises:
-            UsageError: It has none.
+            UsageError: The task has no pooling.
         """
-        raise UsageError(f"a pooling is for models that give vectors; this one is for {self.name}: leave --pooling out")
+        raise UsageError(f"--pooling is for models that give vectors; leave it out. Received: a model for {self.name}")
 
     def with_prompt(
         self, prompt: str | None, prompt_name: str | None = None, pair_prompt: str | None = None
     ) -> Task[ExampleT]:
-        """The task with texts that are put before texts.
+        """The task with prompts, which are put before texts.
 
         Args:
-            prompt: Such a text.
-            prompt_name: Or the name that the model has for it.
-            pair_prompt: Another for the second texts of pairs, in an evaluation.
+            prompt: The text that is put before each text.
+            prompt_name: The name of a prompt of the model, instead of `prompt`.
+            pair_prompt: The prompt of the second texts of pairs in an evaluation.
 
         Raises:
-            UsageError: The task has no prompts, or none of that name.
+            UsageError: The task has no prompts, or no prompt of that name.
         """
-        raise UsageError(f"prompts are for models that give vectors; this one is for {self.name}: leave --prompt out")
+        raise UsageError(f"--prompt is for models that give vectors; leave it out. Received: a model for {self.name}")
 
     def sentence_modules(self, sequence_length: int) -> SentenceModules | None:
-        """What sentence-transformers needs to know of it, beside what Transformers does; None for nothing."""
+        """The settings for the files of sentence-transformers; None if the task needs no such files."""
         return None
 
     def settings(self) -> dict[str, Any]:
@@ -226,10 +226,10 @@ class Task(abc.ABC, Generic[ExampleT]):
         return self
 
     def decided_by(self, metric: str) -> Task[ExampleT]:
-        """The task with another main metric: "loss" or one of `info().metrics`.
+        """The task with this main metric: "loss" or one of `info().metrics`.
 
         Raises:
-            UsageError: The task has no such metric.
+            UsageError: The task does not have this metric.
         """
         names = (*self.info().metrics, LOSS)
         if metric not in names:
@@ -263,11 +263,11 @@ class Task(abc.ABC, Generic[ExampleT]):
         """
 
     def asked(self, examples: Sequence[ExampleT]) -> dict[str, list[Any]]:
-        """What `evaluate` wants answers to: `inputs`, with what `prompted` puts before them."""
+        """The texts whose answers `evaluate` needs: `inputs`, with the prompts of `prompted`."""
         return self.inputs(examples)
 
     def prompted(self, inputs: Tensors) -> Tensors:
-        """The texts that a user asks with, as `encode` takes them; in the graph."""
+        """The texts of a request in the form that `encode` takes; runs in the graph."""
         return inputs
 
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
@@ -286,11 +286,11 @@ class Task(abc.ABC, Generic[ExampleT]):
         """Tokens and targets of examples; the tokens are those that `encode` gives in the graph."""
 
     def adapted(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> Task[ExampleT]:
-        """The task with settings that follow from the tokens of the training examples, such as a longest answer."""
+        """The task with settings that follow from the training examples, such as the longest answer."""
         return self
 
     def validation_rows(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainingRows | None:
-        """The rows that the validation loss is measured on; None where the examples lack what the loss needs."""
+        """The rows that the validation loss is measured on; None if the examples lack the targets of the loss."""
         return self.training_rows(examples, encode)
 
     # === Model ===
@@ -313,7 +313,7 @@ class Task(abc.ABC, Generic[ExampleT]):
 
     @property
     def head_rows(self) -> Sequence[str] | None:
-        """What the rows of its head's tensors stand for, such as labels; None where their number says all."""
+        """The names of the rows of the head's tensors, such as labels; None if only their number matters."""
         return None
 
     # === Answers ===
@@ -357,15 +357,15 @@ class Task(abc.ABC, Generic[ExampleT]):
     def trivial_metrics(
         self, train: Sequence[ExampleT], validation: Sequence[ExampleT]
     ) -> tuple[str, dict[str, Any]] | None:
-        """What is reached without reading a text, such as by always answering with the most frequent label.
+        """The metrics that a constant answer reaches, such as always the most frequent label.
 
         Args:
-            train: Examples to learn the answer from.
-            validation: Examples to measure it on.
+            train: The examples that the answer is derived from.
+            validation: The examples that the metrics are measured on.
 
         Returns:
-            What the answer is, in words after "a model that", and the metrics of `evaluate`; None if the task has no
-            such answer.
+            The answer in words that continue "a model that", and the metrics of `evaluate`; None if the task has no
+            constant answer.
         """
         return None
 
@@ -412,13 +412,13 @@ def task_from_bundle(
     Args:
         bundle: A model folder's content.
         folder: Where it was read, for messages.
-        paired: Whether examples are pairs of texts, for a classifier of another library, whose files do not say.
-        task: The task, where the files of another library leave it open.
-        pooling: How the vectors of tokens become a text's, for an encoder whose files do not say.
+        paired: Whether examples are pairs of texts. Only classifiers of other libraries need this argument.
+        task: The task, if the files of another library do not determine it.
+        pooling: How a text's vector is made from those of its tokens; it overrules the files of the model.
 
     Raises:
         BundleError: The bundle is for no task, or its settings are damaged.
-        UsageError: What is said contradicts kbert's own settings.
+        UsageError: An argument contradicts the settings in kbert.json.
     """
     if pooling is not None and pooling not in POOLINGS:
         raise UsageError(f"pooling must be one of {', '.join(POOLINGS)}. Received: pooling={shown(pooling)}")
@@ -451,7 +451,7 @@ def describe_inputs(task: Task[Any]) -> str:
 
 
 def _foreign_task(bundle: Bundle, folder: PathLike, paired: bool, wanted: str | None, pooling: str | None) -> Task[Any]:
-    """The first task that knows the head which config.json names, or the modules that modules.json does."""
+    """The first task that accepts the head in config.json, or the modules in modules.json."""
     modules = bundle.modules
     names: Iterable[str] = TASKS
     if wanted is not None:
@@ -476,15 +476,15 @@ def _foreign_task(bundle: Bundle, folder: PathLike, paired: bool, wanted: str | 
         except ValueError as wrong:
             raise BundleError(f"{folder}: config.json cannot be used ({wrong!s:.200})") from None
         if task is not None:
-            if task.name != "embedding":  # which needs the encoder alone
+            if task.name != "embedding":  # embedding needs the encoder alone
                 check_architecture(bundle.shapes, bundle.config, bundle.architecture, len(bundle.labels))
             return task
     if wanted is not None:
         raise BundleError(f"{folder} cannot be read as a model for {wanted} ({bundle.architecture:.80})")
     if bundle.architecture == "BertModel":
         raise BundleError(
-            f"{folder} is an encoder (BertModel) for no task yet; give --pooling mean, cls or max (in Python pooling=) "
-            "and it gives vectors, or make a model of it with `kbert finetune`"
+            f"{folder} is an encoder (BertModel) without a task; give --pooling mean, cls or max (in Python pooling=) "
+            "for vectors of texts, or fine-tune it with `kbert finetune`"
         )
     problem = bundle.foreign_config.get("problem_type")
     about = f"{bundle.architecture:.80}, problem_type {shown(problem)}" if problem else f"{bundle.architecture:.80}"
@@ -495,11 +495,11 @@ def _foreign_task(bundle: Bundle, folder: PathLike, paired: bool, wanted: str | 
 
 
 def is_cross_encoder(bundle: Bundle) -> bool:
-    """Whether a model of another library, with a single logit for a text, ranks pairs and is no regression.
+    """Whether a model of another library with a single logit ranks pairs, rather than being a regression.
 
-    It is a cross-encoder if its files say so: with an activation named in config.json, or as a CrossEncoder of
-    sentence-transformers. If they say nothing, it is one unless config.json names a problem_type, as Transformers does
-    when it trains a regression.
+    It is a cross-encoder if config.json names an activation, or if its files are those of a CrossEncoder of
+    sentence-transformers. Otherwise it is a cross-encoder unless config.json has a problem_type, which Transformers
+    writes when it trains a regression.
     """
     if bundle.architecture != "BertForSequenceClassification" or len(bundle.labels) != 1:
         return False

@@ -106,8 +106,8 @@ class TextTask(Task[Example]):
             raise UsageError(
                 "this model answers for pairs of texts; name the column of the second ones: pair"
                 if self.paired
-                else "this model answers for single texts; leave the second ones out, or load it with paired=True if "
-                "it is of another library and reads pairs. Received: pairs of texts"
+                else "this model answers for single texts; leave the second texts out, or load it with paired=True if "
+                "it is a classifier of pairs from another library. Received: pairs of texts"
             )
         texts = {"text": [example.text for example in examples]}
         return texts | ({"text_pair": [example.pair or "" for example in examples]} if self.paired else {})

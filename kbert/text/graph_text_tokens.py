@@ -156,8 +156,8 @@ class _Finder:
         flags = self._flags(flat)
 
         def beside(step: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            """Whether the characters next to the matches are of words, whether they separate, and whether the space at
-            this edge of the match is the text's own.
+            """Three flags for each match: whether the next character belongs to a word, whether it separates words, and
+            whether the space at this edge of the match is in the text.
             """  # noqa: D205 (one sentence)
 
             def at(distance: int, values: tf.Tensor, edge: int) -> tf.Tensor:

@@ -27,19 +27,19 @@ _DEFAULT_LENGTH = 128
 
 @keras.saving.register_keras_serializable("kbert")
 class Preprocessor(keras.layers.Layer):
-    """Texts, or pairs of texts, to the features that kbert's models take: the ids that `kbert.Tokenizer` gives.
+    """A layer from texts or pairs of texts to the features of kbert's models, with the ids of `kbert.Tokenizer`.
 
-    It is for `dataset.map`, for calls with strings, and on Keras's TensorFlow backend also a layer of a model that
-    takes strings. `dataset.map(preprocessor)` keeps labels and weights: it takes (texts), (texts, labels) and (texts,
-    labels, weights), where texts are strings [B], or one string, or a tuple of two of these for pairs. It gives
-    features int32 [B, S], or [S] for one text, with what came beside them.
+    It works in `dataset.map`, in calls with strings, and on Keras's TensorFlow backend also inside a model that takes
+    strings. `dataset.map(preprocessor)` accepts (texts), (texts, labels) and (texts, labels, weights), and passes
+    labels and weights on. Texts are strings [B], one string, or a tuple of two of these for pairs. The features are
+    int32 [B, S], or [S] for one text.
 
     Args:
-        tokenizer: A `kbert.Tokenizer`, a `kbert.Vocabulary`, or a vocab.txt, which is taken for one of lower case.
-        sequence_length: Longest sequence, special tokens included; longer texts lose their end.
-        truncation: Which text of a pair loses its end: "longest_first", "only_first" or "only_second".
-        padding: "fixed": all sequences are padded to `sequence_length`, so that XLA compiles one shape. "longest": to
-            the longest of the batch, which is less work where nothing is compiled. One text alone is always "fixed".
+        tokenizer: A `kbert.Tokenizer`, a `kbert.Vocabulary`, or the path of a vocab.txt, used with lower-casing.
+        sequence_length: The longest sequence, special tokens included. Longer texts are truncated at the end.
+        truncation: Which text of a pair is truncated: "longest_first", "only_first" or "only_second".
+        padding: "fixed" pads all sequences to `sequence_length`, so that XLA compiles one shape. "longest" pads to the
+            longest sequence of the batch, which is faster without XLA. A single text always has "fixed".
 
     Example:
         >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
@@ -72,9 +72,9 @@ class Preprocessor(keras.layers.Layer):
         self.sequence_length = sequence_length
         self.truncation = truncation
         self.padding = padding
-        with tf.init_scope():  # tables are constants, whichever graph asks first
+        with tf.init_scope():  # look-up tables are constants outside every graph
             self._encode = GraphEncoder(self.tokenizer.to_graph(), sequence_length, truncation=truncation)
-        # Strings are for TensorFlow, whichever backend Keras has, and XLA knows none.
+        # TensorFlow tokenizes on every Keras backend, and XLA does not support strings.
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True
         self.supports_jit = False
@@ -86,8 +86,8 @@ class Preprocessor(keras.layers.Layer):
 
         Args:
             folder: A model folder, or "hf://owner/name" of the Hugging Face Hub.
-            sequence_length: Longest sequence; None is 128, or the model's positions if they are fewer.
-            options: Those of the constructor.
+            sequence_length: The longest sequence; None is 128, or the model's positions if they are fewer.
+            options: The options of the constructor.
 
         Example:
             >>> preprocessor = kbert.Preprocessor.from_preset("RUN", sequence_length=16)
@@ -104,14 +104,14 @@ class Preprocessor(keras.layers.Layer):
         return cls(tokenizer, sequence_length, **options)
 
     def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        """Gives features of texts, with `y` and `sample_weight` beside them if there are any."""
+        """Gives the features of texts, together with `y` and `sample_weight` if they are given."""
         encoded = self._features(x)
         if sample_weight is not None:
             return encoded, y, sample_weight
         return encoded if y is None else (encoded, y)
 
     def _features(self, x: Any) -> dict[str, Any]:
-        # A functional model makes a list of a tuple, but its parts are tensors of many texts.
+        # A functional model turns a tuple into a list, whose parts are tensors of texts.
         is_pair = isinstance(x, list) and len(x) == 2 and all(getattr(part, "ndim", 0) for part in x)
         parts = tuple(x) if isinstance(x, tuple) or is_pair else (x,)
         if len(parts) not in (1, 2):
@@ -120,7 +120,7 @@ class Preprocessor(keras.layers.Layer):
         alone = texts[0].shape.rank == 0
         if alone:
             texts = [tf.expand_dims(part, 0) for part in texts]
-        elif texts[0].shape.rank == 2 and texts[0].shape[1] == 1:  # as Keras gives a column
+        elif texts[0].shape.rank == 2 and texts[0].shape[1] == 1:  # Keras gives a column in this shape
             texts = [part[:, 0] for part in texts]
         encoded = self._encode(*texts)
         if alone or self.padding == "fixed":
@@ -167,7 +167,7 @@ class Preprocessor(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Preprocessor:
-        """Makes the layer anew from what `get_config` gave."""
+        """Makes a new layer from the result of `get_config`."""
         return cls(**config)
 
 
@@ -181,7 +181,7 @@ def _tokenizer(given: Any) -> Tokenizer:
 
 
 def _strings(texts: Any) -> Any:
-    """A tensor of strings, from one, from arrays, or from Python's."""
+    """A tensor of strings, from a tensor, an array or Python strings."""
     if isinstance(texts, Sequence) and not isinstance(texts, (str, bytes)) and not len(texts):
         return tf.zeros([0], tf.string)
     tensor = tf.convert_to_tensor(texts)

@@ -19,8 +19,8 @@ class AddedToken:
     The fields are those of Hugging Face's tokenizers.
 
     Args:
-        content: The token. White space in it is found as it stands, or where the token is `normalized`, any white space
-            for any.
+        content: The token. White space in it must occur in the text exactly; if the token is `normalized`, any white
+            space matches any other.
         special: A token of the model's own, such as [MASK]: found only where `special_tokens_in_text` says so,
             and left out by `decode`.
         normalized: Look for it in normalized text, so that "Covid" also finds "COVID" in an uncased model.
@@ -29,7 +29,7 @@ class AddedToken:
         rstrip: The white space after it, likewise.
 
     Raises:
-        UsageError: The content is empty, or holds U+0000.
+        UsageError: The content is empty or contains U+0000.
     """
 
     content: str
@@ -41,7 +41,7 @@ class AddedToken:
 
     def __post_init__(self) -> None:
         if not self.content or "\0" in self.content:
-            raise UsageError(f"an added token must not be empty, nor hold U+0000. Received: {self.content!r}")
+            raise UsageError(f"an added token must not be empty or contain U+0000. Received: {self.content!r}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -56,8 +56,9 @@ class TextToken:
         lstrip: White space before it belongs to it.
         rstrip: White space after it belongs to it.
         found: False for a special token that is split like any text: it is met, and left as it is.
-        space_before: It is normalized and begins with white space, which a space beside a punctuation mark is not.
-        space_after: It ends with it, likewise.
+        space_before: Whether the token is normalized and begins with white space. Spaces that normalization puts beside
+            punctuation do not match it.
+        space_after: Whether the token is normalized and ends with white space, likewise.
     """
 
     content: str
@@ -194,7 +195,7 @@ class TextTokens:
                 yield *match.span(), place
 
     def _is_padded(self, character: str) -> bool:
-        """Whether normalization puts spaces around a character that are not of the text."""
+        """Whether normalization puts spaces around a character that the text does not have."""
         return bool(character) and (is_punctuation(character) or character in self.placeholders)
 
     def _is_bounded(self, boundary: Boundary, text: str, start: int, end: int, normalized: bool) -> bool:

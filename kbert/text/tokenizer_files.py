@@ -289,11 +289,11 @@ def _vocabulary(folder: Path, fast: _Object) -> Vocabulary:
         vocabulary = Vocabulary.from_file(path)
         if not _are_same(vocabulary, ids):
             raise BundleError(
-                f"{folder}: {VOCABULARY_FILE} and {TOKENIZER_FILE} must hold the same vocabulary. They do not; "
-                "remove the one that does not belong to the model"
+                f"{folder}: {VOCABULARY_FILE} and {TOKENIZER_FILE} must hold the same vocabulary; remove "
+                "the one that does not belong to the model. Received: different vocabularies"
             )
         return vocabulary
-    # Of a vocab.txt with repeated lines a tokenizer.json has gaps, but not more of them than tokens.
+    # The tokenizer.json of a vocab.txt with repeated lines has gaps, but not more gaps than tokens.
     tokens: list[str | None] = [None] * min(max([-1, *ids.values()]) + 1, 2 * len(ids))
     for token, index in ids.items():
         if not 0 <= index < len(tokens) or tokens[index] is not None:
@@ -307,9 +307,9 @@ def _vocabulary(folder: Path, fast: _Object) -> Vocabulary:
 
 
 def _are_same(vocabulary: Vocabulary, ids: Mapping[str, int]) -> bool:
-    """Whether a vocab.txt and a tokenizer.json give the same ids, as far as ids are ever used.
+    """Whether a vocab.txt and a tokenizer.json give the same ids to all tokens that are used.
 
-    Repeated and blank lines are absent from tokenizer.json, or stand there under another name.
+    Repeated and blank lines are absent from tokenizer.json, or have another name there.
     """
     stripped = {token.strip(): index for token, index in ids.items()}
     if any(stripped.get(token) != index for token, index in vocabulary.ids.items() if token):
@@ -338,7 +338,7 @@ def _check_names(names: _Object) -> None:
 def _added_tokens(
     folder: Path, vocabulary: Vocabulary, config: _Object, fast: _Object
 ) -> dict[str, tuple[int, AddedToken]]:
-    """Added tokens and their ids, and special ones that are found in a way of their own, by content."""
+    """Added tokens, and special tokens with their own matching settings, with their ids, by content."""
     found: dict[str, tuple[int, AddedToken]] = {}
     # What is read first holds: tokenizer.json, then tokenizer_config.json, then the files of Transformers 4.
     rows = fast.values.get("added_tokens") or []
@@ -369,7 +369,7 @@ def _placed(
 ) -> tuple[Vocabulary, list[tuple[int, AddedToken]]]:
     """The vocabulary, and the added tokens in the order of their ids, which follow those of the vocabulary.
 
-    Blank lines at the end of a vocab.txt are no tokens, but Transformers counts them before it numbers added tokens.
+    Blank lines at the end of a vocab.txt are not tokens, but Transformers counts them when it numbers added tokens.
     """
     behind = [index for content, (index, _) in found.items() if content not in vocabulary]
     if behind:

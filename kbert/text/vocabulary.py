@@ -19,15 +19,16 @@ CONTINUATION = "##"
 class Vocabulary(Sequence[str]):
     """Tokens and their ids.
 
-    A trained model may have a token twice, or blank lines, in its vocab.txt. The number of a line is an id all the
-    same; a token has the id of its last line, as in Transformers, and the lines before that one are never used.
+    The vocab.txt of a trained model may have repeated tokens and blank lines. Each line has an id; a repeated token has
+    the id of its last line, as in Transformers, and the ids of its earlier lines are never used.
 
     Args:
         tokens: The tokens in the order of their ids.
         path: Where they were read, for messages.
         piece_count: So many of them, from the first, are pieces of words, as a vocab.txt lists them; the others are
             added tokens, which are found in text as a whole. None: all are pieces.
-        content: The vocab.txt that the pieces were read from, which `save` writes again; None to write a line each.
+        content: The bytes of the vocab.txt that the pieces were read from, which `save` writes; None writes one piece a
+            line.
 
     Raises:
         VocabularyError: A special token is missing.
@@ -46,7 +47,7 @@ class Vocabulary(Sequence[str]):
         self.ids = {token: index for index, token in enumerate(self.tokens)}
         self._content = content
         self.blank_end = 0
-        """Blank lines at the end of the vocab.txt: no tokens, unless something else says that they are."""
+        """The number of blank lines at the end of the vocab.txt. `with_blank_end` can make tokens of them."""
         self.piece_ids = (
             self.ids
             if self.piece_count == len(self.tokens)
@@ -55,8 +56,8 @@ class Vocabulary(Sequence[str]):
         missing = [token for token in SPECIAL_TOKENS if token not in self.piece_ids]
         if missing and self.tokens.count("") > 1:
             raise VocabularyError(
-                "expected a vocabulary, one token a line. Received several blank lines: is this text? Make a "
-                "vocabulary of it with `kbert vocab train`",
+                "expected a vocabulary, one token a line. Received: several blank lines, as in a text; `kbert vocab "
+                "train` makes a vocabulary from a text",
                 path,
                 self.tokens.index("") + 1,
             )
@@ -76,11 +77,11 @@ class Vocabulary(Sequence[str]):
     def from_file(cls, path: str | os.PathLike[str], *, untrained: bool = False) -> Vocabulary:
         """Reads a vocab.txt.
 
-        White space around a token, and blank lines at the end, do not count.
+        White space around tokens and blank lines at the end are ignored.
 
         Args:
             path: The file.
-            untrained: Whether no model has learnt its ids yet: then a token must not be there twice.
+            untrained: Whether no model was trained with its ids. Repeated tokens are then an error.
 
         Raises:
             VocabularyError: The file is missing or empty, or what it holds cannot be a vocabulary.
@@ -107,29 +108,29 @@ class Vocabulary(Sequence[str]):
         line = next(index for index, token in enumerate(self.tokens) if self.ids[token] != index)
         twice = repr(self.tokens[line]) if self.tokens[line] else "a blank line"
         raise VocabularyError(
-            f"every token must appear once. Received {twice} again in line {self.ids[self.tokens[line]] + 1}; "
-            "remove one of the lines (ids after it change, so only for a model not yet trained)",
+            f"every token must appear once. Received: {twice} again in line {self.ids[self.tokens[line]] + 1}; "
+            "remove one of the lines (later ids change, so do this only before a model is trained)",
             path,
             line + 1,
         )
 
     @property
     def distinct_pieces(self) -> list[str]:
-        """The pieces by id, all distinct: where a token is never used, there is a name that no text has.
+        """The pieces by id, all distinct, for formats that allow each token once.
 
-        For programs that want each token once: that of a line which a later line repeats, and blank lines.
+        A blank line, or a line that a later line repeats, gets a name that cannot occur in a text.
         """
         pieces = list(self.tokens[: self.piece_count])
         for index, token in enumerate(pieces):
             if not token or self.piece_ids[token] != index:
-                name = f" line {index + 1}"  # a word holds no space
+                name = f" line {index + 1}"  # no word contains a space
                 while name in self.ids:
                     name = f" {name}"
                 pieces[index] = name
         return pieces
 
     def has_pieces(self, other: Vocabulary) -> bool:
-        """Whether another vocabulary has the ids of this one, with or without the tokens added behind its pieces."""
+        """Whether another vocabulary has the same ids, with or without the tokens that are added after its pieces."""
         pieces = self.tokens[: self.piece_count]
         return other.tokens in (self.tokens, pieces) or (
             pieces[: len(other)] == other.tokens and not any(pieces[len(other) :])
@@ -148,7 +149,7 @@ class Vocabulary(Sequence[str]):
         return Vocabulary([*self.tokens, *lacking], piece_count=self.piece_count, content=self._content)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes a vocab.txt, atomically: the pieces, without added tokens; the bytes that they were read from."""
+        """Writes a vocab.txt atomically: the pieces without added tokens, as the bytes that they were read from."""
         with files.atomic_file(path) as handle:
             handle.write(self._bytes())
 

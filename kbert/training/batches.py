@@ -49,7 +49,7 @@ class LengthBucketedBatches:
         self.pad_id = pad_id
         self.seed = seed
         lengths = rows.ids.lengths
-        # Of each item, in tokens; of an item with several rows that of its longest.
+        # The length of each item in tokens; of an item with several rows, the length of its longest row.
         if rows.group_sizes is None:
             self.lengths = lengths
             self._first_rows = None

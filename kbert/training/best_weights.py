@@ -18,7 +18,7 @@ class BestWeights:
 
     Args:
         path: The file.
-        metric: The metric that decides. Where it is equal, the validation loss ("loss") decides.
+        metric: The metric that decides. If it is equal, the validation loss ("loss") decides.
         larger_is_better: Whether larger values of the metric are better.
         resume: Whether those of an earlier part of the run are to be beaten.
     """
@@ -32,7 +32,7 @@ class BestWeights:
             self._best = self._score(self.load()[1])
 
     def offer(self, step: int, metrics: Mapping[str, Any], task: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
-        """Keeps `tensors` if they are better than all before."""
+        """Keeps `tensors` if their metrics are better than all before."""
         score = self._score(metrics)
         if self._best is None or is_better(score, self._best):
             self._best = score

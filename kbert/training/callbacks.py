@@ -1,9 +1,9 @@
-"""Keras callbacks in a run: those of TensorBoard, MLflow, W&B, or one's own.
+"""Keras callbacks in a run, such as those of TensorBoard, MLflow and W&B.
 
-The compiled loop runs many steps a call, for up to a second. After a call the callbacks hear of each of its steps, in
-order and each with its own metrics, so that `on_train_batch_end` is late by a second at most. The weights they see are
-those after the call, which ends at rows of metrics, checkpoints and evaluations. An epoch is what lies between two
-evaluations; in a run without any, between two checkpoints.
+The compiled loop runs many steps in a call, for up to a second. After the call the callbacks are called for each of its
+steps, in order and with the metrics of that step, so `on_train_batch_end` is late by at most a second. The weights that
+a callback sees are those after the call, which ends at rows of metrics, checkpoints and evaluations. An epoch is the
+interval between two evaluations, or between two checkpoints in a run without evaluations.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _OPTIMIZERS = {"adamw": AdamW, "lamb": Lamb, "muon": Muon, "sgd": SGD}
 
 
 def check_callbacks(callbacks: Sequence[Any]) -> Sequence[Any]:
-    """Gives the callbacks.
+    """Checks the callbacks.
 
     Raises:
-        UsageError: One of them is none of Keras's.
+        UsageError: One of them is not a Keras callback.
     """
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
-            raise UsageError(f"callbacks must be of keras.callbacks.Callback. Received: {type(callback).__name__}")
+            raise UsageError(f"callbacks must be keras.callbacks.Callback objects. Received: {type(callback).__name__}")
     return callbacks
 
 
 def keras_optimizer(settings: OptimizerSettings, schedule: Schedule) -> keras.optimizers.Optimizer:
-    """The Keras optimizer that does what a run's own does."""
+    """The Keras optimizer with the settings of the run's optimizer."""
     values = dataclasses.asdict(settings)
     kind = _OPTIMIZERS[values.pop("name")]
     values["global_clipnorm"] = values.pop("clip_norm")
@@ -51,7 +51,7 @@ def keras_optimizer(settings: OptimizerSettings, schedule: Schedule) -> keras.op
 
 
 def start_callbacks(callbacks: Sequence[Any], model: Any, loop: Any, epoch_steps: int) -> Callbacks | None:
-    """What tells Keras callbacks of a `TrainingLoop`, on the chief alone; None where there are none."""
+    """The calls of Keras callbacks for a `TrainingLoop`, on the chief alone; None without callbacks."""
     if not callbacks:
         return None
     with loop.placement.strategy.scope():
@@ -61,17 +61,17 @@ def start_callbacks(callbacks: Sequence[Any], model: Any, loop: Any, epoch_steps
 
 
 class Callbacks:
-    """Tells Keras callbacks of a run, on the chief.
+    """Calls the Keras callbacks of a run, on the chief.
 
     While it runs, `model.optimizer` is a Keras optimizer with the run's settings and learning rate, for callbacks to
     read. It changes no weights.
 
     Args:
-        callbacks: Keras's.
-        model: What learns.
-        steps: Steps in all.
-        epoch_steps: Steps of an epoch.
-        optimizer: What `model.optimizer` is.
+        callbacks: The Keras callbacks.
+        model: The Keras model that is trained.
+        steps: The total number of steps.
+        epoch_steps: The number of steps of an epoch.
+        optimizer: The Keras optimizer that `model.optimizer` becomes.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class Callbacks:
         return bool(self._model.stop_training)
 
     def begin(self, step: int) -> None:
-        """The run begins, or goes on, after `step` steps."""
+        """Calls `on_train_begin`; `step` steps were done before."""
         self._at(step)
         self._list.on_train_begin()
 
     def steps(self, first: int, metrics: Mapping[str, Sequence[float]]) -> None:
-        """Steps were done, the first of them number `first`, counted from 0; gives the metrics of each."""
+        """Calls the batch methods for steps that were done, from step `first` (counted from 0), with their metrics."""
         for index in range(len(metrics["loss"])):
             step = first + index
             if self._epoch is None:
@@ -115,14 +115,14 @@ class Callbacks:
             self._list.on_train_batch_end(batch, logs)
 
     def evaluation(self, measure: Callable[[], Mapping[str, float]]) -> Mapping[str, float]:
-        """Measures, and tells of it: "validation_loss" is called "loss" there."""
+        """Evaluates between `on_test_begin` and `on_test_end`, whose logs have no prefix "validation_"."""
         self._list.on_test_begin()
         measured = measure()
         self._list.on_test_end({name.removeprefix("validation_"): value for name, value in measured.items()})
         return measured
 
     def epoch_end(self, measured: Mapping[str, float]) -> None:
-        """An epoch is done: its means, and what was measured, "validation_loss" as "val_loss"."""
+        """Calls `on_epoch_end` with the means of the epoch and the evaluation, "validation_loss" as "val_loss"."""
         if self._epoch is None:
             return
         logs = {name: math.fsum(values) / len(values) for name, values in self._losses.items()}
@@ -132,7 +132,7 @@ class Callbacks:
         self._last = logs
 
     def end(self) -> None:
-        """The run is done."""
+        """Calls `on_train_end`."""
         self._list.on_train_end(getattr(self, "_last", None))
 
     def _at(self, step: int) -> None:

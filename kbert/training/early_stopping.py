@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from kbert.errors import UsageError
 
 Score = tuple[float, float]
-"""The main metric of an evaluation, turned so that larger is better, and its validation loss."""
+"""The main metric of an evaluation, negated if smaller is better, and its validation loss."""
 
 
 def is_better(score: Score, than: Score) -> bool:
-    """Whether an evaluation is better than another: by the metric, and where that is equal by the validation loss.
+    """Whether an evaluation is better than another by the metric, or, if that is equal, by the validation loss.
 
-    A loss that is not a number, as of a task without one, decides nothing: of equals the earlier stays the best.
+    If the loss is NaN, as for a task without one, the earlier of two equal evaluations stays the best.
     """
     return score[0] > than[0] or (score[0] == than[0] and score[1] < than[1])
 
@@ -23,8 +23,8 @@ def is_better(score: Score, than: Score) -> bool:
 class EarlyStopping:
     """Ends a run after `patience` evaluations none of which was better than all before them.
 
-    While the metric has not left its floor, such as an F1 of 0, the model has not begun to answer, and evaluations do
-    not count. Only what was measured decides, so a run that is resumed ends where the other does.
+    Evaluations do not count while the metric is still at its minimum, such as an F1 of 0. The decision depends on the
+    evaluations alone, so a resumed run ends at the same step.
 
     Args:
         patience: How many evaluations are waited for.

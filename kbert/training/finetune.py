@@ -111,7 +111,7 @@ def finetune(
     Args:
         task: The name of a task, such as "classification".
         model: A bundle, or a preset (fresh weights; needs `vocab`). A finished model of the same task keeps its head,
-            whose rows are found by the names of labels; what is new is said on standard error.
+            matched by the names of labels; a line on standard error names the parts with fresh weights.
         train: A file of examples, in a format of the task; or a table in memory: a data frame of pandas or polars, or a
             list of dictionaries.
         validation: Another one.
@@ -121,13 +121,14 @@ def finetune(
         output: The run's folder, a bundle in the end.
         vocab: The vocabulary of a preset.
         cased: With a preset: keep case and accents.
-        epochs: Times that the training rows are gone through. By default 3, or with few rows as many as make 500
+        epochs: The number of passes over the training rows. The default is 3, or for few rows as many as make 500
             steps, at most 20 (kbert.training.recipe).
         batch_size: Examples a step, over all replicas.
         optimizer: "adamw", "lamb", "muon" or "sgd".
-        learning_rate: At the end of the warm-up; falls to 0. The default follows the width of the model, and whether
-            its weights are pretrained (kbert.training.recipe): 3e-5 for pretrained weights of width 768.
-        head_learning_rate: The same for the pooler and the task's head; by default that of all others.
+        learning_rate: The peak at the end of the warm-up; it then falls to 0. The default follows the width of the
+            model, and whether its weights are pretrained (kbert.training.recipe): 3e-5 for pretrained weights of
+            width 768.
+        head_learning_rate: The peak for the pooler and the task's head; the default is `learning_rate`.
         warmup_proportion: Part of the steps that warm up.
         schedule: How it falls: "linear", "polynomial", "cosine", or "constant", not at all.
         power: Of "polynomial".
@@ -155,10 +156,10 @@ def finetune(
         limit: Use the first so many training examples.
         skip_bad: Bad rows in each of the files that may be skipped.
         evaluate_every: Steps between evaluations; an epoch by default.
-        early_stopping: Stop after so many evaluations that were not better. Where the main metric is equal, the
-            validation loss decides; evaluations do not count while the metric is still 0.
-        main_metric: The metric that decides which weights are best: "loss", of the validation file, or one of the
-            task's (kbert.tasks.catalogue); by default the task's first.
+        early_stopping: Stop after so many evaluations that were not better. If the main metric is equal, the
+            validation loss decides. Evaluations do not count while the metric is still 0.
+        main_metric: The metric that decides which weights are best: "loss" (on the validation file), or a metric of the
+            task (kbert.tasks.catalogue); the default is the first of these.
         find_learning_rate: Instead of training, try rising learning rates around the default for 100 steps, and write
             lr_finder.json.
         log_every: Steps a row of metrics.jsonl.
@@ -169,8 +170,8 @@ def finetune(
         seed: Of the head's weights, order and dropout.
         resume: Continue the run in `output` from its last checkpoint; start it if there is none.
         show_progress: Show progress on standard error.
-        callbacks: Keras callbacks, such as those of MLflow, W&B and TensorBoard. Each step has its own
-            `on_train_batch_end`, told after at most a second of steps; an epoch ends at each evaluation. See
+        callbacks: Keras callbacks, such as those of MLflow, W&B and TensorBoard. `on_train_batch_end` is
+            called for each step, at most a second late; an epoch ends at each evaluation. See
             kbert.training.callbacks.
         task_options: The columns of tables, such as `text_column`: names in the header, or 1-based numbers in files
             without one; and the task's own options (kbert.tasks.catalogue).
@@ -193,7 +194,7 @@ def finetune(
             f"main_metric must be one of {', '.join((*info.metrics, LOSS))}. Received: main_metric={main_metric!r:.60}"
         )
     if check_callbacks(callbacks) and find_learning_rate:
-        raise UsageError("callbacks are told of training; leave them out of find_learning_rate. Received: both")
+        raise UsageError("callbacks belong to training; leave them out with find_learning_rate. Received: both")
     found = read_task_examples(
         task,
         train,
@@ -365,7 +366,7 @@ def finetune(
         )
     if the_task.main_metric == LOSS and placement.is_chief and validation_loss is None:
         raise UsageError(
-            f"the validation data lacks what the loss of {task} needs; name another --main-metric than loss"
+            f"the validation data lack the targets that the loss of {task} needs; give another --main-metric than loss"
         )
 
     def evaluate(step: int) -> dict[str, float]:
@@ -375,7 +376,7 @@ def finetune(
         if validation_loss is not None:
             metrics[LOSS] = validation_loss()
         if the_task.main_metric not in metrics:
-            raise UsageError(f"the validation data has no {the_task.main_metric}; name another --main-metric")
+            raise UsageError(f"the validation data do not give {the_task.main_metric}; give another --main-metric")
         best.offer(step, metrics, tuned.settings(), tensor_names.read_tensors(slots))
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 

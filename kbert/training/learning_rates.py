@@ -15,7 +15,7 @@ from kbert.training.loop import TrainingLoop
 
 STEPS = 100
 _SPAN = 100.0
-"""The test goes from the default rate divided by this to the default rate times this."""
+"""The factor between the default learning rate and both ends of the test."""
 _SMOOTHING = 0.9
 """Of the mean of losses: a batch's own loss says little."""
 _DIVERGED = 2.0
@@ -46,7 +46,7 @@ class LearningRateCurve:
 
 
 def rising_rates(centre: float, steps: int = STEPS) -> list[float]:
-    """Learning rates from a hundredth of `centre` to a hundred times it, each the same number of times the one before.
+    """Learning rates from a hundredth of `centre` to a hundred times it, in geometric progression.
 
     Example:
         >>> [f"{rate:.0e}" for rate in rising_rates(1e-4, steps=5)]
@@ -62,7 +62,7 @@ def run_range_test(loop: TrainingLoop, source: BatchSource, centre: float) -> Le
     Args:
         loop: Of a model with the weights to start from.
         source: STEPS batches.
-        centre: The rate that rates are tried around, such as the default one.
+        centre: The middle of the rates, such as the default learning rate.
 
     Raises:
         TrainingError: The loss falls at no rate.

@@ -108,7 +108,7 @@ class _Progress:
     scored: list[float] = dataclasses.field(default_factory=lambda: [0.0, 0.0])
     """Sum and number of the losses since the last checkpoint."""
     measured: list[list[float]] = dataclasses.field(default_factory=list)
-    """The metric and the validation loss that early stopping was told of each evaluation."""
+    """The metric and the validation loss of each evaluation, for early stopping."""
 
 
 class TrainingLoop:
@@ -188,7 +188,7 @@ class TrainingLoop:
             evaluate_every: Steps.
             early_stopping: Ends the run before, once evaluations have not become better for long.
             observers: What else looks at the run, on the chief.
-            callbacks: Keras callbacks, on the chief; all workers must have some, or none. Where one sets
+            callbacks: The calls of Keras callbacks, on the chief. All workers must give callbacks, or none. If one sets
                 `model.stop_training`, the run ends as at its last step: with a row, an evaluation and a checkpoint.
 
         Returns:
@@ -303,7 +303,7 @@ class TrainingLoop:
         return bool(self.placement.sum([self.early_stopping(self.progress.measured)])[0])
 
     def _ask_callbacks(self) -> None:
-        """Asks whether a callback wants the run to stop; all workers ask the chief, at the same steps."""
+        """Whether a callback wants the run to stop; all workers ask the chief, at the same steps."""
         if self.callbacks is not None:
             wants = self.callbacks.wants_to_stop and self.placement.is_chief
             self._stopped = bool(self.placement.sum([int(wants)])[0])

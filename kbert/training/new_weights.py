@@ -1,8 +1,7 @@
-"""What a model that is trained takes over from the one that training starts with, and what is new in it.
+"""The weights that training takes from the model it starts with, and the parts that stay fresh.
 
-A finished model of the same task brings its head. Its rows stand for labels, which are found by their names: another
-order changes nothing, and labels that are new get rows of their own beside those that are known. What is new is said in
-one line, as Transformers does.
+A finished model of the same task also gives its head. The rows of the head are matched by the names of labels, so their
+order does not matter, and new labels get fresh rows. One line names the fresh parts, as in Transformers.
 """
 
 from __future__ import annotations
@@ -27,22 +26,22 @@ _PARTS = {
     "qa_outputs.": "answer-span head",
     "crf.": "CRF",
 }
-"""What the parts beside an encoder are called, by how the names of their tensors begin."""
+"""The names of the parts beside an encoder, by the prefixes of their tensors."""
 _DECODER = "cls.predictions.decoder.weight"
 
 
 def assign_starting_weights(task: Task[Any], slots: Slots, start: Bundle) -> list[str]:
     """Sets the weights of a task's model from those of another model.
 
-    The encoder is taken over, and of a model for the same task the head, too.
+    The encoder is taken, and the head too if the other model is for the same task.
 
     Args:
-        task: What is learnt.
-        slots: The variables of its model, with fresh weights.
+        task: The task that is learnt.
+        slots: The variables of the task's model, with fresh weights.
         start: The model that training starts with.
 
     Returns:
-        The parts that keep their fresh weights, in words, such as "classifier (2 of 5 labels)".
+        The names of the parts that keep fresh weights, such as "classifier (2 of 5 labels)".
 
     Raises:
         BundleError: A tensor of the encoder is missing or has another shape.
@@ -56,17 +55,17 @@ def assign_starting_weights(task: Task[Any], slots: Slots, start: Bundle) -> lis
 
 
 def tell_new_weights(parts: Sequence[str]) -> None:
-    """Says on standard error which parts are new; nothing where none is."""
+    """Prints the parts with fresh weights on standard error, if there are any."""
     if parts:
         print(f"new weights: {'; '.join(parts)}", file=sys.stderr, flush=True)
 
 
 def new_parts(slots: Iterable[str], tensors: Iterable[str]) -> list[str]:
-    """The parts of a pretraining model that do not come from the tensors that it starts with, in words."""
+    """The names of the parts of a pretraining model that its starting tensors lack."""
     slots, tensors = list(slots), list(tensors)
     parts = _absent(slots, tensors)
     if _DECODER in tensors:
-        parts.append("decoder of the masked-language-model head (that of the model is not tied to its token table)")
+        parts.append("decoder of the masked-language-model head (the model's own is not tied to its token table)")
     return parts
 
 
@@ -80,7 +79,7 @@ def _absent(names: Iterable[str], known: Iterable[str]) -> list[str]:
 
 
 def _kept_head(task: Task[Any], slots: Slots, start: Bundle) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The tensors of the head as far as the model that training starts with has them, and what of them is new."""
+    """The tensors of the head that the starting model has, and the names of the parts that stay fresh."""
     old = _old_task(task, start)
     names = [name for name in slots if not name.startswith("bert.")]
     shapes = {name: start.tensors[name].shape for name in names if name in start.tensors}
@@ -97,7 +96,7 @@ def _kept_head(task: Task[Any], slots: Slots, start: Bundle) -> tuple[dict[str, 
     head = {}
     for name in shapes:
         fresh, known = slots[name].read(), np.asarray(start.tensors[name], np.float32)
-        if name == CRF_TENSOR:  # from each tag to each
+        if name == CRF_TENSOR:  # one entry for each pair of tags
             fresh[np.ix_(ours, ours)] = known[np.ix_(theirs, theirs)]
         else:
             fresh[ours] = known[theirs]
@@ -107,7 +106,7 @@ def _kept_head(task: Task[Any], slots: Slots, start: Bundle) -> tuple[dict[str, 
 
 
 def _old_task(task: Task[Any], start: Bundle) -> Task[Any] | None:
-    """The task of the model that training starts with, if it is the same one, on the same kind of texts."""
+    """The task of the starting model, if it is the same task on the same kind of texts."""
     paired = getattr(task, "paired", False)
     try:
         if start.settings.get("task"):

@@ -30,7 +30,7 @@ class OptimizerSettings:
         bias_correction: Correct the means for their start at 0, as Adam does and the original BERT does not.
         clip_norm: Gradients are scaled down to this global norm.
         layer_decay: Each block learns at this times the rate of the block above it; the embeddings are below all.
-        head_rate: What the learning rate of the pooler and the task's head is multiplied by.
+        head_rate: The factor of the learning rate of the pooler and the task's head.
 
     Raises:
         UsageError: There is no optimizer of that name, or a constant cannot be.

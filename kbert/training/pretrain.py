@@ -152,8 +152,8 @@ def pretrain(
         seed: Of weights, order, masks and dropout: the same seed gives the same bytes on a CPU.
         resume: Continue the run in `output` from its last checkpoint; start it if there is none.
         show_progress: Show progress on standard error.
-        callbacks: Keras callbacks, such as those of MLflow, W&B and TensorBoard. Each step has its own
-            `on_train_batch_end`, told after at most a second of steps; an epoch ends at each evaluation, or without
+        callbacks: Keras callbacks, such as those of MLflow, W&B and TensorBoard. `on_train_batch_end` is
+            called for each step, at most a second late; an epoch ends at each evaluation, or without
             `validation_corpus` at each checkpoint. See kbert.training.callbacks.
 
     Returns:
@@ -346,7 +346,7 @@ def _evaluation_period(evaluate_every: int | None, checkpoint_every: int, held_o
 
 
 def _tokenizer(bundle: Bundle | None, batches: PretrainingBatches) -> Tokenizer:
-    """The tokenizer of the model that is made: the one that it started with, its added tokens included."""
+    """The tokenizer of the new model: that of the model it started with, added tokens included."""
     lowercase = batches.manifest.lowercase
     if bundle is None:
         return Tokenizer(batches.vocabulary, lowercase=lowercase)

@@ -1,7 +1,4 @@
-"""How fine-tuning learns unless it is told otherwise: the learning rate and the number of epochs.
-
-docs/tasks.md has the measurements that these rules come from.
-"""
+"""The defaults of fine-tuning: the learning rate and the number of epochs (docs/tasks.md)."""
 
 from __future__ import annotations
 
@@ -9,25 +6,25 @@ import math
 
 _PAPER_WIDTH = 768
 _PAPER_RATE = 3e-5
-"""For pretrained weights of that width (arXiv 1810.04805, appendix A.3: 2e-5 to 5e-5)."""
+"""The learning rate of pretrained weights of this width (arXiv 1810.04805, appendix A.3, has 2e-5 to 5e-5)."""
 _FRESH_RATE = 1e-4
-"""For fresh weights of that width."""
+"""The learning rate of fresh weights of this width."""
 _LARGEST_PRETRAINED, _LARGEST_FRESH = 5e-4, 1e-3
 
 EPOCHS = 3.0
-"""What the paper recommends (appendix A.3: 2 to 4) where there are enough rows."""
+"""The number of epochs if there are enough rows (the paper, appendix A.3, has 2 to 4)."""
 LEAST_STEPS = 500
-"""Few rows are gone through more often, until there are so many steps (arXiv 2006.04884 and 2006.05987: fine-tuning on
-few rows mostly fails for want of steps)."""
+"""The number of steps that few rows are repeated for. Fine-tuning on few rows mostly fails because of too few steps
+(arXiv 2006.04884 and 2006.05987)."""
 MOST_EPOCHS = 20.0
-"""However few rows there are."""
+"""The largest default number of epochs."""
 
 
 def default_learning_rate(width: int, *, pretrained: bool) -> float:
-    """The learning rate at the end of the warm-up, two significant digits.
+    """The learning rate at the end of the warm-up, with two significant digits.
 
-    Narrow models take larger steps: the rate grows with the square of 768 / width for pretrained weights, and in
-    proportion to it for fresh ones, up to a largest rate.
+    Narrow models need larger rates: the rate grows with the square of 768 / width for pretrained weights, and in
+    proportion to 768 / width for fresh ones, up to a limit.
 
     Args:
         width: The hidden size of the encoder.
@@ -45,11 +42,11 @@ def default_learning_rate(width: int, *, pretrained: bool) -> float:
 
 
 def default_epochs(items: int, batch_size: int) -> float:
-    """The number of epochs: 3, or with few items as many as make 500 steps, but no more than 20.
+    """The number of epochs: 3, or for few items as many as make 500 steps, but at most 20.
 
     Args:
-        items: Training items, such as texts.
-        batch_size: Items a step.
+        items: The number of training items, such as texts.
+        batch_size: The number of items in a step.
 
     Example:
         >>> default_epochs(67_349, batch_size=32)

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from kbert.errors import UsageError
 
 SEARCHED = ("learning_rate", "batch_size", "weight_decay", "warmup_proportion")
-"""What a search is over by default."""
+"""The settings that are searched by default."""
 _SPAN = 4.0
-"""Learning rates are searched from the default one divided by this to the default one times this."""
+"""The factor between the default learning rate and both ends of the range that is searched."""
 
 
 def default_space(learning_rate: float) -> dict[str, str]:
-    """The values that are tried for each of SEARCHED, around what the BERT paper (appendix A.3) recommends.
+    """The values that are tried for each of SEARCHED, based on the BERT paper (appendix A.3).
 
     Args:
-        learning_rate: The default one for the model: kbert.training.recipe.
+        learning_rate: The default learning rate of the model (kbert.training.recipe).
     """
     return {
         "learning_rate": f"{learning_rate / _SPAN:.2g}:{learning_rate * _SPAN:.2g}",

@@ -81,10 +81,10 @@ def read_task_examples(
 
 
 def _as_data(data: Any, name: str) -> files.PathLike:
-    """A file's name as it is, or a table in memory.
+    """The path of a file unchanged, or the `MemoryTable` of data in memory.
 
     Raises:
-        UsageError: The data are neither.
+        UsageError: The data are neither a path nor a table.
     """
     if is_path(data):
         return data

@@ -1,4 +1,4 @@
-"""A warning about a model that does no better than one that reads no text."""
+"""A warning about a model that is no better than a constant answer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kbert.training.task_examples import TaskExamples
 
 
 def warn_of_trivial_result(task: Task[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> None:
-    """Says on standard error if the main metric is no better than that of always the same answer.
+    """Warns on standard error if the main metric is no better than that of a constant answer.
 
     Args:
         task: The task that was fine-tuned.
-        examples: What was learnt from and measured on.
+        examples: The training and validation examples.
         metrics: The metrics of the best weights.
     """
     warning = trivial_result(task, examples, metrics)
@@ -25,7 +25,7 @@ def warn_of_trivial_result(task: Task[Any], examples: TaskExamples, metrics: Map
 
 
 def trivial_result(task: Task[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> str | None:
-    """What `warn_of_trivial_result` says; None for a result that is better."""
+    """The text of the warning; None if the result is better than that of a constant answer."""
     trivial = task.trivial_metrics(examples.train, examples.validation)
     if trivial is None or task.main_metric == LOSS or task.main_metric not in trivial[1]:
         return None
@@ -34,6 +34,6 @@ def trivial_result(task: Task[Any], examples: TaskExamples, metrics: Mapping[str
     if (reached > without) if task.larger_is_better else (reached < without):
         return None
     return (
-        f"{task.main_metric} {reached:.4f} on the validation file is no better than {without:.4f}, which is that of a "
+        f"{task.main_metric} {reached:.4f} on the validation file is no better than {without:.4f}, the result of a "
         f"model that {words}. --find-learning-rate suggests a learning rate; more rows, or more --epochs, may help too"
     )

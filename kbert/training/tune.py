@@ -46,8 +46,8 @@ def tune(
         trials: How many at most; a grid may have fewer points. A search may be resumed with more.
         output: A folder for all trials and results.json.
         search: "random", "bayesian" (a Gaussian process over the trials so far) or "grid".
-        over: Values by name: "1e-5:1e-4" for a range, "16,32" for a choice. By default learning rates around the
-            model's default, batch sizes, weight decay and warm-up, without what `settings` fix.
+        over: Values by name: "1e-5:1e-4" for a range, "16,32" for a choice. The default is learning rates around
+            the model's default, batch sizes, weight decay and warm-up, except those that `settings` give.
         seed: Of the search, and of each run.
         resume: Continue; trials that are finished are not done again.
         settings: Of `finetune`, the same for all trials.
@@ -129,7 +129,7 @@ def _result(
 
 
 def _learning_rate(settings: Mapping[str, Any]) -> float:
-    """The default learning rate of the model that trials start from."""
+    """The default learning rate of the model that the trials start with."""
     config, _, start = starting_point(settings["model"], settings.get("vocab"), settings.get("cased", False))
     return default_learning_rate(config.hidden_size, pretrained=start is not None)
 

@@ -1,4 +1,4 @@
-"""The loss of a model on the validation file, while it is trained."""
+"""The loss of a model on the validation file during training."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from kbert.training.objectives import Objective
 
 
 class ValidationLoss:
-    """The mean loss of all rows, without dropout.
+    """The mean loss over all validation rows, without dropout.
 
-    Metrics such as accuracy move in steps, and are often equal for two evaluations: the loss then tells which weights
-    are better. It is the loss that is minimized, over the rows that training would learn from.
+    Metrics such as accuracy are often equal for two evaluations; the loss then decides which weights are better. It is
+    the training loss, over the rows that training would learn from.
 
     Args:
         model: The Keras model.
-        objective: Gives the sums that make up the loss.
+        objective: Gives the sums from which the loss is computed.
         rows: The rows of the validation file, with targets.
-        batch_size: Rows at a time. It matters only where a loss compares the rows of a batch.
-        sequence_length: Longest row in tokens.
+        batch_size: The number of rows in a batch. It matters only if the loss compares the rows of a batch.
+        sequence_length: The longest row in tokens.
         pad_id: The id of [PAD].
     """
 
@@ -42,7 +42,7 @@ class ValidationLoss:
         self._batches = LengthBucketedBatches(
             rows, batch_size=batch_size, steps=1, sequence_length=sequence_length, pad_id=pad_id
         )
-        # Rows of like length together, as in training; always the same batches.
+        # Rows of similar length share a batch, as in training; the batches are always the same.
         order = np.argsort(self._batches.lengths, kind="stable")
         self._parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
         spec = {
@@ -52,7 +52,7 @@ class ValidationLoss:
         self._sums = tf.function(self._batch_sums, input_signature=[spec])
 
     def __call__(self) -> float:
-        """The loss with the weights that the model has now."""
+        """The loss with the current weights of the model."""
         numerators: dict[str, float] = dict.fromkeys(self._objective.losses, 0.0)
         denominators = dict(numerators)
         for items in self._parts:

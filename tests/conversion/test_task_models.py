@@ -76,7 +76,7 @@ def test_a_pooler_of_zeros_is_dropped_without_kberts_own_file(tmp_path, make_tas
     convert(make_task_model(tmp_path / "run", QuestionAnsweringTask()), tmp_path / "google", to="google")
     (tmp_path / "google" / "kbert.json").unlink()
     done = convert(tmp_path / "google", tmp_path / "back")
-    assert "the pooler is all zeros, as where a model has none, and is left out" in done.notes
+    assert "the pooler holds zeros alone, which stands for a model without one; it is left out" in done.notes
     assert "bert.pooler.dense.bias" not in Bundle.load(tmp_path / "back").tensors
 
 

@@ -213,7 +213,7 @@ def test_two_lengths_are_told_before_training(tmp_path, vocab_file):
     with pytest.raises(
         RecordError,
         match=r"mixed: expected records of one sequence length\. Received: 12 tokens in record 1 of a\.tfrecord, "
-        r"20 tokens in record 2 of b\.tfrecord; keep those of each length in a folder of their own, .* --phase",
+        r"20 tokens in record 2 of b\.tfrecord; put the records of each length into a folder of their own, .* --phase",
     ):
         CorpusSource(folder, vocab=vocab_file)
 

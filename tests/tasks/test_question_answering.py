@@ -187,8 +187,8 @@ def test_answers_that_cannot_be_given_or_learnt_are_told(vocabulary):
     assert task.training_rows([*QUESTIONS, LONG], encode).notes == (
         "1 of 4 answers are longer than 30 tokens and are never given as an answer; "
         "--max-answer-length allows longer ones",
-        "1 of 4 answers cannot be learnt, since no window of the context holds the whole of them; a larger "
-        "--sequence-length or --stride makes windows that do",
+        "1 of 4 answers cannot be learnt, since no window of the context holds a whole answer; a larger "
+        "--sequence-length or --stride makes such windows",
     )
 
 

@@ -147,8 +147,8 @@ def test_documents_without_a_sentence_to_choose_are_told(encode):
     examples = [task.check(russian), task.check(SummarizationExample(("a cat",), references=("nothing",)))]
     assert [example.labels for example in examples] == [(0, 1), (0,)]
     assert task.training_rows(examples, encode).notes == (
-        "1 of 2 documents have no sentence of the label 1, or none that shares words with the summary: "
-        "nothing can be learnt from them",
+        "1 of 2 documents have no sentence with the label 1, or none that shares words with the summary: "
+        "they cannot be learnt from",
     )
     assert task.training_rows(examples[:1], encode).notes == ()
 

@@ -218,7 +218,7 @@ def test_private_characters_run_out():
     ("make", "message"),
     [
         (lambda: AddedToken(""), "must not be empty"),
-        (lambda: AddedToken("a\0"), "nor hold U\\+0000. Received: "),
+        (lambda: AddedToken("a\0"), "or contain U\\+0000. Received: "),
         (lambda: TokenizerSettings(max_word_length=0), "max_word_length must be at least 1"),
         (lambda: TokenizerSettings(model_max_length=0), "Received: 0"),
         (lambda: TokenizerSettings(added_tokens=(AddedToken("a"), AddedToken("a"))), "Received 'a' twice"),

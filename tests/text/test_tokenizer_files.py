@@ -123,7 +123,7 @@ NAME = {"tokenizer": "tokenizer.json", "config": "tokenizer_config.json"}
         ("tokenizer", row("cat", 8), "Received: 'cat' with id 8, expected 7"),
         ("tokenizer", row("x", "23"), "added_tokens[0].id must be an integer. Received: '23'"),
         ("tokenizer", row("x", 23, lstrip=1), "lstrip must be true or false. Received: 1"),
-        ("tokenizer", row("x\0", 23), "nor hold U+0000. Received: "),
+        ("tokenizer", row("x\0", 23), "or contain U+0000. Received: "),
         ("tokenizer", row("\udc00", 23), "content must be a string"),
         ("tokenizer", row("", 23), "must not be empty"),
         ("config", {"do_lower_case": "yes"}, "do_lower_case must be true or false. Received: 'yes'"),
@@ -209,7 +209,7 @@ def test_a_tokenizer_json_with_gaps(tmp_path, folder):
     (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens))
     assert load_tokenizer(folder).ids("the cat <new>") == [24, 26, 27]
     (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in [*tokens[:-2], "cat", ""]))
-    with pytest.raises(BundleError, match=r"must hold the same vocabulary\. They do not"):
+    with pytest.raises(BundleError, match=r"must hold the same vocabulary; .* Received: different vocabularies$"):
         load_tokenizer(folder)
 
 

@@ -38,7 +38,7 @@ def test_line_ends_and_trailing_lines_do_not_count(tmp_path, vocabulary):
     [
         ("[PAD]\n[UNK]\n[CLS]\n[SEP]\nx\n", None, r"must hold \[PAD\] .* Missing: \[MASK\]; make one with"),
         ("cat\n", None, r"Missing: \[PAD\] \[UNK\] \[CLS\] \[SEP\] \[MASK\]"),
-        ("Some text.\n\nMore.\n\nText.\n", 2, "several blank lines: is this text?"),
+        ("Some text.\n\nMore.\n\nText.\n", 2, "several blank lines, as in a text; `kbert vocab train`"),
         ("", None, "It is empty"),
         ("\n\n", None, "It is empty"),
     ],

@@ -158,7 +158,9 @@ def test_the_optimizer_that_callbacks_see(name):
 
 
 def test_what_is_no_callback(cats_and_dogs, pretrained, tmp_path):
-    with pytest.raises(UsageError, match=r"^callbacks must be of keras\.callbacks\.Callback\. Received: function$"):
+    with pytest.raises(
+        UsageError, match=r"^callbacks must be keras\.callbacks\.Callback objects\. Received: function$"
+    ):
         finetune(cats_and_dogs, tmp_path / "run", pretrained, finetune)
-    with pytest.raises(UsageError, match="leave them out of find_learning_rate"):
+    with pytest.raises(UsageError, match="leave them out with find_learning_rate"):
         finetune(cats_and_dogs, tmp_path / "run", pretrained, Recorder(), find_learning_rate=True)

@@ -208,7 +208,7 @@ def test_an_untied_decoder_is_told(tmp_path, corpus, pretrained, capsys):
     bundle.tensors["cls.predictions.decoder.weight"] = table + 1
     bundle.save(tmp_path / "untied", "card")
     run(corpus, tmp_path / "run", tmp_path / "untied", steps=1)
-    assert "new weights: decoder of the masked-language-model head (that of the model is" in capsys.readouterr().err
+    assert "new weights: decoder of the masked-language-model head (the model's own is" in capsys.readouterr().err
 
 
 def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
