@@ -385,9 +385,9 @@ def load(
         pair_prompt: The prompt of the second texts of pairs in `evaluate`; the default is `prompt`.
 
     Example:
-        >>> model = kbert.load("multilingual-e5-small", pooling="mean", prompt="query: ")
-        >>> model.predict(["how do I return it?"])[0].keys()
-        dict_keys(['text', 'vector'])
+        >>> model = kbert.load("pretrained", pooling="mean", prompt="query: ")
+        >>> list(model.predict(["how do I return it?"])[0])
+        ['text', 'vector']
 
     Raises:
         BundleError: The folder is no model, is damaged, or is for no task.

@@ -22,6 +22,15 @@ class ClassificationModel(HeadModel):
     Args:
         encoder: The encoder, with its pooler.
         classes: How many classes, C.
+
+    Example:
+        >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
+        >>> model = kbert.ClassificationModel.from_preset("tiny", classes=3)
+        >>> tuple(model(preprocessor(["the cat", "a dog"]))["logits"].shape)
+        (2, 3)
+
+    Raises:
+        UsageError: The dtype policy differs from that of the encoder.
     """
 
     def __init__(self, encoder: BertEncoder, classes: int, **kwargs: Any) -> None:

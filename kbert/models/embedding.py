@@ -25,6 +25,15 @@ class EmbeddingModel(HeadModel):
         encoder: The encoder; its pooler is not used.
         pooling: "mean", "cls" or "max".
         normalize: Whether vectors are divided by their length.
+
+    Example:
+        >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
+        >>> model = kbert.EmbeddingModel.from_preset("tiny")
+        >>> tuple(model(preprocessor(["the cat", "a dog"]))["vector"].shape)
+        (2, 128)
+
+    Raises:
+        UsageError: The dtype policy differs from that of the encoder.
     """
 
     def __init__(self, encoder: BertEncoder, pooling: str = "mean", normalize: bool = True, **kwargs: Any) -> None:

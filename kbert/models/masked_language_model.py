@@ -22,6 +22,16 @@ class MaskedLanguageModel(HeadModel):
 
     Args:
         encoder: The encoder; its pooler is not used.
+
+    Example:
+        >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
+        >>> model = kbert.MaskedLanguageModel.from_preset("tiny")
+        >>> features = preprocessor(["the cat", "a dog"])
+        >>> tuple(model(features | {"masked_lm_positions": np.int32([[1], [2]])})["mlm_logits"].shape)
+        (2, 1, 30522)
+
+    Raises:
+        UsageError: The dtype policy differs from that of the encoder.
     """
 
     def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:

@@ -23,6 +23,17 @@ class MultipleChoiceModel(HeadModel):
 
     Args:
         encoder: The encoder, with its pooler.
+
+    Example:
+        >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
+        >>> model = kbert.MultipleChoiceModel.from_preset("tiny")
+        >>> choices = preprocessor(["the cat", "a dog"])
+        >>> features = {name: value[None] for name, value in choices.items()}
+        >>> tuple(model(features)["logits"].shape)
+        (1, 2)
+
+    Raises:
+        UsageError: The dtype policy differs from that of the encoder.
     """
 
     def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:

@@ -21,6 +21,15 @@ class QuestionAnsweringModel(HeadModel):
 
     Args:
         encoder: The encoder; its pooler is not used.
+
+    Example:
+        >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
+        >>> model = kbert.QuestionAnsweringModel.from_preset("tiny")
+        >>> tuple(model(preprocessor(["the cat", "a dog"]))["start_logits"].shape)
+        (2, 8)
+
+    Raises:
+        UsageError: The dtype policy differs from that of the encoder.
     """
 
     def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:

@@ -23,6 +23,15 @@ class RankingModel(HeadModel):
 
     Args:
         encoder: The encoder, with its pooler.
+
+    Example:
+        >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
+        >>> model = kbert.RankingModel.from_preset("tiny")
+        >>> tuple(model(preprocessor((["the cat", "a dog"], ["a mat", "the mat"])))["logits"].shape)
+        (2,)
+
+    Raises:
+        UsageError: The dtype policy differs from that of the encoder.
     """
 
     def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:

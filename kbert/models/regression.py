@@ -24,6 +24,15 @@ class RegressionModel(HeadModel):
         encoder: The encoder, with its pooler.
         mean: Of the numbers to learn.
         deviation: Their standard deviation.
+
+    Example:
+        >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
+        >>> model = kbert.RegressionModel.from_preset("tiny")
+        >>> tuple(model(preprocessor(["the cat", "a dog"]))["logits"].shape)
+        (2, 1)
+
+    Raises:
+        UsageError: The dtype policy differs from that of the encoder.
     """
 
     def __init__(self, encoder: BertEncoder, mean: float = 0.0, deviation: float = 1.0, **kwargs: Any) -> None:

@@ -26,6 +26,15 @@ class TokenClassificationModel(HeadModel):
         encoder: The encoder; its pooler is not used.
         classes: How many classes, C.
         crf: Whether it has a CRF.
+
+    Example:
+        >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
+        >>> model = kbert.TokenClassificationModel.from_preset("tiny", classes=3)
+        >>> tuple(model(preprocessor(["the cat", "a dog"]))["logits"].shape)
+        (2, 8, 3)
+
+    Raises:
+        UsageError: The dtype policy differs from that of the encoder.
     """
 
     def __init__(self, encoder: BertEncoder, classes: int, *, crf: bool = False, **kwargs: Any) -> None:

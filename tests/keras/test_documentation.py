@@ -1,17 +1,35 @@
-"""The example for Keras in README.md, and those of public classes, as they stand."""
+"""The example for Keras in README.md, and those of public classes and of `kbert.load`, as they stand."""
 
 import doctest
 import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kbert
 from kbert.models.preset_model import PresetModel
 
 REPOSITORY = Path(__file__).parent.parent.parent
-EXAMPLES = [kbert.AdamW, kbert.Lamb, kbert.Muon, kbert.SGD, kbert.WarmupSchedule, kbert.Preprocessor, PresetModel]
+EXAMPLES = [
+    kbert.AdamW,
+    kbert.Lamb,
+    kbert.Muon,
+    kbert.SGD,
+    kbert.WarmupSchedule,
+    kbert.Preprocessor,
+    PresetModel,
+    kbert.ClassificationModel,
+    kbert.TokenClassificationModel,
+    kbert.QuestionAnsweringModel,
+    kbert.RegressionModel,
+    kbert.EmbeddingModel,
+    kbert.RankingModel,
+    kbert.MultipleChoiceModel,
+    kbert.MaskedLanguageModel,
+    kbert.load,
+]
 
 
 @pytest.fixture
@@ -43,7 +61,7 @@ def test_the_example_of_the_readme(here):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
 def test_the_examples_of_public_classes(here, kind):
-    names = {"kbert": kbert, "tokenizer": kbert.Tokenizer("vocab.txt")}
+    names = {"kbert": kbert, "np": np, "tokenizer": kbert.Tokenizer("vocab.txt")}
     found = [test for test in doctest.DocTestFinder(recurse=True).find(kind, globs=names) if test.examples]
     assert found
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
