@@ -225,7 +225,7 @@ class ClassificationTask(TextTask):
             "examples": len(labels),
             "accuracy": float(right.mean()),
             "f1": float(f1[present | (np.bincount(predicted, minlength=len(f1)) > 0)].mean()),
-            "mcc": float(metrics.matthews_corrcoef(labels, predicted)),
+            "mcc": _matthews(labels, predicted),
             "cross_entropy": float(-np.log(true_probability).mean()),
             "calibration_error": expected_calibration_error(bins),
             "per_class": {
@@ -251,3 +251,12 @@ def _chosen_weights(text: str | None, examples: Sequence[Example], labels: Seque
         counts = Counter(example.target for example in examples)
         return balanced_weights({label: counts[label] for label in labels})
     return parse_class_weights(text, labels)
+
+
+def _matthews(labels: np.ndarray, predicted: np.ndarray) -> float:
+    """Matthews' correlation coefficient of the classes; 0 where either has one class alone."""
+    from sklearn.metrics import matthews_corrcoef
+
+    if len(np.unique(labels)) < 2 or len(np.unique(predicted)) < 2:
+        return 0.0
+    return float(matthews_corrcoef(labels, predicted))

@@ -229,6 +229,7 @@ def test_metrics_equal_those_of_scikit_learn():
     assert result["examples"] == 200
     assert result["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(labels, predicted))
     assert result["f1"] == pytest.approx(sklearn_metrics.f1_score(labels, predicted, average="macro"))
+    assert result["mcc"] == pytest.approx(sklearn_metrics.matthews_corrcoef(labels, predicted))
     assert result["cross_entropy"] == pytest.approx(
         sklearn_metrics.log_loss(labels, probabilities[:, :4], labels=range(4)), rel=1e-6
     )

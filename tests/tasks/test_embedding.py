@@ -258,7 +258,8 @@ def run(table, output, model, **options):
 def test_pairs_are_learnt(tmp_path, pairs, pretrained):
     whole = run(pairs, tmp_path / "whole", pretrained, epochs=8)
     assert whole["mrr"] > 0.8
-    assert load(tmp_path / "whole").evaluate(pairs, {"pair": "pair"}) == whole
+    # The loss is measured while a model is trained.
+    assert load(tmp_path / "whole").evaluate(pairs, {"pair": "pair"}) | {"loss": whole["loss"]} == whole
 
 
 def without_times(folder):
