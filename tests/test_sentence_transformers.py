@@ -76,7 +76,7 @@ def test_poolings(tmp_path, make_sentence_folder, pooling, mode):
     [
         ({"modules": ["Pooling", "Dense", "Normalize"]}, "a module Dense"),
         ({"modules": ["Pooling", "LayerNorm"]}, "a module LayerNorm"),
-        ({"modules": ["Normalize"]}, "a Normalize as module 1 behind the transformer"),
+        ({"modules": ["Normalize"]}, "a Normalize as module 1 after the transformer"),
         ({"modules": []}, "a model without a Pooling module"),
         ({"pooling": {"pooling_mode_mean_sqrt_len_tokens": True}}, "the pooling mean_sqrt_len_tokens"),
         ({"pooling": {"pooling_mode_weightedmean_tokens": True}}, "the pooling weightedmean"),
@@ -138,10 +138,10 @@ def test_modules_that_cannot_be(tmp_path, modules, message):
         ({"pooling": {"pooling_mode": []}}, "expected a name, or a list of names, as pooling_mode. Received: []"),
         (
             {"pooling": {"word_embedding_dimension": 31}},
-            "word_embedding_dimension must be the 32 that config.json says",
+            "word_embedding_dimension must be 32, as in config.json",
         ),
-        ({"transformer": {"max_seq_length": 4}}, "expected max_seq_length, a whole number from 5 on. Received: 4"),
-        ({"transformer": {"max_seq_length": "9"}}, "expected max_seq_length, a whole number from 5 on. Received: '9'"),
+        ({"transformer": {"max_seq_length": 4}}, "expected max_seq_length, an integer of at least 5. Received: 4"),
+        ({"transformer": {"max_seq_length": "9"}}, "expected max_seq_length, an integer of at least 5. Received: '9'"),
         ({"transformer": {"do_lower_case": "no"}}, "expected true or false as do_lower_case. Received: 'no'"),
         ({"library": {"prompts": ["a"]}}, "expected an object as prompts. Received: ['a']"),
         ({"library": {"prompts": {"a": 1}}}, "expected a string as 'a' of prompts. Received: 1"),

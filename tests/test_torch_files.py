@@ -208,7 +208,7 @@ def test_what_pickles_of_python_do(tmp_path):
         (b"\x80\x02" + name("torch._utils", "_rebuild_tensor_v2.__globals__") + b".", "only tensors are read"),
         (b"\x80\x02" + name("torch", "FloatStorage.__init__") + b".", "only tensors are read"),
         (b"\x80\x02}" + b"}" + text("__class__") + text("x") + b"sb.", "sets attributes of an object"),
-        (b"\x80\x02}" + group(text("a"), text("b")) + number(1) + b"s.", "expected text as the keys"),
+        (b"\x80\x02}" + group(text("a"), text("b")) + number(1) + b"s.", "expected strings as the keys"),
         (program({"w": number(5)}), "expected a tensor as 'w'. Received: a int"),
         (program({}), "expected a dictionary of tensors"),
         (b"\x80\x02].", "expected a dictionary of tensors"),

@@ -83,7 +83,7 @@ def test_files_are_written_as_they_were(tmp_path, content):
 @pytest.mark.parametrize(("twice", "message"), [("cat", "'cat'"), ("", "a blank line")])
 def test_a_vocabulary_that_nobody_has_learnt_has_each_token_once(tmp_path, twice, message):
     (tmp_path / "vocab.txt").write_text("\n".join([*SPECIAL_TOKENS, twice, "a", twice, "b"]))
-    with pytest.raises(VocabularyError, match=rf"must appear once\. Received {message} again in line 8") as caught:
+    with pytest.raises(VocabularyError, match=rf"must appear once\. Received: {message} again in line 8") as caught:
         Vocabulary.from_file(tmp_path / "vocab.txt", untrained=True)
     assert caught.value.line == 6
 
