@@ -16,7 +16,8 @@ class AdamW(MomentOptimizer):
     Args:
         learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
         options: `weight_decay`, 0.01, not of biases and LayerNorm; `layer_decay`, 1.0, of a block's rate against the
-            one above; `bias_correction`, true; `beta_1`, `beta_2`, `epsilon`; `global_clipnorm`, 1.0; and Keras's own.
+            one above; `head_rate`, 1.0, of the rate of the pooler and of heads; `bias_correction`, true; `beta_1`,
+            `beta_2`, `epsilon`; `global_clipnorm`, 1.0; and Keras's own.
 
     Example:
         >>> model = kbert.ClassificationModel.from_preset("tiny", classes=2)

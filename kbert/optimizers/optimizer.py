@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ class BertOptimizer(keras.optimizers.Optimizer):
         learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
         weight_decay: Times the learning rate, taken off each weight; not off biases and LayerNorm.
         layer_decay: Each block learns at this times the rate of the block above it; the embeddings are below all.
+        head_rate: What the learning rate of the pooler and of heads is multiplied by.
         global_clipnorm: Gradients are scaled down to this global norm; None: they are not.
         options: Those of `keras.optimizers.Optimizer`.
 
@@ -35,6 +37,7 @@ class BertOptimizer(keras.optimizers.Optimizer):
         *,
         weight_decay: float = 0.01,
         layer_decay: float = 1.0,
+        head_rate: float = 1.0,
         global_clipnorm: float | None = 1.0,
         **options: Any,
     ) -> None:
@@ -42,12 +45,15 @@ class BertOptimizer(keras.optimizers.Optimizer):
             raise UsageError(f"weight_decay must be at least 0. Received: weight_decay={weight_decay}")
         if not 0 < layer_decay <= 1:
             raise UsageError(f"layer_decay must be above 0 and at most 1. Received: layer_decay={layer_decay}")
+        if not 0 < head_rate < math.inf:
+            raise UsageError(f"head_rate must be above 0. Received: head_rate={head_rate}")
         if isinstance(learning_rate, int):
             learning_rate = float(learning_rate)
         if options.get("clipnorm") is not None or options.get("clipvalue") is not None:
             global_clipnorm = None  # Keras clips in one way alone
         super().__init__(learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm, **options)
         self.layer_decay = layer_decay
+        self.head_rate = head_rate
 
     def build(self, variables: Sequence[Any]) -> None:
         """Makes what is remembered of each variable."""
@@ -55,7 +61,7 @@ class BertOptimizer(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self._paths = [variable.path for variable in variables]
-        self._rates = layer_rates(self._paths, self.layer_decay)
+        self._rates = layer_rates(self._paths, self.layer_decay, self.head_rate)
         self._decays = [
             not variable.path.endswith(NOT_DECAYED) and bool(self._use_weight_decay(variable)) for variable in variables
         ]
@@ -106,7 +112,7 @@ class BertOptimizer(keras.optimizers.Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, as plain data."""
-        return super().get_config() | {"layer_decay": self.layer_decay}
+        return super().get_config() | {"layer_decay": self.layer_decay, "head_rate": self.head_rate}
 
 
 class MomentOptimizer(BertOptimizer):

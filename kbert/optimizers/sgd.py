@@ -15,7 +15,7 @@ class SGD(BertOptimizer):
 
     Args:
         learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
-        options: `weight_decay`, `layer_decay` and `global_clipnorm` as of `kbert.AdamW`; and Keras's own.
+        options: `weight_decay`, `layer_decay`, `head_rate` and `global_clipnorm` as of `kbert.AdamW`; and Keras's own.
 
     Example:
         >>> optimizer = kbert.SGD(0.1, weight_decay=0.0)

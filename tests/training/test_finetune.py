@@ -217,9 +217,10 @@ def test_options_that_cannot_be(tmp_path, tables, pretrained, options, message):
 def test_the_learning_rate_and_the_epochs_are_chosen_and_told(tmp_path, cats_and_dogs, quick, capfd):
     settings = quick | {"learning_rate": None, "epochs": None, "batch_size": 24}
     finetune("classification", output=tmp_path / "run", **cats_and_dogs, **settings)
-    assert "learning rate 0.0005, 20 epochs of 24 rows, 20 steps (defaults for pretrained weights of width 16" in (
-        capfd.readouterr().err
-    )
+    assert (
+        "learning rate 0.0005, 20 epochs of 24 rows, 20 steps "
+        "(by default: --learning-rate, for pretrained weights of width 16; --epochs, for so many rows)\n"
+    ) in capfd.readouterr().err
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (run["schedule"]["peak"], run["steps"]) == (0.0005, 20)
 
