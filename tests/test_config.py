@@ -216,6 +216,15 @@ def test_misspelled_keys_are_told(key, meant):
         BertConfig.from_dict({key: 4, meant: 2 if "layer" in meant else 1, "hidden_size": 8, "num_attention_heads": 1})
 
 
+def test_no_row_for_padding():
+    assert BertConfig.from_dict({"pad_token_id": None}) == BertConfig()
+
+
+@pytest.mark.parametrize("value", [True, "true", "Yes", 1, None])
+def test_biases_that_are_there(value):
+    assert BertConfig.from_dict({"use_bias": value, "mlp_bias": value}) == BertConfig()
+
+
 def test_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         BertConfig().hidden_size = 1

@@ -235,6 +235,12 @@ def test_another_metric_decides(tmp_path, cats_and_dogs, quick, metric):
     )
 
 
+def test_another_metric_is_another_run(tmp_path, cats_and_dogs, quick):
+    finetune("classification", output=tmp_path / "run", main_metric="mcc", **cats_and_dogs, **quick)
+    with pytest.raises(UsageError, match=r"was started with main_metric='mcc'\. Received: main_metric='accuracy'; "):
+        finetune("classification", output=tmp_path / "run", resume=True, **cats_and_dogs, **quick)
+
+
 def test_a_metric_that_the_task_lacks(tmp_path, cats_and_dogs, quick):
     with pytest.raises(UsageError, match=r"^main_metric must be one of accuracy, .*, loss\. Received: .*'f2'$"):
         finetune("classification", output=tmp_path / "run", main_metric="f2", **cats_and_dogs, **quick)
