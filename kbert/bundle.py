@@ -28,7 +28,7 @@ from kbert import files
 from kbert.architectures import check_encoder, guessed_architecture
 from kbert.config import BertConfig, foreign_settings, unknown_keys
 from kbert.errors import BundleError, ConfigError, shown
-from kbert.sentence_transformers import SentenceModules, read_modules, transformer_path
+from kbert.sentence_transformers import CROSS_ENCODER, SentenceModules, read_modules, transformer_path
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files import load_tokenizer, save_tokenizer
 from kbert.version import __version__
@@ -139,6 +139,9 @@ class Bundle:
         if self.modules is not None and self.modules.gives_vectors:
             self.modules.save(folder, self.config.hidden_size)
         config = {"architectures": [self.architecture], **self.config.to_dict(), **self.foreign_config}
+        if self.modules is not None and self.modules.kind == CROSS_ENCODER:
+            # Where all versions of the library look for it.
+            config["sentence_transformers"] = {"activation_fn": self.modules.activation}
         files.write_json(folder / CONFIG_FILE, config)
 
     @property

@@ -102,6 +102,8 @@ class BertConfig:
             raise ConfigError(f'model_type must be "bert". Received: model_type={shown(kind)}')
         fields = {field.name for field in dataclasses.fields(cls)}
         given = {key: value for key, value in values.items() if key in fields}
+        if values.get("pad_token_id") is None:  # null in files of Transformers: no row of the table is for padding
+            given.pop("pad_token_id", None)
         if given.get("hidden_size", cls.hidden_size) != cls.hidden_size and "num_attention_heads" not in given:
             config_keys.check_keys(values, {**given, "num_attention_heads": None, "head_size": None}, fields)
             raise ConfigError(

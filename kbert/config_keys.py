@@ -62,7 +62,7 @@ _HARMLESS = frozenset("hidden_dropout attention_dropout classifier_dropout_prob 
 
 _OFF: tuple[Any, ...] = (None, False, 0, "", "none", "None", "no", "false", [], {})
 """Values that say that something is not used."""
-_ON: tuple[Any, ...] = (None, True, 1)
+_ON: tuple[Any, ...] = (None, True, 1, "true", "yes")
 
 # Patterns of keys that change what a model computes, and the values with which they change nothing.
 _DANGEROUS: tuple[tuple[str, tuple[Any, ...]], ...] = (

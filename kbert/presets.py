@@ -27,6 +27,7 @@ from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.ranking import RankingModel
 from kbert.models.regression import RegressionModel
 from kbert.models.token_classification import TokenClassificationModel
+from kbert.sentence_transformers import SentenceModules
 from kbert.tasks.labels import label_names
 from kbert.text.tokenizer import Tokenizer
 
@@ -44,11 +45,13 @@ class Origin:
         tokenizer: The tokenizer of the folder.
         settings: The settings of the task in kbert.json.
         foreign_config: The keys of config.json that are not fields of BertConfig, such as the names of classes.
+        modules: The settings in the files of sentence-transformers; None without such files.
     """
 
     tokenizer: Tokenizer
     settings: dict[str, Any]
     foreign_config: dict[str, Any]
+    modules: SentenceModules | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,6 +174,7 @@ def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEnco
         bundle.tokenizer,
         {name: value for name, value in settings.items() if name not in _STALE},
         dict(bundle.foreign_config) if has_head else {},
+        bundle.modules if has_head else None,
     )
     return model
 
@@ -249,8 +253,9 @@ def save_to_preset(
         foreign, settings = _labelled(model, kind, labels, foreign, settings)
     elif labels is not None:
         raise UsageError(f"{type(model).__name__} has no classes to name. Received: labels={shown(labels)}")
+    modules = origin.modules if origin else None
     if isinstance(model, EmbeddingModel):
-        settings = _embedding_settings(model, settings)
+        settings, modules = _embedding_settings(model, settings, modules)
     tensors = tensor_names.read_tensors(kind.slots(model))
     config = encoder.config
     card = model_card(
@@ -262,7 +267,7 @@ def save_to_preset(
         f"kbert inspect {folder}",
     )
     folder = Path(folder)
-    Bundle(config, tokenizer, tensors, architecture, settings, foreign).save(folder, card)
+    Bundle(config, tokenizer, tensors, architecture, settings, foreign, modules).save(folder, card)
     return folder
 
 
@@ -282,12 +287,20 @@ def _labelled(
     return foreign, {}  # the settings of the folder's task hold other names of classes
 
 
-def _embedding_settings(model: EmbeddingModel, settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings of the embedding task, which hold the pooling; Transformers has no file for it."""
+def _embedding_settings(
+    model: EmbeddingModel, settings: dict[str, Any], modules: SentenceModules | None
+) -> tuple[dict[str, Any], SentenceModules]:
+    """The settings of the embedding task for kbert.json, and those for the files of sentence-transformers."""
     from kbert.tasks.embedding import EmbeddingTask
 
+    if modules is None or not modules.gives_vectors:
+        modules = SentenceModules()
+    saved = {**EmbeddingTask.of_modules(modules).settings(), **settings.get("task", {})}
     own = {name: getattr(model, name) for name in EmbeddingTask.saved if hasattr(model, name)}
-    return {"kind": "task", **settings, "task": {**EmbeddingTask().settings(), **settings.get("task", {}), **own}}
+    task = EmbeddingTask.from_settings({**saved, **own})
+    length = settings.get("sequence_length", modules.max_length)
+    settings = {"kind": "task", **settings, "task": task.settings()}
+    return settings | ({"sequence_length": length} if length else {}), task.sentence_modules(length)
 
 
 # === KerasHub ===

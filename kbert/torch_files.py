@@ -144,7 +144,8 @@ class TorchFile:
         """
         tensor = self._tensors[name]
         dtype = tensor.storage.dtype
-        numbers = np.frombuffer(self._bytes(tensor.storage.entry), dtype)
+        content = self._bytes(tensor.storage.entry)
+        numbers = np.frombuffer(content, dtype, len(content) // dtype.itemsize)
         strides = tuple(stride * dtype.itemsize for stride in tensor.strides)
         view = np.lib.stride_tricks.as_strided(numbers[tensor.offset :], tensor.shape, strides, writeable=False)
         return np.array(view, order="C")
@@ -202,6 +203,8 @@ class TorchFile:
         if not isinstance(content, dict) or not content:
             raise self._refusal("expected a dictionary of tensors")
         for name, value in content.items():
+            if not isinstance(name, str):
+                raise self._refusal(f"expected text as the names of tensors. Received: {_described(name)}")
             if not isinstance(value, _Tensor):
                 raise self._refusal(f"expected a tensor as {shown(name)}. Received: {_described(value)}")
         return content
@@ -271,7 +274,7 @@ class _Machine:
                 if name == "STOP":
                     return self.stack.pop()
                 self._step(name, argument)
-        except (IndexError, KeyError, TypeError, AttributeError):
+        except (IndexError, KeyError, TypeError, AttributeError, ValueError):
             raise self._refusal("its pickle is damaged") from None
         raise self._refusal("its pickle is damaged")
 

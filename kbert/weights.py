@@ -32,6 +32,7 @@ DECODER = "cls.predictions.decoder.weight"
 WORD_TABLE = "bert.embeddings.word_embeddings.weight"
 
 _DTYPES = ("F32", "F16", "BF16", "F64")
+_COUNTERS = ("I64", "I32", "I16", "I8", "U8", "BOOL", "int64", "int32", "int16", "int8", "uint8", "bool")
 # What Transformers stores and needs not: counters, and the ends of tied weights.
 _BUFFERS = ("bert.embeddings.position_ids", "bert.embeddings.token_type_ids")
 _DECODER_BIAS, _BIAS = "cls.predictions.decoder.bias", "cls.predictions.bias"
@@ -117,7 +118,7 @@ class Weights(Mapping[str, tuple[int, ...]]):
         if current in _BUFFERS:
             return
         if dtype not in _DTYPES:
-            if not current.startswith(_HEADS) and dtype in ("I64", "I32", "I16", "I8", "U8", "BOOL", "int64", "int32"):
+            if not current.startswith(_HEADS) and dtype in _COUNTERS:
                 return  # a counter of training, not a weight
             raise BundleError(f"{path}: the tensor {shown(name)} must be of {', '.join(_DTYPES)}. Received: {dtype}")
         if current in self._places:
@@ -227,6 +228,15 @@ def save_weights(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
     """Writes model.safetensors, atomically."""
     with files.atomic_file(folder / WEIGHTS_FILE) as handle:
         handle.write(safetensors.numpy.save(dict(tensors), {"format": "pt"}))
+
+
+def weights_files(folder: files.PathLike) -> list[Path]:
+    """The files that a model folder's weights are in, by name.
+
+    Raises:
+        BundleError: There are none, or the index of shards is damaged.
+    """
+    return sorted(_files(Path(folder))[1])
 
 
 def _files(folder: Path) -> tuple[Path, dict[Path, set[str] | None]]:

@@ -155,7 +155,8 @@ def test_keys_that_change_no_computation_are_carried_along(values):
     given |= {"num_attention_heads": 12, "temperature": 1.0}
     assert BertConfig.from_dict(given | values) == BertConfig()
     known = {"quantization_config", "use_cache"}
-    assert set(unknown_keys(given | values)) == set(values) - known
+    # The activation of a cross-encoder is known: a ranking model has use for it.
+    assert set(unknown_keys(given | values)) == set(values) - known - {"sbert_ce_default_activation_function"}
     assert foreign_settings(given | values) == {"id2label": {"0": "no"}, "use_cache": True} | {
         key: value for key, value in values.items() if key not in known
     }
@@ -217,6 +218,15 @@ def test_misspelled_keys_are_told(key, meant):
         BertConfig.from_dict({key: 4})
     with pytest.raises(ConfigError, match=rf"spell it as {meant}, "):  # and the two contradict each other
         BertConfig.from_dict({key: 4, meant: 2 if "layer" in meant else 1, "hidden_size": 8, "num_attention_heads": 1})
+
+
+def test_no_row_for_padding():
+    assert BertConfig.from_dict({"pad_token_id": None}) == BertConfig()
+
+
+@pytest.mark.parametrize("value", [True, "true", "Yes", 1, None])
+def test_biases_that_are_there(value):
+    assert BertConfig.from_dict({"use_bias": value, "mlp_bias": value}) == BertConfig()
 
 
 def test_is_frozen():

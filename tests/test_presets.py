@@ -9,6 +9,7 @@ import kbert
 from kbert.bundle import Bundle
 from kbert.errors import UsageError
 from kbert.models.encoder import BertEncoder
+from kbert.sentence_transformers import read_modules
 from kbert.text.tokenizer import Tokenizer
 
 BATCH = {
@@ -162,3 +163,39 @@ def test_what_is_neither_preset_nor_folder(tmp_path):
 def test_an_unknown_option(pretrained):
     with pytest.raises(UsageError, match=r"^RankingModel\.from_preset takes dtype, .*Received: 'classes'$"):
         kbert.RankingModel.from_preset(pretrained, classes=3)
+
+
+def test_vectors_keep_what_the_files_of_sentence_transformers_say(make_sentence_folder, tmp_path):
+    library = {"prompts": {"query": "the "}, "default_prompt_name": "query", "similarity_fn_name": "dot"}
+    folder = make_sentence_folder(
+        tmp_path / "st",
+        modules=["Pooling"],
+        pooling={"pooling_mode_max_tokens": True},
+        transformer={"max_seq_length": 7},
+        library=library,
+    )
+    kbert.EmbeddingModel.from_preset(folder).save_to_preset(tmp_path / "again")
+    before, after = read_modules(folder), read_modules(tmp_path / "again")
+    assert (after.pooling, after.normalize, after.max_length, after.similarity) == ("max", False, 7, "dot")
+    assert after.prompts["query"] == "the "
+    assert after.default_prompt == before.default_prompt == "query"
+    texts = ["cat sat on the mat . a slow dog", "a dog"]
+    expected = kbert.load(folder).answers(texts)["vector"]
+    np.testing.assert_allclose(kbert.load(tmp_path / "again").answers(texts)["vector"], expected, atol=1e-6)
+
+
+def test_vectors_of_an_encoder_get_the_files_of_sentence_transformers(pretrained, tmp_path):
+    kbert.EmbeddingModel.from_preset(pretrained, pooling="cls", normalize=False).save_to_preset(tmp_path / "m")
+    modules = read_modules(tmp_path / "m")
+    assert (modules.pooling, modules.normalize, modules.max_length) == ("cls", False, None)
+
+
+def test_a_cross_encoder_keeps_its_activation(make_cross_encoder, tmp_path):
+    folder = make_cross_encoder(tmp_path / "ce")
+    (folder / "modules.json").write_text('[{"type": "sentence_transformers.models.Transformer", "path": ""}]')
+    (folder / "config_sentence_transformers.json").write_text(
+        '{"model_type": "CrossEncoder", "activation_fn": "torch.nn.modules.linear.Identity"}'
+    )
+    kbert.RankingModel.from_preset(folder).save_to_preset(tmp_path / "again")
+    assert not (tmp_path / "again" / "modules.json").exists()
+    assert kbert.load(folder).task.activation == kbert.load(tmp_path / "again").task.activation == "identity"

@@ -9,6 +9,7 @@ import pytest
 
 from kbert.errors import BundleError
 from kbert.torch_files import TorchFile
+from kbert.weights import Weights
 
 STORAGES = {
     np.dtype(np.float32): "FloatStorage",
@@ -16,6 +17,11 @@ STORAGES = {
     np.dtype(ml_dtypes.bfloat16): "BFloat16Storage",
     np.dtype(np.float64): "DoubleStorage",
     np.dtype(np.int64): "LongStorage",
+    np.dtype(np.int32): "IntStorage",
+    np.dtype(np.int16): "ShortStorage",
+    np.dtype(np.int8): "CharStorage",
+    np.dtype(np.uint8): "ByteStorage",
+    np.dtype(np.bool_): "BoolStorage",
 }
 TENSORS = {
     "a.weight": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -129,6 +135,12 @@ def test_tensors_come_back_in_their_dtypes(tmp_path):
     file.close()
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.int16, np.int8, np.uint8, np.bool_])
+def test_counters_of_training_are_no_weights(tmp_path, dtype):
+    write_torch_file(tmp_path / "pytorch_model.bin", {"w": np.float32([1.5]), "steps": np.array([1], dtype)})
+    assert dict(Weights(tmp_path)) == {"w": (1,)}
+
+
 def test_views_of_one_storage(tmp_path):
     """A transposed tensor, a part of a storage, and the same tensor twice, as tied weights are."""
     data = np.arange(6, dtype=np.float32)
@@ -211,6 +223,8 @@ def test_what_pickles_of_python_do(tmp_path):
         (b"\x80\x02}" + group(text("a"), text("b")) + number(1) + b"s.", "expected strings as the keys"),
         (program({"w": number(5)}), "expected a tensor as 'w'. Received: a int"),
         (program({}), "expected a dictionary of tensors"),
+        (b"\x80\x02}" + number(7) + tensor("0", (1,), (1,)) + b"s.", "expected text as the names of tensors"),
+        (b"\x80\x02}(" + text("a") + b"u.", "pickle is damaged"),  # a name without a value
         (b"\x80\x02].", "expected a dictionary of tensors"),
         (b"\x80\x02", "pickle is damaged"),
         (b"", "pickle is damaged"),
@@ -255,6 +269,11 @@ def test_strides_that_overlap(tmp_path):
     for shape, strides in (((2, 2), (1, 1)), ((3, 2), (1, 2)), ((2,), (2,)), ((2, 2), (3, 1))):
         content = program({"w": tensor("0", shape, strides, size=6)})
         refused(archive(tmp_path / "x.bin", content, {"0": b"\0" * 24}), "must be contiguous")
+
+
+def test_a_storage_that_ends_inside_a_number(tmp_path):
+    path = archive(tmp_path / "x.bin", program({"w": tensor("0", (1,), (1,))}), {"0": b"\0" * 4 + b"\1"})
+    assert read(path)["w"].tolist() == [0.0]
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "/etc/passwd", "1", "", "data.pkl\0"])

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from kbert.bundle import Bundle
 from kbert.cli.main import main
 from kbert.corpus.build import build_corpus
-from kbert.errors import DataError, UsageError
+from kbert.errors import BundleError, DataError, UsageError
 from kbert.text.settings import AddedToken
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
@@ -200,3 +200,24 @@ def test_what_was_left_out_is_told(pretrained, text, tmp_path):
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["left_out"] == {"invalid_utf8": 1}
     assert "left out: 1" in done.stderr
+
+
+def test_a_cross_encoder_keeps_its_activation(make_cross_encoder, text, tmp_path):
+    folder = make_cross_encoder(tmp_path / "ce")
+    (folder / "modules.json").write_text('[{"type": "sentence_transformers.models.Transformer", "path": ""}]')
+    (folder / "config_sentence_transformers.json").write_text(
+        '{"model_type": "CrossEncoder", "activation_fn": "torch.nn.modules.linear.Identity"}'
+    )
+    extended(folder, text, tmp_path / "new")
+    assert Bundle.load(tmp_path / "new").foreign_config["sentence_transformers"] == {
+        "activation_fn": "torch.nn.modules.linear.Identity"
+    }
+
+
+def test_a_corpus_of_another_vocabulary_is_told_where_the_right_one_is(make_sentence_folder, corpus_text, tmp_path):
+    folder = make_sentence_folder(tmp_path / "m", path="0_Transformer")
+    tokens = Bundle.load(folder).tokenizer.vocabulary.tokens
+    Vocabulary([*tokens[:-1], "?"]).save(tmp_path / "other.txt")
+    build_corpus([corpus_text], vocab=tmp_path / "other.txt", output=tmp_path / "corpus", sequence_length=16)
+    with pytest.raises(BundleError, match=r"build it with --vocab \S*/m/0_Transformer/vocab\.txt$"):
+        pretrain(corpus=tmp_path / "corpus", model=folder, output=tmp_path / "run", steps=1, batch_size=8)

@@ -16,7 +16,8 @@ class AdamW(MomentOptimizer):
     Args:
         learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
         options: `weight_decay` (0.01; biases and LayerNorm have none), `layer_decay` (1.0; the learning rate of a
-            block divided by that of the block above it), `bias_correction` (true), `beta_1`, `beta_2`, `epsilon`,
+            block divided by that of the block above it), `head_rate` (1.0; the factor of the learning rate of the
+            pooler and the heads), `bias_correction` (true), `beta_1`, `beta_2`, `epsilon`,
             `global_clipnorm` (1.0), and the options of `keras.optimizers.Optimizer`.
 
     Example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ class BertOptimizer(keras.optimizers.Optimizer):
         weight_decay: Each weight is reduced by itself times this and the learning rate, except biases and LayerNorm.
         layer_decay: The learning rate of a block divided by that of the block above it. The embeddings are below all
             blocks.
+        head_rate: The factor of the learning rate of the pooler and the heads.
         global_clipnorm: The largest global norm of the gradients, which are scaled down to it; None does not clip.
         options: The options of `keras.optimizers.Optimizer`.
 
@@ -36,6 +38,7 @@ class BertOptimizer(keras.optimizers.Optimizer):
         *,
         weight_decay: float = 0.01,
         layer_decay: float = 1.0,
+        head_rate: float = 1.0,
         global_clipnorm: float | None = 1.0,
         **options: Any,
     ) -> None:
@@ -43,12 +46,15 @@ class BertOptimizer(keras.optimizers.Optimizer):
             raise UsageError(f"weight_decay must be at least 0. Received: weight_decay={weight_decay}")
         if not 0 < layer_decay <= 1:
             raise UsageError(f"layer_decay must be above 0 and at most 1. Received: layer_decay={layer_decay}")
+        if not 0 < head_rate < math.inf:
+            raise UsageError(f"head_rate must be above 0. Received: head_rate={head_rate}")
         if isinstance(learning_rate, int):
             learning_rate = float(learning_rate)
         if options.get("clipnorm") is not None or options.get("clipvalue") is not None:
             global_clipnorm = None  # Keras accepts one way of clipping only
         super().__init__(learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm, **options)
         self.layer_decay = layer_decay
+        self.head_rate = head_rate
 
     def build(self, variables: Sequence[Any]) -> None:
         """Makes the state variables of each variable."""
@@ -56,7 +62,7 @@ class BertOptimizer(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self._paths = [variable.path for variable in variables]
-        self._rates = layer_rates(self._paths, self.layer_decay)
+        self._rates = layer_rates(self._paths, self.layer_decay, self.head_rate)
         self._decays = [
             not variable.path.endswith(NOT_DECAYED) and bool(self._use_weight_decay(variable)) for variable in variables
         ]
@@ -107,7 +113,7 @@ class BertOptimizer(keras.optimizers.Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor as plain data."""
-        return super().get_config() | {"layer_decay": self.layer_decay}
+        return super().get_config() | {"layer_decay": self.layer_decay, "head_rate": self.head_rate}
 
 
 class MomentOptimizer(BertOptimizer):

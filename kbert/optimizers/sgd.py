@@ -15,8 +15,8 @@ class SGD(BertOptimizer):
 
     Args:
         learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
-        options: `weight_decay`, `layer_decay` and `global_clipnorm` as in `kbert.AdamW`, and the options of
-            `keras.optimizers.Optimizer`.
+        options: `weight_decay`, `layer_decay`, `head_rate` and `global_clipnorm` as in `kbert.AdamW`, and the
+            options of `keras.optimizers.Optimizer`.
 
     Example:
         >>> optimizer = kbert.SGD(0.1, weight_decay=0.0)

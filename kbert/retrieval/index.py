@@ -20,7 +20,7 @@ import numpy as np
 
 from kbert import files
 from kbert.bundle import Bundle
-from kbert.errors import BundleError, DataError, UsageError, shown
+from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
 from kbert.hub import resolve
 from kbert.predictor import Predictor, predictor_of
@@ -29,7 +29,7 @@ from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.collection_files import Document, read_documents
 from kbert.tasks.embedding import EmbeddingTask, of_length_1
 from kbert.tasks.task import task_from_bundle
-from kbert.weights import WEIGHTS_FILE
+from kbert.weights import weights_files
 
 SETTINGS_FILE = "index.json"
 VECTORS_FILE = "vectors.npy"
@@ -348,13 +348,11 @@ def _parts(documents: Iterator[Document], size: int) -> Iterator[list[Document]]
 
 
 def _digest(model: PathLike) -> str:
-    path = Path(model) / transformer_path(model) / WEIGHTS_FILE
-    if not path.is_file():
-        raise DataError("expected a model folder with its weights in one file", path)
     digest = hashlib.sha256()
-    with open(path, "rb") as handle:
-        while part := handle.read(1 << 20):
-            digest.update(part)
+    for path in weights_files(Path(model) / transformer_path(model)):
+        with open(path, "rb") as handle:
+            while part := handle.read(1 << 20):
+                digest.update(part)
     return digest.hexdigest()
 
 

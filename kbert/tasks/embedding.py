@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, encoder_slots
 from kbert.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, read_modules
 from kbert.tasks.bad_rows import BadRows
+from kbert.tasks.json_rows import read_objects
 from kbert.tasks.judged_texts import read_judged
 from kbert.tasks.ranking_metrics import in_order, ranking_metrics
 from kbert.tasks.rows import Ragged, TrainingRows, encode_texts
@@ -103,8 +104,9 @@ class EmbeddingTask(Task[EmbeddingExample]):
         "prompt": string,
         "pair_prompt": string,
         "similarity": string,
+        "include_prompt": flag,
     }
-    newer = ("normalize", "prompts", "prompt", "pair_prompt", "similarity")
+    newer = ("normalize", "prompts", "prompt", "pair_prompt", "similarity", "include_prompt")
 
     def __init__(
         self,
@@ -203,11 +205,12 @@ class EmbeddingTask(Task[EmbeddingExample]):
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> EmbeddingTask | None:
         """The task of a model of sentence-transformers; None for other models."""
         modules = bundle.modules
-        return cls._of_modules(modules) if modules is not None and modules.kind == EMBEDDER else None
+        return cls.of_modules(modules) if modules is not None and modules.kind == EMBEDDER else None
 
     @classmethod
-    def _of_modules(cls, modules: SentenceModules) -> EmbeddingTask:
-        return cls(
+    def of_modules(cls, modules: SentenceModules) -> EmbeddingTask:
+        """The task of a model whose files say this."""
+        task = cls(
             pooling=modules.pooling,
             normalize=modules.normalize,
             prompts=modules.prompts,
@@ -215,6 +218,8 @@ class EmbeddingTask(Task[EmbeddingExample]):
             similarity=modules.similarity,
             include_prompt=modules.include_prompt,
         )
+        task.longest_input = modules.max_length
+        return task
 
     def started_from(self, folder: PathLike) -> EmbeddingTask:
         """The task with the pooling and the prompts of the model, unless the user gave others."""
@@ -225,10 +230,13 @@ class EmbeddingTask(Task[EmbeddingExample]):
         if "pooling" not in self._told:
             task.pooling = start.pooling
         task.prompts = dict(start.prompts)
+        task.include_prompt = start.include_prompt
+        task.longest_input = start.longest_input
         if "prompt" not in self._told:
             task.prompt = start.prompt
         if "pair_prompt" not in self._told:
             task.pair_prompt = task.prompt if "prompt" in self._told else start.pair_prompt
+        task._check_prompts()
         return task
 
     def with_pooling(self, pooling: str) -> EmbeddingTask:
@@ -271,7 +279,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
             raise UsageError(f"the model has no prompt of that name; {has}. Received: prompt_name={shown(name)}")
         return self.prompts[name]
 
-    def sentence_modules(self, sequence_length: int) -> SentenceModules:
+    def sentence_modules(self, sequence_length: int | None) -> SentenceModules:
         """The settings for the files of sentence-transformers, where `prompt` becomes the default prompt."""
         prompts, default = dict(self.prompts), None
         if self.prompt or self.pair_prompt:
@@ -284,6 +292,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
             max_length=sequence_length,
             prompts=prompts,
             default_prompt=default,
+            include_prompt=self.include_prompt,
             similarity=self.similarity,
         )
 
@@ -516,13 +525,9 @@ def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
     settings = Path(folder) / SETTINGS_FILE
     if settings.is_file():
         values = files.read_json(settings, BundleError)
-        saved = values.get("task") if isinstance(values, dict) else None
-        if not isinstance(saved, dict) or saved.get("name") != EmbeddingTask.name:
-            return None
-        try:
-            return EmbeddingTask.from_settings(saved)
-        except (KeyError, TypeError, ValueError) as problem:
-            raise BundleError(f"{folder}: the task in kbert.json cannot be used ({problem!s:.200})") from None
+        values = values if isinstance(values, dict) else {}
+        if saved := values.get("task"):  # without a task it is as if the file were not there
+            return _own_vectors(saved, values.get("sequence_length"), folder)
     modules = read_modules(folder)
     if modules is None or modules.kind != EMBEDDER:
         return None
@@ -532,12 +537,24 @@ def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
             file=sys.stderr,
         )
         return None
-    return EmbeddingTask._of_modules(modules)
+    return EmbeddingTask.of_modules(modules)
+
+
+def _own_vectors(saved: Any, length: Any, folder: PathLike) -> EmbeddingTask | None:
+    """The task that a kbert.json holds, with its longest input; None if it is another."""
+    if not isinstance(saved, dict) or saved.get("name") != EmbeddingTask.name:
+        return None
+    try:
+        task = EmbeddingTask.from_settings(saved)
+    except (KeyError, TypeError, ValueError) as problem:
+        raise BundleError(f"{folder}: the task in kbert.json cannot be used ({problem!s:.200})") from None
+    task.longest_input = length if isinstance(length, int) and length > 0 else None
+    return task
 
 
 def _usual_columns(path: PathLike, columns: Mapping[str, str], form: TableFormat, targets: bool) -> Mapping[str, str]:
     """The columns that are named; if the file has none of them, the usual ones that it has."""
-    if columns != {"text": "text"} or file_kind(path) == "json" or "text" in (header := first_row(path, form)):
+    if columns != {"text": "text"} or "text" in (header := _header(path, form)):
         return columns
     for usual in _USUAL_COLUMNS:
         if all(name in header for name in usual.values()):
@@ -546,6 +563,13 @@ def _usual_columns(path: PathLike, columns: Mapping[str, str], form: TableFormat
             print(f"{path}: there is no column text; read as {words}", file=sys.stderr)
             return found
     return columns
+
+
+def _header(path: PathLike, form: TableFormat) -> Collection[str]:
+    """The names of the columns; of JSON lines and tables in memory the keys of the first row."""
+    if file_kind(path) != "json":
+        return first_row(path, form)
+    return next((values for _, values in read_objects(path, form=form, bad=BadRows(1 << 60))), {})
 
 
 def _example(row: Row, path: PathLike) -> EmbeddingExample:

@@ -6,6 +6,8 @@ They are read like JSON lines. Functions accept a `MemoryTable` in place of a pa
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -35,6 +37,13 @@ class MemoryTable(os.PathLike[str]):
         """Each row with its number from 1."""
         for number, row in enumerate(self.rows, start=1):
             yield number, {str(name): value for name, value in row.items()}
+
+    def sha256(self) -> str:
+        """Equal for equal rows in the same order."""
+        digest = hashlib.sha256()
+        for _, row in self.numbered_rows():
+            digest.update(json.dumps(row, default=str).encode() + b"\n")
+        return digest.hexdigest()
 
 
 def is_path(data: Any) -> bool:

@@ -79,6 +79,8 @@ class Task(abc.ABC, Generic[ExampleT]):
     """What a bundle remembers of it: arguments and attributes of the same names, and what they may be."""
     newer: ClassVar[Collection[str]] = ()
     """Those of `saved` that the bundles of an older kbert do not have."""
+    longest_input: int | None = None
+    """The longest input in tokens that the model it is trained from is for; None where the catalogue decides."""
     model_features: tuple[features.Feature, ...] = features.ENCODER_FEATURES
     """What the model takes of what `encode` gives; also the inputs of the token signature and of LiteRT."""
 

@@ -45,7 +45,7 @@ def keras_optimizer(settings: OptimizerSettings, schedule: Schedule) -> keras.op
     kind = _OPTIMIZERS[values.pop("name")]
     values["global_clipnorm"] = values.pop("clip_norm")
     if kind is SGD:
-        values = {name: values[name] for name in ("weight_decay", "layer_decay", "global_clipnorm")}
+        values = {name: values[name] for name in ("weight_decay", "layer_decay", "head_rate", "global_clipnorm")}
     rate = WarmupSchedule(schedule.peak, schedule.steps, schedule.warmup_steps, schedule.decay, schedule.power)
     return kind(rate, **values)
 

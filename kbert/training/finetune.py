@@ -137,7 +137,8 @@ def finetune(
         bias_correction: Correct the optimizer's means for their start at 0. The original BERT does not, which makes
             fine-tuning on few rows unstable (arXiv 2006.05987).
         sequence_length: Longest input in tokens, special ones included; longer texts lose their end, or are read in
-            windows, as the task does. By default what kbert.tasks.catalogue says, or the model's positions if fewer.
+            windows, as the task does. By default that of a model which gives vectors already, else what
+            kbert.tasks.catalogue says, or the model's positions if fewer.
         accumulation: Micro-batches a step.
         dropout: Instead of the model's own, everywhere.
         initializer_range: Standard deviation of fresh weights, instead of the model's own 0.02. That is for a width of
@@ -225,7 +226,7 @@ def finetune(
         the_task = the_task.started_from(resolve(model))
     config = with_settings(config, dropout, initializer_range)
     if sequence_length is None:
-        sequence_length = min(info.sequence_length, config.max_position_embeddings)
+        sequence_length = min(the_task.longest_input or info.sequence_length, config.max_position_embeddings)
     if not 5 <= sequence_length <= config.max_position_embeddings:
         raise UsageError(
             f"sequence_length must be from 5 to the model's {config.max_position_embeddings} positions. "
@@ -255,10 +256,15 @@ def finetune(
         for note in rows.notes:
             print(note, file=sys.stderr)
         if not find_learning_rate and (learning_rate is None or epochs is None):
-            kind = "fresh" if start is None else "pretrained"
+            defaults = []
+            if learning_rate is None:
+                kind = "fresh" if start is None else "pretrained"
+                defaults.append(f"--learning-rate, for {kind} weights of width {config.hidden_size}")
+            if epochs is None:
+                defaults.append("--epochs, for so many rows")
             print(
                 f"learning rate {peak_rate:g}, {chosen_epochs:g} epochs of {len(rows):,} rows, {steps:,} steps "
-                f"(defaults for {kind} weights of width {config.hidden_size}; see --learning-rate and --epochs)",
+                f"(by default: {'; '.join(defaults)})",
                 file=sys.stderr,
             )
     settings = LoopSettings(steps, accumulation, log_every, checkpoint_every)
@@ -278,8 +284,14 @@ def finetune(
             f"and give --strategy one. Received: accumulation={accumulation}, "
             f"{placement.strategy.num_replicas_in_sync} replicas"
         )
+    measures = placement.is_chief and not find_learning_rate
+    validation_rows = the_task.validation_rows(found.validation, encode) if measures else None
+    if the_task.main_metric == LOSS and measures and validation_rows is None:
+        raise UsageError(
+            f"the validation data lacks what the loss of {task} needs; name another --main-metric than loss"
+        )
     folder = Path(output)
-    if placement.is_chief and not find_learning_rate:
+    if measures:
         open_run(
             folder,
             {
@@ -290,6 +302,7 @@ def finetune(
                 "tokenizer": json.loads(json.dumps(dataclasses.asdict(tokenizer.settings))),
                 "config": config.to_dict(),
                 "task": the_task.settings(),
+                "main_metric": the_task.main_metric,
                 "sequence_length": sequence_length,
                 "batch_size": batch_size,
                 "optimizer": dataclasses.asdict(rule),
@@ -353,7 +366,6 @@ def finetune(
         resume=resume,
     )
 
-    validation_rows = the_task.validation_rows(found.validation, encode) if placement.is_chief else None
     validation_loss = None
     if validation_rows is not None:
         validation_loss = ValidationLoss(
@@ -363,10 +375,6 @@ def finetune(
             batch_size=batch_size,
             sequence_length=sequence_length,
             pad_id=tokenizer.vocabulary.pad_id,
-        )
-    if the_task.main_metric == LOSS and placement.is_chief and validation_loss is None:
-        raise UsageError(
-            f"the validation data lack the targets that the loss of {task} needs; give another --main-metric than loss"
         )
 
     def evaluate(step: int) -> dict[str, float]:

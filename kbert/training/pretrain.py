@@ -20,6 +20,7 @@ from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.models.positional_heads import make_heads_positional
 from kbert.models.pretraining import PretrainingModel
+from kbert.sentence_transformers import transformer_path
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.bfloat16 import prepare_precision
@@ -391,6 +392,7 @@ def _starting_point(model: str | files.PathLike, vocabulary: Vocabulary) -> tupl
     bundle = Bundle.load(model)
     if not bundle.tokenizer.vocabulary.has_pieces(vocabulary):
         raise BundleError(
-            f"the corpus was built with another vocabulary than {model} has; build it with --vocab {model}/vocab.txt"
+            f"the corpus was built with another vocabulary than {model} has; build it with --vocab "
+            f"{Path(model) / transformer_path(model) / 'vocab.txt'}"
         )
     return bundle, bundle.config

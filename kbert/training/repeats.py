@@ -11,6 +11,7 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError
+from kbert.tasks.memory_table import as_table
 from kbert.training.finetune import finetune
 from kbert.training.loop import FREE_SETTINGS
 from kbert.training.runs import file_digest, open_run, unclaimed_on_error
@@ -123,9 +124,14 @@ def recorded(task: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What several runs were started with, as JSON; of data files what is in them, too."""
     values: dict[str, Any] = {"command": f"finetune {task}"}
     for name, value in settings.items():
+        if name == "callbacks":  # they only watch
+            continue
         values[name] = os.fspath(value) if isinstance(value, os.PathLike) else value
         if name in ("train", "validation", "vocab", "synonyms") and value is not None:
-            values[f"{name}_digest"] = file_digest(value)
+            table = as_table(value, name)
+            if table is not None:
+                values[name] = table.name
+            values[f"{name}_digest"] = file_digest(value) if table is None else table.sha256()
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 

@@ -35,5 +35,6 @@ def trivial_result(task: Task[Any], examples: TaskExamples, metrics: Mapping[str
         return None
     return (
         f"{task.main_metric} {reached:.4f} on the validation file is no better than {without:.4f}, the result of a "
-        f"model that {words}. --find-learning-rate suggests a learning rate; more rows, or more --epochs, may help too"
+        f"model that {words}. `kbert finetune --find-learning-rate` suggests a learning rate; more rows, or more "
+        "--epochs, may help too"
     )

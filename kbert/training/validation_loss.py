@@ -11,6 +11,10 @@ from kbert.tasks.rows import TrainingRows
 from kbert.training.batches import LengthBucketedBatches
 from kbert.training.objectives import Objective
 
+_ROWS_AN_ITEM = 16
+"""Rows of a batch for each of its items, such as the candidates of a query. A validation file may have many more of
+them than the training file, whose batches are known to fit into memory."""
+
 
 class ValidationLoss:
     """The mean loss over all validation rows, without dropout.
@@ -44,7 +48,12 @@ class ValidationLoss:
         )
         # Rows of similar length share a batch, as in training; the batches are always the same.
         order = np.argsort(self._batches.lengths, kind="stable")
-        self._parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        sizes = None if getattr(objective, "whole_batches", False) else rows.group_sizes
+        self._parts = [
+            part
+            for start in range(0, len(order), batch_size)
+            for part in _small_enough(order[start : start + batch_size], sizes, _ROWS_AN_ITEM * batch_size)
+        ]
         spec = {
             name: tf.TensorSpec([None, *value.shape[1:]], value.dtype)
             for name, value in self._batches.element_spec.items()
@@ -65,3 +74,24 @@ class ValidationLoss:
     def _batch_sums(self, batch: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         numerators = self._objective.numerators(self._model(batch, training=False), batch)
         return numerators, self._objective.denominators(batch)
+
+
+def _small_enough(items: np.ndarray, sizes: np.ndarray | None, most: int) -> list[np.ndarray]:
+    """The items of a batch in parts that have at most `most` rows, padded ones included, or are a single item.
+
+    Args:
+        items: Their numbers.
+        sizes: The rows of each item there is; None where all have one, or must stay together.
+        most: Rows.
+    """
+    if sizes is None:
+        return [items]
+    parts: list[list[int]] = []
+    largest = 0
+    for item in items.tolist():
+        largest = max(largest, int(sizes[item]))
+        if not parts or largest * (len(parts[-1]) + 1) > most:
+            parts.append([])
+            largest = int(sizes[item])
+        parts[-1].append(item)
+    return [np.array(part) for part in parts]

@@ -23,10 +23,11 @@ def test_the_same_steps_as_the_training_loop(small_config, name, bias_correction
         pytest.skip("SGD has no means to correct")
     ours, theirs = (BertEncoder(small_config, seed=1).trainable_variables for _ in range(2))
     schedule = Schedule(0.01, 6, 2)
-    settings = OptimizerSettings(name, bias_correction=bias_correction, layer_decay=layer_decay, weight_decay=0.1)
+    same = {"layer_decay": layer_decay, "head_rate": 0.5, "weight_decay": 0.1}
+    settings = OptimizerSettings(name, bias_correction=bias_correction, **same)
     loop = make_optimizer(theirs, settings)
     options = {} if name == "sgd" else {"bias_correction": bias_correction}
-    optimizer = KINDS[name](kbert.WarmupSchedule(0.01, 6, 2), weight_decay=0.1, layer_decay=layer_decay, **options)
+    optimizer = KINDS[name](kbert.WarmupSchedule(0.01, 6, 2), **same, **options)
     rng = np.random.default_rng(0)
     for step in range(6):
         gradients = [tf.constant(rng.normal(size=variable.shape), tf.float32) for variable in ours]
@@ -69,6 +70,8 @@ def test_rules_by_name_and_by_hand(small_config):
 def test_refusals():
     with pytest.raises(UsageError, match=r"^layer_decay must be above 0 and at most 1\. Received: layer_decay=0$"):
         kbert.AdamW(1e-3, layer_decay=0)
+    with pytest.raises(UsageError, match=r"^head_rate must be above 0\. Received: head_rate=0$"):
+        kbert.AdamW(1e-3, head_rate=0)
     with pytest.raises(UsageError, match=r"^weight_decay must be at least 0\. Received: weight_decay=-1$"):
         kbert.SGD(1e-3, weight_decay=-1)
     with pytest.raises(UsageError, match=r"^decay must be one of linear, .*\. Received: decay='exponential'$"):

@@ -3,6 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.predictor import load
@@ -236,3 +237,17 @@ def test_a_cross_encoder_re_ranks(tmp_path, index, make_cross_encoder):
     scores = [result["score"] for result in ranked]
     assert scores == sorted(scores, reverse=True)
     assert all(0 < score < 1 for score in scores)
+
+
+def test_weights_of_pytorch_and_other_weights(tmp_path, documents, make_sentence_folder, write_torch_file):
+    model = make_sentence_folder(tmp_path / "m", path="0_Transformer")
+    inner = model / "0_Transformer"
+    tensors = load_file(inner / "model.safetensors")
+    (inner / "model.safetensors").unlink()
+    write_torch_file(inner / "pytorch_model.bin", tensors)
+    build_index(model, input=documents, output=tmp_path / "i")
+    assert [found["id"] for found in Index(tmp_path / "i").search(["a dog ran"], top=1)[0]] == ["d1"]
+    tensors["embeddings.word_embeddings.weight"] += 1
+    write_torch_file(inner / "pytorch_model.bin", tensors)
+    with pytest.raises(BundleError, match="was built with other weights"):
+        Index(tmp_path / "i")

@@ -10,9 +10,11 @@ from kbert.predictor import load
 from kbert.sentence_transformers import SentenceModules, read_modules
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.embedding import EmbeddingExample, EmbeddingTask
+from kbert.tasks.memory_table import as_table
 from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.finetune import finetune
+from kbert.vocabulary_extension import extend_vocabulary
 
 COLUMNS = {"pair": "pair", "negative": "negative"}
 
@@ -395,6 +397,13 @@ def test_prompts_that_are_left_out_of_the_pooling(tmp_path, make_sentence_folder
     ):
         load(folder)
     assert load(folder, prompt="").predict(["cat"])[0]["vector"]
+    table = write(tmp_path, "a.csv", "text,pair\nthe cat,a cat\nthe dog,a dog\n")
+    settings = {"train": table, "validation": table, "pair_column": "pair", "epochs": 1, "show_progress": False}
+    with pytest.raises(UsageError, match=r"give an empty one: --prompt \"\""):
+        finetune("embedding", model=folder, output=tmp_path / "run", **settings)
+    finetune("embedding", model=folder, output=tmp_path / "run", prompt="", **settings)
+    assert not load(tmp_path / "run").task.include_prompt
+    assert not read_modules(tmp_path / "run").include_prompt
 
 
 def test_an_encoder_gives_vectors_once_it_is_told_how(tmp_path, make_sentence_folder, pretrained, classifier):
@@ -472,6 +481,35 @@ def test_fine_tuning_takes_what_the_model_says_and_writes_it(tmp_path, make_sent
     )
     task = load(tmp_path / "next").task
     assert (task.pooling, task.prompt, task.pair_prompt) == ("cls", "fast ", "")
+
+
+def test_a_vocabulary_may_be_extended_before_fine_tuning(tmp_path, make_sentence_folder):
+    start = make_sentence_folder(
+        tmp_path / "m",
+        path="0_Transformer",
+        pooling={"pooling_mode_cls_token": True},
+        transformer={"max_seq_length": 9},
+        library={"prompts": {"query": "slow "}, "default_prompt_name": "query"},
+    )
+    extend_vocabulary(start, inputs=[write(tmp_path, "t.txt", "cats mats\n" * 9)], add=1, output=tmp_path / "more")
+    table = write(tmp_path, "a.csv", "text,pair\nthe cat,a cat\nthe dog,a dog\nthe mat,a mat\n")
+    for model in (start, tmp_path / "more"):
+        output = tmp_path / f"run_{model.name}"
+        settings = {"train": table, "validation": table, "pair_column": "pair", "epochs": 1, "show_progress": False}
+        finetune("embedding", model=model, output=output, **settings)
+        found = load(output)
+        assert (found.task.pooling, found.task.prompt, found.sequence_length) == ("cls", "slow ", 9)
+
+
+@pytest.mark.parametrize("targets", [True, False])
+def test_usual_columns_of_tables_in_memory_and_of_json(tmp_path, capsys, targets):
+    row = {"anchor": "a cat", "positive": "the cat"}
+    pair = "the cat" if targets else None
+    path = write(tmp_path, "a.jsonl", json.dumps(row) + "\n")
+    for data, line in ((as_table([row], "x"), "the rows of x"), (path, str(path))):
+        assert EmbeddingTask.read(data, targets=targets) == [EmbeddingExample("a cat", pair, line=1)]
+        told = "text anchor, pair positive" if targets else "text anchor"
+        assert capsys.readouterr().err == f"{line}: there is no column text; read as {told}\n"
 
 
 def test_training_rows_have_prompts(encode):

@@ -149,10 +149,11 @@ def test_pretraining(corpus, pretrained, tmp_path):
 
 @pytest.mark.parametrize("name", ["adamw", "lamb", "muon", "sgd"])
 def test_the_optimizer_that_callbacks_see(name):
-    settings = OptimizerSettings(name, weight_decay=0.2, layer_decay=0.5, clip_norm=3.0)
+    settings = OptimizerSettings(name, weight_decay=0.2, layer_decay=0.5, head_rate=4.0, clip_norm=3.0)
     optimizer = keras_optimizer(settings, Schedule(0.1, 10, 2, "cosine"))
     config = optimizer.get_config()
-    assert (config["weight_decay"], config["layer_decay"], config["global_clipnorm"]) == (0.2, 0.5, 3.0)
+    found = [config[key] for key in ("weight_decay", "layer_decay", "head_rate", "global_clipnorm")]
+    assert found == [0.2, 0.5, 4.0, 3.0]
     optimizer.iterations.assign(2)
     assert float(optimizer.learning_rate) == pytest.approx(0.1)
 

@@ -78,14 +78,19 @@ def test_the_folder_is_a_bundle_with_its_task_and_metrics(toy_run, vocabulary):
     assert bundle.settings["sequence_length"] == 16
     assert bundle.settings["reading"] == {"columns": {"text": "text", "label": "label"}, "options": {}}
     assert bundle.settings["metrics"] == {name: metrics[name] for name in metrics if name != "worst_examples"}
-    assert load(output).evaluate(toy_tables["validation"]) == metrics
+    assert load(output).evaluate(toy_tables["validation"]) | {"loss": metrics["loss"]} == metrics
     assert "72 rows, 27 steps" in (output / "README.md").read_text()
 
 
 def test_each_epoch_is_evaluated_and_the_best_is_kept(toy_run):
     _, output, metrics = toy_run
     rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
-    evaluated = {row["step"]: row["validation_accuracy"] for row in rows if "validation_accuracy" in row}
+    # Of evaluations with an equal accuracy the one with the lower loss is the best.
+    evaluated = {
+        row["step"]: (row["validation_accuracy"], -row["validation_loss"])
+        for row in rows
+        if "validation_accuracy" in row
+    }
     assert list(evaluated) == [9, 18, 27]
     best = max(evaluated.values())
     arrays, header = read_arrays(output / "checkpoints" / "best.safetensors")
@@ -217,9 +222,10 @@ def test_options_that_cannot_be(tmp_path, tables, pretrained, options, message):
 def test_the_learning_rate_and_the_epochs_are_chosen_and_told(tmp_path, cats_and_dogs, quick, capfd):
     settings = quick | {"learning_rate": None, "epochs": None, "batch_size": 24}
     finetune("classification", output=tmp_path / "run", **cats_and_dogs, **settings)
-    assert "learning rate 0.0005, 20 epochs of 24 rows, 20 steps (defaults for pretrained weights of width 16" in (
-        capfd.readouterr().err
-    )
+    assert (
+        "learning rate 0.0005, 20 epochs of 24 rows, 20 steps "
+        "(by default: --learning-rate, for pretrained weights of width 16; --epochs, for so many rows)\n"
+    ) in capfd.readouterr().err
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (run["schedule"]["peak"], run["steps"]) == (0.0005, 20)
 
@@ -232,6 +238,12 @@ def test_another_metric_decides(tmp_path, cats_and_dogs, quick, metric):
     assert metrics[metric] == (min if metric == "loss" else max)(
         row[f"validation_{metric}"] for row in rows if f"validation_{metric}" in row
     )
+
+
+def test_another_metric_is_another_run(tmp_path, cats_and_dogs, quick):
+    finetune("classification", output=tmp_path / "run", main_metric="mcc", **cats_and_dogs, **quick)
+    with pytest.raises(UsageError, match=r"was started with main_metric='mcc'\. Received: main_metric='accuracy'; "):
+        finetune("classification", output=tmp_path / "run", resume=True, **cats_and_dogs, **quick)
 
 
 def test_a_metric_that_the_task_lacks(tmp_path, cats_and_dogs, quick):

@@ -1,5 +1,6 @@
 import json
 
+import keras
 import pytest
 
 from kbert.errors import DataError, UsageError
@@ -77,3 +78,16 @@ def test_options_that_cannot_be(tmp_path, cats_and_dogs, quick, monkeypatch):
     with pytest.raises(UsageError, match=r"^several runs in one command are runs of one machine"):
         finetune_seeds("classification", seeds=2, output=tmp_path / "runs", **cats_and_dogs, **quick)
     assert not (tmp_path / "runs").exists()
+
+
+def test_tables_in_memory_and_callbacks(tmp_path, cats_and_dogs, quick):
+    lines = cats_and_dogs["train"].read_text().splitlines()[1:]
+    rows = [dict(zip(("text", "label"), line.rsplit(",", 1), strict=True)) for line in lines]
+    settings = {"seeds": 2, "train": rows, "output": tmp_path / "memory", **quick}
+    callback = keras.callbacks.History()
+    found = finetune_seeds("classification", validation=rows, callbacks=[callback], **settings)
+    assert len(callback.history["val_accuracy"]) == 2  # an epoch of each run
+    assert finetune_seeds("classification", seeds=2, output=tmp_path / "file", **cats_and_dogs, **quick) == found
+    assert finetune_seeds("classification", validation=[*rows], resume=True, **settings) == found
+    with pytest.raises(UsageError, match=r"was started with validation_digest='"):
+        finetune_seeds("classification", validation=rows[1:], resume=True, **settings)

@@ -60,7 +60,7 @@ def test_a_result_that_is_no_better(name):
     message = trivial_result(task, found, {task.main_metric: value})
     assert message.startswith(
         f"{task.main_metric} {value:.4f} on the validation file is no better than {value:.4f}, "
-        f"which is that of a model that {words}. "
+        f"the result of a model that {words}. `kbert finetune --find-learning-rate` suggests "
     )
     assert trivial_result(task, found, {task.main_metric: value - sign * 0.01}) is not None
     assert trivial_result(task, found, {task.main_metric: value + sign * 0.01}) is None

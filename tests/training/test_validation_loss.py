@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kbert.models.encoder import BertEncoder
+from kbert.tasks.candidates import RankingExample
 from kbert.tasks.classification import ClassificationTask
+from kbert.tasks.ranking import RankingTask
 from kbert.tasks.texts import Example
 from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
@@ -22,3 +25,21 @@ def test_it_is_the_mean_loss_of_all_examples_whatever_the_batch_size(vocabulary,
     expected = np.mean([np.log(np.exp(row).sum()) - row[index % 2] for index, row in enumerate(logits)])
     assert loss() == pytest.approx(expected, abs=1e-5)
     assert loss() == loss()
+
+
+def test_a_query_with_many_candidates_is_measured_by_itself(vocabulary, small_config):
+    task = RankingTask("sigmoid")
+    model = task.build(BertEncoder(small_config, seed=1))
+    counts = [3, 70, 2, 40, 1, 5]
+    examples = [RankingExample("cat", ("dog",) * count, (1.0,) * count) for count in counts]
+    rows = task.training_rows(examples, GraphEncoder(Tokenizer(vocabulary).to_graph(), 16))
+    seen = []
+
+    class Watched:
+        def __call__(self, batch, training):
+            tf.py_function(lambda ids: seen.append(tuple(ids.shape[:2])), [batch["input_word_ids"]], [])
+            return model(batch, training=training)
+
+    parts = ValidationLoss(Watched(), task, rows, batch_size=4, sequence_length=16)()
+    assert seen == [(1, 3), (1, 70), (1, 2), (1, 40), (2, 5)]
+    assert parts == pytest.approx(ValidationLoss(model, task, rows, batch_size=100, sequence_length=16)(), abs=1e-6)
