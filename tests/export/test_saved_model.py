@@ -125,6 +125,6 @@ def test_a_model_for_no_task(tmp_path, pretrained):
     folder = shutil.copytree(pretrained, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"architectures": ["BertModel"]}))
-    with pytest.raises(BundleError, match=r"is an encoder \(BertModel\) for no task yet; give --pooling"):
+    with pytest.raises(BundleError, match=r"is an encoder \(BertModel\) without a task; give --pooling"):
         export_saved_model(folder, output=tmp_path / "reviews")
     assert not (tmp_path / "reviews").exists()

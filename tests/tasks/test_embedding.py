@@ -399,7 +399,7 @@ def test_prompts_that_are_left_out_of_the_pooling(tmp_path, make_sentence_folder
     assert load(folder, prompt="").predict(["cat"])[0]["vector"]
     table = write(tmp_path, "a.csv", "text,pair\nthe cat,a cat\nthe dog,a dog\n")
     settings = {"train": table, "validation": table, "pair_column": "pair", "epochs": 1, "show_progress": False}
-    with pytest.raises(UsageError, match=r"give an empty one: --prompt \"\""):
+    with pytest.raises(UsageError, match=r"give an empty prompt: --prompt \"\""):
         finetune("embedding", model=folder, output=tmp_path / "run", **settings)
     finetune("embedding", model=folder, output=tmp_path / "run", prompt="", **settings)
     assert not load(tmp_path / "run").task.include_prompt

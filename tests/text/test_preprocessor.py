@@ -82,12 +82,13 @@ def test_a_model_that_takes_strings(pretrained, tmp_path, paired):
 
 
 def test_a_model_of_strings_learns(pretrained):
+    keras.utils.set_random_seed(0)  # fit shuffles
     preprocessor = Preprocessor.from_preset(pretrained, sequence_length=8)
     text = keras.Input((), dtype="string", name="text")
     classifier = kbert.ClassificationModel.from_preset(pretrained, classes=2)
     model = keras.Model(text, classifier(preprocessor(text))["logits"])
     model.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    history = model.fit(tf.constant(TEXTS * 4), np.array([0, 1] * 4), batch_size=4, epochs=8, verbose=0)
+    history = model.fit(tf.constant(TEXTS * 4), np.array([0, 1] * 4), batch_size=4, epochs=20, verbose=0)
     assert history.history["loss"][-1] < 0.5 * history.history["loss"][0]
 
 
