@@ -122,7 +122,7 @@ def finetune(
         vocab: The vocabulary of a preset.
         cased: With a preset: keep case and accents.
         epochs: The number of passes over the training rows. The default is 3, or for few rows as many as make 500
-            steps, at most 20 (kbert.training.recipe).
+            steps, or 20 steps for each class, at most 20 (kbert.training.recipe).
         batch_size: Examples a step, over all replicas.
         optimizer: "adamw", "lamb", "muon" or "sgd".
         learning_rate: The peak at the end of the warm-up; it then falls to 0. The default follows the width of the
@@ -242,7 +242,7 @@ def finetune(
     encode = GraphEncoder(tokenizer.to_graph(), sequence_length)
     the_task = the_task.adapted(examples, encode)
     rows = the_task.training_rows(examples, encode)
-    chosen_epochs = default_epochs(len(rows), batch_size) if epochs is None else epochs
+    chosen_epochs = default_epochs(len(rows), batch_size, len(the_task.head_rows or ())) if epochs is None else epochs
     steps = STEPS if find_learning_rate else max(1, math.ceil(chosen_epochs * len(rows) / batch_size))
     course = Schedule(peak_rate, steps, round(steps * warmup_proportion), schedule, power)
     rule = OptimizerSettings(

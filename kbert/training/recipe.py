@@ -16,6 +16,8 @@ EPOCHS = 3.0
 LEAST_STEPS = 500
 """The number of steps that few rows are repeated for. Fine-tuning on few rows mostly fails because of too few steps
 (arXiv 2006.04884 and 2006.05987)."""
+LEAST_STEPS_A_CLASS = 20
+"""The number of steps for each class that rows are repeated for, since each class needs examples to be learnt from."""
 MOST_EPOCHS = 20.0
 """The largest default number of epochs."""
 
@@ -41,18 +43,22 @@ def default_learning_rate(width: int, *, pretrained: bool) -> float:
     return float(f"{rate:.1e}")
 
 
-def default_epochs(items: int, batch_size: int) -> float:
-    """The number of epochs: 3, or for few items as many as make 500 steps, but at most 20.
+def default_epochs(items: int, batch_size: int, classes: int = 0) -> float:
+    """The number of epochs: 3, or for few items as many as make 500 steps, or 20 a class, but at most 20.
 
     Args:
         items: The number of training items, such as texts.
         batch_size: The number of items in a step.
+        classes: The number of classes that are learnt; 0 for a task without classes.
 
     Example:
         >>> default_epochs(67_349, batch_size=32)
         3.0
         >>> default_epochs(1_600, batch_size=32)
         10.0
+        >>> default_epochs(10_003, batch_size=32, classes=77)
+        5.0
     """
     steps_an_epoch = items / batch_size
-    return float(min(MOST_EPOCHS, max(EPOCHS, math.ceil(LEAST_STEPS / steps_an_epoch))))
+    steps = max(LEAST_STEPS, LEAST_STEPS_A_CLASS * classes)
+    return float(min(MOST_EPOCHS, max(EPOCHS, math.ceil(steps / steps_an_epoch))))

@@ -62,10 +62,8 @@ def models(tmp_path_factory, make_task_model, pretrained, small_config):
     }
 
 
-@pytest.fixture(scope="module")
-def requests(tmp_path_factory, models):
+def asked_and_expected(root, models):
     """A request to both signatures of an export of each model, with the answers of the model itself."""
-    root = tmp_path_factory.mktemp("served")
     requests, expected = [], []
     for name, folder in models.items():
         inputs = TASKS[name][1]
@@ -83,33 +81,33 @@ def requests(tmp_path_factory, models):
     return requests, expected
 
 
-@pytest.mark.parametrize("client", CLIENTS)
-def test_all_exported_graphs_answer_as_the_models(tmp_path, client, requests):
-    asked, expected = requests
+def test_all_exported_graphs_answer_as_the_models(tmp_path, models):
+    """One test for all clients, since the exports take most of the time."""
+    asked, expected = asked_and_expected(tmp_path, models)
     path = tmp_path / "requests.json"
     path.write_text(json.dumps(asked))
-    script, *arguments = CLIENTS[client]
-    result = subprocess.run(
-        [sys.executable, Path(__file__).parent / script, *arguments, path],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=300,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    served = json.loads(result.stdout)
-    assert len(served) == len(expected) == 2 * len(TASKS)
-    for request, answers, wanted in zip(asked, served, expected, strict=True):
-        where = f"{request['folder']}, {request['signature']}"
-        assert answers.keys() == wanted.keys(), where
-        for output, values in wanted.items():
-            if values.dtype.kind == "f":
-                np.testing.assert_allclose(answers[output], values, atol=1e-5, err_msg=where)
-            else:
-                decoded = np.vectorize(lambda v: v.decode() if isinstance(v, bytes) else v, otypes=[object])(values)
-                assert answers[output] == decoded.tolist(), (where, output)
-        assert any(values.size for values in wanted.values())
+    for client, (script, *arguments) in CLIENTS.items():
+        result = subprocess.run(
+            [sys.executable, Path(__file__).parent / script, *arguments, path],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=300,
+            check=False,
+        )
+        assert result.returncode == 0, (client, result.stderr)
+        served = json.loads(result.stdout)
+        assert len(served) == len(expected) == 2 * len(TASKS)
+        for request, answers, wanted in zip(asked, served, expected, strict=True):
+            where = f"{client}: {request['folder']}, {request['signature']}"
+            assert answers.keys() == wanted.keys(), where
+            for output, values in wanted.items():
+                if values.dtype.kind == "f":
+                    np.testing.assert_allclose(answers[output], values, atol=1e-5, err_msg=where)
+                else:
+                    texts = np.vectorize(lambda v: v.decode() if isinstance(v, bytes) else v, otypes=[object])(values)
+                    assert answers[output] == texts.tolist(), (where, output)
+            assert any(values.size for values in wanted.values())
 
 
 @pytest.mark.parametrize(

@@ -21,4 +21,10 @@ def test_narrow_models_take_larger_steps(width, pretrained, fresh):
 
 @pytest.mark.parametrize(("items", "epochs"), [(100_000, 3), (5_334, 3), (5_000, 4), (1_000, 16), (100, 20), (1, 20)])
 def test_few_rows_are_gone_through_more_often(items, epochs):
-    assert default_epochs(items, batch_size=32) == epochs
+    assert default_epochs(items, batch_size=32) == default_epochs(items, batch_size=32, classes=25) == epochs
+
+
+def test_many_classes_get_more_steps():
+    assert default_epochs(10_003, batch_size=32, classes=77) == 5
+    assert default_epochs(100_000, batch_size=32, classes=77) == 3
+    assert default_epochs(10_003, batch_size=32, classes=5_000) == 20
