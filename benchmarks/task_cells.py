@@ -104,7 +104,9 @@ def _finetune(
     from kbert.training.finetune import finetune  # TensorFlow is imported before the clock starts
 
     keras.backend.clear_session()
-    shutil.rmtree(run, ignore_errors=True)  # of a run that was stopped: its seconds would lack what was done before
+    shutil.rmtree(
+        run, ignore_errors=True
+    )  # A stopped run is begun anew: its seconds would not count what was done before.
     began, cpu_began = time.perf_counter(), time.process_time()
     metrics = finetune(
         benchmark.task,

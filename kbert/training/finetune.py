@@ -288,7 +288,7 @@ def finetune(
     validation_rows = the_task.validation_rows(found.validation, encode) if measures else None
     if the_task.main_metric == LOSS and measures and validation_rows is None:
         raise UsageError(
-            f"the validation data lacks what the loss of {task} needs; name another --main-metric than loss"
+            f"the validation data lacks the targets of the loss of {task}; give another --main-metric than loss"
         )
     folder = Path(output)
     if measures:

@@ -77,7 +77,7 @@ class Case:
 
     Args:
         kind: The class.
-        arguments: Of the constructor, beside `dtype`.
+        arguments: The arguments of the constructor, without `dtype`.
         inputs: Arrays in order, or a dict of them.
         multiplies: Whether it has matrix products whose precision the dtype policy says.
         dynamic: Whether the shapes of its outputs are known only when it runs.
