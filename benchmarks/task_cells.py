@@ -104,9 +104,8 @@ def _finetune(
     from kbert.training.finetune import finetune  # TensorFlow is imported before the clock starts
 
     keras.backend.clear_session()
-    shutil.rmtree(
-        run, ignore_errors=True
-    )  # A stopped run is begun anew: its seconds would not count what was done before.
+    # A stopped run is begun anew: its seconds would not count what was done before.
+    shutil.rmtree(run, ignore_errors=True)
     began, cpu_began = time.perf_counter(), time.process_time()
     metrics = finetune(
         benchmark.task,
