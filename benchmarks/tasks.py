@@ -80,6 +80,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of real weights")
     parser.add_argument("--seed-seconds", type=float, default=180.0, help="a run that takes longer has one seed")
     parser.add_argument("--epochs", type=float, help="[default: kbert's, or 3 for minis]")
+    parser.add_argument("--epochs-of", nargs="+", default=[], metavar="NAME=N", help="--epochs of single rows")
     parser.add_argument("--learning-rate", type=float, help="of real weights  [default: kbert's]")
     parser.add_argument("--batch-size", type=int, help="[default: kbert's, or 16 for minis]")
     parser.add_argument("--minutes", type=float, help="after which no cell and no seed is begun")
@@ -101,18 +102,21 @@ def _arguments() -> argparse.Namespace:
     arguments.contestants = [name for name in mine if name in wanted]
     if arguments.weights == "minis" and arguments.learning_rate is not None:
         parser.error("minis have learning rates of their own; leave out --learning-rate")
-    arguments.rows_of = _rows_of(parser, arguments.rows_of)
+    if arguments.weights == "minis" and arguments.epochs_of:
+        parser.error("--epochs-of is for real weights; leave it out")
+    arguments.rows_of = _numbers_of(parser, "--rows-of", arguments.rows_of)
+    arguments.epochs_of = _numbers_of(parser, "--epochs-of", arguments.epochs_of)
     if arguments.weights == "real" and arguments.english is None:
         arguments.english = _minilm()
     return arguments
 
 
-def _rows_of(parser: argparse.ArgumentParser, texts: list[str]) -> dict[str, int]:
+def _numbers_of(parser: argparse.ArgumentParser, option: str, texts: list[str]) -> dict[str, int]:
     found = {}
     for text in texts:
         name, _, number = text.partition("=")
         if name not in BENCHMARKS or not number.isdecimal() or int(number) < 1:
-            parser.error(f"--rows-of must be NAME=N, with N from 1 and NAME one of {', '.join(BENCHMARKS)}. "
+            parser.error(f"{option} must be NAME=N, with N from 1 and NAME one of {', '.join(BENCHMARKS)}. "
                          f"Received: {text}")  # fmt: skip
         found[name] = int(number)
     return found
@@ -271,6 +275,7 @@ def _cell(arguments: argparse.Namespace, name: str, benchmark: Benchmark, contes
             yield {**task_cells.untuned_cell(benchmark, prepared, model), **counts}
             return
         given = {key: getattr(arguments, key) for key in _FINETUNE_SETTINGS}
+        given["epochs"] = arguments.epochs_of.get(name, arguments.epochs)
         for result in task_cells.seeded_cells(
             contestant,
             benchmark,
