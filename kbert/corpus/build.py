@@ -23,7 +23,6 @@ from kbert import files
 from kbert.corpus import beam, shards
 from kbert.corpus.build_folder import prepare_folder
 from kbert.corpus.chunks import FEATURE_NAMES, BuildSettings, Chunk
-from kbert.corpus.digest import file_sha256
 from kbert.corpus.documents import chunk_documents
 from kbert.corpus.journal import FinishedShard, Journal
 from kbert.corpus.manifest import VOCABULARY_FILE, Input, Manifest
@@ -225,7 +224,7 @@ def build_corpus(
         kbert_version=__version__,
         objective=objective,
         inputs=[
-            Input(*stamp, sha256="" if kind == "dataset" else file_sha256(path))
+            Input(*stamp, sha256="" if kind == "dataset" else files.file_sha256(path))
             for (path, kind), stamp in zip(source.parts, before, strict=True)
         ],
         versions={"python": platform.python_version(), "numpy": np.__version__},

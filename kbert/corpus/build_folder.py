@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kbert.corpus.digest import file_sha256
+from kbert import files
 from kbert.corpus.journal import FinishedShard, Journal, check_same, finished_shards
 from kbert.corpus.manifest import FILE_NAME as MANIFEST_FILE
 from kbert.corpus.manifest import Manifest
@@ -51,7 +51,7 @@ def prepare_folder(folder: Path, journal: Journal, *, resume: bool) -> list[Fini
         journal.start()
     for shard in finished:
         path = folder / shard.shard.file
-        if not path.is_file() or file_sha256(path) != shard.shard.sha256:
+        if not path.is_file() or files.file_sha256(path) != shard.shard.sha256:
             raise DataError(
                 "expected a shard that the unfinished build wrote. It is damaged or missing; build anew", path
             )

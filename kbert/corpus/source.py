@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kbert import features, files
-from kbert.corpus.digest import file_sha256
 from kbert.corpus.examples import Examples, Survey, parse_records, survey_records
 from kbert.corpus.manifest import FILE_NAME as MANIFEST_FILE
 from kbert.corpus.manifest import VOCABULARY_FILE, Manifest, Shard
@@ -232,7 +231,7 @@ class CorpusSource:
     def _salvage(self, shard: Shard) -> tuple[list[Record], list[Damage]]:
         """The whole records of a shard, and its damages, each of which may cost some."""
         path = self.folder / shard.file
-        changed = file_sha256(path) != shard.sha256
+        changed = files.file_sha256(path) != shard.sha256
         found: Iterable[Record | Damage] = list(read_records(path, strict=changed))
         members = {item.offset for item in found if isinstance(item, Damage) and item.in_member}
         found = list(without_copies(found, members))
@@ -249,7 +248,7 @@ class CorpusSource:
         return records, damages
 
     def _check_shard(self, shard: Shard) -> None:
-        if file_sha256(self.folder / shard.file) != shard.sha256:
+        if files.file_sha256(self.folder / shard.file) != shard.sha256:
             records, _ = self._salvage(shard)
             self.lost[shard.file] = shard.examples - len(records)
 
@@ -304,7 +303,7 @@ class CorpusSource:
         self._surveys[path] = survey
         if lost:
             self.lost[file] = lost
-        shard = Shard(file, whole, file_sha256(path))
+        shard = Shard(file, whole, files.file_sha256(path))
         if not whole or is_compressed(path):
             return [Part(shard, whole)]
         ends = [*begins[1:], (None, 0, whole)]

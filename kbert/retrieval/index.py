@@ -9,7 +9,6 @@ ann.faiss       with `ann`: an HNSW graph of faiss (arXiv 1603.09320)
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -348,12 +347,7 @@ def _parts(documents: Iterator[Document], size: int) -> Iterator[list[Document]]
 
 
 def _digest(model: PathLike) -> str:
-    digest = hashlib.sha256()
-    for path in weights_files(Path(model) / transformer_path(model)):
-        with open(path, "rb") as handle:
-            while part := handle.read(1 << 20):
-                digest.update(part)
-    return digest.hexdigest()
+    return files.file_sha256(*weights_files(Path(model) / transformer_path(model)))
 
 
 def _faiss() -> Any:

@@ -14,7 +14,7 @@ from kbert.errors import DataError, UsageError
 from kbert.tasks.memory_table import as_table
 from kbert.training.finetune import finetune
 from kbert.training.loop import FREE_SETTINGS
-from kbert.training.runs import file_digest, open_run, unclaimed_on_error
+from kbert.training.runs import open_run, unclaimed_on_error
 
 RESULTS_FILE = "results.json"
 _SETTINGS_FILE = "repeats.json"
@@ -131,7 +131,7 @@ def recorded(task: str, settings: Mapping[str, Any]) -> dict[str, Any]:
             table = as_table(value, name)
             if table is not None:
                 values[name] = table.name
-            values[f"{name}_digest"] = file_digest(value) if table is None else table.sha256()
+            values[f"{name}_digest"] = files.file_sha256(value) if table is None else table.sha256()
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 

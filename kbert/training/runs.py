@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,12 +71,3 @@ def unclaimed_on_error(folder: Path, file: str, *, is_new: bool) -> Iterator[Non
             if is_new:
                 folder.rmdir()
         raise
-
-
-def file_digest(path: files.PathLike) -> str:
-    """A digest of a file's content."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -52,7 +52,7 @@ def text(request, tmp_path):
 @pytest.mark.parametrize("deduplicate", ["none", "document", "line"])
 @pytest.mark.parametrize("block", [50, 1 << 20])
 def test_documents_of_any_form(text, deduplicate, block, monkeypatch):
-    monkeypatch.setattr("kbert.files._BLOCK_SIZE", block)
+    monkeypatch.setattr("kbert.files.lines._BLOCK_SIZE", block)
     path, settings = text
     source = Source([path], SourceSettings(deduplicate=deduplicate, **settings))
     plans = plan(source, 70)

@@ -1,0 +1,96 @@
+"""Files and folders that are never half-written.
+
+A reader sees the old content or the new one, never a part: everything is written beside its target,
+synced to disk and renamed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from kbert.files.paths import PathLike
+
+
+@contextlib.contextmanager
+def atomic_path(target: PathLike) -> Iterator[Path]:
+    """Gives the path of an empty file beside `target` which takes its place when the block ends well.
+
+    When the block raises, the temporary file is removed and `target` is as it was.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    os.close(descriptor)
+    try:
+        yield Path(temporary)
+        with open(temporary, "rb") as handle:
+            os.fsync(handle.fileno())
+        # mkstemp makes the file private; give it what a plain open() would have given.
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+        sync_directory(target.parent)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def atomic_file(target: PathLike) -> Iterator[BinaryIO]:
+    """Opens a binary file beside `target` which takes its place when the block ends well."""
+    with atomic_path(target) as temporary, open(temporary, "wb") as handle:
+        yield handle
+
+
+def write_text(target: PathLike, text: str) -> None:
+    """Writes `text` as UTF-8 in place of `target`, atomically."""
+    with atomic_file(target) as handle:
+        handle.write(text.encode("utf-8"))
+
+
+@contextlib.contextmanager
+def atomic_directory(target: PathLike) -> Iterator[Path]:
+    """Gives an empty folder beside `target` which takes its name when the block ends well.
+
+    Raises:
+        FileExistsError: `target` exists: a folder cannot be replaced in one step.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        raise FileExistsError(f"{target} exists already")
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        yield temporary
+        for folder, _, names in os.walk(temporary):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as handle:
+                    os.fsync(handle.fileno())
+            sync_directory(folder)
+        os.chmod(temporary, 0o777 & ~_umask())
+        os.rename(temporary, target)
+        sync_directory(target.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def sync_directory(folder: PathLike) -> None:
+    """Makes a rename in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

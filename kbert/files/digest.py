@@ -1,0 +1,17 @@
+"""Digests, by which the content of files is compared."""
+
+from __future__ import annotations
+
+import hashlib
+
+from kbert.files.paths import PathLike
+
+
+def file_sha256(*paths: PathLike) -> str:
+    """SHA-256 of the content of files, one after the other, in hexadecimal digits; read block by block."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as handle:
+            while block := handle.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
