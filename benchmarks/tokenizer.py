@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kbert import quiet
+from kbert.runtime import quiet
 
 quiet.import_tensorflow()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from kbert import quiet
 from kbert.cli import options
+from kbert.runtime import quiet
 
 
 @click.command()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kbert import quiet
 from kbert.cli import options
+from kbert.runtime import quiet
 
 if TYPE_CHECKING:
     from kbert.corpus.statistics import MaskedExample

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from kbert import quiet
 from kbert.cli import options
 from kbert.errors import UsageError
+from kbert.runtime import quiet
 from kbert.tasks.catalogue import all_columns
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from kbert import quiet
 from kbert.cli import options
+from kbert.runtime import quiet
 
 
 @click.group()

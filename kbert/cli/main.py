@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from kbert.cli.huge_pages import restart_with_huge_pages
 from kbert.errors import KbertError
-from kbert.onednn import use_onednn
+from kbert.runtime.huge_pages import restart_with_huge_pages
+from kbert.runtime.onednn import use_onednn
 from kbert.version import __version__
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {

@@ -264,7 +264,7 @@ class _Span(click.ParamType):
 
 def import_tensorflow_for(strategy: object, cluster: object) -> None:
     """Imports TensorFlow; where it may have to join a cluster, without a look at the devices before."""
-    from kbert import quiet
+    from kbert.runtime import quiet
 
     joins = strategy in ("multi-worker", "tpu") or cluster is not None or bool(os.environ.get("TF_CONFIG"))
     quiet.import_tensorflow(look_for_devices=not joins)

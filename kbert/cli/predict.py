@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from kbert import quiet
 from kbert.cli import options
 from kbert.errors import DataError, UsageError
+from kbert.runtime import quiet
 from kbert.tasks.catalogue import all_columns
 
 _AT_ONCE = 4096

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kbert import quiet
+from kbert.runtime import quiet
 
 
 @click.command()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from kbert import quiet
 from kbert.cli import options
 from kbert.errors import UsageError
+from kbert.runtime import quiet
 
 
 @click.command()

@@ -30,10 +30,10 @@ from kbert.corpus.masking import MaskingSettings
 from kbert.corpus.pairs import PairSettings
 from kbert.corpus.plan import plan_chunks
 from kbert.corpus.sentences import SentenceSettings
-from kbert.corpus.stopped import raising_signals
 from kbert.corpus.word_list import read_word_list, words_sha256
 from kbert.corpus.workers import build_chunks
 from kbert.errors import DataError, UsageError
+from kbert.runtime.stopped import raising_signals
 from kbert.sources.source import Source, SourceSettings
 from kbert.text.vocabulary import Vocabulary
 from kbert.version import __version__

@@ -17,7 +17,7 @@ from kbert import features, files, predictor
 from kbert.errors import ExportError, UsageError
 from kbert.export.litert_graph import InferenceGraph, constant
 from kbert.export.parity import check_parity, sample_inputs
-from kbert.quiet import held_stderr, quiet_logger
+from kbert.runtime.quiet import held_stderr, quiet_logger
 from kbert.text.graph_encoder import GraphEncoder
 
 QUANTIZATIONS = ("none", "float16", "dynamic")

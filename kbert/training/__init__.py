@@ -1,5 +1,5 @@
 """The training loop, and the two trainings made of it: pretraining and fine-tuning."""
 
-from kbert.onednn import use_onednn
+from kbert.runtime.onednn import use_onednn
 
 use_onednn()  # before any module of this package imports TensorFlow

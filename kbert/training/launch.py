@@ -18,7 +18,7 @@ from types import FrameType
 from typing import IO
 
 from kbert.errors import TrainingError, UsageError
-from kbert.training.signals import Interrupted
+from kbert.runtime.signals import Interrupted
 
 _GRACE = 60.0
 """Seconds that workers get to save a checkpoint after SIGTERM, or to see that another one is gone, until SIGKILL."""

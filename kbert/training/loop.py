@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.errors import CheckpointError, TrainingError, UsageError
+from kbert.runtime.signals import Interrupted, Signals
 from kbert.training.callbacks import Callbacks
 from kbert.training.checkpoints import Checkpoint, Checkpoints
 from kbert.training.early_stopping import EarlyStopping
@@ -29,7 +30,6 @@ from kbert.training.monitor import Monitor
 from kbert.training.objectives import Objective
 from kbert.training.observers import Observer
 from kbert.training.optimizers import OptimizerSettings, make_optimizer
-from kbert.training.signals import Interrupted, Signals
 from kbert.training.spikes import ON_SPIKE, Skips, Spike, SpikeDetector
 from kbert.training.step import TrainingStep, is_seed
 from kbert.training.strategy import Placement, lost_worker

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kbert.cli.huge_pages import tunables_for_huge_pages
+from kbert.runtime.huge_pages import tunables_for_huge_pages
 
 MADVISE = "always [madvise] never\n"
 

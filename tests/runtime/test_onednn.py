@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kbert import onednn
+from kbert.runtime import onednn
 
 SETTING = "TF_ENABLE_ONEDNN_OPTS"
 

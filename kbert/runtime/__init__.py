@@ -1,0 +1,1 @@
+"""The process that kbert runs in: its environment variables, signals and memory pages."""
