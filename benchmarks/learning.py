@@ -57,8 +57,8 @@ def write_corpora(options: argparse.Namespace, folder: Path) -> None:
 
 def write_start(options: argparse.Namespace, folder: Path) -> None:
     """A bundle with fresh weights."""
-    from kbert.bundle import Bundle
     from kbert.config import preset_config
+    from kbert.model_folder.bundle import Bundle
     from kbert.models import tensor_names
     from kbert.models.encoder import BertEncoder
     from kbert.models.pretraining import PretrainingModel
@@ -160,7 +160,7 @@ def learn_transformers(options: argparse.Namespace, folder: Path) -> Curve:
 
 def held_out_batches(folder: Path) -> Iterator[dict[str, np.ndarray]]:
     """What kbert measures on, in its order and with its masks."""
-    from kbert.bundle import Bundle
+    from kbert.model_folder.bundle import Bundle
     from kbert.training.held_out import HeldOutCorpus
 
     packed = ("input_example_ids", "input_positions")  # for models of packed rows

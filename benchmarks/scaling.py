@@ -29,8 +29,8 @@ from typing import Any
 
 import turns
 
-from kbert.architectures import parameter_count
 from kbert.config import BertConfig, preset_config
+from kbert.model_folder.architectures import parameter_count
 from kbert.training.flops import training_flops
 
 VOCABULARY = 30_522

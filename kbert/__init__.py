@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from kbert.version import __version__
 
 if TYPE_CHECKING:
-    from kbert.bundle import Bundle
     from kbert.config import BertConfig, preset_config
     from kbert.conversion.convert import Conversion, convert
     from kbert.corpus.build import build_corpus
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from kbert.export.saved_model import export_saved_model
     from kbert.feature_vectors import extract_features
     from kbert.loading import load_model
+    from kbert.model_folder.bundle import Bundle
     from kbert.models.classification import ClassificationModel
     from kbert.models.embedding import EmbeddingModel
     from kbert.models.encoder import BertEncoder
@@ -53,7 +53,7 @@ _MODULES = {
     "AdamW": "kbert.optimizers.adamw",
     "BertConfig": "kbert.config",
     "BertEncoder": "kbert.models.encoder",
-    "Bundle": "kbert.bundle",
+    "Bundle": "kbert.model_folder.bundle",
     "ClassificationModel": "kbert.models.classification",
     "Conversion": "kbert.conversion.convert",
     "EmbeddingModel": "kbert.models.embedding",

@@ -13,14 +13,14 @@ import safetensors.numpy
 import tensorflow as tf
 
 from kbert import files
-from kbert.bundle import Bundle
 from kbert.errors import UsageError
 from kbert.files import PathLike
-from kbert.hub import resolve
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.hub import resolve
+from kbert.model_folder.sentence_transformers import POOLINGS
 from kbert.models.embedding import pooled
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_slots
-from kbert.sentence_transformers import POOLINGS
 from kbert.tasks.rows import strings
 from kbert.text.graph_encoder import GraphEncoder
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import keras
 
-from kbert.architectures import ARCHITECTURES, CRF_TENSOR, check_architecture, fitting_architecture
-from kbert.bundle import Bundle
 from kbert.errors import BundleError, shown
 from kbert.files import PathLike
-from kbert.hub import resolve
+from kbert.model_folder.architectures import ARCHITECTURES, CRF_TENSOR, check_architecture, fitting_architecture
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.hub import resolve
 from kbert.models import tensor_names
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
@@ -21,7 +21,7 @@ from kbert.models.pretraining import PretrainingModel
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.token_classification import TokenClassificationModel
 
-# For each architecture of kbert.architectures: an encoder and the number of classes to a model, and its slots.
+# For each architecture of kbert.model_folder.architectures: an encoder and the number of classes to a model, and its slots.
 _MODELS: Mapping[str, tuple[Callable[[BertEncoder, int], Any], Callable[[Any], tensor_names.Slots]]] = {
     "BertModel": (lambda encoder, _: encoder, tensor_names.encoder_slots),
     "BertForPreTraining": (lambda encoder, _: PretrainingModel(encoder), tensor_names.pretraining_slots),

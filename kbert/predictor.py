@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kbert.bundle import Bundle
 from kbert.config import BertConfig
 from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
-from kbert.hub import resolve
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
 from kbert.tasks.bad_rows import BadRows

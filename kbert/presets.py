@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.architectures import CRF_TENSOR, fitting_architecture
-from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.config import PRESETS, preset_config
 from kbert.errors import UsageError, shown
-from kbert.hub import resolve
+from kbert.model_folder.architectures import CRF_TENSOR, fitting_architecture
+from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
+from kbert.model_folder.hub import resolve
+from kbert.model_folder.sentence_transformers import SentenceModules
 from kbert.models import tensor_names
 from kbert.models.classification import ClassificationModel
 from kbert.models.embedding import EmbeddingModel
@@ -27,7 +28,6 @@ from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.ranking import RankingModel
 from kbert.models.regression import RegressionModel
 from kbert.models.token_classification import TokenClassificationModel
-from kbert.sentence_transformers import SentenceModules
 from kbert.tasks.labels import label_names
 from kbert.text.tokenizer import Tokenizer
 

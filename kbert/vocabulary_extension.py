@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from kbert import files
-from kbert.bundle import Bundle, describe_parameters, model_card
 from kbert.errors import DataError, UsageError
+from kbert.model_folder.bundle import Bundle, describe_parameters, model_card
 from kbert.sources.source import Source, SourceSettings
 from kbert.text.domain_words import domain_words
 from kbert.text.tokenizer import Tokenizer

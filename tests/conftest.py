@@ -10,9 +10,9 @@ import hypothesis
 import numpy as np
 import pytest
 
-from kbert.bundle import Bundle
 from kbert.config import BertConfig
 from kbert.corpus.build import build_corpus
+from kbert.model_folder.bundle import Bundle
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 

@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 import kbert
-from kbert.bundle import Bundle
 from kbert.errors import UsageError
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.sentence_transformers import read_modules
 from kbert.models.encoder import BertEncoder
-from kbert.sentence_transformers import read_modules
 from kbert.text.tokenizer import Tokenizer
 
 BATCH = {

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from kbert.bundle import Bundle
 from kbert.cli.main import main
 from kbert.corpus.build import build_corpus
 from kbert.errors import BundleError, DataError, UsageError
+from kbert.model_folder.bundle import Bundle
 from kbert.text.settings import AddedToken
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary

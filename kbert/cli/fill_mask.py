@@ -24,8 +24,8 @@ def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_js
     without = next((text for text in texts if _MASK not in text), None)
     if without is not None:
         raise UsageError(f"expected {_MASK} in each text. Received: {without}")
-    from kbert.bundle import Bundle
-    from kbert.hub import resolve
+    from kbert.model_folder.bundle import Bundle
+    from kbert.model_folder.hub import resolve
 
     bundle = Bundle.load(resolve(run), notices=False)
     if not bundle.settings.get("task") and "cls.predictions.transform.dense.weight" not in bundle.tensors:

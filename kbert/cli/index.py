@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from kbert.cli import options
+from kbert.model_folder.sentence_transformers import SIMILARITIES
 from kbert.runtime import quiet
-from kbert.sentence_transformers import SIMILARITIES
 
 
 @click.group()

@@ -9,7 +9,7 @@ import click
 from kbert.cli import options
 
 if TYPE_CHECKING:
-    from kbert.sentence_transformers import SentenceModules
+    from kbert.model_folder.sentence_transformers import SentenceModules
 
 
 @click.command()
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @options.JSON
 def inspect(run: str, as_json: bool) -> None:
     """Show what the model folder RUN holds: architecture, parameters, vocabulary, task, metrics."""
-    from kbert.bundle import Bundle
-    from kbert.hub import resolve
+    from kbert.model_folder.bundle import Bundle
+    from kbert.model_folder.hub import resolve
 
     bundle = Bundle.load(resolve(run))
     config = bundle.config
@@ -61,7 +61,7 @@ def inspect(run: str, as_json: bool) -> None:
 
 def _vectors(modules: SentenceModules) -> dict[str, Any]:
     """The content of the files of sentence-transformers, under the names of a task's settings."""
-    from kbert.sentence_transformers import CROSS_ENCODER, EMBEDDER
+    from kbert.model_folder.sentence_transformers import CROSS_ENCODER, EMBEDDER
 
     said = {"max_length": modules.max_length, "unsupported": modules.unsupported}
     if modules.kind == CROSS_ENCODER:

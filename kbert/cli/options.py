@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from kbert.sentence_transformers import POOLINGS
+from kbert.model_folder.sentence_transformers import POOLINGS
 from kbert.tasks.catalogue import Column, Option, all_reading_options
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")

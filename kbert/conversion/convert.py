@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from kbert import files
-from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.conversion import google, heads, keras_hub, model_garden, parity
 from kbert.conversion.checkpoint_files import OBJECT_GRAPH, CheckpointFiles, find_checkpoint
 from kbert.conversion.options import Options, gelu_form, with_gelu
 from kbert.errors import KbertError, ParityError, UsageError
-from kbert.hub import is_hub_name, resolve
+from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
+from kbert.model_folder.hub import is_hub_name, resolve
+from kbert.model_folder.weights import WEIGHTS_FILES
 from kbert.text.settings import TokenizerSettings
-from kbert.weights import WEIGHTS_FILES
 
 BUNDLE, GOOGLE, MODEL_GARDEN, KERAS_HUB = "bundle", "google", "model-garden", "keras-hub"
 TARGETS = (BUNDLE, GOOGLE, KERAS_HUB)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.bundle import Bundle
 from kbert.config import BertConfig, unknown_keys
 from kbert.conversion import heads, sidecar
 from kbert.conversion.checkpoint_files import CheckpointFiles, write_checkpoint
@@ -35,6 +34,7 @@ from kbert.conversion.tensor_tables import (
     read_entries,
 )
 from kbert.errors import BundleError, ConfigError, UsageError
+from kbert.model_folder.bundle import Bundle
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 

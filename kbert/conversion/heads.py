@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from kbert.bundle import Bundle
 from kbert.conversion.options import Options
 from kbert.errors import BundleError
+from kbert.model_folder.bundle import Bundle
 
 MLM, NSP, CLASSIFIER, QA = "cls.predictions", "cls.seq_relationship", "classifier", "qa_outputs"
 """Prefixes of the tensors of each head, as Transformers names them."""

@@ -21,16 +21,16 @@ from typing import Any
 import numpy as np
 
 from kbert import files
-from kbert.bundle import Bundle
 from kbert.config import BertConfig
 from kbert.conversion import heads, keras_hub_objects, sidecar
 from kbert.conversion.hdf5_files import WeightFiles, find_weight_files, write_weights
 from kbert.conversion.options import Options, gelu_form, with_gelu
 from kbert.conversion.tensor_tables import Endings, Entry, Part, bundle_shapes, check_depth, entries, read_entries
 from kbert.errors import BundleError, ConfigError
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.weights import DECODER
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
-from kbert.weights import DECODER
 
 CONFIG_FILE = "config.json"
 TASK_FILE = "task.json"

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kbert.bundle import Bundle
 from kbert.config import BertConfig
 from kbert.conversion import google, heads
 from kbert.conversion.checkpoint_files import OBJECT_GRAPH, CheckpointFiles
 from kbert.conversion.options import Options, find_lowercase, with_gelu
 from kbert.conversion.tensor_tables import Endings, Entry, Part, Shape, bundle_shapes, entries, read_entries
 from kbert.errors import BundleError, ConfigError
+from kbert.model_folder.bundle import Bundle
 from kbert.text.tokenizer import Tokenizer
 
 # Names of an encoder's parts: as attributes (V2, and newer releases of the classic one), and as Keras counts layers

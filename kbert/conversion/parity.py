@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from kbert import features
-from kbert.bundle import Bundle
 from kbert.config import BertConfig
 from kbert.conversion import heads, keras_hub, keras_hub_objects
 from kbert.conversion.hdf5_files import find_weight_files
 from kbert.errors import BundleError, ParityError
 from kbert.layers.activations import activation
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.weights import DECODER
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_slots
-from kbert.weights import DECODER
 
 TOLERANCE = 1e-4
 """Largest difference of an output that is let pass; float32 arithmetic in another order stays below 2e-5 mostly."""

@@ -18,10 +18,10 @@ import safetensors
 import safetensors.numpy
 
 from kbert import files
-from kbert.bundle import SETTINGS_FILE, Bundle
 from kbert.config import BertConfig
 from kbert.conversion.heads import find_heads
 from kbert.errors import BundleError, ConfigError, UsageError
+from kbert.model_folder.bundle import SETTINGS_FILE, Bundle
 from kbert.text.settings import TokenizerSettings, settings_from_dict
 from kbert.version import __version__
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.bundle import RUN_FILE, SETTINGS_FILE, is_bundle
 from kbert.errors import KbertError, UsageError
+from kbert.model_folder.bundle import RUN_FILE, SETTINGS_FILE, is_bundle
 from kbert.report.charts import line_chart
 from kbert.report.page import Html, element, escape, join, note, page, section, table
 from kbert.report.scores import scores_of

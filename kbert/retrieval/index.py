@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 
 from kbert import files
-from kbert.bundle import Bundle
 from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
-from kbert.hub import resolve
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.hub import resolve
+from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES, transformer_path
+from kbert.model_folder.weights import weights_files
 from kbert.predictor import Predictor, predictor_of
-from kbert.sentence_transformers import POOLINGS, SIMILARITIES, transformer_path
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.collection_files import Document, read_documents
 from kbert.tasks.embedding import EmbeddingTask, of_length_1
 from kbert.tasks.task import task_from_bundle
-from kbert.weights import weights_files
 
 SETTINGS_FILE = "index.json"
 VECTORS_FILE = "vectors.npy"

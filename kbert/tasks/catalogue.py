@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kbert.errors import UsageError, shown
-from kbert.sentence_transformers import POOLINGS
+from kbert.model_folder.sentence_transformers import POOLINGS
 
 _NAMED_OR_NUMBERED = "a name, or a 1-based number."
 

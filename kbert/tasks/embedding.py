@@ -14,13 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features, files
-from kbert.bundle import SETTINGS_FILE, Bundle
 from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
+from kbert.model_folder.bundle import SETTINGS_FILE, Bundle
+from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, read_modules
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, encoder_slots
-from kbert.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, read_modules
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.json_rows import read_objects
 from kbert.tasks.judged_texts import read_judged

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.bundle import Bundle
 from kbert.errors import UsageError
 from kbert.files import PathLike
+from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.masked_language_model import MaskedLanguageModel
 from kbert.models.tensor_names import Slots, masked_language_model_slots

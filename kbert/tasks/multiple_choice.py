@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.bundle import Bundle
 from kbert.errors import DataError
 from kbert.files import PathLike
+from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
 from kbert.models.tensor_names import Slots, classifier_slots

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.bundle import Bundle
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
+from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.tensor_names import Slots, question_answering_slots

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from kbert.bundle import Bundle
 from kbert.errors import UsageError
 from kbert.files import PathLike
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.sentence_transformers import activation_name, known_activation, named_activation
 from kbert.models.encoder import BertEncoder
 from kbert.models.ranking import RankingModel
 from kbert.models.tensor_names import Slots, classifier_slots
-from kbert.sentence_transformers import activation_name, known_activation, named_activation
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.candidates import RankingExample, read_candidates
 from kbert.tasks.labels import label_names

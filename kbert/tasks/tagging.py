@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.architectures import CRF_TENSOR
-from kbert.bundle import Bundle
 from kbert.errors import DataError
 from kbert.files import PathLike
 from kbert.layers.crf import log_likelihood, viterbi
+from kbert.model_folder.architectures import CRF_TENSOR
+from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, tagger_slots
 from kbert.models.token_classification import TokenClassificationModel

@@ -13,13 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.architectures import check_architecture
-from kbert.bundle import Bundle
 from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
+from kbert.model_folder.architectures import check_architecture
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, named_activation
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots
-from kbert.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, named_activation
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.catalogue import TASKS, TaskInfo, task_info
 from kbert.tasks.metric_names import LOSS, larger_is_better

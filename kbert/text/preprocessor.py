@@ -13,7 +13,7 @@ import tensorflow as tf
 from kbert import features
 from kbert.errors import UsageError, shown
 from kbert.files import PathLike
-from kbert.hub import resolve
+from kbert.model_folder.hub import resolve
 from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.settings import settings_from_dict
 from kbert.text.tokenizer import Tokenizer

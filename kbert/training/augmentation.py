@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from kbert import files
-from kbert.bundle import Bundle, is_bundle
 from kbert.errors import DataError, UsageError
-from kbert.hub import resolve
+from kbert.model_folder.bundle import Bundle, is_bundle
+from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
 from kbert.predictor import Predictor

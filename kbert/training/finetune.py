@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.bundle import Bundle
 from kbert.errors import UsageError
-from kbert.hub import resolve
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.hub import resolve
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.predictor import Predictor

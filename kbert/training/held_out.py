@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.bundle import Bundle
 from kbert.corpus.pipeline import PretrainingBatches
 from kbert.errors import BundleError, UsageError
 from kbert.files import PathLike
-from kbert.hub import resolve
 from kbert.loading import load_model
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.hub import resolve
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.cross_entropy import cross_entropy
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from kbert.architectures import CRF_TENSOR
-from kbert.bundle import Bundle
 from kbert.errors import KbertError
+from kbert.model_folder.architectures import CRF_TENSOR
+from kbert.model_folder.bundle import Bundle
 from kbert.models.tensor_names import Slots, assign_tensors
 from kbert.tasks.task import Task, task_from_bundle
 

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.corpus.pipeline import PretrainingBatches
 from kbert.errors import BundleError, UsageError
-from kbert.hub import resolve
+from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
+from kbert.model_folder.hub import resolve
+from kbert.model_folder.sentence_transformers import transformer_path
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.models.positional_heads import make_heads_positional
 from kbert.models.pretraining import PretrainingModel
-from kbert.sentence_transformers import transformer_path
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.bfloat16 import prepare_precision

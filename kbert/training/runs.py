@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.bundle import RUN_FILE
 from kbert.errors import BundleError, KbertError, UsageError
+from kbert.model_folder.bundle import RUN_FILE
 
 CHECKPOINT_FOLDER = "checkpoints"
 ENVIRONMENT_FILE = "environment.json"

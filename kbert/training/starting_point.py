@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from kbert import files
-from kbert.bundle import Bundle, is_bundle
 from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.errors import UsageError
-from kbert.hub import resolve
+from kbert.model_folder.bundle import Bundle, is_bundle
+from kbert.model_folder.hub import resolve
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kbert.bundle import describe_parameters, model_card
 from kbert.config import BertConfig
+from kbert.model_folder.bundle import describe_parameters, model_card
 from kbert.models.encoder import BertEncoder
 from kbert.tasks.task import Task
 from kbert.training.schedules import Schedule

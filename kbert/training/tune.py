@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.bundle import RUN_FILE, SETTINGS_FILE
 from kbert.errors import BundleError, DataError, TrainingError, UsageError
+from kbert.model_folder.bundle import RUN_FILE, SETTINGS_FILE
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.metric_names import larger_is_better
 from kbert.training.finetune import finetune

@@ -3,8 +3,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from kbert.bundle import Bundle
 from kbert.cli.main import main
+from kbert.model_folder.bundle import Bundle
 
 
 def run(*arguments):

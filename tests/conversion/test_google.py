@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.bundle import Bundle
 from kbert.conversion.convert import convert
 from kbert.errors import BundleError, ConfigError, UsageError
+from kbert.model_folder.bundle import Bundle
 
 ERF = np.vectorize(math.erf, otypes=[np.float64])
 

@@ -5,9 +5,9 @@ import h5py
 import numpy as np
 import pytest
 
-from kbert.bundle import Bundle
 from kbert.conversion.convert import convert
 from kbert.errors import BundleError, ConfigError, VocabularyError
+from kbert.model_folder.bundle import Bundle
 
 
 def edit(path, **changes):

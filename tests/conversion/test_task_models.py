@@ -6,8 +6,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from kbert.bundle import Bundle
 from kbert.conversion.convert import convert
+from kbert.model_folder.bundle import Bundle
 from kbert.predictor import load
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.embedding import EmbeddingTask

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from kbert.bundle import Bundle
 from kbert.config import BertConfig
 from kbert.conversion.convert import convert
+from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_slots
 from kbert.predictor import load

@@ -12,8 +12,8 @@ import sys
 import numpy as np
 import pytest
 
-from kbert.bundle import Bundle
 from kbert.conversion.convert import convert
+from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.pretraining import PretrainingModel
 from kbert.models.tensor_names import assign_tensors, encoder_slots, pretraining_slots

@@ -4,9 +4,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from kbert.bundle import Bundle
 from kbert.errors import BundleError
-from kbert.torch_files import TorchFile
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.torch_files import TorchFile
 
 torch = pytest.importorskip("torch")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kbert.bundle import Bundle
+from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.predictor import load
 from kbert.tasks.multilabel import MultilabelTask

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from sklearn import metrics as sklearn_metrics
 
-from kbert.bundle import Bundle
 from kbert.errors import BundleError, DataError, UsageError
+from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.classification import ClassificationTask

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from kbert.bundle import Bundle
+from kbert.model_folder.bundle import Bundle
 from kbert.text.tokenizer import Tokenizer
 
 

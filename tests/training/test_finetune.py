@@ -4,8 +4,8 @@ import shutil
 import numpy as np
 import pytest
 
-from kbert.bundle import Bundle
 from kbert.errors import BundleError, DataError, KbertError, UsageError
+from kbert.model_folder.bundle import Bundle
 from kbert.predictor import load
 from kbert.training.checkpoints import read_arrays
 from kbert.training.finetune import finetune

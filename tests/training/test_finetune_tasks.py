@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from kbert.bundle import Bundle
 from kbert.errors import DataError, UsageError
 from kbert.loading import load_model
+from kbert.model_folder.bundle import Bundle
 from kbert.predictor import load
 from kbert.training.finetune import finetune
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from kbert.bundle import Bundle
 from kbert.errors import UsageError
+from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.training.checkpoints import Checkpoints
 from kbert.training.finetune import finetune

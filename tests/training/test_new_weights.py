@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kbert.bundle import Bundle
+from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import read_tensors
 from kbert.tasks.classification import ClassificationTask

@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from kbert.bundle import Bundle
 from kbert.corpus.build import build_corpus
 from kbert.errors import BundleError, CheckpointError, RecordError, TrainingError, UsageError
+from kbert.model_folder.bundle import Bundle
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.meter import TIMINGS
 from kbert.training.pretrain import pretrain

@@ -6,7 +6,7 @@ import pytest
 import safetensors.numpy
 
 from kbert.errors import BundleError
-from kbert.weights import Weights, save_weights
+from kbert.model_folder.weights import Weights, save_weights
 
 TENSORS = {
     "bert.embeddings.word_embeddings.weight": np.arange(6, dtype=np.float32).reshape(3, 2),

@@ -13,7 +13,7 @@ import pytest
 
 import kbert
 from kbert.errors import BundleError, HubError, UsageError
-from kbert.hub import is_hub_name, resolve
+from kbert.model_folder.hub import is_hub_name, resolve
 
 constants = pytest.importorskip("huggingface_hub.constants")
 

@@ -17,7 +17,7 @@ import safetensors.numpy
 
 from kbert import files
 from kbert.errors import BundleError, shown
-from kbert.torch_files import TorchFile
+from kbert.model_folder.torch_files import TorchFile
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from kbert.bundle import Bundle, is_bundle
 from kbert.errors import BundleError
-from kbert.sentence_transformers import (
+from kbert.model_folder.bundle import Bundle, is_bundle
+from kbert.model_folder.sentence_transformers import (
     SentenceModules,
     activation_name,
     known_activation,

@@ -10,9 +10,9 @@ import sys
 import pytest
 import safetensors.numpy
 
-from kbert.bundle import Bundle
 from kbert.errors import KbertError
 from kbert.loading import check_loadable
+from kbert.model_folder.bundle import Bundle
 from kbert.predictor import load
 from kbert.tasks.task import task_from_bundle
 

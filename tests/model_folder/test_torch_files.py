@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from kbert.errors import BundleError
-from kbert.torch_files import TorchFile
-from kbert.weights import Weights
+from kbert.model_folder.torch_files import TorchFile
+from kbert.model_folder.weights import Weights
 
 STORAGES = {
     np.dtype(np.float32): "FloatStorage",

@@ -2,7 +2,9 @@ import itertools
 
 import pytest
 
-from kbert.architectures import (
+from kbert.config import PRESETS, BertConfig, preset_config
+from kbert.errors import BundleError, ConfigError
+from kbert.model_folder.architectures import (
     ARCHITECTURES,
     check_architecture,
     check_encoder,
@@ -11,8 +13,6 @@ from kbert.architectures import (
     guessed_architecture,
     parameter_count,
 )
-from kbert.config import PRESETS, BertConfig, preset_config
-from kbert.errors import BundleError, ConfigError
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@
     README.md               a model card
 
 A folder of sentence-transformers has further files, and may keep these in a subfolder such as 0_Transformer; see
-kbert.sentence_transformers.
+kbert.model_folder.sentence_transformers.
 
 A bundle knows no task: it carries the task's settings without reading them.
 """
@@ -25,14 +25,14 @@ from typing import Any
 import numpy as np
 
 from kbert import files
-from kbert.architectures import check_encoder, guessed_architecture
 from kbert.config import BertConfig, foreign_settings, unknown_keys
 from kbert.errors import BundleError, ConfigError, shown
-from kbert.sentence_transformers import CROSS_ENCODER, SentenceModules, read_modules, transformer_path
+from kbert.model_folder.architectures import check_encoder, guessed_architecture
+from kbert.model_folder.sentence_transformers import CROSS_ENCODER, SentenceModules, read_modules, transformer_path
+from kbert.model_folder.weights import Weights, save_weights
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files import load_tokenizer, save_tokenizer
 from kbert.version import __version__
-from kbert.weights import Weights, save_weights
 
 CONFIG_FILE = "config.json"
 SETTINGS_FILE = "kbert.json"

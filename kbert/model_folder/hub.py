@@ -1,7 +1,7 @@
 """Models of the Hugging Face Hub by name: "hf://owner/name", or "hf://owner/name@revision".
 
 Only text and weights are downloaded, file by file: safetensors, or else pytorch_model.bin, which is read without
-running it (kbert/torch_files.py).
+running it (kbert/model_folder/torch_files.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from kbert import files
 from kbert.errors import HubError, UsageError
 from kbert.files import PathLike
-from kbert.sentence_transformers import LIBRARY_FILE, MODULES_FILE, module_files, transformer_path
+from kbert.model_folder.sentence_transformers import LIBRARY_FILE, MODULES_FILE, module_files, transformer_path
 
 PREFIX = "hf://"
 CONFIG_FILE = "config.json"

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from kbert.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.errors import BundleError, ConfigError
+from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.text.tokenizer import Tokenizer
 from kbert.version import __version__
 
