@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from kbert.export.litert import export_litert
     from kbert.export.saved_model import export_saved_model
     from kbert.feature_vectors import extract_features
-    from kbert.loading import load_model
     from kbert.model_folder.bundle import Bundle
     from kbert.models.classification import ClassificationModel
     from kbert.models.embedding import EmbeddingModel
@@ -37,10 +36,11 @@ if TYPE_CHECKING:
     from kbert.optimizers.sgd import SGD
     from kbert.optimizers.warmup_schedule import WarmupSchedule
     from kbert.predictor import Predictor, load
+    from kbert.pretrained.loading import load_model
+    from kbert.pretrained.preprocessor import Preprocessor
     from kbert.retrieval.index import Index, build_index
     from kbert.serving.rest import serve
     from kbert.text.encoding import Encoding
-    from kbert.text.preprocessor import Preprocessor
     from kbert.text.tokenizer import Tokenizer
     from kbert.text.vocabulary import Vocabulary
     from kbert.text.vocabulary_training import train_vocabulary
@@ -65,7 +65,7 @@ _MODULES = {
     "MultipleChoiceModel": "kbert.models.multiple_choice",
     "Muon": "kbert.optimizers.muon",
     "Predictor": "kbert.predictor",
-    "Preprocessor": "kbert.text.preprocessor",
+    "Preprocessor": "kbert.pretrained.preprocessor",
     "PretrainingModel": "kbert.models.pretraining",
     "QuestionAnsweringModel": "kbert.models.question_answering",
     "RankingModel": "kbert.models.ranking",
@@ -85,7 +85,7 @@ _MODULES = {
     "finetune": "kbert.training.finetune",
     "finetune_seeds": "kbert.training.repeats",
     "load": "kbert.predictor",
-    "load_model": "kbert.loading",
+    "load_model": "kbert.pretrained.loading",
     "preset_config": "kbert.config",
     "pretrain": "kbert.training.pretrain",
     "serve": "kbert.serving.rest",

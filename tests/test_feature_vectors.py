@@ -4,7 +4,7 @@ import safetensors.numpy
 
 from kbert.errors import UsageError
 from kbert.feature_vectors import LAST_FOUR, extract_features, save_features
-from kbert.loading import load_model
+from kbert.pretrained.loading import load_model
 from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 

@@ -125,7 +125,7 @@ class BertEncoder(PresetModel, keras.Model):
         Raises:
             UsageError: `backbone` is not a `BertBackbone`.
         """
-        from kbert import presets
+        from kbert.pretrained import presets
 
         return presets.from_keras_hub(cls, backbone, options)
 
@@ -141,7 +141,7 @@ class BertEncoder(PresetModel, keras.Model):
             UsageError: The encoder has no pooler, which a backbone must have; or keras-hub is not installed.
             ConfigError: KerasHub's BERT cannot compute such a model: it has the tanh form of GELU alone.
         """
-        from kbert import presets
+        from kbert.pretrained import presets
 
         return presets.to_keras_hub(self)
 

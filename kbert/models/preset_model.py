@@ -50,7 +50,7 @@ class PresetModel:
             UsageError: There is no such preset or folder, or an option does not fit it.
             KbertError: The folder cannot be read.
         """
-        from kbert import presets
+        from kbert.pretrained import presets
 
         return presets.from_preset(cls, preset, options)
 
@@ -74,6 +74,6 @@ class PresetModel:
         Raises:
             UsageError: There is no tokenizer, or the tokenizer or the labels do not fit the model.
         """
-        from kbert import presets
+        from kbert.pretrained import presets
 
         return presets.save_to_preset(self, folder, tokenizer, labels)

@@ -13,9 +13,9 @@ from kbert import features
 from kbert.corpus.pipeline import PretrainingBatches
 from kbert.errors import BundleError, UsageError
 from kbert.files import PathLike
-from kbert.loading import load_model
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
+from kbert.pretrained.loading import load_model
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.cross_entropy import cross_entropy
 

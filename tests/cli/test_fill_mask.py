@@ -17,7 +17,7 @@ def expected(pretrained):
     import keras
     import numpy as np
 
-    from kbert.loading import load_model
+    from kbert.pretrained.loading import load_model
 
     ids = np.array([[2, 5, 4, 9, 4, 3]], np.int32)
     batch = {"input_word_ids": ids, "input_mask": ids**0, "input_type_ids": ids * 0}

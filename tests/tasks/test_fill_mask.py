@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import UsageError
-from kbert.loading import load_model
 from kbert.predictor import load
+from kbert.pretrained.loading import load_model
 from kbert.tasks.fill_mask import FillMaskTask
 
 

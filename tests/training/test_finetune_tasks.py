@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.loading import load_model
 from kbert.model_folder.bundle import Bundle
 from kbert.predictor import load
+from kbert.pretrained.loading import load_model
 from kbert.training.finetune import finetune
 
 WORDS = ["sat", "ran", "fast", "slow", "on", "mat"]

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from kbert.cli.main import main
 from kbert.corpus.build import build_corpus
 from kbert.errors import BundleError, UsageError
-from kbert.loading import load_model
 from kbert.model_folder.bundle import Bundle
+from kbert.pretrained.loading import load_model
 from kbert.text.tokenizer import Tokenizer
 from kbert.training import held_out
 from kbert.training.held_out import HeldOutCorpus, HeldOutEvaluation, evaluate_pretraining

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import kbert
 from kbert.errors import UsageError
-from kbert.text.preprocessor import Preprocessor
+from kbert.pretrained.preprocessor import Preprocessor
 from kbert.text.settings import AddedToken
 from kbert.text.tokenizer import Tokenizer
 

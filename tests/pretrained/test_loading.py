@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from kbert.errors import BundleError
-from kbert.loading import build_model, load_model
 from kbert.model_folder.architectures import ARCHITECTURES
 from kbert.model_folder.bundle import Bundle
 from kbert.models.tensor_names import assign_tensors, read_tensors
+from kbert.pretrained.loading import build_model, load_model
 from kbert.text.tokenizer import Tokenizer
 
 MODELS = {
