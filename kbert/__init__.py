@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from kbert.errors import KbertError
     from kbert.export.litert import export_litert
     from kbert.export.saved_model import export_saved_model
-    from kbert.feature_vectors import extract_features
     from kbert.model_folder.bundle import Bundle
     from kbert.models.classification import ClassificationModel
     from kbert.models.embedding import EmbeddingModel
@@ -35,7 +34,8 @@ if TYPE_CHECKING:
     from kbert.optimizers.muon import Muon
     from kbert.optimizers.sgd import SGD
     from kbert.optimizers.warmup_schedule import WarmupSchedule
-    from kbert.predictor import Predictor, load
+    from kbert.prediction.feature_vectors import extract_features
+    from kbert.prediction.predictor import Predictor, load
     from kbert.pretrained.loading import load_model
     from kbert.pretrained.preprocessor import Preprocessor
     from kbert.retrieval.index import Index, build_index
@@ -64,7 +64,7 @@ _MODULES = {
     "MaskedLanguageModel": "kbert.models.masked_language_model",
     "MultipleChoiceModel": "kbert.models.multiple_choice",
     "Muon": "kbert.optimizers.muon",
-    "Predictor": "kbert.predictor",
+    "Predictor": "kbert.prediction.predictor",
     "Preprocessor": "kbert.pretrained.preprocessor",
     "PretrainingModel": "kbert.models.pretraining",
     "QuestionAnsweringModel": "kbert.models.question_answering",
@@ -81,10 +81,10 @@ _MODULES = {
     "cross_validate": "kbert.training.repeats",
     "export_litert": "kbert.export.litert",
     "export_saved_model": "kbert.export.saved_model",
-    "extract_features": "kbert.feature_vectors",
+    "extract_features": "kbert.prediction.feature_vectors",
     "finetune": "kbert.training.finetune",
     "finetune_seeds": "kbert.training.repeats",
-    "load": "kbert.predictor",
+    "load": "kbert.prediction.predictor",
     "load_model": "kbert.pretrained.loading",
     "preset_config": "kbert.config",
     "pretrain": "kbert.training.pretrain",

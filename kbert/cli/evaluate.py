@@ -47,7 +47,7 @@ def evaluate(
     if corpus is not None:
         metrics = _measure_corpus(run, corpus, batch_size)
     else:
-        from kbert import predictor
+        from kbert.prediction import predictor
 
         use = options.chosen_use(reading, paired=bool(reading["pair_column"]))
         metrics = predictor.load(run, **use).evaluate(

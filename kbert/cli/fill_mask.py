@@ -31,7 +31,7 @@ def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_js
     if not bundle.settings.get("task") and "cls.predictions.transform.dense.weight" not in bundle.tensors:
         raise UsageError(f"{run} has no masked-language-model head; `kbert pretrain --model {run}` trains one")
     quiet.import_tensorflow()
-    from kbert import predictor
+    from kbert.prediction import predictor
 
     model = predictor.load(run)
     if model.task.name != "fill-mask":

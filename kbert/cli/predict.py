@@ -68,7 +68,7 @@ def predict(
         return
     if pooling == "none":
         raise UsageError("--pooling none belongs to --features")
-    from kbert import predictor
+    from kbert.prediction import predictor
 
     use = options.chosen_use(reading, paired=bool(pairs or reading["pair_column"]))
     model = predictor.load(run, **use | {"pooling": pooling})
@@ -89,7 +89,7 @@ def predict(
 
 def _lines(run: str, path: str, reading: Mapping[str, Any]) -> list[str]:
     """The texts of a file: a text a line, or a column of a table, read as the one that `run` learnt from."""
-    from kbert.predictor import remembered_reading
+    from kbert.prediction.predictor import remembered_reading
     from kbert.tasks.table_format import TableFormat, file_kind
     from kbert.tasks.tables import has_columns, read_table
 
@@ -108,7 +108,7 @@ def _lines(run: str, path: str, reading: Mapping[str, Any]) -> list[str]:
 
 
 def _write_features(run: str, texts: list[str], output: str, layers: str, pooling: str, batch_size: int) -> None:
-    from kbert import feature_vectors
+    from kbert.prediction import feature_vectors
 
     feature_vectors.check_features_file(output, pooling)
     try:

@@ -13,10 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kbert import features, files, predictor
+from kbert import features, files
 from kbert.errors import ExportError, UsageError
 from kbert.export.litert_graph import InferenceGraph, constant
 from kbert.export.parity import check_parity, sample_inputs
+from kbert.prediction import predictor
 from kbert.runtime.quiet import held_stderr, quiet_logger
 from kbert.text.graph_encoder import GraphEncoder
 

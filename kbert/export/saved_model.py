@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kbert import files, predictor
+from kbert import files
 from kbert.errors import UsageError
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.export.session import session_answers
+from kbert.prediction import predictor
 from kbert.text.tokenizer_files import save_tokenizer
 
 TOLERANCE = 1e-5

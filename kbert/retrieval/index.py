@@ -24,7 +24,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES, transformer_path
 from kbert.model_folder.weights import weights_files
-from kbert.predictor import Predictor, predictor_of
+from kbert.prediction.predictor import Predictor, predictor_of
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.collection_files import Document, read_documents
 from kbert.tasks.embedding import EmbeddingTask, of_length_1

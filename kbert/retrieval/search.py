@@ -8,7 +8,7 @@ from typing import Any
 
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
-from kbert.predictor import load
+from kbert.prediction.predictor import load
 from kbert.retrieval.index import Index
 from kbert.tasks.collection_files import read_judgements, read_queries
 from kbert.tasks.ranking_metrics import run_metrics

@@ -14,7 +14,7 @@ from kbert.model_folder.bundle import Bundle, is_bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
-from kbert.predictor import Predictor
+from kbert.prediction.predictor import Predictor
 from kbert.tasks.augmentation import Replace, Synonyms, augmented, chosen_spans, read_synonyms, substituted, word_spans
 from kbert.tasks.fill_mask import FillMaskTask
 from kbert.text.vocabulary import MASK

@@ -16,7 +16,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
-from kbert.predictor import Predictor
+from kbert.prediction.predictor import Predictor
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.error_analysis import WORST_EXAMPLES
 from kbert.tasks.metric_names import LOSS

@@ -8,7 +8,7 @@ import pytest
 
 from kbert.conversion.convert import convert
 from kbert.model_folder.bundle import Bundle
-from kbert.predictor import load
+from kbert.prediction.predictor import load
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.multilabel import MultilabelTask

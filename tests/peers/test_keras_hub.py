@@ -8,7 +8,7 @@ from kbert.conversion.convert import convert
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_slots
-from kbert.predictor import load
+from kbert.prediction.predictor import load
 from kbert.text.tokenizer import Tokenizer
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("default")]

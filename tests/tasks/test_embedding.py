@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import BundleError, DataError, UsageError
-from kbert.feature_vectors import extract_features
 from kbert.model_folder.sentence_transformers import SentenceModules, read_modules
-from kbert.predictor import load
+from kbert.prediction.feature_vectors import extract_features
+from kbert.prediction.predictor import load
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.embedding import EmbeddingExample, EmbeddingTask
 from kbert.tasks.memory_table import as_table

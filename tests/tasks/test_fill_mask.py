@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import UsageError
-from kbert.predictor import load
+from kbert.prediction.predictor import load
 from kbert.pretrained.loading import load_model
 from kbert.tasks.fill_mask import FillMaskTask
 

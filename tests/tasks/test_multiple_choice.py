@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kbert.errors import DataError
 from kbert.models.encoder import BertEncoder
-from kbert.predictor import Predictor
+from kbert.prediction.predictor import Predictor
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.multiple_choice import ChoiceExample, MultipleChoiceTask
 from kbert.text.graph_encoder import GraphEncoder

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kbert.errors import DataError, UsageError
 from kbert.models.encoder import BertEncoder
-from kbert.predictor import Predictor
+from kbert.prediction.predictor import Predictor
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.question_answering import QuestionAnsweringTask
 from kbert.tasks.questions import Answer, Question

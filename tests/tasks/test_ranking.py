@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import BundleError, DataError, UsageError
-from kbert.predictor import load
+from kbert.prediction.predictor import load
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.candidates import RankingExample
 from kbert.tasks.ranking import RankingTask

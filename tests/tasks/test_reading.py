@@ -3,7 +3,7 @@ import json
 import pytest
 
 from kbert.errors import BundleError, DataError, UsageError
-from kbert.predictor import load
+from kbert.prediction.predictor import load
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.reading import Reading
 from kbert.tasks.task import task_class

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import DataError, UsageError
-from kbert.predictor import load
+from kbert.prediction.predictor import load
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.documents import SummarizationExample
 from kbert.tasks.summarization import SummarizationTask

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kbert.errors import DataError
 from kbert.models.encoder import BertEncoder
-from kbert.predictor import load
+from kbert.prediction.predictor import load
 from kbert.tasks.tagged_texts import Span, TaggedText
 from kbert.tasks.tagging import TaggingTask
 from kbert.text.graph_encoder import GraphEncoder

@@ -6,7 +6,7 @@ import pytest
 
 from kbert.errors import BundleError, DataError, KbertError, UsageError
 from kbert.model_folder.bundle import Bundle
-from kbert.predictor import load
+from kbert.prediction.predictor import load
 from kbert.training.checkpoints import read_arrays
 from kbert.training.finetune import finetune
 

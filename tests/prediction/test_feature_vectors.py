@@ -3,7 +3,7 @@ import pytest
 import safetensors.numpy
 
 from kbert.errors import UsageError
-from kbert.feature_vectors import LAST_FOUR, extract_features, save_features
+from kbert.prediction.feature_vectors import LAST_FOUR, extract_features, save_features
 from kbert.pretrained.loading import load_model
 from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer

@@ -6,7 +6,7 @@ import pytest
 import safetensors.numpy
 
 from kbert.errors import BundleError, DataError, UsageError
-from kbert.predictor import load
+from kbert.prediction.predictor import load
 from kbert.tasks.texts import Example
 
 TEXTS = [

@@ -1,0 +1,1 @@
+"""A loaded model: answers for texts, metrics of files, and feature vectors."""
