@@ -124,8 +124,8 @@ def extend(
 
     Old tokens keep ids and weights; a new word begins as the mean of its old pieces.
     """
+    from kbert.conversion.vocabulary_extension import extend_vocabulary
     from kbert.sources.source import SourceSettings
-    from kbert.vocabulary_extension import extend_vocabulary
 
     with options.byte_progress("counting words") as update:
         extension = extend_vocabulary(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kbert.conversion.vocabulary_extension import extend_vocabulary
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.model_folder.sentence_transformers import SentenceModules, read_modules
 from kbert.prediction.feature_vectors import extract_features
@@ -14,7 +15,6 @@ from kbert.tasks.memory_table import as_table
 from kbert.text.graph_encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.finetune import finetune
-from kbert.vocabulary_extension import extend_vocabulary
 
 COLUMNS = {"pair": "pair", "negative": "negative"}
 

@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from kbert.cli.main import main
+from kbert.conversion.vocabulary_extension import extend_vocabulary
 from kbert.corpus.build import build_corpus
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.model_folder.bundle import Bundle
@@ -13,7 +14,6 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.held_out import evaluate_pretraining
 from kbert.training.pretrain import pretrain
-from kbert.vocabulary_extension import extend_vocabulary
 
 TABLE, BIAS = "bert.embeddings.word_embeddings.weight", "cls.predictions.bias"
 
