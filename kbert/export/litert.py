@@ -19,7 +19,7 @@ from kbert.export.litert_graph import InferenceGraph, constant
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.prediction import predictor
 from kbert.runtime.quiet import held_stderr, quiet_logger
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 
 QUANTIZATIONS = ("none", "float16", "dynamic")
 """float32; weights in float16; weights in int8, activations quantized as they come."""

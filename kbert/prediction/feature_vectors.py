@@ -22,7 +22,7 @@ from kbert.models.embedding import pooled
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_slots
 from kbert.tasks.rows import strings
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 
 LAST_FOUR = (-4, -3, -2, -1)
 """Layers whose concatenation served best as features in the BERT paper (arXiv 1810.04805, section 5.3)."""

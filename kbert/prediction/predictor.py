@@ -25,7 +25,7 @@ from kbert.tasks.rows import as_strings
 from kbert.tasks.table_format import TableFormat, file_kind
 from kbert.tasks.tables import has_columns
 from kbert.tasks.task import Task, describe_inputs, task_from_bundle
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
 _ROWS_AT_ONCE = 64

@@ -14,7 +14,7 @@ from kbert import features
 from kbert.errors import UsageError, shown
 from kbert.files import PathLike
 from kbert.model_folder.hub import resolve
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.settings import settings_from_dict
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files import load_tokenizer

@@ -23,7 +23,7 @@ from kbert.tasks.rows import TrainingRows
 from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, number
 from kbert.tasks.task import Tensors
 from kbert.tasks.texts import Example, TextTask
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 
 
 class ClassificationTask(TextTask):

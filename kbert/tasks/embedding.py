@@ -30,7 +30,7 @@ from kbert.tasks.saved_settings import Kind, flag, named_strings, number, number
 from kbert.tasks.table_format import TableFormat, file_kind
 from kbert.tasks.tables import Row, first_row, read_table
 from kbert.tasks.task import Task, Tensors, TextInput
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 
 OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")
 _IMPOSSIBLE = -1e9

@@ -19,7 +19,7 @@ from kbert.models.tensor_names import Slots, masked_language_model_slots
 from kbert.tasks.rows import TrainingRows
 from kbert.tasks.task import Tensors
 from kbert.tasks.texts import Example, TextTask
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import MASK
 

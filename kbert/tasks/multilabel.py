@@ -24,7 +24,7 @@ from kbert.tasks.tables import column_places
 from kbert.tasks.task import Task, Tensors
 from kbert.tasks.texts import Example, TextTask
 from kbert.tasks.thresholds import DEFAULT_THRESHOLD, best_threshold
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
 

@@ -25,7 +25,7 @@ from kbert.tasks.saved_settings import Kind, string
 from kbert.tasks.table_format import TableFormat
 from kbert.tasks.tables import read_table
 from kbert.tasks.task import Task, Tensors, TextInput
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 
 _UNUSED = -1e9
 """The logit of a place that holds no choice."""

@@ -24,7 +24,7 @@ from kbert.tasks.rows import Ragged, TrainingRows, strings
 from kbert.tasks.saved_settings import Kind, count, count_or_none, flag, number
 from kbert.tasks.table_format import TableFormat
 from kbert.tasks.task import Task, Tensors, TextInput
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 
 _AT_ONCE = 128
 _LONGEST_QUESTION = 64

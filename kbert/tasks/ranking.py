@@ -22,7 +22,7 @@ from kbert.tasks.ranking_metrics import in_order, ranking_metrics
 from kbert.tasks.rows import Ragged, TrainingRows, encode_texts
 from kbert.tasks.saved_settings import Kind, count_or_none, flag, string
 from kbert.tasks.task import Task, Tensors, TextInput
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 
 LOSSES = ("softmax", "sigmoid")
 ACTIVATIONS = ("identity", "sigmoid")

@@ -22,7 +22,7 @@ from kbert.tasks.rows import Ragged, TrainingRows, as_strings
 from kbert.tasks.saved_settings import Kind, count
 from kbert.tasks.table_format import TableFormat
 from kbert.tasks.task import Task, Tensors, TextInput
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 
 _IMPOSSIBLE = -1e9
 _DOCUMENTS_AT_ONCE = 64

@@ -26,7 +26,7 @@ from kbert.tasks.table_format import TableFormat
 from kbert.tasks.tagged_texts import CONLL_ENDINGS, Span, TaggedText, read_tagged_texts
 from kbert.tasks.tags import entity_scores, letter_at, split_tag, tag_labels
 from kbert.tasks.task import Task, Tensors, TextInput
-from kbert.text.graph_encoder import GraphEncoder, GraphWindows
+from kbert.text.graph.encoder import GraphEncoder, GraphWindows
 from kbert.text.vocabulary import CONTINUATION
 
 _IGNORED = -1

@@ -25,7 +25,7 @@ from kbert.tasks.catalogue import TASKS, TaskInfo, task_info
 from kbert.tasks.metric_names import LOSS, larger_is_better
 from kbert.tasks.rows import TrainingRows
 from kbert.tasks.saved_settings import Kind, read_settings
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
 Tensors = Mapping[str, tf.Tensor]

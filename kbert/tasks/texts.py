@@ -13,7 +13,7 @@ from kbert.tasks.rows import Ragged, encode_texts
 from kbert.tasks.table_format import TableFormat
 from kbert.tasks.tables import read_table
 from kbert.tasks.task import Task, TextInput
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 
 
 @dataclasses.dataclass(frozen=True)

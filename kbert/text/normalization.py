@@ -14,7 +14,7 @@ import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from kbert.text.text_tokens import Hidden, TextTokens
+    from kbert.text.added_tokens import Hidden, TextTokens
 
 SPACE = " "
 SIGMA = "Σ"

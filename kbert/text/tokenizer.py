@@ -8,16 +8,16 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kbert.errors import UsageError
+from kbert.text.added_tokens import TextTokens
 from kbert.text.encoding import Encoding
 from kbert.text.normalization import Normalizer, ReplacementTable
 from kbert.text.settings import MAX_WORD_LENGTH, AddedToken, TokenizerSettings
-from kbert.text.text_tokens import TextTokens
 from kbert.text.truncation import Truncation, check_truncation, kept_lengths, window_starts
 from kbert.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
 from kbert.text.wordpiece import WordPiece
 
 if TYPE_CHECKING:
-    from kbert.text.graph_tokenizer import GraphTokenizer
+    from kbert.text.graph.tokenizer import GraphTokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,7 +240,7 @@ class Tokenizer:
 
     def to_graph(self) -> GraphTokenizer:
         """The same tokenizer as TensorFlow operations: strings [B] → RaggedTensor int32 [B, None]."""
-        from kbert.text.graph_tokenizer import GraphTokenizer
+        from kbert.text.graph.tokenizer import GraphTokenizer
 
         return GraphTokenizer(self.vocabulary, self.settings, self.text_tokens)
 

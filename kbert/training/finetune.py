@@ -22,7 +22,7 @@ from kbert.tasks.error_analysis import WORST_EXAMPLES
 from kbert.tasks.metric_names import LOSS
 from kbert.tasks.reading import Reading
 from kbert.tasks.task import task_class
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.training.augmentation import with_augmentation
 from kbert.training.batches import LengthBucketedBatches
 from kbert.training.best_weights import BEST_FILE, BestWeights

@@ -5,7 +5,7 @@ import safetensors.numpy
 from kbert.errors import UsageError
 from kbert.prediction.feature_vectors import LAST_FOUR, extract_features, save_features
 from kbert.pretrained.loading import load_model
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
 TEXTS = ["the cat sat on the mat", "", "a dog"]

@@ -12,7 +12,7 @@ from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.task import task_class, task_from_bundle
 from kbert.tasks.texts import Example
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
 

@@ -12,7 +12,7 @@ from kbert.prediction.predictor import load
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.embedding import EmbeddingExample, EmbeddingTask
 from kbert.tasks.memory_table import as_table
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.finetune import finetune
 

@@ -9,7 +9,7 @@ from kbert.errors import DataError, UsageError
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.multilabel import MultilabelTask
 from kbert.tasks.texts import Example
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
 

@@ -9,7 +9,7 @@ from kbert.models.encoder import BertEncoder
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.multiple_choice import ChoiceExample, MultipleChoiceTask
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.batches import LengthBucketedBatches
 

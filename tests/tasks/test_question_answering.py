@@ -11,7 +11,7 @@ from kbert.prediction.predictor import Predictor
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.question_answering import QuestionAnsweringTask
 from kbert.tasks.questions import Answer, Question
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
 CONTEXT = "The cat sat on the mat. A slow dog ran! The Ünaffable dogs sat on a fast cat."

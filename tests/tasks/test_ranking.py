@@ -10,7 +10,7 @@ from kbert.prediction.predictor import load
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.candidates import RankingExample
 from kbert.tasks.ranking import RankingTask
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
 DIALOGUES = [{"turns": [{"speaker": s, "text": f"{s}{n}{d}"} for n, s in enumerate("USUS")]} for d in range(10)]

@@ -9,7 +9,7 @@ from kbert.prediction.predictor import load
 from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.documents import SummarizationExample
 from kbert.tasks.summarization import SummarizationTask
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
 COLUMNS = {"label": "label", "summary": "summary"}

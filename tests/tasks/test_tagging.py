@@ -9,7 +9,7 @@ from kbert.models.encoder import BertEncoder
 from kbert.prediction.predictor import load
 from kbert.tasks.tagged_texts import Span, TaggedText
 from kbert.tasks.tagging import TaggingTask
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.finetune import finetune
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.tasks.rows import Ragged, TrainingRows, encode_texts
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.batches import LengthBucketedBatches
 

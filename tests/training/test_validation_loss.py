@@ -7,7 +7,7 @@ from kbert.tasks.candidates import RankingExample
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.ranking import RankingTask
 from kbert.tasks.texts import Example
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.validation_loss import ValidationLoss
 

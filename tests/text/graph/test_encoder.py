@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import UsageError
-from kbert.text.graph_encoder import GraphEncoder
+from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
 

@@ -10,9 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from kbert.text.graph_normalization import PagedTable, changing_code_points
-from kbert.text.normalization import SPACE, is_cjk, is_punctuation, is_whitespace
-from kbert.text.text_tokens import (
+from kbert.text.added_tokens import (
     FILL,
     Boundary,
     TextToken,
@@ -21,6 +19,8 @@ from kbert.text.text_tokens import (
     is_white_space,
     is_word,
 )
+from kbert.text.graph.normalization import PagedTable, changing_code_points
+from kbert.text.normalization import SPACE, is_cjk, is_punctuation, is_whitespace
 
 # What a character is, as bits.
 _WORD, _CONNECTOR, _WHITE_SPACE, _SEPARATOR, _PUNCTUATION = 1, 2, 4, 8, 16

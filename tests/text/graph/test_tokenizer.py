@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kbert.text.graph_normalization import graph_normalizer
+from kbert.text.graph.normalization import graph_normalizer
 from kbert.text.normalization import Normalizer, ReplacementTable
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary

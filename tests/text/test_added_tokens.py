@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kbert.errors import UsageError, VocabularyError
+from kbert.text.added_tokens import is_white_space, is_word
 from kbert.text.settings import AddedToken, TokenizerSettings
-from kbert.text.text_tokens import is_white_space, is_word
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kbert import features
 from kbert.errors import UsageError
-from kbert.text.graph_tokenizer import GraphTokenizer
+from kbert.text.graph.tokenizer import GraphTokenizer
 from kbert.text.truncation import Truncation, check_truncation
 
 
