@@ -182,7 +182,7 @@ def workers_and_kills(bench: Bench) -> Iterator[Row]:
 
 def statistics(bench: Bench) -> Iterator[Row]:
     """Masks and labels of many examples, as the pipeline reads them."""
-    from kbert.corpus.pipeline import PretrainingBatches
+    from kbert.corpus.reading.pipeline import PretrainingBatches
 
     path = bench.folder / "text.txt"
     path.write_bytes(bench.text)
@@ -275,7 +275,7 @@ def packing(bench: Bench) -> Iterator[Row]:
     for length in (128, 512):
         output, _, _ = bench.build(path, "packing", workers=2, sequence_length=length)
         code = (
-            "import sys\nfrom kbert.corpus.pipeline import PretrainingBatches\n"
+            "import sys\nfrom kbert.corpus.reading.pipeline import PretrainingBatches\n"
             "print(PretrainingBatches(sys.argv[1], batch_size=1, pack_to=512).fill_rate)"
         )
         result = subprocess.run([sys.executable, "-c", code, str(output)], capture_output=True, text=True, check=True)

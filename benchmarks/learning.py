@@ -37,7 +37,7 @@ Curve = list[dict[str, float]]
 
 def write_corpora(options: argparse.Namespace, folder: Path) -> None:
     """The corpus, and a held-out one of the last documents."""
-    from kbert.corpus.build import build_corpus
+    from kbert.corpus.building.build import build_corpus
 
     text = (options.data / "corpus" / "en_wikipedia.txt").read_bytes()
     documents = text.split(b"\n\n")
@@ -114,7 +114,7 @@ def learn_transformers(options: argparse.Namespace, folder: Path) -> Curve:
     from backends import torch_batch
     from transformers import BertForPreTraining
 
-    from kbert.corpus.pipeline import PretrainingBatches
+    from kbert.corpus.reading.pipeline import PretrainingBatches
     from kbert.training.schedules import Schedule
 
     model = BertForPreTraining.from_pretrained(folder / "start").train()

@@ -21,8 +21,8 @@ from typing import Any
 import tensorflow as tf
 
 from kbert.config import preset_config
-from kbert.corpus.build import build_corpus
-from kbert.corpus.pipeline import PretrainingBatches
+from kbert.corpus.building.build import build_corpus
+from kbert.corpus.reading.pipeline import PretrainingBatches
 from kbert.models.encoder import BertEncoder
 from kbert.models.pretraining import PretrainingModel
 from kbert.text.vocabulary_training import train_vocabulary

@@ -203,8 +203,8 @@ def peak_of(kind: str, precision: str) -> Callable[[], float]:
 
 def make_batches(data: Path, megabytes: float, folder: Path) -> dict[int, Path]:
     """A file of batches for each length, from the start of English Wikipedia."""
-    from kbert.corpus.build import build_corpus
-    from kbert.corpus.pipeline import PretrainingBatches
+    from kbert.corpus.building.build import build_corpus
+    from kbert.corpus.reading.pipeline import PretrainingBatches
 
     text = folder / "text.txt"
     with open(data / "corpus" / "en_wikipedia.txt", "rb") as handle:

@@ -182,8 +182,8 @@ def measure(options: argparse.Namespace) -> None:
 
 def input_rate(options: argparse.Namespace) -> float:
     """Tokens a second that one process reads and masks, in rows of 128, after the first batch."""
-    from kbert.corpus.build import build_corpus
-    from kbert.corpus.pipeline import PretrainingBatches
+    from kbert.corpus.building.build import build_corpus
+    from kbert.corpus.reading.pipeline import PretrainingBatches
 
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder, "text.txt")

@@ -14,7 +14,7 @@ from kbert.version import __version__
 if TYPE_CHECKING:
     from kbert.config import BertConfig, preset_config
     from kbert.conversion.convert import Conversion, convert
-    from kbert.corpus.build import build_corpus
+    from kbert.corpus.building.build import build_corpus
     from kbert.errors import KbertError
     from kbert.export.litert import export_litert
     from kbert.export.saved_model import export_saved_model
@@ -75,7 +75,7 @@ _MODULES = {
     "Tokenizer": "kbert.text.tokenizer",
     "Vocabulary": "kbert.text.vocabulary",
     "WarmupSchedule": "kbert.optimizers.warmup_schedule",
-    "build_corpus": "kbert.corpus.build",
+    "build_corpus": "kbert.corpus.building.build",
     "build_index": "kbert.retrieval.index",
     "convert": "kbert.conversion.convert",
     "cross_validate": "kbert.training.repeats",

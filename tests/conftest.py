@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kbert.config import BertConfig
-from kbert.corpus.build import build_corpus
+from kbert.corpus.building.build import build_corpus
 from kbert.model_folder.bundle import Bundle
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary

@@ -133,7 +133,7 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     With --runner, options for Apache Beam stand behind --, as in: kbert corpus build TEXT --vocab vocab.txt --output
     corpus --runner FlinkRunner -- --flink_master=host:8081 --parallelism=32
     """
-    from kbert.corpus.build import build_corpus
+    from kbert.corpus.building.build import build_corpus
     from kbert.sources.source import describe_formats
     from kbert.text.vocabulary import Vocabulary
 

@@ -12,7 +12,7 @@ from kbert.cli import options
 from kbert.runtime import quiet
 
 if TYPE_CHECKING:
-    from kbert.corpus.statistics import MaskedExample
+    from kbert.corpus.reading.statistics import MaskedExample
 
 
 @click.command()
@@ -35,7 +35,7 @@ def inspect(
     """
     quiet.import_tensorflow()
     from kbert import files
-    from kbert.corpus.statistics import LABELS, read_statistics
+    from kbert.corpus.reading.statistics import LABELS, read_statistics
 
     with options.count_progress("reading examples") as update:
         statistics, shown = read_statistics(
@@ -76,7 +76,7 @@ _STYLES = {"mask": "black on yellow", "random": "black on red", "kept": "black o
 
 def _print_example(example: MaskedExample) -> None:
     """Prints an example with its masks: in colours on a terminal, else between brackets."""
-    from kbert.corpus.statistics import words_with_marks
+    from kbert.corpus.reading.statistics import words_with_marks
 
     parts: list[tuple[str, str]] = []
     for text, fate, original in words_with_marks(example):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kbert.corpus.statistics import LABELS, CorpusStatistics, MaskedExample, words_with_marks
+from kbert.corpus.reading.statistics import LABELS, CorpusStatistics, MaskedExample, words_with_marks
 from kbert.report.charts import bar_chart
 from kbert.report.page import Html, element, escape, join, note, page, percent, section, table
 from kbert.version import __version__

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.corpus.pipeline import PretrainingBatches
+from kbert.corpus.reading.pipeline import PretrainingBatches
 from kbert.errors import BundleError, UsageError
 from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle

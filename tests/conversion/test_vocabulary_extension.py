@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from kbert.cli.main import main
 from kbert.conversion.vocabulary_extension import extend_vocabulary
-from kbert.corpus.build import build_corpus
+from kbert.corpus.building.build import build_corpus
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.text.settings import AddedToken

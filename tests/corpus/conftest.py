@@ -2,8 +2,8 @@
 
 import pytest
 
-from kbert.corpus import build, shards
-from kbert.corpus.build import build_corpus
+from kbert.corpus.building import build, shards
+from kbert.corpus.building.build import build_corpus
 
 
 @pytest.fixture

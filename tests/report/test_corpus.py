@@ -1,6 +1,6 @@
 from html.parser import HTMLParser
 
-from kbert.corpus.statistics import MaskedExample, read_statistics
+from kbert.corpus.reading.statistics import MaskedExample, read_statistics
 from kbert.report.corpus import corpus_report
 
 

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from kbert.cli.main import main
-from kbert.corpus.build import build_corpus
+from kbert.corpus.building.build import build_corpus
 from kbert.errors import BundleError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.pretrained.loading import load_model
@@ -42,7 +42,7 @@ def test_every_example_comes_once_whatever_the_batches(corpus, tokenizer, monkey
 def test_no_example_comes_twice(corpus, tokenizer):
     opened = HeldOutCorpus(corpus, tokenizer)
     examples, _ = joined(opened, 5)
-    from kbert.corpus.pipeline import PretrainingBatches
+    from kbert.corpus.reading.pipeline import PretrainingBatches
 
     epoch = next(PretrainingBatches(corpus, batch_size=opened.examples, seed=9).batches())
 

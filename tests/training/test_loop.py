@@ -45,7 +45,7 @@ def rows(folder):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, pretrained, vocabulary):
     """A run in one go: the folders of the corpus and of the run."""
-    from kbert.corpus.build import build_corpus
+    from kbert.corpus.building.build import build_corpus
 
     folder = tmp_path_factory.mktemp("uninterrupted")
     vocabulary.save(folder / "vocab.txt")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.corpus.build import build_corpus
-from kbert.corpus.pipeline import PretrainingBatches
+from kbert.corpus.building.build import build_corpus
+from kbert.corpus.reading.pipeline import PretrainingBatches
 from kbert.errors import UsageError
 from kbert.models.encoder import BertEncoder
 from kbert.models.pretraining import PretrainingModel

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from kbert.corpus.build import build_corpus
+from kbert.corpus.building.build import build_corpus
 from kbert.errors import BundleError, CheckpointError, RecordError, TrainingError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.text.vocabulary import Vocabulary

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kbert.corpus.build import build_corpus
+from kbert.corpus.building.build import build_corpus
 from kbert.errors import UsageError
 from kbert.training.checkpoints import Checkpoints, read_header
 from kbert.training.held_out import evaluate_pretraining

@@ -89,7 +89,7 @@ def test_a_run_that_finds_no_way_around_ends(tmp_path, corpus, pretrained, monke
 
 
 def test_a_run_stops_and_names_the_examples(tmp_path, corpus, pretrained, spike_at_step_6):
-    from kbert.corpus.pipeline import PretrainingBatches
+    from kbert.corpus.reading.pipeline import PretrainingBatches
 
     names = PretrainingBatches(corpus, batch_size=8).example_names(5)
     assert len(names) == 8

@@ -1,0 +1,244 @@
+"""The builder as an Apache Beam pipeline (extra `beam`): the records, shards and manifest of a build on one machine.
+
+The machine that starts the job goes through the text once, to plan which documents are of which chunk: places alone,
+in a file. Workers read the chunks from the text files themselves, build them, and join them to shards:
+
+    plan → the documents of each chunk → records of each chunk → shards
+
+Lines that are not compressed are read from where a chunk begins. What can only be read from its begin (compressed
+files, Parquet, datasets by name) one worker reads, each part another, and hands on to those that build. So all
+workers must see the inputs and the output folder under the paths that the machine that starts the job sees.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import io
+import itertools
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from kbert import files
+from kbert.corpus.building.chunks import BuildSettings, Chunk, ChunkBuilder
+from kbert.corpus.building.journal import FinishedShard
+from kbert.corpus.building.plan import ChunkPlan, from_json, to_json
+from kbert.corpus.building.shards import shard_numbers, write_shard
+from kbert.corpus.records.manifest import Shard
+from kbert.errors import KbertError, UsageError
+from kbert.sources.document import Document
+from kbert.sources.places import DocumentRange
+from kbert.sources.source import Source
+from kbert.text.vocabulary import Vocabulary
+
+RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner")
+
+_PLAN, _SHARDS = "plan.jsonl", "shards.json"
+_PLANS_AT_ONCE = 100
+"""Chunks that one element of the pipeline stands for at its begin: the plan of a large corpus is no part of the job."""
+
+Numbered = tuple[int, Chunk]
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What every worker needs; it is sent to them.
+
+    Args:
+        source: The text.
+        tokens: The vocabulary.
+        settings: All that the records depend on.
+        words: The list of words.
+        folder: The output folder, which holds the plan.
+    """
+
+    source: Source
+    tokens: Sequence[str]
+    settings: BuildSettings
+    words: Sequence[str]
+    folder: Path
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "builder"}
+
+    @functools.cached_property
+    def builder(self) -> ChunkBuilder:
+        """Made once a process, so that its words last."""
+        return ChunkBuilder(Vocabulary(self.tokens), self.settings, self.words)
+
+    def plans(self, lines: tuple[int, int, int]) -> Iterator[tuple[int, ChunkPlan]]:
+        """(number, plan) of the chunks in some lines of the plan: (number of the first, its byte offset, how many)."""
+        number, offset, count = lines
+        with open(self.folder / _PLAN, "rb") as handle:
+            handle.seek(offset)
+            for index, line in enumerate(itertools.islice(handle, count), start=number):
+                yield index, from_json(line)
+
+    def seekable_ranges(self, lines: tuple[int, int, int]) -> Iterator[tuple[int, tuple[int, DocumentRange]]]:
+        """(chunk, (place in the chunk, range)) of what the worker that builds a chunk reads itself."""
+        for number, plan in self.plans(lines):
+            for place, found in enumerate(plan):
+                if found.start:
+                    yield number, (place, found)
+
+    def streamed_documents(self, part: int) -> Iterator[tuple[int, tuple[int, list[Document]]]]:
+        """(chunk, (place in the chunk, documents)) of a part that must be read from its begin."""
+        with open(self.folder / _PLAN, "rb") as handle:
+            wanted = [
+                ((number, place), found)
+                for number, line in enumerate(handle)
+                for place, found in enumerate(from_json(line))
+                if found.part == part
+            ]
+        ranges = [found for _, found in wanted]
+        for ((number, place), _), documents in zip(wanted, self.source.read_ranges(ranges), strict=True):
+            yield number, (place, documents)
+
+    def build(self, chunk: tuple[int, Iterable[tuple[int, DocumentRange | list[Document]]]]) -> Numbered:
+        """(number, records) of a chunk."""
+        number, pieces = chunk
+        documents: list[Document] = []
+        for _, piece in sorted(pieces, key=itemgetter(0)):
+            documents += next(self.source.read_ranges([piece])) if isinstance(piece, DocumentRange) else piece
+        return number, self.builder(number, documents)
+
+    def write(self, shard: tuple[int, Iterable[Numbered]]) -> dict[str, Any]:
+        """Writes a shard of its chunks."""
+        number, chunks = shard
+        ordered = (chunk for _, chunk in sorted(chunks, key=itemgetter(0)))
+        return dataclasses.asdict(write_shard(self.folder, number, ordered, self.settings))
+
+    def finish(self, shards: Sequence[dict[str, Any]]) -> None:
+        """Says which shards there are: a job has no other way to tell the machine that started it."""
+        files.write_json(self.folder / _SHARDS, sorted(shards, key=lambda shard: str(shard["shard"]["file"])))
+
+
+def check_runner(runner: str, options: Sequence[str]) -> None:
+    """Checks, before any work, that Beam is there and takes the options.
+
+    Raises:
+        UsageError: It is not installed, or an option cannot be.
+    """
+    if runner not in RUNNERS:
+        raise UsageError(f"runner must be one of {', '.join(RUNNERS)}. Received: {runner}")
+    _pipeline(runner, options)
+
+
+def run_job(job: Job, plans: Iterable[ChunkPlan], runner: str, options: Sequence[str]) -> list[FinishedShard]:
+    """Builds the shards of a corpus; gives what is in each, in order.
+
+    Raises:
+        KbertError: The job failed.
+    """
+    batches, streamed = _write_plans(job, plans)
+    pipeline = _pipeline(runner, options)
+    try:
+        _add_steps(pipeline, job, batches, streamed)
+        pipeline.run().wait_until_finish()
+    except KbertError:
+        raise
+    except Exception as problem:
+        said = [line.strip() for line in str(problem).splitlines() if line.strip()]
+        raise KbertError(f"the job on {runner} failed: {(said or [type(problem).__name__])[-1][:500]}") from problem
+    return _read_outcome(job, runner)
+
+
+def _read_outcome(job: Job, runner: str) -> list[FinishedShard]:
+    path = job.folder / _SHARDS
+    found = files.read_json(path, lambda problem: KbertError(f"{runner} ended without an outcome: {problem}"))
+    path.unlink()
+    (job.folder / _PLAN).unlink()
+    return [FinishedShard(Shard(**shard["shard"]), shard["chunks"], shard["counts"]) for shard in found]
+
+
+def _write_plans(job: Job, plans: Iterable[ChunkPlan]) -> tuple[list[tuple[int, int, int]], list[int]]:
+    """Writes the plan; gives its lines in batches, and the parts that must be read from their begin."""
+    batches: list[tuple[int, int, int]] = []
+    streamed: set[int] = set()
+    with files.atomic_file(job.folder / _PLAN) as handle:
+        for number, plan in enumerate(plans):
+            if number % _PLANS_AT_ONCE == 0:
+                batches.append((number, handle.tell(), _PLANS_AT_ONCE))
+            handle.write(to_json(plan).encode() + b"\n")
+            streamed.update(found.part for found in plan if not found.start)
+    return batches, sorted(streamed)
+
+
+def _pipeline(runner: str, options: Sequence[str]) -> Any:
+    beam = _import_beam()
+    stderr = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(stderr):
+            given = beam.options.pipeline_options.PipelineOptions(list(options))
+            given.get_all_options()  # else looked at only when the job runs
+            return beam.Pipeline(runner=runner, options=given)
+    except SystemExit:  # of argparse
+        said = stderr.getvalue().strip().splitlines()
+        raise UsageError(f"{runner} cannot have the options {' '.join(options)}: {said[-1] if said else ''}") from None
+    except Exception as problem:
+        raise UsageError(f"{runner} cannot be used: {str(problem).strip().splitlines()[-1]}") from None
+
+
+def _add_steps(pipeline: Any, job: Job, batches: Sequence[tuple[int, int, int]], streamed: Sequence[int]) -> None:
+    beam = _import_beam()
+    pieces: list[Any] = [
+        pipeline
+        | "Lines of the plan" >> beam.Create(batches)
+        | "Spread the lines" >> beam.Reshuffle()
+        | "Ranges of text" >> beam.FlatMap(job.seekable_ranges)
+    ]
+    if streamed:
+        pieces.append(
+            pipeline
+            | "Parts to stream" >> beam.Create(streamed)
+            | "Spread the parts" >> beam.Reshuffle()
+            | "Documents" >> beam.FlatMap(job.streamed_documents)
+        )
+    chunks = (
+        pieces
+        | "All pieces" >> beam.Flatten()
+        | "Pieces of each chunk" >> beam.GroupByKey()
+        | "Build" >> beam.Map(job.build)
+        # Two steps read them: without it some runners build them twice.
+        | "Keep the chunks" >> beam.Reshuffle()
+    )
+    sizes = chunks | "Examples of each chunk" >> beam.Map(_size) | "All sizes" >> beam.combiners.ToList()
+    shards = sizes | "Shard of each chunk" >> beam.Map(_shards_of)
+    _ = (
+        chunks
+        | "To the shards" >> beam.Map(_with_shard, beam.pvalue.AsSingleton(shards))
+        | "Chunks of each shard" >> beam.GroupByKey()
+        | "Write" >> beam.Map(job.write)
+        | "All shards" >> beam.combiners.ToList()
+        | "Finish" >> beam.Map(job.finish)
+    )
+
+
+def _size(chunk: Numbered) -> tuple[int, int]:
+    return chunk[0], chunk[1].counts["examples"]
+
+
+def _shards_of(sizes: Iterable[tuple[int, int]]) -> list[int]:
+    return shard_numbers(examples for _, examples in sorted(sizes))
+
+
+def _with_shard(chunk: Numbered, shards: Sequence[int]) -> tuple[int, Numbered]:
+    return shards[chunk[0]], chunk
+
+
+def _import_beam() -> Any:
+    logging.disable(logging.WARNING)  # it tells of each library that it could have used
+    try:
+        import apache_beam
+        import apache_beam.options.pipeline_options
+    except ImportError as problem:
+        if problem.name != "apache_beam":
+            raise UsageError(f"--runner: apache_beam cannot be imported: {problem}") from None
+        raise UsageError("--runner needs apache-beam: pip install 'kbert[beam]'") from None
+    finally:
+        logging.disable(logging.NOTSET)
+    return apache_beam

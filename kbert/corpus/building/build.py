@@ -1,0 +1,333 @@
+"""Builds pretraining records from text, on all cores of one machine.
+
+Documents stream by in chunks; a chunk becomes records in some process, and chunks are joined to shards in the order of
+the text. So memory depends on the size of a chunk alone, and the bytes of the output on the input, the settings and
+the seed alone. A shard that is on disk is never made again: a build that was stopped goes on after it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import itertools
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kbert import files
+from kbert.corpus.building import beam, shards
+from kbert.corpus.building.build_folder import prepare_folder
+from kbert.corpus.building.chunks import FEATURE_NAMES, BuildSettings, Chunk
+from kbert.corpus.building.grouping import chunk_documents
+from kbert.corpus.building.journal import FinishedShard, Journal
+from kbert.corpus.building.plan import plan_chunks
+from kbert.corpus.building.workers import build_chunks
+from kbert.corpus.masking import MaskingSettings
+from kbert.corpus.pairs import PairSettings
+from kbert.corpus.records.manifest import VOCABULARY_FILE, Input, Manifest
+from kbert.corpus.sentences import SentenceSettings
+from kbert.corpus.word_list import read_word_list, words_sha256
+from kbert.errors import DataError, UsageError
+from kbert.runtime.stopped import raising_signals
+from kbert.sources.source import Source, SourceSettings
+from kbert.text.vocabulary import Vocabulary
+from kbert.version import __version__
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, bytes of text done, bytes of the input on disk); the last is 0 where it is not known."""
+
+MASKINGS = ("dynamic", "static")
+COMPRESSIONS = ("gzip", "none")
+
+_CHUNK_SIZE = 1 << 20
+"""Bytes of text a chunk: some hundred documents to draw random texts from."""
+
+
+def build_corpus(
+    inputs: Sequence[files.PathLike],
+    *,
+    vocab: files.PathLike,
+    output: files.PathLike,
+    sequence_length: int = 128,
+    objective: str = "nsp",
+    max_predictions: int | None = None,
+    masking: str = "dynamic",
+    mask_probability: float = 0.15,
+    whole_words: bool = False,
+    spans: bool = False,
+    word_list: files.PathLike | None = None,
+    short_probability: float = 0.1,
+    duplicates: int = 1,
+    cased: bool = False,
+    format: str = "auto",
+    text_field: str = "text",
+    document_separator: str = "blank-line",
+    invalid_utf8: str = "fail",
+    nfc: bool = False,
+    deduplicate: str = "none",
+    sentences: str = "split",
+    language: str = "auto",
+    feature_names: str = "tf-hub",
+    compression: str = "gzip",
+    workers: int = 1,
+    seed: int = 0,
+    resume: bool = False,
+    runner: str | None = None,
+    runner_options: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Manifest:
+    """Turns text files into a folder of pretraining records.
+
+    The folder holds TFRecord shards, the vocabulary and a manifest.json, which is written last:
+    without it a folder is not a corpus.
+
+    Args:
+        inputs: Files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name: see `Source`.
+        vocab: The vocab.txt to tokenize with.
+        output: The folder to write.
+        sequence_length: Longest example, special tokens included.
+        objective: "nsp": half of the second texts are of another document (next sentence prediction). "sop": half of
+            the pairs are swapped (sentence order prediction). "none": one text of whole sentences, and label 0.
+        max_predictions: Most predictions an example; by default 15 % of the length, rounded up.
+        masking: "dynamic" stores plain ids, masked anew each time they are read; "static" stores masked ids, as
+            the original create_pretraining_data.py does.
+        mask_probability: Part of the tokens that are predicted.
+        whole_words: Mask all pieces of a word or none.
+        spans: Mask spans of whole words, as SpanBERT does.
+        word_list: A file of words, one a line, for masking whole words of Chinese; with `whole_words` or `spans`.
+        short_probability: Part of the documents whose examples aim at a random, shorter length.
+        duplicates: How often the text is gone through.
+        cased: Keep case and accents.
+        format: "auto", or the format of all files: see `SourceSettings` for this and the next five.
+        text_field: The field or column with the text.
+        document_separator: "blank-line", or "line" when each line of a text file is a document.
+        invalid_utf8: "fail", or "skip" to leave such lines out and count them.
+        nfc: Bring text to Unicode's composed form.
+        deduplicate: "document" or "line" keeps only the first of equal ones.
+        sentences: "split" splits lines into sentences, "lines" takes each for one.
+        language: By whose rules lines are split; "auto" finds it out for each document.
+        feature_names: "tf-hub", or with static masks "original": input_ids and segment_ids, as the original release
+            and the Model Garden read.
+        compression: "gzip", or "none", which the original release's reader needs.
+        workers: Processes. The records do not depend on it.
+        seed: Of everything random.
+        resume: Go on after the last shard that an unfinished build in `output` wrote; start it if there is none.
+        runner: Build as an Apache Beam pipeline on this runner, rather than in `workers` processes: see
+            `kbert.corpus.building.beam`. The records do not depend on it.
+        runner_options: Options for Beam, such as "--parallelism=8".
+        progress: Told how far the work is.
+
+    Raises:
+        UsageError: An option cannot be, or `output` holds something else, or a build that `resume` does not fit.
+        DataError: The text cannot be read, or holds fewer than two documents.
+        Stopped: SIGINT or SIGTERM came.
+    """
+    words = () if word_list is None else read_word_list(word_list)
+    settings = _check_settings(
+        sequence_length=sequence_length,
+        objective=objective,
+        max_predictions=max_predictions,
+        masking=masking,
+        mask_probability=mask_probability,
+        whole_words=whole_words,
+        spans=spans,
+        words=words,
+        short_probability=short_probability,
+        duplicates=duplicates,
+        cased=cased,
+        source=SourceSettings(format, text_field, document_separator, invalid_utf8, nfc, deduplicate),
+        sentences=SentenceSettings(sentences, language),
+        feature_names=feature_names,
+        compression=compression,
+        seed=seed,
+    )
+    if workers < 1:
+        raise UsageError(f"workers must be at least 1. Received: workers={workers}")
+    if runner is not None:
+        if resume:
+            raise UsageError("--resume is of builds on this machine: runners of Beam try again by themselves")
+        beam.check_runner(runner, runner_options)
+    vocabulary = Vocabulary.from_file(vocab)
+    source = Source(inputs, settings.source)
+    before = [_stamp(*part) for part in source.parts]
+    all_settings = {**dataclasses.asdict(settings), "formats": source.formats()}
+    identity = {
+        "kbert_version": __version__,
+        "vocabulary_sha256": vocabulary.sha256(),
+        "inputs": before,
+        "settings": all_settings,
+    }
+    folder = Path(output)
+    journal = Journal(folder, identity)
+    finished = prepare_folder(folder, journal, resume=resume)
+    if finished is None:
+        return Manifest.load(folder)
+    vocabulary.save(folder / VOCABULARY_FILE)
+
+    least = 2 if objective == "nsp" else 1
+
+    def at(stage: str) -> Callable[[int], None] | None:
+        return (lambda done: progress(stage, done, source.size)) if progress else None
+
+    hashed = at("looking for duplicates")
+    if runner is not None:
+        plans = plan_chunks(source, _CHUNK_SIZE, least=least, scanned=at("planning"), hashed=hashed)
+        job = beam.Job(source, vocabulary.tokens, settings, words, folder.absolute())
+        finished = beam.run_job(job, plans, runner, runner_options)
+    else:
+        chunks = chunk_documents(source.documents(progress=hashed), _CHUNK_SIZE, least=least)
+        done = sum(shard.chunks for shard in finished)
+        rest = itertools.islice(enumerate(chunks), done, None)
+        with (
+            raising_signals(),
+            contextlib.closing(build_chunks(rest, vocabulary, settings, words, workers)) as results,
+        ):
+            try:
+                for shard in _write_shards(folder, results, finished, settings, progress, source.size):
+                    journal.add(shard)
+                    finished.append(shard)
+            except OSError as problem:
+                if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                where = "" if settings.source.deduplicate == "none" else ", or in TMPDIR,"
+                raise DataError(
+                    f"the disk is full; {len(finished)} finished shards are kept. Free some space{where} and add "
+                    "--resume to the same command",
+                    folder,
+                ) from None
+    counts: Counter[str] = Counter()
+    for shard in finished:
+        counts.update(shard.counts)
+    if not counts["examples"]:
+        raise DataError(
+            "expected at least two documents with text. What was read makes no example"
+            if objective == "nsp"
+            else "expected text. What was read makes no example"
+        )
+    for part, stamp in zip(source.parts, before, strict=True):
+        if _stamp(*part) != stamp:
+            raise DataError("expected files that nobody writes to. It changed while it was read; build anew", part[0])
+    manifest = Manifest(
+        lowercase=settings.lowercase,
+        vocabulary_sha256=vocabulary.sha256(),
+        sequence_length=sequence_length,
+        max_predictions=settings.masking.max_predictions,
+        masking=masking,
+        settings=all_settings,
+        counts=dict(sorted({**counts, **source.counts}.items())),
+        shards=[shard.shard for shard in finished],
+        kbert_version=__version__,
+        objective=objective,
+        inputs=[
+            Input(*stamp, sha256="" if kind == "dataset" else files.file_sha256(path))
+            for (path, kind), stamp in zip(source.parts, before, strict=True)
+        ],
+        versions={"python": platform.python_version(), "numpy": np.__version__},
+    )
+    manifest.save(folder)
+    journal.remove()
+    return manifest
+
+
+def default_predictions(sequence_length: int, probability: float = 0.15) -> int:
+    """Places for predictions in an example: 20 at length 128, 77 at 512 with 15 %."""
+    return max(1, -int(-sequence_length * probability // 1))
+
+
+def _check_settings(
+    *,
+    sequence_length: int,
+    objective: str,
+    max_predictions: int | None,
+    masking: str,
+    mask_probability: float,
+    whole_words: bool,
+    spans: bool,
+    words: Sequence[str],
+    short_probability: float,
+    duplicates: int,
+    cased: bool,
+    source: SourceSettings,
+    sentences: SentenceSettings,
+    feature_names: str,
+    compression: str,
+    seed: int,
+) -> BuildSettings:
+    for name, value, choices in (
+        ("masking", masking, MASKINGS),
+        ("feature_names", feature_names, FEATURE_NAMES),
+        ("compression", compression, COMPRESSIONS),
+    ):
+        if value not in choices:
+            raise UsageError(f"{name} must be one of {', '.join(choices)}. Received: {name}={value!r}")
+    if sequence_length < 8:
+        raise UsageError(f"sequence_length must be at least 8. Received: sequence_length={sequence_length}")
+    if duplicates < 1:
+        raise UsageError(f"duplicates must be at least 1. Received: duplicates={duplicates}")
+    if words and not (whole_words or spans):
+        raise UsageError("--word-list says what is masked whole; add --whole-words or --spans")
+    if feature_names == "original" and masking != "static":
+        raise UsageError("--feature-names original needs --masking static, as the original release reads masked ids")
+    if not 0 < mask_probability < 1:
+        raise UsageError(f"mask_probability must be in (0, 1). Received: mask_probability={mask_probability}")
+    if max_predictions is None:
+        max_predictions = default_predictions(sequence_length, mask_probability)
+    if max_predictions > sequence_length:
+        raise UsageError(
+            f"max_predictions must be at most sequence_length. Received: {max_predictions} and {sequence_length}"
+        )
+    return BuildSettings(
+        pairs=PairSettings(sequence_length, short_probability, objective),
+        masking=MaskingSettings(mask_probability, max_predictions, whole_words, spans),
+        static=masking == "static",
+        duplicates=duplicates,
+        lowercase=not cased,
+        source=source,
+        sentences=sentences,
+        feature_names=feature_names,
+        compressed=compression == "gzip",
+        word_list=words_sha256(words) if words else None,
+        seed=seed,
+    )
+
+
+def _write_shards(
+    folder: Path,
+    results: Iterator[Chunk],
+    finished: Sequence[FinishedShard],
+    settings: BuildSettings,
+    progress: Progress | None,
+    total: int,
+) -> Iterator[FinishedShard]:
+    """Groups chunks to shards of about SHARD_EXAMPLES examples; yields each when it is on disk."""
+    size = sum(shard.counts["bytes"] for shard in finished)
+
+    def chunks_of_shard(chunk: Chunk | None) -> Iterator[Chunk]:
+        nonlocal size
+        examples = 0
+        while chunk is not None:
+            yield chunk
+            size += chunk.counts["bytes"]
+            examples += chunk.counts["examples"]
+            if progress:
+                progress("building", size, total)
+            chunk = next(results, None) if examples < shards.SHARD_EXAMPLES else None
+
+    for number in itertools.count(len(finished)):
+        chunk = next(results, None)
+        if chunk is None:
+            return
+        yield shards.write_shard(folder, number, chunks_of_shard(chunk), settings)
+
+
+def _stamp(path: str, kind: str) -> tuple[str, int, int]:
+    """By which a file is known again: its path, its size and when it was changed (ns); a dataset has its name."""
+    if kind == "dataset":
+        return path, 0, 0
+    status = os.stat(path)
+    return path, status.st_size, status.st_mtime_ns

@@ -1,0 +1,58 @@
+"""The folder that a corpus is built in: new, empty, or of the same build that was stopped."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kbert import files
+from kbert.corpus.building.journal import FinishedShard, Journal, check_same, finished_shards
+from kbert.corpus.records.manifest import FILE_NAME as MANIFEST_FILE
+from kbert.corpus.records.manifest import Manifest
+from kbert.errors import DataError, UsageError
+
+_OWN_FILE = re.compile(
+    r"\.?(vocab\.txt|manifest\.json|unfinished\.jsonl|plan\.jsonl|shards\.json|examples-\d+\.tfrecord(\.gz)?)"
+    r"(\.\w+\.part)?"
+)
+"""What a build that was stopped can leave behind, unfinished files of `kbert.files` among it."""
+
+
+def prepare_folder(folder: Path, journal: Journal, *, resume: bool) -> list[FinishedShard] | None:
+    """Makes the output folder ready; gives the shards that are done already, or None when all of them are.
+
+    What an unfinished build left is removed when it has finished no shard.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--output must be a new or empty folder. {folder} is a file")
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / MANIFEST_FILE).exists():
+        if not resume:
+            raise UsageError(f"{folder} holds a corpus already; choose another --output, or remove it")
+        check_same(folder, Manifest.load(folder).identity(), journal.identity)
+        journal.remove()
+        return None
+    left = list(folder.iterdir())
+    foreign = [p for p in left if not _OWN_FILE.fullmatch(p.name)]
+    if foreign:
+        raise UsageError(f"--output must be a new or empty folder. {folder} holds {foreign[0].name}")
+    number = finished_shards(folder)
+    if number and not resume:
+        raise UsageError(
+            f"{folder} holds an unfinished corpus of {number} shards; add --resume to the command that began it, "
+            "choose another --output, or remove it"
+        )
+    finished = journal.resume() if number else []
+    keep = {shard.shard.file for shard in finished} | ({journal.path.name} if number else set())
+    for path in left:
+        if path.name not in keep:
+            path.unlink()
+    if not number:
+        journal.start()
+    for shard in finished:
+        path = folder / shard.shard.file
+        if not path.is_file() or files.file_sha256(path) != shard.shard.sha256:
+            raise DataError(
+                "expected a shard that the unfinished build wrote. It is damaged or missing; build anew", path
+            )
+    return finished

@@ -1,0 +1,201 @@
+"""The records of a chunk of documents: a pure function of the chunk, its number and the settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from kbert import features
+from kbert.corpus.masking import Masker, MaskingSettings
+from kbert.corpus.pairs import Pairs, PairSettings, make_pairs
+from kbert.corpus.records import encoding as records
+from kbert.corpus.sentences import SentenceSettings, document_sentences
+from kbert.corpus.word_list import WordFinder
+from kbert.sources.document import Document
+from kbert.sources.source import SourceSettings
+from kbert.text.bulk_tokenizer import BulkTokenizer
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.vocabulary import Vocabulary
+
+FEATURE_NAMES = ("tf-hub", "original")
+_ORIGINAL_NAMES = {features.INPUT_WORD_IDS.name: "input_ids", features.INPUT_TYPE_IDS.name: "segment_ids"}
+"""As google-research/bert, and the Model Garden with use_v2_feature_names off, call them."""
+
+_EXAMPLES_AT_ONCE = 8192
+"""Examples that are laid out together, however many passes over a chunk there are."""
+_LABEL_COUNTS = {"nsp": "random_next", "sop": "swapped"}
+"""What examples with label 1 are counted as."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildSettings:
+    """All that the records depend on, beside the text, the vocabulary and the list of words."""
+
+    pairs: PairSettings
+    masking: MaskingSettings
+    static: bool
+    """Mask while building, rather than anew in each epoch while reading."""
+    duplicates: int
+    """How often the text is gone through, with other pairs (and other masks) each time."""
+    lowercase: bool
+    source: SourceSettings
+    sentences: SentenceSettings
+    feature_names: str
+    compressed: bool
+    word_list: str | None
+    """Hash of the list of words."""
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """The records of one chunk of documents, framed and perhaps compressed, and counts of what it holds."""
+
+    data: bytes
+    counts: Counter[str]
+    lengths: Counter[int]
+    """How many examples have so many tokens."""
+
+
+class ChunkBuilder:
+    """Makes the records of chunks.
+
+    Args:
+        vocabulary: The vocabulary to tokenize with.
+        settings: All that the records depend on.
+        words: For masking whole words where they cannot be seen in the ids.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, settings: BuildSettings, words: Sequence[str] = ()) -> None:
+        self.settings = settings
+        self.vocabulary = vocabulary
+        tokenizer = Tokenizer(vocabulary, lowercase=settings.lowercase)
+        self._tokenizer = BulkTokenizer(tokenizer)
+        self._finder = WordFinder(words, tokenizer) if words else None
+        self._masker = Masker(vocabulary, settings.masking)
+
+    def __call__(self, index: int, documents: Sequence[Document]) -> Chunk:
+        """Builds the chunk of number `index`."""
+        counts = Counter(bytes=sum(document.size for document in documents), documents=len(documents))
+        lengths: Counter[int] = Counter()
+        compressed = self.settings.compressed
+        parts = [
+            records.join_records(encoded, compressed=compressed)
+            for encoded in self.examples(index, documents, counts, lengths)
+        ]
+        return Chunk(b"".join(parts), counts, lengths)
+
+    def examples(
+        self, index: int, documents: Sequence[Document], counts: Counter[str], lengths: Counter[int]
+    ) -> Iterator[list[bytes]]:
+        """Yields the serialized examples of a chunk, some thousand at once; adds what they hold to the counters."""
+        settings = self.settings
+        ids, segment_ends, document_ends = self._tokenize(documents)
+        continuations = self._finder.continuations(ids, segment_ends) if self._finder else None
+        rng = random.Random(f"kbert corpus {settings.seed} {index}")
+        pairs = make_pairs(
+            segment_ends.tolist(), document_ends.tolist(), rng, settings.pairs, passes=settings.duplicates
+        ).shuffled(rng)
+        generator = np.random.default_rng([settings.seed, index])
+        counts.update(
+            segments=len(segment_ends),
+            tokens=len(ids),
+            unknown=int(np.count_nonzero(ids == self.vocabulary.unknown_id)),
+            examples=len(pairs),
+        )
+        if settings.pairs.objective in _LABEL_COUNTS:
+            counts[_LABEL_COUNTS[settings.pairs.objective]] += int(pairs.labels.sum())
+        for begin in range(0, len(pairs), _EXAMPLES_AT_ONCE):
+            part = Pairs(*(a[begin : begin + _EXAMPLES_AT_ONCE] for a in (pairs.places, pairs.labels)))
+            rows = self._assemble(ids, continuations, part)
+            row_ids, ends = rows[features.INPUT_WORD_IDS.name]
+            counts.update(example_tokens=len(row_ids))
+            lengths.update(np.diff(ends, prepend=0).tolist())
+            if settings.static:
+                rows = self._mask(rows, generator)
+            if settings.feature_names == "original":
+                rows = {_ORIGINAL_NAMES.get(name, name): values for name, values in rows.items()}
+            yield records.encode_examples(rows)
+
+    def _tokenize(self, documents: Sequence[Document]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Gives the ids of all sentences joined, where each segment ends, and the segments up to each document's end.
+
+        A segment is a sentence; one that is longer than an example is cut, and nothing is lost.
+        """
+        sentences: list[str] = []
+        document_ends = []
+        for document in documents:
+            sentences += document_sentences(document.lines, self.settings.sentences)
+            document_ends.append(len(sentences))
+        ids, ends = self._tokenizer.ids(sentences)
+        lengths = np.diff(ends, prepend=0)
+        room = self.settings.pairs.room
+        parts = -(-lengths // room)
+        # Each part ends `room` tokens after its begin, the last where the sentence does; what is empty has no part.
+        number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+        segment_ends = np.minimum(np.repeat(ends - lengths, parts) + (number + 1) * room, np.repeat(ends, parts))
+        return ids, segment_ends, np.concatenate([[0], np.cumsum(parts)])[document_ends]
+
+    def _assemble(self, ids: np.ndarray, continuations: np.ndarray | None, pairs: Pairs) -> Mapping[str, records.Rows]:
+        """[CLS] first [SEP] second [SEP], or [CLS] text [SEP], without padding; types, labels, words."""
+        vocabulary = self.vocabulary
+        first_begin, first_end, second_begin, second_end = pairs.places.T
+        first_lengths, second_lengths = first_end - first_begin, second_end - second_begin
+        has_second = second_lengths > 0
+        lengths = first_lengths + second_lengths + 2 + has_second
+        ends = np.cumsum(lengths)
+        begins = ends - lengths
+        total = int(lengths.sum())
+        source = np.concatenate([ranges(first_begin, first_lengths), ranges(second_begin, second_lengths)])
+        second_target = ranges(begins + first_lengths + 2, second_lengths)
+        target = np.concatenate([ranges(begins + 1, first_lengths), second_target])
+
+        row_ids = np.full(total, vocabulary.separator_id, np.int32)
+        row_ids[begins] = vocabulary.classification_id
+        row_ids[target] = ids[source]
+        types = np.zeros(total, np.uint8)
+        types[second_target] = 1
+        types[ends[has_second] - 1] = 1
+        rows: dict[str, records.Rows] = {
+            features.INPUT_WORD_IDS.name: (row_ids, ends),
+            features.INPUT_TYPE_IDS.name: (types, ends),
+            features.NEXT_SENTENCE_LABELS.name: (pairs.labels, np.arange(1, len(pairs) + 1)),
+        }
+        if continuations is not None:
+            marks = np.zeros(total, np.uint8)
+            marks[target] = continuations[source]
+            rows[features.WORD_CONTINUATIONS.name] = (marks, ends)
+        return rows
+
+    def _mask(self, rows: Mapping[str, records.Rows], rng: np.random.Generator) -> Mapping[str, records.Rows]:
+        """Masks, and pads to fixed lengths, as the original's records are."""
+        length = self.settings.pairs.sequence_length
+        ids, ends = rows[features.INPUT_WORD_IDS.name]
+        lengths = np.diff(ends, prepend=0)
+        inside = np.arange(length) < lengths[:, None]
+
+        def padded(name: str, padding: int = 0) -> np.ndarray:
+            table = np.full(inside.shape, padding, np.int32)
+            table[inside] = rows[name][0]
+            return table
+
+        marks = padded(features.WORD_CONTINUATIONS.name) > 0 if self._finder else None
+        ids = padded(features.INPUT_WORD_IDS.name, self.vocabulary.pad_id)
+        masked = self._masker(ids, rng, word_continuations=marks)
+        tables: dict[str, np.ndarray] = {
+            features.INPUT_MASK.name: inside.astype(np.uint8),
+            features.INPUT_TYPE_IDS.name: padded(features.INPUT_TYPE_IDS.name),
+            **dataclasses.asdict(masked),
+        }
+        fixed = {name: (table.ravel(), np.arange(1, len(table) + 1) * table.shape[1]) for name, table in tables.items()}
+        return {**fixed, features.NEXT_SENTENCE_LABELS.name: rows[features.NEXT_SENTENCE_LABELS.name]}
+
+
+def ranges(begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The whole numbers of several ranges, joined."""
+    ends = np.cumsum(lengths)
+    return np.repeat(begins - (ends - lengths), lengths) + np.arange(ends[-1] if len(ends) else 0)

@@ -1,0 +1,112 @@
+"""What an unfinished build has done, so that the same command can go on where it was stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kbert import files
+from kbert.corpus.records.manifest import Shard
+from kbert.errors import UsageError
+
+FILE_NAME = "unfinished.jsonl"
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishedShard:
+    """A line of the journal.
+
+    Args:
+        shard: What is on disk.
+        chunks: How many chunks of text it was made of.
+        counts: What the chunks hold.
+    """
+
+    shard: Shard
+    chunks: int
+    counts: dict[str, int]
+
+
+class Journal:
+    """A file of JSON lines: what the build was started with, then each shard, written when the shard is on disk.
+
+    Args:
+        folder: The output folder.
+        identity: All that the records depend on; JSON.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+        self.path = folder / FILE_NAME
+        self.identity = json.loads(json.dumps(identity))
+
+    def start(self) -> None:
+        """Begins a new journal."""
+        files.write_text(self.path, json.dumps({"build": self.identity}, ensure_ascii=False) + "\n")
+
+    def shards(self) -> list[FinishedShard]:
+        """The shards that were finished; what a line half-written by a kill names is not."""
+        return [
+            FinishedShard(Shard(**line["shard"]), line["chunks"], line["counts"]) for line in _read_lines(self.path)[1:]
+        ]
+
+    def resume(self) -> list[FinishedShard]:
+        """Gives the shards that were finished, and makes the journal ready for more.
+
+        Raises:
+            UsageError: The build was started with other settings or inputs.
+        """
+        lines = _read_lines(self.path)
+        check_same(self.path.parent, lines[0]["build"], self.identity)
+        finished = self.shards()
+        files.write_text(self.path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        return finished
+
+    def add(self, finished: FinishedShard) -> None:
+        """Adds a shard that is on disk."""
+        with open(self.path, "a", encoding="utf-8") as handle:
+            handle.write(json.dumps(dataclasses.asdict(finished), ensure_ascii=False) + "\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+
+    def remove(self) -> None:
+        """Ends the journal of a corpus that is finished."""
+        self.path.unlink(missing_ok=True)
+
+
+def finished_shards(folder: Path) -> int:
+    """How many shards the unfinished build in a folder has finished."""
+    return max(0, len(_read_lines(folder / FILE_NAME)) - 1)
+
+
+def check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], name: str = "") -> None:
+    """Raises a UsageError that names the first setting that differs from what `folder` was started with."""
+    for key in (*now, *before):
+        old, new = before.get(key), now.get(key)
+        label = f"{name}.{key}" if name else key
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            check_same(folder, old, new, label)
+        elif old != new:
+            raise UsageError(
+                f"{folder} was started with {label}={old!r}. Received: {label}={new!r}; resume with the same, "
+                "or choose another --output"
+            )
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    lines = []
+    for line in text.splitlines(keepends=True):
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            break
+        if not line.endswith("\n"):
+            lines.pop()
+    return lines

@@ -1,0 +1,1 @@
+"""Pretraining records to batches."""

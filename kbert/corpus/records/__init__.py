@@ -1,0 +1,1 @@
+"""Pretraining records: how they are written to shards, and how shards are read."""

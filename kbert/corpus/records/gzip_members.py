@@ -1,0 +1,179 @@
+"""Gzip files of many members: each is decompressed by itself, and what lies behind a damaged one is still found.
+
+A shard of kbert's has a member for each chunk of text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import struct
+import zlib
+from collections.abc import Generator, Iterator
+from typing import Any, BinaryIO
+
+from kbert.corpus.records.frames import HEADER, is_header
+
+MAGIC = b"\x1f\x8b\x08"
+"""What members begin with."""
+PIECE = 1 << 20
+"""Most bytes of a piece."""
+_PEEK = 1 << 16
+_OWN_BEGIN = b"\x1f\x8b\x08\0\0\0\0\0"
+_OWN_SIZE = 10
+_OWN_HEADER = re.compile(re.escape(_OWN_BEGIN) + rb"[\0\x02\x04][\x03\xff]", re.DOTALL)
+"""How `records.join_records` begins members: no flags, no time; then what Python writes for level and system."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Break:
+    """The stream has a hole here, or only its container is damaged (`harmless`)."""
+
+    reason: str
+    harmless: bool = False
+    in_member: bool = True
+
+
+Piece = tuple[int, bytes | Break]
+"""The next bytes of a stream, or what is wrong with it, and where in the file they lie: in a gzip file, the member."""
+
+
+class Content:
+    """The bytes of a file, to be sliced.
+
+    Not a memory map: that ends the program when the file is cut short meanwhile.
+    """
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self._handle = handle
+        self._size = os.fstat(handle.fileno()).st_size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, place: slice) -> bytes:
+        begin, end, _ = place.indices(self._size)
+        self._handle.seek(begin)
+        return self._handle.read(max(0, end - begin))
+
+    def find(self, wanted: bytes, begin: int) -> int:
+        """Where `wanted` comes next, -1 for nowhere."""
+        while begin < self._size:
+            place = self[begin : begin + PIECE].find(wanted)
+            if place >= 0:
+                return begin + place
+            begin += PIECE - len(wanted) + 1
+        return -1
+
+
+def pieces(data: Content, begin: int, end: int) -> Iterator[Piece]:
+    """The bytes of a plain file, in pieces."""
+    for start in range(begin, end, PIECE):
+        yield start, data[start : min(start + PIECE, end)]
+
+
+def members(data: Content, strict: bool) -> Iterator[Piece]:
+    """The decompressed bytes of joined gzip members; behind a damaged one it goes on at the next.
+
+    With `strict`, a header that `records.join_records` does not write is harmless damage.
+    """
+    place: int | None = 0
+    while place is not None and place < len(data):
+        body = _member_body(data, place)
+        if body is None:
+            if data[place : place + PIECE].strip(b"\0"):  # gzip allows zeros behind the last member
+                yield place, Break("no gzip member begins where one should")
+            place = _find_member(data, place + 1)
+            continue
+        if strict and not _OWN_HEADER.fullmatch(data[place:body]):
+            yield place, Break("the header of a gzip member was changed", harmless=True, in_member=False)
+        place = yield from _member(data, place, body)
+
+
+def _member(data: Content, place: int, body: int) -> Generator[Piece, None, int | None]:
+    """The bytes of one member; returns where the next begins, None for nowhere."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    crc = size = 0
+    end, waiting = body, b""
+    while not inflate.eof:
+        if not waiting:
+            waiting = data[end : end + _PEEK]
+            end += len(waiting)
+            if not waiting:
+                yield place, Break("the file ends within a gzip member")
+                return _find_member(data, place + 1)
+        before = inflate.copy()
+        try:
+            piece = inflate.decompress(waiting, PIECE)
+        except zlib.error:
+            yield place, _inflate_slowly(before, waiting)
+            yield place, Break("a gzip member cannot be decompressed")
+            return _find_member(data, place + 1)
+        waiting = inflate.unconsumed_tail
+        crc, size = zlib.crc32(piece, crc), size + len(piece)
+        yield place, piece
+    end -= len(inflate.unused_data)
+    trailer = data[end : end + 8]
+    if trailer != struct.pack("<II", crc, size & 0xFFFFFFFF):
+        yield place, Break("the checksum of a gzip member is wrong", harmless=True)
+        if end + 8 < len(data) and _member_body(data, end + 8) is None:
+            yield place, Break("a gzip member ends too early")
+            return _find_member(data, place + 1)
+    return end + 8
+
+
+def _inflate_slowly(inflate: Any, compressed: bytes, most: int | None = None) -> bytes:
+    """What comes before a damage: zlib gives nothing of a piece in which it finds one."""
+    parts, size = [], 0
+    with contextlib.suppress(zlib.error):
+        for byte in compressed:
+            parts.append(inflate.decompress(bytes([byte])))
+            size += len(parts[-1])
+            if most is not None and size >= most:
+                break
+    return b"".join(parts)
+
+
+def _member_body(data: Content, place: int, *, scanning: bool = False) -> int | None:
+    """Where the compressed bytes of the member at `place` begin; None if there is none.
+
+    Unless `scanning`, a member is expected here: then its header may be damaged, if what follows is not.
+    """
+    if data[place : place + 8] == _OWN_BEGIN:
+        return place + _OWN_SIZE
+    bodies = [_after_header(data, place)]
+    if not scanning:
+        bodies.append(place + _OWN_SIZE)
+    return next((body for body in bodies if body is not None and _begins_with_record(data, body)), None)
+
+
+def _after_header(data: Content, place: int) -> int | None:
+    """Where the member's header ends (RFC 1952, section 2.3)."""
+    header = data[place : place + 10]
+    if len(header) < 10 or header[:3] != MAGIC or header[3] & 0xE0:
+        return None
+    flags, end = header[3], place + 10
+    if flags & 4:
+        end += 2 + int.from_bytes(data[end : end + 2], "little")
+    for bit in (8, 16):
+        if flags & bit:
+            end = data.find(b"\0", end) + 1
+            if not end:
+                return None
+    return end + (2 if flags & 2 else 0)
+
+
+def _begins_with_record(data: Content, body: int) -> bool:
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    return is_header(_inflate_slowly(inflate, data[body : body + _PEEK], HEADER)[:HEADER])
+
+
+def _find_member(data: Content, place: int) -> int | None:
+    """The next place from which a gzip member can be read."""
+    while (place := data.find(MAGIC, place)) >= 0:
+        if _member_body(data, place, scanning=True) is not None:
+            return place
+        place += 1
+    return None
