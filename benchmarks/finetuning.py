@@ -87,7 +87,7 @@ def train_kbert(preset: str, rows: Rows, options: argparse.Namespace, precision:
     from kbert.config import preset_config
     from kbert.models.encoder import BertEncoder
     from kbert.tasks.classification import ClassificationTask
-    from kbert.tasks.rows import Ragged, TrainingRows
+    from kbert.tasks.training_rows import Ragged, TrainingRows
     from kbert.training.batches import LengthBucketedBatches
     from kbert.training.inputs import Input
     from kbert.training.jit import skips_padding
@@ -211,7 +211,7 @@ def work(options: argparse.Namespace) -> None:
 def draw_rows(data: Path, options: argparse.Namespace, path: Path) -> None:
     """Tokenizes random training rows, those of a round to warm up and of all others, and writes them to a file."""
     from kbert.tasks.catalogue import TASKS
-    from kbert.tasks.tables import read_table
+    from kbert.tasks.readers.tables import read_table
     from kbert.text.tokenizer import Tokenizer
 
     table = read_table(data / "sst2" / "train.tsv", {"text": "sentence", "label": "label"})

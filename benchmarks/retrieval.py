@@ -17,9 +17,9 @@ from task_baselines import Bm25
 
 import kbert
 from kbert.retrieval.search import MEASURED, SearchSettings, measure_search
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.collection_files import read_documents, read_judgements, read_queries
-from kbert.tasks.ranking_metrics import run_metrics
+from kbert.tasks.metrics.ranking import run_metrics
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.retrieval_collections import read_documents, read_judgements, read_queries
 
 EMPTY = 2
 """Documents of the collection without a text."""

@@ -438,7 +438,7 @@ class QuestionAnswering(Kind):
 
     def metric(self, examples: Sequence[Any], rows: Sequence[Row], answers: Sequence[Any]) -> float:
         """F1 of the answer that has the largest sum of logits in any window."""
-        from kbert.tasks import question_metrics as metrics
+        from kbert.tasks.metrics import question_answering as metrics
 
         best = [_NEVER] * len(examples)
         texts = [""] * len(examples)

@@ -10,7 +10,7 @@ import click
 from kbert.cli import options
 from kbert.errors import UsageError
 from kbert.tasks.catalogue import TASKS, TaskInfo
-from kbert.tasks.metric_names import LOSS
+from kbert.tasks.metrics.names import LOSS
 
 
 class TaskGroup(click.Group):

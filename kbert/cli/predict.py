@@ -90,8 +90,8 @@ def predict(
 def _lines(run: str, path: str, reading: Mapping[str, Any]) -> list[str]:
     """The texts of a file: a text a line, or a column of a table, read as the one that `run` learnt from."""
     from kbert.prediction.predictor import remembered_reading
-    from kbert.tasks.table_format import TableFormat, file_kind
-    from kbert.tasks.tables import has_columns, read_table
+    from kbert.tasks.readers.table_format import TableFormat, file_kind
+    from kbert.tasks.readers.tables import has_columns, read_table
 
     chosen = remembered_reading(run).overruled(options.chosen_columns(reading), options.chosen_reading(reading))
     form = TableFormat.from_options(chosen.options)

@@ -18,13 +18,13 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.memory_table import as_table, is_path
-from kbert.tasks.reading import Reading
-from kbert.tasks.rows import as_strings
-from kbert.tasks.table_format import TableFormat, file_kind
-from kbert.tasks.tables import has_columns
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.memory_table import as_table, is_path
+from kbert.tasks.readers.remembered import Reading
+from kbert.tasks.readers.table_format import TableFormat, file_kind
+from kbert.tasks.readers.tables import has_columns
 from kbert.tasks.task import Task, describe_inputs, task_from_bundle
+from kbert.tasks.training_rows import as_strings
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 

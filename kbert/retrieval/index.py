@@ -25,9 +25,9 @@ from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES, transformer_path
 from kbert.model_folder.weights import weights_files
 from kbert.prediction.predictor import Predictor, predictor_of
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.collection_files import Document, read_documents
 from kbert.tasks.embedding import EmbeddingTask, of_length_1
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.retrieval_collections import Document, read_documents
 from kbert.tasks.task import task_from_bundle
 
 SETTINGS_FILE = "index.json"
@@ -70,7 +70,7 @@ def build_index(
     Args:
         model: A model folder of the task embedding or of sentence-transformers, any encoder if `pooling` is given, or
             "hf://owner/name". A search needs this folder too.
-        input: A folder of text files, JSON lines, a table or a SMART collection: kbert.tasks.collection_files.
+        input: A folder of text files, JSON lines, a table or a SMART collection: kbert.tasks.readers.retrieval_collections.
         output: The folder to write; it must not exist.
         dtype: Of the stored vectors: "float32", or "float16" for half the space.
         ann: Also build a graph for approximate search; needs faiss (extra `ann`).

@@ -10,8 +10,8 @@ from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
 from kbert.prediction.predictor import load
 from kbert.retrieval.index import Index
-from kbert.tasks.collection_files import read_judgements, read_queries
-from kbert.tasks.ranking_metrics import run_metrics
+from kbert.tasks.metrics.ranking import run_metrics
+from kbert.tasks.readers.retrieval_collections import read_judgements, read_queries
 
 MEASURED = 100
 """Results a query that metrics look at."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from kbert.tasks.questions import Answer
+from kbert.tasks.readers.question_answering import Answer
 from kbert.tasks.task import Tensors
 
 NEVER = -1e30

@@ -11,7 +11,7 @@ import numpy as np
 
 from kbert import files
 from kbert.errors import DataError, UsageError
-from kbert.tasks.texts import Example
+from kbert.tasks.text_task import Example
 from kbert.text.normalization import is_cjk
 
 _PART = 0.15

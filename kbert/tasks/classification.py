@@ -15,14 +15,14 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
-from kbert.tasks.calibration import expected_calibration_error, reliability
 from kbert.tasks.class_weights import BALANCED, balanced_weights, parse_class_weights
-from kbert.tasks.error_analysis import worst_examples
 from kbert.tasks.labels import label_names, sorted_labels
-from kbert.tasks.rows import TrainingRows
+from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
+from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, number
 from kbert.tasks.task import Tensors
-from kbert.tasks.texts import Example, TextTask
+from kbert.tasks.text_task import Example, TextTask
+from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
 
@@ -196,7 +196,7 @@ class ClassificationTask(TextTask):
         """Accuracy, macro-averaged F1, Matthews' correlation coefficient, cross entropy, expected calibration error.
 
         Beside the confusion matrix (rows true, columns predicted) and the scores of each class, "reliability" is
-        what kbert.tasks.calibration gives, and "worst_examples" are those whose wrong answers are surest: each has
+        what kbert.tasks.metrics.calibration gives, and "worst_examples" are those whose wrong answers are surest: each has
         "expected" and "predicted", labels, with their probabilities.
         """
         from sklearn import metrics

@@ -21,15 +21,15 @@ from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, Sentenc
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, encoder_slots
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.json_rows import read_objects
-from kbert.tasks.judged_texts import read_judged
-from kbert.tasks.ranking_metrics import in_order, ranking_metrics
-from kbert.tasks.rows import Ragged, TrainingRows, encode_texts
+from kbert.tasks.metrics.ranking import in_order, ranking_metrics
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.json_lines import read_objects
+from kbert.tasks.readers.judged_texts import read_judged
+from kbert.tasks.readers.table_format import TableFormat, file_kind
+from kbert.tasks.readers.tables import Row, first_row, read_table
 from kbert.tasks.saved_settings import Kind, flag, named_strings, number, numbers, string
-from kbert.tasks.table_format import TableFormat, file_kind
-from kbert.tasks.tables import Row, first_row, read_table
 from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
 OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")

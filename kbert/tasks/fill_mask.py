@@ -16,9 +16,9 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.masked_language_model import MaskedLanguageModel
 from kbert.models.tensor_names import Slots, masked_language_model_slots
-from kbert.tasks.rows import TrainingRows
 from kbert.tasks.task import Tensors
-from kbert.tasks.texts import Example, TextTask
+from kbert.tasks.text_task import Example, TextTask
+from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import MASK

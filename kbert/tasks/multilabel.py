@@ -16,14 +16,14 @@ from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
 from kbert.tasks.class_weights import BALANCED, parse_class_weights
-from kbert.tasks.error_analysis import worst_examples
 from kbert.tasks.labels import label_names, sorted_labels
-from kbert.tasks.rows import TrainingRows
+from kbert.tasks.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
+from kbert.tasks.metrics.worst_examples import worst_examples
+from kbert.tasks.readers.tables import column_places
 from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, numbers
-from kbert.tasks.tables import column_places
 from kbert.tasks.task import Task, Tensors
-from kbert.tasks.texts import Example, TextTask
-from kbert.tasks.thresholds import DEFAULT_THRESHOLD, best_threshold
+from kbert.tasks.text_task import Example, TextTask
+from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")

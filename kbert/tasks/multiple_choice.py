@@ -16,15 +16,15 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
 from kbert.models.tensor_names import Slots, classifier_slots
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.calibration import expected_calibration_error, reliability
-from kbert.tasks.choice_labels import LABEL_FORMATS, choice_index, detect_label_format
-from kbert.tasks.error_analysis import worst_examples
-from kbert.tasks.rows import TrainingRows, encode_texts
+from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
+from kbert.tasks.metrics.worst_examples import worst_examples
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.multiple_choice import LABEL_FORMATS, choice_index, detect_label_format
+from kbert.tasks.readers.table_format import TableFormat
+from kbert.tasks.readers.tables import read_table
 from kbert.tasks.saved_settings import Kind, string
-from kbert.tasks.table_format import TableFormat
-from kbert.tasks.tables import read_table
 from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.training_rows import TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
 _UNUSED = -1e9
@@ -52,7 +52,7 @@ class MultipleChoiceTask(Task[ChoiceExample]):
     """One of the choices of each example, which may be of different number.
 
     Args:
-        label_format: How files name the right choice; see kbert.tasks.choice_labels.
+        label_format: How files name the right choice; see kbert.tasks.readers.multiple_choice.
 
     Raises:
         ValueError: There is no such format.
@@ -220,7 +220,7 @@ class MultipleChoiceTask(Task[ChoiceExample]):
     def evaluate(self, examples: Sequence[ChoiceExample], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Accuracy, cross entropy, expected calibration error.
 
-        "reliability" is what kbert.tasks.calibration gives; "worst_examples" are those whose wrong answers are surest:
+        "reliability" is what kbert.tasks.metrics.calibration gives; "worst_examples" are those whose wrong answers are surest:
         each has "expected" and "predicted", choices.
         """
         labels, probabilities = _targets(examples), answers["probabilities"]

@@ -16,14 +16,14 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.tensor_names import Slots, question_answering_slots
-from kbert.tasks import question_metrics as metrics
 from kbert.tasks.answer_spans import NEVER, answer_positions, best_spans
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.questions import Question, read_questions
-from kbert.tasks.rows import Ragged, TrainingRows, strings
+from kbert.tasks.metrics import question_answering as metrics
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.question_answering import Question, read_questions
+from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.saved_settings import Kind, count, count_or_none, flag, number
-from kbert.tasks.table_format import TableFormat
 from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.training_rows import Ragged, TrainingRows, strings
 from kbert.text.graph.encoder import GraphEncoder
 
 _AT_ONCE = 128

@@ -15,13 +15,13 @@ from kbert.model_folder.sentence_transformers import activation_name, known_acti
 from kbert.models.encoder import BertEncoder
 from kbert.models.ranking import RankingModel
 from kbert.models.tensor_names import Slots, classifier_slots
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.candidates import RankingExample, read_candidates
 from kbert.tasks.labels import label_names
-from kbert.tasks.ranking_metrics import in_order, ranking_metrics
-from kbert.tasks.rows import Ragged, TrainingRows, encode_texts
+from kbert.tasks.metrics.ranking import in_order, ranking_metrics
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.ranking import RankingExample, read_candidates
 from kbert.tasks.saved_settings import Kind, count_or_none, flag, string
 from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
 LOSSES = ("softmax", "sigmoid")
@@ -77,7 +77,7 @@ class RankingTask(Task[RankingExample]):
     def read_examples(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> list[RankingExample]:
-        """Queries with their candidates; see kbert.tasks.candidates."""
+        """Queries with their candidates; see kbert.tasks.readers.ranking."""
         return read_candidates(path, columns, options, targets, bad)
 
     @classmethod

@@ -15,12 +15,12 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.regression import RegressionModel
 from kbert.models.tensor_names import Slots, regression_slots
-from kbert.tasks.error_analysis import worst_examples
 from kbert.tasks.labels import label_names
-from kbert.tasks.rows import TrainingRows
+from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.saved_settings import Kind, flag, number
 from kbert.tasks.task import Tensors
-from kbert.tasks.texts import Example, TextTask
+from kbert.tasks.text_task import Example, TextTask
+from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
 

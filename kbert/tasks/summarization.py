@@ -14,14 +14,14 @@ from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
 from kbert.models.token_classification import TokenClassificationModel
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.documents import SummarizationExample, read_summaries
 from kbert.tasks.labels import label_names
-from kbert.tasks.rouge import METRICS, oracle_sentences, rouge
-from kbert.tasks.rows import Ragged, TrainingRows, as_strings
+from kbert.tasks.metrics.rouge import METRICS, oracle_sentences, rouge
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.summarization import SummarizationExample, read_summaries
+from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.saved_settings import Kind, count
-from kbert.tasks.table_format import TableFormat
 from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.training_rows import Ragged, TrainingRows, as_strings
 from kbert.text.graph.encoder import GraphEncoder
 
 _IMPOSSIBLE = -1e9
@@ -68,7 +68,7 @@ class SummarizationTask(Task[SummarizationExample]):
     def read_examples(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterator[SummarizationExample]:
-        """Documents; see kbert.tasks.documents."""
+        """Documents; see kbert.tasks.readers.summarization."""
         return read_summaries(path, columns, form=TableFormat.from_options(options), targets=targets, bad=bad)
 
     @classmethod

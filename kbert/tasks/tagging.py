@@ -18,14 +18,14 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, tagger_slots
 from kbert.models.token_classification import TokenClassificationModel
-from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.labels import label_names
-from kbert.tasks.rows import Ragged, TrainingRows, strings
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.table_format import TableFormat
+from kbert.tasks.readers.tag_schemes import entity_scores, letter_at, split_tag, tag_labels
+from kbert.tasks.readers.tagging import CONLL_ENDINGS, Span, TaggedText, read_tagged_texts
 from kbert.tasks.saved_settings import Kind, flag, names
-from kbert.tasks.table_format import TableFormat
-from kbert.tasks.tagged_texts import CONLL_ENDINGS, Span, TaggedText, read_tagged_texts
-from kbert.tasks.tags import entity_scores, letter_at, split_tag, tag_labels
 from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.training_rows import Ragged, TrainingRows, strings
 from kbert.text.graph.encoder import GraphEncoder, GraphWindows
 from kbert.text.vocabulary import CONTINUATION
 

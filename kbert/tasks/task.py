@@ -20,11 +20,11 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, named_activation
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots
-from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.catalogue import TASKS, TaskInfo, task_info
-from kbert.tasks.metric_names import LOSS, larger_is_better
-from kbert.tasks.rows import TrainingRows
+from kbert.tasks.metrics.names import LOSS, larger_is_better
+from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.saved_settings import Kind, read_settings
+from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 

@@ -18,9 +18,9 @@ from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.catalogue import task_info
-from kbert.tasks.error_analysis import WORST_EXAMPLES
-from kbert.tasks.metric_names import LOSS
-from kbert.tasks.reading import Reading
+from kbert.tasks.metrics.names import LOSS
+from kbert.tasks.metrics.worst_examples import WORST_EXAMPLES
+from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.task import task_class
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.training.augmentation import with_augmentation

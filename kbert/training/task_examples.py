@@ -11,8 +11,8 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import UsageError, shown
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.memory_table import as_table, is_path
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.memory_table import as_table, is_path
 from kbert.tasks.task import Task, task_class
 from kbert.training.folds import split_fold, split_part
 

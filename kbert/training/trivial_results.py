@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from kbert.tasks.metric_names import LOSS
+from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.task import Task
 from kbert.training.task_examples import TaskExamples
 

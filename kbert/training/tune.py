@@ -13,7 +13,7 @@ from kbert import files
 from kbert.errors import BundleError, DataError, TrainingError, UsageError
 from kbert.model_folder.bundle import RUN_FILE, SETTINGS_FILE
 from kbert.tasks.catalogue import task_info
-from kbert.tasks.metric_names import larger_is_better
+from kbert.tasks.metrics.names import larger_is_better
 from kbert.training.finetune import finetune
 from kbert.training.loop import FREE_SETTINGS
 from kbert.training.recipe import default_learning_rate

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kbert.tasks.rows import TrainingRows
+from kbert.tasks.training_rows import TrainingRows
 from kbert.training.batches import LengthBucketedBatches
 from kbert.training.objectives import Objective
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kbert.tasks.ranking_metrics import run_metrics
-from kbert.tasks.rouge import METRICS, rouge
+from kbert.tasks.metrics.ranking import run_metrics
+from kbert.tasks.metrics.rouge import METRICS, rouge
 
 pytestmark = pytest.mark.peers
 

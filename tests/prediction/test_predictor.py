@@ -7,7 +7,7 @@ import safetensors.numpy
 
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.prediction.predictor import load
-from kbert.tasks.texts import Example
+from kbert.tasks.text_task import Example
 
 TEXTS = [
     "the cat sat on the mat .",

@@ -3,7 +3,7 @@ import pytest
 
 from kbert.errors import DataError, UsageError
 from kbert.tasks.augmentation import Synonyms, augmented, chosen_spans, read_synonyms, substituted, word_spans
-from kbert.tasks.texts import Example
+from kbert.tasks.text_task import Example
 
 RNG = np.random.default_rng
 

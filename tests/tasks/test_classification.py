@@ -8,10 +8,10 @@ from sklearn import metrics as sklearn_metrics
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
-from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.classification import ClassificationTask
+from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.task import task_class, task_from_bundle
-from kbert.tasks.texts import Example
+from kbert.tasks.text_task import Example
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 

@@ -9,9 +9,9 @@ from kbert.errors import BundleError, DataError, UsageError
 from kbert.model_folder.sentence_transformers import SentenceModules, read_modules
 from kbert.prediction.feature_vectors import extract_features
 from kbert.prediction.predictor import load
-from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.embedding import EmbeddingExample, EmbeddingTask
-from kbert.tasks.memory_table import as_table
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.memory_table import as_table
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.finetune import finetune

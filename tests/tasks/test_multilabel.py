@@ -6,9 +6,9 @@ import tensorflow as tf
 from sklearn import metrics as sklearn_metrics
 
 from kbert.errors import DataError, UsageError
-from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.multilabel import MultilabelTask
-from kbert.tasks.texts import Example
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.text_task import Example
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 from kbert.errors import DataError, UsageError
 from kbert.models.encoder import BertEncoder
 from kbert.prediction.predictor import Predictor
-from kbert.tasks.bad_rows import BadRows
 from kbert.tasks.question_answering import QuestionAnsweringTask
-from kbert.tasks.questions import Answer, Question
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.question_answering import Answer, Question
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 

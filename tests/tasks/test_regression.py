@@ -9,7 +9,7 @@ from sklearn import metrics as sklearn_metrics
 from kbert.errors import DataError
 from kbert.models.encoder import BertEncoder
 from kbert.tasks.regression import RegressionTask
-from kbert.tasks.texts import Example
+from kbert.tasks.text_task import Example
 
 
 def numbered(*targets):

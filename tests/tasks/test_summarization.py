@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from kbert.errors import DataError, UsageError
 from kbert.prediction.predictor import load
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.documents import SummarizationExample
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.summarization import SummarizationExample
 from kbert.tasks.summarization import SummarizationTask
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer

@@ -2,7 +2,7 @@ import pytest
 
 from kbert.errors import DataError, UsageError
 from kbert.model_folder.bundle import Bundle
-from kbert.tasks.texts import Example
+from kbert.tasks.text_task import Example
 from kbert.training.augmentation import MaskedWords, with_augmentation
 from kbert.training.finetune import finetune
 

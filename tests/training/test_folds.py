@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from kbert.errors import UsageError
-from kbert.tasks.texts import Example
+from kbert.tasks.text_task import Example
 from kbert.training.folds import split_fold, split_part
 
 EXAMPLES = [Example(str(number), None, "rare" if number % 5 == 0 else "often", number) for number in range(30)]

@@ -1,17 +1,17 @@
 import pytest
 
 from kbert.tasks.classification import ClassificationTask
-from kbert.tasks.documents import SummarizationExample
 from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.multilabel import MultilabelTask
 from kbert.tasks.multiple_choice import ChoiceExample, MultipleChoiceTask
 from kbert.tasks.question_answering import QuestionAnsweringTask
-from kbert.tasks.questions import Answer, Question
+from kbert.tasks.readers.question_answering import Answer, Question
+from kbert.tasks.readers.summarization import SummarizationExample
+from kbert.tasks.readers.tagging import Span, TaggedText
 from kbert.tasks.regression import RegressionTask
 from kbert.tasks.summarization import SummarizationTask
-from kbert.tasks.tagged_texts import Span, TaggedText
 from kbert.tasks.tagging import TaggingTask
-from kbert.tasks.texts import Example
+from kbert.tasks.text_task import Example
 from kbert.training.finetune import finetune
 from kbert.training.task_examples import TaskExamples
 from kbert.training.trivial_results import trivial_result

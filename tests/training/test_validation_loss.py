@@ -3,10 +3,10 @@ import pytest
 import tensorflow as tf
 
 from kbert.models.encoder import BertEncoder
-from kbert.tasks.candidates import RankingExample
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.ranking import RankingTask
-from kbert.tasks.texts import Example
+from kbert.tasks.readers.ranking import RankingExample
+from kbert.tasks.text_task import Example
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.validation_loss import ValidationLoss

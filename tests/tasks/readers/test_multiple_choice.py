@@ -1,7 +1,7 @@
 import pytest
 
 from kbert.errors import DataError
-from kbert.tasks.choice_labels import choice_index, detect_label_format
+from kbert.tasks.readers.multiple_choice import choice_index, detect_label_format
 
 CHOICES = ("one", "two", "three")
 

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.tagged_texts import Span, TaggedText, join_words, read_tagged_texts
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.tagging import Span, TaggedText, join_words, read_tagged_texts
 
 
 def read(path, *, scheme="auto", targets=True, skip=0, **columns):

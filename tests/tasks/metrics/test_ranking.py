@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from kbert.tasks.ranking_metrics import in_order, ndcg, ranking_metrics, recall, reciprocal_rank, run_metrics
+from kbert.tasks.metrics.ranking import in_order, ndcg, ranking_metrics, recall, reciprocal_rank, run_metrics
 
 
 def test_reciprocal_rank():

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from kbert import files
 from kbert.errors import DataError, UsageError
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.tables import file_kind, read_objects, read_table
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.tables import file_kind, read_objects, read_table
 
 _SMART_START = ".I "
 # Cleverdon's codes: 1 is a complete answer, 4 of historical interest, 5 of none.

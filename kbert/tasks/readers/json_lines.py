@@ -10,9 +10,9 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.memory_table import MemoryTable
-from kbert.tasks.table_format import TableFormat
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.memory_table import MemoryTable
+from kbert.tasks.readers.table_format import TableFormat
 
 _BETWEEN = re.compile(r"[\s,]*")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")

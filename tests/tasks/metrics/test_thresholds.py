@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from kbert.tasks.thresholds import best_threshold
+from kbert.tasks.metrics.thresholds import best_threshold
 
 
 def test_by_hand():

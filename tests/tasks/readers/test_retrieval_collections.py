@@ -1,9 +1,9 @@
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.collection_files import Document, read_documents, read_judgements, read_queries
-from kbert.tasks.judged_texts import read_judged
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.judged_texts import read_judged
+from kbert.tasks.readers.retrieval_collections import Document, read_documents, read_judgements, read_queries
 
 SMART = """.I 1
 .T

@@ -10,10 +10,10 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.table_format import TableFormat, check_there
-from kbert.tasks.tables import Row, file_kind, first_row, read_objects, read_table
-from kbert.tasks.tags import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.table_format import TableFormat, check_there
+from kbert.tasks.readers.tables import Row, file_kind, first_row, read_objects, read_table
+from kbert.tasks.readers.tag_schemes import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
 from kbert.text.normalization import is_cjk
 
 CONLL_ENDINGS = (".conll", ".conll03", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".train", ".dev", ".test")

@@ -11,9 +11,9 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError, shown
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.json_rows import read_objects
-from kbert.tasks.table_format import TableFormat, check_there, file_kind
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.json_lines import read_objects
+from kbert.tasks.readers.table_format import TableFormat, check_there, file_kind
 
 _NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 

@@ -5,7 +5,7 @@ import pytest
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.prediction.predictor import load
 from kbert.tasks.catalogue import task_info
-from kbert.tasks.reading import Reading
+from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.task import task_class
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kbert.tasks.tags import (
+from kbert.tasks.readers.tag_schemes import (
     TagProblem,
     detect_scheme,
     entities_in_scheme,

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from kbert.tasks import question_metrics as metrics
+from kbert.tasks.metrics import question_answering as metrics
 
 
 def test_words_by_hand():

@@ -1,7 +1,7 @@
 import numpy as np
 
-from kbert.tasks.error_analysis import worst_examples
-from kbert.tasks.texts import Example
+from kbert.tasks.metrics.worst_examples import worst_examples
+from kbert.tasks.text_task import Example
 
 
 def test_the_worst_come_first_and_those_that_are_right_not_at_all():

@@ -1,6 +1,6 @@
 import pytest
 
-from kbert.tasks.rouge import oracle_sentences, rouge, rouge_words
+from kbert.tasks.metrics.rouge import oracle_sentences, rouge, rouge_words
 
 REFERENCE = "The quick brown fox jumps over the lazy dog."
 

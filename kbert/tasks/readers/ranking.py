@@ -11,10 +11,10 @@ import numpy as np
 
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.judged_texts import read_judged
-from kbert.tasks.table_format import TableFormat
-from kbert.tasks.tables import file_kind, read_objects, read_table
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.judged_texts import read_judged
+from kbert.tasks.readers.table_format import TableFormat
+from kbert.tasks.readers.tables import file_kind, read_objects, read_table
 
 _SEED = 0
 _GROUPS_KEY = "candidates"

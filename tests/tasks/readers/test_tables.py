@@ -3,9 +3,9 @@ import gzip
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.table_format import TableFormat, file_kind
-from kbert.tasks.tables import read_table
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.table_format import TableFormat, file_kind
+from kbert.tasks.readers.tables import read_table
 
 COLUMNS = {"text": "text", "label": "label"}
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.memory_table import MemoryTable
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.memory_table import MemoryTable
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 QUOTINGS = ("auto", "csv", "none")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from kbert.tasks.calibration import expected_calibration_error, reliability
+from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 
 
 def test_by_hand():

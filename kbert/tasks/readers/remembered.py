@@ -8,7 +8,7 @@ from typing import Any
 
 from kbert.errors import shown
 from kbert.tasks.catalogue import Option, TaskInfo
-from kbert.tasks.table_format import TableFormat
+from kbert.tasks.readers.table_format import TableFormat
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,12 +10,12 @@ from kbert.errors import DataError, KbertError, UsageError
 from kbert.prediction.predictor import load
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.embedding import EmbeddingTask
-from kbert.tasks.memory_table import as_table
 from kbert.tasks.multilabel import MultilabelTask
 from kbert.tasks.multiple_choice import MultipleChoiceTask
 from kbert.tasks.question_answering import QuestionAnsweringTask
 from kbert.tasks.ranking import RankingTask
-from kbert.tasks.reading import Reading
+from kbert.tasks.readers.memory_table import as_table
+from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.regression import RegressionTask
 from kbert.tasks.summarization import SummarizationTask
 from kbert.tasks.tagging import TaggingTask

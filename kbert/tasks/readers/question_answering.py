@@ -11,11 +11,11 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.json_rows import parse
-from kbert.tasks.memory_table import MemoryTable
-from kbert.tasks.table_format import TableFormat, check_there
-from kbert.tasks.tables import file_kind, read_objects, read_table
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.json_lines import parse
+from kbert.tasks.readers.memory_table import MemoryTable
+from kbert.tasks.readers.table_format import TableFormat, check_there
+from kbert.tasks.readers.tables import file_kind, read_objects, read_table
 
 
 @dataclasses.dataclass(frozen=True)

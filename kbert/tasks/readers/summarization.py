@@ -9,9 +9,9 @@ from typing import Any
 from kbert.corpus.sentences import split_sentences
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.table_format import TableFormat
-from kbert.tasks.tables import file_kind, read_objects, read_table
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.table_format import TableFormat
+from kbert.tasks.readers.tables import file_kind, read_objects, read_table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.collection_files import Document, read_documents, read_judgements, read_queries
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.retrieval_collections import Document, read_documents, read_judgements, read_queries
 
 
 def read_judged(
@@ -14,7 +14,7 @@ def read_judged(
     """Each query with its judged documents and their gains; and the texts of all documents, each once.
 
     Args:
-        judgements: See kbert.tasks.collection_files.
+        judgements: See kbert.tasks.readers.retrieval_collections.
         documents: The documents.
         queries: The queries.
         bad: Takes judgements of what does not exist, and documents that cannot be used.

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
-from kbert.tasks.bad_rows import BadRows
-from kbert.tasks.rows import Ragged, encode_texts
-from kbert.tasks.table_format import TableFormat
-from kbert.tasks.tables import read_table
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.table_format import TableFormat
+from kbert.tasks.readers.tables import read_table
 from kbert.tasks.task import Task, TextInput
+from kbert.tasks.training_rows import Ragged, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
 

@@ -1,0 +1,1 @@
+"""Examples and answers to numbers."""

@@ -1,0 +1,1 @@
+"""Files and tables to the examples of each task."""
