@@ -4,7 +4,7 @@
 
 transformers runs with torch.compile. Each runs in a process of its own, and they take turns round by round, so that
 whatever else the machine does falls on all of them alike. What is not installed is left out and named. MFU is the same
-arithmetic for all, that of kbert.training.flops, over the highest matrix peak that any of them measured: what
+arithmetic for all, that of kbert.training.monitoring.flops, over the highest matrix peak that any of them measured: what
 transformers computes beyond it (vocabulary logits of tokens that are not predicted) is no progress. KBERT_JAX_PYTHON
 names a Python that has JAX, if this one has not.
 """
@@ -208,7 +208,7 @@ def main() -> None:
         work(options.work, options)
         return
     from kbert.config import preset_config
-    from kbert.training.flops import training_flops
+    from kbert.training.monitoring.flops import training_flops
 
     running = {}
     for name in options.only:

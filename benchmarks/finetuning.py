@@ -88,14 +88,14 @@ def train_kbert(preset: str, rows: Rows, options: argparse.Namespace, precision:
     from kbert.models.encoder import BertEncoder
     from kbert.tasks.classification import ClassificationTask
     from kbert.tasks.training_rows import Ragged, TrainingRows
-    from kbert.training.batches import LengthBucketedBatches
-    from kbert.training.inputs import Input
-    from kbert.training.jit import skips_padding
-    from kbert.training.loss_scale import LossScale
-    from kbert.training.meter import Meter
-    from kbert.training.optimizers import OptimizerSettings, make_optimizer
-    from kbert.training.step import TrainingStep
-    from kbert.training.strategy import Placement
+    from kbert.training.data.batches import LengthBucketedBatches
+    from kbert.training.devices.jit import skips_padding
+    from kbert.training.devices.strategy import Placement
+    from kbert.training.loop.inputs import Input
+    from kbert.training.loop.loss_scale import LossScale
+    from kbert.training.loop.step import TrainingStep
+    from kbert.training.monitoring.throughput import Meter
+    from kbert.training.optimizers.optimizers import OptimizerSettings, make_optimizer
 
     placement = Placement(tf.distribute.OneDeviceStrategy("/cpu:0"))
     config = preset_config(preset, int(rows["vocab_size"]))

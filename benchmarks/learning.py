@@ -115,7 +115,7 @@ def learn_transformers(options: argparse.Namespace, folder: Path) -> Curve:
     from transformers import BertForPreTraining
 
     from kbert.corpus.reading.pipeline import PretrainingBatches
-    from kbert.training.schedules import Schedule
+    from kbert.training.optimizers.schedules import Schedule
 
     model = BertForPreTraining.from_pretrained(folder / "start").train()
     plain = [value for name, value in model.named_parameters() if name.endswith("bias") or "LayerNorm" in name]
@@ -161,7 +161,7 @@ def learn_transformers(options: argparse.Namespace, folder: Path) -> Curve:
 def held_out_batches(folder: Path) -> Iterator[dict[str, np.ndarray]]:
     """What kbert measures on, in its order and with its masks."""
     from kbert.model_folder.bundle import Bundle
-    from kbert.training.held_out import HeldOutCorpus
+    from kbert.training.evaluation import HeldOutCorpus
 
     packed = ("input_example_ids", "input_positions")  # for models of packed rows
     held_out = HeldOutCorpus(folder / "held-out", Bundle.load(folder / "start").tokenizer)

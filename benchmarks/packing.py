@@ -26,7 +26,7 @@ from kbert.corpus.reading.pipeline import PretrainingBatches
 from kbert.models.encoder import BertEncoder
 from kbert.models.pretraining import PretrainingModel
 from kbert.text.vocabulary_training import train_vocabulary
-from kbert.training.objectives import PretrainingObjective
+from kbert.training.loop.objectives import PretrainingObjective
 
 LENGTH = 512
 

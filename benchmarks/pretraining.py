@@ -16,7 +16,7 @@ A step is forward, backward, clipping and AdamW, each as its users write it:
 
 At 128 rows are single examples; at 512 examples of 128 are packed. Contestants have processes of their own and take
 turns round by round; medians of wall-clock time are compared. `cpu` are tokens a second of processor time: on a
-machine that does other things too, that is what to look at. `of peak` is the arithmetic of kbert.training.flops
+machine that does other things too, that is what to look at. `of peak` is the arithmetic of kbert.training.monitoring.flops
 (padding included, unless it is skipped; what others compute beyond it is no progress) over the highest matrix peak
 that a contestant measured.
 
@@ -72,10 +72,10 @@ def train_kbert(preset: str, vocab_size: int, batches: Batches, precision: str, 
     from kbert.config import preset_config
     from kbert.models.encoder import BertEncoder
     from kbert.models.pretraining import PretrainingModel
-    from kbert.training.loss_scale import LossScale
-    from kbert.training.objectives import PretrainingObjective
-    from kbert.training.optimizers import OptimizerSettings, make_optimizer
-    from kbert.training.step import TrainingStep
+    from kbert.training.loop.loss_scale import LossScale
+    from kbert.training.loop.objectives import PretrainingObjective
+    from kbert.training.loop.step import TrainingStep
+    from kbert.training.optimizers.optimizers import OptimizerSettings, make_optimizer
 
     config = preset_config(preset, vocab_size)
     packed = "input_example_ids" in batches
@@ -225,7 +225,7 @@ def make_batches(data: Path, megabytes: float, folder: Path) -> dict[int, Path]:
 def run_cell(preset: str, length: int, path: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Lets all contestants take turns with one model on one kind of batches."""
     from kbert.config import preset_config
-    from kbert.training.flops import training_flops
+    from kbert.training.monitoring.flops import training_flops
 
     with np.load(path) as stored:
         shapes = {name: stored[name].shape[1:] for name in stored.files if name != "vocab_size"}

@@ -7,7 +7,7 @@ A step of N devices, each with R rows of S tokens, takes
 
     max(compute, input) + (1 - overlap) * all-reduce
 
-    compute      training_flops(R, S) / (peak * efficiency)         kbert.training.flops: matrix products alone
+    compute      training_flops(R, S) / (peak * efficiency)         kbert.training.monitoring.flops: matrix products alone
     all-reduce   2 (N-1)/N * 4 * parameters / bandwidth + 2 (N-1) * latency        a ring of float32 gradients
     input        N * R * S tokens / those a second that one worker prepares: each worker prepares whole batches
 """
@@ -31,7 +31,7 @@ import turns
 
 from kbert.config import BertConfig, preset_config
 from kbert.model_folder.architectures import parameter_count
-from kbert.training.flops import training_flops
+from kbert.training.monitoring.flops import training_flops
 
 VOCABULARY = 30_522
 FLOAT = 4
@@ -203,8 +203,8 @@ def input_rate(options: argparse.Namespace) -> float:
 
 def cpu_peak() -> float:
     """As a run's environment.json has it."""
-    from kbert.training.peak import matrix_peak
-    from kbert.training.strategy import make_strategy
+    from kbert.training.devices.strategy import make_strategy
+    from kbert.training.monitoring.peak import matrix_peak
 
     peak = matrix_peak("float32", make_strategy("one"))
     assert peak is not None

@@ -78,7 +78,7 @@ def finetune(
     from transformers.utils import logging
 
     from kbert.tasks.catalogue import task_info
-    from kbert.training.task_examples import digest, read_task_examples
+    from kbert.training.data.task_examples import digest, read_task_examples
 
     _check_recipe(recipe, metric)
     logging.set_verbosity_error()
@@ -158,7 +158,7 @@ def _train(network: Any, rows: Sequence[Row], recipe: Mapping[str, Any], seed: i
     """Trains, and yields the step wherever weights are to be measured."""
     import torch
 
-    from kbert.training.schedules import Schedule
+    from kbert.training.optimizers.schedules import Schedule
 
     schedule = Schedule(**recipe["schedule"])
     settings = recipe["optimizer"]

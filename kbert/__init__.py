@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from kbert.text.vocabulary_training import train_vocabulary
     from kbert.training.finetune import finetune
     from kbert.training.pretrain import pretrain
-    from kbert.training.repeats import cross_validate, finetune_seeds
-    from kbert.training.tune import tune
+    from kbert.training.search.repeats import cross_validate, finetune_seeds
+    from kbert.training.search.tune import tune
 
 _MODULES = {
     "AdamW": "kbert.optimizers.adamw",
@@ -78,19 +78,19 @@ _MODULES = {
     "build_corpus": "kbert.corpus.building.build",
     "build_index": "kbert.retrieval.index",
     "convert": "kbert.conversion.convert",
-    "cross_validate": "kbert.training.repeats",
+    "cross_validate": "kbert.training.search.repeats",
     "export_litert": "kbert.export.litert",
     "export_saved_model": "kbert.export.saved_model",
     "extract_features": "kbert.prediction.feature_vectors",
     "finetune": "kbert.training.finetune",
-    "finetune_seeds": "kbert.training.repeats",
+    "finetune_seeds": "kbert.training.search.repeats",
     "load": "kbert.prediction.predictor",
     "load_model": "kbert.pretrained.loading",
     "preset_config": "kbert.config",
     "pretrain": "kbert.training.pretrain",
     "serve": "kbert.serving.rest",
     "train_vocabulary": "kbert.text.vocabulary_training",
-    "tune": "kbert.training.tune",
+    "tune": "kbert.training.search.tune",
 }
 
 __all__ = [

@@ -16,7 +16,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 
-# oneDNN reads it at its first product, and some machines' AMX is broken: see kbert/training/bfloat16.py.
+# oneDNN reads it at its first product, and some machines' AMX is broken: see kbert/training/devices/precision.py.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 # What runs in this process computes as the program in a process of its own does: see kbert/runtime/onednn.py.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

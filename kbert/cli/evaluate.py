@@ -64,7 +64,7 @@ def evaluate(
 
 
 def _measure_corpus(run: str, corpus: str, batch_size: int) -> dict[str, Any]:
-    from kbert.training.held_out import evaluate_pretraining
+    from kbert.training.evaluation import evaluate_pretraining
 
     with options.count_progress("evaluating") as update:
         return evaluate_pretraining(run, corpus, batch_size=batch_size, progress=update)

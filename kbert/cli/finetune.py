@@ -129,7 +129,7 @@ def _command(info: TaskInfo) -> click.Command:
             raise UsageError("give one of --validation FILE, --validation-split such as 0.1, and --folds K")
         options.import_tensorflow_for(settings["strategy"], settings["cluster"])
         if seeds or folds:
-            from kbert.training import repeats
+            from kbert.training.search import repeats
 
             if seeds:
                 results = repeats.finetune_seeds(info.name, seeds=seeds, **_without_flag(settings))

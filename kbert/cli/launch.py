@@ -15,6 +15,6 @@ def launch(workers: int, max_restarts: int, command: tuple[str, ...]) -> None:
     Each worker gets TF_CONFIG; each line of theirs comes out with the worker's number before it. When one dies all are
     stopped, and started again from the last checkpoint.
     """
-    from kbert.training.launch import launch as run
+    from kbert.training.devices.launch import launch as run
 
     run(command, workers=workers, max_restarts=max_restarts)

@@ -52,7 +52,7 @@ def _command(info: TaskInfo) -> click.Command:
     def run(ctx: click.Context, over: dict[str, str] | None, **settings: Any) -> None:
         if settings["validation"] is None and settings["validation_split"] is None:
             raise UsageError("expected --validation FILE, or --validation-split: trials are compared on it")
-        from kbert.training.search_space import SEARCHED
+        from kbert.training.search.search_space import SEARCHED
 
         # A default is not a choice of the user's: it may be searched over.
         free = {*SEARCHED, *(over or {})}
@@ -62,7 +62,7 @@ def _command(info: TaskInfo) -> click.Command:
             if name not in free or ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
         }
         options.import_tensorflow_for(settings["strategy"], settings["cluster"])
-        from kbert.training.tune import tune as run_tune
+        from kbert.training.search.tune import tune as run_tune
 
         _print(run_tune(info.name, over=over, **given), settings["output"])
 

@@ -15,10 +15,10 @@ from kbert.model_folder.bundle import RUN_FILE, SETTINGS_FILE, is_bundle
 from kbert.report.charts import line_chart
 from kbert.report.page import Html, element, escape, join, note, page, section, table
 from kbert.report.scores import scores_of
-from kbert.training.monitor import METRICS_FILE
-from kbert.training.progress import describe_seconds
-from kbert.training.runs import ENVIRONMENT_FILE, SAMPLES_FILE, WORST_EXAMPLES_FILE
-from kbert.training.step_rows import read_rows
+from kbert.training.monitoring.monitor import METRICS_FILE
+from kbert.training.monitoring.progress import describe_seconds
+from kbert.training.run_folder.runs import ENVIRONMENT_FILE, SAMPLES_FILE, WORST_EXAMPLES_FILE
+from kbert.training.run_folder.step_rows import read_rows
 from kbert.version import __version__
 
 _CHARTS: Sequence[tuple[str, tuple[str, ...]]] = (

@@ -307,11 +307,11 @@ class Task(abc.ABC, Generic[ExampleT]):
 
     @abc.abstractmethod
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """See kbert.training.objectives.Objective."""
+        """See kbert.training.loop.objectives.Objective."""
 
     @abc.abstractmethod
     def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """See kbert.training.objectives.Objective."""
+        """See kbert.training.loop.objectives.Objective."""
 
     @property
     def head_rows(self) -> Sequence[str] | None:

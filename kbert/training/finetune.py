@@ -23,35 +23,35 @@ from kbert.tasks.metrics.worst_examples import WORST_EXAMPLES
 from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.task import task_class
 from kbert.text.graph.encoder import GraphEncoder
-from kbert.training.augmentation import with_augmentation
-from kbert.training.batches import LengthBucketedBatches
-from kbert.training.best_weights import BEST_FILE, BestWeights
-from kbert.training.bfloat16 import prepare_precision
-from kbert.training.callbacks import check_callbacks, start_callbacks
-from kbert.training.checkpoints import Checkpoints
-from kbert.training.early_stopping import EarlyStopping
-from kbert.training.environment import write_environment
-from kbert.training.frozen_layers import check_frozen_layers, freeze_layers
-from kbert.training.inputs import Phase
-from kbert.training.jit import skips_padding
-from kbert.training.learning_rates import STEPS, as_json, run_range_test
-from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
-from kbert.training.meter import Meter
-from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
+from kbert.training.data.augmentation import with_augmentation
+from kbert.training.data.batches import LengthBucketedBatches
+from kbert.training.data.task_examples import digest, read_task_examples
+from kbert.training.defaults import default_epochs, default_learning_rate
+from kbert.training.devices.jit import skips_padding
+from kbert.training.devices.precision import prepare_precision
+from kbert.training.devices.strategy import make_strategy
+from kbert.training.learning_rate_finder import STEPS, as_json, run_range_test
+from kbert.training.loop.callbacks import check_callbacks, start_callbacks
+from kbert.training.loop.early_stopping import EarlyStopping
+from kbert.training.loop.inputs import Phase
+from kbert.training.loop.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
+from kbert.training.loop.validation_loss import ValidationLoss
+from kbert.training.monitoring.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
+from kbert.training.monitoring.observers import Looks, make_observers
+from kbert.training.monitoring.peak import matrix_peak
+from kbert.training.monitoring.projector import write_projector
+from kbert.training.monitoring.throughput import Meter
 from kbert.training.new_weights import assign_starting_weights, tell_new_weights
-from kbert.training.observers import Looks, make_observers
-from kbert.training.optimizers import OptimizerSettings
-from kbert.training.peak import matrix_peak
-from kbert.training.projector import write_projector
-from kbert.training.recipe import default_epochs, default_learning_rate
-from kbert.training.runs import CHECKPOINT_FOLDER, LEARNING_RATES_FILE, WORST_EXAMPLES_FILE, open_run
-from kbert.training.schedules import Schedule
+from kbert.training.optimizers.frozen_layers import check_frozen_layers, freeze_layers
+from kbert.training.optimizers.optimizers import OptimizerSettings
+from kbert.training.optimizers.schedules import Schedule
+from kbert.training.run_folder.best_weights import BEST_FILE, BestWeights
+from kbert.training.run_folder.checkpoints import Checkpoints
+from kbert.training.run_folder.environment import write_environment
+from kbert.training.run_folder.runs import CHECKPOINT_FOLDER, LEARNING_RATES_FILE, WORST_EXAMPLES_FILE, open_run
+from kbert.training.run_folder.task_card import task_card
 from kbert.training.starting_point import starting_point, with_settings
-from kbert.training.strategy import make_strategy
-from kbert.training.task_card import task_card
-from kbert.training.task_examples import digest, read_task_examples
 from kbert.training.trivial_results import warn_of_trivial_result
-from kbert.training.validation_loss import ValidationLoss
 
 
 def finetune(
@@ -117,16 +117,16 @@ def finetune(
         validation: Another one.
         validation_split: Without another one: the part of the training rows that is held out for it, drawn by `seed`.
         fold: Without another one: (number from 0, K), the part of the training rows that is held out for it, one of K,
-            drawn by `seed`; see kbert.training.repeats.cross_validate.
+            drawn by `seed`; see kbert.training.search.repeats.cross_validate.
         output: The run's folder, a bundle in the end.
         vocab: The vocabulary of a preset.
         cased: With a preset: keep case and accents.
         epochs: The number of passes over the training rows. The default is 3, or for few rows as many as make 500
-            steps, or 20 steps for each class, at most 20 (kbert.training.recipe).
+            steps, or 20 steps for each class, at most 20 (kbert.training.defaults).
         batch_size: Examples a step, over all replicas.
         optimizer: "adamw", "lamb", "muon" or "sgd".
         learning_rate: The peak at the end of the warm-up; it then falls to 0. The default follows the width of the
-            model, and whether its weights are pretrained (kbert.training.recipe): 3e-5 for pretrained weights of
+            model, and whether its weights are pretrained (kbert.training.defaults): 3e-5 for pretrained weights of
             width 768.
         head_learning_rate: The peak for the pooler and the task's head; the default is `learning_rate`.
         warmup_proportion: Part of the steps that warm up.
@@ -173,13 +173,13 @@ def finetune(
         show_progress: Show progress on standard error.
         callbacks: Keras callbacks, such as those of MLflow, W&B and TensorBoard. `on_train_batch_end` is
             called for each step, at most a second late; an epoch ends at each evaluation. See
-            kbert.training.callbacks.
+            kbert.training.loop.callbacks.
         task_options: The columns of tables, such as `text_column`: names in the header, or 1-based numbers in files
             without one; and the task's own options (kbert.tasks.catalogue).
 
     Returns:
         The metrics of the best weights on the validation file; nothing where another worker is the chief. With
-        `find_learning_rate` the fields of kbert.training.learning_rates.LearningRateCurve.
+        `find_learning_rate` the fields of kbert.training.learning_rate_finder.LearningRateCurve.
 
     Raises:
         UsageError: An option cannot be, or `output` holds another run.

@@ -23,27 +23,27 @@ from kbert.models.positional_heads import make_heads_positional
 from kbert.models.pretraining import PretrainingModel
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
-from kbert.training.bfloat16 import prepare_precision
-from kbert.training.callbacks import check_callbacks, start_callbacks
-from kbert.training.checkpoints import Checkpoints
-from kbert.training.environment import write_environment
-from kbert.training.held_out import HeldOutCorpus, HeldOutEvaluation
-from kbert.training.inputs import Phase
-from kbert.training.jit import skips_padding, use_jit
-from kbert.training.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
-from kbert.training.meter import Meter
-from kbert.training.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
+from kbert.training.devices.jit import skips_padding, use_jit
+from kbert.training.devices.precision import prepare_precision
+from kbert.training.devices.strategy import make_strategy
+from kbert.training.evaluation import HeldOutCorpus, HeldOutEvaluation
+from kbert.training.loop.callbacks import check_callbacks, start_callbacks
+from kbert.training.loop.inputs import Phase
+from kbert.training.loop.loop import FREE_SETTINGS, LoopSettings, TrainingLoop, check_batch_size
+from kbert.training.loop.objectives import PretrainingObjective
+from kbert.training.monitoring.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
+from kbert.training.monitoring.observers import Looks, Periodic, make_observers
+from kbert.training.monitoring.peak import matrix_peak
+from kbert.training.monitoring.projector import write_projector
+from kbert.training.monitoring.samples import SAMPLES, Samples
+from kbert.training.monitoring.throughput import Meter
 from kbert.training.new_weights import new_parts, tell_new_weights
-from kbert.training.objectives import PretrainingObjective
-from kbert.training.observers import Looks, Periodic, make_observers
-from kbert.training.optimizers import OptimizerSettings
-from kbert.training.peak import matrix_peak
-from kbert.training.projector import write_projector
-from kbert.training.runs import CHECKPOINT_FOLDER, open_run
-from kbert.training.samples import SAMPLES, Samples
-from kbert.training.schedules import Schedule
+from kbert.training.optimizers.optimizers import OptimizerSettings
+from kbert.training.optimizers.schedules import Schedule
+from kbert.training.run_folder.checkpoints import Checkpoints
+from kbert.training.run_folder.environment import write_environment
+from kbert.training.run_folder.runs import CHECKPOINT_FOLDER, open_run
 from kbert.training.starting_point import preset_names, with_settings
-from kbert.training.strategy import make_strategy
 
 ARCHITECTURE = "BertForPreTraining"
 INITIALIZATIONS = ("random", "positional")
@@ -155,7 +155,7 @@ def pretrain(
         show_progress: Show progress on standard error.
         callbacks: Keras callbacks, such as those of MLflow, W&B and TensorBoard. `on_train_batch_end` is
             called for each step, at most a second late; an epoch ends at each evaluation, or without
-            `validation_corpus` at each checkpoint. See kbert.training.callbacks.
+            `validation_corpus` at each checkpoint. See kbert.training.loop.callbacks.
 
     Returns:
         The metrics of the first and of the last row, as "first" and "last"; nothing where another worker is the chief.

@@ -8,7 +8,7 @@ from typing import Any
 
 from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.task import Task
-from kbert.training.task_examples import TaskExamples
+from kbert.training.data.task_examples import TaskExamples
 
 
 def warn_of_trivial_result(task: Task[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from kbert.training.meter import TIMINGS
+from kbert.training.monitoring.throughput import TIMINGS
 
 KILLS = int(os.environ.get("KBERT_KILLS", "100"))
 IN_WRITES = -(-KILLS // 4)

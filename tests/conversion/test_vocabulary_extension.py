@@ -12,7 +12,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.text.settings import AddedToken
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
-from kbert.training.held_out import evaluate_pretraining
+from kbert.training.evaluation import evaluate_pretraining
 from kbert.training.pretrain import pretrain
 
 TABLE, BIAS = "bert.embeddings.word_embeddings.weight", "cls.predictions.bias"

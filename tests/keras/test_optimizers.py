@@ -9,8 +9,8 @@ import tensorflow as tf
 import kbert
 from kbert.errors import UsageError
 from kbert.models.encoder import BertEncoder
-from kbert.training.optimizers import OptimizerSettings, make_optimizer
-from kbert.training.schedules import SCHEDULES, Schedule
+from kbert.training.optimizers.optimizers import OptimizerSettings, make_optimizer
+from kbert.training.optimizers.schedules import SCHEDULES, Schedule
 
 KINDS = {"adamw": kbert.AdamW, "lamb": kbert.Lamb, "muon": kbert.Muon, "sgd": kbert.SGD}
 

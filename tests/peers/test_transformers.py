@@ -17,7 +17,7 @@ from kbert.prediction.predictor import load
 from kbert.pretrained.loading import build_model, load_model
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from kbert.training.finetune import finetune
-from kbert.training.objectives import PretrainingObjective
+from kbert.training.loop.objectives import PretrainingObjective
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("default")]
 

@@ -11,7 +11,7 @@ from kbert.tasks.multiple_choice import ChoiceExample, MultipleChoiceTask
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
-from kbert.training.batches import LengthBucketedBatches
+from kbert.training.data.batches import LengthBucketedBatches
 
 
 @pytest.fixture

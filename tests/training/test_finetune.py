@@ -7,8 +7,8 @@ import pytest
 from kbert.errors import BundleError, DataError, KbertError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.prediction.predictor import load
-from kbert.training.checkpoints import read_arrays
 from kbert.training.finetune import finetune
+from kbert.training.run_folder.checkpoints import read_arrays
 
 
 def table(path, texts):

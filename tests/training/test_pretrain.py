@@ -7,7 +7,7 @@ from kbert.corpus.building.build import build_corpus
 from kbert.errors import BundleError, CheckpointError, RecordError, TrainingError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.text.vocabulary import Vocabulary
-from kbert.training.meter import TIMINGS
+from kbert.training.monitoring.throughput import TIMINGS
 from kbert.training.pretrain import pretrain
 
 

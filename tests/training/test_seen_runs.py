@@ -6,10 +6,10 @@ import pytest
 
 from kbert.corpus.building.build import build_corpus
 from kbert.errors import UsageError
-from kbert.training.checkpoints import Checkpoints, read_header
-from kbert.training.held_out import evaluate_pretraining
-from kbert.training.meter import TIMINGS
+from kbert.training.evaluation import evaluate_pretraining
+from kbert.training.monitoring.throughput import TIMINGS
 from kbert.training.pretrain import pretrain
+from kbert.training.run_folder.checkpoints import Checkpoints, read_header
 
 
 def run(corpus, model, folder, **options):

@@ -12,8 +12,8 @@ from kbert.tasks.regression import RegressionTask
 from kbert.tasks.summarization import SummarizationTask
 from kbert.tasks.tagging import TaggingTask
 from kbert.tasks.text_task import Example
+from kbert.training.data.task_examples import TaskExamples
 from kbert.training.finetune import finetune
-from kbert.training.task_examples import TaskExamples
 from kbert.training.trivial_results import trivial_result
 
 CASES = {

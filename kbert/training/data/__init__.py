@@ -1,0 +1,1 @@
+"""The batches of fine-tuning: examples, validation folds, augmentation."""

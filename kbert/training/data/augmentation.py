@@ -1,0 +1,112 @@
+"""Augmentation, as fine-tuning offers it: by synonyms, and by what the starting model expects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kbert import files
+from kbert.errors import DataError, UsageError
+from kbert.model_folder.bundle import Bundle, is_bundle
+from kbert.model_folder.hub import resolve
+from kbert.models.encoder import BertEncoder
+from kbert.models.tensor_names import assign_tensors
+from kbert.prediction.predictor import Predictor
+from kbert.tasks.fill_mask import FillMaskTask
+from kbert.text.vocabulary import MASK
+from kbert.training.data.word_replacement import (
+    Replace,
+    Synonyms,
+    augmented,
+    chosen_spans,
+    read_synonyms,
+    substituted,
+    word_spans,
+)
+
+AUGMENTATIONS = ("masked",)
+
+
+def with_augmentation(
+    examples: Sequence[Any],
+    *,
+    model: str | files.PathLike,
+    augment: str | None,
+    synonyms: files.PathLike | None,
+    augment_copies: int,
+    seed: int,
+) -> list[Any]:
+    """The examples, and behind them changed copies; see `finetune` for the arguments.
+
+    Raises:
+        UsageError: An option cannot be, the task has examples of another kind, or the model cannot predict words.
+        DataError: The file of synonyms cannot be read, or has no word of the texts.
+    """
+    if augment is not None and augment not in AUGMENTATIONS:
+        raise UsageError(f"augment must be one of {', '.join(AUGMENTATIONS)}. Received: augment={augment!r}")
+    ways: list[Replace] = []
+    if synonyms is not None:
+        ways.append(Synonyms(read_synonyms(synonyms)).replace)
+    if augment is not None:
+        ways.append(MaskedWords(model).replace)
+    found = augmented(examples, ways, copies=augment_copies, seed=seed)
+    if synonyms is not None and len(found) == len(examples):
+        raise DataError("expected words that stand in the training texts. It has none of them", synonyms)
+    return found
+
+
+class MaskedWords:
+    """Replaces words by those that a masked language model predicts, drawn by their probabilities.
+
+    As arXiv 1812.06705, but the model is not told the label.
+
+    Args:
+        model: A pretrained model folder.
+
+    Raises:
+        UsageError: It has no masked language model's head.
+    """
+
+    def __init__(self, model: str | files.PathLike) -> None:
+        folder = Path(resolve(model))
+        bundle = Bundle.load(folder) if is_bundle(folder) else None
+        task = None if bundle is None else FillMaskTask.from_foreign(bundle, paired=False)
+        if bundle is None or task is None:
+            raise UsageError(
+                f"augment='masked' needs a pretrained --model, which predicts words; {model} does not. "
+                "Give one that `kbert pretrain` made, or --synonyms"
+            )
+        keras_model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
+        assign_tensors(task.slots(keras_model), bundle.tensors)
+        length = bundle.config.max_position_embeddings
+        self._predictor = Predictor(task, keras_model, task.tokenizer(bundle.tokenizer), length)
+
+    def replace(self, texts: Sequence[str], rng: np.random.Generator) -> list[str]:
+        """Texts with other words; what the model's positions have no room for stays."""
+        spans = [[] if MASK in text else chosen_spans(word_spans(text), rng) for text in texts]
+        masked = [
+            substituted(text, [(begin, end, MASK) for begin, end in chosen])
+            for text, chosen in zip(texts, spans, strict=True)
+        ]
+        new = list(texts)
+        asked = [index for index, chosen in enumerate(spans) if chosen]
+        for index, row in zip(asked, self._predictor.predict([masked[index] for index in asked]), strict=True):
+            words = []
+            for (begin, end), pieces in zip(spans[index], row["masks"], strict=False):
+                word = _drawn(pieces, texts[index][begin:end], rng)
+                if word is not None:
+                    words.append((begin, end, word))
+            new[index] = substituted(texts[index], words)
+        return new
+
+
+def _drawn(pieces: Mapping[str, float], old: str, rng: np.random.Generator) -> str | None:
+    """One of the pieces that are whole words other than the old one."""
+    words = [piece for piece in pieces if piece.isalnum() and piece.lower() != old.lower()]
+    if not words:
+        return None
+    weights = np.array([pieces[word] for word in words], np.float64)
+    return words[int(rng.choice(len(words), p=weights / weights.sum()))]

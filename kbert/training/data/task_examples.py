@@ -1,0 +1,108 @@
+"""The examples of a task in a user's files: those to learn from, and those to be measured on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kbert import files
+from kbert.errors import UsageError, shown
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.memory_table import as_table, is_path
+from kbert.tasks.task import Task, task_class
+from kbert.training.data.folds import split_fold, split_part
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskExamples:
+    """What `read_task_examples` found.
+
+    Args:
+        task: It knows the labels, and what else is learnt from all of the files.
+        train: Examples to learn from.
+        validation: Examples to measure the model on.
+        skipped: The bad rows of each file.
+    """
+
+    task: Task[Any]
+    train: list[Any]
+    validation: list[Any]
+    skipped: tuple[tuple[files.PathLike, BadRows], ...]
+
+    def tell_skipped(self) -> None:
+        """Says on standard error how many rows of which file were skipped."""
+        for path, bad in self.skipped:
+            if bad.count:
+                print(f"{path}: {bad.summary}", file=sys.stderr)
+
+
+def read_task_examples(
+    name: str,
+    train: files.PathLike | Any,
+    *,
+    validation: files.PathLike | Any | None,
+    validation_split: float | None,
+    fold: tuple[int, int] | None,
+    columns: Mapping[str, str],
+    options: Mapping[str, Any],
+    limit: int | None,
+    skip_bad: int,
+    seed: int,
+) -> TaskExamples:
+    """Reads and checks the examples; the arguments are those of `kbert.finetune`.
+
+    Raises:
+        UsageError: There is not one of validation, validation_split and fold, or they cannot be.
+        DataError: A file cannot be read, or an example not be learnt from; with file and line.
+    """
+    if [validation is None, validation_split is None, fold is None].count(True) != 2:
+        raise UsageError("give one of --validation FILE, --validation-split such as 0.1, and --folds K")
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit must be at least 1. Received: limit={limit}")
+    train, validation = _as_data(train, "train"), None if validation is None else _as_data(validation, "validation")
+    kind = task_class(name)
+    bad, bad_validation = BadRows(skip_bad), BadRows(skip_bad)
+    examples = kind.read(train, columns, options=options, bad=bad)[:limit]
+    task = kind.from_examples(examples, train, options)
+    examples = task.checked(examples, train, bad)
+    if fold is not None:
+        examples, held_out = split_fold(examples, fold, seed=seed, group=task.group)
+    elif validation is None:
+        examples, held_out = split_part(examples, validation_split or 0.0, seed=seed, group=task.group)
+    else:
+        held_out = kind.read(validation, columns, options=options, bad=bad_validation)
+        held_out = task.checked(held_out, validation, bad_validation)
+    task = task.validated_by(held_out, validation or train)
+    return TaskExamples(task, examples, held_out, ((train, bad), (validation or train, bad_validation)))
+
+
+def _as_data(data: Any, name: str) -> files.PathLike:
+    """The path of a file unchanged, or the `MemoryTable` of data in memory.
+
+    Raises:
+        UsageError: The data are neither a path nor a table.
+    """
+    if is_path(data):
+        return data
+    table = as_table(data, name)
+    if table is None:
+        raise UsageError(
+            f"{name} must be a file, a data frame, or a list of rows that are dictionaries. Received: {shown(data)}"
+        )
+    return table
+
+
+def digest(*parts: Sequence[Any]) -> str:
+    """Equal for equal examples in the same order, wherever they stand in their files."""
+    found = hashlib.sha256()
+    for examples in parts:
+        for example in examples:
+            values = dataclasses.asdict(example)
+            del values["line"]
+            found.update(json.dumps(list(values.values())).encode())
+        found.update(b"\n")
+    return found.hexdigest()

@@ -1,0 +1,1 @@
+"""Where a run computes: devices, several machines, precision, XLA."""

@@ -1,0 +1,1 @@
+"""The training loop: steps, losses, inputs, and what ends or skips a step."""

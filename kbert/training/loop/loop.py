@@ -1,0 +1,426 @@
+"""The training loop: an own step under any tf.distribute strategy, many steps a call, exact to resume.
+
+Keras's `Model.fit` is not used: in Keras 3 it fails on several workers, and on several replicas when it accumulates
+gradients or runs several steps a call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kbert.errors import CheckpointError, TrainingError, UsageError
+from kbert.runtime.signals import Interrupted, Signals
+from kbert.training.devices.strategy import Placement, lost_worker
+from kbert.training.loop.callbacks import Callbacks
+from kbert.training.loop.early_stopping import EarlyStopping
+from kbert.training.loop.inputs import Input, Phase, phase_at
+from kbert.training.loop.loss_scale import LossScale
+from kbert.training.loop.objectives import Objective
+from kbert.training.loop.spikes import ON_SPIKE, Skips, Spike, SpikeDetector
+from kbert.training.loop.step import TrainingStep, is_seed
+from kbert.training.monitoring.monitor import Monitor
+from kbert.training.monitoring.observers import Observer
+from kbert.training.monitoring.throughput import Meter
+from kbert.training.optimizers.optimizers import OptimizerSettings, make_optimizer
+from kbert.training.run_folder.checkpoints import Checkpoint, Checkpoints
+
+_CALL_SECONDS = 1.0
+"""How long a call of many steps should take: long enough to cost nothing, short enough to stop at."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_REWINDS = 10
+"""Times that a run goes back to the same checkpoint."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopSettings:
+    """How the loop runs; `log_every` and `checkpoint_every` change nothing that is learnt.
+
+    Args:
+        steps: Steps in all.
+        accumulation: Micro-batches a step, one after the other on each replica.
+        log_every: Steps a row of metrics, which has their means.
+        checkpoint_every: Steps between checkpoints.
+        on_spike: "stop", or "rewind" to the last checkpoint and leave out the batches since.
+        spike_threshold: As of `SpikeDetector`.
+        jit: Compile the step with XLA.
+    """
+
+    steps: int
+    accumulation: int = 1
+    log_every: int = 10
+    checkpoint_every: int = 500
+    on_spike: str = "stop"
+    spike_threshold: float | None = None
+    jit: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "accumulation", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1. Received: {getattr(self, name)}")
+        if self.on_spike not in ON_SPIKE:
+            raise UsageError(f"on_spike must be one of {', '.join(ON_SPIKE)}. Received: on_spike={self.on_spike!r}")
+        SpikeDetector(self.spike_threshold)
+
+
+FREE_SETTINGS = ("log_every", "checkpoint_every")
+"""What a run may be resumed with another value of."""
+
+
+def check_batch_size(batch_size: int, settings: LoopSettings, placement: Placement) -> None:
+    """Checks that batches can be split.
+
+    Raises:
+        UsageError: The batch size is below 1, or does not divide among replicas and micro-batches.
+    """
+    if batch_size < 1:
+        raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
+    replicas = placement.strategy.num_replicas_in_sync
+    if batch_size % (replicas * settings.accumulation):
+        raise UsageError(
+            "batch_size must be a multiple of the replicas times the micro-batches. Received: "
+            f"batch_size={batch_size}, {replicas} x {settings.accumulation}"
+        )
+
+
+@dataclasses.dataclass
+class _Progress:
+    """How far a run is: what a checkpoint holds beside the variables."""
+
+    step: int = 0
+    window: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    """The metrics since the last row."""
+    ends: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """The first and the last row."""
+    losses: list[float] = dataclasses.field(default_factory=list)
+    """Those that a spike would stand out from."""
+    skipped: list[list[int]] = dataclasses.field(default_factory=list)
+    """The batches that were left out."""
+    scored: list[float] = dataclasses.field(default_factory=lambda: [0.0, 0.0])
+    """Sum and number of the losses since the last checkpoint."""
+    measured: list[list[float]] = dataclasses.field(default_factory=list)
+    """The metric and the validation loss of each evaluation, for early stopping."""
+
+
+class TrainingLoop:
+    """Trains a model.
+
+    Args:
+        model: Built in the scope of the strategy; called with a batch and `training=True`.
+        objective: What is minimized.
+        phases: What is learnt from, one after the other.
+        schedule: The learning rate of each step.
+        optimizer: What updates the weights, and its constants.
+        settings: How the loop runs.
+        placement: Where it runs.
+        meter: Counts the work.
+        loss_scaling: Scale the loss, for float16.
+
+    Raises:
+        UsageError: A batch size does not divide among replicas and micro-batches.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        objective: Objective,
+        phases: Sequence[Phase],
+        schedule: Callable[[int], float],
+        optimizer: OptimizerSettings,
+        settings: LoopSettings,
+        placement: Placement,
+        meter: Meter,
+        loss_scaling: bool = False,
+    ) -> None:
+        for phase in phases:
+            check_batch_size(phase.batches.batch_size, settings, placement)
+        self.phases = phases
+        self.schedule = schedule
+        self.settings = settings
+        self.placement = placement
+        self.meter = meter
+        with placement.strategy.scope():
+            self.optimizer = make_optimizer(model.trainable_variables, optimizer)
+            loss_scale = LossScale(loss_scaling)
+        self.step = TrainingStep(
+            model,
+            objective=objective,
+            optimizer=self.optimizer,
+            loss_scale=loss_scale,
+            accumulation=settings.accumulation,
+            strategy=placement.strategy,
+            jit=settings.jit,
+        )
+        # Seeds of dropout are functions of the step.
+        kept = {variable.path: variable.value for variable in model.variables if not is_seed(variable)}
+        self.variables: dict[str, Any] = kept | self.optimizer.slots | loss_scale.slots
+
+    def run(
+        self,
+        monitor: Monitor,
+        checkpoints: Checkpoints,
+        *,
+        resume: bool = False,
+        evaluate: Callable[[int], Mapping[str, float]] | None = None,
+        evaluate_every: int = 0,
+        early_stopping: EarlyStopping | None = None,
+        observers: Sequence[Observer] = (),
+        callbacks: Callbacks | None = None,
+    ) -> dict[str, Any]:
+        """Trains until `settings.steps` are done.
+
+        Args:
+            monitor: Where metrics go.
+            checkpoints: Where checkpoints go; all workers read them, the chief writes them.
+            resume: Go on from the newest checkpoint that can be read, if there is one.
+            evaluate: Called by the chief each `evaluate_every` steps and at the end with the step; gives more metrics
+                for the row. Where "validation_loss" is one of them, it tells which checkpoint is the best.
+            evaluate_every: Steps.
+            early_stopping: Ends the run before, once evaluations have not become better for long.
+            observers: What else looks at the run, on the chief.
+            callbacks: The calls of Keras callbacks, on the chief. All workers must give callbacks, or none. If one sets
+                `model.stop_training`, the run ends as at its last step: with a row, an evaluation and a checkpoint.
+
+        Returns:
+            The first and the last row of training metrics, as "first" and "last".
+
+        Raises:
+            Spike: The loss is not a number, or jumped.
+            TrainingError: Another worker is gone; or there is no way around a loss that is not a number, or jumps.
+            CheckpointError: No checkpoint can be read or written, or it is of another model.
+            Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
+        """
+        self.monitor, self.checkpoints = monitor, checkpoints
+        self.evaluate, self.evaluate_every = evaluate, evaluate_every
+        self.early_stopping = early_stopping
+        self.observers = observers
+        self.callbacks = callbacks
+        self._stopped = False
+        self._measured: Mapping[str, float] = {}
+        self.progress = _Progress()
+        if resume:
+            self._restore_newest()
+        if callbacks is not None and self.placement.is_chief:
+            callbacks.begin(self.progress.step)
+        rewinds: dict[int, int] = {}
+        with Signals() as signals:
+            while True:
+                try:
+                    with monitor.running(self.progress.step), contextlib.ExitStack() as ends:
+                        for observer in observers:
+                            ends.callback(observer.close)
+                        self._train(signals)
+                    if callbacks is not None and self.placement.is_chief:
+                        callbacks.end()
+                    return self.progress.ends
+                except Spike as spike:
+                    if self.settings.on_spike != "rewind":
+                        raise
+                    end = Skips(self.progress.skipped).batch(spike.step - 1) + 1
+                    self._restore_newest()
+                    step = self.progress.step
+                    rewinds[step] = rewinds.get(step, 0) + 1
+                    if rewinds[step] > _REWINDS:
+                        raise TrainingError(
+                            f"{spike.what} at step {spike.step}, and so it was after each of {_REWINDS} ways around; "
+                            "lower the learning rate or lengthen the warm-up"
+                        ) from None
+                    self.progress.skipped = Skips(self.progress.skipped).rewound(step, end).ranges
+                    _warn(f"{spike.what} at step {spike.step}; back to step {step}, past the batches since")
+
+    def _train(self, signals: Signals) -> None:
+        progress, settings = self.progress, self.settings
+        detector = SpikeDetector(settings.spike_threshold, progress.losses)
+        if settings.on_spike == "rewind" and progress.step == 0:
+            self._save()  # there must be something to go back to
+        self._observe()
+        while progress.step < settings.steps and not self._is_enough():
+            phase, phase_end = phase_at(self.phases, progress.step)
+            source = Input(phase.batches, self.placement, Skips(progress.skipped).batch(progress.step), self.meter)
+            try:
+                self._train_phase(signals, source, phase_end, detector)
+            finally:
+                source.close()
+
+    def _train_phase(self, signals: Signals, source: Input, phase_end: int, detector: SpikeDetector) -> None:
+        progress, settings = self.progress, self.settings
+        run_steps = self.step.function(source.iterator, source.element_spec)
+        count = 1
+        began = row_began = time.monotonic()
+        self._work = np.zeros(2)
+        while progress.step < phase_end and not self._is_enough():
+            count = min(count, self._until_boundary(phase_end))
+            self._call(run_steps, source, count, detector)
+            now = time.monotonic()
+            # One pace at a time: the first call also traces the graph.
+            count = max(1, min(2 * count, int(count * _CALL_SECONDS / max(now - began, 1e-6))))
+            began = now
+            # Workers must run the same number of steps, and end at the same one.
+            count, *stops = self.placement.sum([count, *(signals.received == number for number in _SIGNALS)])
+            count = max(1, count // self.placement.workers)
+            stop = next((number for number, votes in zip(_SIGNALS, stops, strict=True) if votes), 0)
+            self._ask_callbacks()
+            if self._is_due(settings.log_every) or self._evaluates():
+                self._row(now - row_began)
+                began = row_began = time.monotonic()
+            if self._ends_epoch():
+                self._end_epoch()
+                if self._stopped and progress.window:
+                    self._row(now - row_began)
+            watched = self._observe()
+            began, row_began = began + watched, row_began + watched
+            self.monitor.progress(progress.step)
+            if self._is_due(settings.checkpoint_every) or (self._evaluates() and self._is_enough()):
+                self._save(scored=True)
+                began = time.monotonic()
+            elif stop:
+                self._save()
+            if stop and progress.step < settings.steps and not self._is_enough():
+                raise Interrupted(stop, progress.step)
+
+    def _is_due(self, period: int) -> bool:
+        return self._stopped or self.progress.step % period == 0 or self.progress.step == self.settings.steps
+
+    def _is_enough(self) -> bool:
+        """Whether early stopping ends the run here; the same after a resume, since checkpoints hold what it was told.
+
+        The chief alone measures, so the others ask it, all at the same steps.
+        """
+        if self._stopped:
+            return True
+        if self.early_stopping is None:
+            return False
+        return bool(self.placement.sum([self.early_stopping(self.progress.measured)])[0])
+
+    def _ask_callbacks(self) -> None:
+        """Whether a callback wants the run to stop; all workers ask the chief, at the same steps."""
+        if self.callbacks is not None:
+            wants = self.callbacks.wants_to_stop and self.placement.is_chief
+            self._stopped = bool(self.placement.sum([int(wants)])[0])
+
+    def _ends_epoch(self) -> bool:
+        return self.callbacks is not None and self._is_due(self.evaluate_every or self.settings.checkpoint_every)
+
+    def _end_epoch(self) -> None:
+        if self.callbacks is not None and self.placement.is_chief:
+            self.callbacks.epoch_end(self._measured)
+        self._ask_callbacks()
+
+    def _observe(self) -> float:
+        """Lets the observers look; gives the seconds that they took."""
+        began = time.monotonic()
+        if self.placement.is_chief:
+            for observer in self.observers:
+                observer.reached(self.progress.step)
+        return time.monotonic() - began
+
+    def _evaluates(self) -> bool:
+        return self.evaluate is not None and self._is_due(self.evaluate_every)
+
+    def _until_boundary(self, phase_end: int) -> int:
+        step, settings = self.progress.step, self.settings
+        periods = [settings.log_every, settings.checkpoint_every, self.evaluate_every]
+        steps = [phase_end - step, *(period - step % period for period in periods if period)]
+        return min([*steps, *(observer.boundary(step) - step for observer in self.observers)])
+
+    def _call(self, run_steps: Any, source: Input, count: int, detector: SpikeDetector) -> None:
+        """Runs `count` steps, and adds their metrics to the window."""
+        progress = self.progress
+        step = progress.step
+        rates = [self.schedule(step + index) for index in range(count)]
+        try:
+            outcome = run_steps(source.iterator, tf.constant(step, tf.int64), tf.constant(rates, tf.float32))
+            metrics = {name: values.numpy().astype(float).tolist() for name, values in outcome.items()}
+        except tf.errors.OpError as problem:
+            if source.problem is not None:
+                raise source.problem from None  # what the reader said, not where TensorFlow heard of it
+            if self.placement.workers > 1:
+                raise lost_worker(problem) from None
+            raise
+        for index, (loss, norm) in enumerate(zip(metrics["loss"], metrics["gradient_norm"], strict=True)):
+            what = detector.problem(loss, norm)
+            if what is not None:
+                number = Skips(progress.skipped).batch(step + index)
+                raise Spike(step + index + 1, what, source.source.example_names(number))
+        self._work += source.work(count)
+        metrics["learning_rate"] = rates
+        for name, values in metrics.items():
+            progress.window.setdefault(name, []).extend(values)
+        progress.losses = detector.recent
+        progress.scored = [progress.scored[0] + sum(metrics["loss"]), progress.scored[1] + count]
+        progress.step += count
+        if self.callbacks is not None and self.placement.is_chief:
+            self.callbacks.steps(step, metrics)
+
+    def _row(self, seconds: float) -> None:
+        progress = self.progress
+        row = {name: float(np.mean(values)) for name, values in progress.window.items()}
+        if self.evaluate is not None and self._evaluates() and self.placement.is_chief:
+            measured = self._evaluated(self.evaluate)
+            row |= measured
+            if self.early_stopping is not None:
+                loss = measured.get("validation_loss", math.nan)
+                progress.measured.append([measured[self.early_stopping.metric], loss])
+        self.monitor.row(progress.step, row, self.meter.timing(self._work, seconds))
+        self._work = np.zeros(2)
+        progress.ends = {"first": progress.ends.get("first", row), "last": row}
+        progress.window = {}
+
+    def _evaluated(self, evaluate: Callable[[int], Mapping[str, float]]) -> Mapping[str, float]:
+        if self.callbacks is None:
+            return evaluate(self.progress.step)
+        self._measured = self.callbacks.evaluation(lambda: evaluate(self.progress.step))
+        return self._measured
+
+    # === Checkpoints ===
+
+    def _save(self, *, scored: bool = False) -> None:
+        progress = self.progress
+        score = None
+        if scored:
+            score = self._score()
+            progress.scored = [0.0, 0.0]
+        if not self.placement.is_chief:
+            return
+        self.monitor.sync()
+        state = {field.name: getattr(progress, field.name) for field in dataclasses.fields(progress)}
+        arrays = {name: variable.numpy() for name, variable in self.variables.items()}
+        self.checkpoints.save(Checkpoint(progress.step, arrays, state), score)
+
+    def _score(self) -> float | None:
+        """The held-out loss, where it was measured just now; of a run without, the mean loss since the last time."""
+        if self.evaluate is None:
+            return self.progress.scored[0] / self.progress.scored[1]
+        return self.progress.ends["last"].get("validation_loss") if self._evaluates() else None
+
+    def _restore_newest(self) -> None:
+        """Goes to the newest checkpoint that the chief can read, if there is one."""
+        checkpoint = self.checkpoints.latest(_warn) if self.placement.is_chief else None
+        # The sum: all others know 0.
+        step = self.placement.sum([checkpoint.step + 1 if checkpoint else 0])[0] - 1
+        if step < 0:
+            return
+        checkpoint = checkpoint or self.checkpoints.load(step)
+        shapes = {name: tuple(variable.shape) for name, variable in self.variables.items()}
+        if shapes != {name: array.shape for name, array in checkpoint.arrays.items()}:
+            raise CheckpointError(
+                f"the checkpoint of step {checkpoint.step} is of another model, or of another version of kbert; "
+                "start the run anew"
+            )
+        for name, variable in self.variables.items():
+            variable.assign(checkpoint.arrays[name])
+        self.progress = _Progress(**checkpoint.state)
+
+
+def _warn(message: str) -> None:
+    print(f"Warning: {message}", file=sys.stderr)

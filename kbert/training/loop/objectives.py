@@ -1,0 +1,88 @@
+"""What training minimizes, as sums over examples that can be added up over batches and replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from kbert import features
+from kbert.training.loop.cross_entropy import cross_entropy
+
+Tensors = Mapping[str, tf.Tensor]
+
+
+class Objective(Protocol):
+    """Losses and metrics as numerators and denominators.
+
+    A batch may be split over replicas and micro-batches: its loss is the sum of all parts' numerators over the
+    sum of all parts' denominators, so no split changes it.
+    """
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The names of the metrics whose sum is minimized."""
+
+    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+        """The sum of each metric over the examples of a batch, float32 scalars."""
+
+    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """What each of them is divided by: a function of the batch alone."""
+
+
+class PretrainingObjective:
+    """Masked language model and next sentence prediction.
+
+    The masked language model's loss is Σ(w·nll) / (Σw + 1e-5) (google-research/bert, run_pretraining.py).
+
+    Args:
+        pairs: Whether examples are pairs of texts with a label; without, the masked language model is all there is.
+    """
+
+    def __init__(self, pairs: bool = True) -> None:
+        self.pairs = pairs
+        self.losses: tuple[str, ...] = ("mlm_loss", "nsp_loss") if pairs else ("mlm_loss",)
+
+    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+        """Sums over masked positions, and over examples (of packed rows, [B, E] of them)."""
+        ids = batch[features.MASKED_LM_IDS.name]
+        weights = batch[features.MASKED_LM_WEIGHTS.name]
+        mlm_logits = outputs["mlm_logits"]
+        if len(mlm_logits.shape) == 2:  # of used places alone
+            used = weights > 0
+            ids, weights = tf.boolean_mask(ids, used), tf.boolean_mask(weights, used)
+        mlm_nll, mlm_right = cross_entropy(ids, mlm_logits)
+        mlm_loss = tf.reduce_sum(weights * mlm_nll)
+        mlm_accuracy = tf.reduce_sum(weights * mlm_right)
+        if not self.pairs:
+            return {"mlm_loss": mlm_loss, "mlm_accuracy": mlm_accuracy}
+        labels = batch[features.NEXT_SENTENCE_LABELS.name]
+        examples = _example_weights(batch)
+        nsp_nll, nsp_right = cross_entropy(labels, outputs["nsp_logits"])
+        return {
+            "mlm_loss": mlm_loss,
+            "nsp_loss": tf.reduce_sum(examples * nsp_nll),
+            "mlm_accuracy": mlm_accuracy,
+            "nsp_accuracy": tf.reduce_sum(examples * nsp_right),
+        }
+
+    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """Predictions, and examples."""
+        predictions = tf.reduce_sum(batch[features.MASKED_LM_WEIGHTS.name]) + 1e-5
+        if not self.pairs:
+            return {"mlm_loss": predictions, "mlm_accuracy": predictions}
+        # Damaged records may leave rows of no example.
+        examples = tf.maximum(tf.reduce_sum(_example_weights(batch)), 1.0)
+        return {
+            "mlm_loss": predictions,
+            "nsp_loss": examples,
+            "mlm_accuracy": predictions,
+            "nsp_accuracy": examples,
+        }
+
+
+def _example_weights(batch: Tensors) -> tf.Tensor:
+    """1 for each example, 0 for an unused place of a packed row: float32, of the labels' shape."""
+    weights = batch.get(features.NEXT_SENTENCE_WEIGHTS.name)
+    return tf.ones_like(batch[features.NEXT_SENTENCE_LABELS.name], tf.float32) if weights is None else weights

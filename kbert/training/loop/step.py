@@ -1,0 +1,163 @@
+"""One step in the graph: forward, backward, sum over micro-batches and replicas, update; many steps a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from kbert.training.loop.loss_scale import LossScale
+from kbert.training.loop.objectives import Objective
+from kbert.training.optimizers.optimizers import Optimizer
+
+_SUM = tf.distribute.ReduceOp.SUM
+_STEPS, _PARTS = 2**32, 2**16
+"""Distance of the seeds of dropout of two steps, and of two parts of a batch."""
+
+
+class TrainingStep:
+    """What happens in a step, on every replica.
+
+    Args:
+        model: Called with a batch and `training=True`.
+        objective: What is minimized.
+        optimizer: What updates the weights.
+        loss_scale: What the loss is multiplied by.
+        accumulation: Micro-batches a step, one after the other.
+        strategy: Where it runs.
+        jit: Compile forward and backward with XLA; batches must then be of one shape.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        objective: Objective,
+        optimizer: Optimizer,
+        loss_scale: LossScale,
+        accumulation: int,
+        strategy: Any,
+        jit: bool,
+    ) -> None:
+        self.model = model
+        self.objective = objective
+        self.optimizer = optimizer
+        self.loss_scale = loss_scale
+        self.accumulation = accumulation
+        self.strategy = strategy
+        self._seeds = [variable.value for variable in model.variables if is_seed(variable)]
+        self._seed_starts = [int(seed.numpy()[0]) for seed in self._seeds]
+        self._compute = tf.function(self._accumulated, jit_compile=True) if jit else self._accumulated
+
+    def function(self, iterator: Any, element_spec: Mapping[str, tf.TensorSpec]) -> Any:
+        """The graph that takes an iterator like this one, the number of the first step, int64, and a learning rate a
+        step, float32 [K], runs K steps on the iterator's next batches, and gives each metric as float32 [K].
+
+        The graph is traced once: workers whose graphs differ in number or order would wait for each other for ever.
+        TensorFlow never frees it, so it captures no iterator, which would read ahead until Python has ended.
+        """  # noqa: D205 (one sentence)
+        names = [*self.objective.losses, "loss", "gradient_norm", *self._other_metrics(element_spec)]
+
+        def replica_step(batch: Mapping[str, tf.Tensor], *arguments: tf.Tensor) -> dict[str, tf.Tensor]:
+            # What comes from several workers has forgotten its size.
+            shaped = {name: tf.ensure_shape(values, element_spec[name].shape) for name, values in batch.items()}
+            return self._replica_step(shaped, *arguments)
+
+        def run(iterator: Any, first: tf.Tensor, learning_rates: tf.Tensor) -> dict[str, tf.Tensor]:
+            count = tf.shape(learning_rates)[0]
+            rows = {name: tf.TensorArray(tf.float32, count) for name in names}
+            for index in tf.range(count):
+                step = first + tf.cast(index, tf.int64)
+                per_replica = self.strategy.run(replica_step, (next(iterator), learning_rates[index], step))
+                # Metrics are summed over replicas, so all replicas have the same.
+                metrics = self.strategy.experimental_local_results(per_replica)[0]
+                rows = {name: array.write(index, metrics[name]) for name, array in rows.items()}
+            return {name: array.stack() for name, array in rows.items()}
+
+        signature = [tf.type_spec_from_value(iterator), tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.float32)]
+        return tf.function(run, input_signature=signature)
+
+    def _other_metrics(self, element_spec: Mapping[str, tf.TensorSpec]) -> list[str]:
+        example = {
+            name: tf.zeros([size or 1 for size in spec.shape], spec.dtype) for name, spec in element_spec.items()
+        }
+        return [name for name in self.objective.denominators(example) if name not in self.objective.losses]
+
+    def _replica_step(
+        self, batch: Mapping[str, tf.Tensor], learning_rate: tf.Tensor, step: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        context = tf.distribute.get_replica_context()
+        # Of the whole batch, before any part of it is worked on: every part is divided by the same numbers.
+        denominators = context.all_reduce(_SUM, self.objective.denominators(batch))
+        gradients, numerators = self._compute(batch, denominators, step, context.replica_id_in_sync_group)
+        gradients, numerators = context.all_reduce(_SUM, (gradients, numerators))
+        gradients, norm = self.optimizer.clip(self.loss_scale.unscale(gradients))
+        if self.loss_scale.dynamic:
+            finite = tf.math.is_finite(norm)
+            tf.cond(finite, lambda: self._apply(gradients, learning_rate, step), lambda: tf.constant(False))
+            self.loss_scale.update(finite)
+            norm = tf.where(finite, norm, 0.0)  # a step that was left out has moved nothing
+        else:
+            self._apply(gradients, learning_rate, step)
+        metrics = {name: numerators[name] / denominators[name] for name in numerators}
+        metrics["loss"] = tf.add_n([metrics[name] for name in self.objective.losses])
+        metrics["gradient_norm"] = norm
+        return metrics
+
+    def _apply(self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        self.optimizer.apply(gradients, learning_rate, step)
+        return tf.constant(True)
+
+    def _accumulated(
+        self, batch: Mapping[str, tf.Tensor], denominators: Mapping[str, tf.Tensor], step: tf.Tensor, replica: Any
+    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        parts = self.accumulation
+        first = tf.cast(replica, tf.int64) * parts  # of this replica's micro-batches among those of all
+        if parts == 1:
+            return self._gradients(batch, denominators, step, first)
+        split = {name: _split(values, parts) for name, values in batch.items()}
+
+        def part(index: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {name: values[index] for name, values in split.items()}
+
+        gradients, numerators = self._gradients(part(tf.constant(0)), denominators, step, first)
+        for index in tf.range(1, parts):
+            number = first + tf.cast(index, tf.int64)
+            more_gradients, more_numerators = self._gradients(part(index), denominators, step, number)
+            gradients = [total + more for total, more in zip(gradients, more_gradients, strict=True)]
+            numerators = {name: total + more_numerators[name] for name, total in numerators.items()}
+        return gradients, numerators
+
+    def _gradients(
+        self,
+        batch: Mapping[str, tf.Tensor],
+        denominators: Mapping[str, tf.Tensor],
+        step: tf.Tensor,
+        part: tf.Tensor,
+    ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        for seed, start in zip(self._seeds, self._seed_starts, strict=True):
+            # Dropout depends on the step and the part of the batch alone: two replicas draw what two micro-batches
+            # of one replica draw, and a run that is resumed has no generator to restore.
+            seed.assign(tf.stack([start + step * _STEPS, part * _PARTS]))
+        variables = [trained.variable for trained in self.optimizer.trained]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            numerators = self.objective.numerators(self.model(batch, training=True), batch)
+            loss = tf.add_n([numerators[name] / denominators[name] for name in self.objective.losses])
+            loss = self.loss_scale.scale(loss)
+        gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], numerators
+
+
+def is_seed(variable: Any) -> bool:
+    """Whether a `keras.Variable` is the state of a generator."""
+    return bool(variable.path.endswith("seed_generator_state"))
+
+
+def _split(values: tf.Tensor, parts: int) -> tf.Tensor:
+    """[B, ...] → [parts, B / parts, ...]; what is static stays so, as XLA wants it."""
+    rest = values.shape[1:]
+    dynamic = tf.shape(values)
+    sizes = [dynamic[axis + 1] if size is None else size for axis, size in enumerate(rest)]
+    return tf.reshape(values, [parts, values.shape[0] // parts, *sizes])

@@ -1,0 +1,97 @@
+"""The loss of a model on the validation file during training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kbert.tasks.training_rows import TrainingRows
+from kbert.training.data.batches import LengthBucketedBatches
+from kbert.training.loop.objectives import Objective
+
+_ROWS_AN_ITEM = 16
+"""Rows of a batch for each of its items, such as the candidates of a query. A validation file may have many more of
+them than the training file, whose batches are known to fit into memory."""
+
+
+class ValidationLoss:
+    """The mean loss over all validation rows, without dropout.
+
+    Metrics such as accuracy are often equal for two evaluations; the loss then decides which weights are better. It is
+    the training loss, over the rows that training would learn from.
+
+    Args:
+        model: The Keras model.
+        objective: Gives the sums from which the loss is computed.
+        rows: The rows of the validation file, with targets.
+        batch_size: The number of rows in a batch. It matters only if the loss compares the rows of a batch.
+        sequence_length: The longest row in tokens.
+        pad_id: The id of [PAD].
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        objective: Objective,
+        rows: TrainingRows,
+        *,
+        batch_size: int,
+        sequence_length: int,
+        pad_id: int = 0,
+    ) -> None:
+        self._model = model
+        self._objective = objective
+        self._batches = LengthBucketedBatches(
+            rows, batch_size=batch_size, steps=1, sequence_length=sequence_length, pad_id=pad_id
+        )
+        # Rows of similar length share a batch, as in training; the batches are always the same.
+        order = np.argsort(self._batches.lengths, kind="stable")
+        sizes = None if getattr(objective, "whole_batches", False) else rows.group_sizes
+        self._parts = [
+            part
+            for start in range(0, len(order), batch_size)
+            for part in _small_enough(order[start : start + batch_size], sizes, _ROWS_AN_ITEM * batch_size)
+        ]
+        spec = {
+            name: tf.TensorSpec([None, *value.shape[1:]], value.dtype)
+            for name, value in self._batches.element_spec.items()
+        }
+        self._sums = tf.function(self._batch_sums, input_signature=[spec])
+
+    def __call__(self) -> float:
+        """The loss with the current weights of the model."""
+        numerators: dict[str, float] = dict.fromkeys(self._objective.losses, 0.0)
+        denominators = dict(numerators)
+        for items in self._parts:
+            above, below = self._sums(self._batches.batch(items))
+            for name in self._objective.losses:
+                numerators[name] += float(above[name])
+                denominators[name] += float(below[name])
+        return sum(numerators[name] / max(denominators[name], 1e-12) for name in self._objective.losses)
+
+    def _batch_sums(self, batch: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        numerators = self._objective.numerators(self._model(batch, training=False), batch)
+        return numerators, self._objective.denominators(batch)
+
+
+def _small_enough(items: np.ndarray, sizes: np.ndarray | None, most: int) -> list[np.ndarray]:
+    """The items of a batch in parts that have at most `most` rows, padded ones included, or are a single item.
+
+    Args:
+        items: Their numbers.
+        sizes: The rows of each item there is; None where all have one, or must stay together.
+        most: Rows.
+    """
+    if sizes is None:
+        return [items]
+    parts: list[list[int]] = []
+    largest = 0
+    for item in items.tolist():
+        largest = max(largest, int(sizes[item]))
+        if not parts or largest * (len(parts[-1]) + 1) > most:
+            parts.append([])
+            largest = int(sizes[item])
+        parts[-1].append(item)
+    return [np.array(part) for part in parts]

@@ -1,0 +1,114 @@
+"""What a run shows while it goes: metrics.jsonl, TensorBoard, and progress on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from kbert.training.monitoring.progress import describe, display
+from kbert.training.run_folder.step_rows import StepRows
+
+METRICS_FILE = "metrics.jsonl"
+TENSORBOARD_FOLDER = "tensorboard"
+
+
+class Monitor:
+    """Writes the metrics of a run.
+
+    Args:
+        folder: The run's folder.
+        steps: Steps in all.
+        title: What the progress bar is called.
+        show_progress: Show progress on standard error.
+        constants: Metrics that are the same in each row.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        steps: int,
+        title: str,
+        show_progress: bool = True,
+        constants: Mapping[str, float] | None = None,
+    ) -> None:
+        self.path = folder / METRICS_FILE
+        self._tensorboard_folder = folder / TENSORBOARD_FOLDER
+        self._steps = steps
+        self._title = title
+        self._show = show_progress
+        self._constants = constants or {}
+        self._latest: dict[str, float] = {}
+        self._update: Callable[[int], None] = lambda step: None
+
+    @contextlib.contextmanager
+    def running(self, step: int) -> Iterator[None]:
+        """Opens the run's files at `step`; rows of later steps, of a run that was stopped, are dropped."""
+        import tensorflow as tf
+
+        StepRows(self.path).drop_after(step)
+        self._writer = tf.summary.create_file_writer(str(self._tensorboard_folder))
+        with (
+            open(self.path, "a", encoding="utf-8") as self._rows,
+            self._writer.as_default(),
+            self._display(step),
+        ):
+            yield
+        self._writer.close()
+
+    def row(self, step: int, metrics: Mapping[str, float], timing: Mapping[str, float]) -> None:
+        """Adds a row of metrics after `step` steps."""
+        import tensorflow as tf
+
+        row = {**metrics, **self._constants, **timing}
+        json.dump({"step": step, **row}, self._rows)
+        self._rows.write("\n")
+        self._rows.flush()
+        for name, value in row.items():
+            tf.summary.scalar(name, value, step=step)
+        # What is measured now and then is shown until it is measured again.
+        self._latest |= row
+
+    def sync(self) -> None:
+        """Makes sure that the rows so far are on disk: a checkpoint that follows counts on them."""
+        self._rows.flush()
+        os.fsync(self._rows.fileno())
+        self._writer.flush()
+
+    def progress(self, step: int) -> None:
+        """Shows that `step` steps are done."""
+        self._update(step)
+
+    @contextlib.contextmanager
+    def _display(self, first: int) -> Iterator[None]:
+        if not self._show:
+            yield
+            return
+        with display(
+            self._title, first=first, steps=self._steps, summary=lambda: describe(self._latest)
+        ) as self._update:
+            yield
+
+
+class SilentMonitor(Monitor):
+    """Of a worker that is not the chief: writes and shows nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    @contextlib.contextmanager
+    def running(self, step: int) -> Iterator[None]:
+        """Opens nothing."""
+        yield
+
+    def row(self, step: int, metrics: Mapping[str, float], timing: Mapping[str, float]) -> None:
+        """Drops the row."""
+
+    def sync(self) -> None:
+        """There is nothing to sync."""
+
+    def progress(self, step: int) -> None:
+        """Shows nothing."""

@@ -1,0 +1,47 @@
+"""The weights that did best on the validation file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kbert.training.loop.early_stopping import Score, is_better
+from kbert.training.run_folder.checkpoints import read_arrays, write_arrays
+
+BEST_FILE = "best.safetensors"
+
+
+class BestWeights:
+    """The weights that did best so far, in a file beside the checkpoints.
+
+    Args:
+        path: The file.
+        metric: The metric that decides. If it is equal, the validation loss ("loss") decides.
+        larger_is_better: Whether larger values of the metric are better.
+        resume: Whether those of an earlier part of the run are to be beaten.
+    """
+
+    def __init__(self, path: Path, metric: str, *, larger_is_better: bool, resume: bool) -> None:
+        self.path = path
+        self.metric = metric
+        self._sign = 1 if larger_is_better else -1
+        self._best: Score | None = None
+        if resume and path.exists():
+            self._best = self._score(self.load()[1])
+
+    def offer(self, step: int, metrics: Mapping[str, Any], task: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+        """Keeps `tensors` if their metrics are better than all before."""
+        score = self._score(metrics)
+        if self._best is None or is_better(score, self._best):
+            self._best = score
+            write_arrays(self.path, tensors, {"step": step, "metrics": dict(metrics), "task": dict(task)})
+
+    def load(self) -> tuple[int, dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Step, metrics, settings of the task, and tensors of the best weights."""
+        arrays, header = read_arrays(self.path)
+        return header["step"], header["metrics"], header["task"], arrays
+
+    def _score(self, metrics: Mapping[str, Any]) -> Score:
+        return self._sign * metrics[self.metric], metrics.get("loss", math.nan)

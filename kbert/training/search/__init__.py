@@ -1,0 +1,1 @@
+"""Several runs of the same fine-tuning: searches for hyper-parameters, and repeats."""

@@ -1,0 +1,73 @@
+import dataclasses
+
+import pytest
+
+from kbert.errors import UsageError
+from kbert.tasks.catalogue import task_info
+from kbert.training.data.task_examples import digest, read_task_examples
+
+ROWS = [f"text {number}\t{'ab'[number % 2]}" for number in range(8)]
+WAYS = {"validation": None, "validation_split": None, "fold": None}
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "train.tsv"
+    path.write_text("\n".join(["text\tlabel", *ROWS, ""]), encoding="utf-8")
+    return path
+
+
+def read(path, *, limit=None, skip_bad=0, **way):
+    columns, options = task_info("classification").split({})
+    return read_task_examples(
+        "classification",
+        path,
+        **(WAYS | way),
+        columns=columns,
+        options=options,
+        limit=limit,
+        skip_bad=skip_bad,
+        seed=0,
+    )
+
+
+def texts(examples):
+    return [example.text for example in examples]
+
+
+def test_another_file(file, tmp_path):
+    other = tmp_path / "validation.tsv"
+    other.write_text("text\tlabel\nx\tb\n", encoding="utf-8")
+    found = read(file, validation=other, limit=2)
+    assert (texts(found.train), texts(found.validation)) == (["text 0", "text 1"], ["x"])
+    assert found.task.labels == ["a", "b"]
+
+
+def test_a_part_and_a_fold_are_held_out(file):
+    for way in ({"validation_split": 0.25}, {"fold": (1, 4)}):
+        found = read(file, **way)
+        assert len(found.validation) == 2
+        assert sorted(texts(found.train + found.validation)) == [f"text {number}" for number in range(8)]
+
+
+def test_skipped_rows_are_told(file, capsys):
+    file.write_text(file.read_text(encoding="utf-8") + "no label\n", encoding="utf-8")
+    read(file, skip_bad=1, validation_split=0.5).tell_skipped()
+    assert capsys.readouterr().err.startswith(f"{file}: ")
+
+
+def test_one_way_to_validation_is_needed(file):
+    for way in ({}, {"fold": (0, 2), "validation_split": 0.5}):
+        with pytest.raises(UsageError, match="give one of"):
+            read(file, **way)
+    with pytest.raises(UsageError, match="limit must be at least 1"):
+        read(file, limit=0, validation_split=0.5)
+
+
+def test_the_digest_is_of_what_is_learnt_and_its_order(file):
+    found = read(file, validation_split=0.25)
+    known = digest(found.train, found.validation)
+    moved = [dataclasses.replace(example, line=example.line + 7) for example in found.train]
+    assert digest(moved, found.validation) == known
+    assert digest(found.train[::-1], found.validation) != known
+    assert digest(found.validation, found.train) != known

@@ -1,0 +1,65 @@
+import os
+import shutil
+
+import pytest
+
+from kbert.errors import TrainingError, UsageError
+from kbert.training.devices import precision as bfloat16
+from kbert.training.devices.precision import prepare_precision
+
+
+def test_a_precision_that_cannot_be():
+    with pytest.raises(
+        UsageError, match=r"^precision must be one of float32, bfloat16, float16\. Received: precision='half'$"
+    ):
+        prepare_precision("half")
+
+
+def test_float32_needs_nothing(monkeypatch):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    prepare_precision("float32")
+    assert "ONEDNN_MAX_CPU_ISA" not in os.environ
+
+
+def test_a_limit_that_the_user_set_is_kept(monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    prepare_precision("bfloat16")
+    assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX2"
+
+
+@pytest.mark.parametrize(
+    ("works_without", "message"),
+    [
+        (True, "ONEDNN_MAX_CPU_ISA=AVX2 keeps this machine's CPU from float16; unset it"),
+        (False, "^this machine's CPU "),
+    ],
+)
+def test_float16_is_refused_with_the_reason(monkeypatch, works_without, message):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(bfloat16, "_survives", lambda limit, precision: works_without and limit == "")
+    with pytest.raises(TrainingError, match=message):
+        prepare_precision("float16")
+
+
+@pytest.mark.parametrize(
+    ("announced", "survives", "broken"), [(True, True, False), (True, False, True), (False, False, False)]
+)
+def test_amx_is_broken_where_it_is_announced_and_ends_processes(monkeypatch, announced, survives, broken):
+    monkeypatch.setattr(bfloat16, "_announces_amx", lambda: announced)
+    monkeypatch.setattr(bfloat16, "_survives", lambda limit: survives and limit == "")
+    assert bfloat16.amx_is_broken() is broken
+
+
+def test_bfloat16_products_work_afterwards(monkeypatch, run_python):
+    """In a process of its own: oneDNN reads the limit once, and a wrong one ends the process."""
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    process = run_python(
+        "from kbert.training.devices.precision import prepare_precision\n"
+        "prepare_precision('bfloat16')\n"
+        "import tensorflow as tf\n"
+        "matrix = tf.ones([512, 512], tf.bfloat16)\n"
+        "print(float(tf.matmul(matrix, matrix)[0, 0]))\n"
+    )
+    output, errors = process.communicate(timeout=120)
+    assert (process.returncode, output) == (0, "512.0\n"), errors

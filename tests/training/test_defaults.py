@@ -1,0 +1,30 @@
+import doctest
+
+import pytest
+
+from kbert.training import defaults as recipe
+from kbert.training.defaults import default_epochs, default_learning_rate
+
+
+def test_the_examples_in_docstrings():
+    assert doctest.testmod(recipe).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("width", "pretrained", "fresh"),
+    [(1024, 1.7e-5, 7.5e-5), (768, 3e-5, 1e-4), (384, 1.2e-4, 2e-4), (128, 5e-4, 6e-4), (32, 5e-4, 1e-3)],
+)
+def test_narrow_models_take_larger_steps(width, pretrained, fresh):
+    assert default_learning_rate(width, pretrained=True) == pretrained
+    assert default_learning_rate(width, pretrained=False) == fresh
+
+
+@pytest.mark.parametrize(("items", "epochs"), [(100_000, 3), (5_334, 3), (5_000, 4), (1_000, 16), (100, 20), (1, 20)])
+def test_few_rows_are_gone_through_more_often(items, epochs):
+    assert default_epochs(items, batch_size=32) == default_epochs(items, batch_size=32, classes=25) == epochs
+
+
+def test_many_classes_get_more_steps():
+    assert default_epochs(10_003, batch_size=32, classes=77) == 5
+    assert default_epochs(100_000, batch_size=32, classes=77) == 3
+    assert default_epochs(10_003, batch_size=32, classes=5_000) == 20
