@@ -4,9 +4,9 @@
 
 transformers runs with torch.compile. Each runs in a process of its own, and they take turns round by round, so that
 whatever else the machine does falls on all of them alike. What is not installed is left out and named. MFU is the same
-arithmetic for all, that of kbert.training.monitoring.flops, over the highest matrix peak that any of them measured: what
-transformers computes beyond it (vocabulary logits of tokens that are not predicted) is no progress. KBERT_JAX_PYTHON
-names a Python that has JAX, if this one has not.
+arithmetic for all, that of kbert.training.monitoring.flops, over the highest matrix peak that any of them measured:
+what transformers computes beyond it (vocabulary logits of tokens that are not predicted) is no progress.
+KBERT_JAX_PYTHON names a Python that has JAX, if this one has not.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ A step is forward, backward, clipping and AdamW, each as its users write it:
 
 At 128 rows are single examples; at 512 examples of 128 are packed. Contestants have processes of their own and take
 turns round by round; medians of wall-clock time are compared. `cpu` are tokens a second of processor time: on a
-machine that does other things too, that is what to look at. `of peak` is the arithmetic of kbert.training.monitoring.flops
-(padding included, unless it is skipped; what others compute beyond it is no progress) over the highest matrix peak
-that a contestant measured.
+machine that does other things too, that is what to look at. `of peak` is the arithmetic of
+kbert.training.monitoring.flops (padding included, unless it is skipped; what others compute beyond it is no progress)
+over the highest matrix peak that a contestant measured.
 
 With --json each finished cell (a preset and a length) is written at once, and a later run with the same file
 measures only those that are missing. base needs some 4 GB a contestant: choose with --only and --precisions.

@@ -7,7 +7,7 @@ A step of N devices, each with R rows of S tokens, takes
 
     max(compute, input) + (1 - overlap) * all-reduce
 
-    compute      training_flops(R, S) / (peak * efficiency)         kbert.training.monitoring.flops: matrix products alone
+    compute      training_flops(R, S) / (peak * efficiency)         monitoring.flops: matrix products alone
     all-reduce   2 (N-1)/N * 4 * parameters / bandwidth + 2 (N-1) * latency        a ring of float32 gradients
     input        N * R * S tokens / those a second that one worker prepares: each worker prepares whole batches
 """

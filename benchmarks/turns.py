@@ -17,7 +17,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parent.parent
 PROGRAM_SETTINGS = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "TF_ENABLE_ONEDNN_OPTS": "1"}
-"""What the `kbert` program sets where it helps (kbert/runtime/huge_pages.py, kbert/runtime/onednn.py), and nobody else does."""
+"""What the `kbert` program sets where it helps (kbert/runtime/), and nobody else does."""
 
 
 def start(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

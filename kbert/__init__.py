@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from kbert.export.litert import export_litert
     from kbert.export.saved_model import export_saved_model
     from kbert.model_folder.bundle import Bundle
-    from kbert.models.classification import ClassificationModel
-    from kbert.models.embedding import EmbeddingModel
-    from kbert.models.encoder import BertEncoder
-    from kbert.models.masked_language_model import MaskedLanguageModel
-    from kbert.models.multiple_choice import MultipleChoiceModel
-    from kbert.models.pretraining import PretrainingModel
-    from kbert.models.question_answering import QuestionAnsweringModel
-    from kbert.models.ranking import RankingModel
-    from kbert.models.regression import RegressionModel
-    from kbert.models.token_classification import TokenClassificationModel
     from kbert.optimizers.adamw import AdamW
     from kbert.optimizers.lamb import Lamb
     from kbert.optimizers.muon import Muon
@@ -37,6 +27,18 @@ if TYPE_CHECKING:
     from kbert.prediction.feature_vectors import extract_features
     from kbert.prediction.predictor import Predictor, load
     from kbert.pretrained.loading import load_model
+    from kbert.pretrained.models import (
+        BertEncoder,
+        ClassificationModel,
+        EmbeddingModel,
+        MaskedLanguageModel,
+        MultipleChoiceModel,
+        PretrainingModel,
+        QuestionAnsweringModel,
+        RankingModel,
+        RegressionModel,
+        TokenClassificationModel,
+    )
     from kbert.pretrained.preprocessor import Preprocessor
     from kbert.retrieval.index import Index, build_index
     from kbert.serving.rest import serve
@@ -52,26 +54,26 @@ if TYPE_CHECKING:
 _MODULES = {
     "AdamW": "kbert.optimizers.adamw",
     "BertConfig": "kbert.config",
-    "BertEncoder": "kbert.models.encoder",
+    "BertEncoder": "kbert.pretrained.models",
     "Bundle": "kbert.model_folder.bundle",
-    "ClassificationModel": "kbert.models.classification",
+    "ClassificationModel": "kbert.pretrained.models",
     "Conversion": "kbert.conversion.convert",
-    "EmbeddingModel": "kbert.models.embedding",
+    "EmbeddingModel": "kbert.pretrained.models",
     "Encoding": "kbert.text.encoding",
     "Index": "kbert.retrieval.index",
     "KbertError": "kbert.errors",
     "Lamb": "kbert.optimizers.lamb",
-    "MaskedLanguageModel": "kbert.models.masked_language_model",
-    "MultipleChoiceModel": "kbert.models.multiple_choice",
+    "MaskedLanguageModel": "kbert.pretrained.models",
+    "MultipleChoiceModel": "kbert.pretrained.models",
     "Muon": "kbert.optimizers.muon",
     "Predictor": "kbert.prediction.predictor",
     "Preprocessor": "kbert.pretrained.preprocessor",
-    "PretrainingModel": "kbert.models.pretraining",
-    "QuestionAnsweringModel": "kbert.models.question_answering",
-    "RankingModel": "kbert.models.ranking",
-    "RegressionModel": "kbert.models.regression",
+    "PretrainingModel": "kbert.pretrained.models",
+    "QuestionAnsweringModel": "kbert.pretrained.models",
+    "RankingModel": "kbert.pretrained.models",
+    "RegressionModel": "kbert.pretrained.models",
     "SGD": "kbert.optimizers.sgd",
-    "TokenClassificationModel": "kbert.models.token_classification",
+    "TokenClassificationModel": "kbert.pretrained.models",
     "Tokenizer": "kbert.text.tokenizer",
     "Vocabulary": "kbert.text.vocabulary",
     "WarmupSchedule": "kbert.optimizers.warmup_schedule",

@@ -15,7 +15,7 @@ from kbert.layers.encoder_block import EncoderBlock
 from kbert.layers.heads import Pooler
 from kbert.layers.layer import as_config, dtype_policy
 from kbert.layers.padding import PaddedRows, TokenRow
-from kbert.models.preset_model import PresetModel
+from kbert.models.preset_model import PresetModel, model_folders
 
 
 @keras.saving.register_keras_serializable("kbert")
@@ -125,9 +125,7 @@ class BertEncoder(PresetModel, keras.Model):
         Raises:
             UsageError: `backbone` is not a `BertBackbone`.
         """
-        from kbert.pretrained import presets
-
-        return presets.from_keras_hub(cls, backbone, options)
+        return model_folders().from_keras_hub(cls, backbone, options)
 
     def to_keras_hub(self) -> Any:
         """Makes a `keras_hub.models.BertBackbone` with this encoder's weights, which gives the same outputs.
@@ -141,9 +139,7 @@ class BertEncoder(PresetModel, keras.Model):
             UsageError: The encoder has no pooler, which a backbone must have; or keras-hub is not installed.
             ConfigError: KerasHub's BERT cannot compute such a model: it has the tanh form of GELU alone.
         """
-        from kbert.pretrained import presets
-
-        return presets.to_keras_hub(self)
+        return model_folders().to_keras_hub(self)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor as plain data, and the names of the layers that are frozen."""

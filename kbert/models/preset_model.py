@@ -2,13 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from kbert import files
 from kbert.layers.layer import refuse_policy_change
 
 ModelT = TypeVar("ModelT", bound="PresetModel")
+
+
+class ModelFolders(Protocol):
+    """Reads and writes the models of presets, folders and KerasHub; `kbert.pretrained.presets` is one.
+
+    Folders hold tokenizers and the settings of tasks, which models do not know. So that models import nothing of that,
+    `kbert.pretrained` registers itself here when it is imported.
+    """
+
+    def from_preset(self, kind: Any, preset: str | files.PathLike, options: Mapping[str, Any]) -> Any:
+        """See `PresetModel.from_preset`."""
+
+    def save_to_preset(self, model: Any, folder: files.PathLike, tokenizer: Any, labels: list[str] | None) -> Path:
+        """See `PresetModel.save_to_preset`."""
+
+    def from_keras_hub(self, kind: Any, backbone: Any, options: Mapping[str, Any]) -> Any:
+        """See `BertEncoder.from_keras_hub`."""
+
+    def to_keras_hub(self, encoder: Any) -> Any:
+        """See `BertEncoder.to_keras_hub`."""
+
+
+_registered: list[ModelFolders] = []
+
+
+def register_model_folders(folders: ModelFolders) -> None:
+    """Makes `from_preset` and the other methods that read and write folders use `folders`."""
+    _registered[:] = [folders]
+
+
+def model_folders() -> ModelFolders:
+    """Returns what was registered.
+
+    Raises:
+        RuntimeError: Nothing was; `kbert.BertEncoder` and the other names in `kbert` register it.
+    """
+    if not _registered:
+        raise RuntimeError("expected `import kbert.pretrained.models` before folders are read. Received: none")
+    return _registered[0]
 
 
 class PresetModel:
@@ -50,9 +90,7 @@ class PresetModel:
             UsageError: There is no such preset or folder, or an option does not fit it.
             KbertError: The folder cannot be read.
         """
-        from kbert.pretrained import presets
-
-        return presets.from_preset(cls, preset, options)
+        return model_folders().from_preset(cls, preset, options)
 
     def save_to_preset(self, folder: files.PathLike, *, tokenizer: Any = None, labels: list[str] | None = None) -> Path:
         """Saves the model as a folder that `kbert.load_model`, `from_preset` and Hugging Face Transformers open.
@@ -74,6 +112,4 @@ class PresetModel:
         Raises:
             UsageError: There is no tokenizer, or the tokenizer or the labels do not fit the model.
         """
-        from kbert.pretrained import presets
-
-        return presets.save_to_preset(self, folder, tokenizer, labels)
+        return model_folders().save_to_preset(self, folder, tokenizer, labels)

@@ -21,7 +21,7 @@ from kbert.models.pretraining import PretrainingModel
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.token_classification import TokenClassificationModel
 
-# For each architecture of kbert.model_folder.architectures: an encoder and the number of classes to a model, and its slots.
+# For each architecture: a function from an encoder and the number of classes to a model, and one to its tensors.
 _MODELS: Mapping[str, tuple[Callable[[BertEncoder, int], Any], Callable[[Any], tensor_names.Slots]]] = {
     "BertModel": (lambda encoder, _: encoder, tensor_names.encoder_slots),
     "BertForPreTraining": (lambda encoder, _: PretrainingModel(encoder), tensor_names.pretraining_slots),

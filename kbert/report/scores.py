@@ -18,8 +18,8 @@ def scores_of(metrics: Mapping[str, Any]) -> list[Html]:
 
     Args:
         metrics: Names and numbers; "per_class" {class: {score: number}}; "labels" and "confusion_matrix", a row a true
-            class and a column a predicted one; "reliability", a list of bins as kbert.tasks.metrics.calibration gives them;
-            "worst_examples", a list of objects with the same keys.
+            class and a column a predicted one; "reliability", a list of bins as kbert.tasks.metrics.calibration gives
+            them; "worst_examples", a list of objects with the same keys.
     """
     numbers = [(name.replace("_", " "), value) for name, value in metrics.items() if _is_number(value)]
     parts = [table(numbers)] if numbers else []

@@ -70,7 +70,7 @@ def build_index(
     Args:
         model: A model folder of the task embedding or of sentence-transformers, any encoder if `pooling` is given, or
             "hf://owner/name". A search needs this folder too.
-        input: A folder of text files, JSON lines, a table or a SMART collection: kbert.tasks.readers.retrieval_collections.
+        input: A folder of text files, JSON lines, a table or a SMART collection (readers/retrieval_collections.py).
         output: The folder to write; it must not exist.
         dtype: Of the stored vectors: "float32", or "float16" for half the space.
         ann: Also build a graph for approximate search; needs faiss (extra `ann`).

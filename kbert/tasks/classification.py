@@ -196,8 +196,8 @@ class ClassificationTask(TextTask):
         """Accuracy, macro-averaged F1, Matthews' correlation coefficient, cross entropy, expected calibration error.
 
         Beside the confusion matrix (rows true, columns predicted) and the scores of each class, "reliability" is
-        what kbert.tasks.metrics.calibration gives, and "worst_examples" are those whose wrong answers are surest: each has
-        "expected" and "predicted", labels, with their probabilities.
+        what kbert.tasks.metrics.calibration gives, and "worst_examples" are those whose wrong answers are surest: each
+        has "expected" and "predicted", labels, with their probabilities.
         """
         from sklearn import metrics
 

@@ -220,8 +220,8 @@ class MultipleChoiceTask(Task[ChoiceExample]):
     def evaluate(self, examples: Sequence[ChoiceExample], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Accuracy, cross entropy, expected calibration error.
 
-        "reliability" is what kbert.tasks.metrics.calibration gives; "worst_examples" are those whose wrong answers are surest:
-        each has "expected" and "predicted", choices.
+        "reliability" is what kbert.tasks.metrics.calibration gives; "worst_examples" are those whose wrong answers are
+        surest: each has "expected" and "predicted", choices.
         """
         labels, probabilities = _targets(examples), answers["probabilities"]
         rows = np.arange(len(labels))

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from kbert.errors import VocabularyError
-from kbert.text.normalization import SPACE, ReplacementTable, is_cjk, is_punctuation, is_whitespace
+from kbert.text.replacement_table import SPACE, ReplacementTable, is_cjk, is_punctuation, is_whitespace
 from kbert.text.settings import AddedToken, TokenizerSettings
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from kbert.text.wordpiece import WordPiece

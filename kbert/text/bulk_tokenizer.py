@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kbert.text.normalization import SIGMA, SPACE, Normalizer, ReplacementTable
+from kbert.text.normalization import Normalizer
+from kbert.text.replacement_table import SIGMA, SPACE, ReplacementTable
 from kbert.text.short_words import SHORT, ShortPieces, ShortTable, eights_of, short_keys
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.wordpiece import WordPiece

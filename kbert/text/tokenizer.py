@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from kbert.errors import UsageError
 from kbert.text.added_tokens import TextTokens
 from kbert.text.encoding import Encoding
-from kbert.text.normalization import Normalizer, ReplacementTable
+from kbert.text.normalization import Normalizer
+from kbert.text.replacement_table import ReplacementTable
 from kbert.text.settings import MAX_WORD_LENGTH, AddedToken, TokenizerSettings
 from kbert.text.truncation import Truncation, check_truncation, kept_lengths, window_starts
 from kbert.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary

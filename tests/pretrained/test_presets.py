@@ -27,7 +27,7 @@ def equal(a, b):
 @pytest.fixture
 def logged(caplog):
     caplog.set_level(logging.WARNING, "kbert")
-    return lambda: [record.getMessage() for record in caplog.records]
+    return lambda: [record.getMessage() for record in caplog.records if record.name == "kbert"]
 
 
 def test_a_preset_has_fresh_weights():

@@ -4,15 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kbert.text.normalization import (
-    Normalizer,
-    is_cased,
-    is_cjk,
-    is_dropped,
-    is_final_sigma,
-    is_punctuation,
-    is_whitespace,
-)
+from kbert.text.normalization import Normalizer
+from kbert.text.replacement_table import is_cased, is_cjk, is_dropped, is_final_sigma, is_punctuation, is_whitespace
 
 # Characters that one of the rules is about, drawn as often as all others.
 SPECIAL = "aB ΣσςİßéÅ中か가ǅ'\u2019.:-_$\u0301\u0345\uf900\u1ffc\u037e\u1fef\ufffd"

@@ -7,7 +7,7 @@ import re
 import string
 from collections.abc import Callable, Sequence
 
-from kbert.text.normalization import is_cjk
+from kbert.text.replacement_table import is_cjk
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)

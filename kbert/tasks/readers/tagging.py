@@ -14,7 +14,7 @@ from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.table_format import TableFormat, check_there
 from kbert.tasks.readers.tables import Row, file_kind, first_row, read_objects, read_table
 from kbert.tasks.readers.tag_schemes import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
-from kbert.text.normalization import is_cjk
+from kbert.text.replacement_table import is_cjk
 
 CONLL_ENDINGS = (".conll", ".conll03", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".train", ".dev", ".test")
 _TEXT_NAMES = ("text", "text_a", "sentence", "tokens")

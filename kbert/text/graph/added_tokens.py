@@ -20,7 +20,7 @@ from kbert.text.added_tokens import (
     is_word,
 )
 from kbert.text.graph.normalization import PagedTable, changing_code_points
-from kbert.text.normalization import SPACE, is_cjk, is_punctuation, is_whitespace
+from kbert.text.replacement_table import SPACE, is_cjk, is_punctuation, is_whitespace
 
 # What a character is, as bits.
 _WORD, _CONNECTOR, _WHITE_SPACE, _SEPARATOR, _PUNCTUATION = 1, 2, 4, 8, 16

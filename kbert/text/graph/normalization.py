@@ -1,4 +1,4 @@
-"""Normalization as TensorFlow operations: the table of `normalization.ReplacementTable`, laid into a graph."""
+"""Normalization as TensorFlow operations: the table of `replacement_table.ReplacementTable`, laid into a graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from kbert.text import normalization
+from kbert.text import replacement_table
 
 _PAGE = 256
 _SELF = -1
@@ -43,7 +43,7 @@ class GraphNormalizer:
     """
 
     def __init__(self, lowercase: bool, strip_accents: bool, chinese_characters: bool) -> None:
-        table = normalization.ReplacementTable(
+        table = replacement_table.ReplacementTable(
             lowercase, strip_accents=strip_accents, chinese_characters=chinese_characters
         )
         kinds: dict[tuple[int, ...], int] = {(_SELF,): 0}
@@ -65,7 +65,7 @@ class GraphNormalizer:
         flat = code_points.flat_values
         if self._sigma is not None:
             flat = tf.cond(
-                tf.reduce_any(flat == ord(normalization.SIGMA)),
+                tf.reduce_any(flat == ord(replacement_table.SIGMA)),
                 lambda: self._sigma(code_points),
                 lambda: flat,
             )
@@ -95,13 +95,13 @@ class _FinalSigma:
             if 0x3400 <= code_point < 0xA000 or 0xAC00 <= code_point < 0xD800 or 0x20000 <= code_point < 0x40000:
                 continue
             character = chr(code_point)
-            if normalization.is_dropped(character):
+            if replacement_table.is_dropped(character):
                 classes[code_point] = self._IGNORED
-            elif normalization.is_whitespace(character) or normalization.is_cjk(code_point):
+            elif replacement_table.is_whitespace(character) or replacement_table.is_cjk(code_point):
                 classes[code_point] = self._OTHER
-            elif normalization.is_cased(character):
+            elif replacement_table.is_cased(character):
                 classes[code_point] = self._CASED
-            elif normalization.is_case_ignorable(character):
+            elif replacement_table.is_case_ignorable(character):
                 classes[code_point] = self._IGNORED
         self._class_of = PagedTable(classes)
 
@@ -124,7 +124,7 @@ class _FinalSigma:
         # A sigma counts itself, so its own entry is rank + 1 and its neighbours' are rank and rank + 2.
         last = tf.shape(counted)[0] - 1
         final = cased_neighbour(rank) & ~cased_neighbour(tf.minimum(rank + 2, last))
-        return tf.where((flat == ord(normalization.SIGMA)) & final, ord("ς"), flat)
+        return tf.where((flat == ord(replacement_table.SIGMA)) & final, ord("ς"), flat)
 
 
 def changing_code_points() -> Iterator[int]:
@@ -138,5 +138,5 @@ def changing_code_points() -> Iterator[int]:
     yield from range(0xE0000, 0xF0000)
 
 
-def _pattern(code_point: int, table: normalization.ReplacementTable) -> tuple[int, ...]:
+def _pattern(code_point: int, table: replacement_table.ReplacementTable) -> tuple[int, ...]:
     return tuple(_SELF if ord(c) == code_point else ord(c) for c in table[code_point])

@@ -14,7 +14,7 @@ import tensorflow_text as tf_text
 from kbert.text.added_tokens import TextTokens, unspellable_character
 from kbert.text.graph.added_tokens import GraphTextTokens, Sources
 from kbert.text.graph.normalization import graph_normalizer
-from kbert.text.normalization import SPACE
+from kbert.text.replacement_table import SPACE
 from kbert.text.settings import TokenizerSettings
 from kbert.text.vocabulary import CONTINUATION, UNKNOWN, Vocabulary
 

@@ -12,7 +12,7 @@ import numpy as np
 from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.tasks.text_task import Example
-from kbert.text.normalization import is_cjk
+from kbert.text.replacement_table import is_cjk
 
 _PART = 0.15
 """Of the words of a text that are replaced; one at least."""

@@ -6,17 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from kbert.errors import UsageError
-
-Score = tuple[float, float]
-"""The main metric of an evaluation, negated if smaller is better, and its validation loss."""
-
-
-def is_better(score: Score, than: Score) -> bool:
-    """Whether an evaluation is better than another by the metric, or, if that is equal, by the validation loss.
-
-    If the loss is NaN, as for a task without one, the earlier of two equal evaluations stays the best.
-    """
-    return score[0] > than[0] or (score[0] == than[0] and score[1] < than[1])
+from kbert.training.run_folder.score import Score, is_better
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kbert.training.loop.early_stopping import Score, is_better
 from kbert.training.run_folder.checkpoints import read_arrays, write_arrays
+from kbert.training.run_folder.score import Score, is_better
 
 BEST_FILE = "best.safetensors"
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kbert.text.graph.normalization import graph_normalizer
-from kbert.text.normalization import Normalizer, ReplacementTable
+from kbert.text.normalization import Normalizer
+from kbert.text.replacement_table import ReplacementTable
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
