@@ -38,7 +38,7 @@ def test_the_program_starts_anew_once(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
         "import os, pathlib, sys\n"
-        "from kbert.cli import huge_pages\n"
+        "from kbert.runtime import huge_pages\n"
         f"huge_pages._KERNEL_SETTING = pathlib.Path({str(setting)!r})\n"
         "print('at', os.getpid(), sys.argv[1:], os.environ.get('GLIBC_TUNABLES'), flush=True)\n"
         "huge_pages.restart_with_huge_pages()\n"

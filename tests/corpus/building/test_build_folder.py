@@ -132,7 +132,7 @@ def test_a_signal_leaves_what_can_be_resumed(tmp_path, vocab_file, number, exit_
     text = tmp_path / "text.txt"
     text.write_text("".join(f"{'cat sat ' * (n % 7 + 1)}mat.\nThe dog ran {n}.\n\n" for n in range(8_000)))
     code = (
-        "import sys\nfrom kbert.corpus import build, shards\nfrom kbert.cli.main import main\n"
+        "import sys\nfrom kbert.corpus.building import build, shards\nfrom kbert.cli.main import main\n"
         "build._CHUNK_SIZE, shards.SHARD_EXAMPLES = 20_000, 1\nmain()"
     )
     command = [sys.executable, "-c", code, "corpus", "build", text, "--vocab", vocab_file, "--sequence-length", "16"]
