@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kbert.cli import options
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 
 
 @click.command()
@@ -34,7 +34,7 @@ def convert(
     SOURCE is a model folder (kbert's, or of Hugging Face Transformers), hf://owner/name, a folder or prefix of a
     checkpoint of Google's code or of the Model Garden, or a KerasHub preset. DESTINATION is the folder to make.
     """
-    quiet.import_tensorflow()
+    import_tensorflow()
     from kbert.conversion.convert import convert as run
     from kbert.conversion.convert import figures
 

@@ -8,7 +8,7 @@ import click
 
 from kbert.cli import options
 from kbert.errors import UsageError
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 from kbert.tasks.catalogue import all_columns
 
 
@@ -43,7 +43,7 @@ def evaluate(
     """
     if (data is None) == (corpus is None):
         raise UsageError("give --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one")
-    quiet.import_tensorflow()
+    import_tensorflow()
     if corpus is not None:
         metrics = _measure_corpus(run, corpus, batch_size)
     else:

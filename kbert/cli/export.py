@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kbert.cli import options
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 
 
 @click.group()
@@ -22,7 +22,7 @@ def export() -> None:
 @options.model_use(pair=True)
 def saved_model(run: str, output: str, version: int | None, pair: bool, **use: Any) -> None:
     """Write the model RUN as OUTPUT/VERSION: text in, answers out."""
-    quiet.import_tensorflow()
+    import_tensorflow()
     from kbert.export.saved_model import export_saved_model
 
     click.echo(export_saved_model(run, output=output, version=version, **options.chosen_use(use, paired=pair)))
@@ -36,7 +36,7 @@ def saved_model(run: str, output: str, version: int | None, pair: bool, **use: A
 @options.model_use(pair=True)
 def litert(run: str, output: str, quantize: str, sequence_length: int | None, pair: bool, **use: Any) -> None:
     """Write the model RUN for LiteRT (TFLite): token ids in, probabilities out, built-in operations only."""
-    quiet.import_tensorflow()
+    import_tensorflow()
     from kbert.export.litert import export_litert
 
     chosen = options.chosen_use(use, paired=pair)

@@ -8,7 +8,7 @@ import click
 
 from kbert.cli import options
 from kbert.errors import UsageError
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 
 _MASK = "[MASK]"
 
@@ -30,7 +30,7 @@ def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_js
     bundle = Bundle.load(resolve(run), notices=False)
     if not bundle.settings.get("task") and "cls.predictions.transform.dense.weight" not in bundle.tensors:
         raise UsageError(f"{run} has no masked-language-model head; `kbert pretrain --model {run}` trains one")
-    quiet.import_tensorflow()
+    import_tensorflow()
     from kbert.prediction import predictor
 
     model = predictor.load(run)

@@ -127,7 +127,7 @@ def _command(info: TaskInfo) -> click.Command:
             raise UsageError("choose one of --seeds, --folds and --find-learning-rate")
         if not folds and not settings["validation"] and settings["validation_split"] is None:
             raise UsageError("give one of --validation FILE, --validation-split such as 0.1, and --folds K")
-        options.import_tensorflow_for(settings["strategy"], settings["cluster"])
+        options.import_tensorflow_for(settings["strategy"], settings["cluster"], settings["precision"])
         if seeds or folds:
             from kbert.training.search import repeats
 

@@ -8,7 +8,7 @@ import click
 
 from kbert.cli import options
 from kbert.model_folder.sentence_transformers import SIMILARITIES
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 
 
 @click.group()
@@ -43,7 +43,7 @@ def build(
     MODEL is a model of `kbert finetune embedding` or of sentence-transformers, or any encoder with --pooling. The index
     remembers how its vectors were made, and the prompt for queries.
     """
-    quiet.import_tensorflow()
+    import_tensorflow()
     from kbert.retrieval.index import build_index
 
     with options.count_progress("documents") as update:

@@ -11,7 +11,8 @@ import click
 
 from kbert.errors import KbertError
 from kbert.runtime.huge_pages import restart_with_huge_pages
-from kbert.runtime.onednn import use_onednn
+from kbert.runtime.log_handler import logs_on_stderr
+from kbert.runtime.prepare import prepare_runtime
 from kbert.version import __version__
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -38,7 +39,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 
 _COMPUTING = ("quickstart", "pretrain", "finetune", "tune", "evaluate", "predict", "index")
-"""Those that compute for long."""
+"""The commands that compute for long, for which huge pages are worth a restart of the program."""
 
 
 class LazyGroup(click.Group):
@@ -64,7 +65,8 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Turns the errors that users cause into one line and an exit code."""
         try:
-            return super().invoke(ctx)
+            with logs_on_stderr():
+                return super().invoke(ctx)
         except KbertError as error:
             _fail(str(error), error.exit_code)
         except OSError as error:
@@ -90,7 +92,7 @@ def main() -> None:
 
 def program() -> None:
     """The entry of the `kbert` program."""
+    prepare_runtime(quiet=True)
     if len(sys.argv) > 1 and sys.argv[1] in _COMPUTING:
-        use_onednn()
         restart_with_huge_pages()
     main()

@@ -262,12 +262,14 @@ class _Span(click.ParamType):
         return int(start), int(stop)
 
 
-def import_tensorflow_for(strategy: object, cluster: object) -> None:
-    """Imports TensorFlow; where it may have to join a cluster, without a look at the devices before."""
-    from kbert.runtime import quiet
+def import_tensorflow_for(strategy: object, cluster: object, precision: object = "float32") -> None:
+    """Imports TensorFlow for a run; if the run may have to join a cluster, without starting the devices before."""
+    from kbert.runtime.prepare import prepare_runtime
+    from kbert.runtime.tensorflow import import_tensorflow
 
+    prepare_runtime(precision=str(precision), quiet=True)
     joins = strategy in ("multi-worker", "tpu") or cluster is not None or bool(os.environ.get("TF_CONFIG"))
-    quiet.import_tensorflow(look_for_devices=not joins)
+    import_tensorflow(look_for_devices=not joins)
 
 
 def print_json(value: Any) -> None:

@@ -9,7 +9,7 @@ import click
 
 from kbert.cli import options
 from kbert.errors import DataError, UsageError
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 from kbert.tasks.catalogue import all_columns
 
 _AT_ONCE = 4096
@@ -59,7 +59,7 @@ def predict(
         raise UsageError("give texts, or --input FILE; one of the two")
     if features != bool(output):
         raise UsageError("--features and --output belong together")
-    quiet.import_tensorflow()
+    import_tensorflow()
     if output:
         if any(reading[name] is not None for name in ("task", "prompt", "prompt_name")):
             raise UsageError("--features gives plain vectors of the encoder: leave out --task and prompts")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 
 
 @click.command()
@@ -15,7 +15,7 @@ def quickstart(output: str, results: str | None) -> None:
 
     Nothing is downloaded. It takes some minutes on two cores.
     """
-    quiet.import_tensorflow()
+    import_tensorflow()
     from kbert.quickstart.run import quickstart as run
 
     run(output, results=results)

@@ -6,7 +6,7 @@ import click
 
 from kbert.cli import options
 from kbert.errors import UsageError
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 
 
 @click.command()
@@ -39,7 +39,7 @@ def search(
     """Find the documents of INDEX that are nearest to each QUERY; or measure on queries with judgements."""
     if bool(texts) == bool(queries) or bool(queries) != bool(judgements):
         raise UsageError("give queries; or both --queries FILE and --judgements FILE")
-    quiet.import_tensorflow()
+    import_tensorflow()
     from kbert.retrieval.index import Index
     from kbert.retrieval.search import SearchSettings, measure_search
     from kbert.retrieval.search import search as run

@@ -18,7 +18,7 @@ from kbert.errors import ExportError, UsageError
 from kbert.export.litert_graph import InferenceGraph, constant
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.prediction import predictor
-from kbert.runtime.quiet import held_stderr, quiet_logger
+from kbert.runtime.held_output import held_stderr, quiet_logger
 from kbert.text.graph.encoder import GraphEncoder
 
 QUANTIZATIONS = ("none", "float16", "dynamic")

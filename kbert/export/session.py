@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kbert import files
 from kbert.errors import ParityError
-from kbert.runtime.quiet import quiet_logger
+from kbert.runtime.held_output import quiet_logger
 
 
 def session_answers(

@@ -17,7 +17,7 @@ from typing import Any
 
 import kbert
 from kbert import files
-from kbert.errors import KbertError, UsageError
+from kbert.errors import KbertError
 from kbert.quickstart.documentation import Docstring, read_documentation
 
 VOCABULARY_SIZE = 8_000
@@ -73,9 +73,7 @@ def quickstart(output: files.PathLike, *, results: files.PathLike | None = None)
     Raises:
         UsageError: `output` holds something already.
     """
-    folder = Path(output)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"--output must be a new or empty folder. Received: {folder}")
+    folder = files.check_new_folder(output)
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     workers = os.cpu_count() or 1

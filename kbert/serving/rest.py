@@ -11,7 +11,6 @@ import errno
 import json
 import logging
 import re
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from starlette.routing import Route
 
 from kbert.errors import ServingError
 from kbert.files import PathLike
+from kbert.runtime.interrupts import handled_signals
 from kbert.serving.conversion import TensorInfo, parse_request, request_arrays, response
 from kbert.serving.models import ServedModels
 from kbert.serving.request_error import RequestError
@@ -275,16 +275,9 @@ def _signals_stop(server: _Server) -> Iterator[None]:
     uvicorn catches them itself, but raises them again when it has shut down: then they reach this handler
     instead of killing the process.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def stop(*_: object) -> None:
+    def stop(_: int) -> None:
         server.should_exit = True
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled_signals(stop):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

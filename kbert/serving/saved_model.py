@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kbert.files import PathLike
-from kbert.runtime.quiet import import_tensorflow
+from kbert.runtime.tensorflow import import_tensorflow
 from kbert.serving.conversion import Signature, TensorInfo
 from kbert.serving.request_error import RequestError
 

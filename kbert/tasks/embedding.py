@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import logging
 import math
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,6 +21,7 @@ from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, Sentenc
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, encoder_slots
+from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.json_lines import read_objects
@@ -32,6 +33,7 @@ from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
+_LOG = logging.getLogger("kbert")
 OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")
 _IMPOSSIBLE = -1e9
 _USUAL_COLUMNS: Sequence[Mapping[str, str]] = (
@@ -474,12 +476,12 @@ class EmbeddingTask(Task[EmbeddingExample]):
         if examples[0].score is not None or self.similarity == "cosine":
             vectors = of_length_1(vectors)
         if examples[0].score is not None:
-            cosines = (vectors[texts] * vectors[pairs]).sum(-1)
+            cosines = (vectors[texts] * vectors[pairs]).sum(-1).astype(np.float64)
             scores = np.array([example.score for example in examples])
             return {
                 "examples": len(examples),
-                "spearman": _spearman(cosines, scores),
-                "pearson": _pearson(cosines, scores),
+                "spearman": spearman(cosines, scores),
+                "pearson": pearson(cosines, scores),
             }
         candidates, rows, columns = np.unique(pairs, return_index=True, return_inverse=True)
         candidate_names = np.array([examples[row].pair or "" for row in rows], object)
@@ -532,10 +534,7 @@ def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
     if modules is None or modules.kind != EMBEDDER:
         return None
     if modules.unsupported is not None:
-        print(
-            f"{folder} has {modules.unsupported}, which kbert does not compute: only its encoder is used",
-            file=sys.stderr,
-        )
+        _LOG.info("%s has %s, which kbert does not compute: only its encoder is used", folder, modules.unsupported)
         return None
     return EmbeddingTask.of_modules(modules)
 
@@ -560,7 +559,7 @@ def _usual_columns(path: PathLike, columns: Mapping[str, str], form: TableFormat
         if all(name in header for name in usual.values()):
             found = usual if targets else {"text": usual["text"]}
             words = ", ".join(f"{role} {name}" for role, name in found.items())
-            print(f"{path}: there is no column text; read as {words}", file=sys.stderr)
+            _LOG.info("%s: there is no column text; read as %s", path, words)
             return found
     return columns
 
@@ -586,19 +585,3 @@ def _example(row: Row, path: PathLike) -> EmbeddingExample:
         if not math.isfinite(score):
             raise DataError(f"expected a number as score. Received {values['score']!r}", path, row.line)
     return EmbeddingExample(values["text"], values.get("pair"), values.get("negative"), score, row.line)
-
-
-def _pearson(first: np.ndarray, second: np.ndarray) -> float:
-    first, second = (values.astype(np.float64) - values.mean(dtype=np.float64) for values in (first, second))
-    scale = math.sqrt(float((first**2).sum() * (second**2).sum()))
-    return float((first * second).sum() / scale) if scale else 0.0
-
-
-def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-    return _pearson(_ranks(first), _ranks(second))
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks; equal values have the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]

@@ -36,11 +36,16 @@ def test_help_lists_the_commands_without_importing_anything_heavy():
 
 @pytest.mark.parametrize(
     ("arguments", "prepared"),
-    [(["--help"], []), ([], []), (["pretrain", "--help"], ["onednn", "pages"]), (["serve", "--help"], [])],
+    [
+        (["--help"], ["runtime"]),
+        ([], ["runtime"]),
+        (["pretrain", "--help"], ["runtime", "pages"]),
+        (["serve", "--help"], ["runtime"]),
+    ],
 )
-def test_commands_that_compute_for_long_prepare_the_machine(monkeypatch, capsys, arguments, prepared):
+def test_the_program_prepares_the_machine(monkeypatch, capsys, arguments, prepared):
     calls = []
-    monkeypatch.setattr(cli_main, "use_onednn", lambda: calls.append("onednn"))
+    monkeypatch.setattr(cli_main, "prepare_runtime", lambda quiet: calls.append("runtime"))
     monkeypatch.setattr(cli_main, "restart_with_huge_pages", lambda: calls.append("pages"))
     monkeypatch.setattr(sys, "argv", ["kbert", *arguments])
     with pytest.raises(SystemExit):

@@ -425,22 +425,20 @@ def test_an_encoder_gives_vectors_once_it_is_told_how(tmp_path, make_sentence_fo
         load(classifier, prompt="x")
 
 
-def test_modules_that_are_not_computed(tmp_path, make_sentence_folder, capsys):
+def test_modules_that_are_not_computed(tmp_path, make_sentence_folder, logged):
     folder = make_sentence_folder(tmp_path / "m", modules=["Pooling", "Dense"])
     with pytest.raises(
         BundleError, match=r"m has a module Dense, which kbert does not compute; its encoder can be fine-"
     ):
         load(folder)
     assert EmbeddingTask().started_from(folder).pooling == "mean"
-    assert "has a module Dense, which kbert does not compute: only its encoder is used" in capsys.readouterr().err
+    assert logged() == [f"{folder} has a module Dense, which kbert does not compute: only its encoder is used"]
 
 
-def test_the_usual_columns_are_found(tmp_path, capsys):
+def test_the_usual_columns_are_found(tmp_path, logged):
     path = write(tmp_path, "a.tsv", "id\tsentence1\tsentence2\tscore\n1\tthe cat\ta cat\t4\n")
     assert EmbeddingTask.read(path) == [EmbeddingExample("the cat", "a cat", score=4.0, line=2)]
-    assert capsys.readouterr().err.endswith(
-        "a.tsv: there is no column text; read as text sentence1, pair sentence2, score score\n"
-    )
+    assert logged() == [f"{path}: there is no column text; read as text sentence1, pair sentence2, score score"]
     assert EmbeddingTask.read(path, targets=False) == [EmbeddingExample("the cat", line=2)]
     path = write(tmp_path, "b.csv", "anchor,positive,negative\na,b,c\n")
     assert EmbeddingTask.read(path) == [EmbeddingExample("a", "b", "c", line=2)]
@@ -502,14 +500,14 @@ def test_a_vocabulary_may_be_extended_before_fine_tuning(tmp_path, make_sentence
 
 
 @pytest.mark.parametrize("targets", [True, False])
-def test_usual_columns_of_tables_in_memory_and_of_json(tmp_path, capsys, targets):
+def test_usual_columns_of_tables_in_memory_and_of_json(tmp_path, logged, targets):
     row = {"anchor": "a cat", "positive": "the cat"}
     pair = "the cat" if targets else None
     path = write(tmp_path, "a.jsonl", json.dumps(row) + "\n")
     for data, line in ((as_table([row], "x"), "the rows of x"), (path, str(path))):
         assert EmbeddingTask.read(data, targets=targets) == [EmbeddingExample("a cat", pair, line=1)]
         told = "text anchor, pair positive" if targets else "text anchor"
-        assert capsys.readouterr().err == f"{line}: there is no column text; read as {told}\n"
+        assert logged() == [f"{line}: there is no column text; read as {told}"]
 
 
 def test_training_rows_have_prompts(encode):
