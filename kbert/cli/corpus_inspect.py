@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kbert.cli import options
+from kbert.runtime.progress_bar import progress_bar
 from kbert.runtime.tensorflow import import_tensorflow
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def inspect(
     from kbert import files
     from kbert.corpus.reading.statistics import LABELS, read_statistics
 
-    with options.count_progress("reading examples") as update:
+    with progress_bar("reading examples", "items", transient=True) as update:
         statistics, shown = read_statistics(
             corpus, examples=examples, limit=limit, seed=seed, progress=update, **reading
         )

@@ -8,6 +8,7 @@ import click
 
 from kbert.cli import options
 from kbert.errors import UsageError
+from kbert.runtime.progress_bar import progress_bar
 from kbert.runtime.tensorflow import import_tensorflow
 from kbert.tasks.catalogue import all_columns
 
@@ -66,7 +67,7 @@ def evaluate(
 def _measure_corpus(run: str, corpus: str, batch_size: int) -> dict[str, Any]:
     from kbert.training.evaluation import evaluate_pretraining
 
-    with options.count_progress("evaluating") as update:
+    with progress_bar("evaluating", "items", transient=True) as update:
         return evaluate_pretraining(run, corpus, batch_size=batch_size, progress=update)
 
 

@@ -8,6 +8,7 @@ import click
 
 from kbert.cli import options
 from kbert.model_folder.sentence_transformers import SIMILARITIES
+from kbert.runtime.progress_bar import progress_bar
 from kbert.runtime.tensorflow import import_tensorflow
 
 
@@ -46,7 +47,7 @@ def build(
     import_tensorflow()
     from kbert.retrieval.index import build_index
 
-    with options.count_progress("documents") as update:
+    with progress_bar("documents", "items", transient=True) as update:
         count = build_index(
             model,
             input=input,

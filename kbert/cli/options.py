@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
@@ -275,50 +273,3 @@ def import_tensorflow_for(strategy: object, cluster: object, precision: object =
 def print_json(value: Any) -> None:
     """Prints one JSON object on standard output."""
     click.echo(json.dumps(value, ensure_ascii=False))
-
-
-@contextlib.contextmanager
-def count_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of things on standard error, where that is a terminal; gives its (done, total) function."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@contextlib.contextmanager
-def byte_progress(title: str) -> Iterator[Callable[..., None]]:
-    """A progress bar of bytes on standard error, where that is a terminal; gives its (done, total, title) function.
-
-    The title may be left out, and is then that of before.
-    """
-    if not sys.stderr.isatty():
-        yield lambda done, total, title=None: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    columns_ = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns_, console=Console(stderr=True)) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total, title=None: progress.update(
-            task, completed=done, total=total or None, description=title
-        )
