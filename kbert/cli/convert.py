@@ -11,12 +11,18 @@ from kbert.runtime.tensorflow import import_tensorflow
 @click.command()
 @click.argument("source")
 @click.argument("destination", type=click.Path())
-@click.option("--to", type=click.Choice(["bundle", "google", "keras-hub"]), help="[default: bundle]")
+@click.option(
+    "--to", type=click.Choice(["bundle", "google", "keras-hub"]), help="The format of DESTINATION.  [default: bundle]"
+)
 @click.option("--gelu", type=click.Choice(["erf", "tanh"]), help="The form of GELU.  [default: what SOURCE says]")
-@click.option("--cased/--uncased", default=None, help="Of the text.  [default: what SOURCE or its vocabulary says]")
+@click.option(
+    "--cased/--uncased",
+    default=None,
+    help="Whether the model keeps case and accents.  [default: what SOURCE or its vocabulary says]",
+)
 @options.data_file("--config", "A bert_config.json that is not beside the checkpoint.", required=False)
 @options.data_file("--vocab", "A vocab.txt that is not beside the checkpoint.", required=False)
-@click.option("--encoder-only", is_flag=True, help="Leave heads behind.")
+@click.option("--encoder-only", is_flag=True, help="Convert the encoder without its heads.")
 @options.JSON
 def convert(
     source: str,

@@ -18,14 +18,14 @@ from kbert.version import __version__
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "quickstart": (
         "kbert.cli.quickstart:quickstart",
-        "Go the whole way on text that every installation has.",
+        "Train, evaluate and serve a tiny BERT on text that every installation has.",
     ),
-    "vocab": ("kbert.cli.vocab:vocab", "Train a WordPiece vocabulary, and look at one."),
-    "corpus": ("kbert.cli.corpus:corpus", "Turn text into pretraining records, and look at them."),
+    "vocab": ("kbert.cli.vocab:vocab", "Train a WordPiece vocabulary, and inspect one."),
+    "corpus": ("kbert.cli.corpus:corpus", "Turn text into pretraining records, and inspect them."),
     "pretrain": ("kbert.cli.pretrain:pretrain", "Pretrain a BERT on a corpus."),
     "launch": ("kbert.cli.launch:launch", "Run pretrain or finetune as several workers of this machine."),
     "finetune": ("kbert.cli.finetune:finetune", "Fine-tune a BERT for a task."),
-    "tune": ("kbert.cli.tune:tune", "Search for the hyper-parameters that do best for a task."),
+    "tune": ("kbert.cli.tune:tune", "Search for the best hyper-parameters of a task."),
     "evaluate": ("kbert.cli.evaluate:evaluate", "Measure a model on a file or a corpus."),
     "predict": ("kbert.cli.predict:predict", "Answer for texts."),
     "fill-mask": ("kbert.cli.fill_mask:fill_mask", "Show which words a pretrained model expects at [MASK]."),
@@ -46,7 +46,7 @@ class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of the work."""
+        """The names of the commands, in the order of the work."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -63,7 +63,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, help_) for name, (_, help_) in _COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Turns the errors that users cause into one line and an exit code."""
+        """Runs a command; an error becomes one line and an exit code, a record of the log a line on standard error."""
         try:
             with logs_on_stderr():
                 return super().invoke(ctx)
@@ -86,7 +86,7 @@ def _fail(message: str, exit_code: int) -> None:
 def main() -> None:
     """BERT for Keras and TensorFlow: from raw text to a served model.
 
-    Start with `kbert quickstart`. Exit codes: 0 done, 1 failed, 2 wrong use, 130 and 143 stopped by a signal.
+    Start with `kbert quickstart`. Exit codes: 0 done, 1 failed, 2 invalid use, 130 and 143 stopped by a signal.
     """
 
 

@@ -40,7 +40,7 @@ def session_answers(
                 answers[name] = session.run({key: info.name for key, info in signature.outputs.items()}, feeds)
         except (tf.errors.OpError, KeyError) as problem:
             raise ParityError(
-                f"the SavedModel cannot be run in a session, as TensorFlow Serving runs it ({problem!s:.300}); "
-                "nothing was written"
+                f"expected a SavedModel that runs in a session, as in TensorFlow Serving. Received: "
+                f"{' '.join(str(problem).split()):.300}; nothing was written"
             ) from None
     return answers

@@ -1,4 +1,4 @@
-"""Files: written atomically, found by patterns, decompressed, read as lines of text.
+"""Files: written atomically, listed by patterns, decompressed, read as lines of text.
 
 Other modules use this package as one name: `from kbert import files`, then `files.read_lines(path)`.
 """

@@ -129,4 +129,7 @@ def test_the_command(corpus, pretrained, classifier):
     for wrong in ([], ["--corpus", str(corpus), "--data", str(corpus / "manifest.json")]):
         refused = CliRunner().invoke(main, ["evaluate", str(classifier), *wrong])
         assert refused.exit_code == 2
-        assert "give --data FILE for a fine-tuned model" in refused.stderr
+        assert (
+            "expected --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one. Received: "
+            in refused.stderr
+        )
