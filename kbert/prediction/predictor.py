@@ -18,12 +18,14 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
+from kbert.tasks.answering import AnsweringTask
+from kbert.tasks.factories import describe_inputs, embedding_task, task_from_bundle
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.memory_table import as_table, is_path
 from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.readers.table_format import TableFormat, file_kind
 from kbert.tasks.readers.tables import has_columns
-from kbert.tasks.task import Task, describe_inputs, task_from_bundle
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import as_strings
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
@@ -41,7 +43,7 @@ class TextModel(tf.Module):
         encode: Texts to features.
     """
 
-    def __init__(self, task: Task[Any], model: Any, encode: GraphEncoder) -> None:
+    def __init__(self, task: AnsweringTask[Any], model: Any, encode: GraphEncoder) -> None:
         super().__init__(name="text_model")
         self.task = task
         self.model = model
@@ -132,7 +134,7 @@ class Predictor:
 
     def __init__(
         self,
-        task: Task[Any],
+        task: AnsweringTask[Any],
         model: Any,
         tokenizer: Tokenizer,
         sequence_length: int,
@@ -159,7 +161,7 @@ class Predictor:
         """The shape of the encoder."""
         return self.encoder.config
 
-    def with_task(self, task: Task[Any]) -> Predictor:
+    def with_task(self, task: AnsweringTask[Any]) -> Predictor:
         """A predictor with the same weights, for a task that differs only in its texts, for instance in a prompt."""
         return Predictor(task, self.model, self.tokenizer, self.sequence_length, self.text_model.encode, self.reading)
 
@@ -261,27 +263,41 @@ class Predictor:
             DataError: The file cannot be read, or has a label that training never saw.
             UsageError: `data` is none of these.
         """
+        task = self._trainable()
         path: PathLike = "examples"
         bad = BadRows(skip_bad)
         table = as_table(data, "the table")
         if table is not None or is_path(data):
             path = table or data
             reading = self._reading(columns, options)
-            data = self.task.read(path, reading.columns, options=reading.options, bad=bad)
+            data = task.read(path, reading.columns, options=reading.options, bad=bad)
         elif not isinstance(data, Sequence) or not data or not all(map(dataclasses.is_dataclass, data)):
             raise UsageError(
                 "expected a file, a data frame, a list of rows that are dictionaries, or examples of the task. "
                 f"Received: {shown(data)}"
             )
-        examples = self.task.checked(data, path, bad)
-        metrics = self.task.evaluate(examples, self.answers_of(examples, batch_size=batch_size))
+        examples = task.checked(data, path, bad)
+        metrics = task.evaluate(examples, self.answers_of(examples, batch_size=batch_size))
         return metrics | ({"skipped": bad.count} if skip_bad else {})
 
     def answers_of(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
         """The served answers to what the task asks about examples."""
         if self._without_prompts is None:
             self._without_prompts = self.text_model.without_prompts()
-        return self._answers(self.task.asked(examples), batch_size, self._without_prompts)
+        return self._answers(self._trainable().asked(examples), batch_size, self._without_prompts)
+
+    def _trainable(self) -> TrainableTask[Any]:
+        """The task, if it has metrics.
+
+        Raises:
+            UsageError: It has none.
+        """
+        if not isinstance(self.task, TrainableTask):
+            raise UsageError(
+                f"the task {self.task.name} is not evaluated on a file; `kbert evaluate RUN --corpus DIR` measures the "
+                "predictions of a pretrained model"
+            )
+        return self.task
 
     def _inputs(self, columns: Sequence[Any]) -> dict[str, list[Any]]:
         columns = [column for column in columns if column is not None]
@@ -397,11 +413,11 @@ def load(
     bundle = Bundle.load(resolve(path))
     the_task = task_from_bundle(bundle, path, paired=paired, task=task, pooling=pooling)
     if any(said is not None for said in (prompt, prompt_name, pair_prompt)):
-        the_task = the_task.with_prompt(prompt, prompt_name, pair_prompt)
+        the_task = embedding_task(the_task, "--prompt").with_prompt(prompt, prompt_name, pair_prompt)
     return predictor_of(bundle, the_task, path)
 
 
-def predictor_of(bundle: Bundle, task: Task[Any], path: PathLike) -> Predictor:
+def predictor_of(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Predictor:
     """A predictor of a bundle's weights for its task.
 
     Raises:
@@ -426,7 +442,7 @@ def remembered_reading(path: PathLike) -> Reading:
     return _reading(bundle, task_from_bundle(bundle, path), path)
 
 
-def _reading(bundle: Bundle, task: Task[Any], path: PathLike) -> Reading:
+def _reading(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Reading:
     try:
         return Reading.from_settings(bundle.settings.get("reading", {}), task.info())
     except (TypeError, UsageError) as problem:

@@ -203,7 +203,7 @@ def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
         return {"pooling": bundle.modules.pooling, "normalize": bundle.modules.normalize}
     if issubclass(kind, (RegressionModel, EmbeddingModel)):
         # The model that the task builds has them. Tasks need TensorFlow.
-        from kbert.tasks.task import task_from_bundle
+        from kbert.tasks.factories import task_from_bundle
 
         name = (bundle.settings.get("task") or {}).get("name")
         if name == ("regression" if issubclass(kind, RegressionModel) else "embedding"):

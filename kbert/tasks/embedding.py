@@ -21,6 +21,7 @@ from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, Sentenc
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, encoder_slots
+from kbert.tasks.answering import Tensors, TextInput
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.json_lines import read_objects
@@ -28,7 +29,7 @@ from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.table_format import TableFormat, file_kind
 from kbert.tasks.readers.tables import Row, first_row, read_table
 from kbert.tasks.saved_settings import Kind, flag, named_strings, number, numbers, string
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -63,7 +64,7 @@ class EmbeddingExample:
     line: int = 0
 
 
-class EmbeddingTask(Task[EmbeddingExample]):
+class EmbeddingTask(TrainableTask[EmbeddingExample]):
     """A vector for each text: of length 1, so that a dot product is the cosine, unless the model's files say otherwise.
 
     A prompt such as "query: " may be put before each text; the served graph puts it there too.

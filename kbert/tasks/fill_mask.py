@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.errors import UsageError
-from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.masked_language_model import MaskedLanguageModel
 from kbert.models.tensor_names import Slots, masked_language_model_slots
-from kbert.tasks.task import Tensors
-from kbert.tasks.text_task import Example, TextTask
-from kbert.tasks.training_rows import TrainingRows
+from kbert.tasks.answering import Tensors
+from kbert.tasks.text_task import TextTask
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import MASK
@@ -28,21 +24,12 @@ _PIECES = 10
 
 
 class FillMaskTask(TextTask):
-    """The pieces that a masked language model expects at each [MASK] of a text. It has nothing to fine-tune."""
+    """The pieces that a masked language model expects at each [MASK] of a text. Pretraining trains it."""
 
     name: ClassVar[str] = "fill-mask"
     architecture = "BertForMaskedLM"
-    main_metric = "accuracy"
-    losses = ()
     pooled: ClassVar[bool] = False
     model_features = (*features.ENCODER_FEATURES, features.MASKED_LM_POSITIONS)
-
-    @classmethod
-    def from_examples(
-        cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | None = None
-    ) -> FillMaskTask:
-        """There is nothing to learn."""
-        raise _untrained()
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> FillMaskTask | None:
@@ -72,10 +59,6 @@ class FillMaskTask(TextTask):
             "pieces": tf.constant(list(vocabulary)),
         }
 
-    def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
-        """There is nothing to learn."""
-        raise _untrained()
-
     def build(self, encoder: BertEncoder) -> MaskedLanguageModel:
         """The encoder with the masked language model's head."""
         return MaskedLanguageModel(encoder)
@@ -83,14 +66,6 @@ class FillMaskTask(TextTask):
     def slots(self, model: MaskedLanguageModel) -> Slots:
         """The encoder's, and Transformers' `cls.predictions`."""
         return masked_language_model_slots(model)
-
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """There is nothing to learn."""
-        raise _untrained()
-
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """There is nothing to learn."""
-        raise _untrained()
 
     def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The likeliest pieces for each of P masks, the likeliest first.
@@ -128,15 +103,6 @@ class FillMaskTask(TextTask):
         ]
         return f"{' | '.join(masks) or f'(no {MASK})'}\t{prediction['text']}"
 
-    @classmethod
-    def read_target(cls, value: Any, options: Mapping[str, Any]) -> Any:
-        """Its files have none: see `evaluate`."""
-        raise _not_evaluated()
-
-    def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """It has no metrics of its own."""
-        raise _not_evaluated()
-
     @property
     def description(self) -> str:
         """What it does, for a model card."""
@@ -146,13 +112,3 @@ class FillMaskTask(TextTask):
     def sample_arguments(self) -> str:
         """The arguments of a `kbert predict` for a model card."""
         return f"'A text with a {MASK}.'"
-
-
-def _untrained() -> UsageError:
-    return UsageError("the task fill-mask is not fine-tuned; pretraining trains it (kbert pretrain)")
-
-
-def _not_evaluated() -> UsageError:
-    return UsageError(
-        "the task fill-mask is not evaluated on a file; `kbert evaluate RUN --corpus DIR` measures its predictions"
-    )

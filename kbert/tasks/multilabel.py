@@ -15,21 +15,22 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.tasks.answering import Tensors
 from kbert.tasks.class_weights import BALANCED, parse_class_weights
 from kbert.tasks.labels import label_names, sorted_labels
 from kbert.tasks.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.readers.tables import column_places
 from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, numbers
-from kbert.tasks.task import Task, Tensors
-from kbert.tasks.text_task import Example, TextTask
+from kbert.tasks.text_task import Example, TrainableTextTask
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
 
 
-class MultilabelTask(TextTask):
+class MultilabelTask(TrainableTextTask):
     """Any number of labels a text, or a pair of texts; also none.
 
     Args:
@@ -205,7 +206,7 @@ class MultilabelTask(TextTask):
         """Labels and texts."""
         return "\t".join(["|".join(prediction["labels"]), *(prediction[text.column] for text in self.text_inputs)])
 
-    def tuned(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> Task[Example]:
+    def tuned(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> TrainableTask[Example]:
         """With the thresholds that give each label its best F1 on these examples."""
         truth, probabilities = self._matrix(examples), answers["probabilities"]
         thresholds = [best_threshold(probabilities[:, index], truth[:, index]) for index in range(len(self.labels))]

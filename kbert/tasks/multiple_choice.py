@@ -16,6 +16,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
 from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.tasks.answering import Tensors, TextInput
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.readers.bad_rows import BadRows
@@ -23,7 +24,7 @@ from kbert.tasks.readers.multiple_choice import LABEL_FORMATS, choice_index, det
 from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.readers.tables import read_table
 from kbert.tasks.saved_settings import Kind, string
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -48,7 +49,7 @@ class ChoiceExample:
     line: int = 0
 
 
-class MultipleChoiceTask(Task[ChoiceExample]):
+class MultipleChoiceTask(TrainableTask[ChoiceExample]):
     """One of the choices of each example, which may be of different number.
 
     Args:

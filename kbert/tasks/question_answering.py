@@ -17,12 +17,13 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.tensor_names import Slots, question_answering_slots
 from kbert.tasks.answer_spans import NEVER, answer_positions, best_spans
+from kbert.tasks.answering import Tensors, TextInput
 from kbert.tasks.metrics import question_answering as metrics
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.question_answering import Question, read_questions
 from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.saved_settings import Kind, count, count_or_none, flag, number
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, strings
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -35,7 +36,7 @@ _ANSWERS_COVERED = 99
 """The percentage of the training answers that the default longest answer covers."""
 
 
-class QuestionAnsweringTask(Task[Question]):
+class QuestionAnsweringTask(TrainableTask[Question]):
     """Finds the answer to a question in a context.
 
     The context slides through the model's input in windows, each with the question before it. The best answers of all

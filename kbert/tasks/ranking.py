@@ -15,12 +15,13 @@ from kbert.model_folder.sentence_transformers import activation_name, known_acti
 from kbert.models.encoder import BertEncoder
 from kbert.models.ranking import RankingModel
 from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.tasks.answering import Tensors, TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.ranking import RankingExample, read_candidates
 from kbert.tasks.saved_settings import Kind, count_or_none, flag, string
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -29,7 +30,7 @@ ACTIVATIONS = ("identity", "sigmoid")
 _IMPOSSIBLE = -1e9
 
 
-class RankingTask(Task[RankingExample]):
+class RankingTask(TrainableTask[RankingExample]):
     """How well each of several candidates answers a query.
 
     Query and candidate are read together, as a pair. Of a dialogue that is too long the oldest words are cut off, of
@@ -93,7 +94,7 @@ class RankingTask(Task[RankingExample]):
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> RankingTask | None:
-        """A cross-encoder: a classifier with one logit; see kbert.tasks.task.is_cross_encoder."""
+        """A cross-encoder: a classifier with one logit; see kbert.tasks.factories.is_cross_encoder."""
         if bundle.architecture != cls.architecture or len(bundle.labels) != 1:
             return None
         _, activation = named_activation(bundle.foreign_config, bundle.modules)

@@ -14,13 +14,14 @@ from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
 from kbert.models.token_classification import TokenClassificationModel
+from kbert.tasks.answering import Tensors, TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.rouge import METRICS, oracle_sentences, rouge
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.summarization import SummarizationExample, read_summaries
 from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.saved_settings import Kind, count
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, as_strings
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -28,7 +29,7 @@ _IMPOSSIBLE = -1e9
 _DOCUMENTS_AT_ONCE = 64
 
 
-class SummarizationTask(Task[SummarizationExample]):
+class SummarizationTask(TrainableTask[SummarizationExample]):
     """Which sentences of a document sum it up.
 
     Sentences are read together, each as [CLS] sentence [SEP] with segment ids that alternate, and judged by a

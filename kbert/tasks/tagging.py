@@ -18,13 +18,14 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, tagger_slots
 from kbert.models.token_classification import TokenClassificationModel
+from kbert.tasks.answering import Tensors, TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.readers.tag_schemes import entity_scores, letter_at, split_tag, tag_labels
 from kbert.tasks.readers.tagging import CONLL_ENDINGS, Span, TaggedText, read_tagged_texts
 from kbert.tasks.saved_settings import Kind, flag, names
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, strings
 from kbert.text.graph.encoder import GraphEncoder, GraphWindows
 from kbert.text.vocabulary import CONTINUATION
@@ -50,7 +51,7 @@ class _Words(NamedTuple):
     """The character after its last, int32 [N]."""
 
 
-class TaggingTask(Task[TaggedText]):
+class TaggingTask(TrainableTask[TaggedText]):
     """Finds spans of a text and their types.
 
     Words are BERT's: what stands between spaces and punctuation marks, and each ideograph. The first piece of a word

@@ -18,10 +18,10 @@ from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.catalogue import task_info
+from kbert.tasks.factories import trainable_task_class
 from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.metrics.worst_examples import WORST_EXAMPLES
 from kbert.tasks.readers.remembered import Reading
-from kbert.tasks.task import task_class
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.training.data.augmentation import with_augmentation
 from kbert.training.data.batches import LengthBucketedBatches
@@ -410,7 +410,7 @@ def finetune(
         return {}
     best_step, metrics, task_settings, weights = best.load()
     warn_of_trivial_result(the_task, found, metrics)
-    the_task = task_class(task).from_settings(task_settings)
+    the_task = trainable_task_class(task).from_settings(task_settings)
     tensor_names.assign_tensors(slots, weights)
     if projector:
         write_projector(folder / TENSORBOARD_FOLDER, encoder.embeddings.token_table.numpy(), tokenizer.vocabulary)

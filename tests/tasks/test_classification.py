@@ -9,8 +9,8 @@ from kbert.errors import BundleError, DataError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.tasks.classification import ClassificationTask
+from kbert.tasks.factories import task_class, task_from_bundle
 from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.task import task_class, task_from_bundle
 from kbert.tasks.text_task import Example
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer

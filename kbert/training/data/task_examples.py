@@ -11,9 +11,10 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import UsageError, shown
+from kbert.tasks.factories import trainable_task_class
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.memory_table import as_table, is_path
-from kbert.tasks.task import Task, task_class
+from kbert.tasks.trainable import TrainableTask
 from kbert.training.data.folds import split_fold, split_part
 
 
@@ -28,7 +29,7 @@ class TaskExamples:
         skipped: The bad rows of each file.
     """
 
-    task: Task[Any]
+    task: TrainableTask[Any]
     train: list[Any]
     validation: list[Any]
     skipped: tuple[tuple[files.PathLike, BadRows], ...]
@@ -64,7 +65,7 @@ def read_task_examples(
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be at least 1. Received: limit={limit}")
     train, validation = _as_data(train, "train"), None if validation is None else _as_data(validation, "validation")
-    kind = task_class(name)
+    kind = trainable_task_class(name)
     bad, bad_validation = BadRows(skip_bad), BadRows(skip_bad)
     examples = kind.read(train, columns, options=options, bad=bad)[:limit]
     task = kind.from_examples(examples, train, options)

@@ -5,8 +5,8 @@ import pytest
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.prediction.predictor import load
 from kbert.tasks.catalogue import task_info
+from kbert.tasks.factories import task_class
 from kbert.tasks.readers.remembered import Reading
-from kbert.tasks.task import task_class
 
 
 def test_what_is_remembered():
