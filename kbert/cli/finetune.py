@@ -68,7 +68,7 @@ def finetune_settings(info: TaskInfo) -> Any:
         click.option(
             "--head-learning-rate",
             type=click.FloatRange(0, min_open=True),
-            help="The peak for the pooler and the task's head.  [default: that of --learning-rate]",
+            help="The peak for the pooler and the task's head.  [default: 8 times --learning-rate, at most 1e-3]",
         ),
         click.option("--warmup-proportion", default=0.1, show_default=True, type=click.FloatRange(0, 1)),
         click.option(

@@ -26,7 +26,7 @@ from kbert.text.graph.encoder import GraphEncoder
 from kbert.training.data.augmentation import with_augmentation
 from kbert.training.data.batches import LengthBucketedBatches
 from kbert.training.data.task_examples import digest, read_task_examples
-from kbert.training.defaults import default_epochs, default_learning_rate
+from kbert.training.defaults import default_epochs, default_head_learning_rate, default_learning_rate
 from kbert.training.devices.jit import skips_padding
 from kbert.training.devices.precision import prepare_precision
 from kbert.training.devices.strategy import make_strategy
@@ -128,7 +128,8 @@ def finetune(
         learning_rate: The peak at the end of the warm-up; it then falls to 0. The default follows the width of the
             model, and whether its weights are pretrained (kbert.training.defaults): 3e-5 for pretrained weights of
             width 768.
-        head_learning_rate: The peak for the pooler and the task's head; the default is `learning_rate`.
+        head_learning_rate: The peak for the pooler and the task's head. The default is eight times `learning_rate` on
+            pretrained weights, at most 1e-3, and `learning_rate` on fresh ones.
         warmup_proportion: Part of the steps that warm up.
         schedule: How it falls: "linear", "polynomial", "cosine", or "constant", not at all.
         power: Of "polynomial".
@@ -238,6 +239,8 @@ def finetune(
         )
     default_rate = default_learning_rate(config.hidden_size, pretrained=start is not None)
     peak_rate = default_rate if learning_rate is None else learning_rate
+    if head_learning_rate is None:
+        head_learning_rate = default_head_learning_rate(peak_rate, pretrained=start is not None)
     check_frozen_layers(frozen_layers, config.num_hidden_layers, frozen_encoder=frozen_encoder)
     encode = GraphEncoder(tokenizer.to_graph(), sequence_length)
     the_task = the_task.adapted(examples, encode)
@@ -250,7 +253,7 @@ def finetune(
         weight_decay=weight_decay,
         bias_correction=bias_correction,
         layer_decay=layer_decay,
-        head_rate=1.0 if head_learning_rate is None else head_learning_rate / peak_rate,
+        head_rate=head_learning_rate / peak_rate,
     )
     if placement.is_chief:
         for note in rows.notes:
@@ -263,7 +266,8 @@ def finetune(
             if epochs is None:
                 defaults.append("--epochs, for so many rows")
             print(
-                f"learning rate {peak_rate:g}, {chosen_epochs:g} epochs of {len(rows):,} rows, {steps:,} steps "
+                f"learning rate {peak_rate:g} (head {head_learning_rate:g}), {chosen_epochs:g} epochs of "
+                f"{len(rows):,} rows, {steps:,} steps "
                 f"(by default: {'; '.join(defaults)})",
                 file=sys.stderr,
             )
