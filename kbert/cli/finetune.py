@@ -9,8 +9,9 @@ import click
 
 from kbert.cli import options
 from kbert.errors import UsageError
-from kbert.tasks.catalogue import TASKS, TaskInfo
+from kbert.tasks.catalogue import TASKS
 from kbert.tasks.metrics.names import LOSS
+from kbert.tasks.task_info import TaskInfo
 
 
 class TaskGroup(click.Group):

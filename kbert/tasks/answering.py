@@ -15,9 +15,10 @@ from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots
-from kbert.tasks.catalogue import TaskInfo, task_info
+from kbert.tasks.catalogue import task_info
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.saved_settings import Kind, read_settings
+from kbert.tasks.task_info import TaskInfo
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
