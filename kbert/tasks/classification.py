@@ -165,12 +165,15 @@ class ClassificationTask(TrainableTextTask):
     # === Answers ===
 
     def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The likeliest label, string [B]; all labels, string [B, C]; their probabilities, float32 [B, C]."""
+        """Gives `label`, the likeliest one, string [B]; `classes`, all labels, string [B, C]; and their `probabilities`.
+
+        The probabilities are float32 [B, C].
+        """
         probabilities = tf.nn.softmax(outputs["logits"])
         labels = tf.constant(self.labels)
         return {
             "label": tf.gather(labels, tf.argmax(probabilities, -1)),
-            "labels": tf.repeat(labels[None], tf.shape(probabilities)[0], axis=0),
+            "classes": tf.repeat(labels[None], tf.shape(probabilities)[0], axis=0),
             "probabilities": probabilities,
         }
 

@@ -55,7 +55,7 @@ class FillMaskTask(TextTask):
         return {
             **encoded,
             features.MASKED_LM_POSITIONS.name: positions,
-            "mask_count": tf.cast(by_text.row_lengths(), tf.int32),
+            "count": tf.cast(by_text.row_lengths(), tf.int32),
             "pieces": tf.constant(list(vocabulary)),
         }
 
@@ -70,15 +70,15 @@ class FillMaskTask(TextTask):
     def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The likeliest pieces for each of P masks, the likeliest first.
 
-        `mask_count` int32 [B]; `pieces` string [B, P, 10] and `probabilities` float32 [B, P, 10], "" and 0 in unused
+        `count` int32 [B]; `pieces` string [B, P, 10] and `probabilities` float32 [B, P, 10], "" and 0 in unused
         places.
         """
         pieces = encoded["pieces"]
         logits = outputs["mlm_logits"][..., : tf.size(pieces)]
         probabilities, ids = tf.math.top_k(tf.nn.softmax(logits), tf.minimum(_PIECES, tf.size(pieces)))
-        used = tf.sequence_mask(encoded["mask_count"], tf.shape(ids)[1])[..., None]
+        used = tf.sequence_mask(encoded["count"], tf.shape(ids)[1])[..., None]
         return {
-            "mask_count": encoded["mask_count"],
+            "count": encoded["count"],
             "pieces": tf.where(used, tf.gather(pieces, ids), ""),
             "probabilities": tf.where(used, probabilities, 0.0),
         }
@@ -90,7 +90,7 @@ class FillMaskTask(TextTask):
     def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"masks": [{piece: probability}]}, the likeliest piece first."""
         masks = []
-        for place in range(row["mask_count"]):
+        for place in range(row["count"]):
             pieces = [piece.decode("utf-8") for piece in row["pieces"][place]]
             masks.append(dict(zip(pieces, row["probabilities"][place].tolist(), strict=True)))
         return {"masks": masks}

@@ -177,16 +177,16 @@ class MultilabelTask(TrainableTextTask):
     # === Answers ===
 
     def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The labels that are given, string [B, most] with "" behind, and their count, int32 [B]; all labels, string
-        [B, C], and their probabilities, float32 [B, C].
+        """`labels`, those that are given, string [B, N] with "" behind, and their `count`, int32 [B]; `classes`, all
+        labels, string [B, C], and their `probabilities`, float32 [B, C].
         """  # noqa: D205 (one sentence)
         probabilities = tf.sigmoid(outputs["logits"])
         given = probabilities >= tf.constant(self.thresholds, tf.float32)
-        labels = tf.repeat(tf.constant(self.labels)[None], tf.shape(probabilities)[0], axis=0)
+        classes = tf.repeat(tf.constant(self.labels)[None], tf.shape(probabilities)[0], axis=0)
         return {
-            "predicted_labels": tf.ragged.boolean_mask(labels, given).to_tensor(""),
+            "labels": tf.ragged.boolean_mask(classes, given).to_tensor(""),
             "count": tf.reduce_sum(tf.cast(given, tf.int32), -1),
-            "labels": labels,
+            "classes": classes,
             "probabilities": probabilities,
         }
 
@@ -196,7 +196,7 @@ class MultilabelTask(TrainableTextTask):
 
     def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"labels": [label], "probabilities": {label: p}}."""
-        given = row["predicted_labels"][: int(row["count"])]
+        given = row["labels"][: int(row["count"])]
         return {
             "labels": [label.decode("utf-8") for label in given],
             "probabilities": dict(zip(self.labels, row["probabilities"].tolist(), strict=True)),

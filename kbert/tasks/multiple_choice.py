@@ -186,15 +186,17 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
     # === Answers ===
 
     def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The likeliest choice: its place from 0, int32 [B], and its text, string [B]; the probabilities of all,
-        float32 [B, C], 0 for unused places; the number of places up to the last choice, int32 [B].
-        """  # noqa: D205 (one sentence)
+        """Gives `choice`, the likeliest one, string [B], and `index`, its place from 0, int32 [B].
+
+        Also the `probabilities` of all choices, float32 [B, C], 0 for unused places, and `count`, the number of places
+        up to the last choice, int32 [B].
+        """
         probabilities = self.token_answers(outputs, encoded)["probabilities"]
         best = tf.argmax(probabilities, -1, tf.int32)
         used = tf.cast(encoded["choices"] != "", tf.int32)
         return {
-            "choice": best,
-            "text": tf.gather(encoded["choices"], best, batch_dims=1),
+            "index": best,
+            "choice": tf.gather(encoded["choices"], best, batch_dims=1),
             "probabilities": probabilities,
             "count": tf.reduce_max(used * tf.range(1, tf.shape(used)[1] + 1), -1),
         }
@@ -205,18 +207,17 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
         return {"probabilities": tf.nn.softmax(_logits(outputs, encoded)) * used}
 
     def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"choice": its place from 0, "text", "probabilities": [p]}."""
+        """{"choice": its text, "index": its place from 0, "probabilities": [p]}."""
         return {
-            "choice": int(row["choice"]),
-            "text": row["text"].decode("utf-8"),
+            "choice": row["choice"].decode("utf-8"),
+            "index": int(row["index"]),
             "probabilities": row["probabilities"][: int(row["count"])].tolist(),
         }
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
         """The place of the choice from 0, its probability, the prompt and the choice."""
-        choice = prediction["choice"]
         probability = max(prediction["probabilities"], default=0.0)
-        return "\t".join([str(choice), f"{probability:.4f}", prediction["prompt"], prediction["text"]])
+        return "\t".join([str(prediction["index"]), f"{probability:.4f}", prediction["prompt"], prediction["choice"]])
 
     def evaluate(self, examples: Sequence[ChoiceExample], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Accuracy, cross entropy, expected calibration error.

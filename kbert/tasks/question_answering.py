@@ -266,7 +266,7 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         """The answer to each question, and the N best.
 
         `answer` string [B], "" for none; `start` and `end`, its characters in the context, int32 [B]; `score`, its
-        probability among the N best and no answer, float32 [B]. Of the N best, the likeliest first: `answer_count`
+        probability among the N best and no answer, float32 [B]. Of the N best, the likeliest first: `count`
         int32 [B], `answers` string [B, N], `starts` and `ends` int32 [B, N], `scores` float32 [B, N], and `logits`,
         the sums that scores are made of. `null_logit`, that of no answer, float32 [B].
         """
@@ -293,7 +293,7 @@ class QuestionAnsweringTask(TrainableTask[Question]):
             "start": tf.where(answered, starts[:, 0], 0),
             "end": tf.where(answered, limits[:, 0], 0),
             "score": tf.where(answered, scores[:, 0], none),
-            "answer_count": tf.reduce_sum(tf.cast(possible, tf.int32), -1),
+            "count": tf.reduce_sum(tf.cast(possible, tf.int32), -1),
             "answers": texts,
             "starts": starts,
             "ends": limits,
@@ -307,20 +307,20 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         return {"start_logits": outputs["start_logits"], "end_logits": outputs["end_logits"]}
 
     def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"answer", "start", "end", "score", "n_best": [{"text", "start", "end", "score"}]}."""
+        """{"answer", "start", "end", "score", "answers": [{"answer", "start", "end", "score"}]}."""
         return {
             "answer": row["answer"].decode("utf-8"),
             "start": int(row["start"]),
             "end": int(row["end"]),
             "score": float(row["score"]),
-            "n_best": [
+            "answers": [
                 {
-                    "text": row["answers"][place].decode("utf-8"),
+                    "answer": row["answers"][place].decode("utf-8"),
                     "start": int(row["starts"][place]),
                     "end": int(row["ends"][place]),
                     "score": float(row["scores"][place]),
                 }
-                for place in range(row["answer_count"])
+                for place in range(row["count"])
             ],
         }
 
@@ -367,7 +367,7 @@ class QuestionAnsweringTask(TrainableTask[Question]):
     @staticmethod
     def _best_texts(answers: Mapping[str, np.ndarray]) -> tuple[list[str], list[float]]:
         """The best answer to each question, and by how much "no answer" has the larger score."""
-        found = answers["answer_count"] > 0
+        found = answers["count"] > 0
         texts = [
             text.decode("utf-8") if any_ else "" for text, any_ in zip(answers["answers"][:, 0], found, strict=True)
         ]

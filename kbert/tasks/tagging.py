@@ -183,7 +183,7 @@ class TaggingTask(TrainableTask[TaggedText]):
         """The metrics of the tag O for every word, which gives no spans."""
         nothing = np.zeros((len(validation), 0))
         answers = dict.fromkeys(("labels", "starts", "ends"), nothing)
-        return "finds no span", self.evaluate(validation, answers | {"span_count": np.zeros(len(validation), int)})
+        return "finds no span", self.evaluate(validation, answers | {"count": np.zeros(len(validation), int)})
 
     def _word_labels(self, examples: Sequence[TaggedText], rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """The label of each word: what span it begins in. Of spans that overlap the longest is learnt."""
@@ -247,7 +247,7 @@ class TaggingTask(TrainableTask[TaggedText]):
     def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The spans of each text, in their order; N is the most that a text of the batch has.
 
-        `span_count` int32 [B]; `labels` and `texts` string [B, N]; `starts` and `ends`, in characters of the text,
+        `count` int32 [B]; `labels` and `texts` string [B, N]; `starts` and `ends`, in characters of the text,
         int32 [B, N]; `scores`, the mean probability of their tags, float32 [B, N].
         """
         logits = tf.boolean_mask(outputs["logits"], encoded["word_mask"])
@@ -279,7 +279,7 @@ class TaggingTask(TrainableTask[TaggedText]):
             return tf.RaggedTensor.from_value_rowids(values, tf.cast(entity_rows, tf.int64), tf.cast(count, tf.int64))
 
         return {
-            "span_count": tf.cast(by_text(starts).row_lengths(), tf.int32),
+            "count": tf.cast(by_text(starts).row_lengths(), tf.int32),
             "labels": by_text(names).to_tensor(),
             "texts": by_text(surfaces).to_tensor(),
             "starts": by_text(starts).to_tensor(),
@@ -313,7 +313,7 @@ class TaggingTask(TrainableTask[TaggedText]):
                     "text": row["texts"][place].decode("utf-8"),
                     "score": float(row["scores"][place]),
                 }
-                for place in range(row["span_count"])
+                for place in range(row["count"])
             ]
         }
 
@@ -337,7 +337,7 @@ class TaggingTask(TrainableTask[TaggedText]):
                 for place, (start, end) in enumerate(zip(answers["starts"][row], answers["ends"][row], strict=True))
                 if place < count
             }
-            for row, count in enumerate(answers["span_count"])
+            for row, count in enumerate(answers["count"])
         ]
         scores, per_type = entity_scores(true, predicted)
         return {"examples": len(examples), **scores, "per_class": per_type}

@@ -59,12 +59,12 @@ ODD = [
 
 
 def labelled(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"label": row["label"], "probabilities": dict(zip(row["labels"], row["probabilities"], strict=True))}
+    return {"label": row["label"], "probabilities": dict(zip(row["classes"], row["probabilities"], strict=True))}
 
 
 def many_labelled(row: Mapping[str, Any]) -> dict[str, Any]:
-    given = row["predicted_labels"][: row["count"]]
-    return {"labels": given, "probabilities": dict(zip(row["labels"], row["probabilities"], strict=True))}
+    given = row["labels"][: row["count"]]
+    return {"labels": given, "probabilities": dict(zip(row["classes"], row["probabilities"], strict=True))}
 
 
 def number(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,18 +73,18 @@ def number(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def chosen(row: Mapping[str, Any]) -> dict[str, Any]:
     probabilities = row["probabilities"][: row["count"]]
-    return {"choice": row["choice"], "text": row["text"], "probabilities": probabilities}
+    return {"choice": row["choice"], "index": row["index"], "probabilities": probabilities}
 
 
 def tagged(row: Mapping[str, Any]) -> dict[str, Any]:
     names = {"start": "starts", "end": "ends", "label": "labels", "text": "texts", "score": "scores"}
-    return {"spans": [{key: row[name][i] for key, name in names.items()} for i in range(row["span_count"])]}
+    return {"spans": [{key: row[name][i] for key, name in names.items()} for i in range(row["count"])]}
 
 
 def answered(row: Mapping[str, Any]) -> dict[str, Any]:
-    names = {"text": "answers", "start": "starts", "end": "ends", "score": "scores"}
-    best = [{key: row[name][i] for key, name in names.items()} for i in range(row["answer_count"])]
-    return {key: row[key] for key in ("answer", "start", "end", "score")} | {"n_best": best}
+    names = {"answer": "answers", "start": "starts", "end": "ends", "score": "scores"}
+    best = [{key: row[name][i] for key, name in names.items()} for i in range(row["count"])]
+    return {key: row[key] for key in ("answer", "start", "end", "score")} | {"answers": best}
 
 
 def embedded(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def summed_up(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def filled(row: Mapping[str, Any]) -> dict[str, Any]:
-    places = range(row["mask_count"])
+    places = range(row["count"])
     return {"masks": [dict(zip(row["pieces"][i], row["probabilities"][i], strict=True)) for i in places]}
 
 

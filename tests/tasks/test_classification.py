@@ -207,7 +207,7 @@ def test_answers():
     task = ClassificationTask(["ä", "b"])
     answers = task.answers({"logits": tf.constant([[0.0, np.log(3)], [1.0, 1.0]])}, {})
     assert [label.decode() for label in answers["label"].numpy()] == ["b", "ä"]
-    assert [[label.decode() for label in row] for row in answers["labels"].numpy()] == [["ä", "b"]] * 2
+    assert [[label.decode() for label in row] for row in answers["classes"].numpy()] == [["ä", "b"]] * 2
     np.testing.assert_allclose(answers["probabilities"], [[0.25, 0.75], [0.5, 0.5]], atol=1e-6)
     row = task.answer({name: values.numpy()[0] for name, values in answers.items()})
     assert row["label"] == "b"

@@ -180,7 +180,7 @@ def test_answers():
     probabilities = np.array([[0.25, 0.75, 0.5], [0.1, 0.2, 0.3], [0.3, 0.4, 0.95]])
     answers = task.answers({"logits": tf.constant(np.log(probabilities / (1 - probabilities)), tf.float32)}, {})
     arrays = {name: value.numpy() for name, value in answers.items()}
-    assert arrays["predicted_labels"].tolist() == [["ä".encode(), b"b"], [b"", b""], ["ä".encode(), b"c"]]
+    assert arrays["labels"].tolist() == [["ä".encode(), b"b"], [b"", b""], ["ä".encode(), b"c"]]
     assert arrays["count"].tolist() == [2, 0, 2]
     np.testing.assert_allclose(arrays["probabilities"], probabilities, atol=1e-6)
     rows = [task.answer({name: values[row] for name, values in arrays.items()}) for row in range(3)]

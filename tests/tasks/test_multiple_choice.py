@@ -148,13 +148,13 @@ def test_predictions(predictor):
     assert row == {
         "prompt": "the cat",
         "choices": ["sat .", "ran !"],
-        "choice": best,
-        "text": ["sat .", "ran !"][best],
+        "choice": ["sat .", "ran !"][best],
+        "index": best,
         "probabilities": row["probabilities"],
     }
     assert len(row["probabilities"]) == 2
     line = predictor.task.text_line(row)
-    assert line == f"{best}\t{row['probabilities'][best]:.4f}\tthe cat\t{row['text']}"
+    assert line == f"{best}\t{row['probabilities'][best]:.4f}\tthe cat\t{row['choice']}"
 
 
 def test_loss_and_accuracy_leave_out_unused_places():

@@ -133,10 +133,10 @@ def test_answers_come_back_from_their_positions_through_windows(encode):
         ("Ünaffable dogs", 44),
     ]
     for answer in found:
-        assert all(CONTEXT[best["start"] : best["end"]] == best["text"] for best in answer["n_best"])
-        places = [(best["start"], best["end"]) for best in answer["n_best"]]
+        assert all(CONTEXT[best["start"] : best["end"]] == best["answer"] for best in answer["answers"])
+        places = [(best["start"], best["end"]) for best in answer["answers"]]
         assert len(set(places)) == len(places) == 5
-        scores = [best["score"] for best in answer["n_best"]]
+        scores = [best["score"] for best in answer["answers"]]
         assert scores == sorted(scores, reverse=True)
     metrics = task.evaluate(QUESTIONS, answers)
     assert metrics == {
@@ -156,14 +156,14 @@ def test_an_answer_has_at_most_so_many_tokens_and_stands_in_the_context(encode):
     outputs = {name: tf.constant(rng.normal(size=shape), tf.float32) for name in ("start_logits", "end_logits")}
     answers = {name: value.numpy() for name, value in task.answers(outputs, encoded).items()}
     first, empty = (task.answer({name: values[row] for name, values in answers.items()}) for row in range(2))
-    assert len(first["n_best"]) > 30
-    ends = {best["end"] for best in first["n_best"]}
+    assert len(first["answers"]) > 30
+    ends = {best["end"] for best in first["answers"]}
     assert max(ends) <= len(CONTEXT)
     tokens = Tokenizer(encode.tokenizer.vocabulary).offsets(CONTEXT)
-    for best in first["n_best"]:
+    for best in first["answers"]:
         inside = [place for place in tokens if best["start"] <= place[0] and place[1] <= best["end"]]
         assert 1 <= len(inside) <= 2
-    assert (empty["answer"], empty["n_best"], empty["score"]) == ("", [], 0.0)
+    assert (empty["answer"], empty["answers"], empty["score"]) == ("", [], 0.0)
 
 
 LONG = Question("where ?", "the cat sat on the mat . " * 20, (Answer("cat sat on the mat . " * 8 + "the", 4),))
@@ -195,7 +195,7 @@ def test_answers_that_cannot_be_given_or_learnt_are_told(vocabulary):
 def test_the_threshold_is_tuned():
     task = QuestionAnsweringTask(impossible=True)
     answers = {
-        "answer_count": np.array([1, 1, 1, 1]),
+        "count": np.array([1, 1, 1, 1]),
         "answers": np.array([[b"slow dog"], [b"fast cat."], [b"mat"], [b"dogs"]], object),
         "logits": np.array([[2.0], [1.0], [0.0], [4.0]]),
         "null_logit": np.array([1.0, 1.0, 1.0, 4.5]),

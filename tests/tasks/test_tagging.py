@@ -98,7 +98,7 @@ def test_of_spans_that_overlap_the_longest_is_learnt(vocabulary):
 def test_texts_without_words(vocabulary):
     task = TaggingTask.from_examples(TEXTS, "a")
     answers = oracle(task, encoder(vocabulary, 16), [TaggedText(" ", (), 1), TEXTS[2], TaggedText("", (), 1)])
-    assert answers["span_count"].tolist() == [0, 0, 0]
+    assert answers["count"].tolist() == [0, 0, 0]
     assert answers["labels"].shape == (3, 0)
 
 
@@ -155,7 +155,7 @@ def test_what_no_token_holds_does_not_count_at_the_edge_of_a_span():
         "starts": np.array([[0], [1]]),
         "ends": np.array([[5], [5]]),
         "labels": np.array([[b"PER"], [b"LOC"]], object),
-        "span_count": np.array([1, 1]),
+        "count": np.array([1, 1]),
     }
     assert TaggingTask(["O", "I-PER", "I-LOC"]).evaluate(texts, answers)["f1"] == 1.0
     answers["ends"][0] = 4
