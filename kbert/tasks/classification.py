@@ -165,7 +165,7 @@ class ClassificationTask(TrainableTextTask):
     # === Answers ===
 
     def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """Gives `label`, the likeliest one, string [B]; `classes`, all labels, string [B, C]; and their `probabilities`.
+        """Gives `label`, the likeliest, string [B]; `classes`, all labels, string [B, C]; and their `probabilities`.
 
         The probabilities are float32 [B, C].
         """
