@@ -99,7 +99,9 @@ def finetune(
     )
     if digest(found.train, found.validation) != recipe["data"]:
         raise ValueError("the rows are not those that kbert's run learnt from and held out")
-    test = found.task.checked(found.task.read(prepared.test, columns, options=task_options), prepared.test, None)
+    test = found.task.keep_valid(
+        found.task.read_examples(prepared.test, columns, options=task_options), prepared.test, None
+    )
 
     began, cpu_began = time.perf_counter(), time.process_time()
     kind = KINDS[task](found.task, AutoTokenizer.from_pretrained(model), int(recipe["sequence_length"]))

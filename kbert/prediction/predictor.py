@@ -49,7 +49,7 @@ class TextModel(tf.Module):
         self.model = model
         self.encode = encode
         self.text_specs = texts = [
-            tf.TensorSpec([None] * (1 + text.several), tf.string, name=text.name) for text in task.text_inputs
+            tf.TensorSpec([None] * (1 + text.is_list), tf.string, name=text.name) for text in task.text_inputs
         ]
         ids = [
             tf.TensorSpec([None] * (1 + len(feature.dimensions)), feature.dtype, name=feature.name)
@@ -59,18 +59,18 @@ class TextModel(tf.Module):
         self.from_tokens = _function(self._from_tokens, ids)
 
     def _from_text(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return self._from_prompted(self.task.prompted(inputs))
+        return self._from_prompted(self.task.add_prompts(inputs))
 
     def _from_prompted(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         encoded = self.task.encode(self.encode, inputs)
-        return self.task.answers(self._outputs(encoded), encoded)
+        return self.task.served_answers(self._outputs(encoded), encoded)
 
     def without_prompts(self) -> Any:
         """A tf.function like `from_text`, for texts that already have their prompts. It is not exported."""
         return _function(self._from_prompted, self.text_specs)
 
     def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return self.task.token_answers(self.model(encoded, training=False), encoded)
+        return self.task.token_outputs(self.model(encoded, training=False), encoded)
 
     def _outputs(self, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         batch = {feature.name: encoded[feature.name] for feature in self.task.model_features}
@@ -187,7 +187,7 @@ class Predictor:
         asked = {text.column: inputs[text.name] for text in self.task.text_inputs}
         return [
             {name: values[index] for name, values in asked.items()}
-            | self.task.answer({name: values[index] for name, values in answers.items()})
+            | self.task.readable_answer({name: values[index] for name, values in answers.items()})
             for index in range(len(next(iter(asked.values()))))
         ]
 
@@ -211,16 +211,20 @@ class Predictor:
         reading = self._reading(columns, options)
         table = as_table(path, "the table")
         if table is not None:
-            rows = self.task.read(table, reading.columns, options=reading.options, targets=False)
-            return list(self.task.inputs(rows).values())
+            rows = self.task.read_examples(table, reading.columns, options=reading.options, targets=False)
+            return list(self.task.texts_of(rows).values())
         form = TableFormat.from_options(reading.options)
-        if len(self.task.text_inputs) == 1 and not self.task.reads(path) and not self._is_table(path, reading, options):
+        if (
+            len(self.task.text_inputs) == 1
+            and not self.task.has_own_format(path)
+            and not self._is_table(path, reading, options)
+        ):
             texts = list(form.lines(path))
             if not texts:
                 raise DataError("expected a text a line. The file is empty", path)
             return [texts]
-        examples = self.task.read(path, reading.columns, options=reading.options, targets=False)
-        return list(self.task.inputs(examples).values())
+        examples = self.task.read_examples(path, reading.columns, options=reading.options, targets=False)
+        return list(self.task.texts_of(examples).values())
 
     def _reading(self, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None) -> Reading:
         """How one file is read, for which something else may be given than what is remembered.
@@ -270,21 +274,21 @@ class Predictor:
         if table is not None or is_path(data):
             path = table or data
             reading = self._reading(columns, options)
-            data = task.read(path, reading.columns, options=reading.options, bad=bad)
+            data = task.read_examples(path, reading.columns, options=reading.options, bad=bad)
         elif not isinstance(data, Sequence) or not data or not all(map(dataclasses.is_dataclass, data)):
             raise UsageError(
                 "expected a file, a data frame, a list of rows that are dictionaries, or examples of the task. "
                 f"Received: {shown(data)}"
             )
-        examples = task.checked(data, path, bad)
-        metrics = task.evaluate(examples, self.answers_of(examples, batch_size=batch_size))
+        examples = task.keep_valid(data, path, bad)
+        metrics = task.evaluate(examples, self.answers_for_examples(examples, batch_size=batch_size))
         return metrics | ({"skipped": bad.count} if skip_bad else {})
 
-    def answers_of(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
+    def answers_for_examples(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
         """The served answers to what the task asks about examples."""
         if self._without_prompts is None:
             self._without_prompts = self.text_model.without_prompts()
-        return self._answers(self._trainable().asked(examples), batch_size, self._without_prompts)
+        return self._answers(self._trainable().evaluation_texts(examples), batch_size, self._without_prompts)
 
     def _trainable(self) -> TrainableTask[Any]:
         """The task, if it has metrics.
@@ -316,9 +320,9 @@ class Predictor:
                     f"Received: {len(column)} and {len(given[0])}"
                 )
         for text, column in zip(texts, given, strict=True):
-            wrong = [value for value in column if not _is_asked(value, text.several)]
+            wrong = [value for value in column if not _is_asked(value, text.is_list)]
             if wrong:
-                wanted = f"a list of {text.column} for each row" if text.several else f"a text for each {text.column}"
+                wanted = f"a list of {text.column} for each row" if text.is_list else f"a text for each {text.column}"
                 raise UsageError(f"expected {wanted}. Received: {shown(wrong[0])}")
         return {text.name: column for text, column in zip(texts, given, strict=True)}
 
@@ -328,7 +332,7 @@ class Predictor:
             return self.read_inputs(table)
         texts = self.task.text_inputs
         if len(given) == len(texts) and any(
-            isinstance(value, str) and not text.several for text, value in zip(texts, given, strict=True)
+            isinstance(value, str) and not text.is_list for text, value in zip(texts, given, strict=True)
         ):
             given = [[value] for value in given]
         lists = []
@@ -428,7 +432,7 @@ def predictor_of(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Pr
     return Predictor(
         task,
         model,
-        task.tokenizer(bundle.tokenizer),
+        task.adapt_tokenizer(bundle.tokenizer),
         _sequence_length(bundle, path),
         reading=_reading(bundle, task, path),
     )

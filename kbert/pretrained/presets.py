@@ -296,7 +296,7 @@ def _embedding_settings(
     if modules is None or not modules.gives_vectors:
         modules = SentenceModules()
     saved = {**EmbeddingTask.of_modules(modules).settings(), **settings.get("task", {})}
-    own = {name: getattr(model, name) for name in EmbeddingTask.saved if hasattr(model, name)}
+    own = {name: getattr(model, name) for name in EmbeddingTask.saved_fields if hasattr(model, name)}
     task = EmbeddingTask.from_settings({**saved, **own})
     length = settings.get("sequence_length", modules.max_length)
     settings = {"kind": "task", **settings, "task": task.settings()}

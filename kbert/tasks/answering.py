@@ -34,12 +34,12 @@ class TextInput:
     Args:
         name: Of the tensor of strings in the serving signature, [B].
         column: Of the column that holds it; also its name in predictions.
-        several: Whether an example has several of them, such as choices: [B, C], unused places "".
+        is_list: Whether an example has several of them, such as choices: [B, C], unused places "".
     """
 
     name: str
     column: str
-    several: bool = False
+    is_list: bool = False
 
 
 class AnsweringTask(abc.ABC, Generic[ExampleT]):
@@ -60,11 +60,11 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     """Whether the encoder has the pooler."""
     windowed: ClassVar[bool] = False
     """Whether `encode` may give many rows a text, so that the graph runs them in parts."""
-    rows: ClassVar[str]
+    examples_noun: ClassVar[str]
     """What a file holds, for messages."""
-    saved: ClassVar[Mapping[str, Kind]] = {}
+    saved_fields: ClassVar[Mapping[str, Kind]] = {}
     """What a bundle remembers of it: arguments and attributes of the same names, and what they may be."""
-    newer: ClassVar[Collection[str]] = ()
+    optional_fields: ClassVar[Collection[str]] = ()
     """Those of `saved` that the bundles of an older kbert do not have."""
     model_features: tuple[features.Feature, ...] = features.ENCODER_FEATURES
     """What the model takes of what `encode` gives; also the inputs of the token signature and of LiteRT."""
@@ -77,7 +77,7 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         return task_info(cls.name)
 
     @classmethod
-    def read(
+    def read_examples(
         cls,
         path: PathLike,
         columns: Mapping[str, str] | None = None,
@@ -100,25 +100,25 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         """
         bad = bad or BadRows()
         chosen = cls.info().choose_columns(columns or {}, targets=targets)
-        examples = list(cls.read_examples(path, chosen, options or {}, targets=targets, bad=bad))
+        examples = list(cls.parse_file(path, chosen, options or {}, targets=targets, bad=bad))
         if not examples:
-            raise no_examples(cls.rows, bad, path)
+            raise no_examples(cls.examples_noun, bad, path)
         return examples
 
     @classmethod
     @abc.abstractmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterable[ExampleT]:
         """The examples of a file, for `read`; of `options` only those are there that are named."""
 
     @classmethod
-    def reads(cls, path: PathLike) -> bool:
+    def has_own_format(cls, path: PathLike) -> bool:
         """Whether a file, by its ending, is of a format of the task's own: neither a table nor a text a line."""
         return False
 
     @abc.abstractmethod
-    def inputs(self, examples: Sequence[ExampleT]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[ExampleT]) -> dict[str, list[Any]]:
         """What to ask for examples: a list of texts (lists of texts, for `several`) for each of `text_inputs`.
 
         Mostly with a row an example. A task whose metrics need other questions asks those: `evaluate` gets the
@@ -134,11 +134,11 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
             TypeError: A setting is of another type.
             ValueError: A setting cannot have that value; also UsageError.
         """
-        return cls(**read_settings(settings, cls.saved, cls.newer))
+        return cls(**read_settings(settings, cls.saved_fields, cls.optional_fields))
 
     def settings(self) -> dict[str, Any]:
         """What a bundle remembers of it; JSON. "name" is the task's."""
-        return {"name": self.name, **{name: getattr(self, name) for name in self.saved}}
+        return {"name": self.name, **{name: getattr(self, name) for name in self.saved_fields}}
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> AnsweringTask[ExampleT] | None:
@@ -147,7 +147,7 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
 
     # === Texts to features ===
 
-    def tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
+    def adapt_tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
         """The tokenizer for its texts, out of the model's."""
         return tokenizer
 
@@ -156,7 +156,7 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     def text_inputs(self) -> tuple[TextInput, ...]:
         """The texts that it is asked with, in order."""
 
-    def prompted(self, inputs: Tensors) -> Tensors:
+    def add_prompts(self, inputs: Tensors) -> Tensors:
         """The texts of a request in the form that `encode` takes; runs in the graph."""
         return inputs
 
@@ -184,7 +184,7 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     # === Answers ===
 
     @abc.abstractmethod
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Raw outputs to what a server answers, in the graph.
 
         Each tensor has a row for each row of the inputs. What differs in number is padded to the most of the batch,
@@ -196,11 +196,11 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         """
 
     @abc.abstractmethod
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """What can be said of token ids alone: the outputs of the token signature and of LiteRT, float32."""
 
     @abc.abstractmethod
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """One row of `answers`, as NumPy, to what a person reads; JSON."""
 
     @abc.abstractmethod

@@ -44,13 +44,13 @@ class ClassificationTask(TrainableTextTask):
     architecture = "BertForSequenceClassification"
     main_metric = "accuracy"
     losses = ("cross_entropy",)
-    saved: ClassVar[Mapping[str, Kind]] = {
+    saved_fields: ClassVar[Mapping[str, Kind]] = {
         "labels": names,
         "paired": flag,
         "class_weights": named_numbers,
         "label_smoothing": number,
     }
-    newer = ("class_weights", "label_smoothing")
+    optional_fields = ("class_weights", "label_smoothing")
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class ClassificationTask(TrainableTextTask):
         """Transformers' names of classes."""
         return {**label_names(self.labels), "problem_type": "single_label_classification"}
 
-    def check(self, example: Example) -> Example:
+    def check_example(self, example: Example) -> Example:
         """Its label must be one that training saw."""
         if example.target not in self._ids:
             labels = ", ".join(self.labels)
@@ -133,11 +133,11 @@ class ClassificationTask(TrainableTextTask):
         return classifier_slots(model)
 
     @property
-    def head_rows(self) -> Sequence[str]:
+    def head_row_names(self) -> Sequence[str]:
         """The labels."""
         return self.labels
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over examples; with class weights and smoothing as PyTorch's CrossEntropyLoss defines them."""
         labels, logits = batch["labels"], outputs["logits"]
         nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits) * self._weights_of(labels)
@@ -147,7 +147,7 @@ class ClassificationTask(TrainableTextTask):
         right = tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
         return {"cross_entropy": tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """The weights of the examples, and how many they are."""
         labels = batch["labels"]
         return {
@@ -164,7 +164,7 @@ class ClassificationTask(TrainableTextTask):
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Gives `label`, the likeliest, string [B]; `classes`, all labels, string [B, C]; and their `probabilities`.
 
         The probabilities are float32 [B, C].
@@ -177,11 +177,11 @@ class ClassificationTask(TrainableTextTask):
             "probabilities": probabilities,
         }
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The probabilities of the labels, float32 [B, C]."""
         return {"probabilities": tf.nn.softmax(outputs["logits"])}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"label", "probabilities": {label: p}}."""
         probabilities = row["probabilities"].tolist()
         return {

@@ -37,7 +37,7 @@ class FillMaskTask(TextTask):
         fits = bundle.architecture in ("BertForMaskedLM", "BertForPreTraining")
         return cls() if fits and not paired else None
 
-    def tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
+    def adapt_tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
         """The tokenizer that takes [MASK] in text for the special token."""
         settings = dataclasses.replace(tokenizer.settings, special_tokens_in_text=True)
         return Tokenizer.from_settings(tokenizer.vocabulary, settings)
@@ -67,7 +67,7 @@ class FillMaskTask(TextTask):
         """The encoder's, and Transformers' `cls.predictions`."""
         return masked_language_model_slots(model)
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The likeliest pieces for each of P masks, the likeliest first.
 
         `count` int32 [B]; `pieces` string [B, P, 10] and `probabilities` float32 [B, P, 10], "" and 0 in unused
@@ -83,11 +83,11 @@ class FillMaskTask(TextTask):
             "probabilities": tf.where(used, probabilities, 0.0),
         }
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The logits of the vocabulary, `mlm_logits`, float32 [B, P, V]."""
         return {"mlm_logits": outputs["mlm_logits"]}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"masks": [{piece: probability}]}, the likeliest piece first."""
         masks = []
         for place in range(row["count"]):

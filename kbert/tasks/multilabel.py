@@ -48,13 +48,13 @@ class MultilabelTask(TrainableTextTask):
     main_metric = "f1_micro"
     losses = ("cross_entropy",)
     target_lists = True
-    saved: ClassVar[Mapping[str, Kind]] = {
+    saved_fields: ClassVar[Mapping[str, Kind]] = {
         "labels": names,
         "thresholds": numbers,
         "paired": flag,
         "class_weights": named_numbers,
     }
-    newer = ("class_weights",)
+    optional_fields = ("class_weights",)
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class MultilabelTask(TrainableTextTask):
         """Transformers' names of labels."""
         return {**label_names(self.labels), "problem_type": "multi_label_classification"}
 
-    def check(self, example: Example) -> Example:
+    def check_example(self, example: Example) -> Example:
         """Its labels must be some that training saw."""
         if unknown := [label for label in example.target if label not in self._ids]:
             labels = ", ".join(self.labels)
@@ -157,11 +157,11 @@ class MultilabelTask(TrainableTextTask):
         return classifier_slots(model)
 
     @property
-    def head_rows(self) -> Sequence[str]:
+    def head_row_names(self) -> Sequence[str]:
         """The labels."""
         return self.labels
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over examples and labels."""
         labels, logits = batch["labels"], outputs["logits"]
         weights = tf.constant([self.class_weights.get(label, 1.0) for label in self.labels], tf.float32)
@@ -169,14 +169,14 @@ class MultilabelTask(TrainableTextTask):
         right = tf.cast((logits > 0) == (labels > 0.5), tf.float32)
         return {"cross_entropy": tf.reduce_sum(nll), "label_accuracy": tf.reduce_sum(right)}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many examples, times the labels."""
         decisions = tf.cast(tf.size(batch["labels"]), tf.float32)
         return {"cross_entropy": decisions, "label_accuracy": decisions}
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """`labels`, those that are given, string [B, N] with "" behind, and their `count`, int32 [B]; `classes`, all
         labels, string [B, C], and their `probabilities`, float32 [B, C].
         """  # noqa: D205 (one sentence)
@@ -190,11 +190,11 @@ class MultilabelTask(TrainableTextTask):
             "probabilities": probabilities,
         }
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The probabilities of the labels, float32 [B, C]."""
         return {"probabilities": tf.sigmoid(outputs["logits"])}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"labels": [label], "probabilities": {label: p}}."""
         given = row["labels"][: int(row["count"])]
         return {
@@ -206,7 +206,9 @@ class MultilabelTask(TrainableTextTask):
         """Labels and texts."""
         return "\t".join(["|".join(prediction["labels"]), *(prediction[text.column] for text in self.text_inputs)])
 
-    def tuned(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> TrainableTask[Example]:
+    def with_tuned_thresholds(
+        self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]
+    ) -> TrainableTask[Example]:
         """With the thresholds that give each label its best F1 on these examples."""
         truth, probabilities = self._matrix(examples), answers["probabilities"]
         thresholds = [best_threshold(probabilities[:, index], truth[:, index]) for index in range(len(self.labels))]

@@ -65,8 +65,8 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
     losses = ("cross_entropy",)
     model_features = tuple(dataclasses.replace(each, dimensions="CS") for each in features.ENCODER_FEATURES)
 
-    rows: ClassVar[str] = "rows of choices"
-    saved: ClassVar[Mapping[str, Kind]] = {"label_format": string}
+    examples_noun: ClassVar[str] = "rows of choices"
+    saved_fields: ClassVar[Mapping[str, Kind]] = {"label_format": string}
 
     def __init__(self, label_format: str = "0") -> None:
         if label_format not in LABEL_FORMATS:
@@ -76,7 +76,7 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
     # === Reading ===
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterator[ChoiceExample]:
         """The rows of a table with a prompt, several columns (in JSON lines a list) of choices, and the right one.
@@ -113,7 +113,7 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
         """Transformers' model for choices."""
         return cls() if bundle.architecture == cls.architecture else None
 
-    def check(self, example: ChoiceExample) -> ChoiceExample:
+    def check_example(self, example: ChoiceExample) -> ChoiceExample:
         """Its label must name one of its choices, and becomes the place of that from 0."""
         return dataclasses.replace(example, target=choice_index(example.target, example.choices, self.label_format))
 
@@ -122,9 +122,9 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
     @property
     def text_inputs(self) -> tuple[TextInput, ...]:
         """`prompt`, and the `choices` of each."""
-        return TextInput("prompt", "prompt"), TextInput("choices", "choices", several=True)
+        return TextInput("prompt", "prompt"), TextInput("choices", "choices", is_list=True)
 
-    def inputs(self, examples: Sequence[ChoiceExample]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[ChoiceExample]) -> dict[str, list[Any]]:
         """Prompts and choices."""
         return {
             "prompt": [example.prompt for example in examples],
@@ -171,27 +171,27 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
         """The encoder's, and Transformers' `classifier`."""
         return classifier_slots(model)
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over examples."""
         labels, logits = batch["labels"], _logits(outputs, batch)
         nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         right = tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
         return {"cross_entropy": tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many examples."""
         examples = tf.cast(tf.size(batch["labels"]), tf.float32)
         return {"cross_entropy": examples, "accuracy": examples}
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Gives `choice`, the likeliest one, string [B], and `index`, its place from 0, int32 [B].
 
         Also the `probabilities` of all choices, float32 [B, C], 0 for unused places, and `count`, the number of places
         up to the last choice, int32 [B].
         """
-        probabilities = self.token_answers(outputs, encoded)["probabilities"]
+        probabilities = self.token_outputs(outputs, encoded)["probabilities"]
         best = tf.argmax(probabilities, -1, tf.int32)
         used = tf.cast(encoded["choices"] != "", tf.int32)
         return {
@@ -201,12 +201,12 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
             "count": tf.reduce_max(used * tf.range(1, tf.shape(used)[1] + 1), -1),
         }
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The probabilities of the choices, float32 [B, C]; 0 for those without tokens."""
         used = tf.cast(_used(encoded), tf.float32)
         return {"probabilities": tf.nn.softmax(_logits(outputs, encoded)) * used}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"choice": its text, "index": its place from 0, "probabilities": [p]}."""
         return {
             "choice": row["choice"].decode("utf-8"),

@@ -59,8 +59,8 @@ class QuestionAnsweringTask(TrainableTask[Question]):
     losses = ("span_loss",)
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
-    rows: ClassVar[str] = "questions"
-    saved: ClassVar[Mapping[str, Kind]] = {
+    examples_noun: ClassVar[str] = "questions"
+    saved_fields: ClassVar[Mapping[str, Kind]] = {
         "impossible": flag,
         "null_threshold": number,
         "stride": count_or_none,
@@ -97,7 +97,7 @@ class QuestionAnsweringTask(TrainableTask[Question]):
     # === Reading ===
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterator[Question]:
         """The questions of a SQuAD file or JSON lines; without targets also of tables."""
@@ -137,7 +137,7 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         """`question` and `context`."""
         return TextInput("question", "question"), TextInput("context", "context")
 
-    def inputs(self, examples: Sequence[Question]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[Question]) -> dict[str, list[Any]]:
         """Questions and contexts."""
         return {
             "question": [example.question for example in examples],
@@ -170,7 +170,7 @@ class QuestionAnsweringTask(TrainableTask[Question]):
             )
         return stride, room
 
-    def adapted(self, examples: Sequence[Question], encode: GraphEncoder) -> QuestionAnsweringTask:
+    def for_training_examples(self, examples: Sequence[Question], encode: GraphEncoder) -> QuestionAnsweringTask:
         """The task with a longest answer of 30 to 256 tokens, for 99 % of the training answers, if none is given."""
         lengths = _answer_lengths(examples, encode)
         if not self._follows_data or not len(lengths):
@@ -196,7 +196,7 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         unseen = 0
         for begin in range(0, len(examples), _AT_ONCE):
             part = examples[begin : begin + _AT_ONCE]
-            inputs = self.inputs(part)
+            inputs = self.texts_of(part)
             encoded = {
                 name: value.numpy()
                 for name, value in graph(strings(inputs["question"]), strings(inputs["context"])).items()
@@ -245,7 +245,7 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         """The encoder's, and Transformers' `qa_outputs`."""
         return question_answering_slots(model)
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over windows; the loss of a window is the mean of those of start and end."""
         padding = (1.0 - tf.cast(batch[features.INPUT_MASK.name], tf.float32)) * NEVER
         loss, right = 0.0, tf.constant(True)
@@ -255,14 +255,14 @@ class QuestionAnsweringTask(TrainableTask[Question]):
             right &= tf.argmax(logits, -1, tf.int32) == positions
         return {"span_loss": loss, "span_accuracy": tf.reduce_sum(tf.cast(right, tf.float32))}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many windows."""
         windows = tf.cast(tf.size(batch["start_positions"]), tf.float32)
         return {"span_loss": windows, "span_accuracy": windows}
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The answer to each question, and the N best.
 
         `answer` string [B], "" for none; `start` and `end`, its characters in the context, int32 [B]; `score`, its
@@ -302,11 +302,11 @@ class QuestionAnsweringTask(TrainableTask[Question]):
             "null_logit": null_logit,
         }
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """`start_logits` and `end_logits`, float32 [B, S] each."""
         return {"start_logits": outputs["start_logits"], "end_logits": outputs["end_logits"]}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"answer", "start", "end", "score", "answers": [{"answer", "start", "end", "score"}]}."""
         return {
             "answer": row["answer"].decode("utf-8"),
@@ -329,7 +329,9 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         answer = " ".join(prediction["answer"].split()) or "-"
         return f"{answer}\t{prediction['score']:.4f}\t{prediction['question']}"
 
-    def tuned(self, examples: Sequence[Question], answers: Mapping[str, np.ndarray]) -> QuestionAnsweringTask:
+    def with_tuned_thresholds(
+        self, examples: Sequence[Question], answers: Mapping[str, np.ndarray]
+    ) -> QuestionAnsweringTask:
         """With the threshold that gives the highest F1."""
         if not self.impossible:
             return self

@@ -71,8 +71,8 @@ class TaggingTask(TrainableTask[TaggedText]):
     main_metric = "f1"
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
-    rows: ClassVar[str] = "texts"
-    saved: ClassVar[Mapping[str, Kind]] = {"labels": names, "crf": flag}
+    examples_noun: ClassVar[str] = "texts"
+    saved_fields: ClassVar[Mapping[str, Kind]] = {"labels": names, "crf": flag}
 
     def __init__(self, labels: Sequence[str], *, crf: bool = False) -> None:
         self.labels = list(labels)
@@ -89,12 +89,12 @@ class TaggingTask(TrainableTask[TaggedText]):
     # === Reading ===
 
     @classmethod
-    def reads(cls, path: PathLike) -> bool:
+    def has_own_format(cls, path: PathLike) -> bool:
         """CoNLL files."""
         return str(path).lower().endswith(CONLL_ENDINGS)
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> list[TaggedText]:
         """The texts of CoNLL, of JSON lines with offsets, or of tables of words and tags."""
@@ -122,7 +122,7 @@ class TaggingTask(TrainableTask[TaggedText]):
         """Transformers' names of classes."""
         return label_names(self.labels)
 
-    def check(self, example: TaggedText) -> TaggedText:
+    def check_example(self, example: TaggedText) -> TaggedText:
         """The types of its spans must be some that training saw."""
         for span in example.spans or ():
             if span.label not in self.types:
@@ -137,7 +137,7 @@ class TaggingTask(TrainableTask[TaggedText]):
         """`text`."""
         return (TextInput("text", "text"),)
 
-    def inputs(self, examples: Sequence[TaggedText]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[TaggedText]) -> dict[str, list[Any]]:
         """The texts."""
         return {"text": [example.text for example in examples]}
 
@@ -220,11 +220,11 @@ class TaggingTask(TrainableTask[TaggedText]):
         return tagger_slots(model)
 
     @property
-    def head_rows(self) -> Sequence[str]:
+    def head_row_names(self) -> Sequence[str]:
         """The labels."""
         return self.labels
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over words."""
         labels, logits = batch["labels"], outputs["logits"]
         counted = labels != _IGNORED
@@ -237,14 +237,14 @@ class TaggingTask(TrainableTask[TaggedText]):
             loss = tf.reduce_sum(weights * tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         return {self.losses[0]: loss, "tag_accuracy": tf.reduce_sum(right)}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many words."""
         words = tf.maximum(tf.reduce_sum(tf.cast(batch["labels"] != _IGNORED, tf.float32)), 1.0)
         return {self.losses[0]: words, "tag_accuracy": words}
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The spans of each text, in their order; N is the most that a text of the batch has.
 
         `count` int32 [B]; `labels` and `texts` string [B, N]; `starts` and `ends`, in characters of the text,
@@ -298,11 +298,11 @@ class TaggingTask(TrainableTask[TaggedText]):
         mask = tf.sequence_mask(sentences.row_lengths(), tf.shape(emissions)[1])
         return tf.boolean_mask(viterbi(emissions, mask, outputs), mask)
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The probabilities of the tags of each token, float32 [B, S, C]."""
         return {"probabilities": tf.nn.softmax(outputs["logits"])}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"spans": [{"start", "end", "label", "text", "score"}]}."""
         return {
             "spans": [

@@ -48,7 +48,7 @@ class TextTask(AnsweringTask[Example]):
         paired: Whether an example is a pair of texts.
     """
 
-    rows: ClassVar[str] = "rows of text"
+    examples_noun: ClassVar[str] = "rows of text"
     target_column: ClassVar[str] = "label"
     """The column of targets."""
     target_lists: ClassVar[bool] = False
@@ -58,7 +58,7 @@ class TextTask(AnsweringTask[Example]):
         self.paired = paired
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterator[Example]:
         """The rows of a table with the columns "text", and where wanted "pair" and the target's.
@@ -97,7 +97,7 @@ class TextTask(AnsweringTask[Example]):
         text = TextInput("text", "text")
         return (text, TextInput("text_pair", "pair")) if self.paired else (text,)
 
-    def inputs(self, examples: Sequence[Example]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[Example]) -> dict[str, list[Any]]:
         """The texts.
 
         Raises:
@@ -129,4 +129,4 @@ class TrainableTextTask(TextTask, TrainableTask[Example]):
 
     def tokens(self, examples: Sequence[Example], encode: GraphEncoder) -> tuple[Ragged, Ragged]:
         """Ids and type ids of examples, for training."""
-        return encode_texts(encode, *self.inputs(examples).values())
+        return encode_texts(encode, *self.texts_of(examples).values())

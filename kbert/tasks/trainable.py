@@ -25,15 +25,15 @@ ExampleT = TypeVar("ExampleT")
 class TrainableTask(AnsweringTask[ExampleT]):
     """A task that a BERT is fine-tuned for.
 
-    The way of the data, in training: `read` → `from_examples` → `checked` → `training_rows` → `numerators` /
-    `denominators`. In an evaluation: `asked` → the served graph → `evaluate`.
+    The way of the data, in training: `read` → `from_examples` → `checked` → `training_rows` → `loss_sums` /
+    `loss_weights`. In an evaluation: `asked` → the served graph → `evaluate`.
     """
 
     main_metric: str
     """The metric of `evaluate` that decides which checkpoint is best."""
     losses: tuple[str, ...]
-    """The names of the metrics in `numerators` whose sum is minimized."""
-    whole_batches: bool = False
+    """The names of the metrics in `loss_sums` whose sum is minimized."""
+    needs_whole_batch: bool = False
     """Whether the loss compares the examples of a batch, so that no replica or micro-batch may have only a part."""
     longest_input: int | None = None
     """The longest input in tokens that the model it is trained from is for; None where the catalogue decides."""
@@ -47,7 +47,7 @@ class TrainableTask(AnsweringTask[ExampleT]):
     ) -> TrainableTask[ExampleT]:
         """Makes the task for training examples: discovers labels, say. `options` are the catalogue's."""
 
-    def checked(self, examples: Sequence[ExampleT], path: PathLike, bad: BadRows | None = None) -> list[ExampleT]:
+    def keep_valid(self, examples: Sequence[ExampleT], path: PathLike, bad: BadRows | None = None) -> list[ExampleT]:
         """The examples whose targets can be; the others go to `bad`.
 
         Raises:
@@ -57,14 +57,14 @@ class TrainableTask(AnsweringTask[ExampleT]):
         checked = []
         for example in examples:
             try:
-                checked.append(self.check(example))
+                checked.append(self.check_example(example))
             except ValueError as problem:
                 bad.skip(DataError(str(problem), path, getattr(example, "line", 0) or None))
         if examples and not checked:
-            raise no_examples(self.rows, bad, path)
+            raise no_examples(self.examples_noun, bad, path)
         return checked
 
-    def check(self, example: ExampleT) -> ExampleT:
+    def check_example(self, example: ExampleT) -> ExampleT:
         """The example, its target as training wants it; ValueError tells why it cannot be used."""
         return example
 
@@ -72,7 +72,7 @@ class TrainableTask(AnsweringTask[ExampleT]):
         """What an example shares with others, such as its dialogue: all are learnt from, or all held out; or None."""
         return None
 
-    def validated_by(self, examples: Sequence[ExampleT], path: PathLike) -> TrainableTask[ExampleT]:
+    def for_validation(self, examples: Sequence[ExampleT], path: PathLike) -> TrainableTask[ExampleT]:
         """The task, once it is known what it is validated by: `main_metric` may depend on it.
 
         Raises:
@@ -80,7 +80,7 @@ class TrainableTask(AnsweringTask[ExampleT]):
         """
         return self
 
-    def decided_by(self, metric: str) -> TrainableTask[ExampleT]:
+    def with_main_metric(self, metric: str) -> TrainableTask[ExampleT]:
         """The task with this main metric: "loss" or one of `info().metrics`.
 
         Raises:
@@ -98,11 +98,11 @@ class TrainableTask(AnsweringTask[ExampleT]):
         """Whether larger values of the main metric are better."""
         return larger_is_better(self.main_metric)
 
-    def started_from(self, folder: PathLike) -> TrainableTask[ExampleT]:
+    def for_starting_model(self, folder: PathLike) -> TrainableTask[ExampleT]:
         """The task for training from a model folder, whose files may give settings that the user did not."""
         return self
 
-    def adapted(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainableTask[ExampleT]:
+    def for_training_examples(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainableTask[ExampleT]:
         """The task with settings that follow from the training examples, such as the longest answer."""
         return self
 
@@ -117,25 +117,27 @@ class TrainableTask(AnsweringTask[ExampleT]):
         return self.training_rows(examples, encode)
 
     @abc.abstractmethod
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """See kbert.training.loop.objectives.Objective."""
 
     @abc.abstractmethod
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """See kbert.training.loop.objectives.Objective."""
 
     @property
-    def head_rows(self) -> Sequence[str] | None:
+    def head_row_names(self) -> Sequence[str] | None:
         """The names of the rows of the head's tensors, such as labels; None if only their number matters."""
         return None
 
     # === Metrics ===
 
-    def asked(self, examples: Sequence[ExampleT]) -> dict[str, list[Any]]:
+    def evaluation_texts(self, examples: Sequence[ExampleT]) -> dict[str, list[Any]]:
         """The texts whose answers `evaluate` needs: `inputs`, with the prompts of `prompted`."""
-        return self.inputs(examples)
+        return self.texts_of(examples)
 
-    def tuned(self, examples: Sequence[ExampleT], answers: Mapping[str, np.ndarray]) -> TrainableTask[ExampleT]:
+    def with_tuned_thresholds(
+        self, examples: Sequence[ExampleT], answers: Mapping[str, np.ndarray]
+    ) -> TrainableTask[ExampleT]:
         """The task with thresholds, if it has any, that do best on these answers."""
         return self
 

@@ -209,7 +209,7 @@ def finetune(
         skip_bad=skip_bad,
         seed=seed,
     )
-    the_task = found.task if main_metric is None else found.task.decided_by(main_metric)
+    the_task = found.task if main_metric is None else found.task.with_main_metric(main_metric)
     prepare_precision(precision)
     # Before texts are tokenized: workers cannot be joined once TensorFlow has computed.
     placement = make_strategy(strategy, cluster)
@@ -224,7 +224,7 @@ def finetune(
 
     config, tokenizer, start = starting_point(model, vocab, cased)
     if start is not None:
-        the_task = the_task.started_from(resolve(model))
+        the_task = the_task.for_starting_model(resolve(model))
     config = with_settings(config, dropout, initializer_range)
     if sequence_length is None:
         sequence_length = min(the_task.longest_input or info.sequence_length, config.max_position_embeddings)
@@ -243,9 +243,11 @@ def finetune(
         head_learning_rate = default_head_learning_rate(peak_rate, pretrained=start is not None)
     check_frozen_layers(frozen_layers, config.num_hidden_layers, frozen_encoder=frozen_encoder)
     encode = GraphEncoder(tokenizer.to_graph(), sequence_length)
-    the_task = the_task.adapted(examples, encode)
+    the_task = the_task.for_training_examples(examples, encode)
     rows = the_task.training_rows(examples, encode)
-    chosen_epochs = default_epochs(len(rows), batch_size, len(the_task.head_rows or ())) if epochs is None else epochs
+    chosen_epochs = (
+        default_epochs(len(rows), batch_size, len(the_task.head_row_names or ())) if epochs is None else epochs
+    )
     steps = STEPS if find_learning_rate else max(1, math.ceil(chosen_epochs * len(rows) / batch_size))
     course = Schedule(peak_rate, steps, round(steps * warmup_proportion), schedule, power)
     rule = OptimizerSettings(
@@ -282,7 +284,7 @@ def finetune(
         patience = EarlyStopping(early_stopping, metric, the_task.larger_is_better)
     looks = Looks(histograms_every, profile=profile)
     check_batch_size(batch_size, settings, placement)
-    if the_task.whole_batches and accumulation * placement.strategy.num_replicas_in_sync > 1:
+    if the_task.needs_whole_batch and accumulation * placement.strategy.num_replicas_in_sync > 1:
         raise UsageError(
             f"this training of {task} compares all texts of a batch, on one device at once: leave --accumulation at 1, "
             f"and give --strategy one. Received: accumulation={accumulation}, "
@@ -382,8 +384,8 @@ def finetune(
         )
 
     def evaluate(step: int) -> dict[str, float]:
-        answers = predictor.answers_of(found.validation)
-        tuned = the_task.tuned(found.validation, answers)
+        answers = predictor.answers_for_examples(found.validation)
+        tuned = the_task.with_tuned_thresholds(found.validation, answers)
         metrics = tuned.evaluate(found.validation, answers)
         if validation_loss is not None:
             metrics[LOSS] = validation_loss()

@@ -87,7 +87,7 @@ def _kept_head(task: TrainableTask[Any], slots: Slots, start: Bundle) -> tuple[d
     shapes = {name: start.tensors[name].shape for name in names if name in start.tensors}
     if old is None or not shapes:
         return {}, []
-    rows, old_rows = task.head_rows, old.head_rows
+    rows, old_rows = task.head_row_names, old.head_row_names
     if rows is None or old_rows is None or list(rows) == list(old_rows):
         fits = {name: start.tensors[name] for name, shape in shapes.items() if shape == slots[name].shape}
         return fits, []

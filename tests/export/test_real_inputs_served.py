@@ -252,7 +252,7 @@ def requests_of(rows: list[tuple[Any, ...]], texts: tuple[TextInput, ...]) -> li
         for text, column in zip(texts, zip(*rows[start:stop], strict=True), strict=True):
             most = max(map(len, column))
             request[text.name] = (
-                [[*values, *[""] * (most - len(values))] for values in column] if text.several else column
+                [[*values, *[""] * (most - len(values))] for values in column] if text.is_list else column
             )
         requests.append(request)
     return requests
@@ -276,7 +276,7 @@ def test_the_served_answers_are_the_predicted_ones(tmp_path, data, make_task_mod
     }
     kind = task_class(case.task)
     if kind.info().trainable:
-        examples = kind.read(path, case.columns, options=options, bad=BadRows(BAD))
+        examples = kind.read_examples(path, case.columns, options=options, bad=BadRows(BAD))
         found = kind.from_examples(examples, path, kind.info().choose_options(options))
         task = kind.from_settings(found.settings() | case.settings)
     else:
@@ -285,8 +285,8 @@ def test_the_served_answers_are_the_predicted_ones(tmp_path, data, make_task_mod
     exported = export_saved_model(folder, output=tmp_path / "served")
 
     model = load(folder)
-    examples = kind.read(path, case.columns, options=options, targets=False, bad=BadRows(BAD))
-    rows = chosen_rows(list(zip(*task.inputs(examples).values(), strict=True)))
+    examples = kind.read_examples(path, case.columns, options=options, targets=False, bad=BadRows(BAD))
+    rows = chosen_rows(list(zip(*task.texts_of(examples).values(), strict=True)))
     if case.task == "fill-mask":
         rows = [(with_masks(text),) for (text,) in rows]
     rows += odd_rows(rows)

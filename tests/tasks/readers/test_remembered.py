@@ -80,8 +80,8 @@ def test_every_task_reads_files_as_it_is_told(tmp_path, task, name, text, column
     path = tmp_path / name
     path.write_bytes(text.encode("cp1252"))
     options = {"encoding": "cp1252"} | ({"delimiter": ";"} if ";" in text else {})
-    (example,) = task_class(task).read(path, columns, options=options)
+    (example,) = task_class(task).read_examples(path, columns, options=options)
     first = next(iter(vars(example).values()))
     assert first in ("é", ("é",))
     with pytest.raises(DataError, match=r"a\.\w+.*utf-8"):
-        task_class(task).read(path, columns, options=options | {"encoding": "utf-8"})
+        task_class(task).read_examples(path, columns, options=options | {"encoding": "utf-8"})
