@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from kbert.tasks.answering import Tensors
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.question_answering import Answer
 
 NEVER = -1e30

@@ -16,25 +16,26 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots
 from kbert.tasks.catalogue import task_info
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.saved_settings import Kind, read_settings
 from kbert.tasks.task_info import TaskInfo
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
-Tensors = Mapping[str, tf.Tensor]
 ExampleT = TypeVar("ExampleT")
 TaskT = TypeVar("TaskT", bound="AnsweringTask[Any]")  # typing.Self needs Python 3.11
 
 
 @dataclasses.dataclass(frozen=True)
 class TextInput:
-    """A text that a model is asked with.
+    """A text that a model takes as input.
 
     Args:
-        name: Of the tensor of strings in the serving signature, [B].
-        column: Of the column that holds it; also its name in predictions.
-        is_list: Whether an example has several of them, such as choices: [B, C], unused places "".
+        name: The name of the tensor of strings in the serving signature, [B].
+        column: The column that holds the text; also its name in predictions.
+        is_list: Whether an example has a list of such texts, for instance choices. The tensor is [B, C] then, with ""
+            in unused places.
     """
 
     name: str
@@ -48,32 +49,33 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     A task object knows its labels and settings, but no weights: those are in the Keras model that `build` makes.
     Examples are dataclasses of the task's own, with the 1-based `line` of their file (0 for none).
 
-    The way of the data: `inputs` of examples (or texts of the caller's own) → `prompted` → `encode` → the model →
-    `answers`, all of it but `inputs` in the exported graph; then `answer` and `text_line` for people.
+    The data go through these methods: `texts_of` examples (or the caller's own texts) → `add_prompts` → `encode` → the
+    model → `served_answers`. All but the first are in the exported graph. `readable_answer` and `text_line` then make
+    the answers readable for people.
     """
 
     name: ClassVar[str]
-    """As in kbert.tasks.catalogue."""
+    """The name in the catalogue of tasks."""
     architecture: str
-    """Transformers' class for the same model."""
+    """The class of Hugging Face Transformers for the same model."""
     pooled: ClassVar[bool] = True
-    """Whether the encoder has the pooler."""
+    """Whether the encoder needs its pooler."""
     windowed: ClassVar[bool] = False
-    """Whether `encode` may give many rows a text, so that the graph runs them in parts."""
+    """Whether `encode` may give many rows for a text. The graph runs them in parts then, to bound memory."""
     examples_noun: ClassVar[str]
-    """What a file holds, for messages."""
+    """The examples of a file in words, for messages, such as "rows of text"."""
     saved_fields: ClassVar[Mapping[str, Kind]] = {}
-    """What a bundle remembers of it: arguments and attributes of the same names, and what they may be."""
+    """The settings that kbert.json keeps: the names of constructor arguments, which are attributes too, and their types."""
     optional_fields: ClassVar[Collection[str]] = ()
-    """Those of `saved` that the bundles of an older kbert do not have."""
+    """Those of `saved_fields` that may be missing, since earlier versions of kbert did not write them."""
     model_features: tuple[features.Feature, ...] = features.ENCODER_FEATURES
-    """What the model takes of what `encode` gives; also the inputs of the token signature and of LiteRT."""
+    """The inputs of the model, out of those that `encode` gives; also the inputs of the token signature and of LiteRT."""
 
     # === Reading ===
 
     @classmethod
     def info(cls) -> TaskInfo:
-        """Its entry in the catalogue."""
+        """Returns the entry of the task in the catalogue."""
         return task_info(cls.name)
 
     @classmethod
@@ -86,17 +88,17 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         targets: bool = True,
         bad: BadRows | None = None,
     ) -> list[ExampleT]:
-        """Reads examples.
+        """Reads the examples of a file.
 
         Args:
-            path: A file.
-            columns: The column of each role; the catalogue's for those that are not named.
-            options: The task's options, of which some may say how to read.
-            targets: Whether targets are wanted; without, the file need not have them.
-            bad: Takes the rows that cannot be read.
+            path: The file, or a table in memory.
+            columns: The column for each role, such as "text". The catalogue has the defaults.
+            options: The options of the task. Some of them describe the format of the file.
+            targets: Whether the targets are read. If not, the file needs none.
+            bad: Counts the rows that are skipped. The default allows none.
 
         Raises:
-            DataError: The file holds something else than expected; with file and line.
+            DataError: A row is invalid, or the file has no examples; with file and line.
         """
         bad = bad or BadRows()
         chosen = cls.info().choose_columns(columns or {}, targets=targets)
@@ -110,60 +112,65 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterable[ExampleT]:
-        """The examples of a file, for `read`; of `options` only those are there that are named."""
+        """Yields the examples of a file for `read_examples`, which describes the arguments. `options` may be incomplete."""
 
     @classmethod
     def has_own_format(cls, path: PathLike) -> bool:
-        """Whether a file, by its ending, is of a format of the task's own: neither a table nor a text a line."""
+        """Whether the suffix of a file is that of a format of the task's own, rather than of a table or of plain text."""
         return False
 
     @abc.abstractmethod
     def texts_of(self, examples: Sequence[ExampleT]) -> dict[str, list[Any]]:
-        """What to ask for examples: a list of texts (lists of texts, for `several`) for each of `text_inputs`.
+        """Returns the texts of examples for each of `text_inputs`: a list of texts, or for `is_list` of lists of texts.
 
-        Mostly with a row an example. A task whose metrics need other questions asks those: `evaluate` gets the
-        answers in the same order.
+        There is mostly one row for each example. A task whose metrics need other texts returns those instead, and
+        `evaluate` gets the answers in the same order.
         """
 
     @classmethod
     def from_settings(cls: type[TaskT], settings: Mapping[str, Any]) -> TaskT:
-        """Makes it anew from what `settings` gave.
+        """Makes the task from what `settings` returned.
 
         Raises:
-            KeyError: A setting is not there.
-            TypeError: A setting is of another type.
-            ValueError: A setting cannot have that value; also UsageError.
+            KeyError: A setting is missing.
+            TypeError: A setting has another type.
+            ValueError: The value of a setting is invalid; also UsageError.
         """
         return cls(**read_settings(settings, cls.saved_fields, cls.optional_fields))
 
     def settings(self) -> dict[str, Any]:
-        """What a bundle remembers of it; JSON. "name" is the task's."""
+        """Returns the settings for kbert.json, with the task's "name"."""
         return {"name": self.name, **{name: getattr(self, name) for name in self.saved_fields}}
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> AnsweringTask[ExampleT] | None:
-        """The task of a model of another library; None where config.json says that it is for another."""
+        """Returns the task of a model of another library; None if the model is for another task.
+
+        Args:
+            bundle: The model folder.
+            paired: Whether the model classifies pairs of texts, which config.json does not tell.
+        """
         return None
 
     # === Texts to features ===
 
     def adapt_tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
-        """The tokenizer for its texts, out of the model's."""
+        """Returns the tokenizer for the texts of this task, given that of the model."""
         return tokenizer
 
     @property
     @abc.abstractmethod
     def text_inputs(self) -> tuple[TextInput, ...]:
-        """The texts that it is asked with, in order."""
+        """The texts that the model takes, in order."""
 
     def add_prompts(self, inputs: Tensors) -> Tensors:
-        """The texts of a request in the form that `encode` takes; runs in the graph."""
+        """Puts prompts before the texts of a request, in the graph. Most tasks have none."""
         return inputs
 
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
-        """Strings to features, in the graph.
+        """Converts strings to the features of the model, in the graph.
 
-        Long texts may give several rows (windows). Tensors that the model does not take are for `answers`.
+        Long texts may give several rows (windows). Tensors that the model does not take are for `served_answers`.
 
         Args:
             encode: The tokenizer in the graph, with the sequence length.
@@ -175,48 +182,48 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
 
     @abc.abstractmethod
     def build(self, encoder: BertEncoder) -> Any:
-        """A Keras model from features to raw outputs, a dict of tensors."""
+        """Makes the Keras model: a dict of features in, a dict of raw outputs out."""
 
     @abc.abstractmethod
     def slots(self, model: Any) -> Slots:
-        """The variables of that model under Transformers' names."""
+        """Returns the variables of that model under the names of Hugging Face Transformers."""
 
     # === Answers ===
 
     @abc.abstractmethod
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """Raw outputs to what a server answers, in the graph.
+        """Converts raw outputs to what a server answers, in the graph.
 
-        Each tensor has a row for each row of the inputs. What differs in number is padded to the most of the batch,
-        with 0 or "", and its count is a tensor of its own.
+        Each tensor has a row for each row of the inputs. Lists of different lengths are padded with 0 or "" to the
+        longest of the batch, and "count" holds their lengths (docs/tasks.md lists the keys of each task).
 
         Args:
-            outputs: Of the model.
-            encoded: All that `encode` gave.
+            outputs: The outputs of the model.
+            encoded: All tensors that `encode` returned.
         """
 
     @abc.abstractmethod
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """What can be said of token ids alone: the outputs of the token signature and of LiteRT, float32."""
+        """Converts raw outputs to what is known without the texts: the token signature and LiteRT give this, float32."""
 
     @abc.abstractmethod
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """One row of `answers`, as NumPy, to what a person reads; JSON."""
+        """Converts one row of `served_answers`, as NumPy arrays, to JSON values for people."""
 
     @abc.abstractmethod
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """A prediction (texts and `answer`) on a line for a terminal."""
+        """Formats a prediction (the texts, and `readable_answer`) as a line for a terminal."""
 
     # === Words for people ===
 
     @property
     def description(self) -> str:
-        """What it does, for a model card."""
+        """What the model does, for a model card."""
         return f"{self.name}: {self.info().help}"
 
     @property
     def sample_arguments(self) -> str:
-        """The arguments of a `kbert predict` for a model card."""
+        """Arguments of `kbert predict`, as an example in a model card."""
         first, *others = self.text_inputs
         return " ".join([f"'A {first.column} of your own'", *(f"--pair 'and its {text.column}'" for text in others)])
 

@@ -15,11 +15,11 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
-from kbert.tasks.answering import Tensors
 from kbert.tasks.class_weights import BALANCED, balanced_weights, parse_class_weights
 from kbert.tasks.labels import label_names, sorted_labels
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
+from kbert.tasks.objective import Tensors
 from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, number
 from kbert.tasks.text_task import Example, TrainableTextTask
 from kbert.tasks.training_rows import TrainingRows

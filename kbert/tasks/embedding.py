@@ -21,8 +21,9 @@ from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, Sentenc
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, encoder_slots
-from kbert.tasks.answering import Tensors, TextInput
+from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.json_lines import read_objects
 from kbert.tasks.readers.judged_texts import read_judged

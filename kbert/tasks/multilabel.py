@@ -15,11 +15,11 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
-from kbert.tasks.answering import Tensors
 from kbert.tasks.class_weights import BALANCED, parse_class_weights
 from kbert.tasks.labels import label_names, sorted_labels
 from kbert.tasks.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
 from kbert.tasks.metrics.worst_examples import worst_examples
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.tables import column_places
 from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, numbers
 from kbert.tasks.text_task import Example, TrainableTextTask

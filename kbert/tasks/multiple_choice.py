@@ -16,9 +16,10 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
 from kbert.models.tensor_names import Slots, classifier_slots
-from kbert.tasks.answering import Tensors, TextInput
+from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.multiple_choice import LABEL_FORMATS, choice_index, detect_label_format
 from kbert.tasks.readers.table_format import TableFormat

@@ -17,8 +17,9 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.tensor_names import Slots, question_answering_slots
 from kbert.tasks.answer_spans import NEVER, answer_positions, best_spans
-from kbert.tasks.answering import Tensors, TextInput
+from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics import question_answering as metrics
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.question_answering import Question, read_questions
 from kbert.tasks.readers.table_format import TableFormat

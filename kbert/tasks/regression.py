@@ -15,9 +15,9 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.regression import RegressionModel
 from kbert.models.tensor_names import Slots, regression_slots
-from kbert.tasks.answering import Tensors
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.worst_examples import worst_examples
+from kbert.tasks.objective import Tensors
 from kbert.tasks.saved_settings import Kind, flag, number
 from kbert.tasks.text_task import Example, TrainableTextTask
 from kbert.tasks.training_rows import TrainingRows

@@ -14,9 +14,10 @@ from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
 from kbert.models.token_classification import TokenClassificationModel
-from kbert.tasks.answering import Tensors, TextInput
+from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.rouge import METRICS, oracle_sentences, rouge
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.summarization import SummarizationExample, read_summaries
 from kbert.tasks.readers.table_format import TableFormat

@@ -18,8 +18,9 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, tagger_slots
 from kbert.models.token_classification import TokenClassificationModel
-from kbert.tasks.answering import Tensors, TextInput
+from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.readers.tag_schemes import entity_scores, letter_at, split_tag, tag_labels

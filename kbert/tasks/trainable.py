@@ -13,8 +13,9 @@ import tensorflow as tf
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.model_folder.sentence_transformers import SentenceModules
-from kbert.tasks.answering import AnsweringTask, Tensors, no_examples
+from kbert.tasks.answering import AnsweringTask, no_examples
 from kbert.tasks.metrics.names import LOSS, larger_is_better
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
@@ -25,18 +26,21 @@ ExampleT = TypeVar("ExampleT")
 class TrainableTask(AnsweringTask[ExampleT]):
     """A task that a BERT is fine-tuned for.
 
-    The way of the data, in training: `read` → `from_examples` → `checked` → `training_rows` → `loss_sums` /
-    `loss_weights`. In an evaluation: `asked` → the served graph → `evaluate`.
+    In training the data go through `read_examples` → `from_examples` → `keep_valid` → `training_rows` → the model →
+    `loss_sums` and `loss_weights`; in an evaluation through `evaluation_texts` → the served graph → `evaluate`.
+    `kbert.tasks.objective.Objective` says what losses are.
+
+    Methods named `for_…` and `with_…` return the task with other settings; tasks do not change.
     """
 
     main_metric: str
-    """The metric of `evaluate` that decides which checkpoint is best."""
+    """The metric of `evaluate` that decides which weights are best."""
     losses: tuple[str, ...]
-    """The names of the metrics in `loss_sums` whose sum is minimized."""
+    """The names in `loss_sums` whose sum is minimized. The others are metrics."""
     needs_whole_batch: bool = False
-    """Whether the loss compares the examples of a batch, so that no replica or micro-batch may have only a part."""
+    """Whether the loss compares the examples of a batch, so that a batch cannot be split over replicas."""
     longest_input: int | None = None
-    """The longest input in tokens that the model it is trained from is for; None where the catalogue decides."""
+    """The longest input in tokens, if the starting model says it; None if the catalogue decides."""
 
     # === Examples ===
 
@@ -45,13 +49,20 @@ class TrainableTask(AnsweringTask[ExampleT]):
     def from_examples(
         cls, examples: Sequence[ExampleT], path: PathLike, options: Mapping[str, Any] | None = None
     ) -> TrainableTask[ExampleT]:
-        """Makes the task for training examples: discovers labels, say. `options` are the catalogue's."""
+        """Makes the task for training examples; classification collects its labels, for instance.
+
+        Args:
+            examples: The training examples.
+            path: Their file, for messages.
+            options: Options of the task by name. The catalogue has the defaults.
+        """
 
     def keep_valid(self, examples: Sequence[ExampleT], path: PathLike, bad: BadRows | None = None) -> list[ExampleT]:
-        """The examples whose targets can be; the others go to `bad`.
+        """Returns the examples whose targets are valid, and counts the others in `bad`.
 
         Raises:
-            DataError: A target cannot be, such as a label that training never saw; with file and line.
+            DataError: A target is invalid, such as a label that is not in the training data, and `bad` does not allow
+                for it; with file and line.
         """
         bad = bad or BadRows()
         checked = []
@@ -65,26 +76,29 @@ class TrainableTask(AnsweringTask[ExampleT]):
         return checked
 
     def check_example(self, example: ExampleT) -> ExampleT:
-        """The example, its target as training wants it; ValueError tells why it cannot be used."""
+        """Returns the example with its target as training needs it, or raises ValueError with the reason."""
         return example
 
     def group(self, example: ExampleT) -> Hashable | None:
-        """What an example shares with others, such as its dialogue: all are learnt from, or all held out; or None."""
+        """The group of an example (for instance its dialogue), or None.
+
+        A group is never split between training and validation.
+        """
         return None
 
     def for_validation(self, examples: Sequence[ExampleT], path: PathLike) -> TrainableTask[ExampleT]:
-        """The task, once it is known what it is validated by: `main_metric` may depend on it.
+        """Returns the task for these validation examples, on which `main_metric` may depend.
 
         Raises:
-            DataError: The examples do not say what is needed to measure it.
+            DataError: The examples cannot be measured.
         """
         return self
 
     def with_main_metric(self, metric: str) -> TrainableTask[ExampleT]:
-        """The task with this main metric: "loss" or one of `info().metrics`.
+        """Returns the task with this main metric: "loss" or one of `info().metrics`.
 
         Raises:
-            UsageError: The task does not have this metric.
+            UsageError: The task has no such metric.
         """
         names = (*self.info().metrics, LOSS)
         if metric not in names:
@@ -99,54 +113,54 @@ class TrainableTask(AnsweringTask[ExampleT]):
         return larger_is_better(self.main_metric)
 
     def for_starting_model(self, folder: PathLike) -> TrainableTask[ExampleT]:
-        """The task for training from a model folder, whose files may give settings that the user did not."""
+        """Returns the task with the settings in the files of the starting model that the user did not give."""
         return self
 
     def for_training_examples(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainableTask[ExampleT]:
-        """The task with settings that follow from the training examples, such as the longest answer."""
+        """Returns the task with settings that follow from the training examples, such as the longest answer."""
         return self
 
     # === Losses ===
 
     @abc.abstractmethod
     def training_rows(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainingRows:
-        """Tokens and targets of examples; the tokens are those that `encode` gives in the graph."""
+        """Returns the tokens and targets of examples. The tokens are the same as those that the served graph makes."""
 
     def validation_rows(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainingRows | None:
-        """The rows that the validation loss is measured on; None if the examples lack the targets of the loss."""
+        """Returns the rows for the validation loss; None if the examples have no targets for the loss."""
         return self.training_rows(examples, encode)
 
     @abc.abstractmethod
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """See kbert.training.loop.objectives.Objective."""
+        """See kbert.tasks.objective.Objective."""
 
     @abc.abstractmethod
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """See kbert.training.loop.objectives.Objective."""
+        """See kbert.tasks.objective.Objective."""
 
     @property
     def head_row_names(self) -> Sequence[str] | None:
-        """The names of the rows of the head's tensors, such as labels; None if only their number matters."""
+        """The names of the rows of the head's tensors, such as labels; None if the rows have no names."""
         return None
 
     # === Metrics ===
 
     def evaluation_texts(self, examples: Sequence[ExampleT]) -> dict[str, list[Any]]:
-        """The texts whose answers `evaluate` needs: `inputs`, with the prompts of `prompted`."""
+        """Returns the texts whose answers `evaluate` needs: `texts_of`, with prompts before them."""
         return self.texts_of(examples)
 
     def with_tuned_thresholds(
         self, examples: Sequence[ExampleT], answers: Mapping[str, np.ndarray]
     ) -> TrainableTask[ExampleT]:
-        """The task with thresholds, if it has any, that do best on these answers."""
+        """Returns the task with the thresholds that are best on these answers, if it has thresholds."""
         return self
 
     @abc.abstractmethod
     def evaluate(self, examples: Sequence[ExampleT], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Metrics of the answers to `inputs(examples)`; JSON.
+        """Returns the metrics of the answers to `evaluation_texts(examples)`, as JSON values.
 
-        Numbers are metrics. "per_class" is a table {label: {precision, recall, f1, support}}; "labels" and
-        "confusion_matrix" (rows true) belong together.
+        Numbers are metrics. "per_class" is a table {label: {precision, recall, f1, support}}. "labels" and
+        "confusion_matrix" belong together; its rows are the true labels.
         """
 
     def trivial_metrics(
@@ -167,9 +181,9 @@ class TrainableTask(AnsweringTask[ExampleT]):
     # === What else the model folder gets ===
 
     def foreign_config(self) -> dict[str, Any]:
-        """Keys that Transformers wants in config.json."""
+        """Returns keys for config.json that Hugging Face Transformers needs."""
         return {}
 
     def sentence_modules(self, sequence_length: int) -> SentenceModules | None:
-        """The settings for the files of sentence-transformers; None if the task needs no such files."""
+        """Returns the settings for the files of sentence-transformers; None if the task needs no such files."""
         return None

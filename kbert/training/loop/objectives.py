@@ -1,9 +1,9 @@
-"""What training minimizes, as sums over examples that can be added up over batches and replicas."""
+"""The losses of pretraining: the masked language model, and pairs of texts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,24 +11,6 @@ from kbert import features
 from kbert.training.loop.cross_entropy import cross_entropy
 
 Tensors = Mapping[str, tf.Tensor]
-
-
-class Objective(Protocol):
-    """Losses and metrics as loss_sums and loss_weights.
-
-    A batch may be split over replicas and micro-batches: its loss is the sum of all parts' loss_sums over the
-    sum of all parts' loss_weights, so no split changes it.
-    """
-
-    @property
-    def losses(self) -> tuple[str, ...]:
-        """The names of the metrics whose sum is minimized."""
-
-    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """The sum of each metric over the examples of a batch, float32 scalars."""
-
-    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """What each of them is divided by: a function of the batch alone."""
 
 
 class PretrainingObjective:

@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kbert.tasks.objective import Objective
 from kbert.training.loop.loss_scale import LossScale
-from kbert.training.loop.objectives import Objective
 from kbert.training.optimizers.optimizers import Optimizer
 
 _SUM = tf.distribute.ReduceOp.SUM

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kbert.tasks.objective import Objective
 from kbert.tasks.training_rows import TrainingRows
 from kbert.training.data.batches import LengthBucketedBatches
-from kbert.training.loop.objectives import Objective
 
 _ROWS_AN_ITEM = 16
 """Rows of a batch for each of its items, such as the candidates of a query. A validation file may have many more of
