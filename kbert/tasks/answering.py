@@ -65,11 +65,11 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     examples_noun: ClassVar[str]
     """The examples of a file in words, for messages, such as "rows of text"."""
     saved_fields: ClassVar[Mapping[str, Kind]] = {}
-    """The settings that kbert.json keeps: the names of constructor arguments, which are attributes too, and their types."""
+    """The settings in kbert.json: the names and types of constructor arguments, which are attributes too."""
     optional_fields: ClassVar[Collection[str]] = ()
     """Those of `saved_fields` that may be missing, since earlier versions of kbert did not write them."""
     model_features: tuple[features.Feature, ...] = features.ENCODER_FEATURES
-    """The inputs of the model, out of those that `encode` gives; also the inputs of the token signature and of LiteRT."""
+    """The inputs of the model, all of which `encode` gives. The token signature and LiteRT have the same inputs."""
 
     # === Reading ===
 
@@ -112,11 +112,11 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterable[ExampleT]:
-        """Yields the examples of a file for `read_examples`, which describes the arguments. `options` may be incomplete."""
+        """Yields the examples of a file for `read_examples`. Options that are missing have their defaults."""
 
     @classmethod
     def has_own_format(cls, path: PathLike) -> bool:
-        """Whether the suffix of a file is that of a format of the task's own, rather than of a table or of plain text."""
+        """Whether the suffix of a file tells a format of the task's own: neither a table nor plain text."""
         return False
 
     @abc.abstractmethod
@@ -204,7 +204,7 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
 
     @abc.abstractmethod
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """Converts raw outputs to what is known without the texts: the token signature and LiteRT give this, float32."""
+        """Converts raw outputs to float32 tensors for the token signature and LiteRT, which know no texts."""
 
     @abc.abstractmethod
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
