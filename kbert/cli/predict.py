@@ -89,7 +89,7 @@ def predict(
 
     use = options.chosen_use(reading, paired=bool(pairs or reading["pair_column"]))
     model = predictor.load(run, **use | {"pooling": pooling})
-    several = model.task.text_inputs[-1].several
+    several = model.task.text_inputs[-1].is_list
     inputs: list[Any]
     if input:
         inputs = model.read_inputs(input, options.chosen_columns(reading), options.chosen_reading(reading))

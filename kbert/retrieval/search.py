@@ -12,9 +12,9 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.prediction.predictor import Predictor, predictor_of
 from kbert.retrieval.index import Index
+from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.metrics.ranking import run_metrics
 from kbert.tasks.readers.retrieval_collections import read_judgements, read_queries
-from kbert.tasks.task import task_from_bundle
 
 MEASURED = 100
 """The results of each query that metrics look at."""
