@@ -56,7 +56,7 @@ def export_saved_model(
         >>> import tensorflow as tf
         >>> served = tf.saved_model.load("saved_models/films/1").signatures["serving_default"]
         >>> sorted(served(text=tf.constant(["the cat"])))
-        ['label', 'labels', 'probabilities']
+        ['classes', 'label', 'probabilities']
     """
     base = Path(output)
     if version is None:

@@ -66,6 +66,11 @@ def raised_signals(outcome: str) -> Iterator[None]:
         yield
 
 
+def ignore_interrupts() -> None:
+    """Ignores SIGINT in a worker: Ctrl-C reaches all processes of a terminal, and the first process stops the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 class Signals:
     """Remembers the first SIGINT or SIGTERM, so that a loop can end between two steps; a second one ends the program.
 
