@@ -26,7 +26,7 @@ def export_saved_model(
     The SavedModel has two signatures, with batch and length free:
 
     - `serving_default`: from strings, such as `text` [B] (and `text_pair` [B] for a task of pairs), to answers; for
-      classification `label` [B], `labels` [B, C] and `probabilities` [B, C]. Answers of different length are padded,
+      classification `label` [B], `classes` [B, C] and `probabilities` [B, C]. Answers of different length are padded,
       and have a count;
     - `tokens`: from `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to the answers that need no
       text; for classification `probabilities`.

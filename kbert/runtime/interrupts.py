@@ -67,7 +67,7 @@ def raised_signals(outcome: str) -> Iterator[None]:
 
 
 def ignore_interrupts() -> None:
-    """Ignores SIGINT in a worker: Ctrl-C reaches all processes of a terminal, and the first process stops the others."""
+    """Ignores SIGINT in a worker: Ctrl-C reaches all processes of a terminal; the first one stops the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
