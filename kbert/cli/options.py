@@ -112,8 +112,8 @@ def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[A
 def task_option(option: Option, *, default: bool = True) -> Callable[[Any], Any]:
     """A task's setting as an option of a command; without `default` None stands for the task's."""
     name = f"--{option.name.replace('_', '-')}"
-    if option.default is False and default:
-        return click.option(name, option.name, is_flag=True, help=option.help)
+    if option.default is False:
+        return click.option(name, option.name, is_flag=True, default=False if default else None, help=option.help)
     kind = click.Choice(option.choices) if option.choices else option.type
     value = option.default if default else None
     return click.option(name, option.name, default=value, show_default=value is not None, type=kind, help=option.help)

@@ -227,7 +227,11 @@ class Predictor:
             UsageError: The task has no such option.
         """
         self.task.info().choose_options(options or {})
-        return self.reading.overruled(columns, options)
+        reading = self.reading.overruled(columns, options)
+        if getattr(self.task, "paired", True) is False and not reading.columns.get("pair"):
+            # A column of this name in the file is no second text for this model.
+            return reading.overruled({"pair": ""}, None)
+        return reading
 
     def _is_table(self, path: PathLike, reading: Reading, given: Mapping[str, Any] | None) -> bool:
         """Whether a file is a table. Where its ending does not say so, it may be one like the training file, or hold a

@@ -25,12 +25,14 @@ class Column:
         help: What it holds.
         default: Its name in the file, unless it is named; None for a column that is not read unless it is named.
         target: Whether it is what the task predicts, and so is not there when texts are to be answered.
+        usual: The name of a column without a default that is read if it stands in the header.
     """
 
     role: str
     help: str
     default: str | None = None
     target: bool = False
+    usual: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +94,8 @@ class TaskInfo:
         options: Its settings.
         sequence_length: Longest input in tokens, unless another is asked for or the model has fewer positions.
         trainable: Whether `finetune` trains it.
+        usual_columns: Sets of columns in published data sets. The first one that a file has is read, if the user named
+            no column and the file lacks the default ones.
         metrics: The metrics that may decide which weights are best (`--main-metric`), beside the validation loss. The
             first is the default, unless the validation data require another.
     """
@@ -104,6 +108,7 @@ class TaskInfo:
     options: tuple[Option, ...] = ()
     sequence_length: int = 128
     trainable: bool = True
+    usual_columns: tuple[Mapping[str, str], ...] = ()
     metrics: tuple[str, ...] = ()
 
     def choose_columns(self, given: Mapping[str, str | None], *, targets: bool = True) -> dict[str, str]:
@@ -150,7 +155,7 @@ class TaskInfo:
 
 
 _TEXT = Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text")
-_PAIR = Column("pair", "Column of second texts, for a task of pairs.")
+_PAIR = Column("pair", "Column of second texts, for a task of pairs.  [default: pair, if there is one]", usual="pair")
 _LABEL = Column("label", "Column of labels.", "label", target=True)
 _ENCODING = Option("encoding", "Of the file, such as latin-1 or gb18030.", "utf-8", reading=True)
 _FORMAT = (
@@ -163,6 +168,14 @@ _FORMAT = (
         choices=("auto", "csv", "none"),
         reading=True,
     ),
+)
+
+_MISSING_LABELS = Option(
+    "missing_labels",
+    "Cells without a label: the spellings of pandas (nan, NA, None, null …), or empty cells alone.",
+    "pandas",
+    choices=("pandas", "empty"),
+    reading=True,
 )
 
 _COLLECTION = (
@@ -187,6 +200,7 @@ TASKS: Mapping[str, TaskInfo] = {
             options=(
                 Option("class_weights", '"balanced", or LABEL=WEIGHT,LABEL=WEIGHT; those not named weigh 1.'),
                 Option("label_smoothing", "Part of each target that is spread over all labels.", 0.0),
+                _MISSING_LABELS,
                 *_FORMAT,
             ),
         ),
@@ -200,6 +214,7 @@ TASKS: Mapping[str, TaskInfo] = {
                 Option("label_separator", "What stands between labels; JSON lines may have lists.", "|", reading=True),
                 Option("label_columns", "Columns of 0 and 1, one a label, in place of a label column.", reading=True),
                 Option("class_weights", '"balanced", or LABEL=WEIGHT,LABEL=WEIGHT: of texts that have the label.'),
+                _MISSING_LABELS,
                 *_FORMAT,
             ),
         ),
@@ -241,6 +256,7 @@ TASKS: Mapping[str, TaskInfo] = {
             columns=(
                 Column("text", f"Column, or key, of texts: {_NAMED_OR_NUMBERED}"),
                 Column("label", "Column, or key, of spans or tags.", target=True),
+                Column("sentence", "Column that tells sentences apart, in a table with a word a row."),
             ),
             options=(
                 Option("scheme", "How the model tags.", "iob2", choices=("io", "iob2", "bioes")),
@@ -251,8 +267,21 @@ TASKS: Mapping[str, TaskInfo] = {
                     choices=("auto", "io", "iob1", "iob2", "bioes", "bmes"),
                     reading=True,
                 ),
+                Option(
+                    "strict_tags",
+                    "Refuse tags that break their scheme, such as an I- after an O, instead of repairing them.",
+                    False,
+                    reading=True,
+                ),
                 Option("crf", "Let a CRF choose the tags of a text together.", False),
-                _ENCODING,
+                Option(
+                    "offsets",
+                    "What the offsets of spans count: characters, units of UTF-16 (JavaScript, Java), or bytes.",
+                    "characters",
+                    choices=("characters", "utf-16", "utf-8"),
+                    reading=True,
+                ),
+                *_FORMAT,
             ),
         ),
         TaskInfo(
@@ -301,9 +330,9 @@ TASKS: Mapping[str, TaskInfo] = {
             data="CSV, TSV or JSON lines of pairs, a text a line, or judgements (with --documents)",
             columns=(
                 Column("text", f"Column of texts, or queries: {_NAMED_OR_NUMBERED}", "text"),
-                Column("pair", "Column of texts of like meaning, or that answer the query.", target=True),
-                Column("negative", "Column of texts that are no such pair, though alike.", target=True),
-                Column("score", "Column of numbers: how alike text and pair are.", target=True),
+                Column("pair", "Column of texts of like meaning, or that answer the query.", target=True, usual="pair"),
+                Column("negative", "Column of texts that are no such pair.", target=True, usual="negative"),
+                Column("score", "Column of numbers: how alike text and pair are.", target=True, usual="score"),
             ),
             options=(
                 Option(
@@ -325,6 +354,17 @@ TASKS: Mapping[str, TaskInfo] = {
                 *_COLLECTION,
                 *_FORMAT,
             ),
+            usual_columns=(
+                {"text": "sentence1", "pair": "sentence2", "score": "score"},
+                {"text": "sentence1", "pair": "sentence2", "score": "label"},
+                {"text": "sentence1", "pair": "sentence2"},
+                {"text": "anchor", "pair": "positive", "negative": "negative"},
+                {"text": "anchor", "pair": "positive"},
+                {"text": "query", "pair": "pos", "negative": "neg"},
+                {"text": "query", "pair": "pos"},
+                {"text": "query", "pair": "positive", "negative": "negative"},
+                {"text": "query", "pair": "positive"},
+            ),
         ),
         TaskInfo(
             "ranking",
@@ -339,8 +379,10 @@ TASKS: Mapping[str, TaskInfo] = {
                 Column(
                     "label",
                     "Column of labels: 1 (or more, the better) for a right candidate, 0; of a list its right place. "
-                    "Without it all candidates of the file are right, and wrong ones are drawn from it.",
+                    "Without it all candidates of the file are right, and wrong ones are drawn from it.  "
+                    "[default: label, if there is one]",
                     target=True,
+                    usual="label",
                 ),
             ),
             options=(
@@ -366,10 +408,21 @@ TASKS: Mapping[str, TaskInfo] = {
             data="JSON lines of documents, with labels of their sentences or summaries",
             columns=(
                 Column("text", "Key of documents: lists of sentences, or texts.", "text"),
-                Column("label", "Key of labels: 1 for a sentence of the summary, 0.", target=True),
-                Column("summary", "Key of reference summaries.", target=True),
+                Column("label", "Key of labels: 1 for a sentence of the summary, 0.", target=True, usual="label"),
+                Column("summary", "Key of reference summaries.", target=True, usual="summary"),
             ),
             options=(Option("sentences", "Sentences a summary.", 3), *_FORMAT),
+            usual_columns=(
+                {"text": "source", "label": "source_labels", "summary": "target"},
+                {"text": "source", "summary": "target"},
+                {"text": "article", "summary": "highlights"},
+                {"text": "article", "summary": "abstract"},
+                {"text": "article", "summary": "summary"},
+                {"text": "document", "summary": "summary"},
+                {"text": "text", "summary": "target"},
+                {"text": "text", "summary": "highlights"},
+                {"text": "dialogue", "summary": "summary"},
+            ),
             sequence_length=512,
         ),
     )

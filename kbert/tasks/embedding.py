@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,25 +23,17 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, encoder_slots
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
 from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.json_lines import read_objects
 from kbert.tasks.readers.judged_texts import read_judged
-from kbert.tasks.readers.table_format import TableFormat, file_kind
-from kbert.tasks.readers.tables import Row, first_row, read_table
+from kbert.tasks.readers.table_format import TableFormat
+from kbert.tasks.readers.tables import Row, read_table
 from kbert.tasks.saved_settings import Kind, flag, named_strings, number, numbers, string
 from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.text_task import same_text
 from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
 OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")
 _IMPOSSIBLE = -1e9
-_USUAL_COLUMNS: Sequence[Mapping[str, str]] = (
-    {"text": "sentence1", "pair": "sentence2", "score": "score"},
-    {"text": "sentence1", "pair": "sentence2", "score": "label"},
-    {"text": "sentence1", "pair": "sentence2"},
-    {"text": "anchor", "pair": "positive", "negative": "negative"},
-    {"text": "anchor", "pair": "positive"},
-)
-"""The columns of data sets for sentence-transformers, which are read if there is no column text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +152,6 @@ class EmbeddingTask(Task[EmbeddingExample]):
                 if text.strip():
                     yield EmbeddingExample(text, line=number)
         else:
-            columns = _usual_columns(path, columns, form, targets)
             for role in ("negative", "score"):
                 if role in columns and "pair" not in columns:
                     raise UsageError(f"a {role} needs the text it goes with: name the column of pairs (pair_column)")
@@ -309,7 +300,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
 
     def group(self, example: EmbeddingExample) -> str:
         """Its text: what goes with a query is learnt, or measured."""
-        return example.text
+        return same_text(example.text)
 
     def validated_by(self, examples: Sequence[EmbeddingExample], path: PathLike) -> EmbeddingTask:
         """Spearman's correlation decides where there are scores, else the reciprocal rank of pairs."""
@@ -550,26 +541,6 @@ def _own_vectors(saved: Any, length: Any, folder: PathLike) -> EmbeddingTask | N
         raise BundleError(f"{folder}: the task in kbert.json cannot be used ({problem!s:.200})") from None
     task.longest_input = length if isinstance(length, int) and length > 0 else None
     return task
-
-
-def _usual_columns(path: PathLike, columns: Mapping[str, str], form: TableFormat, targets: bool) -> Mapping[str, str]:
-    """The columns that are named; if the file has none of them, the usual ones that it has."""
-    if columns != {"text": "text"} or "text" in (header := _header(path, form)):
-        return columns
-    for usual in _USUAL_COLUMNS:
-        if all(name in header for name in usual.values()):
-            found = usual if targets else {"text": usual["text"]}
-            words = ", ".join(f"{role} {name}" for role, name in found.items())
-            print(f"{path}: there is no column text; read as {words}", file=sys.stderr)
-            return found
-    return columns
-
-
-def _header(path: PathLike, form: TableFormat) -> Collection[str]:
-    """The names of the columns; of JSON lines and tables in memory the keys of the first row."""
-    if file_kind(path) != "json":
-        return first_row(path, form)
-    return next((values for _, values in read_objects(path, form=form, bad=BadRows(1 << 60))), {})
 
 
 def _example(row: Row, path: PathLike) -> EmbeddingExample:

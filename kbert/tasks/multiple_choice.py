@@ -24,6 +24,7 @@ from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.readers.tables import read_table
 from kbert.tasks.saved_settings import Kind, string
 from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.text_task import same_text
 from kbert.tasks.training_rows import TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -115,6 +116,10 @@ class MultipleChoiceTask(Task[ChoiceExample]):
     def check(self, example: ChoiceExample) -> ChoiceExample:
         """Its label must name one of its choices, and becomes the place of that from 0."""
         return dataclasses.replace(example, target=choice_index(example.target, example.choices, self.label_format))
+
+    def group(self, example: ChoiceExample) -> tuple[str, ...]:
+        """Its prompt and choices: what is equal is learnt, or measured."""
+        return same_text(example.prompt), *sorted(map(same_text, example.choices))
 
     # === Texts to features ===
 

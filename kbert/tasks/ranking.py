@@ -21,6 +21,7 @@ from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.ranking import RankingExample, read_candidates
 from kbert.tasks.saved_settings import Kind, count_or_none, flag, string
 from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.text_task import same_text
 from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -116,7 +117,7 @@ class RankingTask(Task[RankingExample]):
 
     def group(self, example: RankingExample) -> tuple[int, str]:
         """Its dialogue, whose later turns hold its response; else its query."""
-        return (example.dialogue, "") if example.dialogue else (0, example.query)
+        return (example.dialogue, "") if example.dialogue else (0, same_text(example.query))
 
     # === Texts to features ===
 

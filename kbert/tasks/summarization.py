@@ -21,6 +21,7 @@ from kbert.tasks.readers.summarization import SummarizationExample, read_summari
 from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.saved_settings import Kind, count
 from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.text_task import same_text
 from kbert.tasks.training_rows import Ragged, TrainingRows, as_strings
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -89,6 +90,10 @@ class SummarizationTask(Task[SummarizationExample]):
         best = oracle_sentences(example.sentences, example.references, self.sentences)
         labels = tuple(int(place in best) for place in range(len(example.sentences)))
         return dataclasses.replace(example, labels=labels)
+
+    def group(self, example: SummarizationExample) -> str:
+        """Its text: what is equal is learnt, or measured."""
+        return same_text(" ".join(example.sentences))
 
     # === Texts to features ===
 

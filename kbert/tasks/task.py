@@ -23,6 +23,7 @@ from kbert.models.tensor_names import Slots
 from kbert.tasks.catalogue import TASKS, TaskInfo, task_info
 from kbert.tasks.metrics.names import LOSS, larger_is_better
 from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.columns import find_columns
 from kbert.tasks.saved_settings import Kind, read_settings
 from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
@@ -114,8 +115,9 @@ class Task(abc.ABC, Generic[ExampleT]):
             DataError: The file holds something else than expected; with file and line.
         """
         bad = bad or BadRows()
-        chosen = cls.info().choose_columns(columns or {}, targets=targets)
+        chosen = find_columns(cls.info(), path, columns or {}, options or {}, targets=targets)
         examples = list(cls.read_examples(path, chosen, options or {}, targets=targets, bad=bad))
+        bad.tell_repairs(path)
         if not examples:
             raise _nothing(cls.rows, bad, path)
         return examples
@@ -214,6 +216,9 @@ class Task(abc.ABC, Generic[ExampleT]):
     def check(self, example: ExampleT) -> ExampleT:
         """The example, its target as training wants it; ValueError tells why it cannot be used."""
         return example
+
+    def check_learnable(self, example: ExampleT) -> None:
+        """Checks what training needs beyond what `check` does; ValueError tells why an example can only be measured."""
 
     def group(self, example: ExampleT) -> Hashable | None:
         """What an example shares with others, such as its dialogue: all are learnt from, or all held out; or None."""

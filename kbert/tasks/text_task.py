@@ -33,6 +33,11 @@ class Example:
     line: int = 0
 
 
+def same_text(text: str) -> str:
+    """Equal for texts that differ in white space and capitals alone."""
+    return " ".join(text.split()).casefold()
+
+
 def _check_not_empty(text: str, pair: str | None) -> None:
     if not text.strip():
         raise ValueError("expected a text. Received an empty one")
@@ -74,8 +79,10 @@ class TextTask(Task[Example]):
                     _check_not_empty(text, pair)
             except ValueError as problem:
                 bad.skip(DataError(str(problem), path, row.line))
-            else:
-                yield Example(text, pair, target, row.line)
+                continue
+            if isinstance(target, str) and target != row.values[cls.target_column].strip():
+                bad.repaired("labels are numbers that were read in their shortest spelling (0.0 as 0)", row.line)
+            yield Example(text, pair, target, row.line)
 
     @classmethod
     def table_columns(cls, columns: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
@@ -111,6 +118,10 @@ class TextTask(Task[Example]):
             )
         texts = {"text": [example.text for example in examples]}
         return texts | ({"text_pair": [example.pair or "" for example in examples]} if self.paired else {})
+
+    def group(self, example: Example) -> tuple[str, str]:
+        """Its text and pair, however they are spaced and capitalized: what is equal is learnt, or measured."""
+        return same_text(example.text), same_text(example.pair or "")
 
     def tokens(self, examples: Sequence[Example], encode: GraphEncoder) -> tuple[Ragged, Ragged]:
         """Ids and type ids of examples, for training."""

@@ -44,6 +44,22 @@ def read_objects(
     Raises:
         DataError: A line is no JSON object; with file and line.
     """
+    bad = bad or BadRows()
+    for number, value in read_values(path, form=form, bad=bad):
+        if isinstance(value, dict):
+            yield number, value
+        else:
+            bad.skip(DataError(f"expected a JSON object a line. Received {type(value).__name__}", path, number))
+
+
+def read_values(
+    path: files.PathLike, *, form: TableFormat | None = None, bad: BadRows | None = None
+) -> Iterator[tuple[int, Any]]:
+    """Yields the line and the value of each line, or of each element of an array; they need not be objects.
+
+    Raises:
+        DataError: A line is no JSON; with file and line.
+    """
     if isinstance(path, MemoryTable):
         yield from path.numbered_rows()
         return
@@ -55,14 +71,9 @@ def read_objects(
         if not line.strip():
             continue
         try:
-            values = parse(line)
+            yield number, parse(line)
         except (ValueError, RecursionError) as problem:
             bad.skip(DataError(f"expected a JSON object a line ({problem})", path, number))
-            continue
-        if isinstance(values, dict):
-            yield number, values
-        else:
-            bad.skip(DataError(f"expected a JSON object a line. Received {type(values).__name__}", path, number))
 
 
 def _array_or_lines(path: files.PathLike, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:

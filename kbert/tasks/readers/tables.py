@@ -160,6 +160,13 @@ def first_row(path: files.PathLike, form: TableFormat) -> list[str]:
     return cells
 
 
+def column_names(path: files.PathLike, form: TableFormat) -> Collection[str]:
+    """The names of the columns of a table; of JSON lines and tables in memory the keys of the first row."""
+    if file_kind(path) == "json":
+        return next((values for _, values in read_objects(path, form=form, bad=BadRows(1 << 60))), {})
+    return first_row(path, form) if form.is_table(path) else ()
+
+
 def _split_rows(path: files.PathLike, kind: str, form: TableFormat, bad: BadRows) -> Iterator[tuple[int, list[str]]]:
     """The rows, each with the line it begins in; the first one is never skipped, as it may be the header."""
     delimiter = form.delimiter or {"csv": ",", "tsv": "\t"}[kind]
