@@ -24,6 +24,10 @@ _OPENERS: dict[str, Callable[[str], Any]] = {
 }
 
 
+COMPRESSED = tuple(_OPENERS)
+"""The suffixes of files that `open_binary` decompresses."""
+
+
 def is_compressed(path: PathLike) -> bool:
     """Whether `open_binary` decompresses a file: it goes by the suffix."""
     return Path(path).suffix.lower() in _OPENERS

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from kbert.errors import DataError
-from kbert.files.compression import damage_said, open_binary
+from kbert.files.compression import damage_said, open_binary, read_head
 from kbert.files.paths import PathLike
-from kbert.files.text_check import check_is_text
+from kbert.files.text_check import check_is_text, marked_encoding
 
 LONGEST_LINE = 64 << 20
 """Bytes; a line is held whole, so this bounds memory."""
@@ -47,17 +50,21 @@ def read_line_blocks(
 
     Args:
         path: A text file, compressed or not.
-        encoding: One in which byte 10 is the line end and nothing else.
+        encoding: An encoding that Python knows. A file with the byte order mark of UTF-16 or UTF-32 is read as that.
         on_invalid: Told of each line that is not `encoding`, which then is left out (it ends a run, so that the numbers
             stay right). Without it the first such line raises.
         advice: The end of the message about such a line: the way out.
         start: Begin with this line of a file that is not compressed.
-        on_block: Told where each block of bytes begins, which is where a run begins.
+        on_block: Told where each block of bytes begins, which is where a run begins; not of UTF-16 and UTF-32.
 
     Raises:
         DataError: As `read_lines`.
     """
     offset, number = start or LineStart(0, 1)
+    wide = None if offset else _wide_encoding(path, encoding)
+    if wide:
+        yield from _wide_blocks(path, wide)
+        return
     with open_binary(path) as handle:
         if offset:
             handle.seek(offset)
@@ -82,6 +89,46 @@ def read_line_blocks(
                 yield number, lines
                 number += len(lines)
             offset += len(block)
+
+
+def has_wide_mark(path: PathLike) -> bool:
+    """Whether a file begins with the byte order mark of UTF-16 or UTF-32, so that reading begins at its first line."""
+    return marked_encoding(read_head(path, 4)) is not None
+
+
+def text_head(path: PathLike, size: int = 1 << 14) -> bytes:
+    """The first `size` bytes of a file, decompressed, without a byte order mark; of UTF-16 and UTF-32 as UTF-8.
+
+    Raises:
+        DataError: Its compressed stream is damaged.
+    """
+    head = read_head(path, size)
+    marked = marked_encoding(head)
+    return head.decode(marked, "ignore").encode() if marked else head.removeprefix(b"\xef\xbb\xbf")
+
+
+def _wide_encoding(path: PathLike, encoding: str) -> str | None:
+    """The encoding whose lines do not end with the byte 10 alone; None for others."""
+    if "\n".encode(encoding) != b"\n":
+        return encoding
+    if codecs.lookup(encoding).name != "utf-8" or not Path(path).is_file():
+        return None
+    return marked_encoding(read_head(path, 4))
+
+
+def _wide_blocks(path: PathLike, encoding: str) -> Iterator[tuple[int, list[str]]]:
+    number = 1
+    try:
+        with (
+            damage_said(path, 1),
+            open_binary(path) as handle,
+            io.TextIOWrapper(handle, encoding, newline="\n") as text,
+        ):
+            while lines := text.readlines(_BLOCK_SIZE):
+                yield number, [line.rstrip("\r\n") for line in lines]
+                number += len(lines)
+    except UnicodeError as problem:
+        raise DataError(f"expected {encoding} text ({problem})", path, number) from None
 
 
 def _line_blocks(handle: BinaryIO, path: PathLike) -> Iterator[bytes]:

@@ -26,6 +26,16 @@ _CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x1b"))
 """Characters that no text has, in no encoding of the kind."""
 
 
+def marked_encoding(begin: bytes) -> str | None:
+    """The encoding that a byte order mark of UTF-16 or UTF-32 says; None without such a mark.
+
+    Example:
+        >>> marked_encoding("text".encode("utf-16"))
+        'utf-16'
+    """
+    return next((name.lower() for mark, name in _MARKS.items() if begin.startswith(mark)), None)
+
+
 def check_is_text(begin: bytes, path: PathLike, encoding: str) -> None:
     """Refuses what is plainly no text whose line end is byte 10, by how a file begins."""
     for mark, name in _MARKS.items():

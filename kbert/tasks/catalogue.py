@@ -47,6 +47,7 @@ class Option:
         choices: The only values it takes; none for any.
         reading: Whether it says how a file is to be read, so that it may be another with each file.
         file: Whether its value is the name of a file, which no model remembers.
+        remembered: Whether a model remembers it of its training file, if it says how to read.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Option:
     choices: tuple[str, ...] = ()
     reading: bool = False
     file: bool = False
+    remembered: bool = True
 
     @property
     def type(self) -> Any:
@@ -159,6 +161,14 @@ _PAIR = Column("pair", "Column of second texts, for a task of pairs.  [default: 
 _LABEL = Column("label", "Column of labels.", "label", target=True)
 _ENCODING = Option("encoding", "Of the file, such as latin-1 or gb18030.", "utf-8", reading=True)
 _FORMAT = (
+    Option(
+        "format",
+        "Of the file; auto looks at how it begins, and at its ending.",
+        "auto",
+        choices=("auto", "text", "jsonl", "csv", "tsv", "parquet", "xlsx"),
+        reading=True,
+        remembered=False,
+    ),
     Option("delimiter", "What stands between cells.  [default: by the ending of the file]", reading=True),
     _ENCODING,
     Option(

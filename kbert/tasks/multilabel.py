@@ -17,11 +17,11 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.class_weights import BALANCED, parse_class_weights
 from kbert.tasks.labels import canonical_label, check_label, label_names, sorted_labels
 from kbert.tasks.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
 from kbert.tasks.metrics.worst_examples import worst_examples
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.label_lists import LabelVector, parse_list, unsplit_labels, vector_size
 from kbert.tasks.readers.tables import column_places
 from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, numbers
@@ -98,8 +98,8 @@ class MultilabelTask(TextTask):
         if isinstance(value, str):
             if value.strip():
                 check_label(value.strip(), options)
-            listed = parse_list(value)
-            value = value.split(options.get("label_separator") or _SEPARATOR) if listed is None else listed
+            items = parse_list(value)
+            value = value.split(options.get("label_separator") or _SEPARATOR) if items is None else items
         labels = tuple(canonical_label(label.strip()) for label in value if label.strip())
         for label in labels:
             check_label(label, options)

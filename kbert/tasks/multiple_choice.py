@@ -16,11 +16,11 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
 from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.multiple_choice import LABEL_FORMATS, choice_index, detect_label_format
-from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.readers.tables import read_table
 from kbert.tasks.saved_settings import Kind, string
 from kbert.tasks.task import Task, Tensors, TextInput

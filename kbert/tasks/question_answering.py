@@ -16,11 +16,11 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.tensor_names import Slots, question_answering_slots
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.answer_spans import NEVER, answer_positions, best_spans
 from kbert.tasks.metrics import question_answering as metrics
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.question_answering import Question, check_placed, read_questions
-from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.saved_settings import Kind, count, count_or_none, flag, number
 from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.tasks.text_task import same_text
@@ -133,6 +133,10 @@ class QuestionAnsweringTask(Task[Question]):
     def group(self, example: Question) -> str:
         """Its context."""
         return same_text(example.context)
+
+    def carried(self, example: Question, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """{"id"}, if the file has one."""
+        return {"id": example.id} if example.id else {}
 
     # === Texts to features ===
 

@@ -15,9 +15,9 @@ from kbert.model_folder.sentence_transformers import activation_name, known_acti
 from kbert.models.encoder import BertEncoder
 from kbert.models.ranking import RankingModel
 from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.ranking import RankingExample, read_candidates
 from kbert.tasks.saved_settings import Kind, count_or_none, flag, string
 from kbert.tasks.task import Task, Tensors, TextInput

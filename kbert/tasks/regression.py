@@ -17,6 +17,7 @@ from kbert.models.regression import RegressionModel
 from kbert.models.tensor_names import Slots, regression_slots
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.worst_examples import worst_examples
+from kbert.tasks.readers.numbers import parse_number
 from kbert.tasks.saved_settings import Kind, flag, number
 from kbert.tasks.task import Tensors
 from kbert.tasks.text_task import Example, TextTask
@@ -57,12 +58,9 @@ class RegressionTask(TextTask):
     def read_target(cls, value: Any, options: Mapping[str, Any]) -> float:
         """A finite number."""
         try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise ValueError(f"expected a number as {cls.target_column}. Received {value!r}")
-        return number
+            return parse_number(value)
+        except ValueError as problem:
+            raise ValueError(str(problem).replace("a number", f"a number as {cls.target_column}", 1)) from None
 
     @classmethod
     def from_examples(

@@ -14,11 +14,11 @@ from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
 from kbert.models.token_classification import TokenClassificationModel
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.rouge import METRICS, oracle_sentences, rouge
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.summarization import SummarizationExample, read_summaries
-from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.saved_settings import Kind, count
 from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.tasks.text_task import same_text

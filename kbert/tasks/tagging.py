@@ -18,12 +18,13 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, tagger_slots
 from kbert.models.token_classification import TokenClassificationModel
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.labels import label_names
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.lost_spans import lost_spans, visible, without_overlaps
-from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.readers.tag_schemes import entity_scores, letter_at, split_tag, tag_labels
-from kbert.tasks.readers.tagging import CONLL_ENDINGS, TaggedText, read_tagged_texts
+from kbert.tasks.readers.tagged_words import tags_of_words
+from kbert.tasks.readers.tagging import CONLL_ENDINGS, TaggedText, read_tagged_texts, text_of_words
 from kbert.tasks.saved_settings import Kind, flag, names
 from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.tasks.text_task import same_text
@@ -151,6 +152,24 @@ class TaggingTask(Task[TaggedText]):
                 types = ", ".join(self.types)
                 raise ValueError(f"expected one of the types seen in training ({types}). Received {span.label!r}")
         return example
+
+    def carried(self, example: TaggedText, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """{"words": [{"text", "start", "end", "tag"}]} with tags in IOB2, if the text was given in words."""
+        spans = [(span["start"], span["end"], span["label"]) for span in answer["spans"]]
+        tags = tags_of_words(example.words, spans)
+        words = [
+            {"text": example.text[start:end], "start": start, "end": end, "tag": tag}
+            for (start, end), tag in zip(example.words, tags, strict=True)
+        ]
+        return {"words": words} if words else {}
+
+    def examples_of_words(self, column: Sequence[Any]) -> list[TaggedText] | None:
+        """The texts of lists of words."""
+        if not column or not all(
+            isinstance(words, (list, tuple)) and all(isinstance(word, str) for word in words) for words in column
+        ):
+            return None
+        return [text_of_words(words) for words in column]
 
     # === Texts to features ===
 

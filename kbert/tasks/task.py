@@ -20,9 +20,9 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, named_activation
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.catalogue import TASKS, TaskInfo, task_info
 from kbert.tasks.metrics.names import LOSS, larger_is_better
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.columns import find_columns
 from kbert.tasks.saved_settings import Kind, read_settings
 from kbert.tasks.training_rows import TrainingRows
@@ -249,6 +249,19 @@ class Task(abc.ABC, Generic[ExampleT]):
     def larger_is_better(self) -> bool:
         """Whether larger values of the main metric are better."""
         return larger_is_better(self.main_metric)
+
+    def carried(self, example: ExampleT, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """What a prediction says of its example beside the texts, such as the id of a question; JSON.
+
+        Args:
+            example: The example that was asked.
+            answer: What `answer` gave for it.
+        """
+        return {}
+
+    def examples_of_words(self, column: Sequence[Any]) -> list[ExampleT] | None:
+        """The examples of texts that are given as lists of words; None for other texts, and for other tasks."""
+        return None
 
     # === Texts to features ===
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.table_format import TableFormat
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.readers.tables import read_table
 from kbert.tasks.task import Task, TextInput
 from kbert.tasks.training_rows import Ragged, encode_texts

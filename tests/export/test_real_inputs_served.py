@@ -13,7 +13,7 @@ import pytest
 from kbert.config import BertConfig
 from kbert.export.saved_model import export_saved_model
 from kbert.prediction.predictor import load
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.task import TextInput, task_class
 from kbert.text.tokenizer import Tokenizer
 

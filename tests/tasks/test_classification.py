@@ -9,7 +9,7 @@ from kbert.errors import BundleError, DataError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.tasks.classification import ClassificationTask
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.task import task_class, task_from_bundle
 from kbert.tasks.text_task import Example
 from kbert.text.graph.encoder import GraphEncoder

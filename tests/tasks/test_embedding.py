@@ -10,8 +10,8 @@ from kbert.model_folder.sentence_transformers import SentenceModules, read_modul
 from kbert.prediction.feature_vectors import extract_features
 from kbert.prediction.predictor import load
 from kbert.tasks.embedding import EmbeddingExample, EmbeddingTask
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.memory_table import as_table
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.memory_table import as_table
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.finetune import finetune

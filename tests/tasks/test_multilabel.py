@@ -7,7 +7,7 @@ from sklearn import metrics as sklearn_metrics
 
 from kbert.errors import DataError, UsageError
 from kbert.tasks.multilabel import MultilabelTask
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.text_task import Example
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer

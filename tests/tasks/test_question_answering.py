@@ -9,7 +9,7 @@ from kbert.errors import DataError, UsageError
 from kbert.models.encoder import BertEncoder
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.question_answering import QuestionAnsweringTask
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.readers.question_answering import Answer, Question
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.prediction.predictor import load
 from kbert.tasks.ranking import RankingTask
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.readers.ranking import RankingExample
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kbert.files import PathLike
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.catalogue import TaskInfo
-from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.readers.tables import column_names
 
 _LOG = logging.getLogger("kbert")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.table_format import TableFormat
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.readers.tagged_words import Sentence
 
 _MOST_COLUMNS = 4
@@ -101,11 +102,8 @@ class _Lines:
         some = [line for _, line in itertools.islice(lines, 1000) if line.strip() and not line.startswith("-DOCSTART-")]
         words = [line for line in some if not line.startswith("#")] or some
         self._tabs = sum("\t" in line for line in words) * 2 > len(words)
-        for line in words:
-            width = len(self.cells(line))
-            if self._fits(width):
-                self._width = width
-                return
+        widths = Counter(width for width in (len(self.cells(line)) for line in words) if self._fits(width))
+        self._width = widths.most_common(1)[0][0] if widths else 0
 
     def _fits(self, width: int) -> bool:
         if self._named:

@@ -12,10 +12,9 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError, shown
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.json_lines import parse
-from kbert.tasks.readers.memory_table import MemoryTable
-from kbert.tasks.readers.table_format import TableFormat, check_there
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.json_values import parse
+from kbert.sources.table_format import TableFormat, check_there, row_kind
 from kbert.tasks.readers.tables import file_kind, read_objects, read_table
 
 _ID_KEYS = ("id", "qid", "query_id", "question_id")
@@ -72,13 +71,14 @@ def read_questions(
         DataError: The file is of no such format.
     """
     check_there(path)
-    if file_kind(path) != "json":
+    if file_kind(path, form) != "json":
         if targets:
             raise UsageError(f"{path}: expected answers in a SQuAD file (.json) or JSON lines (.jsonl)")
         for row in read_table(path, columns, form=form, bad=bad):
             yield Question(row.values["question"], row.values["context"], None, "", row.line)
         return
-    paragraphs = None if isinstance(path, MemoryTable) else _paragraphs(_document(path, form), path)
+    is_text = row_kind(path, form) == "jsonl"
+    paragraphs = _paragraphs(_document(path, form), path) if is_text else None
     if paragraphs is not None:
         for where, paragraph in paragraphs:
             yield from _questions(where, paragraph, targets, path, 0, bad)
@@ -100,7 +100,7 @@ def _document(path: files.PathLike, form: TableFormat) -> Any:
     with files.damage_said(path), files.open_binary(path) as handle:
         content = handle.read()
     try:
-        # A byte order mark is for Python's reader to know.
+        # Byte order marks are for Python's reader to know.
         return parse(content if codecs.lookup(form.encoding).name == "utf-8" else content.decode(form.encoding))
     except json.JSONDecodeError as problem:
         if problem.msg == "Extra data" or ".json" not in Path(path).suffixes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,9 +10,10 @@ import numpy as np
 
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.readers.judged_texts import read_judged
-from kbert.tasks.readers.table_format import TableFormat
+from kbert.tasks.readers.numbers import parse_number
 from kbert.tasks.readers.tables import file_kind, read_objects, read_table
 
 _SEED = 0
@@ -68,7 +68,7 @@ def read_candidates(
     if options.get("documents") or options.get("queries"):
         return _read_judged(path, options, most, bad)
     form = TableFormat.from_options(options)
-    first = _first_object(path, form) if file_kind(path) == "json" else {}
+    first = _first_object(path, form) if file_kind(path, form) == "json" else {}
     if _TURNS_KEY in first:
         pairs = list(_responses(path, form, turns, options.get("responder"), bad))
         if not pairs:
@@ -203,10 +203,10 @@ def _grouped_rows(path: PathLike, form: TableFormat, columns: Mapping[str, str],
 
 def _gain(value: Any, path: PathLike, line: int) -> float:
     try:
-        gain = float(value)
-    except (TypeError, ValueError):
-        gain = math.nan
-    if not 0 <= gain < math.inf:
+        gain = float(value) if isinstance(value, bool) else parse_number(value)
+    except ValueError:
+        gain = -1.0
+    if gain < 0:
         raise DataError(f"expected a label of 0 or more. Received {value!r}", path, line)
     return gain
 

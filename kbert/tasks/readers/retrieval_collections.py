@@ -1,7 +1,8 @@
 """Test collections for retrieval: documents, queries, and which documents are relevant to a query.
 
 documents   JSON lines with "id" or "_id", "text", and maybe "title" (as BEIR has them); .csv or .tsv with the columns
-            id and text, or without a header an id and a text (MS MARCO's collection.tsv and queries.tsv); a folder of text files, whose paragraphs are documents; or SMART (.I, .T, .W), as Cranfield
+            id and text, or without a header an id and a text (MS MARCO's collection.tsv and queries.tsv); a folder of
+            text files, whose paragraphs are documents; or SMART (.I, .T, .W), as Cranfield
 queries     the same, but for folders
 judgements  TREC's qrels (query, iteration, document, gain), BEIR's (query, document, gain, under a header) or
             Cranfield's (query, document, code)
@@ -16,8 +17,8 @@ from pathlib import Path
 
 from kbert import files
 from kbert.errors import DataError, UsageError, shown
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.table_format import TableFormat
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.readers.tables import file_kind, first_row, read_objects, read_table
 
 _LOG = logging.getLogger("kbert")

@@ -9,8 +9,8 @@ from typing import Any
 from kbert.corpus.sentences import split_sentences
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.table_format import TableFormat
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.readers.tables import column_names, file_kind, read_objects, read_table
 
 
@@ -69,7 +69,7 @@ def _rows(
     path: PathLike, columns: Mapping[str, str], form: TableFormat, bad: BadRows
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The line and the values by column."""
-    if file_kind(path) == "json":
+    if file_kind(path, form) == "json":
         yield from read_objects(path, form=form, bad=bad)
     elif not form.is_table(path):
         for number, text in form.numbered_lines(path, bad):

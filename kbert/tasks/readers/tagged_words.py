@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from kbert.errors import DataError
 from kbert.files import PathLike
@@ -124,3 +124,25 @@ def word_places(words: Sequence[str]) -> tuple[str, list[int], list[int]]:
         text += word
         ends.append(len(text))
     return text, starts, ends
+
+
+def tags_of_words(words: Iterable[tuple[int, int]], spans: Iterable[tuple[int, int, str]]) -> list[str]:
+    """The tag of each word in IOB2: that of the first span that it shares a character with.
+
+    Args:
+        words: (start, end) of words, in order.
+        spans: (start, end, label) of spans, in order.
+
+    Example:
+        >>> tags_of_words([(0, 3), (4, 8)], [(0, 8, "PER")])
+        ['B-PER', 'I-PER']
+    """
+    spans = list(spans)
+    tags = []
+    before = None
+    for start, end in words:
+        found = next((span for span in spans if span[0] < end and span[1] > start), None)
+        letter = "I" if found is not None and found == before else "B"
+        tags.append("O" if found is None else f"{letter}-{found[2]}")
+        before = found
+    return tags

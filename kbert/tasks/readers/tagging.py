@@ -9,11 +9,11 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.rows import read_values
+from kbert.sources.table_format import TableFormat, check_there
 from kbert.tasks.readers.conll import read_conll
-from kbert.tasks.readers.json_lines import read_values
 from kbert.tasks.readers.span_exports import as_object, offset_reader, raw_spans
-from kbert.tasks.readers.table_format import TableFormat, check_there
 from kbert.tasks.readers.tables import file_kind, first_row, read_table
 from kbert.tasks.readers.tag_columns import LABEL_NAMES, TEXT_NAMES, chosen_columns, text_name
 from kbert.tasks.readers.tag_schemes import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
@@ -107,12 +107,12 @@ def read_tagged_texts(
         offsets: What the offsets of spans count; see kbert.tasks.readers.span_exports.
     """
     form = form or TableFormat()
-    kind = file_kind(path)
+    kind = file_kind(path, form)
     check_there(path)
     found: Iterator[TaggedText | Sentence]
     if kind == "json":
         found = _read_json(path, form, columns, targets, offsets, bad)
-    elif kind in ("tsv", "csv") and _has_header(path, form, columns):
+    elif kind in ("tsv", "csv", "xlsx") and _has_header(path, form, columns):
         found = iter(_of_rows(list(_table_rows(path, form, columns, targets, bad)), columns, targets, path))
     else:
         found = read_conll(path, columns, form, targets, bad)
@@ -146,6 +146,12 @@ def _tagged(sentence: Sentence, scheme: str, targets: bool, bad: BadRows | None)
             bad.repaired(_REPAIRED, sentence.lines[min(place, len(sentence.lines) - 1)])
     spans = tuple(Span(starts[begin], ends[end - 1], kind) for kind, begin, end in found)
     return TaggedText(text, spans, sentence.lines[0], places)
+
+
+def text_of_words(words: Sequence[str]) -> TaggedText:
+    """The text of words without tags."""
+    text, starts, ends = word_places(words)
+    return TaggedText(text, None, 0, tuple(zip(starts, ends, strict=True)))
 
 
 # === Tables of words and tags ===
@@ -312,4 +318,4 @@ def _utf_16_hint(text: str, offsets: str) -> str:
     return "; if offsets count units of UTF-16, say --offsets utf-16" if wide else ""
 
 
-__all__ = ["CONLL_ENDINGS", "Span", "TaggedText", "join_words", "read_tagged_texts"]
+__all__ = ["CONLL_ENDINGS", "Span", "TaggedText", "join_words", "read_tagged_texts", "text_of_words"]

@@ -13,9 +13,9 @@ import numpy as np
 
 from kbert import files
 from kbert.errors import DataError, UsageError, shown
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.memory_table import as_table, is_path
 from kbert.tasks.readers.columns import find_columns
-from kbert.tasks.readers.memory_table import as_table, is_path
 from kbert.tasks.task import Task, task_class
 from kbert.training.data.folds import split_fold, split_part
 

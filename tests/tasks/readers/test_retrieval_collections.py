@@ -1,7 +1,7 @@
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.retrieval_collections import Document, read_documents, read_judgements, read_queries
 

@@ -3,8 +3,8 @@ import gzip
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.table_format import TableFormat, file_kind
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat, file_kind
 from kbert.tasks.readers.tables import read_table
 
 COLUMNS = {"text": "text", "label": "label"}

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.readers.tagging import Span, TaggedText, join_words, read_tagged_texts
 
 
@@ -83,7 +83,7 @@ def test_lines_of_another_width(written):
 def test_a_bad_first_line_is_skipped_alone(written):
     path = written("a.conll", "My corpus version one two\n\nAda B-PER\n")
     assert [text.text for text in read(path, skip=1)] == ["Ada"]
-    with pytest.raises(DataError, match=r"a\.conll:1: expected 2 to 4 columns: a word, and its tag last\. Received"):
+    with pytest.raises(DataError, match=r"a\.conll:1: expected 2 columns: a word, and its tag last\. Received"):
         read(path)
 
 

@@ -3,8 +3,8 @@ import gzip
 import pytest
 
 from kbert.errors import DataError
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.json_lines import read_objects
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.rows import read_objects
 
 
 @pytest.fixture

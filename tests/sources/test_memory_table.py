@@ -14,7 +14,7 @@ from kbert.tasks.multilabel import MultilabelTask
 from kbert.tasks.multiple_choice import MultipleChoiceTask
 from kbert.tasks.question_answering import QuestionAnsweringTask
 from kbert.tasks.ranking import RankingTask
-from kbert.tasks.readers.memory_table import as_table
+from kbert.sources.memory_table import as_table
 from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.regression import RegressionTask
 from kbert.tasks.summarization import SummarizationTask

@@ -7,6 +7,7 @@ import logging
 from kbert.errors import DataError
 from kbert.files import PathLike
 
+_TOLD = 5
 _LOG = logging.getLogger("kbert")
 
 
@@ -25,14 +26,12 @@ class BadRows:
 
     def __init__(self, allowed: int = 0) -> None:
         self.allowed = allowed
+        self.count = 0
+        """How many were skipped."""
         self.problems: list[DataError] = []
+        """What was wrong with the first of them."""
         self.repairs: dict[str, list[int]] = {}
         """The lines of what was repaired, by what was done; see `repaired`."""
-
-    @property
-    def count(self) -> int:
-        """How many were skipped."""
-        return len(self.problems)
 
     def skip(self, problem: DataError) -> None:
         """Skips a row, or raises what is wrong with it.
@@ -41,7 +40,9 @@ class BadRows:
             DataError: No more rows may be skipped; the message says how many were.
         """
         if self.count < self.allowed:
-            self.problems.append(problem)
+            self.count += 1
+            if len(self.problems) < _TOLD:
+                self.problems.append(problem)
             return
         if not self.count:
             raise problem
@@ -69,4 +70,6 @@ class BadRows:
         if not self.count:
             return ""
         rows = "1 bad row was" if self.count == 1 else f"{self.count:,} bad rows were"
-        return f"{rows} skipped; the first: {self.problems[0]}"
+        others = [f"{problem.path}:{problem.line}" for problem in self.problems[1:] if problem.line]
+        more = f"; the next: {', '.join(others)}" if others else ""
+        return f"{rows} skipped; the first: {self.problems[0]}{more}"
