@@ -44,8 +44,8 @@ from kbert.tasks.catalogue import all_columns
 @click.option(
     "--output-format",
     type=click.Choice(["text", "json", "conll", "squad"]),
-    help="A line of text or JSON for each prediction; CoNLL, for tagging; or answers by the ids of questions, as SQuAD's "
-    "scripts read them.  [default: text]",
+    help="A line of text or JSON for each prediction; CoNLL, for tagging; or answers by the ids of questions, as "
+    "SQuAD's scripts read them.  [default: text]",
 )
 @options.JSON
 def predict(

@@ -118,17 +118,24 @@ def _wide_encoding(path: PathLike, encoding: str) -> str | None:
 
 def _wide_blocks(path: PathLike, encoding: str) -> Iterator[tuple[int, list[str]]]:
     number = 1
-    try:
-        with (
-            damage_said(path, 1),
-            open_binary(path) as handle,
-            io.TextIOWrapper(handle, encoding, newline="\n") as text,
-        ):
-            while lines := text.readlines(_BLOCK_SIZE):
-                yield number, [line.rstrip("\r\n") for line in lines]
-                number += len(lines)
-    except UnicodeError as problem:
-        raise DataError(f"expected {encoding} text ({problem})", path, number) from None
+    lines: list[str] = []
+    held = 0
+    with damage_said(path, 1), open_binary(path) as handle, io.TextIOWrapper(handle, encoding, newline="\n") as text:
+        while True:
+            try:
+                line = text.readline()
+            except UnicodeError as problem:
+                if lines:
+                    yield number, lines
+                raise DataError(f"expected {encoding} text ({problem})", path, number + len(lines)) from None
+            if not line or held > _BLOCK_SIZE:
+                if lines:
+                    yield number, lines
+                number, lines, held = number + len(lines), [], 0
+            if not line:
+                return
+            lines.append(line.rstrip("\r\n"))
+            held += len(line)
 
 
 def _line_blocks(handle: BinaryIO, path: PathLike) -> Iterator[bytes]:

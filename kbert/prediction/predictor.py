@@ -196,9 +196,7 @@ class Predictor:
             if isinstance(columns[0], Sequence) and (words := self.task.examples_of_words(columns[0])):
                 return self._predictions(words, batch_size)
         if keep:
-            raise UsageError(
-                f"keep is for tables: data frames, and lists of dictionaries. Received: keep={shown(keep)}"
-            )
+            raise UsageError(f"keep is for data frames and lists of dictionaries. Received: keep={shown(keep)}")
 
         return self._predict(self._inputs(columns), batch_size)
 
@@ -232,9 +230,7 @@ class Predictor:
         reading = self._reading(columns, options)
         if isinstance(found, Texts):
             if keep:
-                raise UsageError(
-                    f"{path}: expected a table with the columns {shown(list(keep))}. Received: a text a line"
-                )
+                raise UsageError(f"{path}: expected a table, which has columns to keep. Received: a text a line")
             texts = self.task.text_inputs[0].name
             for start in range(0, len(found), _AT_ONCE):
                 yield from self._predict({texts: list(found[start : start + _AT_ONCE])}, batch_size)

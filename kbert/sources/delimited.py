@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import re
 from collections.abc import Iterable, Iterator
 
@@ -11,6 +12,7 @@ from kbert.errors import DataError
 from kbert.sources import document as document_
 from kbert.sources.document import Document, Reading, too_large
 
+_LOG = logging.getLogger("kbert")
 _EXCEL_MARK = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _GUESSED = ";\t|"
 
@@ -68,20 +70,29 @@ def delimiter_of(path: files.PathLike, usual: str) -> str:
     """The delimiter of a table whose delimiter nobody named.
 
     It is the one of a first line "sep=;", as Excel writes it. Else it is the usual one of the ending, unless the first
-    line lacks it and has another (;, a tab or |), as where the decimal mark is a comma.
+    line lacks it and has another (;, a tab or |) as often as all the next lines have it, as where the decimal mark is a
+    comma.
 
     Args:
         path: The file.
         usual: The delimiter that its ending says.
     """
-    first = files.text_head(path, 1 << 16).decode("utf-8", "replace").lstrip("\r\n").partition("\n")[0].rstrip("\r")
-    mark = _EXCEL_MARK.fullmatch(first)
+    head = files.text_head(path, 1 << 16).decode("utf-8", "replace")
+    lines = [line.rstrip("\r") for line in head.split("\n")]
+    if len(head) > 1 << 15:
+        lines.pop()  # cut
+    mark = _EXCEL_MARK.fullmatch(lines[0]) if lines else None
     if mark:
         return mark[1]
-    unquoted = re.sub(r'"[^"]*"', "", first)
-    if usual in unquoted:
+    some = [re.sub(r'"[^"]*"', "", line) for line in lines if line.strip()][:20]
+    if len(some) < 2 or usual in some[0]:
         return usual
-    return next((each for each in _GUESSED if each in unquoted), usual)
+    for each in _GUESSED:
+        counts = {line.count(each) for line in some if line.strip(each)}  # rows of empty cells may be of any width
+        if each in some[0] and len(counts) == 1:
+            _LOG.info("%s: %r stands between columns (--delimiter says another)", path, each)
+            return each
+    return usual
 
 
 def read_csv(path: str, reading: Reading) -> Iterator[Document]:

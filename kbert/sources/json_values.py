@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from kbert import files
@@ -12,7 +13,8 @@ from kbert.errors import DataError
 
 _BETWEEN = re.compile(r"[\s,]*")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_ARRAY = re.compile(rb"\s*\[")
+_ARRAY = re.compile(rb"\s*\[\s*[\[{\]]")
+"""An array of objects or lists; one of texts is a line of its own, as spaCy's [text, {"entities": …}]."""
 
 
 def parse(text: str | bytes) -> Any:
@@ -32,8 +34,9 @@ def parse(text: str | bytes) -> Any:
 
 
 def is_array(path: files.PathLike) -> bool:
-    """Whether a JSON file begins with an array."""
-    return bool(_ARRAY.match(files.text_head(path)))
+    """Whether a JSON file is one array: of objects or lists, or of anything if it is called .json."""
+    head = files.text_head(path)
+    return bool(_ARRAY.match(head)) or (head.lstrip().startswith(b"[") and ".json" in Path(path).suffixes)
 
 
 def array_elements(path: files.PathLike, blocks: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, str]]:

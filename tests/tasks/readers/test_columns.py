@@ -2,9 +2,9 @@ import logging
 
 import pytest
 
+from kbert.sources.memory_table import as_table
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.readers.columns import find_columns
-from kbert.sources.memory_table import as_table
 
 TRIPLES = {"text": "anchor", "pair": "positive", "negative": "negative"}
 RANKING = {"query": "query", "candidate": "candidate"}
