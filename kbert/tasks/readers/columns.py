@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kbert.files import PathLike
-from kbert.sources.table_format import TableFormat
+from kbert.sources.table_format import TableFormat, check_there
 from kbert.tasks.catalogue import TaskInfo
 from kbert.tasks.readers.tables import column_names
 
@@ -51,6 +51,7 @@ def find_columns(
         return chosen
     if any(_NUMBERS.fullmatch(name) for name in chosen.values()):
         return chosen
+    check_there(path)
     header = column_names(path, TableFormat.from_options(options))
     found: dict[str, str] = {}
     named = any(name for name in given.values())
