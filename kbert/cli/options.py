@@ -13,7 +13,8 @@ import click
 
 from kbert.model_folder.sentence_transformers import POOLINGS
 from kbert.sources.named_datasets import is_named_dataset
-from kbert.tasks.catalogue import Column, Option, all_reading_options
+from kbert.tasks.catalogue import all_reading_options
+from kbert.tasks.task_info import Column, Option
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")

@@ -105,7 +105,7 @@ def predict(
 
 def _given(model: Any, texts: tuple[str, ...], pairs: tuple[str, ...]) -> list[Any]:
     """The columns of texts that the arguments say."""
-    several = model.task.text_inputs[-1].several
+    several = model.task.text_inputs[-1].is_list
     if not pairs:
         return [[list(texts)]] if several and len(model.task.text_inputs) == 1 else [list(texts)]
     if several and len(texts) > 1:

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from kbert.cli import options
 from kbert.cli.finetune import TaskGroup, finetune_settings
 from kbert.errors import UsageError
-from kbert.tasks.catalogue import TaskInfo
+from kbert.tasks.task_info import TaskInfo
 
 
 class _TuneGroup(TaskGroup):

@@ -89,7 +89,7 @@ def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
         batch = {feature.name: value for feature, value in zip(features.ENCODER_FEATURES, values, strict=True)}
         with keras.StatelessScope(state_mapping=head):
             outputs = loaded.model.heads(graph(*values), batch)
-        return loaded.task.token_answers(outputs, batch)
+        return loaded.task.token_outputs(outputs, batch)
 
     signature = [tf.TensorSpec([1, length], tf.int32, name=feature.name) for feature in features.ENCODER_FEATURES]
     module = tf.Module()

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.errors import ParityError
-from kbert.tasks.task import TextInput
+from kbert.tasks.answering import TextInput
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 
@@ -65,5 +65,5 @@ def sample_inputs(texts: Sequence[TextInput], vocabulary: Vocabulary, longest: i
         # Each input in another order, so that short ones meet long ones.
         rows = samples[::-1] if place % 2 else samples
         several = [[row, rows[index - 1], rows[index - 2]] for index, row in enumerate(rows)]
-        inputs[text.name] = tf.constant(several if text.several else rows)
+        inputs[text.name] = tf.constant(several if text.is_list else rows)
     return inputs

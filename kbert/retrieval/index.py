@@ -27,8 +27,8 @@ from kbert.model_folder.weights import weights_files
 from kbert.prediction.predictor import Predictor, predictor_of
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.embedding import EmbeddingTask, of_length_1
+from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.readers.retrieval_collections import Document, read_documents
-from kbert.tasks.task import task_from_bundle
 
 SETTINGS_FILE = "index.json"
 VECTORS_FILE = "vectors.npy"
@@ -99,7 +99,7 @@ def build_index(
     faiss = _faiss() if ann else None
     model = resolve(model)
     predictor = load_embedder(model, pooling=pooling)
-    task = predictor.task
+    task = _task_of(predictor)
     similarity = _similarity(task, similarity)
     query_prompt = _prompt(task, query_prompt, query_prompt_name, _QUERY_PROMPTS)
     prompt = _prompt(task, prompt, prompt_name, _DOCUMENT_PROMPTS)
@@ -188,8 +188,8 @@ class Index:
         if not isinstance(asked, str):
             raise BundleError(f"{self.folder / SETTINGS_FILE}: expected query_prompt, str. Received: {shown(asked)}")
         if prompt is not None or prompt_name is not None:
-            asked = _prompt(predictor.task, prompt, prompt_name, ())
-        self.predictor = predictor.with_task(predictor.task.with_prompt(asked))
+            asked = _prompt(_task_of(predictor), prompt, prompt_name, ())
+        self.predictor = predictor.with_task(_task_of(predictor).with_prompt(asked))
         count, width = settings["documents"], settings["width"]
         self.vectors = _mapped(self.folder / VECTORS_FILE, (count, width), np.dtype(settings["dtype"]))
         self.offsets = _mapped(self.folder / OFFSETS_FILE, (count,), np.dtype(np.int64))
@@ -282,7 +282,7 @@ def load_embedder(model: PathLike, *, pooling: str | None = None) -> Predictor:
     """
     bundle = Bundle.load(resolve(model))
     task = task_from_bundle(bundle, model, pooling=pooling)
-    if task.name != EmbeddingTask.name:
+    if not isinstance(task, EmbeddingTask):
         raise UsageError(
             "expected a model of `kbert finetune embedding` or of sentence-transformers, or an encoder with --pooling. "
             f"Received: {model}, which is for {task.name}"
@@ -290,7 +290,13 @@ def load_embedder(model: PathLike, *, pooling: str | None = None) -> Predictor:
     return predictor_of(bundle, task.with_prompt(""), model)
 
 
-def _similarity(task: Any, wanted: str | None) -> str:
+def _task_of(predictor: Predictor) -> EmbeddingTask:
+    """The task of what `load_embedder` loaded."""
+    assert isinstance(predictor.task, EmbeddingTask)
+    return predictor.task
+
+
+def _similarity(task: EmbeddingTask, wanted: str | None) -> str:
     similarity: str = wanted or task.similarity
     if similarity not in SIMILARITIES:
         which = "similarity" if wanted else "the similarity of the model (--similarity overrules it)"
@@ -298,13 +304,12 @@ def _similarity(task: Any, wanted: str | None) -> str:
     return similarity
 
 
-def _prompt(task: Any, prompt: str | None, name: str | None, names: Sequence[str]) -> str:
+def _prompt(task: EmbeddingTask, prompt: str | None, name: str | None, names: Sequence[str]) -> str:
     """The prompt that is given, or the one of that name, or else the model's first non-empty prompt of `names`."""
     if prompt is not None and name is not None:
         raise UsageError("expected a prompt or the name of one; leave one out. Received: both")
     if name is not None:
-        named: str = task.named_prompt(name)
-        return named
+        return task.named_prompt(name)
     if prompt is not None:
         return prompt
     return next((task.prompts[each] for each in names if task.prompts.get(each)), "")

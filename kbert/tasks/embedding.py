@@ -23,13 +23,15 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, encoder_slots
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.table_format import TableFormat
+from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.numbers import parse_number
 from kbert.tasks.readers.tables import Row, read_table
 from kbert.tasks.saved_settings import Kind, flag, named_strings, number, numbers, string
-from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.tasks.text_task import same_text
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -56,7 +58,7 @@ class EmbeddingExample:
     line: int = 0
 
 
-class EmbeddingTask(Task[EmbeddingExample]):
+class EmbeddingTask(TrainableTask[EmbeddingExample]):
     """A vector for each text: of length 1, so that a dot product is the cosine, unless the model's files say otherwise.
 
     A prompt such as "query: " may be put before each text; the served graph puts it there too.
@@ -85,8 +87,8 @@ class EmbeddingTask(Task[EmbeddingExample]):
     architecture = "BertModel"
     main_metric = "mrr"
     pooled: ClassVar[bool] = False
-    rows: ClassVar[str] = "texts"
-    saved: ClassVar[Mapping[str, Kind]] = {
+    examples_noun: ClassVar[str] = "texts"
+    saved_fields: ClassVar[Mapping[str, Kind]] = {
         "objective": string,
         "pooling": string,
         "temperature": number,
@@ -99,7 +101,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         "similarity": string,
         "include_prompt": flag,
     }
-    newer = ("normalize", "prompts", "prompt", "pair_prompt", "similarity", "include_prompt")
+    optional_fields = ("normalize", "prompts", "prompt", "pair_prompt", "similarity", "include_prompt")
 
     def __init__(
         self,
@@ -125,7 +127,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         self.score_range = low, high = [*score_range]
         if not low < high:
             raise ValueError(f"score_range must be two numbers, the smaller one first. Received: {self.score_range}")
-        self.whole_batches = objective in ("pairs", "unsupervised")
+        self.needs_whole_batch = objective in ("pairs", "unsupervised")
         self.normalize = normalize
         self.prompts = dict(prompts or {})
         self.prompt = prompt
@@ -137,7 +139,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
     # === Reading ===
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterator[EmbeddingExample]:
         """The rows of a table, a text a line, or, with the option `documents`, judgements of them."""
@@ -213,7 +215,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         task.longest_input = modules.max_length
         return task
 
-    def started_from(self, folder: PathLike) -> EmbeddingTask:
+    def for_starting_model(self, folder: PathLike) -> EmbeddingTask:
         """The task with the pooling and the prompts of the model, unless the user gave others."""
         start = _vectors_of(folder)
         if start is None:
@@ -288,7 +290,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
             similarity=self.similarity,
         )
 
-    def checked(
+    def keep_valid(
         self, examples: Sequence[EmbeddingExample], path: PathLike, bad: BadRows | None = None
     ) -> list[EmbeddingExample]:
         """The examples, which must have what the objective needs."""
@@ -303,7 +305,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         """Its text: what goes with a query is learnt, or measured."""
         return same_text(example.text)
 
-    def validated_by(self, examples: Sequence[EmbeddingExample], path: PathLike) -> EmbeddingTask:
+    def for_validation(self, examples: Sequence[EmbeddingExample], path: PathLike) -> EmbeddingTask:
         """Spearman's correlation decides where there are scores, else the reciprocal rank of pairs."""
         if not examples or examples[0].pair is None:
             raise DataError("validation needs pairs of texts, with scores or without: a table with a pair_column", path)
@@ -318,7 +320,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         """One text."""
         return (TextInput("text", "text"),)
 
-    def inputs(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
         """The texts; with pairs each text and pair once, in the order they come."""
         if not examples or examples[0].pair is None:
             return {"text": [example.text for example in examples]}
@@ -326,13 +328,13 @@ class EmbeddingTask(Task[EmbeddingExample]):
             "text": list(dict.fromkeys(text for example in examples for text in (example.text, example.pair or "")))
         }
 
-    def asked(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
+    def evaluation_texts(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
         """The texts with their prompts; of pairs each distinct text once, in order of appearance."""
         if not examples or examples[0].pair is None:
             return {"text": [self.prompt + example.text for example in examples]}
         return {"text": list(self._places(examples))}
 
-    def prompted(self, inputs: Tensors) -> Tensors:
+    def add_prompts(self, inputs: Tensors) -> Tensors:
         """The texts, each with the prompt before it."""
         return {"text": tf.strings.join([self.prompt, inputs["text"]])} if self.prompt else inputs
 
@@ -409,7 +411,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         """The encoder's."""
         return encoder_slots(model.encoder)
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over texts; "accuracy" is how many find their pair first, in the batch or before their negative."""
         vectors = outputs["vector"]  # [B, C, H]
         texts, others = vectors[:, 0], vectors[:, 1:]
@@ -435,7 +437,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         right = tf.cast(tf.argmax(logits, -1, tf.int32) == targets, tf.float32)
         return {loss: tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many texts."""
         count = tf.cast(tf.shape(batch[features.INPUT_WORD_IDS.name])[0], tf.float32)
         names = (*self.losses, *(() if self.objective == "scores" else ("accuracy",)))
@@ -443,15 +445,15 @@ class EmbeddingTask(Task[EmbeddingExample]):
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The vector of each text, float32 [B, H]."""
         return {"vector": outputs["vector"]}
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The same."""
         return {"vector": outputs["vector"]}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"vector": [numbers]}."""
         return {"vector": row["vector"].tolist()}
 

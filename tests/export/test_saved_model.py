@@ -84,7 +84,7 @@ def test_signatures(exported, classifier):
     assert {
         name: (spec.dtype, spec.shape.as_list()) for name, spec in tokens.structured_input_signature[1].items()
     } == {name: (tf.int32, [None, None]) for name in ("input_word_ids", "input_mask", "input_type_ids")}
-    assert set(text.structured_outputs) == {"label", "labels", "probabilities"}
+    assert set(text.structured_outputs) == {"label", "classes", "probabilities"}
     assert set(tokens.structured_outputs) == {"probabilities"}
     batch = load(classifier).text_model.encode(tf.constant(TEXTS))
     np.testing.assert_allclose(

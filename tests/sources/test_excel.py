@@ -38,9 +38,9 @@ def test_cells_are_texts(workbook):
 def test_corpora_and_tasks_read_them(workbook):
     path = workbook(["text", "label"], ["one", 1], ["two", True])
     assert [(found.lines, found.line) for found in Source([path]).documents()] == [(("one",), 2), (("two",), 3)]
-    assert ClassificationTask.read(path) == [Example("one", None, "1", 2), Example("two", None, "True", 3)]
+    assert ClassificationTask.read_examples(path) == [Example("one", None, "1", 2), Example("two", None, "True", 3)]
     path = workbook(["one", 1], ["two", 0])
-    assert ClassificationTask.read(path, {"text": "1", "label": "2"})[1] == Example("two", None, "0", 2)
+    assert ClassificationTask.read_examples(path, {"text": "1", "label": "2"})[1] == Example("two", None, "0", 2)
 
 
 def test_what_is_no_workbook(tmp_path):

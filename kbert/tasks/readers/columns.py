@@ -9,8 +9,8 @@ from typing import Any
 
 from kbert.files import PathLike
 from kbert.sources.table_format import TableFormat, check_there
-from kbert.tasks.catalogue import TaskInfo
 from kbert.tasks.readers.tables import column_names
+from kbert.tasks.task_info import TaskInfo
 
 _LOG = logging.getLogger("kbert")
 _NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")

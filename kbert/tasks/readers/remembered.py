@@ -8,7 +8,7 @@ from typing import Any
 
 from kbert.errors import shown
 from kbert.sources.table_format import TableFormat
-from kbert.tasks.catalogue import Option, TaskInfo
+from kbert.tasks.task_info import Option, TaskInfo
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,8 +15,9 @@ from kbert import files
 from kbert.errors import DataError, UsageError, shown
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import as_table, is_path
+from kbert.tasks.factories import trainable_task_class
 from kbert.tasks.readers.columns import find_columns
-from kbert.tasks.task import Task, task_class
+from kbert.tasks.trainable import TrainableTask
 from kbert.training.data.folds import split_fold, split_part
 
 
@@ -32,7 +33,7 @@ class TaskExamples:
         columns: The columns that were read, by role.
     """
 
-    task: Task[Any]
+    task: TrainableTask[Any]
     train: list[Any]
     validation: list[Any]
     skipped: tuple[tuple[files.PathLike, BadRows], ...]
@@ -69,29 +70,29 @@ def read_task_examples(
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be at least 1. Received: limit={limit}")
     train, validation = _as_data(train, "train"), None if validation is None else _as_data(validation, "validation")
-    kind = task_class(name)
+    kind = trainable_task_class(name)
     bad, bad_validation = BadRows(skip_bad), BadRows(skip_bad)
     columns = find_columns(kind.info(), train, columns, options, tell=True)
-    examples = _sample(kind.read(train, columns, options=options, bad=bad), limit, seed)
+    examples = _sample(kind.read_examples(train, columns, options=options, bad=bad), limit, seed)
     task = kind.from_examples(examples, train, options)
-    examples = _learnable(task, task.checked(examples, train, bad), train, bad)
+    examples = _learnable(task, task.keep_valid(examples, train, bad), train, bad)
     if fold is not None:
         examples, held_out = split_fold(examples, fold, seed=seed, group=task.group)
     elif validation is None:
         examples, held_out = split_part(examples, validation_split or 0.0, seed=seed, group=task.group)
     else:
-        held_out = kind.read(validation, columns, options=options, bad=bad_validation)
+        held_out = kind.read_examples(validation, columns, options=options, bad=bad_validation)
         try:
-            held_out = task.checked(held_out, validation, bad_validation)
+            held_out = task.keep_valid(held_out, validation, bad_validation)
         except DataError as problem:
             if limit is None or "seen in training" not in str(problem):
                 raise
             raise DataError(f"{problem}; --limit {limit} leaves out training rows, and so labels") from None
-    task = task.validated_by(held_out, validation or train)
+    task = task.for_validation(held_out, validation or train)
     return TaskExamples(task, examples, held_out, ((train, bad), (validation or train, bad_validation)), columns)
 
 
-def _learnable(task: Task[Any], examples: list[Any], path: files.PathLike, bad: BadRows) -> list[Any]:
+def _learnable(task: TrainableTask[Any], examples: list[Any], path: files.PathLike, bad: BadRows) -> list[Any]:
     kept = []
     for example in examples:
         try:

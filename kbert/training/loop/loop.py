@@ -20,12 +20,12 @@ import tensorflow as tf
 
 from kbert.errors import CheckpointError, TrainingError, UsageError
 from kbert.runtime.signals import Interrupted, Signals
+from kbert.tasks.objective import Objective
 from kbert.training.devices.strategy import Placement, lost_worker
 from kbert.training.loop.callbacks import Callbacks
 from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.inputs import Input, Phase, phase_at
 from kbert.training.loop.loss_scale import LossScale
-from kbert.training.loop.objectives import Objective
 from kbert.training.loop.spikes import ON_SPIKE, Skips, Spike, SpikeDetector
 from kbert.training.loop.step import TrainingStep, is_seed
 from kbert.training.monitoring.monitor import Monitor
