@@ -75,7 +75,7 @@ def finetune_settings(info: TaskInfo) -> Any:
         click.option(
             "--sequence-length", type=int, help=f"Longest input in tokens.  [default: {info.sequence_length}, or fewer]"
         ),
-        click.option("--limit", type=click.IntRange(1), help="Use the first so many training examples."),
+        click.option("--limit", type=click.IntRange(1), help="Use so many training examples, drawn by --seed."),
         click.option("--evaluate-every", type=click.IntRange(1), help="Steps.  [default: an epoch]"),
         click.option(
             "--early-stopping", type=click.IntRange(1), help="Stop after so many evaluations that were not better."

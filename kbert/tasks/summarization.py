@@ -14,14 +14,15 @@ from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, classifier_slots
 from kbert.models.token_classification import TokenClassificationModel
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.rouge import METRICS, oracle_sentences, rouge
 from kbert.tasks.objective import Tensors
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.summarization import SummarizationExample, read_summaries
-from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.saved_settings import Kind, count
+from kbert.tasks.text_task import same_text
 from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, as_strings
 from kbert.text.graph.encoder import GraphEncoder
@@ -91,6 +92,10 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
         best = oracle_sentences(example.sentences, example.references, self.sentences)
         labels = tuple(int(place in best) for place in range(len(example.sentences)))
         return dataclasses.replace(example, labels=labels)
+
+    def group(self, example: SummarizationExample) -> str:
+        """Its text: what is equal is learnt, or measured."""
+        return same_text(" ".join(example.sentences))
 
     # === Texts to features ===
 

@@ -70,6 +70,10 @@ def build_corpus(
     invalid_utf8: str = "fail",
     nfc: bool = False,
     deduplicate: str = "none",
+    skip_bad: int = 0,
+    encoding: str = "utf-8",
+    delimiter: str | None = None,
+    quoting: str = "auto",
     sentences: str = "split",
     language: str = "auto",
     feature_names: str = "tf-hub",
@@ -109,6 +113,11 @@ def build_corpus(
         invalid_utf8: "fail", or "skip" to leave such lines out and count them.
         nfc: Bring text to Unicode's composed form.
         deduplicate: "document" or "line" keeps only the first of equal ones.
+        skip_bad: How many rows without a usable text may be left out; they are counted. See `SourceSettings` for this
+            and the next three.
+        encoding: The encoding of the files.
+        delimiter: What stands between the cells of CSV and TSV files.
+        quoting: Whether quotation marks enclose cells ("csv") or are text ("none").
         sentences: "split" splits lines into sentences, "lines" takes each for one.
         language: By whose rules lines are split; "auto" finds it out for each document.
         feature_names: "tf-hub", or with static masks "original": input_ids and segment_ids, as the original release
@@ -140,7 +149,18 @@ def build_corpus(
         short_probability=short_probability,
         duplicates=duplicates,
         cased=cased,
-        source=SourceSettings(format, text_field, document_separator, invalid_utf8, nfc, deduplicate),
+        source=SourceSettings(
+            format,
+            text_field,
+            document_separator,
+            invalid_utf8,
+            nfc,
+            deduplicate,
+            skip_bad,
+            encoding,
+            delimiter,
+            quoting,
+        ),
         sentences=SentenceSettings(sentences, language),
         feature_names=feature_names,
         compression=compression,
@@ -155,7 +175,7 @@ def build_corpus(
     vocabulary = Vocabulary.from_file(vocab)
     source = Source(inputs, settings.source)
     before = [_stamp(*part) for part in source.parts]
-    all_settings = {**dataclasses.asdict(settings), "formats": source.formats()}
+    all_settings = {**dataclasses.asdict(settings), "source": settings.source.facts(), "formats": source.formats()}
     identity = {
         "kbert_version": __version__,
         "vocabulary_sha256": vocabulary.sha256(),
