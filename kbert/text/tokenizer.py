@@ -256,10 +256,10 @@ class Tokenizer:
 
     def _assemble(self, first: list[_Token], second: list[_Token] | None, add_special_tokens: bool) -> Encoding:
         vocabulary = self.vocabulary
-        separator = [_Token(vocabulary.separator_id, 0, 0)]
+        separator = [_Token(vocabulary.sep_id, 0, 0)]
         special = [0] * len(first)
         if add_special_tokens:
-            first = [_Token(vocabulary.classification_id, 0, 0), *first, *separator]
+            first = [_Token(vocabulary.cls_id, 0, 0), *first, *separator]
             special = [1, *special, 1]
         if second is not None:
             special += [0] * len(second)

@@ -21,13 +21,13 @@ from kbert.errors import BundleError, UsageError, VocabularyError, shown
 from kbert.text.settings import MAX_WORD_LENGTH, AddedToken, TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import (
-    CLASSIFICATION,
+    CLS,
     CONTINUATION,
     MASK,
     PAD,
-    SEPARATOR,
+    SEP,
     SPECIAL_TOKENS,
-    UNKNOWN,
+    UNK,
     Vocabulary,
 )
 
@@ -39,9 +39,9 @@ SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 
 _NAMES = {
     "pad_token": PAD,
-    "unk_token": UNKNOWN,
-    "cls_token": CLASSIFICATION,
-    "sep_token": SEPARATOR,
+    "unk_token": UNK,
+    "cls_token": CLS,
+    "sep_token": SEP,
     "mask_token": MASK,
 }
 _FLAGS = ("special", "normalized", "single_word", "lstrip", "rstrip")
@@ -150,7 +150,7 @@ def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
     def text(name: str, type_id: int) -> dict[str, Any]:
         return {"Sequence": {"id": name, "type_id": type_id}}
 
-    single = [special(CLASSIFICATION, 0), text("A", 0), special(SEPARATOR, 0)]
+    single = [special(CLS, 0), text("A", 0), special(SEP, 0)]
     return {
         "version": "1.0",
         "truncation": None,
@@ -167,16 +167,16 @@ def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
         "post_processor": {
             "type": "TemplateProcessing",
             "single": single,
-            "pair": [*single, text("B", 1), special(SEPARATOR, 1)],
+            "pair": [*single, text("B", 1), special(SEP, 1)],
             "special_tokens": {
                 token: {"id": token, "ids": [vocabulary.ids[token]], "tokens": [token]}
-                for token in (CLASSIFICATION, SEPARATOR)
+                for token in (CLS, SEP)
             },
         },
         "decoder": {"type": "WordPiece", "prefix": CONTINUATION, "cleanup": True},
         "model": {
             "type": "WordPiece",
-            "unk_token": UNKNOWN,
+            "unk_token": UNK,
             "continuing_subword_prefix": CONTINUATION,
             "max_input_chars_per_word": settings.max_word_length,
             "vocab": {token: index for index, token in enumerate(vocabulary.distinct_pieces)},
@@ -273,10 +273,10 @@ def _vocabulary(folder: Path, fast: _Object) -> Vocabulary:
         return Vocabulary.from_file(path)
     model = _part(fast, "model", "WordPiece")
     prefix = model.text("continuing_subword_prefix", CONTINUATION)
-    unknown = model.text("unk_token", UNKNOWN)
-    if prefix != CONTINUATION or unknown != UNKNOWN:
+    unknown = model.text("unk_token", UNK)
+    if prefix != CONTINUATION or unknown != UNK:
         raise BundleError(
-            f"{fast.path}: model must have continuing_subword_prefix {CONTINUATION!r} and unk_token {UNKNOWN!r}. "
+            f"{fast.path}: model must have continuing_subword_prefix {CONTINUATION!r} and unk_token {UNK!r}. "
             f"Received: {shown(prefix)} and {shown(unknown)}"
         )
     ids = model.object("vocab").values

@@ -58,7 +58,7 @@ class VocabularyStatistics:
             self.scripts[script] += count
             for index in ids:
                 self.used[index] += count
-            if ids == (self.vocabulary.unknown_id,):
+            if ids == (self.vocabulary.unk_id,):
                 self.unknown += count
                 self.unknown_scripts[script] += count
             elif len(ids) == 1:

@@ -104,7 +104,7 @@ class ChunkBuilder:
         counts.update(
             segments=len(segment_ends),
             tokens=len(ids),
-            unknown=int(np.count_nonzero(ids == self.vocabulary.unknown_id)),
+            unknown=int(np.count_nonzero(ids == self.vocabulary.unk_id)),
             examples=len(pairs),
         )
         if settings.pairs.objective in _LABEL_COUNTS:
@@ -154,8 +154,8 @@ class ChunkBuilder:
         second_target = ranges(begins + first_lengths + 2, second_lengths)
         target = np.concatenate([ranges(begins + 1, first_lengths), second_target])
 
-        row_ids = np.full(total, vocabulary.separator_id, np.int32)
-        row_ids[begins] = vocabulary.classification_id
+        row_ids = np.full(total, vocabulary.sep_id, np.int32)
+        row_ids[begins] = vocabulary.cls_id
         row_ids[target] = ids[source]
         types = np.zeros(total, np.uint8)
         types[second_target] = 1

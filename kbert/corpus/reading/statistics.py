@@ -156,7 +156,7 @@ class CorpusStatistics:
             "masked": self.masked_share,
             "predictions_per_example": predictions / max(1, self.examples),
             "fates": {name: count / max(1, predictions) for name, count in self.predictions.items()},
-            "unknown": int(self.used[self.vocabulary.unknown_id]) / max(1, self.tokens),
+            "unknown": int(self.used[self.vocabulary.unk_id]) / max(1, self.tokens),
             "vocabulary": len(self.vocabulary),
             "never_used": len(self.never_used()),
         }
