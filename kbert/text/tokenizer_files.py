@@ -169,8 +169,7 @@ def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
             "single": single,
             "pair": [*single, text("B", 1), special(SEP, 1)],
             "special_tokens": {
-                token: {"id": token, "ids": [vocabulary.ids[token]], "tokens": [token]}
-                for token in (CLS, SEP)
+                token: {"id": token, "ids": [vocabulary.ids[token]], "tokens": [token]} for token in (CLS, SEP)
             },
         },
         "decoder": {"type": "WordPiece", "prefix": CONTINUATION, "cleanup": True},
