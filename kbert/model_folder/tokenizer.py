@@ -55,7 +55,7 @@ def tokenizer_from(
                 "give the folder's vocab.txt as --vocab"
             )
         tokenizer = load_model_tokenizer(path)
-        way_out = f'write what the vocabulary is for into {path / CONFIG_FILE}, such as {{"do_lower_case": false}}'
+        way_out = settings_way_out(path)
     else:
         vocabulary = Vocabulary.from_file(path, untrained=untrained)
         lowercase = not cased
@@ -102,6 +102,13 @@ def tell_unreachable(where: files.PathLike, tokenizer: Tokenizer, way_out: str =
     for reason, tokens in found.items():
         level = logging.WARNING if len(tokens) >= many else logging.INFO
         _LOG.log(level, describe_unreachable(reason, tokens, len(tokenizer.vocabulary), where, way_out))
+
+
+def settings_way_out(folder: files.PathLike) -> str:
+    """Returns how a folder's settings are corrected, for `tell_unreachable`."""
+    return 'if they are wrong, write the settings of the vocabulary, such as {"do_lower_case": false}, into ' + str(
+        Path(folder) / transformer_path(folder) / CONFIG_FILE
+    )
 
 
 def _compare_with_folder(path: Path, tokenizer: Tokenizer) -> None:

@@ -105,8 +105,8 @@ def _some_lines(source: Source) -> Iterator[str]:
         one = copy.copy(source)
         one.parts = [part]
         left = _SAMPLED // len(parts)
-        with contextlib.suppress(KbertError, OSError), contextlib.closing(one.lines()) as lines:
-            for line in lines:
+        with contextlib.suppress(KbertError, OSError):
+            for line in one.lines():
                 yield line[:left]
                 left -= len(line)
                 if left <= 0:

@@ -184,8 +184,8 @@ def read_statistics(
         limit: Read so many examples only; None: all.
         seed: Of the order and of dynamic masks.
         pack_to: Read packed rows of so many tokens.
-        vocab: The vocabulary of other records.
-        cased: Whether these keep case and accents.
+        vocab: The vocabulary of other records: a vocab.txt, or a model folder with all its settings.
+        cased: Whether the text of these was not lower-cased, if `vocab` is a vocab.txt.
         progress: Called with (examples read, examples to read).
 
     Raises:

@@ -1,0 +1,74 @@
+"""Warnings of a build about a text, a vocabulary and options that do not fit together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from kbert.text.settings import TokenizerSettings
+from kbert.text.text_sample import TextSample
+
+_LOG = logging.getLogger("kbert")
+_MUCH_UNKNOWN = 0.03
+_MANY_LONG = 0.001
+"""Parts of the tokens from which on they are worth a warning."""
+_MUCH_CHINESE = 0.05
+
+
+def tell_losses(sample: TextSample, settings: TokenizerSettings, *, chosen: bool) -> None:
+    """Warns if the text loses vowel signs or other marks with its accents.
+
+    Args:
+        sample: What a sample of the text holds.
+        settings: How the text is tokenized.
+        chosen: Whether the settings are those of a model or of a tokenizer, and not only of options.
+    """
+    lost = sample.describe_lost_marks()
+    if lost and not chosen:
+        case = "lower-casing" if settings.strip_accents is None else "--strip-accents"
+        _LOG.warning(
+            f"{case} strips accents, and with them vowel signs and other marks of {lost}; add --keep-accents to keep "
+            "them, to `kbert vocab train` as well"
+        )
+
+
+def tell_whole_words(sample: TextSample, settings: TokenizerSettings) -> None:
+    """Warns if the text holds Chinese, whose words are not seen without a list of words."""
+    if settings.chinese_characters and sample.chinese > _MUCH_CHINESE:
+        _LOG.warning(
+            f"--whole-words has no effect on Chinese, which is {sample.chinese:.0%} of the text: each character is a "
+            "token of its own, and nothing shows which of them make a word; give a list of words with --word-list"
+        )
+
+
+def tell_counts(counts: Mapping[str, int], sample: TextSample, settings: TokenizerSettings, *, has_words: bool) -> None:
+    """Tells what the whole text has shown: words that are too long, unknown words, a list of words that never occur.
+
+    Args:
+        counts: What the records hold.
+        sample: What a sample of the text holds, for examples.
+        settings: How the text was tokenized.
+        has_words: Whether there is a list of words.
+    """
+    tokens = max(1, counts.get("tokens", 0))
+    long_words = counts.get("long_words", 0)
+    if long_words:
+        example = sample.describe_long_word()
+        level = logging.WARNING if long_words > _MANY_LONG * tokens else logging.INFO
+        _LOG.log(
+            level,
+            f"{long_words:,} {'word is' if long_words == 1 else 'words are'} longer than {settings.max_word_length} "
+            f"characters{f' (the first: {example})' if example else ''}, and each is one [UNK]: a word ends at white "
+            "space or punctuation, so put spaces between the words of a script that is written without them",
+        )
+    unknown = (counts.get("unknown", 0) - long_words) / tokens
+    if unknown > _MUCH_UNKNOWN:
+        _LOG.warning(
+            f"{unknown:.1%} of the tokens are [UNK]; is this vocabulary for the text's language, and are case and "
+            "accents kept or stripped (--cased, --keep-accents) as in the text that it was made from?"
+        )
+    if has_words and not counts.get("word_continuations"):
+        _LOG.warning(
+            "no word of --word-list occurs in the text, as the vocabulary spells it, so that each token is masked by "
+            "itself; a list holds a word of several characters a line"
+        )
