@@ -9,7 +9,7 @@ from kbert import files
 from kbert.errors import KbertError, UsageError
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_transformers import SentenceModules, read_modules, transformer_path
-from kbert.text.settings import describe_settings
+from kbert.text.settings import TokenizerSettings, describe_settings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files import CONFIG_FILE, TOKENIZER_FILE, has_settings, load_tokenizer
 from kbert.text.unreachable_entries import describe_unreachable, unreachable_entries
@@ -58,9 +58,8 @@ def tokenizer_from(
         way_out = settings_way_out(path)
     else:
         vocabulary = Vocabulary.from_file(path, untrained=untrained)
-        lowercase = not cased
-        stripping = None if strip_accents == lowercase else strip_accents
-        tokenizer = Tokenizer(vocabulary, lowercase=lowercase, strip_accents=stripping)
+        settings = TokenizerSettings.of_case(cased=cased, strip_accents=strip_accents)
+        tokenizer = Tokenizer.from_settings(vocabulary, settings)
         if has_settings(path.parent):
             _compare_with_folder(path, tokenizer)
         way_out = ""

@@ -90,6 +90,12 @@ class TokenizerSettings:
             if not word or any(c.isspace() for c in word) or "\0" in word:
                 raise UsageError(f"never_split must hold words without white space. Received: {word!r}")
 
+    @classmethod
+    def of_case(cls, *, cased: bool, strip_accents: bool | None) -> TokenizerSettings:
+        """Returns the settings that the options `--cased` and `--strip-accents` or `--keep-accents` ask for."""
+        # The usual choice has one form, so that equal settings are equal objects.
+        return cls(lowercase=not cased, strip_accents=None if strip_accents is (not cased) else strip_accents)
+
     @property
     def strips_accents(self) -> bool:
         """Whether accents are stripped."""

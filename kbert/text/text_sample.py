@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import logging
 import re
 import unicodedata
 from collections import Counter
@@ -14,6 +15,7 @@ from kbert.errors import KbertError
 from kbert.sources.source import Source
 from kbert.text.normalization import Normalizer
 from kbert.text.replacement_table import is_cjk
+from kbert.text.settings import TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary_statistics import script_of
 
@@ -32,6 +34,7 @@ The uncased models strip the accents of European languages on purpose; in Vietna
 """
 _SHOWN = 20
 """The number of characters of a word that messages show."""
+_LOG = logging.getLogger("kbert")
 _WORD = re.compile(r"\S+")
 
 
@@ -65,12 +68,6 @@ class TextSample:
             for script, (word, left) in self.examples.items()
         )
 
-    def describe_long_word(self) -> str:
-        """Returns the first long word for a message: its beginning and its length; "" if there is none."""
-        if self.long_word is None:
-            return ""
-        return f"'{self.long_word[:_SHOWN]}…' with {len(self.long_word):,} characters"
-
 
 def sample_text(source: Source, tokenizer: Tokenizer | Normalizer, *, max_word_length: int) -> TextSample:
     """Looks at some lines of a source, from the beginnings of some of its parts.
@@ -96,6 +93,32 @@ def sample_text(source: Source, tokenizer: Tokenizer | Normalizer, *, max_word_l
             if sample.long_word is not None:
                 break
     return sample
+
+
+def tell_lost_marks(sample: TextSample, settings: TokenizerSettings) -> None:
+    """Warns if the text loses vowel signs or other marks with its accents."""
+    lost = sample.describe_lost_marks()
+    if lost:
+        case = "lower-casing" if settings.strip_accents is None else "--strip-accents"
+        _LOG.warning(
+            f"{case} strips accents, and with them vowel signs and other marks of {lost}; add --keep-accents to keep "
+            "them, to `kbert vocab train` and `kbert corpus build` alike"
+        )
+
+
+def describe_long_words(count: int, longest: int, example: str | None) -> str:
+    """Returns a sentence about words that are longer than a tokenizer takes, with the way out.
+
+    Args:
+        count: The number of running words.
+        longest: The largest number of characters of a word.
+        example: One of them, if one is known.
+    """
+    shown = f", such as '{example[:_SHOWN]}…' with {len(example):,} characters" if example else ""
+    return (
+        f"{count:,} {'word is' if count == 1 else 'words are'} longer than {longest} characters{shown}. A word ends at "
+        "white space or punctuation; put spaces between the words of a script that is written without them"
+    )
 
 
 def _some_lines(source: Source) -> Iterator[str]:

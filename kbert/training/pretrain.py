@@ -13,7 +13,7 @@ from typing import Any
 from kbert import files
 from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.corpus.reading.pipeline import PretrainingBatches
-from kbert.errors import UsageError
+from kbert.errors import BundleError, UsageError
 from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.model_folder.hub import resolve
 from kbert.models import tensor_names

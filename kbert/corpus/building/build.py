@@ -25,12 +25,12 @@ from kbert.corpus.building.build_folder import prepare_folder
 from kbert.corpus.building.chunks import FEATURE_NAMES, BuildSettings, Chunk
 from kbert.corpus.building.grouping import chunk_documents
 from kbert.corpus.building.journal import FinishedShard, Journal
-from kbert.corpus.building.misfits import tell_counts, tell_losses, tell_whole_words
+from kbert.corpus.building.misfits import tell_counts, tell_whole_words
 from kbert.corpus.building.plan import plan_chunks
 from kbert.corpus.building.workers import build_chunks
 from kbert.corpus.masking import MaskingSettings
 from kbert.corpus.pairs import PairSettings
-from kbert.corpus.records.manifest import Input, Manifest
+from kbert.corpus.records.manifest import VOCABULARY_FILE, Input, Manifest
 from kbert.corpus.sentences import SentenceSettings
 from kbert.corpus.word_list import read_word_list, words_sha256
 from kbert.errors import DataError, UsageError
@@ -38,7 +38,7 @@ from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.runtime.stopped import raising_signals
 from kbert.sources.source import Source, SourceSettings
 from kbert.text.settings import TokenizerSettings
-from kbert.text.text_sample import sample_text
+from kbert.text.text_sample import sample_text, tell_lost_marks
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files import save_tokenizer
 from kbert.version import __version__
@@ -180,9 +180,10 @@ def build_corpus(
     finished = prepare_folder(folder, journal, resume=resume)
     if finished is None:
         return Manifest.load(folder)
-    save_tokenizer(tokenizer, folder)
+    vocabulary.save(folder / VOCABULARY_FILE)
     sample = sample_text(source, tokenizer, max_word_length=tokenizer.settings.max_word_length)
-    tell_losses(sample, tokenizer.settings, chosen=isinstance(vocab, Tokenizer) or not os.path.isfile(vocab))
+    if not isinstance(vocab, Tokenizer) and os.path.isfile(vocab):  # a folder's settings are those of its model
+        tell_lost_marks(sample, tokenizer.settings)
     if whole_words and not words:
         tell_whole_words(sample, tokenizer.settings)
 
@@ -247,6 +248,7 @@ def build_corpus(
         ],
         versions={"python": platform.python_version(), "numpy": np.__version__},
     )
+    save_tokenizer(tokenizer, folder)
     manifest.save(folder)
     journal.remove()
     return manifest

@@ -6,30 +6,13 @@ import logging
 from collections.abc import Mapping
 
 from kbert.text.settings import TokenizerSettings
-from kbert.text.text_sample import TextSample
+from kbert.text.text_sample import TextSample, describe_long_words
 
 _LOG = logging.getLogger("kbert")
 _MUCH_UNKNOWN = 0.03
 _MANY_LONG = 0.001
 """Parts of the tokens from which on they are worth a warning."""
 _MUCH_CHINESE = 0.05
-
-
-def tell_losses(sample: TextSample, settings: TokenizerSettings, *, chosen: bool) -> None:
-    """Warns if the text loses vowel signs or other marks with its accents.
-
-    Args:
-        sample: What a sample of the text holds.
-        settings: How the text is tokenized.
-        chosen: Whether the settings are those of a model or of a tokenizer, and not only of options.
-    """
-    lost = sample.describe_lost_marks()
-    if lost and not chosen:
-        case = "lower-casing" if settings.strip_accents is None else "--strip-accents"
-        _LOG.warning(
-            f"{case} strips accents, and with them vowel signs and other marks of {lost}; add --keep-accents to keep "
-            "them, to `kbert vocab train` as well"
-        )
 
 
 def tell_whole_words(sample: TextSample, settings: TokenizerSettings) -> None:
@@ -53,14 +36,9 @@ def tell_counts(counts: Mapping[str, int], sample: TextSample, settings: Tokeniz
     tokens = max(1, counts.get("tokens", 0))
     long_words = counts.get("long_words", 0)
     if long_words:
-        example = sample.describe_long_word()
         level = logging.WARNING if long_words > _MANY_LONG * tokens else logging.INFO
-        _LOG.log(
-            level,
-            f"{long_words:,} {'word is' if long_words == 1 else 'words are'} longer than {settings.max_word_length} "
-            f"characters{f' (the first: {example})' if example else ''}, and each is one [UNK]: a word ends at white "
-            "space or punctuation, so put spaces between the words of a script that is written without them",
-        )
+        said = describe_long_words(long_words, settings.max_word_length, sample.long_word)
+        _LOG.log(level, f"each word that is too long is one [UNK]: {said}")
     unknown = (counts.get("unknown", 0) - long_words) / tokens
     if unknown > _MUCH_UNKNOWN:
         _LOG.warning(
