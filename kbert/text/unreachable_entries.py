@@ -65,7 +65,9 @@ def describe_unreachable(
         way_out: What to do about it, in place of the option of the commands.
     """
     holding, option = _WORDS[reason]
-    examples = ", ".join(map(repr, tokens[:_EXAMPLES])) + (" …" if len(tokens) > _EXAMPLES else "")
+    # Words say more than single letters and marks.
+    telling = sorted(tokens, key=lambda token: len(token.removeprefix(CONTINUATION)) < 2)
+    examples = ", ".join(map(repr, telling[:_EXAMPLES])) + (" …" if len(tokens) > _EXAMPLES else "")
     return (
         f"{reason} in {len(tokens):,} of the {size:,} entries of {where} ({examples}): no text ever gives these, since "
         f"they hold {holding}; {way_out or option}"

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 from kbert.errors import DataError, VocabularyError
@@ -107,3 +109,14 @@ def test_not_utf8(tmp_path):
     with pytest.raises(DataError, match="byte 0xe9 at byte offset 6") as caught:
         Vocabulary.from_file(path)
     assert caught.value.line == 2
+
+
+def test_sent_to_a_worker(tmp_path):
+    """With added tokens, and blank lines at the end that may become tokens."""
+    path = tmp_path / "vocab.txt"
+    path.write_text("".join(f"{token}\n" for token in SPECIAL_TOKENS) + "a\n\n\n")
+    vocabulary = Vocabulary.from_file(path)
+    for one in (vocabulary, vocabulary.with_blank_end(7).with_added(["b"])):
+        sent = pickle.loads(pickle.dumps(one))
+        assert (sent, sent.ids, sent.piece_ids, sent.blank_end) == (one, one.ids, one.piece_ids, one.blank_end)
+        assert sent.sha256() == one.sha256()
