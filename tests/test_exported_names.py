@@ -46,6 +46,7 @@ NAMES = [
     "preset_config",
     "pretrain",
     "serve",
+    "train_tokenizer",
     "train_vocabulary",
     "tune",
 ]

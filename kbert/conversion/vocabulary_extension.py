@@ -65,7 +65,8 @@ def extend_vocabulary(
 
     The words are those whose own entries save most tokens. Tokens added behind vocab.txt keep their ids: they become
     lines of it, and the new words follow. The copy answers as before where a text has none of them;
-    train it on with `kbert pretrain`, on a corpus built with its vocab.txt.
+    train it on with `kbert pretrain`, on a corpus built with the copy as `vocab`, so that all settings of its tokenizer
+    are used.
 
     Args:
         model: A model folder of any kind.
@@ -169,6 +170,6 @@ def _card(model: files.PathLike, folder: Path, parameters: int, words: int) -> s
     return model_card(
         f"BERT ({describe_parameters(parameters)}) with {words:,} more words, made with kbert",
         {"Made from": str(model), "New words": f"{words:,}, their embeddings the means of their pieces; train it on"},
-        f"kbert corpus build TEXT --vocab {folder}/vocab.txt --output CORPUS\n"
+        f"kbert corpus build TEXT --vocab {folder} --output CORPUS\n"
         f"kbert pretrain --corpus CORPUS --model {folder} --steps 1000 --output RUN",
     )

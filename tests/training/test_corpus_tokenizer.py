@@ -80,7 +80,7 @@ def test_a_new_model_has_the_settings_of_its_corpus(corpus_text, tmp_path, vocab
 def test_phases_of_different_settings(corpus, corpus_text, tmp_path, vocab_file):
     other = build(tmp_path, corpus_text, vocab=vocab_file, strip_accents=False)
     with pytest.raises(UsageError, match="one vocabulary and one normalization of text"):
-        pretrain(corpus=[corpus, other], output=tmp_path / "run", model="tiny", phases=[(16, 1), (16, 1)])
+        pretrain(corpus=[corpus, other], output=tmp_path / "run", model="tiny", phases=[(16, 1), (16, 1)], batch_size=8)
 
 
 def test_added_tokens_that_a_corpus_does_not_hold(make_model, corpus, corpus_text, tmp_path, caplog):
