@@ -40,7 +40,7 @@ class _BuildCommand(click.Command):
 
 @corpus.command(cls=_BuildCommand)
 @options.INPUTS
-@options.vocabulary("What to tokenize with, a folder with all its settings", required=True)
+@options.vocabulary("What to tokenize with", required=True)
 @options.output("The folder to write.", file_okay=False)
 @click.option("--sequence-length", default=128, show_default=True, help="Longest example in tokens.")
 @click.option(

@@ -60,7 +60,9 @@ def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[A
 
 def vocabulary(help_: str, *, required: bool = False) -> Callable[[Any], Any]:
     """The option `--vocab`: a vocab.txt, or a folder with the settings of its tokenizer."""
-    return click.option("--vocab", required=required, type=VOCABULARY, help=f"{help_}: a vocab.txt or a folder.")
+    return click.option(
+        "--vocab", required=required, type=VOCABULARY, help=f"{help_}: a vocab.txt, or a folder with all its settings."
+    )
 
 
 def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any], Any]:

@@ -75,7 +75,7 @@ def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | Non
 
     Raises:
         BundleError: Files are missing, damaged or contradict each other, or hold no BERT tokenizer.
-        VocabularyError: The vocabulary cannot be used.
+        VocabularyError: The vocabulary is invalid.
     """
     folder = Path(folder)
     config = _Object.read(folder / CONFIG_FILE)
@@ -136,13 +136,17 @@ def _tokenizer_kind(config: _Object, model: _Object, is_fast: bool) -> str | Non
     for key, usual in _JAPANESE_TYPES.items():
         value = config.values.get(key)
         if value is not None and value != usual:
-            raise _other_words(config, f"{key} {shown(value)}")
+            raise _other_words(config, f"{_named(kind)}{key} {shown(value)}")
     for key in ("do_word_tokenize", "do_subword_tokenize"):
         if not config.boolean(key, True):
-            raise _other_words(config, f"{key} false")
+            raise _other_words(config, f"{_named(kind)}{key} false")
     if is_fast or kind is None or kind == _JAPANESE or kind in _BERT_CLASSES:
         return kind
     raise _other_words(source, f"tokenizer_class {shown(name)}")
+
+
+def _named(kind: str | None) -> str:
+    return "" if kind is None else f"{shown(kind)} with "
 
 
 def _other_words(source: _Object, received: str) -> BundleError:

@@ -85,7 +85,7 @@ class Vocabulary(Sequence[str]):
             untrained: Whether no model was trained with its ids. Repeated tokens are then an error.
 
         Raises:
-            VocabularyError: The file is missing or empty, or what it holds cannot be a vocabulary.
+            VocabularyError: The file is missing or empty, or what it holds is no vocabulary.
             DataError: The file is not UTF-8.
         """
         if not Path(path).is_file():
@@ -143,7 +143,7 @@ class Vocabulary(Sequence[str]):
         return Vocabulary([*self.tokens, *blank], content=self._content) if blank else self
 
     def with_added(self, tokens: Sequence[str]) -> Vocabulary:
-        """This vocabulary with those of `tokens` that it lacks behind its own."""
+        """Returns this vocabulary with those of `tokens` that it does not hold behind its own."""
         lacking = [token for token in tokens if token not in self.ids]
         if not lacking:
             return self

@@ -65,7 +65,7 @@ def train_vocabulary(
             become [UNK] (SentencePiece's rule, arXiv 1808.06226, so that rare signs do not fill the vocabulary).
         minimum_frequency: Words and pieces seen fewer times are left out.
         source: How the inputs are read; not for a `Source`, which knows.
-        progress: Told how far the work is.
+        progress: Called as the work goes on; see `Progress`.
 
     Raises:
         UsageError: An input does not exist, or an option is invalid.
@@ -106,7 +106,7 @@ def train_tokenizer(
         character_coverage: The part of the running characters that get an entry.
         minimum_frequency: Words and pieces seen fewer times are left out.
         source: How the inputs are read.
-        progress: Told how far the work is.
+        progress: Called as the work goes on; see `Progress`.
     """
     if not 0 < character_coverage <= 1:
         raise UsageError(f"character_coverage must be in (0, 1]. Received: {character_coverage}")
@@ -152,7 +152,7 @@ def count_words(
         source: The text.
         lowercase: Lower-case and strip accents.
         normalizer: Instead: what normalizes the text.
-        progress: Told how far the work is.
+        progress: Called as the work goes on; see `Progress`.
     """
     normalizer = normalizer or Normalizer(lowercase)
     counts: Counter[str] = Counter()

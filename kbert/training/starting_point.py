@@ -23,7 +23,7 @@ def with_settings(config: BertConfig, dropout: float | None, initializer_range: 
     """A model's shape with what a run wants otherwise: `--dropout` everywhere, and `--initializer-range`.
 
     Raises:
-        UsageError: One of them cannot be.
+        UsageError: One of them is invalid.
     """
     if dropout is not None:
         if not 0 <= dropout < 1:
@@ -49,7 +49,7 @@ def starting_point(
 
     Raises:
         UsageError: It is neither, or the options do not fit it.
-        KbertError: It cannot be read.
+        KbertError: The folder or the vocabulary is invalid.
     """
     if str(model) in PRESETS:
         if vocab is None:

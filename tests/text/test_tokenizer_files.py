@@ -246,11 +246,19 @@ def foreign(tmp_path, vocabulary, config=None, model=None):
 @pytest.mark.parametrize(
     ("config", "model", "received"),
     [
-        (JAPANESE | {"word_tokenizer_type": "mecab"}, None, "word_tokenizer_type 'mecab'"),
-        (JAPANESE | {"subword_tokenizer_type": "character"}, None, "subword_tokenizer_type 'character'"),
-        ({"word_tokenizer_type": "mecab", "do_lower_case": False}, JAPANESE, "word_tokenizer_type 'mecab'"),
+        (JAPANESE | {"word_tokenizer_type": "mecab"}, None, "'BertJapaneseTokenizer' with word_tokenizer_type 'mecab'"),
+        (
+            JAPANESE | {"subword_tokenizer_type": "character"},
+            None,
+            "'BertJapaneseTokenizer' with subword_tokenizer_type 'character'",
+        ),
+        (
+            {"word_tokenizer_type": "mecab", "do_lower_case": False},
+            JAPANESE,
+            "'BertJapaneseTokenizer' with word_tokenizer_type 'mecab'",
+        ),
         ({"word_tokenizer_type": "sudachi"}, None, "word_tokenizer_type 'sudachi'"),
-        (JAPANESE | {"do_word_tokenize": False}, None, "do_word_tokenize false"),
+        (JAPANESE | {"do_word_tokenize": False}, None, "'BertJapaneseTokenizer' with do_word_tokenize false"),
         ({"tokenizer_class": "XLMRobertaTokenizer"}, None, "tokenizer_class 'XLMRobertaTokenizer'"),
         ({"tokenizer_class": "KoBertTokenizer"}, None, "tokenizer_class 'KoBertTokenizer'"),
         (None, {"tokenizer_class": "BertGenerationTokenizer"}, "tokenizer_class 'BertGenerationTokenizer'"),

@@ -4,7 +4,7 @@ import pytest
 
 from kbert.conversion.vocabulary_extension import extend_vocabulary
 from kbert.corpus.building.build import build_corpus
-from kbert.errors import UsageError
+from kbert.errors import DataError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.text.settings import AddedToken, TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
@@ -108,3 +108,15 @@ def test_an_extended_model_with_added_tokens(make_model, corpus_text, tmp_path):
     settings = Bundle.load(tmp_path / "run").tokenizer.settings
     assert (settings.strips_accents, settings.added_tokens) == (False, (AddedToken("cat sat"),))
     assert settings.differences(TokenizerSettings()) == ["strip_accents"]
+
+
+def test_an_extension_names_long_words(make_model, tmp_path, caplog):
+    thai = tmp_path / "thai.txt"
+    thai.write_text("แมวดำกำลังนั่งอยู่บนเสื่อ" * 12 + "\n", encoding="utf-8")
+    model = make_model(strip_accents=False)
+    with pytest.raises(DataError, match="The text has none; 1 word is longer than 200 characters, such as 'แมวดำ"):
+        extend_vocabulary(model, inputs=[thai], add=3, output=tmp_path / "more", minimum_frequency=1)
+    with thai.open("a", encoding="utf-8") as handle:
+        handle.write("unaffable cats\n")
+    extend_vocabulary(model, inputs=[thai], add=3, output=tmp_path / "more", minimum_frequency=1)
+    assert "words that are too long are not added: 1 word is longer" in caplog.text

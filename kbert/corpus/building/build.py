@@ -125,16 +125,16 @@ def build_corpus(
             and the Model Garden read.
         compression: "gzip", or "none", which the original release's reader needs.
         workers: Processes. The records do not depend on it.
-        seed: Of everything random.
+        seed: Seeds the pairs, the short examples, and masks if they are static.
         resume: Go on after the last shard that an unfinished build in `output` wrote; start it if there is none.
         runner: Build as an Apache Beam pipeline on this runner, rather than in `workers` processes: see
             `kbert.corpus.building.beam`. The records do not depend on it.
         runner_options: Options for Beam, such as "--parallelism=8".
-        progress: Told how far the work is.
+        progress: Called as the work goes on; see `Progress`.
 
     Raises:
-        UsageError: An option cannot be, or `output` holds something else, or a build that `resume` does not fit.
-        DataError: The text cannot be read, or holds fewer than two documents.
+        UsageError: An option is invalid, `output` holds something else, or the build in it had other settings.
+        DataError: The text is unreadable, or holds fewer than two documents.
         Stopped: SIGINT or SIGTERM came.
     """
     words = () if word_list is None else read_word_list(word_list)

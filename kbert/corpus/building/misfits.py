@@ -19,7 +19,7 @@ def tell_whole_words(sample: TextSample, settings: TokenizerSettings) -> None:
     """Warns if the text holds Chinese, whose words are not seen without a list of words."""
     if settings.chinese_characters and sample.chinese > _MUCH_CHINESE:
         _LOG.warning(
-            f"--whole-words has no effect on Chinese, which is {sample.chinese:.0%} of the text: each character is a "
+            f"--whole-words has no effect on Chinese characters, which are {sample.chinese:.0%} of the text: each is a "
             "token of its own, and nothing shows which of them make a word; give a list of words with --word-list"
         )
 

@@ -75,8 +75,8 @@ class Manifest:
         sequence_length: Longest example.
         max_predictions: Most predictions an example.
         masking: "dynamic" when the records hold plain ids, "static" when they are masked.
-        settings: All options that the records depend on. "tokenizer" holds the `TokenizerSettings`; corpora of before
-            lack it.
+        settings: All options that the records depend on. "tokenizer" holds the `TokenizerSettings`; it is absent in
+            older corpora.
         counts: bytes, documents, segments, tokens and the unknown among them, examples, example_tokens, and the
             examples with label 1 as random_next (objective "nsp") or swapped ("sop"). Further, if there are any,
             long_words, which are longer than the tokenizer's limit, and word_continuations, the tokens that continue a
