@@ -54,7 +54,7 @@ def finetune_settings(info: TaskInfo) -> Any:
         options.columns(info.columns),
         _task_options(info),
         options.SKIP_BAD,
-        options.data_file("--vocab", "The vocabulary of a preset.", required=False),
+        options.vocabulary("The vocabulary of a preset"),
         options.CASED,
         click.option(
             "--epochs",

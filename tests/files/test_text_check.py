@@ -26,7 +26,9 @@ def test_what_is_no_text_is_named(tmp_path, content, received):
 def test_a_byte_order_mark_that_another_encoding_contradicts(tmp_path, encoding):
     (tmp_path / "x").write_bytes("text\n".encode(encoding))
     name = encoding.upper()
-    with pytest.raises(DataError, match=f"x: expected latin-1 text. Received: {name}, according to the byte order mark"):
+    with pytest.raises(
+        DataError, match=f"x: expected latin-1 text. Received: {name}, according to the byte order mark"
+    ):
         list(files.read_line_blocks(tmp_path / "x", "latin-1"))
 
 
