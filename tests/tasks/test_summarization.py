@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kbert.errors import DataError, UsageError
 from kbert.prediction.predictor import load
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.readers.summarization import SummarizationExample
 from kbert.tasks.summarization import SummarizationTask
 from kbert.text.graph.encoder import GraphEncoder
