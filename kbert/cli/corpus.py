@@ -13,7 +13,7 @@ from kbert.runtime.progress_bar import progress_bar
 
 @click.group()
 def corpus() -> None:
-    """Turn text into pretraining records, and look at them."""
+    """Turn text into pretraining records, and inspect them."""
 
 
 corpus.add_command(inspect)
@@ -23,10 +23,10 @@ _RUNNER_OPTIONS = "kbert.runner_options"
 
 
 class _BuildCommand(click.Command):
-    """With --runner, what stands behind `--` is for Beam; without it, as everywhere, more inputs."""
+    """A command whose arguments behind `--` are options of Beam if there is --runner, and inputs otherwise."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Takes the options of Beam out."""
+        """Removes the options of Beam from the arguments, and keeps them in the context."""
         if "--" in args:
             place = args.index("--")
             if any(argument.partition("=")[0] == "--runner" for argument in args[:place]):
@@ -35,7 +35,7 @@ class _BuildCommand(click.Command):
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """Says where they stand."""
+        """Adds the place of the options of Beam."""
         return [*super().collect_usage_pieces(ctx), "[-- RUNNER OPTIONS]"]
 
 
@@ -43,28 +43,32 @@ class _BuildCommand(click.Command):
 @options.INPUTS
 @options.vocabulary("What to tokenize with", required=True)
 @options.output("The folder to write.", file_okay=False)
-@click.option("--sequence-length", default=128, show_default=True, help="Longest example in tokens.")
+@click.option("--sequence-length", default=128, show_default=True, help="The longest example, in tokens.")
 @click.option(
     "--objective",
     default="nsp",
     show_default=True,
     type=click.Choice(["nsp", "sop", "none"]),
-    help="Next sentence prediction, sentence order prediction, or one text of whole sentences.",
+    help="Next sentence prediction, sentence order prediction, or examples of one text of whole sentences.",
 )
-@click.option("--max-predictions", type=int, help="Most masked tokens an example.  [default: 15 % of the length]")
+@click.option(
+    "--max-predictions", type=int, help="The most masked tokens of an example.  [default: 15 % of the length]"
+)
 @click.option(
     "--masking",
     default="dynamic",
     show_default=True,
     type=click.Choice(["dynamic", "static"]),
-    help="Mask anew in each epoch, or once in the records.",
+    help="Draw new masks in each epoch, or write masks into the records once.",
 )
-@click.option("--mask-probability", default=0.15, show_default=True, help="Part of the tokens that are masked.")
+@click.option("--mask-probability", default=0.15, show_default=True, help="The part of the tokens that is masked.")
 @click.option("--whole-words", is_flag=True, help="Mask all pieces of a word or none.")
 @click.option("--spans", is_flag=True, help="Mask spans of whole words, as SpanBERT does.")
 @options.data_file("--word-list", "Words of Chinese, one a line, to mask whole.", required=False)
-@click.option("--short-probability", default=0.1, show_default=True, help="Part of the documents with short examples.")
-@click.option("--duplicates", default=1, show_default=True, help="Times that the text is gone through.")
+@click.option(
+    "--short-probability", default=0.1, show_default=True, help="The part of the documents that gives short examples."
+)
+@click.option("--duplicates", default=1, show_default=True, help="The number of passes over the text.")
 @options.CASED
 @options.ACCENTS
 @options.source
@@ -73,7 +77,7 @@ class _BuildCommand(click.Command):
     default="blank-line",
     show_default=True,
     type=click.Choice(["blank-line", "line"]),
-    help="What ends a document of a text file.",
+    help="The end of a document in a text file.",
 )
 @click.option(
     "--deduplicate",
@@ -87,35 +91,35 @@ class _BuildCommand(click.Command):
     default="split",
     show_default=True,
     type=click.Choice(["split", "lines"]),
-    help="Split lines into sentences, or take each for one.",
+    help="Split lines into sentences, or take each line as one sentence.",
 )
 @click.option(
     "--language",
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "en", "zh", "ja", "ko", "general"]),
-    help="By whose rules lines are split; auto looks at each document.",
+    help="The language whose rules split lines; auto detects it for each document.",
 )
 @click.option(
     "--feature-names",
     default="tf-hub",
     show_default=True,
     type=click.Choice(["tf-hub", "original"]),
-    help="Names in static records: input_word_ids, or input_ids as the original release and the Model Garden read.",
+    help="The names in static records: input_word_ids, or input_ids as the original release and the Model Garden read.",
 )
 @click.option(
     "--compression",
     default="gzip",
     show_default=True,
     type=click.Choice(["gzip", "none"]),
-    help="Of the shards; other programs' readers mostly expect none.",
+    help="The compression of the shards; other programs mostly expect none.",
 )
-@click.option("--resume", is_flag=True, help="Go on after the last shard of the unfinished corpus in --output.")
+@click.option("--resume", is_flag=True, help="Continue after the last shard of the unfinished corpus in --output.")
 @click.option("--workers", default=os.cpu_count() or 1, show_default="all cores", type=click.IntRange(1))
 @click.option(
     "--runner",
     type=click.Choice(["DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner"]),
-    help="Build as an Apache Beam pipeline; what stands behind -- are options of Beam.",
+    help="Build as an Apache Beam pipeline; the arguments behind -- are options of Beam.",
 )
 @options.SEED
 def build(inputs: tuple[str, ...], **settings: object) -> None:

@@ -15,12 +15,12 @@ from kbert.runtime.progress_bar import progress_bar
 
 @click.group()
 def vocab() -> None:
-    """Train a WordPiece vocabulary, look at one, or extend that of a model."""
+    """Train a WordPiece vocabulary, inspect one, or extend that of a model."""
 
 
 @vocab.command()
 @options.INPUTS
-@click.option("--size", default=30_522, show_default=True, type=click.IntRange(5), help="Most entries.")
+@click.option("--size", default=30_522, show_default=True, type=click.IntRange(5), help="The most entries.")
 @options.output("The vocab.txt to write; or a folder (without .txt), which keeps how text is normalized, too.")
 @options.CASED
 @options.ACCENTS
@@ -29,9 +29,11 @@ def vocab() -> None:
     "--character-coverage",
     default=0.9995,
     show_default=True,
-    help="Part of the characters that get an entry.",
+    help="The part of the characters that gets an entry.",
 )
-@click.option("--minimum-frequency", default=2, show_default=True, help="Words and pieces seen less are left out.")
+@click.option(
+    "--minimum-frequency", default=2, show_default=True, help="Words and pieces that occur less often are left out."
+)
 def train(
     inputs: tuple[str, ...],
     size: int,
@@ -85,11 +87,11 @@ def train(
 
 @vocab.command()
 @click.argument("vocabulary", type=options.VOCABULARY, metavar="VOCAB")
-@click.option("--sample", multiple=True, required=True, metavar="FILE", help="Text to look at; may be given again.")
+@click.option("--sample", multiple=True, required=True, metavar="FILE", help="Text for the statistics; repeatable.")
 @click.option("--beside", type=options.VOCABULARY, help="Another vocabulary to compare with.")
 @options.CASED
 @options.ACCENTS
-@click.option("--beside-cased", is_flag=True, help="Keep case and accents for the other one.")
+@click.option("--beside-cased", is_flag=True, help="Keep case and accents for the other vocabulary.")
 @options.source
 @options.JSON
 def inspect(
@@ -132,10 +134,16 @@ def inspect(
 @vocab.command()
 @click.argument("model", type=click.Path(exists=True, file_okay=False), metavar="MODEL")
 @click.option("--input", "inputs", multiple=True, required=True, metavar="FILE", help="Text of the domain; repeatable.")
-@click.option("--add", default=1000, show_default=True, type=click.IntRange(1), help="Most words to add.")
+@click.option("--add", default=1000, show_default=True, type=click.IntRange(1), help="The most words to add.")
 @options.output("The folder of the new model.", file_okay=False)
-@click.option("--use-unused", is_flag=True, help="Give away the places of [unused0], [unused1] … first.")
-@click.option("--minimum-frequency", default=5, show_default=True, type=click.IntRange(1), help="Rarer words stay out.")
+@click.option("--use-unused", is_flag=True, help="Use the places of [unused0], [unused1] … first.")
+@click.option(
+    "--minimum-frequency",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Words that occur less often are left out.",
+)
 @options.source
 @options.JSON
 def extend(

@@ -8,11 +8,15 @@ from typing import Any
 import click
 
 _SCRIPTS = 6
-"""Scripts that get a line."""
+"""The number of scripts that get a line."""
 
 
 def print_vocabularies(found: Mapping[str, Mapping[str, Any]]) -> None:
-    """Prints the facts of some vocabularies beside each other: {path: facts}."""
+    """Prints the statistics of vocabularies side by side.
+
+    Args:
+        found: The statistics of each vocabulary by its path (VocabularyStatistics.facts).
+    """
     all_facts = list(found.values())
     scripts = _most(facts["entry_scripts"] for facts in all_facts)
     rows = [("", list(found)), _counts("entries", "entries", all_facts)]
@@ -45,7 +49,7 @@ def _inner(name: str, key: str, all_facts: Sequence[Mapping[str, Any]]) -> tuple
 
 
 def _most(counts: Iterable[Mapping[str, int]]) -> list[str]:
-    """The scripts that are most frequent in any of some counts."""
+    """The scripts with the highest counts in any of the vocabularies."""
     highest: dict[str, int] = {}
     for scripts in counts:
         for script, count in scripts.items():
