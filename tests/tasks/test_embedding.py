@@ -31,7 +31,8 @@ def write(folder, name, text):
 def test_the_columns_say_what_is_learnt(tmp_path):
     path = write(tmp_path, "a.csv", "text,pair,negative,score\nthe cat,a cat,a dog,4.5\nthe mat,a mat,ran,0\n")
     for columns, objective in (
-        ({}, "unsupervised"),
+        ({}, "scores"),
+        (dict.fromkeys(("pair", "negative", "score"), ""), "unsupervised"),
         ({"pair": "pair"}, "pairs"),
         (COLUMNS, "pairs"),
         ({"pair": "pair", "score": "score"}, "scores"),
@@ -471,11 +472,13 @@ def test_modules_that_are_not_computed(tmp_path, make_sentence_folder, capsys):
     assert "has a module Dense, which kbert does not compute: only its encoder is used" in capsys.readouterr().err
 
 
-def test_the_usual_columns_are_found(tmp_path, capsys):
+def test_the_usual_columns_are_found(tmp_path, caplog):
+    caplog.set_level("INFO", "kbert")
     path = write(tmp_path, "a.tsv", "id\tsentence1\tsentence2\tscore\n1\tthe cat\ta cat\t4\n")
     assert EmbeddingTask.read_examples(path) == [EmbeddingExample("the cat", "a cat", score=4.0, line=2)]
-    assert capsys.readouterr().err.endswith(
-        "a.tsv: there is no column text; read as text sentence1, pair sentence2, score score\n"
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{path}: read with --text-column sentence1, --pair-column sentence2, --score-column score"
     )
     assert EmbeddingTask.read_examples(path, targets=False) == [EmbeddingExample("the cat", line=2)]
     path = write(tmp_path, "b.csv", "anchor,positive,negative\na,b,c\n")
@@ -538,14 +541,16 @@ def test_a_vocabulary_may_be_extended_before_fine_tuning(tmp_path, make_sentence
 
 
 @pytest.mark.parametrize("targets", [True, False])
-def test_usual_columns_of_tables_in_memory_and_of_json(tmp_path, capsys, targets):
+def test_usual_columns_of_tables_in_memory_and_of_json(tmp_path, caplog, targets):
+    caplog.set_level("INFO", "kbert")
     row = {"anchor": "a cat", "positive": "the cat"}
     pair = "the cat" if targets else None
     path = write(tmp_path, "a.jsonl", json.dumps(row) + "\n")
     for data, line in ((as_table([row], "x"), "the rows of x"), (path, str(path))):
         assert EmbeddingTask.read_examples(data, targets=targets) == [EmbeddingExample("a cat", pair, line=1)]
-        told = "text anchor, pair positive" if targets else "text anchor"
-        assert capsys.readouterr().err == f"{line}: there is no column text; read as {told}\n"
+        told = "--text-column anchor, --pair-column positive" if targets else "--text-column anchor"
+        assert [record.getMessage() for record in caplog.records] == [f"{line}: read with {told}"]
+        caplog.clear()
 
 
 def test_training_rows_have_prompts(encode):
