@@ -308,7 +308,8 @@ class Predictor:
         """
         self.task.info().choose_options(options or {})
         reading = self.reading.overruled(columns, options)
-        if getattr(self.task, "paired", True) is False and not reading.columns.get("pair"):
+        has_pair = any(column.role == "pair" for column in self.task.info().columns)
+        if has_pair and getattr(self.task, "paired", True) is False and not reading.columns.get("pair"):
             # A column of this name in the file is no second text for this model.
             return reading.overruled({"pair": ""}, None)
         return reading

@@ -102,7 +102,7 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
             DataError: A row is invalid, or the file has no examples; with file and line.
         """
         bad = bad or BadRows()
-        chosen = find_columns(cls.info(), path, columns or {}, options or {}, targets=targets)
+        chosen = find_columns(cls.info(), path, columns or {}, options or {}, targets=targets, tell=True)
         examples = list(cls.parse_file(path, chosen, options or {}, targets=targets, bad=bad))
         bad.tell_repairs(path)
         if not examples:

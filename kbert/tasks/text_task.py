@@ -72,6 +72,7 @@ class TextTask(AnsweringTask[Example]):
         """
         columns = cls.table_columns(columns, options)
         lists = [cls.target_column] if cls.target_lists else []
+        spellings: dict[str, str] = {}
         for row in read_table(path, columns, form=TableFormat.from_options(options), lists=lists, bad=bad):
             text, pair, target = row.values["text"], row.values.get("pair"), row.values.get(cls.target_column)
             try:
@@ -81,8 +82,10 @@ class TextTask(AnsweringTask[Example]):
             except ValueError as problem:
                 bad.skip(DataError(str(problem), path, row.line))
                 continue
-            if isinstance(target, str) and target != row.values[cls.target_column].strip():
-                bad.repaired("labels are numbers that were read in their shortest spelling (0.0 as 0)", row.line)
+            if isinstance(target, str):
+                spelling = row.values[cls.target_column].strip()
+                if spellings.setdefault(target, spelling) != spelling:
+                    bad.repaired("labels are other spellings of the number of an earlier label (0.0 is 0)", row.line)
             yield Example(text, pair, target, row.line)
 
     @classmethod

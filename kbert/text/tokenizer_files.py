@@ -53,6 +53,8 @@ _BERT_CLASSES = frozenset(
     "DPRQuestionEncoder DPRReader".split()
 ) | {"BertTokenizerLegacy"}
 """Transformers' classes that take text apart as BERT's does, without the ending "Fast"."""
+_GENERAL_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
+"""Transformers' classes for any tokenizer.json, which kbert names, too; they say nothing about words by themselves."""
 _JAPANESE_TYPES = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "wordpiece"}
 """The settings with which Transformers' class for Japanese takes text apart as BERT's."""
 _FLAGS = ("special", "normalized", "single_word", "lstrip", "rstrip")
@@ -140,7 +142,7 @@ def _tokenizer_kind(config: _Object, model: _Object, is_fast: bool) -> str | Non
     for key in ("do_word_tokenize", "do_subword_tokenize"):
         if not config.boolean(key, True):
             raise _other_words(config, f"{_named(kind)}{key} false")
-    if is_fast or kind is None or kind == _JAPANESE or kind in _BERT_CLASSES:
+    if is_fast or kind is None or kind in (_JAPANESE, *_GENERAL_CLASSES, *_BERT_CLASSES):
         return kind
     raise _other_words(source, f"tokenizer_class {shown(name)}")
 

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from click.testing import CliRunner
 
@@ -54,3 +56,19 @@ def test_a_vocabulary_that_does_not_fit_is_told_of(tmp_path, text, vocabulary, o
 def test_one_is_no_plural(tmp_path):
     said = build(tmp_path, "the cat\nthe cat\n", ("the", "cat"), "--objective", "none")
     assert said == "1 example of 1 document in 1 shard: /c\nread: 1 file as text\n"
+
+
+def test_bad_rows_are_skipped_and_told(tmp_path, vocab_file):
+    rows = ['{"text": "the cat"}', '{"text": null}', '{"text": "a dog"}', '{"body": "the mat"}']
+    (tmp_path / "text.jsonl").write_text("\n".join(rows))
+    arguments = ["corpus", "build", tmp_path / "text.jsonl", "--vocab", vocab_file, "--objective", "none"]
+    arguments += ["--output", tmp_path / "c", "--workers", "1", "--skip-bad"]
+    result = CliRunner().invoke(main, [str(argument) for argument in (*arguments, 1)])
+    assert result.exit_code == 1
+    assert "text.jsonl:4: expected a field 'text' with the text" in result.stderr
+    result = CliRunner().invoke(main, [str(argument) for argument in (*arguments, 2)])
+    assert result.exit_code == 0
+    assert "bad rows left out: 2\n" in result.stderr
+    settings = json.loads((tmp_path / "c" / "manifest.json").read_text())["settings"]
+    assert settings["source"]["skip_bad"] == 2
+    assert "encoding" not in settings["source"]

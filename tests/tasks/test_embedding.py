@@ -31,7 +31,8 @@ def write(folder, name, text):
 def test_the_columns_say_what_is_learnt(tmp_path):
     path = write(tmp_path, "a.csv", "text,pair,negative,score\nthe cat,a cat,a dog,4.5\nthe mat,a mat,ran,0\n")
     for columns, objective in (
-        ({}, "unsupervised"),
+        ({}, "scores"),
+        (dict.fromkeys(("pair", "negative", "score"), ""), "unsupervised"),
         ({"pair": "pair"}, "pairs"),
         (COLUMNS, "pairs"),
         ({"pair": "pair", "score": "score"}, "scores"),
@@ -474,7 +475,8 @@ def test_modules_that_are_not_computed(tmp_path, make_sentence_folder, logged):
 def test_the_usual_columns_are_found(tmp_path, logged):
     path = write(tmp_path, "a.tsv", "id\tsentence1\tsentence2\tscore\n1\tthe cat\ta cat\t4\n")
     assert EmbeddingTask.read_examples(path) == [EmbeddingExample("the cat", "a cat", score=4.0, line=2)]
-    assert logged() == [f"{path}: there is no column text; read as text sentence1, pair sentence2, score score"]
+    options = "--text-column sentence1, --pair-column sentence2, --score-column score"
+    assert logged() == [f"{path}: read with {options}"]
     assert EmbeddingTask.read_examples(path, targets=False) == [EmbeddingExample("the cat", line=2)]
     path = write(tmp_path, "b.csv", "anchor,positive,negative\na,b,c\n")
     assert EmbeddingTask.read_examples(path) == [EmbeddingExample("a", "b", "c", line=2)]
@@ -542,8 +544,8 @@ def test_usual_columns_of_tables_in_memory_and_of_json(tmp_path, logged, targets
     path = write(tmp_path, "a.jsonl", json.dumps(row) + "\n")
     for data, line in ((as_table([row], "x"), "the rows of x"), (path, str(path))):
         assert EmbeddingTask.read_examples(data, targets=targets) == [EmbeddingExample("a cat", pair, line=1)]
-        told = "text anchor, pair positive" if targets else "text anchor"
-        assert logged() == [f"{line}: there is no column text; read as {told}"]
+        told = "--text-column anchor, --pair-column positive" if targets else "--text-column anchor"
+        assert logged() == [f"{line}: read with {told}"]
 
 
 def test_training_rows_have_prompts(encode):

@@ -156,7 +156,9 @@ def test_rows_that_cannot_be(write):
         MultilabelTask.read_examples(path, options=options, bad=BadRows(1))
     bad = BadRows(2)
     assert len(MultilabelTask.read_examples(path, options=options, bad=bad)) == 1
-    assert bad.summary == f"2 bad rows were skipped; the first: {path}:3: expected a text. Received an empty one"
+    assert bad.summary == (
+        f"2 bad rows were skipped; the first: {path}:3: expected a text. Received an empty one; the next: {path}:4"
+    )
 
 
 def test_labels_are_discovered():

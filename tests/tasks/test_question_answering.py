@@ -65,7 +65,7 @@ def test_a_damaged_file_names_the_line(tmp_path):
 def test_a_damaged_compressed_file(tmp_path):
     path = tmp_path / "a.json.gz"
     path.write_bytes(gzip.compress(json.dumps({"data": []}).encode())[:-9])
-    with pytest.raises(DataError, match=r"a\.json\.gz: the compressed file is damaged"):
+    with pytest.raises(DataError, match=r"a\.json\.gz:1: the compressed file is damaged"):
         QuestionAnsweringTask.read_examples(path)
 
 
@@ -111,7 +111,7 @@ def test_an_answer_a_character_beside_its_offset_is_taken_where_it_stands(tmp_pa
     assert QuestionAnsweringTask.read_examples(path)[0].answers == (Answer("cat", 9),)
 
 
-@pytest.mark.parametrize("start", [0, 90, None, -3])
+@pytest.mark.parametrize("start", [6, 90, None, -3])
 def test_answers_with_a_wrong_place_are_found_and_counted(tmp_path, caplog, start):
     path = squad(tmp_path, "a cat, the cat", {"question": "q", "answers": [{"text": "cat", "answer_start": start}]})
     assert QuestionAnsweringTask.read_examples(path)[0].answers == (Answer("cat", 11 if start == 90 else 2),)

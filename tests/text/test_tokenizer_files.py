@@ -278,7 +278,15 @@ def test_the_way_out_of_a_japanese_tokenizer_works(tmp_path, vocabulary):
 
 
 @pytest.mark.parametrize(
-    "name", ["BertTokenizer", "BertTokenizerFast", "DistilBertTokenizerFast", "ElectraTokenizer", None]
+    "name",
+    [
+        "BertTokenizer",
+        "BertTokenizerFast",
+        "DistilBertTokenizerFast",
+        "ElectraTokenizer",
+        "PreTrainedTokenizerFast",
+        None,
+    ],
 )
 def test_tokenizers_with_the_words_of_bert(tmp_path, vocabulary, name):
     assert load_tokenizer(foreign(tmp_path, vocabulary, {"tokenizer_class": name})).settings.lowercase

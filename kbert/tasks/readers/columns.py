@@ -28,8 +28,8 @@ def find_columns(
     """The column of each role in a file.
 
     A column that is not named is the catalogue's default. A column without a default is read if its usual name stands
-    in the header. If no column is named and the file lacks the default ones, the columns of a published data set are
-    looked for (`TaskInfo.usual_columns`).
+    in the header and no other optional target is named. If no column is named and the file lacks the default ones, the
+    columns of a published data set are looked for (`TaskInfo.usual_columns`).
 
     Args:
         info: The task.
@@ -45,8 +45,10 @@ def find_columns(
     """
     chosen = info.choose_columns(given, targets=targets)
     roles = [column for column in info.columns if targets or not column.target]
-    open_roles = [column for column in roles if column.usual and column.role not in chosen]
-    open_roles = [column for column in open_roles if given.get(column.role) != ""]
+    optional = [column for column in roles if column.usual]
+    if any(given.get(column.role) for column in optional if column.target):
+        return chosen  # the user chose among the targets
+    open_roles = [column for column in optional if column.role not in chosen and given.get(column.role) != ""]
     if options.get("documents") or options.get("queries") or not (open_roles or info.usual_columns):
         return chosen
     if any(_NUMBERS.fullmatch(name) for name in chosen.values()):

@@ -221,8 +221,9 @@ def _read_json(
                 if len(keys) == 1:
                     cells[name] = _cell(values, keys[0], name in lists or name in list_values, path, number)
                 else:
-                    several = [_cell(values, key, False, path, number) for key in keys]
-                    cells[name] = several if name in lists else " ".join(filter(None, map(str, several)))
+                    found = [_cell(values, key, name in lists, path, number) for key in keys]
+                    texts = [cell for cell in found if isinstance(cell, str)]
+                    cells[name] = texts if name in lists else " ".join(filter(None, texts))
         except DataError as problem:
             bad.skip(problem)
         else:
