@@ -7,6 +7,7 @@ Every command of the `kbert` program is a function here. Names are imported when
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 from kbert.version import __version__
@@ -41,11 +42,12 @@ if TYPE_CHECKING:
     )
     from kbert.pretrained.preprocessor import Preprocessor
     from kbert.retrieval.index import Index, build_index
+    from kbert.runtime.prepare import prepare_runtime
     from kbert.serving.rest import serve
     from kbert.text.encoding import Encoding
     from kbert.text.tokenizer import Tokenizer
     from kbert.text.vocabulary import Vocabulary
-    from kbert.text.vocabulary_training import train_vocabulary
+    from kbert.text.vocabulary_training import train_tokenizer, train_vocabulary
     from kbert.training.finetune import finetune
     from kbert.training.pretrain import pretrain
     from kbert.training.search.repeats import cross_validate, finetune_seeds
@@ -88,9 +90,11 @@ _MODULES = {
     "finetune_seeds": "kbert.training.search.repeats",
     "load": "kbert.prediction.predictor",
     "load_model": "kbert.pretrained.loading",
+    "prepare_runtime": "kbert.runtime.prepare",
     "preset_config": "kbert.config",
     "pretrain": "kbert.training.pretrain",
     "serve": "kbert.serving.rest",
+    "train_tokenizer": "kbert.text.vocabulary_training",
     "train_vocabulary": "kbert.text.vocabulary_training",
     "tune": "kbert.training.search.tune",
 }
@@ -133,12 +137,18 @@ __all__ = [
     "finetune_seeds",
     "load",
     "load_model",
+    "prepare_runtime",
     "preset_config",
     "pretrain",
     "serve",
+    "train_tokenizer",
     "train_vocabulary",
     "tune",
 ]
+
+
+# Without a handler Python would print the warnings of the logger; whoever wants its records adds one.
+logging.getLogger("kbert").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

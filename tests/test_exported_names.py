@@ -43,9 +43,11 @@ NAMES = [
     "finetune_seeds",
     "load",
     "load_model",
+    "prepare_runtime",
     "preset_config",
     "pretrain",
     "serve",
+    "train_tokenizer",
     "train_vocabulary",
     "tune",
 ]

@@ -54,7 +54,7 @@ def finetune_settings(info: TaskInfo) -> Any:
         options.columns(info.columns),
         _task_options(info),
         options.SKIP_BAD,
-        options.data_file("--vocab", "The vocabulary of a preset.", required=False),
+        options.vocabulary("The vocabulary of a preset"),
         options.CASED,
         click.option(
             "--epochs",
@@ -128,7 +128,7 @@ def _command(info: TaskInfo) -> click.Command:
             raise UsageError("choose one of --seeds, --folds and --find-learning-rate")
         if not folds and not settings["validation"] and settings["validation_split"] is None:
             raise UsageError("give one of --validation FILE, --validation-split such as 0.1, and --folds K")
-        options.import_tensorflow_for(settings["strategy"], settings["cluster"])
+        options.import_tensorflow_for(settings["strategy"], settings["cluster"], settings["precision"])
         if seeds or folds:
             from kbert.training.search import repeats
 

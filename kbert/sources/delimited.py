@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from kbert import files
 from kbert.errors import DataError
+from kbert.runtime.csv_limit import next_row
 from kbert.sources import document as document_
 from kbert.sources.document import Document, Reading, too_large
 
@@ -40,7 +41,6 @@ def split_rows(
                 if line and not (number == 1 and _EXCEL_MARK.fullmatch(line)):
                     yield number, line.split(delimiter)
         return
-    csv.field_size_limit(document_.LARGEST_DOCUMENT)  # of the process; it is 131,072 characters at first
     start = 0  # the line that the row began with; 0 before it
 
     def numbered() -> Iterator[str]:
@@ -56,7 +56,7 @@ def split_rows(
     while True:
         start = 0
         try:
-            cells = next(rows)
+            cells = next_row(rows, document_.LARGEST_DOCUMENT)
         except StopIteration:
             return
         except csv.Error as problem:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
-import sys
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +23,7 @@ from kbert.models.tensor_names import Slots, encoder_slots
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import TextInput
+from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
 from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.judged_texts import read_judged
@@ -35,6 +35,7 @@ from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
+_LOG = logging.getLogger("kbert")
 OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")
 _IMPOSSIBLE = -1e9
 
@@ -475,12 +476,12 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         if examples[0].score is not None or self.similarity == "cosine":
             vectors = of_length_1(vectors)
         if examples[0].score is not None:
-            cosines = (vectors[texts] * vectors[pairs]).sum(-1)
+            cosines = (vectors[texts] * vectors[pairs]).sum(-1).astype(np.float64)
             scores = np.array([example.score for example in examples])
             return {
                 "examples": len(examples),
-                "spearman": _spearman(cosines, scores),
-                "pearson": _pearson(cosines, scores),
+                "spearman": spearman(cosines, scores),
+                "pearson": pearson(cosines, scores),
             }
         candidates, rows, columns = np.unique(pairs, return_index=True, return_inverse=True)
         candidate_names = np.array([examples[row].pair or "" for row in rows], object)
@@ -533,10 +534,7 @@ def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
     if modules is None or modules.kind != EMBEDDER:
         return None
     if modules.unsupported is not None:
-        print(
-            f"{folder} has {modules.unsupported}, which kbert does not compute: only its encoder is used",
-            file=sys.stderr,
-        )
+        _LOG.info("%s has %s, which kbert does not compute: only its encoder is used", folder, modules.unsupported)
         return None
     return EmbeddingTask.of_modules(modules)
 
@@ -580,19 +578,3 @@ def _negatives(example: EmbeddingExample) -> tuple[str, ...]:
     if example.negative is None:
         return ()
     return (example.negative,) if isinstance(example.negative, str) else example.negative
-
-
-def _pearson(first: np.ndarray, second: np.ndarray) -> float:
-    first, second = (values.astype(np.float64) - values.mean(dtype=np.float64) for values in (first, second))
-    scale = math.sqrt(float((first**2).sum() * (second**2).sum()))
-    return float((first * second).sum() / scale) if scale else 0.0
-
-
-def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-    return _pearson(_ranks(first), _ranks(second))
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks; equal values have the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]

@@ -16,6 +16,7 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.regression import RegressionModel
 from kbert.models.tensor_names import Slots, regression_slots
 from kbert.tasks.labels import label_names
+from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.numbers import parse_number
@@ -141,15 +142,13 @@ class RegressionTask(TrainableTextTask):
         A correlation with numbers that are all the same is none: 0. "worst_examples" are those with the largest
         errors: each has "expected" and "predicted".
         """
-        from scipy import stats
         from sklearn import metrics
 
         expected, predicted = self._numbers(examples), np.asarray(answers["value"], np.float64)
-        constant = np.ptp(expected) == 0 or np.ptp(predicted) == 0
         return {
             "examples": len(expected),
-            "pearson": 0.0 if constant else float(stats.pearsonr(expected, predicted).statistic),
-            "spearman": 0.0 if constant else float(stats.spearmanr(expected, predicted).statistic),
+            "pearson": pearson(expected, predicted),
+            "spearman": spearman(expected, predicted),
             "mse": float(metrics.mean_squared_error(expected, predicted)),
             "mae": float(metrics.mean_absolute_error(expected, predicted)),
             "worst_examples": worst_examples(

@@ -462,24 +462,21 @@ def test_an_encoder_gives_vectors_once_it_is_told_how(tmp_path, make_sentence_fo
         load(classifier, prompt="x")
 
 
-def test_modules_that_are_not_computed(tmp_path, make_sentence_folder, capsys):
+def test_modules_that_are_not_computed(tmp_path, make_sentence_folder, logged):
     folder = make_sentence_folder(tmp_path / "m", modules=["Pooling", "Dense"])
     with pytest.raises(
         BundleError, match=r"m has a module Dense, which kbert does not compute; its encoder can be fine-"
     ):
         load(folder)
     assert EmbeddingTask().for_starting_model(folder).pooling == "mean"
-    assert "has a module Dense, which kbert does not compute: only its encoder is used" in capsys.readouterr().err
+    assert logged() == [f"{folder} has a module Dense, which kbert does not compute: only its encoder is used"]
 
 
-def test_the_usual_columns_are_found(tmp_path, caplog):
-    caplog.set_level("INFO", "kbert")
+def test_the_usual_columns_are_found(tmp_path, logged):
     path = write(tmp_path, "a.tsv", "id\tsentence1\tsentence2\tscore\n1\tthe cat\ta cat\t4\n")
     assert EmbeddingTask.read_examples(path) == [EmbeddingExample("the cat", "a cat", score=4.0, line=2)]
-    (record,) = caplog.records
-    assert record.getMessage() == (
-        f"{path}: read with --text-column sentence1, --pair-column sentence2, --score-column score"
-    )
+    options = "--text-column sentence1, --pair-column sentence2, --score-column score"
+    assert logged() == [f"{path}: read with {options}"]
     assert EmbeddingTask.read_examples(path, targets=False) == [EmbeddingExample("the cat", line=2)]
     path = write(tmp_path, "b.csv", "anchor,positive,negative\na,b,c\n")
     assert EmbeddingTask.read_examples(path) == [EmbeddingExample("a", "b", "c", line=2)]
@@ -541,16 +538,14 @@ def test_a_vocabulary_may_be_extended_before_fine_tuning(tmp_path, make_sentence
 
 
 @pytest.mark.parametrize("targets", [True, False])
-def test_usual_columns_of_tables_in_memory_and_of_json(tmp_path, caplog, targets):
-    caplog.set_level("INFO", "kbert")
+def test_usual_columns_of_tables_in_memory_and_of_json(tmp_path, logged, targets):
     row = {"anchor": "a cat", "positive": "the cat"}
     pair = "the cat" if targets else None
     path = write(tmp_path, "a.jsonl", json.dumps(row) + "\n")
     for data, line in ((as_table([row], "x"), "the rows of x"), (path, str(path))):
         assert EmbeddingTask.read_examples(data, targets=targets) == [EmbeddingExample("a cat", pair, line=1)]
         told = "--text-column anchor, --pair-column positive" if targets else "--text-column anchor"
-        assert [record.getMessage() for record in caplog.records] == [f"{line}: read with {told}"]
-        caplog.clear()
+        assert logged() == [f"{line}: read with {told}"]
 
 
 def test_training_rows_have_prompts(encode):

@@ -105,7 +105,7 @@ def test_another_vocabulary_is_refused(corpus, vocabulary, tmp_path):
     other.write_text("".join(f"{token}\n" for token in [*vocabulary, "more"]))
     with pytest.raises(UsageError, match="must share a vocabulary"):
         HeldOutCorpus(corpus, Tokenizer(other))
-    with pytest.raises(UsageError, match="with --cased"):
+    with pytest.raises(UsageError, match=r"with lowercase=False, .* made with lowercase=True, .* with --vocab MODEL"):
         HeldOutCorpus(corpus, Tokenizer(vocabulary, lowercase=False))
 
 
@@ -129,4 +129,7 @@ def test_the_command(corpus, pretrained, classifier):
     for wrong in ([], ["--corpus", str(corpus), "--data", str(corpus / "manifest.json")]):
         refused = CliRunner().invoke(main, ["evaluate", str(classifier), *wrong])
         assert refused.exit_code == 2
-        assert "give --data FILE for a fine-tuned model" in refused.stderr
+        assert (
+            "expected --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one. Received: "
+            in refused.stderr
+        )

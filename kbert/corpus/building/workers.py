@@ -6,7 +6,6 @@ import concurrent.futures
 import ctypes
 import multiprocessing
 import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
@@ -15,6 +14,7 @@ from multiprocessing.connection import wait
 
 from kbert.corpus.building.chunks import BuildSettings, Chunk, ChunkBuilder
 from kbert.errors import KbertError
+from kbert.runtime.interrupts import ignore_interrupts
 from kbert.sources.document import Document
 from kbert.text.vocabulary import Vocabulary
 
@@ -39,7 +39,7 @@ def build_chunks(
     # Not fork: the caller may have threads (TensorFlow's), which a forked process would lack.
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
-        workers, context, initializer=_start_worker, initargs=(vocabulary.tokens, settings, words)
+        workers, context, initializer=_start_worker, initargs=(vocabulary, settings, words)
     )
     pending: deque[concurrent.futures.Future[Chunk]] = deque()
     try:
@@ -66,12 +66,11 @@ _TRIM_EVERY = 4
 _trim_heap = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
 
-def _start_worker(tokens: Sequence[str], settings: BuildSettings, words: Sequence[str]) -> None:
+def _start_worker(vocabulary: Vocabulary, settings: BuildSettings, words: Sequence[str]) -> None:
     global _worker_builder
-    # Ctrl-C goes to all processes of a terminal; the first one stops the others in order.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interrupts()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker_builder = ChunkBuilder(Vocabulary(tokens), settings, words)
+    _worker_builder = ChunkBuilder(vocabulary, settings, words)
 
 
 def _end_with_parent() -> None:

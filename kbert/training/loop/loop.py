@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.errors import CheckpointError, TrainingError, UsageError
-from kbert.runtime.signals import Interrupted, Signals
+from kbert.runtime.interrupts import Interrupted, Signals
 from kbert.tasks.objective import Objective
 from kbert.training.devices.strategy import Placement, lost_worker
 from kbert.training.loop.callbacks import Callbacks
@@ -286,7 +286,7 @@ class TrainingLoop:
             elif stop:
                 self._save()
             if stop and progress.step < settings.steps and not self._is_enough():
-                raise Interrupted(stop, progress.step)
+                raise Interrupted(stop, f" after {progress.step} steps; a checkpoint was saved: go on with --resume")
 
     def _is_due(self, period: int) -> bool:
         return self._stopped or self.progress.step % period == 0 or self.progress.step == self.settings.steps

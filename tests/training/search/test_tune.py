@@ -5,7 +5,7 @@ import pytest
 from kbert.errors import DataError, UsageError
 from kbert.training.search.tune import tune
 
-pytest.importorskip("keras_tuner")
+pytest.importorskip("optuna")
 
 
 @pytest.mark.parametrize("search", ["random", "bayesian"])
