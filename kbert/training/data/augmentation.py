@@ -27,8 +27,6 @@ from kbert.training.data.word_replacement import (
     word_spans,
 )
 
-AUGMENTATIONS = ("masked",)
-
 
 def with_augmentation(
     examples: Sequence[Any],
@@ -45,8 +43,6 @@ def with_augmentation(
         UsageError: An option cannot be, the task has examples of another kind, or the model cannot predict words.
         DataError: The file of synonyms cannot be read, or has no word of the texts.
     """
-    if augment is not None and augment not in AUGMENTATIONS:
-        raise UsageError(f"augment must be one of {', '.join(AUGMENTATIONS)}. Received: augment={augment!r}")
     ways: list[Replace] = []
     if synonyms is not None:
         ways.append(Synonyms(read_synonyms(synonyms)).replace)

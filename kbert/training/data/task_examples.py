@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import sys
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +15,8 @@ from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.memory_table import as_table, is_path
 from kbert.tasks.task import Task, task_class
 from kbert.training.data.folds import split_fold, split_part
+
+LOGGER = logging.getLogger("kbert")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,10 +36,10 @@ class TaskExamples:
     skipped: tuple[tuple[files.PathLike, BadRows], ...]
 
     def tell_skipped(self) -> None:
-        """Says on standard error how many rows of which file were skipped."""
+        """Logs how many rows of which file were skipped."""
         for path, bad in self.skipped:
             if bad.count:
-                print(f"{path}: {bad.summary}", file=sys.stderr)
+                LOGGER.info(f"{path}: {bad.summary}")
 
 
 def read_task_examples(

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kbert.errors import TrainingError, UsageError
-
-PRECISIONS = ("float32", "bfloat16", "float16")
+from kbert.errors import TrainingError
+from kbert.options import check_option
+from kbert.training.options import TrainingOptions
 
 _LIMIT = "ONEDNN_MAX_CPU_ISA"
 _SAFE_LIMIT = "AVX512_CORE_BF16"
@@ -36,8 +36,7 @@ def prepare_precision(precision: str) -> None:
         UsageError: There is no precision of that name.
         TrainingError: Products in this precision end the process either way.
     """
-    if precision not in PRECISIONS:
-        raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: precision={precision!r}")
+    check_option(TrainingOptions, "precision", precision)
     if precision == "float16" and shutil.which("nvidia-smi") is None and not _survives(None, "float16"):
         if _LIMIT in os.environ and _survives("", "float16"):
             raise TrainingError(
