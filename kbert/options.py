@@ -323,13 +323,13 @@ def as_typed(info: OptionInfo, value: Any) -> str:
     """
     if value is True:
         return info.spelling
-    if value is None or (value is False and info.default is False) or value == []:
+    if value is None or (value is False and info.default is False) or (isinstance(value, (list, tuple)) and not value):
         return f"no {info.spelling}"
     if value is False:
         return f"--no-{info.name.replace('_', '-')}" if info.default in (True, None) else f"no {info.spelling}"
-    if info.multiple and isinstance(value, (list, tuple)):
-        return " ".join(as_typed(dataclasses.replace(info, annotation=Any), each) for each in value)
     if isinstance(value, (list, tuple)):
+        if info.multiple or any(isinstance(each, (list, tuple)) for each in value):
+            return " ".join(as_typed(dataclasses.replace(info, annotation=Any), each) for each in value)
         return f"{info.spelling} {':'.join(map(str, value))}"
     text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else f"{value}"
     return f"{info.spelling} {text if len(text) <= 100 else text[:100] + '…'}"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from kbert.errors import UsageError
 from kbert.optimizers.variable_rules import BLOCK_KERNEL, NOT_DECAYED, QKV, layer_rates
 from kbert.options import check_option
 from kbert.training.optimizers.newton_schulz import orthogonalized
-from kbert.training.options import FinetuneOptions, TrainingOptions
+from kbert.training.options import TrainingOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +50,8 @@ class OptimizerSettings:
         check_option(TrainingOptions, "optimizer", self.name)
         check_option(TrainingOptions, "layer_decay", self.layer_decay)
         check_option(TrainingOptions, "weight_decay", self.weight_decay)
-        check_option(FinetuneOptions, "head_learning_rate", self.head_rate)
+        if not 0 < self.head_rate < math.inf:
+            raise UsageError(f"head_rate must be above 0. Received: head_rate={self.head_rate}")
 
     @classmethod
     def from_options(

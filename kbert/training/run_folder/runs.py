@@ -78,11 +78,15 @@ class RunRecord:
 
 
 def flat_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    """run.json as one level: the command, the options with their defaults, contents, and what is derived."""
-    parts = ("options", "defaults", "contents", "derived")
+    """run.json on one level: the command, the options with their defaults, contents, and what is derived.
+
+    Of a name that stands in several parts, what is derived counts, then the option.
+    """
+    parts = ("contents", "defaults", "options", "derived")
     flat = {name: value for name, value in record.items() if name not in (*parts, "format")}
     for part in parts:
-        flat |= {name: value for name, value in record.get(part, {}).items() if value is not None or name not in flat}
+        values = record.get(part, {}).items()
+        flat |= {name: value for name, value in values if value is not None or name not in flat}
     return flat
 
 
