@@ -2,6 +2,7 @@
 
     KbertError                     base of all; `exit_code` is what the command line ends with
     ├── UsageError                 options that do not fit together (exit code 2)
+    │   └── OptionError            (kbert.options) an option with an invalid value
     ├── DataError                  a file of the user's holds something else than expected
     │   ├── VocabularyError        ... a vocabulary file
     │   └── RecordError            ... a shard of records
