@@ -41,11 +41,14 @@ class HeldOutCorpus:
         # Manifest first: the reader refuses a corpus that is smaller than a batch.
         self._batches = PretrainingBatches(folder, batch_size=1)
         self._batches = PretrainingBatches(folder, batch_size=min(_BLOCK, self.examples))
+        build = "`kbert corpus build --vocab vocab.txt`"
+        if not tokenizer.lowercase:
+            build = "`kbert corpus build --vocab vocab.txt --cased`"
         same_case = self._batches.manifest.lowercase == tokenizer.lowercase
         if not tokenizer.vocabulary.has_pieces(self._batches.vocabulary) or not same_case:
             raise UsageError(
                 f"the model and the corpus {folder} must share a vocabulary; build the corpus with the model's "
-                "vocab.txt as --vocab" + ("" if tokenizer.lowercase else " and with --cased")
+                f"vocab.txt: {build}"
             )
 
     @property
@@ -68,7 +71,7 @@ class HeldOutCorpus:
         if longest > positions:
             raise UsageError(
                 f"the held-out corpus has examples of {longest} tokens, the model positions for {positions}; "
-                "build the corpus with a smaller --sequence-length"
+                "build the corpus with a smaller one: `kbert corpus build --sequence-length`"
             )
 
     def fingerprint(self) -> str:

@@ -147,7 +147,8 @@ def _plan(options: PretrainOptions, corpora: list[PretrainingBatches], start: St
     if longest > config.max_position_embeddings:
         raise UsageError(
             f"the corpus has examples of {longest} tokens, the model positions for "
-            f"{config.max_position_embeddings}; build the corpus with `kbert corpus build --sequence-length`"
+            f"{config.max_position_embeddings}; build the corpus with a smaller length: "
+            "`kbert corpus build --sequence-length`"
         )
     validation = None
     if options.validation_corpus is not None:

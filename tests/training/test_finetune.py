@@ -4,7 +4,8 @@ import shutil
 import numpy as np
 import pytest
 
-from kbert.errors import BundleError, DataError, KbertError, UsageError
+import kbert
+from kbert.errors import BundleError, DataError, KbertError, TrainingError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.prediction.predictor import load
 from kbert.training.finetune import finetune
@@ -250,6 +251,37 @@ def test_another_metric_is_another_run(tmp_path, cats_and_dogs, quick):
 def test_a_metric_that_the_task_lacks(tmp_path, cats_and_dogs, quick):
     with pytest.raises(UsageError, match=r"^main_metric must be one of accuracy, .*, loss\. Received: .*'f2'$"):
         finetune("classification", output=tmp_path / "run", main_metric="f2", **cats_and_dogs, **quick)
+
+
+def test_options_in_one_object(tmp_path, cats_and_dogs, quick):
+    options = kbert.FinetuneOptions(output=tmp_path / "run", **cats_and_dogs, **quick)
+    metrics = finetune("classification", options=options, text_column="text")
+    assert finetune("classification", output=tmp_path / "again", **cats_and_dogs, **quick) == metrics
+    with pytest.raises(UsageError, match=r"was started with seed=0\. Received: seed=1; resume with the same, or "):
+        finetune("classification", options=options, seed=1, resume=True)
+    message = r"was started with label_smoothing=0\.0\. Received: label_smoothing=0\.1; "
+    with pytest.raises(UsageError, match=message) as error:
+        finetune("classification", options=options, label_smoothing=0.1, resume=True)
+    assert "Received: --label-smoothing 0.1; " in error.value.command_line_message
+    with pytest.raises(UsageError, match=r"run was started with epochs=1\. Received: epochs=2; .* to train longer, "):
+        finetune("classification", options=options, epochs=2, resume=True)
+
+
+def test_unknown_and_missing_keywords(cats_and_dogs, quick):
+    with pytest.raises(UsageError, match=r"^the task classification has no option 'txt_column'; did you mean text_col"):
+        finetune("classification", output="run", txt_column="text", **cats_and_dogs, **quick)
+    with pytest.raises(UsageError, match=r"^finetune needs model, train$"):
+        finetune("classification", output="run")
+
+
+def test_advice_about_a_loss_that_is_no_number(tmp_path, cats_and_dogs, quick):
+    """It names options that fine-tuning has."""
+    settings = quick | {"learning_rate": 1e30, "warmup_proportion": 0.0}
+    message = (
+        r"^the loss is nan at step \d; give a lower --learning-rate, or a larger --warmup-proportion; its examples: "
+    )
+    with pytest.raises(TrainingError, match=message):
+        finetune("classification", output=tmp_path / "run", **cats_and_dogs, **settings)
 
 
 def test_the_head_learns_at_a_rate_of_its_own(tmp_path, cats_and_dogs, quick):

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from kbert.corpus.building.build import build_corpus
 from kbert.errors import BundleError, CheckpointError, RecordError, TrainingError, UsageError
 from kbert.model_folder.bundle import Bundle
+from kbert.options import OptionError
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.monitoring.throughput import TIMINGS
 from kbert.training.pretrain import pretrain
@@ -218,9 +220,46 @@ def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
         run(corpus, tmp_path / "run", pretrained, steps=1)
     with pytest.raises(UsageError, match=r"was started with seed=0\. Received: seed=1; "):
         run(corpus, tmp_path / "run", pretrained, steps=1, seed=1, resume=True)
-    with pytest.raises(UsageError, match=r"was started with steps=1\. Received: steps=2; "):
-        run(corpus, tmp_path / "run", pretrained, steps=2, resume=True)
+    with pytest.raises(OptionError, match=r"was started with batch_size=8\. Received: batch_size=4; ") as error:
+        run(corpus, tmp_path / "run", pretrained, steps=1, batch_size=4, resume=True)
+    assert "was started with --batch-size 8. Received: --batch-size 4; " in error.value.command_line_message
     assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+
+
+def test_a_finished_run_is_lengthened_if_its_learning_rate_is_constant(tmp_path, corpus, pretrained):
+    """It ends as a run that had these steps from the start; the warm-up stays that of before."""
+    options = {"schedule": "constant", "log_every": 1}
+    run(corpus, tmp_path / "run", pretrained, steps=10, **options)
+    run(corpus, tmp_path / "run", pretrained, steps=20, resume=True, **options)
+    run(corpus, tmp_path / "whole", pretrained, steps=20, warmup_steps=1, **options)
+    assert rows(tmp_path / "run") == rows(tmp_path / "whole")
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "whole")]
+    assert weights[0] == weights[1]
+    with pytest.raises(OptionError, match=r"was started with steps=20\. Received: steps=10; "):
+        run(corpus, tmp_path / "run", pretrained, steps=10, resume=True, **options)
+
+
+def test_a_run_whose_learning_rate_falls_to_0_is_not_lengthened(tmp_path, corpus, pretrained):
+    run(corpus, tmp_path / "run", pretrained, steps=1)
+    message = (
+        r"run was started with steps=1, at the end of which its linear schedule is at a learning rate of 0\. "
+        r"Received: steps=2; to train longer, start another run from the finished one with model='\S+run' and another "
+        r"output \(only schedule='constant' can go on\)$"
+    )
+    with pytest.raises(OptionError, match=message):
+        run(corpus, tmp_path / "run", pretrained, steps=2, resume=True)
+
+
+def test_the_same_model_in_another_place_is_the_same(tmp_path, corpus, pretrained):
+    run(corpus, tmp_path / "run", pretrained, steps=1)
+    run(corpus, tmp_path / "run", f"{pretrained}/", steps=1, resume=True)
+    shutil.copytree(pretrained, tmp_path / "moved")
+    run(corpus, tmp_path / "run", tmp_path / "moved", steps=1, resume=True)
+    bundle = Bundle.load(pretrained)
+    bundle.tensors["bert.pooler.dense.bias"] = bundle.tensors["bert.pooler.dense.bias"] + 1
+    bundle.save(tmp_path / "other", "card")
+    with pytest.raises(OptionError, match=r"was started with model='.*'\. Received: model='.*other', which differs; "):
+        run(corpus, tmp_path / "run", tmp_path / "other", steps=1, resume=True)
 
 
 @pytest.mark.parametrize(

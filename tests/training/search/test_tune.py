@@ -3,6 +3,7 @@ import json
 import pytest
 
 from kbert.errors import DataError, UsageError
+from kbert.training.options import FinetuneOptions
 from kbert.training.search.tune import tune
 
 pytest.importorskip("keras_tuner")
@@ -52,6 +53,21 @@ def test_a_command_that_is_wrong_claims_no_folder(tmp_path, cats_and_dogs, quick
     with pytest.raises(DataError, match=r"there is no column 'txet'"):
         tune("classification", trials=2, output=tmp_path / "runs", text_column="txet", **cats_and_dogs, **quick)
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_options_of_fine_tuning_in_one_object(tmp_path, cats_and_dogs, quick):
+    """Those that are not the default are fixed; the others may be searched over."""
+    options = FinetuneOptions(output=tmp_path / "runs", **cats_and_dogs, **quick)
+    over = {"weight_decay": "0,0.1"}
+    results = tune("classification", options=options, trials=2, search="grid", over=over)
+    assert [trial["values"] for trial in results["trials"]] == [{"weight_decay": 0.0}, {"weight_decay": 0.1}]
+    with pytest.raises(UsageError, match=r"^batch_size is searched over; do not fix it\. Received: batch_size=8$"):
+        tune("classification", options=options, trials=2, over={"batch_size": "8,16"})
+
+
+def test_a_model_is_needed():
+    with pytest.raises(UsageError, match=r"^tune needs model$"):
+        tune("classification", train="a.csv", validation="b.csv", output="runs", trials=1)
 
 
 @pytest.mark.parametrize(
