@@ -187,7 +187,8 @@ def test_another_vocabulary(tmp_path, corpus_text, vocabulary, pretrained):
     Vocabulary([*vocabulary, "more"]).save(tmp_path / "other.txt")
     build_corpus([corpus_text], vocab=tmp_path / "other.txt", output=tmp_path / "other", sequence_length=16)
     with pytest.raises(
-        BundleError, match=r"^the corpus was built with another vocabulary than .* build it with --vocab"
+        BundleError,
+        match=r"^the corpus was built with another vocabulary than .* build it with `kbert corpus build --vocab",
     ):
         run(tmp_path / "other", tmp_path / "run", pretrained)
     assert not (tmp_path / "run").exists()

@@ -39,6 +39,14 @@ def finetune_seeds(task: str, options: FinetuneSeedsOptions, **task_options: Any
     Raises:
         UsageError: An option is invalid, or `output` holds something else.
         KbertError: As `finetune`.
+
+    Example:
+        >>> options = kbert.FinetuneOptions(
+        ...     model="pretrained", train="train.csv", output="runs", epochs=1, show_progress=False
+        ... )
+        >>> results = kbert.finetune_seeds("classification", options=options, validation="dev.csv", seeds=2)
+        >>> [run["folder"] for run in results["runs"]]
+        ['seed-0', 'seed-1']
     """
     first = options.seed
     runs = [{"folder": f"seed-{number}", "seed": number} for number in range(first, first + options.seeds)]
@@ -63,6 +71,14 @@ def cross_validate(task: str, options: CrossValidateOptions, **task_options: Any
     Raises:
         UsageError: An option is invalid, or `output` holds something else.
         KbertError: As `finetune`.
+
+    Example:
+        >>> options = kbert.FinetuneOptions(
+        ...     model="pretrained", train="train.csv", output="runs", epochs=1, show_progress=False
+        ... )
+        >>> results = kbert.cross_validate("classification", options=options, folds=2)
+        >>> [run["folder"] for run in results["runs"]]
+        ['fold-0', 'fold-1']
     """
     runs = [{"folder": f"fold-{number}", "fold": (number, options.folds)} for number in range(options.folds)]
     return _repeat(task, runs, options, task_options)

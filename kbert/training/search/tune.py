@@ -48,6 +48,15 @@ def tune(task: str, options: TuneOptions, given: frozenset[str], **task_options:
     Raises:
         UsageError: An option is invalid, `output` holds something else, or keras-tuner is not installed.
         KbertError: As `finetune`.
+
+    Example:
+        >>> options = kbert.FinetuneOptions(
+        ...     model="pretrained", train="train.csv", output="runs", epochs=1, show_progress=False
+        ... )
+        >>> over = {"batch_size": "8,16"}
+        >>> results = kbert.tune("classification", options=options, validation="dev.csv", over=over, trials=1)
+        >>> list(results["trials"][0]["values"])
+        ['batch_size']
     """
     infos = {**keyword_infos(task_info(task)), **option_infos(TuneOptions)}
     over = options.over
