@@ -405,7 +405,12 @@ def with_options(options: Callable[P, Any]) -> Callable[[Callable[..., R]], Opti
 def changed_options(options: Options | None) -> list[str]:
     """The names of the options that are not the default."""
     infos = {} if options is None else option_infos(type(options))
-    return [name for name, info in infos.items() if info.required or getattr(options, name) != info.default]
+    return [name for name, info in infos.items() if info.required or _differs(getattr(options, name), info.default)]
+
+
+def _differs(value: Any, default: Any) -> bool:
+    """Whether a value is not the default; data frames, whose comparison is none, are compared with None alone."""
+    return value is not None if default is None else bool(value != default)
 
 
 def _collected(function: str, kind: type[Options], base: Options | None, given: Mapping[str, Any]) -> Options:

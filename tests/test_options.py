@@ -47,7 +47,7 @@ class LongWalkOptions(WalkOptions):
 
 
 @with_options(WalkOptions)
-def walk(where: str, options: WalkOptions, *, sing: bool = False):
+def walk(where: str, *, options: WalkOptions, sing: bool = False):
     """Walks.
 
     Args:
@@ -62,7 +62,7 @@ def walk(where: str, options: WalkOptions, *, sing: bool = False):
 
 
 @with_options(LongWalkOptions)
-def long_walk(options: LongWalkOptions, given: frozenset[str], **others):
+def long_walk(*, options: LongWalkOptions, given: frozenset[str], **others):
     """Walks for days.
 
     Args:
@@ -170,6 +170,15 @@ def test_a_function_takes_an_object():
         walk("north", options=whole, steps=0)
     with pytest.raises(UsageError, match=r"^options must be a WalkOptions\. Received: a dict$"):
         walk("north", options={"output": "run"})
+
+
+def test_a_table_in_memory_differs_from_the_default():
+    class Table:
+        def __ne__(self, other):
+            raise ValueError("ambiguous")
+
+    assert options._differs(Table(), None)
+    assert not options._differs(None, None)
 
 
 def test_an_object_of_a_parent_class_will_do():

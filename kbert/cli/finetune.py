@@ -72,7 +72,8 @@ def checked_options(kind: type[Options], settings: Mapping[str, Any]) -> None:
     Raises:
         OptionError: An option is invalid.
     """
-    kind(**{name: value for name, value in settings.items() if name in option_infos(kind)})
+    known = option_infos(kind)
+    kind(**{name: value for name, value in settings.items() if name in known})
 
 
 def _several(kind: type[Options], name: str) -> Callable[[Any], Any]:

@@ -34,7 +34,7 @@ from kbert.training.trivial_results import warn_of_trivial_result
 
 
 @with_options(FinetuneOptions)
-def finetune(task: str, options: FinetuneOptions, **task_options: Any) -> dict[str, Any]:
+def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dict[str, Any]:
     """Fine-tunes a model for a task, and keeps the weights that did best on the validation file.
 
     Args:

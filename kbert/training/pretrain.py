@@ -46,7 +46,7 @@ _ADVICE = (
 
 
 @with_options(PretrainOptions)
-def pretrain(options: PretrainOptions) -> dict[str, Any]:
+def pretrain(*, options: PretrainOptions) -> dict[str, Any]:
     """Pretrains a BERT with the masked language model and next sentence prediction.
 
     The run's folder becomes a model folder in the end: config.json, vocab.txt, model.safetensors, metrics.jsonl,

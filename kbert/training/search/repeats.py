@@ -23,7 +23,7 @@ _SETTINGS_FILE = "repeats.json"
 
 
 @with_options(FinetuneSeedsOptions)
-def finetune_seeds(task: str, options: FinetuneSeedsOptions, **task_options: Any) -> dict[str, Any]:
+def finetune_seeds(task: str, *, options: FinetuneSeedsOptions, **task_options: Any) -> dict[str, Any]:
     """Fine-tunes with the seeds `seed`, `seed` + 1, ..., each run in OUTPUT/seed-N, and sums up in results.json.
 
     Runs that are finished are not done again when the command is resumed, perhaps with more seeds.
@@ -54,7 +54,7 @@ def finetune_seeds(task: str, options: FinetuneSeedsOptions, **task_options: Any
 
 
 @with_options(CrossValidateOptions)
-def cross_validate(task: str, options: CrossValidateOptions, **task_options: Any) -> dict[str, Any]:
+def cross_validate(task: str, *, options: CrossValidateOptions, **task_options: Any) -> dict[str, Any]:
     """K-fold cross-validation over the training rows: each run, in OUTPUT/fold-N, holds out another fold of them.
 
     The folds are drawn by `seed`, stratified by target. Runs that are finished are not done again when the command is

@@ -29,7 +29,7 @@ _TUNER = "kbert"
 
 
 @with_options(TuneOptions)
-def tune(task: str, options: TuneOptions, given: frozenset[str], **task_options: Any) -> dict[str, Any]:
+def tune(task: str, *, options: TuneOptions, given: frozenset[str], **task_options: Any) -> dict[str, Any]:
     """Searches for the hyper-parameters with the best main metric; each trial is a run in OUTPUT/trial-N.
 
     Settings that are given are the same for all trials, and are not searched. Trials that are finished are not done
