@@ -7,6 +7,7 @@ they are first used, so that `import kbert` costs nothing.
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 from kbert.version import __version__
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from kbert.report.run import run_report
     from kbert.retrieval.index import Index, build_index
     from kbert.retrieval.search import SearchSettings, search
+    from kbert.runtime.prepare import prepare_runtime
     from kbert.serving.rest import serve
     from kbert.sources.source import SourceSettings
     from kbert.text.encoding import Encoding
@@ -113,6 +115,7 @@ _MODULES = {
     "launch": "kbert.training.devices.launch",
     "load": "kbert.prediction.predictor",
     "load_model": "kbert.pretrained.loading",
+    "prepare_runtime": "kbert.runtime.prepare",
     "preset_config": "kbert.config",
     "pretrain": "kbert.training.pretrain",
     "run_report": "kbert.report.run",
@@ -171,6 +174,7 @@ __all__ = [
     "launch",
     "load",
     "load_model",
+    "prepare_runtime",
     "preset_config",
     "pretrain",
     "run_report",
@@ -179,6 +183,10 @@ __all__ = [
     "train_vocabulary",
     "tune",
 ]
+
+
+# Without a handler Python would print the warnings of the logger; whoever wants its records adds one.
+logging.getLogger("kbert").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

@@ -54,6 +54,7 @@ NAMES = [
     "launch",
     "load",
     "load_model",
+    "prepare_runtime",
     "preset_config",
     "pretrain",
     "run_report",

@@ -11,7 +11,8 @@ import click
 from kbert.cli import options
 from kbert.errors import UsageError
 from kbert.options import Options, option_infos
-from kbert.tasks.catalogue import TASKS, TaskInfo
+from kbert.tasks.catalogue import TASKS
+from kbert.tasks.task_info import TaskInfo
 from kbert.training.options import (
     SECTIONS,
     CrossValidateOptions,
@@ -103,7 +104,7 @@ def _command(info: TaskInfo) -> click.Command:
             checked_options(CrossValidateOptions, {**settings, "folds": folds})
         else:
             checked_options(FinetuneOptions, settings)
-        options.import_tensorflow_for(settings["strategy"], settings["cluster"])
+        options.import_tensorflow_for(settings["strategy"], settings["cluster"], settings["precision"])
         if seeds is not None or folds is not None:
             from kbert.training.search import repeats
 

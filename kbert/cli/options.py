@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from kbert.model_folder.sentence_transformers import POOLINGS
 from kbert.options import REQUIRED, OptionInfo, command_text
-from kbert.tasks.catalogue import Column, Option, all_reading_options
+from kbert.sources.named_datasets import is_named_dataset
+from kbert.tasks.catalogue import all_reading_options
+from kbert.tasks.task_info import Column, Option
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
@@ -42,10 +42,18 @@ _PROMPTS = (
 )
 _LEFT_OUT = {
     "invalid_utf8": "lines that are not UTF-8",
+    "bad_rows": "bad rows",
     "duplicate_documents": "repeated documents",
     "duplicate_lines": "repeated lines",
 }
-_READABLE = click.Path(exists=True, dir_okay=False, readable=True)
+
+
+class _DataFile(click.Path):
+    """A file that exists, or a data set by name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Looks at the file; a data set is looked up when it is read."""
+        return value if is_named_dataset(value) else super().convert(value, param, ctx)
 
 
 def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[Any], Any]:
@@ -55,7 +63,7 @@ def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[A
 
 def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any], Any]:
     """An option that names a file to read."""
-    return click.option(name, required=required, type=_READABLE, help=help_)
+    return click.option(name, required=required, type=_DataFile(exists=True, dir_okay=False, readable=True), help=help_)
 
 
 def source(command: Any) -> Any:
@@ -79,8 +87,18 @@ def source(command: Any) -> Any:
             "--format",
             default="auto",
             show_default=True,
-            type=click.Choice(["auto", "text", "jsonl", "csv", "tsv", "wikiextractor", "parquet"]),
+            type=click.Choice(["auto", "text", "jsonl", "csv", "tsv", "wikiextractor", "parquet", "xlsx"]),
             help="Of the files; auto looks at each.",
+        ),
+        SKIP_BAD,
+        click.option("--encoding", default="utf-8", show_default=True, help="Of files of lines, such as latin-1."),
+        click.option("--delimiter", help="What stands between the cells of tables.  [default: by the format]"),
+        click.option(
+            "--quoting",
+            default="auto",
+            show_default=True,
+            type=click.Choice(["auto", "csv", "none"]),
+            help="Whether quotation marks enclose cells (csv) or are text (none); auto is csv for CSV.",
         ),
     ):
         command = option(command)
@@ -113,8 +131,8 @@ def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[A
 def task_option(option: Option, *, default: bool = True) -> Callable[[Any], Any]:
     """A task's setting as an option of a command; without `default` None stands for the task's."""
     name = f"--{option.name.replace('_', '-')}"
-    if option.default is False and default:
-        return click.option(name, option.name, is_flag=True, help=option.help)
+    if option.default is False:
+        return click.option(name, option.name, is_flag=True, default=False if default else None, help=option.help)
     kind = click.Choice(option.choices) if option.choices else option.type
     value = option.default if default else None
     return click.option(name, option.name, default=value, show_default=value is not None, type=kind, help=option.help)
@@ -291,7 +309,11 @@ def _click_type(info: OptionInfo) -> Any:
     if info.choices:
         return click.Choice(info.choices)
     if info.path:
-        kinds = {"file": _READABLE, "folder": click.Path(exists=True, file_okay=False), "output": click.Path()}
+        kinds = {
+            "file": _DataFile(exists=True, dir_okay=False, readable=True),
+            "folder": click.Path(exists=True, file_okay=False),
+            "output": click.Path(),
+        }
         return kinds[info.path]
     if info.kind is tuple or info.metavar.count(":") == 1:
         return _Pair(info.metavar)
@@ -317,61 +339,16 @@ class _Pair(click.ParamType):
         return int(first), int(second)
 
 
-def import_tensorflow_for(strategy: object, cluster: object) -> None:
-    """Imports TensorFlow; where it may have to join a cluster, without a look at the devices before."""
-    from kbert.runtime import quiet
+def import_tensorflow_for(strategy: object, cluster: object, precision: object = "float32") -> None:
+    """Imports TensorFlow for a run; if the run may have to join a cluster, without starting the devices before."""
+    from kbert.runtime.prepare import prepare_runtime
+    from kbert.runtime.tensorflow import import_tensorflow
 
+    prepare_runtime(precision=str(precision), quiet=True)
     joins = strategy in ("multi-worker", "tpu") or cluster is not None or bool(os.environ.get("TF_CONFIG"))
-    quiet.import_tensorflow(look_for_devices=not joins)
+    import_tensorflow(look_for_devices=not joins)
 
 
 def print_json(value: Any) -> None:
     """Prints one JSON object on standard output."""
     click.echo(json.dumps(value, ensure_ascii=False))
-
-
-@contextlib.contextmanager
-def count_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of things on standard error, where that is a terminal; gives its (done, total) function."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@contextlib.contextmanager
-def byte_progress(title: str) -> Iterator[Callable[..., None]]:
-    """A progress bar of bytes on standard error, where that is a terminal; gives its (done, total, title) function.
-
-    The title may be left out, and is then that of before.
-    """
-    if not sys.stderr.isatty():
-        yield lambda done, total, title=None: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    columns_ = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns_, console=Console(stderr=True)) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total, title=None: progress.update(
-            task, completed=done, total=total or None, description=title
-        )

@@ -16,7 +16,7 @@ from kbert.training.options import SECTIONS, PretrainOptions
 def pretrain(**settings: Any) -> None:
     """Pretrain a BERT with the masked language model and next sentence prediction."""
     PretrainOptions(**settings)  # checked before TensorFlow starts, which takes long
-    options.import_tensorflow_for(settings["strategy"], settings["cluster"])
+    options.import_tensorflow_for(settings["strategy"], settings["cluster"], settings["precision"])
     from kbert.training.pretrain import pretrain as run
 
     ends = run(**settings)

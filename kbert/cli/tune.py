@@ -10,7 +10,7 @@ from kbert.cli import options
 from kbert.cli.finetune import TaskGroup, checked_options, finetune_settings
 from kbert.errors import UsageError
 from kbert.options import option_infos
-from kbert.tasks.catalogue import TaskInfo
+from kbert.tasks.task_info import TaskInfo
 from kbert.training.options import TuneOptions
 
 
@@ -62,7 +62,7 @@ def _command(info: TaskInfo) -> click.Command:
         if settings["validation"] is None and settings["validation_split"] is None:
             raise UsageError("expected --validation FILE, or --validation-split: trials are compared on it")
         checked_options(TuneOptions, settings)
-        options.import_tensorflow_for(settings["strategy"], settings["cluster"])
+        options.import_tensorflow_for(settings["strategy"], settings["cluster"], settings["precision"])
         from kbert.training.search.tune import tune as run_tune
 
         # A default is not a choice of the user's: it may be searched over.

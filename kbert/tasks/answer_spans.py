@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.question_answering import Answer
-from kbert.tasks.task import Tensors
 
 NEVER = -1e30
 """A score below all scores."""

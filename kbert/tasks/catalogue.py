@@ -1,159 +1,37 @@
-"""The tasks there are: where each lives, and what a user may say about it. No TensorFlow here.
+"""The tasks there are: kbert's own, and those of other packages. No TensorFlow here.
 
-The command line is made of this, so that `kbert finetune TASK --help` answers at once.
+The command line is made of this, so that `kbert finetune TASK --help` answers at once. Another package adds a task by
+an entry point of the group "kbert.tasks" that names a TaskInfo (docs/adding-a-task.md).
 """
 
 from __future__ import annotations
 
-import dataclasses
-import os
-from collections.abc import Mapping
-from typing import Any
+import functools
+import importlib.metadata
+import logging
+from collections.abc import Iterator, Mapping
 
 from kbert.errors import UsageError, shown
 from kbert.model_folder.sentence_transformers import POOLINGS
+from kbert.tasks.task_info import Column, Option, TaskInfo
 
+ENTRY_POINT_GROUP = "kbert.tasks"
+_LOG = logging.getLogger("kbert")
 _NAMED_OR_NUMBERED = "a name, or a 1-based number."
 
-
-@dataclasses.dataclass(frozen=True)
-class Column:
-    """A column of a table that a task reads.
-
-    Args:
-        role: What it is to the task, such as "text"; `--text-column` names it.
-        help: What it holds.
-        default: Its name in the file, unless it is named; None for a column that is not read unless it is named.
-        target: Whether it is what the task predicts, and so is not there when texts are to be answered.
-    """
-
-    role: str
-    help: str
-    default: str | None = None
-    target: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Option:
-    """A setting of a task.
-
-    Args:
-        name: As in Python; `--name` on the command line, with hyphens.
-        help: What it does.
-        default: Tells its type too, unless `kind` does. False makes it a flag.
-        kind: The type of its value where the default is None.
-        choices: The only values it takes; none for any.
-        reading: Whether it says how a file is to be read, so that it may be another with each file.
-        file: Whether its value is the name of a file, which no model remembers.
-    """
-
-    name: str
-    help: str
-    default: Any = None
-    kind: type = str
-    choices: tuple[str, ...] = ()
-    reading: bool = False
-    file: bool = False
-
-    @property
-    def type(self) -> Any:
-        """The type of its value."""
-        return self.kind if self.default is None else type(self.default)
-
-    def check(self, value: Any) -> Any:
-        """The value as the option's type.
-
-        Raises:
-            UsageError: It cannot be.
-        """
-        if value is None:
-            return self.default
-        if self.type is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if self.file and isinstance(value, os.PathLike):
-            value = os.fspath(value)
-        if not isinstance(value, self.type) or (self.type is int and isinstance(value, bool)):
-            raise UsageError(f"{self.name} must be of the type {self.type.__name__}. Received: {shown(value)}")
-        if self.choices and value not in self.choices:
-            raise UsageError(f"{self.name} must be one of {', '.join(self.choices)}. Received: {shown(value)}")
-        return value
-
-
-@dataclasses.dataclass(frozen=True)
-class TaskInfo:
-    """What is known of a task before it is imported.
-
-    Args:
-        name: What users call it.
-        where: "module:class".
-        help: What it does, in a few words after "Fine-tune a BERT for TASK: ".
-        data: The files it reads.
-        columns: The columns of tables.
-        options: Its settings.
-        sequence_length: Longest input in tokens, unless another is asked for or the model has fewer positions.
-        trainable: Whether `finetune` trains it.
-        metrics: The metrics that may decide which weights are best (`--main-metric`), beside the validation loss. The
-            first is the default, unless the validation data require another.
-    """
-
-    name: str
-    where: str
-    help: str
-    data: str = "CSV, TSV or JSON lines"
-    columns: tuple[Column, ...] = ()
-    options: tuple[Option, ...] = ()
-    sequence_length: int = 128
-    trainable: bool = True
-    metrics: tuple[str, ...] = ()
-
-    def choose_columns(self, given: Mapping[str, str | None], *, targets: bool = True) -> dict[str, str]:
-        """The column of each role: those given, else the defaults.
-
-        Args:
-            given: Columns by role; None is as if it were not there.
-            targets: Whether columns of targets are wanted.
-
-        Raises:
-            UsageError: The task has no such role.
-        """
-        roles = {column.role: column for column in self.columns}
-        for role, name in given.items():
-            if name is not None and role not in roles:
-                has = f"it has {', '.join(map(repr, roles))}" if roles else "it reads no tables"
-                raise UsageError(f"the task {self.name} has no column {role!r}; {has}")
-        chosen = {role: given.get(role) or column.default for role, column in roles.items()}
-        return {role: name for role, name in chosen.items() if name and (targets or not roles[role].target)}
-
-    def choose_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All options: those given, else the defaults.
-
-        Raises:
-            UsageError: The task has no such option, or it cannot have that value.
-        """
-        known = {option.name: option for option in self.options}
-        for name in given:
-            if name not in known:
-                has = f"it has {', '.join(known)}" if known else "it has none"
-                raise UsageError(f"the task {self.name} has no option {name!r}; {has}")
-        return {name: option.check(given.get(name)) for name, option in known.items()}
-
-    def split(self, given: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-        """Columns and options out of keywords such as `text_column`.
-
-        Raises:
-            UsageError: The task has no such column or option.
-        """
-        ending = "_column"
-        columns = {name.removesuffix(ending): value for name, value in given.items() if name.endswith(ending)}
-        others = {name: value for name, value in given.items() if not name.endswith(ending)}
-        return self.choose_columns(columns), self.choose_options(others)
-
-
 _TEXT = Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text")
-_PAIR = Column("pair", "Column of second texts, for a task of pairs.")
+_PAIR = Column("pair", "Column of second texts, for a task of pairs.  [default: pair, if there is one]", usual="pair")
 _LABEL = Column("label", "Column of labels.", "label", target=True)
 _ENCODING = Option("encoding", "Of the file, such as latin-1 or gb18030.", "utf-8", reading=True)
 _FORMAT = (
+    Option(
+        "format",
+        "Of the file; auto looks at how it begins, and at its ending.",
+        "auto",
+        choices=("auto", "text", "jsonl", "csv", "tsv", "parquet", "xlsx"),
+        reading=True,
+        remembered=False,
+    ),
     Option("delimiter", "What stands between cells.  [default: by the ending of the file]", reading=True),
     _ENCODING,
     Option(
@@ -163,6 +41,14 @@ _FORMAT = (
         choices=("auto", "csv", "none"),
         reading=True,
     ),
+)
+
+_MISSING_LABELS = Option(
+    "missing_labels",
+    "Cells without a label: the spellings of pandas (nan, NA, None, null …), or empty cells alone.",
+    "pandas",
+    choices=("pandas", "empty"),
+    reading=True,
 )
 
 _COLLECTION = (
@@ -175,7 +61,7 @@ _COLLECTION = (
     Option("queries", "The queries that judgements are about.", reading=True, file=True),
 )
 
-TASKS: Mapping[str, TaskInfo] = {
+_BUILT_IN: Mapping[str, TaskInfo] = {
     info.name: info
     for info in (
         TaskInfo(
@@ -187,6 +73,7 @@ TASKS: Mapping[str, TaskInfo] = {
             options=(
                 Option("class_weights", '"balanced", or LABEL=WEIGHT,LABEL=WEIGHT; those not named weigh 1.'),
                 Option("label_smoothing", "Part of each target that is spread over all labels.", 0.0),
+                _MISSING_LABELS,
                 *_FORMAT,
             ),
         ),
@@ -200,6 +87,7 @@ TASKS: Mapping[str, TaskInfo] = {
                 Option("label_separator", "What stands between labels; JSON lines may have lists.", "|", reading=True),
                 Option("label_columns", "Columns of 0 and 1, one a label, in place of a label column.", reading=True),
                 Option("class_weights", '"balanced", or LABEL=WEIGHT,LABEL=WEIGHT: of texts that have the label.'),
+                _MISSING_LABELS,
                 *_FORMAT,
             ),
         ),
@@ -241,6 +129,7 @@ TASKS: Mapping[str, TaskInfo] = {
             columns=(
                 Column("text", f"Column, or key, of texts: {_NAMED_OR_NUMBERED}"),
                 Column("label", "Column, or key, of spans or tags.", target=True),
+                Column("sentence", "Column that tells sentences apart, in a table with a word a row."),
             ),
             options=(
                 Option("scheme", "How the model tags.", "iob2", choices=("io", "iob2", "bioes")),
@@ -251,8 +140,21 @@ TASKS: Mapping[str, TaskInfo] = {
                     choices=("auto", "io", "iob1", "iob2", "bioes", "bmes"),
                     reading=True,
                 ),
+                Option(
+                    "strict_tags",
+                    "Refuse tags that break their scheme, such as an I- after an O, instead of repairing them.",
+                    False,
+                    reading=True,
+                ),
                 Option("crf", "Let a CRF choose the tags of a text together.", False),
-                _ENCODING,
+                Option(
+                    "offsets",
+                    "What the offsets of spans count: characters, units of UTF-16 (JavaScript, Java), or bytes.",
+                    "characters",
+                    choices=("characters", "utf-16", "utf-8"),
+                    reading=True,
+                ),
+                *_FORMAT,
             ),
         ),
         TaskInfo(
@@ -301,9 +203,9 @@ TASKS: Mapping[str, TaskInfo] = {
             data="CSV, TSV or JSON lines of pairs, a text a line, or judgements (with --documents)",
             columns=(
                 Column("text", f"Column of texts, or queries: {_NAMED_OR_NUMBERED}", "text"),
-                Column("pair", "Column of texts of like meaning, or that answer the query.", target=True),
-                Column("negative", "Column of texts that are no such pair, though alike.", target=True),
-                Column("score", "Column of numbers: how alike text and pair are.", target=True),
+                Column("pair", "Column of texts of like meaning, or that answer the query.", target=True, usual="pair"),
+                Column("negative", "Column of texts that are no such pair.", target=True, usual="negative"),
+                Column("score", "Column of numbers: how alike text and pair are.", target=True, usual="score"),
             ),
             options=(
                 Option(
@@ -325,6 +227,17 @@ TASKS: Mapping[str, TaskInfo] = {
                 *_COLLECTION,
                 *_FORMAT,
             ),
+            usual_columns=(
+                {"text": "sentence1", "pair": "sentence2", "score": "score"},
+                {"text": "sentence1", "pair": "sentence2", "score": "label"},
+                {"text": "sentence1", "pair": "sentence2"},
+                {"text": "anchor", "pair": "positive", "negative": "negative"},
+                {"text": "anchor", "pair": "positive"},
+                {"text": "query", "pair": "pos", "negative": "neg"},
+                {"text": "query", "pair": "pos"},
+                {"text": "query", "pair": "positive", "negative": "negative"},
+                {"text": "query", "pair": "positive"},
+            ),
         ),
         TaskInfo(
             "ranking",
@@ -339,8 +252,10 @@ TASKS: Mapping[str, TaskInfo] = {
                 Column(
                     "label",
                     "Column of labels: 1 (or more, the better) for a right candidate, 0; of a list its right place. "
-                    "Without it all candidates of the file are right, and wrong ones are drawn from it.",
+                    "Without it all candidates of the file are right, and wrong ones are drawn from it.  "
+                    "[default: label, if there is one]",
                     target=True,
+                    usual="label",
                 ),
             ),
             options=(
@@ -366,14 +281,62 @@ TASKS: Mapping[str, TaskInfo] = {
             data="JSON lines of documents, with labels of their sentences or summaries",
             columns=(
                 Column("text", "Key of documents: lists of sentences, or texts.", "text"),
-                Column("label", "Key of labels: 1 for a sentence of the summary, 0.", target=True),
-                Column("summary", "Key of reference summaries.", target=True),
+                Column("label", "Key of labels: 1 for a sentence of the summary, 0.", target=True, usual="label"),
+                Column("summary", "Key of reference summaries.", target=True, usual="summary"),
             ),
             options=(Option("sentences", "Sentences a summary.", 3), *_FORMAT),
+            usual_columns=(
+                {"text": "source", "label": "source_labels", "summary": "target"},
+                {"text": "source", "summary": "target"},
+                {"text": "article", "summary": "highlights"},
+                {"text": "article", "summary": "abstract"},
+                {"text": "article", "summary": "summary"},
+                {"text": "document", "summary": "summary"},
+                {"text": "text", "summary": "target"},
+                {"text": "text", "summary": "highlights"},
+                {"text": "dialogue", "summary": "summary"},
+            ),
             sequence_length=512,
         ),
     )
 }
+
+
+class _Catalogue(Mapping[str, TaskInfo]):
+    """The tasks by name, kbert's own first. Entry points are read when the catalogue is first used."""
+
+    @functools.cached_property
+    def _tasks(self) -> dict[str, TaskInfo]:
+        found = dict(_BUILT_IN)
+        for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+            try:
+                info = point.load()
+            except Exception as problem:  # whatever another package does, kbert's own tasks work
+                _LOG.warning("the task %s of %s is left out: %s", point.name, point.value, problem)
+                continue
+            if not isinstance(info, TaskInfo) or info.name in found:
+                _LOG.warning(
+                    "the task %s of %s is left out: expected a kbert.tasks.task_info.TaskInfo with a name of its own. "
+                    "Received: %s",
+                    point.name,
+                    point.value,
+                    shown(getattr(info, "name", info)),
+                )
+                continue
+            found[info.name] = info
+        return found
+
+    def __getitem__(self, name: str) -> TaskInfo:
+        return self._tasks[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+
+TASKS: Mapping[str, TaskInfo] = _Catalogue()
 
 
 def task_info(name: str) -> TaskInfo:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
-import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,27 +20,24 @@ from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, Sentenc
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, encoder_slots
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
+from kbert.tasks.answering import TextInput
+from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.json_lines import read_objects
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.judged_texts import read_judged
-from kbert.tasks.readers.table_format import TableFormat, file_kind
-from kbert.tasks.readers.tables import Row, first_row, read_table
+from kbert.tasks.readers.numbers import parse_number
+from kbert.tasks.readers.tables import Row, read_table
 from kbert.tasks.saved_settings import Kind, flag, named_strings, number, numbers, string
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.text_task import same_text
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
+_LOG = logging.getLogger("kbert")
 OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")
 _IMPOSSIBLE = -1e9
-_USUAL_COLUMNS: Sequence[Mapping[str, str]] = (
-    {"text": "sentence1", "pair": "sentence2", "score": "score"},
-    {"text": "sentence1", "pair": "sentence2", "score": "label"},
-    {"text": "sentence1", "pair": "sentence2"},
-    {"text": "anchor", "pair": "positive", "negative": "negative"},
-    {"text": "anchor", "pair": "positive"},
-)
-"""The columns of data sets for sentence-transformers, which are read if there is no column text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,19 +47,19 @@ class EmbeddingExample:
     Args:
         text: The text, or the query.
         pair: A text of like meaning, or that answers the query; or any text, with a score.
-        negative: A text that is no such pair.
+        negative: A text that is no such pair, or several.
         score: How alike text and pair are, as the file has it.
         line: The 1-based line it came from; 0 for none.
     """
 
     text: str
     pair: str | None = None
-    negative: str | None = None
+    negative: str | tuple[str, ...] | None = None
     score: float | None = None
     line: int = 0
 
 
-class EmbeddingTask(Task[EmbeddingExample]):
+class EmbeddingTask(TrainableTask[EmbeddingExample]):
     """A vector for each text: of length 1, so that a dot product is the cosine, unless the model's files say otherwise.
 
     A prompt such as "query: " may be put before each text; the served graph puts it there too.
@@ -92,8 +88,8 @@ class EmbeddingTask(Task[EmbeddingExample]):
     architecture = "BertModel"
     main_metric = "mrr"
     pooled: ClassVar[bool] = False
-    rows: ClassVar[str] = "texts"
-    saved: ClassVar[Mapping[str, Kind]] = {
+    examples_noun: ClassVar[str] = "texts"
+    saved_fields: ClassVar[Mapping[str, Kind]] = {
         "objective": string,
         "pooling": string,
         "temperature": number,
@@ -106,7 +102,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         "similarity": string,
         "include_prompt": flag,
     }
-    newer = ("normalize", "prompts", "prompt", "pair_prompt", "similarity", "include_prompt")
+    optional_fields = ("normalize", "prompts", "prompt", "pair_prompt", "similarity", "include_prompt")
 
     def __init__(
         self,
@@ -132,7 +128,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         self.score_range = low, high = [*score_range]
         if not low < high:
             raise ValueError(f"score_range must be two numbers, the smaller one first. Received: {self.score_range}")
-        self.whole_batches = objective in ("pairs", "unsupervised")
+        self.needs_whole_batch = objective in ("pairs", "unsupervised")
         self.normalize = normalize
         self.prompts = dict(prompts or {})
         self.prompt = prompt
@@ -144,7 +140,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
     # === Reading ===
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterator[EmbeddingExample]:
         """The rows of a table, a text a line, or, with the option `documents`, judgements of them."""
@@ -160,13 +156,12 @@ class EmbeddingTask(Task[EmbeddingExample]):
                 if text.strip():
                     yield EmbeddingExample(text, line=number)
         else:
-            columns = _usual_columns(path, columns, form, targets)
             for role in ("negative", "score"):
                 if role in columns and "pair" not in columns:
                     raise UsageError(f"a {role} needs the text it goes with: name the column of pairs (pair_column)")
-            for row in read_table(path, columns, form=form, bad=bad):
+            for row in read_table(path, columns, form=form, list_values=("pair", "negative"), bad=bad):
                 try:
-                    yield _example(row, path)
+                    yield from _examples(row, path)
                 except DataError as problem:
                     bad.skip(problem)
 
@@ -221,7 +216,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         task.longest_input = modules.max_length
         return task
 
-    def started_from(self, folder: PathLike) -> EmbeddingTask:
+    def for_starting_model(self, folder: PathLike) -> EmbeddingTask:
         """The task with the pooling and the prompts of the model, unless the user gave others."""
         start = _vectors_of(folder)
         if start is None:
@@ -296,7 +291,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
             similarity=self.similarity,
         )
 
-    def checked(
+    def keep_valid(
         self, examples: Sequence[EmbeddingExample], path: PathLike, bad: BadRows | None = None
     ) -> list[EmbeddingExample]:
         """The examples, which must have what the objective needs."""
@@ -309,9 +304,9 @@ class EmbeddingTask(Task[EmbeddingExample]):
 
     def group(self, example: EmbeddingExample) -> str:
         """Its text: what goes with a query is learnt, or measured."""
-        return example.text
+        return same_text(example.text)
 
-    def validated_by(self, examples: Sequence[EmbeddingExample], path: PathLike) -> EmbeddingTask:
+    def for_validation(self, examples: Sequence[EmbeddingExample], path: PathLike) -> EmbeddingTask:
         """Spearman's correlation decides where there are scores, else the reciprocal rank of pairs."""
         if not examples or examples[0].pair is None:
             raise DataError("validation needs pairs of texts, with scores or without: a table with a pair_column", path)
@@ -326,7 +321,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         """One text."""
         return (TextInput("text", "text"),)
 
-    def inputs(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
         """The texts; with pairs each text and pair once, in the order they come."""
         if not examples or examples[0].pair is None:
             return {"text": [example.text for example in examples]}
@@ -334,29 +329,31 @@ class EmbeddingTask(Task[EmbeddingExample]):
             "text": list(dict.fromkeys(text for example in examples for text in (example.text, example.pair or "")))
         }
 
-    def asked(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
+    def evaluation_texts(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
         """The texts with their prompts; of pairs each distinct text once, in order of appearance."""
         if not examples or examples[0].pair is None:
             return {"text": [self.prompt + example.text for example in examples]}
         return {"text": list(self._places(examples))}
 
-    def prompted(self, inputs: Tensors) -> Tensors:
+    def add_prompts(self, inputs: Tensors) -> Tensors:
         """The texts, each with the prompt before it."""
         return {"text": tf.strings.join([self.prompt, inputs["text"]])} if self.prompt else inputs
 
     def training_rows(self, examples: Sequence[EmbeddingExample], encode: GraphEncoder) -> TrainingRows:
-        """An item is a text with its pair, and maybe a negative; of "unsupervised" the same text twice.
+        """An item is a text with its pair, and maybe negatives; of "unsupervised" the same text twice.
 
-        Targets of "pairs" and "unsupervised": "candidates", int32 [items, C - 1], numbers of the other texts;
+        Targets of "pairs" and "unsupervised": "candidates", int32 [items, C - 1] or ragged, numbers of the other texts;
         "positives", ragged int32, the numbers of all that go with the text. Of "scores": "scores", float32 [items].
         """
         if self.objective == "unsupervised":
             texts = dict.fromkeys(text for e in examples for text in (e.text, e.pair) if text is not None)
             groups: list[tuple[str, ...]] = [(text, text) for text in texts]
-        elif self.objective == "scores" or examples[0].negative is None:
+        elif self.objective == "scores":
             groups = [(example.text, example.pair or "") for example in examples]
+        elif self.objective == "triplets":
+            groups = [(e.text, e.pair or "", negative) for e in examples for negative in _negatives(e)]
         else:
-            groups = [(example.text, example.pair or "", example.negative or "") for example in examples]
+            groups = [(example.text, example.pair or "", *_negatives(example)) for example in examples]
         second = self.prompt if self.objective == "unsupervised" else self.pair_prompt
         ids, type_ids = encode_texts(
             encode, [(second if place else self.prompt) + text for group in groups for place, text in enumerate(group)]
@@ -386,13 +383,17 @@ class EmbeddingTask(Task[EmbeddingExample]):
         for group in groups:
             for text in group[1:]:
                 numbers.setdefault(text, len(numbers))
+        listed = [[numbers[text] for text in group[1:]] for group in groups]
+        candidates: np.ndarray | Ragged = Ragged.of(listed, np.int32, padding=-1)
+        if len(set(map(len, listed))) == 1:
+            candidates = np.array(listed, np.int32)
         positives: dict[str, dict[int, None]] = {}
         for text, pair, *_ in groups:
             positives.setdefault(text, {})[numbers[pair]] = None
         for text in positives.keys() & numbers.keys():  # a text is no wrong answer to itself
             positives[text][numbers[text]] = None
         return {
-            "candidates": np.array([[numbers[text] for text in group[1:]] for group in groups], np.int32),
+            "candidates": candidates,
             "positives": Ragged.of([list(positives[group[0]]) for group in groups], np.int32, padding=-1),
         }
 
@@ -411,7 +412,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         """The encoder's."""
         return encoder_slots(model.encoder)
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over texts; "accuracy" is how many find their pair first, in the batch or before their negative."""
         vectors = outputs["vector"]  # [B, C, H]
         texts, others = vectors[:, 0], vectors[:, 1:]
@@ -431,12 +432,13 @@ class EmbeddingTask(Task[EmbeddingExample]):
         numbers = tf.reshape(batch["candidates"], [1, -1, 1])
         also_right = tf.reduce_any(numbers == batch["positives"][:, None, :], -1)
         own = tf.one_hot(targets, shape[0] * shape[1], True, False, dtype=tf.bool)
-        logits = tf.where(also_right & ~own, _IMPOSSIBLE, logits)
+        absent = tf.reshape(batch["candidates"], [1, -1]) < 0  # an item may have fewer negatives than others
+        logits = tf.where((also_right & ~own) | absent, _IMPOSSIBLE, logits)
         nll = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
         right = tf.cast(tf.argmax(logits, -1, tf.int32) == targets, tf.float32)
         return {loss: tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many texts."""
         count = tf.cast(tf.shape(batch[features.INPUT_WORD_IDS.name])[0], tf.float32)
         names = (*self.losses, *(() if self.objective == "scores" else ("accuracy",)))
@@ -444,15 +446,15 @@ class EmbeddingTask(Task[EmbeddingExample]):
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The vector of each text, float32 [B, H]."""
         return {"vector": outputs["vector"]}
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The same."""
         return {"vector": outputs["vector"]}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"vector": [numbers]}."""
         return {"vector": row["vector"].tolist()}
 
@@ -474,12 +476,12 @@ class EmbeddingTask(Task[EmbeddingExample]):
         if examples[0].score is not None or self.similarity == "cosine":
             vectors = of_length_1(vectors)
         if examples[0].score is not None:
-            cosines = (vectors[texts] * vectors[pairs]).sum(-1)
+            cosines = (vectors[texts] * vectors[pairs]).sum(-1).astype(np.float64)
             scores = np.array([example.score for example in examples])
             return {
                 "examples": len(examples),
-                "spearman": _spearman(cosines, scores),
-                "pearson": _pearson(cosines, scores),
+                "spearman": spearman(cosines, scores),
+                "pearson": pearson(cosines, scores),
             }
         candidates, rows, columns = np.unique(pairs, return_index=True, return_inverse=True)
         candidate_names = np.array([examples[row].pair or "" for row in rows], object)
@@ -532,10 +534,7 @@ def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
     if modules is None or modules.kind != EMBEDDER:
         return None
     if modules.unsupported is not None:
-        print(
-            f"{folder} has {modules.unsupported}, which kbert does not compute: only its encoder is used",
-            file=sys.stderr,
-        )
+        _LOG.info("%s has %s, which kbert does not compute: only its encoder is used", folder, modules.unsupported)
         return None
     return EmbeddingTask.of_modules(modules)
 
@@ -552,53 +551,30 @@ def _own_vectors(saved: Any, length: Any, folder: PathLike) -> EmbeddingTask | N
     return task
 
 
-def _usual_columns(path: PathLike, columns: Mapping[str, str], form: TableFormat, targets: bool) -> Mapping[str, str]:
-    """The columns that are named; if the file has none of them, the usual ones that it has."""
-    if columns != {"text": "text"} or "text" in (header := _header(path, form)):
-        return columns
-    for usual in _USUAL_COLUMNS:
-        if all(name in header for name in usual.values()):
-            found = usual if targets else {"text": usual["text"]}
-            words = ", ".join(f"{role} {name}" for role, name in found.items())
-            print(f"{path}: there is no column text; read as {words}", file=sys.stderr)
-            return found
-    return columns
-
-
-def _header(path: PathLike, form: TableFormat) -> Collection[str]:
-    """The names of the columns; of JSON lines and tables in memory the keys of the first row."""
-    if file_kind(path) != "json":
-        return first_row(path, form)
-    return next((values for _, values in read_objects(path, form=form, bad=BadRows(1 << 60))), {})
-
-
-def _example(row: Row, path: PathLike) -> EmbeddingExample:
+def _examples(row: Row, path: PathLike) -> Iterator[EmbeddingExample]:
+    """An example for each of the pairs of a row, all with the negatives of the row; both may be lists."""
     values = row.values
-    for role in ("text", "pair", "negative"):
-        if role in values and not values[role].strip():
+    pairs, negatives = (_listed(values.get(role)) for role in ("pair", "negative"))
+    for role, texts in (("text", [values["text"]]), ("pair", pairs), ("negative", negatives)):
+        if role in values and (not texts or not all(text.strip() for text in texts)):
             raise DataError(f"expected a {role}. Received an empty one", path, row.line)
     score = None
     if "score" in values:
         try:
-            score = float(values["score"])
-        except ValueError:
-            score = math.nan
-        if not math.isfinite(score):
-            raise DataError(f"expected a number as score. Received {values['score']!r}", path, row.line)
-    return EmbeddingExample(values["text"], values.get("pair"), values.get("negative"), score, row.line)
+            score = parse_number(values["score"])
+        except ValueError as problem:
+            raise DataError(str(problem).replace("a number", "a number as score", 1), path, row.line) from None
+    negative = None if not negatives else negatives[0] if len(negatives) == 1 else tuple(negatives)
+    for pair in pairs or [None]:
+        yield EmbeddingExample(values["text"], pair, negative, score, row.line)
 
 
-def _pearson(first: np.ndarray, second: np.ndarray) -> float:
-    first, second = (values.astype(np.float64) - values.mean(dtype=np.float64) for values in (first, second))
-    scale = math.sqrt(float((first**2).sum() * (second**2).sum()))
-    return float((first * second).sum() / scale) if scale else 0.0
+def _listed(value: Any) -> list[Any]:
+    return [] if value is None else value if isinstance(value, list) else [value]
 
 
-def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-    return _pearson(_ranks(first), _ranks(second))
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks; equal values have the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+def _negatives(example: EmbeddingExample) -> tuple[str, ...]:
+    """The negatives of an example, none or more."""
+    if example.negative is None:
+        return ()
+    return (example.negative,) if isinstance(example.negative, str) else example.negative

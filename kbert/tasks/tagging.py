@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,13 +18,18 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import Slots, tagger_slots
 from kbert.models.token_classification import TokenClassificationModel
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
+from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.table_format import TableFormat
+from kbert.tasks.objective import Tensors
+from kbert.tasks.readers.lost_spans import lost_spans, visible, without_overlaps
 from kbert.tasks.readers.tag_schemes import entity_scores, letter_at, split_tag, tag_labels
-from kbert.tasks.readers.tagging import CONLL_ENDINGS, Span, TaggedText, read_tagged_texts
+from kbert.tasks.readers.tagged_words import tags_of_words
+from kbert.tasks.readers.tagging import CONLL_ENDINGS, TaggedText, read_tagged_texts, text_of_words
 from kbert.tasks.saved_settings import Kind, flag, names
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.text_task import same_text
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, strings
 from kbert.text.graph.encoder import GraphEncoder, GraphWindows
 from kbert.text.vocabulary import CONTINUATION
@@ -35,6 +40,7 @@ _TEXTS_AT_ONCE = 512
 _OVERLAP = 4
 """Windows overlap by this part of their length."""
 _LETTERS = "OBIES"
+_LOG = logging.getLogger("kbert")
 
 
 class _Words(NamedTuple):
@@ -50,7 +56,7 @@ class _Words(NamedTuple):
     """The character after its last, int32 [N]."""
 
 
-class TaggingTask(Task[TaggedText]):
+class TaggingTask(TrainableTask[TaggedText]):
     """Finds spans of a text and their types.
 
     Words are BERT's: what stands between spaces and punctuation marks, and each ideograph. The first piece of a word
@@ -70,8 +76,8 @@ class TaggingTask(Task[TaggedText]):
     main_metric = "f1"
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
-    rows: ClassVar[str] = "texts"
-    saved: ClassVar[Mapping[str, Kind]] = {"labels": names, "crf": flag}
+    examples_noun: ClassVar[str] = "texts"
+    saved_fields: ClassVar[Mapping[str, Kind]] = {"labels": names, "crf": flag}
 
     def __init__(self, labels: Sequence[str], *, crf: bool = False) -> None:
         self.labels = list(labels)
@@ -88,17 +94,25 @@ class TaggingTask(Task[TaggedText]):
     # === Reading ===
 
     @classmethod
-    def reads(cls, path: PathLike) -> bool:
+    def has_own_format(cls, path: PathLike) -> bool:
         """CoNLL files."""
         return str(path).lower().endswith(CONLL_ENDINGS)
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> list[TaggedText]:
         """The texts of CoNLL, of JSON lines with offsets, or of tables of words and tags."""
-        scheme, form = options.get("tag_scheme") or "auto", TableFormat.from_options(options)
-        return read_tagged_texts(path, columns, scheme=scheme, form=form, targets=targets, bad=bad)
+        return read_tagged_texts(
+            path,
+            columns,
+            scheme=options.get("tag_scheme") or "auto",
+            form=TableFormat.from_options(options),
+            targets=targets,
+            bad=bad,
+            strict=bool(options.get("strict_tags")),
+            offsets=options.get("offsets") or "characters",
+        )
 
     @classmethod
     def from_examples(
@@ -121,13 +135,45 @@ class TaggingTask(Task[TaggedText]):
         """Transformers' names of classes."""
         return label_names(self.labels)
 
-    def check(self, example: TaggedText) -> TaggedText:
+    def keep_valid(
+        self, examples: Sequence[TaggedText], path: PathLike, bad: BadRows | None = None
+    ) -> list[TaggedText]:
+        """The texts whose types training saw. Spans that no prediction can equal are counted and logged."""
+        found = super().keep_valid(examples, path, bad)
+        lost = lost_spans(found)
+        if lost is not None:
+            _LOG.warning("%s: %s", path, lost.message(path))
+        return found
+
+    def group(self, example: TaggedText) -> str:
+        """Its text: what is equal is learnt, or measured."""
+        return same_text(example.text)
+
+    def check_example(self, example: TaggedText) -> TaggedText:
         """The types of its spans must be some that training saw."""
         for span in example.spans or ():
             if span.label not in self.types:
                 types = ", ".join(self.types)
                 raise ValueError(f"expected one of the types seen in training ({types}). Received {span.label!r}")
         return example
+
+    def extra_answers(self, example: TaggedText, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """{"words": [{"text", "start", "end", "tag"}]} with tags in IOB2, if the text was given in words."""
+        spans = [(span["start"], span["end"], span["label"]) for span in answer["spans"]]
+        tags = tags_of_words(example.words, spans)
+        words = [
+            {"text": example.text[start:end], "start": start, "end": end, "tag": tag}
+            for (start, end), tag in zip(example.words, tags, strict=True)
+        ]
+        return {"words": words} if words else {}
+
+    def examples_of_words(self, column: Sequence[Any]) -> list[TaggedText] | None:
+        """The texts of lists of words."""
+        if not column or not all(
+            isinstance(words, (list, tuple)) and all(isinstance(word, str) for word in words) for words in column
+        ):
+            return None
+        return [text_of_words(words) for words in column]
 
     # === Texts to features ===
 
@@ -136,7 +182,7 @@ class TaggingTask(Task[TaggedText]):
         """`text`."""
         return (TextInput("text", "text"),)
 
-    def inputs(self, examples: Sequence[TaggedText]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[TaggedText]) -> dict[str, list[Any]]:
         """The texts."""
         return {"text": [example.text for example in examples]}
 
@@ -182,11 +228,11 @@ class TaggingTask(Task[TaggedText]):
         """The metrics of the tag O for every word, which gives no spans."""
         nothing = np.zeros((len(validation), 0))
         answers = dict.fromkeys(("labels", "starts", "ends"), nothing)
-        return "finds no span", self.evaluate(validation, answers | {"span_count": np.zeros(len(validation), int)})
+        return "finds no span", self.evaluate(validation, answers | {"count": np.zeros(len(validation), int)})
 
     def _word_labels(self, examples: Sequence[TaggedText], rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """The label of each word: what span it begins in. Of spans that overlap the longest is learnt."""
-        chosen = [_without_overlaps(example.spans or ()) for example in examples]
+        chosen = [without_overlaps(example.spans or ()) for example in examples]
         spans = [(row, span) for row, row_spans in enumerate(chosen) for span in row_spans]
         if not spans:
             return np.zeros(len(rows), np.int32)
@@ -219,11 +265,11 @@ class TaggingTask(Task[TaggedText]):
         return tagger_slots(model)
 
     @property
-    def head_rows(self) -> Sequence[str]:
+    def head_row_names(self) -> Sequence[str]:
         """The labels."""
         return self.labels
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over words."""
         labels, logits = batch["labels"], outputs["logits"]
         counted = labels != _IGNORED
@@ -236,17 +282,17 @@ class TaggingTask(Task[TaggedText]):
             loss = tf.reduce_sum(weights * tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         return {self.losses[0]: loss, "tag_accuracy": tf.reduce_sum(right)}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many words."""
         words = tf.maximum(tf.reduce_sum(tf.cast(batch["labels"] != _IGNORED, tf.float32)), 1.0)
         return {self.losses[0]: words, "tag_accuracy": words}
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The spans of each text, in their order; N is the most that a text of the batch has.
 
-        `span_count` int32 [B]; `labels` and `texts` string [B, N]; `starts` and `ends`, in characters of the text,
+        `count` int32 [B]; `labels` and `texts` string [B, N]; `starts` and `ends`, in characters of the text,
         int32 [B, N]; `scores`, the mean probability of their tags, float32 [B, N].
         """
         logits = tf.boolean_mask(outputs["logits"], encoded["word_mask"])
@@ -278,7 +324,7 @@ class TaggingTask(Task[TaggedText]):
             return tf.RaggedTensor.from_value_rowids(values, tf.cast(entity_rows, tf.int64), tf.cast(count, tf.int64))
 
         return {
-            "span_count": tf.cast(by_text(starts).row_lengths(), tf.int32),
+            "count": tf.cast(by_text(starts).row_lengths(), tf.int32),
             "labels": by_text(names).to_tensor(),
             "texts": by_text(surfaces).to_tensor(),
             "starts": by_text(starts).to_tensor(),
@@ -297,11 +343,11 @@ class TaggingTask(Task[TaggedText]):
         mask = tf.sequence_mask(sentences.row_lengths(), tf.shape(emissions)[1])
         return tf.boolean_mask(viterbi(emissions, mask, outputs), mask)
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The probabilities of the tags of each token, float32 [B, S, C]."""
         return {"probabilities": tf.nn.softmax(outputs["logits"])}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"spans": [{"start", "end", "label", "text", "score"}]}."""
         return {
             "spans": [
@@ -312,7 +358,7 @@ class TaggingTask(Task[TaggedText]):
                     "text": row["texts"][place].decode("utf-8"),
                     "score": float(row["scores"][place]),
                 }
-                for place in range(row["span_count"])
+                for place in range(row["count"])
             ]
         }
 
@@ -327,41 +373,19 @@ class TaggingTask(Task[TaggedText]):
         Spaces, invisible characters and marks on the edge of a span do not count: tokens lack them.
         """
         true = [
-            {(span.label, *_visible(example.text, span.start, span.end)) for span in example.spans or ()}
+            {(span.label, *visible(example.text, span.start, span.end)) for span in example.spans or ()}
             for example in examples
         ]
         predicted = [
             {
-                (answers["labels"][row][place].decode("utf-8"), *_visible(examples[row].text, int(start), int(end)))
+                (answers["labels"][row][place].decode("utf-8"), *visible(examples[row].text, int(start), int(end)))
                 for place, (start, end) in enumerate(zip(answers["starts"][row], answers["ends"][row], strict=True))
                 if place < count
             }
-            for row, count in enumerate(answers["span_count"])
+            for row, count in enumerate(answers["count"])
         ]
         scores, per_type = entity_scores(true, predicted)
         return {"examples": len(examples), **scores, "per_class": per_type}
-
-
-def _visible(text: str, start: int, end: int) -> tuple[int, int]:
-    """A span without what BERT's tokenizer drops, by itself or with accents, at its start and end."""
-    first, last = start, end
-    while last > first and _is_dropped(text[last - 1]):
-        last -= 1
-    while first < last and _is_dropped(text[first]):
-        first += 1
-    return (first, last) if first < last else (start, end)
-
-
-def _is_dropped(character: str) -> bool:
-    return character.isspace() or character == "\ufffd" or unicodedata.category(character) in ("Mn", "Cc", "Cf")
-
-
-def _without_overlaps(spans: Sequence[Span]) -> list[Span]:
-    kept: list[Span] = []
-    for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):
-        if all(span.end <= other.start or span.start >= other.end for other in kept):
-            kept.append(span)
-    return sorted(kept, key=lambda span: span.start)
 
 
 def _words(windows: GraphWindows, encode: GraphEncoder, count: tf.Tensor) -> _Words:

@@ -11,11 +11,12 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models import tensor_names
 from kbert.options import refuse_unknown, with_options
 from kbert.prediction.predictor import Predictor
-from kbert.tasks.catalogue import TaskInfo, task_info
+from kbert.tasks.catalogue import task_info
+from kbert.tasks.factories import trainable_task_class
 from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.metrics.worst_examples import WORST_EXAMPLES
 from kbert.tasks.readers.remembered import Reading
-from kbert.tasks.task import task_class
+from kbert.tasks.task_info import TaskInfo
 from kbert.training.data.batches import LengthBucketedBatches
 from kbert.training.data.task_examples import read_task_examples
 from kbert.training.finetuning_plan import FinetuningPlan, plan_finetuning
@@ -118,7 +119,7 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
     )
     if not run.is_chief:
         return {}
-    reading = Reading.remembered(info, columns, own)
+    reading = Reading.remembered(info, examples.columns, own)
     return _finish(run, plan, model, slots, best, loop.progress.step, reading)
 
 
@@ -180,8 +181,8 @@ def _evaluation(
         )
 
     def evaluate(step: int) -> dict[str, float]:
-        answers = predictor.answers_of(validation)
-        tuned = plan.task.tuned(validation, answers)
+        answers = predictor.answers_for_examples(validation)
+        tuned = plan.task.with_tuned_thresholds(validation, answers)
         metrics = tuned.evaluate(validation, answers)
         if validation_loss is not None:
             metrics[LOSS] = validation_loss()
@@ -199,7 +200,7 @@ def _finish(
     """Writes the model folder with the best weights; gives their metrics."""
     best_step, metrics, task_settings, weights = best.load()
     warn_of_trivial_result(plan.task, plan.examples, metrics)
-    task = task_class(plan.task.name).from_settings(task_settings)
+    task = trainable_task_class(plan.task.name).from_settings(task_settings)
     tensor_names.assign_tensors(slots, weights)
     config, tokenizer, encoder = plan.start.config, plan.start.tokenizer, model.encoder
     run.write_projector(encoder, tokenizer.vocabulary)

@@ -11,14 +11,14 @@ from typing import Any
 from kbert.errors import UsageError
 from kbert.model_folder.hub import resolve
 from kbert.options import invalid, option_error, option_infos
-from kbert.tasks.catalogue import TaskInfo
 from kbert.tasks.metrics.names import LOSS
-from kbert.tasks.task import Task
+from kbert.tasks.task_info import TaskInfo
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.training.data.augmentation import with_augmentation
 from kbert.training.data.task_examples import TaskExamples, digest
-from kbert.training.defaults import default_epochs, default_learning_rate
+from kbert.training.defaults import default_epochs, default_head_learning_rate, default_learning_rate
 from kbert.training.learning_rate_finder import STEPS
 from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.loop import LoopSettings
@@ -56,7 +56,7 @@ class FinetuningPlan:
         early_stopping: What ends the run early, if asked for.
     """
 
-    task: Task[Any]
+    task: TrainableTask[Any]
     examples: TaskExamples
     training_examples: Sequence[Any]
     start: StartingPoint
@@ -97,6 +97,7 @@ class FinetuningPlan:
             defaults={
                 "epochs": self.epochs,
                 "learning_rate": self.schedule.peak,
+                "head_learning_rate": self.schedule.peak * self.optimizer.head_rate,
                 "sequence_length": self.sequence_length,
                 "evaluate_every": self.evaluate_every,
                 "main_metric": self.task.main_metric,
@@ -143,24 +144,29 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
     if len(training) > len(examples.train):
         run.tell(f"{len(training) - len(examples.train):,} changed copies of training texts added")
     start = starting_point(options.model, options.vocab, options.cased).with_settings(options)
-    task = examples.task if options.main_metric is None else examples.task.decided_by(options.main_metric)
+    task = examples.task if options.main_metric is None else examples.task.with_main_metric(options.main_metric)
     if start.bundle is not None:
-        task = task.started_from(resolve(options.model))
+        task = task.for_starting_model(resolve(options.model))
     sequence_length = _sequence_length(options, info, start, task)
     check_frozen_layers(options.frozen_layers, start.config.num_hidden_layers, frozen_encoder=options.frozen_encoder)
     encode = GraphEncoder(start.tokenizer.to_graph(), sequence_length)
-    task = task.adapted(training, encode)
+    task = task.for_training_examples(training, encode)
     rows = task.training_rows(training, encode)
     epochs = options.epochs
     if epochs is None:
-        epochs = default_epochs(len(rows), options.batch_size, len(task.head_rows or ()))
+        epochs = default_epochs(len(rows), options.batch_size, len(task.head_row_names or ()))
     steps = math.ceil(epochs * len(rows) / options.batch_size)
     peak = options.learning_rate
     if peak is None:
         peak = default_learning_rate(start.config.hidden_size, pretrained=start.bundle is not None)
+    head_peak = options.head_learning_rate
+    if head_peak is None:
+        head_peak = default_head_learning_rate(peak, pretrained=start.bundle is not None)
     run.tell(*rows.notes)
     if not options.find_learning_rate:
-        _tell_defaults(run, options, start, len(rows), peak, epochs, max(1, steps))
+        _tell_defaults(
+            run, options, start, rows=len(rows), peak=peak, head_peak=head_peak, epochs=epochs, steps=max(1, steps)
+        )
     steps = STEPS if options.find_learning_rate else max(1, steps)
     settings = LoopSettings.from_options(options, steps=steps, advice=_ADVICE)
     run.check_batch_size(settings)
@@ -170,7 +176,6 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
     if options.early_stopping is not None:
         metric = f"validation_{task.main_metric}"
         early_stopping = EarlyStopping(options.early_stopping, metric, task.larger_is_better)
-    head_rate = options.head_learning_rate
     return FinetuningPlan(
         task,
         examples,
@@ -185,7 +190,7 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
         OptimizerSettings.from_options(
             options,
             bias_correction=options.bias_correction,
-            head_rate=1.0 if head_rate is None else head_rate / peak,
+            head_rate=head_peak / peak,
         ),
         settings,
         options.evaluate_every or max(1, math.ceil(len(rows) / options.batch_size)),
@@ -193,7 +198,7 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
     )
 
 
-def _sequence_length(options: FinetuneOptions, info: TaskInfo, start: StartingPoint, task: Task[Any]) -> int:
+def _sequence_length(options: FinetuneOptions, info: TaskInfo, start: StartingPoint, task: TrainableTask[Any]) -> int:
     positions = start.config.max_position_embeddings
     if options.sequence_length is None:
         return min(task.longest_input or info.sequence_length, positions)
@@ -204,7 +209,15 @@ def _sequence_length(options: FinetuneOptions, info: TaskInfo, start: StartingPo
 
 
 def _tell_defaults(
-    run: Run, options: FinetuneOptions, start: StartingPoint, rows: int, peak: float, epochs: float, steps: int
+    run: Run,
+    options: FinetuneOptions,
+    start: StartingPoint,
+    *,
+    rows: int,
+    peak: float,
+    head_peak: float,
+    epochs: float,
+    steps: int,
 ) -> None:
     """Names the options that were chosen by default."""
     defaults = []
@@ -215,15 +228,15 @@ def _tell_defaults(
         defaults.append("--epochs, for so many rows")
     if defaults:
         run.tell(
-            f"learning rate {peak:g}, {epochs:g} epochs of {rows:,} rows, {steps:,} steps "
+            f"learning rate {peak:g} (head {head_peak:g}), {epochs:g} epochs of {rows:,} rows, {steps:,} steps "
             f"(by default: {'; '.join(defaults)})"
         )
 
 
-def _check_whole_batches(run: Run, options: FinetuneOptions, task: Task[Any]) -> None:
+def _check_whole_batches(run: Run, options: FinetuneOptions, task: TrainableTask[Any]) -> None:
     """Checks that batches are not split, if the loss of the task compares all texts of a batch."""
     replicas = run.placement.strategy.num_replicas_in_sync
-    if task.whole_batches and options.accumulation * replicas > 1:
+    if task.needs_whole_batch and options.accumulation * replicas > 1:
         raise option_error(
             lambda spell: (
                 f"this training of {task.name} compares all texts of a batch, on one device at once: leave "

@@ -12,15 +12,15 @@ from typing import Any
 
 from kbert import files
 from kbert.options import OptionInfo, Options, option, option_error, option_infos, with_documented_fields
-from kbert.tasks.catalogue import TaskInfo
+from kbert.runtime.prepare import PRECISIONS
 from kbert.tasks.metrics.names import LOSS
+from kbert.tasks.task_info import TaskInfo
 
 SECTIONS = ("Data", "Model", "Training", "Optimizer", "Devices", "Run", "Monitoring")
 """The headings of the help of the commands that train, in their order."""
 
 OPTIMIZERS = ("adamw", "lamb", "muon", "sgd")
 SCHEDULES = ("linear", "polynomial", "cosine", "constant")
-PRECISIONS = ("float32", "bfloat16", "float16")
 STRATEGIES = ("auto", "one", "mirrored", "multi-worker", "tpu")
 CLUSTERS = ("tf-config", "slurm", "kubernetes")
 JIT = ("auto", "on", "off")
@@ -195,7 +195,7 @@ class FinetuneOptions(TrainingOptions):
         command=False,
     )
     skip_bad: int = _data(0, "Skip and count up to N bad rows of a file.", minimum=0, metavar="N", free=True)
-    limit: int | None = _data(None, "The number of training examples to use, from the first on.", minimum=1)
+    limit: int | None = _data(None, "The number of training examples to use, drawn by `seed`.", minimum=1)
     sequence_length: int | None = _data(
         None,
         "The longest input in tokens, special ones included; the task cuts longer texts or reads them in windows.",
@@ -263,7 +263,7 @@ class FinetuneOptions(TrainingOptions):
         None,
         "The learning rate of the pooler and the task's head at the end of the warm-up.",
         above=0,
-        default_help="that of `learning_rate`",
+        default_help="8 times `learning_rate` on pretrained weights, at most 1e-3, and `learning_rate` on fresh ones",
     )
     warmup_proportion: float = _optimizer(
         0.1, "The part of the steps in which the learning rate rises.", minimum=0, maximum=1
@@ -347,7 +347,13 @@ class TuneOptions(_SeveralRunsOptions):
 
     trials: int = _run(help="The number of trials, at most.", details="A grid may have fewer points.", minimum=1,
                        free=True)  # fmt: skip
-    search: str = _run("bayesian", "How the next values are chosen.", choices=SEARCHES)
+    search: str = _run(
+        "bayesian",
+        "How the next values are chosen.",
+        details='"bayesian" is a tree-structured Parzen estimator (Optuna\'s TPE) over the trials so far, whose first '
+        'trials are random; "grid" has all combinations, where a range of real numbers has ten values.',
+        choices=SEARCHES,
+    )
     over: Mapping[str, str] | None = _run(
         None,
         "Search over a setting: learning-rate=1e-5:1e-4, batch-size=16,32. May be repeated.",

@@ -10,6 +10,7 @@ from typing import Any
 from kbert.config import BertConfig
 from kbert.models.encoder import BertEncoder
 from kbert.options import OptionInfo, option_infos
+from kbert.tasks.objective import Objective
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.devices.jit import skips_padding
 from kbert.training.devices.precision import prepare_precision
@@ -18,7 +19,6 @@ from kbert.training.loop.callbacks import check_callbacks, start_callbacks
 from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.inputs import Phase
 from kbert.training.loop.loop import LoopSettings, TrainingLoop, check_batch_size
-from kbert.training.loop.objectives import Objective
 from kbert.training.monitoring.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
 from kbert.training.monitoring.observers import Observer, ObserverSettings, make_observers
 from kbert.training.monitoring.peak import matrix_peak

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from kbert.tasks.metrics.names import LOSS
-from kbert.tasks.task import Task
+from kbert.tasks.trainable import TrainableTask
 from kbert.training.data.task_examples import TaskExamples
 
 LOGGER = logging.getLogger("kbert")
 
 
-def warn_of_trivial_result(task: Task[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> None:
+def warn_of_trivial_result(task: TrainableTask[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> None:
     """Logs a warning if the main metric is no better than that of a constant answer.
 
     Args:
@@ -26,7 +26,7 @@ def warn_of_trivial_result(task: Task[Any], examples: TaskExamples, metrics: Map
         LOGGER.warning(warning)
 
 
-def trivial_result(task: Task[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> str | None:
+def trivial_result(task: TrainableTask[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> str | None:
     """The text of the warning; None if the result is better than that of a constant answer."""
     trivial = task.trivial_metrics(examples.train, examples.validation)
     if trivial is None or task.main_metric == LOSS or task.main_metric not in trivial[1]:

@@ -33,7 +33,7 @@ from kbert.corpus.records.manifest import VOCABULARY_FILE, Input, Manifest
 from kbert.corpus.sentences import SentenceSettings
 from kbert.corpus.word_list import read_word_list, words_sha256
 from kbert.errors import DataError, UsageError
-from kbert.runtime.stopped import raising_signals
+from kbert.runtime.interrupts import raised_signals
 from kbert.sources.source import Source, SourceSettings
 from kbert.text.vocabulary import Vocabulary
 from kbert.version import __version__
@@ -70,6 +70,10 @@ def build_corpus(
     invalid_utf8: str = "fail",
     nfc: bool = False,
     deduplicate: str = "none",
+    skip_bad: int = 0,
+    encoding: str = "utf-8",
+    delimiter: str | None = None,
+    quoting: str = "auto",
     sentences: str = "split",
     language: str = "auto",
     feature_names: str = "tf-hub",
@@ -109,6 +113,11 @@ def build_corpus(
         invalid_utf8: "fail", or "skip" to leave such lines out and count them.
         nfc: Bring text to Unicode's composed form.
         deduplicate: "document" or "line" keeps only the first of equal ones.
+        skip_bad: How many rows without a usable text may be left out; they are counted. See `SourceSettings` for this
+            and the next three.
+        encoding: The encoding of the files.
+        delimiter: What stands between the cells of CSV and TSV files.
+        quoting: Whether quotation marks enclose cells ("csv") or are text ("none").
         sentences: "split" splits lines into sentences, "lines" takes each for one.
         language: By whose rules lines are split; "auto" finds it out for each document.
         feature_names: "tf-hub", or with static masks "original": input_ids and segment_ids, as the original release
@@ -125,7 +134,7 @@ def build_corpus(
     Raises:
         UsageError: An option cannot be, or `output` holds something else, or a build that `resume` does not fit.
         DataError: The text cannot be read, or holds fewer than two documents.
-        Stopped: SIGINT or SIGTERM came.
+        Interrupted: SIGINT or SIGTERM came.
     """
     words = () if word_list is None else read_word_list(word_list)
     settings = _check_settings(
@@ -140,7 +149,18 @@ def build_corpus(
         short_probability=short_probability,
         duplicates=duplicates,
         cased=cased,
-        source=SourceSettings(format, text_field, document_separator, invalid_utf8, nfc, deduplicate),
+        source=SourceSettings(
+            format,
+            text_field,
+            document_separator,
+            invalid_utf8,
+            nfc,
+            deduplicate,
+            skip_bad,
+            encoding,
+            delimiter,
+            quoting,
+        ),
         sentences=SentenceSettings(sentences, language),
         feature_names=feature_names,
         compression=compression,
@@ -155,7 +175,7 @@ def build_corpus(
     vocabulary = Vocabulary.from_file(vocab)
     source = Source(inputs, settings.source)
     before = [_stamp(*part) for part in source.parts]
-    all_settings = {**dataclasses.asdict(settings), "formats": source.formats()}
+    all_settings = {**dataclasses.asdict(settings), "source": settings.source.facts(), "formats": source.formats()}
     identity = {
         "kbert_version": __version__,
         "vocabulary_sha256": vocabulary.sha256(),
@@ -184,7 +204,7 @@ def build_corpus(
         done = sum(shard.chunks for shard in finished)
         rest = itertools.islice(enumerate(chunks), done, None)
         with (
-            raising_signals(),
+            raised_signals("; add --resume to the same command to continue"),
             contextlib.closing(build_chunks(rest, vocabulary, settings, words, workers)) as results,
         ):
             try:

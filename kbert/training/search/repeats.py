@@ -12,8 +12,8 @@ from typing import Any
 from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.options import option_infos, with_options
+from kbert.sources.memory_table import as_table
 from kbert.tasks.catalogue import task_info
-from kbert.tasks.readers.memory_table import as_table
 from kbert.training.finetune import finetune
 from kbert.training.options import CrossValidateOptions, FinetuneOptions, FinetuneSeedsOptions, keyword_infos
 from kbert.training.run_folder.runs import RunRecord, open_run, unclaimed_on_error

@@ -1,7 +1,7 @@
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.retrieval_collections import Document, read_documents, read_judgements, read_queries
 
@@ -55,6 +55,18 @@ def test_three_columns_that_are_no_codes(tmp_path):
     assert read_judgements(write(tmp_path, "c", "1 d1 4\n1 d2 -1\n")) == expected
 
 
+def test_ms_marco_has_no_header(tmp_path):
+    path = write(tmp_path, "collection.tsv", '0\tThe "first" one.\n1\tAnother one.\n')
+    assert list(read_documents(path)) == [Document("0", 'The "first" one.', 1), Document("1", "Another one.", 2)]
+    path = write(tmp_path, "docs.tsv", "D1\thttp://x\tA title\tA body\n")
+    assert list(read_documents(path)) == [Document("D1", "A title A body", 1)]
+    path = write(tmp_path, "a.csv", "name,body\nx,y\n")
+    with pytest.raises(
+        DataError, match=r"a\.csv:1: expected the columns id and text, .* Received the columns 'name', "
+    ):
+        list(read_documents(path))
+
+
 def test_json_lines_with_titles(tmp_path):
     path = write(tmp_path, "corpus.jsonl", '{"_id": "a", "title": "T", "text": "x"}\n\n{"id": 7, "text": "y"}\n')
     assert list(read_documents(path)) == [Document("a", "T\nx", 1), Document("7", "y", 3)]
@@ -105,14 +117,15 @@ def test_a_path_that_is_not_there(tmp_path):
         read_judgements(tmp_path / "nowhere")
 
 
-def test_judgements_of_three_kinds(tmp_path, capsys):
+def test_judgements_of_three_kinds(tmp_path, logged):
     expected = {"1": {"d1": 4.0, "d2": 0.0}, "2": {"d1": 1.0}}
     assert read_judgements(write(tmp_path, "trec", "1 0 d1 4\n1 Q0 d2 0\n2 0 d1 1\n")) == expected
     beir = "query-id\tcorpus-id\tscore\n1\td1\t4\n1\td2\t0\n2\td1\t1\n"
     assert read_judgements(write(tmp_path, "beir.tsv", beir)) == expected
-    assert capsys.readouterr().err == ""
+    assert logged() == []
     assert read_judgements(write(tmp_path, "cranqrel", "1 d1 1\n1 d2  5\n2 d1 4\n")) == expected
-    assert "cranqrel: read as Cranfield's codes, 1 best and 5 worthless; with a header" in capsys.readouterr().err
+    told = f"{tmp_path / 'cranqrel'}: read as Cranfield's codes, 1 best and 5 worthless; with a header they are gains"
+    assert logged() == [told]
 
 
 @pytest.mark.parametrize("line", ["1 d1", "1 0 d1 good", "1 0 d1 2 3"])
