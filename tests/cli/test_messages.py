@@ -107,26 +107,52 @@ def printers():
 # === The messages ===
 
 TRAINING = ("pretrain", *(f"finetune {task}" for task in TRAINED))
+CORPORA = ("corpus build", "vocab train", "vocab inspect", "vocab extend")
+FILES = (*CORPORA, "evaluate", "predict", "finetune classification")
+MODELS = ("evaluate", "predict", "export saved-model", "export litert")
+OUTPUTS = (*TRAINING, "corpus build", "vocab extend", "index build", "quickstart", "export saved-model")
 WHERE = {
-    # Modules that several commands use, and messages that some of these alone can print.
+    # Modules that several commands use, and the commands that can print the message with the option.
     ("kbert.corpus.reading.source", "--corpus"): ("pretrain",),
     ("kbert.corpus.reading.source", "--phase"): ("pretrain",),
     ("kbert.corpus.reading.source", "--vocab"): ("pretrain", "corpus inspect"),
     ("kbert.corpus.reading.source", "--cased"): ("pretrain", "corpus inspect"),
     ("kbert.corpus.reading.source", "--skip-corrupt"): ("pretrain",),
+    ("kbert.files.folders", "--output"): OUTPUTS,
     ("kbert.model_folder.bundle", "--resume"): TRAINING,  # the command of the run that has not ended
     ("kbert.prediction.predictor", "--pair"): ("predict",),
+    ("kbert.prediction.predictor", "--prompt"): MODELS,
+    ("kbert.quickstart.run", "--rest-port"): ("serve",),  # what to do next
     ("kbert.retrieval.index", "--model"): ("search",),
+    ("kbert.retrieval.index", "--output"): ("index build",),
     ("kbert.retrieval.index", "--pooling"): ("index build",),
     ("kbert.retrieval.index", "--similarity"): ("index build",),
-    ("kbert.runtime.signals", "--resume"): TRAINING,
+    ("kbert.serving.rest", "--rest-port"): ("serve",),
+    # Corpora and tasks read files by the same modules; what reads documents says --text-field.
+    ("kbert.sources.delimited", "--delimiter"): FILES,
+    ("kbert.sources.delimited", "--format"): FILES,
+    ("kbert.sources.delimited", "--text-field"): CORPORA,
+    ("kbert.sources.document", "--invalid-utf8"): CORPORA,
+    ("kbert.sources.json_lines", "--format"): FILES,
+    ("kbert.sources.json_lines", "--skip-bad"): CORPORA,
+    ("kbert.sources.json_lines", "--text-field"): CORPORA,
+    ("kbert.sources.parquet", "--skip-bad"): CORPORA,
+    ("kbert.sources.parquet", "--text-field"): CORPORA,
+    ("kbert.sources.table_format", "--encoding"): FILES,
     ("kbert.sources.text", "--document-separator"): ("corpus build",),
+    ("kbert.tasks.answering", "--pair"): ("predict",),  # model cards show `kbert predict`
+    ("kbert.tasks.embedding", "--prompt"): MODELS,
+    ("kbert.tasks.factories", "--pooling"): MODELS,
+    ("kbert.tasks.labels", "--missing-labels"): ("finetune classification", "finetune multilabel"),
+    ("kbert.tasks.multiple_choice", "--pair"): ("predict",),
+    ("kbert.tasks.question_answering", "--pair"): ("predict",),
+    ("kbert.tasks.ranking", "--pair"): ("predict",),
+    ("kbert.tasks.text_task", "--pair"): ("predict",),
     ("kbert.tasks.readers.judged_texts", "--documents"): ("evaluate", "finetune ranking", "finetune embedding"),
     ("kbert.tasks.readers.judged_texts", "--queries"): ("evaluate", "finetune ranking", "finetune embedding"),
     ("kbert.tasks.readers.tables", "--delimiter"): ("evaluate", "predict", "finetune classification"),
     ("kbert.tasks.readers.tables", "--quoting"): ("evaluate", "predict", "finetune classification"),
-    ("kbert.tasks.task", "--pooling"): ("evaluate", "predict", "export saved-model", "export litert"),
-    ("kbert.tasks.task", "--prompt"): ("evaluate", "predict", "export saved-model", "export litert"),
+    ("kbert.tasks.readers.tables", "--format"): ("evaluate", "predict", "finetune classification"),
     ("kbert.training.data.task_examples", "--folds"): tuple(name for name in TRAINING if name != "pretrain"),
     ("kbert.training.evaluation", "--data"): ("evaluate",),
     ("kbert.training.devices.launch", "--output"): TRAINING,  # the command that is launched
@@ -134,12 +160,6 @@ WHERE = {
     ("kbert.training.devices.launch", "--strategy"): TRAINING,
     ("kbert.training.run_folder.runs", "--output"): TRAINING,  # `kbert report` reads the record alone
     ("kbert.training.run_folder.runs", "--resume"): TRAINING,
-    # Model cards show `kbert predict`, what comes next shows `kbert corpus build`.
-    ("kbert.tasks.multiple_choice", "--pair"): ("predict",),
-    ("kbert.tasks.question_answering", "--pair"): ("predict",),
-    ("kbert.tasks.ranking", "--pair"): ("predict",),
-    ("kbert.tasks.task", "--pair"): ("predict",),
-    ("kbert.tasks.text_task", "--pair"): ("predict",),
 }
 """The commands that print a message with an option, where these are not all that import its module."""
 NO_MESSAGES = (

@@ -112,7 +112,7 @@ def test_finetune_and_tune_have_the_fields_as_options(name, task):
         assert params[option].section == "Run"
 
 
-SOURCE = {"nfc", "invalid_utf8", "text_field", "format"}
+SOURCE = {"nfc", "invalid_utf8", "text_field", "format", "skip_bad", "encoding", "delimiter", "quoting"}
 USE = {"task", "pooling", "prompt", "prompt_name"}
 OTHERS = {
     # command: (function, what the command alone has, what the function alone has, other names in the function)
