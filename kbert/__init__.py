@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from kbert.text.settings import AddedToken
     from kbert.text.tokenizer import Tokenizer
     from kbert.text.vocabulary import Vocabulary
-    from kbert.text.vocabulary_training import train_vocabulary
+    from kbert.text.vocabulary_training import train_tokenizer, train_vocabulary
     from kbert.training.devices.launch import launch
     from kbert.training.evaluation import evaluate_pretraining
     from kbert.training.finetune import finetune
@@ -121,6 +121,7 @@ _MODULES = {
     "run_report": "kbert.report.run",
     "search": "kbert.retrieval.search",
     "serve": "kbert.serving.rest",
+    "train_tokenizer": "kbert.text.vocabulary_training",
     "train_vocabulary": "kbert.text.vocabulary_training",
     "tune": "kbert.training.search.tune",
 }
@@ -180,6 +181,7 @@ __all__ = [
     "run_report",
     "search",
     "serve",
+    "train_tokenizer",
     "train_vocabulary",
     "tune",
 ]

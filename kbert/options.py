@@ -72,7 +72,8 @@ class OptionInfo:
         below: The number that it must stay under.
         expected: In words, what `valid` demands.
         valid: A check of values that have the right type.
-        path: What it is the path of, if it is one that must exist: "file" or "folder"; "output" for a new folder.
+        path: What it is the path of, if it is one that must exist: "file", "folder", or "vocabulary" (a vocab.txt, or a
+            folder with a tokenizer); "output" for a new folder.
         flag: How the command line spells it, if unlike its name.
         metavar: What the help shows for its value.
         command: Whether the command line has it.

@@ -60,6 +60,7 @@ NAMES = [
     "run_report",
     "search",
     "serve",
+    "train_tokenizer",
     "train_vocabulary",
     "tune",
 ]

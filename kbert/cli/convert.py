@@ -49,7 +49,7 @@ def convert(
         destination,
         to=to,
         gelu=gelu,
-        lowercase=None if cased is None else not cased,
+        cased=cased,
         config=config,
         vocab=vocab,
         encoder_only=encoder_only,

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import click
 
 from kbert.cli import options
 from kbert.cli.corpus_inspect import inspect
 from kbert.runtime.progress_bar import progress_bar
-
-if TYPE_CHECKING:
-    from kbert.text.vocabulary import Vocabulary
 
 
 @click.group()
@@ -24,8 +19,6 @@ def corpus() -> None:
 corpus.add_command(inspect)
 
 
-_MUCH_UNKNOWN = 0.03
-_MANY_CAPITALS = 0.05
 _RUNNER_OPTIONS = "kbert.runner_options"
 
 
@@ -48,7 +41,7 @@ class _BuildCommand(click.Command):
 
 @corpus.command(cls=_BuildCommand)
 @options.INPUTS
-@options.data_file("--vocab", "The vocabulary to tokenize with.")
+@options.vocabulary("What to tokenize with", required=True)
 @options.output("The folder to write.", file_okay=False)
 @click.option("--sequence-length", default=128, show_default=True, help="Longest example in tokens.")
 @click.option(
@@ -73,6 +66,7 @@ class _BuildCommand(click.Command):
 @click.option("--short-probability", default=0.1, show_default=True, help="Part of the documents with short examples.")
 @click.option("--duplicates", default=1, show_default=True, help="Times that the text is gone through.")
 @options.CASED
+@options.ACCENTS
 @options.source
 @click.option(
     "--document-separator",
@@ -136,7 +130,6 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     """
     from kbert.corpus.building.build import build_corpus
     from kbert.sources.source import describe_formats
-    from kbert.text.vocabulary import Vocabulary
 
     with progress_bar("building", "bytes") as update:
         manifest = build_corpus(
@@ -159,15 +152,3 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     click.echo(f"{examples}{''.join(shares)} of {documents} in {shards}: {settings['output']}", err=True)
     options.tell_left_out(counts)
     click.echo(f"read: {describe_formats(manifest.settings['formats'])}", err=True)
-    for warning in _misfits(counts, Vocabulary.from_file(str(settings["vocab"])), lowercase=manifest.lowercase):
-        click.echo(f"Warning: {warning}", err=True)
-
-
-def _misfits(counts: Mapping[str, int], vocabulary: Vocabulary, *, lowercase: bool) -> Iterator[str]:
-    """What speaks against the vocabulary: text that it cannot spell, or entries that cannot occur."""
-    unknown = counts.get("unknown", 0) / max(1, counts["tokens"])
-    if unknown > _MUCH_UNKNOWN:
-        yield f"{unknown:.1%} of the tokens are [UNK]; is this vocabulary for the text's language, and --cased right?"
-    capitals = sum(token != token.lower() for token in vocabulary if not token.startswith("["))
-    if lowercase and capitals > _MANY_CAPITALS * len(vocabulary):
-        yield f"capitals in {capitals:,} entries of the vocabulary, while the text was lower-cased; add --cased"

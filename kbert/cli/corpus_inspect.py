@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("corpus", metavar="DIR")
-@click.option("--vocab", type=click.Path(exists=True, dir_okay=False), help="Of records without a manifest.json.")
+@options.vocabulary("The vocabulary of records without a manifest.json")
 @options.CASED
 @click.option("--pack-to", type=click.IntRange(8), help="Read them packed into rows of so many tokens.")
 @click.option("--examples", default=3, show_default=True, type=click.IntRange(0), help="Examples to show.")

@@ -18,7 +18,12 @@ from kbert.tasks.task_info import Column, Option
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON alone on standard output.")
-CASED = click.option("--cased", is_flag=True, help="Keep case and accents.")
+CASED = click.option("--cased", is_flag=True, help="Keep case and accents; of a vocab.txt, since a folder knows.")
+ACCENTS = click.option(
+    "--strip-accents/--keep-accents",
+    default=None,
+    help="Strip accents, and with them vowel signs of many scripts, or keep them.  [default: as case]",
+)
 SKIP_BAD = click.option(
     "--skip-bad", default=0, metavar="N", type=click.IntRange(0), help="Skip and count up to N bad rows of a file."
 )
@@ -35,6 +40,7 @@ class _ModelFolder(click.Path):
 
 
 MODEL_FOLDER = _ModelFolder(exists=True, file_okay=False)
+VOCABULARY = _ModelFolder(exists=True, readable=True)
 RUN = click.argument("run", type=MODEL_FOLDER, metavar="RUN")
 _PROMPTS = (
     click.option("--prompt", help="Text that is put before each text, such as 'query: ', if the model gives vectors."),
@@ -59,6 +65,13 @@ class _DataFile(click.Path):
 def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[Any], Any]:
     """The option `--output`."""
     return click.option("--output", required=required, type=click.Path(**settings), help=help_)
+
+
+def vocabulary(help_: str, *, required: bool = False) -> Callable[[Any], Any]:
+    """The option `--vocab`: a vocab.txt, or a folder with the settings of its tokenizer."""
+    return click.option(
+        "--vocab", required=required, type=VOCABULARY, help=f"{help_}: a vocab.txt, or a folder with all its settings."
+    )
 
 
 def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any], Any]:
@@ -312,6 +325,7 @@ def _click_type(info: OptionInfo) -> Any:
         kinds = {
             "file": _DataFile(exists=True, dir_okay=False, readable=True),
             "folder": click.Path(exists=True, file_okay=False),
+            "vocabulary": VOCABULARY,
             "output": click.Path(),
         }
         return kinds[info.path]

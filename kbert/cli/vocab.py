@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any
 
 import click
 
 from kbert.cli import options
+from kbert.errors import UsageError
 from kbert.runtime.progress_bar import progress_bar
 
 
@@ -19,8 +21,9 @@ def vocab() -> None:
 @vocab.command()
 @options.INPUTS
 @click.option("--size", default=30_522, show_default=True, type=click.IntRange(5), help="Most entries.")
-@options.output("The vocab.txt to write.", dir_okay=False)
+@options.output("The vocab.txt to write; or a folder (without .txt), which keeps how text is normalized, too.")
 @options.CASED
+@options.ACCENTS
 @options.source
 @click.option(
     "--character-coverage",
@@ -34,6 +37,7 @@ def train(
     size: int,
     output: str,
     cased: bool,
+    strip_accents: bool | None,
     character_coverage: float,
     minimum_frequency: int,
     **source: Any,
@@ -43,29 +47,48 @@ def train(
     INPUT is what `kbert corpus build` takes: files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name.
     """
     from kbert.sources.source import Source, SourceSettings
-    from kbert.text.vocabulary_training import train_vocabulary
+    from kbert.text.tokenizer_files import save_tokenizer
+    from kbert.text.vocabulary_training import train_tokenizer
 
+    is_file = output.endswith(".txt") or os.path.isfile(output)
+    if os.path.isdir(output) and (is_file or os.listdir(output)):
+        raise UsageError(f"--output must be a vocab.txt, or a new or empty folder. Received: {output}")
     reader = Source(inputs, SourceSettings(**source))
     with progress_bar("counting words", "bytes") as update:
-        vocabulary = train_vocabulary(
+        tokenizer = train_tokenizer(
             reader,
             size=size,
-            lowercase=not cased,
+            cased=cased,
+            strip_accents=strip_accents,
             character_coverage=character_coverage,
             minimum_frequency=minimum_frequency,
             progress=lambda stage, done, total: update(done, total) if total else None,
         )
-    vocabulary.save(output)
+    vocabulary = tokenizer.vocabulary
+    if is_file:
+        vocabulary.save(output)
+    else:
+        os.makedirs(output, exist_ok=True)
+        save_tokenizer(tokenizer, output)
     fewer = "" if len(vocabulary) == size else f" (the text has no more than these; --size was {size:,})"
     click.echo(f"{len(vocabulary):,} entries in {output}{fewer}", err=True)
     options.tell_left_out(reader.counts)
+    accents = [] if strip_accents is None else ["--strip-accents" if strip_accents else "--keep-accents"]
+    chosen = [*(["--cased"] if cased else []), *accents]
+    if is_file and chosen:
+        click.echo(
+            f"{output} does not hold how text is normalized: give {' '.join(chosen)} to `kbert corpus build`, too. A "
+            "folder as --output would hold it",
+            err=True,
+        )
 
 
 @vocab.command()
-@click.argument("vocabulary", type=click.Path(exists=True, dir_okay=False), metavar="VOCAB")
+@click.argument("vocabulary", type=options.VOCABULARY, metavar="VOCAB")
 @click.option("--sample", multiple=True, required=True, metavar="FILE", help="Text to look at; may be given again.")
-@click.option("--beside", type=click.Path(exists=True, dir_okay=False), help="Another vocabulary to compare with.")
+@click.option("--beside", type=options.VOCABULARY, help="Another vocabulary to compare with.")
 @options.CASED
+@options.ACCENTS
 @click.option("--beside-cased", is_flag=True, help="Keep case and accents for the other one.")
 @options.source
 @options.JSON
@@ -74,21 +97,25 @@ def inspect(
     sample: tuple[str, ...],
     beside: str | None,
     cased: bool,
+    strip_accents: bool | None,
     beside_cased: bool,
     as_json: bool,
     **source: Any,
 ) -> None:
-    """Show how the vocabulary VOCAB fits a sample: pieces per word, words it cannot spell, entries never used."""
+    """Show how the vocabulary VOCAB fits a sample: pieces per word, words it cannot spell, entries never used.
+
+    VOCAB is a vocab.txt, or a folder of a model or of `kbert vocab train` with its settings.
+    """
+    from kbert.model_folder.tokenizer import tokenizer_from
     from kbert.sources.source import Source, SourceSettings
-    from kbert.text.tokenizer import Tokenizer
     from kbert.text.vocabulary_statistics import VocabularyStatistics, add_sample
 
-    given = [(vocabulary, cased)]
+    tokenizers = [tokenizer_from(vocabulary, cased=cased, strip_accents=strip_accents)]
     names = [vocabulary]
     if beside:
-        given.append((beside, beside_cased))
+        tokenizers.append(tokenizer_from(beside, cased=beside_cased))
         names.append(beside if beside != vocabulary else f"{beside} (again)")
-    found = [VocabularyStatistics(Tokenizer(path, lowercase=not keeps_case)) for path, keeps_case in given]
+    found = [VocabularyStatistics(tokenizer) for tokenizer in tokenizers]
     reader = Source(sample, SourceSettings(**source))
     with progress_bar("reading the sample", "bytes") as update:
         add_sample(reader, found, progress=update)

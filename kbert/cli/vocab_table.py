@@ -22,6 +22,8 @@ def print_vocabularies(found: Mapping[str, Mapping[str, Any]]) -> None:
     rows.append(("pieces per word", [f"{facts['fertility']:.3f}" for facts in all_facts]))
     rows.append(("words kept whole", [f"{facts['whole']:.2%}" for facts in all_facts]))
     rows.append(("words that are [UNK]", [f"{facts['unknown']:.3%}" for facts in all_facts]))
+    if any(facts["too_long"] for facts in all_facts):
+        rows.append(("  since they are too long", [f"{facts['too_long']:.3%}" for facts in all_facts]))
     for script in _most(facts["words_by_script"] for facts in all_facts):
         rates = [facts["unknown_by_script"].get(script) for facts in all_facts]
         rows.append((f"  of {script}", ["–" if rate is None else f"{rate:.3%}" for rate in rates]))

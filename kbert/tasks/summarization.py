@@ -276,7 +276,7 @@ def _join(encode: GraphEncoder, sentences: tf.Tensor) -> _Joined:
     first = tf.range(tf.shape(sentences)[1])[None] == 0
     places = tf.where((sentences != "") | first)
     ids, _ = encode.ragged(tf.gather_nd(sentences, places))
-    separator = tf.fill([ids.nrows(), 1], encode.tokenizer.vocabulary.separator_id)
+    separator = tf.fill([ids.nrows(), 1], encode.tokenizer.vocabulary.sep_id)
     ids = tf.concat([ids[:, :-1][:, : longest - 1], tf.cast(separator, ids.dtype)], 1)
     lengths, documents = ids.row_lengths(), places[:, 0]
     begins = tf.cumsum(lengths, exclusive=True)

@@ -46,8 +46,13 @@ class TrainingOptions(Options):
     model: str | files.PathLike = _model(
         help="The model to start from: a model folder, hf://owner/name, or a preset with fresh weights.", free=True
     )
-    vocab: files.PathLike | None = _model(None, "The vocabulary file of a preset.", path="file", remembered=False)
-    cased: bool = _model(False, "Keep case and accents, if the model is a preset.")
+    vocab: files.PathLike | None = _model(
+        None,
+        "The vocabulary of a preset: a vocab.txt, or a folder with all its settings.",
+        path="vocabulary",
+        remembered=False,
+    )
+    cased: bool = _model(False, "Keep case and accents, if `vocab` is a vocab.txt; a folder knows.")
     dropout: float | None = _model(
         None, "The dropout rate, everywhere.", minimum=0, below=1, default_help="that of the model"
     )
@@ -383,6 +388,13 @@ class PretrainOptions(TrainingOptions):
         "Garden wrote need `vocab`.",
         free=True,
     )
+    vocab: files.PathLike | None = _data(
+        None,
+        "The vocabulary of records without a manifest.json: a vocab.txt, or a folder with all its settings.",
+        path="vocabulary",
+        remembered=False,
+    )
+    cased: bool = _data(False, "The text of these records kept case and accents, if `vocab` is a vocab.txt.")
     pack_to: int | None = _data(
         None, "Pack several short examples, which do not see each other, into rows of this number of tokens.", minimum=8
     )

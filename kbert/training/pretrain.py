@@ -9,18 +9,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kbert import files
 from kbert.config import BertConfig, preset_config
 from kbert.corpus.reading.pipeline import PretrainingBatches
 from kbert.errors import BundleError, UsageError
 from kbert.model_folder.bundle import Bundle, describe_parameters, model_card
-from kbert.model_folder.hub import resolve
-from kbert.model_folder.sentence_transformers import transformer_path
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.models.positional_heads import make_heads_positional
 from kbert.models.pretraining import PretrainingModel
 from kbert.options import option_error, option_infos, with_options
-from kbert.text.tokenizer import Tokenizer
+from kbert.training.corpus_tokenizer import check_corpus, same_tokenizer
 from kbert.training.devices.jit import use_jit
 from kbert.training.evaluation import HeldOutCorpus, HeldOutEvaluation
 from kbert.training.loop.inputs import Phase
@@ -63,7 +62,7 @@ def pretrain(*, options: PretrainOptions) -> dict[str, Any]:
         KbertError: The corpus or the model cannot be read, or training cannot go on.
 
     Example:
-        >>> metrics = kbert.pretrain(corpus="corpus", model="tiny", output="run", steps=2, show_progress=False)
+        >>> metrics = kbert.pretrain(corpus="corpus", model="tiny", output="run", steps=2, batch_size=8)
         >>> sorted(metrics)
         ['first', 'last']
     """
@@ -152,7 +151,8 @@ def _plan(options: PretrainOptions, corpora: list[PretrainingBatches], start: St
         )
     validation = None
     if options.validation_corpus is not None:
-        validation = HeldOutCorpus(options.validation_corpus, start.tokenizer)
+        model = options.model if start.bundle is not None else _folders(options)[0]
+        validation = HeldOutCorpus(options.validation_corpus, start.tokenizer, model=str(model))
         validation.check_length(config.max_position_embeddings)
     steps = options.total_steps
     bias_correction = options.bias_correction
@@ -300,8 +300,7 @@ def _sha256(text: str) -> str:
 
 def _read_corpora(options: PretrainOptions) -> list[PretrainingBatches]:
     """The corpus of each phase."""
-    corpus, phases = options.corpus, options.phases
-    folders = [corpus] if isinstance(corpus, (str, os.PathLike)) else list(corpus)
+    folders, phases = _folders(options), options.phases
     if len(folders) != max(1, len(phases)):
         raise UsageError(f"each phase needs a --corpus. Received: {len(phases) or 1} phases, {len(folders)} corpora")
     corpora = [
@@ -322,28 +321,33 @@ def _read_corpora(options: PretrainOptions) -> list[PretrainingBatches]:
                 f"a phase is the length of its corpus and a number of steps, as {source.manifest.sequence_length}:1000 "
                 f"for {folder}. Received: {length}:{count}"
             )
-        if source.vocabulary != corpora[0].vocabulary or source.manifest.lowercase != corpora[0].manifest.lowercase:
-            raise UsageError(f"all phases need one vocabulary; that of {folder} is another than that of {folders[0]}")
+        if not same_tokenizer(source, corpora[0]):
+            raise UsageError(
+                f"all phases need one vocabulary and one normalization of text; {folder} was made with others than "
+                f"{folders[0]}"
+            )
     return corpora
 
 
+def _folders(options: PretrainOptions) -> list[files.PathLike]:
+    """The corpora as they were named."""
+    return [options.corpus] if isinstance(options.corpus, (str, os.PathLike)) else list(options.corpus)
+
+
 def _starting_point(options: PretrainOptions, corpora: Sequence[PretrainingBatches]) -> StartingPoint:
-    """The model to start from, with the vocabulary of the corpus."""
-    vocabulary, lowercase = corpora[0].vocabulary, corpora[0].manifest.lowercase
-    bundle = load_start(options.model)
+    """The model to start from, with the vocabulary and the normalization of the corpora."""
+    vocabulary, model = corpora[0].vocabulary, options.model
+    bundle = load_start(model)
     if bundle is None:
-        config: BertConfig = preset_config(str(options.model), len(vocabulary))
-        tokenizer = Tokenizer(vocabulary, lowercase=lowercase)
-        return StartingPoint(options.model, config, tokenizer, None).with_settings(options)
+        config: BertConfig = preset_config(str(model), len(vocabulary))
+        return StartingPoint(model, config, corpora[0].tokenizer, None).with_settings(options)
     if not bundle.tokenizer.vocabulary.has_pieces(vocabulary):
-        folder = Path(resolve(options.model))
         raise BundleError(
-            f"the corpus was built with another vocabulary than {folder} has; build it with "
-            f"`kbert corpus build --vocab {folder / transformer_path(folder) / 'vocab.txt'}`"
+            f"the corpus was built with another vocabulary than {model} has; build it with "
+            f"`kbert corpus build --vocab {model}`"
         )
+    for source, folder in zip(corpora, _folders(options), strict=True):
+        check_corpus(source, bundle.tokenizer, corpus=folder, model=str(model))
     if options.initialization != "random":
-        raise UsageError(f"{options.model} brings its own weights; leave --initialization to presets")
-    tokenizer = bundle.tokenizer
-    if tokenizer.lowercase != lowercase:
-        tokenizer = tokenizer.replace(lowercase=lowercase)
-    return StartingPoint(options.model, bundle.config, tokenizer, bundle).with_settings(options)
+        raise UsageError(f"{model} brings its own weights; leave --initialization to presets")
+    return StartingPoint(model, bundle.config, bundle.tokenizer, bundle).with_settings(options)

@@ -12,8 +12,8 @@ from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.errors import UsageError
 from kbert.model_folder.bundle import Bundle, is_bundle
 from kbert.model_folder.hub import resolve
+from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.vocabulary import Vocabulary
 from kbert.training.options import TrainingOptions
 
 
@@ -80,12 +80,13 @@ def starting_point(model: str | files.PathLike, vocab: files.PathLike | None, ca
 
     Args:
         model: A model folder, or a preset.
-        vocab: The vocabulary of a preset.
-        cased: With a preset: keep case and accents.
+        vocab: The vocabulary of a preset: a vocab.txt, or a folder of a model, a corpus or `kbert vocab train`, with
+            all its settings.
+        cased: Keep case and accents, if `vocab` is a vocab.txt.
 
     Raises:
         UsageError: It is neither, or the options do not fit it.
-        KbertError: The folder cannot be read.
+        KbertError: The folder or the vocabulary is invalid.
     """
     bundle = load_start(model)
     if bundle is not None:
@@ -94,5 +95,5 @@ def starting_point(model: str | files.PathLike, vocab: files.PathLike | None, ca
         return StartingPoint(model, bundle.config, bundle.tokenizer, bundle)
     if vocab is None:
         raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
-    tokenizer = Tokenizer(Vocabulary.from_file(vocab, untrained=True), lowercase=not cased)
+    tokenizer = tokenizer_from(vocab, cased=cased, untrained=True).replace(model_max_length=None)
     return StartingPoint(model, preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None)

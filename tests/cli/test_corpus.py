@@ -5,7 +5,7 @@ from kbert.cli.main import main
 
 
 def build(tmp_path, text, vocabulary, *options):
-    """Builds a corpus; gives what is said about it."""
+    """Builds a corpus; returns what is printed about it on standard error."""
     (tmp_path / "text.txt").write_text(text)
     (tmp_path / "vocab.txt").write_text("\n".join(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *vocabulary)) + "\n")
     arguments = [
@@ -30,16 +30,25 @@ def build(tmp_path, text, vocabulary, *options):
             "The cat.\n\nThe dog.\n",
             ("the", "cat", "."),
             (),
-            "Warning: 16.7% of the tokens are [UNK]; is this vocabulary ",
+            "16.7% of the tokens are [UNK]; is this vocabulary ",
         ),
-        ("the cat\n\nthe cat\n", ("the", "cat", "The"), (), "Warning: capitals in 1 entries of the vocabulary, "),
+        ("the cat\n\nthe cat\n", ("the", "cat", "The"), (), "capitals in 1 of the 8 entries of /vocab.txt ('The'): "),
+        (
+            "the café\n\nthe café\n",
+            ("the", "cafe", "café"),
+            (),
+            "accents in 1 of the 8 entries of /vocab.txt ('café'): ",
+        ),
+        ("the café\n\nthe café\n", ("the", "café"), ("--keep-accents",), ""),
         ("The cat\n\nthe cat\n", ("the", "cat", "The"), ("--cased",), ""),
     ],
 )
-def test_a_vocabulary_that_does_not_fit_is_told_of(tmp_path, text, vocabulary, options, warning):
+def test_a_vocabulary_that_does_not_fit_is_told_of(tmp_path, text, vocabulary, options, warning, caplog):
+    """The logger "kbert" has it, or the terminal if the program has attached a handler."""
     said = build(tmp_path, text, vocabulary, *options)
+    said += caplog.text.replace(str(tmp_path), "")
     assert warning in said
-    assert said.count("Warning") == bool(warning)
+    assert said.upper().count("WARNING") == bool(warning)
 
 
 def test_one_is_no_plural(tmp_path):

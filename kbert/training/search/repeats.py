@@ -11,6 +11,7 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError
+from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.options import option_infos, with_options
 from kbert.sources.memory_table import as_table
 from kbert.tasks.catalogue import task_info
@@ -138,7 +139,9 @@ def recorded(task: str, options: FinetuneOptions, task_options: Mapping[str, Any
     infos = keyword_infos(task_info(task))
     own = {name: value for name, value in task_options.items() if name not in infos or infos[name].remembered}
     contents = {}
-    for name in ("train", "validation", "vocab", "synonyms"):
+    if options.vocab is not None:
+        contents["vocab"] = tokenizer_from(options.vocab, cased=options.cased).vocabulary.sha256()
+    for name in ("train", "validation", "synonyms"):
         value = getattr(options, name)
         if value is not None:
             table = as_table(value, name)
