@@ -120,6 +120,10 @@ WHERE = {
     ("kbert.corpus.reading.source", "--skip-corrupt"): ("pretrain",),
     ("kbert.files.folders", "--output"): OUTPUTS,
     ("kbert.model_folder.bundle", "--resume"): TRAINING,  # the command of the run that has not ended
+    ("kbert.model_folder.tokenizer", "--cased"): ("corpus build", "corpus inspect", "pretrain", "finetune ranking"),
+    ("kbert.model_folder.tokenizer", "--strip-accents"): ("corpus build", "vocab inspect"),
+    ("kbert.model_folder.tokenizer", "--keep-accents"): ("corpus build", "vocab inspect"),
+    ("kbert.model_folder.tokenizer", "--vocab"): ("corpus build", "corpus inspect", "pretrain", "finetune ranking"),
     ("kbert.prediction.predictor", "--pair"): ("predict",),
     ("kbert.prediction.predictor", "--prompt"): MODELS,
     ("kbert.quickstart.run", "--rest-port"): ("serve",),  # what to do next
@@ -153,6 +157,12 @@ WHERE = {
     ("kbert.tasks.readers.tables", "--delimiter"): ("evaluate", "predict", "finetune classification"),
     ("kbert.tasks.readers.tables", "--quoting"): ("evaluate", "predict", "finetune classification"),
     ("kbert.tasks.readers.tables", "--format"): ("evaluate", "predict", "finetune classification"),
+    ("kbert.text.text_sample", "--strip-accents"): ("corpus build", "vocab train"),
+    ("kbert.text.text_sample", "--keep-accents"): ("corpus build", "vocab train"),
+    ("kbert.text.unreachable_entries", "--cased"): ("corpus build", "vocab inspect"),
+    ("kbert.text.unreachable_entries", "--keep-accents"): ("corpus build", "vocab inspect"),
+    ("kbert.text.unreachable_entries", "--vocab"): ("corpus build",),
+    ("kbert.training.corpus_tokenizer", "--vocab"): ("pretrain",),
     ("kbert.training.data.task_examples", "--folds"): tuple(name for name in TRAINING if name != "pretrain"),
     ("kbert.training.evaluation", "--data"): ("evaluate",),
     ("kbert.training.devices.launch", "--output"): TRAINING,  # the command that is launched
