@@ -117,10 +117,10 @@ USE = {"task", "pooling", "prompt", "prompt_name"}
 OTHERS = {
     # command: (function, what the command alone has, what the function alone has, other names in the function)
     ("corpus", "build"): (kbert.build_corpus, set(), {"progress", "runner_options"}, {}),
-    ("vocab", "train"): (kbert.train_vocabulary, {"output", *SOURCE}, {"source", "progress"}, {"cased": "lowercase"}),
+    ("vocab", "train"): (kbert.train_vocabulary, {"output", *SOURCE}, {"source", "progress"}, {}),
     ("vocab", "extend"): (kbert.extend_vocabulary, {"as_json", *SOURCE}, {"source", "progress"}, {}),
     ("index", "build"): (kbert.build_index, set(), {"progress"}, {}),
-    ("convert",): (kbert.convert, {"as_json"}, set(), {"cased": "lowercase"}),
+    ("convert",): (kbert.convert, {"as_json"}, set(), {}),
     ("export", "saved-model"): (kbert.export_saved_model, {"pair", *USE}, {"use"}, {"run": "model"}),
     ("export", "litert"): (kbert.export_litert, {"pair", *USE}, {"use"}, {"run": "model"}),
     ("serve",): (kbert.serve, set(), {"on_ready"}, {}),
