@@ -17,7 +17,7 @@ from kbert.layers.activations import activation
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.weights import DECODER
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import assign_tensors, encoder_slots
+from kbert.models.tensor_names import assign_tensors, encoder_bindings
 
 TOLERANCE = 1e-4
 """Largest difference of an output that is let pass; float32 arithmetic in another order stays below 2e-5 mostly."""
@@ -67,7 +67,7 @@ def bundle_outputs(bundle: Bundle, batches: Sequence[Batch]) -> list[Outputs]:
         width = config.hidden_size
         tensors |= {heads.POOLER[0]: np.zeros((width, width), np.float32), heads.POOLER[1]: np.zeros(width, np.float32)}
     encoder = BertEncoder(config, precision="float32")
-    assign_tensors(encoder_slots(encoder), tensors)
+    assign_tensors(encoder_bindings(encoder), tensors)
     results = []
     for batch in batches:
         arrays = dict(

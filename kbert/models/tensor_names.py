@@ -1,6 +1,6 @@
 """The variables of a model under the tensor names of Hugging Face Transformers.
 
-A name stands for a slot: a variable, or a third of the fused query-key-value kernel, transposed where PyTorch
+A name stands for a binding: a variable, or a third of the fused query-key-value kernel, transposed where PyTorch
 keeps [out, in] and Keras [in, out].
 """
 
@@ -21,7 +21,7 @@ from kbert.models.regression import RegressionModel
 
 
 @dataclasses.dataclass(frozen=True)
-class Slot:
+class TensorBinding:
     """Where a named tensor lives.
 
     Args:
@@ -55,8 +55,8 @@ class Slot:
 
 
 @dataclasses.dataclass(frozen=True)
-class ScaledSlot(Slot):
-    """A slot whose tensor is the variable times `factor` plus `shift`: what follows the variable is folded into it.
+class ScaledTensorBinding(TensorBinding):
+    """A binding whose tensor is the variable times `factor` plus `shift`: what follows the variable is folded into it.
 
     Args:
         factor: Not 0.
@@ -75,109 +75,112 @@ class ScaledSlot(Slot):
         return ((super().stored(tensor).astype(np.float64) - self.shift) / self.factor).astype(np.float32)
 
 
-Slots = dict[str, Slot]
+TensorBindings = dict[str, TensorBinding]
 
 
-def encoder_slots(encoder: BertEncoder, prefix: str = "bert.") -> Slots:
-    """The slots of an encoder; `prefix` is "bert." inside models with heads."""
-    slots: Slots = {}
+def encoder_bindings(encoder: BertEncoder, prefix: str = "bert.") -> TensorBindings:
+    """The bindings of an encoder; `prefix` is "bert." inside models with heads."""
+    bindings: TensorBindings = {}
     embeddings = encoder.embeddings
-    slots["embeddings.word_embeddings.weight"] = Slot(embeddings.token_table)
-    slots["embeddings.position_embeddings.weight"] = Slot(embeddings.position_table)
-    slots["embeddings.token_type_embeddings.weight"] = Slot(embeddings.type_table)
-    slots |= norm_slots("embeddings.LayerNorm", embeddings.norm)
+    bindings["embeddings.word_embeddings.weight"] = TensorBinding(embeddings.token_table)
+    bindings["embeddings.position_embeddings.weight"] = TensorBinding(embeddings.position_table)
+    bindings["embeddings.token_type_embeddings.weight"] = TensorBinding(embeddings.type_table)
+    bindings |= norm_bindings("embeddings.LayerNorm", embeddings.norm)
     for index, block in enumerate(encoder.blocks):
         name = f"encoder.layer.{index}"
         for part, kind in enumerate(("query", "key", "value")):
-            slots |= projection_slots(f"{name}.attention.self.{kind}", block.attention.qkv, (part, 3))
-        slots |= projection_slots(f"{name}.attention.output.dense", block.attention.output_projection)
-        slots |= norm_slots(f"{name}.attention.output.LayerNorm", block.attention_norm)
-        slots |= projection_slots(f"{name}.intermediate.dense", block.intermediate)
-        slots |= projection_slots(f"{name}.output.dense", block.output_projection)
-        slots |= norm_slots(f"{name}.output.LayerNorm", block.output_norm)
+            bindings |= projection_bindings(f"{name}.attention.self.{kind}", block.attention.qkv, (part, 3))
+        bindings |= projection_bindings(f"{name}.attention.output.dense", block.attention.output_projection)
+        bindings |= norm_bindings(f"{name}.attention.output.LayerNorm", block.attention_norm)
+        bindings |= projection_bindings(f"{name}.intermediate.dense", block.intermediate)
+        bindings |= projection_bindings(f"{name}.output.dense", block.output_projection)
+        bindings |= norm_bindings(f"{name}.output.LayerNorm", block.output_norm)
     if encoder.pooler is not None:
-        slots |= projection_slots("pooler.dense", encoder.pooler.dense)
-    return {prefix + name: slot for name, slot in slots.items()}
+        bindings |= projection_bindings("pooler.dense", encoder.pooler.dense)
+    return {prefix + name: binding for name, binding in bindings.items()}
 
 
-def masked_language_model_slots(model: MaskedLanguageModel | PretrainingModel) -> Slots:
-    """The slots of an encoder and of the head that predicts tokens; its tied projection has no tensor of its own."""
+def masked_language_model_bindings(model: MaskedLanguageModel | PretrainingModel) -> TensorBindings:
+    """The bindings of an encoder and of the head that predicts tokens; its tied projection has no tensor of its own."""
     head = model.mlm_head
     return {
-        **encoder_slots(model.encoder),
-        "cls.predictions.bias": Slot(head.bias),
-        **projection_slots("cls.predictions.transform.dense", head.dense),
-        **norm_slots("cls.predictions.transform.LayerNorm", head.norm),
+        **encoder_bindings(model.encoder),
+        "cls.predictions.bias": TensorBinding(head.bias),
+        **projection_bindings("cls.predictions.transform.dense", head.dense),
+        **norm_bindings("cls.predictions.transform.LayerNorm", head.norm),
     }
 
 
-def pretraining_slots(model: PretrainingModel) -> Slots:
-    """The slots of a pretraining model."""
-    return {**masked_language_model_slots(model), **projection_slots("cls.seq_relationship", model.nsp_head)}
+def pretraining_bindings(model: PretrainingModel) -> TensorBindings:
+    """The bindings of a pretraining model."""
+    return {**masked_language_model_bindings(model), **projection_bindings("cls.seq_relationship", model.nsp_head)}
 
 
-def classifier_slots(model: Any) -> Slots:
-    """The slots of a model with a classifier `head`: of texts, of tokens, or of choices."""
-    return {**encoder_slots(model.encoder), **projection_slots("classifier", model.head.dense)}
+def classifier_bindings(model: Any) -> TensorBindings:
+    """The bindings of a model with a classifier `head`: of texts, of tokens, or of choices."""
+    return {**encoder_bindings(model.encoder), **projection_bindings("classifier", model.head.dense)}
 
 
-def regression_slots(model: RegressionModel) -> Slots:
-    """The slots of a model of numbers; mean and deviation are folded into `classifier`."""
+def regression_bindings(model: RegressionModel) -> TensorBindings:
+    """The bindings of a model of numbers; mean and deviation are folded into `classifier`."""
     dense = model.head.dense
     return {
-        **encoder_slots(model.encoder),
-        "classifier.weight": ScaledSlot(dense.kernel, True, factor=model.deviation),
-        "classifier.bias": ScaledSlot(dense.bias, factor=model.deviation, shift=model.mean),
+        **encoder_bindings(model.encoder),
+        "classifier.weight": ScaledTensorBinding(dense.kernel, True, factor=model.deviation),
+        "classifier.bias": ScaledTensorBinding(dense.bias, factor=model.deviation, shift=model.mean),
     }
 
 
-def tagger_slots(model: Any) -> Slots:
-    """The slots of a token classification model, its CRF included."""
-    slots = classifier_slots(model)
+def tagger_bindings(model: Any) -> TensorBindings:
+    """The bindings of a token classification model, its CRF included."""
+    bindings = classifier_bindings(model)
     if model.crf is not None:
-        slots |= {f"crf.{name}": Slot(variable) for name, variable in model.crf.tables.items()}
-    return slots
+        bindings |= {f"crf.{name}": TensorBinding(variable) for name, variable in model.crf.tables.items()}
+    return bindings
 
 
-def question_answering_slots(model: QuestionAnsweringModel) -> Slots:
-    """The slots of a question answering model."""
-    return {**encoder_slots(model.encoder), **projection_slots("qa_outputs", model.head)}
+def question_answering_bindings(model: QuestionAnsweringModel) -> TensorBindings:
+    """The bindings of a question answering model."""
+    return {**encoder_bindings(model.encoder), **projection_bindings("qa_outputs", model.head)}
 
 
-def projection_slots(name: str, layer: Any, part: tuple[int, int] | None = None) -> Slots:
-    """The slots of a dense layer."""
-    return {f"{name}.weight": Slot(layer.kernel, True, part), f"{name}.bias": Slot(layer.bias, False, part)}
+def projection_bindings(name: str, layer: Any, part: tuple[int, int] | None = None) -> TensorBindings:
+    """The bindings of a dense layer."""
+    return {
+        f"{name}.weight": TensorBinding(layer.kernel, True, part),
+        f"{name}.bias": TensorBinding(layer.bias, False, part),
+    }
 
 
-def norm_slots(name: str, layer: Any) -> Slots:
-    """The slots of a LayerNorm."""
-    return {f"{name}.weight": Slot(layer.gamma), f"{name}.bias": Slot(layer.beta)}
+def norm_bindings(name: str, layer: Any) -> TensorBindings:
+    """The bindings of a LayerNorm."""
+    return {f"{name}.weight": TensorBinding(layer.gamma), f"{name}.bias": TensorBinding(layer.beta)}
 
 
-def read_tensors(slots: Mapping[str, Slot]) -> dict[str, np.ndarray]:
+def read_tensors(bindings: Mapping[str, TensorBinding]) -> dict[str, np.ndarray]:
     """All named tensors, float32."""
-    return {name: slot.read() for name, slot in slots.items()}
+    return {name: binding.read() for name, binding in bindings.items()}
 
 
-def assign_tensors(slots: Mapping[str, Slot], tensors: Mapping[str, np.ndarray]) -> None:
-    """Sets the variables behind `slots` from named tensors.
+def assign_tensors(bindings: Mapping[str, TensorBinding], tensors: Mapping[str, np.ndarray]) -> None:
+    """Sets the variables behind `bindings` from named tensors.
 
     Raises:
         BundleError: A tensor is missing or has another shape.
     """
     values: dict[int, tuple[Any, dict[int, np.ndarray]]] = {}
-    for name, slot in slots.items():
+    for name, binding in bindings.items():
         if name not in tensors:
-            raise BundleError(f"the weights lack the tensor {name} of shape {list(slot.shape)}")
+            raise BundleError(f"the weights lack the tensor {name} of shape {list(binding.shape)}")
         tensor = np.asarray(tensors[name]).astype(np.float32, copy=False)
-        if tensor.shape != slot.shape:
+        if tensor.shape != binding.shape:
             raise BundleError(
-                f"the tensor {name} must have the shape {list(slot.shape)} that config.json says. "
+                f"the tensor {name} must have the shape {list(binding.shape)} that config.json says. "
                 f"Received: {list(tensor.shape)}"
             )
-        index = slot.part[0] if slot.part else 0
-        parts = values.setdefault(id(slot.variable), (slot.variable, {}))[1]
-        parts[index] = slot.stored(tensor)
+        index = binding.part[0] if binding.part else 0
+        parts = values.setdefault(id(binding.variable), (binding.variable, {}))[1]
+        parts[index] = binding.stored(tensor)
     for variable, parts in values.values():
         variable.assign(np.concatenate([parts[index] for index in sorted(parts)], axis=-1))
 
@@ -185,11 +188,11 @@ def assign_tensors(slots: Mapping[str, Slot], tensors: Mapping[str, np.ndarray])
 _HEADS = ("bert.pooler.", "cls.predictions.", "cls.seq_relationship.")
 
 
-def assign_pretrained(slots: Mapping[str, Slot], tensors: Mapping[str, np.ndarray]) -> None:
+def assign_pretrained(bindings: Mapping[str, TensorBinding], tensors: Mapping[str, np.ndarray]) -> None:
     """Sets what `tensors` hold of a model: its encoder, and those heads of pretraining that are there.
 
     Raises:
         BundleError: A tensor is missing or has another shape.
     """
     absent = tuple(head for head in _HEADS if not any(name.startswith(head) for name in tensors))
-    assign_tensors({name: slot for name, slot in slots.items() if not name.startswith(absent)}, tensors)
+    assign_tensors({name: binding for name, binding in bindings.items() if not name.startswith(absent)}, tensors)

@@ -22,20 +22,20 @@ from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.token_classification import TokenClassificationModel
 
 # For each architecture: a function from an encoder and the number of classes to a model, and one to its tensors.
-_MODELS: Mapping[str, tuple[Callable[[BertEncoder, int], Any], Callable[[Any], tensor_names.Slots]]] = {
-    "BertModel": (lambda encoder, _: encoder, tensor_names.encoder_slots),
-    "BertForPreTraining": (lambda encoder, _: PretrainingModel(encoder), tensor_names.pretraining_slots),
+_MODELS: Mapping[str, tuple[Callable[[BertEncoder, int], Any], Callable[[Any], tensor_names.TensorBindings]]] = {
+    "BertModel": (lambda encoder, _: encoder, tensor_names.encoder_bindings),
+    "BertForPreTraining": (lambda encoder, _: PretrainingModel(encoder), tensor_names.pretraining_bindings),
     "BertForMaskedLM": (
         lambda encoder, _: MaskedLanguageModel(encoder),
-        tensor_names.masked_language_model_slots,
+        tensor_names.masked_language_model_bindings,
     ),
-    "BertForSequenceClassification": (ClassificationModel, tensor_names.classifier_slots),
-    "BertForTokenClassification": (TokenClassificationModel, tensor_names.tagger_slots),
+    "BertForSequenceClassification": (ClassificationModel, tensor_names.classifier_bindings),
+    "BertForTokenClassification": (TokenClassificationModel, tensor_names.tagger_bindings),
     "BertForQuestionAnswering": (
         lambda encoder, _: QuestionAnsweringModel(encoder),
-        tensor_names.question_answering_slots,
+        tensor_names.question_answering_bindings,
     ),
-    "BertForMultipleChoice": (lambda encoder, _: MultipleChoiceModel(encoder), tensor_names.classifier_slots),
+    "BertForMultipleChoice": (lambda encoder, _: MultipleChoiceModel(encoder), tensor_names.classifier_bindings),
 }
 
 
@@ -61,13 +61,13 @@ def load_model(source: PathLike | Bundle, *, precision: str | None = None) -> ke
             architecture.
     """
     bundle = source if isinstance(source, Bundle) else Bundle.load(resolve(source))
-    model, slots = build_model(bundle, precision=precision)
-    tensor_names.assign_tensors(slots, bundle.tensors)
+    model, bindings = build_model(bundle, precision=precision)
+    tensor_names.assign_tensors(bindings, bundle.tensors)
     return model
 
 
-def build_model(bundle: Bundle, *, precision: str | None = None) -> tuple[keras.Model, tensor_names.Slots]:
-    """Builds the model that a bundle's weights fit, with fresh weights, and gives its slots too.
+def build_model(bundle: Bundle, *, precision: str | None = None) -> tuple[keras.Model, tensor_names.TensorBindings]:
+    """Builds the model that a bundle's weights fit, with fresh weights, and gives its bindings too.
 
     Raises:
         BundleError: The weights do not fit the architecture, or kbert has no such architecture.
@@ -76,13 +76,13 @@ def build_model(bundle: Bundle, *, precision: str | None = None) -> tuple[keras.
     pooled = ARCHITECTURES[name].pooler
     if name == "BertModel":
         pooled = "bert.pooler.dense.weight" in bundle.tensors
-    build, slots = _MODELS[name]
+    build, bindings = _MODELS[name]
     encoder = BertEncoder(bundle.config, pooled=pooled, precision=precision)
     if name == "BertForTokenClassification" and CRF_TENSOR in bundle.tensors:
         model: keras.Model = TokenClassificationModel(encoder, classes, crf=True)
     else:
         model = build(encoder, classes)
-    return model, slots(model)
+    return model, bindings(model)
 
 
 def check_loadable(bundle: Bundle) -> tuple[str, int]:

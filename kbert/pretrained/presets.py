@@ -60,28 +60,28 @@ class _Kind:
 
     Args:
         architecture: The class of Transformers.
-        slots: Returns the variables of a model under Transformers' names.
+        bindings: Returns the variables of a model under Transformers' names.
         pooled: Whether the model needs the pooler.
         labels: The default names of the classes; None if the model has no classes.
     """
 
     architecture: str
-    slots: Callable[[Any], tensor_names.Slots]
+    bindings: Callable[[Any], tensor_names.TensorBindings]
     pooled: bool
     labels: tuple[str, ...] | None = None
 
 
 _KINDS: Mapping[type, _Kind] = {
-    BertEncoder: _Kind("BertModel", tensor_names.encoder_slots, True),
-    ClassificationModel: _Kind("BertForSequenceClassification", tensor_names.classifier_slots, True, ()),
-    TokenClassificationModel: _Kind("BertForTokenClassification", tensor_names.tagger_slots, False, ()),
-    QuestionAnsweringModel: _Kind("BertForQuestionAnswering", tensor_names.question_answering_slots, False),
-    MultipleChoiceModel: _Kind("BertForMultipleChoice", tensor_names.classifier_slots, True),
-    RegressionModel: _Kind("BertForSequenceClassification", tensor_names.regression_slots, True, ("LABEL_0",)),
-    RankingModel: _Kind("BertForSequenceClassification", tensor_names.classifier_slots, True, ("score",)),
-    EmbeddingModel: _Kind("BertModel", lambda model: tensor_names.encoder_slots(model.encoder), False),
-    MaskedLanguageModel: _Kind("BertForMaskedLM", tensor_names.masked_language_model_slots, False),
-    PretrainingModel: _Kind("BertForPreTraining", tensor_names.pretraining_slots, True),
+    BertEncoder: _Kind("BertModel", tensor_names.encoder_bindings, True),
+    ClassificationModel: _Kind("BertForSequenceClassification", tensor_names.classifier_bindings, True, ()),
+    TokenClassificationModel: _Kind("BertForTokenClassification", tensor_names.tagger_bindings, False, ()),
+    QuestionAnsweringModel: _Kind("BertForQuestionAnswering", tensor_names.question_answering_bindings, False),
+    MultipleChoiceModel: _Kind("BertForMultipleChoice", tensor_names.classifier_bindings, True),
+    RegressionModel: _Kind("BertForSequenceClassification", tensor_names.regression_bindings, True, ("LABEL_0",)),
+    RankingModel: _Kind("BertForSequenceClassification", tensor_names.classifier_bindings, True, ("score",)),
+    EmbeddingModel: _Kind("BertModel", lambda model: tensor_names.encoder_bindings(model.encoder), False),
+    MaskedLanguageModel: _Kind("BertForMaskedLM", tensor_names.masked_language_model_bindings, False),
+    PretrainingModel: _Kind("BertForPreTraining", tensor_names.pretraining_bindings, True),
 }
 
 
@@ -117,7 +117,7 @@ def from_preset(kind: Any, preset: str | files.PathLike, options: Mapping[str, A
     if not issubclass(kind, HeadModel):
         for_encoder.setdefault("pooled", "bert.pooler.dense.weight" in bundle.tensors)
         model = kind(bundle.config, **for_encoder)
-        _assign(model, tensor_names.encoder_slots(model), bundle.tensors, folder)
+        _assign(model, tensor_names.encoder_bindings(model), bundle.tensors, folder)
         model._origin = Origin(bundle.tokenizer, {}, {})
         return model
     for_encoder["pooled"] = _kind(kind).pooled
@@ -164,11 +164,11 @@ def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEnco
     if issubclass(kind, EmbeddingModel) and not {"pooling"} & {*stored, *options}:
         raise UsageError(f'{folder} does not say how its vectors are pooled; give pooling, such as pooling="mean"')
     model = kind(encoder, **{**stored, **options})
-    slots = _kind(kind).slots(model)
+    bindings = _kind(kind).bindings(model)
     tensors = bundle.tensors
     if not has_head:
         tensors = {name: tensor for name, tensor in tensors.items() if name.startswith("bert.")}
-    _assign(model, slots, tensors, folder)
+    _assign(model, bindings, tensors, folder)
     settings = bundle.settings if has_head and bundle.settings.get("kind") == "task" else {}
     model._origin = Origin(
         bundle.tokenizer,
@@ -212,11 +212,11 @@ def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _assign(model: Any, slots: tensor_names.Slots, tensors: Mapping[str, Any], folder: Path) -> None:
+def _assign(model: Any, bindings: tensor_names.TensorBindings, tensors: Mapping[str, Any], folder: Path) -> None:
     """Assigns the weights of a folder to a model, and logs which parts have none."""
-    lacking = [name for name in slots if name not in tensors]
+    lacking = [name for name in bindings if name not in tensors]
     fresh = sorted({name.rsplit(".", 1)[0] for name in lacking if not name.startswith(("bert.enc", "bert.emb"))})
-    found = {name: slot for name, slot in slots.items() if name.rsplit(".", 1)[0] not in fresh}
+    found = {name: binding for name, binding in bindings.items() if name.rsplit(".", 1)[0] not in fresh}
     tensor_names.assign_tensors(found, tensors)
     if fresh:
         _LOG.warning(
@@ -256,7 +256,7 @@ def save_to_preset(
     modules = origin.modules if origin else None
     if isinstance(model, EmbeddingModel):
         settings, modules = _embedding_settings(model, settings, modules)
-    tensors = tensor_names.read_tensors(kind.slots(model))
+    tensors = tensor_names.read_tensors(kind.bindings(model))
     config = encoder.config
     card = model_card(
         f"BERT ({describe_parameters(encoder.count_params())}), saved by kbert",

@@ -20,7 +20,7 @@ from kbert.model_folder.bundle import SETTINGS_FILE, Bundle
 from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, read_modules
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import Slots, encoder_slots
+from kbert.models.tensor_names import TensorBindings, encoder_bindings
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.json_lines import read_objects
@@ -407,9 +407,9 @@ class EmbeddingTask(Task[EmbeddingExample]):
         self._check_prompts()
         return EmbeddingModel(encoder, self.pooling, self.normalize)
 
-    def slots(self, model: EmbeddingModel) -> Slots:
+    def bindings(self, model: EmbeddingModel) -> TensorBindings:
         """The encoder's."""
-        return encoder_slots(model.encoder)
+        return encoder_bindings(model.encoder)
 
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over texts; "accuracy" is how many find their pair first, in the batch or before their negative."""

@@ -15,7 +15,7 @@ from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.masked_language_model import MaskedLanguageModel
-from kbert.models.tensor_names import Slots, masked_language_model_slots
+from kbert.models.tensor_names import TensorBindings, masked_language_model_bindings
 from kbert.tasks.task import Tensors
 from kbert.tasks.text_task import Example, TextTask
 from kbert.tasks.training_rows import TrainingRows
@@ -80,9 +80,9 @@ class FillMaskTask(TextTask):
         """The encoder with the masked language model's head."""
         return MaskedLanguageModel(encoder)
 
-    def slots(self, model: MaskedLanguageModel) -> Slots:
+    def bindings(self, model: MaskedLanguageModel) -> TensorBindings:
         """The encoder's, and Transformers' `cls.predictions`."""
-        return masked_language_model_slots(model)
+        return masked_language_model_bindings(model)
 
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """There is nothing to learn."""

@@ -15,7 +15,7 @@ from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
-from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.readers.bad_rows import BadRows
@@ -166,9 +166,9 @@ class MultipleChoiceTask(Task[ChoiceExample]):
         """The encoder with a score for each choice."""
         return MultipleChoiceModel(encoder)
 
-    def slots(self, model: MultipleChoiceModel) -> Slots:
+    def bindings(self, model: MultipleChoiceModel) -> TensorBindings:
         """The encoder's, and Transformers' `classifier`."""
-        return classifier_slots(model)
+        return classifier_bindings(model)
 
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over examples."""

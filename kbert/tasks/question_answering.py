@@ -15,7 +15,7 @@ from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
-from kbert.models.tensor_names import Slots, question_answering_slots
+from kbert.models.tensor_names import TensorBindings, question_answering_bindings
 from kbert.tasks.answer_spans import NEVER, answer_positions, best_spans
 from kbert.tasks.metrics import question_answering as metrics
 from kbert.tasks.readers.bad_rows import BadRows
@@ -240,9 +240,9 @@ class QuestionAnsweringTask(Task[Question]):
         """The encoder with two logits on each token."""
         return QuestionAnsweringModel(encoder)
 
-    def slots(self, model: QuestionAnsweringModel) -> Slots:
+    def bindings(self, model: QuestionAnsweringModel) -> TensorBindings:
         """The encoder's, and Transformers' `qa_outputs`."""
-        return question_answering_slots(model)
+        return question_answering_bindings(model)
 
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over windows; the loss of a window is the mean of those of start and end."""

@@ -14,7 +14,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.sentence_transformers import activation_name, known_activation, named_activation
 from kbert.models.encoder import BertEncoder
 from kbert.models.ranking import RankingModel
-from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
 from kbert.tasks.readers.bad_rows import BadRows
@@ -164,9 +164,9 @@ class RankingTask(Task[RankingExample]):
         """The encoder with one logit."""
         return RankingModel(encoder)
 
-    def slots(self, model: RankingModel) -> Slots:
+    def bindings(self, model: RankingModel) -> TensorBindings:
         """The encoder's, and Transformers' `classifier`."""
-        return classifier_slots(model)
+        return classifier_bindings(model)
 
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over queries, or of "sigmoid" over candidates; "accuracy" is how often a right candidate is first."""

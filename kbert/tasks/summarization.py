@@ -12,7 +12,7 @@ import tensorflow as tf
 from kbert.errors import UsageError
 from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.rouge import METRICS, oracle_sentences, rouge
@@ -155,9 +155,9 @@ class SummarizationTask(Task[SummarizationExample]):
         """The encoder with one logit a token."""
         return TokenClassificationModel(encoder, 1)
 
-    def slots(self, model: TokenClassificationModel) -> Slots:
+    def bindings(self, model: TokenClassificationModel) -> TensorBindings:
         """The encoder's, and Transformers' `classifier`."""
-        return classifier_slots(model)
+        return classifier_bindings(model)
 
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over sentences."""

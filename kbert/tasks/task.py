@@ -19,7 +19,7 @@ from kbert.model_folder.architectures import check_architecture
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, named_activation
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import Slots
+from kbert.models.tensor_names import TensorBindings
 from kbert.tasks.catalogue import TASKS, TaskInfo, task_info
 from kbert.tasks.metrics.names import LOSS, larger_is_better
 from kbert.tasks.readers.bad_rows import BadRows
@@ -302,7 +302,7 @@ class Task(abc.ABC, Generic[ExampleT]):
         """A Keras model from features to raw outputs, a dict of tensors."""
 
     @abc.abstractmethod
-    def slots(self, model: Any) -> Slots:
+    def bindings(self, model: Any) -> TensorBindings:
         """The variables of that model under Transformers' names."""
 
     @abc.abstractmethod

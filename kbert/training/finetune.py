@@ -325,9 +325,9 @@ def finetune(
             config, pooled=the_task.pooled, precision=precision, seed=seed, remat=remat, skip_padding=skip_padding
         )
         task_model = the_task.build(encoder)
-    slots = the_task.slots(task_model)
+    bindings = the_task.bindings(task_model)
     if start is not None:
-        parts = assign_starting_weights(the_task, slots, start)
+        parts = assign_starting_weights(the_task, bindings, start)
         if placement.is_chief:
             tell_new_weights(parts)
     freeze_layers(encoder, frozen_layers, frozen_encoder=frozen_encoder)
@@ -385,7 +385,7 @@ def finetune(
             metrics[LOSS] = validation_loss()
         if the_task.main_metric not in metrics:
             raise UsageError(f"the validation data do not give {the_task.main_metric}; give another --main-metric")
-        best.offer(step, metrics, tuned.settings(), tensor_names.read_tensors(slots))
+        best.offer(step, metrics, tuned.settings(), tensor_names.read_tensors(bindings))
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 
     observers = make_observers(looks, task_model, folder / TENSORBOARD_FOLDER)
@@ -411,7 +411,7 @@ def finetune(
     best_step, metrics, task_settings, weights = best.load()
     warn_of_trivial_result(the_task, found, metrics)
     the_task = task_class(task).from_settings(task_settings)
-    tensor_names.assign_tensors(slots, weights)
+    tensor_names.assign_tensors(bindings, weights)
     if projector:
         write_projector(folder / TENSORBOARD_FOLDER, encoder.embeddings.token_table.numpy(), tokenizer.vocabulary)
     # Texts of the user's are no part of a bundle.
@@ -421,7 +421,7 @@ def finetune(
     Bundle(
         config=config,
         tokenizer=tokenizer,
-        tensors=tensor_names.read_tensors(slots),
+        tensors=tensor_names.read_tensors(bindings),
         architecture=the_task.architecture,
         settings={
             "kind": "task",

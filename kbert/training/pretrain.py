@@ -252,10 +252,10 @@ def pretrain(
             make_heads_positional(encoder)
         pretraining_model = PretrainingModel(encoder)
         if bundle is not None:
-            slots = tensor_names.pretraining_slots(pretraining_model)
-            tensor_names.assign_pretrained(slots, bundle.tensors)
+            bindings = tensor_names.pretraining_bindings(pretraining_model)
+            tensor_names.assign_pretrained(bindings, bundle.tensors)
             if placement.is_chief:
-                tell_new_weights(new_parts(slots, bundle.tensors))
+                tell_new_weights(new_parts(bindings, bundle.tensors))
     observers = make_observers(looks, pretraining_model, folder / TENSORBOARD_FOLDER)
     evaluate = None
     if held_out is not None:
@@ -323,7 +323,7 @@ def pretrain(
     Bundle(
         config=config,
         tokenizer=tokenizer,
-        tensors=tensor_names.read_tensors(tensor_names.pretraining_slots(pretraining_model)),
+        tensors=tensor_names.read_tensors(tensor_names.pretraining_bindings(pretraining_model)),
         architecture=ARCHITECTURE,
         settings={"kind": "pretraining", "steps": steps, "metrics": metrics["last"]},
     ).save(folder, card)

@@ -45,9 +45,9 @@ def test_every_tensor_comes_back(bundle_of, tmp_path, architecture):
     bundle.save(tmp_path, "card")
     model = load_model(tmp_path)
     assert type(model).__name__ == MODELS[architecture]
-    fresh, slots = build_model(bundle)
-    assign_tensors(slots, bundle.tensors)
-    read = read_tensors(slots)
+    fresh, bindings = build_model(bundle)
+    assign_tensors(bindings, bundle.tensors)
+    read = read_tensors(bindings)
     assert read.keys() == bundle.tensors.keys()
     for name, tensor in bundle.tensors.items():
         assert read[name].tobytes() == tensor.tobytes(), name

@@ -34,10 +34,10 @@ TASKS = {
 def started(folder, task, config):
     """The tensors of a task's model that starts with another one, those it would have fresh, and what is new."""
     encoder = BertEncoder(config, pooled=task.pooled, seed=1)
-    slots = task.slots(task.build(encoder))
-    fresh = read_tensors(slots)
-    new = assign_starting_weights(task, slots, Bundle.load(folder))
-    return read_tensors(slots), fresh, new
+    bindings = task.bindings(task.build(encoder))
+    fresh = read_tensors(bindings)
+    new = assign_starting_weights(task, bindings, Bundle.load(folder))
+    return read_tensors(bindings), fresh, new
 
 
 @pytest.mark.parametrize("name", TASKS)
