@@ -5,13 +5,26 @@ from __future__ import annotations
 import click
 
 from kbert.cli import options
+from kbert.conversion.formats import all_formats
 from kbert.runtime import quiet
+
+_FORMATS = all_formats()
 
 
 @click.command()
 @click.argument("source")
 @click.argument("destination", type=click.Path())
-@click.option("--to", type=click.Choice(["bundle", "google", "keras-hub"]), help="[default: bundle]")
+@click.option(
+    "--from",
+    "from_",
+    type=click.Choice([each.name for each in _FORMATS]),
+    help="The format of SOURCE.  [default: found out]",
+)
+@click.option(
+    "--to",
+    type=click.Choice([each.name for each in _FORMATS if each.writes]),
+    help="The format of DESTINATION.  [default: bundle]",
+)
 @click.option("--gelu", type=click.Choice(["erf", "tanh"]), help="The form of GELU.  [default: what SOURCE says]")
 @click.option("--cased/--uncased", default=None, help="Of the text.  [default: what SOURCE or its vocabulary says]")
 @options.data_file("--config", "A bert_config.json that is not beside the checkpoint.", required=False)
@@ -21,6 +34,7 @@ from kbert.runtime import quiet
 def convert(
     source: str,
     destination: str,
+    from_: str | None,
     to: str | None,
     gelu: str | None,
     cased: bool | None,
@@ -41,6 +55,7 @@ def convert(
     result = run(
         source,
         destination,
+        from_=from_,
         to=to,
         gelu=gelu,
         lowercase=None if cased is None else not cased,

@@ -9,7 +9,6 @@ import numpy as np
 from kbert.config import BertConfig
 from kbert.conversion import keras_hub_objects
 from kbert.conversion.keras_hub import DROPOUTS, EPSILON, backbone_entries, check_config
-from kbert.conversion.tensor_tables import bundle_shapes
 from kbert.errors import ConfigError, UsageError
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_bindings, read_tensors
@@ -37,9 +36,8 @@ def encoder_from_backbone(kind: type[BertEncoder], backbone: Any, **options: Any
     )
     encoder = kind(config, **options)
     bindings = encoder_bindings(encoder)
-    shapes = bundle_shapes(config)
     tensors = {
-        entry.name: entry.to_bundle(np.asarray(_variable(backbone, entry.foreign)), shapes[entry.name])
+        entry.name: entry.to_bundle(np.asarray(_variable(backbone, entry.foreign)))
         for entry in backbone_entries(config)
         if entry.name in bindings
     }

@@ -13,25 +13,22 @@ from pathlib import Path
 from kbert import files
 from kbert.errors import HubError, UsageError
 from kbert.files import PathLike
+from kbert.model_folder.file_names import CARD_FILE, CONFIG_FILE, SETTINGS_FILE, WEIGHT_FORMS, WEIGHTS_FILES
 from kbert.model_folder.sentence_transformers import LIBRARY_FILE, MODULES_FILE, module_files, transformer_path
+from kbert.text.tokenizer_files import ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_FILE, VOCABULARY_FILE
+from kbert.text.tokenizer_files import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 
 PREFIX = "hf://"
-CONFIG_FILE = "config.json"
-OPTIONAL_FILES = ("kbert.json", MODULES_FILE, LIBRARY_FILE, "README.md")
+OPTIONAL_FILES = (SETTINGS_FILE, MODULES_FILE, LIBRARY_FILE, CARD_FILE)
 """Optional files. They are downloaded before the weights, so that a cache with weights has all that the hub has."""
 TOKENIZER_FILES = (
-    "vocab.txt",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
+    VOCABULARY_FILE,
+    TOKENIZER_FILE,
+    TOKENIZER_CONFIG_FILE,
+    SPECIAL_TOKENS_FILE,
+    ADDED_TOKENS_FILE,
 )
 """Optional files beside config.json, which older folders of sentence-transformers keep in 0_Transformer."""
-_WEIGHTS = (
-    ("model.safetensors", "model.safetensors.index.json", ".safetensors"),
-    ("pytorch_model.bin", "pytorch_model.bin.index.json", ".bin"),
-)
-"""The forms of weights in the order of preference: one file, or an index and its shards."""
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 
 
@@ -92,8 +89,7 @@ class _Repository:
         # From here on all files are of one commit, though the branch may move on meanwhile.
         self.revision = folder.name
         path = transformer_path(folder)
-        names = [name for whole, index, _ in _WEIGHTS for name in (whole, index)]
-        complete = any((folder / path / name).exists() for name in names)
+        complete = any((folder / path / name).exists() for name in WEIGHTS_FILES)
         for file in OPTIONAL_FILES:
             if not complete:
                 self._file(file)
@@ -103,7 +99,7 @@ class _Repository:
             self._file(file)
         if self._file(beside + CONFIG_FILE) is None:
             raise HubError(f"{self.name}: expected a model with {beside}{CONFIG_FILE}. The repository has none")
-        for whole, index, ending in _WEIGHTS:
+        for whole, index, ending in WEIGHT_FORMS:
             if self._file(beside + whole) is not None:
                 return folder
             if (found := self._file(beside + index)) is not None:
@@ -112,7 +108,7 @@ class _Repository:
                         raise HubError(f"{self.name}: {index} names {shard}. The repository has no such file")
                 return folder
         raise HubError(
-            f"{self.name}: expected {' or '.join(whole for whole, _, _ in _WEIGHTS)}. The repository has neither"
+            f"{self.name}: expected {' or '.join(whole for whole, _, _ in WEIGHT_FORMS)}. The repository has neither"
         )
 
     def _shards(self, index: Path, ending: str) -> list[str]:

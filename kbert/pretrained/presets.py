@@ -12,9 +12,10 @@ from typing import Any
 from kbert import files
 from kbert.config import PRESETS, preset_config
 from kbert.errors import UsageError, shown
-from kbert.model_folder.architectures import CRF_TENSOR, fitting_architecture
+from kbert.model_folder.architectures import fitting_architecture
 from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.model_folder.hub import resolve
+from kbert.model_folder.parts import CLASSIFIER_TENSORS, CRF_TENSOR, ENCODER_PREFIX, MLM_BIAS, QA, has_pooler
 from kbert.model_folder.sentence_transformers import SentenceModules
 from kbert.models import tensor_names
 from kbert.models.classification import ClassificationModel
@@ -115,7 +116,7 @@ def from_preset(kind: Any, preset: str | files.PathLike, options: Mapping[str, A
         )
     bundle = Bundle.load(folder)
     if not issubclass(kind, HeadModel):
-        for_encoder.setdefault("pooled", "bert.pooler.dense.weight" in bundle.tensors)
+        for_encoder.setdefault("pooled", has_pooler(bundle.tensors))
         model = kind(bundle.config, **for_encoder)
         _assign(model, tensor_names.encoder_bindings(model), bundle.tensors, folder)
         model._origin = Origin(bundle.tokenizer, {}, {})
@@ -167,7 +168,7 @@ def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEnco
     bindings = _kind(kind).bindings(model)
     tensors = bundle.tensors
     if not has_head:
-        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith("bert.")}
+        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith(ENCODER_PREFIX)}
     _assign(model, bindings, tensors, folder)
     settings = bundle.settings if has_head and bundle.settings.get("kind") == "task" else {}
     model._origin = Origin(
@@ -182,23 +183,23 @@ def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEnco
 def _has_head(kind: Any, bundle: Bundle) -> bool:
     """Whether a folder has the head of this class; several classes have a `classifier`."""
     if issubclass(kind, (MaskedLanguageModel, PretrainingModel)):
-        return "cls.predictions.bias" in bundle.tensors
+        return MLM_BIAS in bundle.tensors
     if issubclass(kind, EmbeddingModel):
         return True
     if fitting_architecture(bundle.architecture, frozenset(bundle.tensors)) != _kind(kind).architecture:
         return False
     if issubclass(kind, QuestionAnsweringModel):
-        return "qa_outputs.weight" in bundle.tensors
-    weight = bundle.tensors.get("classifier.weight")
+        return f"{QA}.weight" in bundle.tensors
+    weight = bundle.tensors.get(CLASSIFIER_TENSORS[0])
     return weight is not None and (not issubclass(kind, (RegressionModel, RankingModel)) or len(weight) == 1)
 
 
 def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
     """The arguments of a head that the files of a folder give."""
     if issubclass(kind, ClassificationModel):
-        return {"classes": len(bundle.tensors["classifier.weight"])}
+        return {"classes": len(bundle.tensors[CLASSIFIER_TENSORS[0]])}
     if issubclass(kind, TokenClassificationModel):
-        return {"classes": len(bundle.tensors["classifier.weight"]), "crf": CRF_TENSOR in bundle.tensors}
+        return {"classes": len(bundle.tensors[CLASSIFIER_TENSORS[0]]), "crf": CRF_TENSOR in bundle.tensors}
     if issubclass(kind, EmbeddingModel) and bundle.modules is not None and bundle.modules.gives_vectors:
         return {"pooling": bundle.modules.pooling, "normalize": bundle.modules.normalize}
     if issubclass(kind, (RegressionModel, EmbeddingModel)):

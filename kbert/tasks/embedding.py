@@ -16,7 +16,8 @@ import tensorflow as tf
 from kbert import features, files
 from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
-from kbert.model_folder.bundle import SETTINGS_FILE, Bundle
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.file_names import SETTINGS_FILE
 from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, read_modules
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder

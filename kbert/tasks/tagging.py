@@ -13,8 +13,8 @@ from kbert import features
 from kbert.errors import DataError
 from kbert.files import PathLike
 from kbert.layers.crf import log_likelihood, viterbi
-from kbert.model_folder.architectures import CRF_TENSOR
 from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.parts import CRF_TENSOR
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, tagger_bindings
 from kbert.models.token_classification import TokenClassificationModel

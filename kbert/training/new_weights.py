@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from kbert.errors import KbertError
-from kbert.model_folder.architectures import CRF_TENSOR
 from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.parts import CRF_TENSOR, DECODER
 from kbert.models.tensor_names import TensorBindings, assign_tensors
 from kbert.tasks.task import Task, task_from_bundle
 
@@ -27,7 +27,6 @@ _PARTS = {
     "crf.": "CRF",
 }
 """The names of the parts beside an encoder, by the prefixes of their tensors."""
-_DECODER = "cls.predictions.decoder.weight"
 
 
 def assign_starting_weights(task: Task[Any], bindings: TensorBindings, start: Bundle) -> list[str]:
@@ -64,7 +63,7 @@ def new_parts(bindings: Iterable[str], tensors: Iterable[str]) -> list[str]:
     """The names of the parts of a pretraining model that its starting tensors lack."""
     bindings, tensors = list(bindings), list(tensors)
     parts = _absent(bindings, tensors)
-    if _DECODER in tensors:
+    if DECODER in tensors:
         parts.append("decoder of the masked-language-model head (the model's own is not tied to its token table)")
     return parts
 

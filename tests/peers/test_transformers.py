@@ -195,8 +195,8 @@ def check_gradients(other, folder, batch, within, name):
     places = {id(variable): place for place, variable in enumerate(model.trainable_variables)}
     for tensor, binding in pretraining_bindings(model).items():
         ours = tf.convert_to_tensor(gradients[places[id(binding.variable)]]).numpy()
-        if binding.part:
-            ours = np.split(ours, binding.part[1], axis=-1)[binding.part[0]]
+        if binding.columns:
+            ours = np.split(ours, binding.columns[1], axis=-1)[binding.columns[0]]
         ours = ours.T if binding.transposed else ours
         wanted = parameters[tensor].grad.numpy()
         if tensor.endswith("key.bias"):  # 0 but for rounding: it moves all scores of a query alike

@@ -14,6 +14,7 @@ MODELS = {
     "BertModel": "BertEncoder",
     "BertForPreTraining": "PretrainingModel",
     "BertForMaskedLM": "MaskedLanguageModel",
+    "BertForNextSentencePrediction": "ClassificationModel",
     "BertForSequenceClassification": "ClassificationModel",
     "BertForTokenClassification": "TokenClassificationModel",
     "BertForQuestionAnswering": "QuestionAnsweringModel",

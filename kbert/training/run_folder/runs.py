@@ -9,7 +9,7 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import BundleError, KbertError, UsageError
-from kbert.model_folder.bundle import RUN_FILE
+from kbert.model_folder.file_names import RUN_FILE
 
 CHECKPOINT_FOLDER = "checkpoints"
 ENVIRONMENT_FILE = "environment.json"

@@ -11,7 +11,7 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import BundleError, DataError, TrainingError, UsageError
-from kbert.model_folder.bundle import RUN_FILE, SETTINGS_FILE
+from kbert.model_folder.file_names import RUN_FILE, SETTINGS_FILE
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.metrics.names import larger_is_better
 from kbert.training.defaults import default_learning_rate
