@@ -30,12 +30,11 @@ from kbert.conversion.checkpoint_files import (
     write_checkpoint,
 )
 from kbert.conversion.format import Format
-from kbert.conversion.options import Options, find_lowercase, gelu_form, with_gelu
+from kbert.conversion.options import Options, gelu_form, with_gelu
 from kbert.conversion.tensor_tables import SAME, Entry, TensorTable, check_depth, read_entries
 from kbert.errors import BundleError, ConfigError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.parts import CLASSIFIER, CLASSIFIER_TENSORS, ENCODER_PREFIX, MLM, NSP, POOLER, QA, find_heads
-from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files import VOCABULARY_FILE
 from kbert.text.vocabulary import Vocabulary
 
@@ -114,17 +113,10 @@ class GoogleFormat(Format):
             VocabularyError: vocab.txt is invalid.
         """
         folder = place.parent
-        beside = sidecar.read(folder)
         config = read_config(folder, options)
-        if beside and not beside.fits(config):
-            options.notes.append(f"{folder / 'kbert.json'} is of another model; nothing of it was used")
-            beside = None
+        beside = sidecar.read(folder, config, options)
         config = _complete(config, beside, options)
-        vocabulary = read_vocabulary(folder, config.vocab_size, options)
-        if beside and options.lowercase is None:
-            tokenizer = Tokenizer.from_settings(vocabulary.with_blank_end(beside.pieces), beside.tokenizer)
-        else:
-            tokenizer = Tokenizer(vocabulary, lowercase=find_lowercase(vocabulary, options))
+        tokenizer = sidecar.tokenizer_of(read_vocabulary(folder, config.vocab_size, options), beside, options)
         checkpoint = CheckpointFiles(place)
         check_depth(config, checkpoint.shapes, place)
         present = _present_entries(config, checkpoint, options)

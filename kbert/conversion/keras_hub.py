@@ -110,11 +110,8 @@ class KerasHubFormat(Format):
             ConfigError: A size is invalid.
             VocabularyError: The vocabulary is invalid.
         """
-        beside = sidecar.read(place)
         config = _read_config(place)
-        if beside and not beside.fits(config):
-            options.notes.append(f"{place / 'kbert.json'} is of another model; nothing of it was used")
-            beside = None
+        beside = sidecar.read(place, config, options)
         tokenizer = _read_tokenizer(place, config, options)
         if beside and options.lowercase is None:
             tokenizer = Tokenizer.from_settings(tokenizer.vocabulary.with_blank_end(beside.pieces), beside.tokenizer)

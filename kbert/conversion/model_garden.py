@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from kbert.config import BertConfig
-from kbert.conversion import google, heads
+from kbert.conversion import google, heads, sidecar
 from kbert.conversion.checkpoint_files import LOOKS_LIKE, OBJECT_GRAPH, CheckpointFiles, find_checkpoint
 from kbert.conversion.format import Format
-from kbert.conversion.options import Options, find_lowercase, with_gelu
+from kbert.conversion.options import Options, with_gelu
 from kbert.conversion.tensor_tables import HEADS_IN, HEADS_OUT, Entry, TensorTable, read_entries
 from kbert.errors import BundleError, ConfigError
 from kbert.model_folder.bundle import Bundle
-from kbert.text.tokenizer import Tokenizer
 
 
 def _table(names: Mapping[str, str], block: str = "", *, first_layer: int = 0) -> TensorTable:
@@ -160,7 +159,7 @@ class ModelGardenFormat(Format):
         encoder, table, blocks = _find_encoder(objects)
         config = _find_config(objects, encoder, table, blocks, options)
         vocabulary = google.read_vocabulary(place.parent, config.vocab_size, options)
-        tokenizer = Tokenizer(vocabulary, lowercase=find_lowercase(vocabulary, options))
+        tokenizer = sidecar.tokenizer_of(vocabulary, None, options)
         entries = table.entries(config)
         keys = {entry.foreign: objects.key(encoder, entry.foreign) for entry in entries}
         if not options.encoder_only:

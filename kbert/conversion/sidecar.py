@@ -20,12 +20,15 @@ import safetensors.numpy
 
 from kbert import files
 from kbert.config import BertConfig
+from kbert.conversion.options import Options, find_lowercase
 from kbert.errors import BundleError, ConfigError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.file_names import SETTINGS_FILE
 from kbert.model_folder.parts import find_heads
 from kbert.model_folder.sentence_transformers import SentenceModules
 from kbert.text.settings import TokenizerSettings, settings_from_dict
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.vocabulary import Vocabulary
 from kbert.version import __version__
 
 TENSORS_FILE = "kbert.safetensors"
@@ -94,13 +97,42 @@ def write(folder: Path, bundle: Bundle, tensors: Mapping[str, np.ndarray], missi
             handle.write(safetensors.numpy.save(dict(tensors), {"format": "pt"}))
 
 
-def read(folder: Path) -> Sidecar | None:
-    """Reads the files beside a foreign model; None where kbert wrote none.
+def read(folder: Path, config: BertConfig, options: Options) -> Sidecar | None:
+    """Reads the files beside a foreign model.
+
+    Args:
+        folder: The folder of the model.
+        config: What the foreign files say of the shape of the model.
+        options: A note is added if the files are of another model.
+
+    Returns:
+        The content of the files; None if kbert wrote none, or for another model.
 
     Raises:
         BundleError: They are damaged.
-        ConfigError: The configuration in them cannot be.
+        ConfigError: The configuration in them is invalid.
     """
+    found = _read(folder)
+    if found and not found.fits(config):
+        options.notes.append(f"{folder / SETTINGS_FILE} is of another model; nothing of it was used")
+        return None
+    return found
+
+
+def tokenizer_of(vocabulary: Vocabulary, beside: Sidecar | None, options: Options) -> Tokenizer:
+    """The tokenizer of a vocabulary: kbert's own files say how text is tokenized, or else capitals in it tell its case.
+
+    Args:
+        vocabulary: The vocabulary of the foreign model.
+        beside: What `read` gave.
+        options: The user may say whether text is lower-cased; a note says what was found out.
+    """
+    if beside and options.lowercase is None:
+        return Tokenizer.from_settings(vocabulary.with_blank_end(beside.pieces), beside.tokenizer)
+    return Tokenizer(vocabulary, lowercase=find_lowercase(vocabulary, options))
+
+
+def _read(folder: Path) -> Sidecar | None:
     path = folder / SETTINGS_FILE
     if not path.is_file():
         return None

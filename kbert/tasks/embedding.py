@@ -16,6 +16,7 @@ import tensorflow as tf
 from kbert import features, files
 from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
+from kbert.layers.heads import MASKED_LOGIT
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.file_names import SETTINGS_FILE
 from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, read_modules
@@ -34,7 +35,6 @@ from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
 OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")
-_IMPOSSIBLE = -1e9
 _USUAL_COLUMNS: Sequence[Mapping[str, str]] = (
     {"text": "sentence1", "pair": "sentence2", "score": "score"},
     {"text": "sentence1", "pair": "sentence2", "score": "label"},
@@ -432,7 +432,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         numbers = tf.reshape(batch["candidates"], [1, -1, 1])
         also_right = tf.reduce_any(numbers == batch["positives"][:, None, :], -1)
         own = tf.one_hot(targets, shape[0] * shape[1], True, False, dtype=tf.bool)
-        logits = tf.where(also_right & ~own, _IMPOSSIBLE, logits)
+        logits = tf.where(also_right & ~own, MASKED_LOGIT, logits)
         nll = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
         right = tf.cast(tf.argmax(logits, -1, tf.int32) == targets, tf.float32)
         return {loss: tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}

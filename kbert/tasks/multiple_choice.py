@@ -12,6 +12,7 @@ import tensorflow as tf
 from kbert import features
 from kbert.errors import DataError
 from kbert.files import PathLike
+from kbert.layers.heads import MASKED_LOGIT
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
@@ -26,9 +27,6 @@ from kbert.tasks.saved_settings import Kind, string
 from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.tasks.training_rows import TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
-
-_UNUSED = -1e9
-"""The logit of a place that holds no choice."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,4 +269,4 @@ def _used(batch: Tensors) -> tf.Tensor:
 
 
 def _logits(outputs: Tensors, batch: Tensors) -> tf.Tensor:
-    return tf.where(_used(batch), outputs["logits"], _UNUSED)
+    return tf.where(_used(batch), outputs["logits"], MASKED_LOGIT)

@@ -12,11 +12,12 @@ import tensorflow as tf
 from kbert import features
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
+from kbert.layers.heads import MASKED_LOGIT
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.tensor_names import TensorBindings, question_answering_bindings
-from kbert.tasks.answer_spans import NEVER, answer_positions, best_spans
+from kbert.tasks.answer_spans import answer_positions, best_spans
 from kbert.tasks.metrics import question_answering as metrics
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.question_answering import Question, read_questions
@@ -246,7 +247,7 @@ class QuestionAnsweringTask(Task[Question]):
 
     def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over windows; the loss of a window is the mean of those of start and end."""
-        padding = (1.0 - tf.cast(batch[features.INPUT_MASK.name], tf.float32)) * NEVER
+        padding = (1.0 - tf.cast(batch[features.INPUT_MASK.name], tf.float32)) * MASKED_LOGIT
         loss, right = 0.0, tf.constant(True)
         for side in ("start", "end"):
             logits, positions = outputs[f"{side}_logits"] + padding, batch[f"{side}_positions"]
@@ -275,10 +276,10 @@ class QuestionAnsweringTask(Task[Question]):
         )
         rows = tf.cast(encoded["window_rows"], tf.int64)
         null_logit = tf.math.segment_min(outputs["start_logits"][:, 0] + outputs["end_logits"][:, 0], rows)
-        possible = logits > NEVER / 2
+        possible = logits > MASKED_LOGIT / 2
         starts, limits = tf.where(possible, starts, 0), tf.where(possible, limits, 0)
-        null = null_logit if self.impossible else tf.fill([count], NEVER)
-        weights = tf.nn.softmax(tf.concat([tf.where(possible, logits, NEVER), null[:, None]], 1))
+        null = null_logit if self.impossible else tf.fill([count], MASKED_LOGIT)
+        weights = tf.nn.softmax(tf.concat([tf.where(possible, logits, MASKED_LOGIT), null[:, None]], 1))
         scores = tf.where(possible, weights[:, :-1], 0.0)
         context = tf.strings.unicode_transcode(encoded["context"], "UTF-8", "UTF-8")
         wide = tf.repeat(context[:, None], tf.shape(starts)[1], axis=1)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kbert.errors import UsageError
 from kbert.files import PathLike
+from kbert.layers.heads import MASKED_LOGIT
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.sentence_transformers import activation_name, known_activation, named_activation
 from kbert.models.encoder import BertEncoder
@@ -26,7 +27,6 @@ from kbert.text.graph.encoder import GraphEncoder
 
 LOSSES = ("softmax", "sigmoid")
 ACTIVATIONS = ("identity", "sigmoid")
-_IMPOSSIBLE = -1e9
 
 
 class RankingTask(Task[RankingExample]):
@@ -172,7 +172,7 @@ class RankingTask(Task[RankingExample]):
         """Sums over queries, or of "sigmoid" over candidates; "accuracy" is how often a right candidate is first."""
         gains, logits = batch["gains"], outputs["logits"]
         there = gains >= 0
-        masked = tf.where(there, logits, _IMPOSSIBLE)
+        masked = tf.where(there, logits, MASKED_LOGIT)
         best = tf.gather(gains, tf.argmax(masked, -1), batch_dims=1)
         right = tf.reduce_sum(tf.cast(best > 0, tf.float32))
         if self.loss == "sigmoid":
@@ -199,7 +199,7 @@ class RankingTask(Task[RankingExample]):
         candidates = encoded["candidates"]
         logits = tf.scatter_nd(encoded["places"], outputs["logits"], tf.shape(candidates, tf.int64))
         there = candidates != ""
-        masked = tf.where(there, logits, _IMPOSSIBLE)
+        masked = tf.where(there, logits, MASKED_LOGIT)
         order = tf.argsort(masked, direction="DESCENDING", stable=True)
         probabilities = tf.nn.softmax(masked) if self.loss == "softmax" else tf.nn.sigmoid(logits)
         scores = self._scores(logits)

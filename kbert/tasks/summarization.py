@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kbert.errors import UsageError
 from kbert.files import PathLike
+from kbert.layers.heads import MASKED_LOGIT
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.models.token_classification import TokenClassificationModel
@@ -24,7 +25,6 @@ from kbert.tasks.task import Task, Tensors, TextInput
 from kbert.tasks.training_rows import Ragged, TrainingRows, as_strings
 from kbert.text.graph.encoder import GraphEncoder
 
-_IMPOSSIBLE = -1e9
 _DOCUMENTS_AT_ONCE = 64
 
 
@@ -179,7 +179,7 @@ class SummarizationTask(Task[SummarizationExample]):
         logits = tf.gather_nd(outputs["logits"][..., 0], tf.stack([encoded["windows"], encoded["positions"]], 1))
         shape = tf.shape(sentences, tf.int64)
         used = sentences != ""
-        masked = tf.where(used, tf.scatter_nd(places, logits, shape), _IMPOSSIBLE)
+        masked = tf.where(used, tf.scatter_nd(places, logits, shape), MASKED_LOGIT)
         total = tf.shape(sentences)[1]
         best = tf.math.top_k(masked, tf.minimum(self.sentences, total)).indices
         count = tf.minimum(tf.reduce_sum(tf.cast(used, tf.int32), -1), self.sentences)
