@@ -1,8 +1,10 @@
 """Fixtures for all tests: a tiny vocabulary, a tiny text, a corpus made of both, and the folder of real data."""
 
+import importlib.util
 import json
 import os
 import struct
+import sys
 import zipfile
 from pathlib import Path
 
@@ -24,6 +26,11 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Other programs may share the machine: a slow example is no failure.
 hypothesis.settings.register_profile("kbert", deadline=None)
 hypothesis.settings.load_profile("kbert")
+
+# Tests are no package: the table that several of them share is a module by its own name.
+_SPEC = importlib.util.spec_from_file_location("every_task", Path(__file__).with_name("every_task.py"))
+sys.modules["every_task"] = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(sys.modules["every_task"])
 
 SENTENCES = (
     "The cat sat on the mat.",

@@ -119,10 +119,7 @@ class GoogleFormat(Format):
         tokenizer = sidecar.tokenizer_of(read_vocabulary(folder, config.vocab_size, options), beside, options)
         checkpoint = CheckpointFiles(place)
         check_depth(config, checkpoint.shapes, place)
-        present = _present_entries(config, checkpoint, options)
-        if beside:
-            present = [entry for entry in present if entry.name not in beside.missing]
-        tensors = read_entries(present, checkpoint.shapes, checkpoint.read, place)
+        tensors = read_entries(_present_entries(config, checkpoint, options), checkpoint.shapes, checkpoint.read, place)
         foreign_config = {} if beside and not options.encoder_only else _unknown_settings(folder, options)
         return heads.assembled(config, tokenizer, tensors, place, options, beside=beside, foreign_config=foreign_config)
 

@@ -47,18 +47,19 @@ def assembled(
     heads = find_heads(tensors)
     if beside and not options.encoder_only:
         if beside.heads is None or heads | find_heads(beside.tensors) == beside.heads:
+            # What the format demanded was written with zeros.
+            own = {name: tensor for name, tensor in tensors.items() if name not in beside.missing or np.any(tensor)}
             return Bundle(
                 config,
                 tokenizer,
-                {**tensors, **beside.tensors},
+                {**own, **beside.tensors},
                 beside.architecture,
                 beside.settings,
                 beside.foreign_config,
                 beside.modules,
             )
         options.notes.append(f"{where} has other heads than the kbert.json beside it says; its task was not used")
-    if not beside:
-        tensors = without_zero_pooler(tensors, options)
+    tensors = without_zero_pooler(tensors, options)
     further = dict(foreign_config or {})
     if CLASSIFIER in heads:
         further |= numbered_labels(len(tensors[CLASSIFIER_TENSORS[1]]))

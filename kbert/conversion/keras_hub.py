@@ -132,9 +132,7 @@ class KerasHubFormat(Format):
         known = {entry.foreign for entry in backbone}
         if extra := sorted(name for name in weights.shapes if name not in known and "/seed_generator/" not in name):
             raise BundleError(f"{weights} holds tensors that KerasHub's BertBackbone of this shape has not: {extra[0]}")
-        missing = beside.missing if beside else ()
-        present = [entry for entry in backbone if entry.name not in missing]
-        tensors = read_entries(present, weights.shapes, weights.read, weights)
+        tensors = read_entries(backbone, weights.shapes, weights.read, weights)
         if not options.encoder_only:
             tensors |= _read_task(place, config, options)
         return heads.assembled(with_gelu(config, options.gelu), tokenizer, tensors, place, options, beside=beside)

@@ -81,6 +81,20 @@ def test_outputs_that_differ_are_not_left_behind(tmp_path, pretrained, monkeypat
     assert not list(tmp_path.iterdir())
 
 
+def test_the_heads_that_are_compared_are_those_of_users(tmp_path, classifier, monkeypatch):
+    heads, calls = kbert.ClassificationModel.heads, []
+
+    def counted(self, encoded, inputs, training=None):
+        calls.append(self)
+        shift = 1e-3 * (len(calls) > 2)  # two batches of the source, then two of the destination
+        return {"logits": heads(self, encoded, inputs, training)["logits"] + shift}
+
+    monkeypatch.setattr(kbert.ClassificationModel, "heads", counted)
+    with pytest.raises(ParityError, match=r"^google: logits differs from the source's by 0\.001, more than 0\.0001"):
+        kbert.convert(classifier, tmp_path / "out", to="google")
+    assert len(calls) == 4
+
+
 def test_a_damaged_sidecar(tmp_path, pretrained):
     kbert.convert(pretrained, tmp_path / "google", to="google")
     path = tmp_path / "google" / "kbert.json"

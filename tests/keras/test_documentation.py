@@ -29,6 +29,7 @@ EXAMPLES = [
     kbert.MultipleChoiceModel,
     kbert.MaskedLanguageModel,
     kbert.load,
+    kbert.convert,
 ]
 
 
