@@ -102,9 +102,9 @@ class _Contestant:
         @tf.function
         def train(batch: dict[str, tf.Tensor]) -> list[tf.Tensor]:
             with tf.GradientTape() as tape:
-                numerators = objective.numerators(model(batch, training=True), batch)
-                denominators = objective.denominators(batch)
-                loss = tf.add_n([numerators[name] / denominators[name] for name in objective.losses])
+                loss_sums = objective.loss_sums(model(batch, training=True), batch)
+                loss_weights = objective.loss_weights(batch)
+                loss = tf.add_n([loss_sums[name] / loss_weights[name] for name in objective.losses])
             gradients: list[tf.Tensor] = tape.gradient(loss, variables)
             return gradients
 

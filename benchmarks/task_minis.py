@@ -17,7 +17,7 @@ from task_data import Prepared
 from task_table import Benchmark
 
 import kbert
-from kbert.tasks.task import task_class
+from kbert.tasks.factories import task_class
 
 _PRESET = "mini"
 _VOCABULARY_SIZE = 8192

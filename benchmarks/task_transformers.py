@@ -20,13 +20,14 @@ import numpy as np
 from task_data import Prepared
 
 _OPTIMIZER_SETTINGS = {
-    "head_rate": 1.0,
     "name": "adamw",
     "bias_correction": True,
     "layer_decay": 1.0,
 }
 """What a plain AdamW can follow; the other settings below are numbers that it takes."""
-_OPTIMIZER_NUMBERS = ("beta_1", "beta_2", "epsilon", "weight_decay", "clip_norm")
+_OPTIMIZER_NUMBERS = ("beta_1", "beta_2", "epsilon", "weight_decay", "clip_norm", "head_rate")
+_ENCODER = ("bert.embeddings.", "bert.encoder.")
+"""What has the encoder's learning rate; the pooler and the head have their own."""
 _RECIPE = {"accumulation": 1, "frozen_layers": 0, "early_stopping": None}
 _FOLLOWED = ("batch_size", "sequence_length", "evaluate_every", "seed")
 _IRRELEVANT = ("steps", "log_every", "checkpoint_every", "remat", "spike_threshold")
@@ -98,7 +99,9 @@ def finetune(
     )
     if digest(found.train, found.validation) != recipe["data"]:
         raise ValueError("the rows are not those that kbert's run learnt from and held out")
-    test = found.task.checked(found.task.read(prepared.test, columns, options=task_options), prepared.test, None)
+    test = found.task.keep_valid(
+        found.task.read_examples(prepared.test, columns, options=task_options), prepared.test, None
+    )
 
     began, cpu_began = time.perf_counter(), time.process_time()
     kind = KINDS[task](found.task, AutoTokenizer.from_pretrained(model), int(recipe["sequence_length"]))
@@ -162,11 +165,13 @@ def _train(network: Any, rows: Sequence[Row], recipe: Mapping[str, Any], seed: i
 
     schedule = Schedule(**recipe["schedule"])
     settings = recipe["optimizer"]
-    decayed, others = [], []
+    groups: dict[tuple[float, float], list[Any]] = {}
     for name, parameter in network.named_parameters():
-        (others if name.endswith("bias") or "LayerNorm" in name else decayed).append(parameter)
+        decay = 0.0 if name.endswith("bias") or "LayerNorm" in name else settings["weight_decay"]
+        rate = 1.0 if name.startswith(_ENCODER) else settings["head_rate"]
+        groups.setdefault((decay, rate), []).append(parameter)
     optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": settings["weight_decay"]}, {"params": others, "weight_decay": 0.0}],
+        [{"params": each, "weight_decay": decay, "rate": rate} for (decay, rate), each in groups.items()],
         lr=schedule.peak,
         betas=(settings["beta_1"], settings["beta_2"]),
         eps=settings["epsilon"],
@@ -177,7 +182,7 @@ def _train(network: Any, rows: Sequence[Row], recipe: Mapping[str, Any], seed: i
     for step in range(schedule.steps):
         network.train()
         for group in optimizer.param_groups:
-            group["lr"] = schedule(step)
+            group["lr"] = schedule(step) * group["rate"]
         with _precision(recipe["precision"]):
             loss = network(**_tensors(next(batches))).loss
         optimizer.zero_grad()

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 
-quiet.import_tensorflow()
+import_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 from tokenizers import BertWordPieceTokenizer  # noqa: E402

@@ -26,7 +26,7 @@ def start(command: Sequence[str | Path], environment: Mapping[str, str] | None =
     It inherits no PROGRAM_SETTINGS: importing kbert.training has put one of them into this process.
     """
     # Imported here, since contestants import this module, and not all of them shall have that setting.
-    from kbert.training.devices.precision import amx_is_broken
+    from kbert.runtime.onednn import amx_is_broken
 
     inherited = {name: value for name, value in os.environ.items() if name not in PROGRAM_SETTINGS}
     settings = {**inherited, "PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})}

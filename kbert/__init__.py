@@ -7,6 +7,7 @@ Every command of the `kbert` program is a function here. Names are imported when
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 from kbert.version import __version__
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     )
     from kbert.pretrained.preprocessor import Preprocessor
     from kbert.retrieval.index import Index, build_index
+    from kbert.runtime.prepare import prepare_runtime
     from kbert.serving.rest import serve
     from kbert.text.encoding import Encoding
     from kbert.text.tokenizer import Tokenizer
@@ -88,6 +90,7 @@ _MODULES = {
     "finetune_seeds": "kbert.training.search.repeats",
     "load": "kbert.prediction.predictor",
     "load_model": "kbert.pretrained.loading",
+    "prepare_runtime": "kbert.runtime.prepare",
     "preset_config": "kbert.config",
     "pretrain": "kbert.training.pretrain",
     "serve": "kbert.serving.rest",
@@ -133,12 +136,17 @@ __all__ = [
     "finetune_seeds",
     "load",
     "load_model",
+    "prepare_runtime",
     "preset_config",
     "pretrain",
     "serve",
     "train_vocabulary",
     "tune",
 ]
+
+
+# Without a handler Python would print the warnings of the logger; whoever wants its records adds one.
+logging.getLogger("kbert").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

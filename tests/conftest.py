@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import logging
 import os
 import struct
 import sys
@@ -15,13 +16,14 @@ import pytest
 from kbert.config import BertConfig
 from kbert.corpus.building.build import build_corpus
 from kbert.model_folder.bundle import Bundle
+from kbert.runtime.prepare import prepare_runtime
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 
-# oneDNN reads it at its first product, and some machines' AMX is broken: see kbert/training/devices/precision.py.
+# oneDNN reads it at its first product, and some machines' AMX is broken: see kbert/runtime/onednn.py.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
-# What runs in this process computes as the program in a process of its own does: see kbert/runtime/onednn.py.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# What runs in this process computes as the program in a process of its own does.
+prepare_runtime()
 
 # Other programs may share the machine: a slow example is no failure.
 hypothesis.settings.register_profile("kbert", deadline=None)
@@ -31,6 +33,20 @@ hypothesis.settings.load_profile("kbert")
 _SPEC = importlib.util.spec_from_file_location("every_task", Path(__file__).with_name("every_task.py"))
 sys.modules["every_task"] = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(sys.modules["every_task"])
+
+
+@pytest.fixture
+def logged(caplog):
+    """A function that gives the messages of the logger "kbert" since it was last called."""
+    caplog.set_level(logging.INFO, "kbert")
+
+    def take():
+        messages = [record.getMessage() for record in caplog.records if record.name.partition(".")[0] == "kbert"]
+        caplog.clear()
+        return messages
+
+    return take
+
 
 SENTENCES = (
     "The cat sat on the mat.",

@@ -43,6 +43,7 @@ NAMES = [
     "finetune_seeds",
     "load",
     "load_model",
+    "prepare_runtime",
     "preset_config",
     "pretrain",
     "serve",

@@ -6,7 +6,7 @@ import click
 
 from kbert.cli import options
 from kbert.conversion.formats import all_formats
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 
 _FORMATS = all_formats()
 
@@ -26,10 +26,14 @@ _FORMATS = all_formats()
     help="The format of DESTINATION.  [default: bundle]",
 )
 @click.option("--gelu", type=click.Choice(["erf", "tanh"]), help="The form of GELU.  [default: what SOURCE says]")
-@click.option("--cased/--uncased", default=None, help="Of the text.  [default: what SOURCE or its vocabulary says]")
+@click.option(
+    "--cased/--uncased",
+    default=None,
+    help="Whether the model keeps case and accents.  [default: what SOURCE or its vocabulary says]",
+)
 @options.data_file("--config", "A bert_config.json that is not beside the checkpoint.", required=False)
 @options.data_file("--vocab", "A vocab.txt that is not beside the checkpoint.", required=False)
-@click.option("--encoder-only", is_flag=True, help="Leave heads behind.")
+@click.option("--encoder-only", is_flag=True, help="Convert the encoder without its heads.")
 @options.JSON
 def convert(
     source: str,
@@ -48,7 +52,7 @@ def convert(
     SOURCE is a model folder (kbert's, or of Hugging Face Transformers), hf://owner/name, a folder or prefix of a
     checkpoint of Google's code or of the Model Garden, or a KerasHub preset. DESTINATION is the folder to make.
     """
-    quiet.import_tensorflow()
+    import_tensorflow()
     from kbert.conversion.convert import convert as run
     from kbert.conversion.convert import figures
 

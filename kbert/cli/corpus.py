@@ -10,6 +10,7 @@ import click
 
 from kbert.cli import options
 from kbert.cli.corpus_inspect import inspect
+from kbert.runtime.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from kbert.text.vocabulary import Vocabulary
@@ -137,7 +138,7 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     from kbert.sources.source import describe_formats
     from kbert.text.vocabulary import Vocabulary
 
-    with options.byte_progress("building") as update:
+    with progress_bar("building", "bytes") as update:
         manifest = build_corpus(
             inputs,
             **settings,  # type: ignore[arg-type]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kbert.cli import options
-from kbert.runtime import quiet
+from kbert.runtime.progress_bar import progress_bar
+from kbert.runtime.tensorflow import import_tensorflow
 
 if TYPE_CHECKING:
     from kbert.corpus.reading.statistics import MaskedExample
@@ -33,11 +34,11 @@ def inspect(
     DIR is a corpus that kbert built; or, with --vocab, a folder, file or glob of the original release's or the Model
     Garden's records. Where the records hold no masks, those of training's first epoch with --seed are drawn.
     """
-    quiet.import_tensorflow()
+    import_tensorflow()
     from kbert import files
     from kbert.corpus.reading.statistics import LABELS, read_statistics
 
-    with options.count_progress("reading examples") as update:
+    with progress_bar("reading examples", "items", transient=True) as update:
         statistics, shown = read_statistics(
             corpus, examples=examples, limit=limit, seed=seed, progress=update, **reading
         )

@@ -8,13 +8,16 @@ import click
 
 from kbert.cli import options
 from kbert.errors import UsageError
-from kbert.runtime import quiet
+from kbert.runtime.progress_bar import progress_bar
+from kbert.runtime.tensorflow import import_tensorflow
 from kbert.tasks.catalogue import all_columns
 
 
 @click.command()
 @options.RUN
-@options.data_file("--data", "For a fine-tuned model: what is to be predicted, as the task reads it.", required=False)
+@options.data_file(
+    "--data", "For a fine-tuned model: a file of the task's format, with the right answers.", required=False
+)
 @click.option(
     "--corpus",
     type=click.Path(exists=True, file_okay=False),
@@ -25,7 +28,9 @@ from kbert.tasks.catalogue import all_columns
 @options.SKIP_BAD
 @options.model_use()
 @click.option("--pair-prompt", help="Text that is put before the second texts of pairs, such as 'passage: '.")
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Examples that are predicted together."
+)
 @options.JSON
 def evaluate(
     run: str,
@@ -38,12 +43,15 @@ def evaluate(
 ) -> None:
     """Measure the model RUN: a fine-tuned one on a file, a pretrained one on a corpus.
 
-    Files are read as the one that RUN learnt from: its columns, delimiter, encoding and so on, unless others are given.
-    --negative-column "" and the like: this file has none. Which of these options there are depends on the task.
+    Files are read as the training file of RUN was: with its columns, delimiter, encoding and so on, unless others are
+    given; --negative-column "" and the like say that this file has no such column. Each task has some of these options.
     """
     if (data is None) == (corpus is None):
-        raise UsageError("give --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one")
-    quiet.import_tensorflow()
+        raise UsageError(
+            "expected --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one. Received: "
+            f"{'neither' if data is None else 'both'}; give one of the two"
+        )
+    import_tensorflow()
     if corpus is not None:
         metrics = _measure_corpus(run, corpus, batch_size)
     else:
@@ -66,7 +74,7 @@ def evaluate(
 def _measure_corpus(run: str, corpus: str, batch_size: int) -> dict[str, Any]:
     from kbert.training.evaluation import evaluate_pretraining
 
-    with options.count_progress("evaluating") as update:
+    with progress_bar("evaluating", "items", transient=True) as update:
         return evaluate_pretraining(run, corpus, batch_size=batch_size, progress=update)
 
 
@@ -81,7 +89,7 @@ def _print_tables(metrics: dict[str, Any]) -> None:
             console.print(
                 f"{name.replace('_', ' ')}: {value:.4f}" if isinstance(value, float) else f"{name}: {value:,}"
             )
-    if metrics.get("per_class"):  # without a class that is or was found there is nothing to show
+    if metrics.get("per_class"):  # empty if no class occurs in the file or in the answers
         names = next(iter(metrics["per_class"].values()))
         table = Table("label", *names)
         for label, scores in metrics["per_class"].items():

@@ -7,22 +7,22 @@ from typing import Any
 import click
 
 from kbert.cli import options
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 
 
 @click.group()
 def export() -> None:
-    """Write a SavedModel or a LiteRT model; each is checked against the model first."""
+    """Write a SavedModel or a LiteRT model, and check first that it gives the answers of the model."""
 
 
 @export.command("saved-model")
 @options.RUN
-@options.output("Base path of the served model, such as saved_models/NAME.", file_okay=False)
-@click.option("--version", type=click.IntRange(1), help="[default: one more than the largest there]")
+@options.output("The base path of the served model, such as saved_models/NAME.", file_okay=False)
+@click.option("--version", type=click.IntRange(1), help="The version.  [default: one more than the largest in OUTPUT]")
 @options.model_use(pair=True)
 def saved_model(run: str, output: str, version: int | None, pair: bool, **use: Any) -> None:
-    """Write the model RUN as OUTPUT/VERSION: text in, answers out."""
-    quiet.import_tensorflow()
+    """Write the model RUN as the SavedModel OUTPUT/VERSION, from text to answers."""
+    import_tensorflow()
     from kbert.export.saved_model import export_saved_model
 
     click.echo(export_saved_model(run, output=output, version=version, **options.chosen_use(use, paired=pair)))
@@ -31,12 +31,18 @@ def saved_model(run: str, output: str, version: int | None, pair: bool, **use: A
 @export.command()
 @options.RUN
 @options.output("The .tflite file to write.", dir_okay=False)
-@click.option("--quantize", default="none", show_default=True, type=click.Choice(["none", "float16", "dynamic"]))
-@click.option("--sequence-length", type=int, help="[default: what the model was fine-tuned with]")
+@click.option(
+    "--quantize",
+    default="none",
+    show_default=True,
+    type=click.Choice(["none", "float16", "dynamic"]),
+    help="The form of the weights: float32, float16, or int8.",
+)
+@click.option("--sequence-length", type=int, help="The tokens of an input.  [default: as the model was fine-tuned]")
 @options.model_use(pair=True)
 def litert(run: str, output: str, quantize: str, sequence_length: int | None, pair: bool, **use: Any) -> None:
-    """Write the model RUN for LiteRT (TFLite): token ids in, probabilities out, built-in operations only."""
-    quiet.import_tensorflow()
+    """Write the model RUN for LiteRT (TFLite), from token ids to answers, with built-in operations only."""
+    import_tensorflow()
     from kbert.export.litert import export_litert
 
     chosen = options.chosen_use(use, paired=pair)

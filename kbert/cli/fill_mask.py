@@ -8,7 +8,7 @@ import click
 
 from kbert.cli import options
 from kbert.errors import UsageError
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 
 _MASK = "[MASK]"
 
@@ -16,14 +16,18 @@ _MASK = "[MASK]"
 @click.command("fill-mask")
 @options.RUN
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
-@click.option("--top", default=5, show_default=True, type=click.IntRange(1, 10), help="Pieces for each mask.")
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--top", default=5, show_default=True, type=click.IntRange(1, 10), help="The number of pieces for each mask."
+)
+@click.option(
+    "--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Texts that are answered together."
+)
 @options.JSON
 def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_json: bool) -> None:
     """Show which pieces the pretrained model RUN expects at each [MASK] of TEXTs, and how probable they are."""
     without = next((text for text in texts if _MASK not in text), None)
     if without is not None:
-        raise UsageError(f"expected {_MASK} in each text. Received: {without}")
+        raise UsageError(f"expected {_MASK} in each text. Received: {without}; write {_MASK} for a word")
     from kbert.model_folder.bundle import Bundle
     from kbert.model_folder.hub import resolve
     from kbert.model_folder.parts import MLM_BIAS
@@ -31,7 +35,7 @@ def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_js
     bundle = Bundle.load(resolve(run), notices=False)
     if not bundle.settings.get("task") and MLM_BIAS not in bundle.tensors:
         raise UsageError(f"{run} has no masked-language-model head; `kbert pretrain --model {run}` trains one")
-    quiet.import_tensorflow()
+    import_tensorflow()
     from kbert.prediction import predictor
 
     model = predictor.load(run)
@@ -43,8 +47,8 @@ def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_js
     for row in model.predict(texts, batch_size=batch_size):
         if len(row["masks"]) < row["text"].count(_MASK):
             raise UsageError(
-                f"a text must fit into the model's {model.sequence_length} tokens. Received one whose {_MASK} is cut "
-                f"off: {row['text']}"
+                f"a text must fit into the model's {model.sequence_length} tokens. Received: one whose {_MASK} is cut "
+                f"off; shorten it: {row['text']}"
             )
         row["masks"] = [dict(list(mask.items())[:top]) for mask in row["masks"]]
         options.print_json(row) if as_json else _show(row)

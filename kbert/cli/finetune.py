@@ -9,8 +9,9 @@ import click
 
 from kbert.cli import options
 from kbert.errors import UsageError
-from kbert.tasks.catalogue import TASKS, TaskInfo
+from kbert.tasks.catalogue import TASKS
 from kbert.tasks.metrics.names import LOSS
+from kbert.tasks.task_info import TaskInfo
 
 
 class TaskGroup(click.Group):
@@ -68,7 +69,7 @@ def finetune_settings(info: TaskInfo) -> Any:
         click.option(
             "--head-learning-rate",
             type=click.FloatRange(0, min_open=True),
-            help="The peak for the pooler and the task's head.  [default: that of --learning-rate]",
+            help="The peak for the pooler and the task's head.  [default: 8 times --learning-rate, at most 1e-3]",
         ),
         click.option("--warmup-proportion", default=0.1, show_default=True, type=click.FloatRange(0, 1)),
         click.option(
@@ -127,7 +128,7 @@ def _command(info: TaskInfo) -> click.Command:
             raise UsageError("choose one of --seeds, --folds and --find-learning-rate")
         if not folds and not settings["validation"] and settings["validation_split"] is None:
             raise UsageError("give one of --validation FILE, --validation-split such as 0.1, and --folds K")
-        options.import_tensorflow_for(settings["strategy"], settings["cluster"])
+        options.import_tensorflow_for(settings["strategy"], settings["cluster"], settings["precision"])
         if seeds or folds:
             from kbert.training.search import repeats
 

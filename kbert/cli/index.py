@@ -8,7 +8,8 @@ import click
 
 from kbert.cli import options
 from kbert.model_folder.sentence_transformers import SIMILARITIES
-from kbert.runtime import quiet
+from kbert.runtime.progress_bar import progress_bar
+from kbert.runtime.tensorflow import import_tensorflow
 
 
 @click.group()
@@ -22,19 +23,29 @@ def index() -> None:
     "--input",
     required=True,
     type=click.Path(exists=True),
-    help='A folder of text files, a document a paragraph; JSON lines with "id" and "text"; or a SMART collection.',
+    help='A folder of text files, a document in each paragraph; JSON lines with "id", "text"; or a SMART collection.',
 )
 @options.output("The folder to write.", file_okay=False)
-@click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float16"]))
+@click.option(
+    "--dtype",
+    default="float32",
+    show_default=True,
+    type=click.Choice(["float32", "float16"]),
+    help="The dtype of the stored vectors.",
+)
 @click.option("--ann", is_flag=True, help="Also build a graph for approximate search (extra ann).")
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Texts that are embedded together."
+)
 @options.SKIP_BAD
 @options.pooling()
 @click.option("--prompt", help="Text that is put before each document, such as 'passage: '.  [default: the model's]")
 @click.option("--prompt-name", help="The name of one of the model's prompts, instead of its text.")
 @click.option("--query-prompt", help="Text that is put before each query, such as 'query: '.  [default: the model's]")
 @click.option("--query-prompt-name", help="The name of one of the model's prompts, instead of its text.")
-@click.option("--similarity", type=click.Choice(SIMILARITIES), help="Compares vectors.  [default: that of the model]")
+@click.option(
+    "--similarity", type=click.Choice(SIMILARITIES), help="How vectors are compared.  [default: that of the model]"
+)
 def build(
     model: str, input: str, output: str, dtype: str, ann: bool, batch_size: int, skip_bad: int, **use: Any
 ) -> None:
@@ -43,10 +54,10 @@ def build(
     MODEL is a model of `kbert finetune embedding` or of sentence-transformers, or any encoder with --pooling. The index
     remembers how its vectors were made, and the prompt for queries.
     """
-    quiet.import_tensorflow()
+    import_tensorflow()
     from kbert.retrieval.index import build_index
 
-    with options.count_progress("documents") as update:
+    with progress_bar("documents", "items", transient=True) as update:
         count = build_index(
             model,
             input=input,

@@ -11,20 +11,21 @@ import click
 
 from kbert.errors import KbertError
 from kbert.runtime.huge_pages import restart_with_huge_pages
-from kbert.runtime.onednn import use_onednn
+from kbert.runtime.log_handler import logs_on_stderr
+from kbert.runtime.prepare import prepare_runtime
 from kbert.version import __version__
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "quickstart": (
         "kbert.cli.quickstart:quickstart",
-        "Go the whole way on text that every installation has.",
+        "Train, evaluate and serve a tiny BERT on text that every installation has.",
     ),
-    "vocab": ("kbert.cli.vocab:vocab", "Train a WordPiece vocabulary, and look at one."),
-    "corpus": ("kbert.cli.corpus:corpus", "Turn text into pretraining records, and look at them."),
+    "vocab": ("kbert.cli.vocab:vocab", "Train a WordPiece vocabulary, and inspect one."),
+    "corpus": ("kbert.cli.corpus:corpus", "Turn text into pretraining records, and inspect them."),
     "pretrain": ("kbert.cli.pretrain:pretrain", "Pretrain a BERT on a corpus."),
     "launch": ("kbert.cli.launch:launch", "Run pretrain or finetune as several workers of this machine."),
     "finetune": ("kbert.cli.finetune:finetune", "Fine-tune a BERT for a task."),
-    "tune": ("kbert.cli.tune:tune", "Search for the hyper-parameters that do best for a task."),
+    "tune": ("kbert.cli.tune:tune", "Search for the best hyper-parameters of a task."),
     "evaluate": ("kbert.cli.evaluate:evaluate", "Measure a model on a file or a corpus."),
     "predict": ("kbert.cli.predict:predict", "Answer for texts."),
     "fill-mask": ("kbert.cli.fill_mask:fill_mask", "Show which words a pretrained model expects at [MASK]."),
@@ -38,14 +39,14 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 
 _COMPUTING = ("quickstart", "pretrain", "finetune", "tune", "evaluate", "predict", "index")
-"""Those that compute for long."""
+"""The commands that compute for long, for which huge pages are worth a restart of the program."""
 
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of the work."""
+        """The names of the commands, in the order of the work."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -62,9 +63,10 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, help_) for name, (_, help_) in _COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Turns the errors that users cause into one line and an exit code."""
+        """Runs a command; an error becomes one line and an exit code, a record of the log a line on standard error."""
         try:
-            return super().invoke(ctx)
+            with logs_on_stderr():
+                return super().invoke(ctx)
         except KbertError as error:
             _fail(str(error), error.exit_code)
         except OSError as error:
@@ -84,13 +86,13 @@ def _fail(message: str, exit_code: int) -> None:
 def main() -> None:
     """BERT for Keras and TensorFlow: from raw text to a served model.
 
-    Start with `kbert quickstart`. Exit codes: 0 done, 1 failed, 2 wrong use, 130 and 143 stopped by a signal.
+    Start with `kbert quickstart`. Exit codes: 0 done, 1 failed, 2 invalid use, 130 and 143 stopped by a signal.
     """
 
 
 def program() -> None:
     """The entry of the `kbert` program."""
+    prepare_runtime(quiet=True)
     if len(sys.argv) > 1 and sys.argv[1] in _COMPUTING:
-        use_onednn()
         restart_with_huge_pages()
     main()

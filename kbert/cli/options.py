@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
 
 from kbert.model_folder.sentence_transformers import POOLINGS
-from kbert.tasks.catalogue import Column, Option, all_reading_options
+from kbert.tasks.catalogue import all_reading_options
+from kbert.tasks.task_info import Column, Option
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
@@ -262,61 +261,16 @@ class _Span(click.ParamType):
         return int(start), int(stop)
 
 
-def import_tensorflow_for(strategy: object, cluster: object) -> None:
-    """Imports TensorFlow; where it may have to join a cluster, without a look at the devices before."""
-    from kbert.runtime import quiet
+def import_tensorflow_for(strategy: object, cluster: object, precision: object = "float32") -> None:
+    """Imports TensorFlow for a run; if the run may have to join a cluster, without starting the devices before."""
+    from kbert.runtime.prepare import prepare_runtime
+    from kbert.runtime.tensorflow import import_tensorflow
 
+    prepare_runtime(precision=str(precision), quiet=True)
     joins = strategy in ("multi-worker", "tpu") or cluster is not None or bool(os.environ.get("TF_CONFIG"))
-    quiet.import_tensorflow(look_for_devices=not joins)
+    import_tensorflow(look_for_devices=not joins)
 
 
 def print_json(value: Any) -> None:
     """Prints one JSON object on standard output."""
     click.echo(json.dumps(value, ensure_ascii=False))
-
-
-@contextlib.contextmanager
-def count_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of things on standard error, where that is a terminal; gives its (done, total) function."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@contextlib.contextmanager
-def byte_progress(title: str) -> Iterator[Callable[..., None]]:
-    """A progress bar of bytes on standard error, where that is a terminal; gives its (done, total, title) function.
-
-    The title may be left out, and is then that of before.
-    """
-    if not sys.stderr.isatty():
-        yield lambda done, total, title=None: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-
-    columns_ = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns_, console=Console(stderr=True)) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total, title=None: progress.update(
-            task, completed=done, total=total or None, description=title
-        )

@@ -9,7 +9,7 @@ import click
 
 from kbert.cli import options
 from kbert.errors import DataError, UsageError
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 from kbert.tasks.catalogue import all_columns
 
 _AT_ONCE = 4096
@@ -18,21 +18,30 @@ _AT_ONCE = 4096
 @click.command()
 @options.RUN
 @click.argument("texts", nargs=-1, metavar="[TEXT...]")
-@options.data_file("--input", "A text a line; a .csv, .tsv or .jsonl file; or what the task reads.", required=False)
+@options.data_file(
+    "--input",
+    "A file with a text on each line, a .csv, .tsv or .jsonl file, or a file of the task's format.",
+    required=False,
+)
 @click.option(
     "--pair",
     "pairs",
     multiple=True,
-    help="The second text of each TEXT, in order, for a task of two: a pair, a question's context. For a task of "
-    "choices, all are the choices of one TEXT.",
+    help="The second text of each TEXT, in order, for a task of two texts: the other text of a pair, the context of a "
+    "question. For multiple choice, all are the choices of one TEXT.",
 )
 @options.columns([column for column in all_columns().values() if not column.target], defaults=False)
 @options.reading(labelled=False)
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1))
-@click.option("--features", is_flag=True, help="Write vectors of the encoder to --output instead.")
-@options.output("With --features: a .npy or .safetensors file.", dir_okay=False, required=False)
 @click.option(
-    "--layers", default="-1", show_default=True, help="With --features: such as -1, or 1,2, or last4; joined."
+    "--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Texts that are answered together."
+)
+@click.option("--features", is_flag=True, help="Write vectors of the encoder to --output instead of answers.")
+@options.output("The .npy or .safetensors file for --features.", dir_okay=False, required=False)
+@click.option(
+    "--layers",
+    default="-1",
+    show_default=True,
+    help="The layers for --features, such as -1, or 1,2, or last4; vectors of several layers are joined.",
 )
 @options.pooling("none", note=" With --features the default is mean, and none gives the vectors of all tokens.")
 @options.model_use(pooling_option=False)
@@ -52,33 +61,44 @@ def predict(
 ) -> None:
     """Answer for TEXTs, or for the texts of a file, with the model RUN.
 
-    For summarization, the TEXTs are the sentences of one document. Tables are read as the one that RUN learnt from: its
-    columns, delimiter, encoding and so on, unless others are given.
+    For summarization, the TEXTs are the sentences of one document. Tables are read as the training file of RUN was:
+    with its columns, delimiter, encoding and so on, unless others are given.
     """
     if bool(texts) == bool(input):
-        raise UsageError("give texts, or --input FILE; one of the two")
+        raise UsageError(
+            f"expected TEXTs, or --input FILE. Received: {'both' if texts else 'neither'}; give one of the two"
+        )
     if features != bool(output):
-        raise UsageError("--features and --output belong together")
-    quiet.import_tensorflow()
+        raise UsageError(
+            f"expected --features and --output together. Received: {'--features' if features else '--output'} alone; "
+            "add the other, or leave both out"
+        )
+    import_tensorflow()
     if output:
         if any(reading[name] is not None for name in ("task", "prompt", "prompt_name")):
-            raise UsageError("--features gives plain vectors of the encoder: leave out --task and prompts")
+            raise UsageError(
+                "expected --features without --task and prompts, because it writes plain vectors of the encoder. "
+                "Received: both; leave out --task, --prompt and --prompt-name"
+            )
         found = list(texts) or _lines(run, input or "", reading)
         _write_features(run, found, output, layers, pooling or "mean", batch_size)
         return
     if pooling == "none":
-        raise UsageError("--pooling none belongs to --features")
+        raise UsageError("expected --pooling none with --features only. Received: no --features; add it, or pool")
     from kbert.prediction import predictor
 
     use = options.chosen_use(reading, paired=bool(pairs or reading["pair_column"]))
     model = predictor.load(run, **use | {"pooling": pooling})
-    several = model.task.text_inputs[-1].several
+    several = model.task.text_inputs[-1].is_list
     inputs: list[Any]
     if input:
         inputs = model.read_inputs(input, options.chosen_columns(reading), options.chosen_reading(reading))
     elif pairs:
         if several and len(texts) > 1:
-            raise UsageError(f"--pair gives the choices of one TEXT; put several in a file. Received: {len(texts)}")
+            raise UsageError(
+                f"expected one TEXT, whose choices --pair gives. Received: {len(texts)}; put several texts into a "
+                "file, and name it with --input"
+            )
         inputs = [texts, [pairs] if several else pairs]
     else:
         inputs = [[texts]] if several and len(model.task.text_inputs) == 1 else [texts]
@@ -88,7 +108,7 @@ def predict(
 
 
 def _lines(run: str, path: str, reading: Mapping[str, Any]) -> list[str]:
-    """The texts of a file: a text a line, or a column of a table, read as the one that `run` learnt from."""
+    """The texts of a file: its lines, or a column of a table that is read as the training file of `run` was."""
     from kbert.prediction.predictor import remembered_reading
     from kbert.tasks.readers.table_format import TableFormat, file_kind
     from kbert.tasks.readers.tables import has_columns, read_table
@@ -96,14 +116,14 @@ def _lines(run: str, path: str, reading: Mapping[str, Any]) -> list[str]:
     chosen = remembered_reading(run).overruled(options.chosen_columns(reading), options.chosen_reading(reading))
     form = TableFormat.from_options(chosen.options)
     columns = {"text": chosen.columns.get("text") or "text"}
-    # A file without a table's ending is one if it looks like the training file, or is said to be.
+    # A file of another ending is a table if options say so, or if it looks like the training file.
     is_table = file_kind(path) != "text" or bool(options.chosen_reading(reading).get("delimiter"))
     if is_table or (form.delimiter is not None and has_columns(path, columns, form)):
         found = [str(row.values["text"]) for row in read_table(path, columns, form=form)]
     else:
         found = list(form.lines(path))
     if not found:
-        raise DataError("expected texts. There are none", path)
+        raise DataError("expected texts. Received: an empty file; name a file with a text on each line", path)
     return found
 
 
@@ -114,7 +134,7 @@ def _write_features(run: str, texts: list[str], output: str, layers: str, poolin
     try:
         chosen = feature_vectors.LAST_FOUR if layers == "last4" else [int(layer) for layer in layers.split(",")]
     except ValueError:
-        raise UsageError(f"--layers takes numbers with commas between, or last4. Received: {layers}") from None
+        raise UsageError(f"--layers must be numbers with commas between them, or last4. Received: {layers}") from None
     vectors = feature_vectors.extract_features(run, texts, layers=chosen, pooling=pooling, batch_size=batch_size)
     feature_vectors.save_features(output, vectors)
     click.echo(f"vectors of {len(texts):,} texts: {output}", err=True)

@@ -93,7 +93,7 @@ class Phase(click.ParamType):
 @options.training
 def pretrain(**settings: object) -> None:
     """Pretrain a BERT with the masked language model and next sentence prediction."""
-    options.import_tensorflow_for(settings["strategy"], settings["cluster"])
+    options.import_tensorflow_for(settings["strategy"], settings["cluster"], settings["precision"])
     from kbert.training.pretrain import pretrain as run
 
     ends = run(**settings)  # type: ignore[arg-type]

@@ -12,12 +12,12 @@ import click
 @click.option(
     "--output",
     type=click.Path(dir_okay=False),
-    help="The page.  [default: report.html, in RUN if it is the only one]",
+    help="The file to write.  [default: report.html, in RUN if there is only one]",
 )
 def report(runs: tuple[str, ...], output: str | None) -> None:
-    """Write a page about a RUN, or about several side by side: curves, scores, samples, settings, environment.
+    """Write a page about one RUN, or about several side by side: curves, scores, samples, settings, environment.
 
-    A run may still be going. The page is one file that needs no network.
+    A run need not have ended. The page is one file that needs no network.
     """
     from kbert import files
     from kbert.report.run import run_report

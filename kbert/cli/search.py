@@ -6,19 +6,27 @@ import click
 
 from kbert.cli import options
 from kbert.errors import UsageError
-from kbert.runtime import quiet
+from kbert.runtime.tensorflow import import_tensorflow
 
 
 @click.command()
 @click.argument("index", type=click.Path(exists=True, file_okay=False), metavar="INDEX")
 @click.argument("texts", nargs=-1, metavar="[QUERY...]")
-@click.option("--top", default=5, show_default=True, type=click.IntRange(1), help="Results a query.")
-@click.option("--model", type=options.MODEL_FOLDER, help="The index's model, if it was moved.")
-@click.option("--ann", is_flag=True, help="Search approximately, in an index that was built with --ann.")
-@click.option("--rerank", type=options.MODEL_FOLDER, help="A model that `finetune ranking` made, or a cross-encoder.")
-@click.option("--depth", default=50, show_default=True, type=click.IntRange(1), help="Results that are re-ranked.")
-@options.data_file("--queries", "With --judgements: measure on these queries instead.", required=False)
-@options.data_file("--judgements", "Which documents are relevant to which query (qrels).", required=False)
+@click.option(
+    "--top", default=5, show_default=True, type=click.IntRange(1), help="The number of results of each query."
+)
+@click.option("--model", type=options.MODEL_FOLDER, help="The folder of the index's model, if it has moved.")
+@click.option("--ann", is_flag=True, help="Search approximately; the index must have been built with --ann.")
+@click.option(
+    "--rerank",
+    type=options.MODEL_FOLDER,
+    help="Re-rank with this model of `kbert finetune ranking`, or this cross-encoder.",
+)
+@click.option(
+    "--depth", default=50, show_default=True, type=click.IntRange(1), help="The number of results that are re-ranked."
+)
+@options.data_file("--queries", "Measure the search on these queries, with --judgements.", required=False)
+@options.data_file("--judgements", "The documents that are relevant to each query (qrels).", required=False)
 @click.option("--prompt", help="Text that is put before each query, such as 'query: '.  [default: that of the index]")
 @click.option("--prompt-name", help="The name of one of the model's prompts, instead of its text.")
 @options.JSON
@@ -36,10 +44,16 @@ def search(
     prompt_name: str | None,
     as_json: bool,
 ) -> None:
-    """Find the documents of INDEX that are nearest to each QUERY; or measure on queries with judgements."""
+    """Find the documents of INDEX that are nearest to each QUERY, or measure the search on queries with judgements."""
     if bool(texts) == bool(queries) or bool(queries) != bool(judgements):
-        raise UsageError("give queries; or both --queries FILE and --judgements FILE")
-    quiet.import_tensorflow()
+        received = ", ".join(
+            name for name, given in (("QUERY", texts), ("--queries", queries), ("--judgements", judgements)) if given
+        )
+        raise UsageError(
+            f"expected queries, or both --queries FILE and --judgements FILE. Received: {received or 'nothing'}; give "
+            "one of the two"
+        )
+    import_tensorflow()
     from kbert.retrieval.index import Index
     from kbert.retrieval.search import SearchSettings, measure_search
     from kbert.retrieval.search import search as run

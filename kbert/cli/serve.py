@@ -7,9 +7,22 @@ import click
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False), metavar="FOLDER")
-@click.option("--rest-port", default=8501, show_default=True, type=click.IntRange(0, 65535), help="0 for a free one.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--poll-seconds", default=1.0, show_default=True, help="Between two looks for new versions.")
+@click.option(
+    "--rest-port",
+    default=8501,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port to listen on; 0 picks a free one.",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on; 0.0.0.0 accepts requests of other machines.",
+)
+@click.option(
+    "--poll-seconds", default=1.0, show_default=True, help="Seconds between two looks for new models and versions."
+)
 def serve(folder: str, rest_port: int, host: str, poll_seconds: float) -> None:
     """Serve the models in FOLDER, laid out as FOLDER/NAME/VERSION, over TensorFlow Serving's REST API."""
     from kbert.serving.rest import serve as run

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from kbert.cli import options
 from kbert.cli.finetune import TaskGroup, finetune_settings
 from kbert.errors import UsageError
-from kbert.tasks.catalogue import TaskInfo
+from kbert.tasks.task_info import TaskInfo
 
 
 class _TuneGroup(TaskGroup):
@@ -61,7 +61,7 @@ def _command(info: TaskInfo) -> click.Command:
             for name, value in settings.items()
             if name not in free or ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
         }
-        options.import_tensorflow_for(settings["strategy"], settings["cluster"])
+        options.import_tensorflow_for(settings["strategy"], settings["cluster"], settings["precision"])
         from kbert.training.search.tune import tune as run_tune
 
         _print(run_tune(info.name, over=over, **given), settings["output"])

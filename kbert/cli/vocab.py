@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kbert.cli import options
+from kbert.runtime.progress_bar import progress_bar
 
 
 @click.group()
@@ -45,7 +46,7 @@ def train(
     from kbert.text.vocabulary_training import train_vocabulary
 
     reader = Source(inputs, SourceSettings(**source))
-    with options.byte_progress("counting words") as update:
+    with progress_bar("counting words", "bytes") as update:
         vocabulary = train_vocabulary(
             reader,
             size=size,
@@ -89,7 +90,7 @@ def inspect(
         names.append(beside if beside != vocabulary else f"{beside} (again)")
     found = [VocabularyStatistics(Tokenizer(path, lowercase=not keeps_case)) for path, keeps_case in given]
     reader = Source(sample, SourceSettings(**source))
-    with options.byte_progress("reading the sample") as update:
+    with progress_bar("reading the sample", "bytes") as update:
         add_sample(reader, found, progress=update)
     options.tell_left_out(reader.counts)
     facts = {name: statistics.facts() for name, statistics in zip(names, found, strict=True)}
@@ -127,7 +128,7 @@ def extend(
     from kbert.conversion.vocabulary_extension import extend_vocabulary
     from kbert.sources.source import SourceSettings
 
-    with options.byte_progress("counting words") as update:
+    with progress_bar("counting words", "bytes") as update:
         extension = extend_vocabulary(
             model,
             inputs=inputs,

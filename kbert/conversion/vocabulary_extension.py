@@ -86,9 +86,7 @@ def extend_vocabulary(
         raise UsageError(
             f"add and minimum_frequency must be at least 1. Received: add={add}, minimum_frequency={minimum_frequency}"
         )
-    folder = Path(output)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"--output must be a new or empty folder. Received: {folder}")
+    folder = files.check_new_folder(output)
     reader = Source(inputs, source)
     bundle = Bundle.load(model)
     old = bundle.tokenizer

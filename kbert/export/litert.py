@@ -1,4 +1,4 @@
-"""LiteRT (TFLite) models: built-in operations only, checked against the bundle."""
+"""LiteRT (TFLite) models: built-in operations only, checked against the model folder."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from kbert.errors import ExportError, UsageError
 from kbert.export.litert_graph import InferenceGraph, constants_of
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.prediction import predictor
-from kbert.runtime.quiet import held_stderr, quiet_logger
+from kbert.runtime.held_output import held_stderr, quiet_logger
 from kbert.text.graph.encoder import GraphEncoder
 
 QUANTIZATIONS = ("none", "float16", "dynamic")
-"""float32; weights in float16; weights in int8, activations quantized as they come."""
+"""float32; weights in float16; weights in int8, with activations that are quantized while the model runs."""
 
 _TOLERANCES = {"none": 1e-4, "float16": 2e-2, "dynamic": 0.25}
-"""Largest difference of a probability, or of a logit as part of the largest one. int8 moves single probabilities on
-random words; what is refused is a graph that is wrong, not one that rounds."""
+"""The largest difference of a probability, or of a logit as a part of the largest logit. int8 changes single
+probabilities of random words; the check refuses a wrong graph, not one that rounds."""
 
 
 def export_litert(
@@ -38,25 +38,29 @@ def export_litert(
 ) -> Path:
     """Exports a fine-tuned model as one .tflite file.
 
-    It takes `input_word_ids`, `input_mask` and `input_type_ids`, int32 [1, S], and gives what the token signature of
-    the SavedModel gives, such as `probabilities`, float32 [1, C]; S is fixed, shorter texts are padded.
+    Its inputs are `input_word_ids`, `input_mask` and `input_type_ids`, int32 [1, S]; its outputs are those of the
+    signature `tokens` of the SavedModel, such as `probabilities`, float32 [1, C]. S is fixed; pad shorter texts.
 
     Args:
         model: A model folder that `finetune` wrote, or any that `kbert.load` accepts.
         output: The file to write.
-        quantize: "none", "float16" or "dynamic".
-        sequence_length: S; by default what the model was fine-tuned with.
+        quantize: "none" for float32, "float16" for weights in float16, or "dynamic" for weights in int8.
+        sequence_length: S; the default is the length that the model was fine-tuned with.
         use: Further arguments of `kbert.load`, such as `paired` and `pooling`. Prompts are not part of this export,
             since it takes token ids: put the prompt before the texts that you tokenize.
 
     Returns:
-        The file.
+        The path of the file.
 
     Raises:
-        UsageError: An option cannot be, or the model takes more than a row of tokens.
-        BundleError: The model cannot be read, or is for no task.
-        ExportError: The converter needs more than built-in operations.
-        ParityError: The export answers otherwise than the bundle; nothing was written.
+        UsageError: An option is invalid, or the model needs other inputs than one row of tokens.
+        BundleError: The model folder is damaged, or its model is for no task.
+        ExportError: The model needs operations that are not built into LiteRT.
+        ParityError: The export gives other answers than the model; nothing was written.
+
+    Example:
+        >>> kbert.export_litert("RUN", output="films.tflite")
+        PosixPath('films.tflite')
     """
     if quantize not in QUANTIZATIONS:
         raise UsageError(f"quantize must be one of {', '.join(QUANTIZATIONS)}. Received: quantize={quantize!r}")
@@ -68,7 +72,10 @@ def export_litert(
             f"Received: sequence_length={length}"
         )
     if loaded.task.model_features != features.ENCODER_FEATURES:
-        raise UsageError(f"the task {loaded.task.name} has no LiteRT export: its model takes more than a row of tokens")
+        raise UsageError(
+            f"expected a task whose model reads one row of tokens. Received: {loaded.task.name}; use `kbert export "
+            "saved-model`"
+        )
     with _quiet():
         content = _convert(loaded, length, quantize)
         _check(content, loaded, length, quantize)
@@ -87,7 +94,7 @@ def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
         batch = {feature.name: value for feature, value in zip(features.ENCODER_FEATURES, values, strict=True)}
         with constants_of(head):
             outputs = loaded.model.heads(graph(*values), batch)
-        return loaded.task.token_answers(outputs, batch)
+        return loaded.task.token_outputs(outputs, batch)
 
     signature = [tf.TensorSpec([1, length], tf.int32, name=feature.name) for feature in features.ENCODER_FEATURES]
     module = tf.Module()
@@ -100,8 +107,10 @@ def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
         converter.target_spec.supported_types = [tf.float16]
     try:
         return converter.convert()
-    except Exception as problem:  # the converter raises several kinds, some of them private
-        raise ExportError(f"LiteRT cannot express the model in built-in operations: {str(problem)[:300]}") from None
+    except Exception as problem:  # the converter raises exceptions of several classes, some of them private
+        raise ExportError(
+            f"expected a model of LiteRT's built-in operations. Received: {' '.join(str(problem).split()):.300}"
+        ) from None
 
 
 def _check(content: bytes, loaded: predictor.Predictor, length: int, quantize: str) -> None:
@@ -113,7 +122,7 @@ def _check(content: bytes, loaded: predictor.Predictor, length: int, quantize: s
     outputs = loaded.text_model.from_tokens(*batch.values())
     expected = {name: value.numpy() for name, value in outputs.items()}
     received = run_litert(content, batch, length)
-    # Of a probability, or as part of the largest logit.
+    # Differences of logits are compared as parts of the largest logit.
     scales = {name: max(1.0, float(np.abs(values).max())) for name, values in expected.items()}
     check_parity(
         {name: values / scales[name] for name, values in expected.items()},
@@ -124,7 +133,16 @@ def _check(content: bytes, loaded: predictor.Predictor, length: int, quantize: s
 
 
 def run_litert(model: bytes, batch: dict[str, np.ndarray], length: int) -> dict[str, np.ndarray]:
-    """Runs a LiteRT model on a batch of features, row by row, padded to `length`; its outputs, float32 [B, ...]."""
+    """Runs a LiteRT model on each row of a batch.
+
+    Args:
+        model: The content of a .tflite file.
+        batch: The features, int32 [B, L] with L at most `length`.
+        length: The sequence length of the model, to which rows are padded.
+
+    Returns:
+        The outputs, float32 [B, ...].
+    """
     interpreter = tf.lite.Interpreter(model_content=model, num_threads=os.cpu_count() or 1)
     runner: Any = interpreter.get_signature_runner()
     rows = []
@@ -139,7 +157,7 @@ def run_litert(model: bytes, batch: dict[str, np.ndarray], length: int) -> dict[
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the converter's and the interpreter's notices of their own future off the terminal."""
+    """Keeps notices of deprecation, of the converter and the interpreter, off the terminal."""
     with quiet_logger("tensorflow"), warnings.catch_warnings(), held_stderr():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""The encoder as an inference graph written for LiteRT, from the weights of a built model.
+"""The encoder as an inference graph for LiteRT, with the weights of a built model.
 
 Most Keras layers exported as they are leave operations that LiteRT's XNNPACK delegate cannot take: checks of indices,
 5-D transposes, strided slices. Here all shapes are static, activations are matrices [S, H], and queries, keys and
@@ -31,8 +31,8 @@ class InferenceGraph(tf.Module):
     """An encoder for one sequence of fixed length.
 
     Args:
-        encoder: Whose weights are used.
-        sequence_length: S.
+        encoder: The encoder whose weights the graph uses.
+        sequence_length: The number of tokens of an input, S.
     """
 
     def __init__(self, encoder: BertEncoder, sequence_length: int) -> None:
@@ -44,9 +44,15 @@ class InferenceGraph(tf.Module):
     def __call__(
         self, input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Takes int32 [1, S] three times; gives the encoder's outputs.
+        """Computes the outputs of the encoder.
 
-        `sequence_output` is float32 [1, S, H]; `pooled_output`, if the encoder has the pooler, float32 [1, H].
+        Args:
+            input_word_ids: Token ids, int32 [1, S].
+            input_mask: 1 for tokens and 0 for padding, int32 [1, S].
+            input_type_ids: Segment ids, int32 [1, S].
+
+        Returns:
+            `sequence_output`, float32 [1, S, H], and `pooled_output`, float32 [1, H], if the encoder has a pooler.
         """
         length, width = self.sequence_length, self.config.hidden_size
         hidden = self._embed(tf.reshape(input_word_ids, [length]), tf.reshape(input_type_ids, [length]))
@@ -101,7 +107,7 @@ class InferenceGraph(tf.Module):
 
 
 def constant(variable: Any) -> Array:
-    """A variable's value as it is now, also while a graph is traced."""
+    """The present value of a variable, also while a graph is traced."""
     with tf.init_scope():
         return np.asarray(variable)
 
@@ -112,10 +118,10 @@ def constants_of(variables: Iterable[Any]) -> Any:
 
 
 def project(values: tf.Tensor, layer: Any) -> tf.Tensor:
-    """A dense layer on a matrix, without its activation."""
+    """Applies the kernel and the bias of a dense layer to a matrix, without its activation."""
     return tf.matmul(values, constant(layer.kernel)) + constant(layer.bias)
 
 
 def _gather(table: Array, rows: tf.Tensor) -> tf.Tensor:
-    # The raw operation: tf.gather's conversion adds checks of the indices that split the graph.
+    # The raw operation, because tf.gather is converted with checks of the indices, which split the graph.
     return tf.raw_ops.GatherV2(params=tf.constant(table), indices=rows, axis=0)

@@ -1,4 +1,4 @@
-"""The check that every export passes before it is written: the same answers as the bundle it comes from."""
+"""The check of every export before it is written: it gives the same answers as the model it was made from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.errors import ParityError
-from kbert.tasks.task import TextInput
+from kbert.tasks.answering import TextInput
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 
@@ -18,38 +18,40 @@ def check_parity(
     """Compares two sets of answers.
 
     Args:
-        expected: What the bundle answers.
-        received: What the export answers.
-        tolerance: Largest difference of a number; text must be equal.
-        what: The export, for the message.
+        expected: The answers of the model, by name.
+        received: The answers of the export, by name.
+        tolerance: The largest difference of two numbers that is allowed; texts must be equal.
+        what: The name of the export in the message.
 
     Returns:
         The largest difference.
 
     Raises:
-        ParityError: They differ.
+        ParityError: The answers differ.
     """
     largest = 0.0
     for name, wanted in expected.items():
         given = received.get(name)
         if given is None or given.shape != wanted.shape:
             shape = None if given is None else given.shape
-            raise ParityError(f"{what}: the output {name} must have the shape {wanted.shape}. Received: {shape}")
+            raise ParityError(
+                f"{what}: the output {name} must have the shape {wanted.shape}. Received: {shape}; nothing was written"
+            )
         if wanted.dtype.kind == "f":
             difference = float(np.abs(wanted - given).max(initial=0.0))
             if not difference <= tolerance:
                 raise ParityError(
-                    f"{what}: {name} differs from the bundle's by {difference:.2g}, more than {tolerance:g}; "
-                    "nothing was written"
+                    f"{what}: {name} must differ from that of the model by at most {tolerance:g}. Received: "
+                    f"{difference:.2g}; nothing was written"
                 )
             largest = max(largest, difference)
         elif not np.array_equal(wanted, given):
-            raise ParityError(f"{what}: {name} differs from the bundle's; nothing was written")
+            raise ParityError(f"{what}: {name} must equal that of the model. Received: another; nothing was written")
     return largest
 
 
 def sample_texts(vocabulary: Vocabulary, count: int = 16, longest: int = 200) -> list[str]:
-    """Texts of words of a vocabulary, of many lengths, with some that no vocabulary knows; always the same."""
+    """Texts of words of a vocabulary, of many lengths, and two special ones; always the same texts."""
     words = [token for token in vocabulary if token not in SPECIAL_TOKENS and not token.startswith("##")] or ["a"]
     rng = np.random.default_rng(0)
     lengths = np.geomspace(1, longest, count).astype(int)
@@ -58,12 +60,12 @@ def sample_texts(vocabulary: Vocabulary, count: int = 16, longest: int = 200) ->
 
 
 def sample_inputs(texts: Sequence[TextInput], vocabulary: Vocabulary, longest: int = 200) -> dict[str, tf.Tensor]:
-    """Tensors of strings for the texts that a task is asked with; always the same."""
+    """Tensors of strings for the text inputs of a task; always the same."""
     samples = sample_texts(vocabulary, longest=longest)
     inputs = {}
     for place, text in enumerate(texts):
-        # Each input in another order, so that short ones meet long ones.
+        # Every second input has the reverse order, so that short texts are paired with long ones.
         rows = samples[::-1] if place % 2 else samples
         several = [[row, rows[index - 1], rows[index - 2]] for index, row in enumerate(rows)]
-        inputs[text.name] = tf.constant(several if text.several else rows)
+        inputs[text.name] = tf.constant(several if text.is_list else rows)
     return inputs

@@ -1,4 +1,4 @@
-"""SavedModels that take text and give answers, as TensorFlow Serving loads them."""
+"""SavedModels from text to answers, for TensorFlow Serving."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def export_saved_model(
 
     The SavedModel has two signatures, with batch and length free:
 
-    - `serving_default`: strings, such as `text` [B] (and `text_pair` [B] for a task of pairs), to answers; for
-      classification `label` [B], `labels` [B, C] and `probabilities` [B, C]. What differs in number is padded, and has
-      a count;
-    - `tokens`: `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to what can be said without the
+    - `serving_default`: from strings, such as `text` [B] (and `text_pair` [B] for a task of pairs), to answers; for
+      classification `label` [B], `classes` [B, C] and `probabilities` [B, C]. Answers of different length are padded,
+      and have a count;
+    - `tokens`: from `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to the answers that need no
       text; for classification `probabilities`.
 
     It needs tensorflow and tensorflow-text to run, not kbert. Before its folder appears, TensorFlow's two loaders load
@@ -39,23 +39,31 @@ def export_saved_model(
     Args:
         model: A model folder that `finetune` wrote, or any that `kbert.load` accepts.
         output: The base path of the served model, such as saved_models/NAME.
-        version: A positive number; by default one more than the largest that is there, or 1.
+        version: The version, at least 1; the default is one more than the largest version in `output`, or 1.
         use: Further arguments of `kbert.load`, such as `paired`, `pooling` and `prompt`.
 
     Returns:
-        The version's folder.
+        The folder of the version.
 
     Raises:
-        UsageError: The version exists already.
-        BundleError: The model cannot be read, or is for no task.
-        ParityError: The export answers otherwise than the bundle; nothing was written.
+        UsageError: The version exists already, or is less than 1.
+        BundleError: The model folder is damaged, or its model is for no task.
+        ParityError: The export gives other answers than the model; nothing was written.
+
+    Example:
+        >>> kbert.export_saved_model("RUN", output="saved_models/films")
+        PosixPath('saved_models/films/1')
+        >>> import tensorflow as tf
+        >>> served = tf.saved_model.load("saved_models/films/1").signatures["serving_default"]
+        >>> sorted(served(text=tf.constant(["the cat"])))
+        ['classes', 'label', 'probabilities']
     """
     base = Path(output)
     if version is None:
         taken = [int(path.name) for path in base.glob("*") if path.name.isdecimal()] if base.is_dir() else []
         version = max(taken, default=0) + 1
     if version < 1 or (base / str(version)).exists():
-        raise UsageError(f"version must be a positive number that {base} does not have. Received: version={version}")
+        raise UsageError(f"version must be at least 1, and new in {base}. Received: version={version}")
 
     loaded = predictor.load(model, **use)
     text_model = loaded.text_model
@@ -64,7 +72,7 @@ def export_saved_model(
     with files.atomic_directory(base / str(version)) as folder:
         signatures = {"serving_default": text_model.from_text, "tokens": text_model.from_tokens}
         tf.saved_model.save(ServedModel(text_model), str(folder), signatures=signatures)
-        # For people, and for clients that tokenize themselves: TensorFlow Serving reads neither.
+        # For people, and for clients that tokenize by themselves; TensorFlow Serving does not read these files.
         extra = folder / "assets.extra"
         extra.mkdir()
         save_tokenizer(loaded.tokenizer, extra)
@@ -73,7 +81,7 @@ def export_saved_model(
 
 
 class ServedModel(tf.Module):
-    """The part of a text model that is saved: its variables and the tokenizer, without its Keras layers.
+    """The parts of a text model that are saved: its variables and the tokenizer, without its Keras layers.
 
     A Keras variable wraps a tf.Variable, and TensorFlow saves each of the two with a handle of its own: a session would
     restore one handle and read the other, which has no value. So the variables are saved without their wrappers, once.

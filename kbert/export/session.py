@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kbert import files
 from kbert.errors import ParityError
-from kbert.runtime.quiet import quiet_logger
+from kbert.runtime.held_output import quiet_logger
 
 
 def session_answers(
@@ -40,7 +40,7 @@ def session_answers(
                 answers[name] = session.run({key: info.name for key, info in signature.outputs.items()}, feeds)
         except (tf.errors.OpError, KeyError) as problem:
             raise ParityError(
-                f"the SavedModel cannot be run in a session, as TensorFlow Serving runs it ({problem!s:.300}); "
-                "nothing was written"
+                f"expected a SavedModel that runs in a session, as in TensorFlow Serving. Received: "
+                f"{' '.join(str(problem).split()):.300}; nothing was written"
             ) from None
     return answers

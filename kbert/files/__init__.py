@@ -1,4 +1,4 @@
-"""Files: written atomically, found by patterns, decompressed, read as lines of text.
+"""Files: written atomically, listed by patterns, decompressed, read as lines of text.
 
 Other modules use this package as one name: `from kbert import files`, then `files.read_lines(path)`.
 """
@@ -6,6 +6,7 @@ Other modules use this package as one name: `from kbert import files`, then `fil
 from kbert.files.atomic import atomic_directory, atomic_file, atomic_path, sync_directory, write_text
 from kbert.files.compression import damage_said, is_compressed, open_binary, read_head
 from kbert.files.digest import file_sha256
+from kbert.files.folders import check_new_folder
 from kbert.files.json_files import read_json, write_json
 from kbert.files.lines import LineStart, line_start, read_line_blocks, read_lines
 from kbert.files.paths import PathLike, expand_inputs
@@ -16,6 +17,7 @@ __all__ = [
     "atomic_directory",
     "atomic_file",
     "atomic_path",
+    "check_new_folder",
     "damage_said",
     "expand_inputs",
     "file_sha256",

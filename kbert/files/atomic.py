@@ -1,7 +1,7 @@
 """Files and folders that are never half-written.
 
-A reader sees the old content or the new one, never a part: everything is written beside its target,
-synced to disk and renamed.
+A reader sees the old content or the new content, never a part of it: everything is written beside its target, synced to
+disk and renamed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from kbert.files.paths import PathLike
 
 @contextlib.contextmanager
 def atomic_path(target: PathLike) -> Iterator[Path]:
-    """Gives the path of an empty file beside `target` which takes its place when the block ends well.
+    """Gives the path of an empty file beside `target`, which replaces `target` when the block ends without exception.
 
-    When the block raises, the temporary file is removed and `target` is as it was.
+    If the block raises, the temporary file is removed and `target` keeps its content.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ def atomic_path(target: PathLike) -> Iterator[Path]:
         yield Path(temporary)
         with open(temporary, "rb") as handle:
             os.fsync(handle.fileno())
-        # mkstemp makes the file private; give it what a plain open() would have given.
+        # mkstemp makes the file private; this gives it the permissions of a plain open().
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
         sync_directory(target.parent)
@@ -43,20 +43,20 @@ def atomic_path(target: PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_file(target: PathLike) -> Iterator[BinaryIO]:
-    """Opens a binary file beside `target` which takes its place when the block ends well."""
+    """Opens a binary file beside `target`, which replaces `target` when the block ends without an exception."""
     with atomic_path(target) as temporary, open(temporary, "wb") as handle:
         yield handle
 
 
 def write_text(target: PathLike, text: str) -> None:
-    """Writes `text` as UTF-8 in place of `target`, atomically."""
+    """Replaces the content of `target` by `text` in UTF-8, atomically."""
     with atomic_file(target) as handle:
         handle.write(text.encode("utf-8"))
 
 
 @contextlib.contextmanager
 def atomic_directory(target: PathLike) -> Iterator[Path]:
-    """Gives an empty folder beside `target` which takes its name when the block ends well.
+    """Gives an empty folder beside `target`, which is renamed to `target` when the block ends without an exception.
 
     Raises:
         FileExistsError: `target` exists: a folder cannot be replaced in one step.
@@ -64,7 +64,7 @@ def atomic_directory(target: PathLike) -> Iterator[Path]:
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
-        raise FileExistsError(f"{target} exists already")
+        raise FileExistsError(f"expected a new folder. Received: {target}, which exists; remove it, or name another")
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:
         yield temporary

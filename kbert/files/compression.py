@@ -1,4 +1,4 @@
-"""Compressed files: opened by their suffix, with one error for every kind of damage."""
+"""Compressed files: the suffix of the name says how, and every kind of damage is one error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OPENERS: dict[str, Callable[[str], Any]] = {
 
 
 def is_compressed(path: PathLike) -> bool:
-    """Whether `open_binary` decompresses a file: it goes by the suffix."""
+    """Whether `open_binary` decompresses a file, which depends on the suffix of its name."""
     return Path(path).suffix.lower() in _OPENERS
 
 
@@ -39,7 +39,7 @@ def read_head(path: PathLike, size: int) -> bytes:
     """The first `size` bytes of a file, decompressed.
 
     Raises:
-        DataError: Its compressed stream is damaged.
+        DataError: The compressed stream is damaged.
     """
     with damage_said(path, 1), open_binary(path) as handle:
         return handle.read(size)
@@ -47,16 +47,20 @@ def read_head(path: PathLike, size: int) -> bytes:
 
 @contextlib.contextmanager
 def damage_said(path: PathLike, line: int | None = None) -> Iterator[None]:
-    """Turns what the decompressors raise into one error; what the system refuses stays as it is."""
+    """Turns the exceptions of all decompressors into DataError; errors of the operating system pass through."""
     try:
         yield
     except (KbertError, KeyboardInterrupt, MemoryError):
         raise
     except Exception as problem:
-        # zstandard's own error is known by name, since the library need not be there.
+        # The exception of zstandard is told by its name, since the library is optional.
         known = isinstance(problem, EOFError | lzma.LZMAError | zlib.error | OSError)
         if not known and type(problem).__name__ != "ZstdError":
             raise
         if isinstance(problem, OSError) and problem.errno is not None:
-            raise  # of the system; gzip's and bz2's own have no number
-        raise DataError(f"the compressed file is damaged ({problem})", path, line) from None
+            raise  # errors of the operating system have a number, those of gzip and bz2 have none
+        raise DataError(
+            f"the compressed file is damaged ({problem}); copy or download it again",
+            path,
+            line,
+        ) from None

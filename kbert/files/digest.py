@@ -8,7 +8,7 @@ from kbert.files.paths import PathLike
 
 
 def file_sha256(*paths: PathLike) -> str:
-    """SHA-256 of the content of files, one after the other, in hexadecimal digits; read block by block."""
+    """SHA-256 of the content of files, one after the other, in hexadecimal digits; files are read in blocks."""
     digest = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as handle:

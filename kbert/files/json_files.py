@@ -1,4 +1,4 @@
-"""JSON files: written atomically, read with errors of the caller's kind."""
+"""JSON files: written atomically, and read with the caller's class of errors."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ from kbert.files.paths import PathLike
 
 
 def write_json(target: PathLike, value: Any) -> None:
-    """Writes `value` as indented JSON in place of `target`, atomically; keys keep their order."""
+    """Replaces the content of `target` by `value` as indented JSON, atomically; keys keep their order."""
     write_text(target, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: PathLike, error: Callable[[str], KbertError]) -> Any:
-    """Reads a JSON file; what is wrong with it is raised as `error(message)`."""
+    """Reads a JSON file.
+
+    Args:
+        path: The file.
+        error: Makes the exception from its message, if the file is missing or is not JSON.
+    """
     try:
         return json.loads(Path(path).read_bytes())
     except (FileNotFoundError, NotADirectoryError):

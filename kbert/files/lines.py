@@ -1,4 +1,4 @@
-"""The lines of text files, whatever they are compressed with, in bounded memory."""
+"""The lines of text files, compressed or not, in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kbert.files.paths import PathLike
 from kbert.files.text_check import check_is_text
 
 LONGEST_LINE = 64 << 20
-"""Bytes; a line is held whole, so this bounds memory."""
+"""In bytes. A line is held in memory as a whole, so this bounds memory."""
 _BLOCK_SIZE = 1 << 20
 
 
 class LineStart(NamedTuple):
-    """Where a line of a file begins: its byte offset and its 1-based number."""
+    """The beginning of a line: its byte offset in the file, and its 1-based number."""
 
     offset: int
     number: int
@@ -41,21 +41,21 @@ def read_line_blocks(
     start: LineStart | None = None,
     on_block: Callable[[LineStart], None] | None = None,
 ) -> Iterator[tuple[int, list[str]]]:
-    r"""Yields runs of lines with the 1-based number of their first: the fast way through a large file.
+    r"""Yields blocks of lines, each with the 1-based number of its first line: the fast way through a large file.
 
-    A run is about a megabyte, which is decoded and split at once.
+    A block is about a megabyte, which is decoded and split at once.
 
     Args:
         path: A text file, compressed or not.
-        encoding: One in which byte 10 is the line end and nothing else.
-        on_invalid: Told of each line that is not `encoding`, which then is left out (it ends a run, so that the numbers
-            stay right). Without it the first such line raises.
+        encoding: An encoding in which byte 10 stands for the line end only.
+        on_invalid: Called with the error of each line that is not `encoding`; such lines are left out, and end a block,
+            so that numbers stay right. Without this function the first such line raises its error.
         advice: The end of the message about such a line: the way out.
-        start: Begin with this line of a file that is not compressed.
-        on_block: Told where each block of bytes begins, which is where a run begins.
+        start: The line to begin with, in a file that is not compressed.
+        on_block: Called with the beginning of each block.
 
     Raises:
-        DataError: As `read_lines`.
+        DataError: See `read_lines`.
     """
     offset, number = start or LineStart(0, 1)
     with open_binary(path) as handle:
@@ -85,7 +85,7 @@ def read_line_blocks(
 
 
 def _line_blocks(handle: BinaryIO, path: PathLike) -> Iterator[bytes]:
-    """Bytes in blocks that end with a line."""
+    """Blocks of bytes, each of which ends with a line end."""
     parts: list[bytes] = []
     held = 0
     while data := handle.read(_BLOCK_SIZE):
@@ -97,8 +97,8 @@ def _line_blocks(handle: BinaryIO, path: PathLike) -> Iterator[bytes]:
         held += len(data)
         if held > LONGEST_LINE:
             raise DataError(
-                f"expected lines of at most {LONGEST_LINE >> 20} MiB. Received a longer one, which begins "
-                f"{parts[0][:20]!r}; is this a text file?",
+                f"expected lines of at most {LONGEST_LINE >> 20} MiB. Received: a longer one, which begins "
+                f"{parts[0][:20]!r}; check that this is a text file",
                 path,
             )
     if held:
@@ -106,7 +106,7 @@ def _line_blocks(handle: BinaryIO, path: PathLike) -> Iterator[bytes]:
 
 
 def _split(text: str) -> list[str]:
-    """The lines of `text`, which ends with a line."""
+    """The lines of `text`, which ends with a line end or with the last line of the file."""
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
@@ -124,7 +124,7 @@ def _checked_lines(
     on_invalid: Callable[[DataError], None] | None,
     advice: str,
 ) -> Iterator[tuple[int, list[str]]]:
-    """The lines of a block that does not decode, up to the wrong ones, which are told of or raised."""
+    """The lines of a block that does not decode as a whole; invalid lines are passed to `on_invalid`, or raised."""
     good: list[str] = []
     first = number
     for line, raw in enumerate(_raw_lines(block), start=number):
@@ -149,7 +149,7 @@ def _checked_lines(
 
 
 def line_start(path: PathLike, before: LineStart, number: int) -> LineStart:
-    """Where line `number` begins, looked for from an earlier line on, in a file that is not compressed."""
+    """The beginning of line `number` in a file that is not compressed, found by reading from the line `before`."""
     offset = before.offset
     with open(path, "rb") as handle:
         handle.seek(offset)

@@ -13,12 +13,13 @@ PathLike = str | os.PathLike[str]
 
 
 def expand_inputs(inputs: Sequence[PathLike]) -> list[Path]:
-    """Lists the files that paths, globs and folders name: sorted within each, hidden files left out.
+    """Lists the files of paths, globs and folders.
 
-    A glob that names folders alone stands for the files in them.
+    The files of each glob and folder are sorted, without hidden files. A glob that matches folders only stands for the
+    files in these folders.
 
     Raises:
-        UsageError: An input names no file.
+        UsageError: There is no file at an input.
     """
     files: list[Path] = []
     for item in inputs:
@@ -33,15 +34,15 @@ def expand_inputs(inputs: Sequence[PathLike]) -> list[Path]:
             if not found:  # folders alone
                 found = list(dict.fromkeys(file for match in matches for file in _files_in(match)))
         if not found and path.is_dir():
-            raise UsageError(f"expected a folder with files. Received one without, hidden ones aside: {item}")
+            raise UsageError(f"expected a folder with files. Received: {item}, which has none except hidden ones")
         if not found:
-            raise UsageError(f"no such file: expected a text file, a folder or a glob. Received: {item}")
+            raise UsageError(f"no such file: expected a file, a folder or a glob. Received: {item}")
         files.extend(found)
     return files
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """All files below a folder, sorted; hidden ones, and those in hidden folders, left out."""
+    """All files below a folder, sorted, without hidden files and files in hidden folders."""
     return sorted(
         path
         for path in folder.rglob("*")

@@ -1,4 +1,4 @@
-"""Files that are not text, told by how they begin."""
+"""Files that are not text, recognized by their first bytes."""
 
 from __future__ import annotations
 
@@ -17,21 +17,30 @@ _BINARY = {
     b"BZh": "a bzip2 file; let its name end in .bz2",
     b"\xfd7zXZ\0": "an xz file; let its name end in .xz",
     b"\x28\xb5\x2f\xfd": "a zstd file; let its name end in .zst",
-    b"PK\x03\x04": "a zip file, as office documents are, too; unpack it, or save its text",
+    b"PK\x03\x04": "a zip file (office documents are zip files); unpack it, or save its text",
     b"%PDF-": "a PDF; extract its text first, as pdftotext does",
 }
 
 
 _CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x1b"))
-"""Characters that no text has, in no encoding of the kind."""
+"""Control characters that do not occur in text."""
 
 
 def check_is_text(begin: bytes, path: PathLike, encoding: str) -> None:
-    """Refuses what is plainly no text whose line end is byte 10, by how a file begins."""
+    """Refuses files that are plainly not text with byte 10 as its line end.
+
+    Args:
+        begin: The first bytes of the file.
+        path: The file, for the message.
+        encoding: The encoding that was expected, for the message.
+
+    Raises:
+        DataError: The file is binary, has another encoding, or has line ends of CR only.
+    """
     for mark, name in _MARKS.items():
         if begin.startswith(mark):
             raise DataError(
-                f"expected {encoding} text. Received {name}, as the file's byte order mark says; convert it: "
+                f"expected {encoding} text. Received: {name}, according to the byte order mark; convert it: "
                 f"iconv -f {name} -t UTF-8",
                 path,
             )
@@ -40,12 +49,12 @@ def check_is_text(begin: bytes, path: PathLike, encoding: str) -> None:
     if controls < 8 or controls * 20 < len(head):
         if b"\r" in begin.strip() and b"\n" not in begin:
             raise DataError(
-                "expected lines that end with LF or CR LF. Received CR alone, as of old Macs; convert it: "
+                "expected lines that end with LF or CR LF. Received: lines that end with CR only; convert it: "
                 r"tr '\r' '\n'",
                 path,
             )
         return
     what = next((what for mark, what in _BINARY.items() if begin.startswith(mark)), None)
     if what is None and head.count(0) * 4 > len(head):
-        what = "bytes of which many are 0: UTF-16 without a byte order mark (convert it: iconv -f UTF-16LE), or no text"
-    raise DataError(f"expected {encoding} text. Received {what or 'something that is no text'}", path)
+        what = "many bytes of 0: UTF-16 without a byte order mark (convert it: iconv -f UTF-16LE), or a binary file"
+    raise DataError(f"expected {encoding} text. Received: {what or 'a binary file; name a text file'}", path)

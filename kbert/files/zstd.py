@@ -1,4 +1,4 @@
-"""Reading .zst files, all of each (extra `zstd`)."""
+"""Reads .zst files, with all their frames (extra `zstd`)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ def open_zstd(path: str) -> BinaryIO:
     try:
         import zstandard
     except ImportError:
-        raise UsageError(f"{path}: reading .zst needs zstandard: pip install 'kbert[zstd]'") from None
+        raise UsageError(
+            f"{path}: .zst files need zstandard, which is not installed: pip install 'kbert[zstd]'"
+        ) from None
     return io.BufferedReader(_ZstdReader(path, zstandard.ZstdDecompressor(max_window_size=1 << 31)), 1 << 20)
 
 
 class _ZstdReader(io.RawIOBase):
-    """All frames of a .zst file, which must be whole (zstandard's own reader takes a cut one for its end)."""
+    """All frames of a .zst file; a cut frame is an error (for the reader of zstandard it is the end of the file)."""
 
     def __init__(self, path: str, decompressor: Any) -> None:
         self._file = open(path, "rb")  # noqa: SIM115 (close() closes it)
@@ -36,11 +38,11 @@ class _ZstdReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._data:
-            # Small pieces, since some bytes can hold very many.
+            # Small pieces, since a few compressed bytes can hold very many.
             self._compressed = self._compressed or self._file.read(1 << 14)
             if not self._compressed:
                 if self._frame is not None:
-                    raise EOFError("it ends within a frame")
+                    raise EOFError("the file ends within a frame")
                 return 0
             self._frame = self._frame or self._decompressor.decompressobj()
             self._data = memoryview(self._frame.decompress(self._compressed))

@@ -17,7 +17,7 @@ A bundle knows no task: it carries the task's settings without reading them.
 from __future__ import annotations
 
 import dataclasses
-import sys
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files import load_tokenizer, save_tokenizer
 from kbert.version import __version__
 
+_LOG = logging.getLogger("kbert")
 _MOST_LABELS = 1_000_000
 
 
@@ -67,7 +68,7 @@ class Bundle:
 
         Args:
             folder: The folder.
-            notices: Whether a line on standard error names the keys of config.json that are kept without being used.
+            notices: Whether the keys of config.json that are kept without being used are logged.
 
         Raises:
             BundleError: The folder is no bundle, or parts of it are missing, damaged or contradict each other.
@@ -92,7 +93,7 @@ class Bundle:
             shown_keys = ", ".join(key if len(key) <= 60 else f"{key[:60]}…" for key in unknown[:20])
             more = f" and {len(unknown) - 20} more" if len(unknown) > 20 else ""
             line = f"{folder / CONFIG_FILE}: these keys are kept, but a BERT does not use them: {shown_keys}{more}"
-            print(" ".join(line.split()), file=sys.stderr)
+            _LOG.info(" ".join(line.split()))
         modules = read_modules(whole, config.hidden_size)
         tokenizer = load_tokenizer(folder)
         if modules is not None and modules.lowercase:

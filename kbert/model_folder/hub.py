@@ -1,26 +1,29 @@
 """Models of the Hugging Face Hub by name: "hf://owner/name", or "hf://owner/name@revision".
 
-Only text and weights are downloaded, file by file: safetensors, or else pytorch_model.bin, which is read without
-running it (kbert/model_folder/torch_files.py).
+Only the files that kbert reads are downloaded, by name: text, and safetensors, or else pytorch_model.bin, which is read
+without running it (kbert/model_folder/torch_files.py).
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
 from kbert import files
 from kbert.errors import HubError, UsageError
 from kbert.files import PathLike
-from kbert.model_folder.file_names import CARD_FILE, CONFIG_FILE, SETTINGS_FILE, WEIGHT_FORMS, WEIGHTS_FILES
+from kbert.model_folder.file_names import CARD_FILE, CONFIG_FILE, SETTINGS_FILE, WEIGHT_FORMS
 from kbert.model_folder.sentence_transformers import LIBRARY_FILE, MODULES_FILE, module_files, transformer_path
+from kbert.runtime.held_output import quiet_logger
 from kbert.text.tokenizer_files import ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_FILE, VOCABULARY_FILE
 from kbert.text.tokenizer_files import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 
 PREFIX = "hf://"
 OPTIONAL_FILES = (SETTINGS_FILE, MODULES_FILE, LIBRARY_FILE, CARD_FILE)
-"""Optional files. They are downloaded before the weights, so that a cache with weights has all that the hub has."""
+"""Optional files of the folder itself. All text comes before the weights: a cache with weights has all of it."""
 TOKENIZER_FILES = (
     VOCABULARY_FILE,
     TOKENIZER_FILE,
@@ -38,13 +41,13 @@ def is_hub_name(source: PathLike) -> bool:
 
 
 def resolve(source: PathLike) -> Path:
-    """The folder of a model: downloaded, or found in the hub's cache, where it has a hub name; else the path itself.
+    """The folder of a model: for a hub name the folder in the hub's cache, downloaded if need be; else the path itself.
 
     The address of the hub, its cache and its token come from huggingface_hub's own settings (HF_ENDPOINT, HF_HOME,
     HF_TOKEN, HF_HUB_OFFLINE).
 
     Raises:
-        UsageError: The name cannot be one of the hub, or huggingface_hub is not installed.
+        UsageError: The name is invalid, or huggingface_hub is not installed.
         HubError: The hub cannot be reached and the model is not in the cache, or it has no such model, or the model is
             not open to everybody, or it has no weights that kbert reads.
     """
@@ -74,7 +77,6 @@ class _Repository:
         self.name = name
         self.repository = repository
         self.revision = revision
-        self._reachable: bool | None = None  # not tried yet
         # huggingface_hub reads these when it is first imported; a program may set them later.
         self._endpoint = os.environ.get("HF_ENDPOINT") or None
         home = os.environ.get("HF_HOME")
@@ -82,30 +84,27 @@ class _Repository:
 
     def download(self) -> Path:
         """Downloads what is not in the cache yet, and gives the folder."""
-        first = self._file(CONFIG_FILE) or self._file(MODULES_FILE)
-        if first is None:
-            raise HubError(f"{self.name}: expected a model with {CONFIG_FILE}. The repository has none")
-        folder = first.parent
+        folder = self._fetch([CONFIG_FILE, *OPTIONAL_FILES])
         # From here on all files are of one commit, though the branch may move on meanwhile.
         self.revision = folder.name
-        path = transformer_path(folder)
-        complete = any((folder / path / name).exists() for name in WEIGHTS_FILES)
-        for file in OPTIONAL_FILES:
-            if not complete:
-                self._file(file)
+        if not any((folder / name).is_file() for name in (CONFIG_FILE, MODULES_FILE)):
+            raise HubError(f"{self.name}: expected a model with {CONFIG_FILE}. The repository has none")
         path = transformer_path(folder)
         beside = f"{path}/" if path else ""
-        for file in [*module_files(folder), *(beside + name for name in TOKENIZER_FILES if not complete)]:
-            self._file(file)
-        if self._file(beside + CONFIG_FILE) is None:
+        indices = [index for _, index, _ in WEIGHT_FORMS]
+        self._fetch([*module_files(folder), *(beside + name for name in (CONFIG_FILE, *TOKENIZER_FILES, *indices))])
+        if not (folder / path / CONFIG_FILE).is_file():
             raise HubError(f"{self.name}: expected a model with {beside}{CONFIG_FILE}. The repository has none")
         for whole, index, ending in WEIGHT_FORMS:
-            if self._file(beside + whole) is not None:
+            self._fetch([beside + whole], bar=True)
+            if (folder / path / whole).is_file():
                 return folder
-            if (found := self._file(beside + index)) is not None:
-                for shard in self._shards(found, ending):
-                    if self._file(beside + shard) is None:
-                        raise HubError(f"{self.name}: {index} names {shard}. The repository has no such file")
+            if (folder / path / index).is_file():
+                shards = self._shards(folder / path / index, ending)
+                self._fetch([beside + shard for shard in shards], bar=True)
+                missing = next((shard for shard in shards if not (folder / path / shard).is_file()), None)
+                if missing is not None:
+                    raise HubError(f"{self.name}: {index} names {missing}. The repository has no such file")
                 return folder
         raise HubError(
             f"{self.name}: expected {' or '.join(whole for whole, _, _ in WEIGHT_FORMS)}. The repository has neither"
@@ -120,45 +119,46 @@ class _Repository:
                 raise HubError(f"{self.name}: {index.name} must name {ending} files beside it. Received: {shard}")
         return shards
 
-    def _file(self, file: str) -> Path | None:
-        """A file in the cache, downloaded if need be; None where the repository has none of that name."""
+    def _fetch(self, names: list[str], *, bar: bool = False) -> Path:
+        """Downloads those of the files that the repository has and the cache has not; gives the folder in the cache.
+
+        Args:
+            names: Files of the repository; no name has a character that is special in patterns.
+            bar: Whether a download is shown on a terminal.
+        """
         import huggingface_hub
         from huggingface_hub import errors
+        from huggingface_hub.utils import tqdm
+
+        class NoBar(tqdm):
+            """huggingface_hub's bar, turned off."""
+
+            def __init__(self, *arguments: Any, **options: Any) -> None:
+                super().__init__(*arguments, **options | {"disable": True})
 
         try:
-            cached = huggingface_hub.try_to_load_from_cache(
-                self.repository, file, revision=self.revision, cache_dir=self._cache
-            )
+            with quiet_logger("huggingface_hub"):  # which warns if the repository has none of the files
+                return Path(
+                    huggingface_hub.snapshot_download(
+                        self.repository,
+                        revision=self.revision,
+                        endpoint=self._endpoint,
+                        cache_dir=self._cache,
+                        allow_patterns=names,
+                        tqdm_class=None if bar and sys.stderr.isatty() else NoBar,
+                    )
+                )
         except errors.HFValidationError as problem:
             raise UsageError(f"{self.name}: {_first_line(problem)}") from None
-        if isinstance(cached, str) and Path(cached).parents[file.count("/")].name == self.revision:
-            return Path(cached)
-        if cached is not None and not isinstance(cached, str):
-            return None  # known to be absent
-        if self._reachable is None:
-            self._reachable = _answers(self._endpoint)
-        try:
-            return Path(
-                huggingface_hub.hf_hub_download(
-                    self.repository,
-                    file,
-                    revision=self.revision,
-                    endpoint=self._endpoint,
-                    cache_dir=self._cache,
-                    local_files_only=not self._reachable,
-                )
-            )
         # The HTTP library below raises errors of its own, and huggingface_hub has changed that library.
         except Exception as problem:
             # A failed request may come as such, or as the cause of "not in the cache".
             cause = problem.__cause__ if isinstance(problem, errors.LocalEntryNotFoundError) else None
-            reason = self._reason(cause or problem)
-        if reason is None:
-            return None
+            reason = self._reason(cause if isinstance(cause, errors.HfHubHTTPError) else problem)
         raise HubError(f"{self.name}: {reason}")
 
-    def _reason(self, problem: BaseException) -> str | None:
-        """Why a file cannot be had; None where the repository has none of that name."""
+    def _reason(self, problem: BaseException) -> str:
+        """Why the files cannot be had, and the way out."""
         from huggingface_hub import errors
 
         if isinstance(problem, errors.GatedRepoError):
@@ -169,25 +169,13 @@ class _Repository:
             return "the hub has no such repository, or it is private: check the name, or log in with `hf auth login`"
         if isinstance(problem, errors.HfHubHTTPError):
             status = getattr(problem.response, "status_code", None)
-            return None if status == 404 else f"the hub answered with status {status}; try again later"
+            return f"the hub answered with status {status}; try again later"
         if isinstance(problem, errors.LocalEntryNotFoundError):
             return (
                 "the hub cannot be reached and the model is not in the cache: connect to the internet, or copy its "
                 "folder here and name that"
             )
         return f"the download failed ({_first_line(problem)})"
-
-
-def _answers(endpoint: str | None) -> bool:
-    """Whether the hub answers at all: one try of some seconds, where a download would try for half a minute."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
-
-    try:
-        get_session().head(endpoint or constants.ENDPOINT, timeout=10.0)
-    except Exception:  # of whichever HTTP library huggingface_hub has; offline mode is one of them
-        return False
-    return True
 
 
 def _first_line(problem: BaseException) -> str:

@@ -18,12 +18,14 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
+from kbert.tasks.answering import AnsweringTask
+from kbert.tasks.factories import describe_inputs, embedding_task, task_from_bundle
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.memory_table import as_table, is_path
 from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.readers.table_format import TableFormat, file_kind
 from kbert.tasks.readers.tables import has_columns
-from kbert.tasks.task import Task, describe_inputs, task_from_bundle
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import as_strings
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
@@ -41,13 +43,13 @@ class TextModel(tf.Module):
         encode: Texts to features.
     """
 
-    def __init__(self, task: Task[Any], model: Any, encode: GraphEncoder) -> None:
+    def __init__(self, task: AnsweringTask[Any], model: Any, encode: GraphEncoder) -> None:
         super().__init__(name="text_model")
         self.task = task
         self.model = model
         self.encode = encode
         self.text_specs = texts = [
-            tf.TensorSpec([None] * (1 + text.several), tf.string, name=text.name) for text in task.text_inputs
+            tf.TensorSpec([None] * (1 + text.is_list), tf.string, name=text.name) for text in task.text_inputs
         ]
         ids = [
             tf.TensorSpec([None] * (1 + len(feature.dimensions)), feature.dtype, name=feature.name)
@@ -57,18 +59,18 @@ class TextModel(tf.Module):
         self.from_tokens = _function(self._from_tokens, ids)
 
     def _from_text(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return self._from_prompted(self.task.prompted(inputs))
+        return self._from_prompted(self.task.add_prompts(inputs))
 
     def _from_prompted(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         encoded = self.task.encode(self.encode, inputs)
-        return self.task.answers(self._outputs(encoded), encoded)
+        return self.task.served_answers(self._outputs(encoded), encoded)
 
     def without_prompts(self) -> Any:
         """A tf.function like `from_text`, for texts that already have their prompts. It is not exported."""
         return _function(self._from_prompted, self.text_specs)
 
     def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return self.task.token_answers(self.model(encoded, training=False), encoded)
+        return self.task.token_outputs(self.model(encoded, training=False), encoded)
 
     def _outputs(self, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         batch = {feature.name: encoded[feature.name] for feature in self.task.model_features}
@@ -132,7 +134,7 @@ class Predictor:
 
     def __init__(
         self,
-        task: Task[Any],
+        task: AnsweringTask[Any],
         model: Any,
         tokenizer: Tokenizer,
         sequence_length: int,
@@ -159,7 +161,7 @@ class Predictor:
         """The shape of the encoder."""
         return self.encoder.config
 
-    def with_task(self, task: Task[Any]) -> Predictor:
+    def with_task(self, task: AnsweringTask[Any]) -> Predictor:
         """A predictor with the same weights, for a task that differs only in its texts, for instance in a prompt."""
         return Predictor(task, self.model, self.tokenizer, self.sequence_length, self.text_model.encode, self.reading)
 
@@ -185,7 +187,7 @@ class Predictor:
         asked = {text.column: inputs[text.name] for text in self.task.text_inputs}
         return [
             {name: values[index] for name, values in asked.items()}
-            | self.task.answer({name: values[index] for name, values in answers.items()})
+            | self.task.readable_answer({name: values[index] for name, values in answers.items()})
             for index in range(len(next(iter(asked.values()))))
         ]
 
@@ -209,16 +211,20 @@ class Predictor:
         reading = self._reading(columns, options)
         table = as_table(path, "the table")
         if table is not None:
-            rows = self.task.read(table, reading.columns, options=reading.options, targets=False)
-            return list(self.task.inputs(rows).values())
+            rows = self.task.read_examples(table, reading.columns, options=reading.options, targets=False)
+            return list(self.task.texts_of(rows).values())
         form = TableFormat.from_options(reading.options)
-        if len(self.task.text_inputs) == 1 and not self.task.reads(path) and not self._is_table(path, reading, options):
+        if (
+            len(self.task.text_inputs) == 1
+            and not self.task.has_own_format(path)
+            and not self._is_table(path, reading, options)
+        ):
             texts = list(form.lines(path))
             if not texts:
                 raise DataError("expected a text a line. The file is empty", path)
             return [texts]
-        examples = self.task.read(path, reading.columns, options=reading.options, targets=False)
-        return list(self.task.inputs(examples).values())
+        examples = self.task.read_examples(path, reading.columns, options=reading.options, targets=False)
+        return list(self.task.texts_of(examples).values())
 
     def _reading(self, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None) -> Reading:
         """How one file is read, for which something else may be given than what is remembered.
@@ -261,27 +267,41 @@ class Predictor:
             DataError: The file cannot be read, or has a label that training never saw.
             UsageError: `data` is none of these.
         """
+        task = self._trainable()
         path: PathLike = "examples"
         bad = BadRows(skip_bad)
         table = as_table(data, "the table")
         if table is not None or is_path(data):
             path = table or data
             reading = self._reading(columns, options)
-            data = self.task.read(path, reading.columns, options=reading.options, bad=bad)
+            data = task.read_examples(path, reading.columns, options=reading.options, bad=bad)
         elif not isinstance(data, Sequence) or not data or not all(map(dataclasses.is_dataclass, data)):
             raise UsageError(
                 "expected a file, a data frame, a list of rows that are dictionaries, or examples of the task. "
                 f"Received: {shown(data)}"
             )
-        examples = self.task.checked(data, path, bad)
-        metrics = self.task.evaluate(examples, self.answers_of(examples, batch_size=batch_size))
+        examples = task.keep_valid(data, path, bad)
+        metrics = task.evaluate(examples, self.answers_for_examples(examples, batch_size=batch_size))
         return metrics | ({"skipped": bad.count} if skip_bad else {})
 
-    def answers_of(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
+    def answers_for_examples(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
         """The served answers to what the task asks about examples."""
         if self._without_prompts is None:
             self._without_prompts = self.text_model.without_prompts()
-        return self._answers(self.task.asked(examples), batch_size, self._without_prompts)
+        return self._answers(self._trainable().evaluation_texts(examples), batch_size, self._without_prompts)
+
+    def _trainable(self) -> TrainableTask[Any]:
+        """The task, if it has metrics.
+
+        Raises:
+            UsageError: It has none.
+        """
+        if not isinstance(self.task, TrainableTask):
+            raise UsageError(
+                f"the task {self.task.name} is not evaluated on a file; `kbert evaluate RUN --corpus DIR` measures the "
+                "predictions of a pretrained model"
+            )
+        return self.task
 
     def _inputs(self, columns: Sequence[Any]) -> dict[str, list[Any]]:
         columns = [column for column in columns if column is not None]
@@ -300,9 +320,9 @@ class Predictor:
                     f"Received: {len(column)} and {len(given[0])}"
                 )
         for text, column in zip(texts, given, strict=True):
-            wrong = [value for value in column if not _is_asked(value, text.several)]
+            wrong = [value for value in column if not _is_asked(value, text.is_list)]
             if wrong:
-                wanted = f"a list of {text.column} for each row" if text.several else f"a text for each {text.column}"
+                wanted = f"a list of {text.column} for each row" if text.is_list else f"a text for each {text.column}"
                 raise UsageError(f"expected {wanted}. Received: {shown(wrong[0])}")
         return {text.name: column for text, column in zip(texts, given, strict=True)}
 
@@ -312,7 +332,7 @@ class Predictor:
             return self.read_inputs(table)
         texts = self.task.text_inputs
         if len(given) == len(texts) and any(
-            isinstance(value, str) and not text.several for text, value in zip(texts, given, strict=True)
+            isinstance(value, str) and not text.is_list for text, value in zip(texts, given, strict=True)
         ):
             given = [[value] for value in given]
         lists = []
@@ -397,11 +417,11 @@ def load(
     bundle = Bundle.load(resolve(path))
     the_task = task_from_bundle(bundle, path, paired=paired, task=task, pooling=pooling)
     if any(said is not None for said in (prompt, prompt_name, pair_prompt)):
-        the_task = the_task.with_prompt(prompt, prompt_name, pair_prompt)
+        the_task = embedding_task(the_task, "--prompt").with_prompt(prompt, prompt_name, pair_prompt)
     return predictor_of(bundle, the_task, path)
 
 
-def predictor_of(bundle: Bundle, task: Task[Any], path: PathLike) -> Predictor:
+def predictor_of(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Predictor:
     """A predictor of a bundle's weights for its task.
 
     Raises:
@@ -412,7 +432,7 @@ def predictor_of(bundle: Bundle, task: Task[Any], path: PathLike) -> Predictor:
     return Predictor(
         task,
         model,
-        task.tokenizer(bundle.tokenizer),
+        task.adapt_tokenizer(bundle.tokenizer),
         _sequence_length(bundle, path),
         reading=_reading(bundle, task, path),
     )
@@ -426,7 +446,7 @@ def remembered_reading(path: PathLike) -> Reading:
     return _reading(bundle, task_from_bundle(bundle, path), path)
 
 
-def _reading(bundle: Bundle, task: Task[Any], path: PathLike) -> Reading:
+def _reading(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Reading:
     try:
         return Reading.from_settings(bundle.settings.get("reading", {}), task.info())
     except (TypeError, UsageError) as problem:

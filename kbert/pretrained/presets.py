@@ -204,7 +204,7 @@ def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
         return {"pooling": bundle.modules.pooling, "normalize": bundle.modules.normalize}
     if issubclass(kind, (RegressionModel, EmbeddingModel)):
         # The model that the task builds has them. Tasks need TensorFlow.
-        from kbert.tasks.task import task_from_bundle
+        from kbert.tasks.factories import task_from_bundle
 
         name = (bundle.settings.get("task") or {}).get("name")
         if name == ("regression" if issubclass(kind, RegressionModel) else "embedding"):
@@ -297,7 +297,7 @@ def _embedding_settings(
     if modules is None or not modules.gives_vectors:
         modules = SentenceModules()
     saved = {**EmbeddingTask.of_modules(modules).settings(), **settings.get("task", {})}
-    own = {name: getattr(model, name) for name in EmbeddingTask.saved if hasattr(model, name)}
+    own = {name: getattr(model, name) for name in EmbeddingTask.saved_fields if hasattr(model, name)}
     task = EmbeddingTask.from_settings({**saved, **own})
     length = settings.get("sequence_length", modules.max_length)
     settings = {"kind": "task", **settings, "task": task.settings()}

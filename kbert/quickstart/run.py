@@ -1,4 +1,4 @@
-"""The whole way from raw text to a served model, through the functions that any user calls."""
+"""The way from raw text to a served model, through the public functions of kbert."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ import dataclasses
 import hashlib
 import json
 import os
-import sys
 import time
 import urllib.request
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import kbert
 from kbert import files
-from kbert.errors import KbertError, UsageError
+from kbert.errors import KbertError
 from kbert.quickstart.documentation import Docstring, read_documentation
 
 VOCABULARY_SIZE = 8_000
@@ -27,13 +26,15 @@ PRETRAINING_RATE = 1e-3
 FINETUNING_RATE = 3e-4
 FINETUNING_EPOCHS = 10
 INITIALIZER_RANGE = 0.05
-"""Of the model that is pretrained, and of the one that is not."""
+"""The initializer range of both models, the pretrained one and the other."""
 MOST_PER_LIBRARY = 1_200
-"""Docstrings of each library that are sorted into examples; TensorFlow has ten times as many as NumPy."""
+"""The most docstrings of each library that become examples; TensorFlow has ten times as many as NumPy."""
 MOST_TRAINING_EXAMPLES = 800
-"""Labels are what is scarce in practice, and what pretraining makes up for."""
+"""Few labels, as in practice, where pretraining makes up for them."""
 SHORTEST_SUMMARY = 30
 MODEL_NAME = "docstrings"
+
+Say = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,48 +58,49 @@ class Split:
         return path
 
 
-def quickstart(output: files.PathLike, *, results: files.PathLike | None = None) -> dict[str, Any]:
+def quickstart(
+    output: files.PathLike, *, results: files.PathLike | None = None, say: Say = lambda message: None
+) -> dict[str, Any]:
     """Trains, evaluates, exports and serves a tiny BERT on the documentation of installed packages.
 
     The task is to tell from the first paragraph of a docstring which library it comes from. The same model without
     pretraining, and TF-IDF with logistic regression, are measured beside it.
 
     Args:
-        output: A new folder for all that is made.
-        results: Where to write the results as JSON too.
+        output: A new or empty folder for all files.
+        results: A file for the results as JSON, besides results.json in the folder.
+        say: Called with each message about the progress.
 
     Returns:
-        The results: losses, accuracies, and where everything is.
+        The results: losses, accuracies, and the paths of all files.
 
     Raises:
-        UsageError: `output` holds something already.
+        UsageError: `output` is not empty.
     """
-    folder = Path(output)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"--output must be a new or empty folder. Received: {folder}")
+    folder = files.check_new_folder(output)
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     workers = os.cpu_count() or 1
 
-    _say("Reading the documentation of Python, NumPy, Keras and TensorFlow ...")
+    say("Reading the documentation of Python, NumPy, Keras and TensorFlow ...")
     docstrings = read_documentation(workers)
     splits = make_splits(docstrings)
     train, validation, test = (split.write(folder / "data") for split in splits)
     text = folder / "data" / "documentation.txt"
     _write_corpus(docstrings, text)
-    _say(
+    say(
         f"  {len(docstrings):,} docstrings, {text.stat().st_size / 1e6:.1f} MB of text to pretrain on; "
         + ", ".join(f"{len(split.rows):,} {split.name} examples" for split in splits)
         + " (labels are kept few on purpose: that is when pretraining counts)"
     )
 
-    _say(f"Training a vocabulary of {VOCABULARY_SIZE:,} pieces ...")
+    say(f"Training a vocabulary of {VOCABULARY_SIZE:,} pieces ...")
     vocabulary = folder / "vocab.txt"
     kbert.train_vocabulary([text], size=VOCABULARY_SIZE).save(vocabulary)
-    _say("Building pretraining examples ...")
+    say("Building pretraining examples ...")
     corpus = folder / "corpus"
     kbert.build_corpus([text], vocab=vocabulary, output=corpus, sequence_length=SEQUENCE_LENGTH, workers=workers)
-    _say("Pretraining a tiny BERT: masked language model and next sentence prediction ...")
+    say("Pretraining a tiny BERT: masked language model and next sentence prediction ...")
     pretrained = folder / "pretrained"
     losses = kbert.pretrain(
         corpus=corpus,
@@ -109,9 +111,9 @@ def quickstart(output: files.PathLike, *, results: files.PathLike | None = None)
         bias_correction=True,
         initializer_range=INITIALIZER_RANGE,
     )
-    _say(f"  masked language model loss {losses['first']['mlm_loss']:.2f} -> {losses['last']['mlm_loss']:.2f}")
+    say(f"  masked language model loss {losses['first']['mlm_loss']:.2f} -> {losses['last']['mlm_loss']:.2f}")
 
-    _say("Fine-tuning it to tell libraries apart, then the same model without pretraining ...")
+    say("Fine-tuning it to tell libraries apart, then the same model without pretraining ...")
     finetuned = folder / "finetuned"
     accuracies = {}
     for name, run, settings in (
@@ -135,15 +137,15 @@ def quickstart(output: files.PathLike, *, results: files.PathLike | None = None)
         )
         accuracies[name] = kbert.load(run).evaluate(test)["accuracy"]
     accuracies |= _baselines(splits[0], splits[2])
-    _report(accuracies)
+    _report(accuracies, say)
 
-    _say("Exporting a SavedModel and a LiteRT model, and serving the former ...")
+    say("Exporting a SavedModel and a LiteRT model, and serving the former ...")
     saved_models = folder / "saved_models"
     saved_model = kbert.export_saved_model(finetuned, output=saved_models / MODEL_NAME)
     tflite = kbert.export_litert(finetuned, output=folder / f"{MODEL_NAME}.tflite")
     question = "Returns a tensor with the gradients of the loss, computed in graph mode."
     reply = _ask(saved_models, question)
-    _say(f"  asked: {question}\n  answer: {json.dumps(reply)}")
+    say(f"  asked: {question}\n  answer: {json.dumps(reply)}")
 
     outcome = {
         "mlm_loss_start": losses["first"]["mlm_loss"],
@@ -157,7 +159,7 @@ def quickstart(output: files.PathLike, *, results: files.PathLike | None = None)
     }
     for path in (folder / "results.json", *([Path(results)] if results else [])):
         files.write_json(path, outcome)
-    _next_steps(folder, pretrained, finetuned, saved_models, tflite, outcome["seconds"])
+    _next_steps(folder, pretrained, finetuned, saved_models, tflite, outcome["seconds"], say)
     return outcome
 
 
@@ -221,19 +223,19 @@ def _baselines(train: Split, test: Split) -> dict[str, float]:
     }
 
 
-def _report(accuracies: dict[str, float]) -> None:
+def _report(accuracies: dict[str, float], say: Say) -> None:
     names = {
         "accuracy": "pretrained BERT",
         "accuracy_without_pretraining": "the same without pretraining",
         "accuracy_tfidf": "TF-IDF and logistic regression",
         "majority_accuracy": "always the most frequent library",
     }
-    _say("  accuracy on modules that no model has seen:")
+    say("  accuracy on modules that no model has seen:")
     for name, what in names.items():
-        _say(f"    {accuracies[name]:.3f}  {what}")
+        say(f"    {accuracies[name]:.3f}  {what}")
     best = max(accuracies, key=accuracies.__getitem__)
     if best != "accuracy":
-        _say(f"  Here {names[best]} wins: minutes of pretraining on two cores are little; hours on more text turn it.")
+        say(f"  Here {names[best]} wins: minutes of pretraining on two cores are little; hours on more text turn it.")
 
 
 def _ask(saved_models: Path, question: str) -> Any:
@@ -249,14 +251,14 @@ def _ask(saved_models: Path, question: str) -> Any:
         with urllib.request.urlopen(request, timeout=60) as response:
             answer = json.load(response)
     if "predictions" not in answer:
-        raise KbertError(f"the server answered without predictions: {answer}")
+        raise KbertError(f"expected predictions of the server. Received: {answer}")
     return answer["predictions"][0]
 
 
 def _next_steps(
-    folder: Path, pretrained: Path, finetuned: Path, saved_models: Path, tflite: Path, seconds: float
+    folder: Path, pretrained: Path, finetuned: Path, saved_models: Path, tflite: Path, seconds: float, say: Say
 ) -> None:
-    _say(f"""
+    say(f"""
 Done in {seconds:.0f} s. Everything is in {folder}:
   {pretrained}   the pretrained model
   {finetuned}   the classifier (opens in Hugging Face Transformers too)
@@ -271,7 +273,3 @@ With your own data:
   kbert corpus build your-text/ --vocab vocab.txt --output corpus
   kbert pretrain --corpus corpus --model small --steps 100000 --output pretrained
   kbert finetune classification --model pretrained --train train.csv --validation dev.csv --output classifier""")
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)

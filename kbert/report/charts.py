@@ -16,13 +16,13 @@ _COLOURS = (
 
 
 def bar_chart(labels: Sequence[str], values: Sequence[float], *, title: str, x_label: str = "") -> Html:
-    """Upright bars from 0, one a label; labels are thinned out to what fits.
+    """Draws upright bars from 0, one for each label; only as many labels are shown as there is room for.
 
     Args:
-        labels: What stands below the bars.
-        values: Their heights, none negative, as many as labels.
-        title: What the chart shows, for those who cannot see it.
-        x_label: What the labels are.
+        labels: The texts below the bars.
+        values: The heights of the bars, at least 0; as many as labels.
+        title: A description of the chart, for screen readers.
+        x_label: The name of the horizontal axis.
     """
     if len(labels) != len(values):
         raise ValueError(f"expected as many labels as values. Received: {len(labels)} and {len(values)}")
@@ -50,12 +50,12 @@ def bar_chart(labels: Sequence[str], values: Sequence[float], *, title: str, x_l
 
 
 def line_chart(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str, x_label: str = "") -> Html:
-    """Lines over a common axis; points that are not finite leave a gap.
+    """Draws lines over a common axis; points that are not finite leave a gap.
 
     Args:
-        series: {name: (x values, y values)}.
-        title: What the chart shows, for those who cannot see it.
-        x_label: What x is.
+        series: The lines as {name: (x values, y values)}.
+        title: A description of the chart, for screen readers.
+        x_label: The name of the horizontal axis.
     """
     xs = [x for values, _ in series.values() for x in values if math.isfinite(x)]
     ys = [y for _, values in series.values() for y in values if math.isfinite(y)]
@@ -81,22 +81,22 @@ def line_chart(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *,
 
 
 class _Axis:
-    """A range of values and where they stand."""
+    """A range of values and their places in the chart."""
 
     def __init__(self, low: float, high: float) -> None:
         self.low = low
         self.high = high if high > low else low + (abs(low) or 1.0)
 
     def place(self, value: float) -> float:
-        """The height of a value, from above."""
+        """The distance of a value from the top of the chart."""
         return _TOP + (self.high - value) / (self.high - self.low) * (_HEIGHT - _TOP - _BOTTOM)
 
     def place_across(self, value: float) -> float:
-        """The place of a value, from the left."""
+        """The distance of a value from the left of the chart."""
         return _LEFT + (value - self.low) / (self.high - self.low) * (_WIDTH - _LEFT - _RIGHT)
 
     def ticks(self) -> list[float]:
-        """Round numbers in the range, some four of them."""
+        """About four round numbers in the range."""
         rough = (self.high - self.low) / 4
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
@@ -104,7 +104,7 @@ class _Axis:
         return [index * step for index in range(first, math.floor(self.high / step) + 1)]
 
     def draw(self) -> Html:
-        """Lines across the chart with their values."""
+        """Lines across the chart at the ticks, with their values."""
         parts = []
         for tick in self.ticks():
             y = _number(self.place(tick))

@@ -15,7 +15,17 @@ _NEVER_USED = 500
 
 
 def corpus_report(name: str, statistics: CorpusStatistics, examples: Sequence[MaskedExample], *, seed: int) -> str:
-    """A page about a corpus: lengths, fill rate, balance of labels, masks, use of the vocabulary, examples."""
+    """Makes a page about a corpus: lengths, fill rate, balance of labels, masks, use of the vocabulary, examples.
+
+    Args:
+        name: The name of the corpus, for the title.
+        statistics: The statistics of the corpus.
+        examples: Examples to show with their masks.
+        seed: The seed that the masks were drawn with.
+
+    Returns:
+        The page as HTML, which needs no other file.
+    """
     return page(
         f"Corpus {name}",
         section("At a glance", _glance(statistics)),
@@ -24,7 +34,7 @@ def corpus_report(name: str, statistics: CorpusStatistics, examples: Sequence[Ma
         section("Vocabulary", *_vocabulary(statistics)),
         section(
             "Examples",
-            note("Marked: what is to be predicted; the small word is what stood there."),
+            note("Marked pieces are predicted; the small word is the original."),
             *map(_example, examples),
         )
         if examples

@@ -1,63 +1,38 @@
-"""The frame of a report and its tables. Whatever is passed as text is escaped here and nowhere else."""
+"""The frame of a report and its tables, by jinja2: whatever is text is escaped there, and HTML is markupsafe.Markup."""
 
 from __future__ import annotations
 
-import html
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1d2433; --paper: #fff; --faint: #667; --line: #d8dce6; --accent: #2f6fde;
-  --accent-2: #d9822b; --accent-3: #2e9e6b; --accent-4: #b0413e; --mark: #ffe8a3; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9f0; --paper: #14171f; --faint: #9aa3b5; --line: #2c3342;
-  --accent: #6ea0ff; --accent-2: #f0a860; --accent-3: #66cf9f; --accent-4: #e88581; --mark: #5c4a12; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem auto;
-  max-width: 60rem; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid var(--line); }
-p.note, footer, caption { color: var(--faint); }
-table { border-collapse: collapse; margin: .6rem 0; } caption { text-align: left; }
-th, td { padding: .15rem .9rem .15rem 0; text-align: left; vertical-align: top; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; } th { font-weight: 600; }
-tr + tr td, tr + tr th { border-top: 1px solid var(--line); }
-svg { max-width: 100%; height: auto; display: block; margin: .6rem 0; } svg text { fill: var(--ink); font-size: 11px; }
-svg .axis { stroke: var(--line); } svg .faint { fill: var(--faint); }
-.columns { column-width: 12rem; } code, .example { font-family: ui-monospace, monospace; }
-.example { line-height: 1.9; border-left: 3px solid var(--line); padding-left: .8rem; margin: .8rem 0;
-  overflow-wrap: anywhere; }
-mark { background: var(--mark); color: inherit; border-radius: 3px; padding: 0 .15rem; }
-mark.random { outline: 1px solid var(--accent-4); } mark.kept { outline: 1px dashed var(--accent-3); }
-mark small { color: var(--faint); }
-"""
+import jinja2
+import markupsafe
+from markupsafe import Markup
 
-
-class Html(str):
-    """Text that is HTML already; anything else is escaped when it is put into a page."""
-
-    __slots__ = ()
+Html = Markup
+"""Text that is HTML already; anything else is escaped when it is put into a page."""
 
 
 def escape(value: Any) -> Html:
-    """`value` as HTML: itself if it is that already, else its text escaped; numbers are grouped by thousands."""
-    if isinstance(value, Html):
-        return value
-    if isinstance(value, bool) or value is None:
-        return Html({True: "yes", False: "no", None: "–"}[value])
-    if isinstance(value, int):
-        return Html(f"{value:,}")
-    if isinstance(value, float):
-        return Html(f"{value:,.4g}")
-    return Html(html.escape(str(value)))
+    """`value` as HTML.
+
+    HTML stays as it is, and text is escaped. Numbers are grouped by thousands; a bool is "yes" or "no", None a dash.
+    """
+    return markupsafe.escape(_text(value))
 
 
 def element(name: str, content: Any = "", **attributes: Any) -> Html:
-    """An element; `class_` gives the attribute class."""
-    written = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items())
-    return Html(f"<{name}{written}>{escape(content)}</{name}>")
+    """An element; `class_` gives the attribute class, and `_` in names becomes `-`."""
+    written = join(
+        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _text(value)) for key, value in attributes.items()
+    )
+    return Markup("<{name}{written}>{content}</{name}>").format(name=name, written=written, content=_text(content))
 
 
 def join(parts: Iterable[Any]) -> Html:
     """Parts one after the other."""
-    return Html("".join(escape(part) for part in parts))
+    return Markup("").join(map(escape, parts))
 
 
 def section(title: str, *parts: Any) -> Html:
@@ -72,18 +47,7 @@ def note(text: str) -> Html:
 
 def table(rows: Iterable[Sequence[Any]], *, header: Sequence[str] | None = None, caption: str | None = None) -> Html:
     """A table; numbers stand to the right."""
-    lines = [element("caption", caption)] if caption else []
-    if header:
-        lines.append(element("tr", join(element("th", cell) for cell in header)))
-    for row in rows:
-        cells = [
-            element("td", cell, class_="number")
-            if isinstance(cell, int | float) and not isinstance(cell, bool)
-            else element("td", cell)
-            for cell in row
-        ]
-        lines.append(element("tr", join(cells)))
-    return element("table", join(lines))
+    return Markup(_template("table.html.j2").render(rows=rows, header=header, caption=caption))
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -93,12 +57,24 @@ def percent(value: float | None, digits: int = 2) -> str:
 
 def page(title: str, *parts: Any, footer: str = "") -> str:
     """A whole page: one file without scripts, styles or images from elsewhere."""
-    head = join(
-        [
-            Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-            element("title", title),
-            element("style", Html(_STYLE)),
-        ]
-    )
-    body = join([element("h1", title), *parts, element("footer", footer) if footer else ""])
-    return f"<!DOCTYPE html>\n{element('html', join([element('head', head), element('body', body)]), lang='en')}\n"
+    return _template("page.html.j2").render(title=title, parts=parts, footer=footer) + "\n"
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    return value
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    loader = jinja2.PackageLoader("kbert", "report")
+    return jinja2.Environment(loader=loader, autoescape=True, finalize=_text, undefined=jinja2.StrictUndefined)
+
+
+def _template(name: str) -> jinja2.Template:
+    return _environment().get_template(name)

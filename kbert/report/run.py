@@ -1,4 +1,4 @@
-"""The report of one run, or of several side by side: finished, stopped or still going."""
+"""The report of one run, or of several side by side, whether finished, stopped or still running."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ _CHARTS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("Tokens a second, without padding", ("tokens_per_second",)),
     ("Model FLOPs utilization, a part of the matrix peak", ("mfu",)),
 )
-"""Titles, and how the names of their metrics end; any other metric has a chart of its own."""
+"""Titles, and the endings of the names of their metrics; each other metric has a chart of its own."""
 _NO_CURVES = ("step", "seconds")
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a run's folder says.
+    """The content of a run's folder.
 
     Args:
-        name: Of the folder.
-        settings: run.json.
-        rows: metrics.jsonl.
-        environment: environment.json.
-        samples: samples.jsonl.
-        outcome: kbert.json; empty while the run is going.
-        worst: worst_examples.json; older runs have the same among the metrics of kbert.json.
+        name: The name of the folder.
+        settings: The content of run.json.
+        rows: The rows of metrics.jsonl.
+        environment: The content of environment.json.
+        samples: The rows of samples.jsonl.
+        outcome: The content of kbert.json; empty until the run has ended.
+        worst: The content of worst_examples.json; older runs have it among the metrics of kbert.json.
     """
 
     name: str
@@ -62,12 +62,13 @@ class Run:
         """Reads the folder of a run.
 
         Raises:
-            UsageError: It is none.
+            UsageError: The folder is not that of a run, or one of its files is damaged.
         """
         folder = Path(folder)
         if not (folder / RUN_FILE).is_file():
             raise UsageError(
-                f"expected the folder of a run of `kbert pretrain` or `kbert finetune`. {folder} has no {RUN_FILE}"
+                f"expected the folder of a run of `kbert pretrain` or `kbert finetune`. Received: {folder}, which has "
+                f"no {RUN_FILE}"
             )
         return cls(
             name=folder.resolve().name,
@@ -75,14 +76,14 @@ class Run:
             rows=read_rows(folder / METRICS_FILE),
             environment=_read(folder / ENVIRONMENT_FILE),
             samples=read_rows(folder / SAMPLES_FILE),
-            # config.json is written last: until then the folder is no model.
+            # config.json is written last; until then the folder is not a model.
             outcome=_read(folder / SETTINGS_FILE) if is_bundle(folder) else {},
             worst=_read(folder / WORST_EXAMPLES_FILE),
         )
 
     @property
     def state(self) -> str:
-        """How far it is."""
+        """The progress of the run, for people."""
         steps: int = self.settings.get("steps", 0)
         reached: int = self.rows[-1]["step"] if self.rows else 0
         if not self.outcome:
@@ -92,46 +93,56 @@ class Run:
         return f"done, {steps:,} steps"
 
     def curve(self, metric: str) -> tuple[list[float], list[float]]:
-        """Steps and values of a metric."""
+        """The steps at which a metric was measured, and its values."""
         points = [(row["step"], row[metric]) for row in self.rows if isinstance(row.get(metric), int | float)]
         return [float(step) for step, _ in points], [float(value) for _, value in points]
 
     def last(self, metric: str) -> float | None:
-        """The newest value of a metric."""
+        """The last value of a metric."""
         return next(reversed(self.curve(metric)[1]), None)
 
     def middle(self, metric: str) -> float | None:
-        """The median of a metric, which a slow start does not move."""
+        """The median of a metric, which does not depend on a slow start."""
         values = [value for value in self.curve(metric)[1] if math.isfinite(value)]
         return statistics.median(values) if values else None
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """An object; an empty one where there is no file."""
+    """The JSON object in a file, or an empty one if there is no file."""
 
     def error(problem: str) -> KbertError:
         return UsageError(f"{path}: {problem}")
 
     value = files.read_json(path, error) if path.exists() else {}
     if not isinstance(value, dict):
-        raise error("expected a JSON object")
+        raise error("expected a JSON object. Received: another value; restore the file, or remove it")
     return value
 
 
 def run_report(folders: Sequence[files.PathLike]) -> str:
-    """A page about runs: curves, scores, samples, settings, environment.
+    """Makes a page about runs: curves, scores, samples, settings, environment.
 
     Args:
-        folders: Of runs of `kbert pretrain` or `kbert finetune`.
+        folders: The folders of runs of `kbert pretrain` or `kbert finetune`.
+
+    Returns:
+        The page as HTML, which needs no other file.
 
     Raises:
-        UsageError: A folder is no run.
+        UsageError: A folder is not that of a run, or one of its files is damaged.
+
+    Example:
+        >>> from kbert.report.run import run_report
+        >>> run_report(["RUN"]).splitlines()[0]
+        '<!DOCTYPE html>'
     """
     runs = _with_distinct_names([Run.load(folder) for folder in folders])
     return page(
         " and ".join(f"{run.settings.get('command', 'run')} {run.name}" for run in runs),
         section("At a glance", _glance(runs)),
-        section("Curves", *_curves(runs)) if any(run.rows for run in runs) else section("Curves", note("No row yet.")),
+        section("Curves", *_curves(runs))
+        if any(run.rows for run in runs)
+        else section("Curves", note("There is no row yet.")),
         *(part for run in runs for part in _scores(run, named=len(runs) > 1)),
         *(part for run in runs for part in _samples(run, named=len(runs) > 1)),
         section("Settings", _comparison([_flat(run.settings) for run in runs], runs)),
@@ -197,7 +208,7 @@ def _scores(run: Run, *, named: bool) -> list[Html]:
 
 
 def _samples(run: Run, *, named: bool) -> list[Html]:
-    """The first texts and the last."""
+    """The first and the last samples."""
     if not run.samples:
         return []
     rows = [run.samples[0], *run.samples[-1:]] if len(run.samples) > 1 else run.samples
@@ -220,7 +231,7 @@ def _sample(words: Iterable[Any]) -> Html:
 
 
 def _comparison(columns: Sequence[Mapping[str, Any]], runs: Sequence[Run]) -> Html:
-    """A row a setting; what differs between runs is marked."""
+    """A table with a row for each setting; settings that differ between runs are marked."""
     names = list(dict.fromkeys(name for column in columns for name in column))
     rows = []
     for name in names:
@@ -231,7 +242,7 @@ def _comparison(columns: Sequence[Mapping[str, Any]], runs: Sequence[Run]) -> Ht
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} → {"a b": 1}; names in words."""
+    """Flattens nested settings: {"a": {"b_c": 1}} → {"a b c": 1}."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
@@ -242,7 +253,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Settings are shown as they were given, not rounded nor grouped."""
+    """The value of a setting as it was given, neither rounded nor grouped."""
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value

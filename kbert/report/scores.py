@@ -1,4 +1,4 @@
-"""The scores of a fine-tuned model: all numbers, those of each class, confusions, reliability, the worst examples."""
+"""The scores of a fine-tuned model: numbers, scores of each class, confusions, reliability, the worst examples."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from kbert.report.charts import line_chart
 from kbert.report.page import Html, element, join, note, table
 
 _MOST_LABELS = 60
-"""A larger confusion matrix cannot be read; its largest entries are listed."""
+"""A larger confusion matrix is unreadable; its largest entries are listed instead."""
 _CONFUSIONS = 30
 
 
 def scores_of(metrics: Mapping[str, Any]) -> list[Html]:
-    """Tables of what a task's evaluation gave; what has no form that is known is left out.
+    """Makes tables and charts of the metrics of a task; values of an unknown form are left out.
 
     Args:
-        metrics: Names and numbers; "per_class" {class: {score: number}}; "labels" and "confusion_matrix", a row a true
-            class and a column a predicted one; "reliability", a list of bins as kbert.tasks.metrics.calibration gives
-            them; "worst_examples", a list of objects with the same keys.
+        metrics: Numbers by name; "per_class" {class: {score: number}}; "labels" and "confusion_matrix" with a row for
+            each true class and a column for each predicted class; "reliability", the bins of
+            kbert.tasks.metrics.calibration; "worst_examples", a list of objects with the same keys.
+
+    Returns:
+        The parts of the page.
     """
     numbers = [(name.replace("_", " "), value) for name, value in metrics.items() if _is_number(value)]
     parts = [table(numbers)] if numbers else []
@@ -43,15 +46,15 @@ def _reliability(bins: Sequence[Mapping[str, Any]]) -> list[Html]:
     confidences = [row["confidence"] for row in bins]
     series = {
         "accuracy": (confidences, [row["accuracy"] for row in bins]),
-        "as sure as right": ([0.0, 1.0], [0.0, 1.0]),
+        "well calibrated": ([0.0, 1.0], [0.0, 1.0]),
     }
     rows = [
         (f"{row['from']:.2f} to {row['to']:.2f}", row["confidence"], row["accuracy"], row["examples"]) for row in bins
     ]
     return [
         note(
-            "How often answers are right, by the probability that the model gives them. Below the straight line it is "
-            "surer than right."
+            "How often answers are right, by the probability that the model gives them. Below the straight line the "
+            "model is overconfident."
         ),
         line_chart(series, title="Reliability", x_label="confidence"),
         table(rows, header=["confidence", "mean", "accuracy", "examples"]),
@@ -65,7 +68,7 @@ def _worst(examples: Sequence[Mapping[str, Any]]) -> Html:
 
 
 def _words(name: str, value: Any) -> Any:
-    if name == "line":  # a place, not a count: no comma in it
+    if name == "line":  # a line number is not a count: no comma in it
         return str(value)
     return " | ".join(map(str, value)) if isinstance(value, list) else value
 

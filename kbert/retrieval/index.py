@@ -26,9 +26,9 @@ from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES, tra
 from kbert.model_folder.weights import weights_files
 from kbert.prediction.predictor import Predictor, predictor_of
 from kbert.tasks.embedding import EmbeddingTask, of_length_1
+from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.retrieval_collections import Document, read_documents
-from kbert.tasks.task import task_from_bundle
 
 SETTINGS_FILE = "index.json"
 VECTORS_FILE = "vectors.npy"
@@ -39,13 +39,13 @@ ANN_FILE = "ann.faiss"
 DTYPES = ("float32", "float16")
 _EMBEDDED_AT_ONCE = 1024
 _COMPARED_AT_ONCE = 65_536
-_SCORES_AT_ONCE = 1 << 24  # of all queries together
+_SCORES_AT_ONCE = 1 << 24  # for all queries together
 _QUERY_PROMPTS = ("query",)
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 """The names of the prompts for documents and for queries in sentence-transformers."""
 _NEIGHBOURS = 32
 _LOOKED_AT = 128
-"""Links of a node of the HNSW graph, and nodes that are kept in view while searching."""
+"""The number of links of each node of the HNSW graph, and the number of candidates that a search keeps."""
 
 
 def build_index(
@@ -70,12 +70,13 @@ def build_index(
     Args:
         model: A model folder of the task embedding or of sentence-transformers, any encoder if `pooling` is given, or
             "hf://owner/name". A search needs this folder too.
-        input: A folder of text files, JSON lines, a table or a SMART collection (readers/retrieval_collections.py).
+        input: A folder of text files, JSON lines, a table or a SMART collection
+            (kbert/tasks/readers/retrieval_collections.py).
         output: The folder to write; it must not exist.
-        dtype: Of the stored vectors: "float32", or "float16" for half the space.
-        ann: Also build a graph for approximate search; needs faiss (extra `ann`).
-        batch_size: Texts at a time.
-        skip_bad: Bad documents that may be skipped.
+        dtype: The dtype of the stored vectors: "float32", or "float16" for half the space.
+        ann: Whether a graph for approximate search is built as well; it needs faiss (extra `ann`).
+        batch_size: The number of texts that are embedded together.
+        skip_bad: The number of bad documents that may be skipped.
         pooling: How a text's vector is made from those of its tokens, if the files do not say: "mean", "cls" or "max".
         prompt: The text that is put before each document, such as "passage: ". The default is the model's prompt
             "document", "passage" or "corpus", if it has one.
@@ -83,23 +84,31 @@ def build_index(
         query_prompt: The text that is put before each query. The default is the model's prompt "query", if it has one.
         query_prompt_name: The name of a prompt of the model, instead of `query_prompt`.
         similarity: "cosine" or "dot"; the default is the similarity that the model's files give.
-        progress: Is told how many documents are done, of how many.
+        progress: Called with the number of documents that are done, and the number of all.
 
     Returns:
-        How many documents there are.
+        The number of documents.
 
     Raises:
-        UsageError: The model is for another task, `output` exists, or faiss is not installed.
-        DataError: The input cannot be read; with file and line.
+        UsageError: The model is for another task, `output` exists, an option is invalid, or faiss is not installed.
+        DataError: The input is damaged; the message names file and line.
+
+    Example:
+        >>> from pathlib import Path
+        >>> Path("documents").mkdir()
+        >>> _ = Path("documents/cat.txt").write_text("the cat")
+        >>> _ = Path("documents/dog.txt").write_text("a dog ran")
+        >>> kbert.build_index("pretrained", input="documents", output="index", pooling="mean")
+        2
     """
     if dtype not in DTYPES:
         raise UsageError(f"dtype must be one of {', '.join(DTYPES)}. Received: dtype={dtype!r}")
     if Path(output).exists():
-        raise UsageError(f"{output} exists already; name another folder, or remove it")
+        raise UsageError(f"--output must be a new folder. Received: {output}, which exists; remove it, or name another")
     faiss = _faiss() if ann else None
     model = resolve(model)
     predictor = load_embedder(model, pooling=pooling)
-    task = predictor.task
+    task = _task_of(predictor)
     similarity = _similarity(task, similarity)
     query_prompt = _prompt(task, query_prompt, query_prompt_name, _QUERY_PROMPTS)
     prompt = _prompt(task, prompt, prompt_name, _DOCUMENT_PROMPTS)
@@ -147,17 +156,30 @@ def build_index(
 
 
 class Index:
-    """An index that was built.
+    """An index of documents, open for searching.
 
     Args:
-        folder: What `build_index` wrote.
-        model: The model, if it is no longer where it was.
+        folder: The folder that `build_index` wrote.
+        model: The folder of the model, if it has moved since the index was built.
         prompt: The text that is put before each query; the default is that of the index.
         prompt_name: The name of a prompt of the model, instead of `prompt`.
 
     Raises:
-        BundleError: The folder is no index, is damaged, or is of another model.
+        BundleError: The folder is not an index, is damaged, or was built with other weights.
         UsageError: The model has no prompt of that name.
+
+    Example:
+        >>> from pathlib import Path
+        >>> Path("documents").mkdir()
+        >>> _ = Path("documents/cat.txt").write_text("the cat")
+        >>> _ = Path("documents/dog.txt").write_text("a dog ran")
+        >>> kbert.build_index("pretrained", input="documents", output="index", pooling="mean")
+        2
+        >>> index = kbert.Index("index")
+        >>> len(index)
+        2
+        >>> [result["id"] for result in index.search(["a dog ran"])[0]]
+        ['dog.txt#1', 'cat.txt#1']
     """
 
     def __init__(
@@ -179,17 +201,22 @@ class Index:
                 )
         where = resolve(model or settings["model"])
         if not Path(where).is_dir():
-            raise BundleError(f"the model of {self.folder} is no longer at {where}; name its folder with --model")
+            raise BundleError(
+                f"expected the model of {self.folder} at {where}. Received: no such folder; name it with --model"
+            )
         if _digest(where) != settings["model_sha256"]:
-            raise BundleError(f"{self.folder} was built with other weights than those of {where}; build it anew")
+            raise BundleError(
+                f"expected the weights that {self.folder} was built with. Received: {where} with other weights; "
+                "build the index again"
+            )
         pooling, self.similarity = _said(settings, "pooling", POOLINGS), _said(settings, "similarity", SIMILARITIES)
         predictor = load_embedder(where, pooling=pooling)
         asked = settings.get("query_prompt", "")
         if not isinstance(asked, str):
             raise BundleError(f"{self.folder / SETTINGS_FILE}: expected query_prompt, str. Received: {shown(asked)}")
         if prompt is not None or prompt_name is not None:
-            asked = _prompt(predictor.task, prompt, prompt_name, ())
-        self.predictor = predictor.with_task(predictor.task.with_prompt(asked))
+            asked = _prompt(_task_of(predictor), prompt, prompt_name, ())
+        self.predictor = predictor.with_task(_task_of(predictor).with_prompt(asked))
         count, width = settings["documents"], settings["width"]
         self.vectors = _mapped(self.folder / VECTORS_FILE, (count, width), np.dtype(settings["dtype"]))
         self.offsets = _mapped(self.folder / OFFSETS_FILE, (count,), np.dtype(np.int64))
@@ -200,20 +227,25 @@ class Index:
     def search(
         self, queries: Sequence[str], *, top: int = 5, ann: bool = False, batch_size: int = 64
     ) -> list[list[dict[str, Any]]]:
-        """The documents nearest to each query, best first.
+        """Finds the documents nearest to each query.
 
         Args:
-            queries: Texts.
-            top: How many documents a query.
-            ann: Search the graph instead of all: faster, and may miss some.
-            batch_size: Queries at a time.
+            queries: The texts to search for.
+            top: The number of documents for each query.
+            ann: Whether the graph is searched instead of all vectors: faster, but it may miss documents.
+            batch_size: The number of queries that are embedded together.
 
         Returns:
-            For each query {"rank", "id", "score", "text"}; the score is the cosine, or the dot product. Documents of
-            equal scores keep their order in the collection.
+            For each query a list of {"rank", "id", "score", "text"}, best first; the score is the cosine, or the dot
+            product. Documents with equal scores keep their order in the collection.
 
         Raises:
-            UsageError: `top` cannot be, or there is no graph.
+            UsageError: `top` is less than 1, or the index has no graph.
+
+        Example:
+            >>> results = kbert.Index("index").search(["the cat", "a dog ran"], top=1)
+            >>> [(found[0]["rank"], found[0]["id"], round(found[0]["score"], 3)) for found in results]
+            [(1, 'cat.txt#1', 1.0), (1, 'dog.txt#1', 1.0)]
         """
         if top < 1:
             raise UsageError(f"top must be at least 1. Received: top={top}")
@@ -234,7 +266,15 @@ class Index:
         ]
 
     def nearest(self, queries: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and places of the nearest vectors, float32 and int64 [Q, top]; compares with all, in parts."""
+        """Compares queries with all vectors, in parts.
+
+        Args:
+            queries: Vectors, float32 [Q, H].
+            top: The number of documents for each query, at most the number of documents.
+
+        Returns:
+            The scores and the places of the nearest vectors, float32 [Q, top] and int64 [Q, top], best first.
+        """
         scores = np.empty((len(queries), 0), np.float32)
         places = np.empty((len(queries), 0), np.int64)
         size = max(1, min(_COMPARED_AT_ONCE, _SCORES_AT_ONCE // max(1, len(queries))))
@@ -251,11 +291,14 @@ class Index:
         faiss = _faiss()
         path = self.folder / ANN_FILE
         if not path.is_file():
-            raise UsageError(f"{self.folder} has no graph; build it with --ann")
+            raise UsageError(
+                f"--ann must be used with an index that has a graph. Received: {self.folder}, which has none; build it "
+                "with `kbert index build --ann`"
+            )
         try:
             graph = faiss.read_index(str(path))
         except RuntimeError:
-            raise BundleError(f"{path} is damaged; build the index anew") from None
+            raise BundleError(f"{path} is damaged; build the index again") from None
         graph.hnsw.efSearch = max(_LOOKED_AT, 2 * top)
         scores, places = graph.search(np.ascontiguousarray(queries, np.float32), top)
         return scores, places
@@ -267,7 +310,7 @@ class Index:
                 values = json.loads(handle.readline())
                 return {"id": values["id"], "text": values["text"]}
             except (ValueError, KeyError, TypeError):
-                raise BundleError(f"{self.folder / TEXTS_FILE} is damaged; build the index anew") from None
+                raise BundleError(f"{self.folder / TEXTS_FILE} is damaged; build the index again") from None
 
 
 def load_embedder(model: PathLike, *, pooling: str | None = None) -> Predictor:
@@ -278,11 +321,11 @@ def load_embedder(model: PathLike, *, pooling: str | None = None) -> Predictor:
         pooling: How a text's vector is made from those of its tokens, if the files do not say.
 
     Raises:
-        UsageError: It is for another task.
+        UsageError: The model is for another task.
     """
     bundle = Bundle.load(resolve(model))
     task = task_from_bundle(bundle, model, pooling=pooling)
-    if task.name != EmbeddingTask.name:
+    if not isinstance(task, EmbeddingTask):
         raise UsageError(
             "expected a model of `kbert finetune embedding` or of sentence-transformers, or an encoder with --pooling. "
             f"Received: {model}, which is for {task.name}"
@@ -290,7 +333,13 @@ def load_embedder(model: PathLike, *, pooling: str | None = None) -> Predictor:
     return predictor_of(bundle, task.with_prompt(""), model)
 
 
-def _similarity(task: Any, wanted: str | None) -> str:
+def _task_of(predictor: Predictor) -> EmbeddingTask:
+    """The task of what `load_embedder` loaded."""
+    assert isinstance(predictor.task, EmbeddingTask)
+    return predictor.task
+
+
+def _similarity(task: EmbeddingTask, wanted: str | None) -> str:
     similarity: str = wanted or task.similarity
     if similarity not in SIMILARITIES:
         which = "similarity" if wanted else "the similarity of the model (--similarity overrules it)"
@@ -298,20 +347,19 @@ def _similarity(task: Any, wanted: str | None) -> str:
     return similarity
 
 
-def _prompt(task: Any, prompt: str | None, name: str | None, names: Sequence[str]) -> str:
+def _prompt(task: EmbeddingTask, prompt: str | None, name: str | None, names: Sequence[str]) -> str:
     """The prompt that is given, or the one of that name, or else the model's first non-empty prompt of `names`."""
     if prompt is not None and name is not None:
-        raise UsageError("expected a prompt or the name of one; leave one out. Received: both")
+        raise UsageError("expected a prompt, or the name of a prompt of the model. Received: both; leave one out")
     if name is not None:
-        named: str = task.named_prompt(name)
-        return named
+        return task.named_prompt(name)
     if prompt is not None:
         return prompt
     return next((task.prompts[each] for each in names if task.prompts.get(each)), "")
 
 
 def _said(settings: Mapping[str, Any], name: str, choices: Sequence[str]) -> str | None:
-    """A setting of index.json; None in an index of an older kbert."""
+    """The value of a setting in index.json; None in an index that an older kbert built."""
     value = settings.get(name)
     if value is not None and value not in choices:
         raise BundleError(f"{SETTINGS_FILE}: expected {name}, one of {', '.join(choices)}. Received: {shown(value)}")
@@ -319,7 +367,7 @@ def _said(settings: Mapping[str, Any], name: str, choices: Sequence[str]) -> str
 
 
 def _best(scores: np.ndarray, top: int) -> np.ndarray:
-    """The places of the `top` largest of each row, largest first; of equal ones the first."""
+    """The places of the `top` largest scores of each row, largest first; equal scores keep their order."""
     if scores.shape[1] > 4 * top:
         # Everything at least as large as the last that is wanted, so that ties are seen.
         least = np.partition(scores, scores.shape[1] - top, 1)[:, -top:].min(1)
@@ -335,9 +383,12 @@ def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndar
     try:
         array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as problem:
-        raise BundleError(f"{path} is damaged ({' '.join(str(problem).split()):.200})") from None
+        raise BundleError(f"{path} is damaged ({' '.join(str(problem).split()):.200}); build the index again") from None
     if array.shape != shape or array.dtype != dtype:
-        raise BundleError(f"{path}: expected {dtype} {list(shape)}. Received: {array.dtype} {list(array.shape)}")
+        raise BundleError(
+            f"{path}: expected {dtype} {list(shape)}. Received: {array.dtype} {list(array.shape)}; build the index "
+            "again"
+        )
     return array
 
 

@@ -1,7 +1,8 @@
-"""Huge pages for the memory of tensors, which glibc asks for only if it is told before a program starts.
+"""Huge pages for the memory of tensors; glibc uses them only if a variable is set before the program starts.
 
-A training step goes through hundreds of megabytes; with pages of 4 KiB the processor spends a part of it looking up
-where they are. With pages of 2 MiB a step of the small model took a sixth less time (two cores of a virtual machine).
+A training step goes through hundreds of megabytes; with pages of 4 KiB the processor spends a part of its time on the
+addresses of the pages. With pages of 2 MiB a step of the small model took a sixth less time (two cores of a virtual
+machine).
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ _KERNEL_SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def restart_with_huge_pages() -> None:
-    """Starts the program anew, in the same process, with glibc told so; does nothing where that would not help.
+    """Starts the program again in the same process, with GLIBC_TUNABLES set; does nothing where that does not help.
 
-    Whoever sets the tunable glibc.malloc.hugetlb decides: 0 keeps small pages.
+    A tunable glibc.malloc.hugetlb that is set already is kept: 0 means small pages.
     """
     if sys.platform != "linux":
         return
@@ -29,16 +30,16 @@ def restart_with_huge_pages() -> None:
         if tunables is not None:
             os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, _TUNABLES: tunables})
     except (OSError, ValueError):
-        return  # a system that hides its settings, or allows no restart, trains with small pages
+        return  # a system that hides its settings, or refuses the restart, keeps small pages
 
 
 def tunables_for_huge_pages(environment: Mapping[str, str], libc: str | None, kernel: str) -> str | None:
-    """The value for GLIBC_TUNABLES; None where it is of no use, or has been decided.
+    """The value for GLIBC_TUNABLES; None if the tunable has no effect on this system, or is set already.
 
     Args:
-        environment: Of the program.
-        libc: Such as "glibc 2.36"; None where there is another library.
-        kernel: Such as "always [madvise] never". With "always" all memory has huge pages anyway.
+        environment: The environment variables of the program.
+        libc: The C library, such as "glibc 2.36"; None if it is another one.
+        kernel: The kernel's setting, such as "always [madvise] never". With "always" all memory has huge pages anyway.
     """
     tunables = environment.get(_TUNABLES, "")
     if libc is None or _TUNABLE in tunables or "[madvise]" not in kernel:

@@ -1,7 +1,7 @@
 """JSON to arrays and back, by the rules of TensorFlow Serving's REST API.
 
 The rules are those of https://www.tensorflow.org/tfx/serving/api_rest. Strings are UTF-8 in JSON and
-bytes in an array; `{"b64": "..."}` stands for any bytes. No TensorFlow here: NumPy arrays only.
+bytes in an array; `{"b64": "..."}` stands for any bytes. This module works on NumPy arrays, without TensorFlow.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _KINDS = {str: "string", bool: "boolean", int: "integer", float: "number", list:
 
 @dataclasses.dataclass(frozen=True)
 class TensorInfo:
-    """What a signature says of one tensor."""
+    """The dtype and the shape of one tensor of a signature."""
 
     dtype: str
-    """TensorFlow's name of the type: "string", "float32", "int64" ..."""
+    """TensorFlow's name of the dtype: "string", "float32", "int64" ..."""
     shape: tuple[int | None, ...] | None
-    """The size of each dimension, None where any fits; None alone where even the rank is open."""
+    """The size of each dimension, None for a free dimension; None instead of a tuple if the rank is free."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """The tensors that a signature takes and gives, by name."""
+    """The inputs and outputs of a signature, by name."""
 
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
@@ -43,7 +43,7 @@ class Signature:
 
 @dataclasses.dataclass(frozen=True)
 class PredictRequest:
-    """The body of a predict request: `values` are its instances (one a row) or its inputs (columns)."""
+    """The body of a predict request: `values` are its instances (rows) or its inputs (columns)."""
 
     signature_name: str
     by_row: bool
@@ -54,12 +54,12 @@ def parse_request(body: bytes) -> PredictRequest:
     """Reads the body of a predict request.
 
     Raises:
-        RequestError: It is not JSON, or its keys are not those of a predict request.
+        RequestError: The body is not JSON, or has other keys than a predict request.
     """
     try:
         request = json.loads(body)
     except (ValueError, RecursionError) as problem:
-        raise _invalid(f"expected a JSON object as the request's body. Received: no JSON ({problem})") from None
+        raise _invalid(f"expected a JSON object as the request's body. Received: invalid JSON ({problem})") from None
     if not isinstance(request, dict):
         raise _invalid(f"expected a JSON object as the request's body. Received: {_kind(request)}")
     unknown = sorted(request.keys() - {"signature_name", "instances", "inputs"})
@@ -81,9 +81,9 @@ def parse_request(body: bytes) -> PredictRequest:
 
 
 def request_arrays(request: PredictRequest, signature: Signature) -> dict[str, np.ndarray]:
-    """The arrays that a request gives for the inputs of a signature, of the dtypes and shapes it asks for.
+    """The arrays of a request for the inputs of a signature, with the dtypes and shapes of the signature.
 
-    Strings are object arrays of bytes; bfloat16 inputs come as float32, which NumPy has.
+    Strings are object arrays of bytes; bfloat16 inputs are float32 arrays, since NumPy has no bfloat16.
 
     Raises:
         RequestError: An input is missing, unexpected, ragged, or of another dtype or shape.
@@ -110,18 +110,19 @@ def request_arrays(request: PredictRequest, signature: Signature) -> dict[str, n
 
 
 def response(request: PredictRequest, outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The answer to a request: rows as `predictions`, columns as `outputs`; a single output loses its name.
+    """The answer to a request: rows as `predictions`, columns as `outputs`; a single output has no name.
 
     Raises:
-        RequestError: Rows are asked for where the outputs have none in common, or an output's dtype has
-            no form in JSON.
+        RequestError: The request has rows, but the outputs differ in their number of rows; or JSON cannot express the
+            dtype of an output.
     """
     if request.by_row:
         shapes = {name: array.shape for name, array in outputs.items()}
         if len({shape[:1] for shape in shapes.values()}) > 1 or () in shapes.values():
             raise _invalid(
-                "expected outputs with one row an instance; ask with inputs instead of instances. "
-                f"Received: the shapes {', '.join(f'{name} {list(shape)}' for name, shape in shapes.items())}"
+                "expected outputs with one row for each instance. Received: the shapes "
+                f"{', '.join(f'{name} {list(shape)}' for name, shape in shapes.items())}; ask with inputs instead of "
+                "instances"
             )
     columns = {name: _json(name, array) for name, array in outputs.items()}
     if len(columns) == 1:
@@ -142,7 +143,7 @@ def _check_names(row: Mapping[str, Any], signature: Signature) -> None:
 
 
 def _array(name: str, value: Any, info: TensorInfo) -> np.ndarray:
-    """Turns nested lists into an array of the dtype and shape that `info` names."""
+    """Turns nested lists into an array of the dtype and shape in `info`."""
     where = f"input {_show(name)}"
     flat, shape = _flatten(where, value)
     if info.shape is not None and (
@@ -164,7 +165,7 @@ def _array(name: str, value: Any, info: TensorInfo) -> np.ndarray:
         _check_kinds(where, flat, info.dtype, {int, float})
         array = _floats(where, flat, info.dtype)
     else:
-        raise RequestError("UNIMPLEMENTED", f"{where}: no JSON stands for values of the type {info.dtype}")
+        raise RequestError("UNIMPLEMENTED", f"{where}: expected a dtype that JSON can express. Received: {info.dtype}")
     return array.reshape(shape)
 
 
@@ -208,13 +209,15 @@ def _floats(where: str, flat: list[int | float], dtype: str) -> np.ndarray:
     try:
         exact = np.array(flat, dtype=np.float64)
     except OverflowError:
-        raise _invalid(f"{where}: expected values of the type {dtype}. Received: an integer beyond it") from None
+        raise _invalid(
+            f"{where}: expected values of the type {dtype}. Received: an integer that is out of range"
+        ) from None
     with np.errstate(over="ignore"):
         array = exact.astype(np.float32 if dtype == "bfloat16" else dtype)
     overflown = np.isinf(array) & ~np.isinf(exact)
     if overflown.any():
         beyond = float(exact[overflown][0])
-        raise _invalid(f"{where}: expected values of the type {dtype}. Received: {beyond}, which is beyond it")
+        raise _invalid(f"{where}: expected values of the type {dtype}. Received: {beyond}, which is out of range")
     return array
 
 
@@ -234,7 +237,7 @@ def _bytes(where: str, leaf: Any) -> bytes:
 
 
 def _json(name: str, array: np.ndarray) -> Any:
-    """The nested lists, or for a scalar the value, that stand for an array."""
+    """An array as nested lists, or a scalar as its value."""
     if array.dtype.kind == "O":
         as_bytes = name.endswith("_bytes")
         leaves: list[Any] = [_text(leaf, as_bytes) for leaf in array.ravel()]
@@ -242,12 +245,14 @@ def _json(name: str, array: np.ndarray) -> Any:
         texts[:] = leaves
         return texts.reshape(array.shape).tolist()
     if array.dtype in (np.float16, np.float32):
-        # The shortest decimals that give the same float32 back: 0.1, not 0.10000000149011612.
+        # The shortest decimals that are the same float32: 0.1, not 0.10000000149011612.
         shortest = [float(decimal) for decimal in map(str, array.ravel())]
         return np.array(shortest, dtype=np.float64).reshape(array.shape).tolist()
     if array.dtype.kind in "biuf":
         return array.tolist()
-    raise RequestError("UNIMPLEMENTED", f"output {_show(name)}: no JSON stands for the type {array.dtype}")
+    raise RequestError(
+        "UNIMPLEMENTED", f"output {_show(name)}: expected a dtype that JSON can express. Received: {array.dtype}"
+    )
 
 
 def _text(value: bytes, as_bytes: bool) -> str | dict[str, str]:

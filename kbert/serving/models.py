@@ -1,4 +1,4 @@
-"""The models of a folder, their versions, and how new ones take over while old ones answer."""
+"""The models of a folder and their versions: new versions are loaded while the old ones answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LAYOUT = "NAME/VERSION/saved_model.pb, which kbert export writes"
 
 @dataclasses.dataclass(frozen=True)
 class VersionStatus:
-    """Where a version stands, in the words of TensorFlow Serving's GetModelStatus."""
+    """The state of a version, in the terms of TensorFlow Serving's GetModelStatus."""
 
     version: int
     state: str
@@ -35,7 +35,7 @@ class VersionStatus:
 
 @dataclasses.dataclass
 class _Model:
-    """What is known of one model; `failed` maps a version to the content of its folder when it failed."""
+    """The state of one model; `failed` maps a version that could not be loaded to the content of its folder then."""
 
     served: LoadedModel | None = None
     statuses: dict[int, VersionStatus] = dataclasses.field(default_factory=dict)
@@ -45,19 +45,19 @@ class _Model:
 class ServedModels:
     """The SavedModels of a folder, each in its largest version that loads.
 
-    Used as a context manager it loads them, and then looks for new models and versions until it is left.
-    A new version takes over when it is ready; calls that the old one is answering keep it alive.
+    Used as a context manager: it loads the models, and looks for new models and versions until the block ends. A new
+    version takes over when it is loaded; the old version stays in memory until its last call has returned.
 
     Args:
-        folder: Holds NAME/VERSION/saved_model.pb, or is itself a NAME that holds versions.
-        poll_seconds: How long to wait between two looks at the folder, in seconds.
+        folder: The folder that holds NAME/VERSION/saved_model.pb, or a folder NAME that holds versions.
+        poll_seconds: The time between two looks at the folder, in seconds.
 
     Raises:
-        ServingError: On entering: the folder is missing or holds no model, or no model can be loaded.
+        ServingError: When the block begins: the folder is missing or holds no model, or no model can be loaded.
     """
 
     def __init__(self, folder: PathLike, *, poll_seconds: float = 1.0) -> None:
-        # absolute(), so that `.` has a name; not resolve(), so that a link keeps its own.
+        # abspath(), so that `.` has a name; not resolve(), so that a link keeps its own name.
         self._folder = Path(os.path.abspath(folder))
         self._poll_seconds = poll_seconds
         self._is_one_model = False
@@ -68,20 +68,25 @@ class ServedModels:
 
     def __enter__(self) -> ServedModels:
         if not self._folder.is_dir():
-            raise ServingError(f"{self._folder} is not a folder; expected one that holds {_LAYOUT}")
+            raise ServingError(
+                f"expected a folder that holds {_LAYOUT}. Received: {self._folder}, which is not a folder"
+            )
         try:
             self._is_one_model = any(_has_graph(path) for path in _version_folders(self._folder).values())
             found = self._find()
             self.scan()
         except OSError as problem:
-            raise ServingError(f"{self._folder} cannot be read: {problem}") from None
+            raise ServingError(f"expected a folder that can be read. Received: {self._folder} ({problem})") from None
         if not found:
-            raise ServingError(f"{self._folder} holds no model; expected {_LAYOUT}")
+            raise ServingError(
+                f"expected a folder that holds {_LAYOUT}. Received: {self._folder}, which has no such file"
+            )
         if not any(model.served for model in self._models.values()):
             name = min(self._models)
             status = self.status(name)[0]
             raise ServingError(
-                f"no model of {self._folder} can be loaded; {name}, version {status.version}: {status.error_message}"
+                f"expected at least one model that can be loaded in {self._folder}. Received: {name}, version "
+                f"{status.version}: {status.error_message}"
             )
         self._thread.start()
         return self
@@ -93,10 +98,14 @@ class ServedModels:
         self._thread.join()
 
     def get(self, name: str, version: int | None = None) -> LoadedModel:
-        """The model that answers for `name`, in its served version.
+        """The loaded model of a name.
+
+        Args:
+            name: The name of the model.
+            version: The version that is wanted; None for the one that is served.
 
         Raises:
-            RequestError: There is none, or another version than `version` is served.
+            RequestError: No model of this name is served, or it is served in another version.
         """
         with self._lock:
             model = self._models.get(name)
@@ -107,10 +116,10 @@ class ServedModels:
         return served
 
     def status(self, name: str, version: int | None = None) -> list[VersionStatus]:
-        """The versions of a model that were loaded or tried, the largest first.
+        """The versions of a model that were loaded, or whose loading failed; the largest first.
 
         Raises:
-            RequestError: There are none.
+            RequestError: There is no such version.
         """
         with self._lock:
             model = self._models.get(name)
@@ -122,16 +131,16 @@ class ServedModels:
         return sorted(found, key=lambda status: status.version, reverse=True)
 
     def scan(self) -> None:
-        """Looks at the folder once: loads what is new, and lets go what is gone.
+        """Looks at the folder once: loads new models and versions, and drops models whose folder was removed.
 
         Raises:
-            OSError: The folder cannot be read; everything is served as before.
+            OSError: The folder cannot be read; all models are served as before.
         """
         found = self._find()
         for name, versions in sorted(found.items()):
             self._update(name, versions)
         for name in self._models.keys() - found.keys():
-            _LOGGER.info("%s is gone", name)
+            _LOGGER.info("%s was removed and is no longer served", name)
             with self._lock:
                 del self._models[name]
             gc.collect()
@@ -143,9 +152,11 @@ class ServedModels:
                 self.scan()
                 healthy = True
             except Exception as problem:
-                # A folder on a network may come back; what is loaded goes on answering until then.
+                # A folder on a network may come back; loaded models answer until then.
                 if healthy:
-                    _LOGGER.warning("%s cannot be read, serving as before: %s", self._folder, one_line(problem))
+                    _LOGGER.warning(
+                        "%s cannot be read; all models are served as before: %s", self._folder, one_line(problem)
+                    )
                 healthy = False
 
     def _find(self) -> dict[str, dict[int, Path]]:
@@ -155,20 +166,20 @@ class ServedModels:
             found[self._folder.name] = _version_folders(self._folder)
         else:
             with os.scandir(self._folder) as entries:
-                # Exports in the making have hidden names; copies by other tools often end in .part.
+                # Unfinished exports have hidden names; unfinished copies of other tools often end in .part.
                 folders = [
                     Path(entry.path)
                     for entry in entries
                     if entry.is_dir() and not entry.name.startswith(".") and not entry.name.endswith(".part")
                 ]
             for folder in folders:
-                # A folder that may not be read (such as lost+found), or is just being removed, is no model.
+                # A folder without read permission (such as lost+found), or one that is just removed, is not a model.
                 with contextlib.suppress(PermissionError, FileNotFoundError):
                     found[folder.name] = _version_folders(folder)
         return {name: versions for name, versions in found.items() if versions}
 
     def _update(self, name: str, versions: dict[int, Path]) -> None:
-        """Serves the largest version that loads; what failed before is tried again once its files change."""
+        """Serves the largest version that can be loaded; a version that failed is tried again when its files change."""
         with self._lock:
             model = self._models.setdefault(name, _Model())
             for version in model.statuses.keys() - versions.keys():
@@ -184,7 +195,7 @@ class ServedModels:
             try:
                 loaded = LoadedModel(name, version, versions[version])
             except Exception as problem:
-                # Anything can be wrong with a file; the others must go on being served.
+                # A damaged file can raise any exception; the other models must be served all the same.
                 model.failed[version] = files
                 code, message = canonical_code(problem), one_line(problem)
                 self._report(model, VersionStatus(version, "END", code, message))
@@ -202,7 +213,7 @@ class ServedModels:
                 model.statuses[old.version] = VersionStatus(old.version, "END")
         _LOGGER.info("serving %s, version %d", loaded.name, loaded.version)
         if old is not None:
-            # A SavedModel is full of reference cycles: without this its weights may stay for a long time.
+            # A SavedModel has reference cycles: without this its weights may stay in memory for a long time.
             del old
             gc.collect()
 
@@ -223,7 +234,7 @@ def _has_graph(folder: Path) -> bool:
 
 
 def _file_stamps(folder: Path) -> frozenset[tuple[str, int, int]]:
-    """The files below a folder with their sizes and times: other stamps, other content."""
+    """The files below a folder with their sizes and times, which differ if the content differs."""
     return frozenset(
         (os.fspath(path), status.st_size, status.st_mtime_ns) for path in folder.rglob("*") for status in [path.stat()]
     )

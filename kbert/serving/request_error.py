@@ -1,4 +1,4 @@
-"""The one exception that stands for a request which cannot be answered as asked."""
+"""The exception for a request that has no valid answer."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from kbert.errors import KbertError
 
 
 class RequestError(KbertError):
-    """A request that cannot be answered; it goes back to the client, and the server goes on.
+    """A request that is invalid. Its message is sent to the client, and the server continues.
 
     Args:
-        code: gRPC's canonical name of what went wrong, such as "INVALID_ARGUMENT" or "NOT_FOUND".
-            Each protocol translates it: REST to an HTTP status.
-        message: One line: what was expected, what was received.
+        code: The name of gRPC's canonical code, such as "INVALID_ARGUMENT" or "NOT_FOUND"; REST translates it into an
+            HTTP status.
+        message: One line: what was expected, and what was received.
     """
 
     def __init__(self, code: str, message: str) -> None:

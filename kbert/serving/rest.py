@@ -11,7 +11,6 @@ import errno
 import json
 import logging
 import re
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from starlette.routing import Route
 
 from kbert.errors import ServingError
 from kbert.files import PathLike
+from kbert.runtime.interrupts import handled_signals
 from kbert.serving.conversion import TensorInfo, parse_request, request_arrays, response
 from kbert.serving.models import ServedModels
 from kbert.serving.request_error import RequestError
@@ -61,15 +61,25 @@ def serve(
 ) -> None:
     """Serves the models of a folder until SIGINT or SIGTERM; requests that are being answered are finished.
 
+    New models and versions in the folder are served without a restart. What happens is logged by "kbert.serving".
+
     Args:
-        folder: Holds NAME/VERSION/saved_model.pb, or is itself a NAME that holds versions.
-        host: The address to listen on; "0.0.0.0" lets other machines in.
+        folder: The folder that holds NAME/VERSION/saved_model.pb, or a folder NAME that holds versions.
+        host: The address to listen on; "0.0.0.0" accepts requests of other machines.
         rest_port: The port to listen on; 0 picks a free one.
-        poll_seconds: How long to wait between two looks for new models and versions, in seconds.
-        on_ready: Called once with the port, when the models have loaded and the port listens.
+        poll_seconds: The time between two looks for new models and versions, in seconds.
+        on_ready: Called once with the port, when the models are loaded and the port listens.
 
     Raises:
-        ServingError: The folder holds no model that loads, or the port cannot be had.
+        ServingError: The folder holds no model that can be loaded, or the port is not available.
+
+    Example:
+        >>> kbert.export_saved_model("RUN", output="saved_models/docstrings", version=1)
+        PosixPath('saved_models/docstrings/1')
+        >>> import os, signal
+        >>> def stop(port):  # leave on_ready out to serve until Ctrl-C
+        ...     os.kill(os.getpid(), signal.SIGINT)
+        >>> kbert.serve("saved_models", rest_port=0, on_ready=stop)
     """
     with _server(folder, host, rest_port, poll_seconds) as (server, listener, port):
         server.on_started = lambda: on_ready(port) if on_ready else None
@@ -81,10 +91,28 @@ def serve(
 def running_server(
     folder: PathLike, *, host: str = "127.0.0.1", rest_port: int = 0, poll_seconds: float = 1.0
 ) -> Iterator[str]:
-    """Serves the models of a folder from a thread of this process, and gives the server's URL.
+    """Serves the models of a folder from a thread of this process during the block, and gives the server's URL.
+
+    Args:
+        folder: See `serve`.
+        host: See `serve`.
+        rest_port: See `serve`; the default picks a free port.
+        poll_seconds: See `serve`.
 
     Raises:
-        ServingError: As `serve` does.
+        ServingError: See `serve`.
+
+    Example:
+        >>> import json, urllib.request
+        >>> from kbert.serving.rest import running_server
+        >>> kbert.export_saved_model("RUN", output="served/docstrings", version=1)
+        PosixPath('served/docstrings/1')
+        >>> with running_server("served") as url:
+        ...     body = json.dumps({"instances": ["the cat"]}).encode()
+        ...     with urllib.request.urlopen(f"{url}/v1/models/docstrings:predict", body) as reply:
+        ...         answer = json.load(reply)
+        >>> answer["predictions"][0]["label"] in ("bad", "fine", "good")
+        True
     """
     with _server(folder, host, rest_port, poll_seconds) as (server, listener, port):
         started = threading.Event()
@@ -105,8 +133,8 @@ def create_app(models: ServedModels, *, max_body_bytes: int = _MAX_BODY_BYTES) -
     """The REST API over some models, as an ASGI application.
 
     Args:
-        models: What is served.
-        max_body_bytes: The longest request body that is read; a longer one is answered with 413.
+        models: The models that answer the requests.
+        max_body_bytes: The largest request body that is read, in bytes; a larger one is answered with status 413.
     """
 
     async def answer(request: Request) -> Response:
@@ -116,7 +144,7 @@ def create_app(models: ServedModels, *, max_body_bytes: int = _MAX_BODY_BYTES) -
             if match is None or (request.method == "POST") != (match["verb"] or "").startswith(":"):
                 raise RequestError("INVALID_ARGUMENT", f"Malformed request: {request.method} {path}")
             body = await _read(request, max_body_bytes)
-            # Parsing, the model and writing JSON all take time; the event loop goes on with the others.
+            # Parsing, the model and writing JSON take time; meanwhile the event loop works on other requests.
             return _json(await run_in_threadpool(_answer, models, match, body))
         except RequestError as problem:
             return _error(_HTTP_STATUS.get(problem.code, 500), str(problem))
@@ -136,7 +164,7 @@ def create_app(models: ServedModels, *, max_body_bytes: int = _MAX_BODY_BYTES) -
 
 
 class _BodyTooLong(Exception):
-    """A request's body is longer than the server reads."""
+    """The body of a request is larger than the server accepts."""
 
 
 def _answer(models: ServedModels, match: re.Match[str], body: bytes) -> dict[str, Any]:
@@ -145,14 +173,16 @@ def _answer(models: ServedModels, match: re.Match[str], body: bytes) -> dict[str
     if match["label"] is not None:
         raise RequestError(
             "NOT_FOUND",
-            f"this server knows no version labels; ask for /versions/N. Received: {match['label']}",
+            f"expected /versions/N, because this server has no version labels. Received: /labels/{match['label']}",
         )
     if verb is None:
         return _status(models, name, version)
     if verb == "/metadata":
         return _metadata(models, name, version)
     if verb != ":predict":
-        raise RequestError("UNIMPLEMENTED", f"this server answers :predict alone. Received: {verb}")
+        raise RequestError(
+            "UNIMPLEMENTED", f"expected :predict, the only verb that this server implements. Received: {verb}"
+        )
     model = models.get(name, version)
     request = parse_request(body)
     inputs = request_arrays(request, model.signature(request.signature_name))
@@ -191,7 +221,7 @@ def _metadata(models: ServedModels, name: str, version: int | None) -> dict[str,
 def _tensor_metadata(info: TensorInfo) -> dict[str, Any]:
     # Protocol buffers write 64-bit integers as JSON strings; -1 is a dimension of any size.
     dimensions = [{"size": str(-1 if size is None else size), "name": ""} for size in info.shape or ()]
-    # DT_HALF and DT_FLOAT are the types that TensorFlow names otherwise in Python.
+    # TensorFlow has other names for these types in Python than in protocol buffers (DT_HALF, DT_FLOAT).
     dtype = {"float16": "half", "float32": "float", "float64": "double"}.get(info.dtype, info.dtype)
     return {
         "dtype": f"DT_{dtype.upper()}",
@@ -200,10 +230,10 @@ def _tensor_metadata(info: TensorInfo) -> dict[str, Any]:
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:
-    """The request's body.
+    """Reads the request's body.
 
-    One that is too long is read to its end and thrown away: a client that is still sending would see a
-    broken connection instead of the answer.
+    A body that is too long is read to its end and thrown away: a client that is still sending would see a broken
+    connection instead of the answer.
     """
     body = bytearray()
     total = 0
@@ -219,7 +249,7 @@ async def _read(request: Request, max_bytes: int) -> bytes:
 
 
 def _json(content: dict[str, Any], status: int = 200) -> Response:
-    # NaN and Infinity pass as those words, in both directions, as TensorFlow Serving has it.
+    # NaN and Infinity are written as these words, in both directions, as TensorFlow Serving does.
     text = json.dumps(content, ensure_ascii=False)
     return Response(text.encode("utf-8"), status, media_type="application/json")
 
@@ -229,7 +259,7 @@ def _error(status: int, message: str) -> Response:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which says when it has started."""
+    """uvicorn's server with a callback for the moment when it has started."""
 
     def __init__(self, app: Starlette) -> None:
         # log_config=None leaves the logging of the process as it is.
@@ -245,8 +275,8 @@ class _Server(uvicorn.Server):
 def _server(
     folder: PathLike, host: str, port: int, poll_seconds: float
 ) -> Iterator[tuple[_Server, socket.socket, int]]:
-    """A server with its models loaded, the socket that it is to use, and that socket's port."""
-    # The port is taken first: to learn that it is in use should not take as long as loading the models.
+    """Gives a server whose models are loaded, the socket that it listens on, and the port of that socket."""
+    # The port is taken first, so that a port in use is reported before the models are loaded.
     with _bind(host, port) as listener, ServedModels(folder, poll_seconds=poll_seconds) as models:
         yield _Server(create_app(models)), listener, listener.getsockname()[1]
 
@@ -259,32 +289,27 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        # Clients that come while the models load wait in the socket's queue, and are then answered.
+        # Requests that come while the models load wait in the queue of the socket.
         listener.listen(2048)
         return listener
     except (OSError, OverflowError) as problem:
         listener.close()
-        reason = "is in use" if getattr(problem, "errno", None) == errno.EADDRINUSE else f"cannot be had ({problem})"
-        raise ServingError(f"port {port} of {host} {reason}; name another one, or 0 for any free one") from None
+        reason = "a port in use" if getattr(problem, "errno", None) == errno.EADDRINUSE else str(problem)
+        raise ServingError(
+            f"expected a free port. Received: port {port} of {host}, {reason}; name another one with --rest-port, or 0 "
+            "for any free one"
+        ) from None
 
 
 @contextlib.contextmanager
 def _signals_stop(server: _Server) -> Iterator[None]:
-    """Makes SIGINT and SIGTERM end `server.run`, and nothing else.
+    """Lets SIGINT and SIGTERM end `server.run`, but not the process.
 
-    uvicorn catches them itself, but raises them again when it has shut down: then they reach this handler
-    instead of killing the process.
+    uvicorn catches these signals itself and raises them again after it has shut down; then they reach this handler.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def stop(*_: object) -> None:
+    def stop(_: int) -> None:
         server.should_exit = True
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled_signals(stop):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

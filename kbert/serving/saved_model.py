@@ -1,4 +1,4 @@
-"""One version of a SavedModel, loaded and ready to answer."""
+"""One version of a SavedModel in memory."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 import numpy as np
 
 from kbert.files import PathLike
-from kbert.runtime.quiet import import_tensorflow
+from kbert.runtime.tensorflow import import_tensorflow
 from kbert.serving.conversion import Signature, TensorInfo
 from kbert.serving.request_error import RequestError
 
-# Lines of TensorFlow's messages that say where in a graph something failed; the client never saw the graph.
+# Lines of TensorFlow's messages with places in the graph, which mean nothing to a client.
 _GRAPH_LINES = ("Graph execution error", "Detected at node", "<stack traces", 'File "', "[[")
 
 
 class LoadedModel:
-    """A SavedModel in memory; many threads may call it at once.
+    """A SavedModel in memory, which several threads may call at the same time.
 
     Args:
-        name: The name that clients know it by.
-        version: Its version.
+        name: The name of the model in requests.
+        version: The version of the model.
         path: The folder that holds saved_model.pb.
 
     Raises:
-        Exception: Whatever TensorFlow raises for a SavedModel that it cannot load.
+        Exception: TensorFlow cannot load the SavedModel; the exceptions are those of TensorFlow.
     """
 
     def __init__(self, name: str, version: int, path: PathLike) -> None:
@@ -49,7 +49,7 @@ class LoadedModel:
         """The signature of that name.
 
         Raises:
-            RequestError: There is none.
+            RequestError: The model has no signature of this name.
         """
         if name not in self.signatures:
             names = ", ".join(self.signatures) or "(the model has no signatures)"
@@ -60,10 +60,17 @@ class LoadedModel:
         return self.signatures[name]
 
     def run(self, signature_name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Calls a signature with one array for each of its inputs; strings are object arrays of bytes.
+        """Calls a signature.
+
+        Args:
+            signature_name: The name of the signature.
+            inputs: One array for each input, of its dtype and shape; strings are object arrays of bytes.
+
+        Returns:
+            One array for each output.
 
         Raises:
-            RequestError: The graph refuses the values, or cannot go on with them.
+            RequestError: The values are invalid for the graph.
         """
         tf = _tensorflow()
         info = self.signature(signature_name).inputs
@@ -81,7 +88,7 @@ class LoadedModel:
 
 
 def canonical_code(problem: BaseException) -> str:
-    """The canonical name of what an exception stands for: TensorFlow's carry its number."""
+    """The name of gRPC's canonical code for an exception; exceptions of TensorFlow carry its number."""
     number = getattr(problem, "error_code", None)
     if number is None:
         return "NOT_FOUND" if isinstance(problem, FileNotFoundError) else "INTERNAL"
@@ -92,7 +99,7 @@ def canonical_code(problem: BaseException) -> str:
 
 
 def one_line(problem: BaseException) -> str:
-    """What an exception says, without line breaks and without TensorFlow's places in the graph."""
+    """The message of an exception without line breaks and without places in TensorFlow's graph."""
     message = str(getattr(problem, "message", problem)).partition("\n\t [[")[0]
     lines = [line.strip() for line in message.splitlines()]
     said = " ".join(line for line in lines if line and not line.startswith(_GRAPH_LINES))
@@ -109,7 +116,7 @@ def _tensors(specs: Mapping[str, Any]) -> dict[str, TensorInfo]:
 def _numpy(tf: Any, tensor: Any) -> np.ndarray:
     if tensor.dtype == tf.string:
         return np.asarray(tensor.numpy(), dtype=object)
-    # NumPy has no bfloat16 of its own.
+    # NumPy has no bfloat16.
     return np.asarray((tf.cast(tensor, tf.float32) if tensor.dtype == tf.bfloat16 else tensor).numpy())
 
 

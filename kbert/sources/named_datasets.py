@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from kbert.errors import DataError, KbertError, UsageError
+from kbert.runtime.held_output import quiet_logger
 from kbert.sources.document import Document, Reading
 from kbert.sources.json_lines import field_text
 
@@ -91,8 +91,6 @@ def _tfds_rows(name: str) -> Iterator[dict[str, Any]]:
 def _hugging_face_rows(name: str) -> Iterator[dict[str, Any]]:
     dataset, config, split = _split_hugging_face_name(name)
     datasets = _import("datasets", name, "datasets")
-    # It tells of each attempt to reach the hub; the last one's failure is an error of one line.
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     with _one_line(name):
         rows = iter(datasets.load_dataset(dataset, config, split=split, streaming=True))
     yield from _guarded(rows, name)
@@ -111,7 +109,9 @@ def _guarded(rows: Iterator[dict[str, Any]], name: str) -> Iterator[dict[str, An
 def _one_line(name: str) -> Iterator[None]:
     """Turns what a library raises (a wrong name, no network) into an error of one line."""
     try:
-        yield
+        # It logs each attempt to reach the hub; the failure of the last one becomes an error of one line.
+        with quiet_logger("huggingface_hub"):
+            yield
     except KbertError:
         raise
     except Exception as problem:

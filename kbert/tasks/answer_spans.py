@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.layers.heads import MASKED_LOGIT
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.question_answering import Answer
-from kbert.tasks.task import Tensors
 
 
 def best_spans(

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from kbert.errors import UsageError, shown
 
 BALANCED = "balanced"
@@ -59,10 +61,13 @@ def _pairs(text: str) -> list[tuple[str, Any]]:
 
 
 def balanced_weights(counts: Mapping[str, int]) -> dict[str, float]:
-    """Weights with which all classes count the same: examples / (classes · examples of the class), as scikit-learn's.
+    """The weights of scikit-learn with which all classes count the same: examples / (classes · examples of the class).
 
     Args:
-        counts: The examples of each class, none of them 0.
+        counts: The number of examples of each class, at least 1.
     """
-    total = sum(counts.values())
-    return {label: total / (len(counts) * count) for label, count in counts.items()}
+    from sklearn.utils.class_weight import compute_class_weight
+
+    classes = np.arange(len(counts))
+    weights = compute_class_weight("balanced", classes=classes, y=np.repeat(classes, list(counts.values())))
+    return dict(zip(counts, map(float, weights), strict=True))

@@ -19,14 +19,14 @@ from kbert.tasks.class_weights import BALANCED, balanced_weights, parse_class_we
 from kbert.tasks.labels import label_names, sorted_labels
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
+from kbert.tasks.objective import Tensors
 from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, number
-from kbert.tasks.task import Tensors
-from kbert.tasks.text_task import Example, TextTask
+from kbert.tasks.text_task import Example, TrainableTextTask
 from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
 
-class ClassificationTask(TextTask):
+class ClassificationTask(TrainableTextTask):
     """One label a text, or a pair of texts.
 
     Args:
@@ -44,13 +44,13 @@ class ClassificationTask(TextTask):
     architecture = "BertForSequenceClassification"
     main_metric = "accuracy"
     losses = ("cross_entropy",)
-    saved: ClassVar[Mapping[str, Kind]] = {
+    saved_fields: ClassVar[Mapping[str, Kind]] = {
         "labels": names,
         "paired": flag,
         "class_weights": named_numbers,
         "label_smoothing": number,
     }
-    newer = ("class_weights", "label_smoothing")
+    optional_fields = ("class_weights", "label_smoothing")
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class ClassificationTask(TextTask):
         """Transformers' names of classes."""
         return {**label_names(self.labels), "problem_type": "single_label_classification"}
 
-    def check(self, example: Example) -> Example:
+    def check_example(self, example: Example) -> Example:
         """Its label must be one that training saw."""
         if example.target not in self._ids:
             labels = ", ".join(self.labels)
@@ -133,11 +133,11 @@ class ClassificationTask(TextTask):
         return classifier_bindings(model)
 
     @property
-    def head_rows(self) -> Sequence[str]:
+    def head_row_names(self) -> Sequence[str]:
         """The labels."""
         return self.labels
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over examples; with class weights and smoothing as PyTorch's CrossEntropyLoss defines them."""
         labels, logits = batch["labels"], outputs["logits"]
         nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits) * self._weights_of(labels)
@@ -147,7 +147,7 @@ class ClassificationTask(TextTask):
         right = tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
         return {"cross_entropy": tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """The weights of the examples, and how many they are."""
         labels = batch["labels"]
         return {
@@ -164,21 +164,24 @@ class ClassificationTask(TextTask):
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The likeliest label, string [B]; all labels, string [B, C]; their probabilities, float32 [B, C]."""
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """Gives `label`, the likeliest, string [B]; `classes`, all labels, string [B, C]; and their `probabilities`.
+
+        The probabilities are float32 [B, C].
+        """
         probabilities = tf.nn.softmax(outputs["logits"])
         labels = tf.constant(self.labels)
         return {
             "label": tf.gather(labels, tf.argmax(probabilities, -1)),
-            "labels": tf.repeat(labels[None], tf.shape(probabilities)[0], axis=0),
+            "classes": tf.repeat(labels[None], tf.shape(probabilities)[0], axis=0),
             "probabilities": probabilities,
         }
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The probabilities of the labels, float32 [B, C]."""
         return {"probabilities": tf.nn.softmax(outputs["logits"])}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"label", "probabilities": {label: p}}."""
         probabilities = row["probabilities"].tolist()
         return {

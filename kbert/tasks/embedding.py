@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import logging
 import math
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,17 +23,21 @@ from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, Sentenc
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, encoder_bindings
+from kbert.tasks.answering import TextInput
+from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.json_lines import read_objects
 from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.table_format import TableFormat, file_kind
 from kbert.tasks.readers.tables import Row, first_row, read_table
 from kbert.tasks.saved_settings import Kind, flag, named_strings, number, numbers, string
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
+_LOG = logging.getLogger("kbert")
 OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")
 _USUAL_COLUMNS: Sequence[Mapping[str, str]] = (
     {"text": "sentence1", "pair": "sentence2", "score": "score"},
@@ -64,7 +68,7 @@ class EmbeddingExample:
     line: int = 0
 
 
-class EmbeddingTask(Task[EmbeddingExample]):
+class EmbeddingTask(TrainableTask[EmbeddingExample]):
     """A vector for each text: of length 1, so that a dot product is the cosine, unless the model's files say otherwise.
 
     A prompt such as "query: " may be put before each text; the served graph puts it there too.
@@ -93,8 +97,8 @@ class EmbeddingTask(Task[EmbeddingExample]):
     architecture = "BertModel"
     main_metric = "mrr"
     pooled: ClassVar[bool] = False
-    rows: ClassVar[str] = "texts"
-    saved: ClassVar[Mapping[str, Kind]] = {
+    examples_noun: ClassVar[str] = "texts"
+    saved_fields: ClassVar[Mapping[str, Kind]] = {
         "objective": string,
         "pooling": string,
         "temperature": number,
@@ -107,7 +111,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         "similarity": string,
         "include_prompt": flag,
     }
-    newer = ("normalize", "prompts", "prompt", "pair_prompt", "similarity", "include_prompt")
+    optional_fields = ("normalize", "prompts", "prompt", "pair_prompt", "similarity", "include_prompt")
 
     def __init__(
         self,
@@ -133,7 +137,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         self.score_range = low, high = [*score_range]
         if not low < high:
             raise ValueError(f"score_range must be two numbers, the smaller one first. Received: {self.score_range}")
-        self.whole_batches = objective in ("pairs", "unsupervised")
+        self.needs_whole_batch = objective in ("pairs", "unsupervised")
         self.normalize = normalize
         self.prompts = dict(prompts or {})
         self.prompt = prompt
@@ -145,7 +149,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
     # === Reading ===
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterator[EmbeddingExample]:
         """The rows of a table, a text a line, or, with the option `documents`, judgements of them."""
@@ -222,7 +226,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         task.longest_input = modules.max_length
         return task
 
-    def started_from(self, folder: PathLike) -> EmbeddingTask:
+    def for_starting_model(self, folder: PathLike) -> EmbeddingTask:
         """The task with the pooling and the prompts of the model, unless the user gave others."""
         start = _vectors_of(folder)
         if start is None:
@@ -297,7 +301,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
             similarity=self.similarity,
         )
 
-    def checked(
+    def keep_valid(
         self, examples: Sequence[EmbeddingExample], path: PathLike, bad: BadRows | None = None
     ) -> list[EmbeddingExample]:
         """The examples, which must have what the objective needs."""
@@ -312,7 +316,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         """Its text: what goes with a query is learnt, or measured."""
         return example.text
 
-    def validated_by(self, examples: Sequence[EmbeddingExample], path: PathLike) -> EmbeddingTask:
+    def for_validation(self, examples: Sequence[EmbeddingExample], path: PathLike) -> EmbeddingTask:
         """Spearman's correlation decides where there are scores, else the reciprocal rank of pairs."""
         if not examples or examples[0].pair is None:
             raise DataError("validation needs pairs of texts, with scores or without: a table with a pair_column", path)
@@ -327,7 +331,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         """One text."""
         return (TextInput("text", "text"),)
 
-    def inputs(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
         """The texts; with pairs each text and pair once, in the order they come."""
         if not examples or examples[0].pair is None:
             return {"text": [example.text for example in examples]}
@@ -335,13 +339,13 @@ class EmbeddingTask(Task[EmbeddingExample]):
             "text": list(dict.fromkeys(text for example in examples for text in (example.text, example.pair or "")))
         }
 
-    def asked(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
+    def evaluation_texts(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
         """The texts with their prompts; of pairs each distinct text once, in order of appearance."""
         if not examples or examples[0].pair is None:
             return {"text": [self.prompt + example.text for example in examples]}
         return {"text": list(self._places(examples))}
 
-    def prompted(self, inputs: Tensors) -> Tensors:
+    def add_prompts(self, inputs: Tensors) -> Tensors:
         """The texts, each with the prompt before it."""
         return {"text": tf.strings.join([self.prompt, inputs["text"]])} if self.prompt else inputs
 
@@ -412,7 +416,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         """The encoder's."""
         return encoder_bindings(model.encoder)
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over texts; "accuracy" is how many find their pair first, in the batch or before their negative."""
         vectors = outputs["vector"]  # [B, C, H]
         texts, others = vectors[:, 0], vectors[:, 1:]
@@ -437,7 +441,7 @@ class EmbeddingTask(Task[EmbeddingExample]):
         right = tf.cast(tf.argmax(logits, -1, tf.int32) == targets, tf.float32)
         return {loss: tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many texts."""
         count = tf.cast(tf.shape(batch[features.INPUT_WORD_IDS.name])[0], tf.float32)
         names = (*self.losses, *(() if self.objective == "scores" else ("accuracy",)))
@@ -445,15 +449,15 @@ class EmbeddingTask(Task[EmbeddingExample]):
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The vector of each text, float32 [B, H]."""
         return {"vector": outputs["vector"]}
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The same."""
         return {"vector": outputs["vector"]}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"vector": [numbers]}."""
         return {"vector": row["vector"].tolist()}
 
@@ -475,12 +479,12 @@ class EmbeddingTask(Task[EmbeddingExample]):
         if examples[0].score is not None or self.similarity == "cosine":
             vectors = of_length_1(vectors)
         if examples[0].score is not None:
-            cosines = (vectors[texts] * vectors[pairs]).sum(-1)
+            cosines = (vectors[texts] * vectors[pairs]).sum(-1).astype(np.float64)
             scores = np.array([example.score for example in examples])
             return {
                 "examples": len(examples),
-                "spearman": _spearman(cosines, scores),
-                "pearson": _pearson(cosines, scores),
+                "spearman": spearman(cosines, scores),
+                "pearson": pearson(cosines, scores),
             }
         candidates, rows, columns = np.unique(pairs, return_index=True, return_inverse=True)
         candidate_names = np.array([examples[row].pair or "" for row in rows], object)
@@ -533,10 +537,7 @@ def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
     if modules is None or modules.kind != EMBEDDER:
         return None
     if modules.unsupported is not None:
-        print(
-            f"{folder} has {modules.unsupported}, which kbert does not compute: only its encoder is used",
-            file=sys.stderr,
-        )
+        _LOG.info("%s has %s, which kbert does not compute: only its encoder is used", folder, modules.unsupported)
         return None
     return EmbeddingTask.of_modules(modules)
 
@@ -561,7 +562,7 @@ def _usual_columns(path: PathLike, columns: Mapping[str, str], form: TableFormat
         if all(name in header for name in usual.values()):
             found = usual if targets else {"text": usual["text"]}
             words = ", ".join(f"{role} {name}" for role, name in found.items())
-            print(f"{path}: there is no column text; read as {words}", file=sys.stderr)
+            _LOG.info("%s: there is no column text; read as %s", path, words)
             return found
     return columns
 
@@ -587,19 +588,3 @@ def _example(row: Row, path: PathLike) -> EmbeddingExample:
         if not math.isfinite(score):
             raise DataError(f"expected a number as score. Received {values['score']!r}", path, row.line)
     return EmbeddingExample(values["text"], values.get("pair"), values.get("negative"), score, row.line)
-
-
-def _pearson(first: np.ndarray, second: np.ndarray) -> float:
-    first, second = (values.astype(np.float64) - values.mean(dtype=np.float64) for values in (first, second))
-    scale = math.sqrt(float((first**2).sum() * (second**2).sum()))
-    return float((first * second).sum() / scale) if scale else 0.0
-
-
-def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-    return _pearson(_ranks(first), _ranks(second))
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks; equal values have the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]

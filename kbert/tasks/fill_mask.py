@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.errors import UsageError
-from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.masked_language_model import MaskedLanguageModel
 from kbert.models.tensor_names import TensorBindings, masked_language_model_bindings
-from kbert.tasks.task import Tensors
-from kbert.tasks.text_task import Example, TextTask
-from kbert.tasks.training_rows import TrainingRows
+from kbert.tasks.objective import Tensors
+from kbert.tasks.text_task import TextTask
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import MASK
@@ -28,21 +24,12 @@ _PIECES = 10
 
 
 class FillMaskTask(TextTask):
-    """The pieces that a masked language model expects at each [MASK] of a text. It has nothing to fine-tune."""
+    """The pieces that a masked language model expects at each [MASK] of a text. Pretraining trains it."""
 
     name: ClassVar[str] = "fill-mask"
     architecture = "BertForMaskedLM"
-    main_metric = "accuracy"
-    losses = ()
     pooled: ClassVar[bool] = False
     model_features = (*features.ENCODER_FEATURES, features.MASKED_LM_POSITIONS)
-
-    @classmethod
-    def from_examples(
-        cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | None = None
-    ) -> FillMaskTask:
-        """There is nothing to learn."""
-        raise _untrained()
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> FillMaskTask | None:
@@ -50,7 +37,7 @@ class FillMaskTask(TextTask):
         fits = bundle.architecture in ("BertForMaskedLM", "BertForPreTraining")
         return cls() if fits and not paired else None
 
-    def tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
+    def adapt_tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
         """The tokenizer that takes [MASK] in text for the special token."""
         settings = dataclasses.replace(tokenizer.settings, special_tokens_in_text=True)
         return Tokenizer.from_settings(tokenizer.vocabulary, settings)
@@ -68,13 +55,9 @@ class FillMaskTask(TextTask):
         return {
             **encoded,
             features.MASKED_LM_POSITIONS.name: positions,
-            "mask_count": tf.cast(by_text.row_lengths(), tf.int32),
+            "count": tf.cast(by_text.row_lengths(), tf.int32),
             "pieces": tf.constant(list(vocabulary)),
         }
-
-    def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
-        """There is nothing to learn."""
-        raise _untrained()
 
     def build(self, encoder: BertEncoder) -> MaskedLanguageModel:
         """The encoder with the masked language model's head."""
@@ -84,38 +67,30 @@ class FillMaskTask(TextTask):
         """The encoder's, and Transformers' `cls.predictions`."""
         return masked_language_model_bindings(model)
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """There is nothing to learn."""
-        raise _untrained()
-
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """There is nothing to learn."""
-        raise _untrained()
-
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The likeliest pieces for each of P masks, the likeliest first.
 
-        `mask_count` int32 [B]; `pieces` string [B, P, 10] and `probabilities` float32 [B, P, 10], "" and 0 in unused
+        `count` int32 [B]; `pieces` string [B, P, 10] and `probabilities` float32 [B, P, 10], "" and 0 in unused
         places.
         """
         pieces = encoded["pieces"]
         logits = outputs["mlm_logits"][..., : tf.size(pieces)]
         probabilities, ids = tf.math.top_k(tf.nn.softmax(logits), tf.minimum(_PIECES, tf.size(pieces)))
-        used = tf.sequence_mask(encoded["mask_count"], tf.shape(ids)[1])[..., None]
+        used = tf.sequence_mask(encoded["count"], tf.shape(ids)[1])[..., None]
         return {
-            "mask_count": encoded["mask_count"],
+            "count": encoded["count"],
             "pieces": tf.where(used, tf.gather(pieces, ids), ""),
             "probabilities": tf.where(used, probabilities, 0.0),
         }
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The logits of the vocabulary, `mlm_logits`, float32 [B, P, V]."""
         return {"mlm_logits": outputs["mlm_logits"]}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"masks": [{piece: probability}]}, the likeliest piece first."""
         masks = []
-        for place in range(row["mask_count"]):
+        for place in range(row["count"]):
             pieces = [piece.decode("utf-8") for piece in row["pieces"][place]]
             masks.append(dict(zip(pieces, row["probabilities"][place].tolist(), strict=True)))
         return {"masks": masks}
@@ -128,15 +103,6 @@ class FillMaskTask(TextTask):
         ]
         return f"{' | '.join(masks) or f'(no {MASK})'}\t{prediction['text']}"
 
-    @classmethod
-    def read_target(cls, value: Any, options: Mapping[str, Any]) -> Any:
-        """Its files have none: see `evaluate`."""
-        raise _not_evaluated()
-
-    def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """It has no metrics of its own."""
-        raise _not_evaluated()
-
     @property
     def description(self) -> str:
         """What it does, for a model card."""
@@ -146,13 +112,3 @@ class FillMaskTask(TextTask):
     def sample_arguments(self) -> str:
         """The arguments of a `kbert predict` for a model card."""
         return f"'A text with a {MASK}.'"
-
-
-def _untrained() -> UsageError:
-    return UsageError("the task fill-mask is not fine-tuned; pretraining trains it (kbert pretrain)")
-
-
-def _not_evaluated() -> UsageError:
-    return UsageError(
-        "the task fill-mask is not evaluated on a file; `kbert evaluate RUN --corpus DIR` measures its predictions"
-    )

@@ -19,17 +19,18 @@ from kbert.tasks.class_weights import BALANCED, parse_class_weights
 from kbert.tasks.labels import label_names, sorted_labels
 from kbert.tasks.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
 from kbert.tasks.metrics.worst_examples import worst_examples
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.tables import column_places
 from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, numbers
-from kbert.tasks.task import Task, Tensors
-from kbert.tasks.text_task import Example, TextTask
+from kbert.tasks.text_task import Example, TrainableTextTask
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
 
 
-class MultilabelTask(TextTask):
+class MultilabelTask(TrainableTextTask):
     """Any number of labels a text, or a pair of texts; also none.
 
     Args:
@@ -47,13 +48,13 @@ class MultilabelTask(TextTask):
     main_metric = "f1_micro"
     losses = ("cross_entropy",)
     target_lists = True
-    saved: ClassVar[Mapping[str, Kind]] = {
+    saved_fields: ClassVar[Mapping[str, Kind]] = {
         "labels": names,
         "thresholds": numbers,
         "paired": flag,
         "class_weights": named_numbers,
     }
-    newer = ("class_weights",)
+    optional_fields = ("class_weights",)
 
     def __init__(
         self,
@@ -118,7 +119,7 @@ class MultilabelTask(TextTask):
         """Transformers' names of labels."""
         return {**label_names(self.labels), "problem_type": "multi_label_classification"}
 
-    def check(self, example: Example) -> Example:
+    def check_example(self, example: Example) -> Example:
         """Its labels must be some that training saw."""
         if unknown := [label for label in example.target if label not in self._ids]:
             labels = ", ".join(self.labels)
@@ -156,11 +157,11 @@ class MultilabelTask(TextTask):
         return classifier_bindings(model)
 
     @property
-    def head_rows(self) -> Sequence[str]:
+    def head_row_names(self) -> Sequence[str]:
         """The labels."""
         return self.labels
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over examples and labels."""
         labels, logits = batch["labels"], outputs["logits"]
         weights = tf.constant([self.class_weights.get(label, 1.0) for label in self.labels], tf.float32)
@@ -168,34 +169,34 @@ class MultilabelTask(TextTask):
         right = tf.cast((logits > 0) == (labels > 0.5), tf.float32)
         return {"cross_entropy": tf.reduce_sum(nll), "label_accuracy": tf.reduce_sum(right)}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many examples, times the labels."""
         decisions = tf.cast(tf.size(batch["labels"]), tf.float32)
         return {"cross_entropy": decisions, "label_accuracy": decisions}
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The labels that are given, string [B, most] with "" behind, and their count, int32 [B]; all labels, string
-        [B, C], and their probabilities, float32 [B, C].
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """`labels`, those that are given, string [B, N] with "" behind, and their `count`, int32 [B]; `classes`, all
+        labels, string [B, C], and their `probabilities`, float32 [B, C].
         """  # noqa: D205 (one sentence)
         probabilities = tf.sigmoid(outputs["logits"])
         given = probabilities >= tf.constant(self.thresholds, tf.float32)
-        labels = tf.repeat(tf.constant(self.labels)[None], tf.shape(probabilities)[0], axis=0)
+        classes = tf.repeat(tf.constant(self.labels)[None], tf.shape(probabilities)[0], axis=0)
         return {
-            "predicted_labels": tf.ragged.boolean_mask(labels, given).to_tensor(""),
+            "labels": tf.ragged.boolean_mask(classes, given).to_tensor(""),
             "count": tf.reduce_sum(tf.cast(given, tf.int32), -1),
-            "labels": labels,
+            "classes": classes,
             "probabilities": probabilities,
         }
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The probabilities of the labels, float32 [B, C]."""
         return {"probabilities": tf.sigmoid(outputs["logits"])}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"labels": [label], "probabilities": {label: p}}."""
-        given = row["predicted_labels"][: int(row["count"])]
+        given = row["labels"][: int(row["count"])]
         return {
             "labels": [label.decode("utf-8") for label in given],
             "probabilities": dict(zip(self.labels, row["probabilities"].tolist(), strict=True)),
@@ -205,7 +206,9 @@ class MultilabelTask(TextTask):
         """Labels and texts."""
         return "\t".join(["|".join(prediction["labels"]), *(prediction[text.column] for text in self.text_inputs)])
 
-    def tuned(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> Task[Example]:
+    def with_tuned_thresholds(
+        self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]
+    ) -> TrainableTask[Example]:
         """With the thresholds that give each label its best F1 on these examples."""
         truth, probabilities = self._matrix(examples), answers["probabilities"]
         thresholds = [best_threshold(probabilities[:, index], truth[:, index]) for index in range(len(self.labels))]

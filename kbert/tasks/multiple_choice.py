@@ -17,14 +17,16 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
+from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.multiple_choice import LABEL_FORMATS, choice_index, detect_label_format
 from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.readers.tables import read_table
 from kbert.tasks.saved_settings import Kind, string
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -46,7 +48,7 @@ class ChoiceExample:
     line: int = 0
 
 
-class MultipleChoiceTask(Task[ChoiceExample]):
+class MultipleChoiceTask(TrainableTask[ChoiceExample]):
     """One of the choices of each example, which may be of different number.
 
     Args:
@@ -62,8 +64,8 @@ class MultipleChoiceTask(Task[ChoiceExample]):
     losses = ("cross_entropy",)
     model_features = tuple(dataclasses.replace(each, dimensions="CS") for each in features.ENCODER_FEATURES)
 
-    rows: ClassVar[str] = "rows of choices"
-    saved: ClassVar[Mapping[str, Kind]] = {"label_format": string}
+    examples_noun: ClassVar[str] = "rows of choices"
+    saved_fields: ClassVar[Mapping[str, Kind]] = {"label_format": string}
 
     def __init__(self, label_format: str = "0") -> None:
         if label_format not in LABEL_FORMATS:
@@ -73,7 +75,7 @@ class MultipleChoiceTask(Task[ChoiceExample]):
     # === Reading ===
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterator[ChoiceExample]:
         """The rows of a table with a prompt, several columns (in JSON lines a list) of choices, and the right one.
@@ -110,7 +112,7 @@ class MultipleChoiceTask(Task[ChoiceExample]):
         """Transformers' model for choices."""
         return cls() if bundle.architecture == cls.architecture else None
 
-    def check(self, example: ChoiceExample) -> ChoiceExample:
+    def check_example(self, example: ChoiceExample) -> ChoiceExample:
         """Its label must name one of its choices, and becomes the place of that from 0."""
         return dataclasses.replace(example, target=choice_index(example.target, example.choices, self.label_format))
 
@@ -119,9 +121,9 @@ class MultipleChoiceTask(Task[ChoiceExample]):
     @property
     def text_inputs(self) -> tuple[TextInput, ...]:
         """`prompt`, and the `choices` of each."""
-        return TextInput("prompt", "prompt"), TextInput("choices", "choices", several=True)
+        return TextInput("prompt", "prompt"), TextInput("choices", "choices", is_list=True)
 
-    def inputs(self, examples: Sequence[ChoiceExample]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[ChoiceExample]) -> dict[str, list[Any]]:
         """Prompts and choices."""
         return {
             "prompt": [example.prompt for example in examples],
@@ -168,52 +170,53 @@ class MultipleChoiceTask(Task[ChoiceExample]):
         """The encoder's, and Transformers' `classifier`."""
         return classifier_bindings(model)
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over examples."""
         labels, logits = batch["labels"], _logits(outputs, batch)
         nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         right = tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
         return {"cross_entropy": tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many examples."""
         examples = tf.cast(tf.size(batch["labels"]), tf.float32)
         return {"cross_entropy": examples, "accuracy": examples}
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The likeliest choice: its place from 0, int32 [B], and its text, string [B]; the probabilities of all,
-        float32 [B, C], 0 for unused places; the number of places up to the last choice, int32 [B].
-        """  # noqa: D205 (one sentence)
-        probabilities = self.token_answers(outputs, encoded)["probabilities"]
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """Gives `choice`, the likeliest one, string [B], and `index`, its place from 0, int32 [B].
+
+        Also the `probabilities` of all choices, float32 [B, C], 0 for unused places, and `count`, the number of places
+        up to the last choice, int32 [B].
+        """
+        probabilities = self.token_outputs(outputs, encoded)["probabilities"]
         best = tf.argmax(probabilities, -1, tf.int32)
         used = tf.cast(encoded["choices"] != "", tf.int32)
         return {
-            "choice": best,
-            "text": tf.gather(encoded["choices"], best, batch_dims=1),
+            "index": best,
+            "choice": tf.gather(encoded["choices"], best, batch_dims=1),
             "probabilities": probabilities,
             "count": tf.reduce_max(used * tf.range(1, tf.shape(used)[1] + 1), -1),
         }
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The probabilities of the choices, float32 [B, C]; 0 for those without tokens."""
         used = tf.cast(_used(encoded), tf.float32)
         return {"probabilities": tf.nn.softmax(_logits(outputs, encoded)) * used}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"choice": its place from 0, "text", "probabilities": [p]}."""
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """{"choice": its text, "index": its place from 0, "probabilities": [p]}."""
         return {
-            "choice": int(row["choice"]),
-            "text": row["text"].decode("utf-8"),
+            "choice": row["choice"].decode("utf-8"),
+            "index": int(row["index"]),
             "probabilities": row["probabilities"][: int(row["count"])].tolist(),
         }
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
         """The place of the choice from 0, its probability, the prompt and the choice."""
-        choice = prediction["choice"]
         probability = max(prediction["probabilities"], default=0.0)
-        return "\t".join([str(choice), f"{probability:.4f}", prediction["prompt"], prediction["text"]])
+        return "\t".join([str(prediction["index"]), f"{probability:.4f}", prediction["prompt"], prediction["choice"]])
 
     def evaluate(self, examples: Sequence[ChoiceExample], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Accuracy, cross entropy, expected calibration error.

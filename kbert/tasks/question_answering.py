@@ -18,12 +18,14 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.tensor_names import TensorBindings, question_answering_bindings
 from kbert.tasks.answer_spans import answer_positions, best_spans
+from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics import question_answering as metrics
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.question_answering import Question, read_questions
 from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.saved_settings import Kind, count, count_or_none, flag, number
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, strings
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -36,7 +38,7 @@ _ANSWERS_COVERED = 99
 """The percentage of the training answers that the default longest answer covers."""
 
 
-class QuestionAnsweringTask(Task[Question]):
+class QuestionAnsweringTask(TrainableTask[Question]):
     """Finds the answer to a question in a context.
 
     The context slides through the model's input in windows, each with the question before it. The best answers of all
@@ -59,8 +61,8 @@ class QuestionAnsweringTask(Task[Question]):
     losses = ("span_loss",)
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
-    rows: ClassVar[str] = "questions"
-    saved: ClassVar[Mapping[str, Kind]] = {
+    examples_noun: ClassVar[str] = "questions"
+    saved_fields: ClassVar[Mapping[str, Kind]] = {
         "impossible": flag,
         "null_threshold": number,
         "stride": count_or_none,
@@ -97,7 +99,7 @@ class QuestionAnsweringTask(Task[Question]):
     # === Reading ===
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterator[Question]:
         """The questions of a SQuAD file or JSON lines; without targets also of tables."""
@@ -137,7 +139,7 @@ class QuestionAnsweringTask(Task[Question]):
         """`question` and `context`."""
         return TextInput("question", "question"), TextInput("context", "context")
 
-    def inputs(self, examples: Sequence[Question]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[Question]) -> dict[str, list[Any]]:
         """Questions and contexts."""
         return {
             "question": [example.question for example in examples],
@@ -170,7 +172,7 @@ class QuestionAnsweringTask(Task[Question]):
             )
         return stride, room
 
-    def adapted(self, examples: Sequence[Question], encode: GraphEncoder) -> QuestionAnsweringTask:
+    def for_training_examples(self, examples: Sequence[Question], encode: GraphEncoder) -> QuestionAnsweringTask:
         """The task with a longest answer of 30 to 256 tokens, for 99 % of the training answers, if none is given."""
         lengths = _answer_lengths(examples, encode)
         if not self._follows_data or not len(lengths):
@@ -196,7 +198,7 @@ class QuestionAnsweringTask(Task[Question]):
         unseen = 0
         for begin in range(0, len(examples), _AT_ONCE):
             part = examples[begin : begin + _AT_ONCE]
-            inputs = self.inputs(part)
+            inputs = self.texts_of(part)
             encoded = {
                 name: value.numpy()
                 for name, value in graph(strings(inputs["question"]), strings(inputs["context"])).items()
@@ -245,7 +247,7 @@ class QuestionAnsweringTask(Task[Question]):
         """The encoder's, and Transformers' `qa_outputs`."""
         return question_answering_bindings(model)
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over windows; the loss of a window is the mean of those of start and end."""
         padding = (1.0 - tf.cast(batch[features.INPUT_MASK.name], tf.float32)) * MASKED_LOGIT
         loss, right = 0.0, tf.constant(True)
@@ -255,18 +257,18 @@ class QuestionAnsweringTask(Task[Question]):
             right &= tf.argmax(logits, -1, tf.int32) == positions
         return {"span_loss": loss, "span_accuracy": tf.reduce_sum(tf.cast(right, tf.float32))}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many windows."""
         windows = tf.cast(tf.size(batch["start_positions"]), tf.float32)
         return {"span_loss": windows, "span_accuracy": windows}
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The answer to each question, and the N best.
 
         `answer` string [B], "" for none; `start` and `end`, its characters in the context, int32 [B]; `score`, its
-        probability among the N best and no answer, float32 [B]. Of the N best, the likeliest first: `answer_count`
+        probability among the N best and no answer, float32 [B]. Of the N best, the likeliest first: `count`
         int32 [B], `answers` string [B, N], `starts` and `ends` int32 [B, N], `scores` float32 [B, N], and `logits`,
         the sums that scores are made of. `null_logit`, that of no answer, float32 [B].
         """
@@ -293,7 +295,7 @@ class QuestionAnsweringTask(Task[Question]):
             "start": tf.where(answered, starts[:, 0], 0),
             "end": tf.where(answered, limits[:, 0], 0),
             "score": tf.where(answered, scores[:, 0], none),
-            "answer_count": tf.reduce_sum(tf.cast(possible, tf.int32), -1),
+            "count": tf.reduce_sum(tf.cast(possible, tf.int32), -1),
             "answers": texts,
             "starts": starts,
             "ends": limits,
@@ -302,25 +304,25 @@ class QuestionAnsweringTask(Task[Question]):
             "null_logit": null_logit,
         }
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """`start_logits` and `end_logits`, float32 [B, S] each."""
         return {"start_logits": outputs["start_logits"], "end_logits": outputs["end_logits"]}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"answer", "start", "end", "score", "n_best": [{"text", "start", "end", "score"}]}."""
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """{"answer", "start", "end", "score", "answers": [{"answer", "start", "end", "score"}]}."""
         return {
             "answer": row["answer"].decode("utf-8"),
             "start": int(row["start"]),
             "end": int(row["end"]),
             "score": float(row["score"]),
-            "n_best": [
+            "answers": [
                 {
-                    "text": row["answers"][place].decode("utf-8"),
+                    "answer": row["answers"][place].decode("utf-8"),
                     "start": int(row["starts"][place]),
                     "end": int(row["ends"][place]),
                     "score": float(row["scores"][place]),
                 }
-                for place in range(row["answer_count"])
+                for place in range(row["count"])
             ],
         }
 
@@ -329,7 +331,9 @@ class QuestionAnsweringTask(Task[Question]):
         answer = " ".join(prediction["answer"].split()) or "-"
         return f"{answer}\t{prediction['score']:.4f}\t{prediction['question']}"
 
-    def tuned(self, examples: Sequence[Question], answers: Mapping[str, np.ndarray]) -> QuestionAnsweringTask:
+    def with_tuned_thresholds(
+        self, examples: Sequence[Question], answers: Mapping[str, np.ndarray]
+    ) -> QuestionAnsweringTask:
         """With the threshold that gives the highest F1."""
         if not self.impossible:
             return self
@@ -367,7 +371,7 @@ class QuestionAnsweringTask(Task[Question]):
     @staticmethod
     def _best_texts(answers: Mapping[str, np.ndarray]) -> tuple[list[str], list[float]]:
         """The best answer to each question, and by how much "no answer" has the larger score."""
-        found = answers["answer_count"] > 0
+        found = answers["count"] > 0
         texts = [
             text.decode("utf-8") if any_ else "" for text, any_ in zip(answers["answers"][:, 0], found, strict=True)
         ]

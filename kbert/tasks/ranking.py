@@ -16,12 +16,14 @@ from kbert.model_folder.sentence_transformers import activation_name, known_acti
 from kbert.models.encoder import BertEncoder
 from kbert.models.ranking import RankingModel
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
+from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.ranking import RankingExample, read_candidates
 from kbert.tasks.saved_settings import Kind, count_or_none, flag, string
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -29,7 +31,7 @@ LOSSES = ("softmax", "sigmoid")
 ACTIVATIONS = ("identity", "sigmoid")
 
 
-class RankingTask(Task[RankingExample]):
+class RankingTask(TrainableTask[RankingExample]):
     """How well each of several candidates answers a query.
 
     Query and candidate are read together, as a pair. Of a dialogue that is too long the oldest words are cut off, of
@@ -48,14 +50,14 @@ class RankingTask(Task[RankingExample]):
     main_metric = "mrr"
     losses = ("ranking_loss",)
     windowed: ClassVar[bool] = True
-    rows: ClassVar[str] = "queries with candidates"
-    saved: ClassVar[Mapping[str, Kind]] = {
+    examples_noun: ClassVar[str] = "queries with candidates"
+    saved_fields: ClassVar[Mapping[str, Kind]] = {
         "loss": string,
         "dialogue": flag,
         "negatives": count_or_none,
         "activation": string,
     }
-    newer = ("negatives", "activation")
+    optional_fields = ("negatives", "activation")
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class RankingTask(Task[RankingExample]):
     # === Reading ===
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> list[RankingExample]:
         """Queries with their candidates; see kbert.tasks.readers.ranking."""
@@ -93,7 +95,7 @@ class RankingTask(Task[RankingExample]):
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> RankingTask | None:
-        """A cross-encoder: a classifier with one logit; see kbert.tasks.task.is_cross_encoder."""
+        """A cross-encoder: a classifier with one logit; see kbert.tasks.factories.is_cross_encoder."""
         if bundle.architecture != cls.architecture or len(bundle.labels) != 1:
             return None
         _, activation = named_activation(bundle.foreign_config, bundle.modules)
@@ -103,7 +105,7 @@ class RankingTask(Task[RankingExample]):
         """The keys of config.json for one logit, and for the activation in sentence-transformers' CrossEncoder."""
         return {**label_names(["score"]), "sentence_transformers": {"activation_fn": activation_name(self.activation)}}
 
-    def check(self, example: RankingExample) -> RankingExample:
+    def check_example(self, example: RankingExample) -> RankingExample:
         """It must have a right candidate and, to choose from, a wrong one."""
         right, total = sum(gain > 0 for gain in example.gains), len(example.candidates)
         if self.loss == "softmax" and not 0 < right < total:
@@ -123,9 +125,9 @@ class RankingTask(Task[RankingExample]):
     @property
     def text_inputs(self) -> tuple[TextInput, ...]:
         """`query` and its `candidates`."""
-        return TextInput("query", "query"), TextInput("candidates", "candidates", several=True)
+        return TextInput("query", "query"), TextInput("candidates", "candidates", is_list=True)
 
-    def inputs(self, examples: Sequence[RankingExample]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[RankingExample]) -> dict[str, list[Any]]:
         """The texts."""
         return {
             "query": [example.query for example in examples],
@@ -168,7 +170,7 @@ class RankingTask(Task[RankingExample]):
         """The encoder's, and Transformers' `classifier`."""
         return classifier_bindings(model)
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over queries, or of "sigmoid" over candidates; "accuracy" is how often a right candidate is first."""
         gains, logits = batch["gains"], outputs["logits"]
         there = gains >= 0
@@ -183,7 +185,7 @@ class RankingTask(Task[RankingExample]):
         nll = tf.nn.softmax_cross_entropy_with_logits(wanted, masked)
         return {"ranking_loss": tf.reduce_sum(nll), "accuracy": right}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many queries, or of "sigmoid" how many candidates."""
         queries = tf.cast(tf.shape(batch["gains"])[0], tf.float32)
         candidates = tf.reduce_sum(tf.cast(batch["gains"] >= 0, tf.float32))
@@ -191,7 +193,7 @@ class RankingTask(Task[RankingExample]):
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The best candidate, string [B]; the places of all, best first, int32 [B, C]; how many there are, int32 [B];
         their scores (logits, after the activation) and probabilities, float32 [B, C], in the order they came in, 0 for
         unused places.
@@ -211,14 +213,14 @@ class RankingTask(Task[RankingExample]):
             "probabilities": tf.where(there, probabilities, 0.0),
         }
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The score of each pair, float32 [B]."""
         return {"score": self._scores(outputs["logits"])}
 
     def _scores(self, logits: tf.Tensor) -> tf.Tensor:
         return tf.nn.sigmoid(logits) if self.activation == "sigmoid" else logits
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"best", "order", "scores", "probabilities"}. An empty candidate has no place in the order, and scores 0."""
         order = row["order"].tolist()[: int(row["count"])]
         places = max(order, default=-1) + 1

@@ -16,15 +16,16 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.regression import RegressionModel
 from kbert.models.tensor_names import TensorBindings, regression_bindings
 from kbert.tasks.labels import label_names
+from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.worst_examples import worst_examples
+from kbert.tasks.objective import Tensors
 from kbert.tasks.saved_settings import Kind, flag, number
-from kbert.tasks.task import Tensors
-from kbert.tasks.text_task import Example, TextTask
+from kbert.tasks.text_task import Example, TrainableTextTask
 from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
 
-class RegressionTask(TextTask):
+class RegressionTask(TrainableTextTask):
     """One number a text, or a pair of texts.
 
     Args:
@@ -42,7 +43,7 @@ class RegressionTask(TextTask):
     # Not a correlation: that is high, too, where all numbers are near the mean.
     main_metric = "mse"
     losses = ("scaled_error",)
-    saved: ClassVar[Mapping[str, Kind]] = {"paired": flag, "mean": number, "deviation": number}
+    saved_fields: ClassVar[Mapping[str, Kind]] = {"paired": flag, "mean": number, "deviation": number}
 
     def __init__(self, paired: bool = False, mean: float = 0.0, deviation: float = 1.0) -> None:
         super().__init__(paired)
@@ -109,27 +110,27 @@ class RegressionTask(TextTask):
         """The encoder's, and Transformers' `classifier` with mean and deviation folded in."""
         return regression_bindings(model)
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over examples: of squared errors in deviations, which are minimized, and as they are."""
         squared = tf.square(outputs["logits"][:, 0] - batch["labels"])
         return {"scaled_error": tf.reduce_sum(squared) / self.deviation**2, "mse": tf.reduce_sum(squared)}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many examples."""
         examples = tf.cast(tf.size(batch["labels"]), tf.float32)
         return {"scaled_error": examples, "mse": examples}
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The number, float32 [B]."""
         return {"value": outputs["logits"][:, 0]}
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The number, float32 [B]."""
         return {"value": outputs["logits"][:, 0]}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"value"}."""
         return {"value": float(row["value"])}
 
@@ -143,15 +144,13 @@ class RegressionTask(TextTask):
         A correlation with numbers that are all the same is none: 0. "worst_examples" are those with the largest
         errors: each has "expected" and "predicted".
         """
-        from scipy import stats
         from sklearn import metrics
 
         expected, predicted = self._numbers(examples), np.asarray(answers["value"], np.float64)
-        constant = np.ptp(expected) == 0 or np.ptp(predicted) == 0
         return {
             "examples": len(expected),
-            "pearson": 0.0 if constant else float(stats.pearsonr(expected, predicted).statistic),
-            "spearman": 0.0 if constant else float(stats.spearmanr(expected, predicted).statistic),
+            "pearson": pearson(expected, predicted),
+            "spearman": spearman(expected, predicted),
             "mse": float(metrics.mean_squared_error(expected, predicted)),
             "mae": float(metrics.mean_absolute_error(expected, predicted)),
             "worst_examples": worst_examples(

@@ -15,20 +15,22 @@ from kbert.layers.heads import MASKED_LOGIT
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.models.token_classification import TokenClassificationModel
+from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.rouge import METRICS, oracle_sentences, rouge
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.summarization import SummarizationExample, read_summaries
 from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.saved_settings import Kind, count
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, as_strings
 from kbert.text.graph.encoder import GraphEncoder
 
 _DOCUMENTS_AT_ONCE = 64
 
 
-class SummarizationTask(Task[SummarizationExample]):
+class SummarizationTask(TrainableTask[SummarizationExample]):
     """Which sentences of a document sum it up.
 
     Sentences are read together, each as [CLS] sentence [SEP] with segment ids that alternate, and judged by a
@@ -49,8 +51,8 @@ class SummarizationTask(Task[SummarizationExample]):
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
 
-    rows: ClassVar[str] = "documents"
-    saved: ClassVar[Mapping[str, Kind]] = {"sentences": count}
+    examples_noun: ClassVar[str] = "documents"
+    saved_fields: ClassVar[Mapping[str, Kind]] = {"sentences": count}
 
     def __init__(self, sentences: int = 3) -> None:
         if sentences < 1:
@@ -60,12 +62,12 @@ class SummarizationTask(Task[SummarizationExample]):
     # === Reading ===
 
     @classmethod
-    def reads(cls, path: PathLike) -> bool:
+    def has_own_format(cls, path: PathLike) -> bool:
         """Text files too: a document a line."""
         return True
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterator[SummarizationExample]:
         """Documents; see kbert.tasks.readers.summarization."""
@@ -82,7 +84,7 @@ class SummarizationTask(Task[SummarizationExample]):
         """One logit a token, of which those of [CLS] matter."""
         return label_names(["summary"])
 
-    def check(self, example: SummarizationExample) -> SummarizationExample:
+    def check_example(self, example: SummarizationExample) -> SummarizationExample:
         """Without labels, it gets those of the sentences that fit the references best (`oracle_sentences`)."""
         if example.labels:
             return example
@@ -95,9 +97,9 @@ class SummarizationTask(Task[SummarizationExample]):
     @property
     def text_inputs(self) -> tuple[TextInput, ...]:
         """The sentences of a document."""
-        return (TextInput("sentences", "document", several=True),)
+        return (TextInput("sentences", "document", is_list=True),)
 
-    def inputs(self, examples: Sequence[SummarizationExample]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[SummarizationExample]) -> dict[str, list[Any]]:
         """The sentences."""
         return {"sentences": [list(example.sentences) for example in examples]}
 
@@ -159,19 +161,19 @@ class SummarizationTask(Task[SummarizationExample]):
         """The encoder's, and Transformers' `classifier`."""
         return classifier_bindings(model)
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over sentences."""
         labels, logits = batch["labels"], outputs["logits"][..., 0]
         each = tf.nn.sigmoid_cross_entropy_with_logits(tf.nn.relu(labels), logits)
         return {"cross_entropy": tf.reduce_sum(tf.where(labels >= 0, each, 0.0))}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many sentences."""
         return {"cross_entropy": tf.reduce_sum(tf.cast(batch["labels"] >= 0, tf.float32))}
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The chosen sentences in the order of the document, string [B, K]; their places in it, int32 [B, K], and
         probabilities, float32 [B, K]; how many there are, int32 [B].
         """  # noqa: D205 (one sentence)
@@ -193,11 +195,11 @@ class SummarizationTask(Task[SummarizationExample]):
             "count": count,
         }
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The probability of each token, float32 [B, S]: those of [CLS] are of sentences."""
         return {"probabilities": tf.nn.sigmoid(outputs["logits"][..., 0])}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"summary", "sentences", "indices", "probabilities"}."""
         count = int(row["count"])
         sentences = [sentence.decode("utf-8") for sentence in row["sentences"][:count]]

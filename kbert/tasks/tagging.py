@@ -18,13 +18,15 @@ from kbert.model_folder.parts import CRF_TENSOR
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, tagger_bindings
 from kbert.models.token_classification import TokenClassificationModel
+from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
+from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.readers.tag_schemes import entity_scores, letter_at, split_tag, tag_labels
 from kbert.tasks.readers.tagging import CONLL_ENDINGS, Span, TaggedText, read_tagged_texts
 from kbert.tasks.saved_settings import Kind, flag, names
-from kbert.tasks.task import Task, Tensors, TextInput
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, strings
 from kbert.text.graph.encoder import GraphEncoder, GraphWindows
 from kbert.text.vocabulary import CONTINUATION
@@ -50,7 +52,7 @@ class _Words(NamedTuple):
     """The character after its last, int32 [N]."""
 
 
-class TaggingTask(Task[TaggedText]):
+class TaggingTask(TrainableTask[TaggedText]):
     """Finds spans of a text and their types.
 
     Words are BERT's: what stands between spaces and punctuation marks, and each ideograph. The first piece of a word
@@ -70,8 +72,8 @@ class TaggingTask(Task[TaggedText]):
     main_metric = "f1"
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
-    rows: ClassVar[str] = "texts"
-    saved: ClassVar[Mapping[str, Kind]] = {"labels": names, "crf": flag}
+    examples_noun: ClassVar[str] = "texts"
+    saved_fields: ClassVar[Mapping[str, Kind]] = {"labels": names, "crf": flag}
 
     def __init__(self, labels: Sequence[str], *, crf: bool = False) -> None:
         self.labels = list(labels)
@@ -88,12 +90,12 @@ class TaggingTask(Task[TaggedText]):
     # === Reading ===
 
     @classmethod
-    def reads(cls, path: PathLike) -> bool:
+    def has_own_format(cls, path: PathLike) -> bool:
         """CoNLL files."""
         return str(path).lower().endswith(CONLL_ENDINGS)
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> list[TaggedText]:
         """The texts of CoNLL, of JSON lines with offsets, or of tables of words and tags."""
@@ -121,7 +123,7 @@ class TaggingTask(Task[TaggedText]):
         """Transformers' names of classes."""
         return label_names(self.labels)
 
-    def check(self, example: TaggedText) -> TaggedText:
+    def check_example(self, example: TaggedText) -> TaggedText:
         """The types of its spans must be some that training saw."""
         for span in example.spans or ():
             if span.label not in self.types:
@@ -136,7 +138,7 @@ class TaggingTask(Task[TaggedText]):
         """`text`."""
         return (TextInput("text", "text"),)
 
-    def inputs(self, examples: Sequence[TaggedText]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[TaggedText]) -> dict[str, list[Any]]:
         """The texts."""
         return {"text": [example.text for example in examples]}
 
@@ -182,7 +184,7 @@ class TaggingTask(Task[TaggedText]):
         """The metrics of the tag O for every word, which gives no spans."""
         nothing = np.zeros((len(validation), 0))
         answers = dict.fromkeys(("labels", "starts", "ends"), nothing)
-        return "finds no span", self.evaluate(validation, answers | {"span_count": np.zeros(len(validation), int)})
+        return "finds no span", self.evaluate(validation, answers | {"count": np.zeros(len(validation), int)})
 
     def _word_labels(self, examples: Sequence[TaggedText], rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """The label of each word: what span it begins in. Of spans that overlap the longest is learnt."""
@@ -219,11 +221,11 @@ class TaggingTask(Task[TaggedText]):
         return tagger_bindings(model)
 
     @property
-    def head_rows(self) -> Sequence[str]:
+    def head_row_names(self) -> Sequence[str]:
         """The labels."""
         return self.labels
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over words."""
         labels, logits = batch["labels"], outputs["logits"]
         counted = labels != _IGNORED
@@ -236,17 +238,17 @@ class TaggingTask(Task[TaggedText]):
             loss = tf.reduce_sum(weights * tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         return {self.losses[0]: loss, "tag_accuracy": tf.reduce_sum(right)}
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """How many words."""
         words = tf.maximum(tf.reduce_sum(tf.cast(batch["labels"] != _IGNORED, tf.float32)), 1.0)
         return {self.losses[0]: words, "tag_accuracy": words}
 
     # === Answers ===
 
-    def answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The spans of each text, in their order; N is the most that a text of the batch has.
 
-        `span_count` int32 [B]; `labels` and `texts` string [B, N]; `starts` and `ends`, in characters of the text,
+        `count` int32 [B]; `labels` and `texts` string [B, N]; `starts` and `ends`, in characters of the text,
         int32 [B, N]; `scores`, the mean probability of their tags, float32 [B, N].
         """
         logits = tf.boolean_mask(outputs["logits"], encoded["word_mask"])
@@ -278,7 +280,7 @@ class TaggingTask(Task[TaggedText]):
             return tf.RaggedTensor.from_value_rowids(values, tf.cast(entity_rows, tf.int64), tf.cast(count, tf.int64))
 
         return {
-            "span_count": tf.cast(by_text(starts).row_lengths(), tf.int32),
+            "count": tf.cast(by_text(starts).row_lengths(), tf.int32),
             "labels": by_text(names).to_tensor(),
             "texts": by_text(surfaces).to_tensor(),
             "starts": by_text(starts).to_tensor(),
@@ -297,11 +299,11 @@ class TaggingTask(Task[TaggedText]):
         mask = tf.sequence_mask(sentences.row_lengths(), tf.shape(emissions)[1])
         return tf.boolean_mask(viterbi(emissions, mask, outputs), mask)
 
-    def token_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The probabilities of the tags of each token, float32 [B, S, C]."""
         return {"probabilities": tf.nn.softmax(outputs["logits"])}
 
-    def answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """{"spans": [{"start", "end", "label", "text", "score"}]}."""
         return {
             "spans": [
@@ -312,7 +314,7 @@ class TaggingTask(Task[TaggedText]):
                     "text": row["texts"][place].decode("utf-8"),
                     "score": float(row["scores"][place]),
                 }
-                for place in range(row["span_count"])
+                for place in range(row["count"])
             ]
         }
 
@@ -336,7 +338,7 @@ class TaggingTask(Task[TaggedText]):
                 for place, (start, end) in enumerate(zip(answers["starts"][row], answers["ends"][row], strict=True))
                 if place < count
             }
-            for row, count in enumerate(answers["span_count"])
+            for row, count in enumerate(answers["count"])
         ]
         scores, per_type = entity_scores(true, predicted)
         return {"examples": len(examples), **scores, "per_class": per_type}

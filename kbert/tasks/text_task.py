@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
+from kbert.tasks.answering import AnsweringTask, TextInput
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.readers.tables import read_table
-from kbert.tasks.task import Task, TextInput
+from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -40,14 +41,14 @@ def _check_not_empty(text: str, pair: str | None) -> None:
         raise ValueError("expected a second text. Received an empty one")
 
 
-class TextTask(Task[Example]):
+class TextTask(AnsweringTask[Example]):
     """A task on a text, or on a pair of texts.
 
     Args:
         paired: Whether an example is a pair of texts.
     """
 
-    rows: ClassVar[str] = "rows of text"
+    examples_noun: ClassVar[str] = "rows of text"
     target_column: ClassVar[str] = "label"
     """The column of targets."""
     target_lists: ClassVar[bool] = False
@@ -57,7 +58,7 @@ class TextTask(Task[Example]):
         self.paired = paired
 
     @classmethod
-    def read_examples(
+    def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> Iterator[Example]:
         """The rows of a table with the columns "text", and where wanted "pair" and the target's.
@@ -96,7 +97,7 @@ class TextTask(Task[Example]):
         text = TextInput("text", "text")
         return (text, TextInput("text_pair", "pair")) if self.paired else (text,)
 
-    def inputs(self, examples: Sequence[Example]) -> dict[str, list[Any]]:
+    def texts_of(self, examples: Sequence[Example]) -> dict[str, list[Any]]:
         """The texts.
 
         Raises:
@@ -112,10 +113,6 @@ class TextTask(Task[Example]):
         texts = {"text": [example.text for example in examples]}
         return texts | ({"text_pair": [example.pair or "" for example in examples]} if self.paired else {})
 
-    def tokens(self, examples: Sequence[Example], encode: GraphEncoder) -> tuple[Ragged, Ragged]:
-        """Ids and type ids of examples, for training."""
-        return encode_texts(encode, *self.inputs(examples).values())
-
     @property
     def description(self) -> str:
         """What it does, for a model card."""
@@ -125,3 +122,11 @@ class TextTask(Task[Example]):
     def sample_arguments(self) -> str:
         """The arguments of a `kbert predict` for a model card."""
         return "'A first text' --pair 'and its second'" if self.paired else "'A text of your own'"
+
+
+class TrainableTextTask(TextTask, TrainableTask[Example]):
+    """A task on a text, or on a pair of texts, that is fine-tuned."""
+
+    def tokens(self, examples: Sequence[Example], encode: GraphEncoder) -> tuple[Ragged, Ragged]:
+        """Ids and type ids of examples, for training."""
+        return encode_texts(encode, *self.texts_of(examples).values())

@@ -11,6 +11,9 @@ _FRESH_RATE = 1e-4
 """The learning rate of fresh weights of this width."""
 _LARGEST_PRETRAINED, _LARGEST_FRESH = 5e-4, 1e-3
 
+_HEAD_FACTOR = 8.0
+_LARGEST_HEAD = 1e-3
+
 EPOCHS = 3.0
 """The number of epochs if there are enough rows (the paper, appendix A.3, has 2 to 4)."""
 LEAST_STEPS = 500
@@ -41,6 +44,27 @@ def default_learning_rate(width: int, *, pretrained: bool) -> float:
     ratio = _PAPER_WIDTH / width
     rate = min(_PAPER_RATE * ratio**2, _LARGEST_PRETRAINED) if pretrained else min(_FRESH_RATE * ratio, _LARGEST_FRESH)
     return float(f"{rate:.1e}")
+
+
+def default_head_learning_rate(learning_rate: float, *, pretrained: bool) -> float:
+    """The learning rate of the pooler and the task's head, with two significant digits.
+
+    On pretrained weights the head is the only part that learns from nothing, so its rate is eight times that of the
+    encoder, up to a limit. Fresh weights have one rate.
+
+    Args:
+        learning_rate: The learning rate of the encoder.
+        pretrained: Whether the encoder's weights are pretrained, or fresh.
+
+    Example:
+        >>> default_head_learning_rate(3e-5, pretrained=True)
+        0.00024
+        >>> default_head_learning_rate(1e-4, pretrained=False)
+        0.0001
+    """
+    if not pretrained:
+        return learning_rate
+    return float(f"{max(learning_rate, min(_HEAD_FACTOR * learning_rate, _LARGEST_HEAD)):.1e}")
 
 
 def default_epochs(items: int, batch_size: int, classes: int = 0) -> float:

@@ -18,15 +18,15 @@ from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.catalogue import task_info
+from kbert.tasks.factories import trainable_task_class
 from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.metrics.worst_examples import WORST_EXAMPLES
 from kbert.tasks.readers.remembered import Reading
-from kbert.tasks.task import task_class
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.training.data.augmentation import with_augmentation
 from kbert.training.data.batches import LengthBucketedBatches
 from kbert.training.data.task_examples import digest, read_task_examples
-from kbert.training.defaults import default_epochs, default_learning_rate
+from kbert.training.defaults import default_epochs, default_head_learning_rate, default_learning_rate
 from kbert.training.devices.jit import skips_padding
 from kbert.training.devices.precision import prepare_precision
 from kbert.training.devices.strategy import make_strategy
@@ -128,7 +128,8 @@ def finetune(
         learning_rate: The peak at the end of the warm-up; it then falls to 0. The default follows the width of the
             model, and whether its weights are pretrained (kbert.training.defaults): 3e-5 for pretrained weights of
             width 768.
-        head_learning_rate: The peak for the pooler and the task's head; the default is `learning_rate`.
+        head_learning_rate: The peak for the pooler and the task's head. The default is eight times `learning_rate` on
+            pretrained weights, at most 1e-3, and `learning_rate` on fresh ones.
         warmup_proportion: Part of the steps that warm up.
         schedule: How it falls: "linear", "polynomial", "cosine", or "constant", not at all.
         power: Of "polynomial".
@@ -208,7 +209,7 @@ def finetune(
         skip_bad=skip_bad,
         seed=seed,
     )
-    the_task = found.task if main_metric is None else found.task.decided_by(main_metric)
+    the_task = found.task if main_metric is None else found.task.with_main_metric(main_metric)
     prepare_precision(precision)
     # Before texts are tokenized: workers cannot be joined once TensorFlow has computed.
     placement = make_strategy(strategy, cluster)
@@ -223,7 +224,7 @@ def finetune(
 
     config, tokenizer, start = starting_point(model, vocab, cased)
     if start is not None:
-        the_task = the_task.started_from(resolve(model))
+        the_task = the_task.for_starting_model(resolve(model))
     config = with_settings(config, dropout, initializer_range)
     if sequence_length is None:
         sequence_length = min(the_task.longest_input or info.sequence_length, config.max_position_embeddings)
@@ -238,11 +239,15 @@ def finetune(
         )
     default_rate = default_learning_rate(config.hidden_size, pretrained=start is not None)
     peak_rate = default_rate if learning_rate is None else learning_rate
+    if head_learning_rate is None:
+        head_learning_rate = default_head_learning_rate(peak_rate, pretrained=start is not None)
     check_frozen_layers(frozen_layers, config.num_hidden_layers, frozen_encoder=frozen_encoder)
     encode = GraphEncoder(tokenizer.to_graph(), sequence_length)
-    the_task = the_task.adapted(examples, encode)
+    the_task = the_task.for_training_examples(examples, encode)
     rows = the_task.training_rows(examples, encode)
-    chosen_epochs = default_epochs(len(rows), batch_size, len(the_task.head_rows or ())) if epochs is None else epochs
+    chosen_epochs = (
+        default_epochs(len(rows), batch_size, len(the_task.head_row_names or ())) if epochs is None else epochs
+    )
     steps = STEPS if find_learning_rate else max(1, math.ceil(chosen_epochs * len(rows) / batch_size))
     course = Schedule(peak_rate, steps, round(steps * warmup_proportion), schedule, power)
     rule = OptimizerSettings(
@@ -250,7 +255,7 @@ def finetune(
         weight_decay=weight_decay,
         bias_correction=bias_correction,
         layer_decay=layer_decay,
-        head_rate=1.0 if head_learning_rate is None else head_learning_rate / peak_rate,
+        head_rate=head_learning_rate / peak_rate,
     )
     if placement.is_chief:
         for note in rows.notes:
@@ -263,7 +268,8 @@ def finetune(
             if epochs is None:
                 defaults.append("--epochs, for so many rows")
             print(
-                f"learning rate {peak_rate:g}, {chosen_epochs:g} epochs of {len(rows):,} rows, {steps:,} steps "
+                f"learning rate {peak_rate:g} (head {head_learning_rate:g}), {chosen_epochs:g} epochs of "
+                f"{len(rows):,} rows, {steps:,} steps "
                 f"(by default: {'; '.join(defaults)})",
                 file=sys.stderr,
             )
@@ -278,7 +284,7 @@ def finetune(
         patience = EarlyStopping(early_stopping, metric, the_task.larger_is_better)
     looks = Looks(histograms_every, profile=profile)
     check_batch_size(batch_size, settings, placement)
-    if the_task.whole_batches and accumulation * placement.strategy.num_replicas_in_sync > 1:
+    if the_task.needs_whole_batch and accumulation * placement.strategy.num_replicas_in_sync > 1:
         raise UsageError(
             f"this training of {task} compares all texts of a batch, on one device at once: leave --accumulation at 1, "
             f"and give --strategy one. Received: accumulation={accumulation}, "
@@ -378,8 +384,8 @@ def finetune(
         )
 
     def evaluate(step: int) -> dict[str, float]:
-        answers = predictor.answers_of(found.validation)
-        tuned = the_task.tuned(found.validation, answers)
+        answers = predictor.answers_for_examples(found.validation)
+        tuned = the_task.with_tuned_thresholds(found.validation, answers)
         metrics = tuned.evaluate(found.validation, answers)
         if validation_loss is not None:
             metrics[LOSS] = validation_loss()
@@ -410,7 +416,7 @@ def finetune(
         return {}
     best_step, metrics, task_settings, weights = best.load()
     warn_of_trivial_result(the_task, found, metrics)
-    the_task = task_class(task).from_settings(task_settings)
+    the_task = trainable_task_class(task).from_settings(task_settings)
     tensor_names.assign_tensors(bindings, weights)
     if projector:
         write_projector(folder / TENSORBOARD_FOLDER, encoder.embeddings.token_table.numpy(), tokenizer.vocabulary)

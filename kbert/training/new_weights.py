@@ -16,7 +16,9 @@ from kbert.errors import KbertError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.parts import CRF_TENSOR, DECODER
 from kbert.models.tensor_names import TensorBindings, assign_tensors
-from kbert.tasks.task import Task, task_from_bundle
+from kbert.tasks.answering import AnsweringTask
+from kbert.tasks.factories import task_from_bundle
+from kbert.tasks.trainable import TrainableTask
 
 _PARTS = {
     "bert.pooler.": "pooler",
@@ -29,7 +31,7 @@ _PARTS = {
 """The names of the parts beside an encoder, by the prefixes of their tensors."""
 
 
-def assign_starting_weights(task: Task[Any], bindings: TensorBindings, start: Bundle) -> list[str]:
+def assign_starting_weights(task: TrainableTask[Any], bindings: TensorBindings, start: Bundle) -> list[str]:
     """Sets the weights of a task's model from those of another model.
 
     The encoder is taken, and the head too if the other model is for the same task.
@@ -77,14 +79,16 @@ def _absent(names: Iterable[str], known: Iterable[str]) -> list[str]:
     ]
 
 
-def _kept_head(task: Task[Any], bindings: TensorBindings, start: Bundle) -> tuple[dict[str, np.ndarray], list[str]]:
+def _kept_head(
+    task: TrainableTask[Any], bindings: TensorBindings, start: Bundle
+) -> tuple[dict[str, np.ndarray], list[str]]:
     """The tensors of the head that the starting model has, and the names of the parts that stay fresh."""
     old = _old_task(task, start)
     names = [name for name in bindings if not name.startswith("bert.")]
     shapes = {name: start.tensors[name].shape for name in names if name in start.tensors}
     if old is None or not shapes:
         return {}, []
-    rows, old_rows = task.head_rows, old.head_rows
+    rows, old_rows = task.head_row_names, old.head_row_names
     if rows is None or old_rows is None or list(rows) == list(old_rows):
         fits = {name: start.tensors[name] for name, shape in shapes.items() if shape == bindings[name].shape}
         return fits, []
@@ -104,14 +108,16 @@ def _kept_head(task: Task[Any], bindings: TensorBindings, start: Bundle) -> tupl
     return head, [f"classifier ({count} of {len(rows)} labels)"] if count else []
 
 
-def _old_task(task: Task[Any], start: Bundle) -> Task[Any] | None:
+def _old_task(task: TrainableTask[Any], start: Bundle) -> TrainableTask[Any] | None:
     """The task of the starting model, if it is the same task on the same kind of texts."""
     paired = getattr(task, "paired", False)
     try:
         if start.settings.get("task"):
-            old: Task[Any] | None = task_from_bundle(start, "the model")
+            old: AnsweringTask[Any] | None = task_from_bundle(start, "the model")
         else:
             old = type(task).from_foreign(start, paired=paired)
     except (KbertError, ValueError):
         return None
-    return old if type(old) is type(task) and getattr(old, "paired", False) == paired else None
+    if not isinstance(old, TrainableTask) or type(old) is not type(task):
+        return None
+    return old if getattr(old, "paired", False) == paired else None

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from kbert.tasks.metrics.names import LOSS
-from kbert.tasks.task import Task
+from kbert.tasks.trainable import TrainableTask
 from kbert.training.data.task_examples import TaskExamples
 
 
-def warn_of_trivial_result(task: Task[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> None:
+def warn_of_trivial_result(task: TrainableTask[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> None:
     """Warns on standard error if the main metric is no better than that of a constant answer.
 
     Args:
@@ -24,7 +24,7 @@ def warn_of_trivial_result(task: Task[Any], examples: TaskExamples, metrics: Map
         print(f"Warning: {warning}", file=sys.stderr)
 
 
-def trivial_result(task: Task[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> str | None:
+def trivial_result(task: TrainableTask[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> str | None:
     """The text of the warning; None if the result is better than that of a constant answer."""
     trivial = task.trivial_metrics(examples.train, examples.validation)
     if trivial is None or task.main_metric == LOSS or task.main_metric not in trivial[1]:

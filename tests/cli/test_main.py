@@ -36,11 +36,16 @@ def test_help_lists_the_commands_without_importing_anything_heavy():
 
 @pytest.mark.parametrize(
     ("arguments", "prepared"),
-    [(["--help"], []), ([], []), (["pretrain", "--help"], ["onednn", "pages"]), (["serve", "--help"], [])],
+    [
+        (["--help"], ["runtime"]),
+        ([], ["runtime"]),
+        (["pretrain", "--help"], ["runtime", "pages"]),
+        (["serve", "--help"], ["runtime"]),
+    ],
 )
-def test_commands_that_compute_for_long_prepare_the_machine(monkeypatch, capsys, arguments, prepared):
+def test_the_program_prepares_the_machine(monkeypatch, capsys, arguments, prepared):
     calls = []
-    monkeypatch.setattr(cli_main, "use_onednn", lambda: calls.append("onednn"))
+    monkeypatch.setattr(cli_main, "prepare_runtime", lambda quiet: calls.append("runtime"))
     monkeypatch.setattr(cli_main, "restart_with_huge_pages", lambda: calls.append("pages"))
     monkeypatch.setattr(sys, "argv", ["kbert", *arguments])
     with pytest.raises(SystemExit):
@@ -211,8 +216,12 @@ def test_features_and_search(tmp_path, pretrained, embedder):
     features = ("predict", pretrained, "the cat", "a dog", "--features", "--layers", "1,2", "--output", vectors)
     assert run(*features)[0] == 0
     assert np.load(vectors).shape == (2, 64)
-    assert "--layers takes numbers with commas between, or last4" in one_line(2, run(*features, "--layers", "one"))
-    assert "--features and --output belong together" in one_line(2, run("predict", pretrained, "a", "--features"))
+    assert "--layers must be numbers with commas between them, or last4" in one_line(
+        2, run(*features, "--layers", "one")
+    )
+    assert "expected --features and --output together. Received: --features alone" in one_line(
+        2, run("predict", pretrained, "a", "--features")
+    )
 
     folder = tmp_path / "docs"
     folder.mkdir()
@@ -223,7 +232,9 @@ def test_features_and_search(tmp_path, pretrained, embedder):
     assert (exit_code, out) == (0, "1\t1.0000\ta.txt#2\ta dog\n")
     (line,) = run("search", index, "a dog", "--json")[1].splitlines()
     assert [result["id"] for result in json.loads(line)["results"]] == ["a.txt#2", "a.txt#1"]
-    assert "give queries; or both --queries FILE and --judgements FILE" in one_line(2, run("search", index))
+    assert "expected queries, or both --queries FILE and --judgements FILE. Received: nothing" in one_line(
+        2, run("search", index)
+    )
 
 
 def test_features_of_a_table_that_is_read_as_the_training_file_was(tmp_path, classifier):
@@ -245,7 +256,7 @@ def test_features_of_a_table_that_is_read_as_the_training_file_was(tmp_path, cla
     assert run("predict", model, "--input", text, "--features", "--output", vectors)[0] == 0
     np.testing.assert_array_equal(np.load(vectors), np.load(named))
     text.write_text("")
-    assert "expected texts. There are none" in one_line(
+    assert "expected texts. Received: an empty file" in one_line(
         1, run("predict", model, "--input", text, "--features", "--output", vectors)
     )
 

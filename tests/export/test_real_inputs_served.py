@@ -13,8 +13,9 @@ import pytest
 from kbert.config import BertConfig
 from kbert.export.saved_model import export_saved_model
 from kbert.prediction.predictor import load
+from kbert.tasks.answering import TextInput
+from kbert.tasks.factories import task_class
 from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.task import TextInput, task_class
 from kbert.text.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.slow
@@ -58,12 +59,12 @@ ODD = [
 
 
 def labelled(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"label": row["label"], "probabilities": dict(zip(row["labels"], row["probabilities"], strict=True))}
+    return {"label": row["label"], "probabilities": dict(zip(row["classes"], row["probabilities"], strict=True))}
 
 
 def many_labelled(row: Mapping[str, Any]) -> dict[str, Any]:
-    given = row["predicted_labels"][: row["count"]]
-    return {"labels": given, "probabilities": dict(zip(row["labels"], row["probabilities"], strict=True))}
+    given = row["labels"][: row["count"]]
+    return {"labels": given, "probabilities": dict(zip(row["classes"], row["probabilities"], strict=True))}
 
 
 def number(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,18 +73,18 @@ def number(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def chosen(row: Mapping[str, Any]) -> dict[str, Any]:
     probabilities = row["probabilities"][: row["count"]]
-    return {"choice": row["choice"], "text": row["text"], "probabilities": probabilities}
+    return {"choice": row["choice"], "index": row["index"], "probabilities": probabilities}
 
 
 def tagged(row: Mapping[str, Any]) -> dict[str, Any]:
     names = {"start": "starts", "end": "ends", "label": "labels", "text": "texts", "score": "scores"}
-    return {"spans": [{key: row[name][i] for key, name in names.items()} for i in range(row["span_count"])]}
+    return {"spans": [{key: row[name][i] for key, name in names.items()} for i in range(row["count"])]}
 
 
 def answered(row: Mapping[str, Any]) -> dict[str, Any]:
-    names = {"text": "answers", "start": "starts", "end": "ends", "score": "scores"}
-    best = [{key: row[name][i] for key, name in names.items()} for i in range(row["answer_count"])]
-    return {key: row[key] for key in ("answer", "start", "end", "score")} | {"n_best": best}
+    names = {"answer": "answers", "start": "starts", "end": "ends", "score": "scores"}
+    best = [{key: row[name][i] for key, name in names.items()} for i in range(row["count"])]
+    return {key: row[key] for key in ("answer", "start", "end", "score")} | {"answers": best}
 
 
 def embedded(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def summed_up(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def filled(row: Mapping[str, Any]) -> dict[str, Any]:
-    places = range(row["mask_count"])
+    places = range(row["count"])
     return {"masks": [dict(zip(row["pieces"][i], row["probabilities"][i], strict=True)) for i in places]}
 
 
@@ -251,7 +252,7 @@ def requests_of(rows: list[tuple[Any, ...]], texts: tuple[TextInput, ...]) -> li
         for text, column in zip(texts, zip(*rows[start:stop], strict=True), strict=True):
             most = max(map(len, column))
             request[text.name] = (
-                [[*values, *[""] * (most - len(values))] for values in column] if text.several else column
+                [[*values, *[""] * (most - len(values))] for values in column] if text.is_list else column
             )
         requests.append(request)
     return requests
@@ -275,7 +276,7 @@ def test_the_served_answers_are_the_predicted_ones(tmp_path, data, make_task_mod
     }
     kind = task_class(case.task)
     if kind.info().trainable:
-        examples = kind.read(path, case.columns, options=options, bad=BadRows(BAD))
+        examples = kind.read_examples(path, case.columns, options=options, bad=BadRows(BAD))
         found = kind.from_examples(examples, path, kind.info().choose_options(options))
         task = kind.from_settings(found.settings() | case.settings)
     else:
@@ -284,8 +285,8 @@ def test_the_served_answers_are_the_predicted_ones(tmp_path, data, make_task_mod
     exported = export_saved_model(folder, output=tmp_path / "served")
 
     model = load(folder)
-    examples = kind.read(path, case.columns, options=options, targets=False, bad=BadRows(BAD))
-    rows = chosen_rows(list(zip(*task.inputs(examples).values(), strict=True)))
+    examples = kind.read_examples(path, case.columns, options=options, targets=False, bad=BadRows(BAD))
+    rows = chosen_rows(list(zip(*task.texts_of(examples).values(), strict=True)))
     if case.task == "fill-mask":
         rows = [(with_masks(text),) for (text,) in rows]
     rows += odd_rows(rows)

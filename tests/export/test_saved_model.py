@@ -84,7 +84,7 @@ def test_signatures(exported, classifier):
     assert {
         name: (spec.dtype, spec.shape.as_list()) for name, spec in tokens.structured_input_signature[1].items()
     } == {name: (tf.int32, [None, None]) for name in ("input_word_ids", "input_mask", "input_type_ids")}
-    assert set(text.structured_outputs) == {"label", "labels", "probabilities"}
+    assert set(text.structured_outputs) == {"label", "classes", "probabilities"}
     assert set(tokens.structured_outputs) == {"probabilities"}
     batch = load(classifier).text_model.encode(tf.constant(TEXTS))
     np.testing.assert_allclose(
@@ -107,7 +107,7 @@ def test_versions_and_pairs(tmp_path, pair_classifier):
 @pytest.mark.parametrize("version", [0, -1, 3])
 def test_a_version_that_cannot_be(tmp_path, classifier, version):
     (tmp_path / "3").mkdir()
-    with pytest.raises(UsageError, match=rf"^version must be a positive number that .* Received: version={version}$"):
+    with pytest.raises(UsageError, match=rf"^version must be at least 1, and new in .*\. Received: version={version}$"):
         export_saved_model(classifier, output=tmp_path, version=version)
 
 

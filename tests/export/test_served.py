@@ -28,5 +28,5 @@ def test_the_served_answer_is_the_predicted_one(tmp_path, classifier, pair_class
     predicted = kbert.load(model).predict(texts, pairs)
     assert [answer["label"] for answer in served] == [answer["label"] for answer in predicted]
     for answer, wanted in zip(served, predicted, strict=True):
-        given = dict(zip(answer["labels"], answer["probabilities"], strict=True))
+        given = dict(zip(answer["classes"], answer["probabilities"], strict=True))
         assert given == pytest.approx(wanted["probabilities"], abs=1e-5)

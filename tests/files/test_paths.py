@@ -27,5 +27,7 @@ def test_an_input_that_names_no_file_is_refused(tmp_path, item):
 
 def test_a_folder_without_files_is_refused(tmp_path):
     (tmp_path / ".hidden").write_bytes(b"")
-    with pytest.raises(UsageError, match=r"expected a folder with files\. Received one without"):
+    with pytest.raises(
+        UsageError, match=r"expected a folder with files\. Received: .*, which has none except hidden ones"
+    ):
         files.expand_inputs([tmp_path])

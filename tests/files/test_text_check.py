@@ -9,26 +9,27 @@ from kbert.errors import DataError
 @pytest.mark.parametrize(
     ("content", "received"),
     [
-        ("text\n".encode("utf-16"), "UTF-16, as the file's byte order mark says; convert it: iconv -f UTF-16"),
-        ("text\n".encode("utf-32"), "UTF-32, as the"),
-        (b"\xfe\xff" + "text\n".encode("utf-16-be"), "UTF-16, as the"),
-        ("text and more\n".encode("utf-16-le"), "bytes of which many are 0: UTF-16 without"),
+        ("text\n".encode("utf-16"), "UTF-16, according to the byte order mark; convert it: iconv -f UTF-16"),
+        ("text\n".encode("utf-32"), "UTF-32, according to the"),
+        (b"\xfe\xff" + "text\n".encode("utf-16-be"), "UTF-16, according to the"),
+        ("text and more\n".encode("utf-16-le"), "many bytes of 0: UTF-16 without"),
         # Without its time: the bytes are part of the test's name, which every worker of xdist must find the same.
         (gzip.compress(bytes(10_000), mtime=0), r"a gzip file; let its name end in \.gz"),
         (b"PK\x03\x04" + bytes(range(256)), "a zip file"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "something that is no text"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "a binary file; name a text file"),
     ],
 )
 def test_what_is_no_text_is_named(tmp_path, content, received):
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(DataError, match=f"x: expected utf-8 text. Received {received}"):
+    with pytest.raises(DataError, match=f"x: expected utf-8 text. Received: {received}"):
         list(files.read_line_blocks(tmp_path / "x", on_invalid=lambda error: None))
 
 
 def test_lines_of_old_macs_are_refused(tmp_path):
     (tmp_path / "x").write_bytes(b"text,label\rgood,1\r")
     with pytest.raises(
-        DataError, match=r"x: expected lines that end with LF or CR LF. Received CR alone.*tr '\\r' '\\n'"
+        DataError,
+        match=r"x: expected lines that end with LF or CR LF. Received: lines that end with CR only.*tr '\\r' '\\n'",
     ):
         list(files.read_lines(tmp_path / "x"))
     (tmp_path / "x").write_bytes(b"one line\r")

@@ -1,4 +1,4 @@
-"""The example for Keras in README.md, and those of public classes and of `kbert.load`, as they stand."""
+"""The example for Keras in README.md, and those of public classes and functions, as they stand."""
 
 import doctest
 import re
@@ -10,6 +10,9 @@ import pytest
 
 import kbert
 from kbert.models.preset_model import PresetModel
+from kbert.report.run import run_report
+from kbert.retrieval.search import search
+from kbert.serving.rest import running_server
 
 REPOSITORY = Path(__file__).parent.parent.parent
 EXAMPLES = [
@@ -30,6 +33,15 @@ EXAMPLES = [
     kbert.MaskedLanguageModel,
     kbert.load,
     kbert.convert,
+    kbert.prepare_runtime,
+    kbert.export_saved_model,
+    kbert.export_litert,
+    kbert.serve,
+    running_server,
+    kbert.build_index,
+    kbert.Index,
+    search,
+    run_report,
 ]
 
 
@@ -39,6 +51,7 @@ def here(tmp_path, monkeypatch, pretrained, classifier, vocab_file):
     folder = tmp_path / "here"
     shutil.copytree(pretrained, folder / "pretrained")
     shutil.copytree(classifier, folder / "RUN")
+    (folder / "RUN" / "run.json").write_text('{"command": "finetune classification", "steps": 0}')
     shutil.copy(vocab_file, folder / "vocab.txt")
     monkeypatch.chdir(folder)
     return folder

@@ -1,4 +1,4 @@
-"""Models of the hub by name, against a server of our own that speaks the hub's file endpoint."""
+"""Models of the hub by name, against a server of our own that speaks the hub's endpoints for listings and files."""
 
 import hashlib
 import http.server
@@ -26,6 +26,8 @@ class Hub:
     def __init__(self):
         self.repositories = {}
         self.gated = set()
+        self.commit = COMMIT
+        self.ill = False
         self.requests = []
         hub = self
 
@@ -46,6 +48,9 @@ class Hub:
     def answer(self, request, *, body):
         path = request.path.partition("?")[0]
         self.requests.append(path)
+        if self.ill:
+            self.refuse(request, 503, "")
+            return
         if found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             repository, revision, name = found.groups()
             if not self.allowed(request, repository, revision):
@@ -55,25 +60,48 @@ class Hub:
                 self.send(request, file.read_bytes(), body)
             else:
                 self.refuse(request, 404, "EntryNotFound")
+        elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/(revision|tree)/([^/]+)", path):
+            repository, what, revision = found.groups()
+            # The listing of a gated repository is public.
+            if self.exists(request, repository, revision):
+                listed = self.listing(repository)
+                content = {
+                    "id": repository,
+                    "sha": self.commit,
+                    "siblings": [{"rfilename": each["path"]} for each in listed],
+                }
+                self.send(request, json.dumps(listed if what == "tree" else content).encode(), body)
         else:
             self.refuse(request, 404, "")
 
-    def allowed(self, request, repository, revision):
+    def listing(self, repository):
+        folder = self.repositories[repository]
+        found = sorted(path for path in folder.rglob("*") if path.is_file())
+        return [
+            {"type": "file", "path": str(path.relative_to(folder)), "size": path.stat().st_size, "oid": "0" * 40}
+            for path in found
+        ]
+
+    def exists(self, request, repository, revision):
         if repository not in self.repositories:
             self.refuse(request, 404, "RepoNotFound")
-        elif repository in self.gated:
-            self.refuse(request, 403, "GatedRepo")
-        elif revision not in ("main", "v1", COMMIT):
+        elif revision not in ("main", "v1", self.commit):
             self.refuse(request, 404, "RevisionNotFound")
         else:
             return True
         return False
 
+    def allowed(self, request, repository, revision):
+        if repository in self.gated:
+            self.refuse(request, 403, "GatedRepo")
+            return False
+        return self.exists(request, repository, revision)
+
     def send(self, request, content, body):
         request.send_response(200)
         request.send_header("Content-Length", str(len(content)))
         request.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-        request.send_header("X-Repo-Commit", COMMIT)
+        request.send_header("X-Repo-Commit", self.commit)
         request.end_headers()
         if body:
             request.wfile.write(content)
@@ -82,7 +110,7 @@ class Hub:
         request.send_response(status)
         request.send_header("X-Error-Code", code)
         if code == "EntryNotFound":
-            request.send_header("X-Repo-Commit", COMMIT)
+            request.send_header("X-Repo-Commit", self.commit)
         request.send_header("Content-Length", "0")
         request.end_headers()
 
@@ -126,7 +154,7 @@ def test_text_and_safetensors_are_downloaded_and_nothing_else(hub):
 
 def test_a_revision_is_asked_for(hub):
     resolve("hf://kbert/classifier@v1")
-    assert "/kbert/classifier/resolve/v1/config.json" in hub.requests
+    assert "/api/models/kbert/classifier/revision/v1" in hub.requests
     assert f"/kbert/classifier/resolve/{COMMIT}/model.safetensors" in hub.requests
     with pytest.raises(HubError, match=r"^hf://kbert/classifier@v2: the repository has no revision v2$"):
         resolve("hf://kbert/classifier@v2")
@@ -150,7 +178,40 @@ def test_nothing_is_asked_for_twice(hub):
     resolve("hf://kbert/classifier")
     hub.requests.clear()
     resolve("hf://kbert/classifier")
-    assert hub.requests == ["/", "/kbert/classifier/resolve/main/config.json"]
+    assert hub.requests[0] == "/api/models/kbert/classifier/revision/main"
+    # Listings may be asked for again, files are not.
+    assert all(path.startswith("/api/models/kbert/classifier/") for path in hub.requests)
+
+
+def test_a_new_commit_is_followed(hub, monkeypatch):
+    old = resolve("hf://kbert/classifier")
+    hub.commit = "f" * 40
+    (hub.repositories["kbert/classifier"] / "README.md").write_text("new")
+    new = resolve("hf://kbert/classifier")
+    assert (old.name, new.name) == ("0123456789abcdef0123456789abcdef01234567", "f" * 40)
+    assert (new / "README.md").read_text() == "new"
+
+
+def test_a_hub_that_is_ill(hub):
+    hub.ill = True
+    with pytest.raises(HubError, match=r"^hf://kbert/classifier: the hub answered with status 503; try again later$"):
+        resolve("hf://kbert/classifier")
+
+
+def test_an_unfinished_download_is_not_taken_for_a_model(hub, monkeypatch):
+    folder = resolve("hf://kbert/classifier")
+    (folder / "model.safetensors").unlink()
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(HubError, match=r"^hf://kbert/classifier: (the hub cannot be reached|expected model\.safe)"):
+        resolve("hf://kbert/classifier")
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    assert (resolve("hf://kbert/classifier") / "model.safetensors").is_file()
+
+
+def test_no_bars_without_a_terminal(hub, capfd, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    resolve("hf://kbert/classifier")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_sharded_weights_are_downloaded(hub):

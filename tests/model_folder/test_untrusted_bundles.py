@@ -14,7 +14,7 @@ from kbert.errors import KbertError
 from kbert.model_folder.bundle import Bundle
 from kbert.prediction.predictor import load
 from kbert.pretrained.loading import check_loadable
-from kbert.tasks.task import task_from_bundle
+from kbert.tasks.factories import task_from_bundle
 
 VALUES = [
     None,

@@ -153,8 +153,8 @@ def test_hidden_states_logits_and_loss(foreign_folder, within, preset, shape):
 
 def total_loss(outputs, batch):
     objective = PretrainingObjective()
-    numerators, denominators = objective.numerators(outputs, batch), objective.denominators(batch)
-    return sum(numerators[name] / denominators[name] for name in objective.losses)
+    loss_sums, loss_weights = objective.loss_sums(outputs, batch), objective.loss_weights(batch)
+    return sum(loss_sums[name] / loss_weights[name] for name in objective.losses)
 
 
 @pytest.mark.parametrize("shape", ["padding and pairs", "length 512"])

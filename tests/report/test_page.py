@@ -2,11 +2,11 @@ from kbert.report.page import Html, element, escape, join, note, page, percent, 
 
 
 def test_text_is_escaped_and_html_is_not():
-    assert escape("<b> & \"'") == "&lt;b&gt; &amp; &quot;&#x27;"
+    assert escape("<b> & \"'") == "&lt;b&gt; &amp; &#34;&#39;"
     assert escape(Html("<b>")) == "<b>"
     assert join(["<", Html("<br>")]) == "&lt;<br>"
     assert element("p", "a < b", class_="x", stroke_width='"1"') == (
-        '<p class="x" stroke-width="&quot;1&quot;">a &lt; b</p>'
+        '<p class="x" stroke-width="&#34;1&#34;">a &lt; b</p>'
     )
 
 

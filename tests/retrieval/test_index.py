@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import numpy as np
@@ -95,7 +96,8 @@ def test_measuring_on_a_collection(tmp_path, index):
     assert (metrics["mrr"], metrics["recall@1"]) == (1.0, 0.75)
     judgements.write_text("q9 0 d1 1\n")
     with pytest.raises(
-        DataError, match=r"qrels\.txt: expected judgements of the queries in .*q\.jsonl\. There are none$"
+        DataError,
+        match=r"qrels\.txt: expected judgements of the queries in .*q\.jsonl\. Received: none; give the qrels",
     ):
         measure_search(index, queries, judgements)
 
@@ -111,9 +113,24 @@ def test_results_are_put_in_order_by_a_ranker(index, ranker, embedder):
     assert shallow[2:] == plain[2:]
     assert [result["rank"] for result in shallow] == [1, 2, 3, 4, 5, 6]
     with pytest.raises(
-        UsageError, match=r"is for embedding; re-ranking needs a model of `kbert finetune ranking`, or a"
+        UsageError,
+        match=r"^--rerank must be a model of `kbert finetune ranking`, or a cross-encoder\. .*, a model for embedding$",
     ):
         search(index, ["the dog"], SearchSettings(reranker=embedder))
+
+
+def test_a_bare_encoder_is_no_re_ranker(index, pretrained):
+    """The message names no option that `kbert search` does not have."""
+    from kbert.cli.search import search as command
+
+    with pytest.raises(
+        UsageError, match=r"^--rerank must be .*, a BertForPreTraining without a head that ranks$"
+    ) as raised:
+        search(index, ["the dog"], SearchSettings(reranker=pretrained))
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert set(re.findall(r"--[a-z-]+", str(raised.value))) <= options
+    with pytest.raises(UsageError, match=r"^depth must be at least 1\. Received: depth=0$"):
+        search(index, ["the dog"], SearchSettings(reranker=pretrained, depth=0))
 
 
 def test_what_cannot_be(tmp_path, documents, embedder, classifier, folder, index):
@@ -122,7 +139,9 @@ def test_what_cannot_be(tmp_path, documents, embedder, classifier, folder, index
         match=r"^expected a model of `kbert finetune embedding` .* Received: .*, which is for classification$",
     ):
         build_index(classifier, input=documents, output=tmp_path / "i")
-    with pytest.raises(UsageError, match=r"exists already; name another folder, or remove it$"):
+    with pytest.raises(
+        UsageError, match=r"^--output must be a new folder\. Received: .*, which exists; remove it, or name another$"
+    ):
         build_index(embedder, input=documents, output=folder)
     with pytest.raises(UsageError, match=r"^dtype must be one of float32, float16\. Received: dtype='int8'$"):
         build_index(embedder, input=documents, output=tmp_path / "i", dtype="int8")
@@ -131,7 +150,7 @@ def test_what_cannot_be(tmp_path, documents, embedder, classifier, folder, index
     with pytest.raises(DataError, match=r"bad\.jsonl:2: expected "):
         build_index(embedder, input=bad, output=tmp_path / "i")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.jsonl"]
-    with pytest.raises(UsageError, match=r"has no graph; build it with --ann$"):
+    with pytest.raises(UsageError, match=r"which has none; build it with `kbert index build --ann`$"):
         index.search(["x"], ann=True)
     with pytest.raises(UsageError, match=r"^top must be at least 1\. Received: top=0$"):
         index.search(["x"], top=0)
@@ -140,18 +159,23 @@ def test_what_cannot_be(tmp_path, documents, embedder, classifier, folder, index
 def test_a_damaged_index(tmp_path, folder, embedder, classifier):
     import shutil
 
-    with pytest.raises(BundleError, match=r"was built with other weights than those of .*; build it anew$"):
+    with pytest.raises(
+        BundleError, match=r"^expected the weights that .* was built with\. Received: .*; build the index again$"
+    ):
         Index(folder, model=classifier)
     copy = shutil.copytree(folder, tmp_path / "i")
     np.save(copy / "vectors.npy", np.zeros((5, 32), np.float32))
-    with pytest.raises(BundleError, match=r"vectors\.npy: expected float32 \[6, 32\]\. Received: float32 \[5, 32\]$"):
+    with pytest.raises(
+        BundleError,
+        match=r"vectors\.npy: expected float32 \[6, 32\]\. Received: float32 \[5, 32\]; build the index again$",
+    ):
         Index(copy)
     (copy / "vectors.npy").write_bytes(b"no array")
     with pytest.raises(BundleError, match=r"vectors\.npy is damaged \("):
         Index(copy)
     settings = json.loads((copy / "index.json").read_text())
     (copy / "index.json").write_text(json.dumps(settings | {"model": "/nowhere"}))
-    with pytest.raises(BundleError, match=r"is no longer at /nowhere; name its folder with --model$"):
+    with pytest.raises(BundleError, match=r"at /nowhere\. Received: no such folder; name it with --model$"):
         Index(copy)
     (copy / "index.json").write_text("[]")
     with pytest.raises(BundleError, match=r"index\.json: expected model, str\. Received: None$"):
@@ -249,5 +273,5 @@ def test_weights_of_pytorch_and_other_weights(tmp_path, documents, make_sentence
     assert [found["id"] for found in Index(tmp_path / "i").search(["a dog ran"], top=1)[0]] == ["d1"]
     tensors["embeddings.word_embeddings.weight"] += 1
     write_torch_file(inner / "pytorch_model.bin", tensors)
-    with pytest.raises(BundleError, match="was built with other weights"):
+    with pytest.raises(BundleError, match=r"^expected the weights that .* was built with\."):
         Index(tmp_path / "i")

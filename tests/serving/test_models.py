@@ -185,15 +185,21 @@ def test_a_folder_that_vanishes_leaves_what_is_loaded(exports, tmp_path):
 
 
 def test_a_folder_without_models_is_refused(tmp_path):
-    with pytest.raises(ServingError, match=r"missing is not a folder; expected one that holds NAME/VERSION"):
+    with pytest.raises(
+        ServingError, match=r"^expected a folder that holds NAME/VERSION/.* Received: .*missing, which is not a folder$"
+    ):
         ServedModels(tmp_path / "missing").__enter__()
-    with pytest.raises(ServingError, match=r"holds no model; expected NAME/VERSION/saved_model\.pb"):
+    with pytest.raises(
+        ServingError, match=r"^expected a folder that holds NAME/VERSION/saved_model\.pb.*, which has no such file$"
+    ):
         ServedModels(tmp_path).__enter__()
 
 
 def test_a_folder_where_nothing_loads_is_refused(tmp_path):
     put_broken(tmp_path / "one" / "2")
-    with pytest.raises(ServingError, match=r"can be loaded; one, version 2: .*saved_model\.pb") as raised:
+    with pytest.raises(
+        ServingError, match=r"can be loaded in .* Received: one, version 2: .*saved_model\.pb"
+    ) as raised:
         ServedModels(tmp_path).__enter__()
     assert "\n" not in str(raised.value)
 

@@ -164,7 +164,7 @@ def test_exports_are_served(made):
 
 
 def test_hyper_parameters_are_searched(made):
-    pytest.importorskip("keras_tuner", reason="needs the extra tune")
+    pytest.importorskip("optuna", reason="needs the extra tune")
     kbert_command(
         *("tune", "classification", "--model", made / "pretrained", "--train", made / "table.csv"),
         *("--validation", made / "table.csv", "--trials", "1", "--epochs", "1", "--sequence-length", "16"),

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from kbert.errors import UsageError
-from kbert.tasks.catalogue import TASKS, Option, all_columns, all_reading_options, task_info
-from kbert.tasks.task import task_class
+from kbert.tasks.catalogue import TASKS, all_columns, all_reading_options, task_info
+from kbert.tasks.factories import task_class
+from kbert.tasks.task_info import Option
 
 
 def test_it_needs_no_tensorflow():

@@ -9,8 +9,8 @@ from kbert.errors import BundleError, DataError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.tasks.classification import ClassificationTask
+from kbert.tasks.factories import task_class, task_from_bundle
 from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.task import task_class, task_from_bundle
 from kbert.tasks.text_task import Example
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
@@ -27,11 +27,11 @@ def test_examples_have_the_lines_of_their_file(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text('stars,a,b\n5,"one\ntwo",x\n1,three,y\n')
     columns = {"text": "a", "pair": "b", "label": "stars"}
-    assert ClassificationTask.read(path, columns) == [
+    assert ClassificationTask.read_examples(path, columns) == [
         Example("one\ntwo", "x", "5", 2),
         Example("three", "y", "1", 4),
     ]
-    assert ClassificationTask.read(path, {"text": "a"}, targets=False) == [
+    assert ClassificationTask.read_examples(path, {"text": "a"}, targets=False) == [
         Example("one\ntwo", None, None, 2),
         Example("three", None, None, 4),
     ]
@@ -40,23 +40,23 @@ def test_examples_have_the_lines_of_their_file(tmp_path):
 def test_spaces_around_a_label_make_no_other(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("text,label\none,a\ntwo, a \nthree,b\n")
-    assert [example.target for example in ClassificationTask.read(path)] == ["a", "a", "b"]
+    assert [example.target for example in ClassificationTask.read_examples(path)] == ["a", "a", "b"]
     path.write_text("text,label\none,  \n")
     with pytest.raises(DataError, match=r"a\.csv:2: expected a label\. Received an empty one$"):
-        ClassificationTask.read(path)
+        ClassificationTask.read_examples(path)
 
 
 def test_a_file_without_rows(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("text,label\n")
     with pytest.raises(DataError, match=r"a\.csv: expected rows of text\. There are none$"):
-        ClassificationTask.read(path)
+        ClassificationTask.read_examples(path)
     path.write_text("text,label\n,a\n")
     message = r"a\.csv: expected rows of text\. There are none: 1 bad row was skipped; the first: .*:2: expected a text"
     with pytest.raises(DataError, match=message):
-        ClassificationTask.read(path, bad=BadRows(1))
+        ClassificationTask.read_examples(path, bad=BadRows(1))
     with pytest.raises(DataError, match=r"^dev\.csv: expected rows of text\. There are none: 1 bad row was .*'c'$"):
-        ClassificationTask(["a", "b"]).checked(labelled("c"), "dev.csv", BadRows(5))
+        ClassificationTask(["a", "b"]).keep_valid(labelled("c"), "dev.csv", BadRows(5))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_label_that_training_never_saw(label):
         DataError,
         match=rf"^dev\.csv:3: expected one of the labels seen in training \(a, b\)\. Received {label!r}$",
     ):
-        ClassificationTask(["a", "b"]).checked(labelled("a", label), "dev.csv")
+        ClassificationTask(["a", "b"]).keep_valid(labelled("a", label), "dev.csv")
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_settings_round_trip(bundle_of):
     again = task_from_bundle(bundle_of({"task": settings}), "folder")
     assert isinstance(again, ClassificationTask)
     assert again.settings() == settings
-    assert again.checked(labelled("yes"), "x") == labelled("yes")
+    assert again.keep_valid(labelled("yes"), "x") == labelled("yes")
 
 
 def test_settings_that_cannot_be(bundle_of):
@@ -190,11 +190,11 @@ def test_loss_and_accuracy_are_sums_over_examples():
     task = ClassificationTask(["a", "b"])
     outputs = {"logits": tf.constant([[2.0, 0.0], [0.0, 1.0], [3.0, 1.0]])}
     batch = {"labels": tf.constant([0, 1, 1], tf.int32)}
-    numerators, denominators = task.numerators(outputs, batch), task.denominators(batch)
+    loss_sums, loss_weights = task.loss_sums(outputs, batch), task.loss_weights(batch)
     expected = np.log1p(np.exp(-2)) + np.log1p(np.exp(-1)) + np.log1p(np.exp(2))
-    assert float(numerators["cross_entropy"]) == pytest.approx(expected, rel=1e-6)
-    assert float(numerators["accuracy"]) == 2
-    assert {name: float(value) for name, value in denominators.items()} == {
+    assert float(loss_sums["cross_entropy"]) == pytest.approx(expected, rel=1e-6)
+    assert float(loss_sums["accuracy"]) == 2
+    assert {name: float(value) for name, value in loss_weights.items()} == {
         "cross_entropy": 3,
         "accuracy": 3,
     }
@@ -205,11 +205,11 @@ def test_loss_and_accuracy_are_sums_over_examples():
 
 def test_answers():
     task = ClassificationTask(["ä", "b"])
-    answers = task.answers({"logits": tf.constant([[0.0, np.log(3)], [1.0, 1.0]])}, {})
+    answers = task.served_answers({"logits": tf.constant([[0.0, np.log(3)], [1.0, 1.0]])}, {})
     assert [label.decode() for label in answers["label"].numpy()] == ["b", "ä"]
-    assert [[label.decode() for label in row] for row in answers["labels"].numpy()] == [["ä", "b"]] * 2
+    assert [[label.decode() for label in row] for row in answers["classes"].numpy()] == [["ä", "b"]] * 2
     np.testing.assert_allclose(answers["probabilities"], [[0.25, 0.75], [0.5, 0.5]], atol=1e-6)
-    row = task.answer({name: values.numpy()[0] for name, values in answers.items()})
+    row = task.readable_answer({name: values.numpy()[0] for name, values in answers.items()})
     assert row["label"] == "b"
     assert row["probabilities"] == pytest.approx({"ä": 0.25, "b": 0.75})
     json.dumps(row)
@@ -312,11 +312,11 @@ def test_weights_and_smoothing_are_those_of_the_definition(weights, smoothing):
     targets = np.eye(3)[labels] * (1 - smoothing) + smoothing / 3
     by_class = np.array([weights.get(label, 1.0) for label in "abc"])
     batch = {"labels": tf.constant(labels, tf.int32)}
-    numerators = task.numerators({"logits": tf.constant(logits, tf.float32)}, batch)
-    assert float(numerators["cross_entropy"]) == pytest.approx(-(by_class * targets * log_p).sum(), rel=1e-5)
-    denominators = task.denominators(batch)
-    assert float(denominators["cross_entropy"]) == pytest.approx(by_class[labels].sum())
-    assert float(denominators["accuracy"]) == 5
+    loss_sums = task.loss_sums({"logits": tf.constant(logits, tf.float32)}, batch)
+    assert float(loss_sums["cross_entropy"]) == pytest.approx(-(by_class * targets * log_p).sum(), rel=1e-5)
+    loss_weights = task.loss_weights(batch)
+    assert float(loss_weights["cross_entropy"]) == pytest.approx(by_class[labels].sum())
+    assert float(loss_weights["accuracy"]) == 5
 
 
 def test_balanced_weights_come_from_the_training_examples():

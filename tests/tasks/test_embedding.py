@@ -36,24 +36,24 @@ def test_the_columns_say_what_is_learnt(tmp_path):
         (COLUMNS, "pairs"),
         ({"pair": "pair", "score": "score"}, "scores"),
     ):
-        examples = EmbeddingTask.read(path, columns)
+        examples = EmbeddingTask.read_examples(path, columns)
         assert EmbeddingTask.from_examples(examples, path).objective == objective
     assert examples == [
         EmbeddingExample("the cat", "a cat", None, 4.5, 2),
         EmbeddingExample("the mat", "a mat", None, 0.0, 3),
     ]
     assert EmbeddingTask.from_examples(examples, path).score_range == [0.0, 4.5]
-    assert EmbeddingTask.read(path, COLUMNS, targets=False) == [
+    assert EmbeddingTask.read_examples(path, COLUMNS, targets=False) == [
         EmbeddingExample("the cat", line=2),
         EmbeddingExample("the mat", line=3),
     ]
-    triplets = EmbeddingTask.from_examples(EmbeddingTask.read(path, COLUMNS), path, {"objective": "triplets"})
-    assert (triplets.objective, triplets.losses, triplets.whole_batches) == ("triplets", ("triplet_loss",), False)
+    triplets = EmbeddingTask.from_examples(EmbeddingTask.read_examples(path, COLUMNS), path, {"objective": "triplets"})
+    assert (triplets.objective, triplets.losses, triplets.needs_whole_batch) == ("triplets", ("triplet_loss",), False)
 
 
 def test_a_text_a_line(tmp_path):
     path = write(tmp_path, "a.txt", "the cat\n\na dog\n")
-    assert EmbeddingTask.read(path) == [EmbeddingExample("the cat", line=1), EmbeddingExample("a dog", line=3)]
+    assert EmbeddingTask.read_examples(path) == [EmbeddingExample("the cat", line=1), EmbeddingExample("a dog", line=3)]
 
 
 def test_judgements(tmp_path):
@@ -61,7 +61,7 @@ def test_judgements(tmp_path):
     queries = write(tmp_path, "q.jsonl", '{"id": "q", "text": "how"}\n')
     judgements = write(tmp_path, "qrels.txt", "q 0 d1 0\nq 0 d2 2\n")
     options = {"documents": str(documents), "queries": str(queries)}
-    assert EmbeddingTask.read(judgements, options=options) == [EmbeddingExample("how", "y", line=1)]
+    assert EmbeddingTask.read_examples(judgements, options=options) == [EmbeddingExample("how", "y", line=1)]
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_rows_that_cannot_be(tmp_path, row, message):
     path = write(tmp_path, "a.csv", f"text,pair,score\na,b,1\n{row}\n")
     columns = {"pair": "pair", "score": "score"}
     with pytest.raises(DataError, match=message):
-        EmbeddingTask.read(path, columns)
-    assert len(EmbeddingTask.read(path, columns, bad=BadRows(1))) == 1
+        EmbeddingTask.read_examples(path, columns)
+    assert len(EmbeddingTask.read_examples(path, columns, bad=BadRows(1))) == 1
 
 
 def test_what_cannot_be_learnt(tmp_path):
     pairs, scored = [EmbeddingExample("a", "b")], [EmbeddingExample("a", "b", score=1.0)]
     with pytest.raises(UsageError, match=r"^a score needs the text it goes with: name the column of pairs"):
-        EmbeddingTask.read(write(tmp_path, "a.csv", "text,score\na,1\n"), {"score": "score"})
+        EmbeddingTask.read_examples(write(tmp_path, "a.csv", "text,score\na,1\n"), {"score": "score"})
     with pytest.raises(DataError, match=r"^a\.csv: expected scores that differ\. Received 1 alone$"):
         EmbeddingTask.from_examples(scored, "a.csv")
     with pytest.raises(UsageError, match=r"^the objective pairs takes every pair for a good one; leave out the col"):
@@ -93,15 +93,15 @@ def test_what_cannot_be_learnt(tmp_path):
     with pytest.raises(UsageError, match=r"^temperature and margin must be above 0\. Received: temperature=0\.0, "):
         EmbeddingTask.from_examples(pairs, "a.csv", {"temperature": 0.0})
     with pytest.raises(DataError, match=r"^a\.csv: the objective triplets needs a negative for each text "):
-        EmbeddingTask("triplets").checked(pairs, "a.csv")
+        EmbeddingTask("triplets").keep_valid(pairs, "a.csv")
     with pytest.raises(DataError, match=r"^dev\.csv: validation needs pairs of texts, with scores or without: "):
-        EmbeddingTask("unsupervised").validated_by([EmbeddingExample("a")], "dev.csv")
+        EmbeddingTask("unsupervised").for_validation([EmbeddingExample("a")], "dev.csv")
 
 
 def test_validation_decides_the_main_metric():
     task = EmbeddingTask("unsupervised")
-    assert task.validated_by([EmbeddingExample("a", "b", score=1.0)], "dev.csv").main_metric == "spearman"
-    assert task.validated_by([EmbeddingExample("a", "b")], "dev.csv").main_metric == "mrr"
+    assert task.for_validation([EmbeddingExample("a", "b", score=1.0)], "dev.csv").main_metric == "spearman"
+    assert task.for_validation([EmbeddingExample("a", "b")], "dev.csv").main_metric == "mrr"
 
 
 def test_settings_round_trip():
@@ -171,25 +171,25 @@ def test_contrastive_loss_by_hand():
         "positives": tf.constant([[0, -1], [2, 1]]),
     }
     task = EmbeddingTask("pairs", temperature=0.5)
-    sums = task.numerators({"vector": tf.constant(vectors)}, batch)
+    sums = task.loss_sums({"vector": tf.constant(vectors)}, batch)
     cosine = np.cos(np.radians([[0 - 10, 0 - 60, 0 - 70, 0 - 0], [80, 30, 20, 90]])) / 0.5
     cosine[1, 1] = -np.inf
     expected = sum(np.log(np.exp(row).sum()) - row[right] for row, right in zip(cosine, (0, 2), strict=True))
     assert float(sums["contrastive_loss"]) == pytest.approx(expected, rel=1e-5)
     assert float(sums["accuracy"]) == 1  # the first text's nearest is the second's negative
-    assert {name: float(value) for name, value in task.denominators(batch).items()} == {
+    assert {name: float(value) for name, value in task.loss_weights(batch).items()} == {
         "contrastive_loss": 2,
         "accuracy": 2,
     }
 
 
 def test_other_losses_by_hand():
-    triplets = EmbeddingTask("triplets", margin=0.2).numerators(
+    triplets = EmbeddingTask("triplets", margin=0.2).loss_sums(
         {"vector": tf.constant(np.stack([unit(0, 60, 90), unit(0, 90, 60)]))}, {}
     )
     assert float(triplets["triplet_loss"]) == pytest.approx(0.7, abs=1e-5)  # 0 - 0.5 + 0.2 < 0; 0.5 - 0 + 0.2
     assert float(triplets["accuracy"]) == 1
-    scores = EmbeddingTask("scores").numerators(
+    scores = EmbeddingTask("scores").loss_sums(
         {"vector": tf.constant(np.stack([unit(0, 60), unit(0, 0)]))}, {"scores": tf.constant([1.0, 0.25])}
     )
     assert float(scores["squared_error"]) == pytest.approx(0.25 + 0.5625, abs=1e-5)
@@ -213,7 +213,7 @@ def test_vectors_are_of_length_one_whatever_the_batch(embedder):
 def test_retrieval_metrics():
     task = EmbeddingTask()
     examples = [EmbeddingExample("q1", "d1"), EmbeddingExample("q2", "d2"), EmbeddingExample("q1", "d3")]
-    assert task.inputs(examples) == {"text": ["q1", "d1", "q2", "d2", "d3"]}
+    assert task.texts_of(examples) == {"text": ["q1", "d1", "q2", "d2", "d3"]}
     metrics = task.evaluate(examples, {"vector": unit(0, 5, 90, 50, 10)})
     assert metrics["queries"] == 2
     assert metrics["candidates"] == 3
@@ -376,9 +376,9 @@ def test_an_evaluation_has_prompts_of_both_sides(tmp_path, make_sentence_folder)
         prompted, columns
     )
     task = EmbeddingTask(prompt="slow ", pair_prompt="fast ")
-    examples = EmbeddingTask.read(table, columns)
-    assert task.inputs(examples) == {"text": ["cat", "the cat", "dog", "a dog", "mat", "a cat"]}
-    assert task.asked(examples)["text"] == [
+    examples = EmbeddingTask.read_examples(table, columns)
+    assert task.texts_of(examples) == {"text": ["cat", "the cat", "dog", "a dog", "mat", "a cat"]}
+    assert task.evaluation_texts(examples)["text"] == [
         "slow cat",
         "fast the cat",
         "slow dog",
@@ -425,29 +425,27 @@ def test_an_encoder_gives_vectors_once_it_is_told_how(tmp_path, make_sentence_fo
         load(classifier, prompt="x")
 
 
-def test_modules_that_are_not_computed(tmp_path, make_sentence_folder, capsys):
+def test_modules_that_are_not_computed(tmp_path, make_sentence_folder, logged):
     folder = make_sentence_folder(tmp_path / "m", modules=["Pooling", "Dense"])
     with pytest.raises(
         BundleError, match=r"m has a module Dense, which kbert does not compute; its encoder can be fine-"
     ):
         load(folder)
-    assert EmbeddingTask().started_from(folder).pooling == "mean"
-    assert "has a module Dense, which kbert does not compute: only its encoder is used" in capsys.readouterr().err
+    assert EmbeddingTask().for_starting_model(folder).pooling == "mean"
+    assert logged() == [f"{folder} has a module Dense, which kbert does not compute: only its encoder is used"]
 
 
-def test_the_usual_columns_are_found(tmp_path, capsys):
+def test_the_usual_columns_are_found(tmp_path, logged):
     path = write(tmp_path, "a.tsv", "id\tsentence1\tsentence2\tscore\n1\tthe cat\ta cat\t4\n")
-    assert EmbeddingTask.read(path) == [EmbeddingExample("the cat", "a cat", score=4.0, line=2)]
-    assert capsys.readouterr().err.endswith(
-        "a.tsv: there is no column text; read as text sentence1, pair sentence2, score score\n"
-    )
-    assert EmbeddingTask.read(path, targets=False) == [EmbeddingExample("the cat", line=2)]
+    assert EmbeddingTask.read_examples(path) == [EmbeddingExample("the cat", "a cat", score=4.0, line=2)]
+    assert logged() == [f"{path}: there is no column text; read as text sentence1, pair sentence2, score score"]
+    assert EmbeddingTask.read_examples(path, targets=False) == [EmbeddingExample("the cat", line=2)]
     path = write(tmp_path, "b.csv", "anchor,positive,negative\na,b,c\n")
-    assert EmbeddingTask.read(path) == [EmbeddingExample("a", "b", "c", line=2)]
+    assert EmbeddingTask.read_examples(path) == [EmbeddingExample("a", "b", "c", line=2)]
     path = write(tmp_path, "c.csv", "text,sentence1,sentence2\na,b,c\n")
-    assert EmbeddingTask.read(path) == [EmbeddingExample("a", line=2)]
+    assert EmbeddingTask.read_examples(path) == [EmbeddingExample("a", line=2)]
     with pytest.raises(DataError, match="text"):
-        EmbeddingTask.read(write(tmp_path, "d.csv", "one,two\na,b\n"))
+        EmbeddingTask.read_examples(write(tmp_path, "d.csv", "one,two\na,b\n"))
 
 
 def test_fine_tuning_takes_what_the_model_says_and_writes_it(tmp_path, make_sentence_folder):
@@ -502,14 +500,14 @@ def test_a_vocabulary_may_be_extended_before_fine_tuning(tmp_path, make_sentence
 
 
 @pytest.mark.parametrize("targets", [True, False])
-def test_usual_columns_of_tables_in_memory_and_of_json(tmp_path, capsys, targets):
+def test_usual_columns_of_tables_in_memory_and_of_json(tmp_path, logged, targets):
     row = {"anchor": "a cat", "positive": "the cat"}
     pair = "the cat" if targets else None
     path = write(tmp_path, "a.jsonl", json.dumps(row) + "\n")
     for data, line in ((as_table([row], "x"), "the rows of x"), (path, str(path))):
-        assert EmbeddingTask.read(data, targets=targets) == [EmbeddingExample("a cat", pair, line=1)]
+        assert EmbeddingTask.read_examples(data, targets=targets) == [EmbeddingExample("a cat", pair, line=1)]
         told = "text anchor, pair positive" if targets else "text anchor"
-        assert capsys.readouterr().err == f"{line}: there is no column text; read as {told}\n"
+        assert logged() == [f"{line}: there is no column text; read as {told}"]
 
 
 def test_training_rows_have_prompts(encode):

@@ -32,80 +32,83 @@ def write(tmp_path):
 
 def test_a_column_with_a_separator(write):
     path = write("a.csv", "text,label\nHeat,Action|Crime\nShow, Comedy | Comedy\nNone,\n".replace("Show, ", "Show,"))
-    assert [example.target for example in MultilabelTask.read(path)] == [("Action", "Crime"), ("Comedy",), ()]
+    assert [example.target for example in MultilabelTask.read_examples(path)] == [("Action", "Crime"), ("Comedy",), ()]
     path = write("b.tsv", "text\tlabel\nx\tja, nein\n")
     options = {"label_separator": ","}
-    assert MultilabelTask.read(path, options=options) == [Example("x", None, ("ja", "nein"), 2)]
+    assert MultilabelTask.read_examples(path, options=options) == [Example("x", None, ("ja", "nein"), 2)]
 
 
 def test_lists_of_json_lines(write):
     path = write(
         "a.jsonl", '{"text": "x", "label": ["a|b", 2]}\n{"text": "y", "label": []}\n{"text": "z", "label": "c"}\n'
     )
-    assert [example.target for example in MultilabelTask.read(path)] == [("a|b", "2"), (), ("c",)]
+    assert [example.target for example in MultilabelTask.read_examples(path)] == [("a|b", "2"), (), ("c",)]
 
 
 def test_a_column_a_label(write):
     path = write("a.csv", "text,toxic,rude,kind\nx,1,0,0\ny,0,0,0\nz,1.0,true,\n")
     options = {"label_columns": "toxic,rude,kind"}
-    examples = MultilabelTask.read(path, options=options)
+    examples = MultilabelTask.read_examples(path, options=options)
     assert [example.target for example in examples] == [("toxic",), (), ("toxic", "rude")]
     task = MultilabelTask.from_examples(examples, path, options)
     assert task.labels == ["toxic", "rude", "kind"]
     # Texts alone need no columns of labels.
     texts = write("b.csv", "text\nx\n")
-    assert MultilabelTask.read(texts, options=options, targets=False) == [Example("x", None, None, 2)]
+    assert MultilabelTask.read_examples(texts, options=options, targets=False) == [Example("x", None, None, 2)]
 
 
 def test_label_columns_must_differ(write):
     path = write("a.csv", "text,a\nx,1\n")
     options = {"label_columns": "a,a"}
     with pytest.raises(UsageError, match=r"^label_columns must be columns that differ\. Received: a,a$"):
-        MultilabelTask.from_examples(MultilabelTask.read(path, options=options), path, options)
+        MultilabelTask.from_examples(MultilabelTask.read_examples(path, options=options), path, options)
 
 
 def test_one_label_column(write):
     path = write("a.csv", "text,toxic\nx,1\ny,0\n")
-    assert [e.target for e in MultilabelTask.read(path, options={"label_columns": "toxic"})] == [("toxic",), ()]
+    assert [e.target for e in MultilabelTask.read_examples(path, options={"label_columns": "toxic"})] == [
+        ("toxic",),
+        (),
+    ]
 
 
 def test_numbered_label_columns(write):
     path = write("a.csv", "x,1,0\ny,0,1\n")
     options = {"label_columns": "2-3"}
-    examples = MultilabelTask.read(path, {"text": "1"}, options=options)
+    examples = MultilabelTask.read_examples(path, {"text": "1"}, options=options)
     assert [example.target for example in examples] == [("2",), ("3",)]
     assert MultilabelTask.from_examples(examples, path, options).labels == ["2", "3"]
 
 
 def test_keys_that_are_numbers(write):
     path = write("a.jsonl", '{"text": "x", "0": 1, "1": 0}\n')
-    assert MultilabelTask.read(path, options={"label_columns": "0,1"})[0].target == ("0",)
+    assert MultilabelTask.read_examples(path, options={"label_columns": "0,1"})[0].target == ("0",)
 
 
 def test_a_list_is_no_column_of_labels(write):
     path = write("a.jsonl", '{"text": "x", "a": ["1"], "b": "1"}\n')
     with pytest.raises(DataError, match=r"a\.jsonl:1: expected 0 or 1 in each of the columns a, b\. Received 1 val"):
-        MultilabelTask.read(path, options={"label_columns": "a,b"})
+        MultilabelTask.read_examples(path, options={"label_columns": "a,b"})
 
 
 def test_rows_of_another_width(write):
     path = write("a.csv", "text,label\nHeat,Action\nAlone\n")
     with pytest.raises(DataError, match=r"a\.csv:3: expected at least 2 columns\. Received 1$"):
-        MultilabelTask.read(path)
+        MultilabelTask.read_examples(path)
     path = write("b.csv", "1,Heat,Action\n2,Good, The,Drama\n")
     with pytest.raises(DataError, match=r"b\.csv:2: expected 3 columns, as in the first row\. Received 4; a text with"):
-        MultilabelTask.read(path, {"text": "2", "label": "3"})
+        MultilabelTask.read_examples(path, {"text": "2", "label": "3"})
 
 
 def test_rows_that_cannot_be(write):
     path = write("a.csv", "text,a,b\nx,1,0\n,0,1\ny,2,0\n")
     options = {"label_columns": "a,b"}
     with pytest.raises(DataError, match=r"a\.csv:3: expected a text\. Received an empty one$"):
-        MultilabelTask.read(path, options=options)
+        MultilabelTask.read_examples(path, options=options)
     with pytest.raises(DataError, match=r"a\.csv:4: expected 0 or 1 in the column 'a'\. Received '2' \(after 1 bad "):
-        MultilabelTask.read(path, options=options, bad=BadRows(1))
+        MultilabelTask.read_examples(path, options=options, bad=BadRows(1))
     bad = BadRows(2)
-    assert len(MultilabelTask.read(path, options=options, bad=bad)) == 1
+    assert len(MultilabelTask.read_examples(path, options=options, bad=bad)) == 1
     assert bad.summary == f"2 bad rows were skipped; the first: {path}:3: expected a text. Received an empty one"
 
 
@@ -121,8 +124,8 @@ def test_a_label_that_training_never_saw():
     task = MultilabelTask(["a", "b"])
     examples = labelled(("a",), ("b", "x"), ())
     with pytest.raises(DataError, match=r"^dev\.csv:3: expected labels seen in training \(a, b\)\. Received 'x'$"):
-        task.checked(examples, "dev.csv")
-    assert task.checked(examples, "dev.csv", BadRows(1)) == [examples[0], examples[2]]
+        task.keep_valid(examples, "dev.csv")
+    assert task.keep_valid(examples, "dev.csv", BadRows(1)) == [examples[0], examples[2]]
 
 
 def test_settings_round_trip():
@@ -166,10 +169,10 @@ def test_the_loss_is_a_mean_over_decisions():
     outputs = {"logits": tf.constant([[2.0, -1.0], [0.5, 1.0]])}
     batch = {"labels": tf.constant([[1.0, 1.0], [0.0, 0.0]])}
     expected = np.log1p(np.exp(-2)) + 3 * np.log1p(np.exp(1)) + np.log1p(np.exp(0.5)) + np.log1p(np.exp(1))
-    numerators, denominators = task.numerators(outputs, batch), task.denominators(batch)
-    assert float(numerators["cross_entropy"]) == pytest.approx(expected, rel=1e-6)
-    assert float(numerators["label_accuracy"]) == 1
-    assert float(denominators["cross_entropy"]) == float(denominators["label_accuracy"]) == 4
+    loss_sums, loss_weights = task.loss_sums(outputs, batch), task.loss_weights(batch)
+    assert float(loss_sums["cross_entropy"]) == pytest.approx(expected, rel=1e-6)
+    assert float(loss_sums["label_accuracy"]) == 1
+    assert float(loss_weights["cross_entropy"]) == float(loss_weights["label_accuracy"]) == 4
 
 
 # === Answers ===
@@ -178,12 +181,12 @@ def test_the_loss_is_a_mean_over_decisions():
 def test_answers():
     task = MultilabelTask(["ä", "b", "c"], thresholds=[0.2, 0.5, 0.9])
     probabilities = np.array([[0.25, 0.75, 0.5], [0.1, 0.2, 0.3], [0.3, 0.4, 0.95]])
-    answers = task.answers({"logits": tf.constant(np.log(probabilities / (1 - probabilities)), tf.float32)}, {})
+    answers = task.served_answers({"logits": tf.constant(np.log(probabilities / (1 - probabilities)), tf.float32)}, {})
     arrays = {name: value.numpy() for name, value in answers.items()}
-    assert arrays["predicted_labels"].tolist() == [["ä".encode(), b"b"], [b"", b""], ["ä".encode(), b"c"]]
+    assert arrays["labels"].tolist() == [["ä".encode(), b"b"], [b"", b""], ["ä".encode(), b"c"]]
     assert arrays["count"].tolist() == [2, 0, 2]
     np.testing.assert_allclose(arrays["probabilities"], probabilities, atol=1e-6)
-    rows = [task.answer({name: values[row] for name, values in arrays.items()}) for row in range(3)]
+    rows = [task.readable_answer({name: values[row] for name, values in arrays.items()}) for row in range(3)]
     assert [row["labels"] for row in rows] == [["ä", "b"], [], ["ä", "c"]]
     assert rows[1]["probabilities"] == pytest.approx({"ä": 0.1, "b": 0.2, "c": 0.3})
     assert task.text_line({"text": "film", **rows[0]}) == "ä|b\tfilm"
@@ -193,7 +196,7 @@ def test_thresholds_are_tuned_on_examples():
     task = MultilabelTask(["a", "b"])
     probabilities = np.array([[0.1, 0.6], [0.3, 0.7], [0.2, 0.9]], np.float32)
     examples = labelled((), ("a",), ("a", "b"))
-    tuned = task.tuned(examples, {"probabilities": probabilities})
+    tuned = task.with_tuned_thresholds(examples, {"probabilities": probabilities})
     assert tuned.thresholds == pytest.approx([0.15, 0.8])
     assert task.evaluate(examples, {"probabilities": probabilities})["f1_micro"] == pytest.approx(1 / 3)
     assert tuned.evaluate(examples, {"probabilities": probabilities})["f1_micro"] == 1.0

@@ -30,33 +30,33 @@ def write(tmp_path):
 def test_a_table_without_a_header(write):
     path = write("a.tsv", "o\tI am\thot.\tcold.\t1\no\tHe is\twell.\t\t0\n".replace("well.\t\t", "well.\till.\t"))
     columns = {"prompt": "2", "choices": "3-4", "label": "5"}
-    examples = MultipleChoiceTask.read(path, columns)
+    examples = MultipleChoiceTask.read_examples(path, columns)
     assert examples == [
         ChoiceExample("I am", ("hot.", "cold."), "1", 1),
         ChoiceExample("He is", ("well.", "ill."), "0", 2),
     ]
     task = MultipleChoiceTask.from_examples(examples, path)
     assert task.label_format == "0"
-    assert [example.target for example in task.checked(examples, path)] == [1, 0]
+    assert [example.target for example in task.keep_valid(examples, path)] == [1, 0]
 
 
 def test_choices_that_differ_in_number(write):
     path = write("a.csv", "answer,prompt,a,b,c\nB,x,one,two,\nC,y,one,two,three\nA,z,one,two\n")
     columns = {"prompt": "prompt", "choices": "a,b,c", "label": "answer"}
-    examples = MultipleChoiceTask.read(path, columns)
+    examples = MultipleChoiceTask.read_examples(path, columns)
     assert [example.choices for example in examples] == [("one", "two"), ("one", "two", "three"), ("one", "two")]
     task = MultipleChoiceTask.from_examples(examples, path)
     assert task.label_format == "letter"
-    assert [example.target for example in task.checked(examples, path)] == [1, 2, 0]
+    assert [example.target for example in task.keep_valid(examples, path)] == [1, 2, 0]
 
 
 def test_json_lines(write):
     path = write("a.jsonl", '{"prompt": "x", "choices": ["one", "two"], "label": "two"}\n')
-    examples = MultipleChoiceTask.read(path)
+    examples = MultipleChoiceTask.read_examples(path)
     task = MultipleChoiceTask.from_examples(examples, path)
-    assert (task.label_format, task.checked(examples, path)[0].target) == ("text", 1)
+    assert (task.label_format, task.keep_valid(examples, path)[0].target) == ("text", 1)
     texts = write("b.jsonl", '{"prompt": "x", "choices": ["one", "two"]}\n')
-    assert MultipleChoiceTask.read(texts, targets=False) == [ChoiceExample("x", ("one", "two"), None, 1)]
+    assert MultipleChoiceTask.read_examples(texts, targets=False) == [ChoiceExample("x", ("one", "two"), None, 1)]
 
 
 @pytest.mark.parametrize(
@@ -75,17 +75,17 @@ def test_rows_that_cannot_be(write, row, message):
     row = row if '"prompt"' in row else f'"prompt": "y", {row}'
     path = write("a.jsonl", f'{{"prompt": "x", "choices": ["one", "two"], "label": 0}}\n{{{row}}}\n')
     with pytest.raises(DataError, match=rf"a\.jsonl:2: {message}"):
-        MultipleChoiceTask.read(path)
+        MultipleChoiceTask.read_examples(path)
     bad = BadRows(1)
-    assert len(MultipleChoiceTask.read(path, bad=bad)) == bad.count == 1
+    assert len(MultipleChoiceTask.read_examples(path, bad=bad)) == bad.count == 1
 
 
 def test_a_label_that_names_no_choice():
     task = MultipleChoiceTask("1")
     examples = [ChoiceExample("x", ("a", "b"), "2", 1), ChoiceExample("x", ("a", "b"), "3", 2)]
     with pytest.raises(DataError, match=r"^a\.csv:2: expected a number from 1 to 2 as label\. Received '3'$"):
-        task.checked(examples, "a.csv")
-    assert [example.target for example in task.checked(examples, "a.csv", BadRows(1))] == [1]
+        task.keep_valid(examples, "a.csv")
+    assert [example.target for example in task.keep_valid(examples, "a.csv", BadRows(1))] == [1]
 
 
 def test_settings_round_trip():
@@ -117,7 +117,7 @@ def test_what_is_trained_on_is_what_is_served(predictor, vocabulary):
     assert len(rows) == 2
     assert rows.group_sizes.tolist() == [3, 2]
     batch = LengthBucketedBatches(rows, batch_size=2, steps=1, sequence_length=16).batch(np.array([0, 1]))
-    inputs = predictor.task.inputs(EXAMPLES)
+    inputs = predictor.task.texts_of(EXAMPLES)
     choices = [inputs["choices"][0], [*inputs["choices"][1], ""]]
     graph = tf.function(lambda texts: predictor.task.encode(encode, texts))
     served = graph({"prompt": tf.constant(inputs["prompt"]), "choices": tf.constant(choices)})
@@ -131,7 +131,7 @@ def test_what_is_trained_on_is_what_is_served(predictor, vocabulary):
 
 
 def test_places_without_a_choice_have_no_part(predictor):
-    together = predictor.answers(*predictor.task.inputs(EXAMPLES).values())
+    together = predictor.answers(*predictor.task.texts_of(EXAMPLES).values())
     assert together["probabilities"].shape == (2, 3)
     assert together["probabilities"][1, 2] == 0
     np.testing.assert_allclose(together["probabilities"].sum(-1), 1, atol=1e-6)
@@ -148,13 +148,13 @@ def test_predictions(predictor):
     assert row == {
         "prompt": "the cat",
         "choices": ["sat .", "ran !"],
-        "choice": best,
-        "text": ["sat .", "ran !"][best],
+        "choice": ["sat .", "ran !"][best],
+        "index": best,
         "probabilities": row["probabilities"],
     }
     assert len(row["probabilities"]) == 2
     line = predictor.task.text_line(row)
-    assert line == f"{best}\t{row['probabilities'][best]:.4f}\tthe cat\t{row['text']}"
+    assert line == f"{best}\t{row['probabilities'][best]:.4f}\tthe cat\t{row['choice']}"
 
 
 def test_loss_and_accuracy_leave_out_unused_places():
@@ -163,11 +163,11 @@ def test_loss_and_accuracy_leave_out_unused_places():
     mask = np.ones((2, 3, 4), np.int32)
     mask[0, 2] = 0
     batch = {"labels": tf.constant([1, 0]), "input_mask": tf.constant(mask)}
-    numerators = task.numerators(outputs, batch)
+    loss_sums = task.loss_sums(outputs, batch)
     expected = np.log1p(np.exp(-1)) + np.log(np.exp(1) + 1 + np.exp(3)) - 1
-    assert float(numerators["cross_entropy"]) == pytest.approx(expected, rel=1e-6)
-    assert float(numerators["accuracy"]) == 1
-    assert float(task.denominators(batch)["accuracy"]) == 2
+    assert float(loss_sums["cross_entropy"]) == pytest.approx(expected, rel=1e-6)
+    assert float(loss_sums["accuracy"]) == 1
+    assert float(task.loss_weights(batch)["accuracy"]) == 2
 
 
 def test_metrics_by_hand():

@@ -44,42 +44,42 @@ def test_squad_of_both_versions(tmp_path):
         {"id": "a", "question": "who?", "answers": [{"text": "cat", "answer_start": 4}]},
         {"id": "b", "question": "when?", "answers": [], "is_impossible": True},
     )
-    questions = QuestionAnsweringTask.read(path)
+    questions = QuestionAnsweringTask.read_examples(path)
     assert questions == [
         Question("who?", "the cat sat", (Answer("cat", 4),), "a"),
         Question("when?", "the cat sat", (), "b"),
     ]
     assert QuestionAnsweringTask.from_examples(questions, path).impossible
     assert not QuestionAnsweringTask.from_examples(questions[:1], path).impossible
-    assert [question.answers for question in QuestionAnsweringTask.read(path, targets=False)] == [None, None]
+    assert [question.answers for question in QuestionAnsweringTask.read_examples(path, targets=False)] == [None, None]
 
 
 def test_a_damaged_file_names_the_line(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('{\n"data": [\n{"paragraphs": oops}]}')
     with pytest.raises(DataError, match=r"a\.json:3: expected SQuAD's JSON, or JSON lines \(Expecting value\)$"):
-        QuestionAnsweringTask.read(path)
+        QuestionAnsweringTask.read_examples(path)
 
 
 def test_a_damaged_compressed_file(tmp_path):
     path = tmp_path / "a.json.gz"
     path.write_bytes(gzip.compress(json.dumps({"data": []}).encode())[:-9])
     with pytest.raises(DataError, match=r"a\.json\.gz: the compressed file is damaged"):
-        QuestionAnsweringTask.read(path)
+        QuestionAnsweringTask.read_examples(path)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "utf8"])
 def test_a_byte_order_mark(tmp_path, encoding):
     path = squad(tmp_path, "the cat", {"id": "a", "question": "who?", "answers": [{"text": "cat", "answer_start": 4}]})
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert QuestionAnsweringTask.read(path, options={"encoding": encoding})[0].context == "the cat"
+    assert QuestionAnsweringTask.read_examples(path, options={"encoding": encoding})[0].context == "the cat"
 
 
 @pytest.mark.parametrize("answers", [[{"text": "cat", "answer_start": 4}], {"text": ["cat"], "answer_start": [4]}])
 def test_json_lines(tmp_path, answers):
     path = tmp_path / "a.jsonl"
     path.write_text("\n" + json.dumps({"q": "who?", "context": "the cat", "answers": answers}))
-    assert QuestionAnsweringTask.read(path, {"question": "q"}) == [
+    assert QuestionAnsweringTask.read_examples(path, {"question": "q"}) == [
         Question("who?", "the cat", (Answer("cat", 4),), "", 2)
     ]
 
@@ -99,15 +99,15 @@ def test_questions_that_cannot_be(tmp_path, question, message):
     good = {"question": "q", "answers": [{"text": "cat", "answer_start": 9}]}
     path = squad(tmp_path, "the slow cat", good, question)
     with pytest.raises(DataError) as caught:
-        QuestionAnsweringTask.read(path)
+        QuestionAnsweringTask.read_examples(path)
     assert str(caught.value).startswith(f"{path}: data[0].paragraphs[0].qas[1]: {message}")
     bad = BadRows(1)
-    assert len(QuestionAnsweringTask.read(path, bad=bad)) == bad.count == 1
+    assert len(QuestionAnsweringTask.read_examples(path, bad=bad)) == bad.count == 1
 
 
 def test_an_answer_a_character_beside_its_offset_is_taken_where_it_stands(tmp_path):
     path = squad(tmp_path, "the slow cat", {"question": "q", "answers": [{"text": "cat", "answer_start": 8}]})
-    assert QuestionAnsweringTask.read(path)[0].answers == (Answer("cat", 9),)
+    assert QuestionAnsweringTask.read_examples(path)[0].answers == (Answer("cat", 9),)
 
 
 # === Windows ===
@@ -118,13 +118,13 @@ def test_answers_come_back_from_their_positions_through_windows(encode):
     rows = task.training_rows(QUESTIONS, encode)
     assert len(rows) > 2 * len(QUESTIONS)
     assert rows.ids.lengths.max() <= 20
-    encoded = task.encode(encode, {name: tf.constant(texts) for name, texts in task.inputs(QUESTIONS).items()})
+    encoded = task.encode(encode, {name: tf.constant(texts) for name, texts in task.texts_of(QUESTIONS).items()})
     width = encoded["input_mask"].shape[1]
     outputs = {
         f"{side}_logits": tf.one_hot(rows.targets[f"{side}_positions"], width) * 9.0 for side in ("start", "end")
     }
-    answers = {name: value.numpy() for name, value in task.answers(outputs, encoded).items()}
-    found = [task.answer({name: values[row] for name, values in answers.items()}) for row in range(4)]
+    answers = {name: value.numpy() for name, value in task.served_answers(outputs, encoded).items()}
+    found = [task.readable_answer({name: values[row] for name, values in answers.items()}) for row in range(4)]
     # [CLS] wins in windows without the answer: null is at 0 where one window has it, at 18 where none does.
     assert [(answer["answer"], answer["start"]) for answer in found] == [
         ("slow dog", 26),
@@ -133,10 +133,10 @@ def test_answers_come_back_from_their_positions_through_windows(encode):
         ("Ünaffable dogs", 44),
     ]
     for answer in found:
-        assert all(CONTEXT[best["start"] : best["end"]] == best["text"] for best in answer["n_best"])
-        places = [(best["start"], best["end"]) for best in answer["n_best"]]
+        assert all(CONTEXT[best["start"] : best["end"]] == best["answer"] for best in answer["answers"])
+        places = [(best["start"], best["end"]) for best in answer["answers"]]
         assert len(set(places)) == len(places) == 5
-        scores = [best["score"] for best in answer["n_best"]]
+        scores = [best["score"] for best in answer["answers"]]
         assert scores == sorted(scores, reverse=True)
     metrics = task.evaluate(QUESTIONS, answers)
     assert metrics == {
@@ -154,16 +154,16 @@ def test_an_answer_has_at_most_so_many_tokens_and_stands_in_the_context(encode):
     encoded = task.encode(encode, inputs)
     shape = encoded["input_mask"].shape
     outputs = {name: tf.constant(rng.normal(size=shape), tf.float32) for name in ("start_logits", "end_logits")}
-    answers = {name: value.numpy() for name, value in task.answers(outputs, encoded).items()}
-    first, empty = (task.answer({name: values[row] for name, values in answers.items()}) for row in range(2))
-    assert len(first["n_best"]) > 30
-    ends = {best["end"] for best in first["n_best"]}
+    answers = {name: value.numpy() for name, value in task.served_answers(outputs, encoded).items()}
+    first, empty = (task.readable_answer({name: values[row] for name, values in answers.items()}) for row in range(2))
+    assert len(first["answers"]) > 30
+    ends = {best["end"] for best in first["answers"]}
     assert max(ends) <= len(CONTEXT)
     tokens = Tokenizer(encode.tokenizer.vocabulary).offsets(CONTEXT)
-    for best in first["n_best"]:
+    for best in first["answers"]:
         inside = [place for place in tokens if best["start"] <= place[0] and place[1] <= best["end"]]
         assert 1 <= len(inside) <= 2
-    assert (empty["answer"], empty["n_best"], empty["score"]) == ("", [], 0.0)
+    assert (empty["answer"], empty["answers"], empty["score"]) == ("", [], 0.0)
 
 
 LONG = Question("where ?", "the cat sat on the mat . " * 20, (Answer("cat sat on the mat . " * 8 + "the", 4),))
@@ -171,13 +171,16 @@ LONG = Question("where ?", "the cat sat on the mat . " * 20, (Answer("cat sat on
 
 def test_the_longest_answer_follows_the_training_data(vocabulary):
     encode = GraphEncoder(Tokenizer(vocabulary).to_graph(), 128)
-    assert QuestionAnsweringTask().adapted(QUESTIONS, encode).max_answer_length == 30
-    assert QuestionAnsweringTask().adapted([*QUESTIONS, LONG], encode).max_answer_length == 49
-    assert QuestionAnsweringTask(max_answer_length=7).adapted([LONG], encode).max_answer_length == 7
-    assert QuestionAnsweringTask().decided_by("exact_match").adapted([LONG], encode).main_metric == "exact_match"
+    assert QuestionAnsweringTask().for_training_examples(QUESTIONS, encode).max_answer_length == 30
+    assert QuestionAnsweringTask().for_training_examples([*QUESTIONS, LONG], encode).max_answer_length == 49
+    assert QuestionAnsweringTask(max_answer_length=7).for_training_examples([LONG], encode).max_answer_length == 7
+    assert (
+        QuestionAnsweringTask().with_main_metric("exact_match").for_training_examples([LONG], encode).main_metric
+        == "exact_match"
+    )
     # No answer is longer than the model's input, whatever the data has.
     short = GraphEncoder(Tokenizer(vocabulary).to_graph(), 40)
-    assert QuestionAnsweringTask().adapted([LONG], short).max_answer_length == 40
+    assert QuestionAnsweringTask().for_training_examples([LONG], short).max_answer_length == 40
 
 
 def test_answers_that_cannot_be_given_or_learnt_are_told(vocabulary):
@@ -195,13 +198,13 @@ def test_answers_that_cannot_be_given_or_learnt_are_told(vocabulary):
 def test_the_threshold_is_tuned():
     task = QuestionAnsweringTask(impossible=True)
     answers = {
-        "answer_count": np.array([1, 1, 1, 1]),
+        "count": np.array([1, 1, 1, 1]),
         "answers": np.array([[b"slow dog"], [b"fast cat."], [b"mat"], [b"dogs"]], object),
         "logits": np.array([[2.0], [1.0], [0.0], [4.0]]),
         "null_logit": np.array([1.0, 1.0, 1.0, 4.5]),
     }
     assert task.evaluate(QUESTIONS, answers)["exact_match"] == 0.75
-    tuned = task.tuned(QUESTIONS, answers)
+    tuned = task.with_tuned_thresholds(QUESTIONS, answers)
     assert tuned.null_threshold == 0.5
     assert tuned.evaluate(QUESTIONS, answers)["f1"] == pytest.approx((3 + 2 / 3) / 4)
     again = QuestionAnsweringTask.from_settings(json.loads(json.dumps(tuned.settings())))

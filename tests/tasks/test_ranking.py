@@ -32,18 +32,18 @@ def lines(folder, *objects):
 def test_rows_of_equal_queries_belong_together(tmp_path):
     path = write(tmp_path, "a.csv", "query,candidate,label\nq1,a,1\nq2,b,0\nq1,c,0\nq2,d,3\n")
     columns = {"label": "label"}
-    assert RankingTask.read(path, columns) == [
+    assert RankingTask.read_examples(path, columns) == [
         RankingExample("q1", ("a", "c"), (1.0, 0.0), 0, 2),
         RankingExample("q2", ("b", "d"), (0.0, 3.0), 0, 3),
     ]
-    assert RankingTask.read(path, columns, targets=False)[0].candidates == ("a", "c")
+    assert RankingTask.read_examples(path, columns, targets=False)[0].candidates == ("a", "c")
 
 
 def test_wrong_candidates_are_drawn_where_there_are_none(tmp_path):
     rows = "".join(f"q{n},a{n}\n" for n in range(30))
     path = write(tmp_path, "faq.csv", "query,candidate\n" + rows)
-    examples = RankingTask.read(path, options={"candidates": 4})
-    assert examples == RankingTask.read(path, options={"candidates": 4})
+    examples = RankingTask.read_examples(path, options={"candidates": 4})
+    assert examples == RankingTask.read_examples(path, options={"candidates": 4})
     for number, example in enumerate(examples):
         assert len(set(example.candidates)) == 4
         assert example.candidates[example.gains.index(1.0)] == f"a{number}"
@@ -53,7 +53,7 @@ def test_wrong_candidates_are_drawn_where_there_are_none(tmp_path):
 
 def test_responses_of_a_dialogue_and_documents_of_a_query_belong_together(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(DIALOGUES))  # all in one line
-    examples = RankingTask.read(tmp_path / "a.json")
+    examples = RankingTask.read_examples(tmp_path / "a.json")
     task = RankingTask()
     assert [task.group(example) for example in examples] == [(number, "") for number in range(1, 11) for _ in range(3)]
     assert task.group(RankingExample("q", ("a",))) == task.group(RankingExample("q", ("b",), (1.0,), 0, 7))
@@ -63,7 +63,7 @@ def test_responses_of_a_dialogue_and_documents_of_a_query_belong_together(tmp_pa
 def test_a_responder_that_never_speaks(tmp_path):
     message = r"a\.jsonl: expected dialogues with a response of 'System'\. The speakers are S, U$"
     with pytest.raises(DataError, match=message):
-        RankingTask.read(lines(tmp_path, *DIALOGUES), options={"responder": "System"})
+        RankingTask.read_examples(lines(tmp_path, *DIALOGUES), options={"responder": "System"})
 
 
 def test_lists_of_candidates(tmp_path):
@@ -72,7 +72,7 @@ def test_lists_of_candidates(tmp_path):
         {"query": ["hi", "hello"], "candidates": ["a", "b"], "label": 1},
         {"query": "q", "candidates": ["a", "b", "c"], "label": [0, 2, 1]},
     )
-    assert RankingTask.read(path) == [
+    assert RankingTask.read_examples(path) == [
         RankingExample("hi\nhello", ("a", "b"), (0.0, 1.0), 2, 1),
         RankingExample("q", ("a", "b", "c"), (0.0, 2.0, 1.0), 0, 2),
     ]
@@ -80,13 +80,13 @@ def test_lists_of_candidates(tmp_path):
 
 def test_dialogues(tmp_path):
     path = lines(tmp_path, *DIALOGUES)
-    examples = RankingTask.read(path, options={"candidates": 3, "turns": 2, "responder": "S"})
+    examples = RankingTask.read_examples(path, options={"candidates": 3, "turns": 2, "responder": "S"})
     assert len(examples) == 20
     assert (examples[0].query, examples[1].query) == ("U00", "S10\nU20")
     assert examples[1].candidates[examples[1].gains.index(1.0)] == "S30"
     assert all(candidate[0] == "S" for example in examples for candidate in example.candidates)
     assert [example.turns for example in examples[:2]] == [1, 2]
-    assert len(RankingTask.read(path, options={"candidates": 3, "turns": 2})) == 30
+    assert len(RankingTask.read_examples(path, options={"candidates": 3, "turns": 2})) == 30
     assert RankingTask.from_examples(examples, path).dialogue is True
 
 
@@ -95,7 +95,7 @@ def test_judgements(tmp_path):
     queries = write(tmp_path, "q.jsonl", '{"id": "q", "text": "how"}\n')
     judgements = write(tmp_path, "qrels.txt", "q 0 d1 1\nq 0 d2 2\nq 0 d3 0\n")
     options = {"documents": str(documents), "queries": str(queries), "candidates": 10}
-    one, two = RankingTask.read(judgements, options=options)
+    one, two = RankingTask.read_examples(judgements, options=options)
     assert sorted(one.candidates) == ["t0", "t1", "t3", "t4"]
     assert sorted(two.candidates) == ["t0", "t2", "t3", "t4"]
     assert two.candidates[two.gains.index(1.0)] == "t2"
@@ -118,24 +118,24 @@ def test_judgements(tmp_path):
 def test_objects_that_cannot_be(tmp_path, value, message):
     path = lines(tmp_path, {"query": "q", "candidates": ["a", "b"], "label": 0}, value)
     with pytest.raises(DataError, match=rf"a\.jsonl{message}"):
-        RankingTask.read(path)
-    assert len(RankingTask.read(path, bad=BadRows(1))) == 1
+        RankingTask.read_examples(path)
+    assert len(RankingTask.read_examples(path, bad=BadRows(1))) == 1
 
 
 def test_other_files_that_cannot_be(tmp_path):
     with pytest.raises(DataError, match=r'a\.jsonl:1: expected \{"turns": .* in each\. Received \[\]$'):
-        RankingTask.read(lines(tmp_path, {"turns": []}))
+        RankingTask.read_examples(lines(tmp_path, {"turns": []}))
     path = write(tmp_path, "a.csv", "query,candidate,label\nq,a,yes\n")
     with pytest.raises(DataError, match=r"a\.csv:2: expected a label of 0 or more\. Received 'yes'$"):
-        RankingTask.read(path, {"label": "label"})
+        RankingTask.read_examples(path, {"label": "label"})
     example = RankingExample("q", ("a", "b"), (0.0, 0.0), 0, 7)
     with pytest.raises(
         DataError, match=r"^a\.csv:7: expected a right and a wrong candidate for 'q'\. Received 0 right of 2$"
     ):
-        RankingTask().checked([example], "a.csv")
-    assert RankingTask("sigmoid").checked([example], "a.csv") == [example]
+        RankingTask().keep_valid([example], "a.csv")
+    assert RankingTask("sigmoid").keep_valid([example], "a.csv") == [example]
     with pytest.raises(UsageError, match=r"^candidates must be at least 2\. Received: candidates=1$"):
-        RankingTask.read(tmp_path / "a.csv", options={"candidates": 1})
+        RankingTask.read_examples(tmp_path / "a.csv", options={"candidates": 1})
     with pytest.raises(UsageError, match=r"^negatives must be at least 1\. Received: negatives=0$"):
         RankingTask.from_examples([example], "a.csv", {"negatives": 0})
 
@@ -169,15 +169,15 @@ def test_losses_by_hand():
     batch = {"gains": tf.constant([[0.0, 1.0, -1.0], [3.0, 1.0, 0.0]])}
     outputs = {"logits": tf.constant([[1.0, 2.0, 9.0], [0.0, 0.0, 1.0]])}
     together = RankingTask("softmax")
-    sums = together.numerators(outputs, batch)
+    sums = together.loss_sums(outputs, batch)
     expected = np.log1p(np.exp(-1)) + np.log(2 + np.e)
     assert float(sums["ranking_loss"]) == pytest.approx(expected, rel=1e-5)
     assert float(sums["accuracy"]) == 1
-    assert float(together.denominators(batch)["ranking_loss"]) == 2
+    assert float(together.loss_weights(batch)["ranking_loss"]) == 2
     alone = RankingTask("sigmoid")
     expected = np.log1p(np.e) + np.log1p(np.exp(-2)) + 2 * np.log(2) + np.log1p(np.e)
-    assert float(alone.numerators(outputs, batch)["ranking_loss"]) == pytest.approx(expected, rel=1e-5)
-    assert float(alone.denominators(batch)["ranking_loss"]) == 5
+    assert float(alone.loss_sums(outputs, batch)["ranking_loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(alone.loss_weights(batch)["ranking_loss"]) == 5
 
 
 # === Answers ===

@@ -20,7 +20,7 @@ def test_numbers_are_read(tmp_path):
     path = tmp_path / "a.tsv"
     path.write_text('index\ts1\ts2\tscore\n0\ta "b\tc\t5.000\n1\td\te\t-1e1\n')
     columns = {"text": "s1", "pair": "s2", "label": "score"}
-    assert RegressionTask.read(path, columns) == [Example('a "b', "c", 5.0, 2), Example("d", "e", -10.0, 3)]
+    assert RegressionTask.read_examples(path, columns) == [Example('a "b', "c", 5.0, 2), Example("d", "e", -10.0, 3)]
 
 
 @pytest.mark.parametrize("cell", ["high", "", "nan", "inf"])
@@ -28,7 +28,7 @@ def test_what_is_no_number(tmp_path, cell):
     path = tmp_path / "a.csv"
     path.write_text(f"text,label\nx,1\ny,{cell}\n")
     with pytest.raises(DataError, match=rf"a\.csv:3: expected a number as label\. Received '{cell}'$"):
-        RegressionTask.read(path)
+        RegressionTask.read_examples(path)
 
 
 def test_mean_and_deviation_are_those_of_training():
@@ -53,22 +53,22 @@ def test_a_fresh_model_answers_near_the_mean(small_config):
         "input_mask": np.ones((1, 3), np.int32),
         "input_type_ids": np.zeros((1, 3), np.int32),
     }
-    value = float(task.answers(task.build(BertEncoder(small_config))(batch), {})["value"][0])
+    value = float(task.served_answers(task.build(BertEncoder(small_config))(batch), {})["value"][0])
     assert 0 < abs(value - 1e6) < 10
 
 
 def test_the_loss_is_in_deviations():
     task = RegressionTask(mean=100.0, deviation=10.0)
-    numerators = task.numerators({"logits": tf.constant([[120.0], [90.0]])}, {"labels": tf.constant([100.0, 100.0])})
-    assert {name: float(value) for name, value in numerators.items()} == {"scaled_error": 5.0, "mse": 500.0}
-    assert float(task.denominators({"labels": tf.constant([1.0, 2.0])})["mse"]) == 2
+    loss_sums = task.loss_sums({"logits": tf.constant([[120.0], [90.0]])}, {"labels": tf.constant([100.0, 100.0])})
+    assert {name: float(value) for name, value in loss_sums.items()} == {"scaled_error": 5.0, "mse": 500.0}
+    assert float(task.loss_weights({"labels": tf.constant([1.0, 2.0])})["mse"]) == 2
 
 
 def test_answers():
     task = RegressionTask()
-    answers = task.answers({"logits": tf.constant([[2.5], [-1.0]])}, {})
+    answers = task.served_answers({"logits": tf.constant([[2.5], [-1.0]])}, {})
     assert answers["value"].numpy().tolist() == [2.5, -1.0]
-    assert task.answer({"value": np.float32(2.5)}) == {"value": 2.5}
+    assert task.readable_answer({"value": np.float32(2.5)}) == {"value": 2.5}
     assert task.text_line({"text": "a", "value": 2.5}) == "2.5000\ta"
 
 

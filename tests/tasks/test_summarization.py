@@ -34,14 +34,14 @@ def test_documents(tmp_path):
         SummarizationExample(("a b", "c d"), (0, 1), ("c",), 1),
         SummarizationExample(("The cat sat.", "A dog ran!"), (1, 0), ("Cats sit.",), 2),
     ]
-    assert SummarizationTask.read(path, COLUMNS) == expected
-    assert SummarizationTask.read(path, {"label": "label"})[0].references == ("c d",)
+    assert SummarizationTask.read_examples(path, COLUMNS) == expected
+    assert SummarizationTask.read_examples(path, {"label": "label"})[0].references == ("c d",)
     # Without labels the best fitting sentences get them, as many as a summary has.
-    examples = SummarizationTask.read(path, {"summary": "summary"})
+    examples = SummarizationTask.read_examples(path, {"summary": "summary"})
     assert [example.labels for example in examples] == [(), ()]
-    assert [example.labels for example in SummarizationTask(1).checked(examples, path)] == [(0, 1), (0, 0)]
-    assert SummarizationTask(1).checked(expected, path) == expected
-    assert SummarizationTask.read(path, targets=False)[1] == SummarizationExample(
+    assert [example.labels for example in SummarizationTask(1).keep_valid(examples, path)] == [(0, 1), (0, 0)]
+    assert SummarizationTask(1).keep_valid(expected, path) == expected
+    assert SummarizationTask.read_examples(path, targets=False)[1] == SummarizationExample(
         ("The cat sat.", "A dog ran!"), line=2
     )
 
@@ -49,10 +49,10 @@ def test_documents(tmp_path):
 def test_tables_and_texts(tmp_path):
     table = tmp_path / "a.csv"
     table.write_text('text,summary\n"The cat sat. A dog ran!",A dog ran\n')
-    assert SummarizationTask.read(table, {"summary": "summary"})[0].references == ("A dog ran",)
+    assert SummarizationTask.read_examples(table, {"summary": "summary"})[0].references == ("A dog ran",)
     text = tmp_path / "a.txt"
     text.write_text("The cat sat. A dog ran!\n")
-    assert SummarizationTask.read(text, targets=False)[0].sentences == ("The cat sat.", "A dog ran!")
+    assert SummarizationTask.read_examples(text, targets=False)[0].sentences == ("The cat sat.", "A dog ran!")
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,15 @@ def test_tables_and_texts(tmp_path):
 def test_documents_that_cannot_be(tmp_path, value, message):
     path = lines(tmp_path, {"text": "a", "label": [1], "summary": "a"}, value)
     with pytest.raises(DataError, match=rf"a\.jsonl:2: {message}"):
-        SummarizationTask.read(path, COLUMNS)
-    assert len(SummarizationTask.read(path, COLUMNS, bad=BadRows(1))) == 1
+        SummarizationTask.read_examples(path, COLUMNS)
+    assert len(SummarizationTask.read_examples(path, COLUMNS, bad=BadRows(1))) == 1
 
 
 def test_what_cannot_be_learnt(tmp_path):
     with pytest.raises(UsageError, match=r"^summarization learns from labels of sentences or from summaries: name "):
-        SummarizationTask.read(lines(tmp_path, {"text": "a"}))
+        SummarizationTask.read_examples(lines(tmp_path, {"text": "a"}))
     with pytest.raises(DataError, match=r"a\.jsonl:1: expected a sentence with the label 1\. There is none$"):
-        SummarizationTask.read(lines(tmp_path, {"text": "a", "label": [0]}), {"label": "label"})
+        SummarizationTask.read_examples(lines(tmp_path, {"text": "a", "label": [0]}), {"label": "label"})
     with pytest.raises(UsageError, match=r"^sentences must be at least 1\. Received: sentences=0$"):
         SummarizationTask.from_examples([], "a.jsonl", {"sentences": 0})
 
@@ -156,9 +156,9 @@ def test_documents_without_a_sentence_to_choose_are_told(encode):
 def test_the_loss_is_of_sentences_alone():
     batch = {"labels": tf.constant([[1.0, -1.0], [0.0, -1.0]])}
     task = SummarizationTask()
-    sums = task.numerators({"logits": tf.constant([[[2.0], [9.0]], [[0.0], [9.0]]])}, batch)
+    sums = task.loss_sums({"logits": tf.constant([[[2.0], [9.0]], [[0.0], [9.0]]])}, batch)
     assert float(sums["cross_entropy"]) == pytest.approx(np.log1p(np.exp(-2)) + np.log(2), rel=1e-5)
-    assert float(task.denominators(batch)["cross_entropy"]) == 2
+    assert float(task.loss_weights(batch)["cross_entropy"]) == 2
 
 
 # === Answers ===
@@ -173,11 +173,11 @@ def test_the_best_sentences_in_the_order_of_the_document():
         "places": tf.constant([[0, 0], [0, 1], [0, 2], [1, 0]], tf.int64),
     }
     logits = tf.constant([[[1.0], [-2.0]], [[3.0], [0.0]], [[-9.0], [0.0]]])
-    answers = {name: value.numpy() for name, value in task.answers({"logits": logits}, encoded).items()}
+    answers = {name: value.numpy() for name, value in task.served_answers({"logits": logits}, encoded).items()}
     assert answers["sentences"].tolist() == [[b"a", b"c"], [b"d", b""]]
     assert answers["indices"].tolist() == [[0, 2], [0, 0]]
     assert answers["count"].tolist() == [2, 1]
-    first = task.answer({name: value[0] for name, value in answers.items()})
+    first = task.readable_answer({name: value[0] for name, value in answers.items()})
     assert (first["summary"], first["indices"]) == ("a c", [0, 2])
     assert first["probabilities"] == pytest.approx([1 / (1 + np.exp(-1)), 1 / (1 + np.exp(-3))])
     examples = [SummarizationExample(("a", "b", "c"), (1, 1, 0), ("a b",)), SummarizationExample(("d",), (1,), ("d",))]

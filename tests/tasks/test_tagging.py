@@ -38,7 +38,7 @@ def oracle(task, encode, texts):
         "transitions": tf.zeros([1, classes, classes]),
     }
     logits = tf.one_hot(labels, classes) * 5.0
-    return {name: value.numpy() for name, value in task.answers({"logits": logits} | tables, encoded).items()}
+    return {name: value.numpy() for name, value in task.served_answers({"logits": logits} | tables, encoded).items()}
 
 
 def test_labels_are_discovered():
@@ -50,7 +50,7 @@ def test_labels_are_discovered():
     with pytest.raises(DataError, match=r"^a\.conll: expected texts with spans\. There are none in any of them$"):
         TaggingTask.from_examples([TEXTS[2]], "a.conll")
     with pytest.raises(DataError, match=r"^dev:7: expected one of the types seen in training \(animal, pace\)\. "):
-        task.checked([TaggedText("a", (Span(0, 1, "plant"),), 7)], "dev")
+        task.keep_valid([TaggedText("a", (Span(0, 1, "plant"),), 7)], "dev")
 
 
 def test_the_first_piece_of_a_word_has_its_label(vocabulary):
@@ -77,7 +77,7 @@ def test_spans_come_back_from_their_labels_through_windows(vocabulary, length, o
     answers = oracle(task, encode, TEXTS)
     assert task.evaluate(TEXTS, answers)["f1"] == 1.0
     for row, text in enumerate(TEXTS):
-        spans = task.answer({name: values[row] for name, values in answers.items()})["spans"]
+        spans = task.readable_answer({name: values[row] for name, values in answers.items()})["spans"]
         assert [(span["start"], span["end"], span["label"]) for span in spans] == [
             (span.start, span.end, span.label) for span in text.spans
         ]
@@ -98,7 +98,7 @@ def test_of_spans_that_overlap_the_longest_is_learnt(vocabulary):
 def test_texts_without_words(vocabulary):
     task = TaggingTask.from_examples(TEXTS, "a")
     answers = oracle(task, encoder(vocabulary, 16), [TaggedText(" ", (), 1), TEXTS[2], TaggedText("", (), 1)])
-    assert answers["span_count"].tolist() == [0, 0, 0]
+    assert answers["count"].tolist() == [0, 0, 0]
     assert answers["labels"].shape == (3, 0)
 
 
@@ -106,11 +106,11 @@ def test_loss_counts_words_alone():
     task = TaggingTask(["O", "B-a", "I-a"])
     batch = {"labels": tf.constant([[-1, 0, 1, -1]])}
     outputs = {"logits": tf.constant([[[9.0, 0, 0], [1, 0, 0], [0, 0, 1], [0, 9, 0]]])}
-    numerators, denominators = task.numerators(outputs, batch), task.denominators(batch)
+    loss_sums, loss_weights = task.loss_sums(outputs, batch), task.loss_weights(batch)
     expected = 2 * np.log(np.e + 2) - 1
-    assert float(numerators["cross_entropy"]) == pytest.approx(expected, rel=1e-5)
-    assert float(numerators["tag_accuracy"]) == 1
-    assert float(denominators["cross_entropy"]) == 2
+    assert float(loss_sums["cross_entropy"]) == pytest.approx(expected, rel=1e-5)
+    assert float(loss_sums["tag_accuracy"]) == 1
+    assert float(loss_weights["cross_entropy"]) == 2
 
 
 def test_the_model_has_no_pooler(small_config):
@@ -155,7 +155,7 @@ def test_what_no_token_holds_does_not_count_at_the_edge_of_a_span():
         "starts": np.array([[0], [1]]),
         "ends": np.array([[5], [5]]),
         "labels": np.array([[b"PER"], [b"LOC"]], object),
-        "span_count": np.array([1, 1]),
+        "count": np.array([1, 1]),
     }
     assert TaggingTask(["O", "I-PER", "I-LOC"]).evaluate(texts, answers)["f1"] == 1.0
     answers["ends"][0] = 4

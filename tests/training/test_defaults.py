@@ -3,7 +3,7 @@ import doctest
 import pytest
 
 from kbert.training import defaults as recipe
-from kbert.training.defaults import default_epochs, default_learning_rate
+from kbert.training.defaults import default_epochs, default_head_learning_rate, default_learning_rate
 
 
 def test_the_examples_in_docstrings():
@@ -17,6 +17,14 @@ def test_the_examples_in_docstrings():
 def test_narrow_models_take_larger_steps(width, pretrained, fresh):
     assert default_learning_rate(width, pretrained=True) == pretrained
     assert default_learning_rate(width, pretrained=False) == fresh
+
+
+@pytest.mark.parametrize(
+    ("rate", "pretrained", "head"),
+    [(3e-5, True, 2.4e-4), (1.2e-4, True, 9.6e-4), (5e-4, True, 1e-3), (2e-3, True, 2e-3), (1e-4, False, 1e-4)],
+)
+def test_the_head_on_pretrained_weights_takes_larger_steps(rate, pretrained, head):
+    assert default_head_learning_rate(rate, pretrained=pretrained) == head
 
 
 @pytest.mark.parametrize(("items", "epochs"), [(100_000, 3), (5_334, 3), (5_000, 4), (1_000, 16), (100, 20), (1, 20)])

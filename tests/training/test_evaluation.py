@@ -70,11 +70,11 @@ def test_measures_are_those_of_training(corpus, pretrained, tokenizer):
     opened = HeldOutCorpus(corpus, tokenizer)
     batch, _ = joined(opened, 1000)
     objective = PretrainingObjective()
-    numerators = objective.numerators(model(batch, training=False), batch)
-    denominators = objective.denominators(batch)
+    loss_sums = objective.loss_sums(model(batch, training=False), batch)
+    loss_weights = objective.loss_weights(batch)
     metrics = HeldOutEvaluation(model, opened, 4)()
-    for name, value in numerators.items():
-        assert metrics[name] == pytest.approx(float(value / denominators[name]), rel=1e-4)
+    for name, value in loss_sums.items():
+        assert metrics[name] == pytest.approx(float(value / loss_weights[name]), rel=1e-4)
     assert metrics["loss"] == metrics["mlm_loss"] + metrics["nsp_loss"]
     assert metrics["perplexity"] == math.exp(metrics["mlm_loss"])
 
@@ -129,4 +129,7 @@ def test_the_command(corpus, pretrained, classifier):
     for wrong in ([], ["--corpus", str(corpus), "--data", str(corpus / "manifest.json")]):
         refused = CliRunner().invoke(main, ["evaluate", str(classifier), *wrong])
         assert refused.exit_code == 2
-        assert "give --data FILE for a fine-tuned model" in refused.stderr
+        assert (
+            "expected --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one. Received: "
+            in refused.stderr
+        )

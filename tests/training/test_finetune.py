@@ -223,7 +223,7 @@ def test_the_learning_rate_and_the_epochs_are_chosen_and_told(tmp_path, cats_and
     settings = quick | {"learning_rate": None, "epochs": None, "batch_size": 24}
     finetune("classification", output=tmp_path / "run", **cats_and_dogs, **settings)
     assert (
-        "learning rate 0.0005, 20 epochs of 24 rows, 20 steps "
+        "learning rate 0.0005 (head 0.001), 20 epochs of 24 rows, 20 steps "
         "(by default: --learning-rate, for pretrained weights of width 16; --epochs, for so many rows)\n"
     ) in capfd.readouterr().err
     run = json.loads((tmp_path / "run" / "run.json").read_text())

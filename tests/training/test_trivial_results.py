@@ -70,7 +70,7 @@ def test_tasks_and_metrics_without_such_an_answer():
     examples = TaskExamples(EmbeddingTask(), [], [], ())
     assert trivial_result(EmbeddingTask(), examples, {"mrr": 0.0}) is None
     task, rows, _, _ = CASES["classification"]
-    assert trivial_result(task.decided_by("loss"), TaskExamples(task, rows, rows, ()), {"loss": 9.0}) is None
+    assert trivial_result(task.with_main_metric("loss"), TaskExamples(task, rows, rows, ()), {"loss": 9.0}) is None
 
 
 def test_a_run_that_learns_nothing_says_so(tmp_path, cats_and_dogs, quick, capfd):

@@ -17,7 +17,6 @@ import dataclasses
 import functools
 import io
 import itertools
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
@@ -30,6 +29,7 @@ from kbert.corpus.building.plan import ChunkPlan, from_json, to_json
 from kbert.corpus.building.shards import shard_numbers, write_shard
 from kbert.corpus.records.manifest import Shard
 from kbert.errors import KbertError, UsageError
+from kbert.runtime.held_output import no_log_warnings
 from kbert.sources.document import Document
 from kbert.sources.places import DocumentRange
 from kbert.sources.source import Source
@@ -231,14 +231,12 @@ def _with_shard(chunk: Numbered, shards: Sequence[int]) -> tuple[int, Numbered]:
 
 
 def _import_beam() -> Any:
-    logging.disable(logging.WARNING)  # it tells of each library that it could have used
     try:
-        import apache_beam
-        import apache_beam.options.pipeline_options
+        with no_log_warnings():  # it logs each optional library that is missing
+            import apache_beam
+            import apache_beam.options.pipeline_options
     except ImportError as problem:
         if problem.name != "apache_beam":
             raise UsageError(f"--runner: apache_beam cannot be imported: {problem}") from None
         raise UsageError("--runner needs apache-beam: pip install 'kbert[beam]'") from None
-    finally:
-        logging.disable(logging.NOTSET)
     return apache_beam

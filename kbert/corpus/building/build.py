@@ -33,7 +33,7 @@ from kbert.corpus.records.manifest import VOCABULARY_FILE, Input, Manifest
 from kbert.corpus.sentences import SentenceSettings
 from kbert.corpus.word_list import read_word_list, words_sha256
 from kbert.errors import DataError, UsageError
-from kbert.runtime.stopped import raising_signals
+from kbert.runtime.interrupts import raised_signals
 from kbert.sources.source import Source, SourceSettings
 from kbert.text.vocabulary import Vocabulary
 from kbert.version import __version__
@@ -125,7 +125,7 @@ def build_corpus(
     Raises:
         UsageError: An option cannot be, or `output` holds something else, or a build that `resume` does not fit.
         DataError: The text cannot be read, or holds fewer than two documents.
-        Stopped: SIGINT or SIGTERM came.
+        Interrupted: SIGINT or SIGTERM came.
     """
     words = () if word_list is None else read_word_list(word_list)
     settings = _check_settings(
@@ -184,7 +184,7 @@ def build_corpus(
         done = sum(shard.chunks for shard in finished)
         rest = itertools.islice(enumerate(chunks), done, None)
         with (
-            raising_signals(),
+            raised_signals("; add --resume to the same command to continue"),
             contextlib.closing(build_chunks(rest, vocabulary, settings, words, workers)) as results,
         ):
             try:

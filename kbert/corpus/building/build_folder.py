@@ -23,19 +23,15 @@ def prepare_folder(folder: Path, journal: Journal, *, resume: bool) -> list[Fini
 
     What an unfinished build left is removed when it has finished no shard.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--output must be a new or empty folder. {folder} is a file")
-    folder.mkdir(parents=True, exist_ok=True)
     if (folder / MANIFEST_FILE).exists():
         if not resume:
             raise UsageError(f"{folder} holds a corpus already; choose another --output, or remove it")
         check_same(folder, Manifest.load(folder).identity(), journal.identity)
         journal.remove()
         return None
+    files.check_new_folder(folder, ignored=_OWN_FILE.fullmatch)
+    folder.mkdir(parents=True, exist_ok=True)
     left = list(folder.iterdir())
-    foreign = [p for p in left if not _OWN_FILE.fullmatch(p.name)]
-    if foreign:
-        raise UsageError(f"--output must be a new or empty folder. {folder} holds {foreign[0].name}")
     number = finished_shards(folder)
     if number and not resume:
         raise UsageError(

@@ -6,7 +6,6 @@ import concurrent.futures
 import ctypes
 import multiprocessing
 import os
-import signal
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
@@ -15,6 +14,7 @@ from multiprocessing.connection import wait
 
 from kbert.corpus.building.chunks import BuildSettings, Chunk, ChunkBuilder
 from kbert.errors import KbertError
+from kbert.runtime.interrupts import ignore_interrupts
 from kbert.sources.document import Document
 from kbert.text.vocabulary import Vocabulary
 
@@ -68,8 +68,7 @@ _trim_heap = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posi
 
 def _start_worker(tokens: Sequence[str], settings: BuildSettings, words: Sequence[str]) -> None:
     global _worker_builder
-    # Ctrl-C goes to all processes of a terminal; the first one stops the others in order.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interrupts()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker_builder = ChunkBuilder(Vocabulary(tokens), settings, words)
 

@@ -1,18 +1,18 @@
-"""Gzip files of many members: each is decompressed by itself, and what lies behind a damaged one is still found.
+"""Gzip files of many members: each is decompressed by itself, and the members behind a damaged one are still found.
 
-A shard of kbert's has a member for each chunk of text.
+A shard of kbert has a member for each chunk of text. Of a damaged member the records are kept that zlib gives before it
+finds the damage.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import re
 import struct
 import zlib
 from collections.abc import Generator, Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from kbert.corpus.records.frames import HEADER, is_header
 
@@ -104,11 +104,9 @@ def _member(data: Content, place: int, body: int) -> Generator[Piece, None, int 
             if not waiting:
                 yield place, Break("the file ends within a gzip member")
                 return _find_member(data, place + 1)
-        before = inflate.copy()
         try:
             piece = inflate.decompress(waiting, PIECE)
         except zlib.error:
-            yield place, _inflate_slowly(before, waiting)
             yield place, Break("a gzip member cannot be decompressed")
             return _find_member(data, place + 1)
         waiting = inflate.unconsumed_tail
@@ -122,18 +120,6 @@ def _member(data: Content, place: int, body: int) -> Generator[Piece, None, int 
             yield place, Break("a gzip member ends too early")
             return _find_member(data, place + 1)
     return end + 8
-
-
-def _inflate_slowly(inflate: Any, compressed: bytes, most: int | None = None) -> bytes:
-    """What comes before a damage: zlib gives nothing of a piece in which it finds one."""
-    parts, size = [], 0
-    with contextlib.suppress(zlib.error):
-        for byte in compressed:
-            parts.append(inflate.decompress(bytes([byte])))
-            size += len(parts[-1])
-            if most is not None and size >= most:
-                break
-    return b"".join(parts)
 
 
 def _member_body(data: Content, place: int, *, scanning: bool = False) -> int | None:
@@ -166,8 +152,10 @@ def _after_header(data: Content, place: int) -> int | None:
 
 
 def _begins_with_record(data: Content, body: int) -> bool:
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    return is_header(_inflate_slowly(inflate, data[body : body + _PEEK], HEADER)[:HEADER])
+    try:
+        return is_header(zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[body : body + _PEEK], HEADER))
+    except zlib.error:
+        return False
 
 
 def _find_member(data: Content, place: int) -> int | None:

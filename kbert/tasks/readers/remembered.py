@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kbert.errors import shown
-from kbert.tasks.catalogue import Option, TaskInfo
 from kbert.tasks.readers.table_format import TableFormat
+from kbert.tasks.task_info import Option, TaskInfo
 
 
 @dataclasses.dataclass(frozen=True)

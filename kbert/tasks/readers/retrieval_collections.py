@@ -10,7 +10,7 @@ judgements  TREC's qrels (query, iteration, document, gain), BEIR's (query, docu
 from __future__ import annotations
 
 import dataclasses
-import sys
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from kbert.errors import DataError, UsageError
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.tables import file_kind, read_objects, read_table
 
+_LOG = logging.getLogger("kbert")
 _SMART_START = ".I "
 # Cleverdon's codes: 1 is a complete answer, 4 of historical interest, 5 of none.
 _WORST_CODE = 5
@@ -127,9 +128,7 @@ def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict
     if not judgements:
         raise DataError("expected judgements. There are none", path)
     if coded:
-        print(
-            f"{path}: read as Cranfield's codes, 1 best and 5 worthless; with a header they are gains", file=sys.stderr
-        )
+        _LOG.info("%s: read as Cranfield's codes, 1 best and 5 worthless; with a header they are gains", path)
     return {
         query: {
             document: max(0.0, _WORST_CODE - value if coded and value > 0 else value)

@@ -82,7 +82,7 @@ class MaskedWords:
         keras_model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
         assign_tensors(task.bindings(keras_model), bundle.tensors)
         length = bundle.config.max_position_embeddings
-        self._predictor = Predictor(task, keras_model, task.tokenizer(bundle.tokenizer), length)
+        self._predictor = Predictor(task, keras_model, task.adapt_tokenizer(bundle.tokenizer), length)
 
     def replace(self, texts: Sequence[str], rng: np.random.Generator) -> list[str]:
         """Texts with other words; what the model's positions have no room for stays."""

@@ -1,4 +1,8 @@
-"""Parts of the training rows that take turns as validation rows."""
+"""Parts of the training rows that take turns as validation rows.
+
+StratifiedGroupKFold of scikit-learn is not used: it balances classes but not the sizes of folds, it has no split of one
+part, and its folds may change with its version, while a run that is resumed needs the same split.
+"""
 
 from __future__ import annotations
 

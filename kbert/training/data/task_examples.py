@@ -11,9 +11,10 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import UsageError, shown
+from kbert.tasks.factories import trainable_task_class
 from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.memory_table import as_table, is_path
-from kbert.tasks.task import Task, task_class
+from kbert.tasks.trainable import TrainableTask
 from kbert.training.data.folds import split_fold, split_part
 
 
@@ -28,7 +29,7 @@ class TaskExamples:
         skipped: The bad rows of each file.
     """
 
-    task: Task[Any]
+    task: TrainableTask[Any]
     train: list[Any]
     validation: list[Any]
     skipped: tuple[tuple[files.PathLike, BadRows], ...]
@@ -64,19 +65,19 @@ def read_task_examples(
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be at least 1. Received: limit={limit}")
     train, validation = _as_data(train, "train"), None if validation is None else _as_data(validation, "validation")
-    kind = task_class(name)
+    kind = trainable_task_class(name)
     bad, bad_validation = BadRows(skip_bad), BadRows(skip_bad)
-    examples = kind.read(train, columns, options=options, bad=bad)[:limit]
+    examples = kind.read_examples(train, columns, options=options, bad=bad)[:limit]
     task = kind.from_examples(examples, train, options)
-    examples = task.checked(examples, train, bad)
+    examples = task.keep_valid(examples, train, bad)
     if fold is not None:
         examples, held_out = split_fold(examples, fold, seed=seed, group=task.group)
     elif validation is None:
         examples, held_out = split_part(examples, validation_split or 0.0, seed=seed, group=task.group)
     else:
-        held_out = kind.read(validation, columns, options=options, bad=bad_validation)
-        held_out = task.checked(held_out, validation, bad_validation)
-    task = task.validated_by(held_out, validation or train)
+        held_out = kind.read_examples(validation, columns, options=options, bad=bad_validation)
+        held_out = task.keep_valid(held_out, validation, bad_validation)
+    task = task.for_validation(held_out, validation or train)
     return TaskExamples(task, examples, held_out, ((train, bad), (validation or train, bad_validation)))
 
 

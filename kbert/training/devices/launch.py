@@ -14,11 +14,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import IO
 
 from kbert.errors import TrainingError, UsageError
-from kbert.runtime.signals import Interrupted
+from kbert.runtime.interrupts import Interrupted, handled_signals
 
 _GRACE = 60.0
 """Seconds that workers get to save a checkpoint after SIGTERM, or to see that another one is gone, until SIGKILL."""
@@ -26,7 +25,6 @@ _LAST_LINES = 5.0
 """Seconds to wait for what an ended worker had still to say."""
 _FUTILE = 3
 """Attempts in a row that ended by an error of their own and brought no checkpoint: one more would end alike."""
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def launch(command: Sequence[str], *, workers: int, max_restarts: int = 0) -> None:
@@ -170,18 +168,14 @@ def _passing_on(processes: Sequence[subprocess.Popen[str]]) -> Iterator[list[int
     """Passes SIGINT and SIGTERM on to the workers; gives the list of those that came."""
     received: list[int] = []
 
-    def pass_on(number: int, _: FrameType | None) -> None:
+    def pass_on(number: int) -> None:
         received.append(number)
         for process in processes:
             if process.poll() is None:
                 process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in _SIGNALS}
-    try:
+    with handled_signals(pass_on):
         yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -19,13 +19,13 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.errors import CheckpointError, TrainingError, UsageError
-from kbert.runtime.signals import Interrupted, Signals
+from kbert.runtime.interrupts import Interrupted, Signals
+from kbert.tasks.objective import Objective
 from kbert.training.devices.strategy import Placement, lost_worker
 from kbert.training.loop.callbacks import Callbacks
 from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.inputs import Input, Phase, phase_at
 from kbert.training.loop.loss_scale import LossScale
-from kbert.training.loop.objectives import Objective
 from kbert.training.loop.spikes import ON_SPIKE, Skips, Spike, SpikeDetector
 from kbert.training.loop.step import TrainingStep, is_seed
 from kbert.training.monitoring.monitor import Monitor
@@ -286,7 +286,7 @@ class TrainingLoop:
             elif stop:
                 self._save()
             if stop and progress.step < settings.steps and not self._is_enough():
-                raise Interrupted(stop, progress.step)
+                raise Interrupted(stop, f" after {progress.step} steps; a checkpoint was saved: go on with --resume")
 
     def _is_due(self, period: int) -> bool:
         return self._stopped or self.progress.step % period == 0 or self.progress.step == self.settings.steps

@@ -1,9 +1,9 @@
-"""What training minimizes, as sums over examples that can be added up over batches and replicas."""
+"""The losses of pretraining: the masked language model, and pairs of texts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,24 +11,6 @@ from kbert import features
 from kbert.training.loop.cross_entropy import cross_entropy
 
 Tensors = Mapping[str, tf.Tensor]
-
-
-class Objective(Protocol):
-    """Losses and metrics as numerators and denominators.
-
-    A batch may be split over replicas and micro-batches: its loss is the sum of all parts' numerators over the
-    sum of all parts' denominators, so no split changes it.
-    """
-
-    @property
-    def losses(self) -> tuple[str, ...]:
-        """The names of the metrics whose sum is minimized."""
-
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """The sum of each metric over the examples of a batch, float32 scalars."""
-
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """What each of them is divided by: a function of the batch alone."""
 
 
 class PretrainingObjective:
@@ -44,7 +26,7 @@ class PretrainingObjective:
         self.pairs = pairs
         self.losses: tuple[str, ...] = ("mlm_loss", "nsp_loss") if pairs else ("mlm_loss",)
 
-    def numerators(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over masked positions, and over examples (of packed rows, [B, E] of them)."""
         ids = batch[features.MASKED_LM_IDS.name]
         weights = batch[features.MASKED_LM_WEIGHTS.name]
@@ -67,7 +49,7 @@ class PretrainingObjective:
             "nsp_accuracy": tf.reduce_sum(examples * nsp_right),
         }
 
-    def denominators(self, batch: Tensors) -> dict[str, tf.Tensor]:
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """Predictions, and examples."""
         predictions = tf.reduce_sum(batch[features.MASKED_LM_WEIGHTS.name]) + 1e-5
         if not self.pairs:

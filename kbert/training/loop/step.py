@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kbert.tasks.objective import Objective
 from kbert.training.loop.loss_scale import LossScale
-from kbert.training.loop.objectives import Objective
 from kbert.training.optimizers.optimizers import Optimizer
 
 _SUM = tf.distribute.ReduceOp.SUM
@@ -82,16 +82,16 @@ class TrainingStep:
         example = {
             name: tf.zeros([size or 1 for size in spec.shape], spec.dtype) for name, spec in element_spec.items()
         }
-        return [name for name in self.objective.denominators(example) if name not in self.objective.losses]
+        return [name for name in self.objective.loss_weights(example) if name not in self.objective.losses]
 
     def _replica_step(
         self, batch: Mapping[str, tf.Tensor], learning_rate: tf.Tensor, step: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         context = tf.distribute.get_replica_context()
         # Of the whole batch, before any part of it is worked on: every part is divided by the same numbers.
-        denominators = context.all_reduce(_SUM, self.objective.denominators(batch))
-        gradients, numerators = self._compute(batch, denominators, step, context.replica_id_in_sync_group)
-        gradients, numerators = context.all_reduce(_SUM, (gradients, numerators))
+        loss_weights = context.all_reduce(_SUM, self.objective.loss_weights(batch))
+        gradients, loss_sums = self._compute(batch, loss_weights, step, context.replica_id_in_sync_group)
+        gradients, loss_sums = context.all_reduce(_SUM, (gradients, loss_sums))
         gradients, norm = self.optimizer.clip(self.loss_scale.unscale(gradients))
         if self.loss_scale.dynamic:
             finite = tf.math.is_finite(norm)
@@ -100,7 +100,7 @@ class TrainingStep:
             norm = tf.where(finite, norm, 0.0)  # a step that was left out has moved nothing
         else:
             self._apply(gradients, learning_rate, step)
-        metrics = {name: numerators[name] / denominators[name] for name in numerators}
+        metrics = {name: loss_sums[name] / loss_weights[name] for name in loss_sums}
         metrics["loss"] = tf.add_n([metrics[name] for name in self.objective.losses])
         metrics["gradient_norm"] = norm
         return metrics
@@ -110,29 +110,29 @@ class TrainingStep:
         return tf.constant(True)
 
     def _accumulated(
-        self, batch: Mapping[str, tf.Tensor], denominators: Mapping[str, tf.Tensor], step: tf.Tensor, replica: Any
+        self, batch: Mapping[str, tf.Tensor], loss_weights: Mapping[str, tf.Tensor], step: tf.Tensor, replica: Any
     ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         parts = self.accumulation
         first = tf.cast(replica, tf.int64) * parts  # of this replica's micro-batches among those of all
         if parts == 1:
-            return self._gradients(batch, denominators, step, first)
+            return self._gradients(batch, loss_weights, step, first)
         split = {name: _split(values, parts) for name, values in batch.items()}
 
         def part(index: tf.Tensor) -> dict[str, tf.Tensor]:
             return {name: values[index] for name, values in split.items()}
 
-        gradients, numerators = self._gradients(part(tf.constant(0)), denominators, step, first)
+        gradients, loss_sums = self._gradients(part(tf.constant(0)), loss_weights, step, first)
         for index in tf.range(1, parts):
             number = first + tf.cast(index, tf.int64)
-            more_gradients, more_numerators = self._gradients(part(index), denominators, step, number)
+            more_gradients, more_numerators = self._gradients(part(index), loss_weights, step, number)
             gradients = [total + more for total, more in zip(gradients, more_gradients, strict=True)]
-            numerators = {name: total + more_numerators[name] for name, total in numerators.items()}
-        return gradients, numerators
+            loss_sums = {name: total + more_numerators[name] for name, total in loss_sums.items()}
+        return gradients, loss_sums
 
     def _gradients(
         self,
         batch: Mapping[str, tf.Tensor],
-        denominators: Mapping[str, tf.Tensor],
+        loss_weights: Mapping[str, tf.Tensor],
         step: tf.Tensor,
         part: tf.Tensor,
     ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
@@ -143,11 +143,11 @@ class TrainingStep:
         variables = [trained.variable for trained in self.optimizer.trained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            numerators = self.objective.numerators(self.model(batch, training=True), batch)
-            loss = tf.add_n([numerators[name] / denominators[name] for name in self.objective.losses])
+            loss_sums = self.objective.loss_sums(self.model(batch, training=True), batch)
+            loss = tf.add_n([loss_sums[name] / loss_weights[name] for name in self.objective.losses])
             loss = self.loss_scale.scale(loss)
         gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return [tf.convert_to_tensor(gradient) for gradient in gradients], numerators
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], loss_sums
 
 
 def is_seed(variable: Any) -> bool:

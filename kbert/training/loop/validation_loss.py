@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kbert.tasks.objective import Objective
 from kbert.tasks.training_rows import TrainingRows
 from kbert.training.data.batches import LengthBucketedBatches
-from kbert.training.loop.objectives import Objective
 
 _ROWS_AN_ITEM = 16
 """Rows of a batch for each of its items, such as the candidates of a query. A validation file may have many more of
@@ -48,7 +48,7 @@ class ValidationLoss:
         )
         # Rows of similar length share a batch, as in training; the batches are always the same.
         order = np.argsort(self._batches.lengths, kind="stable")
-        sizes = None if getattr(objective, "whole_batches", False) else rows.group_sizes
+        sizes = None if getattr(objective, "needs_whole_batch", False) else rows.group_sizes
         self._parts = [
             part
             for start in range(0, len(order), batch_size)
@@ -62,18 +62,18 @@ class ValidationLoss:
 
     def __call__(self) -> float:
         """The loss with the current weights of the model."""
-        numerators: dict[str, float] = dict.fromkeys(self._objective.losses, 0.0)
-        denominators = dict(numerators)
+        loss_sums: dict[str, float] = dict.fromkeys(self._objective.losses, 0.0)
+        loss_weights = dict(loss_sums)
         for items in self._parts:
             above, below = self._sums(self._batches.batch(items))
             for name in self._objective.losses:
-                numerators[name] += float(above[name])
-                denominators[name] += float(below[name])
-        return sum(numerators[name] / max(denominators[name], 1e-12) for name in self._objective.losses)
+                loss_sums[name] += float(above[name])
+                loss_weights[name] += float(below[name])
+        return sum(loss_sums[name] / max(loss_weights[name], 1e-12) for name in self._objective.losses)
 
     def _batch_sums(self, batch: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        numerators = self._objective.numerators(self._model(batch, training=False), batch)
-        return numerators, self._objective.denominators(batch)
+        loss_sums = self._objective.loss_sums(self._model(batch, training=False), batch)
+        return loss_sums, self._objective.loss_weights(batch)
 
 
 def _small_enough(items: np.ndarray, sizes: np.ndarray | None, most: int) -> list[np.ndarray]:

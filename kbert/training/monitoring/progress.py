@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+from kbert.runtime.progress_bar import progress_bar
+
 _LINE_SECONDS = 30.0
 """Between two lines where standard error is not a terminal."""
 _HIDDEN = ("seconds", "gradient_norm", "mlm_loss", "nsp_loss")
@@ -56,7 +58,7 @@ def display(title: str, *, first: int, steps: int, summary: Summary) -> Iterator
         summary: Gives what is to be said beside.
     """
     if sys.stderr.isatty():
-        with _bar(title, first, steps, summary) as update:
+        with progress_bar(title, "steps", total=steps, done=first, summary=summary) as update:
             yield update
     else:
         yield _lines(title, first, steps, summary)
@@ -75,38 +77,3 @@ def _lines(title: str, first: int, steps: int, summary: Summary) -> Callable[[in
             print("  ".join(part for part in parts if part), file=sys.stderr, flush=True)
 
     return update
-
-
-@contextlib.contextmanager
-def _bar(title: str, first: int, steps: int, summary: Summary) -> Iterator[Callable[[int], None]]:
-    from rich.console import Console, RenderableType
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class Display(Progress):
-        """The bar, and the summary below it."""
-
-        def get_renderables(self) -> Iterator[RenderableType]:
-            yield self.make_tasks_table(self.tasks)
-            yield Text(summary(), style="dim")
-
-    columns = (
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Display(*columns, console=Console(stderr=True), refresh_per_second=2) as progress:
-        task = progress.add_task(title, total=steps, completed=first)
-        yield lambda step: progress.update(task, completed=step)

@@ -49,8 +49,7 @@ def open_run(
                     "resume with the same, or choose another --output"
                 )
         return
-    if folder.exists() and (not folder.is_dir() or any(path.name not in _BEFORE_A_RUN for path in folder.iterdir())):
-        raise UsageError(f"--output must be a new or empty folder, or a run to --resume. Received: {folder}")
+    files.check_new_folder(folder, ignored=_BEFORE_A_RUN.__contains__, alternative=", or a run to --resume")
     files.write_json(path, settings)
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from kbert.config import BertConfig
 from kbert.model_folder.bundle import describe_parameters, model_card
 from kbert.models.encoder import BertEncoder
-from kbert.tasks.task import Task
+from kbert.tasks.trainable import TrainableTask
 from kbert.training.optimizers.schedules import Schedule
 
 
 def task_card(
-    task: Task[Any],
+    task: TrainableTask[Any],
     config: BertConfig,
     encoder: BertEncoder,
     metrics: Mapping[str, Any],

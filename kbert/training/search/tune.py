@@ -1,17 +1,19 @@
-"""A search for hyper-parameters: each trial is a run of `finetune`, and KerasTuner says what to try next."""
+"""A search for hyper-parameters: each trial is a run of `finetune`, and Optuna says what to try next."""
 
 from __future__ import annotations
 
+import itertools
 import sys
-import tempfile
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kbert import files
 from kbert.errors import BundleError, DataError, TrainingError, UsageError
 from kbert.model_folder.file_names import RUN_FILE, SETTINGS_FILE
+from kbert.runtime.held_output import quiet_logger
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.metrics.names import larger_is_better
 from kbert.training.defaults import default_learning_rate
@@ -25,7 +27,8 @@ from kbert.training.starting_point import starting_point
 SEARCHES = ("random", "bayesian", "grid")
 _SETTINGS_FILE = "tune.json"
 _FREE = (*FREE_SETTINGS, "show_progress", "profile", "histograms_every", "projector", "trials")
-_TUNER = "kbert"
+_GRID_POINTS = 10
+"""The values of a range of real numbers in a grid."""
 
 
 def tune(
@@ -45,10 +48,11 @@ def tune(
         task: The name of a task.
         trials: How many at most; a grid may have fewer points. A search may be resumed with more.
         output: A folder for all trials and results.json.
-        search: "random", "bayesian" (a Gaussian process over the trials so far) or "grid".
+        search: "random"; "bayesian", a tree-structured Parzen estimator (Optuna's TPE) over the trials so far, whose
+            first trials are random; or "grid", all combinations, where a range of real numbers has ten values.
         over: Values by name: "1e-5:1e-4" for a range, "16,32" for a choice. The default is learning rates around
             the model's default, batch sizes, weight decay and warm-up, except those that `settings` give.
-        seed: Of the search, and of each run.
+        seed: Seeds the search, and each run. The values of trial N depend on the seed, N and the trials before it only.
         resume: Continue; trials that are finished are not done again.
         settings: Of `finetune`, the same for all trials.
 
@@ -57,7 +61,7 @@ def tune(
         score, metrics}, as they were made; of a trial that failed the score is None, and there is an "error".
 
     Raises:
-        UsageError: An option cannot be, `output` holds something else, or keras-tuner is not installed.
+        UsageError: An option cannot be, `output` holds something else, or optuna is not installed.
         KbertError: As `finetune`.
     """
     if trials < 1:
@@ -73,7 +77,7 @@ def tune(
     if fixed is not None:
         raise UsageError(f"{fixed} is searched over; do not fix it. Received: {fixed}={settings[fixed]!r}")
     check_one_machine(settings)
-    oracle = _oracle(search, space, trials, seed)
+    advisor = _Advisor(search, space, seed)
     folder = Path(output)
     record = recorded(task, {"trials": trials, "search": search, "over": dict(over), "seed": seed, **settings})
     is_new = not folder.exists()
@@ -81,32 +85,26 @@ def tune(
     path = folder / RESULTS_FILE
     done = files.read_json(path, DataError)["trials"] if path.exists() else []
     results: dict[str, Any] = {"best": None, "metric": None, "trials": []}
-    with tempfile.TemporaryDirectory() as scratch:
-        # As its own Tuner does. What it remembers there is not kept: finished trials are told to it again.
-        oracle._set_project_dir(scratch, _TUNER)
-        for number in range(trials):
-            trial = _quietly(oracle.create_trial, _TUNER)
-            if trial.status != "RUNNING":
+    for number in range(trials):
+        if number < len(done):
+            result = done[number]
+        else:
+            values = advisor.ask(number)
+            if values is None:
                 break  # the grid has no more points
-            if number < len(done):
-                result = done[number]
-                trial.hyperparameters.values = result["values"]
-            else:
-                values = dict(trial.hyperparameters.values)
-                run = folder / f"trial-{number}"
-                with unclaimed_on_error(folder, _SETTINGS_FILE, is_new=is_new):
-                    result = _result(task, run, {"seed": seed, "resume": resume, **settings}, values, first=number == 0)
-            results["trials"].append(result)
-            if result["score"] is not None:
-                results["metric"] = _main_metric(folder / result["folder"])
-                sign = 1 if larger_is_better(results["metric"]) else -1
-                scored = [each for each in results["trials"] if each["score"] is not None]
-                results["best"] = max(scored, key=lambda each: sign * each["score"])["folder"]
-                _quietly(oracle.update_trial, trial.trial_id, {"score": sign * result["score"]})
-            if number >= len(done):
-                files.write_json(path, results)
-            trial.status = "INVALID" if result["score"] is None else "COMPLETED"
-            _quietly(oracle.end_trial, trial)
+            run = folder / f"trial-{number}"
+            with unclaimed_on_error(folder, _SETTINGS_FILE, is_new=is_new):
+                result = _result(task, run, {"seed": seed, "resume": resume, **settings}, values, first=number == 0)
+        results["trials"].append(result)
+        sign = 1
+        if result["score"] is not None:
+            results["metric"] = _main_metric(folder / result["folder"])
+            sign = 1 if larger_is_better(results["metric"]) else -1
+            scored = [each for each in results["trials"] if each["score"] is not None]
+            results["best"] = max(scored, key=lambda each: sign * each["score"])["folder"]
+        if number >= len(done):
+            files.write_json(path, results)
+        advisor.tell(result["values"], None if result["score"] is None else sign * result["score"])
     return results
 
 
@@ -134,40 +132,86 @@ def _learning_rate(settings: Mapping[str, Any]) -> float:
     return default_learning_rate(config.hidden_size, pretrained=start is not None)
 
 
-def _oracle(search: str, space: Mapping[str, Range | list[Any]], trials: int, seed: int) -> Any:
-    """What says which values to try next."""
-    try:
-        import keras_tuner
-    except ImportError:
-        raise UsageError("a search for hyper-parameters needs keras-tuner: pip install 'kbert[tune]'") from None
-    parameters = keras_tuner.HyperParameters()
-    for name, values in space.items():
-        if isinstance(values, list):
-            parameters.Choice(name, values)
-        elif values.whole:
-            parameters.Int(name, int(values.low), int(values.high))
+class _Advisor:
+    """Says which values to try next, by Optuna's `ask` and `tell`.
+
+    The sampler of each trial has a seed of its own, and what is known of earlier trials is told to the study. So a
+    search that is resumed goes on as if it had never ended, and needs to keep no state but results.json.
+
+    Args:
+        search: One of SEARCHES.
+        space: The ranges and choices by name.
+        seed: Seeds all samplers.
+
+    Raises:
+        UsageError: optuna is not installed.
+    """
+
+    def __init__(self, search: str, space: Mapping[str, Range | list[Any]], seed: int) -> None:
+        try:
+            import optuna
+        except ImportError:
+            raise UsageError("a search for hyper-parameters needs optuna: pip install 'kbert[tune]'") from None
+        self._search, self._space, self._seed = search, space, seed
+        self._distributions = {name: _distribution(optuna, values) for name, values in space.items()}
+        with quiet_logger("optuna"):
+            self._study = optuna.create_study(direction="maximize")
+        self._asked: Any = None
+
+    def ask(self, number: int) -> dict[str, Any] | None:
+        """The values of the trial of that number from 0, given what was told of the trials before it; None: no more."""
+        import optuna
+
+        if self._search == "grid":
+            points = itertools.product(*map(_grid_values, self._space.values()))
+            point = next(itertools.islice(points, number, None), None)
+            return None if point is None else dict(zip(self._space, point, strict=True))
+        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
+        if self._search == "random":
+            self._study.sampler = optuna.samplers.RandomSampler(seed=seed)
         else:
-            parameters.Float(name, values.low, values.high, sampling="log" if values.logarithmic else "linear")
-    kinds = {
-        "random": keras_tuner.oracles.RandomSearchOracle,
-        "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
-        "grid": keras_tuner.oracles.GridSearchOracle,
-    }
-    # By default KerasTuner draws three trials a dimension at random before its process has a say.
-    more = {"num_initial_points": len(space) + 1} if search == "bayesian" else {}
-    # A seed of 0 would be none to KerasTuner.
-    objective = keras_tuner.Objective("score", "max")
-    more["max_consecutive_failed_trials"] = trials + 1  # they are told; the search goes on
-    oracle = kinds[search](objective=objective, max_trials=trials, hyperparameters=parameters, seed=seed + 1, **more)
-    oracle.verbose = 0
-    return oracle
+            self._study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=len(self._space) + 1)
+        with quiet_logger("optuna"):
+            self._asked = self._study.ask(self._distributions)
+        return dict(self._asked.params)
+
+    def tell(self, values: Mapping[str, Any], score: float | None) -> None:
+        """Takes the score of a trial into account: of the one that was asked for, or of an earlier run of the search.
+
+        Args:
+            values: The values of the trial.
+            score: Its score, larger is better; None if it failed.
+        """
+        import optuna
+
+        asked, self._asked = self._asked, None
+        state = optuna.trial.TrialState.FAIL if score is None else optuna.trial.TrialState.COMPLETE
+        with quiet_logger("optuna"):
+            if asked is not None:
+                self._study.tell(asked, score, state)
+            else:
+                self._study.add_trial(
+                    optuna.trial.create_trial(
+                        params=dict(values), distributions=self._distributions, value=score, state=state
+                    )
+                )
 
 
-def _quietly(call: Any, *arguments: Any) -> Any:
-    """Calls KerasTuner, and its Gaussian process, without their warnings: of old names in Python, of few trials."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return call(*arguments)
+def _distribution(optuna: Any, values: Range | list[Any]) -> Any:
+    if isinstance(values, list):
+        return optuna.distributions.CategoricalDistribution(values)
+    if values.whole:
+        return optuna.distributions.IntDistribution(int(values.low), int(values.high))
+    return optuna.distributions.FloatDistribution(values.low, values.high, log=values.logarithmic)
+
+
+def _grid_values(values: Range | list[Any]) -> list[Any]:
+    if isinstance(values, list):
+        return values
+    if values.whole:
+        return list(range(int(values.low), int(values.high) + 1))
+    space = np.geomspace if values.logarithmic else np.linspace
+    return [float(f"{value:.6g}") for value in space(values.low, values.high, _GRID_POINTS)]
 
 
 def _main_metric(run: Path) -> str:

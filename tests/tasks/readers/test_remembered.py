@@ -5,8 +5,8 @@ import pytest
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.prediction.predictor import load
 from kbert.tasks.catalogue import task_info
+from kbert.tasks.factories import task_class
 from kbert.tasks.readers.remembered import Reading
-from kbert.tasks.task import task_class
 
 
 def test_what_is_remembered():
@@ -80,8 +80,8 @@ def test_every_task_reads_files_as_it_is_told(tmp_path, task, name, text, column
     path = tmp_path / name
     path.write_bytes(text.encode("cp1252"))
     options = {"encoding": "cp1252"} | ({"delimiter": ";"} if ";" in text else {})
-    (example,) = task_class(task).read(path, columns, options=options)
+    (example,) = task_class(task).read_examples(path, columns, options=options)
     first = next(iter(vars(example).values()))
     assert first in ("é", ("é",))
     with pytest.raises(DataError, match=r"a\.\w+.*utf-8"):
-        task_class(task).read(path, columns, options=options | {"encoding": "utf-8"})
+        task_class(task).read_examples(path, columns, options=options | {"encoding": "utf-8"})

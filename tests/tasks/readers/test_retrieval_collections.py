@@ -105,14 +105,15 @@ def test_a_path_that_is_not_there(tmp_path):
         read_judgements(tmp_path / "nowhere")
 
 
-def test_judgements_of_three_kinds(tmp_path, capsys):
+def test_judgements_of_three_kinds(tmp_path, logged):
     expected = {"1": {"d1": 4.0, "d2": 0.0}, "2": {"d1": 1.0}}
     assert read_judgements(write(tmp_path, "trec", "1 0 d1 4\n1 Q0 d2 0\n2 0 d1 1\n")) == expected
     beir = "query-id\tcorpus-id\tscore\n1\td1\t4\n1\td2\t0\n2\td1\t1\n"
     assert read_judgements(write(tmp_path, "beir.tsv", beir)) == expected
-    assert capsys.readouterr().err == ""
+    assert logged() == []
     assert read_judgements(write(tmp_path, "cranqrel", "1 d1 1\n1 d2  5\n2 d1 4\n")) == expected
-    assert "cranqrel: read as Cranfield's codes, 1 best and 5 worthless; with a header" in capsys.readouterr().err
+    told = f"{tmp_path / 'cranqrel'}: read as Cranfield's codes, 1 best and 5 worthless; with a header they are gains"
+    assert logged() == [told]
 
 
 @pytest.mark.parametrize("line", ["1 d1", "1 0 d1 good", "1 0 d1 2 3"])

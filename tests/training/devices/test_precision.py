@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from kbert.errors import TrainingError, UsageError
-from kbert.training.devices import precision as bfloat16
+from kbert.training.devices import precision as devices_precision
 from kbert.training.devices.precision import prepare_precision
 
 
@@ -37,24 +37,31 @@ def test_a_limit_that_the_user_set_is_kept(monkeypatch):
 def test_float16_is_refused_with_the_reason(monkeypatch, works_without, message):
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.setattr(bfloat16, "_survives", lambda limit, precision: works_without and limit == "")
+    monkeypatch.setattr(devices_precision, "survives", lambda limit, precision: works_without and limit == "")
     with pytest.raises(TrainingError, match=message):
         prepare_precision("float16")
 
 
-@pytest.mark.parametrize(
-    ("announced", "survives", "broken"), [(True, True, False), (True, False, True), (False, False, False)]
-)
-def test_amx_is_broken_where_it_is_announced_and_ends_processes(monkeypatch, announced, survives, broken):
-    monkeypatch.setattr(bfloat16, "_announces_amx", lambda: announced)
-    monkeypatch.setattr(bfloat16, "_survives", lambda limit: survives and limit == "")
-    assert bfloat16.amx_is_broken() is broken
+def test_bfloat16_is_refused_where_it_would_end_the_process(monkeypatch):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.setattr(devices_precision, "amx_is_broken", lambda: True)
+    monkeypatch.setattr(devices_precision, "survives", lambda limit: True)
+    with pytest.raises(TrainingError, match=r'call kbert\.prepare_runtime\(precision="bfloat16"\) before the first'):
+        prepare_precision("bfloat16")
+    assert "ONEDNN_MAX_CPU_ISA" not in os.environ
+    monkeypatch.setattr(devices_precision, "survives", lambda limit: False)
+    with pytest.raises(
+        TrainingError, match=r"^this machine's CPU cannot compute in bfloat16; use --precision float32$"
+    ):
+        prepare_precision("bfloat16")
 
 
 def test_bfloat16_products_work_afterwards(monkeypatch, run_python):
     """In a process of its own: oneDNN reads the limit once, and a wrong one ends the process."""
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     process = run_python(
+        "import kbert\n"
+        "kbert.prepare_runtime(precision='bfloat16')\n"
         "from kbert.training.devices.precision import prepare_precision\n"
         "prepare_precision('bfloat16')\n"
         "import tensorflow as tf\n"

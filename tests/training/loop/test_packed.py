@@ -30,9 +30,9 @@ def losses_and_gradients(model, batch):
     batch = {name: tf.constant(values) for name, values in batch.items()}
     variables = [variable.value for variable in model.trainable_variables]
     with tf.GradientTape() as tape:
-        numerators = objective.numerators(model(batch, training=True), batch)
-        denominators = objective.denominators(batch)
-        metrics = {name: numerators[name] / denominators[name] for name in numerators}
+        loss_sums = objective.loss_sums(model(batch, training=True), batch)
+        loss_weights = objective.loss_weights(batch)
+        metrics = {name: loss_sums[name] / loss_weights[name] for name in loss_sums}
         loss = metrics["mlm_loss"] + metrics["nsp_loss"]
     gradients = {
         variable.path: tf.convert_to_tensor(gradient).numpy()

@@ -1,0 +1,234 @@
+"""What prediction and export ask of a task: texts in, answers out."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+import tensorflow as tf
+
+from kbert import features
+from kbert.errors import DataError
+from kbert.files import PathLike
+from kbert.model_folder.bundle import Bundle
+from kbert.models.encoder import BertEncoder
+from kbert.models.tensor_names import TensorBindings
+from kbert.tasks.catalogue import task_info
+from kbert.tasks.objective import Tensors
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.saved_settings import Kind, read_settings
+from kbert.tasks.task_info import TaskInfo
+from kbert.text.graph.encoder import GraphEncoder
+from kbert.text.tokenizer import Tokenizer
+
+ExampleT = TypeVar("ExampleT")
+TaskT = TypeVar("TaskT", bound="AnsweringTask[Any]")  # typing.Self needs Python 3.11
+
+
+@dataclasses.dataclass(frozen=True)
+class TextInput:
+    """A text that a model takes as input.
+
+    Args:
+        name: The name of the tensor of strings in the serving signature, [B].
+        column: The column that holds the text; also its name in predictions.
+        is_list: Whether an example has a list of such texts, for instance choices. The tensor is [B, C] then, with ""
+            in unused places.
+    """
+
+    name: str
+    column: str
+    is_list: bool = False
+
+
+class AnsweringTask(abc.ABC, Generic[ExampleT]):
+    """A task whose models answer for texts.
+
+    A task object knows its labels and settings, but no weights: those are in the Keras model that `build` makes.
+    Examples are dataclasses of the task's own, with the 1-based `line` of their file (0 for none).
+
+    The data go through these methods: `texts_of` examples (or the caller's own texts) → `add_prompts` → `encode` → the
+    model → `served_answers`. All but the first are in the exported graph. `readable_answer` and `text_line` then make
+    the answers readable for people.
+    """
+
+    name: ClassVar[str]
+    """The name in the catalogue of tasks."""
+    architecture: str
+    """The class of Hugging Face Transformers for the same model."""
+    pooled: ClassVar[bool] = True
+    """Whether the encoder needs its pooler."""
+    windowed: ClassVar[bool] = False
+    """Whether `encode` may give many rows for a text. The graph runs them in parts then, to bound memory."""
+    examples_noun: ClassVar[str]
+    """The examples of a file in words, for messages, such as "rows of text"."""
+    saved_fields: ClassVar[Mapping[str, Kind]] = {}
+    """The settings in kbert.json: the names and types of constructor arguments, which are attributes too."""
+    optional_fields: ClassVar[Collection[str]] = ()
+    """Those of `saved_fields` that may be missing, since earlier versions of kbert did not write them."""
+    model_features: tuple[features.Feature, ...] = features.ENCODER_FEATURES
+    """The inputs of the model, all of which `encode` gives. The token signature and LiteRT have the same inputs."""
+
+    # === Reading ===
+
+    @classmethod
+    def info(cls) -> TaskInfo:
+        """Returns the entry of the task in the catalogue."""
+        return task_info(cls.name)
+
+    @classmethod
+    def read_examples(
+        cls,
+        path: PathLike,
+        columns: Mapping[str, str] | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        targets: bool = True,
+        bad: BadRows | None = None,
+    ) -> list[ExampleT]:
+        """Reads the examples of a file.
+
+        Args:
+            path: The file, or a table in memory.
+            columns: The column for each role, such as "text". The catalogue has the defaults.
+            options: The options of the task. Some of them describe the format of the file.
+            targets: Whether the targets are read. If not, the file needs none.
+            bad: Counts the rows that are skipped. The default allows none.
+
+        Raises:
+            DataError: A row is invalid, or the file has no examples; with file and line.
+        """
+        bad = bad or BadRows()
+        chosen = cls.info().choose_columns(columns or {}, targets=targets)
+        examples = list(cls.parse_file(path, chosen, options or {}, targets=targets, bad=bad))
+        if not examples:
+            raise no_examples(cls.examples_noun, bad, path)
+        return examples
+
+    @classmethod
+    @abc.abstractmethod
+    def parse_file(
+        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+    ) -> Iterable[ExampleT]:
+        """Yields the examples of a file for `read_examples`. Options that are missing have their defaults."""
+
+    @classmethod
+    def has_own_format(cls, path: PathLike) -> bool:
+        """Whether the suffix of a file tells a format of the task's own: neither a table nor plain text."""
+        return False
+
+    @abc.abstractmethod
+    def texts_of(self, examples: Sequence[ExampleT]) -> dict[str, list[Any]]:
+        """Returns the texts of examples for each of `text_inputs`: a list of texts, or for `is_list` of lists of texts.
+
+        There is mostly one row for each example. A task whose metrics need other texts returns those instead, and
+        `evaluate` gets the answers in the same order.
+        """
+
+    @classmethod
+    def from_settings(cls: type[TaskT], settings: Mapping[str, Any]) -> TaskT:
+        """Makes the task from what `settings` returned.
+
+        Raises:
+            KeyError: A setting is missing.
+            TypeError: A setting has another type.
+            ValueError: The value of a setting is invalid; also UsageError.
+        """
+        return cls(**read_settings(settings, cls.saved_fields, cls.optional_fields))
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings for kbert.json, with the task's "name"."""
+        return {"name": self.name, **{name: getattr(self, name) for name in self.saved_fields}}
+
+    @classmethod
+    def from_foreign(cls, bundle: Bundle, *, paired: bool) -> AnsweringTask[ExampleT] | None:
+        """Returns the task of a model of another library; None if the model is for another task.
+
+        Args:
+            bundle: The model folder.
+            paired: Whether the model classifies pairs of texts, which config.json does not tell.
+        """
+        return None
+
+    # === Texts to features ===
+
+    def adapt_tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
+        """Returns the tokenizer for the texts of this task, given that of the model."""
+        return tokenizer
+
+    @property
+    @abc.abstractmethod
+    def text_inputs(self) -> tuple[TextInput, ...]:
+        """The texts that the model takes, in order."""
+
+    def add_prompts(self, inputs: Tensors) -> Tensors:
+        """Puts prompts before the texts of a request, in the graph. Most tasks have none."""
+        return inputs
+
+    def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """Converts strings to the features of the model, in the graph.
+
+        Long texts may give several rows (windows). Tensors that the model does not take are for `served_answers`.
+
+        Args:
+            encode: The tokenizer in the graph, with the sequence length.
+            inputs: Strings by the names of `text_inputs`.
+        """
+        return encode(*(inputs[text.name] for text in self.text_inputs))
+
+    # === Model ===
+
+    @abc.abstractmethod
+    def build(self, encoder: BertEncoder) -> Any:
+        """Makes the Keras model: a dict of features in, a dict of raw outputs out."""
+
+    @abc.abstractmethod
+    def bindings(self, model: Any) -> TensorBindings:
+        """Returns the variables of that model under the names of Hugging Face Transformers."""
+
+    # === Answers ===
+
+    @abc.abstractmethod
+    def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """Converts raw outputs to what a server answers, in the graph.
+
+        Each tensor has a row for each row of the inputs. Lists of different lengths are padded with 0 or "" to the
+        longest of the batch, and "count" holds their lengths (docs/tasks.md lists the keys of each task).
+
+        Args:
+            outputs: The outputs of the model.
+            encoded: All tensors that `encode` returned.
+        """
+
+    @abc.abstractmethod
+    def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """Converts raw outputs to float32 tensors for the token signature and LiteRT, which know no texts."""
+
+    @abc.abstractmethod
+    def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Converts one row of `served_answers`, as NumPy arrays, to JSON values for people."""
+
+    @abc.abstractmethod
+    def text_line(self, prediction: Mapping[str, Any]) -> str:
+        """Formats a prediction (the texts, and `readable_answer`) as a line for a terminal."""
+
+    # === Words for people ===
+
+    @property
+    def description(self) -> str:
+        """What the model does, for a model card."""
+        return f"{self.name}: {self.info().help}"
+
+    @property
+    def sample_arguments(self) -> str:
+        """Arguments of `kbert predict`, as an example in a model card."""
+        first, *others = self.text_inputs
+        return " ".join([f"'A {first.column} of your own'", *(f"--pair 'and its {text.column}'" for text in others)])
+
+
+def no_examples(rows: str, bad: BadRows, path: PathLike) -> DataError:
+    """The error about a file without any example that can be used."""
+    why = f": {bad.summary}" if bad.count else ""
+    return DataError(f"expected {rows}. There are none{why}", path)

@@ -1,0 +1,168 @@
+"""Tasks by name, and the tasks of model folders."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+from kbert.errors import BundleError, UsageError, shown
+from kbert.files import PathLike
+from kbert.model_folder.architectures import check_architecture
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, named_activation
+from kbert.tasks.answering import AnsweringTask
+from kbert.tasks.catalogue import TASKS, task_info
+from kbert.tasks.trainable import TrainableTask
+
+if TYPE_CHECKING:
+    from kbert.tasks.embedding import EmbeddingTask
+
+
+def task_class(name: str) -> type[AnsweringTask[Any]]:
+    """The class of a task, imported now.
+
+    Raises:
+        UsageError: There is no task of that name.
+    """
+    module, class_name = task_info(name).where.split(":")
+    task: type[AnsweringTask[Any]] = getattr(importlib.import_module(module), class_name)
+    return task
+
+
+def trainable_task_class(name: str) -> type[TrainableTask[Any]]:
+    """The class of a task that is fine-tuned, imported now.
+
+    Raises:
+        UsageError: There is no task of that name, or it is not fine-tuned.
+    """
+    if not task_info(name).trainable:
+        raise UsageError(f"the task {name} is not fine-tuned; pretraining trains it (kbert pretrain)")
+    return cast("type[TrainableTask[Any]]", task_class(name))
+
+
+def task_from_bundle(
+    bundle: Bundle,
+    folder: PathLike,
+    *,
+    paired: bool | None = None,
+    task: str | None = None,
+    pooling: str | None = None,
+) -> AnsweringTask[Any]:
+    """The task that a bundle was fine-tuned for, by kbert or by another library.
+
+    Args:
+        bundle: A model folder's content.
+        folder: Where it was read, for messages.
+        paired: Whether examples are pairs of texts. Only classifiers of other libraries need this argument.
+        task: The task, if the files of another library do not determine it.
+        pooling: How a text's vector is made from those of its tokens; it overrules the files of the model.
+
+    Raises:
+        BundleError: The bundle is for no task, or its settings are damaged.
+        UsageError: An argument contradicts the settings in kbert.json.
+    """
+    if pooling is not None and pooling not in POOLINGS:
+        raise UsageError(f"pooling must be one of {', '.join(POOLINGS)}. Received: pooling={shown(pooling)}")
+    values = bundle.settings.get("task")
+    if not values:
+        found = _foreign_task(bundle, folder, bool(paired), task, pooling)
+    else:
+        found = _own_task(values, folder, paired, task)
+    return found if pooling is None else embedding_task(found, "--pooling").with_pooling(pooling)
+
+
+def embedding_task(task: AnsweringTask[Any], option: str) -> EmbeddingTask:
+    """Returns the task if it gives vectors, for an option that only such models have.
+
+    Args:
+        task: The task of a model.
+        option: The option, such as "--prompt".
+
+    Raises:
+        UsageError: The model gives no vectors.
+    """
+    from kbert.tasks.embedding import EmbeddingTask
+
+    if not isinstance(task, EmbeddingTask):
+        raise UsageError(f"{option} is for models that give vectors; leave it out. Received: a model for {task.name}")
+    return task
+
+
+def _own_task(values: Any, folder: PathLike, paired: bool | None, wanted: str | None) -> AnsweringTask[Any]:
+    try:
+        task = task_class(values["name"]).from_settings(values)
+    except (KeyError, TypeError, AttributeError, ValueError, UsageError) as problem:
+        raise BundleError(f"{folder}: the task in kbert.json cannot be used ({problem!s:.200})") from None
+    if paired is not None and getattr(task, "paired", paired) != paired:
+        raise UsageError(f"{folder} reads {describe_inputs(task)}")
+    if wanted is not None and wanted != task.name:
+        raise UsageError(f"{folder} is for {task.name}. Received: {wanted}")
+    return task
+
+
+def describe_inputs(task: AnsweringTask[Any]) -> str:
+    """What a task is asked with, in words."""
+    columns = [text.column for text in task.text_inputs]
+    if columns == ["text"]:
+        return "single texts"
+    return "pairs of texts" if columns == ["text", "pair"] else " and ".join(columns)
+
+
+def _foreign_task(
+    bundle: Bundle, folder: PathLike, paired: bool, wanted: str | None, pooling: str | None
+) -> AnsweringTask[Any]:
+    """The first task that accepts the head in config.json, or the modules in modules.json."""
+    modules = bundle.modules
+    names: Iterable[str] = TASKS
+    if wanted is not None:
+        names = [task_info(wanted).name]
+    elif is_cross_encoder(bundle):
+        names = ["ranking"]
+    elif pooling is not None or (modules is not None and modules.kind == EMBEDDER):
+        names = ["embedding"]
+    if names == ["embedding"]:
+        if modules is not None and modules.unsupported is not None:
+            raise BundleError(
+                f"{folder} has {modules.unsupported}, which kbert does not compute; its encoder can be fine-tuned "
+                "(`kbert finetune`), and gives plain vectors with `kbert predict --features`"
+            )
+        if modules is None and pooling is not None:
+            bundle = dataclasses.replace(bundle, modules=SentenceModules(pooling))
+    elif modules is not None and modules.unsupported is not None:
+        raise BundleError(f"{folder} has {modules.unsupported}, which kbert does not compute")
+    for name in names:
+        try:
+            task = task_class(name).from_foreign(bundle, paired=paired)
+        except ValueError as wrong:
+            raise BundleError(f"{folder}: config.json cannot be used ({wrong!s:.200})") from None
+        if task is not None:
+            if task.name != "embedding":  # embedding needs the encoder alone
+                check_architecture(bundle.shapes, bundle.config, bundle.architecture, len(bundle.labels))
+            return task
+    if wanted is not None:
+        raise BundleError(f"{folder} cannot be read as a model for {wanted} ({bundle.architecture:.80})")
+    if bundle.architecture == "BertModel":
+        raise BundleError(
+            f"{folder} is an encoder (BertModel) without a task; give --pooling mean, cls or max (in Python pooling=) "
+            "for vectors of texts, or fine-tune it with `kbert finetune`"
+        )
+    problem = bundle.foreign_config.get("problem_type")
+    about = f"{bundle.architecture:.80}, problem_type {shown(problem)}" if problem else f"{bundle.architecture:.80}"
+    raise BundleError(
+        f"{folder} is for no task yet ({about}); make one of it with `kbert finetune`, or use its Keras model: "
+        "kbert.load_model"
+    )
+
+
+def is_cross_encoder(bundle: Bundle) -> bool:
+    """Whether a model of another library with a single logit ranks pairs, rather than being a regression.
+
+    It is a cross-encoder if config.json names an activation, or if its files are those of a CrossEncoder of
+    sentence-transformers. Otherwise it is a cross-encoder unless config.json has a problem_type, which Transformers
+    writes when it trains a regression.
+    """
+    if bundle.architecture != "BertForSequenceClassification" or len(bundle.labels) != 1:
+        return False
+    return named_activation(bundle.foreign_config, bundle.modules)[0] or not bundle.foreign_config.get("problem_type")

@@ -1,0 +1,189 @@
+"""What fine-tuning and evaluation ask of a task, beside what prediction asks of it."""
+
+from __future__ import annotations
+
+import abc
+import copy
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import tensorflow as tf
+
+from kbert.errors import DataError, UsageError, shown
+from kbert.files import PathLike
+from kbert.model_folder.sentence_transformers import SentenceModules
+from kbert.tasks.answering import AnsweringTask, no_examples
+from kbert.tasks.metrics.names import LOSS, larger_is_better
+from kbert.tasks.objective import Tensors
+from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.training_rows import TrainingRows
+from kbert.text.graph.encoder import GraphEncoder
+
+ExampleT = TypeVar("ExampleT")
+
+
+class TrainableTask(AnsweringTask[ExampleT]):
+    """A task that a BERT is fine-tuned for.
+
+    In training the data go through `read_examples` → `from_examples` → `keep_valid` → `training_rows` → the model →
+    `loss_sums` and `loss_weights`; in an evaluation through `evaluation_texts` → the served graph → `evaluate`.
+    `kbert.tasks.objective.Objective` says what losses are.
+
+    Methods named `for_…` and `with_…` return the task with other settings; tasks do not change.
+    """
+
+    main_metric: str
+    """The metric of `evaluate` that decides which weights are best."""
+    losses: tuple[str, ...]
+    """The names in `loss_sums` whose sum is minimized. The others are metrics."""
+    needs_whole_batch: bool = False
+    """Whether the loss compares the examples of a batch, so that a batch cannot be split over replicas."""
+    longest_input: int | None = None
+    """The longest input in tokens, if the starting model says it; None if the catalogue decides."""
+
+    # === Examples ===
+
+    @classmethod
+    @abc.abstractmethod
+    def from_examples(
+        cls, examples: Sequence[ExampleT], path: PathLike, options: Mapping[str, Any] | None = None
+    ) -> TrainableTask[ExampleT]:
+        """Makes the task for training examples; classification collects its labels, for instance.
+
+        Args:
+            examples: The training examples.
+            path: Their file, for messages.
+            options: Options of the task by name. The catalogue has the defaults.
+        """
+
+    def keep_valid(self, examples: Sequence[ExampleT], path: PathLike, bad: BadRows | None = None) -> list[ExampleT]:
+        """Returns the examples whose targets are valid, and counts the others in `bad`.
+
+        Raises:
+            DataError: A target is invalid, such as a label that is not in the training data, and `bad` does not allow
+                for it; with file and line.
+        """
+        bad = bad or BadRows()
+        checked = []
+        for example in examples:
+            try:
+                checked.append(self.check_example(example))
+            except ValueError as problem:
+                bad.skip(DataError(str(problem), path, getattr(example, "line", 0) or None))
+        if examples and not checked:
+            raise no_examples(self.examples_noun, bad, path)
+        return checked
+
+    def check_example(self, example: ExampleT) -> ExampleT:
+        """Returns the example with its target as training needs it, or raises ValueError with the reason."""
+        return example
+
+    def group(self, example: ExampleT) -> Hashable | None:
+        """The group of an example (for instance its dialogue), or None.
+
+        A group is never split between training and validation.
+        """
+        return None
+
+    def for_validation(self, examples: Sequence[ExampleT], path: PathLike) -> TrainableTask[ExampleT]:
+        """Returns the task for these validation examples, on which `main_metric` may depend.
+
+        Raises:
+            DataError: The examples cannot be measured.
+        """
+        return self
+
+    def with_main_metric(self, metric: str) -> TrainableTask[ExampleT]:
+        """Returns the task with this main metric: "loss" or one of `info().metrics`.
+
+        Raises:
+            UsageError: The task has no such metric.
+        """
+        names = (*self.info().metrics, LOSS)
+        if metric not in names:
+            raise UsageError(f"main_metric must be one of {', '.join(names)}. Received: main_metric={shown(metric)}")
+        task = copy.copy(self)
+        task.main_metric = metric
+        return task
+
+    @property
+    def larger_is_better(self) -> bool:
+        """Whether larger values of the main metric are better."""
+        return larger_is_better(self.main_metric)
+
+    def for_starting_model(self, folder: PathLike) -> TrainableTask[ExampleT]:
+        """Returns the task with the settings in the files of the starting model that the user did not give."""
+        return self
+
+    def for_training_examples(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainableTask[ExampleT]:
+        """Returns the task with settings that follow from the training examples, such as the longest answer."""
+        return self
+
+    # === Losses ===
+
+    @abc.abstractmethod
+    def training_rows(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainingRows:
+        """Returns the tokens and targets of examples. The tokens are the same as those that the served graph makes."""
+
+    def validation_rows(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainingRows | None:
+        """Returns the rows for the validation loss; None if the examples have no targets for the loss."""
+        return self.training_rows(examples, encode)
+
+    @abc.abstractmethod
+    def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
+        """See kbert.tasks.objective.Objective."""
+
+    @abc.abstractmethod
+    def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """See kbert.tasks.objective.Objective."""
+
+    @property
+    def head_row_names(self) -> Sequence[str] | None:
+        """The names of the rows of the head's tensors, such as labels; None if the rows have no names."""
+        return None
+
+    # === Metrics ===
+
+    def evaluation_texts(self, examples: Sequence[ExampleT]) -> dict[str, list[Any]]:
+        """Returns the texts whose answers `evaluate` needs: `texts_of`, with prompts before them."""
+        return self.texts_of(examples)
+
+    def with_tuned_thresholds(
+        self, examples: Sequence[ExampleT], answers: Mapping[str, np.ndarray]
+    ) -> TrainableTask[ExampleT]:
+        """Returns the task with the thresholds that are best on these answers, if it has thresholds."""
+        return self
+
+    @abc.abstractmethod
+    def evaluate(self, examples: Sequence[ExampleT], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Returns the metrics of the answers to `evaluation_texts(examples)`, as JSON values.
+
+        Numbers are metrics. "per_class" is a table {label: {precision, recall, f1, support}}. "labels" and
+        "confusion_matrix" belong together; its rows are the true labels.
+        """
+
+    def trivial_metrics(
+        self, train: Sequence[ExampleT], validation: Sequence[ExampleT]
+    ) -> tuple[str, dict[str, Any]] | None:
+        """The metrics that a constant answer reaches, such as always the most frequent label.
+
+        Args:
+            train: The examples that the answer is derived from.
+            validation: The examples that the metrics are measured on.
+
+        Returns:
+            The answer in words that continue "a model that", and the metrics of `evaluate`; None if the task has no
+            constant answer.
+        """
+        return None
+
+    # === What else the model folder gets ===
+
+    def foreign_config(self) -> dict[str, Any]:
+        """Returns keys for config.json that Hugging Face Transformers needs."""
+        return {}
+
+    def sentence_modules(self, sequence_length: int) -> SentenceModules | None:
+        """Returns the settings for the files of sentence-transformers; None if the task needs no such files."""
+        return None
