@@ -50,7 +50,8 @@ def convert(
     """Convert a BERT, and check that it still gives the same outputs.
 
     SOURCE is a model folder (kbert's, or of Hugging Face Transformers), hf://owner/name, a folder or prefix of a
-    checkpoint of Google's code or of the Model Garden, or a KerasHub preset. DESTINATION is the folder to make.
+    checkpoint of Google's code or of the Model Garden, a KerasHub preset, or a model in a format of another installed
+    package. DESTINATION is the folder to make.
     """
     import_tensorflow()
     from kbert.conversion.convert import convert as run

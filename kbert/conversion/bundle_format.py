@@ -7,7 +7,6 @@ from pathlib import Path
 
 from kbert.conversion.format import Format
 from kbert.conversion.options import Options, gelu_form, with_gelu
-from kbert.errors import UsageError
 from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.model_folder.file_names import WEIGHTS_FILES
 from kbert.model_folder.sentence_transformers import CROSS_ENCODER, transformer_path
@@ -19,6 +18,7 @@ class BundleFormat(Format):
     name = "bundle"
     looks_like = "a model folder (config.json and model.safetensors)"
     keeps_dtypes = True
+    takes = ()
 
     def find(self, path: Path) -> Path | None:
         """Finds a folder with config.json and a file of weights."""
@@ -28,15 +28,7 @@ class BundleFormat(Format):
         return path if any((inner / name).exists() for name in WEIGHTS_FILES) else None
 
     def read(self, place: Path, options: Options) -> Bundle:
-        """See `Bundle.load`.
-
-        Raises:
-            UsageError: An option says what the folder says itself.
-        """
-        if options.config or options.vocab or options.lowercase is not None:
-            raise UsageError(
-                f"{place} says itself what --config, --vocab, --cased and --uncased are for; leave them out"
-            )
+        """See `Bundle.load`."""
         bundle = Bundle.load(place, notices=options.notices)
         config = with_gelu(bundle.config, options.gelu)
         if config != bundle.config:

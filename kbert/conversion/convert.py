@@ -105,6 +105,7 @@ def convert(
     if to is None and reader is writer:
         raise UsageError(f"{source} is a model folder already; name the format to convert it to with --to")
 
+    _check_options(reader, place, options)
     bundle = reader.read(place, options)
     if encoder_only:
         bundle = heads.without_heads(bundle)
@@ -114,6 +115,19 @@ def convert(
     return Conversion(
         reader.name, writer.name, bundle.architecture, len(bundle.tensors), differences, tuple(options.notes)
     )
+
+
+_FLAGS = {"config": ("--config",), "vocab": ("--vocab",), "lowercase": ("--cased", "--uncased")}
+"""The names on the command line of options that not every format takes."""
+
+
+def _check_options(reader: Format, place: Path, options: Options) -> None:
+    """Refuses options for what the files of the format say themselves."""
+    refused = [name for name in _FLAGS if name not in reader.takes]
+    if any(getattr(options, name) is not None for name in refused):
+        *flags, last = [flag for name in refused for flag in _FLAGS[name]]
+        what, way = (f"{', '.join(flags)} and {last} are", "them") if flags else (f"{last} is", "it")
+        raise UsageError(f"{place} says itself what {what} for; leave {way} out")
 
 
 def _check(

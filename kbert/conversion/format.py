@@ -30,6 +30,8 @@ class Format(abc.ABC):
     """Whether models can be converted to this format."""
     keeps_dtypes: bool = False
     """Whether tensors are stored in the dtypes that they have. Other formats store float32."""
+    takes: tuple[str, ...] = ("lowercase",)
+    """The options among "config", "vocab" and "lowercase" that `read` follows. `convert` refuses the others."""
     inexact: Mapping[str, str] = {}
     """The outputs that the format's own programs compute differently from BERT, with the reason of each."""
 

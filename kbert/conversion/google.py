@@ -94,6 +94,7 @@ class GoogleFormat(Format):
 
     name = "google"
     looks_like = LOOKS_LIKE
+    takes = ("config", "vocab", "lowercase")
 
     def find(self, path: Path) -> Path | None:
         """Finds the prefix of a checkpoint without a graph of objects; see `find_checkpoint`."""

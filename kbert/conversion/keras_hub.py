@@ -46,7 +46,6 @@ EPSILON = 1e-12
 
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 
-
 _BLOCK = "transformer_layer_{layer}"
 _ENDING = ("/vars/0", "/vars/1")
 _BACKBONE = TensorTable(
@@ -88,10 +87,11 @@ class KerasHubFormat(Format):
 
     name = "keras-hub"
     looks_like = "a KerasHub preset (config.json and model.weights.h5)"
+    takes = ("vocab", "lowercase")
+    # BertMaskedLM has no setting for the two.
     inexact: Mapping[str, str] = {
         "mlm_logits": "KerasHub's BertMaskedLM computes its head with the erf form and epsilon 1e-5: its logits"
     }
-    # The class has no setting for the two.
 
     def find(self, path: Path) -> Path | None:
         """Finds a folder whose config.json is one of KerasHub's."""

@@ -135,6 +135,7 @@ class ModelGardenFormat(Format):
 
     name = "model-garden"
     looks_like = LOOKS_LIKE
+    takes = ("config", "vocab", "lowercase")
     writes = False
 
     def find(self, path: Path) -> Path | None:

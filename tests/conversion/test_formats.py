@@ -89,6 +89,14 @@ def test_a_format_that_cannot_be_used_is_left_out(tmp_path, monkeypatch, caplog)
     ]
 
 
+def test_options_that_a_format_does_not_take(tmp_path, site, classifier, vocab_file):
+    kbert.convert(classifier, tmp_path / "archive", to="numpy")
+    with pytest.raises(UsageError, match=r"archive says itself what --config and --vocab are for; leave them out$"):
+        kbert.convert(tmp_path / "archive", tmp_path / "out", vocab=vocab_file)
+    kbert.convert(tmp_path / "archive", tmp_path / "out", lowercase=False)
+    assert Bundle.load(tmp_path / "out").tokenizer.lowercase is False
+
+
 def test_formats_by_name(tmp_path, pretrained):
     assert format_named("model-garden").name == "model-garden"
     with pytest.raises(UsageError, match=r"converted to bundle, google, keras-hub\. Received: model-garden$"):
