@@ -17,8 +17,8 @@ from task_baselines import Bm25
 
 import kbert
 from kbert.retrieval.search import MEASURED, SearchSettings, measure_search
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.metrics.ranking import run_metrics
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.retrieval_collections import read_documents, read_judgements, read_queries
 
 EMPTY = 2

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from kbert.text.encoding import Encoding
     from kbert.text.tokenizer import Tokenizer
     from kbert.text.vocabulary import Vocabulary
-    from kbert.text.vocabulary_training import train_vocabulary
+    from kbert.text.vocabulary_training import train_tokenizer, train_vocabulary
     from kbert.training.finetune import finetune
     from kbert.training.pretrain import pretrain
     from kbert.training.search.repeats import cross_validate, finetune_seeds
@@ -94,6 +94,7 @@ _MODULES = {
     "preset_config": "kbert.config",
     "pretrain": "kbert.training.pretrain",
     "serve": "kbert.serving.rest",
+    "train_tokenizer": "kbert.text.vocabulary_training",
     "train_vocabulary": "kbert.text.vocabulary_training",
     "tune": "kbert.training.search.tune",
 }
@@ -140,6 +141,7 @@ __all__ = [
     "preset_config",
     "pretrain",
     "serve",
+    "train_tokenizer",
     "train_vocabulary",
     "tune",
 ]

@@ -1,19 +1,19 @@
-"""What can go wrong, as a tree of exceptions.
+"""The tree of exceptions.
 
-    KbertError                     base of all; `exit_code` is what the command line ends with
-    ├── UsageError                 options that do not fit together (exit code 2)
-    ├── DataError                  a file of the user's holds something else than expected
+    KbertError                     base of all; `exit_code` is the exit code of the command line
+    ├── UsageError                 options that are invalid, or contradict each other (exit code 2)
+    ├── DataError                  a file of the user has invalid content
     │   ├── VocabularyError        ... a vocabulary file
     │   └── RecordError            ... a shard of records
-    ├── ConfigError                a model configuration that cannot be
+    ├── ConfigError                an invalid model configuration
     ├── BundleError                a model folder that is incomplete or contradicts itself
-    ├── HubError                   a model of the Hugging Face Hub cannot be had
-    ├── CheckpointError            no checkpoint of a run can be read
-    ├── TrainingError              training cannot go on (for example, the loss is not a number)
+    ├── HubError                   a model of the Hugging Face Hub is not available
+    ├── CheckpointError            a run has no checkpoint that can be read
+    ├── TrainingError              training cannot continue (for example, the loss is not a number)
     ├── ExportError                a model cannot be exported
-    │   └── ParityError            ... or converted: the outcome disagrees with the model it was made from
+    │   └── ParityError            an export or conversion gives other answers than the model it was made from
     ├── ServingError               a server cannot start
-    └── RequestError               (kbert.serving) a request that cannot be answered
+    └── RequestError               (kbert.serving) an invalid request to a server
 
 A message is one line: what was expected, what was received, the way out.
 """
@@ -39,13 +39,13 @@ class KbertError(Exception):
 
 
 class UsageError(KbertError):
-    """Options or arguments that do not fit together."""
+    """Options or arguments that are invalid, or contradict each other."""
 
     exit_code = 2
 
 
 class DataError(KbertError):
-    """A user's file holds something else than expected.
+    """A file of the user has invalid content.
 
     Args:
         message: What was expected, what was received, the way out.
@@ -61,15 +61,15 @@ class DataError(KbertError):
 
 
 class VocabularyError(DataError):
-    """A vocabulary file that cannot be used."""
+    """An invalid vocabulary file."""
 
 
 class RecordError(DataError):
-    """A shard of records that is damaged or holds other features than expected."""
+    """A shard of records that is damaged, or has other features than expected."""
 
 
 class ConfigError(KbertError):
-    """A model configuration that cannot be."""
+    """An invalid model configuration."""
 
 
 class BundleError(KbertError):
@@ -77,15 +77,15 @@ class BundleError(KbertError):
 
 
 class HubError(KbertError):
-    """A model of the Hugging Face Hub cannot be had."""
+    """A model of the Hugging Face Hub is not available."""
 
 
 class CheckpointError(KbertError):
-    """No checkpoint of a run can be read."""
+    """A run has no checkpoint that can be read."""
 
 
 class TrainingError(KbertError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class ExportError(KbertError):

@@ -47,6 +47,7 @@ NAMES = [
     "preset_config",
     "pretrain",
     "serve",
+    "train_tokenizer",
     "train_vocabulary",
     "tune",
 ]

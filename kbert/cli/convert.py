@@ -63,7 +63,7 @@ def convert(
         from_=from_,
         to=to,
         gelu=gelu,
-        lowercase=None if cased is None else not cased,
+        cased=cased,
         config=config,
         vocab=vocab,
         encoder_only=encoder_only,

@@ -18,18 +18,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("corpus", metavar="DIR")
-@click.option("--vocab", type=click.Path(exists=True, dir_okay=False), help="Of records without a manifest.json.")
+@options.vocabulary("The vocabulary of records without a manifest.json")
 @options.CASED
-@click.option("--pack-to", type=click.IntRange(8), help="Read them packed into rows of so many tokens.")
-@click.option("--examples", default=3, show_default=True, type=click.IntRange(0), help="Examples to show.")
-@click.option("--limit", type=click.IntRange(1), help="Read so many examples only.  [default: all]")
+@click.option("--pack-to", type=click.IntRange(8), help="Read them packed into rows of this many tokens.")
+@click.option(
+    "--examples", default=3, show_default=True, type=click.IntRange(0), help="The number of examples to show."
+)
+@click.option("--limit", type=click.IntRange(1), help="The number of examples to read.  [default: all]")
 @options.SEED
-@click.option("--html", type=click.Path(dir_okay=False), help="Write a page with charts, lists and examples here.")
+@click.option("--html", type=click.Path(dir_okay=False), help="The file for a page with charts, lists and examples.")
 @options.JSON
 def inspect(
     corpus: str, examples: int, limit: int | None, seed: int, html: str | None, as_json: bool, **reading: Any
 ) -> None:
-    """Show what the records in DIR hold: examples with their masks, lengths, labels, use of the vocabulary.
+    """Show the content of the records in DIR: examples with their masks, lengths, labels, use of the vocabulary.
 
     DIR is a corpus that kbert built; or, with --vocab, a folder, file or glob of the original release's or the Model
     Garden's records. Where the records hold no masks, those of training's first epoch with --seed are drawn.
@@ -76,7 +78,7 @@ _STYLES = {"mask": "black on yellow", "random": "black on red", "kept": "black o
 
 
 def _print_example(example: MaskedExample) -> None:
-    """Prints an example with its masks: in colours on a terminal, else between brackets."""
+    """Prints an example with its masks: in colours on a terminal, otherwise in brackets."""
     from kbert.corpus.reading.statistics import words_with_marks
 
     parts: list[tuple[str, str]] = []

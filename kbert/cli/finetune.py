@@ -54,7 +54,7 @@ def finetune_settings(info: TaskInfo) -> Any:
         options.columns(info.columns),
         _task_options(info),
         options.SKIP_BAD,
-        options.data_file("--vocab", "The vocabulary of a preset.", required=False),
+        options.vocabulary("The vocabulary of a preset"),
         options.CASED,
         click.option(
             "--epochs",
@@ -75,7 +75,7 @@ def finetune_settings(info: TaskInfo) -> Any:
         click.option(
             "--sequence-length", type=int, help=f"Longest input in tokens.  [default: {info.sequence_length}, or fewer]"
         ),
-        click.option("--limit", type=click.IntRange(1), help="Use the first so many training examples."),
+        click.option("--limit", type=click.IntRange(1), help="Use so many training examples, drawn by --seed."),
         click.option("--evaluate-every", type=click.IntRange(1), help="Steps.  [default: an epoch]"),
         click.option(
             "--early-stopping", type=click.IntRange(1), help="Stop after so many evaluations that were not better."

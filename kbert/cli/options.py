@@ -10,13 +10,19 @@ from typing import Any
 import click
 
 from kbert.model_folder.sentence_transformers import POOLINGS
+from kbert.sources.named_datasets import is_named_dataset
 from kbert.tasks.catalogue import all_reading_options
 from kbert.tasks.task_info import Column, Option
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON alone on standard output.")
-CASED = click.option("--cased", is_flag=True, help="Keep case and accents.")
+CASED = click.option("--cased", is_flag=True, help="Keep case and accents; of a vocab.txt, since a folder knows.")
+ACCENTS = click.option(
+    "--strip-accents/--keep-accents",
+    default=None,
+    help="Strip accents, and with them vowel signs of many scripts, or keep them.  [default: as case]",
+)
 SKIP_BAD = click.option(
     "--skip-bad", default=0, metavar="N", type=click.IntRange(0), help="Skip and count up to N bad rows of a file."
 )
@@ -33,6 +39,7 @@ class _ModelFolder(click.Path):
 
 
 MODEL_FOLDER = _ModelFolder(exists=True, file_okay=False)
+VOCABULARY = _ModelFolder(exists=True, readable=True)
 RUN = click.argument("run", type=MODEL_FOLDER, metavar="RUN")
 _PROMPTS = (
     click.option("--prompt", help="Text that is put before each text, such as 'query: ', if the model gives vectors."),
@@ -40,10 +47,18 @@ _PROMPTS = (
 )
 _LEFT_OUT = {
     "invalid_utf8": "lines that are not UTF-8",
+    "bad_rows": "bad rows",
     "duplicate_documents": "repeated documents",
     "duplicate_lines": "repeated lines",
 }
-_READABLE = click.Path(exists=True, dir_okay=False, readable=True)
+
+
+class _DataFile(click.Path):
+    """A file that exists, or a data set by name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Looks at the file; a data set is looked up when it is read."""
+        return value if is_named_dataset(value) else super().convert(value, param, ctx)
 
 
 def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[Any], Any]:
@@ -51,9 +66,16 @@ def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[A
     return click.option("--output", required=required, type=click.Path(**settings), help=help_)
 
 
+def vocabulary(help_: str, *, required: bool = False) -> Callable[[Any], Any]:
+    """The option `--vocab`: a vocab.txt, or a folder with the settings of its tokenizer."""
+    return click.option(
+        "--vocab", required=required, type=VOCABULARY, help=f"{help_}: a vocab.txt, or a folder with all its settings."
+    )
+
+
 def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any], Any]:
     """An option that names a file to read."""
-    return click.option(name, required=required, type=_READABLE, help=help_)
+    return click.option(name, required=required, type=_DataFile(exists=True, dir_okay=False, readable=True), help=help_)
 
 
 def source(command: Any) -> Any:
@@ -77,8 +99,18 @@ def source(command: Any) -> Any:
             "--format",
             default="auto",
             show_default=True,
-            type=click.Choice(["auto", "text", "jsonl", "csv", "tsv", "wikiextractor", "parquet"]),
+            type=click.Choice(["auto", "text", "jsonl", "csv", "tsv", "wikiextractor", "parquet", "xlsx"]),
             help="Of the files; auto looks at each.",
+        ),
+        SKIP_BAD,
+        click.option("--encoding", default="utf-8", show_default=True, help="Of files of lines, such as latin-1."),
+        click.option("--delimiter", help="What stands between the cells of tables.  [default: by the format]"),
+        click.option(
+            "--quoting",
+            default="auto",
+            show_default=True,
+            type=click.Choice(["auto", "csv", "none"]),
+            help="Whether quotation marks enclose cells (csv) or are text (none); auto is csv for CSV.",
         ),
     ):
         command = option(command)
@@ -111,8 +143,8 @@ def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[A
 def task_option(option: Option, *, default: bool = True) -> Callable[[Any], Any]:
     """A task's setting as an option of a command; without `default` None stands for the task's."""
     name = f"--{option.name.replace('_', '-')}"
-    if option.default is False and default:
-        return click.option(name, option.name, is_flag=True, help=option.help)
+    if option.default is False:
+        return click.option(name, option.name, is_flag=True, default=False if default else None, help=option.help)
     kind = click.Choice(option.choices) if option.choices else option.type
     value = option.default if default else None
     return click.option(name, option.name, default=value, show_default=value is not None, type=kind, help=option.help)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -11,8 +11,6 @@ from kbert.cli import options
 from kbert.errors import DataError, UsageError
 from kbert.runtime.tensorflow import import_tensorflow
 from kbert.tasks.catalogue import all_columns
-
-_AT_ONCE = 4096
 
 
 @click.command()
@@ -45,6 +43,19 @@ _AT_ONCE = 4096
 )
 @options.pooling("none", note=" With --features the default is mean, and none gives the vectors of all tokens.")
 @options.model_use(pooling_option=False)
+@click.option(
+    "--keep-column",
+    "keep",
+    multiple=True,
+    metavar="NAME",
+    help="A column of --input that is carried into the predictions, such as an id; may be given again.",
+)
+@click.option(
+    "--output-format",
+    type=click.Choice(["text", "json", "conll", "squad"]),
+    help="A line of text or JSON for each prediction; CoNLL, for tagging; or answers by the ids of questions, as "
+    "SQuAD's scripts read them.  [default: text]",
+)
 @options.JSON
 def predict(
     run: str,
@@ -56,6 +67,8 @@ def predict(
     output: str | None,
     layers: str,
     pooling: str | None,
+    keep: tuple[str, ...],
+    output_format: str | None,
     as_json: bool,
     **reading: Any,
 ) -> None:
@@ -83,41 +96,68 @@ def predict(
         found = list(texts) or _lines(run, input or "", reading)
         _write_features(run, found, output, layers, pooling or "mean", batch_size)
         return
+    if keep and not input:
+        raise UsageError(f"--keep-column names columns of --input FILE. Received: {', '.join(keep)}")
+    if as_json and output_format not in (None, "json"):
+        raise UsageError(f"--json and --output-format say different things. Received: {output_format}")
     if pooling == "none":
         raise UsageError("expected --pooling none with --features only. Received: no --features; add it, or pool")
     from kbert.prediction import predictor
 
     use = options.chosen_use(reading, paired=bool(pairs or reading["pair_column"]))
     model = predictor.load(run, **use | {"pooling": pooling})
-    several = model.task.text_inputs[-1].is_list
-    inputs: list[Any]
+    predictions: Iterable[dict[str, Any]]
     if input:
-        inputs = model.read_inputs(input, options.chosen_columns(reading), options.chosen_reading(reading))
-    elif pairs:
-        if several and len(texts) > 1:
-            raise UsageError(
-                f"expected one TEXT, whose choices --pair gives. Received: {len(texts)}; put several texts into a "
-                "file, and name it with --input"
-            )
-        inputs = [texts, [pairs] if several else pairs]
+        predictions = model.predict_file(
+            input,
+            options.chosen_columns(reading),
+            options=options.chosen_reading(reading),
+            batch_size=batch_size,
+            keep=keep,
+        )
     else:
-        inputs = [[texts]] if several and len(model.task.text_inputs) == 1 else [texts]
-    for start in range(0, len(inputs[0]), _AT_ONCE):
-        for row in model.predict(*(values[start : start + _AT_ONCE] for values in inputs), batch_size=batch_size):
-            options.print_json(row) if as_json else click.echo(model.task.text_line(row))
+        predictions = model.predict(*_given(model, texts, pairs), batch_size=batch_size)
+    _print(predictions, model.task, output_format or ("json" if as_json else "text"), keep)
+
+
+def _given(model: Any, texts: tuple[str, ...], pairs: tuple[str, ...]) -> list[Any]:
+    """The columns of texts that the arguments say."""
+    several = model.task.text_inputs[-1].is_list
+    if not pairs:
+        return [[list(texts)]] if several and len(model.task.text_inputs) == 1 else [list(texts)]
+    if several and len(texts) > 1:
+        raise UsageError(f"--pair gives the choices of one TEXT; put several in a file. Received: {len(texts)}")
+    return [list(texts), [list(pairs)] if several else list(pairs)]
+
+
+def _print(predictions: Iterable[dict[str, Any]], task: Any, output_format: str, keep: Sequence[str]) -> None:
+    if output_format == "squad":
+        from kbert.prediction.formats import squad_answers
+
+        options.print_json(squad_answers(predictions))
+        return
+    for prediction in predictions:
+        if output_format == "json":
+            options.print_json(prediction)
+        elif output_format == "conll":
+            from kbert.prediction.formats import conll_lines
+
+            click.echo("\n".join(conll_lines(prediction)))
+        else:
+            click.echo("\t".join([*(str(prediction[name]) for name in keep), task.text_line(prediction)]))
 
 
 def _lines(run: str, path: str, reading: Mapping[str, Any]) -> list[str]:
     """The texts of a file: its lines, or a column of a table that is read as the training file of `run` was."""
     from kbert.prediction.predictor import remembered_reading
-    from kbert.tasks.readers.table_format import TableFormat, file_kind
+    from kbert.sources.table_format import TableFormat, file_kind
     from kbert.tasks.readers.tables import has_columns, read_table
 
     chosen = remembered_reading(run).overruled(options.chosen_columns(reading), options.chosen_reading(reading))
     form = TableFormat.from_options(chosen.options)
     columns = {"text": chosen.columns.get("text") or "text"}
-    # A file of another ending is a table if options say so, or if it looks like the training file.
-    is_table = file_kind(path) != "text" or bool(options.chosen_reading(reading).get("delimiter"))
+    # A file without a table's ending is one if it looks like the training file, or is said to be.
+    is_table = file_kind(path, form) != "text" or bool(options.chosen_reading(reading).get("delimiter"))
     if is_table or (form.delimiter is not None and has_columns(path, columns, form)):
         found = [str(row.values["text"]) for row in read_table(path, columns, form=form)]
     else:

@@ -29,7 +29,7 @@ class Phase(click.ParamType):
     multiple=True,
     help="A built corpus, or a folder or glob of other TFRecord files; with --phase, one for each in their order.",
 )
-@click.option("--vocab", type=click.Path(exists=True, dir_okay=False), help="Of records without a manifest.json.")
+@options.vocabulary("The vocabulary of records without a manifest.json")
 @options.CASED
 @click.option("--pack-to", type=click.IntRange(8), help="Pack several examples into each row of so many tokens.")
 @click.option(

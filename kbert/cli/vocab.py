@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any
 
 import click
 
 from kbert.cli import options
+from kbert.errors import UsageError
 from kbert.runtime.progress_bar import progress_bar
 
 
 @click.group()
 def vocab() -> None:
-    """Train a WordPiece vocabulary, look at one, or extend that of a model."""
+    """Train a WordPiece vocabulary, inspect one, or extend that of a model."""
 
 
 @vocab.command()
 @options.INPUTS
-@click.option("--size", default=30_522, show_default=True, type=click.IntRange(5), help="Most entries.")
-@options.output("The vocab.txt to write.", dir_okay=False)
+@click.option("--size", default=30_522, show_default=True, type=click.IntRange(5), help="The most entries.")
+@options.output("The vocab.txt to write; or a folder (without .txt), which keeps how text is normalized, too.")
 @options.CASED
+@options.ACCENTS
 @options.source
 @click.option(
     "--character-coverage",
     default=0.9995,
     show_default=True,
-    help="Part of the characters that get an entry.",
+    help="The part of the characters that gets an entry.",
 )
-@click.option("--minimum-frequency", default=2, show_default=True, help="Words and pieces seen less are left out.")
+@click.option(
+    "--minimum-frequency", default=2, show_default=True, help="Words and pieces that occur less often are left out."
+)
 def train(
     inputs: tuple[str, ...],
     size: int,
     output: str,
     cased: bool,
+    strip_accents: bool | None,
     character_coverage: float,
     minimum_frequency: int,
     **source: Any,
@@ -43,30 +49,49 @@ def train(
     INPUT is what `kbert corpus build` takes: files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name.
     """
     from kbert.sources.source import Source, SourceSettings
-    from kbert.text.vocabulary_training import train_vocabulary
+    from kbert.text.tokenizer_files import save_tokenizer
+    from kbert.text.vocabulary_training import train_tokenizer
 
+    is_file = output.endswith(".txt") or os.path.isfile(output)
+    if os.path.isdir(output) and (is_file or os.listdir(output)):
+        raise UsageError(f"--output must be a vocab.txt, or a new or empty folder. Received: {output}")
     reader = Source(inputs, SourceSettings(**source))
     with progress_bar("counting words", "bytes") as update:
-        vocabulary = train_vocabulary(
+        tokenizer = train_tokenizer(
             reader,
             size=size,
-            lowercase=not cased,
+            cased=cased,
+            strip_accents=strip_accents,
             character_coverage=character_coverage,
             minimum_frequency=minimum_frequency,
             progress=lambda stage, done, total: update(done, total) if total else None,
         )
-    vocabulary.save(output)
+    vocabulary = tokenizer.vocabulary
+    if is_file:
+        vocabulary.save(output)
+    else:
+        os.makedirs(output, exist_ok=True)
+        save_tokenizer(tokenizer, output)
     fewer = "" if len(vocabulary) == size else f" (the text has no more than these; --size was {size:,})"
     click.echo(f"{len(vocabulary):,} entries in {output}{fewer}", err=True)
     options.tell_left_out(reader.counts)
+    accents = [] if strip_accents is None else ["--strip-accents" if strip_accents else "--keep-accents"]
+    chosen = [*(["--cased"] if cased else []), *accents]
+    if is_file and chosen:
+        click.echo(
+            f"{output} does not hold how text is normalized: give {' '.join(chosen)} to `kbert corpus build`, too. A "
+            "folder as --output would hold it",
+            err=True,
+        )
 
 
 @vocab.command()
-@click.argument("vocabulary", type=click.Path(exists=True, dir_okay=False), metavar="VOCAB")
-@click.option("--sample", multiple=True, required=True, metavar="FILE", help="Text to look at; may be given again.")
-@click.option("--beside", type=click.Path(exists=True, dir_okay=False), help="Another vocabulary to compare with.")
+@click.argument("vocabulary", type=options.VOCABULARY, metavar="VOCAB")
+@click.option("--sample", multiple=True, required=True, metavar="FILE", help="Text for the statistics; repeatable.")
+@click.option("--beside", type=options.VOCABULARY, help="Another vocabulary to compare with.")
 @options.CASED
-@click.option("--beside-cased", is_flag=True, help="Keep case and accents for the other one.")
+@options.ACCENTS
+@click.option("--beside-cased", is_flag=True, help="Keep case and accents for the other vocabulary.")
 @options.source
 @options.JSON
 def inspect(
@@ -74,21 +99,25 @@ def inspect(
     sample: tuple[str, ...],
     beside: str | None,
     cased: bool,
+    strip_accents: bool | None,
     beside_cased: bool,
     as_json: bool,
     **source: Any,
 ) -> None:
-    """Show how the vocabulary VOCAB fits a sample: pieces per word, words it cannot spell, entries never used."""
+    """Show how the vocabulary VOCAB fits a sample: pieces per word, words it cannot spell, entries never used.
+
+    VOCAB is a vocab.txt, or a folder of a model or of `kbert vocab train` with its settings.
+    """
+    from kbert.model_folder.tokenizer import tokenizer_from
     from kbert.sources.source import Source, SourceSettings
-    from kbert.text.tokenizer import Tokenizer
     from kbert.text.vocabulary_statistics import VocabularyStatistics, add_sample
 
-    given = [(vocabulary, cased)]
+    tokenizers = [tokenizer_from(vocabulary, cased=cased, strip_accents=strip_accents)]
     names = [vocabulary]
     if beside:
-        given.append((beside, beside_cased))
+        tokenizers.append(tokenizer_from(beside, cased=beside_cased))
         names.append(beside if beside != vocabulary else f"{beside} (again)")
-    found = [VocabularyStatistics(Tokenizer(path, lowercase=not keeps_case)) for path, keeps_case in given]
+    found = [VocabularyStatistics(tokenizer) for tokenizer in tokenizers]
     reader = Source(sample, SourceSettings(**source))
     with progress_bar("reading the sample", "bytes") as update:
         add_sample(reader, found, progress=update)
@@ -105,10 +134,16 @@ def inspect(
 @vocab.command()
 @click.argument("model", type=click.Path(exists=True, file_okay=False), metavar="MODEL")
 @click.option("--input", "inputs", multiple=True, required=True, metavar="FILE", help="Text of the domain; repeatable.")
-@click.option("--add", default=1000, show_default=True, type=click.IntRange(1), help="Most words to add.")
+@click.option("--add", default=1000, show_default=True, type=click.IntRange(1), help="The most words to add.")
 @options.output("The folder of the new model.", file_okay=False)
-@click.option("--use-unused", is_flag=True, help="Give away the places of [unused0], [unused1] … first.")
-@click.option("--minimum-frequency", default=5, show_default=True, type=click.IntRange(1), help="Rarer words stay out.")
+@click.option("--use-unused", is_flag=True, help="Use the places of [unused0], [unused1] … first.")
+@click.option(
+    "--minimum-frequency",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Words that occur less often are left out.",
+)
 @options.source
 @options.JSON
 def extend(

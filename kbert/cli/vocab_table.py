@@ -8,11 +8,15 @@ from typing import Any
 import click
 
 _SCRIPTS = 6
-"""Scripts that get a line."""
+"""The number of scripts that get a line."""
 
 
 def print_vocabularies(found: Mapping[str, Mapping[str, Any]]) -> None:
-    """Prints the facts of some vocabularies beside each other: {path: facts}."""
+    """Prints the statistics of vocabularies side by side.
+
+    Args:
+        found: The statistics of each vocabulary by its path (VocabularyStatistics.facts).
+    """
     all_facts = list(found.values())
     scripts = _most(facts["entry_scripts"] for facts in all_facts)
     rows = [("", list(found)), _counts("entries", "entries", all_facts)]
@@ -22,6 +26,8 @@ def print_vocabularies(found: Mapping[str, Mapping[str, Any]]) -> None:
     rows.append(("pieces per word", [f"{facts['fertility']:.3f}" for facts in all_facts]))
     rows.append(("words kept whole", [f"{facts['whole']:.2%}" for facts in all_facts]))
     rows.append(("words that are [UNK]", [f"{facts['unknown']:.3%}" for facts in all_facts]))
+    if any(facts["too_long"] for facts in all_facts):
+        rows.append(("  since they are too long", [f"{facts['too_long']:.3%}" for facts in all_facts]))
     for script in _most(facts["words_by_script"] for facts in all_facts):
         rates = [facts["unknown_by_script"].get(script) for facts in all_facts]
         rows.append((f"  of {script}", ["–" if rate is None else f"{rate:.3%}" for rate in rates]))
@@ -43,7 +49,7 @@ def _inner(name: str, key: str, all_facts: Sequence[Mapping[str, Any]]) -> tuple
 
 
 def _most(counts: Iterable[Mapping[str, int]]) -> list[str]:
-    """The scripts that are most frequent in any of some counts."""
+    """The scripts with the highest counts in any of the vocabularies."""
     highest: dict[str, int] = {}
     for scripts in counts:
         for script, count in scripts.items():

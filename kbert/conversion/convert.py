@@ -53,7 +53,7 @@ def convert(
     from_: str | None = None,
     to: str | None = None,
     gelu: str | None = None,
-    lowercase: bool | None = None,
+    cased: bool | None = None,
     config: files.PathLike | None = None,
     vocab: files.PathLike | None = None,
     encoder_only: bool = False,
@@ -69,7 +69,7 @@ def convert(
             bundle; a bundle needs a format to go to.
         gelu: "erf" or "tanh", the form of GELU, instead of what the source says. Google's bert_config.json does not
             say: "erf" by default, as Hugging Face has it.
-        lowercase: Whether text is lower-cased, instead of what the source says, or what its vocabulary shows.
+        cased: Whether text keeps its case, instead of what the source says, or what its vocabulary shows.
         config: A bert_config.json that is not beside the checkpoint.
         vocab: A vocab.txt that is not beside the checkpoint.
         encoder_only: Whether heads are left behind.
@@ -93,7 +93,7 @@ def convert(
         raise UsageError(f"{destination} exists already; name a folder that does not")
     options = Options(
         gelu=gelu,
-        lowercase=lowercase,
+        lowercase=None if cased is None else not cased,
         config=None if config is None else Path(config),
         vocab=None if vocab is None else Path(vocab),
         encoder_only=encoder_only,

@@ -8,6 +8,7 @@ begins near what it knew of the word.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,9 +21,12 @@ from kbert.model_folder.bundle import Bundle, describe_parameters, model_card
 from kbert.model_folder.parts import DECODER, MLM_BIAS, TOKEN_TABLE
 from kbert.sources.source import Source, SourceSettings
 from kbert.text.domain_words import domain_words
+from kbert.text.text_sample import describe_long_words
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 from kbert.text.vocabulary_training import count_words
+
+_LOG = logging.getLogger("kbert")
 
 _PER_TOKEN = (TOKEN_TABLE, MLM_BIAS, DECODER)
 """The tensors with an entry a token."""
@@ -65,7 +69,8 @@ def extend_vocabulary(
 
     The words are those whose own entries save most tokens. Tokens added behind vocab.txt keep their ids: they become
     lines of it, and the new words follow. The copy answers as before where a text has none of them;
-    train it on with `kbert pretrain`, on a corpus built with its vocab.txt.
+    train it on with `kbert pretrain`, on a corpus built with the copy as `vocab`, so that all settings of its tokenizer
+    are used.
 
     Args:
         model: A model folder of any kind.
@@ -106,11 +111,15 @@ def extend_vocabulary(
     for word in added:
         counts.pop(word, None)
     words = domain_words(counts, old.wordpiece, limit=add, minimum_frequency=minimum_frequency)
+    long_words = _describe_long_words(counts, old.wordpiece.max_word_length)
     if not words:
         raise DataError(
-            f"expected words that the vocabulary splits, seen at least {minimum_frequency} times. The text has none",
+            f"expected words that the vocabulary splits, seen at least {minimum_frequency} times. The text has none"
+            + (f"; {long_words}" if long_words else ""),
             reader.parts[0][0],
         )
+    if long_words:
+        _LOG.warning(f"words that are too long are not added: {long_words}")
     extended, places = _extended(bundle, words, use_unused=use_unused)
     parameters = sum(tensor.size for tensor in extended.tensors.values())
     extended.save(folder, _card(model, folder, parameters, len(words)))
@@ -126,6 +135,12 @@ def extend_vocabulary(
         tokens_after=tokens(extended.tokenizer),
         left_out=dict(reader.counts),
     )
+
+
+def _describe_long_words(counts: Mapping[str, int], longest: int) -> str:
+    """Returns a sentence about words that are longer than the tokenizer takes; "" if there are none."""
+    long = [word for word in counts if len(word) > longest]
+    return describe_long_words(sum(counts[word] for word in long), longest, long[0]) if long else ""
 
 
 def _extended(bundle: Bundle, words: Sequence[str], *, use_unused: bool) -> tuple[Bundle, list[int]]:
@@ -167,6 +182,6 @@ def _card(model: files.PathLike, folder: Path, parameters: int, words: int) -> s
     return model_card(
         f"BERT ({describe_parameters(parameters)}) with {words:,} more words, made with kbert",
         {"Made from": str(model), "New words": f"{words:,}, their embeddings the means of their pieces; train it on"},
-        f"kbert corpus build TEXT --vocab {folder}/vocab.txt --output CORPUS\n"
+        f"kbert corpus build TEXT --vocab {folder} --output CORPUS\n"
         f"kbert pretrain --corpus CORPUS --model {folder} --steps 1000 --output RUN",
     )

@@ -68,7 +68,7 @@ class Masker:
         self._mask_id = vocabulary.mask_id
         self._pad_id = vocabulary.pad_id
         self._special = np.zeros(len(vocabulary), bool)
-        self._special[[vocabulary.pad_id, vocabulary.classification_id, vocabulary.separator_id]] = True
+        self._special[[vocabulary.pad_id, vocabulary.cls_id, vocabulary.sep_id]] = True
         self._continues = np.array([token.startswith(CONTINUATION) for token in vocabulary])
 
     def __call__(

@@ -53,7 +53,7 @@ class WordFinder:
         ends = {0: False}
         for word in words:
             ids = tokenizer.ids(word)
-            if len(ids) < 2 or tokenizer.vocabulary.unknown_id in ids:
+            if len(ids) < 2 or tokenizer.vocabulary.unk_id in ids:
                 continue
             state = 0
             for index in ids:

@@ -4,14 +4,15 @@ Other modules use this package as one name: `from kbert import files`, then `fil
 """
 
 from kbert.files.atomic import atomic_directory, atomic_file, atomic_path, sync_directory, write_text
-from kbert.files.compression import damage_said, is_compressed, open_binary, read_head
+from kbert.files.compression import COMPRESSED, damage_said, is_compressed, open_binary, read_head
 from kbert.files.digest import file_sha256
 from kbert.files.folders import check_new_folder
 from kbert.files.json_files import read_json, write_json
-from kbert.files.lines import LineStart, line_start, read_line_blocks, read_lines
+from kbert.files.lines import LineStart, has_wide_mark, line_start, read_line_blocks, read_lines, text_head
 from kbert.files.paths import PathLike, expand_inputs
 
 __all__ = [
+    "COMPRESSED",
     "LineStart",
     "PathLike",
     "atomic_directory",
@@ -21,6 +22,7 @@ __all__ = [
     "damage_said",
     "expand_inputs",
     "file_sha256",
+    "has_wide_mark",
     "is_compressed",
     "line_start",
     "open_binary",
@@ -29,6 +31,7 @@ __all__ = [
     "read_line_blocks",
     "read_lines",
     "sync_directory",
+    "text_head",
     "write_json",
     "write_text",
 ]

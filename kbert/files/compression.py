@@ -24,6 +24,10 @@ _OPENERS: dict[str, Callable[[str], Any]] = {
 }
 
 
+COMPRESSED = tuple(_OPENERS)
+"""The suffixes of files that `open_binary` decompresses."""
+
+
 def is_compressed(path: PathLike) -> bool:
     """Whether `open_binary` decompresses a file, which depends on the suffix of its name."""
     return Path(path).suffix.lower() in _OPENERS

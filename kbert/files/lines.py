@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from kbert.errors import DataError
-from kbert.files.compression import damage_said, open_binary
+from kbert.files.compression import damage_said, open_binary, read_head
 from kbert.files.paths import PathLike
-from kbert.files.text_check import check_is_text
+from kbert.files.text_check import check_is_text, marked_encoding
 
 LONGEST_LINE = 64 << 20
 """In bytes. A line is held in memory as a whole, so this bounds memory."""
@@ -47,17 +50,21 @@ def read_line_blocks(
 
     Args:
         path: A text file, compressed or not.
-        encoding: An encoding in which byte 10 stands for the line end only.
+        encoding: An encoding that Python knows. A file with the byte order mark of UTF-16 or UTF-32 is read as that.
         on_invalid: Called with the error of each line that is not `encoding`; such lines are left out, and end a block,
             so that numbers stay right. Without this function the first such line raises its error.
         advice: The end of the message about such a line: the way out.
         start: The line to begin with, in a file that is not compressed.
-        on_block: Called with the beginning of each block.
+        on_block: Called with the beginning of each block, except in UTF-16 and UTF-32.
 
     Raises:
         DataError: See `read_lines`.
     """
     offset, number = start or LineStart(0, 1)
+    wide = None if offset else _wide_encoding(path, encoding)
+    if wide:
+        yield from _wide_blocks(path, wide)
+        return
     with open_binary(path) as handle:
         if offset:
             handle.seek(offset)
@@ -82,6 +89,53 @@ def read_line_blocks(
                 yield number, lines
                 number += len(lines)
             offset += len(block)
+
+
+def has_wide_mark(path: PathLike) -> bool:
+    """Whether a file begins with the byte order mark of UTF-16 or UTF-32, so that reading begins at its first line."""
+    return marked_encoding(read_head(path, 4)) is not None
+
+
+def text_head(path: PathLike, size: int = 1 << 14) -> bytes:
+    """The first `size` bytes of a file, decompressed, without a byte order mark; of UTF-16 and UTF-32 as UTF-8.
+
+    Raises:
+        DataError: Its compressed stream is damaged.
+    """
+    head = read_head(path, size)
+    marked = marked_encoding(head)
+    return head.decode(marked, "ignore").encode() if marked else head.removeprefix(b"\xef\xbb\xbf")
+
+
+def _wide_encoding(path: PathLike, encoding: str) -> str | None:
+    """The encoding whose lines do not end with the byte 10 alone; None for others."""
+    if "\n".encode(encoding) != b"\n":
+        return encoding
+    if codecs.lookup(encoding).name != "utf-8" or not Path(path).is_file():
+        return None
+    return marked_encoding(read_head(path, 4))
+
+
+def _wide_blocks(path: PathLike, encoding: str) -> Iterator[tuple[int, list[str]]]:
+    number = 1
+    lines: list[str] = []
+    held = 0
+    with damage_said(path, 1), open_binary(path) as handle, io.TextIOWrapper(handle, encoding, newline="\n") as text:
+        while True:
+            try:
+                line = text.readline()
+            except UnicodeError as problem:
+                if lines:
+                    yield number, lines
+                raise DataError(f"expected {encoding} text ({problem})", path, number + len(lines)) from None
+            if not line or held > _BLOCK_SIZE:
+                if lines:
+                    yield number, lines
+                number, lines, held = number + len(lines), [], 0
+            if not line:
+                return
+            lines.append(line.rstrip("\r\n"))
+            held += len(line)
 
 
 def _line_blocks(handle: BinaryIO, path: PathLike) -> Iterator[bytes]:

@@ -26,6 +26,16 @@ _CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x1b"))
 """Control characters that do not occur in text."""
 
 
+def marked_encoding(begin: bytes) -> str | None:
+    """The encoding that a byte order mark of UTF-16 or UTF-32 says; None without such a mark.
+
+    Example:
+        >>> marked_encoding("text".encode("utf-16"))
+        'utf-16'
+    """
+    return next((name.lower() for mark, name in _MARKS.items() if begin.startswith(mark)), None)
+
+
 def check_is_text(begin: bytes, path: PathLike, encoding: str) -> None:
     """Refuses files that are plainly not text with byte 10 as its line end.
 

@@ -31,9 +31,10 @@ from kbert.model_folder.architectures import check_encoder, guessed_architecture
 from kbert.model_folder.file_names import CARD_FILE, CONFIG_FILE, RUN_FILE, SETTINGS_FILE
 from kbert.model_folder.parts import ENCODER_PREFIX
 from kbert.model_folder.sentence_transformers import CROSS_ENCODER, SentenceModules, read_modules, transformer_path
+from kbert.model_folder.tokenizer import load_model_tokenizer, settings_way_out, tell_unreachable
 from kbert.model_folder.weights import Weights, save_weights
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import load_tokenizer, save_tokenizer
+from kbert.text.tokenizer_files import has_settings, save_tokenizer
 from kbert.version import __version__
 
 _LOG = logging.getLogger("kbert")
@@ -95,9 +96,9 @@ class Bundle:
             line = f"{folder / CONFIG_FILE}: these keys are kept, but a BERT does not use them: {shown_keys}{more}"
             _LOG.info(" ".join(line.split()))
         modules = read_modules(whole, config.hidden_size)
-        tokenizer = load_tokenizer(folder)
-        if modules is not None and modules.lowercase:
-            tokenizer = _lowercased(tokenizer)
+        tokenizer = load_model_tokenizer(whole, modules)
+        if notices and not has_settings(folder):
+            tell_unreachable(folder, tokenizer, settings_way_out(folder))
         if len(tokenizer.vocabulary) > config.vocab_size:
             raise BundleError(
                 f"{folder}: vocab.txt must have at most the {config.vocab_size} tokens that config.json says. "
@@ -198,14 +199,6 @@ def model_card(title: str, lines: Mapping[str, str], usage: str) -> str:
     rows = "".join(f"| {name} | {value} |\n" for name, value in lines.items())
     front = "---\nlibrary_name: kbert\ntags:\n- bert\n- kbert\n---\n"
     return f"{front}# {title}\n\n| | |\n|---|---|\n{rows}\n## Use\n\n```sh\n{usage.strip()}\n```\n"
-
-
-def _lowercased(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer with lower-casing; whether accents are kept does not change."""
-    settings = tokenizer.settings
-    if settings.lowercase:
-        return tokenizer
-    return tokenizer.replace(lowercase=True, strip_accents=bool(settings.strip_accents))
 
 
 def _read_object(path: Path) -> dict[str, Any]:

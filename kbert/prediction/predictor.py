@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,18 +18,21 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.memory_table import as_table, is_path
+from kbert.sources.table_format import TableFormat, file_kind
 from kbert.tasks.answering import AnsweringTask
 from kbert.tasks.factories import describe_inputs, embedding_task, task_from_bundle
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.memory_table import as_table, is_path
+from kbert.tasks.readers.kept_columns import read_kept_columns
 from kbert.tasks.readers.remembered import Reading
-from kbert.tasks.readers.table_format import TableFormat, file_kind
 from kbert.tasks.readers.tables import has_columns
 from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import as_strings
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
+_AT_ONCE = 4096
+"""Rows of a file that are answered for at once."""
 _ROWS_AT_ONCE = 64
 """Windows of long texts that go through the model together."""
 
@@ -115,6 +118,10 @@ def _in_parts(
     return outputs
 
 
+class Texts(list[str]):
+    """The texts of a file with a text a line."""
+
+
 class Predictor:
     """A fine-tuned model.
 
@@ -165,14 +172,16 @@ class Predictor:
         """A predictor with the same weights, for a task that differs only in its texts, for instance in a prompt."""
         return Predictor(task, self.model, self.tokenizer, self.sequence_length, self.text_model.encode, self.reading)
 
-    def predict(self, *columns: Any, batch_size: int = 64) -> list[dict[str, Any]]:
+    def predict(self, *columns: Any, batch_size: int = 64, keep: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Answers, in the order of what is asked.
 
         Args:
             columns: What the task is asked with, a sequence each: texts; texts and their pairs; questions and contexts
                 (see `task.text_inputs`); a single string per column is one row. A table in memory (a data frame or a
-                list of dictionaries) has the columns that the model was fine-tuned with.
+                list of dictionaries) has the columns that the model was fine-tuned with. A tagger also takes texts that
+                are lists of words.
             batch_size: Texts at a time.
+            keep: Columns of a table in memory that are carried into the predictions, such as an id.
 
         Returns:
             One dict a text: what was asked ("text", "pair" …), and what the task answers; for classification "label"
@@ -182,7 +191,67 @@ class Predictor:
             UsageError: The number of columns differs from that of the task, or the data are not texts.
             DataError: A column of the table is missing, or a cell is not a text.
         """
-        inputs = self._inputs(columns)
+        if len(columns) == 1:
+            table = as_table(columns[0], "the table")
+            if table is not None:
+                return list(self.predict_file(table, batch_size=batch_size, keep=keep))
+            if isinstance(columns[0], Sequence) and (words := self.task.examples_of_words(columns[0])):
+                return self._predictions(words, batch_size)
+        if keep:
+            raise UsageError(f"keep is for data frames and lists of dictionaries. Received: keep={shown(keep)}")
+
+        return self._predict(self._inputs(columns), batch_size)
+
+    def predict_file(
+        self,
+        path: PathLike | Any,
+        columns: Mapping[str, str] | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        batch_size: int = 64,
+        keep: Sequence[str] = (),
+    ) -> Iterator[dict[str, Any]]:
+        """Answers for the rows of a file, in their order.
+
+        Args:
+            path: A table, a text a line, or what else the task reads; or a table in memory.
+            columns: Of a table; those it was fine-tuned with by default.
+            options: Of the task, that say how to read, such as "delimiter"; those it was fine-tuned with by default.
+            batch_size: Texts at a time.
+            keep: Columns that are carried into the predictions, such as an id; they come first.
+
+        Yields:
+            Predictions as `predict` gives them. Questions have their "id" if the file has one. Texts that a tagger got
+            in words have "words", each with its "tag" in IOB2.
+
+        Raises:
+            DataError: The file cannot be read, is empty, or lacks a column.
+            UsageError: `keep` names columns of a file that is no table.
+        """
+        found = self._read(path, columns, options)
+        reading = self._reading(columns, options)
+        if isinstance(found, Texts):
+            if keep:
+                raise UsageError(f"{path}: expected a table, which has columns to keep. Received: a text a line")
+            texts = self.task.text_inputs[0].name
+            for start in range(0, len(found), _AT_ONCE):
+                yield from self._predict({texts: list(found[start : start + _AT_ONCE])}, batch_size)
+            return
+        table = as_table(path, "the table") or path
+        kept = read_kept_columns(table, keep, TableFormat.from_options(reading.options))
+        for start in range(0, len(found), _AT_ONCE):
+            part = found[start : start + _AT_ONCE]
+            for example, prediction in zip(part, self._predictions(part, batch_size), strict=True):
+                yield _with_kept(kept.get(example.line, {}), prediction)
+
+    def _predictions(self, examples: Sequence[Any], batch_size: int) -> list[dict[str, Any]]:
+        found = self._predict(self.task.texts_of(examples), batch_size)
+        return [
+            {**prediction, **self.task.extra_answers(example, prediction)}
+            for example, prediction in zip(examples, found, strict=True)
+        ]
+
+    def _predict(self, inputs: Mapping[str, list[Any]], batch_size: int) -> list[dict[str, Any]]:
         answers = self._answers(inputs, batch_size)
         asked = {text.column: inputs[text.name] for text in self.task.text_inputs}
         return [
@@ -208,11 +277,17 @@ class Predictor:
         Raises:
             DataError: The file cannot be read, or is empty.
         """
+        found = self._read(path, columns, options)
+        return [list(found)] if isinstance(found, Texts) else list(self.task.texts_of(found).values())
+
+    def _read(
+        self, path: PathLike | Any, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None
+    ) -> list[Any]:
+        """The examples of a file, or `Texts`."""
         reading = self._reading(columns, options)
         table = as_table(path, "the table")
         if table is not None:
-            rows = self.task.read_examples(table, reading.columns, options=reading.options, targets=False)
-            return list(self.task.texts_of(rows).values())
+            return self.task.read_examples(table, reading.columns, options=reading.options, targets=False)
         form = TableFormat.from_options(reading.options)
         if (
             len(self.task.text_inputs) == 1
@@ -222,9 +297,8 @@ class Predictor:
             texts = list(form.lines(path))
             if not texts:
                 raise DataError("expected a text a line. The file is empty", path)
-            return [texts]
-        examples = self.task.read_examples(path, reading.columns, options=reading.options, targets=False)
-        return list(self.task.texts_of(examples).values())
+            return Texts(texts)
+        return self.task.read_examples(path, reading.columns, options=reading.options, targets=False)
 
     def _reading(self, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None) -> Reading:
         """How one file is read, for which something else may be given than what is remembered.
@@ -233,15 +307,20 @@ class Predictor:
             UsageError: The task has no such option.
         """
         self.task.info().choose_options(options or {})
-        return self.reading.overruled(columns, options)
+        reading = self.reading.overruled(columns, options)
+        has_pair = any(column.role == "pair" for column in self.task.info().columns)
+        if has_pair and getattr(self.task, "paired", True) is False and not reading.columns.get("pair"):
+            # A column of this name in the file is no second text for this model.
+            return reading.overruled({"pair": ""}, None)
+        return reading
 
     def _is_table(self, path: PathLike, reading: Reading, given: Mapping[str, Any] | None) -> bool:
         """Whether a file is a table. Where its ending does not say so, it may be one like the training file, or hold a
         text a line.
         """  # noqa: D205 (one sentence)
-        if file_kind(path) != "text" or (given or {}).get("delimiter") is not None:
-            return True
         form = TableFormat.from_options(reading.options)
+        if file_kind(path, form) != "text" or (given or {}).get("delimiter") is not None:
+            return True
         columns = self.task.info().choose_columns(reading.columns, targets=False)
         return form.delimiter is not None and has_columns(path, columns, form)
 
@@ -359,6 +438,18 @@ class Predictor:
             parts.append({name: value.numpy() for name, value in outputs.items()})
         back = np.argsort(order, kind="stable")
         return {name: _joined([part[name] for part in parts])[back] for name in parts[0]}
+
+
+def _with_kept(kept: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """A prediction behind columns of its row.
+
+    Raises:
+        UsageError: A column has the name of a key of predictions, and another value.
+    """
+    for name, value in kept.items():
+        if name in prediction and prediction[name] != value:
+            raise UsageError(f"predictions have a key {name!r} of their own; rename the column to keep it")
+    return {**kept, **prediction}
 
 
 def _is_asked(value: Any, several: bool) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,10 +13,10 @@ from kbert import features
 from kbert.errors import UsageError, shown
 from kbert.files import PathLike
 from kbert.model_folder.hub import resolve
+from kbert.model_folder.tokenizer import load_model_tokenizer, tokenizer_from
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.settings import settings_from_dict
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import load_tokenizer
 from kbert.text.truncation import Truncation
 from kbert.text.vocabulary import Vocabulary
 
@@ -35,7 +34,8 @@ class Preprocessor(keras.layers.Layer):
     int32 [B, S], or [S] for one text.
 
     Args:
-        tokenizer: A `kbert.Tokenizer`, a `kbert.Vocabulary`, or the path of a vocab.txt, used with lower-casing.
+        tokenizer: A `kbert.Tokenizer`; a folder of a model, of a corpus or of `kbert vocab train`, with all its
+            settings; or a `kbert.Vocabulary` or the path of a vocab.txt, which are used with lower-casing.
         sequence_length: The longest sequence, special tokens included. Longer texts are truncated at the end.
         truncation: Which text of a pair is truncated: "longest_first", "only_first" or "only_second".
         padding: "fixed" pads all sequences to `sequence_length`, so that XLA compiles one shape. "longest" pads to the
@@ -98,7 +98,7 @@ class Preprocessor(keras.layers.Layer):
             BundleError: There is no tokenizer in the folder, or it is damaged.
             UsageError: An option is invalid.
         """
-        tokenizer = load_tokenizer(resolve(folder))
+        tokenizer = load_model_tokenizer(resolve(folder))
         if sequence_length is None:
             sequence_length = min(_DEFAULT_LENGTH, tokenizer.settings.model_max_length or _DEFAULT_LENGTH)
         return cls(tokenizer, sequence_length, **options)
@@ -177,7 +177,7 @@ def _tokenizer(given: Any) -> Tokenizer:
     if isinstance(given, Mapping):
         vocabulary = Vocabulary(given["tokens"], piece_count=given["piece_count"])
         return Tokenizer.from_settings(vocabulary, settings_from_dict(given["settings"]))
-    return Tokenizer(given if isinstance(given, Vocabulary) else Path(given))
+    return Tokenizer(given) if isinstance(given, Vocabulary) else tokenizer_from(given)
 
 
 def _strings(texts: Any) -> Any:

@@ -1,13 +1,98 @@
-"""Documents of CSV and TSV files: a row each, its text in one column."""
+"""Rows of cells in CSV and TSV files, and documents made of them: a row each, its text in one column."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import logging
+import re
+from collections.abc import Iterable, Iterator
 
+from kbert import files
 from kbert.errors import DataError
+from kbert.runtime.csv_limit import next_row
 from kbert.sources import document as document_
 from kbert.sources.document import Document, Reading, too_large
+
+_LOG = logging.getLogger("kbert")
+_EXCEL_MARK = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_GUESSED = ";\t|"
+
+
+def split_rows(
+    blocks: Iterable[tuple[int, list[str]]], delimiter: str, *, quoted: bool, strict: bool
+) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """Takes lines apart into cells: the one place where kbert does.
+
+    A first line "sep=;", as Excel writes it, is left out, and so are empty lines.
+
+    Args:
+        blocks: Lines; see `kbert.files.read_line_blocks`.
+        delimiter: What stands between cells.
+        quoted: Whether quotation marks enclose cells, as RFC 4180 says, which may hold line ends; else they are text.
+        strict: Whether text behind a closing quotation mark is an error.
+
+    Yields:
+        The 1-based line where a row begins, and its cells; or what is wrong with the row, after which the next one
+        may be asked for.
+    """
+    if not quoted:
+        for first, lines in blocks:
+            for number, line in enumerate(lines, start=first):
+                if line and not (number == 1 and _EXCEL_MARK.fullmatch(line)):
+                    yield number, line.split(delimiter)
+        return
+    start = 0  # the line that the row began with; 0 before it
+
+    def numbered() -> Iterator[str]:
+        nonlocal start
+        for first, block in blocks:
+            for number, line in enumerate(block, start=first):
+                if number == 1 and _EXCEL_MARK.fullmatch(line):
+                    continue
+                start = start or number
+                yield line + "\n"
+
+    rows = csv.reader(numbered(), delimiter=delimiter, strict=strict)
+    while True:
+        start = 0
+        try:
+            cells = next_row(rows, document_.LARGEST_DOCUMENT)
+        except StopIteration:
+            return
+        except csv.Error as problem:
+            yield start, problem
+            continue
+        if cells:
+            yield start, cells
+
+
+def delimiter_of(path: files.PathLike, usual: str) -> str:
+    """The delimiter of a table whose delimiter nobody named.
+
+    It is the one of a first line "sep=;", as Excel writes it. Else it is the usual one of the ending, unless the first
+    line lacks it and has another (;, a tab or |) as often as all the next lines have it, as where the decimal mark is a
+    comma.
+
+    Args:
+        path: The file.
+        usual: The delimiter that its ending says.
+    """
+    head = files.text_head(path, 1 << 16).decode("utf-8", "replace")
+    lines = [line.rstrip("\r") for line in head.split("\n")]
+    if len(head) > 1 << 15:
+        lines.pop()  # cut
+    mark = _EXCEL_MARK.fullmatch(lines[0]) if lines else None
+    if mark:
+        return mark[1]
+    some = [re.sub(r'"[^"]*"', "", line) for line in lines if line.strip()][:20]
+    if len(some) < 2 or usual in some[0]:
+        return usual
+    for each in _GUESSED:
+        counts = {line.count(each) for line in some if line.strip(each)}  # rows of empty cells may be of any width
+        if each in some[0] and len(counts) == 1:
+            _LOG.info("%s: %r stands between columns (--delimiter says another)", path, each)
+            return each
+    return usual
 
 
 def read_csv(path: str, reading: Reading) -> Iterator[Document]:
@@ -16,7 +101,7 @@ def read_csv(path: str, reading: Reading) -> Iterator[Document]:
     Raises:
         DataError: There is no such column, a row has other cells than the first one, or a quotation mark is missing.
     """
-    return _read(path, reading, ",", csv.QUOTE_MINIMAL)
+    return _read(path, reading, ",", reading.quoting != "none")
 
 
 def read_tsv(path: str, reading: Reading) -> Iterator[Document]:
@@ -25,47 +110,49 @@ def read_tsv(path: str, reading: Reading) -> Iterator[Document]:
     Raises:
         DataError: There is no such column, or a row has other cells than the first one.
     """
-    return _read(path, reading, "\t", csv.QUOTE_NONE)
+    return _read(path, reading, "\t", reading.quoting == "csv")
 
 
-def _read(path: str, reading: Reading, delimiter: str, quoting: int) -> Iterator[Document]:
-    csv.field_size_limit(document_.LARGEST_DOCUMENT)  # of the process; it is 131,072 characters at first
-    start = 0  # the line that the row began with; 0 before it
+def _read(path: str, reading: Reading, usual: str, quoted: bool) -> Iterator[Document]:
+    delimiter = reading.delimiter or delimiter_of(path, usual)
+    rows = split_rows(reading.line_blocks(path), delimiter, quoted=quoted, strict=False)
+    return documents_of_cells(rows, path, reading)
 
-    def lines() -> Iterator[str]:
-        nonlocal start
-        for first, block in reading.line_blocks(path):
-            for number, line in enumerate(block, start=first):
-                start = start or number
-                yield line + "\n"
 
-    rows = csv.reader(lines(), delimiter=delimiter, quoting=quoting)  # type: ignore[arg-type]
+def documents_of_cells(
+    rows: Iterable[tuple[int, list[str] | csv.Error]], path: str, reading: Reading
+) -> Iterator[Document]:
+    """The documents of rows of cells, whose first row may have the names of columns.
+
+    Raises:
+        DataError: There is no such column, or a row cannot be used.
+    """
     column = cells = 0
-    while True:
-        start = 0
-        try:
-            row = next(rows, None)
-        except csv.Error as problem:
-            if "field larger" not in str(problem):
-                raise DataError(f"expected a row of a table. It cannot be read: {problem}", path, start) from None
-            raise too_large(path, start, "is a quotation mark missing?") from None
-        if row is None:
-            return
-        if row and not cells:
+    for start, row in rows:
+        if isinstance(row, csv.Error):
+            if "field larger" in str(row):
+                raise too_large(path, start, "is a quotation mark missing?")
+            reading.bad_row(DataError(f"expected a row of a table. It cannot be read: {row}", path, start))
+            continue
+        if not cells:
             cells = len(row)
             column, has_header = _column(row, reading.text_field, path, start)
-            row = [] if has_header else row
-        if row:
-            if len(row) != cells:
-                raise DataError(
-                    f"expected {cells} cells, as in the first row. Received {len(row)}; enclose cells that hold the "
-                    "delimiter or line ends in quotation marks, or say what the file is with --format",
-                    path,
-                    start,
+            if has_header:
+                continue
+        if len(row) != cells:
+            if any(row):  # Excel writes rows of empty cells
+                reading.bad_row(
+                    DataError(
+                        f"expected {cells} cells, as in the first row. Received {len(row)}; enclose cells that hold "
+                        "the delimiter or line ends in quotation marks, or say what the file is with --format",
+                        path,
+                        start,
+                    )
                 )
-            document = reading.document(row[column], path, start)
-            if document:
-                yield document
+            continue
+        document = reading.document(row[column], path, start)
+        if document:
+            yield document
 
 
 def _column(first: list[str], field: str, path: str, line: int) -> tuple[int, bool]:

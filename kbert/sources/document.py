@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from kbert import files
 from kbert.errors import DataError
+from kbert.sources.bad_rows import BadRows
 
 LARGEST_DOCUMENT = 32 << 20
 """Bytes; a document is held whole, so this bounds memory."""
@@ -46,6 +47,10 @@ class Reading:
         document_separator: "blank-line", or "line" when each line of a text file is a document.
         skip_invalid: Leave out and count lines (or rows) that are not UTF-8, rather than fail.
         nfc: Bring text to Unicode's composed form, NFC.
+        encoding: The encoding of files of lines.
+        delimiter: What stands between the cells of a table; None goes by the format.
+        quoting: "csv" or "none": whether quotation marks enclose cells, or are text; "auto" goes by the format.
+        bad: Takes rows that cannot be used; without it they are errors.
         counts: Where what was left out is counted.
         start: The line of a file to begin with; it begins a document.
         on_block: Told where blocks of lines begin.
@@ -55,6 +60,10 @@ class Reading:
     document_separator: str = "blank-line"
     skip_invalid: bool = False
     nfc: bool = False
+    encoding: str = "utf-8"
+    delimiter: str | None = None
+    quoting: str = "auto"
+    bad: BadRows | None = None
     counts: Counter[str] = dataclasses.field(default_factory=Counter)
     start: files.LineStart | None = None
     on_block: Callable[[files.LineStart], None] | None = None
@@ -69,10 +78,22 @@ class Reading:
             raise error
         self.counts["invalid_utf8"] += 1
 
+    def bad_row(self, error: DataError) -> None:
+        """Counts a row that cannot be used, or raises `error`."""
+        if self.bad is None:
+            raise error
+        self.bad.skip(error)
+        self.counts["bad_rows"] += 1
+
     def line_blocks(self, path: str) -> Iterator[tuple[int, list[str]]]:
         """Runs of a file's lines with the number of their first: see `kbert.files.read_line_blocks`."""
         return files.read_line_blocks(
-            path, on_invalid=self.on_invalid(), advice=ADVICE, start=self.start, on_block=self.on_block
+            path,
+            self.encoding,
+            on_invalid=self.on_invalid(),
+            advice=ADVICE,
+            start=self.start,
+            on_block=self.on_block,
         )
 
     def lines(self, lines: list[str]) -> list[str]:

@@ -8,18 +8,27 @@ from typing import Any
 
 from kbert.errors import DataError
 from kbert.sources.document import Document, Reading
+from kbert.sources.json_values import array_elements, is_array
 
 
 def read_json_lines(path: str, reading: Reading) -> Iterator[Document]:
-    """Streams the documents of a JSON lines file; blank lines are passed over.
+    """Streams the documents of a JSON lines file, or of one JSON array; blank lines are passed over.
 
     Raises:
         DataError: A line is no object, or its field is missing or no text.
     """
-    for first, block in reading.line_blocks(path):
+    blocks = reading.line_blocks(path)
+    # A later line of an array is never begun with: `Source.is_seekable`.
+    if reading.start is None and is_array(path):
+        blocks = ((number, [element]) for number, element in array_elements(path, blocks))
+    for first, block in blocks:
         for number, line in enumerate(block, start=first):
             if line and not line.isspace():
-                text = field_text(parse_object(line, path, number), reading.text_field, path, number)
+                try:
+                    text = field_text(parse_object(line, path, number), reading.text_field, path, number)
+                except DataError as problem:
+                    reading.bad_row(problem)
+                    continue
                 document = reading.document(text, path, number)
                 if document:
                     yield document
@@ -35,9 +44,7 @@ def parse_object(line: str, path: str, number: int) -> dict[str, Any]:
         value = json.loads(line)
     except (ValueError, RecursionError) as problem:
         advice = "is this a file of JSON lines? Otherwise say what it is with --format"
-        if line.lstrip().startswith("["):
-            advice = "if this is one array, write each of its elements in a line of its own, as `jq -c '.[]'` does"
-        elif line.strip() == "{":
+        if line.strip() == "{":
             advice = "if an object takes several lines, write each in a line of its own, as `jq -c .` does"
         raise DataError(
             f"expected a JSON object. Received {line[:30]!r}, which is not JSON ({problem}); {advice}",
@@ -73,8 +80,8 @@ def field_text(row: dict[str, Any], field: str, path: str, number: int) -> str |
             value = value[part]
     if not isinstance(value, str | bytes):
         raise DataError(
-            f"expected text in field {field!r}. Received {_kind(value)}; leave the row out, or name another field with "
-            "--text-field",
+            f"expected text in field {field!r}. Received {_kind(value)}; leave such rows out "
+            "(--skip-bad), or name another field with --text-field",
             path,
             number,
         )

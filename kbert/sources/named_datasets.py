@@ -37,11 +37,25 @@ def read_named_dataset(name: str, reading: Reading) -> Iterator[Document]:
         UsageError: The library is not installed, or the name is none.
         DataError: There is no such dataset, configuration or split, or the field is missing or no text.
     """
-    rows = _tfds_rows(name) if name.startswith("tfds:") else _hugging_face_rows(name)
-    for number, row in enumerate(rows, start=1):
-        document = reading.document(field_text(row, reading.text_field, name, number), name, number)
+    for number, row in enumerate(read_rows(name), start=1):
+        try:
+            text = field_text(row, reading.text_field, name, number)
+        except DataError as problem:
+            reading.bad_row(problem)
+            continue
+        document = reading.document(text, name, number)
         if document:
             yield document
+
+
+def read_rows(name: str) -> Iterator[dict[str, Any]]:
+    """Streams the rows of a dataset in its own order, with all features; classes are their names where it has such.
+
+    Raises:
+        UsageError: The library is not installed, or the name is invalid.
+        DataError: There is no such dataset, configuration or split.
+    """
+    return _tfds_rows(name) if name.startswith("tfds:") else _hugging_face_rows(name)
 
 
 def check_named_dataset(name: str) -> None:
@@ -92,8 +106,29 @@ def _hugging_face_rows(name: str) -> Iterator[dict[str, Any]]:
     dataset, config, split = _split_hugging_face_name(name)
     datasets = _import("datasets", name, "datasets")
     with _one_line(name):
-        rows = iter(datasets.load_dataset(dataset, config, split=split, streaming=True))
-    yield from _guarded(rows, name)
+        loaded = datasets.load_dataset(dataset, config, split=split, streaming=True)
+        names = _class_names(loaded.features or {})
+        rows = iter(loaded)
+    for row in _guarded(rows, name):
+        yield {column: _named(value, names[column]) if column in names else value for column, value in row.items()}
+
+
+def _class_names(features: Any) -> dict[str, list[str]]:
+    """The names of classes of the features that are classes, or lists of them."""
+    found = {}
+    for column, feature in features.items():
+        inner = feature[0] if isinstance(feature, list) and feature else getattr(feature, "feature", feature)
+        if isinstance(getattr(inner, "names", None), list):
+            found[column] = inner.names
+    return found
+
+
+def _named(value: Any, names: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_named(each, names) for each in value]
+    if isinstance(value, int) and 0 <= value < len(names):
+        return names[value]
+    return None if value == -1 else value  # of splits whose labels are kept secret
 
 
 def _guarded(rows: Iterator[dict[str, Any]], name: str) -> Iterator[dict[str, Any]]:

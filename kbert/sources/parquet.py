@@ -30,15 +30,38 @@ def read_parquet(path: str, reading: Reading) -> Iterator[Document]:
                 for value in _texts(arrow, batch, names):
                     row += 1
                     if value is None:
-                        raise DataError(
-                            f"expected text in column {reading.text_field!r}. Row {row} holds null; leave such rows "
-                            "out, or name another column with --text-field",
-                            path,
-                            row,
+                        reading.bad_row(
+                            DataError(
+                                f"expected text in column {reading.text_field!r}. Row {row} holds null; leave such "
+                                "rows out (--skip-bad), or name another column with --text-field",
+                                path,
+                                row,
+                            )
                         )
+                        continue
                     document = reading.document(value, path, row)
                     if document:
                         yield document
+    except (arrow.ArrowException, OSError) as problem:
+        if isinstance(problem, OSError) and problem.errno is not None:
+            raise
+        raise DataError(f"expected a Parquet file. It cannot be read: {problem}", path) from None
+
+
+def read_rows(path: str) -> Iterator[dict[str, Any]]:
+    """Streams the rows of a Parquet file with all columns; dictionaries are decoded.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+        DataError: The file is not Parquet or is damaged.
+    """
+    arrow = import_pyarrow(path)
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(_ROWS):
+                yield from batch.to_pylist()
     except (arrow.ArrowException, OSError) as problem:
         if isinstance(problem, OSError) and problem.errno is not None:
             raise

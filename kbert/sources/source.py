@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -11,16 +12,22 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError
-from kbert.sources import delimited, json_lines, named_datasets, parquet, text, wikiextractor
+from kbert.sources import delimited, excel, json_lines, named_datasets, parquet, text, wikiextractor
+from kbert.sources.bad_rows import BadRows
 from kbert.sources.detection import FORMATS, detect_format
 from kbert.sources.document import Document, Reading, composed, has_text
 from kbert.sources.duplicates import Progress, Repeated, without_lines
+from kbert.sources.json_values import is_array
 from kbert.sources.places import DocumentRange, Place
+from kbert.sources.table_format import TableFormat
 
 SEPARATORS = ("blank-line", "line")
 """What ends a document of a text file beside the end of the file."""
 INVALID_UTF8 = ("fail", "skip")
 DEDUPLICATIONS = ("none", "document", "line")
+
+_NEWER = ("skip_bad", "encoding", "delimiter", "quoting")
+_LOG = logging.getLogger("kbert")
 
 Reader = Callable[[str, Reading], Iterator[Document]]
 
@@ -31,6 +38,7 @@ _READERS: dict[str, Reader] = {
     "tsv": delimited.read_tsv,
     "wikiextractor": wikiextractor.read_wikiextractor,
     "parquet": parquet.read_parquet,
+    "xlsx": excel.read_excel,
     "dataset": named_datasets.read_named_dataset,
 }
 _OF_LINES = ("text", "jsonl", "wikiextractor")
@@ -47,6 +55,11 @@ class SourceSettings:
         invalid_utf8: "fail", or "skip" to leave out and count lines (rows of Parquet and datasets) that are not UTF-8.
         nfc: Bring text to Unicode's composed form.
         deduplicate: "document" or "line" keeps only the first of equal ones; "none" keeps all.
+        skip_bad: How many rows without a usable text (null, another type, broken JSON, a wrong number of cells) may be
+            left out.
+        encoding: The encoding of files of lines.
+        delimiter: What stands between the cells of CSV and TSV files; None goes by the format.
+        quoting: Whether quotation marks enclose cells ("csv") or are text ("none"); "auto" is csv for CSV.
 
     Raises:
         UsageError: One of them cannot be.
@@ -58,6 +71,10 @@ class SourceSettings:
     invalid_utf8: str = "fail"
     nfc: bool = False
     deduplicate: str = "none"
+    skip_bad: int = 0
+    encoding: str = "utf-8"
+    delimiter: str | None = None
+    quoting: str = "auto"
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -71,6 +88,27 @@ class SourceSettings:
                 raise UsageError(f"{name} must be one of {', '.join(choices)}. Received: {value!r}")
         if not self.text_field:
             raise UsageError("text_field must name a field. Received: ''")
+        if self.skip_bad < 0:
+            raise UsageError(f"skip_bad must be at least 0. Received: skip_bad={self.skip_bad}")
+        # It checks these three, and knows names such as "tab".
+        form = TableFormat(self.delimiter, self.encoding, self.quoting)
+        object.__setattr__(self, "delimiter", form.delimiter)
+        if form.delimiter is not None and len(form.delimiter) > 1 and self.quoting != "none":
+            raise UsageError(
+                f"beside quotation marks the delimiter must be one character. Received: {form.delimiter!r}; if the "
+                "marks are text, say --quoting none"
+            )
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the encoding is one whose lines do not end with the byte 10 alone."""
+        return "\n".encode(self.encoding) != b"\n"
+
+    def facts(self) -> dict[str, Any]:
+        """What a manifest keeps; JSON. Settings that older manifests do not have are left out where they do nothing."""
+        values = dataclasses.asdict(self)
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if name not in _NEWER or value != usual[name]}
 
 
 class Source:
@@ -113,7 +151,8 @@ class Source:
         self.size = 0 if named else sum(os.path.getsize(path) for path, _ in self.parts)
         """Bytes on disk; 0 if unknown."""
         self.counts: Counter[str] = Counter()
-        """What the last pass left out: invalid_utf8, duplicate_documents, duplicate_lines, where it was asked to."""
+        """What the last pass left out, where it was asked to: invalid_utf8, bad_rows, duplicate_documents,
+        duplicate_lines."""
 
     def _format(self, path: files.PathLike) -> str:
         kind = detect_format(path) if self.settings.format == "auto" else self.settings.format
@@ -170,7 +209,8 @@ class Source:
             DataError: As `documents`; but a text file may be one large document.
         """
         counts = self._start_counts()
-        reading = self._reading(counts)
+        bad = BadRows(self.settings.skip_bad)
+        reading = self._reading(counts, bad)
         for path, kind in self.parts:
             if kind != "text":
                 for document in _READERS[kind](path, reading):
@@ -180,33 +220,50 @@ class Source:
                 for line in block:
                     if has_text(line):
                         yield composed(line) if reading.nfc else line
+        if bad.count:
+            _LOG.warning("%s", bad.summary)
 
     def _start_counts(self) -> Counter[str]:
         self.counts = Counter()
         if self.settings.invalid_utf8 == "skip":
             self.counts["invalid_utf8"] = 0
+        if self.settings.skip_bad:
+            self.counts["bad_rows"] = 0
         return self.counts
 
     def _read(self, counts: Counter[str]) -> Iterator[tuple[Place, Document]]:
+        bad = BadRows(self.settings.skip_bad)
         for part, (path, kind) in enumerate(self.parts):
             blocks: list[files.LineStart] = []
-            reading = dataclasses.replace(self._reading(counts), on_block=blocks.append)
+            reading = dataclasses.replace(self._reading(counts, bad), on_block=blocks.append)
             for ordinal, document in enumerate(_READERS[kind](path, reading)):
                 # The block that holds the document's first line: one of the last, if not the last itself.
                 while len(blocks) > 1 and blocks[1].number <= document.line:
                     del blocks[0]
                 yield Place(part, ordinal, path, document.line, document.size, blocks[0] if blocks else None), document
+        if bad.count and counts is self.counts:
+            _LOG.warning("%s", bad.summary)
 
-    def _reading(self, counts: Counter[str]) -> Reading:
+    def _reading(self, counts: Counter[str], bad: BadRows | None) -> Reading:
         settings = self.settings
         return Reading(
-            settings.text_field, settings.document_separator, settings.invalid_utf8 == "skip", settings.nfc, counts
+            settings.text_field,
+            settings.document_separator,
+            settings.invalid_utf8 == "skip",
+            settings.nfc,
+            settings.encoding,
+            settings.delimiter,
+            settings.quoting,
+            bad if settings.skip_bad else None,
+            counts,
         )
 
     def is_seekable(self, part: int) -> bool:
         """Whether reading can begin anywhere in a part: in lines that are not compressed."""
         path, kind = self.parts[part]
-        return kind in _OF_LINES and not files.is_compressed(path)
+        if kind not in _OF_LINES or files.is_compressed(path) or files.has_wide_mark(path):
+            return False
+        return not self.settings.is_wide and not (kind == "jsonl" and is_array(path))
 
     def read_ranges(self, ranges: Sequence[DocumentRange]) -> Iterator[list[Document]]:
         """The documents of each of some ranges of one part, in order: the same that `documents` gives.
@@ -216,7 +273,8 @@ class Source:
         """
         path, kind = self.parts[ranges[0].part]
         start = ranges[0].start
-        reading = dataclasses.replace(self._reading(Counter()), start=start)
+        # How many rows may be bad was checked when places were made.
+        reading = dataclasses.replace(self._reading(Counter(), BadRows(1 << 60)), start=start)
         documents = _READERS[kind](path, reading)
         at = ranges[0].first if start else 0
         for wanted in ranges:

@@ -64,8 +64,12 @@ def read_wikiextractor(path: str, reading: Reading) -> Iterator[Document]:
 
 
 def _json_document(line: str, path: str, number: int, reading: Reading) -> Document | None:
-    row = parse_object(line, path, number)
-    text = field_text(row, reading.text_field, path, number)
+    try:
+        row = parse_object(line, path, number)
+        text = field_text(row, reading.text_field, path, number)
+    except DataError as problem:
+        reading.bad_row(problem)
+        return None
     document = reading.document(text, path, number)
     if document is None:
         return None

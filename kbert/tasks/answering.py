@@ -15,9 +15,10 @@ from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.objective import Tensors
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.tasks.readers.columns import find_columns
 from kbert.tasks.saved_settings import Kind, read_settings
 from kbert.tasks.task_info import TaskInfo
 from kbert.text.graph.encoder import GraphEncoder
@@ -101,8 +102,9 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
             DataError: A row is invalid, or the file has no examples; with file and line.
         """
         bad = bad or BadRows()
-        chosen = cls.info().choose_columns(columns or {}, targets=targets)
+        chosen = find_columns(cls.info(), path, columns or {}, options or {}, targets=targets, tell=True)
         examples = list(cls.parse_file(path, chosen, options or {}, targets=targets, bad=bad))
+        bad.tell_repairs(path)
         if not examples:
             raise no_examples(cls.examples_noun, bad, path)
         return examples
@@ -126,6 +128,19 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         There is mostly one row for each example. A task whose metrics need other texts returns those instead, and
         `evaluate` gets the answers in the same order.
         """
+
+    def extra_answers(self, example: ExampleT, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what a prediction says of its example beside the texts, such as the id of a question; JSON.
+
+        Args:
+            example: The example that was asked.
+            answer: The prediction: the texts, and what `readable_answer` gave.
+        """
+        return {}
+
+    def examples_of_words(self, column: Sequence[Any]) -> list[ExampleT] | None:
+        """Returns the examples of texts that are given as lists of words; None for other texts, and in other tasks."""
+        return None
 
     @classmethod
     def from_settings(cls: type[TaskT], settings: Mapping[str, Any]) -> TaskT:

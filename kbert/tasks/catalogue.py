@@ -20,10 +20,18 @@ _LOG = logging.getLogger("kbert")
 _NAMED_OR_NUMBERED = "a name, or a 1-based number."
 
 _TEXT = Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text")
-_PAIR = Column("pair", "Column of second texts, for a task of pairs.")
+_PAIR = Column("pair", "Column of second texts, for a task of pairs.  [default: pair, if there is one]", usual="pair")
 _LABEL = Column("label", "Column of labels.", "label", target=True)
 _ENCODING = Option("encoding", "Of the file, such as latin-1 or gb18030.", "utf-8", reading=True)
 _FORMAT = (
+    Option(
+        "format",
+        "Of the file; auto looks at how it begins, and at its ending.",
+        "auto",
+        choices=("auto", "text", "jsonl", "csv", "tsv", "parquet", "xlsx"),
+        reading=True,
+        remembered=False,
+    ),
     Option("delimiter", "What stands between cells.  [default: by the ending of the file]", reading=True),
     _ENCODING,
     Option(
@@ -33,6 +41,14 @@ _FORMAT = (
         choices=("auto", "csv", "none"),
         reading=True,
     ),
+)
+
+_MISSING_LABELS = Option(
+    "missing_labels",
+    "Cells without a label: the spellings of pandas (nan, NA, None, null …), or empty cells alone.",
+    "pandas",
+    choices=("pandas", "empty"),
+    reading=True,
 )
 
 _COLLECTION = (
@@ -57,6 +73,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             options=(
                 Option("class_weights", '"balanced", or LABEL=WEIGHT,LABEL=WEIGHT; those not named weigh 1.'),
                 Option("label_smoothing", "Part of each target that is spread over all labels.", 0.0),
+                _MISSING_LABELS,
                 *_FORMAT,
             ),
         ),
@@ -70,6 +87,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Option("label_separator", "What stands between labels; JSON lines may have lists.", "|", reading=True),
                 Option("label_columns", "Columns of 0 and 1, one a label, in place of a label column.", reading=True),
                 Option("class_weights", '"balanced", or LABEL=WEIGHT,LABEL=WEIGHT: of texts that have the label.'),
+                _MISSING_LABELS,
                 *_FORMAT,
             ),
         ),
@@ -111,6 +129,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             columns=(
                 Column("text", f"Column, or key, of texts: {_NAMED_OR_NUMBERED}"),
                 Column("label", "Column, or key, of spans or tags.", target=True),
+                Column("sentence", "Column that tells sentences apart, in a table with a word a row."),
             ),
             options=(
                 Option("scheme", "How the model tags.", "iob2", choices=("io", "iob2", "bioes")),
@@ -121,8 +140,21 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                     choices=("auto", "io", "iob1", "iob2", "bioes", "bmes"),
                     reading=True,
                 ),
+                Option(
+                    "strict_tags",
+                    "Refuse tags that break their scheme, such as an I- after an O, instead of repairing them.",
+                    False,
+                    reading=True,
+                ),
                 Option("crf", "Let a CRF choose the tags of a text together.", False),
-                _ENCODING,
+                Option(
+                    "offsets",
+                    "What the offsets of spans count: characters, units of UTF-16 (JavaScript, Java), or bytes.",
+                    "characters",
+                    choices=("characters", "utf-16", "utf-8"),
+                    reading=True,
+                ),
+                *_FORMAT,
             ),
         ),
         TaskInfo(
@@ -171,9 +203,9 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             data="CSV, TSV or JSON lines of pairs, a text a line, or judgements (with --documents)",
             columns=(
                 Column("text", f"Column of texts, or queries: {_NAMED_OR_NUMBERED}", "text"),
-                Column("pair", "Column of texts of like meaning, or that answer the query.", target=True),
-                Column("negative", "Column of texts that are no such pair, though alike.", target=True),
-                Column("score", "Column of numbers: how alike text and pair are.", target=True),
+                Column("pair", "Column of texts of like meaning, or that answer the query.", target=True, usual="pair"),
+                Column("negative", "Column of texts that are no such pair.", target=True, usual="negative"),
+                Column("score", "Column of numbers: how alike text and pair are.", target=True, usual="score"),
             ),
             options=(
                 Option(
@@ -195,6 +227,17 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 *_COLLECTION,
                 *_FORMAT,
             ),
+            usual_columns=(
+                {"text": "sentence1", "pair": "sentence2", "score": "score"},
+                {"text": "sentence1", "pair": "sentence2", "score": "label"},
+                {"text": "sentence1", "pair": "sentence2"},
+                {"text": "anchor", "pair": "positive", "negative": "negative"},
+                {"text": "anchor", "pair": "positive"},
+                {"text": "query", "pair": "pos", "negative": "neg"},
+                {"text": "query", "pair": "pos"},
+                {"text": "query", "pair": "positive", "negative": "negative"},
+                {"text": "query", "pair": "positive"},
+            ),
         ),
         TaskInfo(
             "ranking",
@@ -209,8 +252,10 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column(
                     "label",
                     "Column of labels: 1 (or more, the better) for a right candidate, 0; of a list its right place. "
-                    "Without it all candidates of the file are right, and wrong ones are drawn from it.",
+                    "Without it all candidates of the file are right, and wrong ones are drawn from it.  "
+                    "[default: label, if there is one]",
                     target=True,
+                    usual="label",
                 ),
             ),
             options=(
@@ -236,10 +281,21 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             data="JSON lines of documents, with labels of their sentences or summaries",
             columns=(
                 Column("text", "Key of documents: lists of sentences, or texts.", "text"),
-                Column("label", "Key of labels: 1 for a sentence of the summary, 0.", target=True),
-                Column("summary", "Key of reference summaries.", target=True),
+                Column("label", "Key of labels: 1 for a sentence of the summary, 0.", target=True, usual="label"),
+                Column("summary", "Key of reference summaries.", target=True, usual="summary"),
             ),
             options=(Option("sentences", "Sentences a summary.", 3), *_FORMAT),
+            usual_columns=(
+                {"text": "source", "label": "source_labels", "summary": "target"},
+                {"text": "source", "summary": "target"},
+                {"text": "article", "summary": "highlights"},
+                {"text": "article", "summary": "abstract"},
+                {"text": "article", "summary": "summary"},
+                {"text": "document", "summary": "summary"},
+                {"text": "text", "summary": "target"},
+                {"text": "text", "summary": "highlights"},
+                {"text": "dialogue", "summary": "summary"},
+            ),
             sequence_length=512,
         ),
     )

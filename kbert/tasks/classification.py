@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.tasks.class_weights import BALANCED, balanced_weights, parse_class_weights
-from kbert.tasks.labels import label_names, sorted_labels
+from kbert.tasks.labels import canonical_label, check_label, label_names, sorted_labels
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.objective import Tensors
@@ -68,8 +69,16 @@ class ClassificationTask(TrainableTextTask):
         self.class_weights = dict(class_weights or {})
         self.label_smoothing = label_smoothing
         self._ids = {label: index for index, label in enumerate(self.labels)}
+        self._spelled = {canonical_label(label): label for label in reversed(self.labels)}
 
     # === Reading ===
+
+    @classmethod
+    def read_target(cls, value: Any, options: Mapping[str, Any]) -> str:
+        """The label of a cell; equal numbers are one label, and missing values are none."""
+        label: str = super().read_target(value, options)
+        check_label(label, options)
+        return canonical_label(label)
 
     @classmethod
     def from_examples(
@@ -103,10 +112,13 @@ class ClassificationTask(TrainableTextTask):
 
     def check_example(self, example: Example) -> Example:
         """Its label must be one that training saw."""
-        if example.target not in self._ids:
+        if example.target in self._ids:
+            return example
+        label = self._spelled.get(canonical_label(str(example.target)))
+        if label is None:
             labels = ", ".join(self.labels)
             raise ValueError(f"expected one of the labels seen in training ({labels}). Received {example.target!r}")
-        return example
+        return dataclasses.replace(example, target=label)
 
     def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
         """A row an example, and "labels", int32 [items]."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
-import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,30 +22,23 @@ from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, Sentenc
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, encoder_bindings
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
 from kbert.tasks.objective import Tensors
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.json_lines import read_objects
 from kbert.tasks.readers.judged_texts import read_judged
-from kbert.tasks.readers.table_format import TableFormat, file_kind
-from kbert.tasks.readers.tables import Row, first_row, read_table
+from kbert.tasks.readers.numbers import parse_number
+from kbert.tasks.readers.tables import Row, read_table
 from kbert.tasks.saved_settings import Kind, flag, named_strings, number, numbers, string
+from kbert.tasks.text_task import same_text
 from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
 _LOG = logging.getLogger("kbert")
 OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")
-_USUAL_COLUMNS: Sequence[Mapping[str, str]] = (
-    {"text": "sentence1", "pair": "sentence2", "score": "score"},
-    {"text": "sentence1", "pair": "sentence2", "score": "label"},
-    {"text": "sentence1", "pair": "sentence2"},
-    {"text": "anchor", "pair": "positive", "negative": "negative"},
-    {"text": "anchor", "pair": "positive"},
-)
-"""The columns of data sets for sentence-transformers, which are read if there is no column text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,14 +48,14 @@ class EmbeddingExample:
     Args:
         text: The text, or the query.
         pair: A text of like meaning, or that answers the query; or any text, with a score.
-        negative: A text that is no such pair.
+        negative: A text that is no such pair, or several.
         score: How alike text and pair are, as the file has it.
         line: The 1-based line it came from; 0 for none.
     """
 
     text: str
     pair: str | None = None
-    negative: str | None = None
+    negative: str | tuple[str, ...] | None = None
     score: float | None = None
     line: int = 0
 
@@ -165,13 +157,12 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
                 if text.strip():
                     yield EmbeddingExample(text, line=number)
         else:
-            columns = _usual_columns(path, columns, form, targets)
             for role in ("negative", "score"):
                 if role in columns and "pair" not in columns:
                     raise UsageError(f"a {role} needs the text it goes with: name the column of pairs (pair_column)")
-            for row in read_table(path, columns, form=form, bad=bad):
+            for row in read_table(path, columns, form=form, list_values=("pair", "negative"), bad=bad):
                 try:
-                    yield _example(row, path)
+                    yield from _examples(row, path)
                 except DataError as problem:
                     bad.skip(problem)
 
@@ -314,7 +305,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
 
     def group(self, example: EmbeddingExample) -> str:
         """Its text: what goes with a query is learnt, or measured."""
-        return example.text
+        return same_text(example.text)
 
     def for_validation(self, examples: Sequence[EmbeddingExample], path: PathLike) -> EmbeddingTask:
         """Spearman's correlation decides where there are scores, else the reciprocal rank of pairs."""
@@ -350,18 +341,20 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         return {"text": tf.strings.join([self.prompt, inputs["text"]])} if self.prompt else inputs
 
     def training_rows(self, examples: Sequence[EmbeddingExample], encode: GraphEncoder) -> TrainingRows:
-        """An item is a text with its pair, and maybe a negative; of "unsupervised" the same text twice.
+        """An item is a text with its pair, and maybe negatives; of "unsupervised" the same text twice.
 
-        Targets of "pairs" and "unsupervised": "candidates", int32 [items, C - 1], numbers of the other texts;
+        Targets of "pairs" and "unsupervised": "candidates", int32 [items, C - 1] or ragged, numbers of the other texts;
         "positives", ragged int32, the numbers of all that go with the text. Of "scores": "scores", float32 [items].
         """
         if self.objective == "unsupervised":
             texts = dict.fromkeys(text for e in examples for text in (e.text, e.pair) if text is not None)
             groups: list[tuple[str, ...]] = [(text, text) for text in texts]
-        elif self.objective == "scores" or examples[0].negative is None:
+        elif self.objective == "scores":
             groups = [(example.text, example.pair or "") for example in examples]
+        elif self.objective == "triplets":
+            groups = [(e.text, e.pair or "", negative) for e in examples for negative in _negatives(e)]
         else:
-            groups = [(example.text, example.pair or "", example.negative or "") for example in examples]
+            groups = [(example.text, example.pair or "", *_negatives(example)) for example in examples]
         second = self.prompt if self.objective == "unsupervised" else self.pair_prompt
         ids, type_ids = encode_texts(
             encode, [(second if place else self.prompt) + text for group in groups for place, text in enumerate(group)]
@@ -391,13 +384,17 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         for group in groups:
             for text in group[1:]:
                 numbers.setdefault(text, len(numbers))
+        listed = [[numbers[text] for text in group[1:]] for group in groups]
+        candidates: np.ndarray | Ragged = Ragged.of(listed, np.int32, padding=-1)
+        if len(set(map(len, listed))) == 1:
+            candidates = np.array(listed, np.int32)
         positives: dict[str, dict[int, None]] = {}
         for text, pair, *_ in groups:
             positives.setdefault(text, {})[numbers[pair]] = None
         for text in positives.keys() & numbers.keys():  # a text is no wrong answer to itself
             positives[text][numbers[text]] = None
         return {
-            "candidates": np.array([[numbers[text] for text in group[1:]] for group in groups], np.int32),
+            "candidates": candidates,
             "positives": Ragged.of([list(positives[group[0]]) for group in groups], np.int32, padding=-1),
         }
 
@@ -436,7 +433,8 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         numbers = tf.reshape(batch["candidates"], [1, -1, 1])
         also_right = tf.reduce_any(numbers == batch["positives"][:, None, :], -1)
         own = tf.one_hot(targets, shape[0] * shape[1], True, False, dtype=tf.bool)
-        logits = tf.where(also_right & ~own, MASKED_LOGIT, logits)
+        absent = tf.reshape(batch["candidates"], [1, -1]) < 0  # an item may have fewer negatives than others
+        logits = tf.where((also_right & ~own) | absent, MASKED_LOGIT, logits)
         nll = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
         right = tf.cast(tf.argmax(logits, -1, tf.int32) == targets, tf.float32)
         return {loss: tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
@@ -554,37 +552,30 @@ def _own_vectors(saved: Any, length: Any, folder: PathLike) -> EmbeddingTask | N
     return task
 
 
-def _usual_columns(path: PathLike, columns: Mapping[str, str], form: TableFormat, targets: bool) -> Mapping[str, str]:
-    """The columns that are named; if the file has none of them, the usual ones that it has."""
-    if columns != {"text": "text"} or "text" in (header := _header(path, form)):
-        return columns
-    for usual in _USUAL_COLUMNS:
-        if all(name in header for name in usual.values()):
-            found = usual if targets else {"text": usual["text"]}
-            words = ", ".join(f"{role} {name}" for role, name in found.items())
-            _LOG.info("%s: there is no column text; read as %s", path, words)
-            return found
-    return columns
-
-
-def _header(path: PathLike, form: TableFormat) -> Collection[str]:
-    """The names of the columns; of JSON lines and tables in memory the keys of the first row."""
-    if file_kind(path) != "json":
-        return first_row(path, form)
-    return next((values for _, values in read_objects(path, form=form, bad=BadRows(1 << 60))), {})
-
-
-def _example(row: Row, path: PathLike) -> EmbeddingExample:
+def _examples(row: Row, path: PathLike) -> Iterator[EmbeddingExample]:
+    """An example for each of the pairs of a row, all with the negatives of the row; both may be lists."""
     values = row.values
-    for role in ("text", "pair", "negative"):
-        if role in values and not values[role].strip():
+    pairs, negatives = (_listed(values.get(role)) for role in ("pair", "negative"))
+    for role, texts in (("text", [values["text"]]), ("pair", pairs), ("negative", negatives)):
+        if role in values and (not texts or not all(text.strip() for text in texts)):
             raise DataError(f"expected a {role}. Received an empty one", path, row.line)
     score = None
     if "score" in values:
         try:
-            score = float(values["score"])
-        except ValueError:
-            score = math.nan
-        if not math.isfinite(score):
-            raise DataError(f"expected a number as score. Received {values['score']!r}", path, row.line)
-    return EmbeddingExample(values["text"], values.get("pair"), values.get("negative"), score, row.line)
+            score = parse_number(values["score"])
+        except ValueError as problem:
+            raise DataError(str(problem).replace("a number", "a number as score", 1), path, row.line) from None
+    negative = None if not negatives else negatives[0] if len(negatives) == 1 else tuple(negatives)
+    for pair in pairs or [None]:
+        yield EmbeddingExample(values["text"], pair, negative, score, row.line)
+
+
+def _listed(value: Any) -> list[Any]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def _negatives(example: EmbeddingExample) -> tuple[str, ...]:
+    """The negatives of an example, none or more."""
+    if example.negative is None:
+        return ()
+    return (example.negative,) if isinstance(example.negative, str) else example.negative

@@ -1,10 +1,60 @@
-"""Names of classes: their order, and how config.json has them."""
+"""Names of classes: how cells say them, their order, and how config.json has them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+MISSING = frozenset(
+    "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|NaT".split("|")
+)
+"""How pandas spells missing values (`pandas.read_csv`, `na_values`), beside the empty cell."""
+_NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
+
+
+def is_missing(label: str) -> bool:
+    """Whether a cell is one of the spellings that pandas takes for a missing value.
+
+    Example:
+        >>> [is_missing(label) for label in ("nan", "NA", "", "none of these")]
+        [True, True, True, False]
+    """
+    return not label.strip() or label.strip() in MISSING
+
+
+def check_label(label: str, options: Mapping[str, Any]) -> None:
+    """Checks that a label is not one of the spellings of a missing value, with the option `missing_labels`.
+
+    Raises:
+        ValueError: It is.
+    """
+    if options.get("missing_labels") != "empty" and is_missing(label):
+        raise ValueError(
+            f"expected a label. Received {label!r}, which stands for a missing value; skip such rows with --skip-bad, "
+            "or say --missing-labels empty if it is a label"
+        )
+
+
+def canonical_label(label: str) -> str:
+    """A label in one spelling: numbers that are equal have the same; other labels stay as they are.
+
+    Digits with zeros before them, such as "007", are names and no numbers.
+
+    Example:
+        >>> [canonical_label(label) for label in ("1", "1.0", "1e0", "-0", "4.50", "007", "v1.0")]
+        ['1', '1', '1', '0', '4.5', '007', 'v1.0']
+    """
+    if not _NUMBER.fullmatch(label):
+        return label
+    number = float(label)
+    if not math.isfinite(number):
+        return label
+    if number == int(number):
+        # Not by way of a float, which has no room for long numbers.
+        return str(int(label)) if re.fullmatch(r"[+-]?[0-9]+", label) else str(int(number))
+    return repr(number)
 
 
 def sorted_labels(labels: Collection[str]) -> list[str]:

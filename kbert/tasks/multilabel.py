@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,11 +17,13 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.class_weights import BALANCED, parse_class_weights
-from kbert.tasks.labels import label_names, sorted_labels
+from kbert.tasks.labels import canonical_label, check_label, label_names, sorted_labels
 from kbert.tasks.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.objective import Tensors
+from kbert.tasks.readers.label_lists import LabelVector, parse_list, unsplit_labels, vector_size
 from kbert.tasks.readers.tables import column_places
 from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, numbers
 from kbert.tasks.text_task import Example, TrainableTextTask
@@ -27,6 +31,8 @@ from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
+_LOG = logging.getLogger("kbert")
+_SEPARATOR = "|"
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
 
 
@@ -70,6 +76,7 @@ class MultilabelTask(TrainableTextTask):
         if not self.labels or len(self.thresholds) != len(self.labels):
             raise ValueError(f"thresholds must be as many as labels. Received: {len(self.thresholds)}, {len(labels)}")
         self._ids = {label: index for index, label in enumerate(self.labels)}
+        self._spelled = {canonical_label(label): label for label in reversed(self.labels)}
 
     # === Reading ===
 
@@ -90,8 +97,37 @@ class MultilabelTask(TrainableTextTask):
                 raise ValueError(f"expected 0 or 1 in each of the columns {listed}. Received {len(cells)} values")
             return tuple(name for name, cell in zip(names, cells, strict=True) if _is_yes(name, cell))
         if isinstance(value, str):
-            value = value.split(options.get("label_separator") or "|")
-        return tuple(dict.fromkeys(label.strip() for label in value if label.strip()))
+            if value.strip():
+                check_label(value.strip(), options)
+            items = parse_list(value)
+            value = value.split(options.get("label_separator") or _SEPARATOR) if items is None else items
+        labels = tuple(canonical_label(label.strip()) for label in value if label.strip())
+        for label in labels:
+            check_label(label, options)
+        return labels  # with those that stand there twice: see `parse_file`
+
+    @classmethod
+    def parse_file(
+        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+    ) -> Iterator[Example]:
+        """The rows of a table; lists of 0 and 1 are vectors, whose labels are called "0", "1" and so on."""
+        examples = super().parse_file(path, columns, options, targets=targets, bad=bad)
+        if not targets or options.get("label_columns"):
+            yield from examples
+            return
+        found = list(examples)
+        size = vector_size([example.target for example in found])
+        if size:
+            _LOG.info("%s: labels are vectors of 0 and 1; their names are 0 to %d", path, size - 1)
+        elif options.get("label_separator") in (None, _SEPARATOR):
+            _tell_unsplit([label for example in found for label in example.target], path)
+        for example in found:
+            if size and len(example.target) != size:
+                expected = f"expected a vector of {size} numbers 0 and 1, as in most rows"
+                bad.skip(DataError(f"{expected}. Received {len(example.target)} numbers", path, example.line))
+                continue
+            target = LabelVector.of(example.target) if size else tuple(dict.fromkeys(example.target))
+            yield dataclasses.replace(example, target=target)
 
     @classmethod
     def from_examples(
@@ -102,6 +138,8 @@ class MultilabelTask(TrainableTextTask):
         names = _names_of_columns(options.get("label_columns") or "")
         if len(set(names)) < len(names):
             raise UsageError(f"label_columns must be columns that differ. Received: {options['label_columns']}")
+        size = max((each.target.size for each in examples if isinstance(each.target, LabelVector)), default=0)
+        names = names or [str(number) for number in range(size)]
         labels = names or sorted_labels({label for each in examples for label in each.target})
         if not any(example.target for example in examples):
             raise DataError("expected labels. No row has any", path)
@@ -121,10 +159,19 @@ class MultilabelTask(TrainableTextTask):
 
     def check_example(self, example: Example) -> Example:
         """Its labels must be some that training saw."""
-        if unknown := [label for label in example.target if label not in self._ids]:
+        if isinstance(example.target, LabelVector) and example.target.size != len(self.labels):
+            raise ValueError(
+                f"expected a vector of {len(self.labels)} numbers 0 and 1, as in training. Received "
+                f"{example.target.size} numbers"
+            )
+        if all(label in self._ids for label in example.target):
+            return example
+        found = [self._spelled.get(canonical_label(label)) for label in example.target]
+        if None in found:
             labels = ", ".join(self.labels)
-            raise ValueError(f"expected labels seen in training ({labels}). Received {unknown[0]!r}")
-        return example
+            unknown = example.target[found.index(None)]
+            raise ValueError(f"expected labels seen in training ({labels}). Received {unknown!r}")
+        return dataclasses.replace(example, target=tuple(found))
 
     def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
         """A row an example, and "labels", float32 [items, labels] of 0 and 1."""
@@ -269,6 +316,23 @@ def _names_of_columns(said: str) -> list[str]:
         is_range = re.fullmatch(r"\d+-\d+", part)
         names += [str(place + 1) for place in column_places(part)] if is_range else [part]
     return names
+
+
+def _tell_unsplit(labels: Sequence[str], path: PathLike) -> None:
+    """Logs that labels look like several that are joined by another separator."""
+    unsplit = unsplit_labels(labels)
+    if unsplit:
+        separator, joined = unsplit
+        _LOG.warning(
+            "%s: %s of %s labels have %r in them, such as %.60r; each is taken for one label. --label-separator %r "
+            "takes them apart",
+            path,
+            f"{len(joined):,}",
+            f"{len(labels):,}",
+            separator,
+            joined[0],
+            separator,
+        )
 
 
 def _is_yes(name: str, cell: str) -> bool:

@@ -17,15 +17,16 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.objective import Tensors
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.multiple_choice import LABEL_FORMATS, choice_index, detect_label_format
-from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.readers.tables import read_table
 from kbert.tasks.saved_settings import Kind, string
+from kbert.tasks.text_task import same_text
 from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
@@ -115,6 +116,10 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
     def check_example(self, example: ChoiceExample) -> ChoiceExample:
         """Its label must name one of its choices, and becomes the place of that from 0."""
         return dataclasses.replace(example, target=choice_index(example.target, example.choices, self.label_format))
+
+    def group(self, example: ChoiceExample) -> tuple[str, ...]:
+        """Its prompt and choices: what is equal is learnt, or measured."""
+        return same_text(example.prompt), *sorted(map(same_text, example.choices))
 
     # === Texts to features ===
 

@@ -17,14 +17,15 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.tensor_names import TensorBindings, question_answering_bindings
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.answer_spans import answer_positions, best_spans
 from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics import question_answering as metrics
 from kbert.tasks.objective import Tensors
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.question_answering import Question, read_questions
-from kbert.tasks.readers.table_format import TableFormat
+from kbert.tasks.readers.question_answering import Question, check_placed, read_questions
 from kbert.tasks.saved_settings import Kind, count, count_or_none, flag, number
+from kbert.tasks.text_task import same_text
 from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, strings
 from kbert.text.graph.encoder import GraphEncoder
@@ -128,9 +129,17 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         """A model of Transformers' for question answering; its files do not say whether answers may lack."""
         return cls() if bundle.architecture == cls.architecture else None
 
+    def check_learnable(self, example: Question) -> None:
+        """An answer must stand in the context."""
+        check_placed(example)
+
     def group(self, example: Question) -> str:
         """Its context."""
-        return example.context
+        return same_text(example.context)
+
+    def extra_answers(self, example: Question, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """{"id"}, if the file has one."""
+        return {"id": example.id} if example.id else {}
 
     # === Texts to features ===
 

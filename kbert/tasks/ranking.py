@@ -16,13 +16,14 @@ from kbert.model_folder.sentence_transformers import activation_name, known_acti
 from kbert.models.encoder import BertEncoder
 from kbert.models.ranking import RankingModel
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
 from kbert.tasks.objective import Tensors
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.ranking import RankingExample, read_candidates
 from kbert.tasks.saved_settings import Kind, count_or_none, flag, string
+from kbert.tasks.text_task import same_text
 from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
@@ -118,7 +119,7 @@ class RankingTask(TrainableTask[RankingExample]):
 
     def group(self, example: RankingExample) -> tuple[int, str]:
         """Its dialogue, whose later turns hold its response; else its query."""
-        return (example.dialogue, "") if example.dialogue else (0, example.query)
+        return (example.dialogue, "") if example.dialogue else (0, same_text(example.query))
 
     # === Texts to features ===
 

@@ -19,6 +19,7 @@ from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.objective import Tensors
+from kbert.tasks.readers.numbers import parse_number
 from kbert.tasks.saved_settings import Kind, flag, number
 from kbert.tasks.text_task import Example, TrainableTextTask
 from kbert.tasks.training_rows import TrainingRows
@@ -58,12 +59,9 @@ class RegressionTask(TrainableTextTask):
     def read_target(cls, value: Any, options: Mapping[str, Any]) -> float:
         """A finite number."""
         try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise ValueError(f"expected a number as {cls.target_column}. Received {value!r}")
-        return number
+            return parse_number(value)
+        except ValueError as problem:
+            raise ValueError(str(problem).replace("a number", f"a number as {cls.target_column}", 1)) from None
 
     @classmethod
     def from_examples(

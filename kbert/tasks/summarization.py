@@ -15,14 +15,15 @@ from kbert.layers.heads import MASKED_LOGIT
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.models.token_classification import TokenClassificationModel
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.rouge import METRICS, oracle_sentences, rouge
 from kbert.tasks.objective import Tensors
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.summarization import SummarizationExample, read_summaries
-from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.saved_settings import Kind, count
+from kbert.tasks.text_task import same_text
 from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, as_strings
 from kbert.text.graph.encoder import GraphEncoder
@@ -91,6 +92,10 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
         best = oracle_sentences(example.sentences, example.references, self.sentences)
         labels = tuple(int(place in best) for place in range(len(example.sentences)))
         return dataclasses.replace(example, labels=labels)
+
+    def group(self, example: SummarizationExample) -> str:
+        """Its text: what is equal is learnt, or measured."""
+        return same_text(" ".join(example.sentences))
 
     # === Texts to features ===
 
@@ -271,7 +276,7 @@ def _join(encode: GraphEncoder, sentences: tf.Tensor) -> _Joined:
     first = tf.range(tf.shape(sentences)[1])[None] == 0
     places = tf.where((sentences != "") | first)
     ids, _ = encode.ragged(tf.gather_nd(sentences, places))
-    separator = tf.fill([ids.nrows(), 1], encode.tokenizer.vocabulary.separator_id)
+    separator = tf.fill([ids.nrows(), 1], encode.tokenizer.vocabulary.sep_id)
     ids = tf.concat([ids[:, :-1][:, : longest - 1], tf.cast(separator, ids.dtype)], 1)
     lengths, documents = ids.row_lengths(), places[:, 0]
     begins = tf.cumsum(lengths, exclusive=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,14 +18,17 @@ from kbert.model_folder.parts import CRF_TENSOR
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, tagger_bindings
 from kbert.models.token_classification import TokenClassificationModel
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.objective import Tensors
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.table_format import TableFormat
+from kbert.tasks.readers.lost_spans import lost_spans, visible, without_overlaps
 from kbert.tasks.readers.tag_schemes import entity_scores, letter_at, split_tag, tag_labels
-from kbert.tasks.readers.tagging import CONLL_ENDINGS, Span, TaggedText, read_tagged_texts
+from kbert.tasks.readers.tagged_words import tags_of_words
+from kbert.tasks.readers.tagging import CONLL_ENDINGS, TaggedText, read_tagged_texts, text_of_words
 from kbert.tasks.saved_settings import Kind, flag, names
+from kbert.tasks.text_task import same_text
 from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, strings
 from kbert.text.graph.encoder import GraphEncoder, GraphWindows
@@ -37,6 +40,7 @@ _TEXTS_AT_ONCE = 512
 _OVERLAP = 4
 """Windows overlap by this part of their length."""
 _LETTERS = "OBIES"
+_LOG = logging.getLogger("kbert")
 
 
 class _Words(NamedTuple):
@@ -99,8 +103,16 @@ class TaggingTask(TrainableTask[TaggedText]):
         cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
     ) -> list[TaggedText]:
         """The texts of CoNLL, of JSON lines with offsets, or of tables of words and tags."""
-        scheme, form = options.get("tag_scheme") or "auto", TableFormat.from_options(options)
-        return read_tagged_texts(path, columns, scheme=scheme, form=form, targets=targets, bad=bad)
+        return read_tagged_texts(
+            path,
+            columns,
+            scheme=options.get("tag_scheme") or "auto",
+            form=TableFormat.from_options(options),
+            targets=targets,
+            bad=bad,
+            strict=bool(options.get("strict_tags")),
+            offsets=options.get("offsets") or "characters",
+        )
 
     @classmethod
     def from_examples(
@@ -123,6 +135,20 @@ class TaggingTask(TrainableTask[TaggedText]):
         """Transformers' names of classes."""
         return label_names(self.labels)
 
+    def keep_valid(
+        self, examples: Sequence[TaggedText], path: PathLike, bad: BadRows | None = None
+    ) -> list[TaggedText]:
+        """The texts whose types training saw. Spans that no prediction can equal are counted and logged."""
+        found = super().keep_valid(examples, path, bad)
+        lost = lost_spans(found)
+        if lost is not None:
+            _LOG.warning("%s: %s", path, lost.message(path))
+        return found
+
+    def group(self, example: TaggedText) -> str:
+        """Its text: what is equal is learnt, or measured."""
+        return same_text(example.text)
+
     def check_example(self, example: TaggedText) -> TaggedText:
         """The types of its spans must be some that training saw."""
         for span in example.spans or ():
@@ -130,6 +156,24 @@ class TaggingTask(TrainableTask[TaggedText]):
                 types = ", ".join(self.types)
                 raise ValueError(f"expected one of the types seen in training ({types}). Received {span.label!r}")
         return example
+
+    def extra_answers(self, example: TaggedText, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """{"words": [{"text", "start", "end", "tag"}]} with tags in IOB2, if the text was given in words."""
+        spans = [(span["start"], span["end"], span["label"]) for span in answer["spans"]]
+        tags = tags_of_words(example.words, spans)
+        words = [
+            {"text": example.text[start:end], "start": start, "end": end, "tag": tag}
+            for (start, end), tag in zip(example.words, tags, strict=True)
+        ]
+        return {"words": words} if words else {}
+
+    def examples_of_words(self, column: Sequence[Any]) -> list[TaggedText] | None:
+        """The texts of lists of words."""
+        if not column or not all(
+            isinstance(words, (list, tuple)) and all(isinstance(word, str) for word in words) for words in column
+        ):
+            return None
+        return [text_of_words(words) for words in column]
 
     # === Texts to features ===
 
@@ -188,7 +232,7 @@ class TaggingTask(TrainableTask[TaggedText]):
 
     def _word_labels(self, examples: Sequence[TaggedText], rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """The label of each word: what span it begins in. Of spans that overlap the longest is learnt."""
-        chosen = [_without_overlaps(example.spans or ()) for example in examples]
+        chosen = [without_overlaps(example.spans or ()) for example in examples]
         spans = [(row, span) for row, row_spans in enumerate(chosen) for span in row_spans]
         if not spans:
             return np.zeros(len(rows), np.int32)
@@ -329,12 +373,12 @@ class TaggingTask(TrainableTask[TaggedText]):
         Spaces, invisible characters and marks on the edge of a span do not count: tokens lack them.
         """
         true = [
-            {(span.label, *_visible(example.text, span.start, span.end)) for span in example.spans or ()}
+            {(span.label, *visible(example.text, span.start, span.end)) for span in example.spans or ()}
             for example in examples
         ]
         predicted = [
             {
-                (answers["labels"][row][place].decode("utf-8"), *_visible(examples[row].text, int(start), int(end)))
+                (answers["labels"][row][place].decode("utf-8"), *visible(examples[row].text, int(start), int(end)))
                 for place, (start, end) in enumerate(zip(answers["starts"][row], answers["ends"][row], strict=True))
                 if place < count
             }
@@ -342,28 +386,6 @@ class TaggingTask(TrainableTask[TaggedText]):
         ]
         scores, per_type = entity_scores(true, predicted)
         return {"examples": len(examples), **scores, "per_class": per_type}
-
-
-def _visible(text: str, start: int, end: int) -> tuple[int, int]:
-    """A span without what BERT's tokenizer drops, by itself or with accents, at its start and end."""
-    first, last = start, end
-    while last > first and _is_dropped(text[last - 1]):
-        last -= 1
-    while first < last and _is_dropped(text[first]):
-        first += 1
-    return (first, last) if first < last else (start, end)
-
-
-def _is_dropped(character: str) -> bool:
-    return character.isspace() or character == "\ufffd" or unicodedata.category(character) in ("Mn", "Cc", "Cf")
-
-
-def _without_overlaps(spans: Sequence[Span]) -> list[Span]:
-    kept: list[Span] = []
-    for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):
-        if all(span.end <= other.start or span.start >= other.end for other in kept):
-            kept.append(span)
-    return sorted(kept, key=lambda span: span.start)
 
 
 def _words(windows: GraphWindows, encode: GraphEncoder, count: tf.Tensor) -> _Words:

@@ -19,12 +19,14 @@ class Column:
         help: What it holds.
         default: Its name in the file, unless it is named; None for a column that is not read unless it is named.
         target: Whether it is what the task predicts, and so is not there when texts are to be answered.
+        usual: The name of a column without a default that is read if it stands in the header.
     """
 
     role: str
     help: str
     default: str | None = None
     target: bool = False
+    usual: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Option:
         choices: The only values it takes; none for any.
         reading: Whether it says how a file is to be read, so that it may be another with each file.
         file: Whether its value is the name of a file, which no model remembers.
+        remembered: Whether a model remembers it of its training file, if it says how to read.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Option:
     choices: tuple[str, ...] = ()
     reading: bool = False
     file: bool = False
+    remembered: bool = True
 
     @property
     def type(self) -> Any:
@@ -86,6 +90,8 @@ class TaskInfo:
         options: Its settings.
         sequence_length: Longest input in tokens, unless another is asked for or the model has fewer positions.
         trainable: Whether `finetune` trains it.
+        usual_columns: Sets of columns in published data sets. The first one that a file has is read, if the user named
+            no column and the file lacks the default ones.
         metrics: The metrics that may decide which weights are best (`--main-metric`), beside the validation loss. The
             first is the default, unless the validation data require another.
     """
@@ -98,6 +104,7 @@ class TaskInfo:
     options: tuple[Option, ...] = ()
     sequence_length: int = 128
     trainable: bool = True
+    usual_columns: tuple[Mapping[str, str], ...] = ()
     metrics: tuple[str, ...] = ()
 
     def choose_columns(self, given: Mapping[str, str | None], *, targets: bool = True) -> dict[str, str]:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import AnsweringTask, TextInput
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.table_format import TableFormat
 from kbert.tasks.readers.tables import read_table
 from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, encode_texts
@@ -32,6 +32,11 @@ class Example:
     pair: str | None = None
     target: Any = None
     line: int = 0
+
+
+def same_text(text: str) -> str:
+    """Equal for texts that differ in white space and capitals alone."""
+    return " ".join(text.split()).casefold()
 
 
 def _check_not_empty(text: str, pair: str | None) -> None:
@@ -67,6 +72,7 @@ class TextTask(AnsweringTask[Example]):
         """
         columns = cls.table_columns(columns, options)
         lists = [cls.target_column] if cls.target_lists else []
+        spellings: dict[str, str] = {}
         for row in read_table(path, columns, form=TableFormat.from_options(options), lists=lists, bad=bad):
             text, pair, target = row.values["text"], row.values.get("pair"), row.values.get(cls.target_column)
             try:
@@ -75,8 +81,12 @@ class TextTask(AnsweringTask[Example]):
                     _check_not_empty(text, pair)
             except ValueError as problem:
                 bad.skip(DataError(str(problem), path, row.line))
-            else:
-                yield Example(text, pair, target, row.line)
+                continue
+            if isinstance(target, str):
+                spelling = row.values[cls.target_column].strip()
+                if spellings.setdefault(target, spelling) != spelling:
+                    bad.repaired("labels are other spellings of the number of an earlier label (0.0 is 0)", row.line)
+            yield Example(text, pair, target, row.line)
 
     @classmethod
     def table_columns(cls, columns: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
@@ -126,6 +136,10 @@ class TextTask(AnsweringTask[Example]):
 
 class TrainableTextTask(TextTask, TrainableTask[Example]):
     """A task on a text, or on a pair of texts, that is fine-tuned."""
+
+    def group(self, example: Example) -> tuple[str, str]:
+        """Its text and pair, however they are spaced and capitalized: what is equal is learnt, or measured."""
+        return same_text(example.text), same_text(example.pair or "")
 
     def tokens(self, examples: Sequence[Example], encode: GraphEncoder) -> tuple[Ragged, Ragged]:
         """Ids and type ids of examples, for training."""

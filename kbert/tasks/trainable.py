@@ -13,10 +13,10 @@ import tensorflow as tf
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.model_folder.sentence_transformers import SentenceModules
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.answering import AnsweringTask, no_examples
 from kbert.tasks.metrics.names import LOSS, larger_is_better
 from kbert.tasks.objective import Tensors
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -78,6 +78,9 @@ class TrainableTask(AnsweringTask[ExampleT]):
     def check_example(self, example: ExampleT) -> ExampleT:
         """Returns the example with its target as training needs it, or raises ValueError with the reason."""
         return example
+
+    def check_learnable(self, example: ExampleT) -> None:
+        """Raises ValueError with the reason if an example can be measured, but not learnt from."""
 
     def group(self, example: ExampleT) -> Hashable | None:
         """The group of an example (for instance its dialogue), or None.

@@ -141,6 +141,15 @@ class TextTokens:
                 raw[word] = TextToken(word, wordpiece.pieces(word), Boundary.SPACE)
         return cls(list(raw.values()), list(normalized.values()), vocabulary, settings.chinese_characters)
 
+    def may_stand_in(self, text: str, table: ReplacementTable) -> bool:
+        """Whether a text may hold one of the tokens, or a placeholder: if not, it is a text like any other."""
+        raw, normalized = self._forms[False][0], self._forms[True][0]
+        return bool(
+            (raw is not None and raw.search(text))
+            or self._taken.search(text)
+            or (normalized is not None and normalized.search(text.translate(table)))
+        )
+
     def hide(self, text: str) -> tuple[str, dict[int, Hidden]]:
         """Puts placeholders into a text, its length kept; gives what each hides, by the placeholder's index."""
         text = self._taken.sub(self.unspellable, text)

@@ -36,23 +36,47 @@ class BulkTokenizer:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
+        self.long_words = 0
+        """The number of words so far that were longer than the tokenizer's limit, each of which is one [UNK]."""
         self._normalizer = _BulkNormalizer(tokenizer.normalizer)
         self._words = _Words(tokenizer.wordpiece)
-        # Tokens found in text stand across words, and a bound on words this low is nobody's.
-        self._one_by_one = bool(tokenizer.text_tokens) or tokenizer.wordpiece.max_word_length < SHORT
+        self._longest = tokenizer.wordpiece.max_word_length
 
     def ids(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Gives the ids of all texts joined, int32 [N], and where each text's end, int64 [len(texts)]."""
-        if self._one_by_one:
-            parts = [self.tokenizer.ids(text) for text in texts]
-            ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
-            return np.array([index for part in parts for index in part], np.int32), ends
+        single = self._single_texts(texts)
+        if not single:
+            return self._bulk_ids(texts)
+        others = [text for index, text in enumerate(texts) if index not in single]
+        ids, ends = self._bulk_ids(others)
+        parts = np.split(ids, ends[:-1]) if others else []
+        for index in sorted(single):
+            parts.insert(index, np.array(self._single_ids(texts[index]), np.int32))
+        return np.concatenate(parts), np.cumsum([len(part) for part in parts], dtype=np.int64)
+
+    def _single_texts(self, texts: Sequence[str]) -> set[int]:
+        """The texts that must be taken one by one: tokens that are found in text stand across words."""
+        if self._longest < SHORT:  # nobody's bound on words is this low
+            return set(range(len(texts)))
+        text_tokens = self.tokenizer.text_tokens
+        if not text_tokens:
+            return set()
+        table = self.tokenizer.normalizer.table
+        return {index for index, text in enumerate(texts) if text_tokens.may_stand_in(text, table)}
+
+    def _single_ids(self, text: str) -> list[int]:
+        words = self.tokenizer.normalizer.words(text)
+        self.long_words += sum(len(word) > self._longest for word in words)
+        return self.tokenizer.wordpiece.ids(words)
+
+    def _bulk_ids(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         all_ids, all_ends = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
         first, characters, total = 0, 0, 0
         for last, text in enumerate(texts, start=1):
             characters += len(text)
             if characters >= _BLOCK or last == len(texts):
                 words, word_ends = self._normalizer(texts[first:last])
+                self.long_words += int(np.count_nonzero(words.lengths > self._longest))
                 ids, ends = self._words.ids(words)
                 all_ids.append(ids)
                 all_ends.append(ends[word_ends] + total)

@@ -23,7 +23,7 @@ def domain_words(
     Returns:
         Words in the order of what they save; those of equal savings by code point.
     """
-    unknown = wordpiece.vocabulary.unknown_id
+    unknown = wordpiece.vocabulary.unk_id
     savings: list[tuple[int, str]] = []
     for word, count in counts.items():
         if count < minimum_frequency or len(word) > wordpiece.max_word_length or word in wordpiece.given:

@@ -1,15 +1,18 @@
-"""How a tokenizer treats text: one object that its Python and its graph form share, and that a folder carries."""
+"""How a tokenizer treats text: one object that vocabularies, corpora, model folders and served graphs share."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kbert.errors import UsageError
 
 MAX_WORD_LENGTH = 200
 """Longer words are [UNK], as in the original."""
+
+_NORMALIZING = ("lowercase", "strip_accents", "chinese_characters", "never_split")
+"""The settings that decide which words ordinary text has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +63,7 @@ class TokenizerSettings:
         model_max_length: The longest input of the model, in tokens, for other tools; None where it is not known.
 
     Raises:
-        UsageError: A value cannot be.
+        UsageError: A value is invalid.
     """
 
     lowercase: bool = True
@@ -87,17 +90,46 @@ class TokenizerSettings:
             if not word or any(c.isspace() for c in word) or "\0" in word:
                 raise UsageError(f"never_split must hold words without white space. Received: {word!r}")
 
+    @classmethod
+    def of_case(cls, *, cased: bool, strip_accents: bool | None) -> TokenizerSettings:
+        """Returns the settings that the options `--cased` and `--strip-accents` or `--keep-accents` ask for."""
+        # The usual choice has one form, so that equal settings are equal objects.
+        return cls(lowercase=not cased, strip_accents=None if strip_accents is (not cased) else strip_accents)
+
     @property
     def strips_accents(self) -> bool:
         """Whether accents are stripped."""
         return self.lowercase if self.strip_accents is None else self.strip_accents
 
+    def differences(self, other: TokenizerSettings) -> list[str]:
+        """Returns the names of the settings with which the two take ordinary text apart into different words.
+
+        Settings that matter for rare texts alone, such as those that hold "[MASK]" or a word of 150 characters, and
+        `model_max_length`, which is for other tools, do not count.
+
+        Example:
+            >>> TokenizerSettings(lowercase=False).differences(TokenizerSettings())
+            ['lowercase', 'strip_accents']
+        """
+        return [name for name in _NORMALIZING if _effective(self, name) != _effective(other, name)]
+
+
+def describe_settings(settings: TokenizerSettings, names: Iterable[str]) -> str:
+    """Returns settings for a message: "lowercase=False, strip_accents=False"."""
+    return ", ".join(f"{name}={_effective(settings, name)!r}" for name in names)
+
+
+def _effective(settings: TokenizerSettings, name: str) -> Any:
+    if name == "never_split":
+        return sorted(set(settings.never_split))
+    return settings.strips_accents if name == "strip_accents" else getattr(settings, name)
+
 
 def settings_from_dict(values: Mapping[str, Any]) -> TokenizerSettings:
-    """The settings that `dataclasses.asdict` gave, from JSON.
+    """Returns the settings that `dataclasses.asdict` gave, from JSON.
 
     Raises:
-        UsageError: A value cannot be.
+        UsageError: A value is invalid.
         TypeError: A setting is unknown or of another type.
         KeyError: Settings of an added token are missing.
     """

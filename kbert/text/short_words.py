@@ -30,7 +30,7 @@ class ShortPieces:
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self._unknown_id = vocabulary.unknown_id
+        self._unknown_id = vocabulary.unk_id
         continuations = {
             token[len(CONTINUATION) :]: index
             for token, index in vocabulary.piece_ids.items()

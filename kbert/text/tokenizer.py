@@ -32,9 +32,10 @@ class Tokenizer:
     """BERT's tokenizer.
 
     Args:
-        vocabulary: A vocab.txt, or a `Vocabulary`. Added tokens that it lacks get ids behind its own, in order.
-        lowercase: Lower-case and strip accents: true for uncased models, false for cased ones.
-        strip_accents: Strip accents; None does as `lowercase` says.
+        vocabulary: A vocab.txt, or a `Vocabulary`. Added tokens that it does not hold get ids behind its own, in order.
+        lowercase: Lower-case and strip accents: true for uncased models, false for cased ones. (Functions that mirror
+            commands have `cased`, the opposite.)
+        strip_accents: Strip accents, and with them the vowel signs of many scripts; None does as `lowercase` says.
         chinese_characters: Make each CJK ideograph a word.
         special_tokens_in_text: False, as in the original: "[MASK]" in text is split like any text. True, as in
             Hugging Face's tokenizers: special tokens in text become their ids.
@@ -49,8 +50,8 @@ class Tokenizer:
         ['[CLS]', 'cafe', 'au', 'lait', '[SEP]']
 
     Raises:
-        VocabularyError: The vocabulary cannot be used.
-        UsageError: A setting cannot be.
+        VocabularyError: The vocabulary is invalid.
+        UsageError: A setting is invalid.
     """
 
     def __init__(
@@ -256,10 +257,10 @@ class Tokenizer:
 
     def _assemble(self, first: list[_Token], second: list[_Token] | None, add_special_tokens: bool) -> Encoding:
         vocabulary = self.vocabulary
-        separator = [_Token(vocabulary.separator_id, 0, 0)]
+        separator = [_Token(vocabulary.sep_id, 0, 0)]
         special = [0] * len(first)
         if add_special_tokens:
-            first = [_Token(vocabulary.classification_id, 0, 0), *first, *separator]
+            first = [_Token(vocabulary.cls_id, 0, 0), *first, *separator]
             special = [1, *special, 1]
         if second is not None:
             special += [0] * len(second)

@@ -21,13 +21,13 @@ from kbert.errors import BundleError, UsageError, VocabularyError, shown
 from kbert.text.settings import MAX_WORD_LENGTH, AddedToken, TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import (
-    CLASSIFICATION,
+    CLS,
     CONTINUATION,
     MASK,
     PAD,
-    SEPARATOR,
+    SEP,
     SPECIAL_TOKENS,
-    UNKNOWN,
+    UNK,
     Vocabulary,
 )
 
@@ -36,14 +36,27 @@ CONFIG_FILE = "tokenizer_config.json"
 TOKENIZER_FILE = "tokenizer.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
+MODEL_CONFIG_FILE = "config.json"
+"""The model's own file; some folders name the class of the tokenizer there alone."""
 
 _NAMES = {
     "pad_token": PAD,
-    "unk_token": UNKNOWN,
-    "cls_token": CLASSIFICATION,
-    "sep_token": SEPARATOR,
+    "unk_token": UNK,
+    "cls_token": CLS,
+    "sep_token": SEP,
     "mask_token": MASK,
 }
+_JAPANESE = "BertJapaneseTokenizer"
+_BERT_CLASSES = frozenset(
+    f"{name}Tokenizer"
+    for name in "Bert DistilBert Electra MobileBert ConvBert SqueezeBert RetriBert LayoutLM Lxmert DPRContextEncoder "
+    "DPRQuestionEncoder DPRReader".split()
+) | {"BertTokenizerLegacy"}
+"""Transformers' classes that take text apart as BERT's does, without the ending "Fast"."""
+_GENERAL_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
+"""Transformers' classes for any tokenizer.json, which kbert names, too; they say nothing about words by themselves."""
+_JAPANESE_TYPES = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "wordpiece"}
+"""The settings with which Transformers' class for Japanese takes text apart as BERT's."""
 _FLAGS = ("special", "normalized", "single_word", "lstrip", "rstrip")
 _MOST_BYTES = 1 << 27
 """No vocabulary comes near it, and JSON takes some ten times its size in memory."""
@@ -64,11 +77,12 @@ def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | Non
 
     Raises:
         BundleError: Files are missing, damaged or contradict each other, or hold no BERT tokenizer.
-        VocabularyError: The vocabulary cannot be used.
+        VocabularyError: The vocabulary is invalid.
     """
     folder = Path(folder)
     config = _Object.read(folder / CONFIG_FILE)
     fast = _Object.read(folder / TOKENIZER_FILE)
+    kind = _tokenizer_kind(config, _Object.read(folder / MODEL_CONFIG_FILE), fast.present)
     if not fast.present and not (folder / VOCABULARY_FILE).is_file():
         raise BundleError(f"{folder}: expected a tokenizer: {VOCABULARY_FILE} or {TOKENIZER_FILE}. Neither is there")
     for names in (config, _Object.read(folder / SPECIAL_TOKENS_FILE)):
@@ -87,11 +101,11 @@ def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | Non
     length = config.integer("model_max_length", _UNLIMITED)
     try:
         settings = TokenizerSettings(
-            lowercase=config.boolean("do_lower_case", normalizer.boolean("lowercase", True)),
+            lowercase=config.boolean("do_lower_case", normalizer.boolean("lowercase", kind != _JAPANESE)),
             strip_accents=config.boolean("strip_accents", normalizer.boolean("strip_accents", None)),
-            chinese_characters=config.boolean(
-                "tokenize_chinese_chars", normalizer.boolean("handle_chinese_chars", True)
-            ),
+            # Transformers' class for Japanese never separates them, whatever its file says.
+            chinese_characters=kind != _JAPANESE
+            and config.boolean("tokenize_chinese_chars", normalizer.boolean("handle_chinese_chars", True)),
             special_tokens_in_text=special_tokens_in_text,
             added_tokens=tuple(token for _, token in added),
             never_split=tuple(config.strings("never_split")),
@@ -101,6 +115,50 @@ def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | Non
     except UsageError as problem:
         raise BundleError(f"{folder}: {problem}") from None
     return Tokenizer.from_settings(vocabulary, settings)
+
+
+def has_settings(folder: files.PathLike) -> bool:
+    """Whether a folder says how text is tokenized, beside its vocabulary."""
+    return any((Path(folder) / name).is_file() for name in (CONFIG_FILE, TOKENIZER_FILE))
+
+
+def _tokenizer_kind(config: _Object, model: _Object, is_fast: bool) -> str | None:
+    """Returns the name of the tokenizer's class, without the ending "Fast"; None where no file names one.
+
+    A tokenizer.json describes how words are found, and is checked by itself. Without it the class alone says it.
+
+    Raises:
+        BundleError: The class takes text apart into other words than BERT's.
+    """
+    source = config if config.values.get("tokenizer_class") is not None else model
+    name = source.values.get("tokenizer_class")
+    if name is not None and not isinstance(name, str):
+        raise source.wrong("tokenizer_class", "a string", name)
+    kind = None if name is None else name.removesuffix("Fast")
+    for key, usual in _JAPANESE_TYPES.items():
+        value = config.values.get(key)
+        if value is not None and value != usual:
+            raise _other_words(config, f"{_named(kind)}{key} {shown(value)}")
+    for key in ("do_word_tokenize", "do_subword_tokenize"):
+        if not config.boolean(key, True):
+            raise _other_words(config, f"{_named(kind)}{key} false")
+    if is_fast or kind is None or kind in (_JAPANESE, *_GENERAL_CLASSES, *_BERT_CLASSES):
+        return kind
+    raise _other_words(source, f"tokenizer_class {shown(name)}")
+
+
+def _named(kind: str | None) -> str:
+    return "" if kind is None else f"{shown(kind)} with "
+
+
+def _other_words(source: _Object, received: str) -> BundleError:
+    return BundleError(
+        f"{source.path}: expected a tokenizer that finds words as BERT's BertTokenizer does. Received: {received}, "
+        "which would give other ids than kbert. Choose a model with BERT's own tokenizer; or separate the words of all "
+        "texts with spaces by that tool, and write "
+        '{"tokenizer_class": "BertTokenizer", "do_lower_case": false, "tokenize_chinese_chars": false} into '
+        f"{source.path.parent / CONFIG_FILE} of a copy of the folder"
+    )
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: files.PathLike) -> None:
@@ -150,7 +208,7 @@ def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
     def text(name: str, type_id: int) -> dict[str, Any]:
         return {"Sequence": {"id": name, "type_id": type_id}}
 
-    single = [special(CLASSIFICATION, 0), text("A", 0), special(SEPARATOR, 0)]
+    single = [special(CLS, 0), text("A", 0), special(SEP, 0)]
     return {
         "version": "1.0",
         "truncation": None,
@@ -167,16 +225,15 @@ def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
         "post_processor": {
             "type": "TemplateProcessing",
             "single": single,
-            "pair": [*single, text("B", 1), special(SEPARATOR, 1)],
+            "pair": [*single, text("B", 1), special(SEP, 1)],
             "special_tokens": {
-                token: {"id": token, "ids": [vocabulary.ids[token]], "tokens": [token]}
-                for token in (CLASSIFICATION, SEPARATOR)
+                token: {"id": token, "ids": [vocabulary.ids[token]], "tokens": [token]} for token in (CLS, SEP)
             },
         },
         "decoder": {"type": "WordPiece", "prefix": CONTINUATION, "cleanup": True},
         "model": {
             "type": "WordPiece",
-            "unk_token": UNKNOWN,
+            "unk_token": UNK,
             "continuing_subword_prefix": CONTINUATION,
             "max_input_chars_per_word": settings.max_word_length,
             "vocab": {token: index for index, token in enumerate(vocabulary.distinct_pieces)},
@@ -273,10 +330,10 @@ def _vocabulary(folder: Path, fast: _Object) -> Vocabulary:
         return Vocabulary.from_file(path)
     model = _part(fast, "model", "WordPiece")
     prefix = model.text("continuing_subword_prefix", CONTINUATION)
-    unknown = model.text("unk_token", UNKNOWN)
-    if prefix != CONTINUATION or unknown != UNKNOWN:
+    unknown = model.text("unk_token", UNK)
+    if prefix != CONTINUATION or unknown != UNK:
         raise BundleError(
-            f"{fast.path}: model must have continuing_subword_prefix {CONTINUATION!r} and unk_token {UNKNOWN!r}. "
+            f"{fast.path}: model must have continuing_subword_prefix {CONTINUATION!r} and unk_token {UNK!r}. "
             f"Received: {shown(prefix)} and {shown(unknown)}"
         )
     ids = model.object("vocab").values

@@ -6,12 +6,13 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from kbert import files
 from kbert.errors import VocabularyError
 
-PAD, UNKNOWN, CLASSIFICATION, SEPARATOR, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
-SPECIAL_TOKENS = (PAD, UNKNOWN, CLASSIFICATION, SEPARATOR, MASK)
+PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
 CONTINUATION = "##"
 """Prefix of a piece that continues a word."""
 
@@ -68,9 +69,9 @@ class Vocabulary(Sequence[str]):
                 path,
             )
         self.pad_id = self.ids[PAD]
-        self.unknown_id = self.ids[UNKNOWN]
-        self.classification_id = self.ids[CLASSIFICATION]
-        self.separator_id = self.ids[SEPARATOR]
+        self.unk_id = self.ids[UNK]
+        self.cls_id = self.ids[CLS]
+        self.sep_id = self.ids[SEP]
         self.mask_id = self.ids[MASK]
 
     @classmethod
@@ -84,7 +85,7 @@ class Vocabulary(Sequence[str]):
             untrained: Whether no model was trained with its ids. Repeated tokens are then an error.
 
         Raises:
-            VocabularyError: The file is missing or empty, or what it holds cannot be a vocabulary.
+            VocabularyError: The file is missing or empty, or what it holds is no vocabulary.
             DataError: The file is not UTF-8.
         """
         if not Path(path).is_file():
@@ -142,7 +143,7 @@ class Vocabulary(Sequence[str]):
         return Vocabulary([*self.tokens, *blank], content=self._content) if blank else self
 
     def with_added(self, tokens: Sequence[str]) -> Vocabulary:
-        """This vocabulary with those of `tokens` that it lacks behind its own."""
+        """Returns this vocabulary with those of `tokens` that it does not hold behind its own."""
         lacking = [token for token in tokens if token not in self.ids]
         if not lacking:
             return self
@@ -159,6 +160,10 @@ class Vocabulary(Sequence[str]):
 
     def _bytes(self) -> bytes:
         return _text(self.tokens[: self.piece_count]) if self._content is None else self._content
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Workers that build a corpus receive the vocabulary; the dictionaries are made again there.
+        return _unpickled, (self.tokens, self.piece_count, self._content, self.blank_end)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -180,6 +185,12 @@ class Vocabulary(Sequence[str]):
 
     def __hash__(self) -> int:
         return hash(self.tokens)
+
+
+def _unpickled(tokens: Sequence[str], piece_count: int, content: bytes | None, blank_end: int) -> Vocabulary:
+    vocabulary = Vocabulary(tokens, piece_count=piece_count, content=content)
+    vocabulary.blank_end = blank_end
+    return vocabulary
 
 
 def _text(tokens: Sequence[str]) -> bytes:

@@ -36,12 +36,15 @@ class VocabularyStatistics:
         self.vocabulary = tokenizer.vocabulary
         self._words = tokenizer.normalizer.words
         self._pieces = tokenizer.wordpiece.pieces
+        self._longest = tokenizer.wordpiece.max_word_length
         self._shown = shown
         self.words = 0
         self.pieces = 0
         self.whole = 0
         """Words that are an entry of their own."""
         self.unknown = 0
+        self.too_long = 0
+        """Words that are longer than the tokenizer's limit, which are unknown whatever the vocabulary holds."""
         self.scripts: Counter[str] = Counter()
         """Words by script."""
         self.unknown_scripts: Counter[str] = Counter()
@@ -58,8 +61,9 @@ class VocabularyStatistics:
             self.scripts[script] += count
             for index in ids:
                 self.used[index] += count
-            if ids == (self.vocabulary.unknown_id,):
+            if ids == (self.vocabulary.unk_id,):
                 self.unknown += count
+                self.too_long += count if len(word) > self._longest else 0
                 self.unknown_scripts[script] += count
             elif len(ids) == 1:
                 self.whole += count
@@ -105,6 +109,7 @@ class VocabularyStatistics:
             "fertility": self.pieces / words,
             "whole": self.whole / words,
             "unknown": self.unknown / words,
+            "too_long": self.too_long / words,
             "unknown_by_script": {
                 script: self.unknown_scripts[script] / count for script, count in self.scripts.most_common()
             },

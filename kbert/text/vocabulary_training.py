@@ -6,6 +6,7 @@ are then chosen from the counts by the trainer of the `tokenizers` package.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
@@ -13,7 +14,10 @@ from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.sources.source import Source, SourceSettings
 from kbert.text.normalization import Normalizer
-from kbert.text.settings import MAX_WORD_LENGTH
+from kbert.text.replacement_table import ReplacementTable
+from kbert.text.settings import MAX_WORD_LENGTH, TokenizerSettings
+from kbert.text.text_sample import describe_long_words, sample_text, tell_lost_marks
+from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
 
 Progress = Callable[[str, int, int], None]
@@ -21,6 +25,9 @@ Progress = Callable[[str, int, int], None]
 
 _MOST_WORDS = 2_000_000
 """Distinct words held at once; past it the rarest are forgotten (about 250 MB)."""
+_MUCH_LONG = 0.001
+"""Part of the characters in words that are too long, from which on they are worth a warning."""
+_LOG = logging.getLogger("kbert")
 _TRAINED_WORDS = 100_000_000
 """Running words shown to the trainer; a larger corpus is scaled down to it in proportion."""
 
@@ -29,7 +36,8 @@ def train_vocabulary(
     inputs: Sequence[files.PathLike] | Source,
     *,
     size: int = 30_522,
-    lowercase: bool = True,
+    cased: bool = False,
+    strip_accents: bool | None = None,
     character_coverage: float = 0.9995,
     minimum_frequency: int = 2,
     source: SourceSettings | None = None,
@@ -37,29 +45,85 @@ def train_vocabulary(
 ) -> Vocabulary:
     """Trains a WordPiece vocabulary.
 
+    A vocabulary does not hold how text was normalized: use it with the same `cased` and `strip_accents`, or train it
+    with `train_tokenizer`, whose result does. Warnings of the logger "kbert" name scripts that lose vowel signs with
+    the accents, and words that are too long.
+
+    Example:
+        >>> vocabulary = train_vocabulary(["text.txt"], size=60)
+        >>> len(vocabulary) <= 60
+        True
+
     Args:
         inputs: Files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name: see `Source`. Or a `Source`,
             whose `counts` then tell what was left out.
         size: Most entries; fewer when the text has no more pieces that occur `minimum_frequency` times.
-        lowercase: Lower-case and strip accents.
+        cased: Keep case, and accents too.
+        strip_accents: Whether accents are stripped, and with them the vowel signs of many scripts; None strips them
+            unless `cased` is true.
         character_coverage: Part of the running characters that get an entry; words with rarer characters
             become [UNK] (SentencePiece's rule, arXiv 1808.06226, so that rare signs do not fill the vocabulary).
         minimum_frequency: Words and pieces seen fewer times are left out.
         source: How the inputs are read; not for a `Source`, which knows.
-        progress: Told how far the work is.
+        progress: Called as the work goes on; see `Progress`.
 
     Raises:
-        UsageError: An input does not exist, or an option cannot be.
-        DataError: A file is not UTF-8, or there is no text at all.
+        UsageError: An input does not exist, or an option is invalid.
+        DataError: A file is not UTF-8, there is no text at all, or all words are too long.
+    """
+    return train_tokenizer(
+        inputs,
+        size=size,
+        cased=cased,
+        strip_accents=strip_accents,
+        character_coverage=character_coverage,
+        minimum_frequency=minimum_frequency,
+        source=source,
+        progress=progress,
+    ).vocabulary
+
+
+def train_tokenizer(
+    inputs: Sequence[files.PathLike] | Source,
+    *,
+    size: int = 30_522,
+    cased: bool = False,
+    strip_accents: bool | None = None,
+    character_coverage: float = 0.9995,
+    minimum_frequency: int = 2,
+    source: SourceSettings | None = None,
+    progress: Progress | None = None,
+) -> Tokenizer:
+    """Trains a WordPiece vocabulary; returns the tokenizer that has it, with its normalization.
+
+    `build_corpus` takes the tokenizer as `vocab`.
+
+    Args:
+        inputs: See `train_vocabulary`, also for the other arguments and for the errors.
+        size: The largest number of entries.
+        cased: Keep case, and accents too.
+        strip_accents: Whether accents are stripped.
+        character_coverage: The part of the running characters that get an entry.
+        minimum_frequency: Words and pieces seen fewer times are left out.
+        source: How the inputs are read.
+        progress: Called as the work goes on; see `Progress`.
     """
     if not 0 < character_coverage <= 1:
         raise UsageError(f"character_coverage must be in (0, 1]. Received: {character_coverage}")
     if minimum_frequency < 1:
         raise UsageError(f"minimum_frequency must be at least 1. Received: {minimum_frequency}")
     reader = inputs if isinstance(inputs, Source) else Source(inputs, source)
-    words = count_words(reader, lowercase=lowercase, progress=progress)
+    settings = TokenizerSettings(
+        lowercase=not cased, strip_accents=None if strip_accents == (not cased) else strip_accents
+    )
+    normalizer = Normalizer(
+        settings.lowercase, table=ReplacementTable(settings.lowercase, strip_accents=settings.strip_accents)
+    )
+    tell_lost_marks(sample_text(reader, normalizer, max_word_length=MAX_WORD_LENGTH), settings)
+    words = count_words(reader, normalizer=normalizer, progress=progress)
     if not words:
         raise DataError("expected text to train a vocabulary on. The input holds no words", reader.parts[0][0])
+    _check_lengths(words, reader.parts[0][0])
     alphabet = _alphabet(words, character_coverage)
     trained = _trained_words(words, alphabet, minimum_frequency)
     # The trainer would number continuing characters in the random order of a hash table, and break ties
@@ -75,7 +139,8 @@ def train_vocabulary(
     if progress:
         progress("choosing pieces", 0, 0)
     scale = min(1.0, _TRAINED_WORDS / sum(words.values()))
-    return Vocabulary(_choose_pieces(trained, initial, size, minimum_frequency, scale))
+    vocabulary = Vocabulary(_choose_pieces(trained, initial, size, minimum_frequency, scale))
+    return Tokenizer.from_settings(vocabulary, settings)
 
 
 def count_words(
@@ -87,7 +152,7 @@ def count_words(
         source: The text.
         lowercase: Lower-case and strip accents.
         normalizer: Instead: what normalizes the text.
-        progress: Told how far the work is.
+        progress: Called as the work goes on; see `Progress`.
     """
     normalizer = normalizer or Normalizer(lowercase)
     counts: Counter[str] = Counter()
@@ -101,6 +166,25 @@ def count_words(
             # The size on disk bounds what compressed files are said to have given.
             progress("counting words", min(done, source.size), source.size)
     return counts
+
+
+def _check_lengths(words: Counter[str], path: str) -> None:
+    """Tells of words that are longer than any tokenizer takes.
+
+    Raises:
+        DataError: All words are.
+    """
+    long = {word: count for word, count in words.items() if len(word) > MAX_WORD_LENGTH}
+    if not long:
+        return
+    said = describe_long_words(sum(long.values()), MAX_WORD_LENGTH, next(iter(long)))
+    if len(long) == len(words):
+        raise DataError(
+            f"expected words of at most {MAX_WORD_LENGTH} characters. All of them are too long: {said}", path
+        )
+    part = sum(len(word) * count for word, count in long.items()) / sum(len(w) * count for w, count in words.items())
+    level = logging.WARNING if part > _MUCH_LONG else logging.INFO
+    _LOG.log(level, f"no piece is learnt from {part:.1%} of the text: {said}")
 
 
 def _batches(lines: Iterator[str], size: int = 4096) -> Iterator[list[str]]:

@@ -25,7 +25,7 @@ class WordPiece:
         self.given: Mapping[str, tuple[tuple[int, int], ...]] = {}
         """Words whose pieces are not looked for: the placeholders of `TextTokens`."""
         self._ids = vocabulary.piece_ids
-        self._unknown = ((vocabulary.unknown_id, 0),)
+        self._unknown = ((vocabulary.unk_id, 0),)
         self._longest = max(map(len, self._ids))
         self._cache: dict[str, tuple[int, ...]] = {}
 

@@ -17,6 +17,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.pretrained.loading import load_model
 from kbert.text.tokenizer import Tokenizer
+from kbert.training.corpus_tokenizer import check_corpus
 from kbert.training.loop.cross_entropy import cross_entropy
 
 _BLOCK = 256
@@ -30,23 +31,19 @@ class HeldOutCorpus:
 
     Args:
         folder: A folder that `build_corpus` wrote.
-        tokenizer: Of the model: the corpus must be built with its vocabulary.
+        tokenizer: The tokenizer of the model: the corpus must be built with its vocabulary and its settings.
+        model: The name of the model's folder, for messages.
 
     Raises:
         RecordError: The folder is no corpus.
-        UsageError: The corpus has another vocabulary, or keeps case where the model does not.
+        UsageError: The corpus has another vocabulary, or its text was normalized in another way.
     """
 
-    def __init__(self, folder: PathLike, tokenizer: Tokenizer) -> None:
+    def __init__(self, folder: PathLike, tokenizer: Tokenizer, *, model: str = "MODEL") -> None:
         # Manifest first: the reader refuses a corpus that is smaller than a batch.
         self._batches = PretrainingBatches(folder, batch_size=1)
         self._batches = PretrainingBatches(folder, batch_size=min(_BLOCK, self.examples))
-        same_case = self._batches.manifest.lowercase == tokenizer.lowercase
-        if not tokenizer.vocabulary.has_pieces(self._batches.vocabulary) or not same_case:
-            raise UsageError(
-                f"the model and the corpus {folder} must share a vocabulary; build the corpus with the model's "
-                "vocab.txt as --vocab" + ("" if tokenizer.lowercase else " and with --cased")
-            )
+        check_corpus(self._batches, tokenizer, corpus=folder, model=model)
 
     @property
     def examples(self) -> int:
@@ -194,7 +191,7 @@ def evaluate_pretraining(
 
     Raises:
         BundleError: The folder is no model, or one that does not predict tokens.
-        UsageError: The corpus has another vocabulary.
+        UsageError: The corpus has another vocabulary, or its text was normalized in another way.
     """
     bundle = Bundle.load(resolve(model))
     loaded = load_model(bundle, precision=precision)
@@ -203,6 +200,6 @@ def evaluate_pretraining(
             f"{model} must be a model that predicts tokens, as `kbert pretrain` makes them. Received: a "
             f"{bundle.architecture}; measure it with --data"
         )
-    held_out = HeldOutCorpus(corpus, bundle.tokenizer)
+    held_out = HeldOutCorpus(corpus, bundle.tokenizer, model=str(model))
     metrics = HeldOutEvaluation(loaded, held_out, batch_size)(progress)
     return {"examples": held_out.examples, **metrics}

@@ -155,7 +155,7 @@ def finetune(
         remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
         strategy: "auto", "one", "mirrored", "multi-worker" or "tpu".
         cluster: Who knows the workers: "tf-config", "slurm" or "kubernetes"; by default the environment tells.
-        limit: Use the first so many training examples.
+        limit: Use so many training examples, drawn by `seed`.
         skip_bad: Bad rows in each of the files that may be skipped.
         evaluate_every: Steps between evaluations; an epoch by default.
         early_stopping: Stop after so many evaluations that were not better. If the main metric is equal, the
@@ -432,7 +432,7 @@ def finetune(
         settings={
             "kind": "task",
             "task": task_settings,
-            "reading": Reading.remembered(info, columns, options).settings(),
+            "reading": Reading.remembered(info, found.columns, options).settings(),
             "sequence_length": sequence_length,
             "metrics": {name: value for name, value in metrics.items() if name not in worst},
             "main_metric": best.metric,

@@ -16,13 +16,12 @@ from kbert.corpus.reading.pipeline import PretrainingBatches
 from kbert.errors import BundleError, UsageError
 from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.model_folder.hub import resolve
-from kbert.model_folder.sentence_transformers import transformer_path
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.models.positional_heads import make_heads_positional
 from kbert.models.pretraining import PretrainingModel
-from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
+from kbert.training.corpus_tokenizer import check_corpus, same_tokenizer
 from kbert.training.devices.jit import skips_padding, use_jit
 from kbert.training.devices.precision import prepare_precision
 from kbert.training.devices.strategy import make_strategy
@@ -101,7 +100,8 @@ def pretrain(
         corpus: A folder that `build_corpus` wrote; its vocabulary becomes the model's. Or a folder, a file or a glob of
             TFRecord files that the original create_pretraining_data.py or the Model Garden wrote. With `phases` one
             for each.
-        model: A preset (fresh weights), or a bundle with the same vocabulary to go on from.
+        model: A preset (fresh weights), or a model folder to go on from, with the vocabulary of the corpus and the same
+            normalization of text.
         output: The run's folder, a bundle in the end: config.json, vocab.txt, model.safetensors, metrics.jsonl,
             checkpoints/, tensorboard/.
         steps: Updates of the weights.
@@ -109,8 +109,9 @@ def pretrain(
             [(128, 9000), (512, 1000)]. The learning rate has one course over all of them.
         batch_size: Examples a step, over all replicas; with `pack_to`, rows of several examples.
         pack_to: Pack several short examples into each row of so many tokens, none of which sees another.
-        vocab: The vocabulary of TFRecord files without a manifest.json.
-        cased: Whether these keep case and accents.
+        vocab: The vocabulary of TFRecord files without a manifest.json: a vocab.txt, or a model folder with all its
+            settings.
+        cased: Whether the text of these was not lower-cased, if `vocab` is a vocab.txt.
         skip_corrupt: How many damaged records may be left out; by default the first stops the run.
         optimizer: "adamw", "lamb", "muon" or "sgd".
         learning_rate: At the end of the warm-up; falls to 0.
@@ -182,7 +183,10 @@ def pretrain(
     batches, steps = sources[0], sum(phase_steps)
     pairs = any(source.labelled for source in sources)
     bundle, config = _starting_point(model, batches.vocabulary)
-    tokenizer = _tokenizer(bundle, batches)
+    tokenizer = batches.tokenizer if bundle is None else bundle.tokenizer
+    if bundle is not None:
+        for source, folder in zip(sources, _folders(corpus), strict=True):
+            check_corpus(source, tokenizer, corpus=folder, model=str(model))
     config = with_settings(config, dropout, initializer_range)
     if initialization not in INITIALIZATIONS:
         raise UsageError(f"initialization must be one of {', '.join(INITIALIZATIONS)}. Received: {initialization=}")
@@ -206,7 +210,11 @@ def pretrain(
     settings = LoopSettings(steps, accumulation, log_every, checkpoint_every, on_spike, spike_threshold, compiled)
     check_batch_size(batch_size, settings, placement)
     folder = Path(output)
-    held_out = None if validation_corpus is None else HeldOutCorpus(validation_corpus, tokenizer)
+    held_out = (
+        None
+        if validation_corpus is None
+        else HeldOutCorpus(validation_corpus, tokenizer, model=str(model if bundle else _folders(corpus)[0]))
+    )
     if held_out is not None:
         held_out.check_length(config.max_position_embeddings)
     evaluate_every = _evaluation_period(evaluate_every, checkpoint_every, held_out)
@@ -346,15 +354,6 @@ def _evaluation_period(evaluate_every: int | None, checkpoint_every: int, held_o
     return evaluate_every or checkpoint_every
 
 
-def _tokenizer(bundle: Bundle | None, batches: PretrainingBatches) -> Tokenizer:
-    """The tokenizer of the new model: that of the model it started with, added tokens included."""
-    lowercase = batches.manifest.lowercase
-    if bundle is None:
-        return Tokenizer(batches.vocabulary, lowercase=lowercase)
-    own = bundle.tokenizer
-    return own if own.lowercase == lowercase else own.replace(lowercase=lowercase)
-
-
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -366,7 +365,7 @@ def _corpora(
     **reading: Any,
 ) -> tuple[list[PretrainingBatches], list[int]]:
     """The corpus of each phase, and its steps."""
-    folders = [corpus] if isinstance(corpus, (str, os.PathLike)) else list(corpus)
+    folders = _folders(corpus)
     if (steps is None) == (not phases):
         raise UsageError(f"give either --steps or --phase. Received: steps={steps}, phases={list(phases)}")
     if len(folders) != max(1, len(phases)):
@@ -378,9 +377,16 @@ def _corpora(
                 f"a phase is the length of its corpus and a number of steps, as {source.manifest.sequence_length}:1000 "
                 f"for {folder}. Received: {length}:{count}"
             )
-        if source.vocabulary != sources[0].vocabulary or source.manifest.lowercase != sources[0].manifest.lowercase:
-            raise UsageError(f"all phases need one vocabulary; that of {folder} is another than that of {folders[0]}")
+        if not same_tokenizer(source, sources[0]):
+            raise UsageError(
+                f"all phases need one vocabulary and one normalization of text; {folder} was made with others than "
+                f"{folders[0]}"
+            )
     return sources, [count for _, count in phases] or [steps or 0]
+
+
+def _folders(corpus: files.PathLike | Sequence[files.PathLike]) -> list[files.PathLike]:
+    return [corpus] if isinstance(corpus, (str, os.PathLike)) else list(corpus)
 
 
 def _starting_point(model: str | files.PathLike, vocabulary: Vocabulary) -> tuple[Bundle | None, BertConfig]:
@@ -392,7 +398,6 @@ def _starting_point(model: str | files.PathLike, vocabulary: Vocabulary) -> tupl
     bundle = Bundle.load(model)
     if not bundle.tokenizer.vocabulary.has_pieces(vocabulary):
         raise BundleError(
-            f"the corpus was built with another vocabulary than {model} has; build it with --vocab "
-            f"{Path(model) / transformer_path(model) / 'vocab.txt'}"
+            f"the corpus was built with another vocabulary than {given} has; build it with --vocab {given}"
         )
     return bundle, bundle.config

@@ -9,8 +9,8 @@ from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.errors import UsageError
 from kbert.model_folder.bundle import Bundle, is_bundle
 from kbert.model_folder.hub import resolve
+from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.vocabulary import Vocabulary
 
 
 def preset_names() -> str:
@@ -23,7 +23,7 @@ def with_settings(config: BertConfig, dropout: float | None, initializer_range: 
     """A model's shape with what a run wants otherwise: `--dropout` everywhere, and `--initializer-range`.
 
     Raises:
-        UsageError: One of them cannot be.
+        UsageError: One of them is invalid.
     """
     if dropout is not None:
         if not 0 <= dropout < 1:
@@ -43,17 +43,18 @@ def starting_point(
 
     Args:
         model: A bundle, or a preset.
-        vocab: The vocabulary of a preset.
-        cased: With a preset: keep case and accents.
+        vocab: The vocabulary of a preset: a vocab.txt, or a folder of a model, a corpus or `kbert vocab train`, with
+            all its settings.
+        cased: Keep case and accents, if `vocab` is a vocab.txt.
 
     Raises:
         UsageError: It is neither, or the options do not fit it.
-        KbertError: It cannot be read.
+        KbertError: The folder or the vocabulary is invalid.
     """
     if str(model) in PRESETS:
         if vocab is None:
             raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
-        tokenizer = Tokenizer(Vocabulary.from_file(vocab, untrained=True), lowercase=not cased)
+        tokenizer = tokenizer_from(vocab, cased=cased, untrained=True).replace(model_max_length=None)
         return preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None
     given, model = model, resolve(model)
     if not is_bundle(model):

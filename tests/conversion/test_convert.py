@@ -29,7 +29,7 @@ def test_options_that_do_not_fit(tmp_path, pretrained):
     with pytest.raises(UsageError, match=r"can be converted to bundle, google, keras-hub\. Received: onnx$"):
         kbert.convert(pretrained, tmp_path / "out", to="onnx")
     with pytest.raises(UsageError, match=r"says itself what --config, --vocab, --cased and --uncased are for"):
-        kbert.convert(pretrained, tmp_path / "out", to="google", lowercase=False)
+        kbert.convert(pretrained, tmp_path / "out", to="google", cased=True)
     with pytest.raises(UsageError, match=r'^gelu must be "erf" or "tanh"\. Received: \'new\'$'):
         kbert.convert(pretrained, tmp_path / "out", to="google", gelu="new")
 

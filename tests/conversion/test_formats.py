@@ -93,7 +93,7 @@ def test_options_that_a_format_does_not_take(tmp_path, site, classifier, vocab_f
     kbert.convert(classifier, tmp_path / "archive", to="numpy")
     with pytest.raises(UsageError, match=r"archive says itself what --config and --vocab are for; leave them out$"):
         kbert.convert(tmp_path / "archive", tmp_path / "out", vocab=vocab_file)
-    kbert.convert(tmp_path / "archive", tmp_path / "out", lowercase=False)
+    kbert.convert(tmp_path / "archive", tmp_path / "out", cased=True)
     assert Bundle.load(tmp_path / "out").tokenizer.lowercase is False
 
 

@@ -185,7 +185,7 @@ def test_capitals_in_the_vocabulary_tell_case(tmp_path, google, token, lowercase
     result = convert(google, tmp_path / "out")
     assert Bundle.load(tmp_path / "out").tokenizer.lowercase is lowercase
     assert any(note.startswith(f"taken as {'uncased' if lowercase else 'cased'}: ") for note in result.notes)
-    convert(google, tmp_path / "other", lowercase=not lowercase)
+    convert(google, tmp_path / "other", cased=lowercase)
     assert Bundle.load(tmp_path / "other").tokenizer.lowercase is not lowercase
 
 

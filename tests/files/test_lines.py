@@ -76,3 +76,21 @@ def test_a_line_too_long_to_hold_is_refused(tmp_path, monkeypatch):
     assert next(lines) == "fine"
     with pytest.raises(DataError, match=r"x\.txt: expected lines of at most 1 MiB"):
         next(lines)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-be"])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_files_with_a_wide_byte_order_mark(tmp_path, encoding, compressed):
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    content = mark + "one\r\n\u010a\n\nthree".encode(encoding)  # U+010A has the byte 10
+    path = tmp_path / ("x.gz" if compressed else "x")
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    assert list(files.read_line_blocks(path)) == [(1, ["one", "\u010a", "", "three"])]
+    assert files.text_head(path).startswith(b"one\r\n\xc4\x8a\n")
+    assert files.has_wide_mark(path)
+
+
+def test_a_wide_file_that_is_cut(tmp_path):
+    (tmp_path / "x").write_bytes("one\ntwo".encode("utf-16")[:-1])
+    with pytest.raises(DataError, match=r"x:2: expected utf-16 text \("):
+        list(files.read_line_blocks(tmp_path / "x"))

@@ -4,6 +4,7 @@ import pytest
 
 from kbert.errors import DataError
 from kbert.sources import document
+from kbert.sources.delimited import delimiter_of, split_rows
 from kbert.sources.source import Source, SourceSettings
 
 
@@ -55,3 +56,55 @@ def test_rows_that_cannot_be(tmp_path, monkeypatch, content, message):
     monkeypatch.setattr(document, "LARGEST_DOCUMENT", 1 << 20)
     with pytest.raises(DataError, match=message):
         read(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    ("content", "delimiter"),
+    [
+        ("sep=;\r\na;b\r\n", ";"),
+        ('"sep=|"\na|b\n', "|"),
+        ("text;label\na,b;1\n", ";"),
+        ("text\tlabel\na,b\t1\n", "\t"),
+        ("one; two\nthree\n", ","),  # texts without a header
+        ("one; two\n", ","),
+        ("a,b;c\n", ","),
+        ('"a,b";c\nd;e\n', ";"),
+        ("text\na;b\n", ","),
+        ("", ","),
+    ],
+)
+def test_the_delimiter_that_the_first_line_says(tmp_path, content, delimiter):
+    (tmp_path / "a.csv").write_text(content)
+    assert delimiter_of(tmp_path / "a.csv", ",") == delimiter
+
+
+def test_a_csv_of_excel(tmp_path):
+    content = "sep=;\r\ntext;label\r\none;1,5\r\n;\r\ntwo;2\r\n"
+    assert read(tmp_path, content) == [(("one",), 3), (("two",), 5)]
+    assert read(tmp_path, content.encode("utf-16")) == [(("one",), 3), (("two",), 5)]
+
+
+def test_rows_go_on_after_one_that_is_no_csv():
+    rows = list(split_rows([(1, ["a,b", '"c"d,e', "f,g"])], ",", quoted=True, strict=True))
+    assert [(line, cells) for line, cells in rows if isinstance(cells, list)] == [(1, ["a", "b"]), (3, ["f", "g"])]
+    assert rows[1][0] == 2
+    assert list(split_rows([(1, ['"a,b', "", "c"])], ",", quoted=False, strict=False)) == [(1, ['"a', "b"]), (3, ["c"])]
+
+
+def test_bad_rows_can_be_skipped(tmp_path, caplog):
+    path = tmp_path / "a.csv"
+    path.write_text("id,text\n1,a\n2,b,c\n3\n4,d\n")
+    source = Source([path], SourceSettings(skip_bad=2))
+    assert [found.lines for found in source.documents()] == [("a",), ("d",)]
+    assert source.counts == {"bad_rows": 2}
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"2 bad rows were skipped; the first: {path}:3: expected 2 cells")
+    assert record.getMessage().endswith(f"; the next: {path}:4")
+    with pytest.raises(DataError, match=r"a\.csv:4: .* \(after 1 bad rows that were skipped\)$"):
+        list(Source([path], SourceSettings(skip_bad=1)).documents())
+
+
+def test_how_tables_are_written_can_be_said(tmp_path):
+    content = "text@n\n'\xe9@1\n".encode("latin-1")
+    assert read(tmp_path, content, delimiter="@", encoding="latin-1") == [(("'\xe9",), 2)]
+    assert read(tmp_path, 'text\tn\n"a\tb"\t1\n', "rows.tsv", quoting="csv") == [(("a\tb",), 2)]

@@ -5,6 +5,7 @@ import pytest
 
 from kbert.errors import DataError
 from kbert.sources import document
+from kbert.sources.places import DocumentRange
 from kbert.sources.source import Source, SourceSettings
 
 
@@ -86,3 +87,26 @@ def test_compressed(tmp_path):
     path = tmp_path / "rows.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"text": "a"}\n{"text": "b"}\n'))
     assert [found.lines for found in Source([path]).documents()] == [("a",), ("b",)]
+
+
+def test_an_array(tmp_path):
+    (tmp_path / "a.json").write_text('[\n  {"text": "a"},\n  {"text":\n   "b"}, {"text": null}\n]')
+    source = Source([tmp_path / "a.json"], SourceSettings(skip_bad=1))
+    assert [(found.lines, found.line) for found in source.documents()] == [(("a",), 2), (("b",), 3)]
+    assert not source.is_seekable(0)
+
+
+def test_rows_without_text_can_be_skipped(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a"}\n{"text": null}\n{"body": "b"}\n{"text": \n{"text": "c"}\n')
+    with pytest.raises(DataError, match=r"a\.jsonl:2: expected text in field 'text'\. Received null; .*\(--skip-bad\)"):
+        list(Source([path]).documents())
+    source = Source([path], SourceSettings(skip_bad=3))
+    assert [found.lines for found in source.documents()] == [("a",), ("c",)]
+    assert source.counts == {"bad_rows": 3}
+    assert list(source.lines()) == ["a", "c"]
+    # A place of a document counts no row that was skipped.
+    places = list(source.places())
+    assert [(place.ordinal, place.line) for place in places] == [(0, 1), (1, 5)]
+    ranges = [DocumentRange(0, 1, 1, None)]
+    assert [[found.lines for found in documents] for documents in source.read_ranges(ranges)] == [[("c",)]]

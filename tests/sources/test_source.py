@@ -31,6 +31,9 @@ from kbert.sources.source import Source, SourceSettings, describe_formats
         ),
         ("a.jsonl", '{"id": "1", "url": "https://x/1", "title": "a", "text": "b"}', "jsonl"),
         ("a.parquet", "", "parquet"),
+        ("a.xlsx", "", "xlsx"),
+        ("a.txt", '[\n {"text": "a"}]', "jsonl"),
+        ("a.txt", "[[link]] and words", "text"),
     ],
 )
 def test_detection(tmp_path, name, content, expected):
@@ -63,7 +66,7 @@ def test_a_format_that_is_named_is_taken(tmp_path):
     [
         (
             {"format": "xml"},
-            "one of auto, text, jsonl, csv, tsv, wikiextractor, parquet. Received: 'xml'",
+            "one of auto, text, jsonl, csv, tsv, wikiextractor, parquet, xlsx. Received: 'xml'",
         ),
         ({"document_separator": "page"}, "document_separator must be one of blank-line, line. Received: 'page'"),
         ({"invalid_utf8": "replace"}, "invalid_utf8 must be one of fail, skip. Received: 'replace'"),

@@ -31,6 +31,8 @@ def test_columns_and_options_are_split():
     assert options == {
         "class_weights": None,
         "label_smoothing": 0.0,
+        "missing_labels": "pandas",
+        "format": "auto",
         "delimiter": ";",
         "encoding": "utf-8",
         "quoting": "auto",

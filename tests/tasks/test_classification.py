@@ -8,9 +8,10 @@ from sklearn import metrics as sklearn_metrics
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.memory_table import as_table
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.factories import task_class, task_from_bundle
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.text_task import Example
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
@@ -44,6 +45,48 @@ def test_spaces_around_a_label_make_no_other(tmp_path):
     path.write_text("text,label\none,  \n")
     with pytest.raises(DataError, match=r"a\.csv:2: expected a label\. Received an empty one$"):
         ClassificationTask.read_examples(path)
+
+
+def test_equal_numbers_are_one_label(tmp_path, caplog):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\nu,0\nv,0.0\nw,1\nx,1.00\ny,+1\nz,007\n")
+    examples = ClassificationTask.read_examples(path)
+    assert [example.target for example in examples] == ["0", "0", "1", "1", "1", "007"]
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{path}: 3 labels are other spellings of the number of an earlier label (0.0 is 0) (first: {path}:3)"
+    )
+    rows = [{"text": "x", "label": value} for value in (0, 0.0, "0", 2.5)]
+    assert [example.target for example in ClassificationTask.read_examples(as_table(rows, "train"))] == [
+        "0",
+        "0",
+        "0",
+        "2.5",
+    ]
+    # Models of others have labels in any spelling.
+    task = ClassificationTask(["0.0", "1.0"])
+    assert [example.target for example in task.keep_valid(labelled("1", "0"), "a.csv")] == ["1.0", "0.0"]
+
+
+@pytest.mark.parametrize("label", ["nan", "NaN", "NA", "N/A", "null", "NULL", "None", "<NA>", "#N/A", " nan "])
+def test_missing_labels(tmp_path, label):
+    path = tmp_path / "a.csv"
+    path.write_text(f"text,label\nx,a\ny,{label}\nz,b\n")
+    with pytest.raises(
+        DataError, match=r"a\.csv:3: expected a label\. Received '.*', which stands for a missing value"
+    ):
+        ClassificationTask.read_examples(path)
+    assert [example.target for example in ClassificationTask.read_examples(path, bad=BadRows(1))] == ["a", "b"]
+    kept = ClassificationTask.read_examples(path, options={"missing_labels": "empty"})
+    assert [example.target for example in kept] == ["a", label.strip(), "b"]
+
+
+def test_equal_texts_are_one_group():
+    task = ClassificationTask(["a", "b"])
+    groups = [
+        task.group(Example(text, pair, "a")) for text, pair in (("A  cat", None), ("a cat ", None), ("a cat", "x"))
+    ]
+    assert groups[0] == groups[1] != groups[2]
 
 
 def test_a_file_without_rows(tmp_path):

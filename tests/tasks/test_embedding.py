@@ -9,9 +9,9 @@ from kbert.errors import BundleError, DataError, UsageError
 from kbert.model_folder.sentence_transformers import SentenceModules, read_modules
 from kbert.prediction.feature_vectors import extract_features
 from kbert.prediction.predictor import load
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.memory_table import as_table
 from kbert.tasks.embedding import EmbeddingExample, EmbeddingTask
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.memory_table import as_table
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.finetune import finetune
@@ -31,7 +31,8 @@ def write(folder, name, text):
 def test_the_columns_say_what_is_learnt(tmp_path):
     path = write(tmp_path, "a.csv", "text,pair,negative,score\nthe cat,a cat,a dog,4.5\nthe mat,a mat,ran,0\n")
     for columns, objective in (
-        ({}, "unsupervised"),
+        ({}, "scores"),
+        (dict.fromkeys(("pair", "negative", "score"), ""), "unsupervised"),
         ({"pair": "pair"}, "pairs"),
         (COLUMNS, "pairs"),
         ({"pair": "pair", "score": "score"}, "scores"),
@@ -139,6 +140,42 @@ def test_a_text_is_no_wrong_answer_to_itself(encode):
     assert [sorted(rows.targets["positives"].values.tolist()[start : start + 2]) for start in (0, 2)] == [[0, 1]] * 2
     metrics = EmbeddingTask().evaluate(examples, {"vector": unit(0, 5)})
     assert metrics["mrr"] == metrics["recall@1"] == 1.0
+
+
+def test_lists_of_pairs_and_negatives(tmp_path, encode):
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        '{"query": "cat", "pos": ["a cat", "the cat"], "neg": ["dog", "mat"]}\n'
+        '{"query": "mat", "pos": ["a mat"], "neg": ["dog"]}\n'
+    )
+    examples = EmbeddingTask.read_examples(path)
+    assert examples == [
+        EmbeddingExample("cat", "a cat", ("dog", "mat"), line=1),
+        EmbeddingExample("cat", "the cat", ("dog", "mat"), line=1),
+        EmbeddingExample("mat", "a mat", "dog", line=2),
+    ]
+    rows = EmbeddingTask("pairs").training_rows(examples, encode)
+    assert rows.group_sizes.tolist() == [4, 4, 3]
+    candidates = rows.targets["candidates"]
+    assert (candidates.values.tolist(), candidates.lengths.tolist()) == ([0, 1, 2, 3, 1, 2, 4, 1], [3, 3, 2])
+    assert candidates.padding == -1
+    triplets = EmbeddingTask("triplets").training_rows(examples, encode)
+    assert triplets.group_sizes.tolist() == [3] * 5
+
+
+def test_a_negative_that_an_item_lacks_does_not_count():
+    vectors = np.stack([unit(0, 10, 60), unit(90, 70, 0)])
+    vectors[1, 2] = 0
+    batch = {
+        "input_word_ids": tf.zeros([2, 3, 1], tf.int32),
+        "candidates": tf.constant([[0, 1], [2, -1]]),
+        "positives": tf.constant([[0], [2]]),
+    }
+    task = EmbeddingTask("pairs", temperature=0.5)
+    sums = task.loss_sums({"vector": tf.constant(vectors)}, batch)
+    cosine = np.cos(np.radians([[0 - 10, 0 - 60, 0 - 70], [80, 30, 20]])) / 0.5
+    expected = sum(np.log(np.exp(row).sum()) - row[right] for row, right in zip(cosine, (0, 2), strict=True))
+    assert float(sums["contrastive_loss"]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_unsupervised_items_are_texts_twice(encode):
@@ -438,7 +475,8 @@ def test_modules_that_are_not_computed(tmp_path, make_sentence_folder, logged):
 def test_the_usual_columns_are_found(tmp_path, logged):
     path = write(tmp_path, "a.tsv", "id\tsentence1\tsentence2\tscore\n1\tthe cat\ta cat\t4\n")
     assert EmbeddingTask.read_examples(path) == [EmbeddingExample("the cat", "a cat", score=4.0, line=2)]
-    assert logged() == [f"{path}: there is no column text; read as text sentence1, pair sentence2, score score"]
+    options = "--text-column sentence1, --pair-column sentence2, --score-column score"
+    assert logged() == [f"{path}: read with {options}"]
     assert EmbeddingTask.read_examples(path, targets=False) == [EmbeddingExample("the cat", line=2)]
     path = write(tmp_path, "b.csv", "anchor,positive,negative\na,b,c\n")
     assert EmbeddingTask.read_examples(path) == [EmbeddingExample("a", "b", "c", line=2)]
@@ -506,8 +544,8 @@ def test_usual_columns_of_tables_in_memory_and_of_json(tmp_path, logged, targets
     path = write(tmp_path, "a.jsonl", json.dumps(row) + "\n")
     for data, line in ((as_table([row], "x"), "the rows of x"), (path, str(path))):
         assert EmbeddingTask.read_examples(data, targets=targets) == [EmbeddingExample("a cat", pair, line=1)]
-        told = "text anchor, pair positive" if targets else "text anchor"
-        assert logged() == [f"{line}: there is no column text; read as {told}"]
+        told = "--text-column anchor, --pair-column positive" if targets else "--text-column anchor"
+        assert logged() == [f"{line}: read with {told}"]
 
 
 def test_training_rows_have_prompts(encode):

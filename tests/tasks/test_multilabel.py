@@ -6,8 +6,8 @@ import tensorflow as tf
 from sklearn import metrics as sklearn_metrics
 
 from kbert.errors import DataError, UsageError
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.multilabel import MultilabelTask
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.text_task import Example
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
@@ -43,6 +43,53 @@ def test_lists_of_json_lines(write):
         "a.jsonl", '{"text": "x", "label": ["a|b", 2]}\n{"text": "y", "label": []}\n{"text": "z", "label": "c"}\n'
     )
     assert [example.target for example in MultilabelTask.read_examples(path)] == [("a|b", "2"), (), ("c",)]
+
+
+def test_lists_in_cells(write):
+    path = write("a.csv", 'text,label\nx,"[\'joy\', \'love\']"\ny,[]\nz,"[""joy""]"\n')
+    assert [example.target for example in MultilabelTask.read_examples(path)] == [("joy", "love"), (), ("joy",)]
+
+
+@pytest.mark.parametrize(
+    "rows", [[[0, 1, 1], [1, 0, 0]], [[0.0, 1.0, 1.0], [1, 0, 0]], ["[0 1 1]", "[1, 0, 0]"], ["0|1|1", "1|0|0"]]
+)
+def test_vectors_of_0_and_1(write, rows):
+    path = write("a.jsonl", "".join(json.dumps({"text": "x", "label": row}) + "\n" for row in rows))
+    examples = MultilabelTask.read_examples(path)
+    assert [example.target for example in examples] == [("1", "2"), ("0",)]
+    task = MultilabelTask.from_examples(examples, path)
+    assert task.labels == ["0", "1", "2"]
+    assert task.keep_valid(examples, path) == examples
+    other = MultilabelTask.read_examples(write("b.jsonl", '{"text": "x", "label": [1, 0, 0, 1]}'))
+    with pytest.raises(
+        DataError, match=r"expected a vector of 3 numbers 0 and 1, as in training\. Received 4 numbers$"
+    ):
+        task.keep_valid(other, path)
+
+
+def test_a_label_that_no_row_has_is_one_too(write):
+    path = write("a.jsonl", "".join(f'{{"text": "x", "label": [{row}, 0]}}\n' for row in ("1, 0", "0, 1")))
+    assert MultilabelTask.from_examples(MultilabelTask.read_examples(path), path).labels == ["0", "1", "2"]
+    path = write("b.jsonl", "".join(f'{{"text": "x", "label": [{row}]}}\n' for row in ("1, 0, 0", "0, 1", "0, 0, 1")))
+    with pytest.raises(DataError, match=r"b\.jsonl:2: expected a vector of 3 numbers 0 and 1, as in most rows\. Rece"):
+        MultilabelTask.read_examples(path)
+
+
+def test_another_separator_is_told(write, caplog):
+    path = write("a.tsv", "text\tlabel\nx\tjoy, love\ny\tjoy\n")
+    assert MultilabelTask.read_examples(path)[0].target == ("joy, love",)
+    (record,) = caplog.records
+    assert "1 of 2 labels have ',' in them, such as 'joy, love'" in record.getMessage()
+    assert "--label-separator ','" in record.getMessage()
+    caplog.clear()
+    assert MultilabelTask.read_examples(path, options={"label_separator": ","})[0].target == ("joy", "love")
+    assert not caplog.records
+
+
+def test_missing_labels(write):
+    path = write("a.tsv", "text\tlabel\nx\tnan\n")
+    with pytest.raises(DataError, match=r"a\.tsv:2: expected a label\. Received 'nan', which stands for a missing"):
+        MultilabelTask.read_examples(path)
 
 
 def test_a_column_a_label(write):
@@ -109,7 +156,9 @@ def test_rows_that_cannot_be(write):
         MultilabelTask.read_examples(path, options=options, bad=BadRows(1))
     bad = BadRows(2)
     assert len(MultilabelTask.read_examples(path, options=options, bad=bad)) == 1
-    assert bad.summary == f"2 bad rows were skipped; the first: {path}:3: expected a text. Received an empty one"
+    assert bad.summary == (
+        f"2 bad rows were skipped; the first: {path}:3: expected a text. Received an empty one; the next: {path}:4"
+    )
 
 
 def test_labels_are_discovered():

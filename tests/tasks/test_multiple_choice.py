@@ -7,8 +7,8 @@ import tensorflow as tf
 from kbert.errors import DataError
 from kbert.models.encoder import BertEncoder
 from kbert.prediction.predictor import Predictor
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.multiple_choice import ChoiceExample, MultipleChoiceTask
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.data.batches import LengthBucketedBatches

@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import json
 
@@ -8,8 +9,8 @@ import tensorflow as tf
 from kbert.errors import DataError, UsageError
 from kbert.models.encoder import BertEncoder
 from kbert.prediction.predictor import Predictor
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.question_answering import QuestionAnsweringTask
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.question_answering import Answer, Question
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
@@ -64,7 +65,7 @@ def test_a_damaged_file_names_the_line(tmp_path):
 def test_a_damaged_compressed_file(tmp_path):
     path = tmp_path / "a.json.gz"
     path.write_bytes(gzip.compress(json.dumps({"data": []}).encode())[:-9])
-    with pytest.raises(DataError, match=r"a\.json\.gz: the compressed file is damaged"):
+    with pytest.raises(DataError, match=r"a\.json\.gz:1: the compressed file is damaged"):
         QuestionAnsweringTask.read_examples(path)
 
 
@@ -87,9 +88,9 @@ def test_json_lines(tmp_path, answers):
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        ({"question": "q", "answers": [{"text": "cat", "answer_start": 0}]}, "expected the answer 'cat' at char"),
-        ({"question": "q", "answers": [{"text": "cat", "answer_start": 90}]}, "expected the answer 'cat' at char"),
-        ({"question": "q", "answers": [{"text": "cat"}]}, "expected an answer {\"text\", \"answer_start\"}"),
+        ({"question": "q", "answers": [{"start": 4}]}, "expected an answer {\"text\", \"answer_start\"}"),
+        ({"question": "q", "answers": [{"text": "cat", "answer_start": "x"}]}, "expected an answer {\"text\", "),
+        ({"question": "q", "answers": [], "is_impossible": "maybe"}, "expected true or false as is_impossible"),
         ({"question": "q", "answers": []}, "expected answers, or is_impossible"),
         ({"question": " ", "answers": []}, "expected "),
         ([], "expected an object with question and answers"),
@@ -108,6 +109,55 @@ def test_questions_that_cannot_be(tmp_path, question, message):
 def test_an_answer_a_character_beside_its_offset_is_taken_where_it_stands(tmp_path):
     path = squad(tmp_path, "the slow cat", {"question": "q", "answers": [{"text": "cat", "answer_start": 8}]})
     assert QuestionAnsweringTask.read_examples(path)[0].answers == (Answer("cat", 9),)
+
+
+@pytest.mark.parametrize("start", [6, 90, None, -3])
+def test_answers_with_a_wrong_place_are_found_and_counted(tmp_path, caplog, start):
+    path = squad(tmp_path, "a cat, the cat", {"question": "q", "answers": [{"text": "cat", "answer_start": start}]})
+    assert QuestionAnsweringTask.read_examples(path)[0].answers == (Answer("cat", 11 if start == 90 else 2),)
+    (record,) = caplog.records
+    expected = "1 answers are not at their answer_start; the nearest place in the context was taken"
+    assert record.getMessage() == f"{path}: {expected}"
+
+
+def test_answers_that_are_not_in_the_context_can_be_measured_and_not_learnt(tmp_path):
+    answers = [{"text": "dog", "answer_start": 4}, {"text": "cat", "answer_start": 4}]
+    questions = [{"question": "q", "answers": answers}, {"question": "p", "answers": answers[:1]}]
+    found = QuestionAnsweringTask.read_examples(squad(tmp_path, "the cat", *questions))
+    # The first one is learnt.
+    assert [question.answers for question in found] == [(Answer("cat", 4), Answer("dog", -1)), (Answer("dog", -1),)]
+    task = QuestionAnsweringTask()
+    assert task.keep_valid(found, "a.json") == found
+    task.check_learnable(found[0])
+    with pytest.raises(ValueError, match=r"^expected an answer that stands in the context\. Received: 'dog'$"):
+        task.check_learnable(found[1])
+
+
+@pytest.mark.parametrize(
+    ("said", "answers"),
+    [("false", 1), ("0", 1), (0, 1), (None, 1), ("", 1), ("true", 0), ("True", 0), ("1", 0), (1, 0), (1.0, 0)],
+)
+def test_is_impossible_in_other_spellings(tmp_path, said, answers):
+    question = {"question": "q", "is_impossible": said, "answers": [{"text": "cat", "answer_start": 4}]}
+    assert len(QuestionAnsweringTask.read_examples(squad(tmp_path, "the cat", question))[0].answers) == answers
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"context": "the cat", **question}))
+    assert len(QuestionAnsweringTask.read_examples(path)[0].answers) == answers
+
+
+def test_lists_of_contexts_and_articles(tmp_path):
+    paragraph = {"context": "the cat", "qas": [{"qid": 7, "question": "q", "answers": ["cat"]}]}
+    expected = [Question("q", "the cat", (Answer("cat", 4),), "7")]
+    path = tmp_path / "a.json"
+    for content in ([paragraph], {"data": [paragraph]}, [{"paragraphs": [paragraph]}], {"paragraphs": [paragraph]}):
+        path.write_text(json.dumps(content))
+        assert QuestionAnsweringTask.read_examples(path) == expected
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"header": {}}\n' + json.dumps(paragraph))
+    assert QuestionAnsweringTask.read_examples(path) == [dataclasses.replace(expected[0], line=2)]
+    path.write_text('{"context": "the cat", "q": "?"}')
+    with pytest.raises(DataError, match=r"expected a text as question\. Received: None; the keys are 'context', 'q'$"):
+        QuestionAnsweringTask.read_examples(path)
 
 
 # === Windows ===

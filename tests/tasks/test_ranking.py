@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.prediction.predictor import load
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.ranking import RankingTask
-from kbert.tasks.readers.bad_rows import BadRows
 from kbert.tasks.readers.ranking import RankingExample
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
@@ -76,6 +76,24 @@ def test_lists_of_candidates(tmp_path):
         RankingExample("hi\nhello", ("a", "b"), (0.0, 1.0), 2, 1),
         RankingExample("q", ("a", "b", "c"), (0.0, 2.0, 1.0), 0, 2),
     ]
+
+
+def test_right_and_wrong_candidates_in_lists(tmp_path):
+    rows = [{"query": "q", "pos": ["a"], "neg": ["b", "c"]}, {"query": "p", "pos": ["d", "e"], "neg": ["a"]}]
+    path = lines(tmp_path, *rows)
+    assert RankingTask.read_examples(path) == [
+        RankingExample("q", ("a", "b", "c"), (1.0, 0.0, 0.0), line=1),
+        RankingExample("p", ("d", "e", "a"), (1.0, 1.0, 0.0), line=2),
+    ]
+    assert RankingTask.read_examples(path, targets=False)[0] == RankingExample("q", ("a", "b", "c"), (), line=1)
+    # Without wrong ones they are drawn from those of other queries.
+    path = lines(tmp_path, {"query": "q", "positive": "a"}, {"query": "p", "positive": "d"})
+    assert [sorted(zip(e.gains, e.candidates, strict=True)) for e in RankingTask.read_examples(path)] == [
+        [(0.0, "d"), (1.0, "a")],
+        [(0.0, "a"), (1.0, "d")],
+    ]
+    with pytest.raises(DataError, match=r":2: expected \{\"query\": .* Received the keys 'pos': "):
+        RankingTask.read_examples(lines(tmp_path, rows[0], {"pos": ["a"]}))
 
 
 def test_dialogues(tmp_path):

@@ -31,6 +31,15 @@ def test_what_is_no_number(tmp_path, cell):
         RegressionTask.read_examples(path)
 
 
+def test_decimal_commas(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text;label\nx;2,5\ny;-0,125\nz;3\n")
+    assert [example.target for example in RegressionTask.read_examples(path)] == [2.5, -0.125, 3.0]
+    path.write_text("text;label\nx;2,5\ny;1,250\n")
+    with pytest.raises(DataError, match=r"a\.csv:3: expected a number as label\. .* may be decimal or part thousands"):
+        RegressionTask.read_examples(path)
+
+
 def test_mean_and_deviation_are_those_of_training():
     task = RegressionTask.from_examples(numbered(1.0, 3.0), "a.csv")
     assert (task.mean, task.deviation, task.paired) == (2.0, 1.0, False)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kbert.errors import DataError, UsageError
 from kbert.prediction.predictor import load
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.readers.summarization import SummarizationExample
 from kbert.tasks.summarization import SummarizationTask
 from kbert.text.graph.encoder import GraphEncoder
@@ -79,7 +79,7 @@ def test_documents_that_cannot_be(tmp_path, value, message):
 
 
 def test_what_cannot_be_learnt(tmp_path):
-    with pytest.raises(UsageError, match=r"^summarization learns from labels of sentences or from summaries: name "):
+    with pytest.raises(UsageError, match=r"a\.jsonl: summarization learns from labels of sentences or "):
         SummarizationTask.read_examples(lines(tmp_path, {"text": "a"}))
     with pytest.raises(DataError, match=r"a\.jsonl:1: expected a sentence with the label 1\. There is none$"):
         SummarizationTask.read_examples(lines(tmp_path, {"text": "a", "label": [0]}), {"label": "label"})
@@ -144,7 +144,10 @@ def test_training_labels_stand_at_the_beginning_of_sentences(encode):
 def test_documents_without_a_sentence_to_choose_are_told(encode):
     task = SummarizationTask(1)
     russian = SummarizationExample(("Кошка сидит.", "Собака бежит."), references=("Собака",))
-    examples = [task.check(russian), task.check(SummarizationExample(("a cat",), references=("nothing",)))]
+    examples = [
+        task.check_example(russian),
+        task.check_example(SummarizationExample(("a cat",), references=("nothing",))),
+    ]
     assert [example.labels for example in examples] == [(0, 1), (0,)]
     assert task.training_rows(examples, encode).notes == (
         "1 of 2 documents have no sentence with the label 1, or none that shares words with the summary: "

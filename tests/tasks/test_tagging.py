@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from kbert.errors import DataError
 from kbert.models.encoder import BertEncoder
+from kbert.prediction.formats import conll_lines
 from kbert.prediction.predictor import load
 from kbert.tasks.readers.tagging import Span, TaggedText
 from kbert.tasks.tagging import TaggingTask
@@ -160,3 +161,27 @@ def test_what_no_token_holds_does_not_count_at_the_edge_of_a_span():
     assert TaggingTask(["O", "I-PER", "I-LOC"]).evaluate(texts, answers)["f1"] == 1.0
     answers["ends"][0] = 4
     assert TaggingTask(["O", "I-PER", "I-LOC"]).evaluate(texts, answers)["f1"] == 0.5
+
+
+def test_spans_that_cannot_be_learnt_are_told(caplog):
+    examples = [TaggedText("Adas mat", (Span(0, 3, "X"), Span(5, 8, "X")), 4)]
+    assert TaggingTask(["O", "B-X", "I-X"]).keep_valid(examples, "a.jsonl") == examples
+    (record,) = caplog.records
+    expected = "1 of 2 spans cannot be learnt (first: a.jsonl:4): 1 begin or end within a word"
+    assert record.getMessage() == f"a.jsonl: {expected}"
+
+
+def test_texts_in_words(tmp_path, make_task_model):
+    model = load(make_task_model(tmp_path / "run", TaggingTask(["O", "B-X", "I-X"])))
+    (answer, _) = model.predict([["the", "cat", "sat."], ["a"]])
+    assert answer["text"] == "the cat sat."
+    words = [(word["text"], word["start"], word["end"]) for word in answer["words"]]
+    assert words == [("the", 0, 3), ("cat", 4, 7), ("sat.", 8, 12)]
+    spans = {(span["start"], span["end"]) for span in answer["spans"]}
+    for word in answer["words"]:
+        inside = any(start < word["end"] and end > word["start"] for start, end in spans)
+        assert word["tag"] in (("B-X", "I-X") if inside else ("O",))
+    path = tmp_path / "a.conll"
+    path.write_text("the\ncat\nsat.\n\na\n")
+    assert next(model.predict_file(path)) == answer
+    assert [line.split("\t")[0] for line in conll_lines(answer)] == ["the", "cat", "sat.", ""]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kbert.text import bulk_tokenizer
 from kbert.text.bulk_tokenizer import BulkTokenizer
+from kbert.text.settings import AddedToken
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
@@ -86,3 +87,27 @@ def test_goldens(goldens, data, name):
     ids, ends = BulkTokenizer(tokenizer).ids([row["text"] for row in rows])
     parts = np.split(ids, ends[:-1])
     assert [row["text"] for row, part in zip(rows, parts, strict=True) if row["ids"] != part.tolist()] == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"special_tokens_in_text": True},
+        {"added_tokens": [AddedToken("Ab.b", normalized=True), AddedToken("é", single_word=True)]},
+        {"never_split": ["a.b"], "lowercase": False},
+    ],
+)
+def test_texts_with_tokens_among_texts_without(settings):
+    texts = ["a [MASK] b", "ab ab", "", "AB.B x", "é aé", "a.b", "a.ba", "[SEP]", "\U00100000 a", "ab"]
+    tokenizer = Tokenizer(ODD, **settings)
+    assert_same(tokenizer, texts)
+    assert_same(tokenizer, texts[:1])
+    assert_same(tokenizer, texts[1:3])
+
+
+@pytest.mark.parametrize("settings", [{}, {"never_split": ["a"]}, {"max_word_length": 9}])
+def test_long_words_are_counted(settings):
+    bulk = BulkTokenizer(Tokenizer(ODD, **settings))
+    bulk.ids(["x" * 201 + " a", "ab"])
+    bulk.ids(["y" * 300 + "." + "z" * 250])
+    assert bulk.long_words == 3

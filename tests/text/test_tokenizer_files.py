@@ -230,3 +230,78 @@ def test_added_tokens_of_white_space_come_back(tmp_path, vocabulary, content):
         again = load_tokenizer(tmp_path)
         assert again.settings.added_tokens == first.settings.added_tokens
         assert again.vocabulary == first.vocabulary
+
+
+JAPANESE = {"tokenizer_class": "BertJapaneseTokenizer"}
+
+
+def foreign(tmp_path, vocabulary, config=None, model=None):
+    vocabulary.save(tmp_path / "vocab.txt")
+    for name, values in (("tokenizer_config.json", config), ("config.json", model)):
+        if values is not None:
+            (tmp_path / name).write_text(json.dumps(values))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("config", "model", "received"),
+    [
+        (JAPANESE | {"word_tokenizer_type": "mecab"}, None, "'BertJapaneseTokenizer' with word_tokenizer_type 'mecab'"),
+        (
+            JAPANESE | {"subword_tokenizer_type": "character"},
+            None,
+            "'BertJapaneseTokenizer' with subword_tokenizer_type 'character'",
+        ),
+        (
+            {"word_tokenizer_type": "mecab", "do_lower_case": False},
+            JAPANESE,
+            "'BertJapaneseTokenizer' with word_tokenizer_type 'mecab'",
+        ),
+        ({"word_tokenizer_type": "sudachi"}, None, "word_tokenizer_type 'sudachi'"),
+        (JAPANESE | {"do_word_tokenize": False}, None, "'BertJapaneseTokenizer' with do_word_tokenize false"),
+        ({"tokenizer_class": "XLMRobertaTokenizer"}, None, "tokenizer_class 'XLMRobertaTokenizer'"),
+        ({"tokenizer_class": "KoBertTokenizer"}, None, "tokenizer_class 'KoBertTokenizer'"),
+        (None, {"tokenizer_class": "BertGenerationTokenizer"}, "tokenizer_class 'BertGenerationTokenizer'"),
+    ],
+)
+def test_tokenizers_with_other_words_are_refused(tmp_path, vocabulary, config, model, received):
+    with pytest.raises(BundleError, match="expected a tokenizer that finds words as BERT's") as caught:
+        load_tokenizer(foreign(tmp_path, vocabulary, config, model))
+    assert f"Received: {received}, which would give other ids" in str(caught.value)
+    assert '"tokenizer_class": "BertTokenizer"' in str(caught.value)
+
+
+def test_the_way_out_of_a_japanese_tokenizer_works(tmp_path, vocabulary):
+    config = {"tokenizer_class": "BertTokenizer", "do_lower_case": False, "tokenize_chinese_chars": False}
+    settings = load_tokenizer(foreign(tmp_path, vocabulary, config, JAPANESE)).settings
+    assert (settings.lowercase, settings.strips_accents, settings.chinese_characters) == (False, False, False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "BertTokenizer",
+        "BertTokenizerFast",
+        "DistilBertTokenizerFast",
+        "ElectraTokenizer",
+        "PreTrainedTokenizerFast",
+        None,
+    ],
+)
+def test_tokenizers_with_the_words_of_bert(tmp_path, vocabulary, name):
+    assert load_tokenizer(foreign(tmp_path, vocabulary, {"tokenizer_class": name})).settings.lowercase
+
+
+def test_a_japanese_tokenizer_with_the_words_of_bert(tmp_path, vocabulary):
+    """Its class keeps case and does not separate Chinese characters, unlike BertTokenizer."""
+    settings = load_tokenizer(foreign(tmp_path, vocabulary, {"word_tokenizer_type": "basic"}, JAPANESE)).settings
+    assert (settings.lowercase, settings.chinese_characters) == (False, False)
+    assert load_tokenizer(foreign(tmp_path, vocabulary, JAPANESE | {"do_lower_case": True})).settings.lowercase
+
+
+def test_a_tokenizer_json_speaks_for_itself(folder):
+    change(folder / "tokenizer_config.json", tokenizer_class="TokenizersBackend")
+    assert load_tokenizer(folder).settings.lowercase
+    change(folder / "tokenizer_config.json", word_tokenizer_type="mecab")
+    with pytest.raises(BundleError, match="word_tokenizer_type 'mecab'"):
+        load_tokenizer(folder)

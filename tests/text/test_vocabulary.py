@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 from kbert.errors import DataError, VocabularyError
@@ -17,8 +19,8 @@ def test_is_a_sequence_of_tokens(vocabulary):
 
 def test_special_ids_are_looked_up_not_assumed():
     vocabulary = Vocabulary(["x", "[MASK]", "[SEP]", "[CLS]", "[UNK]", "[PAD]"])
-    assert (vocabulary.mask_id, vocabulary.separator_id, vocabulary.classification_id) == (1, 2, 3)
-    assert (vocabulary.unknown_id, vocabulary.pad_id) == (4, 5)
+    assert (vocabulary.mask_id, vocabulary.sep_id, vocabulary.cls_id) == (1, 2, 3)
+    assert (vocabulary.unk_id, vocabulary.pad_id) == (4, 5)
 
 
 def test_comes_back_from_its_file(tmp_path, vocabulary):
@@ -63,7 +65,7 @@ def test_lines_that_are_there_twice(tmp_path):
         *("[PAD]", "[UNK]", "", "[CLS]", "[SEP]", "cat", "[MASK]", "", "cat", "", "dog", "", "##s"),
     )
     assert (vocabulary.ids["cat"], vocabulary.ids["dog"], vocabulary.ids["##s"]) == (8, 10, 12)
-    assert (vocabulary.classification_id, vocabulary.mask_id, len(vocabulary)) == (3, 6, 13)
+    assert (vocabulary.cls_id, vocabulary.mask_id, len(vocabulary)) == (3, 6, 13)
     pieces = vocabulary.distinct_pieces
     assert len(set(pieces)) == 13
     assert pieces[2:9] == [" line 3", "[CLS]", "[SEP]", " line 6", "[MASK]", " line 8", "cat"]
@@ -107,3 +109,14 @@ def test_not_utf8(tmp_path):
     with pytest.raises(DataError, match="byte 0xe9 at byte offset 6") as caught:
         Vocabulary.from_file(path)
     assert caught.value.line == 2
+
+
+def test_sent_to_a_worker(tmp_path):
+    """With added tokens, and blank lines at the end that may become tokens."""
+    path = tmp_path / "vocab.txt"
+    path.write_text("".join(f"{token}\n" for token in SPECIAL_TOKENS) + "a\n\n\n")
+    vocabulary = Vocabulary.from_file(path)
+    for one in (vocabulary, vocabulary.with_blank_end(7).with_added(["b"])):
+        sent = pickle.loads(pickle.dumps(one))
+        assert (sent, sent.ids, sent.piece_ids, sent.blank_end) == (one, one.ids, one.piece_ids, one.blank_end)
+        assert sent.sha256() == one.sha256()

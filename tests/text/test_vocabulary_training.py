@@ -40,7 +40,7 @@ def test_holds_special_tokens_then_characters_then_pieces(text):
     assert Tokenizer(vocabulary).encode("The newest, lowest!", add_special_tokens=False).tokens == [
         *["the", "newest", ",", "lowest", "!"]
     ]
-    assert "The" in train_vocabulary([text], size=70, lowercase=False)
+    assert "The" in train_vocabulary([text], size=70, cased=True)
 
 
 @pytest.mark.parametrize("size", range(40, 61, 5))

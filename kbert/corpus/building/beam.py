@@ -50,14 +50,14 @@ class Job:
 
     Args:
         source: The text.
-        tokens: The vocabulary.
+        vocabulary: The vocabulary.
         settings: All that the records depend on.
         words: The list of words.
         folder: The output folder, which holds the plan.
     """
 
     source: Source
-    tokens: Sequence[str]
+    vocabulary: Vocabulary
     settings: BuildSettings
     words: Sequence[str]
     folder: Path
@@ -68,7 +68,7 @@ class Job:
     @functools.cached_property
     def builder(self) -> ChunkBuilder:
         """Made once a process, so that its words last."""
-        return ChunkBuilder(Vocabulary(self.tokens), self.settings, self.words)
+        return ChunkBuilder(self.vocabulary, self.settings, self.words)
 
     def plans(self, lines: tuple[int, int, int]) -> Iterator[tuple[int, ChunkPlan]]:
         """(number, plan) of the chunks in some lines of the plan: (number of the first, its byte offset, how many)."""

@@ -25,6 +25,7 @@ from kbert.corpus.building.build_folder import prepare_folder
 from kbert.corpus.building.chunks import FEATURE_NAMES, BuildSettings, Chunk
 from kbert.corpus.building.grouping import chunk_documents
 from kbert.corpus.building.journal import FinishedShard, Journal
+from kbert.corpus.building.misfits import tell_counts, tell_whole_words
 from kbert.corpus.building.plan import plan_chunks
 from kbert.corpus.building.workers import build_chunks
 from kbert.corpus.masking import MaskingSettings
@@ -33,9 +34,13 @@ from kbert.corpus.records.manifest import VOCABULARY_FILE, Input, Manifest
 from kbert.corpus.sentences import SentenceSettings
 from kbert.corpus.word_list import read_word_list, words_sha256
 from kbert.errors import DataError, UsageError
+from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.runtime.interrupts import raised_signals
 from kbert.sources.source import Source, SourceSettings
-from kbert.text.vocabulary import Vocabulary
+from kbert.text.settings import TokenizerSettings
+from kbert.text.text_sample import sample_text, tell_lost_marks
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.tokenizer_files import save_tokenizer
 from kbert.version import __version__
 
 Progress = Callable[[str, int, int], None]
@@ -51,7 +56,7 @@ _CHUNK_SIZE = 1 << 20
 def build_corpus(
     inputs: Sequence[files.PathLike],
     *,
-    vocab: files.PathLike,
+    vocab: files.PathLike | Tokenizer,
     output: files.PathLike,
     sequence_length: int = 128,
     objective: str = "nsp",
@@ -64,12 +69,17 @@ def build_corpus(
     short_probability: float = 0.1,
     duplicates: int = 1,
     cased: bool = False,
+    strip_accents: bool | None = None,
     format: str = "auto",
     text_field: str = "text",
     document_separator: str = "blank-line",
     invalid_utf8: str = "fail",
     nfc: bool = False,
     deduplicate: str = "none",
+    skip_bad: int = 0,
+    encoding: str = "utf-8",
+    delimiter: str | None = None,
+    quoting: str = "auto",
     sentences: str = "split",
     language: str = "auto",
     feature_names: str = "tf-hub",
@@ -83,12 +93,14 @@ def build_corpus(
 ) -> Manifest:
     """Turns text files into a folder of pretraining records.
 
-    The folder holds TFRecord shards, the vocabulary and a manifest.json, which is written last:
-    without it a folder is not a corpus.
+    The folder holds TFRecord shards, the tokenizer's files and a manifest.json, which is written last:
+    without it a folder is not a corpus. Warnings of the logger "kbert" name what does not fit together: entries of the
+    vocabulary that no text gives, scripts that lose vowel signs, words that are too long, unknown words.
 
     Args:
         inputs: Files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name: see `Source`.
-        vocab: The vocab.txt to tokenize with.
+        vocab: A vocab.txt; a folder of a model, of a corpus or of `kbert vocab train`, with all its settings; or a
+            tokenizer.
         output: The folder to write.
         sequence_length: Longest example, special tokens included.
         objective: "nsp": half of the second texts are of another document (next sentence prediction). "sop": half of
@@ -102,32 +114,42 @@ def build_corpus(
         word_list: A file of words, one a line, for masking whole words of Chinese; with `whole_words` or `spans`.
         short_probability: Part of the documents whose examples aim at a random, shorter length.
         duplicates: How often the text is gone through.
-        cased: Keep case and accents.
+        cased: Keep case, and accents too, if `vocab` is a vocab.txt.
+        strip_accents: Whether accents are stripped, and with them the vowel signs of many scripts, if `vocab` is a
+            vocab.txt; None strips them unless `cased` is true.
         format: "auto", or the format of all files: see `SourceSettings` for this and the next five.
         text_field: The field or column with the text.
         document_separator: "blank-line", or "line" when each line of a text file is a document.
         invalid_utf8: "fail", or "skip" to leave such lines out and count them.
         nfc: Bring text to Unicode's composed form.
         deduplicate: "document" or "line" keeps only the first of equal ones.
+        skip_bad: How many rows without a usable text may be left out; they are counted. See `SourceSettings` for this
+            and the next three.
+        encoding: The encoding of the files.
+        delimiter: What stands between the cells of CSV and TSV files.
+        quoting: Whether quotation marks enclose cells ("csv") or are text ("none").
         sentences: "split" splits lines into sentences, "lines" takes each for one.
         language: By whose rules lines are split; "auto" finds it out for each document.
         feature_names: "tf-hub", or with static masks "original": input_ids and segment_ids, as the original release
             and the Model Garden read.
         compression: "gzip", or "none", which the original release's reader needs.
         workers: Processes. The records do not depend on it.
-        seed: Of everything random.
+        seed: Seeds the pairs, the short examples, and masks if they are static.
         resume: Go on after the last shard that an unfinished build in `output` wrote; start it if there is none.
         runner: Build as an Apache Beam pipeline on this runner, rather than in `workers` processes: see
             `kbert.corpus.building.beam`. The records do not depend on it.
         runner_options: Options for Beam, such as "--parallelism=8".
-        progress: Told how far the work is.
+        progress: Called as the work goes on; see `Progress`.
 
     Raises:
-        UsageError: An option cannot be, or `output` holds something else, or a build that `resume` does not fit.
-        DataError: The text cannot be read, or holds fewer than two documents.
+        UsageError: An option is invalid, `output` holds something else, or the build in it had other settings.
+        DataError: The text is unreadable, or holds fewer than two documents.
         Interrupted: SIGINT or SIGTERM came.
     """
     words = () if word_list is None else read_word_list(word_list)
+    tokenizer = tokenizer_from(vocab, cased=cased, strip_accents=strip_accents)
+    # How long inputs of a model are does not concern the text.
+    tokenizer = tokenizer.replace(model_max_length=None)
     settings = _check_settings(
         sequence_length=sequence_length,
         objective=objective,
@@ -139,8 +161,19 @@ def build_corpus(
         words=words,
         short_probability=short_probability,
         duplicates=duplicates,
-        cased=cased,
-        source=SourceSettings(format, text_field, document_separator, invalid_utf8, nfc, deduplicate),
+        tokenizer=tokenizer.settings,
+        source=SourceSettings(
+            format,
+            text_field,
+            document_separator,
+            invalid_utf8,
+            nfc,
+            deduplicate,
+            skip_bad,
+            encoding,
+            delimiter,
+            quoting,
+        ),
         sentences=SentenceSettings(sentences, language),
         feature_names=feature_names,
         compression=compression,
@@ -152,10 +185,10 @@ def build_corpus(
         if resume:
             raise UsageError("--resume is of builds on this machine: runners of Beam try again by themselves")
         beam.check_runner(runner, runner_options)
-    vocabulary = Vocabulary.from_file(vocab)
+    vocabulary = tokenizer.vocabulary
     source = Source(inputs, settings.source)
     before = [_stamp(*part) for part in source.parts]
-    all_settings = {**dataclasses.asdict(settings), "formats": source.formats()}
+    all_settings = {**dataclasses.asdict(settings), "source": settings.source.facts(), "formats": source.formats()}
     identity = {
         "kbert_version": __version__,
         "vocabulary_sha256": vocabulary.sha256(),
@@ -168,6 +201,11 @@ def build_corpus(
     if finished is None:
         return Manifest.load(folder)
     vocabulary.save(folder / VOCABULARY_FILE)
+    sample = sample_text(source, tokenizer, max_word_length=tokenizer.settings.max_word_length)
+    if not isinstance(vocab, Tokenizer) and os.path.isfile(vocab):  # a folder's settings are those of its model
+        tell_lost_marks(sample, tokenizer.settings)
+    if whole_words and not words:
+        tell_whole_words(sample, tokenizer.settings)
 
     least = 2 if objective == "nsp" else 1
 
@@ -177,7 +215,7 @@ def build_corpus(
     hashed = at("looking for duplicates")
     if runner is not None:
         plans = plan_chunks(source, _CHUNK_SIZE, least=least, scanned=at("planning"), hashed=hashed)
-        job = beam.Job(source, vocabulary.tokens, settings, words, folder.absolute())
+        job = beam.Job(source, vocabulary, settings, words, folder.absolute())
         finished = beam.run_job(job, plans, runner, runner_options)
     else:
         chunks = chunk_documents(source.documents(progress=hashed), _CHUNK_SIZE, least=least)
@@ -212,8 +250,9 @@ def build_corpus(
     for part, stamp in zip(source.parts, before, strict=True):
         if _stamp(*part) != stamp:
             raise DataError("expected files that nobody writes to. It changed while it was read; build anew", part[0])
+    tell_counts(counts, sample, tokenizer.settings, has_words=bool(words))
     manifest = Manifest(
-        lowercase=settings.lowercase,
+        lowercase=tokenizer.lowercase,
         vocabulary_sha256=vocabulary.sha256(),
         sequence_length=sequence_length,
         max_predictions=settings.masking.max_predictions,
@@ -229,6 +268,7 @@ def build_corpus(
         ],
         versions={"python": platform.python_version(), "numpy": np.__version__},
     )
+    save_tokenizer(tokenizer, folder)
     manifest.save(folder)
     journal.remove()
     return manifest
@@ -251,7 +291,7 @@ def _check_settings(
     words: Sequence[str],
     short_probability: float,
     duplicates: int,
-    cased: bool,
+    tokenizer: TokenizerSettings,
     source: SourceSettings,
     sentences: SentenceSettings,
     feature_names: str,
@@ -286,7 +326,7 @@ def _check_settings(
         masking=MaskingSettings(mask_probability, max_predictions, whole_words, spans),
         static=masking == "static",
         duplicates=duplicates,
-        lowercase=not cased,
+        tokenizer=tokenizer,
         source=source,
         sentences=sentences,
         feature_names=feature_names,

@@ -12,7 +12,7 @@ from kbert.corpus.records.manifest import Manifest
 from kbert.errors import DataError, UsageError
 
 _OWN_FILE = re.compile(
-    r"\.?(vocab\.txt|manifest\.json|unfinished\.jsonl|plan\.jsonl|shards\.json|examples-\d+\.tfrecord(\.gz)?)"
+    r"\.?(vocab\.txt|tokenizer\.json|tokenizer_config\.json|manifest\.json|unfinished\.jsonl|plan\.jsonl|shards\.json|examples-\d+\.tfrecord(\.gz)?)"
     r"(\.\w+\.part)?"
 )
 """What a build that was stopped can leave behind, unfinished files of `kbert.files` among it."""

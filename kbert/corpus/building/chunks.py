@@ -18,6 +18,7 @@ from kbert.corpus.word_list import WordFinder
 from kbert.sources.document import Document
 from kbert.sources.source import SourceSettings
 from kbert.text.bulk_tokenizer import BulkTokenizer
+from kbert.text.settings import TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 
@@ -41,7 +42,7 @@ class BuildSettings:
     """Mask while building, rather than anew in each epoch while reading."""
     duplicates: int
     """How often the text is gone through, with other pairs (and other masks) each time."""
-    lowercase: bool
+    tokenizer: TokenizerSettings
     source: SourceSettings
     sentences: SentenceSettings
     feature_names: str
@@ -65,7 +66,7 @@ class ChunkBuilder:
     """Makes the records of chunks.
 
     Args:
-        vocabulary: The vocabulary to tokenize with.
+        vocabulary: The vocabulary to tokenize with, with the added tokens of the settings.
         settings: All that the records depend on.
         words: For masking whole words where they cannot be seen in the ids.
     """
@@ -73,7 +74,7 @@ class ChunkBuilder:
     def __init__(self, vocabulary: Vocabulary, settings: BuildSettings, words: Sequence[str] = ()) -> None:
         self.settings = settings
         self.vocabulary = vocabulary
-        tokenizer = Tokenizer(vocabulary, lowercase=settings.lowercase)
+        tokenizer = Tokenizer.from_settings(vocabulary, settings.tokenizer)
         self._tokenizer = BulkTokenizer(tokenizer)
         self._finder = WordFinder(words, tokenizer) if words else None
         self._masker = Masker(vocabulary, settings.masking)
@@ -94,8 +95,14 @@ class ChunkBuilder:
     ) -> Iterator[list[bytes]]:
         """Yields the serialized examples of a chunk, some thousand at once; adds what they hold to the counters."""
         settings = self.settings
+        long_words = self._tokenizer.long_words
         ids, segment_ends, document_ends = self._tokenize(documents)
-        continuations = self._finder.continuations(ids, segment_ends) if self._finder else None
+        if self._tokenizer.long_words > long_words:
+            counts["long_words"] += self._tokenizer.long_words - long_words
+        continuations = None
+        if self._finder:
+            continuations = self._finder.continuations(ids, segment_ends)
+            counts["word_continuations"] += int(continuations.sum())
         rng = random.Random(f"kbert corpus {settings.seed} {index}")
         pairs = make_pairs(
             segment_ends.tolist(), document_ends.tolist(), rng, settings.pairs, passes=settings.duplicates
@@ -104,7 +111,7 @@ class ChunkBuilder:
         counts.update(
             segments=len(segment_ends),
             tokens=len(ids),
-            unknown=int(np.count_nonzero(ids == self.vocabulary.unknown_id)),
+            unknown=int(np.count_nonzero(ids == self.vocabulary.unk_id)),
             examples=len(pairs),
         )
         if settings.pairs.objective in _LABEL_COUNTS:
@@ -154,8 +161,8 @@ class ChunkBuilder:
         second_target = ranges(begins + first_lengths + 2, second_lengths)
         target = np.concatenate([ranges(begins + 1, first_lengths), second_target])
 
-        row_ids = np.full(total, vocabulary.separator_id, np.int32)
-        row_ids[begins] = vocabulary.classification_id
+        row_ids = np.full(total, vocabulary.sep_id, np.int32)
+        row_ids[begins] = vocabulary.cls_id
         row_ids[target] = ids[source]
         types = np.zeros(total, np.uint8)
         types[second_target] = 1

@@ -39,7 +39,7 @@ def build_chunks(
     # Not fork: the caller may have threads (TensorFlow's), which a forked process would lack.
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
-        workers, context, initializer=_start_worker, initargs=(vocabulary.tokens, settings, words)
+        workers, context, initializer=_start_worker, initargs=(vocabulary, settings, words)
     )
     pending: deque[concurrent.futures.Future[Chunk]] = deque()
     try:
@@ -66,11 +66,11 @@ _TRIM_EVERY = 4
 _trim_heap = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
 
-def _start_worker(tokens: Sequence[str], settings: BuildSettings, words: Sequence[str]) -> None:
+def _start_worker(vocabulary: Vocabulary, settings: BuildSettings, words: Sequence[str]) -> None:
     global _worker_builder
     ignore_interrupts()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker_builder = ChunkBuilder(Vocabulary(tokens), settings, words)
+    _worker_builder = ChunkBuilder(vocabulary, settings, words)
 
 
 def _end_with_parent() -> None:

@@ -58,8 +58,8 @@ class PretrainingBatches:
         batch_size: Rows a batch, over all replicas: examples, or packed rows.
         seed: Of the order, and of dynamic masks.
         pack_to: Pack examples into rows of so many tokens; None: one example a row.
-        vocab: The vocabulary of records without a manifest.json.
-        cased: Whether these keep case and accents.
+        vocab: The vocabulary of records without a manifest.json: a vocab.txt, or a model folder with all its settings.
+        cased: Whether the text of these was not lower-cased, if `vocab` is a vocab.txt.
         skip_corrupt: How many damaged records may be left out.
 
     Raises:
@@ -82,6 +82,7 @@ class PretrainingBatches:
             raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
         self.source = CorpusSource(corpus, vocab=vocab, cased=cased, skip_corrupt=skip_corrupt)
         self.manifest = self.source.manifest
+        self.tokenizer = self.source.tokenizer
         self.vocabulary = self.source.vocabulary
         self.batch_size = batch_size
         self.seed = seed

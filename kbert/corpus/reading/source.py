@@ -23,6 +23,9 @@ from kbert.corpus.records.manifest import FILE_NAME as MANIFEST_FILE
 from kbert.corpus.records.manifest import VOCABULARY_FILE, Manifest, Shard
 from kbert.corpus.records.reader import Damage, Record, is_compressed, read_records, without_copies
 from kbert.errors import RecordError, UsageError
+from kbert.model_folder.tokenizer import tokenizer_from
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.tokenizer_files import load_tokenizer
 from kbert.text.vocabulary import Vocabulary
 from kbert.version import __version__
 
@@ -91,8 +94,8 @@ class CorpusSource:
 
     Args:
         corpus: A folder that `kbert corpus build` wrote; or a folder, a file or a glob of other pretraining records.
-        vocab: The vocabulary of other records.
-        cased: Whether other records keep case and accents.
+        vocab: The vocabulary of other records: a vocab.txt, or a model folder with all its settings.
+        cased: Whether the text of other records was not lower-cased, if `vocab` is a vocab.txt.
         skip_corrupt: How many damaged records may be left out. Above 0, all shards are checked at once, so that what
             is lost is known from the start.
 
@@ -121,15 +124,17 @@ class CorpusSource:
             if vocab is not None or cased:
                 raise UsageError(f"{os.fspath(corpus)} has its own vocabulary and case: leave out --vocab and --cased")
             self.folder = Path(corpus)
-            self.manifest, self.vocabulary = self._open_own()
+            self.manifest, self.tokenizer = self._open_own()
+            self.vocabulary = self.tokenizer.vocabulary
             self.parts = [Part(shard, shard.examples) for shard in self.manifest.shards]
             if skip_corrupt:
                 _each(self._check_shard, self.manifest.shards)
         else:
             assert vocab is not None
             self.folder = Path(corpus) if os.path.isdir(corpus) else Path()
-            self.vocabulary = Vocabulary.from_file(vocab)
-            self.manifest, self.parts = self._survey(corpus, cased)
+            self.tokenizer = tokenizer_from(vocab, cased=cased)
+            self.vocabulary = self.tokenizer.vocabulary
+            self.manifest, self.parts = self._survey(corpus)
         self.lost = dict(sorted(self.lost.items()))  # threads found them in any order
         if self.records_lost > skip_corrupt:
             each = ", ".join(f"{file}: {lost}" for file, lost in self.lost.items())
@@ -182,7 +187,7 @@ class CorpusSource:
 
     # === Shards of kbert's ===
 
-    def _open_own(self) -> tuple[Manifest, Vocabulary]:
+    def _open_own(self) -> tuple[Manifest, Tokenizer]:
         if not self.folder.exists():
             raise RecordError("expected a corpus made by `kbert corpus build`. There is no such folder", self.folder)
         if not (self.folder / MANIFEST_FILE).exists():
@@ -198,6 +203,15 @@ class CorpusSource:
                 "expected the vocabulary that the corpus was built with. The file has changed; build the corpus again",
                 self.folder / VOCABULARY_FILE,
             )
+        if "tokenizer" in manifest.settings:  # corpora of before hold vocab.txt alone
+            held = load_tokenizer(self.folder)
+            if held.settings != manifest.tokenizer:
+                raise RecordError(
+                    f"expected the tokenizer's files to hold the settings of {MANIFEST_FILE}. They have changed; build "
+                    "the corpus again",
+                    self.folder,
+                )
+            vocabulary = held.vocabulary
         named = {shard.file for shard in manifest.shards}
         for file in sorted(named):
             if not (self.folder / file).is_file():
@@ -210,7 +224,7 @@ class CorpusSource:
                 raise RecordError(
                     "expected shards that the manifest names alone. This one is too many; remove it", path
                 )
-        return manifest, vocabulary
+        return manifest, Tokenizer.from_settings(vocabulary, manifest.tokenizer)
 
     def _own_records(self, shard: Shard) -> list[Record]:
         path = self.folder / shard.file
@@ -254,7 +268,7 @@ class CorpusSource:
 
     # === Records of others ===
 
-    def _survey(self, corpus: files.PathLike, cased: bool) -> tuple[Manifest, list[Part]]:
+    def _survey(self, corpus: files.PathLike) -> tuple[Manifest, list[Part]]:
         """Counts the records of files without a manifest, and checks all of them."""
         paths = files.expand_inputs([corpus])
         if os.path.isdir(corpus):
@@ -267,12 +281,12 @@ class CorpusSource:
         sequence_length, max_predictions = self._sizes(parts)
         shards = list({part.shard.file: part.shard for part in parts}.values())
         manifest = Manifest(
-            lowercase=not cased,
+            lowercase=self.tokenizer.lowercase,
             vocabulary_sha256=self.vocabulary.sha256(),
             sequence_length=sequence_length,
             max_predictions=max_predictions,
             masking="static",
-            settings={},
+            settings={"tokenizer": dataclasses.asdict(self.tokenizer.settings)},
             counts={"examples": sum(shard.examples for shard in shards)},
             shards=shards,
             kbert_version=__version__,

@@ -156,7 +156,7 @@ class CorpusStatistics:
             "masked": self.masked_share,
             "predictions_per_example": predictions / max(1, self.examples),
             "fates": {name: count / max(1, predictions) for name, count in self.predictions.items()},
-            "unknown": int(self.used[self.vocabulary.unknown_id]) / max(1, self.tokens),
+            "unknown": int(self.used[self.vocabulary.unk_id]) / max(1, self.tokens),
             "vocabulary": len(self.vocabulary),
             "never_used": len(self.never_used()),
         }
@@ -184,8 +184,8 @@ def read_statistics(
         limit: Read so many examples only; None: all.
         seed: Of the order and of dynamic masks.
         pack_to: Read packed rows of so many tokens.
-        vocab: The vocabulary of other records.
-        cased: Whether these keep case and accents.
+        vocab: The vocabulary of other records: a vocab.txt, or a model folder with all its settings.
+        cased: Whether the text of these was not lower-cased, if `vocab` is a vocab.txt.
         progress: Called with (examples read, examples to read).
 
     Raises:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.errors import KbertError, RecordError
+from kbert.errors import KbertError, RecordError, UsageError
+from kbert.text.settings import TokenizerSettings, settings_from_dict
 
 FILE_NAME = "manifest.json"
 VOCABULARY_FILE = "vocab.txt"
@@ -74,9 +75,12 @@ class Manifest:
         sequence_length: Longest example.
         max_predictions: Most predictions an example.
         masking: "dynamic" when the records hold plain ids, "static" when they are masked.
-        settings: All options that the records depend on.
+        settings: All options that the records depend on. "tokenizer" holds the `TokenizerSettings`; it is absent in
+            older corpora.
         counts: bytes, documents, segments, tokens and the unknown among them, examples, example_tokens, and the
-            examples with label 1 as random_next (objective "nsp") or swapped ("sop").
+            examples with label 1 as random_next (objective "nsp") or swapped ("sop"). Further, if there are any,
+            long_words, which are longer than the tokenizer's limit, and word_continuations, the tokens that continue a
+            word of the list of words.
         shards: The files, in order.
         kbert_version: The version that wrote it.
         objective: "nsp", "sop" or "none": what the label says.
@@ -98,6 +102,12 @@ class Manifest:
     inputs: list[Input] = dataclasses.field(default_factory=list)
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    @property
+    def tokenizer(self) -> TokenizerSettings:
+        """How the text was tokenized."""
+        values = self.settings.get("tokenizer")
+        return TokenizerSettings(lowercase=self.lowercase) if values is None else settings_from_dict(values)
 
     @property
     def examples(self) -> int:
@@ -129,7 +139,11 @@ class Manifest:
                 )
             shards = [Shard(**shard) for shard in values.pop("shards")]
             inputs = [Input(**item) for item in values.pop("inputs", [])]
-            return cls(shards=shards, inputs=inputs, **values)
+            manifest = cls(shards=shards, inputs=inputs, **values)
+            _ = manifest.tokenizer
+            return manifest
+        except UsageError as problem:
+            raise error(f"{FILE_NAME} has an invalid setting: {problem}") from None
         except (KeyError, TypeError, AttributeError) as problem:
             raise error(f"{FILE_NAME} lacks a setting or has an unknown one: {problem}") from None
 

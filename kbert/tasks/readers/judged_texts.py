@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.readers.retrieval_collections import Document, read_documents, read_judgements, read_queries
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from kbert.errors import DataError
@@ -71,5 +72,5 @@ def _letter(label: str) -> int:
 
 
 def _number(label: str, first: int) -> int:
-    label = label.strip()
+    label = re.sub(r"\.0*$", "", label.strip())  # pandas writes 1 as 1.0 beside missing values
     return int(label) - first if label.isascii() and label.isdecimal() else -1

@@ -5,17 +5,20 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.errors import DataError, UsageError
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.json_lines import parse
-from kbert.tasks.readers.memory_table import MemoryTable
-from kbert.tasks.readers.table_format import TableFormat, check_there
+from kbert.errors import DataError, UsageError, shown
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.json_values import parse
+from kbert.sources.table_format import TableFormat, check_there, row_kind
 from kbert.tasks.readers.tables import file_kind, read_objects, read_table
+
+_ID_KEYS = ("id", "qid", "query_id", "question_id")
+_USUAL_SHIFT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Answer:
 
     Args:
         text: A part of the context.
-        start: Its first character in the context.
+        start: Its first character in the context; -1 if it does not stand there.
     """
 
     text: str
@@ -57,129 +60,225 @@ def read_questions(
     """Reads questions.
 
     Args:
-        path: A SQuAD file (1.1 or 2.0), or JSON lines with the keys of `columns`; without targets also CSV or TSV.
+        path: A SQuAD file (1.1 or 2.0; also a list of its articles or contexts), JSON lines of contexts with "qas", or
+            of the keys of `columns`; without targets also CSV or TSV.
         columns: The columns "question", "context" and "answers".
         form: How the file is written.
         targets: Whether answers are wanted.
-        bad: Takes questions that cannot be used.
+        bad: Takes questions that cannot be used, and counts answers with a wrong place.
 
     Raises:
         DataError: The file is of no such format.
     """
     check_there(path)
-    if file_kind(path) != "json":
+    if file_kind(path, form) != "json":
         if targets:
             raise UsageError(f"{path}: expected answers in a SQuAD file (.json) or JSON lines (.jsonl)")
         for row in read_table(path, columns, form=form, bad=bad):
             yield Question(row.values["question"], row.values["context"], None, "", row.line)
         return
-    document = None if isinstance(path, MemoryTable) else _document(path, form)
-    if document is not None:
-        yield from _squad(path, document, targets, bad)
+    is_text = row_kind(path, form) == "jsonl"
+    paragraphs = _paragraphs(_document(path, form), path) if is_text else None
+    if paragraphs is not None:
+        for where, paragraph in paragraphs:
+            yield from _questions(where, paragraph, targets, path, 0, bad)
         return
     for line, values in read_objects(path, form=form, bad=bad):
+        if "qas" in values:
+            yield from _questions("", values, targets, path, line, bad)
+            continue
+        if set(values) == {"header"}:  # of MRQA's files
+            continue
         try:
-            yield _from_object(values, columns, targets, line)
+            yield _from_object(values, columns, targets, line, bad)
         except ValueError as problem:
             bad.skip(DataError(str(problem), path, line))
 
 
-def _document(path: files.PathLike, form: TableFormat) -> dict[str, Any] | None:
-    """The one object of a SQuAD file; None for JSON lines."""
+def _document(path: files.PathLike, form: TableFormat) -> Any:
+    """The value of a file that is one JSON value; None for JSON lines."""
     with files.damage_said(path), files.open_binary(path) as handle:
         content = handle.read()
     try:
-        # A byte order mark is for Python's reader to know.
-        document = parse(content if codecs.lookup(form.encoding).name == "utf-8" else content.decode(form.encoding))
+        # Byte order marks are for Python's reader to know.
+        return parse(content if codecs.lookup(form.encoding).name == "utf-8" else content.decode(form.encoding))
     except json.JSONDecodeError as problem:
         if problem.msg == "Extra data" or ".json" not in Path(path).suffixes:
             return None  # an object a line
         raise DataError(f"expected SQuAD's JSON, or JSON lines ({problem.msg})", path, problem.lineno) from None
     except (ValueError, RecursionError):
         return None
-    return document if isinstance(document, dict) and "data" in document else None
 
 
-def _squad(path: files.PathLike, document: Mapping[str, Any], targets: bool, bad: BadRows) -> Iterator[Question]:
-    for place, title in enumerate(_items(document, "data", path, "")):
-        for index, paragraph in enumerate(_items(title, "paragraphs", path, f"data[{place}]")):
-            where = f"data[{place}].paragraphs[{index}]"
-            for number, question in enumerate(_items(paragraph, "qas", path, where)):
-                try:
-                    yield _question(paragraph, question, targets)
-                except ValueError as problem:
-                    bad.skip(DataError(f"{where}.qas[{number}]: {problem}", path))
+def _paragraphs(document: Any, path: files.PathLike) -> Iterator[tuple[str, Any]] | None:
+    """The contexts of a SQuAD file with their places in it; None for a file of another form.
+
+    A file may also begin with the list of articles, or with that of contexts.
+    """
+    where = ""
+    if isinstance(document, dict) and ("data" in document or "paragraphs" in document):
+        where = "data" if "data" in document else "paragraphs"
+        document = _items(document, where, path, "")
+    if not isinstance(document, list):
+        return None
+    first = document[0] if document else {}
+    if not where and not (isinstance(first, dict) and ("paragraphs" in first or "qas" in first)):
+        return None
+    return _all_paragraphs(document, where, path)
+
+
+def _all_paragraphs(document: list[Any], where: str, path: files.PathLike) -> Iterator[tuple[str, Any]]:
+    for place, item in enumerate(document):
+        if isinstance(item, dict) and "qas" in item:
+            yield f"{where}[{place}]", item
+            continue
+        for index, paragraph in enumerate(_items(item, "paragraphs", path, f"{where}[{place}]")):
+            yield f"{where}[{place}].paragraphs[{index}]", paragraph
+
+
+def _questions(
+    where: str, paragraph: Any, targets: bool, path: files.PathLike, line: int, bad: BadRows
+) -> Iterator[Question]:
+    for number, question in enumerate(_items(paragraph, "qas", path, where)):
+        try:
+            yield _question(paragraph, question, targets, line, bad)
+        except ValueError as problem:
+            bad.skip(DataError(f"{where}.qas[{number}]: {problem}".lstrip("."), path, line or None))
 
 
 def _items(parent: Any, name: str, path: files.PathLike, where: str) -> list[Any]:
     items = parent.get(name) if isinstance(parent, dict) else None
     if not isinstance(items, list):
         place = f"{where}.{name}" if where else name
-        raise DataError(f"{place}: expected a list, as in SQuAD. Received: {items!r:.60}", path)
+        keys = f"; the keys are {', '.join(map(shown, parent))}" if isinstance(parent, dict) and items is None else ""
+        raise DataError(f"{place}: expected a list, as in SQuAD. Received: {items!r:.60}{keys}", path)
     return items
 
 
-def _question(paragraph: Mapping[str, Any], values: Any, targets: bool) -> Question:
+def _question(paragraph: Mapping[str, Any], values: Any, targets: bool, line: int, bad: BadRows) -> Question:
     if not isinstance(values, dict):
         raise ValueError(f"expected an object with question and answers. Received: {values!r:.60}")
     context = _text(paragraph, "context")
-    name = values.get("id", values.get("query_id", ""))
+    name = str(next((values[key] for key in _ID_KEYS if key in values), ""))
     if not targets:
-        return Question(_text(values, "question"), context, None, str(name))
-    answers = values.get("answers")
-    if values.get("is_impossible"):
+        return Question(_text(values, "question"), context, None, name, line)
+    answers = values.get("detected_answers") or values.get("answers")  # MRQA has places in the former
+    if _flag(values.get("is_impossible")):
         answers = []
     elif not answers:
         raise ValueError(f"expected answers, or is_impossible. Received: answers={answers!r:.60}")
-    return Question(_text(values, "question"), context, _answers(context, answers), str(name))
+    return Question(_text(values, "question"), context, _answers(context, answers, line, bad), name, line)
 
 
-def _from_object(values: Mapping[str, Any], columns: Mapping[str, str], targets: bool, line: int) -> Question:
+def _flag(value: Any) -> bool:
+    """Whether a value says yes: also a text or a number, as some programs write it.
+
+    Raises:
+        ValueError: It says neither yes nor no.
+    """
+    said = str(value).strip().lower()
+    if said in ("true", "1", "1.0", "yes"):
+        return True
+    if said in ("false", "0", "0.0", "no", "none", "null", "nan", ""):
+        return False
+    raise ValueError(f"expected true or false as is_impossible. Received: {value!r:.60}")
+
+
+def _from_object(
+    values: Mapping[str, Any], columns: Mapping[str, str], targets: bool, line: int, bad: BadRows
+) -> Question:
     question, context = _text(values, columns["question"]), _text(values, columns["context"])
+    name = str(next((values[key] for key in _ID_KEYS if key in values), ""))
     if not targets:
-        return Question(question, context, None, str(values.get("id", "")), line)
+        return Question(question, context, None, name, line)
     key = columns["answers"]
+    if _flag(values.get("is_impossible")):
+        return Question(question, context, (), name, line)
     if key not in values:
         raise ValueError(f"there is no key {key!r}; the object has {', '.join(map(repr, values))}")
-    answers = values[key]
-    if isinstance(answers, dict) and {"text", "answer_start"} <= answers.keys():
-        # The columns of Hugging Face's data sets.
-        texts, starts = answers["text"], answers["answer_start"]
-        if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
-            raise ValueError(f"expected as many text as answer_start. Received: {answers!r:.60}")
-        answers = [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
-    return Question(question, context, _answers(context, answers), str(values.get("id", "")), line)
+    return Question(question, context, _answers(context, values[key], line, bad), name, line)
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:
     text = values.get(name)
     if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"expected a text as {name}. Received: {text!r:.60}")
+        keys = "" if name in values else f"; the keys are {', '.join(map(shown, values))}"
+        raise ValueError(f"expected a text as {name}. Received: {text!r:.60}{keys}")
     return text
 
 
-def _answers(context: str, answers: Any) -> tuple[Answer, ...]:
+def _answers(context: str, answers: Any, line: int, bad: BadRows) -> tuple[Answer, ...]:
+    """Answers with their places; those that are found in the context come first, since the first is learnt."""
+    if isinstance(answers, str):
+        answers = [answers]
+    if isinstance(answers, dict) and "text" in answers:
+        # The columns of Hugging Face's data sets.
+        texts, starts = answers["text"], answers.get("answer_start")
+        texts = [texts] if isinstance(texts, str) else texts
+        starts = [None] * len(texts) if starts is None and isinstance(texts, list) else starts
+        starts = [starts] if isinstance(starts, int) else starts
+        if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
+            raise ValueError(f"expected as many text as answer_start. Received: {answers!r:.60}")
+        answers = [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
     if not isinstance(answers, list):
         raise ValueError(f'expected answers, a list of {{"text", "answer_start"}}. Received: {answers!r:.60}')
     found = []
+    moved = False
     for answer in answers:
+        if isinstance(answer, str):
+            answer = {"text": answer}
         text = answer.get("text") if isinstance(answer, dict) else None
-        start = answer.get("answer_start") if isinstance(answer, dict) else None
-        if not isinstance(text, str) or not text or not isinstance(start, int) or isinstance(start, bool):
+        if not isinstance(text, str) or not text:
             raise ValueError(f'expected an answer {{"text", "answer_start"}}. Received: {answer!r:.60}')
-        place = _place(context, text, start)
-        if place is None:
-            there = context[max(0, start) : max(0, start) + len(text)]
-            raise ValueError(
-                f"expected the answer {text!r:.60} at character {start}. The context has {there!r:.60} there"
-            )
+        start = _said_start(answer)
+        place = nearest(context, text, start)
+        # A character or two beside the offset is so usual in published files that it needs no words.
+        moved |= start is None or (place >= 0 and abs(place - start) > _USUAL_SHIFT)
         found.append(Answer(text, place))
+    found.sort(key=lambda answer: answer.start < 0)
+    if moved and found[0].start >= 0:
+        bad.repaired("answers are not at their answer_start; the nearest place in the context was taken", line)
     return tuple(found)
 
 
-def _place(context: str, text: str, start: int) -> int | None:
-    """Where an answer stands: at its offset, or a character or two beside it, as in several published files."""
-    for place in (start, start - 1, start + 1, start - 2, start + 2):
-        if place >= 0 and context[place : place + len(text)] == text:
-            return place
-    return None
+def _said_start(answer: Mapping[str, Any]) -> int | None:
+    """The offset that a file says; None if it says none."""
+    spans = answer.get("char_spans")
+    start = spans[0] if isinstance(spans, list) and spans else answer.get("answer_start")
+    start = start[0] if isinstance(start, list) and start else start
+    if isinstance(start, str) and re.fullmatch(r"-?[0-9]{1,12}", start.strip()):
+        start = int(start)
+    if isinstance(start, float) and start.is_integer():
+        start = int(start)
+    if start is not None and (not isinstance(start, int) or isinstance(start, bool)):
+        raise ValueError(f'expected an answer {{"text", "answer_start"}}. Received: {answer!r:.60}')
+    return start
+
+
+def nearest(context: str, text: str, start: int | None) -> int:
+    """The place where a text stands in a context, nearest to `start`; of None the first. -1 if it stands nowhere.
+
+    Example:
+        >>> nearest("a b a b", "b", 5), nearest("a b a b", "b", None), nearest("a b", "c", 0)
+        (6, 2, -1)
+    """
+    best = place = context.find(text)
+    if start is None:
+        return best
+    if start >= 0 and context.startswith(text, start):
+        return start
+    while place >= 0:
+        if abs(place - start) < abs(best - start):
+            best = place
+        place = context.find(text, place + 1)
+    return best
+
+
+def check_placed(question: Question) -> None:
+    """Checks that an answer to a question stands in its context, which training needs.
+
+    Raises:
+        ValueError: None of the answers does.
+    """
+    if question.answers and question.answers[0].start < 0:
+        raise ValueError(f"expected an answer that stands in the context. Received: {question.answers[0].text!r:.60}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,14 +10,17 @@ import numpy as np
 
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.readers.judged_texts import read_judged
-from kbert.tasks.readers.table_format import TableFormat
+from kbert.tasks.readers.numbers import parse_number
 from kbert.tasks.readers.tables import file_kind, read_objects, read_table
 
 _SEED = 0
 _GROUPS_KEY = "candidates"
 _TURNS_KEY = "turns"
+_RIGHT_KEYS = ("pos", "positive", "positives")
+_WRONG_KEYS = ("neg", "negative", "negatives")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +68,16 @@ def read_candidates(
     if options.get("documents") or options.get("queries"):
         return _read_judged(path, options, most, bad)
     form = TableFormat.from_options(options)
-    first = _first_object(path, form) if file_kind(path) == "json" else {}
+    first = _first_object(path, form) if file_kind(path, form) == "json" else {}
     if _TURNS_KEY in first:
         pairs = list(_responses(path, form, turns, options.get("responder"), bad))
         if not pairs:
             raise DataError(_no_response(path, form, options.get("responder")), path)
         pool = list(dict.fromkeys(response for _, response in pairs))
         return [_filled(example, [response], pool, most, index) for index, (example, response) in enumerate(pairs)]
+    if any(key in first for key in _RIGHT_KEYS) and columns["candidate"] not in first:
+        examples = list(_right_and_wrong(path, form, columns, targets, bad))
+        return examples if not targets else _with_others(examples, most)
     if isinstance(first.get(columns["candidate"], first.get(_GROUPS_KEY)), list):
         examples = list(_groups(path, form, columns, targets, bad))
     else:
@@ -84,6 +89,44 @@ def read_candidates(
                 for index, example in enumerate(examples)
             ]
     return examples
+
+
+def _right_and_wrong(
+    path: PathLike, form: TableFormat, columns: Mapping[str, str], targets: bool, bad: BadRows
+) -> Iterator[RankingExample]:
+    """Objects of a query with right candidates ("pos", "positive") and maybe wrong ones ("neg", "negative")."""
+    for line, values in read_objects(path, form=form, bad=bad):
+        query = values.get(columns["query"], values.get("anchor"))
+        right, wrong = (_listed(values, keys) for keys in (_RIGHT_KEYS, _WRONG_KEYS))
+        if (
+            not isinstance(query, str)
+            or not query.strip()
+            or not _are_texts(right)
+            or not (_are_texts(wrong) or not wrong)
+        ):
+            problem = 'expected {"query": "…", "pos": ["…"], "neg": ["…"]}. Received the keys '
+            bad.skip(DataError(f"{problem}{', '.join(map(shown, values))}: {shown(values)}", path, line))
+            continue
+        gains = (1.0,) * len(right) + (0.0,) * len(wrong)
+        yield RankingExample(query, (*right, *wrong), gains if targets else (), line=line)
+
+
+def _listed(values: Mapping[str, Any], keys: Sequence[str]) -> list[Any]:
+    found = next((values[key] for key in keys if key in values), None) or []
+    return found if isinstance(found, list) else [found]
+
+
+def _with_others(examples: Sequence[RankingExample], most: int) -> list[RankingExample]:
+    """The examples; those without wrong candidates get some of those of other queries."""
+    if all(0.0 in example.gains for example in examples):
+        return list(examples)
+    pool = list(dict.fromkeys(candidate for example in examples for candidate in example.candidates))
+    return [
+        example
+        if 0.0 in example.gains
+        else _filled(dataclasses.replace(example, candidates=(), gains=()), example.candidates, pool, most, index)
+        for index, example in enumerate(examples)
+    ]
 
 
 def _count(options: Mapping[str, Any], name: str, default: int, *, least: int) -> int:
@@ -160,10 +203,10 @@ def _grouped_rows(path: PathLike, form: TableFormat, columns: Mapping[str, str],
 
 def _gain(value: Any, path: PathLike, line: int) -> float:
     try:
-        gain = float(value)
-    except (TypeError, ValueError):
-        gain = math.nan
-    if not 0 <= gain < math.inf:
+        gain = float(value) if isinstance(value, bool) else parse_number(value)
+    except ValueError:
+        gain = -1.0
+    if gain < 0:
         raise DataError(f"expected a label of 0 or more. Received {value!r}", path, line)
     return gain
 
@@ -197,6 +240,8 @@ def _group(
         return RankingExample(text, tuple(candidates), (), turns, line)
     key = columns.get("label", "label")
     label = values.get(key)
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
     if isinstance(label, int) and not isinstance(label, bool):
         if not 0 <= label < len(candidates):
             raise DataError(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kbert.errors import shown
-from kbert.tasks.readers.table_format import TableFormat
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.task_info import Option, TaskInfo
 
 
@@ -72,4 +72,4 @@ class Reading:
 
 
 def _kept(info: TaskInfo) -> dict[str, Option]:
-    return {option.name: option for option in info.options if option.reading and not option.file}
+    return {option.name: option for option in info.options if option.reading and not option.file and option.remembered}

@@ -1,7 +1,8 @@
 """Test collections for retrieval: documents, queries, and which documents are relevant to a query.
 
 documents   JSON lines with "id" or "_id", "text", and maybe "title" (as BEIR has them); .csv or .tsv with the columns
-            id and text; a folder of text files, whose paragraphs are documents; or SMART (.I, .T, .W), as Cranfield
+            id and text, or without a header an id and a text (MS MARCO's collection.tsv and queries.tsv); a folder of
+            text files, whose paragraphs are documents; or SMART (.I, .T, .W), as Cranfield
 queries     the same, but for folders
 judgements  TREC's qrels (query, iteration, document, gain), BEIR's (query, document, gain, under a header) or
             Cranfield's (query, document, code)
@@ -15,9 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kbert import files
-from kbert.errors import DataError, UsageError
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.tables import file_kind, read_objects, read_table
+from kbert.errors import DataError, UsageError, shown
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
+from kbert.tasks.readers.tables import file_kind, first_row, read_objects, read_table
 
 _LOG = logging.getLogger("kbert")
 _SMART_START = ".I "
@@ -157,10 +159,29 @@ def _documents(
         if by_place:
             documents = (dataclasses.replace(each, id=str(place)) for place, each in enumerate(documents, start=1))
     else:
-        rows = read_table(path, {"id": "id", "text": "text"}, bad=bad)
-        documents = (Document(row.values["id"], row.values["text"], row.line) for row in rows)
+        documents = _table_documents(path, bad)
     for document in documents:
         yield (path, document.line), document
+
+
+def _table_documents(path: Path, bad: BadRows) -> Iterator[Document]:
+    """Rows of a table with the columns id and text, or of one without a header: an id and a text, as MS MARCO's."""
+    header = first_row(path, TableFormat())
+    columns = {"id": "id", "text": "text"}
+    if "text" not in header:
+        numbered = len(header) in (2, 3, 4) and header[0].strip().isalnum() and any(map(str.isdigit, header[0]))
+        if not numbered:
+            names = ", ".join(map(shown, header))
+            raise DataError(
+                "expected the columns id and text, or rows of an id and a text without a header. Received the columns "
+                f"{names}",
+                path,
+                1,
+            )
+        # collection.tsv and queries.tsv; of documents (docs.tsv) the second is an address.
+        columns = {"id": "1", "text": "3-4" if len(header) == 4 else "2" if len(header) == 2 else "2-3"}
+    for row in read_table(path, columns, bad=bad):
+        yield Document(row.values["id"].strip(), row.values["text"], row.line)
 
 
 def _json_documents(path: Path, bad: BadRows, skipped: set[str]) -> Iterator[Document]:

@@ -9,9 +9,9 @@ from typing import Any
 from kbert.corpus.sentences import split_sentences
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.table_format import TableFormat
-from kbert.tasks.readers.tables import file_kind, read_objects, read_table
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
+from kbert.tasks.readers.tables import column_names, file_kind, read_objects, read_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,8 @@ def read_summaries(
     """
     if targets and "label" not in columns and "summary" not in columns:
         raise UsageError(
-            "summarization learns from labels of sentences or from summaries: name label_column or summary_column"
+            f"{path}: summarization learns from labels of sentences or from summaries: name their column with "
+            f"--label-column or --summary-column. Received {_received(path, form)}"
         )
     for line, values in _rows(path, columns, form, bad):
         try:
@@ -58,11 +59,17 @@ def read_summaries(
             bad.skip(problem)
 
 
+def _received(path: PathLike, form: TableFormat) -> str:
+    """The columns of a file, for messages."""
+    names = list(column_names(path, form))
+    return f"the columns {', '.join(map(shown, names[:20]))}" if names else "a text a line"
+
+
 def _rows(
     path: PathLike, columns: Mapping[str, str], form: TableFormat, bad: BadRows
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The line and the values by column."""
-    if file_kind(path) == "json":
+    if file_kind(path, form) == "json":
         yield from read_objects(path, form=form, bad=bad)
     elif not form.is_table(path):
         for number, text in form.numbered_lines(path, bad):

@@ -11,9 +11,11 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError, shown
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.json_lines import read_objects
-from kbert.tasks.readers.table_format import TableFormat, check_there, file_kind
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.delimited import delimiter_of, split_rows
+from kbert.sources.excel import read_cells
+from kbert.sources.rows import read_objects
+from kbert.sources.table_format import TableFormat, check_there, file_kind
 
 _NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 
@@ -37,18 +39,21 @@ def read_table(
     *,
     form: TableFormat | None = None,
     lists: Collection[str] = (),
+    list_values: Collection[str] = (),
     bad: BadRows | None = None,
 ) -> Iterator[Row]:
     """Reads some columns of a table.
 
     Args:
-        path: A .csv, .tsv or .jsonl file, compressed or not, with a delimiter of any name; or a table in memory.
+        path: A .csv, .tsv or .jsonl file, compressed or not, with a delimiter of any name; a Parquet or Excel file; a
+            data set by name; or a table in memory.
         columns: The column of each value: its name in the header (of JSON lines: its key), or, when all are numbers,
             its 1-based place in a file without a header. Several, as "title,body" or "2,3" or "3-6", are joined with a
             space.
         form: Delimiter, encoding and quoting.
         lists: Names whose several columns are not joined: their value is a list, with "" for cells that a row lacks.
             In JSON lines they may be lists too.
+        list_values: Names whose several columns are joined, but whose value in JSON lines may be a list.
         bad: Takes rows that cannot be read.
 
     Raises:
@@ -57,14 +62,15 @@ def read_table(
     """
     bad = bad or BadRows()
     form = form or TableFormat()
-    kind = file_kind(path)
+    kind = file_kind(path, form)
     if not form.is_table(path):
         raise UsageError(
-            f"{path}: expected a table, by its ending: .csv, .tsv or .jsonl (and .gz after it); or name its --delimiter"
+            f"{path}: expected a table, by its ending: .csv, .tsv, .jsonl, .parquet or .xlsx (and .gz after it); or "
+            "name its --delimiter or --format"
         )
     check_there(path)
     if kind == "json":
-        yield from _read_json(path, columns, form, lists, bad)
+        yield from _read_json(path, columns, form, lists, list_values, bad)
         return
     numbered = [column for column in columns.values() if _NUMBERS.fullmatch(column)]
     if numbered and len(numbered) != len(columns):
@@ -156,73 +162,72 @@ def _no_column(column: str, header: Sequence[str], path: files.PathLike, line: i
 
 def first_row(path: files.PathLike, form: TableFormat) -> list[str]:
     """The cells of the first row of a CSV or TSV file; none if it is empty."""
-    _, cells = next(_split_rows(path, file_kind(path), form, BadRows()), (1, []))
+    _, cells = next(_split_rows(path, file_kind(path, form), form, BadRows()), (1, []))
     return cells
 
 
+def column_names(path: files.PathLike, form: TableFormat) -> Collection[str]:
+    """The names of the columns of a table; of JSON lines and tables in memory the keys of the first row."""
+    if file_kind(path, form) == "json":
+        return next((values for _, values in read_objects(path, form=form, bad=BadRows(1 << 60))), {})
+    return first_row(path, form) if form.is_table(path) else ()
+
+
 def _split_rows(path: files.PathLike, kind: str, form: TableFormat, bad: BadRows) -> Iterator[tuple[int, list[str]]]:
-    """The rows, each with the line it begins in; the first one is never skipped, as it may be the header."""
-    delimiter = form.delimiter or {"csv": ",", "tsv": "\t"}[kind]
-    quoted = form.quoting == "csv" or (form.quoting == "auto" and kind == "csv")
-    if not quoted:
-        for number, text in form.numbered_lines(path, bad):
-            if text:
-                yield number, text.split(delimiter)
+    """The rows, each with the line it begins in; the first one is never skipped, as it may be the header.
+
+    Rows of several cells that are all empty, as Excel writes them, are left out.
+    """
+    if kind == "xlsx":
+        yield from read_cells(path)
         return
-    if len(delimiter) > 1:
+    usual = "\t" if kind == "tsv" else ","
+    delimiter = form.delimiter or delimiter_of(path, usual)
+    quoted = form.quoting == "csv" or (form.quoting == "auto" and kind == "csv")
+    if quoted and len(delimiter) > 1:
         raise UsageError(
             f"beside quotation marks the delimiter must be one character. Received: {delimiter!r}; if the marks are "
             "text, say --quoting none"
         )
-    csv.field_size_limit(2**31 - 1)  # texts may be longer than the 131,072 characters it is at first
-    read: list[int] = []  # the numbers of the lines of a row
-
-    def lines() -> Iterator[str]:
-        for number, line in form.numbered_lines(path, bad):
-            read.append(number)
-            yield line + "\n"
-
-    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
     begun = False
-    while True:
-        read.clear()
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as problem:
+    for line, cells in split_rows(form.line_blocks(path, bad), delimiter, quoted=quoted, strict=True):
+        if isinstance(cells, csv.Error):
             wrong = DataError(
-                f"the row is not CSV ({problem}); if quotation marks are text, say --quoting none", path, read[0]
+                f"the row is not CSV ({cells}); if quotation marks are text, say --quoting none", path, line
             )
             # A quotation mark that is never closed takes all the rest of the file: that is no row to skip.
-            if not begun or "unexpected end" in str(problem):
-                raise wrong from None
+            if not begun or "unexpected end" in str(cells):
+                raise wrong
             bad.skip(wrong)
             continue
         begun = True
-        if cells:
-            yield read[0], cells
+        if len(cells) == 1 or any(cells):
+            yield line, cells
 
 
 def _read_json(
-    path: files.PathLike, columns: Mapping[str, str], form: TableFormat, lists: Collection[str], bad: BadRows
+    path: files.PathLike,
+    columns: Mapping[str, str],
+    form: TableFormat,
+    lists: Collection[str],
+    list_values: Collection[str],
+    bad: BadRows,
 ) -> Iterator[Row]:
     for number, values in read_objects(path, form=form, bad=bad):
         try:
-            yield Row(
-                {name: _cells(values, column, name in lists, path, number) for name, column in columns.items()}, number
-            )
+            cells: dict[str, Any] = {}
+            for name, column in columns.items():
+                keys = [column] if column in values or "," not in column else column.split(",")
+                if len(keys) == 1:
+                    cells[name] = _cell(values, keys[0], name in lists or name in list_values, path, number)
+                else:
+                    found = [_cell(values, key, name in lists, path, number) for key in keys]
+                    texts = [cell for cell in found if isinstance(cell, str)]
+                    cells[name] = texts if name in lists else " ".join(filter(None, texts))
         except DataError as problem:
             bad.skip(problem)
-
-
-def _cells(values: Mapping[str, Any], column: str, listed: bool, path: files.PathLike, number: int) -> str | list[str]:
-    keys = [column] if column in values or "," not in column else column.split(",")
-    cells = [_cell(values, key, listed, path, number) for key in keys]
-    if len(cells) == 1:
-        return cells[0]
-    texts = [cell for cell in cells if isinstance(cell, str)]
-    return texts if listed else " ".join(filter(None, texts))
+        else:
+            yield Row(cells, number)
 
 
 def _cell(values: Mapping[str, Any], column: str, listed: bool, path: files.PathLike, number: int) -> str | list[str]:

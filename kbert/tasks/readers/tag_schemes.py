@@ -60,13 +60,20 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
     return "iob2" if opening_b else "iob1"
 
 
-def entities_in_scheme(tags: Sequence[str], scheme: str) -> list[Entity]:
-    """The entities of a sentence that must follow its scheme.
+def entities_in_scheme(tags: Sequence[str], scheme: str, repaired: list[int] | None = None) -> list[Entity]:
+    """The entities of a sentence.
 
     "iob1" takes what is tagged in IOB2 as conlleval does: an I- that continues nothing begins an entity.
 
+    Args:
+        tags: The tags of its words.
+        scheme: One of SCHEMES.
+        repaired: Takes the places of tags that break the scheme, which are then read as conlleval reads them: an I- or
+            E- that continues nothing begins an entity, and an entity without its E- ends where its type does. Without
+            it they are errors.
+
     Raises:
-        TagProblem: It does not, such as an I- without a B- before it.
+        TagProblem: A tag breaks the scheme, such as an I- without a B- before it.
     """
     entities: list[Entity] = []
     begin = -1
@@ -81,12 +88,16 @@ def entities_in_scheme(tags: Sequence[str], scheme: str) -> list[Entity]:
                 raise TagProblem(place, f"expected tags of the scheme {scheme}: O, I-… (and B-…). Received {tag!r}")
         else:
             goes_on = open_ and next_letter in ("I", "E") and same
-            if next_letter in ("I", "E") and not goes_on:
+            broken = next_letter in ("I", "E") and not goes_on
+            unended = scheme in ("bioes", "bmes") and open_ and not goes_on
+            if repaired is not None:
+                repaired += [place] * (broken or unended)
+            elif broken:
                 noisy = scheme == "iob2" and next_letter == "I"
-                way = "; --tag-scheme iob1 takes it for a beginning" if noisy else ""
+                way = "; leave out --strict-tags to take it for a beginning" if noisy else ""
                 problem = f"expected B-{next_kind} before {tag!r} (scheme {scheme}). Received it without{way}"
                 raise TagProblem(place, problem)
-            if scheme in ("bioes", "bmes") and open_ and not goes_on:
+            elif unended:
                 raise TagProblem(place, f"expected E-{kind} at the end of {kind} (scheme {scheme}). Received {tag!r}")
         if not goes_on:
             if letter != OUTSIDE:

@@ -1,31 +1,40 @@
-"""Texts with spans, out of the formats that people tag in: CoNLL, JSON lines, tables of words and tags."""
+"""Texts with spans, out of the formats that people tag in: CoNLL, JSON with offsets, tables of words and tags."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kbert import files
 from kbert.errors import DataError
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.table_format import TableFormat, check_there
-from kbert.tasks.readers.tables import Row, file_kind, first_row, read_objects, read_table
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.rows import read_values
+from kbert.sources.table_format import TableFormat, check_there
+from kbert.tasks.readers.conll import read_conll
+from kbert.tasks.readers.span_exports import as_object, offset_reader, raw_spans
+from kbert.tasks.readers.tables import file_kind, first_row, read_table
+from kbert.tasks.readers.tag_columns import LABEL_NAMES, TEXT_NAMES, chosen_columns, text_name
 from kbert.tasks.readers.tag_schemes import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
-from kbert.text.replacement_table import is_cjk
+from kbert.tasks.readers.tagged_words import Sentence, join_words, with_usual_tags, word_places
 
-CONLL_ENDINGS = (".conll", ".conll03", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".train", ".dev", ".test")
-_TEXT_NAMES = ("text", "text_a", "sentence", "tokens")
-_LABEL_NAMES = ("label", "labels", "spans", "entities", "tags", "ner_tags")
-ONLY_TYPE = "entity"
-"""Of tags that are letters alone."""
-_LETTERS = frozenset("BIESMLU")
-_LETTER_FIRST = re.compile(r"[BIESMLU]_.+")
-_LETTER_LAST = re.compile(r"(?![BIESMLU]-).+[-_][BIESMLU]")
+CONLL_ENDINGS = (
+    ".conll",
+    ".conllu",
+    ".conll03",
+    ".bio",
+    ".iob",
+    ".iob2",
+    ".bioes",
+    ".bmes",
+    ".train",
+    ".dev",
+    ".test",
+)
 _SEPARATOR = "\x02"
 """Between the characters of some published tables."""
+_REPAIRED = "tags such as I-X that nothing begins, or entities without an end, were read as conlleval reads them"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,20 +60,23 @@ class TaggedText:
         text: The text.
         spans: What is in it; None where it is unknown.
         line: The 1-based line where it starts; 0 for none.
+        words: (start, end) of each word, if the file has words and not a text.
     """
 
     text: str
     spans: tuple[Span, ...] | None = None
     line: int = 0
+    words: tuple[tuple[int, int], ...] = dataclasses.field(default=(), compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Sentence:
-    """Words with tags, each with its line."""
+class _Row:
+    """A row of a table: its words and tags, and what tells its sentence."""
 
     words: list[str]
     tags: list[str]
-    lines: list[int]
+    sentence: str
+    line: int
 
 
 def read_tagged_texts(
@@ -75,215 +87,190 @@ def read_tagged_texts(
     form: TableFormat | None = None,
     targets: bool,
     bad: BadRows,
+    strict: bool = False,
+    offsets: str = "characters",
 ) -> list[TaggedText]:
     """Reads a file of any of the formats; its ending and its first line tell which.
 
     Args:
-        path: A .jsonl file of objects with offsets, or with words and tags in lists or in strings separated by spaces;
-            a .tsv or .csv table with a header and such strings in its cells; any other file is CoNLL, with a word and
-            its tag in each line and an empty line between sentences.
-        columns: The columns "text" and "label", if they have other names than usual.
+        path: JSON (objects with offsets, or with words and tags in lists or in strings separated by spaces; exports of
+            doccano, spaCy, Prodigy and Label Studio); a table with a header and such strings in its cells, or with a
+            word in each row; any other file is CoNLL, with a word and its tag in each line and an empty line between
+            sentences.
+        columns: The columns "text" and "label", if they have other names than usual; of CoNLL their numbers. "sentence"
+            tells sentences apart, in a table with a word in each row.
         scheme: Of the tags, or "auto".
-        form: The encoding.
+        form: How the file is written.
         targets: Whether labels are wanted.
-        bad: Takes what cannot be read.
+        bad: Takes what cannot be read, and counts tags that were repaired.
+        strict: Whether tags that break the scheme are errors.
+        offsets: What the offsets of spans count; see kbert.tasks.readers.span_exports.
     """
     form = form or TableFormat()
-    kind = file_kind(path)
+    kind = file_kind(path, form)
     check_there(path)
-    sentences: Iterator[TaggedText | _Sentence]
+    found: Iterator[TaggedText | Sentence]
     if kind == "json":
-        sentences = _read_json(path, form, columns, targets, bad)
-    elif kind in ("tsv", "csv") and _has_header(path, form, columns):
-        if not targets:
-            rows = _rows(path, form, columns, bad=bad)
-            return [TaggedText(join_words(_split(row.values["text"])), None, row.line) for row in rows]
-        sentences = _table_sentences(path, form, columns, bad)
+        found = _read_json(path, form, columns, targets, offsets, bad)
+    elif kind in ("tsv", "csv", "xlsx") and _has_header(path, form, columns):
+        found = iter(_of_rows(list(_table_rows(path, form, columns, targets, bad)), columns, targets, path))
     else:
-        sentences = _conll_sentences(path, form, targets, bad)
-    found = _with_usual_tags(list(sentences), path)
+        found = read_conll(path, columns, form, targets, bad)
+    items = list(found)
+    sentences = iter(with_usual_tags([item for item in items if isinstance(item, Sentence)], path))
+    items = [next(sentences) if isinstance(item, Sentence) else item for item in items]
     if scheme == "auto":
-        scheme = detect_scheme(sentence.tags for sentence in found if isinstance(sentence, _Sentence))
+        scheme = detect_scheme(item.tags for item in items if isinstance(item, Sentence))
     texts = []
-    for sentence in found:
-        if isinstance(sentence, TaggedText):
-            texts.append(sentence)
+    for item in items:
+        if isinstance(item, TaggedText):
+            texts.append(item)
             continue
         try:
-            texts.append(_tagged(sentence, scheme, targets))
+            texts.append(_tagged(item, scheme, targets, None if strict else bad))
         except TagProblem as problem:
-            line = sentence.lines[min(problem.place, len(sentence.lines) - 1)]
+            line = item.lines[min(problem.place, len(item.lines) - 1)]
             bad.skip(DataError(str(problem), path, line))
     return texts
 
 
-def _with_usual_tags(found: list[TaggedText | _Sentence], path: files.PathLike) -> list[TaggedText | _Sentence]:
-    """Sentences whose tags are "B-PER" or "PER".
-
-    Where all tags of the file are of that form, letters alone, as in the segmentation of words, get a type, and B_PER
-    becomes B-PER. Beside others such a tag is a type.
-
-    Raises:
-        DataError: All tags have the letter behind: they would be as many types, and all of it learnt wrong.
-    """
-    sentences = [sentence for sentence in found if isinstance(sentence, _Sentence)]
-    tags = {tag for sentence in sentences for tag in sentence.tags} - {OUTSIDE}
-    if not tags:
-        return found
-    usual: Callable[[str], str]
-    if all(tag in _LETTERS for tag in tags):
-        usual = f"{{}}-{ONLY_TYPE}".format
-    elif all(_LETTER_FIRST.fullmatch(tag) for tag in tags) and any(tag.startswith(("B_", "I_")) for tag in tags):
-        usual = _hyphened
-    elif all(_LETTER_LAST.fullmatch(tag) for tag in tags) and any(tag[-1] == "B" for tag in tags):
-        line, tag = next(
-            (line, tag)
-            for sentence in sentences
-            for line, tag in zip(sentence.lines, sentence.tags, strict=True)
-            if tag != OUTSIDE
-        )
-        problem = f"expected tags with the letter first, such as {tag[-1]}-{tag[:-2]}. Received {tag!r}"
-        raise DataError(problem, path, line)
-    else:
-        return found
-    return [
-        dataclasses.replace(each, tags=[tag if tag == OUTSIDE else usual(tag) for tag in each.tags])
-        if isinstance(each, _Sentence)
-        else each
-        for each in found
-    ]
-
-
-def _hyphened(tag: str) -> str:
-    return f"{tag[0]}-{tag[2:]}"
-
-
-def join_words(words: Sequence[str]) -> str:
-    """A text of words: a space between them, but for two ideographs."""
-    return "".join(space + word for space, word in _spaced(words))
-
-
-def _spaced(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    before = ""
-    for word in words:
-        if not word:
-            continue
-        close = not before or (is_cjk(ord(before[-1])) and is_cjk(ord(word[0])))
-        yield "" if close else " ", word
-        before = word
-
-
-def _tagged(sentence: _Sentence, scheme: str, targets: bool) -> TaggedText:
-    starts, ends = [], []
-    text = ""
-    for space, word in _spaced(sentence.words):
-        text += space
-        starts.append(len(text))
-        text += word
-        ends.append(len(text))
+def _tagged(sentence: Sentence, scheme: str, targets: bool, bad: BadRows | None) -> TaggedText:
+    text, starts, ends = word_places(sentence.words)
+    places = tuple(zip(starts, ends, strict=True))
     if not targets:
-        return TaggedText(text, None, sentence.lines[0])
-    found = entities_in_scheme(sentence.tags, scheme)
+        return TaggedText(text, None, sentence.lines[0], places)
+    repaired: list[int] | None = None if bad is None else []
+    found = entities_in_scheme(sentence.tags, scheme, repaired)
+    if bad is not None:
+        for place in repaired or ():
+            bad.repaired(_REPAIRED, sentence.lines[min(place, len(sentence.lines) - 1)])
     spans = tuple(Span(starts[begin], ends[end - 1], kind) for kind, begin, end in found)
-    return TaggedText(text, spans, sentence.lines[0])
+    return TaggedText(text, spans, sentence.lines[0], places)
 
 
-# === CoNLL ===
-
-
-def _conll_sentences(path: files.PathLike, form: TableFormat, targets: bool, bad: BadRows) -> Iterator[_Sentence]:
-    sentence = _Sentence([], [], [])
-    width = 0
-    broken = False
-    skipped = bad.count
-    for number, line in itertools.chain(form.numbered_lines(path, bad), [(0, "")]):
-        # A line in another encoding was left out before this one: it may have been a word of the sentence.
-        broken |= bad.count > skipped
-        skipped = bad.count
-        if not line.strip() or line.startswith("-DOCSTART-"):
-            if sentence.words and not broken:
-                yield sentence
-            sentence, broken = _Sentence([], [], []), False
-            continue
-        cells = line.split("\t") if "\t" in line else line.split()
-        fewest = 2 if targets else 1
-        if fewest <= len(cells) <= 4:  # a bad first line does not tell how wide the others are
-            width = width or len(cells)
-        if len(cells) != width or not fewest <= len(cells) <= 4 or not cells[0].strip() or not cells[-1].strip():
-            expected = f"{width} columns" if width else "2 to 4 columns"
-            problem = f"expected {expected}: a word, and its tag last. Received: {line[:60]!r}"
-            bad.skip(DataError(problem, path, number))  # which breaks the sentence, too
-            continue
-        sentence.words.append(cells[0].strip())
-        sentence.tags.append(cells[-1].strip())
-        sentence.lines.append(number)
+def text_of_words(words: Sequence[str]) -> TaggedText:
+    """The text of words without tags."""
+    text, starts, ends = word_places(words)
+    return TaggedText(text, None, 0, tuple(zip(starts, ends, strict=True)))
 
 
 # === Tables of words and tags ===
 
 
 def _has_header(path: files.PathLike, form: TableFormat, columns: Mapping[str, str]) -> bool:
-    return bool(columns) or any(name in first_row(path, form) for name in _TEXT_NAMES)
+    return bool(columns) or text_name(first_row(path, form)) is not None
 
 
-def _rows(
-    path: files.PathLike, form: TableFormat, columns: Mapping[str, str], *roles: str, bad: BadRows
-) -> Iterator[Row]:
-    header = first_row(path, form)
-    usual = {"text": _TEXT_NAMES, "label": _LABEL_NAMES}
-    chosen = {
-        role: columns.get(role) or next((name for name in usual[role] if name in header), usual[role][0])
-        for role in ("text", *roles)
-    }
-    return read_table(path, chosen, form=form, bad=bad)
+def _table_rows(
+    path: files.PathLike, form: TableFormat, columns: Mapping[str, str], targets: bool, bad: BadRows
+) -> Iterator[_Row]:
+    chosen = chosen_columns(columns, first_row(path, form))
+    if columns and all(name.isdecimal() for name in columns.values()):
+        chosen = {role: columns.get(role) for role in ("text", "label", "sentence")}
+    chosen = {"text": chosen["text"] or TEXT_NAMES[0], "label": chosen["label"] or LABEL_NAMES[0], **_others(chosen)}
+    if not targets:
+        del chosen["label"]
+    for row in read_table(path, {role: name for role, name in chosen.items() if name}, form=form, bad=bad):
+        words, tags = _split(row.values["text"]), _split(row.values["label"]) if targets else []
+        if not words:
+            bad.skip(DataError("expected a text. Received an empty one", path, row.line))
+        elif targets and len(words) != len(tags):
+            bad.skip(
+                DataError(
+                    f"expected as many tags as words. Received: {len(tags)} tags, {len(words)} words", path, row.line
+                )
+            )
+        elif targets and (not all(words) or not all(tags)):
+            bad.skip(DataError("expected a word and a tag between two marks. Received an empty one", path, row.line))
+        else:
+            words = [word for word in words if word]
+            yield _Row(words, tags or [OUTSIDE] * len(words), row.values.get("sentence", ""), row.line)
+
+
+def _others(chosen: Mapping[str, str | None]) -> dict[str, str | None]:
+    return {role: name for role, name in chosen.items() if role not in ("text", "label")}
 
 
 def _split(cell: str) -> list[str]:
     return cell.split(_SEPARATOR) if _SEPARATOR in cell else cell.split()
 
 
-def _table_sentences(
-    path: files.PathLike, form: TableFormat, columns: Mapping[str, str], bad: BadRows
-) -> Iterator[_Sentence]:
-    for row in _rows(path, form, columns, "label", bad=bad):
-        words, tags = _split(row.values["text"]), _split(row.values["label"])
-        if not words:
-            bad.skip(DataError("expected a text. Received an empty one", path, row.line))
-        elif len(words) != len(tags):
-            bad.skip(
-                DataError(
-                    f"expected as many tags as words. Received: {len(tags)} tags, {len(words)} words", path, row.line
-                )
-            )
-        elif not all(words) or not all(tags):
-            bad.skip(DataError("expected a word and a tag between two marks. Received an empty one", path, row.line))
-        else:
-            yield _Sentence(words, tags, [row.line] * len(words))
+def _of_rows(rows: Sequence[_Row], columns: Mapping[str, str], targets: bool, path: files.PathLike) -> list[Sentence]:
+    """The sentences of a table: one in each row, or one word in each row.
+
+    Rows with a word each are one sentence as long as the column of sentences is empty or the same; without such a
+    column, up to an empty line.
+
+    Raises:
+        DataError: Each row has a word, and nothing tells sentences apart.
+    """
+    named = any(row.sentence.strip() for row in rows)
+    single = len(rows) > 1 and all(len(row.words) == 1 for row in rows)
+    if not single and not (named and columns.get("sentence")):
+        return [Sentence(row.words, row.tags, [row.line] * len(row.words)) for row in rows]
+    gaps = any(after.line > before.line + 1 for before, after in itertools.pairwise(rows))
+    if not named and not gaps:
+        if not targets:
+            return [Sentence(row.words, row.tags, [row.line]) for row in rows]
+        raise DataError(
+            "expected a text in each row, or a column that tells sentences apart. Received a single word in each row; "
+            "name that column (--sentence-column), or put an empty line between sentences",
+            path,
+            rows[0].line,
+        )
+    sentences: list[Sentence] = []
+    open_name, line = "", 0
+    for row in rows:
+        name = row.sentence.strip()
+        new = (name and name != open_name) if named else row.line > line + 1
+        if new or not sentences:
+            sentences.append(Sentence([], [], []))
+        sentences[-1].words.extend(row.words)
+        sentences[-1].tags.extend(row.tags)
+        sentences[-1].lines.extend([row.line] * len(row.words))
+        open_name, line = name or open_name, row.line
+    return sentences
 
 
-# === JSON lines ===
+# === JSON ===
 
 
 def _read_json(
-    path: files.PathLike, form: TableFormat, columns: Mapping[str, str], targets: bool, bad: BadRows
-) -> Iterator[TaggedText | _Sentence]:
-    for line, values in read_objects(path, form=form, bad=bad):
+    path: files.PathLike,
+    form: TableFormat,
+    columns: Mapping[str, str],
+    targets: bool,
+    offsets: str,
+    bad: BadRows,
+) -> Iterator[TaggedText | Sentence]:
+    """Texts and sentences in order; objects with a word each are put together."""
+    rows: list[_Row] = []
+    for line, value in read_values(path, form=form, bad=bad):
+        values = as_object(value)
         try:
-            text = _value(values, columns.get("text"), _TEXT_NAMES)
-            label = _value(values, columns.get("label"), _LABEL_NAMES) if targets else None
+            if not isinstance(values, dict):
+                raise ValueError(f"expected a JSON object a line. Received {type(values).__name__}")
+            chosen = chosen_columns(columns, values)
+            text = _value(values, chosen["text"], columns.get("text"), TEXT_NAMES)
+            label = _value(values, chosen["label"], columns.get("label"), LABEL_NAMES) if targets else None
             if isinstance(text, list):
                 yield _of_words(text, label, line)
-            elif isinstance(text, str) and isinstance(label, str):  # words and tags in strings, separated by spaces
-                yield _of_words(_split(text), _split(label), line)
+            elif isinstance(text, str) and (isinstance(label, str) or (chosen["sentence"] and not targets)):
+                # Words and tags in strings, separated by spaces; or a word and its tag.
+                words, tags = _split(text), _split(label) if isinstance(label, str) else None
+                sentence = _of_words(words, tags, line)
+                name = str(values.get(chosen["sentence"] or "", "")).removesuffix(".0")
+                rows.append(_Row(sentence.words, sentence.tags, name, line))
             elif isinstance(text, str) and text.strip():
-                yield TaggedText(text, tuple(_spans(text, label)) if targets else None, line)
+                yield TaggedText(text, tuple(_spans(text, label, offsets)) if targets else None, line)
             else:
                 raise ValueError(f"expected a text, or a list of words. Received: {text!r:.60}")
         except ValueError as problem:
             bad.skip(DataError(str(problem), path, line))
+    yield from _of_rows(rows, columns, targets, path)
 
 
-def _of_words(words: list[Any], tags: Any, line: int) -> _Sentence:
+def _of_words(words: list[Any], tags: Any, line: int) -> Sentence:
     """A sentence of a list of words and one of tags; no tags where none are wanted."""
     if not words or not all(isinstance(word, str) and word.strip() for word in words):
         raise ValueError(f"expected a text, or a list of words. Received: {words!r:.60}")
@@ -292,60 +279,43 @@ def _of_words(words: list[Any], tags: Any, line: int) -> _Sentence:
         raise ValueError(
             f"expected a tag, such as B-PER or O, for each of the {len(words)} words. Received: {tags!r:.60}"
         )
-    return _Sentence([word.strip() for word in words], tags, [line] * len(words))
+    return Sentence([word.strip() for word in words], tags, [line] * len(words))
 
 
-def _value(values: Mapping[str, Any], name: str | None, usual: Sequence[str]) -> Any:
-    names = [name] if name else usual
-    for each in names:
-        if each in values:
-            return values[each]
+def _value(values: Mapping[str, Any], name: str | None, given: str | None, usual: Sequence[str]) -> Any:
+    if name is not None and name in values:
+        return values[name]
+    names = [given] if given else usual
     raise ValueError(f"there is no key {' or '.join(map(repr, names))}; the object has {', '.join(map(repr, values))}")
 
 
-def _spans(text: str, label: Any) -> Iterator[Span]:
-    """Spans in order of their start.
-
-    An object is {type: {surface: [[first, last]]}}, with inclusive ends; a list has {"start", "end", "label"} or
-    [start, end, label], with exclusive ones.
-    """
-    spans = list(_of_types(label) if isinstance(label, dict) else _of_list(label))
-    for start, end, kind, surface in spans:
+def _spans(text: str, label: Any, offsets: str) -> Iterator[Span]:
+    """Spans in order of their start."""
+    characters = offset_reader(text, offsets)
+    spans = []
+    for start, end, kind, surface in raw_spans(label):
         whole = all(isinstance(place, int) and not isinstance(place, bool) for place in (start, end))
         if not whole or not isinstance(kind, str) or not kind:
             raise ValueError(f"expected a span of two character offsets and a label. Received: {[start, end, kind]!r}")
-        if not 0 <= start < end <= len(text):
+        first, last = characters(start), characters(end)
+        if not 0 <= first < last <= len(text):
             raise ValueError(
                 f"expected a span inside the text, of {len(text)} characters. Received: {kind} from {start} to {end}"
+                f"{_utf_16_hint(text, offsets)}"
             )
-        if surface is not None and text[start:end] != surface:
+        if surface is not None and text[first:last] != surface:
             raise ValueError(
-                f"expected {surface!r:.40} at characters {start} to {end}. The text has {text[start:end]!r:.40} there"
+                f"expected {surface!r:.40} at characters {first} to {last}. The text has {text[first:last]!r:.40} "
+                f"there{_utf_16_hint(text, offsets)}"
             )
-    yield from sorted(
-        (Span(start, end, kind) for start, end, kind, _ in spans), key=lambda span: (span.start, span.end)
-    )
+        spans.append(Span(first, last, kind))
+    yield from sorted(spans, key=lambda span: (span.start, span.end))
 
 
-def _of_types(label: Mapping[str, Any]) -> Iterator[tuple[Any, Any, Any, str | None]]:
-    for kind, surfaces in label.items():
-        if not isinstance(surfaces, dict):
-            raise ValueError(f"expected {{type: {{surface: [[first, last]]}}}}. Received: {label!r:.60}")
-        for surface, places in surfaces.items():
-            for place in places if isinstance(places, list) else [places]:
-                if not isinstance(place, list) or len(place) != 2 or not isinstance(place[1], int):
-                    raise ValueError(f"expected [first, last] for {surface!r:.40}. Received: {place!r:.40}")
-                yield place[0], place[1] + 1, kind, surface
+def _utf_16_hint(text: str, offsets: str) -> str:
+    """The way out where offsets may count units of UTF-16."""
+    wide = offsets == "characters" and any(ord(character) > 0xFFFF for character in text)
+    return "; if offsets count units of UTF-16, say --offsets utf-16" if wide else ""
 
 
-def _of_list(label: Any) -> Iterator[tuple[Any, Any, Any, str | None]]:
-    if not isinstance(label, list):
-        raise ValueError(f"expected a list of spans, or an object of types. Received: {label!r:.60}")
-    for span in label:
-        if isinstance(span, dict):
-            kind = next((span[name] for name in ("label", "type", "entity") if name in span), None)
-            yield span.get("start"), span.get("end"), kind, span.get("text")
-        elif isinstance(span, list) and len(span) == 3:
-            yield span[0], span[1], span[2], None
-        else:
-            raise ValueError(f'expected {{"start", "end", "label"}} or [start, end, label]. Received: {span!r:.60}')
+__all__ = ["CONLL_ENDINGS", "Span", "TaggedText", "join_words", "read_tagged_texts", "text_of_words"]

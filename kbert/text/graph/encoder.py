@@ -137,7 +137,7 @@ class GraphEncoder(tf.Module):
     def _join(self, first: tf.RaggedTensor, second: tf.RaggedTensor | None) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
         """Ids and type ids, with special tokens."""
         vocabulary = self.tokenizer.vocabulary
-        ids = _surround(first, second, begin=vocabulary.classification_id, end=vocabulary.separator_id)
+        ids = _surround(first, second, begin=vocabulary.cls_id, end=vocabulary.sep_id)
         if second is None:
             return ids, tf.zeros_like(ids)
         left = _column(first, 0), tf.zeros_like(first), _column(first, 0)

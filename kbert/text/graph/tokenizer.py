@@ -16,7 +16,7 @@ from kbert.text.graph.added_tokens import GraphTextTokens, Sources
 from kbert.text.graph.normalization import graph_normalizer
 from kbert.text.replacement_table import SPACE
 from kbert.text.settings import TokenizerSettings
-from kbert.text.vocabulary import CONTINUATION, UNKNOWN, Vocabulary
+from kbert.text.vocabulary import CONTINUATION, UNK, Vocabulary
 
 
 class _Words(NamedTuple):
@@ -55,7 +55,7 @@ class GraphTokenizer(tf.Module):
             # Long words are made [UNK] here, by characters; this limit counts bytes.
             max_bytes_per_word=4 * (settings.max_word_length + 1),
             token_out_type=tf.int32,
-            unknown_token=UNKNOWN,
+            unknown_token=UNK,
             no_pretokenization=True,
         )
         self._unspellable = unspellable_character(vocabulary)

@@ -9,11 +9,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from kbert import files
-from kbert.errors import UsageError, shown
+from kbert.errors import DataError, UsageError, shown
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.memory_table import as_table, is_path
 from kbert.tasks.factories import trainable_task_class
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.memory_table import as_table, is_path
+from kbert.tasks.readers.columns import find_columns
 from kbert.tasks.trainable import TrainableTask
 from kbert.training.data.folds import split_fold, split_part
 
@@ -27,12 +30,14 @@ class TaskExamples:
         train: Examples to learn from.
         validation: Examples to measure the model on.
         skipped: The bad rows of each file.
+        columns: The columns that were read, by role.
     """
 
     task: TrainableTask[Any]
     train: list[Any]
     validation: list[Any]
     skipped: tuple[tuple[files.PathLike, BadRows], ...]
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def tell_skipped(self) -> None:
         """Says on standard error how many rows of which file were skipped."""
@@ -67,18 +72,44 @@ def read_task_examples(
     train, validation = _as_data(train, "train"), None if validation is None else _as_data(validation, "validation")
     kind = trainable_task_class(name)
     bad, bad_validation = BadRows(skip_bad), BadRows(skip_bad)
-    examples = kind.read_examples(train, columns, options=options, bad=bad)[:limit]
+    columns = find_columns(kind.info(), train, columns, options, tell=True)
+    examples = _sample(kind.read_examples(train, columns, options=options, bad=bad), limit, seed)
     task = kind.from_examples(examples, train, options)
-    examples = task.keep_valid(examples, train, bad)
+    examples = _learnable(task, task.keep_valid(examples, train, bad), train, bad)
     if fold is not None:
         examples, held_out = split_fold(examples, fold, seed=seed, group=task.group)
     elif validation is None:
         examples, held_out = split_part(examples, validation_split or 0.0, seed=seed, group=task.group)
     else:
         held_out = kind.read_examples(validation, columns, options=options, bad=bad_validation)
-        held_out = task.keep_valid(held_out, validation, bad_validation)
+        try:
+            held_out = task.keep_valid(held_out, validation, bad_validation)
+        except DataError as problem:
+            if limit is None or "seen in training" not in str(problem):
+                raise
+            raise DataError(f"{problem}; --limit {limit} leaves out training rows, and so labels") from None
     task = task.for_validation(held_out, validation or train)
-    return TaskExamples(task, examples, held_out, ((train, bad), (validation or train, bad_validation)))
+    return TaskExamples(task, examples, held_out, ((train, bad), (validation or train, bad_validation)), columns)
+
+
+def _learnable(task: TrainableTask[Any], examples: list[Any], path: files.PathLike, bad: BadRows) -> list[Any]:
+    kept = []
+    for example in examples:
+        try:
+            task.check_learnable(example)
+        except ValueError as problem:
+            bad.skip(DataError(str(problem), path, getattr(example, "line", 0) or None))
+        else:
+            kept.append(example)
+    return kept
+
+
+def _sample(examples: list[Any], limit: int | None, seed: int) -> list[Any]:
+    """At most `limit` examples, drawn by `seed`, in the order of the file: files are often sorted by label."""
+    if limit is None or limit >= len(examples):
+        return examples
+    chosen = np.random.default_rng(seed).choice(len(examples), limit, replace=False)
+    return [examples[index] for index in sorted(chosen.tolist())]
 
 
 def _as_data(data: Any, name: str) -> files.PathLike:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.text.vocabulary import CLASSIFICATION, CONTINUATION, PAD, SPECIAL_TOKENS, Vocabulary
+from kbert.text.vocabulary import CLS, CONTINUATION, PAD, SPECIAL_TOKENS, Vocabulary
 from kbert.training.run_folder.runs import SAMPLES_FILE
 from kbert.training.run_folder.step_rows import StepRows
 
@@ -61,7 +61,7 @@ class Samples:
                     "predicted": _name(self._vocabulary, best),
                     "probability": round(float(probabilities[row, place, best]), 4),
                 }
-            texts.append(_words([token for token in tokens if token not in (PAD, CLASSIFICATION)]))
+            texts.append(_words([token for token in tokens if token not in (PAD, CLS)]))
         return texts
 
 

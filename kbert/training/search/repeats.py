@@ -11,7 +11,7 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError
-from kbert.tasks.readers.memory_table import as_table
+from kbert.sources.memory_table import as_table
 from kbert.training.finetune import finetune
 from kbert.training.loop.loop import FREE_SETTINGS
 from kbert.training.run_folder.runs import open_run, unclaimed_on_error

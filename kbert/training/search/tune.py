@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kbert import files
 from kbert.errors import BundleError, DataError, TrainingError, UsageError
 from kbert.model_folder.file_names import RUN_FILE, SETTINGS_FILE
-from kbert.runtime.held_output import quiet_logger
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.metrics.names import larger_is_better
 from kbert.training.defaults import default_learning_rate
 from kbert.training.finetune import finetune
 from kbert.training.loop.loop import FREE_SETTINGS
 from kbert.training.run_folder.runs import open_run, unclaimed_on_error
+from kbert.training.search.advisor import SEARCHES, Advisor
 from kbert.training.search.repeats import RESULTS_FILE, check_one_machine, numbers, recorded
-from kbert.training.search.search_space import Range, default_space, parse_space
+from kbert.training.search.search_space import default_space, parse_space
 from kbert.training.starting_point import starting_point
 
-SEARCHES = ("random", "bayesian", "grid")
 _SETTINGS_FILE = "tune.json"
 _FREE = (*FREE_SETTINGS, "show_progress", "profile", "histograms_every", "projector", "trials")
-_GRID_POINTS = 10
-"""The values of a range of real numbers in a grid."""
 
 
 def tune(
@@ -77,7 +71,7 @@ def tune(
     if fixed is not None:
         raise UsageError(f"{fixed} is searched over; do not fix it. Received: {fixed}={settings[fixed]!r}")
     check_one_machine(settings)
-    advisor = _Advisor(search, space, seed)
+    advisor = Advisor(search, space, seed)
     folder = Path(output)
     record = recorded(task, {"trials": trials, "search": search, "over": dict(over), "seed": seed, **settings})
     is_new = not folder.exists()
@@ -130,88 +124,6 @@ def _learning_rate(settings: Mapping[str, Any]) -> float:
     """The default learning rate of the model that the trials start with."""
     config, _, start = starting_point(settings["model"], settings.get("vocab"), settings.get("cased", False))
     return default_learning_rate(config.hidden_size, pretrained=start is not None)
-
-
-class _Advisor:
-    """Says which values to try next, by Optuna's `ask` and `tell`.
-
-    The sampler of each trial has a seed of its own, and what is known of earlier trials is told to the study. So a
-    search that is resumed goes on as if it had never ended, and needs to keep no state but results.json.
-
-    Args:
-        search: One of SEARCHES.
-        space: The ranges and choices by name.
-        seed: Seeds all samplers.
-
-    Raises:
-        UsageError: optuna is not installed.
-    """
-
-    def __init__(self, search: str, space: Mapping[str, Range | list[Any]], seed: int) -> None:
-        try:
-            import optuna
-        except ImportError:
-            raise UsageError("a search for hyper-parameters needs optuna: pip install 'kbert[tune]'") from None
-        self._search, self._space, self._seed = search, space, seed
-        self._distributions = {name: _distribution(optuna, values) for name, values in space.items()}
-        with quiet_logger("optuna"):
-            self._study = optuna.create_study(direction="maximize")
-        self._asked: Any = None
-
-    def ask(self, number: int) -> dict[str, Any] | None:
-        """The values of the trial of that number from 0, given what was told of the trials before it; None: no more."""
-        import optuna
-
-        if self._search == "grid":
-            points = itertools.product(*map(_grid_values, self._space.values()))
-            point = next(itertools.islice(points, number, None), None)
-            return None if point is None else dict(zip(self._space, point, strict=True))
-        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
-        if self._search == "random":
-            self._study.sampler = optuna.samplers.RandomSampler(seed=seed)
-        else:
-            self._study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=len(self._space) + 1)
-        with quiet_logger("optuna"):
-            self._asked = self._study.ask(self._distributions)
-        return dict(self._asked.params)
-
-    def tell(self, values: Mapping[str, Any], score: float | None) -> None:
-        """Takes the score of a trial into account: of the one that was asked for, or of an earlier run of the search.
-
-        Args:
-            values: The values of the trial.
-            score: Its score, larger is better; None if it failed.
-        """
-        import optuna
-
-        asked, self._asked = self._asked, None
-        state = optuna.trial.TrialState.FAIL if score is None else optuna.trial.TrialState.COMPLETE
-        with quiet_logger("optuna"):
-            if asked is not None:
-                self._study.tell(asked, score, state)
-            else:
-                self._study.add_trial(
-                    optuna.trial.create_trial(
-                        params=dict(values), distributions=self._distributions, value=score, state=state
-                    )
-                )
-
-
-def _distribution(optuna: Any, values: Range | list[Any]) -> Any:
-    if isinstance(values, list):
-        return optuna.distributions.CategoricalDistribution(values)
-    if values.whole:
-        return optuna.distributions.IntDistribution(int(values.low), int(values.high))
-    return optuna.distributions.FloatDistribution(values.low, values.high, log=values.logarithmic)
-
-
-def _grid_values(values: Range | list[Any]) -> list[Any]:
-    if isinstance(values, list):
-        return values
-    if values.whole:
-        return list(range(int(values.low), int(values.high) + 1))
-    space = np.geomspace if values.logarithmic else np.linspace
-    return [float(f"{value:.6g}") for value in space(values.low, values.high, _GRID_POINTS)]
 
 
 def _main_metric(run: Path) -> str:

@@ -33,8 +33,8 @@ def test_examples_are_pairs(make, vocabulary):
         assert sorted(example) == ["input_type_ids", "input_word_ids", "next_sentence_labels"]
         ids, types = example["input_word_ids"], example["input_type_ids"]
         assert len(ids) == len(types) <= 16
-        ends = [place for place, index in enumerate(ids) if index == vocabulary.separator_id]
-        assert (ids[0], len(ends), ends[-1]) == (vocabulary.classification_id, 2, len(ids) - 1)
+        ends = [place for place, index in enumerate(ids) if index == vocabulary.sep_id]
+        assert (ids[0], len(ends), ends[-1]) == (vocabulary.cls_id, 2, len(ids) - 1)
         assert 1 < ends[0] < ends[1] - 1
         assert types == [0] * (ends[0] + 1) + [1] * (ends[1] - ends[0])
         assert example["next_sentence_labels"] in ([0], [1])

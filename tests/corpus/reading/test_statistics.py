@@ -68,7 +68,7 @@ def test_each_example_is_counted_once(tmp_path, corpus_text, vocab_file, vocabul
     assert statistics.examples == statistics.total == manifest.examples == calls[-1][0] == calls[-1][1]
     assert statistics.tokens == manifest.counts["example_tokens"]
     assert statistics.positive == manifest.counts["random_next"]
-    assert statistics.used[vocabulary.classification_id] == manifest.examples
+    assert statistics.used[vocabulary.cls_id] == manifest.examples
     assert statistics.used[vocabulary.mask_id] == 0
     assert statistics.masking == masking
     assert len(shown) == 3

@@ -1,7 +1,7 @@
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.retrieval_collections import Document, read_documents, read_judgements, read_queries
 
@@ -53,6 +53,18 @@ def test_three_columns_that_are_no_codes(tmp_path):
     assert read_judgements(write(tmp_path, "a", "1 d1 1\n1 d2 0\n")) == expected
     assert read_judgements(write(tmp_path, "b.tsv", "query document score\n1 d1 1\n1 d2 0\n")) == expected
     assert read_judgements(write(tmp_path, "c", "1 d1 4\n1 d2 -1\n")) == expected
+
+
+def test_ms_marco_has_no_header(tmp_path):
+    path = write(tmp_path, "collection.tsv", '0\tThe "first" one.\n1\tAnother one.\n')
+    assert list(read_documents(path)) == [Document("0", 'The "first" one.', 1), Document("1", "Another one.", 2)]
+    path = write(tmp_path, "docs.tsv", "D1\thttp://x\tA title\tA body\n")
+    assert list(read_documents(path)) == [Document("D1", "A title A body", 1)]
+    path = write(tmp_path, "a.csv", "name,body\nx,y\n")
+    with pytest.raises(
+        DataError, match=r"a\.csv:1: expected the columns id and text, .* Received the columns 'name', "
+    ):
+        list(read_documents(path))
 
 
 def test_json_lines_with_titles(tmp_path):

@@ -3,8 +3,8 @@ import gzip
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.table_format import TableFormat, file_kind
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat, file_kind
 from kbert.tasks.readers.tables import read_table
 
 COLUMNS = {"text": "text", "label": "label"}
@@ -205,7 +205,9 @@ def test_bytes_that_are_no_utf_8(write):
 
 
 def test_files_that_are_no_table(write, tmp_path):
-    with pytest.raises(UsageError, match=r"a\.txt: expected a table, by its ending: \.csv, \.tsv or \.jsonl"):
+    with pytest.raises(
+        UsageError, match=r"a\.txt: expected a table, by its ending: \.csv, \.tsv, \.jsonl, \.parquet or \.xlsx"
+    ):
         read(write("a.txt", "text\n"))
     with pytest.raises(UsageError, match=r"b\.csv: no such file$"):
         read(tmp_path / "b.csv")
@@ -291,9 +293,14 @@ def test_a_text_with_the_delimiter_in_it_is_no_row_shifted(write):
 
 
 def test_a_header_in_one_piece_gets_advice(write):
-    path = write("a.csv", "text;label\nfine;1\n")
+    path = write("a.csv", "text;label\nfine; really;1\n")
     with pytest.raises(DataError, match=r"; if ';' stands between columns, name it as the delimiter$"):
         read(path)
+
+
+def test_a_csv_where_the_decimal_mark_is_a_comma(write):
+    path = write("a.csv", "text;label\nfine;1,5\n;\nbad;0,5\n;;;\n")
+    assert read(path) == [(2, {"text": "fine", "label": "1,5"}), (4, {"text": "bad", "label": "0,5"})]
 
 
 @pytest.mark.parametrize(

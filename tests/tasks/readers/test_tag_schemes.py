@@ -10,7 +10,7 @@ from kbert.tasks.readers.tag_schemes import (
     tag_labels,
 )
 
-IOB1 = "; --tag-scheme iob1 takes it for a beginning"
+IOB1 = "; leave out --strict-tags to take it for a beginning"
 
 
 @pytest.mark.parametrize(
@@ -135,3 +135,19 @@ def _random_tags(rng, scheme, parts):
             letters = "S"
         tags += ["O"] if kind == "O" else [f"{letter}-{kind}" for letter in letters]
     return tags + ["O"] * (3 * parts - len(tags))  # all of a length
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme", "entities", "repaired"),
+    [
+        ("O I-A I-A O", "iob2", [("A", 1, 3)], [1]),
+        ("B-A I-B I-B", "iob2", [("A", 0, 1), ("B", 1, 3)], [1]),
+        ("B-A I-A O", "bioes", [("A", 0, 2)], [2]),
+        ("O E-A S-A", "bioes", [("A", 1, 2), ("A", 2, 3)], [1]),
+        ("I-A E-A B-B", "bmes", [("A", 0, 2), ("B", 2, 3)], [0, 3]),
+    ],
+)
+def test_tags_that_break_their_scheme_are_read_as_conlleval_reads_them(tags, scheme, entities, repaired):
+    places = []
+    assert entities_in_scheme(tags.split(), scheme, places) == entities
+    assert places == repaired

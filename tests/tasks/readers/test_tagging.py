@@ -3,12 +3,15 @@ import json
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.tasks.readers.bad_rows import BadRows
+from kbert.sources.bad_rows import BadRows
 from kbert.tasks.readers.tagging import Span, TaggedText, join_words, read_tagged_texts
 
 
-def read(path, *, scheme="auto", targets=True, skip=0, **columns):
-    return read_tagged_texts(path, columns, scheme=scheme, targets=targets, bad=BadRows(skip))
+def read(path, *, scheme="auto", targets=True, skip=0, strict=False, offsets="characters", **columns):
+    bad = BadRows(skip)
+    texts = read_tagged_texts(path, columns, scheme=scheme, targets=targets, bad=bad, strict=strict, offsets=offsets)
+    bad.tell_repairs(path)
+    return texts
 
 
 @pytest.fixture
@@ -52,10 +55,20 @@ def test_a_tag_that_breaks_the_scheme_names_its_line(written):
     path = written("a.conll", "a B-X\nb I-X\n\nc O\nd I-X\n\ne B-X\n")
     with pytest.raises(
         DataError,
-        match=r"a\.conll:5: expected B-X before 'I-X' \(scheme iob2\)\. Received it without; --tag-scheme iob1 ",
+        match=r"a\.conll:5: expected B-X before 'I-X' \(scheme iob2\)\. Received it without; leave out --st",
     ):
-        read(path)
-    assert [text.text for text in read(path, skip=1)] == ["a b", "e"]
+        read(path, strict=True)
+    assert [text.text for text in read(path, skip=1, strict=True)] == ["a b", "e"]
+
+
+def test_tags_that_break_the_scheme_are_repaired_and_counted(written, caplog):
+    path = written("a.conll", "a B-X\nb I-X\n\nc O\nd I-X\n\ne I-Y\n")
+    assert [text.spans for text in read(path)] == [(Span(0, 3, "X"),), (Span(2, 3, "X"),), (Span(0, 1, "Y"),)]
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{path}: 2 tags such as I-X that nothing begins, or entities without an end, were read as conlleval reads "
+        f"them (first: {path}:5)"
+    )
 
 
 def test_lines_of_another_width(written):
@@ -70,7 +83,7 @@ def test_lines_of_another_width(written):
 def test_a_bad_first_line_is_skipped_alone(written):
     path = written("a.conll", "My corpus version one two\n\nAda B-PER\n")
     assert [text.text for text in read(path, skip=1)] == ["Ada"]
-    with pytest.raises(DataError, match=r"a\.conll:1: expected 2 to 4 columns: a word, and its tag last\. Received"):
+    with pytest.raises(DataError, match=r"a\.conll:1: expected 2 columns: a word, and its tag last\. Received"):
         read(path)
 
 
@@ -97,7 +110,85 @@ def test_tags_with_the_letter_behind(written):
         read(path)
 
 
+@pytest.mark.parametrize(
+    ("tags", "spans"),
+    [
+        ("b-per i-per o", (Span(0, 3, "per"),)),
+        ("b_per i_per o", (Span(0, 3, "per"),)),
+        ("B-PER I-PER o", (Span(0, 3, "PER"),)),
+        ("b i o", (Span(0, 3, "entity"),)),
+        ("per per o", (Span(0, 3, "per"),)),
+        ("s-bahn s-bahn O", (Span(0, 3, "s-bahn"),)),  # no tag begins as those of a scheme do
+    ],
+)
+def test_tags_in_small_letters(written, tags, spans):
+    path = written("a.conll", "".join(f"{word} {tag}\n" for word, tag in zip("abc", tags.split(), strict=True)))
+    assert read(path) == [TaggedText("a b c", spans, 1)]
+
+
+def test_conll_columns_by_number(written):
+    path = written("a.conll", "1 Ada NN B-PER\n2 left VB O\n")
+    assert read(path, text="2", label="4") == [TaggedText("Ada left", (Span(0, 3, "PER"),), 1)]
+    assert read(path, text="2", label="3") == [TaggedText("Ada left", (Span(0, 3, "NN"), Span(4, 8, "VB")), 1)]
+    assert read(path, text="2", targets=False) == [TaggedText("Ada left", None, 1)]
+    with pytest.raises(UsageError, match=r"give the number of a column, such as --text-column 1\. Received: words"):
+        read(path, text="words")
+    with pytest.raises(DataError, match=r"a\.conll:1: expected at least 7 columns with a word and a tag\. Received"):
+        read(path, text="2", label="7")
+
+
+def test_comments_and_ranges_of_conll_u(written):
+    rows = [
+        "# sent_id = 1",
+        "# text = vámonos\tal mar",
+        "1-2\tvámonos\t_\t_\t_\t_\t_\t_\t_\t_",
+        "1\tvamos\tir\tVERB\t_\t_\t0\troot\t_\t_",
+        "2\tnos\tnos\tPRON\t_\t_\t1\tobj\t_\t_",
+        "2.1\tnada\t_\tPRON\t_\t_\t_\t_\t_\t_",
+        "#\t#\t#\tSYM\t_\t_\t_\t_\t_\t_",
+    ]
+    path = written("a.conllu", "\n".join(rows))
+    spans = (Span(0, 5, "VERB"), Span(6, 9, "PRON"), Span(10, 11, "SYM"))
+    assert read(path, text="2", label="4") == [TaggedText("vamos nos #", spans, 4)]
+    with pytest.raises(
+        DataError, match=r"a\.conllu:3: .* Received 10 columns: say which they are with --text-column N"
+    ):
+        read(path)
+
+
+def test_words_that_begin_like_comments(written):
+    path = written("a.conll", "# id 7 domain=train\n#fun O\n# O\n#Rom B-LOC\n")
+    assert [text.text for text in read(path)] == ["#fun # #Rom"]
+    path = written("b.conll", "# id 7\tdomain=train\n#fun\tO\n#Rom\tB-LOC\n")
+    assert [text.text for text in read(path)] == ["#fun #Rom"]
+
+
 # === Tables ===
+
+
+@pytest.mark.parametrize("names", ["Sentence #,Word,POS,Tag", "sentence_id,words,pos,labels"])
+@pytest.mark.parametrize("every", [True, False])
+def test_tables_of_a_word_a_row(written, names, every):
+    rows = ["Sentence: 1,Ada,NN,B-PER", ",left,VB,O", "Sentence: 2,In,IN,O", ",Rome,NN,B-LOC"]
+    if every:
+        rows[1], rows[3] = f"Sentence: 1{rows[1]}", f"Sentence: 2{rows[3]}"
+    path = written("a.csv", "\n".join([names, *rows]))
+    assert read(path) == [
+        TaggedText("Ada left", (Span(0, 3, "PER"),), 2),
+        TaggedText("In Rome", (Span(3, 7, "LOC"),), 4),
+    ]
+    assert [text.text for text in read(path, targets=False)] == ["Ada left", "In Rome"]
+
+
+def test_tables_of_a_word_a_row_with_empty_lines(written):
+    path = written("a.tsv", "Word\tTag\nAda\tB-PER\nleft\tO\n\nIn\tO\nRome\tB-LOC\n")
+    assert [text.text for text in read(path, text="Word", label="Tag")] == ["Ada left", "In Rome"]
+    path = written("b.csv", "Word,Tag\nAda,B-PER\nleft,O\n")
+    with pytest.raises(DataError, match=r"b\.csv:2: .* Received a single word in each row; .*--sentence-column"):
+        read(path)
+    rows = [{"nr": 1.0, "w": "Ada", "t": "B-PER"}, {"nr": 1.0, "w": "left", "t": "O"}, {"nr": 2.0, "w": "Hi", "t": "O"}]
+    path = written("c.jsonl", "\n".join(map(json.dumps, rows)))
+    assert [text.text for text in read(path, text="w", label="t", sentence="nr")] == ["Ada left", "Hi"]
 
 
 def test_tables_of_words_and_tags(written):
@@ -133,7 +224,7 @@ def test_json_lines_of_words_and_tags(written):
     rows = [{"tokens": ["Anna", "Li", "sang"], "ner_tags": ["B-PER", "I-PER", "O"]}, {"tokens": ["北", "京"]}]
     path = written("a.jsonl", json.dumps(rows[0]) + "\n" + json.dumps(rows[1] | {"ner_tags": ["O", "I-LOC"]}))
     with pytest.raises(DataError, match=r"a\.jsonl:2: expected B-LOC before 'I-LOC' \(scheme iob2\)"):
-        read(path)
+        read(path, strict=True)
     expected = [TaggedText("Anna Li sang", (Span(0, 7, "PER"),), 1), TaggedText("北京", (Span(1, 2, "LOC"),), 2)]
     assert read(path, scheme="iob1") == expected
     assert read(path, targets=False)[1] == TaggedText("北京", None, 2)
@@ -176,6 +267,50 @@ def test_rows_that_cannot_be(written, row, message):
     with pytest.raises(DataError, match=rf"a\.jsonl:2: {message}"):
         read(path)
     assert len(read(path, skip=1)) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [["Ada left", {"entities": [[0, 3, "PER"]]}]],
+        [
+            {
+                "data": {"text": "Ada left"},
+                "annotations": [{"result": [{"value": {"start": 0, "end": 3, "labels": ["PER"]}}]}],
+            }
+        ],
+        [{"id": 1, "text": "Ada left", "label": [{"start": 0, "end": 3, "text": "Ada", "labels": ["PER"]}]}],
+        [
+            {
+                "text": "Ada left",
+                "entities": [{"id": 4, "label": "PER", "start_offset": 0, "end_offset": 3}],
+                "relations": [],
+            }
+        ],
+        [{"text": "Ada left", "spans": [{"start": 0, "end": 3, "label": "PER"}], "tokens": [{"text": "Ada"}]}],
+    ],
+)
+def test_exports_of_annotation_programs(written, content):
+    expected = [TaggedText("Ada left", (Span(0, 3, "PER"),), 1)]
+    assert read(written("a.json", json.dumps(content))) == expected
+    assert read(written("a.jsonl", json.dumps(content[0]))) == expected
+
+
+def test_keys_of_spans_that_are_not_known(written):
+    path = written("a.jsonl", json.dumps({"text": "Ada left", "spans": [{"offset": 0, "length": 3, "label": "PER"}]}))
+    with pytest.raises(DataError, match=r"a\.jsonl:1: .* Received the keys 'offset', 'length', 'label'$"):
+        read(path)
+
+
+def test_offsets_in_other_units(written):
+    text = "🎉 Ada left"
+    path = written("a.jsonl", json.dumps({"text": text, "spans": [[3, 6, "PER"]]}))
+    assert read(path, offsets="utf-16") == [TaggedText(text, (Span(2, 5, "PER"),), 1)]
+    path = written("b.jsonl", json.dumps({"text": text, "spans": [[5, 8, "PER"]]}))
+    assert read(path, offsets="utf-8") == [TaggedText(text, (Span(2, 5, "PER"),), 1)]
+    path = written("c.jsonl", json.dumps({"text": "🎉🎉 Ada", "spans": [[5, 8, "PER"]]}))
+    with pytest.raises(DataError, match=r"inside the text, of 6 .*; if offsets count units of UTF-16, say --offsets"):
+        read(path)
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from kbert.errors import UsageError
+from kbert.errors import DataError, UsageError
 from kbert.tasks.catalogue import task_info
 from kbert.training.data.task_examples import digest, read_task_examples
 
@@ -39,7 +39,7 @@ def test_another_file(file, tmp_path):
     other = tmp_path / "validation.tsv"
     other.write_text("text\tlabel\nx\tb\n", encoding="utf-8")
     found = read(file, validation=other, limit=2)
-    assert (texts(found.train), texts(found.validation)) == (["text 0", "text 1"], ["x"])
+    assert (texts(found.train), texts(found.validation)) == (["text 2", "text 5"], ["x"])
     assert found.task.labels == ["a", "b"]
 
 
@@ -71,3 +71,29 @@ def test_the_digest_is_of_what_is_learnt_and_its_order(file):
     assert digest(moved, found.validation) == known
     assert digest(found.train[::-1], found.validation) != known
     assert digest(found.validation, found.train) != known
+
+
+def test_a_limit_draws_from_the_whole_file(tmp_path):
+    path = tmp_path / "sorted.tsv"
+    path.write_text("text\tlabel\n" + "".join(f"text {n}\t{n // 20}\n" for n in range(60)), encoding="utf-8")
+    found = read(path, validation=path, limit=30)
+    assert len(found.train) == 30
+    assert found.task.labels == ["0", "1", "2"]
+    assert texts(found.train) == texts(read(path, validation=path, limit=30).train)
+    with pytest.raises(DataError, match=r"one of the labels seen in training .*; --limit 2 leaves out training rows"):
+        read(path, validation=path, limit=2)
+
+
+def test_equal_texts_stay_on_one_side(tmp_path):
+    path = tmp_path / "equal.tsv"
+    path.write_text("text\tlabel\n" + "".join(f"text {n // 3}\t{n % 2}\n" for n in range(60)), encoding="utf-8")
+    for way in ({"validation_split": 0.2}, {"fold": (0, 4)}):
+        found = read(path, **way)
+        assert not set(texts(found.train)) & set(texts(found.validation))
+        assert len(found.train) + len(found.validation) == 60
+
+
+def test_columns_that_were_found_are_kept(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("text\tpair\tlabel\nx\ty\ta\nz\tw\tb\n", encoding="utf-8")
+    assert read(path, validation=path).columns == {"text": "text", "pair": "pair", "label": "label"}

@@ -75,7 +75,7 @@ def as_table(data: Any, name: str) -> MemoryTable | None:
             twice = next(column for column in columns if columns.count(column) > 1)
             raise UsageError(f"{label}: expected columns of different names. Received {shown(twice)} twice")
         rows = data.itertuples(index=False, name=None) if hasattr(data, "itertuples") else data.iter_rows()
-        return MemoryTable([dict(zip(columns, map(_cell, row), strict=True)) for row in rows], label)
+        return MemoryTable([dict(zip(columns, map(plain_cell, row), strict=True)) for row in rows], label)
     if not isinstance(data, Iterable) or not hasattr(data, "__len__") or isinstance(data, (set, frozenset)):
         return None
     items = list(data)
@@ -88,8 +88,8 @@ def as_table(data: Any, name: str) -> MemoryTable | None:
     )
 
 
-def _cell(value: Any) -> Any:
-    """A cell of a data frame as in a CSV file; lists stay lists."""
+def plain_cell(value: Any) -> Any:
+    """A cell of a data frame, of Parquet or of a data set as in a CSV file: a missing value is "", lists stay lists."""
     value = _plain(value)
     if _is_missing(value):
         return ""
@@ -106,6 +106,8 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     if value is None or isinstance(value, (str, bool, int, float)) or _is_missing(value):
         return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
     return str(value)  # dates, decimals, categories
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from kbert.errors import DataError, KbertError, UsageError
 from kbert.prediction.predictor import load
+from kbert.sources.memory_table import as_table
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.multilabel import MultilabelTask
 from kbert.tasks.multiple_choice import MultipleChoiceTask
 from kbert.tasks.question_answering import QuestionAnsweringTask
 from kbert.tasks.ranking import RankingTask
-from kbert.tasks.readers.memory_table import as_table
 from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.regression import RegressionTask
 from kbert.tasks.summarization import SummarizationTask
@@ -139,7 +139,7 @@ def test_tables_in_memory_give_what_the_file_gives(tmp_path, make_task_model, na
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in records(columns)))
     expected = model.evaluate(path)
-    answers = model.predict(*model.read_inputs(path))
+    answers = list(model.predict_file(path))
     assert len(answers) in (1, 2)
     for table in (Frame(columns), records(columns), pandas_frame(columns)):
         assert model.evaluate(table) == expected

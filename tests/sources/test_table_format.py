@@ -1,7 +1,7 @@
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.tasks.readers.table_format import TableFormat
+from kbert.sources.table_format import TableFormat
 
 
 def test_options_say_the_format():

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import io
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.errors import DataError, UsageError
-from kbert.tasks.readers.bad_rows import BadRows
-from kbert.tasks.readers.memory_table import MemoryTable
+from kbert.errors import UsageError
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.detection import detect_format, format_by_suffix
+from kbert.sources.memory_table import MemoryTable
+from kbert.sources.named_datasets import check_named_dataset, is_named_dataset
 
-JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 QUOTINGS = ("auto", "csv", "none")
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+ROW_FORMATS = ("auto", "text", "jsonl", "csv", "tsv", "parquet", "xlsx")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,7 @@ class TableFormat:
         encoding: Of the text, by a name that Python knows.
         quoting: "csv": quotation marks enclose cells, as RFC 4180 says. "none": they are text. "auto": as "csv" in .csv
             files alone.
+        format: One of ROW_FORMATS; "auto" goes by how a file begins, and by its ending.
 
     Raises:
         UsageError: There is no such encoding, or a delimiter cannot be.
@@ -36,6 +38,7 @@ class TableFormat:
     delimiter: str | None = None
     encoding: str = "utf-8"
     quoting: str = "auto"
+    format: str = "auto"
 
     def __post_init__(self) -> None:
         if self.delimiter in ("tab", "\\t"):
@@ -47,6 +50,8 @@ class TableFormat:
             )
         if self.quoting not in QUOTINGS:
             raise UsageError(f"quoting must be one of {', '.join(QUOTINGS)}. Received: {self.quoting!r}")
+        if self.format not in ROW_FORMATS:
+            raise UsageError(f"format must be one of {', '.join(ROW_FORMATS)}. Received: {self.format!r}")
         try:
             "".encode(self.encoding)
         except (LookupError, ValueError):
@@ -64,7 +69,7 @@ class TableFormat:
 
     def is_table(self, path: files.PathLike) -> bool:
         """Whether a file is a table, by its ending or because a delimiter is named."""
-        return self.delimiter is not None or file_kind(path) != "text"
+        return self.delimiter is not None or file_kind(path, self) != "text"
 
     def lines(self, path: files.PathLike) -> Iterator[str]:
         """The lines of a file in this encoding.
@@ -84,46 +89,58 @@ class TableFormat:
         Raises:
             DataError: It is not in this encoding.
         """
-        if "\n".encode(self.encoding) == b"\n":
-            blocks = files.read_line_blocks(path, self.encoding, on_invalid=bad.skip if bad else None)
-            for first, lines in blocks:
-                yield from enumerate(lines, start=first)
-            return
-        # UTF-16 and UTF-32: their lines do not end with the byte 10 alone.
-        number = 0
-        try:
-            with (
-                files.damage_said(path, 1),
-                files.open_binary(path) as handle,
-                io.TextIOWrapper(handle, self.encoding, newline="\n") as text,
-            ):
-                for line in text:
-                    number += 1
-                    yield number, line.rstrip("\r\n")
-        except UnicodeError as problem:
-            raise DataError(f"expected {self.encoding} text ({problem})", path, number + 1) from None
+        for first, lines in self.line_blocks(path, bad):
+            yield from enumerate(lines, start=first)
+
+    def line_blocks(self, path: files.PathLike, bad: BadRows | None = None) -> Iterator[tuple[int, list[str]]]:
+        """Runs of lines, each with the number of its first line; see `numbered_lines`."""
+        return files.read_line_blocks(
+            path,
+            self.encoding,
+            on_invalid=bad.skip if bad else None,
+            advice="convert the file with iconv, or name its encoding (--encoding)",
+        )
 
 
 def check_there(path: files.PathLike) -> None:
-    """Checks that a file exists; a table in memory always does.
+    """Checks that a file exists; a table in memory and a data set by name need no file.
 
     Raises:
-        UsageError: The file does not exist.
+        UsageError: The file does not exist, or the library that reads the data set is missing.
     """
-    if not isinstance(path, MemoryTable) and not Path(path).is_file():
+    if isinstance(path, MemoryTable):
+        return
+    if is_named_dataset(path):
+        check_named_dataset(os.fspath(path))
+    elif not Path(path).is_file():
         raise UsageError(f"{path}: no such file")
 
 
-def file_kind(path: files.PathLike) -> str:
-    """The kind of a table by its ending: "csv", "tsv", "json" or "text"; of compressed files by the ending before.
+def row_kind(path: files.PathLike, form: TableFormat | None = None) -> str:
+    """What a table is: "memory", "dataset", or one of kbert.sources.detection.FORMATS.
 
-    A table in memory is read as "json".
+    A file of another ending that begins as JSON or Parquet does is that; WikiExtractor's output is text.
     """
     if isinstance(path, MemoryTable):
-        return "json"
-    name = Path(path)
-    ending = Path(name.stem).suffix if name.suffix.lower() in _COMPRESSED else name.suffix
-    ending = ending.lower()
-    if ending in JSON_ENDINGS:
-        return "json"
-    return {".csv": "csv", ".tsv": "tsv"}.get(ending, "text")
+        return "memory"
+    if is_named_dataset(path):
+        return "dataset"
+    if form is not None and form.format != "auto":
+        return form.format
+    ending = format_by_suffix(path)
+    # A table's ending is believed, since cells may look like anything.
+    if ending in ("csv", "tsv", "xlsx") or not Path(path).is_file():
+        return ending
+    found = detect_format(path)
+    return ending if found == "wikiextractor" else found
+
+
+def file_kind(path: files.PathLike, form: TableFormat | None = None) -> str:
+    """How the rows of a file are read: "csv", "tsv" and "xlsx" have cells, "json" has values; others are "text".
+
+    Parquet, data sets by name and tables in memory are read as "json".
+    """
+    kind = row_kind(path, form)
+    return {"jsonl": "json", "parquet": "json", "memory": "json", "dataset": "json", "wikiextractor": "text"}.get(
+        kind, kind
+    )

@@ -1,0 +1,52 @@
+"""Warnings of a build about a text, a vocabulary and options that do not fit together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from kbert.text.settings import TokenizerSettings
+from kbert.text.text_sample import TextSample, describe_long_words
+
+_LOG = logging.getLogger("kbert")
+_MUCH_UNKNOWN = 0.03
+_MANY_LONG = 0.001
+"""Parts of the tokens from which on they are worth a warning."""
+_MUCH_CHINESE = 0.05
+
+
+def tell_whole_words(sample: TextSample, settings: TokenizerSettings) -> None:
+    """Warns if the text holds Chinese, whose words are not seen without a list of words."""
+    if settings.chinese_characters and sample.chinese > _MUCH_CHINESE:
+        _LOG.warning(
+            f"--whole-words has no effect on Chinese characters, which are {sample.chinese:.0%} of the text: each is a "
+            "token of its own, and nothing shows which of them make a word; give a list of words with --word-list"
+        )
+
+
+def tell_counts(counts: Mapping[str, int], sample: TextSample, settings: TokenizerSettings, *, has_words: bool) -> None:
+    """Tells what the whole text has shown: words that are too long, unknown words, a list of words that never occur.
+
+    Args:
+        counts: What the records hold.
+        sample: What a sample of the text holds, for examples.
+        settings: How the text was tokenized.
+        has_words: Whether there is a list of words.
+    """
+    tokens = max(1, counts.get("tokens", 0))
+    long_words = counts.get("long_words", 0)
+    if long_words:
+        level = logging.WARNING if long_words > _MANY_LONG * tokens else logging.INFO
+        said = describe_long_words(long_words, settings.max_word_length, sample.long_word)
+        _LOG.log(level, f"each word that is too long is one [UNK]: {said}")
+    unknown = (counts.get("unknown", 0) - long_words) / tokens
+    if unknown > _MUCH_UNKNOWN:
+        _LOG.warning(
+            f"{unknown:.1%} of the tokens are [UNK]; is this vocabulary for the text's language, and are case and "
+            "accents kept or stripped (--cased, --keep-accents) as in the text that it was made from?"
+        )
+    if has_words and not counts.get("word_continuations"):
+        _LOG.warning(
+            "no word of --word-list occurs in the text, as the vocabulary spells it, so that each token is masked by "
+            "itself; a list holds a word of several characters a line"
+        )

@@ -1,0 +1,126 @@
+"""The tokenizer of a model folder, and the tokenizer that the option `--vocab` names."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from kbert import files
+from kbert.errors import KbertError, UsageError
+from kbert.model_folder.hub import resolve
+from kbert.model_folder.sentence_transformers import SentenceModules, read_modules, transformer_path
+from kbert.text.settings import TokenizerSettings, describe_settings
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.tokenizer_files import CONFIG_FILE, TOKENIZER_FILE, has_settings, load_tokenizer
+from kbert.text.unreachable_entries import describe_unreachable, unreachable_entries
+from kbert.text.vocabulary import Vocabulary
+
+_LOG = logging.getLogger("kbert")
+
+
+def tokenizer_from(
+    vocab: files.PathLike | Tokenizer,
+    *,
+    cased: bool = False,
+    strip_accents: bool | None = None,
+    untrained: bool = False,
+) -> Tokenizer:
+    """Returns the tokenizer that the argument `vocab` of a function, or the option `--vocab` of a command, names.
+
+    A folder brings all its settings: lower-casing, accents, Chinese characters, words that are never split, and added
+    tokens. A vocab.txt holds none of them, so `cased` and `strip_accents` say how text is normalized. A warning of the
+    logger "kbert" counts the entries that this normalization never gives.
+
+    Args:
+        vocab: A vocab.txt; a folder of a model, of a corpus or of `kbert vocab train`; `hf://owner/name`; or a
+            tokenizer, which is returned as it is.
+        cased: Whether a vocab.txt is used without lower-casing.
+        strip_accents: Whether accents are stripped; None strips them if text is lower-cased.
+        untrained: Whether no model was trained with the ids of a vocab.txt. Repeated tokens are then an error.
+
+    Raises:
+        UsageError: `cased` or `strip_accents` is given for a folder or a tokenizer, which have their own settings.
+        KbertError: The file or the folder is missing or invalid.
+    """
+    if isinstance(vocab, Tokenizer):
+        if cased or strip_accents is not None:
+            raise UsageError("a tokenizer has its own settings; leave out cased and strip_accents")
+        return vocab
+    path = resolve(vocab)
+    if path.is_dir():
+        if cased or strip_accents is not None:
+            given = "--cased" if cased else "--strip-accents" if strip_accents else "--keep-accents"
+            raise UsageError(
+                f"the folder {vocab} has its own settings for case and accents. Received: {given}; leave it out, or "
+                "give the folder's vocab.txt as --vocab"
+            )
+        tokenizer = load_model_tokenizer(path)
+        way_out = settings_way_out(path)
+    else:
+        vocabulary = Vocabulary.from_file(path, untrained=untrained)
+        settings = TokenizerSettings.of_case(cased=cased, strip_accents=strip_accents)
+        tokenizer = Tokenizer.from_settings(vocabulary, settings)
+        if has_settings(path.parent):
+            _compare_with_folder(path, tokenizer)
+        way_out = ""
+    tell_unreachable(path, tokenizer, way_out)
+    return tokenizer
+
+
+def load_model_tokenizer(folder: files.PathLike, modules: SentenceModules | None = None) -> Tokenizer:
+    """Reads the tokenizer of a model folder, with what the files of sentence-transformers say about case.
+
+    Args:
+        folder: The folder: of Transformers, or of sentence-transformers in any of its layouts.
+        modules: The content of the files of sentence-transformers; None reads them if there are any.
+
+    Raises:
+        BundleError: A file is missing, damaged, or for another kind of tokenizer.
+        VocabularyError: The vocabulary is invalid.
+    """
+    if modules is None:
+        modules = read_modules(folder)
+    tokenizer = load_tokenizer(Path(folder) / transformer_path(folder))
+    settings = tokenizer.settings
+    if modules is None or not modules.lowercase or settings.lowercase:
+        return tokenizer
+    # sentence-transformers lower-cases texts before the tokenizer sees them, which does not touch accents.
+    return tokenizer.replace(lowercase=True, strip_accents=bool(settings.strip_accents))
+
+
+def tell_unreachable(where: files.PathLike, tokenizer: Tokenizer, way_out: str = "") -> None:
+    """Logs the entries of a vocabulary that normalized text never holds: as a warning if they are many.
+
+    Args:
+        where: The file or folder, for the message.
+        tokenizer: The tokenizer.
+        way_out: What to do about it; by default the message names the options for a vocab.txt.
+    """
+    found = unreachable_entries(tokenizer)
+    many = max(1, len(tokenizer.vocabulary) // 1000)
+    for reason, tokens in found.items():
+        level = logging.WARNING if len(tokens) >= many else logging.INFO
+        _LOG.log(level, describe_unreachable(reason, tokens, len(tokenizer.vocabulary), where, way_out))
+
+
+def settings_way_out(folder: files.PathLike) -> str:
+    """Returns how a folder's settings are corrected, for `tell_unreachable`."""
+    return 'if they are wrong, write the settings of the vocabulary, such as {"do_lower_case": false}, into ' + str(
+        Path(folder) / transformer_path(folder) / CONFIG_FILE
+    )
+
+
+def _compare_with_folder(path: Path, tokenizer: Tokenizer) -> None:
+    """Warns if the settings beside a vocab.txt differ from those that it is used with."""
+    folder = path.parent
+    try:
+        beside = load_tokenizer(folder).settings
+    except KbertError:
+        return  # of another kind of model, or damaged: the vocab.txt alone was asked for
+    differences = beside.differences(tokenizer.settings)
+    if differences:
+        file = CONFIG_FILE if (folder / CONFIG_FILE).exists() else TOKENIZER_FILE
+        _LOG.warning(
+            f"{folder / file} says {describe_settings(beside, differences)}, and {path} is used with "
+            f"{describe_settings(tokenizer.settings, differences)}; give --vocab {folder} to use the folder's settings"
+        )

@@ -1,0 +1,77 @@
+"""Which columns of a file a task reads: those that the user names, else those that stand in its header."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from kbert.files import PathLike
+from kbert.sources.table_format import TableFormat, check_there
+from kbert.tasks.readers.tables import column_names
+from kbert.tasks.task_info import TaskInfo
+
+_LOG = logging.getLogger("kbert")
+_NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+
+
+def find_columns(
+    info: TaskInfo,
+    path: PathLike,
+    given: Mapping[str, str | None],
+    options: Mapping[str, Any],
+    *,
+    targets: bool = True,
+    tell: bool = False,
+) -> dict[str, str]:
+    """The column of each role in a file.
+
+    A column that is not named is the catalogue's default. A column without a default is read if its usual name stands
+    in the header and no other optional target is named. If no column is named and the file lacks the default ones, the
+    columns of a published data set are looked for (`TaskInfo.usual_columns`).
+
+    Args:
+        info: The task.
+        path: The file, or a table in memory.
+        given: Columns by role; None is as if it were not there, "" says that the file has no such column.
+        options: The task's options, of which some say how to read.
+        targets: Whether columns of targets are wanted.
+        tell: Whether to log columns that the user did not name and that are no defaults.
+
+    Raises:
+        UsageError: The task has no such role.
+        DataError: The file cannot be read.
+    """
+    chosen = info.choose_columns(given, targets=targets)
+    roles = [column for column in info.columns if targets or not column.target]
+    optional = [column for column in roles if column.usual]
+    if any(given.get(column.role) for column in optional if column.target):
+        return chosen  # the user chose among the targets
+    open_roles = [column for column in optional if column.role not in chosen and given.get(column.role) != ""]
+    if options.get("documents") or options.get("queries") or not (open_roles or info.usual_columns):
+        return chosen
+    if any(_NUMBERS.fullmatch(name) for name in chosen.values()):
+        return chosen
+    check_there(path)
+    header = column_names(path, TableFormat.from_options(options))
+    found: dict[str, str] = {}
+    named = any(name for name in given.values())
+    if not named and header and not set(chosen.values()) <= set(header):
+        found = next((dict(each) for each in info.usual_columns if set(each.values()) <= set(header)), {})
+    if not found and not named:
+        # The default text with the other columns of a published data set.
+        for each in info.usual_columns:
+            if all(each.get(role) == name for role, name in chosen.items()) and set(each.values()) <= set(header):
+                found = dict(each)
+                break
+    if found:
+        found = {column.role: found[column.role] for column in roles if column.role in found}
+        found = {role: name for role, name in found.items() if given.get(role) != ""}
+    for column in open_roles:
+        if column.role not in found and column.usual in header:
+            found[column.role] = str(column.usual)
+    if found and tell:
+        words = ", ".join(f"--{role}-column {name}" for role, name in found.items())
+        _LOG.info("%s: read with %s", path, words)
+    return {**chosen, **found}

@@ -1,0 +1,147 @@
+"""CoNLL files: a word and its tags in each line, an empty line between sentences."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from kbert.errors import DataError, UsageError
+from kbert.files import PathLike
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.table_format import TableFormat
+from kbert.tasks.readers.tagged_words import Sentence
+
+_MOST_COLUMNS = 4
+"""Of files whose columns are not named: a word first, and its tag last."""
+_RANGE = re.compile(r"\d+(-|\.)\d+")
+"""The ids of multi-word tokens and of empty nodes in CoNLL-U."""
+_COMMENT = re.compile(r"#\s*[\w.:-]+\s*=|#(begin|end) document")
+
+
+def read_conll(
+    path: PathLike, columns: Mapping[str, str], form: TableFormat, targets: bool, bad: BadRows
+) -> Iterator[Sentence]:
+    """Yields the sentences of a file.
+
+    Comments (lines with # that have other columns than the rest, or that are written as "# key = value"), -DOCSTART-
+    lines, and the multi-word tokens and empty nodes of CoNLL-U are left out.
+
+    Args:
+        path: The file.
+        columns: The 1-based numbers of "text" and "label"; without them the word is the first column of 2 to 4, and the
+            tag the last.
+        form: The encoding, and the delimiter if it is neither a tab nor a space.
+        targets: Whether tags are wanted.
+        bad: Takes lines that cannot be used, each with its sentence.
+
+    Raises:
+        UsageError: A column is a name.
+        DataError: The file holds something else; with file and line.
+    """
+    word_column, tag_column = (_number(columns.get(role), role) for role in ("text", "label"))
+    lines = _Lines(path, form, word_column, tag_column if targets else None, targets, bad)
+    sentence = Sentence([], [], [])
+    broken = False
+    skipped = bad.count
+    for number, line in itertools.chain(lines.kept(), [(0, "")]):
+        # A line in another encoding was left out before this one: it may have been a word of the sentence.
+        broken |= bad.count > skipped
+        skipped = bad.count
+        if not line.strip() or line.startswith("-DOCSTART-"):
+            if sentence.words and not broken:
+                yield sentence
+            sentence, broken = Sentence([], [], []), False
+            continue
+        cells = lines.cells(line)
+        problem = lines.problem(cells, line)
+        if problem:
+            bad.skip(DataError(problem, path, number))  # which breaks the sentence, too
+            continue
+        word = cells[(word_column or 1) - 1].strip()
+        if lines.numbered and _RANGE.fullmatch(cells[0].strip()):
+            continue
+        sentence.words.append(word)
+        sentence.tags.append(cells[tag_column - 1 if tag_column else -1].strip())
+        sentence.lines.append(number)
+
+
+def _number(column: str | None, role: str) -> int | None:
+    if not column:
+        return None
+    if not column.isdecimal() or int(column) < 1:
+        raise UsageError(
+            f"CoNLL files have no names of columns: give the number of a column, such as --{role}-column 1. "
+            f"Received: {column}"
+        )
+    return int(column)
+
+
+class _Lines:
+    """The lines of a file, and how wide they are."""
+
+    def __init__(
+        self, path: PathLike, form: TableFormat, word: int | None, tag: int | None, targets: bool, bad: BadRows
+    ) -> None:
+        self._path, self._form, self._bad = path, form, bad
+        self._delimiter = form.delimiter
+        self._needed = max(word or 1, tag or 1)
+        self._named = word is not None or tag is not None
+        self._fewest = 2 if targets else 1
+        self._width = 0
+        self._word, self._tag = word or 1, tag
+        self._tabs = False
+        self._look()
+        self.numbered = self._word > 1
+        """Whether the first column may hold the ids of CoNLL-U."""
+
+    def _look(self) -> None:
+        """Finds out the width, and whether tabs stand between cells, from the first lines that are no comments."""
+        lines = self._form.numbered_lines(self._path, BadRows(1 << 60))
+        some = [line for _, line in itertools.islice(lines, 1000) if line.strip() and not line.startswith("-DOCSTART-")]
+        words = [line for line in some if not line.startswith("#")] or some
+        self._tabs = sum("\t" in line for line in words) * 2 > len(words)
+        widths = Counter(width for width in (len(self.cells(line)) for line in words) if self._fits(width))
+        self._width = widths.most_common(1)[0][0] if widths else 0
+
+    def _fits(self, width: int) -> bool:
+        if self._named:
+            return width >= max(self._needed, self._fewest)
+        return self._fewest <= width <= _MOST_COLUMNS
+
+    def cells(self, line: str) -> list[str]:
+        """The cells of a line."""
+        if self._delimiter:
+            return line.split(self._delimiter)
+        return line.split("\t") if "\t" in line else line.split()
+
+    def kept(self) -> Iterator[tuple[int, str]]:
+        """All lines but comments, each with its number."""
+        for number, line in self._form.numbered_lines(self._path, self._bad):
+            if not (line.startswith("#") and self._is_comment(line)):
+                yield number, line
+
+    def _is_comment(self, line: str) -> bool:
+        cells = self.cells(line)
+        if self._tabs:  # a word has no space in it
+            return len(cells) != self._width or " " in cells[0].strip()
+        return len(cells) != self._width or bool(_COMMENT.match(line))
+
+    def problem(self, cells: list[str], line: str) -> str | None:
+        """What is wrong with a line; None if it can be used."""
+        self._width = self._width or (len(cells) if self._fits(len(cells)) else 0)
+        last = cells[self._tag - 1] if self._tag and self._tag <= len(cells) else cells[-1]
+        word = cells[self._word - 1] if self._word <= len(cells) else ""
+        right = self._fits(len(cells)) and (self._named or len(cells) == self._width)
+        if right and word.strip() and last.strip():
+            return None
+        if self._named:
+            return f"expected at least {self._needed} columns with a word and a tag. Received: {line[:60]!r}"
+        if not self._width and len(cells) > _MOST_COLUMNS:
+            return (
+                f"expected 2 to {_MOST_COLUMNS} columns: a word, and its tag last. Received {len(cells)} columns: say "
+                f"which they are with --text-column N --label-column N, numbered from 1: {line[:60]!r}"
+            )
+        expected = f"{self._width} columns" if self._width else f"2 to {_MOST_COLUMNS} columns"
+        return f"expected {expected}: a word, and its tag last. Received: {line[:60]!r}"

@@ -1,0 +1,38 @@
+"""Columns of a file that are carried into predictions, such as ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kbert.errors import DataError, shown
+from kbert.files import PathLike
+from kbert.sources.rows import read_objects
+from kbert.sources.table_format import TableFormat, file_kind
+from kbert.tasks.readers.tables import read_table
+
+
+def read_kept_columns(path: PathLike, names: Sequence[str], form: TableFormat) -> dict[int, dict[str, Any]]:
+    """The values of some columns by the line of their row.
+
+    Args:
+        path: A table, or JSON.
+        names: The columns, or keys; of a file without a header their numbers.
+        form: How the file is written.
+
+    Raises:
+        DataError: A row has no such column; with file and line.
+        UsageError: The file is no table.
+    """
+    if not names:
+        return {}
+    if file_kind(path, form) != "json":
+        return {row.line: row.values for row in read_table(path, {name: name for name in names}, form=form)}
+    kept = {}
+    for line, values in read_objects(path, form=form):
+        missing = [name for name in names if name not in values]
+        if missing:
+            has = ", ".join(map(shown, values))
+            raise DataError(f"there is no key {missing[0]!r}; the object has {has}", path, line)
+        kept[line] = {name: values[name] for name in names}
+    return kept

@@ -1,0 +1,112 @@
+"""Lists of labels in the cells of tables: JSON, Python, NumPy and PostgreSQL write them in different ways."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+_BRACKETS = {"[": "]", "(": ")", "{": "}"}
+_LONGEST = 100_000
+_ITEM = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s'"]+)""")
+_YES, _NO = ("1", "1.0", "true"), ("0", "0.0", "false")
+_SEPARATORS = (",", ";", "/", "&", " ")
+
+
+class LabelVector(tuple[str, ...]):
+    """The labels of a row that has a vector of 0 and 1: the places of the ones, from "0".
+
+    Args:
+        labels: The places of the ones.
+        size: The length of the vector.
+    """
+
+    size: int
+
+    def __new__(cls, labels: Iterable[str], size: int = 0) -> LabelVector:
+        """Makes a tuple that knows the length of the vector."""
+        self = super().__new__(cls, labels)
+        self.size = size
+        return self
+
+    @classmethod
+    def of(cls, values: Sequence[str]) -> LabelVector:
+        """Takes the places of the ones of a vector."""
+        return cls((str(place) for place, value in enumerate(values) if value.lower() in _YES), len(values))
+
+
+def parse_list(cell: str) -> list[str] | None:
+    """The items of a cell that is written as a list; None for other cells.
+
+    Example:
+        >>> parse_list('["joy", "love"]'), parse_list("['joy', 'love']"), parse_list("['joy' 'love']")
+        (['joy', 'love'], ['joy', 'love'], ['joy', 'love'])
+        >>> parse_list("[0. 1. 1.]"), parse_list("{joy,love}"), parse_list("joy, love")
+        (['0.', '1.', '1.'], ['joy', 'love'], None)
+
+    Raises:
+        ValueError: The list has items that are no labels, such as lists.
+    """
+    cell = cell.strip()
+    if not cell or len(cell) > _LONGEST or _BRACKETS.get(cell[0]) != cell[-1]:
+        return None
+    inner = cell[1:-1].strip()
+    items = _literal(cell) if "," in inner or not inner else None
+    if items is None and cell[0] != "(":
+        # NumPy has spaces between items; PostgreSQL and plain lists have no quotation marks.
+        found = [next(filter(None, groups), "") for groups in _ITEM.findall(inner)]
+        items = [part.strip(" '\"") for part in inner.split(",")] if "," in inner else found
+    if items is None:
+        return None
+    for item in items:
+        if not isinstance(item, (str, int, float)):
+            raise ValueError(f"expected a list of labels. Received {cell:.60}")
+    return [item if isinstance(item, str) else json.dumps(item) for item in items]
+
+
+def _literal(cell: str) -> list[Any] | None:
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        try:
+            value = ast.literal_eval(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return None
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value, key=str)
+    return list(value) if isinstance(value, (list, tuple)) else [] if value == {} else None
+
+
+def vector_size(rows: Sequence[Sequence[str]]) -> int:
+    """The length of the vectors of 0 and 1 that the lists of a file are; 0 if they are lists of labels.
+
+    Lists are vectors if they hold 0 and 1 alone and either all have the same length of at least 2, or some list has
+    a value twice, which a list of labels has not.
+    """
+    values = {value.lower() for row in rows for value in row}
+    if not rows or not values or not values <= {*_YES, *_NO}:
+        return 0
+    lengths = Counter(map(len, rows))
+    size, _ = lengths.most_common(1)[0]
+    repeated = any(len(set(row)) < len(row) for row in rows)
+    return size if size > 1 and (len(lengths) == 1 or repeated) else 0
+
+
+def unsplit_labels(labels: Sequence[str]) -> tuple[str, list[str]] | None:
+    """The separator that labels seem to be joined with, and the labels that have it; None if there is none.
+
+    Example:
+        >>> unsplit_labels(["joy, love", "joy", "anger"])
+        (',', ['joy, love'])
+    """
+    distinct = set(labels)
+    for separator in _SEPARATORS:
+        joined = [label for label in labels if separator in label.strip(separator)]
+        parts = {part.strip() for label in distinct for part in label.split(separator)}
+        # A space or a slash may be part of a name: only if fewer names remain are they between names.
+        if joined and (separator in ",;" or len(parts) < len(distinct)):
+            return separator, joined
+    return None

@@ -1,0 +1,107 @@
+"""Texts with spans, as annotation programs write them: doccano, Prodigy, spaCy, Label Studio and others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from kbert.errors import shown
+
+OFFSETS = ("characters", "utf-16", "utf-8")
+_START, _END = ("start", "start_offset", "begin", "from", "start_char"), ("end", "end_offset", "stop", "to", "end_char")
+_KIND = ("label", "type", "entity", "entity_group", "class", "tag", "labels")
+
+RawSpan = tuple[Any, Any, Any, "str | None"]
+"""Start, end, label, and the text there if the file says it."""
+
+
+def as_object(value: Any) -> Any:
+    """An element of a file as an object with "text" and its spans; other values stay as they are.
+
+    spaCy's training data is [text, {"entities": …}]; Label Studio has the text under "data", and the spans under
+    "annotations" (older: "completions").
+
+    Example:
+        >>> as_object(["Ada left", {"entities": [[0, 3, "PER"]]}])
+        {'text': 'Ada left', 'entities': [[0, 3, 'PER']]}
+    """
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict):
+        return {"text": value[0], **value[1]}
+    if not isinstance(value, dict) or "text" in value:
+        return value
+    data, results = value.get("data"), value.get("annotations", value.get("completions"))
+    if not isinstance(data, dict) or not isinstance(results, list):
+        return value
+    # One text, tagged by several people: the first who finished.
+    done = [each for each in results if isinstance(each, dict) and not each.get("was_cancelled")]
+    text = data.get("text", next((each for each in data.values() if isinstance(each, str)), None))
+    found = done[0].get("result", []) if done else []
+    spans = [each["value"] for each in found if isinstance(each, dict) and isinstance(each.get("value"), dict)]
+    spans = [span for span in spans if "start" in span and "end" in span]
+    return {"text": text, "spans": spans}
+
+
+def raw_spans(label: Any) -> list[RawSpan]:
+    """The spans of a label: an object {type: {surface: [[first, last]]}} with inclusive ends, or a list.
+
+    Raises:
+        ValueError: The label is of another form.
+    """
+    return list(_of_types(label) if isinstance(label, Mapping) else _of_list(label))
+
+
+def offset_reader(text: str, offsets: str) -> Callable[[int], int]:
+    """A function from the offsets of a file to characters.
+
+    Args:
+        text: The text.
+        offsets: One of OFFSETS: what the offsets count.
+
+    Example:
+        >>> offset_reader("🎉 Ada", "utf-16")(3)
+        2
+    """
+    if offsets == "characters" or text.isascii():
+        return lambda place: place
+    units = text.encode("utf-16-le") if offsets == "utf-16" else text.encode("utf-8")
+    size, name = (2, "utf-16-le") if offsets == "utf-16" else (1, "utf-8")
+
+    def characters(place: int) -> int:
+        if place < 0 or place * size > len(units):
+            return len(text) + 1  # outside
+        return len(units[: place * size].decode(name, "ignore"))
+
+    return characters
+
+
+def _of_types(label: Mapping[str, Any]) -> Iterator[RawSpan]:
+    for kind, surfaces in label.items():
+        if not isinstance(surfaces, dict):
+            raise ValueError(f"expected {{type: {{surface: [[first, last]]}}}}. Received: {label!r:.60}")
+        for surface, places in surfaces.items():
+            for place in places if isinstance(places, list) else [places]:
+                if not isinstance(place, list) or len(place) != 2 or not isinstance(place[1], int):
+                    raise ValueError(f"expected [first, last] for {surface!r:.40}. Received: {place!r:.40}")
+                yield place[0], place[1] + 1, kind, surface
+
+
+def _of_list(label: Any) -> Iterator[RawSpan]:
+    if not isinstance(label, list):
+        raise ValueError(f"expected a list of spans, or an object of types. Received: {label!r:.60}")
+    for span in label:
+        if isinstance(span, dict):
+            start, end, kind = (
+                next((span[name] for name in names if name in span), None) for names in (_START, _END, _KIND)
+            )
+            if start is None or end is None or kind is None:
+                raise ValueError(
+                    f'expected a span with "start", "end" and "label". Received the keys {", ".join(map(shown, span))}'
+                )
+            kinds = kind if isinstance(kind, list) else [kind]
+            surface = span.get("text")
+            for each in kinds:
+                yield start, end, each, surface if isinstance(surface, str) else None
+        elif isinstance(span, list) and len(span) == 3:
+            yield span[0], span[1], span[2], None
+        else:
+            raise ValueError(f'expected {{"start", "end", "label"}} or [start, end, label]. Received: {span!r:.60}')

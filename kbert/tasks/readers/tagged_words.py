@@ -1,0 +1,148 @@
+"""Sentences of words with tags: what CoNLL files, tables of words and lists of words have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from kbert.errors import DataError
+from kbert.files import PathLike
+from kbert.tasks.readers.tag_schemes import OUTSIDE
+from kbert.text.replacement_table import is_cjk
+
+ONLY_TYPE = "entity"
+"""The type of tags that are letters alone."""
+_LETTERS = frozenset("BIESMLU")
+_LETTER_FIRST = re.compile(r"[BIESMLU]_.+")
+_LETTER_LAST = re.compile(r"(?![BIESMLU]-).+[-_][BIESMLU]")
+_ANY_CASE = re.compile(r"[BIESMLUbiesmlu][-_].+|[BIESMLUbiesmlu]|(?![biesmlu]-).+[-_][biesmlu]")
+_SMALL_BEGIN = re.compile(r"b[-_].+|b|(?![biesmlu]-).+[-_]b")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sentence:
+    """Words with tags.
+
+    Args:
+        words: The words.
+        tags: A tag for each.
+        lines: The 1-based line of each.
+    """
+
+    words: list[str]
+    tags: list[str]
+    lines: list[int]
+
+
+def with_usual_tags(sentences: Sequence[Sentence], path: PathLike) -> list[Sentence]:
+    """Sentences whose tags are "O", "B-PER" or "PER".
+
+    If all tags of the file are of that form, letters alone, as in the segmentation of words, get the type `ONLY_TYPE`,
+    B_PER becomes B-PER, and small letters become capitals (b-per, o). Beside others such a tag is a type.
+
+    Raises:
+        DataError: All tags have the letter behind: each would be a type, and all of it learnt wrong.
+    """
+    sentences = _with_capital_letters(sentences)
+    tags = {tag for sentence in sentences for tag in sentence.tags} - {OUTSIDE}
+    if not tags:
+        return list(sentences)
+    usual: Callable[[str], str]
+    if all(tag in _LETTERS for tag in tags):
+        usual = f"{{}}-{ONLY_TYPE}".format
+    elif all(_LETTER_FIRST.fullmatch(tag) for tag in tags) and any(tag.startswith(("B_", "I_")) for tag in tags):
+        usual = _hyphened
+    elif all(_LETTER_LAST.fullmatch(tag) for tag in tags) and any(tag[-1] == "B" for tag in tags):
+        line, tag = next(
+            (line, tag)
+            for sentence in sentences
+            for line, tag in zip(sentence.lines, sentence.tags, strict=True)
+            if tag != OUTSIDE
+        )
+        problem = f"expected tags with the letter first, such as {tag[-1]}-{tag[:-2]}. Received {tag!r}"
+        raise DataError(problem, path, line)
+    else:
+        return list(sentences)
+    return _replaced(sentences, {tag: usual(tag) for tag in tags})
+
+
+def _with_capital_letters(sentences: Sequence[Sentence]) -> Sequence[Sentence]:
+    """Sentences in which the letters of the scheme are capitals: "b-per" becomes "B-per", and "o" becomes "O"."""
+    tags = {tag for sentence in sentences for tag in sentence.tags}
+    others = tags - {OUTSIDE, "o"}
+    of_scheme = all(_ANY_CASE.fullmatch(tag) for tag in others)
+    small_outside = "o" in tags and (of_scheme or OUTSIDE not in tags)
+    table = {"o": OUTSIDE} if small_outside else {}
+    if of_scheme and (small_outside or any(_SMALL_BEGIN.fullmatch(tag) for tag in others)):
+        table |= {tag: _capital(tag) for tag in others}
+    return _replaced(sentences, table) if table else sentences
+
+
+def _capital(tag: str) -> str:
+    if len(tag) == 1 or tag[1] in "-_":
+        return tag[0].upper() + tag[1:]
+    return tag[:-1] + tag[-1].upper()
+
+
+def _hyphened(tag: str) -> str:
+    return f"{tag[0]}-{tag[2:]}"
+
+
+def _replaced(sentences: Sequence[Sentence], table: dict[str, str]) -> list[Sentence]:
+    return [dataclasses.replace(each, tags=[table.get(tag, tag) for tag in each.tags]) for each in sentences]
+
+
+def join_words(words: Sequence[str]) -> str:
+    """A text of words: a space between them, but for two ideographs.
+
+    Example:
+        >>> join_words(["in", "北", "京"])
+        'in 北京'
+    """
+    return "".join(space + word for space, word in spaced(words))
+
+
+def spaced(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each word that is not empty, with what stands before it."""
+    before = ""
+    for word in words:
+        if not word:
+            continue
+        close = not before or (is_cjk(ord(before[-1])) and is_cjk(ord(word[0])))
+        yield "" if close else " ", word
+        before = word
+
+
+def word_places(words: Sequence[str]) -> tuple[str, list[int], list[int]]:
+    """The text of words, and the first character of each word in it and the one after its last."""
+    starts, ends = [], []
+    text = ""
+    for space, word in spaced(words):
+        text += space
+        starts.append(len(text))
+        text += word
+        ends.append(len(text))
+    return text, starts, ends
+
+
+def tags_of_words(words: Iterable[tuple[int, int]], spans: Iterable[tuple[int, int, str]]) -> list[str]:
+    """The tag of each word in IOB2: that of the first span that it shares a character with.
+
+    Args:
+        words: (start, end) of words, in order.
+        spans: (start, end, label) of spans, in order.
+
+    Example:
+        >>> tags_of_words([(0, 3), (4, 8)], [(0, 8, "PER")])
+        ['B-PER', 'I-PER']
+    """
+    spans = list(spans)
+    tags = []
+    before = None
+    for start, end in words:
+        found = next((span for span in spans if span[0] < end and span[1] > start), None)
+        letter = "I" if found is not None and found == before else "B"
+        tags.append("O" if found is None else f"{letter}-{found[2]}")
+        before = found
+    return tags

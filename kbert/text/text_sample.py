@@ -1,0 +1,175 @@
+"""What a sample of a text tells before the work begins: marks that normalization strips, long words, Chinese."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import logging
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from kbert.errors import KbertError
+from kbert.sources.source import Source
+from kbert.text.normalization import Normalizer
+from kbert.text.replacement_table import is_cjk
+from kbert.text.settings import TokenizerSettings
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.vocabulary_statistics import script_of
+
+_SAMPLED = 1 << 18
+"""The number of characters that are looked at, over all parts of a source."""
+_PARTS = 16
+"""The number of files that are looked at, evenly over all of them."""
+_IGNORED_SCRIPTS = ("Greek", "Hangul", "other", "number")
+"""Scripts whose marks are accents, which the uncased models strip on purpose, or which lose no mark."""
+_LOST_IN_SCRIPT = 0.01
+_LOST_IN_LATIN = 0.15
+_LOST_IN_TEXT = 0.001
+"""A script is named if so many of its characters lose a mark, and these are so many of the sample's characters.
+
+The uncased models strip the accents of European languages on purpose; in Vietnamese they tell words apart.
+"""
+_SHOWN = 20
+"""The number of characters of a word that messages show."""
+_LOG = logging.getLogger("kbert")
+_WORD = re.compile(r"\S+")
+
+
+@dataclasses.dataclass
+class TextSample:
+    """What a sample of a text holds.
+
+    Args:
+        characters: The number of characters, without white space.
+        ideographs: The number of Chinese characters among them.
+        lost_marks: By script, the number of characters that lose a mark when they are normalized.
+        examples: By script, a word that loses a mark, and what is left of it.
+        long_word: The first word that is longer than the tokenizer's limit; None if there is none.
+    """
+
+    characters: int = 0
+    ideographs: int = 0
+    lost_marks: dict[str, int] = dataclasses.field(default_factory=dict)
+    examples: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    long_word: str | None = None
+
+    @property
+    def chinese(self) -> float:
+        """The part of the characters that are Chinese, 0 to 1."""
+        return self.ideographs / max(1, self.characters)
+
+    def describe_lost_marks(self) -> str:
+        """Returns the scripts and an example of each: "Thai ('ที่' becomes 'ท')"; "" if no script loses much."""
+        return ", ".join(
+            f"{script} ({_shortened(word)!r} becomes {_shortened(left)!r})"
+            for script, (word, left) in self.examples.items()
+        )
+
+
+def sample_text(source: Source, tokenizer: Tokenizer | Normalizer, *, max_word_length: int) -> TextSample:
+    """Looks at some lines of a source, from the beginnings of some of its parts.
+
+    A part that cannot be read is passed over: the work itself will tell of it.
+
+    Args:
+        source: The text.
+        tokenizer: What normalizes the text.
+        max_word_length: The length of the longest word that is not [UNK].
+    """
+    normalizer = tokenizer.normalizer if isinstance(tokenizer, Tokenizer) else tokenizer
+    lines = list(_some_lines(source))
+    counts = Counter(character for line in lines for character in line if not character.isspace())
+    sample = TextSample(
+        characters=counts.total(), ideographs=sum(n for character, n in counts.items() if is_cjk(ord(character)))
+    )
+    if normalizer.table.strip_accents:
+        _find_lost_marks(sample, counts, lines, normalizer)
+    for line in lines:
+        if len(line) > max_word_length:
+            sample.long_word = next((w for w in normalizer.words(line) if len(w) > max_word_length), None)
+            if sample.long_word is not None:
+                break
+    return sample
+
+
+def tell_lost_marks(sample: TextSample, settings: TokenizerSettings) -> None:
+    """Warns if the text loses vowel signs or other marks with its accents."""
+    lost = sample.describe_lost_marks()
+    if lost:
+        case = "lower-casing" if settings.strip_accents is None else "--strip-accents"
+        _LOG.warning(
+            f"{case} strips accents, and with them vowel signs and other marks of {lost}; add --keep-accents to keep "
+            "them, to `kbert vocab train` and `kbert corpus build` alike"
+        )
+
+
+def describe_long_words(count: int, longest: int, example: str | None) -> str:
+    """Returns a sentence about words that are longer than a tokenizer takes, with the way out.
+
+    Args:
+        count: The number of running words.
+        longest: The largest number of characters of a word.
+        example: One of them, if one is known.
+    """
+    shown = f", such as '{example[:_SHOWN]}…' with {len(example):,} characters" if example else ""
+    return (
+        f"{count:,} {'word is' if count == 1 else 'words are'} longer than {longest} characters{shown}. A word ends at "
+        "white space or punctuation; put spaces between the words of a script that is written without them"
+    )
+
+
+def _some_lines(source: Source) -> Iterator[str]:
+    step = -(-len(source.parts) // _PARTS)
+    parts = source.parts[::step]
+    for part in parts:
+        one = copy.copy(source)
+        one.parts = [part]
+        left = _SAMPLED // len(parts)
+        with contextlib.suppress(KbertError, OSError):
+            for line in one.lines():
+                yield line[:left]
+                left -= len(line)
+                if left <= 0:
+                    break
+
+
+def _find_lost_marks(sample: TextSample, counts: Counter[str], lines: Iterable[str], normalizer: Normalizer) -> None:
+    all_characters: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
+    losing: dict[str, set[str]] = {}
+    for character, count in counts.items():
+        script = _script(character)
+        if script in _IGNORED_SCRIPTS:
+            continue
+        all_characters[script] += count
+        if _loses_mark(character):
+            lost[script] += count
+            losing.setdefault(script, set()).add(character)
+    for script, count in lost.most_common():
+        least = _LOST_IN_LATIN if script == "Latin" else _LOST_IN_SCRIPT
+        if count < least * all_characters[script] or count < _LOST_IN_TEXT * sample.characters:
+            continue
+        sample.lost_marks[script] = count
+        word = next(w for line in lines for w in _WORD.findall(line) if not losing[script].isdisjoint(w))
+        sample.examples[script] = word, word.translate(normalizer.table).replace(" ", "")
+
+
+def _loses_mark(character: str) -> bool:
+    return any(unicodedata.category(c) == "Mn" for c in unicodedata.normalize("NFD", character))
+
+
+def _script(character: str) -> str:
+    """The script of a letter or of a mark, by its name in Unicode; a mark that joins any letter is of no script."""
+    if unicodedata.category(character) != "Mn":
+        return script_of(character)
+    first, *others = unicodedata.name(character, "COMBINING").split()
+    if first == "COMBINING":
+        return "Katakana" if others[:1] == ["KATAKANA-HIRAGANA"] else "other"
+    return first.capitalize()
+
+
+def _shortened(word: str) -> str:
+    return word if len(word) <= _SHOWN else f"{word[:_SHOWN]}…"

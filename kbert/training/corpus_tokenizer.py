@@ -1,0 +1,53 @@
+"""Whether a corpus was made for a model: with its vocabulary, and with its settings of the tokenizer."""
+
+from __future__ import annotations
+
+import logging
+
+from kbert import files
+from kbert.corpus.reading.pipeline import PretrainingBatches
+from kbert.errors import UsageError
+from kbert.text.settings import describe_settings
+from kbert.text.tokenizer import Tokenizer
+
+_LOG = logging.getLogger("kbert")
+_SHOWN = 3
+
+
+def check_corpus(batches: PretrainingBatches, tokenizer: Tokenizer, *, corpus: files.PathLike, model: str) -> None:
+    """Checks that a model sees text as the corpus holds it, and warns if added tokens of the model are not in it.
+
+    Args:
+        batches: The corpus.
+        tokenizer: The tokenizer of the model.
+        corpus: The name of the corpus, for messages.
+        model: The name of the model's folder, for messages.
+
+    Raises:
+        UsageError: The corpus has another vocabulary, or its text was normalized in another way.
+    """
+    theirs = batches.tokenizer
+    way_out = f"build the corpus with --vocab {model}"
+    if not batches.source.is_own:
+        way_out = f"records that were made as the model needs them are read with --vocab {model}"
+    if not tokenizer.vocabulary.has_pieces(theirs.vocabulary):
+        raise UsageError(f"{model} and the corpus {corpus} must share a vocabulary; {way_out}")
+    names = tokenizer.settings.differences(theirs.settings)
+    if names:
+        raise UsageError(
+            f"{model} takes text apart with {describe_settings(tokenizer.settings, names)}, and the corpus {corpus} "
+            f"was made with {describe_settings(theirs.settings, names)}; {way_out}"
+        )
+    held = {token.content for token in theirs.settings.added_tokens}
+    missing = [t.content for t in tokenizer.settings.added_tokens if not t.special and t.content not in held]
+    if missing:
+        shown = ", ".join(map(repr, missing[:_SHOWN])) + (" …" if len(missing) > _SHOWN else "")
+        _LOG.warning(
+            f"the corpus {corpus} was made without the {len(missing):,} added tokens of {model} ({shown}), so that the "
+            f"model keeps them and learns nothing about them; {way_out} to find them in the text"
+        )
+
+
+def same_tokenizer(first: PretrainingBatches, second: PretrainingBatches) -> bool:
+    """Whether two corpora were made with one vocabulary and one normalization."""
+    return first.vocabulary == second.vocabulary and not first.tokenizer.settings.differences(second.tokenizer.settings)

@@ -1,0 +1,56 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from kbert.cli.main import main
+from kbert.tasks.question_answering import QuestionAnsweringTask
+from kbert.tasks.tagging import TaggingTask
+
+
+def predict(*arguments):
+    return CliRunner().invoke(main, ["predict", *map(str, arguments)])
+
+
+def test_columns_are_kept(tmp_path, classifier):
+    path = tmp_path / "a.csv"
+    path.write_text("id,text\n7,a dog\n8,the cat\n")
+    result = predict(classifier, "--input", path, "--keep-column", "id")
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()] == ["7", "8"]
+    result = predict(classifier, "--input", path, "--keep-column", "id", "--json")
+    assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["7", "8"]
+    result = predict(classifier, "a dog", "--keep-column", "id")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "Error: --keep-column names columns of --input FILE. Received: id\n",
+    )
+
+
+def test_conll(tmp_path, make_task_model):
+    model = make_task_model(tmp_path / "run", TaggingTask(["O", "B-X", "I-X"]))
+    path = tmp_path / "a.conll"
+    path.write_text("the\ncat\nsat.\n\na\n")
+    result = predict(model, "--input", path, "--output-format", "conll")
+    words = [line.split("\t")[0] for line in result.stdout.split("\n")]
+    assert words == ["the", "cat", "sat.", "", "a", "", ""]
+
+
+def test_answers_by_id(tmp_path, make_task_model):
+    model = make_task_model(tmp_path / "run", QuestionAnsweringTask())
+    path = tmp_path / "a.json"
+    questions = [{"id": "q1", "question": "who sat?"}, {"id": "q2", "question": "where?"}]
+    path.write_text(json.dumps({"data": [{"paragraphs": [{"context": "the cat sat", "qas": questions}]}]}))
+    result = predict(model, "--input", path, "--output-format", "squad")
+    answers = json.loads(result.stdout)
+    assert list(answers) == ["q1", "q2"]
+    assert all(answer in "the cat sat" for answer in answers.values())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_data_set_by_name(tmp_path, classifier):
+    pytest.importorskip("datasets", reason="needs datasets")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "train.jsonl").write_text('{"text": "a dog"}\n{"text": "the cat"}\n')
+    result = predict(classifier, "--input", f"hf-datasets:{folder}", "--json")
+    assert [json.loads(line)["text"] for line in result.stdout.splitlines()] == ["a dog", "the cat"]

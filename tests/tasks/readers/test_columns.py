@@ -1,0 +1,64 @@
+import logging
+
+import pytest
+
+from kbert.sources.memory_table import as_table
+from kbert.tasks.catalogue import task_info
+from kbert.tasks.readers.columns import find_columns
+
+TRIPLES = {"text": "anchor", "pair": "positive", "negative": "negative"}
+RANKING = {"query": "query", "candidate": "candidate"}
+
+
+def found(task, header, given=None, **settings):
+    table = as_table([dict.fromkeys(header.split(","), "x")], "train")
+    return find_columns(task_info(task), table, given or {}, {}, **settings)
+
+
+@pytest.mark.parametrize(
+    ("task", "header", "columns"),
+    [
+        ("ranking", "query,candidate,label", {**RANKING, "label": "label"}),
+        ("ranking", "query,candidate", RANKING),
+        ("classification", "text,label", {"text": "text", "label": "label"}),
+        ("classification", "text,pair,label", {"text": "text", "pair": "pair", "label": "label"}),
+        ("embedding", "text", {"text": "text"}),
+        ("embedding", "text,pair,negative", {"text": "text", "pair": "pair", "negative": "negative"}),
+        ("embedding", "text,pair,score", {"text": "text", "pair": "pair", "score": "score"}),
+        ("embedding", "anchor,positive,negative", TRIPLES),
+        ("summarization", "text,label", {"text": "text", "label": "label"}),
+        ("summarization", "source,target", {"text": "source", "summary": "target"}),
+        ("summarization", "article,highlights", {"text": "article", "summary": "highlights"}),
+        ("summarization", "document,summary", {"text": "document", "summary": "summary"}),
+        ("summarization", "text,summary", {"text": "text", "summary": "summary"}),
+    ],
+)
+def test_columns_that_stand_in_the_header(task, header, columns):
+    assert found(task, header) == columns
+
+
+def test_columns_that_are_named():
+    assert found("ranking", "q,c,label", {"query": "q", "candidate": "c"}) == {
+        "query": "q",
+        "candidate": "c",
+        "label": "label",
+    }
+    assert found("ranking", "query,candidate,label", {"label": ""}) == RANKING
+    assert found("embedding", "anchor,positive", {"text": "anchor"}) == {"text": "anchor"}
+    # Of files without names.
+    assert found("ranking", "1,2,label", {"query": "1", "candidate": "2"}) == {"query": "1", "candidate": "2"}
+
+
+def test_without_targets_columns_of_targets_are_not_looked_for():
+    assert found("ranking", "query,candidate,label", targets=False) == RANKING
+    assert found("embedding", "anchor,positive,negative", targets=False) == {"text": "anchor"}
+
+
+def test_what_was_found_is_logged(caplog, tmp_path):
+    caplog.set_level(logging.INFO, "kbert")
+    path = tmp_path / "a.csv"
+    path.write_text("article,highlights\nx,y\n", encoding="utf-8")
+    find_columns(task_info("summarization"), path, {}, {}, tell=True)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path}: read with --text-column article, --summary-column highlights"
+    ]

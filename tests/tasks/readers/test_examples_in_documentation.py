@@ -1,0 +1,26 @@
+import doctest
+import importlib
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "kbert.files.text_check",
+        "kbert.prediction.formats",
+        "kbert.sources.bad_rows",
+        "kbert.sources.detection",
+        "kbert.tasks.labels",
+        "kbert.tasks.readers.label_lists",
+        "kbert.tasks.readers.numbers",
+        "kbert.tasks.readers.question_answering",
+        "kbert.tasks.readers.span_exports",
+        "kbert.tasks.readers.tag_columns",
+        "kbert.tasks.readers.tagged_words",
+    ],
+)
+def test_examples(name):
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted
+    assert not found.failed
