@@ -48,7 +48,7 @@ def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_js
         if len(row["masks"]) < row["text"].count(_MASK):
             raise UsageError(
                 f"a text must fit into the model's {model.sequence_length} tokens. Received: one whose {_MASK} is cut "
-                f"off; shorten it: {row['text']}"
+                f"off: {row['text']}; shorten it"
             )
         row["masks"] = [dict(list(mask.items())[:top]) for mask in row["masks"]]
         options.print_json(row) if as_json else _show(row)

@@ -41,8 +41,8 @@ def check_parity(
             difference = float(np.abs(wanted - given).max(initial=0.0))
             if not difference <= tolerance:
                 raise ParityError(
-                    f"{what}: {name} must differ from that of the model by at most {tolerance:g}. Received: "
-                    f"{difference:.2g}; nothing was written"
+                    f"{what}: {name} must differ from that of the model by at most {tolerance:g}. Received: a "
+                    f"difference of {difference:.2g}; nothing was written"
                 )
             largest = max(largest, difference)
         elif not np.array_equal(wanted, given):

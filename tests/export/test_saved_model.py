@@ -115,7 +115,7 @@ def test_an_export_that_answers_otherwise_is_not_written(tmp_path, classifier, m
     monkeypatch.setattr(saved_model, "TOLERANCE", -1.0)
     with pytest.raises(
         ParityError,
-        match=r"^the SavedModel's signature serving_default, .*load: probabilities differs .* nothing was written$",
+        match=r"^the SavedModel's signature serving_default, .*load: probabilities must differ .* nothing was written$",
     ):
         export_saved_model(classifier, output=tmp_path / "reviews", version=7)
     assert list((tmp_path / "reviews").iterdir()) == []

@@ -122,7 +122,7 @@ def test_runs_side_by_side(going, finished):
 def test_a_run_that_has_just_begun(tmp_path):
     html = run_report([write(tmp_path / "new", run=SETTINGS)])
     assert cells(html, "State") == ["State", "step 0 of 40"]
-    assert "No row yet." in html
+    assert "There is no row yet." in html
 
 
 def test_a_row_that_is_being_written(going):

@@ -38,8 +38,8 @@ def texts(examples):
 def test_another_file(file, tmp_path):
     other = tmp_path / "validation.tsv"
     other.write_text("text\tlabel\nx\tb\n", encoding="utf-8")
-    found = read(file, validation=other, limit=2)
-    assert (texts(found.train), texts(found.validation)) == (["text 2", "text 5"], ["x"])
+    found = read(file, validation=other, limit=4)
+    assert (texts(found.train), texts(found.validation)) == (["text 2", "text 3", "text 4", "text 6"], ["x"])
     assert found.task.labels == ["a", "b"]
 
 
