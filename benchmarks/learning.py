@@ -73,7 +73,7 @@ def write_start(options: argparse.Namespace, folder: Path) -> None:
     Bundle(
         config=config,
         tokenizer=Tokenizer(vocabulary),
-        tensors=tensor_names.read_tensors(tensor_names.pretraining_slots(model)),
+        tensors=tensor_names.read_tensors(tensor_names.pretraining_bindings(model)),
         architecture="BertForPreTraining",
         settings={"kind": "pretraining"},
     ).save(folder, "Fresh weights.")

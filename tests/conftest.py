@@ -1,9 +1,11 @@
 """Fixtures for all tests: a tiny vocabulary, a tiny text, a corpus made of both, and the folder of real data."""
 
+import importlib.util
 import json
 import logging
 import os
 import struct
+import sys
 import zipfile
 from pathlib import Path
 
@@ -26,6 +28,11 @@ prepare_runtime()
 # Other programs may share the machine: a slow example is no failure.
 hypothesis.settings.register_profile("kbert", deadline=None)
 hypothesis.settings.load_profile("kbert")
+
+# Tests are no package: the table that several of them share is a module by its own name.
+_SPEC = importlib.util.spec_from_file_location("every_task", Path(__file__).with_name("every_task.py"))
+sys.modules["every_task"] = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(sys.modules["every_task"])
 
 
 @pytest.fixture
@@ -120,13 +127,13 @@ def small_config(vocabulary):
 
 @pytest.fixture(scope="session")
 def random_tensors():
-    """Gives tensors for slots, far enough from fresh weights that every bias and scale matters."""
+    """Gives tensors for bindings, far enough from fresh weights that every bias and scale matters."""
 
-    def make(slots, seed=0):
+    def make(bindings, seed=0):
         rng = np.random.default_rng(seed)
         return {
-            name: (rng.normal(0, 0.2, slot.shape) + name.endswith("LayerNorm.weight")).astype(np.float32)
-            for name, slot in sorted(slots.items())
+            name: (rng.normal(0, 0.2, binding.shape) + name.endswith("LayerNorm.weight")).astype(np.float32)
+            for name, binding in sorted(bindings.items())
         }
 
     return make
@@ -137,10 +144,10 @@ def pretrained(tmp_path_factory, vocabulary, small_config, random_tensors):
     """The folder of a pretraining model."""
     from kbert.models.encoder import BertEncoder
     from kbert.models.pretraining import PretrainingModel
-    from kbert.models.tensor_names import pretraining_slots
+    from kbert.models.tensor_names import pretraining_bindings
 
     folder = tmp_path_factory.mktemp("pretrained")
-    tensors = random_tensors(pretraining_slots(PretrainingModel(BertEncoder(small_config))))
+    tensors = random_tensors(pretraining_bindings(PretrainingModel(BertEncoder(small_config))))
     Bundle(small_config, Tokenizer(vocabulary), tensors, "BertForPreTraining", {"kind": "pretraining"}).save(
         folder, "# A card\n"
     )
@@ -155,7 +162,7 @@ def make_classifier(vocabulary, small_config, random_tensors):
 
     def make(folder, *, paired=False, config=small_config, sequence_length=24):
         task = ClassificationTask(["bad", "fine", "good"], paired)
-        tensors = random_tensors(task.slots(task.build(BertEncoder(config))))
+        tensors = random_tensors(task.bindings(task.build(BertEncoder(config))))
         settings = {"kind": "task", "task": task.settings(), "sequence_length": sequence_length}
         Bundle(config, Tokenizer(vocabulary), tensors, task.architecture, settings, task.foreign_config()).save(
             folder, "# A card\n"
@@ -183,7 +190,7 @@ def make_task_model(vocabulary, small_config, random_tensors):
     from kbert.models.encoder import BertEncoder
 
     def make(folder, task, *, sequence_length=24, config=small_config, tokenizer=None):
-        tensors = random_tensors(task.slots(task.build(BertEncoder(config, pooled=task.pooled))))
+        tensors = random_tensors(task.bindings(task.build(BertEncoder(config, pooled=task.pooled))))
         settings = {"kind": "task", "task": task.settings(), "sequence_length": sequence_length}
         Bundle(
             config,
@@ -261,7 +268,7 @@ def make_sentence_folder(vocabulary, small_config, random_tensors):
     sentence_bert_config.json, `library` is config_sentence_transformers.json; `path` is where the transformer lies.
     """
     from kbert.models.encoder import BertEncoder
-    from kbert.models.tensor_names import encoder_slots
+    from kbert.models.tensor_names import encoder_bindings
 
     def make(
         folder,
@@ -274,7 +281,7 @@ def make_sentence_folder(vocabulary, small_config, random_tensors):
         prefix="sentence_transformers.models.",
         tokenizer=None,
     ):
-        tensors = random_tensors(encoder_slots(BertEncoder(small_config, pooled=False)))
+        tensors = random_tensors(encoder_bindings(BertEncoder(small_config, pooled=False)))
         bundle = Bundle(small_config, tokenizer or Tokenizer(vocabulary), tensors, "BertModel")
         bundle.save(folder / path, "# A card\n")
         (folder / path / "kbert.json").unlink()

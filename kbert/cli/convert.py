@@ -5,14 +5,25 @@ from __future__ import annotations
 import click
 
 from kbert.cli import options
+from kbert.conversion.formats import all_formats
 from kbert.runtime.tensorflow import import_tensorflow
+
+_FORMATS = all_formats()
 
 
 @click.command()
 @click.argument("source")
 @click.argument("destination", type=click.Path())
 @click.option(
-    "--to", type=click.Choice(["bundle", "google", "keras-hub"]), help="The format of DESTINATION.  [default: bundle]"
+    "--from",
+    "from_",
+    type=click.Choice([each.name for each in _FORMATS]),
+    help="The format of SOURCE.  [default: found out]",
+)
+@click.option(
+    "--to",
+    type=click.Choice([each.name for each in _FORMATS if each.writes]),
+    help="The format of DESTINATION.  [default: bundle]",
 )
 @click.option("--gelu", type=click.Choice(["erf", "tanh"]), help="The form of GELU.  [default: what SOURCE says]")
 @click.option(
@@ -27,6 +38,7 @@ from kbert.runtime.tensorflow import import_tensorflow
 def convert(
     source: str,
     destination: str,
+    from_: str | None,
     to: str | None,
     gelu: str | None,
     cased: bool | None,
@@ -38,7 +50,8 @@ def convert(
     """Convert a BERT, and check that it still gives the same outputs.
 
     SOURCE is a model folder (kbert's, or of Hugging Face Transformers), hf://owner/name, a folder or prefix of a
-    checkpoint of Google's code or of the Model Garden, or a KerasHub preset. DESTINATION is the folder to make.
+    checkpoint of Google's code or of the Model Garden, a KerasHub preset, or a model in a format of another installed
+    package. DESTINATION is the folder to make.
     """
     import_tensorflow()
     from kbert.conversion.convert import convert as run
@@ -47,6 +60,7 @@ def convert(
     result = run(
         source,
         destination,
+        from_=from_,
         to=to,
         gelu=gelu,
         cased=cased,

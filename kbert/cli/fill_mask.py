@@ -30,9 +30,10 @@ def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_js
         raise UsageError(f"expected {_MASK} in each text. Received: {without}; write {_MASK} for a word")
     from kbert.model_folder.bundle import Bundle
     from kbert.model_folder.hub import resolve
+    from kbert.model_folder.parts import MLM_BIAS
 
     bundle = Bundle.load(resolve(run), notices=False)
-    if not bundle.settings.get("task") and "cls.predictions.transform.dense.weight" not in bundle.tensors:
+    if not bundle.settings.get("task") and MLM_BIAS not in bundle.tensors:
         raise UsageError(f"{run} has no masked-language-model head; `kbert pretrain --model {run}` trains one")
     import_tensorflow()
     from kbert.prediction import predictor

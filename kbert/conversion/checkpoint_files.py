@@ -1,4 +1,7 @@
-"""TensorFlow's checkpoint files: PREFIX.index says what tensors there are, PREFIX.data-… holds them."""
+"""TensorFlow's checkpoint files: PREFIX.index says what tensors there are, PREFIX.data-… holds them.
+
+TensorFlow is imported when a checkpoint is opened or written, so that formats can be listed without it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from kbert.errors import BundleError, UsageError
 
+LOOKS_LIKE = "a checkpoint of Google's code or the Model Garden (bert_config.json, vocab.txt, bert_model.ckpt.index)"
+"""The files of both formats of checkpoints, in words."""
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The entry that tells checkpoints of objects (TF2) from checkpoints of names (TF1)."""
 
@@ -26,6 +30,8 @@ class CheckpointFiles:
     """
 
     def __init__(self, prefix: Path) -> None:
+        import tensorflow as tf
+
         self.prefix = prefix
         self._reader = self._guarded(lambda: tf.train.load_checkpoint(str(prefix)))
         self.shapes: dict[str, list[int]] = self._guarded(self._reader.get_variable_to_shape_map)
@@ -53,6 +59,8 @@ class CheckpointFiles:
         return value
 
     def _guarded(self, action: Any) -> Any:
+        import tensorflow as tf
+
         try:
             return action()
         # The reader raises errors of several families for damaged files.
@@ -89,6 +97,8 @@ def find_checkpoint(path: Path) -> Path | None:
 
 def write_checkpoint(prefix: Path, tensors: dict[str, np.ndarray]) -> None:
     """Writes a checkpoint of names, as TF1's Saver does."""
+    import tensorflow as tf
+
     names = sorted(tensors)
     tf.raw_ops.SaveV2(
         prefix=str(prefix),

@@ -1,31 +1,23 @@
-"""`kbert convert`: a model of any known format to any other."""
+"""`kbert convert`: a model of any format to any other."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kbert import files
-from kbert.conversion import google, heads, keras_hub, model_garden, parity
-from kbert.conversion.checkpoint_files import OBJECT_GRAPH, CheckpointFiles, find_checkpoint
-from kbert.conversion.options import Options, gelu_form, with_gelu
+from kbert.conversion import heads, parity
+from kbert.conversion.batches import random_batches
+from kbert.conversion.format import Format
+from kbert.conversion.formats import BUNDLE, find_format, format_named
+from kbert.conversion.options import Options
 from kbert.errors import KbertError, ParityError, UsageError
-from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
+from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import is_hub_name, resolve
-from kbert.model_folder.weights import WEIGHTS_FILES
 from kbert.text.settings import TokenizerSettings
-
-BUNDLE, GOOGLE, MODEL_GARDEN, KERAS_HUB = "bundle", "google", "model-garden", "keras-hub"
-TARGETS = (BUNDLE, GOOGLE, KERAS_HUB)
-"""Formats that can be written."""
-_LOOKED_FOR = (
-    "a model folder (config.json and model.safetensors), a checkpoint of Google's code or the Model Garden "
-    "(bert_config.json, vocab.txt, bert_model.ckpt.index), or a KerasHub preset (config.json and model.weights.h5)"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +25,8 @@ class Conversion:
     """What a conversion did.
 
     Args:
-        source_format: "bundle", "google", "model-garden" or "keras-hub".
-        destination_format: The same.
+        source_format: The name of the source's format, such as "google".
+        destination_format: The name of the destination's format.
         architecture: Transformers' class of the model.
         tensors: How many tensors went over; each is the same to the bit.
         differences: The largest absolute difference of each output for random inputs.
@@ -58,6 +50,7 @@ def convert(
     source: files.PathLike,
     destination: files.PathLike,
     *,
+    from_: str | None = None,
     to: str | None = None,
     gelu: str | None = None,
     cased: bool | None = None,
@@ -68,18 +61,26 @@ def convert(
     """Converts a model to another format, and checks that it gives the same outputs.
 
     Args:
-        source: A folder, a checkpoint's prefix, or "hf://owner/name"; its format is found out.
+        source: A folder, a checkpoint's prefix, or "hf://owner/name".
         destination: The folder to make.
-        to: "bundle", "google" or "keras-hub". By default a bundle; a bundle needs a format to go to.
+        from_: The format of the source: "bundle", "google", "model-garden", "keras-hub", or one of another package
+            (docs/adding-a-format.md). By default it is found out.
+        to: The format of the destination: "bundle", "google", "keras-hub", or one of another package. By default a
+            bundle; a bundle needs a format to go to.
         gelu: "erf" or "tanh", the form of GELU, instead of what the source says. Google's bert_config.json does not
             say: "erf" by default, as Hugging Face has it.
         cased: Whether text keeps its case, instead of what the source says, or what its vocabulary shows.
         config: A bert_config.json that is not beside the checkpoint.
         vocab: A vocab.txt that is not beside the checkpoint.
-        encoder_only: Leave heads behind.
+        encoder_only: Whether heads are left behind.
 
     Returns:
         What was done, with the largest differences between the outputs of source and destination.
+
+    Example:
+        >>> done = kbert.convert("RUN", "google", to="google")
+        >>> done.destination_format, done.largest_difference
+        ('google', 0.0)
 
     Raises:
         UsageError: The source is of no known format, the destination exists, or the options do not fit together.
@@ -99,110 +100,71 @@ def convert(
     )
     if gelu not in (None, "erf", "tanh"):
         raise UsageError(f'gelu must be "erf" or "tanh". Received: {gelu!r}')
-    place, kind = find_format(resolve(source) if is_hub_name(source) else source)
-    target = to or BUNDLE
-    if target not in TARGETS:
-        raise UsageError(f"models can be converted to {', '.join(TARGETS)}. Received: {to}")
-    if to is None and kind == BUNDLE:
+    reader, place = find_format(resolve(source) if is_hub_name(source) else source, from_)
+    writer = BUNDLE if to is None else format_named(to, to_write=True)
+    if to is None and reader is writer:
         raise UsageError(f"{source} is a model folder already; name the format to convert it to with --to")
 
-    bundle = _READERS[kind](place, options)
+    _check_options(reader, place, options)
+    bundle = reader.read(place, options)
     if encoder_only:
         bundle = heads.without_heads(bundle)
     with files.atomic_directory(destination) as folder:
-        _WRITERS[target](bundle, folder, options)
-        differences = _check(kind, place, target, folder, bundle, options)
-    return Conversion(kind, target, bundle.architecture, len(bundle.tensors), differences, tuple(options.notes))
+        writer.write(bundle, folder, options)
+        differences = _check(reader, place, writer, folder, bundle, options)
+    return Conversion(
+        reader.name, writer.name, bundle.architecture, len(bundle.tensors), differences, tuple(options.notes)
+    )
 
 
-def find_format(source: files.PathLike) -> tuple[Path, str]:
-    """Where a model is, and in what format: the folder, or the prefix of the checkpoint in it.
-
-    Raises:
-        UsageError: It is of no known format, or a folder has several checkpoints.
-    """
-    path = Path(source)
-    if path.is_dir():
-        if keras_hub.is_preset(path):
-            return path, KERAS_HUB
-        has_weights = any((path / name).exists() for name in WEIGHTS_FILES)
-        if is_bundle(path) and (has_weights or find_checkpoint(path) is None):
-            return path, BUNDLE
-    prefix = find_checkpoint(path)
-    if prefix is None:
-        what = "holds none of them" if path.exists() else "does not exist"
-        raise UsageError(f"expected {_LOOKED_FOR}. {source} {what}")
-    return prefix, MODEL_GARDEN if OBJECT_GRAPH in CheckpointFiles(prefix).shapes else GOOGLE
+_FLAGS = {"config": ("--config",), "vocab": ("--vocab",), "lowercase": ("--cased", "--uncased")}
+"""The names on the command line of options that not every format takes."""
 
 
-def _read_bundle(folder: Path, options: Options) -> Bundle:
-    if options.config or options.vocab or options.lowercase is not None:
-        raise UsageError(f"{folder} says itself what --config, --vocab, --cased and --uncased are for; leave them out")
-    bundle = Bundle.load(folder)
-    config = with_gelu(bundle.config, options.gelu)
-    if config != bundle.config:
-        options.notes.append(f"GELU is the {gelu_form(config)} form now; the source's is {gelu_form(bundle.config)}")
-    return dataclasses.replace(bundle, config=config)
+def _check_options(reader: Format, place: Path, options: Options) -> None:
+    """Refuses options for what the files of the format say themselves."""
+    refused = [name for name in _FLAGS if name not in reader.takes]
+    if any(getattr(options, name) is not None for name in refused):
+        *flags, last = [flag for name in refused for flag in _FLAGS[name]]
+        what, way = (f"{', '.join(flags)} and {last} are", "them") if flags else (f"{last} is", "it")
+        raise UsageError(f"{place} says itself what {what} for; leave {way} out")
 
 
-def _write_bundle(bundle: Bundle, folder: Path, options: Options) -> None:
-    parameters = sum(tensor.size for tensor in bundle.tensors.values())
-    config = bundle.config
-    lines = {
-        "Architecture": bundle.architecture,
-        "Encoder": f"{config.num_hidden_layers} layers, width {config.hidden_size}, {config.hidden_act}",
-        "Parameters": f"{parameters:,}",
-        "Notes": "; ".join(options.notes) or "none",
-    }
-    title = f"BERT ({describe_parameters(parameters)}), converted with kbert"
-    bundle.save(folder, model_card(title, lines, "kbert inspect FOLDER"))
-
-
-_READERS: dict[str, Callable[[Path, Options], Bundle]] = {
-    BUNDLE: _read_bundle,
-    GOOGLE: google.read,
-    MODEL_GARDEN: model_garden.read,
-    KERAS_HUB: keras_hub.read,
-}
-_WRITERS: dict[str, Callable[[Bundle, Path, Options], None]] = {
-    BUNDLE: _write_bundle,
-    GOOGLE: google.write,
-    KERAS_HUB: keras_hub.write,
-}
-
-
-def _check(kind: str, place: Path, target: str, folder: Path, bundle: Bundle, options: Options) -> dict[str, float]:
+def _check(
+    reader: Format, place: Path, writer: Format, folder: Path, bundle: Bundle, options: Options
+) -> dict[str, float]:
     """Reads the destination back and compares it with the source."""
+    target = writer.name
     try:
-        back = _read_back(target, folder, bundle)
+        written = writer.find(folder)
+        if written is None:
+            raise UsageError(f"{folder} holds no model of this format")
+        back = writer.read(written, Options(notices=False))
     except KbertError as problem:
         reason = str(problem).replace(str(folder), "DESTINATION")
         raise ParityError(f"{target}: what was written cannot be read ({reason}); nothing was written") from None
-    # Foreign formats store float32.
-    expected, received_tensors = (
-        (bundle.tensors, back.tensors)
-        if target == BUNDLE
-        else (parity.as_float32(bundle.tensors), parity.as_float32(back.tensors))
+    expected, received = (
+        each.tensors if writer.keeps_dtypes else parity.as_float32(each.tensors) for each in (bundle, back)
     )
-    parity.check_tensors(expected, received_tensors, target)
-    if target != BUNDLE and any(tensor.dtype == np.float64 for tensor in bundle.tensors.values()):
+    parity.check_tensors(expected, received, target)
+    if not writer.keeps_dtypes and any(tensor.dtype == np.float64 for tensor in bundle.tensors.values()):
         options.notes.append("the float64 weights of the source are rounded to float32")
     if back.tokenizer.vocabulary != bundle.tokenizer.vocabulary or _rules(back) != _rules(bundle):
         raise ParityError(f"{target}: the tokenizer did not come back as it was; nothing was written")
-    batches = parity.random_batches(bundle.config)
-    ours = parity.bundle_outputs(bundle, batches)
-    own_form = kind == KERAS_HUB and gelu_form(bundle.config) == "tanh"
-    sources = parity.preset_outputs(place, bundle, batches) if own_form else ours
-    received = (
-        parity.preset_outputs(folder, bundle, batches) if target == KERAS_HUB else parity.bundle_outputs(back, batches)
-    )
-    differences = parity.largest_differences(sources, received)
-    if KERAS_HUB in (kind, target) and differences.get("mlm_logits", 0.0) > 0:
-        # The class has another activation and epsilon in its head than BERT, and no setting for them.
+    modules = bundle.modules
+    if modules is not None and modules.gives_vectors and back.modules != modules:
+        raise ParityError(f"{target}: the pooling of vectors did not come back as it was; nothing was written")
+    if not parity.has_model(bundle):
         options.notes.append(
-            "KerasHub's BertMaskedLM computes its head with the erf form and epsilon 1e-5: its logits differ by up to "
-            f"{differences.pop('mlm_logits'):.1e}"
+            f"kbert has no model for the head of {bundle.architecture}: its tensors were compared, its outputs not"
         )
+    batches = random_batches(bundle.config)
+    differences = parity.largest_differences(
+        reader.outputs(place, bundle, batches), writer.outputs(written, back, batches)
+    )
+    for name, reason in {**reader.inexact, **writer.inexact}.items():
+        if differences.get(name, 0.0) > 0:
+            options.notes.append(f"{reason} differ by up to {differences.pop(name):.1e}")
     for name, difference in differences.items():
         if not difference <= parity.TOLERANCE:
             raise ParityError(
@@ -215,14 +177,6 @@ def _check(kind: str, place: Path, target: str, folder: Path, bundle: Bundle, op
 def _rules(bundle: Bundle) -> TokenizerSettings:
     """How it tokenizes; the longest input is the model's affair, and a bundle fills it in."""
     return dataclasses.replace(bundle.tokenizer.settings, model_max_length=None)
-
-
-def _read_back(target: str, folder: Path, bundle: Bundle) -> Bundle:
-    if target == BUNDLE:
-        return Bundle.load(folder, notices=False)
-    if target == GOOGLE:
-        return google.read(folder / google.CHECKPOINT, Options())
-    return keras_hub.read(folder, Options())
 
 
 def figures(conversion: Conversion) -> dict[str, Any]:

@@ -15,37 +15,61 @@ otherwise.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kbert import files
 from kbert.config import BertConfig, unknown_keys
 from kbert.conversion import heads, sidecar
-from kbert.conversion.checkpoint_files import CheckpointFiles, write_checkpoint
-from kbert.conversion.options import Options, find_lowercase, gelu_form, with_gelu
-from kbert.conversion.tensor_tables import (
-    Endings,
-    Entry,
-    Part,
-    Shape,
-    bundle_shapes,
-    check_depth,
-    entries,
-    read_entries,
+from kbert.conversion.checkpoint_files import (
+    LOOKS_LIKE,
+    OBJECT_GRAPH,
+    CheckpointFiles,
+    find_checkpoint,
+    write_checkpoint,
 )
+from kbert.conversion.format import Format
+from kbert.conversion.options import Options, gelu_form, with_gelu
+from kbert.conversion.tensor_tables import SAME, Entry, TensorTable, check_depth, read_entries
 from kbert.errors import BundleError, ConfigError, UsageError
 from kbert.model_folder.bundle import Bundle
-from kbert.text.tokenizer import Tokenizer
+from kbert.model_folder.parts import CLASSIFIER, CLASSIFIER_TENSORS, ENCODER_PREFIX, MLM, NSP, POOLER, QA, find_heads
+from kbert.text.tokenizer_files import VOCABULARY_FILE
 from kbert.text.vocabulary import Vocabulary
 
 CONFIG_FILE = "bert_config.json"
-VOCABULARY_FILE = "vocab.txt"
 CHECKPOINT = "bert_model.ckpt"
 EPSILON = 1e-12
 """Of LayerNorm; the original code has no other."""
 
-_ENDINGS = Endings(dense=("/kernel", "/bias"), norm=("/gamma", "/beta"), linear=("/output_weights", "/output_bias"))
-_CLASSIFIER = ("output_weights", "output_bias")
+_BLOCK = "bert/encoder/layer_{layer}"
+_TABLE = TensorTable(
+    {
+        "token_table": "bert/embeddings/word_embeddings",
+        "position_table": "bert/embeddings/position_embeddings",
+        "type_table": "bert/embeddings/token_type_embeddings",
+        "embedding_norm": "bert/embeddings/LayerNorm",
+        "query": f"{_BLOCK}/attention/self/query",
+        "key": f"{_BLOCK}/attention/self/key",
+        "value": f"{_BLOCK}/attention/self/value",
+        "attention_output": f"{_BLOCK}/attention/output/dense",
+        "attention_norm": f"{_BLOCK}/attention/output/LayerNorm",
+        "intermediate": f"{_BLOCK}/intermediate/dense",
+        "output": f"{_BLOCK}/output/dense",
+        "output_norm": f"{_BLOCK}/output/LayerNorm",
+        "pooler": "bert/pooler/dense",
+        "mlm_dense": "cls/predictions/transform/dense",
+        "mlm_norm": "cls/predictions/transform/LayerNorm",
+        "mlm_bias": "cls/predictions/output_bias",
+        "nsp": ("cls/seq_relationship/output_weights", "cls/seq_relationship/output_bias"),
+        "span": ("cls/squad/output_weights", "cls/squad/output_bias"),
+        "classifier": ("output_weights", "output_bias"),
+    },
+    dense=("/kernel", "/bias"),
+    norm=("/gamma", "/beta"),
+    layouts={"nsp": SAME, "span": SAME, "classifier": SAME},
+)
 # What training adds: slots of optimizers, counters, scales of losses.
 _OF_TRAINING = re.compile(
     r"(^|/)(adam_[mv]|lamb_[mv]|Adam(_\d+)?|Momentum|beta[12]_power|global_step|loss_scale|good_steps)$"
@@ -65,84 +89,74 @@ _CONFIG_KEYS = (
 )
 
 
-def read(prefix: Path, options: Options) -> Bundle:
-    """Reads a checkpoint of names.
+class GoogleFormat(Format):
+    """Checkpoints of names, as the original code reads and writes them."""
 
-    Args:
-        prefix: Of the checkpoint; the other files are beside it, unless `options` says where.
-        options: See `Options`.
+    name = "google"
+    looks_like = LOOKS_LIKE
+    takes = ("config", "vocab", "lowercase")
 
-    Raises:
-        BundleError: Files are missing or damaged, or contradict each other.
-        ConfigError: bert_config.json has an unknown key, or a value that cannot be.
-        VocabularyError: vocab.txt cannot be used.
-    """
-    folder = prefix.parent
-    beside = sidecar.read(folder)
-    config = read_config(folder, options)
-    if beside and not beside.fits(config):
-        options.notes.append(f"{folder / 'kbert.json'} is of another model; nothing of it was used")
-        beside = None
-    config = _complete(config, beside, options)
-    vocabulary = read_vocabulary(folder, config.vocab_size, options)
-    if beside and options.lowercase is None:
-        tokenizer = Tokenizer.from_settings(vocabulary.with_blank_end(beside.pieces), beside.tokenizer)
-    else:
-        tokenizer = Tokenizer(vocabulary, lowercase=find_lowercase(vocabulary, options))
+    def find(self, path: Path) -> Path | None:
+        """Finds the prefix of a checkpoint without a graph of objects; see `find_checkpoint`."""
+        prefix = find_checkpoint(path)
+        return None if prefix is None or OBJECT_GRAPH in CheckpointFiles(prefix).shapes else prefix
 
-    checkpoint = CheckpointFiles(prefix)
-    check_depth(config, checkpoint.shapes, prefix)
-    shapes = bundle_shapes(config)
-    present = _present_entries(config, checkpoint, shapes, options)
-    if beside:
-        present = [entry for entry in present if entry.name not in beside.missing]
-    tensors = read_entries(present, shapes, checkpoint.shapes, checkpoint.read, prefix)
-    kinds = heads.find_heads(tensors)
-    if beside and not options.encoder_only:
-        if kinds != frozenset(beside.heads):
-            heads.architecture(kinds, prefix)
-        tensors |= beside.tensors
-        return Bundle(config, tokenizer, tensors, beside.architecture, beside.settings, beside.foreign_config)
-    foreign_config = _unknown_settings(folder, options)
-    if heads.CLASSIFIER in kinds:
-        foreign_config |= heads.numbered_labels(len(tensors["classifier.bias"]))
-    if not beside:
-        tensors = heads.without_zero_pooler(tensors, kinds, options)
-    return Bundle(config, tokenizer, tensors, heads.architecture(kinds, prefix), {}, foreign_config)
+    def read(self, place: Path, options: Options) -> Bundle:
+        """Reads a checkpoint.
 
+        Args:
+            place: The prefix of the checkpoint; the other files are beside it, unless `options` says where.
+            options: See `Options`.
 
-def write(bundle: Bundle, folder: Path, options: Options) -> None:
-    """Writes a bundle as a checkpoint of names that the original code reads.
+        Raises:
+            BundleError: Files are missing or damaged, or contradict each other.
+            ConfigError: bert_config.json has an unknown key, or an invalid value.
+            VocabularyError: vocab.txt is invalid.
+        """
+        folder = place.parent
+        config = read_config(folder, options)
+        beside = sidecar.read(folder, config, options)
+        config = _complete(config, beside, options)
+        tokenizer = sidecar.tokenizer_of(read_vocabulary(folder, config.vocab_size, options), beside, options)
+        checkpoint = CheckpointFiles(place)
+        check_depth(config, checkpoint.shapes, place)
+        tensors = read_entries(_present_entries(config, checkpoint, options), checkpoint.shapes, checkpoint.read, place)
+        foreign_config = {} if beside and not options.encoder_only else _unknown_settings(folder, options)
+        return heads.assembled(config, tokenizer, tensors, place, options, beside=beside, foreign_config=foreign_config)
 
-    Raises:
-        ConfigError: The original code cannot compute such a model.
-    """
-    config = bundle.config
-    if config.layer_norm_eps != EPSILON:
-        raise ConfigError(
-            f"Google's code has the LayerNorm epsilon {EPSILON:g} alone. Received: "
-            f"layer_norm_eps={config.layer_norm_eps:g}; set that in the source's config.json if it may change"
-        )
-    held, missing = heads.with_pooler(bundle, "Google's code", options)
-    present = [entry for entry in _entries(config) if entry.name in held]
-    tensors = {entry.foreign: entry.to_foreign(held[entry.name]) for entry in present}
-    left = {name: tensor for name, tensor in bundle.tensors.items() if name not in {entry.name for entry in present}}
-    if left:
-        options.notes.append(
-            f"Google's code has no place for {', '.join(sorted(left))}: kept in {sidecar.TENSORS_FILE}"
-        )
-    if gelu_form(config) == "erf":
-        options.notes.append(
-            "the model has the erf form of GELU; Google's code since 2019-02 computes the tanh form, "
-            "Hugging Face's converter and kbert read this folder as erf"
-        )
-    write_checkpoint(folder / CHECKPOINT, tensors)
-    bundle.tokenizer.vocabulary.save(folder / VOCABULARY_FILE)
-    values = {key: value for key, value in config.to_dict().items() if key in _CONFIG_KEYS}
-    if gelu_form(config):
-        values["hidden_act"] = "gelu"
-    sidecar.write(folder, bundle, left, missing)
-    files.write_json(folder / CONFIG_FILE, dict(sorted(values.items())))
+    def write(self, bundle: Bundle, folder: Path, options: Options) -> None:
+        """Writes a checkpoint that the original code reads.
+
+        Raises:
+            ConfigError: The original code cannot compute such a model.
+        """
+        config = bundle.config
+        if config.layer_norm_eps != EPSILON:
+            raise ConfigError(
+                f"Google's code has the LayerNorm epsilon {EPSILON:g} alone. Received: "
+                f"layer_norm_eps={config.layer_norm_eps:g}; set that in the source's config.json if it may change"
+            )
+        held, missing = heads.with_pooler(bundle, "Google's code", options)
+        present = [entry for entry in _TABLE.entries(config, _classes(held)) if entry.name in held]
+        tensors = {entry.foreign: entry.to_foreign(held[entry.name]) for entry in present}
+        own = {entry.name for entry in present}
+        left = {name: tensor for name, tensor in bundle.tensors.items() if name not in own}
+        if left:
+            options.notes.append(
+                f"Google's code has no place for {', '.join(sorted(left))}: kept in {sidecar.TENSORS_FILE}"
+            )
+        if gelu_form(config) == "erf":
+            options.notes.append(
+                "the model has the erf form of GELU; Google's code since 2019-02 computes the tanh form, "
+                "Hugging Face's converter and kbert read this folder as erf"
+            )
+        write_checkpoint(folder / CHECKPOINT, tensors)
+        bundle.tokenizer.vocabulary.save(folder / VOCABULARY_FILE)
+        values = {key: value for key, value in config.to_dict().items() if key in _CONFIG_KEYS}
+        if gelu_form(config):
+            values["hidden_act"] = "gelu"
+        sidecar.write(folder, bundle, left, missing)
+        files.write_json(folder / CONFIG_FILE, dict(sorted(values.items())))
 
 
 def read_config(folder: Path, options: Options) -> BertConfig:
@@ -193,50 +207,18 @@ def _complete(config: BertConfig, beside: sidecar.Sidecar | None, options: Optio
     return with_gelu(config, options.gelu)
 
 
-def _entries(config: BertConfig) -> list[Entry]:
-    """Every tensor that a checkpoint of Google's code may hold."""
-    parts = [
-        Part("bert.embeddings.word_embeddings.weight", "bert/embeddings/word_embeddings", "table"),
-        Part("bert.embeddings.position_embeddings.weight", "bert/embeddings/position_embeddings", "table"),
-        Part("bert.embeddings.token_type_embeddings.weight", "bert/embeddings/token_type_embeddings", "table"),
-        Part("bert.embeddings.LayerNorm", "bert/embeddings/LayerNorm", "norm"),
-    ]
-    for index in range(config.num_hidden_layers):
-        ours, theirs = f"bert.encoder.layer.{index}", f"bert/encoder/layer_{index}"
-        for name, kind in (
-            ("attention/self/query", "dense"),
-            ("attention/self/key", "dense"),
-            ("attention/self/value", "dense"),
-            ("attention/output/dense", "dense"),
-            ("attention/output/LayerNorm", "norm"),
-            ("intermediate/dense", "dense"),
-            ("output/dense", "dense"),
-            ("output/LayerNorm", "norm"),
-        ):
-            parts.append(Part(f"{ours}.{name.replace('/', '.')}", f"{theirs}/{name}", kind))
-    parts += [
-        Part("bert.pooler.dense", "bert/pooler/dense", "dense"),
-        Part("cls.predictions.transform.dense", "cls/predictions/transform/dense", "dense"),
-        Part("cls.predictions.transform.LayerNorm", "cls/predictions/transform/LayerNorm", "norm"),
-        Part("cls.predictions.bias", "cls/predictions/output_bias", "table"),
-        Part("cls.seq_relationship", "cls/seq_relationship", "linear"),
-        Part("qa_outputs", "cls/squad", "linear"),
-        Part("classifier.weight", _CLASSIFIER[0], "table"),
-        Part("classifier.bias", _CLASSIFIER[1], "table"),
-    ]
-    return entries(parts, _ENDINGS, config.num_attention_heads)
+def _classes(tensors: Mapping[str, Any]) -> int:
+    """The number of rows of a classifier; any number where there is none."""
+    bias = tensors.get(CLASSIFIER_TENSORS[1])
+    return 2 if bias is None else len(bias)
 
 
-def _present_entries(
-    config: BertConfig, checkpoint: CheckpointFiles, shapes: dict[str, Shape], options: Options
-) -> list[Entry]:
-    """The encoder, and the heads of which the checkpoint has a tensor; sets the shapes of a classifier."""
-    table = _entries(config)
+def _present_entries(config: BertConfig, checkpoint: CheckpointFiles, options: Options) -> list[Entry]:
+    """The encoder, and the heads of which the checkpoint has a tensor."""
+    rows = checkpoint.shapes.get(_TABLE.foreign_names("classifier")[1])
+    table = _TABLE.entries(config, rows[0] if rows else 0)
     here = {entry.name for entry in table if entry.foreign in checkpoint.shapes}
-    kinds = frozenset() if options.encoder_only else heads.find_heads(here)
-    if heads.CLASSIFIER in kinds:
-        classes = (checkpoint.shapes.get(_CLASSIFIER[1]) or [0])[0]
-        shapes["classifier.weight"], shapes["classifier.bias"] = (classes, config.hidden_size), (classes,)
+    kinds = frozenset() if options.encoder_only else find_heads(here)
     known = {entry.foreign for entry in table}
     foreign = sorted(name for name in checkpoint.shapes if name not in known and not _OF_TRAINING.search(name))
     if foreign and not options.encoder_only:
@@ -245,11 +227,11 @@ def _present_entries(
             f"{checkpoint} holds tensors that no BERT of Google's code has: {foreign[0]}{more}; "
             "--encoder-only leaves them behind"
         )
-    # Without a pooler there is no class of Transformers but these.
-    optional = heads.POOLER if heads.find_heads(here) & {heads.MLM, heads.QA} and heads.NSP not in kinds else ()
+    # Only models of tokens are without a pooler in Transformers.
+    optional = POOLER if find_heads(here) & {MLM, QA, CLASSIFIER} and NSP not in kinds else ()
     return [
         entry
         for entry in table
-        if (entry.name.startswith("bert.") and (entry.name not in optional or entry.name in here))
+        if (entry.name.startswith(ENCODER_PREFIX) and (entry.name not in optional or entry.name in here))
         or any(entry.name.startswith(f"{kind}.") for kind in kinds)
     ]

@@ -1,49 +1,75 @@
-"""The heads that stand on an encoder, and the class of Transformers that has each set of them."""
+"""Heads and poolers of models that come from foreign formats or go to them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from kbert.config import BertConfig
 from kbert.conversion.options import Options
+from kbert.conversion.sidecar import Sidecar
 from kbert.errors import BundleError
+from kbert.model_folder.architectures import architecture_with
 from kbert.model_folder.bundle import Bundle
-
-MLM, NSP, CLASSIFIER, QA = "cls.predictions", "cls.seq_relationship", "classifier", "qa_outputs"
-"""Prefixes of the tensors of each head, as Transformers names them."""
-POOLER = ("bert.pooler.dense.weight", "bert.pooler.dense.bias")
-WORDS = "bert.embeddings.word_embeddings.weight"
-
-_ARCHITECTURES: Mapping[frozenset[str], str] = {
-    frozenset(): "BertModel",
-    frozenset({MLM, NSP}): "BertForPreTraining",
-    frozenset({MLM}): "BertForMaskedLM",
-    frozenset({NSP}): "BertForNextSentencePrediction",
-    frozenset({CLASSIFIER}): "BertForSequenceClassification",
-    frozenset({QA}): "BertForQuestionAnswering",
-}
+from kbert.model_folder.parts import CLASSIFIER, CLASSIFIER_TENSORS, ENCODER_PREFIX, NSP, PARTS, POOLER, find_heads
+from kbert.text.tokenizer import Tokenizer
 
 
-def find_heads(names: Iterable[str]) -> frozenset[str]:
-    """The heads among tensor names of Transformers."""
-    names = list(names)
-    return frozenset(head for head in (MLM, NSP, CLASSIFIER, QA) if any(name.startswith(f"{head}.") for name in names))
+def assembled(
+    config: BertConfig,
+    tokenizer: Tokenizer,
+    tensors: Mapping[str, np.ndarray],
+    where: object,
+    options: Options,
+    *,
+    beside: Sidecar | None = None,
+    foreign_config: Mapping[str, Any] | None = None,
+) -> Bundle:
+    """Makes a bundle of what a foreign format holds.
 
+    The architecture follows from the heads among the tensors. If kbert's own files lie beside the model, they say more:
+    the architecture, the task's settings, and the tensors that the format cannot hold.
 
-def architecture(heads: frozenset[str], where: object) -> str:
-    """Transformers' class with these heads.
+    Args:
+        config: The shape of the model.
+        tokenizer: Its tokenizer.
+        tensors: Its tensors, by Transformers' names.
+        where: The foreign file, for messages.
+        options: See `Options`.
+        beside: kbert's own files beside the model.
+        foreign_config: Further keys for config.json.
 
     Raises:
-        BundleError: No class has them all.
+        BundleError: The heads are of several models.
     """
-    if heads not in _ARCHITECTURES:
+    heads = find_heads(tensors)
+    if beside and not options.encoder_only:
+        if beside.heads is None or heads | find_heads(beside.tensors) == beside.heads:
+            # What the format demanded was written with zeros.
+            own = {name: tensor for name, tensor in tensors.items() if name not in beside.missing or np.any(tensor)}
+            return Bundle(
+                config,
+                tokenizer,
+                {**own, **beside.tensors},
+                beside.architecture,
+                beside.settings,
+                beside.foreign_config,
+                beside.modules,
+            )
+        options.notes.append(f"{where} has other heads than the kbert.json beside it says; its task was not used")
+    tensors = without_zero_pooler(tensors, options)
+    further = dict(foreign_config or {})
+    if CLASSIFIER in heads:
+        further |= numbered_labels(len(tensors[CLASSIFIER_TENSORS[1]]))
+    architecture = architecture_with(frozenset(tensors))
+    if architecture is None:
         raise BundleError(
             f"{where} has heads of several models ({', '.join(sorted(heads))}), and no model has them all; "
             "--encoder-only leaves them behind"
         )
-    return _ARCHITECTURES[heads]
+    return Bundle(config, tokenizer, dict(tensors), architecture, {}, further)
 
 
 def numbered_labels(classes: int) -> dict[str, Any]:
@@ -64,17 +90,14 @@ def with_pooler(bundle: Bundle, what: str, options: Options) -> tuple[dict[str, 
     missing = tuple(name for name in POOLER if name not in bundle.tensors)
     if not missing:
         return dict(bundle.tensors), ()
-    width = bundle.config.hidden_size
     options.notes.append(f"the model has no pooler, and {what} requires one: it is written with zeros")
-    zeros = dict(zip(POOLER, (np.zeros((width, width), np.float32), np.zeros(width, np.float32)), strict=True))
-    return {**bundle.tensors, **{name: zeros[name] for name in missing}}, missing
+    shapes = dict(zip(POOLER, PARTS["pooler"].shapes(bundle.config), strict=True))
+    return {**bundle.tensors, **{name: np.zeros(shapes[name], np.float32) for name in missing}}, missing
 
 
-def without_zero_pooler(
-    tensors: Mapping[str, np.ndarray], heads: frozenset[str], options: Options
-) -> dict[str, np.ndarray]:
-    """The tensors without a pooler of zeros, unless a head reads it."""
-    if heads & {NSP, CLASSIFIER} or any(np.any(tensors[name]) for name in POOLER if name in tensors):
+def without_zero_pooler(tensors: Mapping[str, np.ndarray], options: Options) -> dict[str, np.ndarray]:
+    """The tensors without a pooler of zeros, which `with_pooler` writes; next sentence prediction must have one."""
+    if NSP in find_heads(tensors) or any(np.any(tensors[name]) for name in POOLER if name in tensors):
         return dict(tensors)
     if any(name in tensors for name in POOLER):
         options.notes.append("the pooler holds zeros alone, which stands for a model without one; it is left out")
@@ -83,5 +106,5 @@ def without_zero_pooler(
 
 def without_heads(bundle: Bundle) -> Bundle:
     """The encoder alone."""
-    tensors = {name: tensor for name, tensor in bundle.tensors.items() if name.startswith("bert.")}
+    tensors = {name: tensor for name, tensor in bundle.tensors.items() if name.startswith(ENCODER_PREFIX)}
     return Bundle(bundle.config, bundle.tokenizer, tensors, "BertModel")

@@ -14,7 +14,7 @@ run. KerasHub's BERT has the tanh form of GELU, one rate of dropout and the Laye
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,20 @@ import numpy as np
 from kbert import files
 from kbert.config import BertConfig
 from kbert.conversion import heads, keras_hub_objects, sidecar
+from kbert.conversion.batches import Batch, Outputs
+from kbert.conversion.format import Format
 from kbert.conversion.hdf5_files import WeightFiles, find_weight_files, write_weights
 from kbert.conversion.options import Options, gelu_form, with_gelu
-from kbert.conversion.tensor_tables import Endings, Entry, Part, bundle_shapes, check_depth, entries, read_entries
+from kbert.conversion.tensor_tables import HEADS_IN, HEADS_OUT, Entry, TensorTable, check_depth, read_entries
 from kbert.errors import BundleError, ConfigError
 from kbert.model_folder.bundle import Bundle
-from kbert.model_folder.weights import DECODER
+from kbert.model_folder.file_names import CONFIG_FILE
+from kbert.model_folder.parts import CLASSIFIER_TENSORS, DECODER, MLM, POOLER, find_heads
 from kbert.text.tokenizer import Tokenizer
+from kbert.text.tokenizer_files import TOKENIZER_FILE
 from kbert.text.vocabulary import Vocabulary
 
-CONFIG_FILE = "config.json"
 TASK_FILE = "task.json"
-TOKENIZER_FILE = "tokenizer.json"
 PREPROCESSOR_FILE = keras_hub_objects.PREPROCESSOR_FILE
 METADATA_FILE = "metadata.json"
 VOCABULARY_FILE = "assets/tokenizer/vocabulary.txt"
@@ -42,105 +44,173 @@ WEIGHTS_FILE, WEIGHTS_INDEX = "model.weights.h5", "model.weights.json"
 TASK_WEIGHTS_FILE = "task.weights.h5"
 EPSILON = 1e-12
 
-_ENDINGS = Endings(dense=("/vars/0", "/vars/1"), norm=("/vars/0", "/vars/1"))
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 
+_BLOCK = "transformer_layer_{layer}"
+_ENDING = ("/vars/0", "/vars/1")
+_BACKBONE = TensorTable(
+    {
+        "token_table": "token_embedding/vars/0",
+        "position_table": "position_embedding/vars/0",
+        "type_table": "segment_embedding/vars/0",
+        "embedding_norm": "embeddings_layer_norm",
+        "query": f"{_BLOCK}/self_attention_layer/query_dense",
+        "key": f"{_BLOCK}/self_attention_layer/key_dense",
+        "value": f"{_BLOCK}/self_attention_layer/value_dense",
+        "attention_output": f"{_BLOCK}/self_attention_layer/output_dense",
+        "attention_norm": f"{_BLOCK}/self_attention_layer_norm",
+        "intermediate": f"{_BLOCK}/feedforward_intermediate_dense",
+        "output": f"{_BLOCK}/feedforward_output_dense",
+        "output_norm": f"{_BLOCK}/feedforward_layer_norm",
+        "pooler": "pooled_dense",
+    },
+    layouts={"query": HEADS_IN, "key": HEADS_IN, "value": HEADS_IN, "attention_output": HEADS_OUT},
+    dense=_ENDING,
+    norm=_ENDING,
+)
+_HEADS = {
+    keras_hub_objects.CLASSIFIER: TensorTable({"classifier": "logits"}, dense=_ENDING, norm=_ENDING),
+    keras_hub_objects.MASKED_LM: TensorTable(
+        {
+            "mlm_dense": "mlm_head/intermediate_dense",
+            "mlm_norm": "mlm_head/intermediate_layer_norm",
+            "mlm_bias": "mlm_head/vars/0",
+        },
+        dense=_ENDING,
+        norm=_ENDING,
+    ),
+}
 
-def is_preset(folder: Path) -> bool:
-    """Whether a folder's config.json is one of KerasHub's."""
-    path = folder / CONFIG_FILE
-    if not path.is_file():
-        return False
-    values = files.read_json(path, BundleError)
-    return isinstance(values, dict) and "class_name" in values and isinstance(values.get("config"), dict)
 
+class KerasHubFormat(Format):
+    """Presets of a backbone, a classifier or a masked language model."""
 
-def read(folder: Path, options: Options) -> Bundle:
-    """Reads a preset.
+    name = "keras-hub"
+    looks_like = "a KerasHub preset (config.json and model.weights.h5)"
+    takes = ("vocab", "lowercase")
+    # BertMaskedLM has no setting for the two.
+    inexact: Mapping[str, str] = {
+        "mlm_logits": "KerasHub's BertMaskedLM computes its head with the erf form and epsilon 1e-5: its logits"
+    }
 
-    Raises:
-        BundleError: Files are missing or damaged, contradict each other, or are of another model than BERT.
-        ConfigError: A size cannot be.
-        VocabularyError: The vocabulary cannot be used.
-    """
-    beside = sidecar.read(folder)
-    config = _read_config(folder)
-    if beside and not beside.fits(config):
-        options.notes.append(f"{folder / 'kbert.json'} is of another model; nothing of it was used")
-        beside = None
-    tokenizer = _read_tokenizer(folder, config, options)
-    if beside and options.lowercase is None:
-        tokenizer = Tokenizer.from_settings(tokenizer.vocabulary.with_blank_end(beside.pieces), beside.tokenizer)
-    if beside:
-        own = beside.config
-        config = config.replace(
-            pad_token_id=own.pad_token_id,
-            initializer_range=own.initializer_range,
-            attention_probs_dropout_prob=own.attention_probs_dropout_prob,
-            hidden_act=own.hidden_act if gelu_form(own) == "tanh" else config.hidden_act,
-        )
-    else:
-        config = config.replace(pad_token_id=tokenizer.vocabulary.pad_id)
+    def find(self, path: Path) -> Path | None:
+        """Finds a folder whose config.json is one of KerasHub's."""
+        file = path / CONFIG_FILE
+        if not file.is_file():
+            return None
+        values = files.read_json(file, BundleError)
+        found = isinstance(values, dict) and "class_name" in values and isinstance(values.get("config"), dict)
+        return path if found else None
 
-    weights = WeightFiles(find_weight_files(folder, WEIGHTS_FILE, WEIGHTS_INDEX))
-    check_depth(config, weights.shapes, weights)
-    shapes = bundle_shapes(config)
-    missing = beside.missing if beside else ()
-    table = [entry for entry in backbone_entries(config) if entry.name not in missing]
-    known = {entry.foreign for entry in backbone_entries(config)}
-    if extra := sorted(name for name in weights.shapes if name not in known and "/seed_generator/" not in name):
-        raise BundleError(f"{weights} holds tensors that KerasHub's BertBackbone of this shape has not: {extra[0]}")
-    tensors = read_entries(table, shapes, weights.shapes, weights.read, weights)
-    architecture, settings, foreign_config = "BertModel", {}, {}
-    if not options.encoder_only:
-        tensors |= _read_task(folder, config, shapes, options)
-        kinds = heads.find_heads(tensors)
-        architecture = heads.architecture(kinds, folder)
-        if not beside:
-            tensors = heads.without_zero_pooler(tensors, kinds, options)
-        if heads.CLASSIFIER in kinds:
-            foreign_config = heads.numbered_labels(len(tensors["classifier.bias"]))
+    def read(self, place: Path, options: Options) -> Bundle:
+        """Reads a preset.
+
+        Raises:
+            BundleError: Files are missing or damaged, contradict each other, or are of another model than BERT.
+            ConfigError: A size is invalid.
+            VocabularyError: The vocabulary is invalid.
+        """
+        config = _read_config(place)
+        beside = sidecar.read(place, config, options)
+        tokenizer = _read_tokenizer(place, config, options)
+        if beside and options.lowercase is None:
+            tokenizer = Tokenizer.from_settings(tokenizer.vocabulary.with_blank_end(beside.pieces), beside.tokenizer)
         if beside:
-            tensors |= beside.tensors
-            architecture, settings, foreign_config = beside.architecture, beside.settings, beside.foreign_config
-    return Bundle(with_gelu(config, options.gelu), tokenizer, tensors, architecture, settings, foreign_config)
+            own = beside.config
+            config = config.replace(
+                pad_token_id=own.pad_token_id,
+                initializer_range=own.initializer_range,
+                attention_probs_dropout_prob=own.attention_probs_dropout_prob,
+                hidden_act=own.hidden_act if gelu_form(own) == "tanh" else config.hidden_act,
+            )
+        else:
+            config = config.replace(pad_token_id=tokenizer.vocabulary.pad_id)
 
+        weights = WeightFiles(find_weight_files(place, WEIGHTS_FILE, WEIGHTS_INDEX))
+        check_depth(config, weights.shapes, weights)
+        backbone = backbone_entries(config)
+        known = {entry.foreign for entry in backbone}
+        if extra := sorted(name for name in weights.shapes if name not in known and "/seed_generator/" not in name):
+            raise BundleError(f"{weights} holds tensors that KerasHub's BertBackbone of this shape has not: {extra[0]}")
+        tensors = read_entries(backbone, weights.shapes, weights.read, weights)
+        if not options.encoder_only:
+            tensors |= _read_task(place, config, options)
+        return heads.assembled(with_gelu(config, options.gelu), tokenizer, tensors, place, options, beside=beside)
 
-def write(bundle: Bundle, folder: Path, options: Options) -> None:
-    """Writes a bundle as a preset: of a task where KerasHub has the head, else of the backbone.
+    def write(self, bundle: Bundle, folder: Path, options: Options) -> None:
+        """Writes a preset: of a task where KerasHub has the head, else of the backbone.
 
-    Raises:
-        ConfigError: KerasHub's BERT cannot compute such a model.
-    """
-    config = bundle.config
-    check_config(config, "--gelu tanh changes the model to this form")
-    if config.hidden_dropout_prob != config.attention_probs_dropout_prob:
-        options.notes.append(
-            f"KerasHub has one rate of dropout: {config.hidden_dropout_prob:g}, "
-            f"not {config.attention_probs_dropout_prob:g} on attention"
-        )
-    tensors, missing = heads.with_pooler(bundle, "KerasHub's backbone", options)
-    task, head = _task_entries(bundle, config)
-    backbone = backbone_entries(config)
-    own = {entry.name for entry in (*backbone, *head)}
-    left = {name: tensor for name, tensor in tensors.items() if name not in own}
-    if left:
-        options.notes.append(f"KerasHub has no place for {', '.join(sorted(left))}: kept in {sidecar.TENSORS_FILE}")
+        Raises:
+            ConfigError: KerasHub's BERT cannot compute such a model.
+        """
+        config = bundle.config
+        check_config(config, "--gelu tanh changes the model to this form")
+        if config.hidden_dropout_prob != config.attention_probs_dropout_prob:
+            options.notes.append(
+                f"KerasHub has one rate of dropout: {config.hidden_dropout_prob:g}, "
+                f"not {config.attention_probs_dropout_prob:g} on attention"
+            )
+        tensors, missing = heads.with_pooler(bundle, "KerasHub's backbone", options)
+        task = _task(bundle)
+        classes = len(tensors[CLASSIFIER_TENSORS[1]]) if task == keras_hub_objects.CLASSIFIER else None
+        head = _HEADS[task].entries(config, classes or 0) if task else []
+        backbone = backbone_entries(config)
+        own = {entry.name for entry in (*backbone, *head)}
+        left = {name: tensor for name, tensor in tensors.items() if name not in own}
+        if left:
+            options.notes.append(f"KerasHub has no place for {', '.join(sorted(left))}: kept in {sidecar.TENSORS_FILE}")
 
-    _write_backbone(folder, backbone, tensors, config)
-    tokenizer = keras_hub_objects.tokenizer(bundle.tokenizer.settings)
-    files.write_json(folder / TOKENIZER_FILE, tokenizer)
-    bundle.tokenizer.vocabulary.save(folder / VOCABULARY_FILE)
-    if task:
-        groups = {"logits": "dense"} if task == keras_hub_objects.CLASSIFIER else {"mlm_head": "masked_lm_head"}
-        _write_layers(folder / TASK_WEIGHTS_FILE, head, tensors, groups)
-        length = bundle.settings.get("sequence_length", config.max_position_embeddings)
-        classes = len(tensors["classifier.bias"]) if task == keras_hub_objects.CLASSIFIER else None
-        preprocessor = keras_hub_objects.preprocessor(task, tokenizer, length)
-        files.write_json(folder / PREPROCESSOR_FILE, preprocessor)
-        files.write_json(folder / TASK_FILE, keras_hub_objects.task(task, config, preprocessor, classes))
-    sidecar.write(folder, bundle, left, missing)
-    files.write_json(folder / CONFIG_FILE, keras_hub_objects.backbone(config))
+        _write_backbone(folder, backbone, tensors, config)
+        tokenizer = keras_hub_objects.tokenizer(bundle.tokenizer.settings)
+        files.write_json(folder / TOKENIZER_FILE, tokenizer)
+        bundle.tokenizer.vocabulary.save(folder / VOCABULARY_FILE)
+        if task:
+            groups = {"mlm_head": "masked_lm_head"} if classes is None else {"logits": "dense"}
+            _write_layers(folder / TASK_WEIGHTS_FILE, head, tensors, groups)
+            length = bundle.settings.get("sequence_length", config.max_position_embeddings)
+            preprocessor = keras_hub_objects.preprocessor(task, tokenizer, length)
+            files.write_json(folder / PREPROCESSOR_FILE, preprocessor)
+            files.write_json(folder / TASK_FILE, keras_hub_objects.task(task, config, preprocessor, classes))
+        sidecar.write(folder, bundle, left, missing)
+        files.write_json(folder / CONFIG_FILE, keras_hub_objects.backbone(config))
+
+    def outputs(self, place: Path, bundle: Bundle, batches: Sequence[Batch]) -> list[Outputs]:
+        """What KerasHub's own model gives with the weight files of a preset.
+
+        KerasHub's objects are made from the sizes of `bundle`, not from what the preset's JSON says. If the user asked
+        for another form of GELU than KerasHub has, kbert's model computes.
+        """
+        if gelu_form(bundle.config) != "tanh":
+            return super().outputs(place, bundle, batches)
+        import keras_hub
+
+        sizes = {theirs: getattr(bundle.config, ours) for theirs, ours in keras_hub_objects.SIZES.items()}
+        backbone = keras_hub.models.BertBackbone(**sizes, dtype="float32")
+        found = find_weight_files(place, WEIGHTS_FILE, WEIGHTS_INDEX)
+        backbone.load_weights(str(found[0] if len(found) == 1 else place / WEIGHTS_INDEX))
+        task = _task(bundle)
+        model = backbone
+        if task == keras_hub_objects.CLASSIFIER:
+            classes = len(bundle.tensors[CLASSIFIER_TENSORS[1]])
+            model = keras_hub.models.BertTextClassifier(backbone, num_classes=classes)
+        elif task == keras_hub_objects.MASKED_LM:
+            model = keras_hub.models.BertMaskedLM(backbone)
+        if model is not backbone:
+            model.load_task_weights(str(place / TASK_WEIGHTS_FILE))
+        pooled = any(np.any(bundle.tensors.get(name, 0)) for name in POOLER)
+        results = []
+        for batch in batches:
+            inputs = {"token_ids": batch.ids, "segment_ids": batch.types, "padding_mask": batch.mask}
+            outputs = {name: np.asarray(value) for name, value in backbone(inputs, training=False).items()}
+            if not pooled:
+                del outputs["pooled_output"]
+            if task == keras_hub_objects.CLASSIFIER:
+                outputs["logits"] = np.asarray(model(inputs, training=False))
+            elif task == keras_hub_objects.MASKED_LM:
+                positions = np.tile(np.arange(batch.ids.shape[1], dtype=np.int32), (len(batch.ids), 1))
+                outputs["mlm_logits"] = np.asarray(model({**inputs, "mask_positions": positions}, training=False))
+            results.append(batch.inside(outputs))
+        return results
 
 
 def check_config(config: BertConfig, way_out: str) -> None:
@@ -164,52 +234,18 @@ def check_config(config: BertConfig, way_out: str) -> None:
         )
 
 
-# === Tables ===
-
-
 def backbone_entries(config: BertConfig) -> list[Entry]:
     """The tensors of a backbone of this shape."""
-    parts = [
-        Part("bert.embeddings.word_embeddings.weight", "token_embedding/vars/0", "table"),
-        Part("bert.embeddings.position_embeddings.weight", "position_embedding/vars/0", "table"),
-        Part("bert.embeddings.token_type_embeddings.weight", "segment_embedding/vars/0", "table"),
-        Part("bert.embeddings.LayerNorm", "embeddings_layer_norm", "norm"),
-    ]
-    for index in range(config.num_hidden_layers):
-        ours, theirs = f"bert.encoder.layer.{index}", f"transformer_layer_{index}"
-        attention = f"{theirs}/self_attention_layer"
-        parts += [
-            Part(f"{ours}.attention.self.query", f"{attention}/query_dense", "heads_in"),
-            Part(f"{ours}.attention.self.key", f"{attention}/key_dense", "heads_in"),
-            Part(f"{ours}.attention.self.value", f"{attention}/value_dense", "heads_in"),
-            Part(f"{ours}.attention.output.dense", f"{attention}/output_dense", "heads_out"),
-            Part(f"{ours}.attention.output.LayerNorm", f"{theirs}/self_attention_layer_norm", "norm"),
-            Part(f"{ours}.intermediate.dense", f"{theirs}/feedforward_intermediate_dense", "dense"),
-            Part(f"{ours}.output.dense", f"{theirs}/feedforward_output_dense", "dense"),
-            Part(f"{ours}.output.LayerNorm", f"{theirs}/feedforward_layer_norm", "norm"),
-        ]
-    parts.append(Part("bert.pooler.dense", "pooled_dense", "dense"))
-    return entries(parts, _ENDINGS, config.num_attention_heads)
+    return _BACKBONE.entries(config)
 
 
-_HEADS = {
-    keras_hub_objects.CLASSIFIER: [Part("classifier", "logits", "dense")],
-    keras_hub_objects.MASKED_LM: [
-        Part("cls.predictions.transform.dense", "mlm_head/intermediate_dense", "dense"),
-        Part("cls.predictions.transform.LayerNorm", "mlm_head/intermediate_layer_norm", "norm"),
-        Part("cls.predictions.bias", "mlm_head/vars/0", "table"),
-    ],
-}
-
-
-def _task_entries(bundle: Bundle, config: BertConfig) -> tuple[str | None, list[Entry]]:
-    """The task of KerasHub that has the bundle's head, and the head's tensors."""
-    task = None
+def _task(bundle: Bundle) -> str | None:
+    """The task of KerasHub that has the bundle's head."""
     if bundle.architecture == "BertForSequenceClassification":
-        task = keras_hub_objects.CLASSIFIER
-    elif heads.MLM in heads.find_heads(bundle.tensors) and DECODER not in bundle.tensors:
-        task = keras_hub_objects.MASKED_LM
-    return task, entries(_HEADS[task], _ENDINGS, config.num_attention_heads) if task else []
+        return keras_hub_objects.CLASSIFIER
+    if MLM in find_heads(bundle.tensors) and DECODER not in bundle.tensors:
+        return keras_hub_objects.MASKED_LM
+    return None
 
 
 # === Reading ===
@@ -257,25 +293,22 @@ def _read_tokenizer(folder: Path, config: BertConfig, options: Options) -> Token
     return Tokenizer(vocabulary, lowercase=lowercase, strip_accents=None if strips == lowercase else strips)
 
 
-def _read_task(
-    folder: Path, config: BertConfig, shapes: dict[str, tuple[int, ...]], options: Options
-) -> dict[str, np.ndarray]:
+def _read_task(folder: Path, config: BertConfig, options: Options) -> dict[str, np.ndarray]:
     if not (folder / TASK_FILE).is_file():
         return {}
     task, values = _read_object(folder, TASK_FILE, (keras_hub_objects.CLASSIFIER, keras_hub_objects.MASKED_LM))
     if not (folder / TASK_WEIGHTS_FILE).is_file():
         raise BundleError(f"{folder / TASK_WEIGHTS_FILE} is missing; --encoder-only converts the backbone alone")
     weights = WeightFiles([folder / TASK_WEIGHTS_FILE])
+    classes = 0
     if task == keras_hub_objects.CLASSIFIER:
-        classes = values.get("num_classes")
-        if not isinstance(classes, int) or isinstance(classes, bool) or classes < 1:
-            raise ConfigError(f"{folder / TASK_FILE}: num_classes must be a whole number from 1. Received: {classes!r}")
+        said = values.get("num_classes")
+        if not isinstance(said, int) or isinstance(said, bool) or said < 1:
+            raise ConfigError(f"{folder / TASK_FILE}: num_classes must be a whole number from 1. Received: {said!r}")
+        classes = said
         if values.get("activation", "linear") != "linear":
             options.notes.append("the classifier's own activation is left out: kbert's models give logits")
-        shapes["classifier.weight"], shapes["classifier.bias"] = (classes, config.hidden_size), (classes,)
-    return read_entries(
-        entries(_HEADS[task], _ENDINGS, config.num_attention_heads), shapes, weights.shapes, weights.read, weights
-    )
+    return read_entries(_HEADS[task].entries(config, classes), weights.shapes, weights.read, weights)
 
 
 # === Writing ===

@@ -9,10 +9,9 @@ import numpy as np
 from kbert.config import BertConfig
 from kbert.conversion import keras_hub_objects
 from kbert.conversion.keras_hub import DROPOUTS, EPSILON, backbone_entries, check_config
-from kbert.conversion.tensor_tables import bundle_shapes
 from kbert.errors import ConfigError, UsageError
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import assign_tensors, encoder_slots, read_tensors
+from kbert.models.tensor_names import assign_tensors, encoder_bindings, read_tensors
 
 
 def encoder_from_backbone(kind: type[BertEncoder], backbone: Any, **options: Any) -> BertEncoder:
@@ -36,14 +35,13 @@ def encoder_from_backbone(kind: type[BertEncoder], backbone: Any, **options: Any
         layer_norm_eps=EPSILON,
     )
     encoder = kind(config, **options)
-    slots = encoder_slots(encoder)
-    shapes = bundle_shapes(config)
+    bindings = encoder_bindings(encoder)
     tensors = {
-        entry.name: entry.to_bundle(np.asarray(_variable(backbone, entry.foreign)), shapes[entry.name])
+        entry.name: entry.to_bundle(np.asarray(_variable(backbone, entry.foreign)))
         for entry in backbone_entries(config)
-        if entry.name in slots
+        if entry.name in bindings
     }
-    assign_tensors(slots, tensors)
+    assign_tensors(bindings, tensors)
     return encoder
 
 
@@ -73,7 +71,7 @@ def backbone_from_encoder(encoder: BertEncoder) -> Any:
         )
     sizes = {theirs: getattr(config, ours) for theirs, ours in keras_hub_objects.SIZES.items()}
     backbone = keras_hub.models.BertBackbone(**sizes, dropout=config.hidden_dropout_prob, dtype=encoder.dtype_policy)
-    tensors = read_tensors(encoder_slots(encoder))
+    tensors = read_tensors(encoder_bindings(encoder))
     for entry in backbone_entries(config):
         _variable(backbone, entry.foreign).assign(entry.to_foreign(tensors[entry.name]))
     return backbone

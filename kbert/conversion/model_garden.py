@@ -8,38 +8,73 @@ Model Garden's encoders have the tanh form of GELU. Its bert_config.json may be 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from kbert.config import BertConfig
-from kbert.conversion import google, heads
-from kbert.conversion.checkpoint_files import OBJECT_GRAPH, CheckpointFiles
-from kbert.conversion.options import Options, find_lowercase, with_gelu
-from kbert.conversion.tensor_tables import Endings, Entry, Part, Shape, bundle_shapes, entries, read_entries
+from kbert.conversion import google, heads, sidecar
+from kbert.conversion.checkpoint_files import LOOKS_LIKE, OBJECT_GRAPH, CheckpointFiles, find_checkpoint
+from kbert.conversion.format import Format
+from kbert.conversion.options import Options, with_gelu
+from kbert.conversion.tensor_tables import HEADS_IN, HEADS_OUT, Entry, TensorTable, read_entries
 from kbert.errors import BundleError, ConfigError
 from kbert.model_folder.bundle import Bundle
-from kbert.text.tokenizer import Tokenizer
 
-# Names of an encoder's parts: as attributes (V2, and newer releases of the classic one), and as Keras counts layers
-# of the classic one. The number of the last depends on the number of blocks.
-_ATTRIBUTES = {
-    "words": "_embedding_layer/embeddings",
-    "positions": "_position_embedding_layer/embeddings",
-    "types": "_type_embedding_layer/embeddings",
-    "norm": "_embedding_norm_layer",
-    "block": "_transformer_layers/{index}",
-    "pooler": "_pooler_layer",
-}
-_NUMBERED = {
-    "words": "layer_with_weights-0/embeddings",
-    "positions": "layer_with_weights-1/embeddings",
-    "types": "layer_with_weights-2/embeddings",
-    "norm": "layer_with_weights-3",
-    "block": "layer_with_weights-{block}",
-    "pooler": "layer_with_weights-{last}",
-}
-_ENDINGS = Endings(dense=("/kernel", "/bias"), norm=("/gamma", "/beta"))
+
+def _table(names: Mapping[str, str], block: str = "", *, first_layer: int = 0) -> TensorTable:
+    """The table of an encoder or a head; `block` is the path of a block below the encoder."""
+    inner = {
+        "query": "_attention_layer/_query_dense",
+        "key": "_attention_layer/_key_dense",
+        "value": "_attention_layer/_value_dense",
+        "attention_output": "_attention_layer/_output_dense",
+        "attention_norm": "_attention_layer_norm",
+        "intermediate": "_intermediate_dense",
+        "output": "_output_dense",
+        "output_norm": "_output_layer_norm",
+    }
+    blocks = {part: f"{block}/{path}" for part, path in inner.items()} if block else {}
+    return TensorTable(
+        {**names, **blocks},
+        dense=("/kernel", "/bias"),
+        norm=("/gamma", "/beta"),
+        layouts={"query": HEADS_IN, "key": HEADS_IN, "value": HEADS_IN, "attention_output": HEADS_OUT},
+        first_layer=first_layer,
+    )
+
+
+# The parts of an encoder as attributes (V2, and newer releases of the classic one), and as Keras counts layers of the
+# classic one.
+_ATTRIBUTES = _table(
+    {
+        "token_table": "_embedding_layer/embeddings",
+        "position_table": "_position_embedding_layer/embeddings",
+        "type_table": "_type_embedding_layer/embeddings",
+        "embedding_norm": "_embedding_norm_layer",
+        "pooler": "_pooler_layer",
+    },
+    "_transformer_layers/{layer}",
+)
+
+
+def _numbered(blocks: int) -> TensorTable:
+    """The table of a classic encoder of so many blocks; the pooler's number is the next one after the blocks'."""
+    return _table(
+        {
+            "token_table": "layer_with_weights-0/embeddings",
+            "position_table": "layer_with_weights-1/embeddings",
+            "type_table": "layer_with_weights-2/embeddings",
+            "embedding_norm": "layer_with_weights-3",
+            "pooler": f"layer_with_weights-{blocks + 4}",
+        },
+        "layer_with_weights-{layer}",
+        first_layer=4,
+    )
+
+
+_MASKED_LM = _table({"mlm_dense": "dense", "mlm_norm": "layer_norm", "mlm_bias": "output_bias/bias"})
+_NEXT_SENTENCE = _table({"nsp": "out_proj"})
+_CLASSIFIER = _table({"classifier": "out_proj"})
 
 
 class _Objects:
@@ -95,126 +130,84 @@ class _Objects:
         return self._children[node]
 
 
-def read(prefix: Path, options: Options) -> Bundle:
-    """Reads a checkpoint of objects.
+class ModelGardenFormat(Format):
+    """Checkpoints of objects."""
 
-    Args:
-        prefix: Of the checkpoint; vocab.txt is beside it, unless `options` says where.
-        options: See `Options`.
+    name = "model-garden"
+    looks_like = LOOKS_LIKE
+    takes = ("config", "vocab", "lowercase")
+    writes = False
 
-    Raises:
-        BundleError: Files are missing or damaged, or hold no BERT.
-        ConfigError: bert_config.json has an unknown key, or a value that cannot be.
-        VocabularyError: vocab.txt cannot be used.
-    """
-    checkpoint = CheckpointFiles(prefix)
-    objects = _Objects(checkpoint)
-    encoder, names, blocks = _find_encoder(objects)
-    keys = _encoder_keys(objects, encoder, names, blocks)
-    config = _find_config(checkpoint, keys, blocks, options)
-    vocabulary = google.read_vocabulary(prefix.parent, config.vocab_size, options)
-    tokenizer = Tokenizer(vocabulary, lowercase=find_lowercase(vocabulary, options))
+    def find(self, path: Path) -> Path | None:
+        """Finds the prefix of a checkpoint with a graph of objects; see `find_checkpoint`."""
+        prefix = find_checkpoint(path)
+        return prefix if prefix is not None and OBJECT_GRAPH in CheckpointFiles(prefix).shapes else None
 
-    shapes = bundle_shapes(config)
-    table = _encoder_table(config)
-    if not options.encoder_only:
-        table += _find_heads(objects, encoder, config, keys, shapes, options)
-    foreign_shapes = {name: checkpoint.shapes[key] for name, key in keys.items() if key in checkpoint.shapes}
-    tensors = read_entries(table, shapes, foreign_shapes, lambda name: checkpoint.read(keys[name]), prefix)
-    kinds = heads.find_heads(tensors)
-    foreign_config: dict[str, Any] = {}
-    if heads.CLASSIFIER in kinds:
-        foreign_config = heads.numbered_labels(len(tensors["classifier.bias"]))
-    return Bundle(config, tokenizer, tensors, heads.architecture(kinds, prefix), {}, foreign_config)
+    def read(self, place: Path, options: Options) -> Bundle:
+        """Reads a checkpoint.
+
+        Args:
+            place: The prefix of the checkpoint; vocab.txt is beside it, unless `options` says where.
+            options: See `Options`.
+
+        Raises:
+            BundleError: Files are missing or damaged, or hold no BERT.
+            ConfigError: bert_config.json has an unknown key, or an invalid value.
+            VocabularyError: vocab.txt is invalid.
+        """
+        checkpoint = CheckpointFiles(place)
+        objects = _Objects(checkpoint)
+        encoder, table, blocks = _find_encoder(objects)
+        config = _find_config(objects, encoder, table, blocks, options)
+        vocabulary = google.read_vocabulary(place.parent, config.vocab_size, options)
+        tokenizer = sidecar.tokenizer_of(vocabulary, None, options)
+        entries = table.entries(config)
+        keys = {entry.foreign: objects.key(encoder, entry.foreign) for entry in entries}
+        if not options.encoder_only:
+            entries += _find_heads(objects, table, config, keys, options)
+        found = {name: key for name, key in keys.items() if key in checkpoint.shapes}
+        foreign_shapes = {name: checkpoint.shapes[key] for name, key in found.items()}
+        tensors = read_entries(entries, foreign_shapes, lambda name: checkpoint.read(found[name]), place)
+        return heads.assembled(config, tokenizer, tensors, place, options)
 
 
-def _find_encoder(objects: _Objects) -> tuple[int, dict[str, str], int]:
-    """The encoder nearest to the root, the names of its parts, and how many blocks it has."""
+def _find_encoder(objects: _Objects) -> tuple[int, TensorTable, int]:
+    """The encoder nearest to the root, the table of its parts, and how many blocks it has."""
     for node in objects.walk():
-        for names in (_ATTRIBUTES, _NUMBERED):
-            if objects.key(node, names["words"]) is None and objects.find(node, names["words"]) is None:
+        for table in (_ATTRIBUTES, _numbered(0)):
+            if objects.find(node, *table.foreign_names("token_table")) is None:
                 continue
             blocks = 0
-            while objects.find(node, names["block"].format(index=blocks, block=blocks + 4) + "/_attention_layer"):
+            while objects.find(node, table.foreign_names("query", blocks)[0].rpartition("/_query_dense/")[0]):
                 blocks += 1
-            if blocks and objects.key(node, names["positions"]):
-                return node, names, blocks
+            if blocks and objects.key(node, *table.foreign_names("position_table")):
+                return node, table if table is _ATTRIBUTES else _numbered(blocks), blocks
     raise BundleError(
         f"{objects.checkpoint} holds no BertEncoder or BertEncoderV2 of the Model Garden: expected embeddings, "
         "positions and blocks with _attention_layer"
     )
 
 
-def _encoder_keys(objects: _Objects, encoder: int, names: dict[str, str], blocks: int) -> dict[str, str]:
-    """Where the checkpoint keeps the encoder's variables, by the names of `_encoder_table`."""
-    keys: dict[str, str] = {}
-
-    def add(ours: str, path: str) -> None:
-        key = objects.key(encoder, path)
-        if key is not None:
-            keys[ours] = key
-
-    for table in ("words", "positions", "types"):
-        add(table, names[table])
-    for ending in ("gamma", "beta"):
-        add(f"norm/{ending}", f"{names['norm']}/{ending}")
-    for index in range(blocks):
-        block = names["block"].format(index=index, block=index + 4)
-        for part in ("_attention_layer/_query_dense", "_attention_layer/_key_dense", "_attention_layer/_value_dense"):
-            for ending in ("kernel", "bias"):
-                add(f"block_{index}/{part}/{ending}", f"{block}/{part}/{ending}")
-        for part in ("_attention_layer/_output_dense", "_intermediate_dense", "_output_dense"):
-            for ending in ("kernel", "bias"):
-                add(f"block_{index}/{part}/{ending}", f"{block}/{part}/{ending}")
-        for part in ("_attention_layer_norm", "_output_layer_norm"):
-            for ending in ("gamma", "beta"):
-                add(f"block_{index}/{part}/{ending}", f"{block}/{part}/{ending}")
-    for ending in ("kernel", "bias"):
-        add(f"pooler/{ending}", f"{names['pooler'].format(last=blocks + 4)}/{ending}")
-    return keys
-
-
-def _encoder_table(config: BertConfig) -> list[Entry]:
-    parts = [
-        Part("bert.embeddings.word_embeddings.weight", "words", "table"),
-        Part("bert.embeddings.position_embeddings.weight", "positions", "table"),
-        Part("bert.embeddings.token_type_embeddings.weight", "types", "table"),
-        Part("bert.embeddings.LayerNorm", "norm", "norm"),
-    ]
-    for index in range(config.num_hidden_layers):
-        ours, theirs = f"bert.encoder.layer.{index}", f"block_{index}"
-        parts += [
-            Part(f"{ours}.attention.self.query", f"{theirs}/_attention_layer/_query_dense", "heads_in"),
-            Part(f"{ours}.attention.self.key", f"{theirs}/_attention_layer/_key_dense", "heads_in"),
-            Part(f"{ours}.attention.self.value", f"{theirs}/_attention_layer/_value_dense", "heads_in"),
-            Part(f"{ours}.attention.output.dense", f"{theirs}/_attention_layer/_output_dense", "heads_out"),
-            Part(f"{ours}.attention.output.LayerNorm", f"{theirs}/_attention_layer_norm", "norm"),
-            Part(f"{ours}.intermediate.dense", f"{theirs}/_intermediate_dense", "dense"),
-            Part(f"{ours}.output.dense", f"{theirs}/_output_dense", "dense"),
-            Part(f"{ours}.output.LayerNorm", f"{theirs}/_output_layer_norm", "norm"),
-        ]
-    parts.append(Part("bert.pooler.dense", "pooler", "dense"))
-    return entries(parts, _ENDINGS, config.num_attention_heads)
-
-
-def _find_config(checkpoint: CheckpointFiles, keys: dict[str, str], blocks: int, options: Options) -> BertConfig:
+def _find_config(objects: _Objects, encoder: int, table: TensorTable, blocks: int, options: Options) -> BertConfig:
     """The shape of the model, which the tensors tell, and what bert_config.json says beside."""
+    checkpoint = objects.checkpoint
 
-    def shape(name: str, rank: int) -> list[int]:
-        found = checkpoint.shapes.get(keys.get(name, ""))
+    def shape(part: str, rank: int) -> list[int]:
+        name = table.foreign_names(part)[0]
+        found = checkpoint.shapes.get(objects.key(encoder, name) or "")
         if found is None or len(found) != rank or not all(found):
             raise BundleError(f"{checkpoint} lacks the tensor {name} of {rank} dimensions. Received: {found}")
         return found
 
-    vocabulary, width = shape("words", 2)
+    vocabulary, width = shape("token_table", 2)
     sizes = {
         "vocab_size": vocabulary,
         "hidden_size": width,
         "num_hidden_layers": blocks,
-        "num_attention_heads": shape("block_0/_attention_layer/_query_dense/kernel", 3)[1],
-        "intermediate_size": shape("block_0/_intermediate_dense/kernel", 2)[1],
-        "max_position_embeddings": shape("positions", 2)[0],
-        "type_vocab_size": shape("types", 2)[0],
+        "num_attention_heads": shape("query", 3)[1],
+        "intermediate_size": shape("intermediate", 2)[1],
+        "max_position_embeddings": shape("position_table", 2)[0],
+        "type_vocab_size": shape("type_table", 2)[0],
     }
     path = options.config or checkpoint.prefix.with_name(google.CONFIG_FILE)
     if not path.is_file() and options.config is None:
@@ -231,18 +224,12 @@ def _find_config(checkpoint: CheckpointFiles, keys: dict[str, str], blocks: int,
 
 
 def _find_heads(
-    objects: _Objects,
-    encoder: int,
-    config: BertConfig,
-    keys: dict[str, str],
-    shapes: dict[str, Shape],
-    options: Options,
+    objects: _Objects, encoder: TensorTable, config: BertConfig, keys: dict[str, str | None], options: Options
 ) -> list[Entry]:
-    """The heads of a pretrainer or a classifier; adds to `keys` and `shapes`.
+    """The tensors of the heads of a pretrainer or a classifier; adds to `keys`.
 
     A head of its own kind brings a pooler, which takes the place of the encoder's: only one of the two was trained.
     """
-    parts: list[Part] = []
     masked_lm, projections, pooler = None, [], None
     for node in objects.walk():
         children = objects.children(node)
@@ -251,39 +238,29 @@ def _find_heads(
         if "out_proj" in children and node not in projections:
             projections.append(node)
         pooler = pooler if pooler is not None else children.get("next_sentence.pooler_dense")
-
-    def add(part: Part, node: int, path: str, endings: tuple[str, ...]) -> None:
-        for ending in endings:
-            if key := objects.key(node, path + ending):
-                keys[part.foreign + ending] = key
-        parts.append(part)
-
+    entries: list[Entry] = []
     if masked_lm is not None:
-        add(Part("cls.predictions.transform.dense", "mlm/dense", "dense"), masked_lm, "dense", ("/kernel", "/bias"))
-        add(
-            Part("cls.predictions.transform.LayerNorm", "mlm/norm", "norm"),
-            masked_lm,
-            "layer_norm",
-            ("/gamma", "/beta"),
-        )
-        add(Part("cls.predictions.bias", "mlm/bias", "table"), masked_lm, "output_bias/bias", ("",))
-        keys["mlm/bias"] = objects.key(masked_lm, "output_bias/bias") or objects.key(masked_lm, "bias") or ""
+        entries += _MASKED_LM.entries(config)
+        keys |= {entry.foreign: objects.key(masked_lm, entry.foreign) for entry in entries}
+        (bias,) = _MASKED_LM.foreign_names("mlm_bias")
+        keys[bias] = keys[bias] or objects.key(masked_lm, "bias")
     if len(projections) > 1:
         raise BundleError(f"{objects.checkpoint} has {len(projections)} heads; --encoder-only leaves them behind")
     if projections:
-        name = heads.NSP if masked_lm is not None else heads.CLASSIFIER
-        add(Part(name, "head", "dense"), projections[0], "out_proj", ("/kernel", "/bias"))
-        classes = (objects.checkpoint.shapes.get(keys.get("head/bias", "")) or [0])[0]
-        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (classes, config.hidden_size), (classes,)
-        if name == heads.NSP and classes != 2:
+        key = objects.key(projections[0], _CLASSIFIER.foreign_names("classifier")[1])
+        classes = (objects.checkpoint.shapes.get(key or "") or [0])[0]
+        if masked_lm is not None and classes != 2:
             raise BundleError(
                 f"{objects.checkpoint}: a head beside the masked language model must have 2 classes, as next sentence "
                 f"prediction has. Received: {classes}; --encoder-only leaves it behind"
             )
+        head = (_NEXT_SENTENCE if masked_lm is not None else _CLASSIFIER).entries(config, classes)
+        keys |= {entry.foreign: objects.key(projections[0], entry.foreign) for entry in head}
+        entries += head
         pooler = objects.children(projections[0]).get("dense", pooler)
     if pooler is not None:
-        for ending in ("/kernel", "/bias"):
-            if key := objects.key(pooler, ending[1:]):
-                keys["pooler" + ending] = key
+        for name in encoder.foreign_names("pooler"):
+            if key := objects.key(pooler, name.rpartition("/")[2]):
+                keys[name] = key
         options.notes.append("the pooler is the one of the checkpoint's head, which was trained with it")
-    return entries(parts, _ENDINGS, config.num_attention_heads)
+    return entries

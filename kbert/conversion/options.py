@@ -1,4 +1,4 @@
-"""What the user may decide about a conversion, and what a conversion has to tell."""
+"""What the user decides about a conversion, and what a conversion has to tell."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TANH_ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")
 
 @dataclasses.dataclass
 class Options:
-    """What the user decides where a format leaves it open.
+    """The wishes of the user, where a format leaves something open, and the lines to tell afterwards.
 
     Args:
         gelu: "erf" or "tanh"; None for what the source says.
@@ -26,6 +26,7 @@ class Options:
         config: A bert_config.json that is not beside the checkpoint.
         vocab: A vocab.txt that is not beside the checkpoint.
         encoder_only: Leave heads, and whatever else there is, behind.
+        notices: Whether lines about the source may be printed; the check of a conversion reads without.
         notes: Lines to tell the user, added while converting.
     """
 
@@ -34,6 +35,7 @@ class Options:
     config: Path | None = None
     vocab: Path | None = None
     encoder_only: bool = False
+    notices: bool = True
     notes: list[str] = dataclasses.field(default_factory=list)
 
 

@@ -1,6 +1,7 @@
 """What a foreign format has no place for, in two files beside its own that only kbert reads.
 
-    kbert.json          the settings of the bundle: its task, labels, configuration, tokenizer
+    kbert.json          the settings of the bundle: its task, labels, configuration, tokenizer, and the settings in the
+                        files of sentence-transformers
     kbert.safetensors   tensors that the format cannot hold
 
 So a model that goes out and comes back is the same to the byte, and other programs see their own format alone.
@@ -19,10 +20,15 @@ import safetensors.numpy
 
 from kbert import files
 from kbert.config import BertConfig
-from kbert.conversion.heads import find_heads
+from kbert.conversion.options import Options, find_lowercase
 from kbert.errors import BundleError, ConfigError, UsageError
-from kbert.model_folder.bundle import SETTINGS_FILE, Bundle
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.file_names import SETTINGS_FILE
+from kbert.model_folder.parts import find_heads
+from kbert.model_folder.sentence_transformers import SentenceModules
 from kbert.text.settings import TokenizerSettings, settings_from_dict
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.vocabulary import Vocabulary
 from kbert.version import __version__
 
 TENSORS_FILE = "kbert.safetensors"
@@ -51,7 +57,8 @@ class Sidecar:
         tensors: Tensors that the format cannot hold.
         missing: Tensors that the format demands and the bundle did not have.
         pieces: The number of lines of its vocab.txt, blank lines at the end included; 0 if it was not stored.
-        heads: The heads of the bundle, which may belong to several architectures; empty if they were not stored.
+        heads: The heads of the bundle, which may belong to several architectures; None if they were not stored.
+        modules: The settings in the files of sentence-transformers; None if the bundle had none.
     """
 
     config: BertConfig
@@ -62,7 +69,8 @@ class Sidecar:
     tensors: dict[str, np.ndarray]
     missing: tuple[str, ...]
     pieces: int = 0
-    heads: tuple[str, ...] = ()
+    heads: frozenset[str] | None = None
+    modules: SentenceModules | None = None
 
     def fits(self, config: BertConfig) -> bool:
         """Whether it speaks of a model of this size."""
@@ -81,19 +89,50 @@ def write(folder: Path, bundle: Bundle, tensors: Mapping[str, np.ndarray], missi
         "pieces": bundle.tokenizer.vocabulary.piece_count,
         "heads": sorted(find_heads(bundle.tensors)),
     }
+    if bundle.modules is not None:
+        own["modules"] = bundle.modules.to_dict()
     files.write_json(folder / SETTINGS_FILE, {"kbert_version": __version__, **settings, _KEY: own})
     if tensors:
         with files.atomic_file(folder / TENSORS_FILE) as handle:
             handle.write(safetensors.numpy.save(dict(tensors), {"format": "pt"}))
 
 
-def read(folder: Path) -> Sidecar | None:
-    """Reads the files beside a foreign model; None where kbert wrote none.
+def read(folder: Path, config: BertConfig, options: Options) -> Sidecar | None:
+    """Reads the files beside a foreign model.
+
+    Args:
+        folder: The folder of the model.
+        config: What the foreign files say of the shape of the model.
+        options: A note is added if the files are of another model.
+
+    Returns:
+        The content of the files; None if kbert wrote none, or for another model.
 
     Raises:
         BundleError: They are damaged.
-        ConfigError: The configuration in them cannot be.
+        ConfigError: The configuration in them is invalid.
     """
+    found = _read(folder)
+    if found and not found.fits(config):
+        options.notes.append(f"{folder / SETTINGS_FILE} is of another model; nothing of it was used")
+        return None
+    return found
+
+
+def tokenizer_of(vocabulary: Vocabulary, beside: Sidecar | None, options: Options) -> Tokenizer:
+    """The tokenizer of a vocabulary: kbert's own files say how text is tokenized, or else capitals in it tell its case.
+
+    Args:
+        vocabulary: The vocabulary of the foreign model.
+        beside: What `read` gave.
+        options: The user may say whether text is lower-cased; a note says what was found out.
+    """
+    if beside and options.lowercase is None:
+        return Tokenizer.from_settings(vocabulary.with_blank_end(beside.pieces), beside.tokenizer)
+    return Tokenizer(vocabulary, lowercase=find_lowercase(vocabulary, options))
+
+
+def _read(folder: Path) -> Sidecar | None:
     path = folder / SETTINGS_FILE
     if not path.is_file():
         return None
@@ -105,12 +144,13 @@ def read(folder: Path) -> Sidecar | None:
         config = BertConfig.from_dict(own["config"])
         architecture, tokenizer = own["architecture"], settings_from_dict(own["tokenizer"])
         foreign_config, missing = dict(own.get("foreign_config", {})), tuple(own.get("missing", ()))
+        modules = SentenceModules.from_dict(own["modules"]) if "modules" in own else None
     except ConfigError as problem:
         raise ConfigError(f"{path}: {problem}; remove the file to go without what it says") from None
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as problem:
         raise BundleError(f"{path} is damaged ({problem!s:.200}); remove it to go without what it says") from None
-    pieces, kinds = own.get("pieces", 0), own.get("heads", [])
-    if not isinstance(architecture, str) or not isinstance(pieces, int) or not isinstance(kinds, list):
+    pieces, heads = own.get("pieces", 0), own.get("heads")
+    if not isinstance(architecture, str) or not isinstance(pieces, int) or not isinstance(heads, list | None):
         raise BundleError(f"{path} is damaged; remove it to go without what it says")
     settings.pop("kbert_version", None)
     return Sidecar(
@@ -122,7 +162,8 @@ def read(folder: Path) -> Sidecar | None:
         tensors=_read_tensors(folder / TENSORS_FILE),
         missing=missing,
         pieces=pieces,
-        heads=tuple(map(str, kinds)),
+        heads=None if heads is None else frozenset(map(str, heads)),
+        modules=modules,
     )
 
 

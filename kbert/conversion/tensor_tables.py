@@ -1,51 +1,24 @@
-"""Tables that say where a foreign format keeps each tensor of a BERT, and in what layout.
+"""Tables that say where a foreign format keeps each part of a BERT, and in what layout.
 
-A table is a list of parts: a name of Hugging Face Transformers with the foreign one beside it, and the part's kind.
-A part becomes one or two tensors, whose last names the format gives: a dense layer has a kernel and a bias.
+A table maps parts of `kbert.model_folder.parts` to foreign names. Transformers' names, shapes and the kinds of parts
+come from there, so that a format adds only what is its own.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from kbert.config import BertConfig
 from kbert.errors import BundleError
+from kbert.model_folder.parts import BLOCK, DENSE, EMBEDDINGS, NORM, PARTS, TABLE, Shape
 
-Shape = tuple[int, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """A layer of the model in both formats.
-
-    Args:
-        name: Transformers' name; without `weight` and `bias` where the kind has two tensors.
-        foreign: The foreign name.
-        kind: "table" (as it is), "dense" (kernel transposed), "norm", "heads_in" and "heads_out" (dense layers of
-            attention whose kernels have an axis of heads), "linear" (a dense layer whose kernel is not transposed).
-    """
-
-    name: str
-    foreign: str
-    kind: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Endings:
-    """What a format appends to the name of a layer.
-
-    Args:
-        dense: For kernel and bias.
-        norm: For scale and offset.
-        linear: For kernel and bias of a "linear" part.
-    """
-
-    dense: tuple[str, str]
-    norm: tuple[str, str]
-    linear: tuple[str, str] = ("", "")
+SAME, TRANSPOSED, HEADS_IN, HEADS_OUT = "same", "transposed", "heads_in", "heads_out"
+"""The layouts of the kernel of a dense layer: [out, in], which is Transformers'; [in, out]; [in, heads, out / heads];
+[heads, in / heads, out]."""
+_HEADS_BIAS = "heads_bias"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,94 +26,111 @@ class Entry:
     """One tensor in both formats.
 
     Args:
-        name: Transformers' name.
+        name: The name in Transformers.
+        shape: The shape in Transformers.
         foreign: The foreign name.
-        layout: How the array differs: "same", "transposed", "heads_in", "heads_bias" or "heads_out".
-        heads: Attention heads, N.
+        layout: How the foreign array differs: "same", "transposed", "heads_in", "heads_bias" or "heads_out".
+        heads: The number of attention heads.
     """
 
     name: str
+    shape: Shape
     foreign: str
     layout: str
     heads: int
 
     def to_foreign(self, tensor: np.ndarray) -> np.ndarray:
-        """Transformers' array as the foreign format keeps it."""
-        turned = tensor.T if self.layout in ("transposed", "heads_in", "heads_out") else tensor
-        return np.ascontiguousarray(turned.reshape(self.foreign_shape(tensor.shape)), np.float32)
+        """Transformers' array as the foreign format keeps it, float32."""
+        turned = tensor.T if self.layout in (TRANSPOSED, HEADS_IN, HEADS_OUT) else tensor
+        return np.ascontiguousarray(turned.reshape(self.foreign_shape), np.float32)
 
-    def to_bundle(self, tensor: np.ndarray, shape: Shape) -> np.ndarray:
-        """A foreign array as an array of Transformers, whose shape is given."""
-        if self.layout in ("transposed", "heads_in", "heads_out"):
-            tensor = tensor.reshape(shape[::-1]).T
-        return np.ascontiguousarray(tensor.reshape(shape), np.float32)
+    def to_bundle(self, tensor: np.ndarray) -> np.ndarray:
+        """A foreign array as an array of Transformers, float32."""
+        if self.layout in (TRANSPOSED, HEADS_IN, HEADS_OUT):
+            tensor = tensor.reshape(self.shape[::-1]).T
+        return np.ascontiguousarray(tensor.reshape(self.shape), np.float32)
 
-    def foreign_shape(self, shape: Shape) -> Shape:
-        """The foreign shape of what Transformers keeps in `shape`."""
+    @property
+    def foreign_shape(self) -> Shape:
+        """The shape of the foreign array."""
+        shape, heads = self.shape, self.heads
         match self.layout:
             case "transposed":
                 return shape[::-1]
             case "heads_in":
-                return (shape[1], self.heads, shape[0] // self.heads)
+                return (shape[1], heads, shape[0] // heads)
             case "heads_bias":
-                return (self.heads, shape[0] // self.heads)
+                return (heads, shape[0] // heads)
             case "heads_out":
-                return (self.heads, shape[1] // self.heads, shape[0])
+                return (heads, shape[1] // heads, shape[0])
         return shape
 
 
-_LAYOUTS = {
-    "dense": ("transposed", "same"),
-    "linear": ("same", "same"),
-    "norm": ("same", "same"),
-    "heads_in": ("heads_in", "heads_bias"),
-    "heads_out": ("heads_out", "same"),
-}
+@dataclasses.dataclass(frozen=True)
+class TensorTable:
+    """The foreign names of parts.
 
+    Args:
+        names: The foreign name of each part that the format has, by the keys of `kbert.model_folder.parts.PARTS`;
+            "{layer}" stands for the number of a block. The endings below are appended to it. A tuple gives the whole
+            name of each tensor instead.
+        dense: The endings of the kernel and the bias of a dense layer.
+        norm: The endings of the scale and the offset of a LayerNorm.
+        layouts: The layout of the kernels of some dense layers; the default is "transposed".
+        first_layer: The number of the first block.
 
-def entries(parts: Iterable[Part], endings: Endings, heads: int) -> list[Entry]:
-    """The tensors of a table's parts."""
-    result = []
-    for part in parts:
-        if part.kind == "table":
-            result.append(Entry(part.name, part.foreign, "same", heads))
-            continue
-        ends = {"norm": endings.norm, "linear": endings.linear}.get(part.kind, endings.dense)
-        for own, end, layout in zip(("weight", "bias"), ends, _LAYOUTS[part.kind], strict=True):
-            result.append(Entry(f"{part.name}.{own}", part.foreign + end, layout, heads))
-    return result
+    Example:
+        >>> table = TensorTable({"pooler": "top/pooler"}, dense=("/w", "/b"), norm=("/g", "/b"))
+        >>> table.foreign_names("pooler")
+        ('top/pooler/w', 'top/pooler/b')
+    """
 
+    names: Mapping[str, str | tuple[str, ...]]
+    dense: tuple[str, str]
+    norm: tuple[str, str]
+    layouts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    first_layer: int = 0
 
-def bundle_shapes(config: BertConfig) -> dict[str, Shape]:
-    """The shape of each tensor that the configuration alone decides, by Transformers' names."""
-    width, inner, vocabulary = config.hidden_size, config.intermediate_size, config.vocab_size
-    shapes: dict[str, Shape] = {
-        "bert.embeddings.word_embeddings.weight": (vocabulary, width),
-        "bert.embeddings.position_embeddings.weight": (config.max_position_embeddings, width),
-        "bert.embeddings.token_type_embeddings.weight": (config.type_vocab_size, width),
-        "cls.predictions.bias": (vocabulary,),
-    }
+    def foreign_names(self, part: str, layer: int = 0) -> tuple[str, ...]:
+        """Returns the foreign names of the tensors of a part; `layer` counts blocks from 0."""
+        names = self.names[part]
+        if isinstance(names, str):
+            endings = {TABLE: ("",), DENSE: self.dense, NORM: self.norm}[PARTS[part].kind]
+            names = tuple(names + ending for ending in endings)
+        return tuple(name.format(layer=layer + self.first_layer) for name in names)
 
-    def add(name: str, *weight: int) -> None:
-        shapes[f"{name}.weight"] = weight
-        shapes[f"{name}.bias"] = weight[:1]
+    def entries(self, config: BertConfig, classes: int = 2) -> list[Entry]:
+        """Returns the tensors of the table for a model of this shape.
 
-    add("bert.embeddings.LayerNorm", width)
-    for index in range(config.num_hidden_layers):
-        layer = f"bert.encoder.layer.{index}"
-        for kind in ("query", "key", "value"):
-            add(f"{layer}.attention.self.{kind}", width, width)
-        add(f"{layer}.attention.output.dense", width, width)
-        add(f"{layer}.attention.output.LayerNorm", width)
-        add(f"{layer}.intermediate.dense", inner, width)
-        add(f"{layer}.output.dense", width, inner)
-        add(f"{layer}.output.LayerNorm", width)
-    add("bert.pooler.dense", width, width)
-    add("cls.predictions.transform.dense", width, width)
-    add("cls.predictions.transform.LayerNorm", width)
-    add("cls.seq_relationship", 2, width)
-    add("qa_outputs", 2, width)
-    return shapes
+        Args:
+            config: The shape of the model; check a number of layers from a foreign file with `check_depth` first.
+            classes: The number of classes, if the table has a classifier.
+        """
+        found = []
+        for part, layer in self._places(config.num_hidden_layers):
+            known = PARTS[part]
+            layouts = {
+                SAME: (SAME, SAME),
+                TRANSPOSED: (TRANSPOSED, SAME),
+                HEADS_IN: (HEADS_IN, _HEADS_BIAS),
+                HEADS_OUT: (HEADS_OUT, SAME),
+            }[self.layouts.get(part, TRANSPOSED if known.kind == DENSE else SAME)]
+            names, shapes, foreign = (
+                known.names(layer),
+                known.shapes(config, classes),
+                self.foreign_names(part, layer),
+            )
+            found += [
+                Entry(name, shape, where, layout, config.num_attention_heads)
+                for name, shape, where, layout in zip(names, shapes, foreign, layouts[: len(names)], strict=True)
+            ]
+        return found
+
+    def _places(self, layers: int) -> Iterator[tuple[str, int]]:
+        """Yields each part with the number of its block: embeddings, blocks, then the others in the table's order."""
+        yield from ((part, 0) for part in EMBEDDINGS if part in self.names)
+        yield from ((part, layer) for layer in range(layers) for part in BLOCK if part in self.names)
+        yield from ((part, 0) for part in self.names if part not in (*EMBEDDINGS, *BLOCK))
 
 
 def check_depth(config: BertConfig, foreign_shapes: Mapping[str, Sequence[int]], where: object) -> None:
@@ -158,7 +148,6 @@ def check_depth(config: BertConfig, foreign_shapes: Mapping[str, Sequence[int]],
 
 def read_entries(
     table: Iterable[Entry],
-    shapes: Mapping[str, Shape],
     foreign_shapes: Mapping[str, Sequence[int]],
     read: Callable[[str], np.ndarray],
     where: object,
@@ -167,8 +156,7 @@ def read_entries(
 
     Args:
         table: The tensors to read.
-        shapes: Their shapes in Transformers.
-        foreign_shapes: What the foreign file holds, and in what shapes.
+        foreign_shapes: The tensors that the foreign file holds, with their shapes.
         read: Gives the array of a foreign name.
         where: The foreign file, for messages.
 
@@ -180,7 +168,7 @@ def read_entries(
     """
     table = list(table)
     for entry in table:
-        wanted = entry.foreign_shape(shapes[entry.name])
+        wanted = entry.foreign_shape
         if entry.foreign not in foreign_shapes:
             raise BundleError(f"{where} lacks the tensor {entry.foreign} of shape {list(wanted)}")
         if tuple(foreign_shapes[entry.foreign]) != wanted:
@@ -188,4 +176,4 @@ def read_entries(
                 f"{where}: the tensor {entry.foreign} must have the shape {list(wanted)} that the configuration says. "
                 f"Received: {list(foreign_shapes[entry.foreign])}"
             )
-    return {entry.name: entry.to_bundle(read(entry.foreign), shapes[entry.name]) for entry in table}
+    return {entry.name: entry.to_bundle(read(entry.foreign)) for entry in table}

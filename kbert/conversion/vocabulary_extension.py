@@ -18,6 +18,7 @@ import numpy as np
 from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.model_folder.bundle import Bundle, describe_parameters, model_card
+from kbert.model_folder.parts import DECODER, MLM_BIAS, TOKEN_TABLE
 from kbert.sources.source import Source, SourceSettings
 from kbert.text.domain_words import domain_words
 from kbert.text.text_sample import describe_long_words
@@ -26,8 +27,8 @@ from kbert.text.vocabulary import Vocabulary
 from kbert.text.vocabulary_training import count_words
 
 _LOG = logging.getLogger("kbert")
-TOKEN_TABLE = "bert.embeddings.word_embeddings.weight"
-_PER_TOKEN = (TOKEN_TABLE, "cls.predictions.bias", "cls.predictions.decoder.weight")
+
+_PER_TOKEN = (TOKEN_TABLE, MLM_BIAS, DECODER)
 """The tensors with an entry a token."""
 _UNUSED = re.compile(r"\[unused\d+\]")
 

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from kbert import features, files
 from kbert.errors import ExportError, UsageError
-from kbert.export.litert_graph import InferenceGraph, constant
+from kbert.export.litert_graph import InferenceGraph, constants_of
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.prediction import predictor
 from kbert.runtime.held_output import held_stderr, quiet_logger
@@ -88,13 +87,12 @@ def export_litert(
 def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
     graph = InferenceGraph(loaded.encoder, length)
     encoder_variables = {id(variable) for variable in loaded.encoder.variables}
-    # Constants replace the variables of the head, which LiteRT would keep outside the graph.
-    head = [(v, constant(v)) for v in loaded.model.variables if id(v) not in encoder_variables]
+    head = [variable for variable in loaded.model.variables if id(variable) not in encoder_variables]
 
     def answer(input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         values = (input_word_ids, input_mask, input_type_ids)
         batch = {feature.name: value for feature, value in zip(features.ENCODER_FEATURES, values, strict=True)}
-        with keras.StatelessScope(state_mapping=head):
+        with constants_of(head):
             outputs = loaded.model.heads(graph(*values), batch)
         return loaded.task.token_outputs(outputs, batch)
 

@@ -1,20 +1,26 @@
 """The encoder as an inference graph for LiteRT, with the weights of a built model.
 
-An exported Keras layer has operations that LiteRT's XNNPACK delegate does not support: checks of indices, 5-D
-transposes, strided slices. In this graph all shapes are static and activations are matrices [S, H]; queries, keys and
-values are three products, with 1/sqrt(D) folded into the weights of the query; and LayerNorm is written with operations
-that the delegate supports. So one delegate runs nearly the whole graph.
+Most Keras layers exported as they are leave operations that LiteRT's XNNPACK delegate cannot take: checks of indices,
+5-D transposes, strided slices. Here all shapes are static, activations are matrices [S, H], and queries, keys and
+values have products of their own with 1/sqrt(D) folded into the query's weights. LayerNorm is written out, since the
+Keras layer becomes three more element-wise operations. So one delegate runs nearly all of it.
+
+The pooler, the activation and the heads are the layers that users train: they become the same operations as if they
+were written out. tests/export/test_litert_graph.py holds the rest equal to the encoder.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from kbert.config import BertConfig
+from kbert.layers.activations import activation
 from kbert.layers.attention import MASK_BIAS
 from kbert.models.encoder import BertEncoder
 
@@ -56,8 +62,9 @@ class InferenceGraph(tf.Module):
             hidden = self._block(block, hidden, bias)
         outputs = {"sequence_output": tf.reshape(hidden, [1, length, width])}
         if self.encoder.pooler is not None:
-            first = tf.reshape(hidden[0], [1, width])
-            outputs["pooled_output"] = tf.tanh(project(first, self.encoder.pooler.dense))
+            pooler = self.encoder.pooler
+            with constants_of(pooler.variables):
+                outputs["pooled_output"] = pooler(outputs["sequence_output"])
         return outputs
 
     def _embed(self, ids: tf.Tensor, types: tf.Tensor) -> tf.Tensor:
@@ -96,16 +103,18 @@ class InferenceGraph(tf.Module):
         return centred * scale * constant(norm.gamma) + constant(norm.beta)
 
     def _activate(self, values: tf.Tensor) -> tf.Tensor:
-        if self.config.hidden_act == "relu":
-            return tf.nn.relu(values)
-        # One GELU operation of LiteRT, which the converter makes of this.
-        return tf.nn.gelu(values, approximate=self.config.hidden_act != "gelu")
+        return activation(self.config.hidden_act)(values)
 
 
 def constant(variable: Any) -> Array:
     """The present value of a variable, also while a graph is traced."""
     with tf.init_scope():
         return np.asarray(variable)
+
+
+def constants_of(variables: Iterable[Any]) -> Any:
+    """A scope in which layers see constants in place of their variables, which LiteRT would keep apart."""
+    return keras.StatelessScope(state_mapping=[(variable, constant(variable)) for variable in variables])
 
 
 def project(values: tf.Tensor, layer: Any) -> tf.Tensor:

@@ -14,6 +14,11 @@ from kbert.layers.layer import BertLayer, as_config, as_generator, serialized
 from kbert.layers.normalization import LayerNorm
 from kbert.layers.projection import Projection, initializer, product_with_rows
 
+MASKED_LOGIT = -1e9
+"""The logit of a choice that is not there: of padding, or outside a text. Its probability is 0 in float32, and sums of
+two such logits are finite. What is added to scores of attention is `kbert.layers.attention.MASK_BIAS` instead, which
+half precision can represent."""
+
 
 def gather_positions(hidden: Any, positions: Any) -> Any:
     """The vectors at some positions of each row: float32 [B, S, H] and int32 [B, P] → float32 [B·P, H]."""

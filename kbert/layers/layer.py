@@ -49,16 +49,32 @@ def dtype_policy(dtype: Any = None, precision: str | None = None) -> keras.DType
     return policy
 
 
-def refuse_policy_change(layer: Any, value: Any) -> None:
-    """Raises UsageError if `value` differs from the policy of the layer, whose sublayers were made with it."""
-    if dtype_policy(value) != layer.dtype_policy:
-        raise UsageError(
-            f"the dtype policy of a {type(layer).__name__} is fixed when it is made; give dtype to the constructor. "
-            f"Received: {dtype_policy(value).name} after {layer.dtype_policy.name}"
-        )
+class FixedDtypePolicy:
+    """A Keras layer or model whose dtype policy is fixed when it is made; a base to put before Keras's own."""
+
+    _dtype_policy: Any
+
+    @property
+    def input_dtype(self) -> str:
+        """The dtype of floating-point inputs: float32, since only matrix products have a lower precision."""
+        return "float32"
+
+    @property
+    def dtype_policy(self) -> Any:
+        """The dtype policy. It is given to the constructor; a different one later raises UsageError."""
+        return self._dtype_policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        # Sublayers were made with the old policy.
+        if dtype_policy(value) != self._dtype_policy:
+            raise UsageError(
+                f"the dtype policy of a {type(self).__name__} is fixed when it is made; give dtype to the constructor. "
+                f"Received: {dtype_policy(value).name} after {self._dtype_policy.name}"
+            )
 
 
-class BertLayer(keras.layers.Layer):
+class BertLayer(FixedDtypePolicy, keras.layers.Layer):
     """A layer with variables and outputs in float32, whatever its dtype policy; products are in the compute dtype.
 
     Args:
@@ -80,20 +96,6 @@ class BertLayer(keras.layers.Layer):
     def precision(self) -> str:
         """The dtype of matrix products."""
         return str(self.compute_dtype)
-
-    @property
-    def input_dtype(self) -> str:
-        """The dtype of floating-point inputs: float32, since only matrix products have a lower precision."""
-        return "float32"
-
-    @property
-    def dtype_policy(self) -> Any:
-        """The dtype policy."""
-        return self._dtype_policy
-
-    @dtype_policy.setter
-    def dtype_policy(self, value: Any) -> None:
-        refuse_policy_change(self, value)
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:
         """A float32 variable that Keras does not cast when a layer reads it."""

@@ -9,11 +9,11 @@ import keras
 from keras import ops
 
 from kbert.layers.gradients import own_gradient
-from kbert.layers.layer import dtype_policy, refuse_policy_change
+from kbert.layers.layer import FixedDtypePolicy, dtype_policy
 
 
 @keras.saving.register_keras_serializable("kbert")
-class LayerNorm(keras.layers.LayerNormalization):
+class LayerNorm(FixedDtypePolicy, keras.layers.LayerNormalization):
     """gamma · (x − mean) / √(variance + epsilon) + beta over the last axis (arXiv 1607.06450).
 
     While training, the gradient is the formula that is left when the derivatives of mean and variance cancel. It goes
@@ -32,15 +32,6 @@ class LayerNorm(keras.layers.LayerNormalization):
     def __init__(self, *, dtype: Any = None, **options: Any) -> None:
         dtype_policy(dtype)
         super().__init__(dtype="float32", **options)
-
-    @property
-    def dtype_policy(self) -> Any:
-        """The dtype policy."""
-        return self._dtype_policy
-
-    @dtype_policy.setter
-    def dtype_policy(self, value: Any) -> None:
-        refuse_policy_change(self, value)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

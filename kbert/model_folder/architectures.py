@@ -1,7 +1,7 @@
 """The tensors of each BERT architecture: names and shapes, from the configuration alone.
 
-Names are those of Hugging Face Transformers, matrices are [out, in]. Nothing is allocated here, so that a
-file of weights can be checked against its configuration before either is believed.
+Nothing is allocated here, so that a file of weights can be checked against its configuration before either is
+believed. The tensors themselves are those of `kbert.model_folder.parts`.
 """
 
 from __future__ import annotations
@@ -9,77 +9,31 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 
 from kbert.config import BertConfig
 from kbert.errors import BundleError, ConfigError, shown
-
-Shape = tuple[int, ...]
-TensorShapes = Iterator[tuple[str, Shape]]
-
-
-def encoder_tensors(config: BertConfig, *, pooler: bool = True) -> TensorShapes:
-    """Yields (name, shape) of the encoder's tensors, all with the prefix "bert."."""
-    width, inner = config.hidden_size, config.intermediate_size
-    yield "bert.embeddings.word_embeddings.weight", (config.vocab_size, width)
-    yield "bert.embeddings.position_embeddings.weight", (config.max_position_embeddings, width)
-    yield "bert.embeddings.token_type_embeddings.weight", (config.type_vocab_size, width)
-    yield from _norm("bert.embeddings.LayerNorm", width)
-    for index in range(config.num_hidden_layers):
-        name = f"bert.encoder.layer.{index}"
-        for kind in ("query", "key", "value"):
-            yield from _dense(f"{name}.attention.self.{kind}", width, width)
-        yield from _dense(f"{name}.attention.output.dense", width, width)
-        yield from _norm(f"{name}.attention.output.LayerNorm", width)
-        yield from _dense(f"{name}.intermediate.dense", inner, width)
-        yield from _dense(f"{name}.output.dense", width, inner)
-        yield from _norm(f"{name}.output.LayerNorm", width)
-    if pooler:
-        yield from _dense("bert.pooler.dense", width, width)
-
-
-def _dense(name: str, outputs: int, inputs: int) -> TensorShapes:
-    yield f"{name}.weight", (outputs, inputs)
-    yield f"{name}.bias", (outputs,)
-
-
-def _norm(name: str, width: int) -> TensorShapes:
-    yield f"{name}.weight", (width,)
-    yield f"{name}.bias", (width,)
-
-
-def _predictions(config: BertConfig, _: int) -> TensorShapes:
-    width = config.hidden_size
-    yield "cls.predictions.bias", (config.vocab_size,)
-    yield from _dense("cls.predictions.transform.dense", width, width)
-    yield from _norm("cls.predictions.transform.LayerNorm", width)
-
-
-def _pretraining(config: BertConfig, classes: int) -> TensorShapes:
-    yield from _predictions(config, classes)
-    yield from _dense("cls.seq_relationship", 2, config.hidden_size)
-
-
-def _classifier(config: BertConfig, classes: int) -> TensorShapes:
-    yield from _dense("classifier", classes, config.hidden_size)
-
-
-def _crf(classes: int) -> TensorShapes:
-    yield "crf.start_transitions", (classes,)
-    yield "crf.end_transitions", (classes,)
-    yield CRF_TENSOR, (classes, classes)
-
-
-def _choice(config: BertConfig, _: int) -> TensorShapes:
-    yield from _dense("classifier", 1, config.hidden_size)
-
-
-def _span(config: BertConfig, _: int) -> TensorShapes:
-    yield from _dense("qa_outputs", 2, config.hidden_size)
-
-
-def _nothing(_: BertConfig, __: int) -> TensorShapes:
-    return iter(())
+from kbert.model_folder.parts import (
+    CLASSIFIER,
+    CRF,
+    CRF_TENSOR,
+    DECODER,
+    ENCODER_PREFIX,
+    HEAD_NAMESPACES,
+    HEADS,
+    MLM,
+    MLM_BIAS,
+    NSP,
+    PARTS,
+    POOLER_PREFIX,
+    QA,
+    Shape,
+    TensorShapes,
+    encoder_tensors,
+    find_heads,
+    has_pooler,
+    part_tensors,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,35 +42,34 @@ class Architecture:
 
     Args:
         pooler: Whether it has the pooler.
-        head: Gives the tensors of its head, from the configuration and the number of classes.
+        heads: The heads, by their names in `kbert.model_folder.parts.HEADS`.
+        classes: The number of rows of the classifier, if the architecture fixes it.
     """
 
     pooler: bool
-    head: Callable[[BertConfig, int], TensorShapes]
+    heads: tuple[str, ...] = ()
+    classes: int | None = None
 
     def tensors(self, config: BertConfig, classes: int) -> TensorShapes:
         """Yields (name, shape) of all tensors."""
         yield from encoder_tensors(config, pooler=self.pooler)
-        yield from self.head(config, classes)
+        for head in self.heads:
+            yield from part_tensors(HEADS[head], config, self.classes or classes)
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "BertModel": Architecture(True, _nothing),
-    "BertForPreTraining": Architecture(True, _pretraining),
-    "BertForMaskedLM": Architecture(False, _predictions),
-    "BertForSequenceClassification": Architecture(True, _classifier),
-    "BertForTokenClassification": Architecture(False, _classifier),
-    "BertForQuestionAnswering": Architecture(False, _span),
-    "BertForMultipleChoice": Architecture(True, _choice),
+    "BertModel": Architecture(pooler=True),
+    "BertForPreTraining": Architecture(True, (MLM, NSP)),
+    "BertForMaskedLM": Architecture(False, (MLM,)),
+    "BertForNextSentencePrediction": Architecture(True, (NSP,)),
+    "BertForSequenceClassification": Architecture(True, (CLASSIFIER,)),
+    "BertForTokenClassification": Architecture(False, (CLASSIFIER,)),
+    "BertForQuestionAnswering": Architecture(False, (QA,)),
+    "BertForMultipleChoice": Architecture(True, (CLASSIFIER,), classes=1),
 }
 
-CRF_TENSOR = "crf.transitions"
-"""kbert's own taggers may have a CRF, which Transformers leaves aside."""
-
 # Checkpoints may hold these beside what their architecture uses: they were pretrained with them.
-_UNUSED_PARTS = ("bert.pooler.", "cls.seq_relationship.")
-_HEADS = ("cls.", "classifier.", "qa_outputs.")
-_UNTIED = "cls.predictions.decoder.weight"
+_UNUSED_PARTS = (POOLER_PREFIX, f"{NSP}.")
 
 
 def parameter_count(config: BertConfig, architecture: str = "BertModel", classes: int = 2) -> int:
@@ -129,16 +82,28 @@ def fitting_architecture(architecture: str, names: frozenset[str]) -> str:
 
     bert-base-uncased and its like say "BertForMaskedLM" and hold the next-sentence head and the pooler too.
     """
-    if architecture == "BertForMaskedLM" and {"cls.seq_relationship.weight", "bert.pooler.dense.weight"} <= names:
+    if architecture == "BertForMaskedLM" and PARTS["nsp"].names()[0] in names and has_pooler(names):
         return "BertForPreTraining"
     return architecture
 
 
 def guessed_architecture(names: frozenset[str]) -> str:
     """The architecture that tensors called `names` are of, where config.json names none."""
-    if "cls.predictions.bias" in names:
+    if MLM_BIAS in names:
         return fitting_architecture("BertForMaskedLM", names)
-    return "BertForQuestionAnswering" if "qa_outputs.weight" in names else "BertModel"
+    return "BertForQuestionAnswering" if PARTS["span"].names()[0] in names else "BertModel"
+
+
+def architecture_with(names: frozenset[str]) -> str | None:
+    """The architecture whose heads are exactly those among the tensors called `names`; None if there is none.
+
+    A classifier belongs to texts if there is a pooler, and to tokens if there is none.
+    """
+    heads, pooled = find_heads(names), has_pooler(names)
+    for name, architecture in ARCHITECTURES.items():
+        if heads == frozenset(architecture.heads) and (pooled or not architecture.pooler or not heads):
+            return name
+    return None
 
 
 def check_encoder(shapes: Mapping[str, Shape], config: BertConfig) -> None:
@@ -151,7 +116,7 @@ def check_encoder(shapes: Mapping[str, Shape], config: BertConfig) -> None:
     """
     known = _check(shapes, _encoder_found(shapes, config))
     for name in shapes:
-        if name.startswith("bert.") and name not in known and not name.startswith(_UNUSED_PARTS):
+        if name.startswith(ENCODER_PREFIX) and name not in known and not name.startswith(_UNUSED_PARTS):
             raise BundleError(
                 f"the tensor {shown(name)} is no part of a BERT of the {config.num_hidden_layers} layers that "
                 "config.json gives; the model computes something else, and kbert cannot load it"
@@ -165,28 +130,29 @@ def check_architecture(shapes: Mapping[str, Shape], config: BertConfig, architec
         BundleError: A tensor is missing, unexpected or of another shape.
         ConfigError: There is no such architecture in kbert.
     """
-    expected = _architecture(architecture).tensors(config, classes)
+    wanted = _architecture(architecture)
+    expected = wanted.tensors(config, classes)
     if architecture == "BertModel":
         expected = _encoder_found(shapes, config)
     if CRF_TENSOR in shapes and architecture == "BertForTokenClassification":
-        expected = itertools.chain(expected, _crf(classes))
+        expected = itertools.chain(expected, part_tensors(CRF, config, classes))
     known = _check(shapes, expected)
-    own = tuple(head for head in _HEADS if any(name.startswith(head) for name in known))
+    own = tuple("cls." if head == MLM else f"{head}." for head in wanted.heads)
     for name in shapes:
-        if name == _UNTIED and "cls." in own:
+        if name == DECODER and MLM in wanted.heads:
             raise BundleError(
                 f"the tensor {name} differs from the token table, and kbert's masked language models project with that "
                 "table alone; the encoder can be used, for example by `kbert finetune`"
             )
         # The heads of other architectures are ignored, as in Transformers.
-        is_other_head = name.startswith(_HEADS) and not name.startswith(own)
+        is_other_head = name.startswith(HEAD_NAMESPACES) and not name.startswith(own)
         if name not in known and not is_other_head and not name.startswith(_UNUSED_PARTS):
             raise BundleError(f"the tensor {shown(name)} is no part of {architecture}, which config.json says this is")
 
 
 def _encoder_found(shapes: Mapping[str, Shape], config: BertConfig) -> TensorShapes:
-    """An encoder may lack its pooler."""
-    return encoder_tensors(config, pooler="bert.pooler.dense.weight" in shapes)
+    """The pooler of an encoder is optional."""
+    return encoder_tensors(config, pooler=has_pooler(shapes))
 
 
 def _architecture(name: str) -> Architecture:

@@ -28,18 +28,14 @@ from kbert import files
 from kbert.config import BertConfig, foreign_settings, unknown_keys
 from kbert.errors import BundleError, ConfigError, shown
 from kbert.model_folder.architectures import check_encoder, guessed_architecture
+from kbert.model_folder.file_names import CARD_FILE, CONFIG_FILE, RUN_FILE, SETTINGS_FILE
+from kbert.model_folder.parts import ENCODER_PREFIX
 from kbert.model_folder.sentence_transformers import CROSS_ENCODER, SentenceModules, read_modules, transformer_path
 from kbert.model_folder.tokenizer import load_model_tokenizer, settings_way_out, tell_unreachable
 from kbert.model_folder.weights import Weights, save_weights
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files import has_settings, save_tokenizer
 from kbert.version import __version__
-
-CONFIG_FILE = "config.json"
-SETTINGS_FILE = "kbert.json"
-CARD_FILE = "README.md"
-RUN_FILE = "run.json"
-"""What a run writes first. Without config.json beside it the run has not ended."""
 
 _LOG = logging.getLogger("kbert")
 _MOST_LABELS = 1_000_000
@@ -185,7 +181,7 @@ class Bundle:
         """A bare BertModel of Transformers has no prefix."""
         if self.architecture != "BertModel":
             return self.tensors
-        return {name.removeprefix("bert."): tensor for name, tensor in self.tensors.items()}
+        return {name.removeprefix(ENCODER_PREFIX): tensor for name, tensor in self.tensors.items()}
 
 
 def is_bundle(path: files.PathLike) -> bool:

@@ -15,26 +15,23 @@ from typing import Any
 from kbert import files
 from kbert.errors import HubError, UsageError
 from kbert.files import PathLike
+from kbert.model_folder.file_names import CARD_FILE, CONFIG_FILE, SETTINGS_FILE, WEIGHT_FORMS
 from kbert.model_folder.sentence_transformers import LIBRARY_FILE, MODULES_FILE, module_files, transformer_path
 from kbert.runtime.held_output import quiet_logger
+from kbert.text.tokenizer_files import ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_FILE, VOCABULARY_FILE
+from kbert.text.tokenizer_files import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 
 PREFIX = "hf://"
-CONFIG_FILE = "config.json"
-OPTIONAL_FILES = ("kbert.json", MODULES_FILE, LIBRARY_FILE, "README.md")
+OPTIONAL_FILES = (SETTINGS_FILE, MODULES_FILE, LIBRARY_FILE, CARD_FILE)
 """Optional files of the folder itself. All text comes before the weights: a cache with weights has all of it."""
 TOKENIZER_FILES = (
-    "vocab.txt",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
+    VOCABULARY_FILE,
+    TOKENIZER_FILE,
+    TOKENIZER_CONFIG_FILE,
+    SPECIAL_TOKENS_FILE,
+    ADDED_TOKENS_FILE,
 )
 """Optional files beside config.json, which older folders of sentence-transformers keep in 0_Transformer."""
-_WEIGHTS = (
-    ("model.safetensors", "model.safetensors.index.json", ".safetensors"),
-    ("pytorch_model.bin", "pytorch_model.bin.index.json", ".bin"),
-)
-"""The forms of weights in the order of preference: one file, or an index and its shards."""
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 
 
@@ -94,11 +91,11 @@ class _Repository:
             raise HubError(f"{self.name}: expected a model with {CONFIG_FILE}. The repository has none")
         path = transformer_path(folder)
         beside = f"{path}/" if path else ""
-        indices = [index for _, index, _ in _WEIGHTS]
+        indices = [index for _, index, _ in WEIGHT_FORMS]
         self._fetch([*module_files(folder), *(beside + name for name in (CONFIG_FILE, *TOKENIZER_FILES, *indices))])
         if not (folder / path / CONFIG_FILE).is_file():
             raise HubError(f"{self.name}: expected a model with {beside}{CONFIG_FILE}. The repository has none")
-        for whole, index, ending in _WEIGHTS:
+        for whole, index, ending in WEIGHT_FORMS:
             self._fetch([beside + whole], bar=True)
             if (folder / path / whole).is_file():
                 return folder
@@ -110,7 +107,7 @@ class _Repository:
                     raise HubError(f"{self.name}: {index} names {missing}. The repository has no such file")
                 return folder
         raise HubError(
-            f"{self.name}: expected {' or '.join(whole for whole, _, _ in _WEIGHTS)}. The repository has neither"
+            f"{self.name}: expected {' or '.join(whole for whole, _, _ in WEIGHT_FORMS)}. The repository has neither"
         )
 
     def _shards(self, index: Path, ending: str) -> list[str]:

@@ -86,6 +86,38 @@ class SentenceModules:
         """Whether the model gives vectors of texts that kbert computes."""
         return self.kind == EMBEDDER and self.unsupported is None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the settings as JSON."""
+        return dataclasses.asdict(self) | {"prompts": dict(self.prompts)}
+
+    @classmethod
+    def from_dict(cls, values: Any) -> SentenceModules:
+        """Makes the settings from the result of `to_dict`, which may come from anywhere.
+
+        Raises:
+            ValueError: A key is unknown, or a value is of another type.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(values, Mapping) or not set(values) <= names:
+            raise ValueError(f"expected an object with some of {', '.join(sorted(names))}. Received: {shown(values)}")
+        found = cls(**values)
+        texts = (found.pooling, found.similarity, found.kind)
+        optional = (found.default_prompt, found.activation, found.unsupported)
+        flags = (found.normalize, found.lowercase, found.include_prompt)
+        length, prompts = found.max_length, found.prompts
+        if (
+            not all(isinstance(value, str) for value in texts)
+            or not all(value is None or isinstance(value, str) for value in optional)
+            or not all(isinstance(value, bool) for value in flags)
+            or not (length is None or (type(length) is int and length >= _SHORTEST))
+            or not isinstance(prompts, Mapping)
+            or not all(isinstance(value, str) for value in (*prompts, *prompts.values()))
+            or found.pooling not in POOLINGS
+            or (found.default_prompt is not None and found.default_prompt not in prompts)
+        ):
+            raise ValueError(f"expected the settings of sentence-transformers. Received: {shown(dict(values))}")
+        return found
+
     def save(self, folder: files.PathLike, width: int) -> None:
         """Writes the files into a model folder, in the form that all versions of the library from 2 on read.
 

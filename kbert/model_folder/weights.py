@@ -17,33 +17,30 @@ import safetensors.numpy
 
 from kbert import files
 from kbert.errors import BundleError, shown
+from kbert.model_folder.file_names import TORCH_FILE, WEIGHT_FORMS, WEIGHTS_FILE
+from kbert.model_folder.parts import (
+    DECODER,
+    ENCODER_PREFIX,
+    HEAD_NAMESPACES,
+    MLM_BIAS,
+    PARTS,
+    TOKEN_TABLE,
+)
 from kbert.model_folder.torch_files import TorchFile
-
-WEIGHTS_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
-TORCH_FILE = "pytorch_model.bin"
-TORCH_INDEX_FILE = "pytorch_model.bin.index.json"
-WEIGHTS_FILES = (WEIGHTS_FILE, INDEX_FILE, TORCH_FILE, TORCH_INDEX_FILE)
-"""The files of weights in a model folder; the first that exists is read."""
-
-ENCODER = "bert."
-DECODER = "cls.predictions.decoder.weight"
-"""The output projection of a masked language model; it exists only if it is not the token table."""
-WORD_TABLE = "bert.embeddings.word_embeddings.weight"
 
 _DTYPES = ("F32", "F16", "BF16", "F64")
 _COUNTERS = ("I64", "I32", "I16", "I8", "U8", "BOOL", "int64", "int32", "int16", "int8", "uint8", "bool")
 # What Transformers stores and needs not: counters, and the ends of tied weights.
 _BUFFERS = ("bert.embeddings.position_ids", "bert.embeddings.token_type_ids")
-_DECODER_BIAS, _BIAS = "cls.predictions.decoder.bias", "cls.predictions.bias"
-_TIED = {DECODER: WORD_TABLE, _DECODER_BIAS: _BIAS}
+_DECODER_BIAS = "cls.predictions.decoder.bias"
+_TIED = {DECODER: TOKEN_TABLE, _DECODER_BIAS: MLM_BIAS}
 _BARE = ("embeddings.", "encoder.", "pooler.")
 """The prefixes of the tensors of an encoder without a head."""
 _ANCHORS = tuple(
-    f"embeddings.{name}" for name in ("word_embeddings.weight", "position_embeddings.weight", "LayerNorm.weight")
+    PARTS[part].names()[0].removeprefix(ENCODER_PREFIX) for part in ("token_table", "position_table", "embedding_norm")
 )
 """Tensors that every BERT has once. The prefix of one of them is the prefix of all tensors."""
-_HEADS = ("cls.", "classifier.", "qa_outputs.", "crf.", ENCODER)
+_HEADS = (*HEAD_NAMESPACES, "crf.", ENCODER_PREFIX)
 
 
 class _Handle(Protocol):
@@ -157,7 +154,7 @@ class Weights(Mapping[str, tuple[int, ...]]):
                     if place == path:
                         tensors[current] = handle.get_tensor(name)
         decoder = tensors.get(DECODER)
-        if decoder is not None and np.array_equal(decoder, tensors[WORD_TABLE]):
+        if decoder is not None and np.array_equal(decoder, tensors[TOKEN_TABLE]):
             del tensors[DECODER]
         return tensors
 
@@ -180,14 +177,14 @@ class _Names:
             prefixes = sorted(
                 name.removesuffix(anchor) for name in modern if name == anchor or name.endswith(f".{anchor}")
             )
-            if len(prefixes) > 1 and set(prefixes) != {"", ENCODER}:
+            if len(prefixes) > 1 and set(prefixes) != {"", ENCODER_PREFIX}:
                 raise BundleError(
                     f"{folder}: expected the weights of one encoder. Received: several, whose names begin with "
                     f"{', '.join(map(shown, prefixes[:4]))}; save the one that you want by itself"
                 )
             if prefixes:
-                inside = f".{prefixes[0]}".endswith(f".{ENCODER}")  # and not "my_bert."
-                self._encoder = ENCODER if inside else ""
+                inside = f".{prefixes[0]}".endswith(f".{ENCODER_PREFIX}")  # and not "my_bert."
+                self._encoder = ENCODER_PREFIX if inside else ""
                 self._outer = prefixes[0].removesuffix(self._encoder)
                 return
 
@@ -197,9 +194,9 @@ class _Names:
         if self._encoder:
             return name.removeprefix(self._outer)
         if self._outer and name.startswith(self._outer):
-            return ENCODER + name.removeprefix(self._outer)
+            return ENCODER_PREFIX + name.removeprefix(self._outer)
         if not self._outer and name.startswith(_BARE):
-            return ENCODER + name
+            return ENCODER_PREFIX + name
         # A head beside an encoder that is an attribute of a module: "module.encoder." and "module.classifier.".
         parts = self._outer.split(".")
         for count in range(len(parts), 0, -1):
@@ -241,7 +238,7 @@ def weights_files(folder: files.PathLike) -> list[Path]:
 
 def _files(folder: Path) -> tuple[Path, dict[Path, set[str] | None]]:
     """The index, and the files of weights with the tensors that the index expects in each; None without an index."""
-    for whole, index, ending in ((WEIGHTS_FILE, INDEX_FILE, ".safetensors"), (TORCH_FILE, TORCH_INDEX_FILE, ".bin")):
+    for whole, index, ending in WEIGHT_FORMS:
         if (folder / whole).is_file():
             return folder / index, {folder / whole: None}
         if (folder / index).is_file():

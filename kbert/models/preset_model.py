@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from kbert import files
-from kbert.layers.layer import refuse_policy_change
+from kbert.layers.layer import FixedDtypePolicy
 
 ModelT = TypeVar("ModelT", bound="PresetModel")
 
@@ -51,24 +51,8 @@ def model_folders() -> ModelFolders:
     return _registered[0]
 
 
-class PresetModel:
+class PresetModel(FixedDtypePolicy):
     """A Keras model that is made from a preset or a model folder, and saved to a model folder."""
-
-    _dtype_policy: Any
-
-    @property
-    def input_dtype(self) -> str:
-        """The dtype of floating-point inputs: float32, since only matrix products have a lower precision."""
-        return "float32"
-
-    @property
-    def dtype_policy(self) -> Any:
-        """The dtype policy."""
-        return self._dtype_policy
-
-    @dtype_policy.setter
-    def dtype_policy(self, value: Any) -> None:
-        refuse_policy_change(self, value)
 
     @classmethod
     def from_preset(cls: type[ModelT], preset: str | files.PathLike, **options: Any) -> ModelT:

@@ -43,15 +43,17 @@ class PretrainingModel(HeadModel):
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Gives the logits of both heads."""
-        outputs = self.encoder(
-            {feature.name: inputs[feature.name] for feature in self.encoder.input_features}, training=training
-        )
+        encoded = {feature.name: inputs[feature.name] for feature in self.encoder.input_features}
+        return self.heads(self.encoder(encoded, training=training), inputs, training)
+
+    def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
+        """Gives the same from the encoder's outputs."""
         positions = inputs[features.MASKED_LM_POSITIONS.name]
         table = self.encoder.embeddings.token_table
         used = None
         if training and self.encoder.skip_padding:
             (used,) = ops.nonzero(ops.reshape(inputs[features.MASKED_LM_WEIGHTS.name] > 0, (-1,)))
         return {
-            "mlm_logits": self.mlm_head(outputs["sequence_output"], positions, table, used),
-            "nsp_logits": self.nsp_head(outputs["pooled_output"]),
+            "mlm_logits": self.mlm_head(encoded["sequence_output"], positions, table, used),
+            "nsp_logits": self.nsp_head(encoded["pooled_output"]),
         }

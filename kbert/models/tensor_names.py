@@ -1,7 +1,7 @@
 """The variables of a model under the tensor names of Hugging Face Transformers.
 
-A name stands for a slot: a variable, or a third of the fused query-key-value kernel, transposed where PyTorch
-keeps [out, in] and Keras [in, out].
+A name is bound to a variable, or to a third of the fused query-key-value kernel, which is transposed where PyTorch
+keeps [out, in] and Keras [in, out]. The names are those of `kbert.model_folder.parts`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,19 @@ from typing import Any
 import numpy as np
 
 from kbert.errors import BundleError
+from kbert.model_folder.parts import (
+    BLOCK,
+    CLASSIFIER_TENSORS,
+    CRF,
+    EMBEDDINGS,
+    ENCODER_PREFIX,
+    MLM,
+    NORM,
+    NSP,
+    PARTS,
+    POOLER_PREFIX,
+    TABLE,
+)
 from kbert.models.encoder import BertEncoder
 from kbert.models.masked_language_model import MaskedLanguageModel
 from kbert.models.pretraining import PretrainingModel
@@ -21,32 +34,32 @@ from kbert.models.regression import RegressionModel
 
 
 @dataclasses.dataclass(frozen=True)
-class Slot:
-    """Where a named tensor lives.
+class TensorBinding:
+    """The variable that a named tensor is kept in.
 
     Args:
         variable: The Keras variable.
         transposed: Whether the tensor is the variable's transpose.
-        part: (index, of how many) along the last axis of the variable; None for all of it.
+        columns: (index, of how many) along the last axis of the variable; None for all of it.
     """
 
     variable: Any
     transposed: bool = False
-    part: tuple[int, int] | None = None
+    columns: tuple[int, int] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the named tensor."""
         shape = list(self.variable.shape)
-        if self.part:
-            shape[-1] //= self.part[1]
+        if self.columns:
+            shape[-1] //= self.columns[1]
         return tuple(reversed(shape)) if self.transposed else tuple(shape)
 
     def read(self) -> np.ndarray:
         """The tensor, float32."""
         value = np.asarray(self.variable)
-        if self.part:
-            value = np.split(value, self.part[1], axis=-1)[self.part[0]]
+        if self.columns:
+            value = np.split(value, self.columns[1], axis=-1)[self.columns[0]]
         return np.ascontiguousarray(value.T if self.transposed else value)
 
     def stored(self, tensor: np.ndarray) -> np.ndarray:
@@ -55,12 +68,12 @@ class Slot:
 
 
 @dataclasses.dataclass(frozen=True)
-class ScaledSlot(Slot):
-    """A slot whose tensor is the variable times `factor` plus `shift`: what follows the variable is folded into it.
+class ScaledTensorBinding(TensorBinding):
+    """A binding whose tensor is the variable times `factor` plus `shift`: what follows the variable is folded into it.
 
     Args:
-        factor: Not 0.
-        shift: Of a bias.
+        factor: A number other than 0.
+        shift: What is added to a bias; 0 for a kernel.
     """
 
     factor: float = 1.0
@@ -75,121 +88,145 @@ class ScaledSlot(Slot):
         return ((super().stored(tensor).astype(np.float64) - self.shift) / self.factor).astype(np.float32)
 
 
-Slots = dict[str, Slot]
+TensorBindings = dict[str, TensorBinding]
 
 
-def encoder_slots(encoder: BertEncoder, prefix: str = "bert.") -> Slots:
-    """The slots of an encoder; `prefix` is "bert." inside models with heads."""
-    slots: Slots = {}
+def part_bindings(part: str, owner: Any, *, layer: int = 0, columns: tuple[int, int] | None = None) -> TensorBindings:
+    """The bindings of one part of the model.
+
+    Args:
+        part: Its name in `kbert.model_folder.parts.PARTS`.
+        owner: What holds its variables: a dense layer, a LayerNorm, or the variable itself.
+        layer: The number of the block.
+        columns: The columns of the layer, if it holds several parts side by side; see `TensorBinding`.
+    """
+    kind = PARTS[part].kind
+    if kind == TABLE:
+        bindings = [TensorBinding(owner)]
+    elif kind == NORM:
+        bindings = [TensorBinding(owner.gamma), TensorBinding(owner.beta)]
+    else:
+        bindings = [TensorBinding(owner.kernel, True, columns), TensorBinding(owner.bias, False, columns)]
+    return dict(zip(PARTS[part].names(layer), bindings, strict=True))
+
+
+def encoder_bindings(encoder: BertEncoder, prefix: str = ENCODER_PREFIX) -> TensorBindings:
+    """The bindings of an encoder; `prefix` is "bert." inside models with heads."""
     embeddings = encoder.embeddings
-    slots["embeddings.word_embeddings.weight"] = Slot(embeddings.token_table)
-    slots["embeddings.position_embeddings.weight"] = Slot(embeddings.position_table)
-    slots["embeddings.token_type_embeddings.weight"] = Slot(embeddings.type_table)
-    slots |= norm_slots("embeddings.LayerNorm", embeddings.norm)
+    tables = (embeddings.token_table, embeddings.position_table, embeddings.type_table, embeddings.norm)
+    bindings: TensorBindings = {}
+    for part, owner in zip(EMBEDDINGS, tables, strict=True):
+        bindings |= part_bindings(part, owner)
     for index, block in enumerate(encoder.blocks):
-        name = f"encoder.layer.{index}"
-        for part, kind in enumerate(("query", "key", "value")):
-            slots |= projection_slots(f"{name}.attention.self.{kind}", block.attention.qkv, (part, 3))
-        slots |= projection_slots(f"{name}.attention.output.dense", block.attention.output_projection)
-        slots |= norm_slots(f"{name}.attention.output.LayerNorm", block.attention_norm)
-        slots |= projection_slots(f"{name}.intermediate.dense", block.intermediate)
-        slots |= projection_slots(f"{name}.output.dense", block.output_projection)
-        slots |= norm_slots(f"{name}.output.LayerNorm", block.output_norm)
+        qkv = block.attention.qkv
+        owners = {
+            "query": (qkv, (0, 3)),
+            "key": (qkv, (1, 3)),
+            "value": (qkv, (2, 3)),
+            "attention_output": (block.attention.output_projection, None),
+            "attention_norm": (block.attention_norm, None),
+            "intermediate": (block.intermediate, None),
+            "output": (block.output_projection, None),
+            "output_norm": (block.output_norm, None),
+        }
+        for part in BLOCK:
+            owner, columns = owners[part]
+            bindings |= part_bindings(part, owner, layer=index, columns=columns)
     if encoder.pooler is not None:
-        slots |= projection_slots("pooler.dense", encoder.pooler.dense)
-    return {prefix + name: slot for name, slot in slots.items()}
+        bindings |= part_bindings("pooler", encoder.pooler.dense)
+    return {prefix + name.removeprefix(ENCODER_PREFIX): binding for name, binding in bindings.items()}
 
 
-def masked_language_model_slots(model: MaskedLanguageModel | PretrainingModel) -> Slots:
-    """The slots of an encoder and of the head that predicts tokens; its tied projection has no tensor of its own."""
+def masked_language_model_bindings(model: MaskedLanguageModel | PretrainingModel) -> TensorBindings:
+    """The bindings of an encoder and of the head that predicts tokens; its tied projection has no tensor of its own."""
     head = model.mlm_head
     return {
-        **encoder_slots(model.encoder),
-        "cls.predictions.bias": Slot(head.bias),
-        **projection_slots("cls.predictions.transform.dense", head.dense),
-        **norm_slots("cls.predictions.transform.LayerNorm", head.norm),
+        **encoder_bindings(model.encoder),
+        **part_bindings("mlm_bias", head.bias),
+        **part_bindings("mlm_dense", head.dense),
+        **part_bindings("mlm_norm", head.norm),
     }
 
 
-def pretraining_slots(model: PretrainingModel) -> Slots:
-    """The slots of a pretraining model."""
-    return {**masked_language_model_slots(model), **projection_slots("cls.seq_relationship", model.nsp_head)}
+def pretraining_bindings(model: PretrainingModel) -> TensorBindings:
+    """The bindings of a pretraining model."""
+    return {**masked_language_model_bindings(model), **part_bindings("nsp", model.nsp_head)}
 
 
-def classifier_slots(model: Any) -> Slots:
-    """The slots of a model with a classifier `head`: of texts, of tokens, or of choices."""
-    return {**encoder_slots(model.encoder), **projection_slots("classifier", model.head.dense)}
+def next_sentence_bindings(model: Any) -> TensorBindings:
+    """The bindings of a classification model whose two classes are those of next sentence prediction."""
+    return {**encoder_bindings(model.encoder), **part_bindings("nsp", model.head.dense)}
 
 
-def regression_slots(model: RegressionModel) -> Slots:
-    """The slots of a model of numbers; mean and deviation are folded into `classifier`."""
+def classifier_bindings(model: Any) -> TensorBindings:
+    """The bindings of a model with a classifier `head`: of texts, of tokens, or of choices."""
+    return {**encoder_bindings(model.encoder), **part_bindings("classifier", model.head.dense)}
+
+
+def regression_bindings(model: RegressionModel) -> TensorBindings:
+    """The bindings of a model of numbers; mean and deviation are folded into `classifier`."""
     dense = model.head.dense
+    weight, bias = CLASSIFIER_TENSORS
     return {
-        **encoder_slots(model.encoder),
-        "classifier.weight": ScaledSlot(dense.kernel, True, factor=model.deviation),
-        "classifier.bias": ScaledSlot(dense.bias, factor=model.deviation, shift=model.mean),
+        **encoder_bindings(model.encoder),
+        weight: ScaledTensorBinding(dense.kernel, True, factor=model.deviation),
+        bias: ScaledTensorBinding(dense.bias, factor=model.deviation, shift=model.mean),
     }
 
 
-def tagger_slots(model: Any) -> Slots:
-    """The slots of a token classification model, its CRF included."""
-    slots = classifier_slots(model)
+def tagger_bindings(model: Any) -> TensorBindings:
+    """The bindings of a token classification model, its CRF included."""
+    bindings = classifier_bindings(model)
     if model.crf is not None:
-        slots |= {f"crf.{name}": Slot(variable) for name, variable in model.crf.tables.items()}
-    return slots
+        tables = model.crf.tables
+        owners = (tables["start_transitions"], tables["end_transitions"], tables["transitions"])
+        for part, owner in zip(CRF, owners, strict=True):
+            bindings |= part_bindings(part, owner)
+    return bindings
 
 
-def question_answering_slots(model: QuestionAnsweringModel) -> Slots:
-    """The slots of a question answering model."""
-    return {**encoder_slots(model.encoder), **projection_slots("qa_outputs", model.head)}
+def question_answering_bindings(model: QuestionAnsweringModel) -> TensorBindings:
+    """The bindings of a question answering model."""
+    return {**encoder_bindings(model.encoder), **part_bindings("span", model.head)}
 
 
-def projection_slots(name: str, layer: Any, part: tuple[int, int] | None = None) -> Slots:
-    """The slots of a dense layer."""
-    return {f"{name}.weight": Slot(layer.kernel, True, part), f"{name}.bias": Slot(layer.bias, False, part)}
-
-
-def norm_slots(name: str, layer: Any) -> Slots:
-    """The slots of a LayerNorm."""
-    return {f"{name}.weight": Slot(layer.gamma), f"{name}.bias": Slot(layer.beta)}
-
-
-def read_tensors(slots: Mapping[str, Slot]) -> dict[str, np.ndarray]:
+def read_tensors(bindings: Mapping[str, TensorBinding]) -> dict[str, np.ndarray]:
     """All named tensors, float32."""
-    return {name: slot.read() for name, slot in slots.items()}
+    return {name: binding.read() for name, binding in bindings.items()}
 
 
-def assign_tensors(slots: Mapping[str, Slot], tensors: Mapping[str, np.ndarray]) -> None:
-    """Sets the variables behind `slots` from named tensors.
+def assign_tensors(bindings: Mapping[str, TensorBinding], tensors: Mapping[str, np.ndarray]) -> None:
+    """Sets the variables behind `bindings` from named tensors.
 
     Raises:
         BundleError: A tensor is missing or has another shape.
     """
     values: dict[int, tuple[Any, dict[int, np.ndarray]]] = {}
-    for name, slot in slots.items():
+    for name, binding in bindings.items():
         if name not in tensors:
-            raise BundleError(f"the weights lack the tensor {name} of shape {list(slot.shape)}")
+            raise BundleError(f"the weights lack the tensor {name} of shape {list(binding.shape)}")
         tensor = np.asarray(tensors[name]).astype(np.float32, copy=False)
-        if tensor.shape != slot.shape:
+        if tensor.shape != binding.shape:
             raise BundleError(
-                f"the tensor {name} must have the shape {list(slot.shape)} that config.json says. "
+                f"the tensor {name} must have the shape {list(binding.shape)} that config.json says. "
                 f"Received: {list(tensor.shape)}"
             )
-        index = slot.part[0] if slot.part else 0
-        parts = values.setdefault(id(slot.variable), (slot.variable, {}))[1]
-        parts[index] = slot.stored(tensor)
+        index = binding.columns[0] if binding.columns else 0
+        parts = values.setdefault(id(binding.variable), (binding.variable, {}))[1]
+        parts[index] = binding.stored(tensor)
     for variable, parts in values.values():
         variable.assign(np.concatenate([parts[index] for index in sorted(parts)], axis=-1))
 
 
-_HEADS = ("bert.pooler.", "cls.predictions.", "cls.seq_relationship.")
+_OPTIONAL = (POOLER_PREFIX, f"{MLM}.", f"{NSP}.")
+"""The prefixes of the parts of a pretraining model that a model may start without."""
 
 
-def assign_pretrained(slots: Mapping[str, Slot], tensors: Mapping[str, np.ndarray]) -> None:
+def assign_pretrained(bindings: Mapping[str, TensorBinding], tensors: Mapping[str, np.ndarray]) -> None:
     """Sets what `tensors` hold of a model: its encoder, and those heads of pretraining that are there.
 
     Raises:
         BundleError: A tensor is missing or has another shape.
     """
-    absent = tuple(head for head in _HEADS if not any(name.startswith(head) for name in tensors))
-    assign_tensors({name: slot for name, slot in slots.items() if not name.startswith(absent)}, tensors)
+    absent = tuple(head for head in _OPTIONAL if not any(name.startswith(head) for name in tensors))
+    assign_tensors({name: binding for name, binding in bindings.items() if not name.startswith(absent)}, tensors)

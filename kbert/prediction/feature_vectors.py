@@ -20,7 +20,7 @@ from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_transformers import POOLINGS
 from kbert.models.embedding import pooled
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import assign_tensors, encoder_slots
+from kbert.models.tensor_names import assign_tensors, encoder_bindings
 from kbert.tasks.training_rows import strings
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -72,7 +72,7 @@ def extract_features(
         )
     encoder = BertEncoder(bundle.config, pooled=False)
     outputs = _layers(encoder, layers)
-    assign_tensors(encoder_slots(encoder), bundle.tensors)
+    assign_tensors(encoder_bindings(encoder), bundle.tensors)
     return _vectors(outputs, GraphEncoder(bundle.tokenizer.to_graph(), length), texts, pooling, batch_size)
 
 

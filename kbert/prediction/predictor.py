@@ -519,7 +519,7 @@ def predictor_of(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Pr
         BundleError: The weights are not those of the task, or kbert.json is damaged.
     """
     model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
-    assign_tensors(task.slots(model), bundle.tensors)
+    assign_tensors(task.bindings(model), bundle.tensors)
     return Predictor(
         task,
         model,

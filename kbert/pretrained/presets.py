@@ -12,9 +12,10 @@ from typing import Any
 from kbert import files
 from kbert.config import PRESETS, preset_config
 from kbert.errors import UsageError, shown
-from kbert.model_folder.architectures import CRF_TENSOR, fitting_architecture
+from kbert.model_folder.architectures import fitting_architecture
 from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.model_folder.hub import resolve
+from kbert.model_folder.parts import CLASSIFIER_TENSORS, CRF_TENSOR, ENCODER_PREFIX, MLM_BIAS, QA, has_pooler
 from kbert.model_folder.sentence_transformers import SentenceModules
 from kbert.models import tensor_names
 from kbert.models.classification import ClassificationModel
@@ -60,28 +61,28 @@ class _Kind:
 
     Args:
         architecture: The class of Transformers.
-        slots: Returns the variables of a model under Transformers' names.
+        bindings: Returns the variables of a model under Transformers' names.
         pooled: Whether the model needs the pooler.
         labels: The default names of the classes; None if the model has no classes.
     """
 
     architecture: str
-    slots: Callable[[Any], tensor_names.Slots]
+    bindings: Callable[[Any], tensor_names.TensorBindings]
     pooled: bool
     labels: tuple[str, ...] | None = None
 
 
 _KINDS: Mapping[type, _Kind] = {
-    BertEncoder: _Kind("BertModel", tensor_names.encoder_slots, True),
-    ClassificationModel: _Kind("BertForSequenceClassification", tensor_names.classifier_slots, True, ()),
-    TokenClassificationModel: _Kind("BertForTokenClassification", tensor_names.tagger_slots, False, ()),
-    QuestionAnsweringModel: _Kind("BertForQuestionAnswering", tensor_names.question_answering_slots, False),
-    MultipleChoiceModel: _Kind("BertForMultipleChoice", tensor_names.classifier_slots, True),
-    RegressionModel: _Kind("BertForSequenceClassification", tensor_names.regression_slots, True, ("LABEL_0",)),
-    RankingModel: _Kind("BertForSequenceClassification", tensor_names.classifier_slots, True, ("score",)),
-    EmbeddingModel: _Kind("BertModel", lambda model: tensor_names.encoder_slots(model.encoder), False),
-    MaskedLanguageModel: _Kind("BertForMaskedLM", tensor_names.masked_language_model_slots, False),
-    PretrainingModel: _Kind("BertForPreTraining", tensor_names.pretraining_slots, True),
+    BertEncoder: _Kind("BertModel", tensor_names.encoder_bindings, True),
+    ClassificationModel: _Kind("BertForSequenceClassification", tensor_names.classifier_bindings, True, ()),
+    TokenClassificationModel: _Kind("BertForTokenClassification", tensor_names.tagger_bindings, False, ()),
+    QuestionAnsweringModel: _Kind("BertForQuestionAnswering", tensor_names.question_answering_bindings, False),
+    MultipleChoiceModel: _Kind("BertForMultipleChoice", tensor_names.classifier_bindings, True),
+    RegressionModel: _Kind("BertForSequenceClassification", tensor_names.regression_bindings, True, ("LABEL_0",)),
+    RankingModel: _Kind("BertForSequenceClassification", tensor_names.classifier_bindings, True, ("score",)),
+    EmbeddingModel: _Kind("BertModel", lambda model: tensor_names.encoder_bindings(model.encoder), False),
+    MaskedLanguageModel: _Kind("BertForMaskedLM", tensor_names.masked_language_model_bindings, False),
+    PretrainingModel: _Kind("BertForPreTraining", tensor_names.pretraining_bindings, True),
 }
 
 
@@ -115,9 +116,9 @@ def from_preset(kind: Any, preset: str | files.PathLike, options: Mapping[str, A
         )
     bundle = Bundle.load(folder)
     if not issubclass(kind, HeadModel):
-        for_encoder.setdefault("pooled", "bert.pooler.dense.weight" in bundle.tensors)
+        for_encoder.setdefault("pooled", has_pooler(bundle.tensors))
         model = kind(bundle.config, **for_encoder)
-        _assign(model, tensor_names.encoder_slots(model), bundle.tensors, folder)
+        _assign(model, tensor_names.encoder_bindings(model), bundle.tensors, folder)
         model._origin = Origin(bundle.tokenizer, {}, {})
         return model
     for_encoder["pooled"] = _kind(kind).pooled
@@ -164,11 +165,11 @@ def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEnco
     if issubclass(kind, EmbeddingModel) and not {"pooling"} & {*stored, *options}:
         raise UsageError(f'{folder} does not say how its vectors are pooled; give pooling, such as pooling="mean"')
     model = kind(encoder, **{**stored, **options})
-    slots = _kind(kind).slots(model)
+    bindings = _kind(kind).bindings(model)
     tensors = bundle.tensors
     if not has_head:
-        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith("bert.")}
-    _assign(model, slots, tensors, folder)
+        tensors = {name: tensor for name, tensor in tensors.items() if name.startswith(ENCODER_PREFIX)}
+    _assign(model, bindings, tensors, folder)
     settings = bundle.settings if has_head and bundle.settings.get("kind") == "task" else {}
     model._origin = Origin(
         bundle.tokenizer,
@@ -182,23 +183,23 @@ def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEnco
 def _has_head(kind: Any, bundle: Bundle) -> bool:
     """Whether a folder has the head of this class; several classes have a `classifier`."""
     if issubclass(kind, (MaskedLanguageModel, PretrainingModel)):
-        return "cls.predictions.bias" in bundle.tensors
+        return MLM_BIAS in bundle.tensors
     if issubclass(kind, EmbeddingModel):
         return True
     if fitting_architecture(bundle.architecture, frozenset(bundle.tensors)) != _kind(kind).architecture:
         return False
     if issubclass(kind, QuestionAnsweringModel):
-        return "qa_outputs.weight" in bundle.tensors
-    weight = bundle.tensors.get("classifier.weight")
+        return f"{QA}.weight" in bundle.tensors
+    weight = bundle.tensors.get(CLASSIFIER_TENSORS[0])
     return weight is not None and (not issubclass(kind, (RegressionModel, RankingModel)) or len(weight) == 1)
 
 
 def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
     """The arguments of a head that the files of a folder give."""
     if issubclass(kind, ClassificationModel):
-        return {"classes": len(bundle.tensors["classifier.weight"])}
+        return {"classes": len(bundle.tensors[CLASSIFIER_TENSORS[0]])}
     if issubclass(kind, TokenClassificationModel):
-        return {"classes": len(bundle.tensors["classifier.weight"]), "crf": CRF_TENSOR in bundle.tensors}
+        return {"classes": len(bundle.tensors[CLASSIFIER_TENSORS[0]]), "crf": CRF_TENSOR in bundle.tensors}
     if issubclass(kind, EmbeddingModel) and bundle.modules is not None and bundle.modules.gives_vectors:
         return {"pooling": bundle.modules.pooling, "normalize": bundle.modules.normalize}
     if issubclass(kind, (RegressionModel, EmbeddingModel)):
@@ -212,11 +213,11 @@ def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _assign(model: Any, slots: tensor_names.Slots, tensors: Mapping[str, Any], folder: Path) -> None:
+def _assign(model: Any, bindings: tensor_names.TensorBindings, tensors: Mapping[str, Any], folder: Path) -> None:
     """Assigns the weights of a folder to a model, and logs which parts have none."""
-    lacking = [name for name in slots if name not in tensors]
+    lacking = [name for name in bindings if name not in tensors]
     fresh = sorted({name.rsplit(".", 1)[0] for name in lacking if not name.startswith(("bert.enc", "bert.emb"))})
-    found = {name: slot for name, slot in slots.items() if name.rsplit(".", 1)[0] not in fresh}
+    found = {name: binding for name, binding in bindings.items() if name.rsplit(".", 1)[0] not in fresh}
     tensor_names.assign_tensors(found, tensors)
     if fresh:
         _LOG.warning(
@@ -256,7 +257,7 @@ def save_to_preset(
     modules = origin.modules if origin else None
     if isinstance(model, EmbeddingModel):
         settings, modules = _embedding_settings(model, settings, modules)
-    tensors = tensor_names.read_tensors(kind.slots(model))
+    tensors = tensor_names.read_tensors(kind.bindings(model))
     config = encoder.config
     card = model_card(
         f"BERT ({describe_parameters(encoder.count_params())}), saved by kbert",

@@ -11,7 +11,8 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import KbertError, UsageError
-from kbert.model_folder.bundle import RUN_FILE, SETTINGS_FILE, is_bundle
+from kbert.model_folder.bundle import is_bundle
+from kbert.model_folder.file_names import RUN_FILE, SETTINGS_FILE
 from kbert.report.charts import line_chart
 from kbert.report.page import Html, element, escape, join, note, page, section, table
 from kbert.report.scores import scores_of

@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from kbert.layers.heads import MASKED_LOGIT
 from kbert.tasks.objective import Tensors
 from kbert.tasks.readers.question_answering import Answer
-
-NEVER = -1e30
-"""A score below all scores."""
 
 
 def best_spans(
@@ -28,16 +26,16 @@ def best_spans(
         most: How many are wanted, N.
 
     Returns:
-        Sums of the logits of start and end, float32 [B, at most N], `NEVER` where a context has fewer spans; first
-        characters and limits in the context, int32 of that shape.
+        Sums of the logits of start and end, float32 [B, at most N], `MASKED_LOGIT` or below where a context has fewer
+        spans; first characters and limits in the context, int32 of that shape.
     """
     count = tf.size(encoded["context"])
     rows = tf.cast(encoded["window_rows"], tf.int64)
     inside = encoded["in_context"]
-    start_logits = tf.where(inside, start_logits, NEVER)
-    end_logits = tf.where(inside, end_logits, NEVER)
+    start_logits = tf.where(inside, start_logits, MASKED_LOGIT)
+    end_logits = tf.where(inside, end_logits, MASKED_LOGIT)
     # Every pair of a start and an end up to the longest answer after it: [W, S, L].
-    ends = tf.pad(end_logits, [[0, 0], [0, longest - 1]], constant_values=NEVER)
+    ends = tf.pad(end_logits, [[0, 0], [0, longest - 1]], constant_values=MASKED_LOGIT)
     pairs = tf.reshape(start_logits[..., None] + tf.signal.frame(ends, longest, 1), [tf.shape(inside)[0], -1])
     # Windows overlap, so that a pair may be among the best of two of them, and a window more at the end.
     some = tf.minimum(3 * most, tf.shape(pairs)[1])
@@ -52,7 +50,9 @@ def best_spans(
         dense = ragged.to_tensor(fill)  # [B, windows, some]
         return tf.reshape(dense, [count, -1])
 
-    return _best_different(by_context(logits, NEVER), by_context(starts, 0), by_context(limits, 0), 3 * most, most)
+    return _best_different(
+        by_context(logits, MASKED_LOGIT), by_context(starts, 0), by_context(limits, 0), 3 * most, most
+    )
 
 
 def _best_different(
@@ -64,7 +64,7 @@ def _best_different(
     same = (starts[:, :, None] == starts[:, None]) & (ends[:, :, None] == ends[:, None])
     better = tf.linalg.band_part(tf.ones_like(same[0], tf.int32), -1, 0) - tf.eye(tf.shape(same)[1], dtype=tf.int32)
     repeated = tf.reduce_any(same & (better == 1), -1)
-    logits, places = tf.math.top_k(tf.where(repeated, NEVER, logits), tf.minimum(most, tf.shape(logits)[1]))
+    logits, places = tf.math.top_k(tf.where(repeated, MASKED_LOGIT, logits), tf.minimum(most, tf.shape(logits)[1]))
     return logits, tf.gather(starts, places, batch_dims=1), tf.gather(ends, places, batch_dims=1)
 
 

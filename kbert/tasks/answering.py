@@ -14,7 +14,7 @@ from kbert.errors import DataError
 from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import Slots
+from kbert.models.tensor_names import TensorBindings
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.objective import Tensors
@@ -200,7 +200,7 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         """Makes the Keras model: a dict of features in, a dict of raw outputs out."""
 
     @abc.abstractmethod
-    def slots(self, model: Any) -> Slots:
+    def bindings(self, model: Any) -> TensorBindings:
         """Returns the variables of that model under the names of Hugging Face Transformers."""
 
     # === Answers ===

@@ -15,11 +15,13 @@ import tensorflow as tf
 from kbert import features, files
 from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
-from kbert.model_folder.bundle import SETTINGS_FILE, Bundle
+from kbert.layers.heads import MASKED_LOGIT
+from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.file_names import SETTINGS_FILE
 from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, read_modules
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import Slots, encoder_slots
+from kbert.models.tensor_names import TensorBindings, encoder_bindings
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import TextInput
@@ -37,7 +39,6 @@ from kbert.text.graph.encoder import GraphEncoder
 
 _LOG = logging.getLogger("kbert")
 OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")
-_IMPOSSIBLE = -1e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -408,9 +409,9 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         self._check_prompts()
         return EmbeddingModel(encoder, self.pooling, self.normalize)
 
-    def slots(self, model: EmbeddingModel) -> Slots:
+    def bindings(self, model: EmbeddingModel) -> TensorBindings:
         """The encoder's."""
-        return encoder_slots(model.encoder)
+        return encoder_bindings(model.encoder)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over texts; "accuracy" is how many find their pair first, in the batch or before their negative."""
@@ -433,7 +434,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         also_right = tf.reduce_any(numbers == batch["positives"][:, None, :], -1)
         own = tf.one_hot(targets, shape[0] * shape[1], True, False, dtype=tf.bool)
         absent = tf.reshape(batch["candidates"], [1, -1]) < 0  # an item may have fewer negatives than others
-        logits = tf.where((also_right & ~own) | absent, _IMPOSSIBLE, logits)
+        logits = tf.where((also_right & ~own) | absent, MASKED_LOGIT, logits)
         nll = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
         right = tf.cast(tf.argmax(logits, -1, tf.int32) == targets, tf.float32)
         return {loss: tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}

@@ -12,7 +12,7 @@ from kbert import features
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.masked_language_model import MaskedLanguageModel
-from kbert.models.tensor_names import Slots, masked_language_model_slots
+from kbert.models.tensor_names import TensorBindings, masked_language_model_bindings
 from kbert.tasks.objective import Tensors
 from kbert.tasks.text_task import TextTask
 from kbert.text.graph.encoder import GraphEncoder
@@ -63,9 +63,9 @@ class FillMaskTask(TextTask):
         """The encoder with the masked language model's head."""
         return MaskedLanguageModel(encoder)
 
-    def slots(self, model: MaskedLanguageModel) -> Slots:
+    def bindings(self, model: MaskedLanguageModel) -> TensorBindings:
         """The encoder's, and Transformers' `cls.predictions`."""
-        return masked_language_model_slots(model)
+        return masked_language_model_bindings(model)
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """The likeliest pieces for each of P masks, the likeliest first.

@@ -16,7 +16,7 @@ from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.class_weights import BALANCED, parse_class_weights
 from kbert.tasks.labels import canonical_label, check_label, label_names, sorted_labels
@@ -199,9 +199,9 @@ class MultilabelTask(TrainableTextTask):
         """The encoder with a head for these labels."""
         return ClassificationModel(encoder, len(self.labels))
 
-    def slots(self, model: ClassificationModel) -> Slots:
+    def bindings(self, model: ClassificationModel) -> TensorBindings:
         """The encoder's, and Transformers' `classifier`."""
-        return classifier_slots(model)
+        return classifier_bindings(model)
 
     @property
     def head_row_names(self) -> Sequence[str]:

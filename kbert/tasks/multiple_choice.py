@@ -12,10 +12,11 @@ import tensorflow as tf
 from kbert import features
 from kbert.errors import DataError
 from kbert.files import PathLike
+from kbert.layers.heads import MASKED_LOGIT
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
-from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import TextInput
@@ -29,9 +30,6 @@ from kbert.tasks.text_task import same_text
 from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
-
-_UNUSED = -1e9
-"""The logit of a place that holds no choice."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,9 +171,9 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
         """The encoder with a score for each choice."""
         return MultipleChoiceModel(encoder)
 
-    def slots(self, model: MultipleChoiceModel) -> Slots:
+    def bindings(self, model: MultipleChoiceModel) -> TensorBindings:
         """The encoder's, and Transformers' `classifier`."""
-        return classifier_slots(model)
+        return classifier_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over examples."""
@@ -279,4 +277,4 @@ def _used(batch: Tensors) -> tf.Tensor:
 
 
 def _logits(outputs: Tensors, batch: Tensors) -> tf.Tensor:
-    return tf.where(_used(batch), outputs["logits"], _UNUSED)
+    return tf.where(_used(batch), outputs["logits"], MASKED_LOGIT)

@@ -12,13 +12,14 @@ import tensorflow as tf
 from kbert import features
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
+from kbert.layers.heads import MASKED_LOGIT
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
-from kbert.models.tensor_names import Slots, question_answering_slots
+from kbert.models.tensor_names import TensorBindings, question_answering_bindings
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.table_format import TableFormat
-from kbert.tasks.answer_spans import NEVER, answer_positions, best_spans
+from kbert.tasks.answer_spans import answer_positions, best_spans
 from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics import question_answering as metrics
 from kbert.tasks.objective import Tensors
@@ -251,13 +252,13 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         """The encoder with two logits on each token."""
         return QuestionAnsweringModel(encoder)
 
-    def slots(self, model: QuestionAnsweringModel) -> Slots:
+    def bindings(self, model: QuestionAnsweringModel) -> TensorBindings:
         """The encoder's, and Transformers' `qa_outputs`."""
-        return question_answering_slots(model)
+        return question_answering_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over windows; the loss of a window is the mean of those of start and end."""
-        padding = (1.0 - tf.cast(batch[features.INPUT_MASK.name], tf.float32)) * NEVER
+        padding = (1.0 - tf.cast(batch[features.INPUT_MASK.name], tf.float32)) * MASKED_LOGIT
         loss, right = 0.0, tf.constant(True)
         for side in ("start", "end"):
             logits, positions = outputs[f"{side}_logits"] + padding, batch[f"{side}_positions"]
@@ -286,10 +287,10 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         )
         rows = tf.cast(encoded["window_rows"], tf.int64)
         null_logit = tf.math.segment_min(outputs["start_logits"][:, 0] + outputs["end_logits"][:, 0], rows)
-        possible = logits > NEVER / 2
+        possible = logits > MASKED_LOGIT / 2
         starts, limits = tf.where(possible, starts, 0), tf.where(possible, limits, 0)
-        null = null_logit if self.impossible else tf.fill([count], NEVER)
-        weights = tf.nn.softmax(tf.concat([tf.where(possible, logits, NEVER), null[:, None]], 1))
+        null = null_logit if self.impossible else tf.fill([count], MASKED_LOGIT)
+        weights = tf.nn.softmax(tf.concat([tf.where(possible, logits, MASKED_LOGIT), null[:, None]], 1))
         scores = tf.where(possible, weights[:, :-1], 0.0)
         context = tf.strings.unicode_transcode(encoded["context"], "UTF-8", "UTF-8")
         wide = tf.repeat(context[:, None], tf.shape(starts)[1], axis=1)

@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from kbert.errors import UsageError
 from kbert.files import PathLike
+from kbert.layers.heads import MASKED_LOGIT
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.sentence_transformers import activation_name, known_activation, named_activation
 from kbert.models.encoder import BertEncoder
 from kbert.models.ranking import RankingModel
-from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
@@ -29,7 +30,6 @@ from kbert.text.graph.encoder import GraphEncoder
 
 LOSSES = ("softmax", "sigmoid")
 ACTIVATIONS = ("identity", "sigmoid")
-_IMPOSSIBLE = -1e9
 
 
 class RankingTask(TrainableTask[RankingExample]):
@@ -167,15 +167,15 @@ class RankingTask(TrainableTask[RankingExample]):
         """The encoder with one logit."""
         return RankingModel(encoder)
 
-    def slots(self, model: RankingModel) -> Slots:
+    def bindings(self, model: RankingModel) -> TensorBindings:
         """The encoder's, and Transformers' `classifier`."""
-        return classifier_slots(model)
+        return classifier_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over queries, or of "sigmoid" over candidates; "accuracy" is how often a right candidate is first."""
         gains, logits = batch["gains"], outputs["logits"]
         there = gains >= 0
-        masked = tf.where(there, logits, _IMPOSSIBLE)
+        masked = tf.where(there, logits, MASKED_LOGIT)
         best = tf.gather(gains, tf.argmax(masked, -1), batch_dims=1)
         right = tf.reduce_sum(tf.cast(best > 0, tf.float32))
         if self.loss == "sigmoid":
@@ -202,7 +202,7 @@ class RankingTask(TrainableTask[RankingExample]):
         candidates = encoded["candidates"]
         logits = tf.scatter_nd(encoded["places"], outputs["logits"], tf.shape(candidates, tf.int64))
         there = candidates != ""
-        masked = tf.where(there, logits, _IMPOSSIBLE)
+        masked = tf.where(there, logits, MASKED_LOGIT)
         order = tf.argsort(masked, direction="DESCENDING", stable=True)
         probabilities = tf.nn.softmax(masked) if self.loss == "softmax" else tf.nn.sigmoid(logits)
         scores = self._scores(logits)

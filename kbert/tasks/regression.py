@@ -14,7 +14,7 @@ from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.regression import RegressionModel
-from kbert.models.tensor_names import Slots, regression_slots
+from kbert.models.tensor_names import TensorBindings, regression_bindings
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.worst_examples import worst_examples
@@ -104,9 +104,9 @@ class RegressionTask(TrainableTextTask):
         """The encoder with a head for numbers of this mean and deviation."""
         return RegressionModel(encoder, self.mean, self.deviation)
 
-    def slots(self, model: RegressionModel) -> Slots:
+    def bindings(self, model: RegressionModel) -> TensorBindings:
         """The encoder's, and Transformers' `classifier` with mean and deviation folded in."""
-        return regression_slots(model)
+        return regression_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over examples: of squared errors in deviations, which are minimized, and as they are."""

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from kbert.errors import UsageError
 from kbert.files import PathLike
+from kbert.layers.heads import MASKED_LOGIT
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import Slots, classifier_slots
+from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.table_format import TableFormat
@@ -27,7 +28,6 @@ from kbert.tasks.trainable import TrainableTask
 from kbert.tasks.training_rows import Ragged, TrainingRows, as_strings
 from kbert.text.graph.encoder import GraphEncoder
 
-_IMPOSSIBLE = -1e9
 _DOCUMENTS_AT_ONCE = 64
 
 
@@ -162,9 +162,9 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
         """The encoder with one logit a token."""
         return TokenClassificationModel(encoder, 1)
 
-    def slots(self, model: TokenClassificationModel) -> Slots:
+    def bindings(self, model: TokenClassificationModel) -> TensorBindings:
         """The encoder's, and Transformers' `classifier`."""
-        return classifier_slots(model)
+        return classifier_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Sums over sentences."""
@@ -186,7 +186,7 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
         logits = tf.gather_nd(outputs["logits"][..., 0], tf.stack([encoded["windows"], encoded["positions"]], 1))
         shape = tf.shape(sentences, tf.int64)
         used = sentences != ""
-        masked = tf.where(used, tf.scatter_nd(places, logits, shape), _IMPOSSIBLE)
+        masked = tf.where(used, tf.scatter_nd(places, logits, shape), MASKED_LOGIT)
         total = tf.shape(sentences)[1]
         best = tf.math.top_k(masked, tf.minimum(self.sentences, total)).indices
         count = tf.minimum(tf.reduce_sum(tf.cast(used, tf.int32), -1), self.sentences)

@@ -13,10 +13,10 @@ from kbert import features
 from kbert.errors import DataError
 from kbert.files import PathLike
 from kbert.layers.crf import log_likelihood, viterbi
-from kbert.model_folder.architectures import CRF_TENSOR
 from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.parts import CRF_TENSOR
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import Slots, tagger_slots
+from kbert.models.tensor_names import TensorBindings, tagger_bindings
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.table_format import TableFormat
@@ -260,9 +260,9 @@ class TaggingTask(TrainableTask[TaggedText]):
         """The encoder with a head for these tags, and a CRF if wanted."""
         return TokenClassificationModel(encoder, len(self.labels), crf=self.crf)
 
-    def slots(self, model: TokenClassificationModel) -> Slots:
+    def bindings(self, model: TokenClassificationModel) -> TensorBindings:
         """The encoder's, Transformers' `classifier`, and `crf`."""
-        return tagger_slots(model)
+        return tagger_bindings(model)
 
     @property
     def head_row_names(self) -> Sequence[str]:

@@ -85,9 +85,9 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
         remembered = {name: value for name, value in {**_named(columns), **own}.items() if infos[name].remembered}
         run.claim(plan.record(run.command, options.remembered() | remembered))
     model = run.build(plan.start.config, plan.task.build, pooled=plan.task.pooled)
-    encoder, slots = model.encoder, plan.task.slots(model)
+    encoder, bindings = model.encoder, plan.task.bindings(model)
     if plan.start.bundle is not None:
-        parts = assign_starting_weights(plan.task, slots, plan.start.bundle)
+        parts = assign_starting_weights(plan.task, bindings, plan.start.bundle)
         if run.is_chief:
             tell_new_weights(parts)
     freeze_layers(encoder, options.frozen_layers, frozen_encoder=options.frozen_encoder)
@@ -113,14 +113,14 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
     run.train(
         loop,
         model,
-        evaluate=_evaluation(options, plan, model, slots, best),
+        evaluate=_evaluation(options, plan, model, bindings, best),
         evaluate_every=plan.evaluate_every,
         early_stopping=plan.early_stopping,
     )
     if not run.is_chief:
         return {}
     reading = Reading.remembered(info, examples.columns, own)
-    return _finish(run, plan, model, slots, best, loop.progress.step, reading)
+    return _finish(run, plan, model, bindings, best, loop.progress.step, reading)
 
 
 def _trainable_task(task: str, task_options: Mapping[str, Any]) -> TaskInfo:
@@ -161,7 +161,7 @@ def _learning_rates(run: Run, loop: TrainingLoop, batches: LengthBucketedBatches
 
 
 def _evaluation(
-    options: FinetuneOptions, plan: FinetuningPlan, model: Any, slots: Any, best: BestWeights
+    options: FinetuneOptions, plan: FinetuningPlan, model: Any, bindings: Any, best: BestWeights
 ) -> Callable[[int], dict[str, float]]:
     """Measures the model on the validation examples through the graph that will be served, and keeps the best weights.
 
@@ -188,20 +188,20 @@ def _evaluation(
             metrics[LOSS] = validation_loss()
         if plan.task.main_metric not in metrics:
             raise UsageError(f"the validation data do not give {plan.task.main_metric}; give another --main-metric")
-        best.offer(step, metrics, tuned.settings(), tensor_names.read_tensors(slots))
+        best.offer(step, metrics, tuned.settings(), tensor_names.read_tensors(bindings))
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 
     return evaluate
 
 
 def _finish(
-    run: Run, plan: FinetuningPlan, model: Any, slots: Any, best: BestWeights, steps: int, reading: Reading
+    run: Run, plan: FinetuningPlan, model: Any, bindings: Any, best: BestWeights, steps: int, reading: Reading
 ) -> dict[str, Any]:
     """Writes the model folder with the best weights; gives their metrics."""
     best_step, metrics, task_settings, weights = best.load()
     warn_of_trivial_result(plan.task, plan.examples, metrics)
     task = trainable_task_class(plan.task.name).from_settings(task_settings)
-    tensor_names.assign_tensors(slots, weights)
+    tensor_names.assign_tensors(bindings, weights)
     config, tokenizer, encoder = plan.start.config, plan.start.tokenizer, model.encoder
     run.write_projector(encoder, tokenizer.vocabulary)
     # Texts of the user's are no part of a model folder.
@@ -211,7 +211,7 @@ def _finish(
     bundle = Bundle(
         config=config,
         tokenizer=tokenizer,
-        tensors=tensor_names.read_tensors(slots),
+        tensors=tensor_names.read_tensors(bindings),
         architecture=task.architecture,
         settings={
             "kind": "task",

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from kbert.errors import KbertError
-from kbert.model_folder.architectures import CRF_TENSOR
 from kbert.model_folder.bundle import Bundle
-from kbert.models.tensor_names import Slots, assign_tensors
+from kbert.model_folder.parts import CRF_TENSOR, DECODER
+from kbert.models.tensor_names import TensorBindings, assign_tensors
 from kbert.tasks.answering import AnsweringTask
 from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.trainable import TrainableTask
@@ -30,17 +30,16 @@ _PARTS = {
     "crf.": "CRF",
 }
 """The names of the parts beside an encoder, by the prefixes of their tensors."""
-_DECODER = "cls.predictions.decoder.weight"
 
 
-def assign_starting_weights(task: TrainableTask[Any], slots: Slots, start: Bundle) -> list[str]:
+def assign_starting_weights(task: TrainableTask[Any], bindings: TensorBindings, start: Bundle) -> list[str]:
     """Sets the weights of a task's model from those of another model.
 
     The encoder is taken, and the head too if the other model is for the same task.
 
     Args:
         task: The task that is learnt.
-        slots: The variables of the task's model, with fresh weights.
+        bindings: The variables of the task's model, with fresh weights.
         start: The model that training starts with.
 
     Returns:
@@ -49,12 +48,12 @@ def assign_starting_weights(task: TrainableTask[Any], slots: Slots, start: Bundl
     Raises:
         BundleError: A tensor of the encoder is missing or has another shape.
     """
-    encoder = {name: slot for name, slot in slots.items() if name.startswith("bert.")}
-    head, new = _kept_head(task, slots, start)
+    encoder = {name: binding for name, binding in bindings.items() if name.startswith("bert.")}
+    head, new = _kept_head(task, bindings, start)
     pooled = any(name.startswith("bert.pooler.") for name in start.tensors)
-    kept = {name: slot for name, slot in encoder.items() if pooled or not name.startswith("bert.pooler.")}
-    assign_tensors(kept | {name: slots[name] for name in head}, {**start.tensors, **head})
-    return [*new, *_absent(slots, [*kept, *head])]
+    kept = {name: binding for name, binding in encoder.items() if pooled or not name.startswith("bert.pooler.")}
+    assign_tensors(kept | {name: bindings[name] for name in head}, {**start.tensors, **head})
+    return [*new, *_absent(bindings, [*kept, *head])]
 
 
 def tell_new_weights(parts: Sequence[str]) -> None:
@@ -63,11 +62,11 @@ def tell_new_weights(parts: Sequence[str]) -> None:
         LOGGER.info(f"new weights: {'; '.join(parts)}")
 
 
-def new_parts(slots: Iterable[str], tensors: Iterable[str]) -> list[str]:
+def new_parts(bindings: Iterable[str], tensors: Iterable[str]) -> list[str]:
     """The names of the parts of a pretraining model that its starting tensors lack."""
-    slots, tensors = list(slots), list(tensors)
-    parts = _absent(slots, tensors)
-    if _DECODER in tensors:
+    bindings, tensors = list(bindings), list(tensors)
+    parts = _absent(bindings, tensors)
+    if DECODER in tensors:
         parts.append("decoder of the masked-language-model head (the model's own is not tied to its token table)")
     return parts
 
@@ -81,16 +80,18 @@ def _absent(names: Iterable[str], known: Iterable[str]) -> list[str]:
     ]
 
 
-def _kept_head(task: TrainableTask[Any], slots: Slots, start: Bundle) -> tuple[dict[str, np.ndarray], list[str]]:
+def _kept_head(
+    task: TrainableTask[Any], bindings: TensorBindings, start: Bundle
+) -> tuple[dict[str, np.ndarray], list[str]]:
     """The tensors of the head that the starting model has, and the names of the parts that stay fresh."""
     old = _old_task(task, start)
-    names = [name for name in slots if not name.startswith("bert.")]
+    names = [name for name in bindings if not name.startswith("bert.")]
     shapes = {name: start.tensors[name].shape for name in names if name in start.tensors}
     if old is None or not shapes:
         return {}, []
     rows, old_rows = task.head_row_names, old.head_row_names
     if rows is None or old_rows is None or list(rows) == list(old_rows):
-        fits = {name: start.tensors[name] for name, shape in shapes.items() if shape == slots[name].shape}
+        fits = {name: start.tensors[name] for name, shape in shapes.items() if shape == bindings[name].shape}
         return fits, []
     places = [(rows.index(row), old_rows.index(row)) for row in rows if row in old_rows]
     if not places or any(shape[0] != len(old_rows) for shape in shapes.values()):
@@ -98,7 +99,7 @@ def _kept_head(task: TrainableTask[Any], slots: Slots, start: Bundle) -> tuple[d
     ours, theirs = (list(side) for side in zip(*places, strict=True))
     head = {}
     for name in shapes:
-        fresh, known = slots[name].read(), np.asarray(start.tensors[name], np.float32)
+        fresh, known = bindings[name].read(), np.asarray(start.tensors[name], np.float32)
         if name == CRF_TENSOR:  # one entry for each pair of tags
             fresh[np.ix_(ours, ours)] = known[np.ix_(theirs, theirs)]
         else:

@@ -79,10 +79,10 @@ def pretrain(*, options: PretrainOptions) -> dict[str, Any]:
         packed=options.pack_to is not None,
     )
     if start.bundle is not None:
-        slots = tensor_names.pretraining_slots(model)
-        tensor_names.assign_pretrained(slots, start.bundle.tensors)
+        bindings = tensor_names.pretraining_bindings(model)
+        tensor_names.assign_pretrained(bindings, start.bundle.tensors)
         if run.is_chief:
-            tell_new_weights(new_parts(slots, start.bundle.tensors))
+            tell_new_weights(new_parts(bindings, start.bundle.tensors))
     loop = run.make_loop(
         model,
         start.config,
@@ -264,7 +264,7 @@ def _finish(run: Run, options: PretrainOptions, plan: _Plan, model: PretrainingM
     bundle = Bundle(
         config=plan.start.config,
         tokenizer=plan.start.tokenizer,
-        tensors=tensor_names.read_tensors(tensor_names.pretraining_slots(model)),
+        tensors=tensor_names.read_tensors(tensor_names.pretraining_bindings(model)),
         architecture=ARCHITECTURE,
         settings={"kind": "pretraining", "steps": plan.settings.steps, "metrics": metrics["last"]},
     )

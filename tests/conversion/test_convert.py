@@ -5,6 +5,7 @@ import pytest
 
 import kbert
 from kbert.conversion import convert as module
+from kbert.conversion.google import GoogleFormat
 from kbert.errors import BundleError, ParityError, UsageError
 
 LOOKED_FOR = r"^expected a model folder .* a checkpoint of Google's code or the Model Garden .* a KerasHub preset .*"
@@ -51,11 +52,13 @@ def test_the_encoder_of_a_bundle(tmp_path, classifier):
 
 
 def test_a_destination_that_differs_is_not_left_behind(tmp_path, pretrained, monkeypatch):
-    def write(bundle, folder, options):
-        tensors = bundle.tensors | {"bert.pooler.dense.bias": bundle.tensors["bert.pooler.dense.bias"] + 1}
-        module.google.write(kbert.Bundle(**{**vars(bundle), "tensors": tensors}), folder, options)
+    write = GoogleFormat.write
 
-    monkeypatch.setitem(module._WRITERS, "google", write)
+    def other(self, bundle, folder, options):
+        tensors = bundle.tensors | {"bert.pooler.dense.bias": bundle.tensors["bert.pooler.dense.bias"] + 1}
+        write(self, kbert.Bundle(**{**vars(bundle), "tensors": tensors}), folder, options)
+
+    monkeypatch.setattr(GoogleFormat, "write", other)
     with pytest.raises(ParityError, match=r"^google: the tensor bert\.pooler\.dense\.bias did not come back as it was"):
         kbert.convert(pretrained, tmp_path / "out", to="google")
     assert not list(tmp_path.iterdir())
@@ -76,6 +79,20 @@ def test_outputs_that_differ_are_not_left_behind(tmp_path, pretrained, monkeypat
     with pytest.raises(ParityError, match=r"sequence_output differs from the source's by 0\.001, more than 0\.0001"):
         kbert.convert(pretrained, tmp_path / "out", to="google")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_heads_that_are_compared_are_those_of_users(tmp_path, classifier, monkeypatch):
+    heads, calls = kbert.ClassificationModel.heads, []
+
+    def counted(self, encoded, inputs, training=None):
+        calls.append(self)
+        shift = 1e-3 * (len(calls) > 2)  # two batches of the source, then two of the destination
+        return {"logits": heads(self, encoded, inputs, training)["logits"] + shift}
+
+    monkeypatch.setattr(kbert.ClassificationModel, "heads", counted)
+    with pytest.raises(ParityError, match=r"^google: logits differs from the source's by 0\.001, more than 0\.0001"):
+        kbert.convert(classifier, tmp_path / "out", to="google")
+    assert len(calls) == 4
 
 
 def test_a_damaged_sidecar(tmp_path, pretrained):

@@ -89,14 +89,14 @@ def tanh_gelu(values):
 def test_a_bert_of_these_names_gives_the_same_outputs(tmp_path, pretrained, form, gelu):
     from kbert.models.encoder import BertEncoder
     from kbert.models.pretraining import PretrainingModel
-    from kbert.models.tensor_names import assign_tensors, pretraining_slots
+    from kbert.models.tensor_names import assign_tensors, pretraining_bindings
 
     convert(pretrained, tmp_path / "google", to="google", gelu=form)
     (tmp_path / "google" / "kbert.json").unlink()
     convert(tmp_path / "google", tmp_path / "back", gelu=form)
     bundle = Bundle.load(tmp_path / "back")
     model = PretrainingModel(BertEncoder(bundle.config))
-    assign_tensors(pretraining_slots(model), bundle.tensors)
+    assign_tensors(pretraining_bindings(model), bundle.tensors)
 
     rng = np.random.default_rng(1)
     mask = (np.arange(12) < np.array([[12], [5], [1]])).astype(np.int32)

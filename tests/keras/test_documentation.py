@@ -32,6 +32,7 @@ EXAMPLES = [
     kbert.MultipleChoiceModel,
     kbert.MaskedLanguageModel,
     kbert.load,
+    kbert.convert,
     kbert.prepare_runtime,
     kbert.export_saved_model,
     kbert.export_litert,

@@ -6,6 +6,7 @@ from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.errors import BundleError, ConfigError
 from kbert.model_folder.architectures import (
     ARCHITECTURES,
+    architecture_with,
     check_architecture,
     check_encoder,
     encoder_tensors,
@@ -76,6 +77,10 @@ def test_the_tensors_of_each_head(config):
             predictions | {"cls.seq_relationship.weight": (2, 4), "cls.seq_relationship.bias": (2,)},
         ),
         "BertForMaskedLM": (False, predictions),
+        "BertForNextSentencePrediction": (
+            True,
+            {"cls.seq_relationship.weight": (2, 4), "cls.seq_relationship.bias": (2,)},
+        ),
         "BertForSequenceClassification": (True, {"classifier.weight": (3, 4), "classifier.bias": (3,)}),
         "BertForTokenClassification": (False, {"classifier.weight": (3, 4), "classifier.bias": (3,)}),
         "BertForQuestionAnswering": (False, {"qa_outputs.weight": (2, 4), "qa_outputs.bias": (2,)}),
@@ -139,6 +144,7 @@ def test_heads_of_other_models_are_left_aside(config):
     for architecture, others in {
         "BertModel": ("BertForPreTraining", "BertForSequenceClassification"),
         "BertForMaskedLM": ("BertForQuestionAnswering", "BertForPreTraining"),
+        "BertForNextSentencePrediction": ("BertForPreTraining", "BertForSequenceClassification"),
         "BertForSequenceClassification": ("BertForPreTraining", "BertForQuestionAnswering"),
     }.items():
         shapes = shapes_of(config, architecture, 3)
@@ -213,3 +219,14 @@ def test_parts_of_pretraining_that_a_head_does_not_use(config):
 def test_guesses_where_no_architecture_is_named(config):
     for architecture in ("BertModel", "BertForPreTraining", "BertForMaskedLM", "BertForQuestionAnswering"):
         assert guessed_architecture(frozenset(shapes_of(config, architecture))) == architecture
+
+
+def test_the_architecture_with_some_heads(config):
+    for architecture in ARCHITECTURES:
+        if architecture != "BertForMultipleChoice":  # its tensors are those of a classifier with one class
+            assert architecture_with(frozenset(shapes_of(config, architecture))) == architecture
+    assert architecture_with(frozenset(shapes_of(config, "BertForMultipleChoice"))) == "BertForSequenceClassification"
+    assert architecture_with(frozenset(dict(encoder_tensors(config, pooler=False)))) == "BertModel"
+    two = shapes_of(config, "BertForMaskedLM") | shapes_of(config, "BertForQuestionAnswering")
+    assert architecture_with(frozenset(two)) is None
+    assert architecture_with(frozenset({"cls.seq_relationship.weight"})) is None  # it needs the pooler

@@ -6,8 +6,8 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.pretraining import PretrainingModel
 from kbert.models.tensor_names import (
     assign_tensors,
-    encoder_slots,
-    pretraining_slots,
+    encoder_bindings,
+    pretraining_bindings,
     read_tensors,
 )
 
@@ -18,7 +18,7 @@ def model(small_config):
 
 
 def test_names_and_shapes_are_those_of_transformers(model):
-    assert {name: slot.shape for name, slot in pretraining_slots(model).items()} == {
+    assert {name: binding.shape for name, binding in pretraining_bindings(model).items()} == {
         "bert.embeddings.word_embeddings.weight": (23, 32),
         "bert.embeddings.position_embeddings.weight": (32, 32),
         "bert.embeddings.token_type_embeddings.weight": (2, 32),
@@ -52,24 +52,24 @@ def test_names_and_shapes_are_those_of_transformers(model):
     }
 
 
-def test_every_trainable_variable_has_its_slots(model):
-    slots = pretraining_slots(model)
-    assert {id(slot.variable) for slot in slots.values()} == {id(v) for v in model.trainable_variables}
-    assert sum(np.prod(slot.shape) for slot in slots.values()) == sum(
+def test_every_trainable_variable_has_its_bindings(model):
+    bindings = pretraining_bindings(model)
+    assert {id(binding.variable) for binding in bindings.values()} == {id(v) for v in model.trainable_variables}
+    assert sum(np.prod(binding.shape) for binding in bindings.values()) == sum(
         np.prod(variable.shape) for variable in model.trainable_variables
     )
 
 
 def test_the_prefix_is_free(model):
-    names = list(encoder_slots(model.encoder, prefix=""))
+    names = list(encoder_bindings(model.encoder, prefix=""))
     assert names[0] == "embeddings.word_embeddings.weight"
-    assert [f"bert.{name}" for name in names] == list(encoder_slots(model.encoder))
+    assert [f"bert.{name}" for name in names] == list(encoder_bindings(model.encoder))
 
 
 def test_queries_keys_and_values_are_thirds_of_one_kernel(model, random_tensors):
-    slots = pretraining_slots(model)
-    tensors = random_tensors(slots)
-    assign_tensors(slots, tensors)
+    bindings = pretraining_bindings(model)
+    tensors = random_tensors(bindings)
+    assign_tensors(bindings, tensors)
     name = "bert.encoder.layer.0.attention.self"
     qkv = model.encoder.blocks[0].attention.qkv
     for part, kind in enumerate(("query", "key", "value")):
@@ -81,10 +81,10 @@ def test_queries_keys_and_values_are_thirds_of_one_kernel(model, random_tensors)
 
 
 def test_assigned_tensors_are_read_back(model, random_tensors):
-    slots = pretraining_slots(model)
-    tensors = random_tensors(slots)
-    assign_tensors(slots, tensors | {"unknown": np.zeros(3)})
-    read = read_tensors(slots)
+    bindings = pretraining_bindings(model)
+    tensors = random_tensors(bindings)
+    assign_tensors(bindings, tensors | {"unknown": np.zeros(3)})
+    read = read_tensors(bindings)
     assert read.keys() == tensors.keys()
     for name, tensor in tensors.items():
         np.testing.assert_array_equal(read[name], tensor)
@@ -93,19 +93,19 @@ def test_assigned_tensors_are_read_back(model, random_tensors):
 
 
 def test_a_missing_tensor_changes_nothing(model, random_tensors):
-    slots = pretraining_slots(model)
-    before = read_tensors(slots)
-    tensors = random_tensors(slots)
+    bindings = pretraining_bindings(model)
+    before = read_tensors(bindings)
+    tensors = random_tensors(bindings)
     del tensors["cls.seq_relationship.bias"]
     with pytest.raises(BundleError, match=r"^the weights lack the tensor cls.seq_relationship.bias of shape \[2\]$"):
-        assign_tensors(slots, tensors)
-    for name, tensor in read_tensors(slots).items():
+        assign_tensors(bindings, tensors)
+    for name, tensor in read_tensors(bindings).items():
         np.testing.assert_array_equal(tensor, before[name])
 
 
 def test_a_tensor_of_another_shape(model, random_tensors):
-    slots = pretraining_slots(model)
-    tensors = random_tensors(slots)
+    bindings = pretraining_bindings(model)
+    tensors = random_tensors(bindings)
     tensors["bert.encoder.layer.0.intermediate.dense.weight"] = np.zeros((32, 64), np.float32)
     with pytest.raises(BundleError, match=r"must have the shape \[64, 32\] .* Received: \[32, 64\]$"):
-        assign_tensors(slots, tensors)
+        assign_tensors(bindings, tensors)

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 import kbert
-from kbert.models.tensor_names import pretraining_slots, read_tensors
+from kbert.models.tensor_names import pretraining_bindings, read_tensors
 
 
 def batch():
@@ -65,7 +65,7 @@ def main():
     with_dropout, loss, gradients = gradients_of(model)
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         variable.assign(gradient)
-    named = {f"gradient of {name}": value for name, value in read_tensors(pretraining_slots(model)).items()}
+    named = {f"gradient of {name}": value for name, value in read_tensors(pretraining_bindings(model)).items()}
     imported = np.array([name for name in sys.modules if name.split(".")[0] == "tensorflow"][:1])
     scalars = {"loss": np.asarray(loss), "loss with dropout": np.asarray(with_dropout)}
     np.savez(target, **outputs, **scalars, **named, tensorflow=imported)

@@ -7,7 +7,7 @@ from kbert.config import BertConfig
 from kbert.conversion.convert import convert
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import assign_tensors, encoder_slots
+from kbert.models.tensor_names import assign_tensors, encoder_bindings
 from kbert.prediction.predictor import load
 from kbert.text.tokenizer import Tokenizer
 
@@ -30,7 +30,7 @@ def batches(config):
 
 def assert_same(bundle, backbone):
     encoder = BertEncoder(bundle.config)
-    assign_tensors(encoder_slots(encoder), bundle.tensors)
+    assign_tensors(encoder_bindings(encoder), bundle.tensors)
     for ids, mask, types in batches(bundle.config):
         ours = encoder({"input_word_ids": ids, "input_mask": mask, "input_type_ids": types})
         theirs = backbone({"token_ids": ids, "padding_mask": mask, "segment_ids": types})
@@ -48,7 +48,7 @@ def assert_same(bundle, backbone):
 def test_a_model_of_kbert_in_keras_hub(tmp_path, vocabulary, random_tensors, size):
     layers, width = SHAPES[size]
     config = BertConfig(len(vocabulary), width, layers, width // 64, 4 * width, hidden_act="gelu_new")
-    tensors = random_tensors(encoder_slots(BertEncoder(config)))
+    tensors = random_tensors(encoder_bindings(BertEncoder(config)))
     # As wide as this, fresh weights are narrower: attention shall not be one-hot.
     tensors = {name: value if value.ndim == 1 else value / 4 for name, value in tensors.items()}
     Bundle(config, Tokenizer(vocabulary), tensors, "BertModel").save(tmp_path / "bundle", "# A card\n")

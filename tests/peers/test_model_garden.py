@@ -16,7 +16,7 @@ from kbert.conversion.convert import convert
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.pretraining import PretrainingModel
-from kbert.models.tensor_names import assign_tensors, encoder_slots, pretraining_slots
+from kbert.models.tensor_names import assign_tensors, encoder_bindings, pretraining_bindings
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("default")]
 
@@ -84,7 +84,7 @@ def test_encoders(tmp_path, made, name):
     convert(folder / name, tmp_path / "bundle")
     bundle = Bundle.load(tmp_path / "bundle")
     encoder = BertEncoder(bundle.config)
-    assign_tensors(encoder_slots(encoder), bundle.tensors)
+    assign_tensors(encoder_bindings(encoder), bundle.tensors)
     outputs = encoder(inputs(expected))
     inside = expected["input_mask"] == 1
     np.testing.assert_allclose(
@@ -106,7 +106,7 @@ def test_a_trainers_checkpoint(tmp_path, made):
     bundle = Bundle.load(tmp_path / "bundle")
     assert bundle.architecture == "BertForPreTraining"
     model = PretrainingModel(BertEncoder(bundle.config))
-    assign_tensors(pretraining_slots(model), bundle.tensors)
+    assign_tensors(pretraining_bindings(model), bundle.tensors)
     outputs = model({**inputs(expected), "masked_lm_positions": expected["positions"]})
     inside = expected["input_mask"] == 1
     np.testing.assert_allclose(np.asarray(outputs["mlm_logits"])[inside], expected["mlm"][inside], rtol=0, atol=2e-5)

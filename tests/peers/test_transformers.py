@@ -12,7 +12,7 @@ import tensorflow as tf
 from kbert.config import ACTIVATIONS, preset_config
 from kbert.model_folder.architectures import ARCHITECTURES
 from kbert.model_folder.bundle import Bundle
-from kbert.models.tensor_names import assign_tensors, pretraining_slots, read_tensors
+from kbert.models.tensor_names import assign_tensors, pretraining_bindings, read_tensors
 from kbert.prediction.predictor import load
 from kbert.pretrained.loading import build_model, load_model
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
@@ -193,11 +193,11 @@ def check_gradients(other, folder, batch, within, name):
     within(f"{name}: MLM+NSP loss", loss, theirs.loss.item(), bound=1e-5)
     parameters = dict(other.named_parameters())
     places = {id(variable): place for place, variable in enumerate(model.trainable_variables)}
-    for tensor, slot in pretraining_slots(model).items():
-        ours = tf.convert_to_tensor(gradients[places[id(slot.variable)]]).numpy()
-        if slot.part:
-            ours = np.split(ours, slot.part[1], axis=-1)[slot.part[0]]
-        ours = ours.T if slot.transposed else ours
+    for tensor, binding in pretraining_bindings(model).items():
+        ours = tf.convert_to_tensor(gradients[places[id(binding.variable)]]).numpy()
+        if binding.columns:
+            ours = np.split(ours, binding.columns[1], axis=-1)[binding.columns[0]]
+        ours = ours.T if binding.transposed else ours
         wanted = parameters[tensor].grad.numpy()
         if tensor.endswith("key.bias"):  # 0 but for rounding: it moves all scores of a query alike
             assert max(np.abs(ours).max(), np.abs(wanted).max()) < 1e-6
@@ -266,9 +266,9 @@ def test_round_trip_through_files_and_through_the_model(tmp_path, foreign_folder
     assert (len(list(folder.glob("*.safetensors"))) > 1) == (shard == "1MB")
     bundle = Bundle.load(folder)
     bundle.save(tmp_path / "files", "card")
-    _, slots = build_model(bundle)
-    assign_tensors(slots, bundle.tensors)
-    bundle.tensors = read_tensors(slots)
+    _, bindings = build_model(bundle)
+    assign_tensors(bindings, bundle.tensors)
+    bundle.tensors = read_tensors(bindings)
     bundle.save(tmp_path / "model", "card")
     expected = stored(folder)
     assert stored(tmp_path / "files") == expected

@@ -25,7 +25,7 @@ def save(tmp_path, small_config, vocabulary, random_tensors):
     """Writes the folder of a task with random weights."""
 
     def write(task):
-        tensors = random_tensors(task.slots(task.build(BertEncoder(small_config))))
+        tensors = random_tensors(task.bindings(task.build(BertEncoder(small_config))))
         settings = {"kind": "task", "task": task.settings(), "sequence_length": 32}
         bundle = Bundle(
             small_config, Tokenizer(vocabulary), tensors, task.architecture, settings, task.foreign_config()

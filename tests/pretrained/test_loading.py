@@ -14,6 +14,7 @@ MODELS = {
     "BertModel": "BertEncoder",
     "BertForPreTraining": "PretrainingModel",
     "BertForMaskedLM": "MaskedLanguageModel",
+    "BertForNextSentencePrediction": "ClassificationModel",
     "BertForSequenceClassification": "ClassificationModel",
     "BertForTokenClassification": "TokenClassificationModel",
     "BertForQuestionAnswering": "QuestionAnsweringModel",
@@ -45,9 +46,9 @@ def test_every_tensor_comes_back(bundle_of, tmp_path, architecture):
     bundle.save(tmp_path, "card")
     model = load_model(tmp_path)
     assert type(model).__name__ == MODELS[architecture]
-    fresh, slots = build_model(bundle)
-    assign_tensors(slots, bundle.tensors)
-    read = read_tensors(slots)
+    fresh, bindings = build_model(bundle)
+    assign_tensors(bindings, bundle.tensors)
+    read = read_tensors(bindings)
     assert read.keys() == bundle.tensors.keys()
     for name, tensor in bundle.tensors.items():
         assert read[name].tobytes() == tensor.tobytes(), name

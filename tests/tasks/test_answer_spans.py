@@ -3,7 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from kbert.tasks.answer_spans import NEVER, answer_positions, best_spans
+from kbert.layers.heads import MASKED_LOGIT
+from kbert.tasks.answer_spans import answer_positions, best_spans
 from kbert.tasks.readers.question_answering import Answer
 
 # One context, "ab cd ef gh", of four words; two windows of [CLS] q [SEP] and three words, [SEP].
@@ -31,16 +32,16 @@ class TestBestSpans:
         assert spans(start, end, longest=3, most=4) == [(7.0, 3, 8), (5.0, 3, 11), (4.0, 3, 5), (3.0, 6, 8)]
 
     def test_no_span_is_longer_or_ends_before_its_start(self) -> None:
-        start = [[0.0, 0, 0, 1, 2, 5, 0], [NEVER] * 7]
-        end = [[0.0, 0, 0, 6, 2, 3, 0], [NEVER] * 7]
+        start = [[0.0, 0, 0, 1, 2, 5, 0], [MASKED_LOGIT] * 7]
+        end = [[0.0, 0, 0, 6, 2, 3, 0], [MASKED_LOGIT] * 7]
         found = spans(start, end, longest=1, most=3)
         assert found == [(8.0, 6, 8), (7.0, 0, 2), (4.0, 3, 5)]
 
     def test_fewer_spans_than_wanted_are_followed_by_never(self) -> None:
-        start = [[0.0, 0, 0, 1, NEVER, NEVER, 0], [NEVER] * 7]
-        found = spans(start, [[0.0, 0, 0, 1, 1, 1, 0], [NEVER] * 7], longest=1, most=2)
+        start = [[0.0, 0, 0, 1, MASKED_LOGIT, MASKED_LOGIT, 0], [MASKED_LOGIT] * 7]
+        found = spans(start, [[0.0, 0, 0, 1, 1, 1, 0], [MASKED_LOGIT] * 7], longest=1, most=2)
         assert found[0] == (2.0, 0, 2)
-        assert found[1][0] < NEVER / 2
+        assert found[1][0] < MASKED_LOGIT / 2
 
 
 ARRAYS = {name: values.numpy() for name, values in WINDOWS.items()}

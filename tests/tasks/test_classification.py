@@ -223,10 +223,10 @@ def test_the_model_puts_a_head_on_the_pooled_output(small_config):
     logits = model(batch)["logits"]
     assert logits.shape == (1, 3)
     np.testing.assert_allclose(logits, model.head(model.encoder(batch)["pooled_output"]), atol=1e-6)
-    names = list(task.slots(model))
+    names = list(task.bindings(model))
     assert names[-2:] == ["classifier.weight", "classifier.bias"]
     assert len(names) == 5 + 2 * 16 + 2 + 2
-    assert task.slots(model)["classifier.weight"].shape == (3, 32)
+    assert task.bindings(model)["classifier.weight"].shape == (3, 32)
 
 
 def test_loss_and_accuracy_are_sums_over_examples():

@@ -116,7 +116,7 @@ def test_loss_counts_words_alone():
 
 def test_the_model_has_no_pooler(small_config):
     task = TaggingTask(["O", "B-a", "I-a"], crf=True)
-    names = task.slots(task.build(BertEncoder(small_config, pooled=task.pooled))).keys()
+    names = task.bindings(task.build(BertEncoder(small_config, pooled=task.pooled))).keys()
     assert not [name for name in names if "pooler" in name]
     assert {"classifier.weight", "crf.transitions", "crf.start_transitions", "crf.end_transitions"} <= names
 

@@ -13,10 +13,10 @@ def pretrained(tmp_path_factory, vocabulary, small_config):
     """The folder of a pretraining model with fresh weights, of one narrow layer: training it takes no time."""
     from kbert.models.encoder import BertEncoder
     from kbert.models.pretraining import PretrainingModel
-    from kbert.models.tensor_names import pretraining_slots, read_tensors
+    from kbert.models.tensor_names import pretraining_bindings, read_tensors
 
     config = small_config.replace(hidden_size=16, intermediate_size=32, num_hidden_layers=1, initializer_range=0.1)
-    tensors = read_tensors(pretraining_slots(PretrainingModel(BertEncoder(config))))
+    tensors = read_tensors(pretraining_bindings(PretrainingModel(BertEncoder(config))))
     folder = tmp_path_factory.mktemp("pretrained")
     Bundle(config, Tokenizer(vocabulary), tensors, "BertForPreTraining").save(folder, "# A card\n")
     return folder

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from every_task import TASKS
 
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
@@ -7,37 +8,20 @@ from kbert.models.tensor_names import read_tensors
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.multilabel import MultilabelTask
-from kbert.tasks.multiple_choice import MultipleChoiceTask
 from kbert.tasks.question_answering import QuestionAnsweringTask
-from kbert.tasks.ranking import RankingTask
 from kbert.tasks.regression import RegressionTask
-from kbert.tasks.summarization import SummarizationTask
 from kbert.tasks.tagging import TaggingTask
 from kbert.training.finetune import finetune
 from kbert.training.new_weights import assign_starting_weights
-
-TASKS = {
-    "classification": lambda: ClassificationTask(["a", "b", "c"]),
-    "pairs": lambda: ClassificationTask(["a", "b", "c"], paired=True),
-    "multilabel": lambda: MultilabelTask(["x", "y"]),
-    "tagging": lambda: TaggingTask(["O", "B-P", "I-P"]),
-    "tagging with a CRF": lambda: TaggingTask(["O", "B-P", "I-P"], crf=True),
-    "question answering": QuestionAnsweringTask,
-    "regression": lambda: RegressionTask(mean=3.0, deviation=2.0),
-    "ranking": RankingTask,
-    "multiple choice": MultipleChoiceTask,
-    "summarization": lambda: SummarizationTask(2),
-    "embedding": EmbeddingTask,
-}
 
 
 def started(folder, task, config):
     """The tensors of a task's model that starts with another one, those it would have fresh, and what is new."""
     encoder = BertEncoder(config, pooled=task.pooled, seed=1)
-    slots = task.slots(task.build(encoder))
-    fresh = read_tensors(slots)
-    new = assign_starting_weights(task, slots, Bundle.load(folder))
-    return read_tensors(slots), fresh, new
+    bindings = task.bindings(task.build(encoder))
+    fresh = read_tensors(bindings)
+    new = assign_starting_weights(task, bindings, Bundle.load(folder))
+    return read_tensors(bindings), fresh, new
 
 
 @pytest.mark.parametrize("name", TASKS)

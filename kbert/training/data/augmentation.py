@@ -79,7 +79,7 @@ class MaskedWords:
                 "Give one that `kbert pretrain` made, or --synonyms"
             )
         keras_model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
-        assign_tensors(task.slots(keras_model), bundle.tensors)
+        assign_tensors(task.bindings(keras_model), bundle.tensors)
         length = bundle.config.max_position_embeddings
         self._predictor = Predictor(task, keras_model, task.adapt_tokenizer(bundle.tokenizer), length)
 

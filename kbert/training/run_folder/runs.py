@@ -11,7 +11,7 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import BundleError, KbertError, UsageError, shown
-from kbert.model_folder.bundle import RUN_FILE
+from kbert.model_folder.file_names import RUN_FILE
 from kbert.options import OptionInfo, Spell, option_error
 
 CHECKPOINT_FOLDER = "checkpoints"

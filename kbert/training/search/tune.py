@@ -9,7 +9,7 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import BundleError, DataError, TrainingError, UsageError
-from kbert.model_folder.bundle import RUN_FILE, SETTINGS_FILE
+from kbert.model_folder.file_names import RUN_FILE, SETTINGS_FILE
 from kbert.options import option_error, option_infos, with_options
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.metrics.names import larger_is_better

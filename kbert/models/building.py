@@ -1,0 +1,109 @@
+"""The Keras model of an architecture, such as "BertForMaskedLM", and the names of its tensors.
+
+`kbert.load_model` builds models here, and so does the check that ends a conversion: it runs what users get.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from kbert.config import BertConfig
+from kbert.errors import BundleError, shown
+from kbert.model_folder.architectures import ARCHITECTURES, check_architecture, fitting_architecture
+from kbert.model_folder.parts import CRF_TENSOR, Shape, has_pooler
+from kbert.models import tensor_names
+from kbert.models.classification import ClassificationModel
+from kbert.models.encoder import BertEncoder
+from kbert.models.masked_language_model import MaskedLanguageModel
+from kbert.models.multiple_choice import MultipleChoiceModel
+from kbert.models.pretraining import PretrainingModel
+from kbert.models.question_answering import QuestionAnsweringModel
+from kbert.models.token_classification import TokenClassificationModel
+
+# For each architecture: a function from an encoder, the number of classes and whether there is a CRF to a model, and
+# one from the model to its tensors.
+_MODELS: Mapping[str, tuple[Callable[[BertEncoder, int, bool], Any], Callable[[Any], tensor_names.TensorBindings]]] = {
+    "BertModel": (lambda encoder, _, __: encoder, tensor_names.encoder_bindings),
+    "BertForPreTraining": (lambda encoder, _, __: PretrainingModel(encoder), tensor_names.pretraining_bindings),
+    "BertForMaskedLM": (
+        lambda encoder, _, __: MaskedLanguageModel(encoder),
+        tensor_names.masked_language_model_bindings,
+    ),
+    "BertForNextSentencePrediction": (
+        lambda encoder, _, __: ClassificationModel(encoder, 2),
+        tensor_names.next_sentence_bindings,
+    ),
+    "BertForSequenceClassification": (
+        lambda encoder, classes, _: ClassificationModel(encoder, classes),
+        tensor_names.classifier_bindings,
+    ),
+    "BertForTokenClassification": (
+        lambda encoder, classes, crf: TokenClassificationModel(encoder, classes, crf=crf),
+        tensor_names.tagger_bindings,
+    ),
+    "BertForQuestionAnswering": (
+        lambda encoder, _, __: QuestionAnsweringModel(encoder),
+        tensor_names.question_answering_bindings,
+    ),
+    "BertForMultipleChoice": (lambda encoder, _, __: MultipleChoiceModel(encoder), tensor_names.classifier_bindings),
+}
+
+
+def check_model(architecture: str, config: BertConfig, shapes: Mapping[str, Shape], classes: int) -> str:
+    """Checks that tensors of these shapes are a model that kbert has, before anything is built.
+
+    Args:
+        architecture: The architecture that config.json names.
+        config: The shape of the model.
+        shapes: The shape of each tensor, by the names of Transformers.
+        classes: The number of classes that config.json names.
+
+    Returns:
+        The architecture that uses most of the tensors.
+
+    Raises:
+        BundleError: The weights do not fit the architecture, or kbert has no such architecture.
+    """
+    name = fitting_architecture(architecture, frozenset(shapes))
+    if name not in ARCHITECTURES:
+        raise BundleError(
+            f"config.json names the architecture {shown(name)}; kbert has {', '.join(ARCHITECTURES)}. "
+            "`kbert finetune` takes the encoder of any BERT"
+        )
+    check_architecture(shapes, config, name, classes)
+    return name
+
+
+def build_model(
+    architecture: str,
+    config: BertConfig,
+    shapes: Mapping[str, Shape],
+    classes: int,
+    *,
+    pooled: bool = False,
+    precision: str | None = None,
+) -> tuple[keras.Model, tensor_names.TensorBindings]:
+    """Builds the model of an architecture with fresh weights, and gives the names of its tensors too.
+
+    Args:
+        architecture: The architecture that config.json names.
+        config: The shape of the model.
+        shapes: The shape of each tensor, by the names of Transformers.
+        classes: The number of classes that config.json names.
+        pooled: Whether the encoder has its pooler even if the architecture does not use it.
+        precision: See `kbert.load_model`.
+
+    Returns:
+        The model, and the variable of each of its tensors.
+
+    Raises:
+        BundleError: The weights do not fit the architecture, or kbert has no such architecture.
+    """
+    name = check_model(architecture, config, shapes, classes)
+    pooled |= has_pooler(shapes) if name == "BertModel" else ARCHITECTURES[name].pooler
+    build, bindings = _MODELS[name]
+    model = build(BertEncoder(config, pooled=pooled, precision=precision), classes, CRF_TENSOR in shapes)
+    return model, bindings(model)

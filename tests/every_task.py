@@ -1,0 +1,24 @@
+"""A model of each task, by a name of what is special about it. Modules are imported when a task is made."""
+
+import importlib
+
+
+def _task(module, name, *arguments, **options):
+    return lambda: getattr(importlib.import_module(f"kbert.tasks.{module}"), name)(*arguments, **options)
+
+
+TASKS = {
+    "classification": _task("classification", "ClassificationTask", ["a", "b", "c"]),
+    "pairs": _task("classification", "ClassificationTask", ["a", "b", "c"], paired=True),
+    "multilabel": _task("multilabel", "MultilabelTask", ["x", "y"]),
+    "tagging": _task("tagging", "TaggingTask", ["O", "B-P", "I-P"]),
+    "tagging with a CRF": _task("tagging", "TaggingTask", ["O", "B-P", "I-P"], crf=True),
+    "question answering": _task("question_answering", "QuestionAnsweringTask"),
+    "regression": _task("regression", "RegressionTask", mean=3.0, deviation=2.0),
+    "ranking": _task("ranking", "RankingTask"),
+    "multiple choice": _task("multiple_choice", "MultipleChoiceTask"),
+    "summarization": _task("summarization", "SummarizationTask", 2),
+    "embedding": _task("embedding", "EmbeddingTask"),
+}
+WITHOUT_POOLER = {"tagging", "tagging with a CRF", "question answering", "summarization", "embedding"}
+"""The tasks whose models have no pooler."""
