@@ -184,7 +184,7 @@ def test_a_label_of_the_validation_file_that_training_lacks(tmp_path, tables, pr
 
 
 def test_a_limit_that_leaves_one_label(tmp_path, tables, pretrained):
-    with pytest.raises(DataError, match=r"expected at least two labels\. Received 'yes' alone$"):
+    with pytest.raises(DataError, match=r"expected at least two labels\. Received '(yes|no)' alone$"):
         run(tables, tmp_path / "run", pretrained, limit=1)
 
 
