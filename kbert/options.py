@@ -79,6 +79,7 @@ class OptionInfo:
         command: Whether the command line has it.
         remembered: Whether a run remembers it.
         free: Whether it may differ when a run is resumed.
+        reading: Whether it describes the format of a data file, so that it may differ between files.
     """
 
     name: str
@@ -101,6 +102,7 @@ class OptionInfo:
     command: bool = True
     remembered: bool = True
     free: bool = False
+    reading: bool = False
 
     @property
     def required(self) -> bool:

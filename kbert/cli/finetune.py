@@ -60,8 +60,7 @@ def finetune_settings(info: TaskInfo, kind: type[Options] = FinetuneOptions) -> 
 
     def add(command: Any) -> Any:
         command = options.declared(infos, SECTIONS)(command)
-        for option in reversed(info.options):
-            command = options.task_option(option)(command)
+        command = options.declared(info.option_infos)(command)
         return options.columns(info.columns)(command)
 
     return add

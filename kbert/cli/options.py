@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from kbert.model_folder.sentence_transformers import POOLINGS
 from kbert.options import REQUIRED, OptionInfo, command_text
 from kbert.sources.named_datasets import is_named_dataset
 from kbert.tasks.catalogue import all_reading_options
-from kbert.tasks.task_info import Column, Option
+from kbert.tasks.task_info import Column
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
@@ -141,24 +142,18 @@ def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[A
     return add
 
 
-def task_option(option: Option, *, default: bool = True) -> Callable[[Any], Any]:
-    """A task's setting as an option of a command; without `default` None stands for the task's."""
-    name = f"--{option.name.replace('_', '-')}"
-    if option.default is False:
-        return click.option(name, option.name, is_flag=True, default=False if default else None, help=option.help)
-    kind = click.Choice(option.choices) if option.choices else option.type
-    value = option.default if default else None
-    return click.option(name, option.name, default=value, show_default=value is not None, type=kind, help=option.help)
-
-
 def reading(*, labelled: bool) -> Callable[[Any], Any]:
     """Adds what any task may be told about the file that it reads; if `labelled`, of other files beside it too."""
 
     def add(command: Any) -> Any:
-        for option in reversed(list(all_reading_options().values())):
-            if labelled or not option.file:
-                command = task_option(option, default=False)(command)
-        return command
+        infos = all_reading_options()
+        # None stands for the default of the task, or for what the model remembers.
+        offered = {
+            name: dataclasses.replace(each, default=None, choices=each.choices)
+            for name, each in infos.items()
+            if labelled or not each.path
+        }
+        return declared(offered)(command)
 
     return add
 

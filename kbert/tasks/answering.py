@@ -18,6 +18,7 @@ from kbert.models.tensor_names import TensorBindings
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.objective import Tensors
+from kbert.tasks.options import TaskOptions
 from kbert.tasks.readers.columns import find_columns
 from kbert.tasks.saved_settings import Kind, read_settings
 from kbert.tasks.task_info import TaskInfo
@@ -85,7 +86,7 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         path: PathLike,
         columns: Mapping[str, str] | None = None,
         *,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | TaskOptions | None = None,
         targets: bool = True,
         bad: BadRows | None = None,
     ) -> list[ExampleT]:
@@ -94,7 +95,7 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         Args:
             path: The file, or a table in memory.
             columns: The column for each role, such as "text". The catalogue has the defaults.
-            options: The options of the task. Some of them describe the format of the file.
+            options: The options of the task by name, or an object that has them all. Some describe the file.
             targets: Whether the targets are read. If not, the file needs none.
             bad: Counts the rows that are skipped. The default allows none.
 
@@ -102,8 +103,9 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
             DataError: A row is invalid, or the file has no examples; with file and line.
         """
         bad = bad or BadRows()
-        chosen = find_columns(cls.info(), path, columns or {}, options or {}, targets=targets, tell=True)
-        examples = list(cls.parse_file(path, chosen, options or {}, targets=targets, bad=bad))
+        chosen = cls.info().choose_options(options)
+        found = find_columns(cls.info(), path, columns or {}, chosen, targets=targets, tell=True)
+        examples = list(cls.parse_file(path, found, chosen, targets=targets, bad=bad))
         bad.tell_repairs(path)
         if not examples:
             raise no_examples(cls.examples_noun, bad, path)
@@ -112,9 +114,12 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     @classmethod
     @abc.abstractmethod
     def parse_file(
-        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+        cls, path: PathLike, columns: Mapping[str, str], options: Any, *, targets: bool, bad: BadRows
     ) -> Iterable[ExampleT]:
-        """Yields the examples of a file for `read_examples`. Options that are missing have their defaults."""
+        """Yields the examples of a file for `read_examples`.
+
+        `options` is an object of the task's options class, which `info()` names.
+        """
 
     @classmethod
     def has_own_format(cls, path: PathLike) -> bool:

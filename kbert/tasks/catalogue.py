@@ -12,8 +12,19 @@ import logging
 from collections.abc import Iterator, Mapping
 
 from kbert.errors import UsageError, shown
-from kbert.model_folder.sentence_transformers import POOLINGS
-from kbert.tasks.task_info import Column, Option, TaskInfo
+from kbert.options import OptionInfo
+from kbert.tasks.options import (
+    ClassificationOptions,
+    EmbeddingOptions,
+    MultilabelOptions,
+    MultipleChoiceOptions,
+    QuestionAnsweringOptions,
+    RankingOptions,
+    RegressionOptions,
+    SummarizationOptions,
+    TaggingOptions,
+)
+from kbert.tasks.task_info import Column, TaskInfo
 
 ENTRY_POINT_GROUP = "kbert.tasks"
 _LOG = logging.getLogger("kbert")
@@ -22,44 +33,6 @@ _NAMED_OR_NUMBERED = "a name, or a 1-based number."
 _TEXT = Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text")
 _PAIR = Column("pair", "Column of second texts, for a task of pairs.  [default: pair, if there is one]", usual="pair")
 _LABEL = Column("label", "Column of labels.", "label", target=True)
-_ENCODING = Option("encoding", "Of the file, such as latin-1 or gb18030.", "utf-8", reading=True)
-_FORMAT = (
-    Option(
-        "format",
-        "Of the file; auto looks at how it begins, and at its ending.",
-        "auto",
-        choices=("auto", "text", "jsonl", "csv", "tsv", "parquet", "xlsx"),
-        reading=True,
-        remembered=False,
-    ),
-    Option("delimiter", "What stands between cells.  [default: by the ending of the file]", reading=True),
-    _ENCODING,
-    Option(
-        "quoting",
-        "Whether quotation marks enclose cells (csv) or are text (none); auto is csv for .csv files.",
-        "auto",
-        choices=("auto", "csv", "none"),
-        reading=True,
-    ),
-)
-
-_MISSING_LABELS = Option(
-    "missing_labels",
-    "Cells without a label: the spellings of pandas (nan, NA, None, null …), or empty cells alone.",
-    "pandas",
-    choices=("pandas", "empty"),
-    reading=True,
-)
-
-_COLLECTION = (
-    Option(
-        "documents",
-        "The documents that judgements are about.  [default: the files are tables]",
-        reading=True,
-        file=True,
-    ),
-    Option("queries", "The queries that judgements are about.", reading=True, file=True),
-)
 
 _BUILT_IN: Mapping[str, TaskInfo] = {
     info.name: info
@@ -70,12 +43,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             "one label a text, or a pair of texts",
             metrics=("accuracy", "f1", "mcc", "cross_entropy", "calibration_error"),
             columns=(_TEXT, _PAIR, _LABEL),
-            options=(
-                Option("class_weights", '"balanced", or LABEL=WEIGHT,LABEL=WEIGHT; those not named weigh 1.'),
-                Option("label_smoothing", "Part of each target that is spread over all labels.", 0.0),
-                _MISSING_LABELS,
-                *_FORMAT,
-            ),
+            options=ClassificationOptions,
         ),
         TaskInfo(
             "multilabel",
@@ -83,13 +51,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             "any number of labels a text, or a pair of texts",
             metrics=("f1_micro", "f1_macro", "subset_accuracy", "hamming_loss", "cross_entropy"),
             columns=(_TEXT, _PAIR, _LABEL),
-            options=(
-                Option("label_separator", "What stands between labels; JSON lines may have lists.", "|", reading=True),
-                Option("label_columns", "Columns of 0 and 1, one a label, in place of a label column.", reading=True),
-                Option("class_weights", '"balanced", or LABEL=WEIGHT,LABEL=WEIGHT: of texts that have the label.'),
-                _MISSING_LABELS,
-                *_FORMAT,
-            ),
+            options=MultilabelOptions,
         ),
         TaskInfo(
             "regression",
@@ -97,7 +59,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             "a number a text, or a pair of texts",
             metrics=("mse", "mae", "pearson", "spearman"),
             columns=(_TEXT, _PAIR, Column("label", "Column of numbers.", "label", target=True)),
-            options=_FORMAT,
+            options=RegressionOptions,
         ),
         TaskInfo(
             "multiple-choice",
@@ -109,16 +71,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column("choices", "Columns of choices, such as 3-6 or a,b,c; of JSON lines a list's key.", "choices"),
                 Column("label", "Column of the right choice: its number, letter or text.", "label", target=True),
             ),
-            options=(
-                Option(
-                    "label_format",
-                    "How labels name the right choice: by a number from 0 or from 1, a letter from A, or its text.",
-                    "auto",
-                    choices=("auto", "0", "1", "letter", "text"),
-                    reading=True,
-                ),
-                *_FORMAT,
-            ),
+            options=MultipleChoiceOptions,
         ),
         TaskInfo(
             "tagging",
@@ -131,31 +84,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column("label", "Column, or key, of spans or tags.", target=True),
                 Column("sentence", "Column that tells sentences apart, in a table with a word a row."),
             ),
-            options=(
-                Option("scheme", "How the model tags.", "iob2", choices=("io", "iob2", "bioes")),
-                Option(
-                    "tag_scheme",
-                    "How files are tagged.",
-                    "auto",
-                    choices=("auto", "io", "iob1", "iob2", "bioes", "bmes"),
-                    reading=True,
-                ),
-                Option(
-                    "strict_tags",
-                    "Refuse tags that break their scheme, such as an I- after an O, instead of repairing them.",
-                    False,
-                    reading=True,
-                ),
-                Option("crf", "Let a CRF choose the tags of a text together.", False),
-                Option(
-                    "offsets",
-                    "What the offsets of spans count: characters, units of UTF-16 (JavaScript, Java), or bytes.",
-                    "characters",
-                    choices=("characters", "utf-16", "utf-8"),
-                    reading=True,
-                ),
-                *_FORMAT,
-            ),
+            options=TaggingOptions,
         ),
         TaskInfo(
             "question-answering",
@@ -168,24 +97,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column("context", "Column, or key, of contexts.", "context"),
                 Column("answers", "Key of answers.", "answers", target=True),
             ),
-            options=(
-                Option(
-                    "stride", "Tokens that neighbouring windows over a context share.  [default: a third]", kind=int
-                ),
-                Option(
-                    "max_answer_length",
-                    "Longest answer in tokens.  [default: covers 99 % of the training answers, at least 30]",
-                    kind=int,
-                ),
-                Option("n_best", "Answers to give for a question.", 5),
-                Option(
-                    "by_characters",
-                    "Measure answers by characters, as CMRC does, or by words, as SQuAD does.",
-                    "auto",
-                    choices=("auto", "yes", "no"),
-                ),
-                *_FORMAT,
-            ),
+            options=QuestionAnsweringOptions,
             sequence_length=384,
         ),
         TaskInfo(
@@ -207,26 +119,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column("negative", "Column of texts that are no such pair.", target=True, usual="negative"),
                 Column("score", "Column of numbers: how alike text and pair are.", target=True, usual="score"),
             ),
-            options=(
-                Option(
-                    "objective",
-                    "What is learnt: to find each text's pair among those of the batch, to put triplets in order, to "
-                    "meet scores, or (SimCSE) to know a text again.  [default: as the columns allow]",
-                    choices=("pairs", "triplets", "scores", "unsupervised"),
-                ),
-                Option(
-                    "pooling",
-                    "A text's vector: the mean over its tokens, the vector of [CLS], or the maximum.  "
-                    "[default: that of the model, else mean]",
-                    choices=POOLINGS,
-                ),
-                Option("prompt", "Text that is put before each text, such as 'query: '.  [default: that of the model]"),
-                Option("pair_prompt", "Prompt of pairs and negatives, such as 'passage: '.  [default: --prompt]"),
-                Option("temperature", "Of the softmax over the texts of a batch.", 0.05),
-                Option("margin", "Of triplets, in cosine.", 0.2),
-                *_COLLECTION,
-                *_FORMAT,
-            ),
+            options=EmbeddingOptions,
             usual_columns=(
                 {"text": "sentence1", "pair": "sentence2", "score": "score"},
                 {"text": "sentence1", "pair": "sentence2", "score": "label"},
@@ -258,20 +151,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                     usual="label",
                 ),
             ),
-            options=(
-                Option(
-                    "loss",
-                    "Judge the candidates of a query together, or each by itself.",
-                    "softmax",
-                    choices=("softmax", "sigmoid"),
-                ),
-                Option("candidates", "Candidates a query, where wrong ones are drawn.", 10, reading=True),
-                Option("negatives", "Wrong candidates a query in training.  [default: all]", kind=int),
-                Option("turns", "Turns of a dialogue before a response that are read.", 4, reading=True),
-                Option("responder", "The speaker whose turns are responses.  [default: any]", reading=True),
-                *_COLLECTION,
-                *_FORMAT,
-            ),
+            options=RankingOptions,
         ),
         TaskInfo(
             "summarization",
@@ -284,7 +164,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column("label", "Key of labels: 1 for a sentence of the summary, 0.", target=True, usual="label"),
                 Column("summary", "Key of reference summaries.", target=True, usual="summary"),
             ),
-            options=(Option("sentences", "Sentences a summary.", 3), *_FORMAT),
+            options=SummarizationOptions,
             usual_columns=(
                 {"text": "source", "label": "source_labels", "summary": "target"},
                 {"text": "source", "summary": "target"},
@@ -350,9 +230,9 @@ def task_info(name: str) -> TaskInfo:
     return TASKS[name]
 
 
-def all_reading_options() -> dict[str, Option]:
-    """The options of all tasks that say how a file is to be read, by name: what commands that take any model offer."""
-    return {option.name: option for info in TASKS.values() for option in info.options if option.reading}
+def all_reading_options() -> dict[str, OptionInfo]:
+    """The options of all tasks that describe the format of files, by name, for commands that take any model."""
+    return {each.name: each for info in TASKS.values() for each in info.option_infos.values() if each.reading}
 
 
 def all_columns() -> dict[str, Column]:

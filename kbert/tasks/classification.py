@@ -21,6 +21,7 @@ from kbert.tasks.labels import canonical_label, check_label, label_names, sorted
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.objective import Tensors
+from kbert.tasks.options import ClassificationOptions, TaskOptions
 from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, number
 from kbert.tasks.text_task import Example, TrainableTextTask
 from kbert.tasks.training_rows import TrainingRows
@@ -74,15 +75,15 @@ class ClassificationTask(TrainableTextTask):
     # === Reading ===
 
     @classmethod
-    def read_target(cls, value: Any, options: Mapping[str, Any]) -> str:
+    def read_target(cls, value: Any, options: ClassificationOptions) -> str:
         """The label of a cell; equal numbers are one label, and missing values are none."""
         label: str = super().read_target(value, options)
-        check_label(label, options)
+        check_label(label, options.missing_labels)
         return canonical_label(label)
 
     @classmethod
     def from_examples(
-        cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | None = None
+        cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> ClassificationTask:
         """Discovers the labels: sorted as numbers if all are, else as text."""
         labels = {example.target or "" for example in examples}
@@ -91,12 +92,12 @@ class ClassificationTask(TrainableTextTask):
             raise DataError("expected a label. Received an empty one", path, line)
         if len(labels) < 2:
             raise DataError(f"expected at least two labels. Received {labels.pop()!r} alone", path)
-        options = options or {}
+        chosen: ClassificationOptions = cls.info().choose_options(options)
         return cls(
             sorted_labels(labels),
             examples[0].pair is not None,
-            _chosen_weights(options.get("class_weights"), examples, sorted_labels(labels)),
-            options.get("label_smoothing") or 0.0,
+            _chosen_weights(chosen.class_weights, examples, sorted_labels(labels)),
+            chosen.label_smoothing,
         )
 
     @classmethod

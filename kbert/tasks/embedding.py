@@ -23,11 +23,11 @@ from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, encoder_bindings
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
 from kbert.tasks.objective import Tensors
+from kbert.tasks.options import EmbeddingOptions, TaskOptions
 from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.numbers import parse_number
 from kbert.tasks.readers.tables import Row, read_table
@@ -142,12 +142,12 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
 
     @classmethod
     def parse_file(
-        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+        cls, path: PathLike, columns: Mapping[str, str], options: EmbeddingOptions, *, targets: bool, bad: BadRows
     ) -> Iterator[EmbeddingExample]:
         """The rows of a table, a text a line, or, with the option `documents`, judgements of them."""
-        form = TableFormat.from_options(options)
-        if options.get("documents") or options.get("queries"):
-            judged, _ = read_judged(path, options.get("documents"), options.get("queries"), bad)
+        form = options.table_format
+        if options.has_judgements:
+            judged, _ = read_judged(path, options.documents, options.queries, bad)
             for query, documents in judged:
                 for document, gain in documents:
                     if gain > 0:
@@ -168,29 +168,27 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
 
     @classmethod
     def from_examples(
-        cls, examples: Sequence[EmbeddingExample], path: PathLike, options: Mapping[str, Any] | None = None
+        cls,
+        examples: Sequence[EmbeddingExample],
+        path: PathLike,
+        options: Mapping[str, Any] | TaskOptions | None = None,
     ) -> EmbeddingTask:
         """Takes the objective that the examples allow, unless one is asked for."""
-        options = cls.info().choose_options(options or {})
+        chosen: EmbeddingOptions = cls.info().choose_options(options)
         scores = [example.score for example in examples if example.score is not None]
         allowed = "scores" if scores else "unsupervised" if examples[0].pair is None else "pairs"
-        objective = options["objective"] or allowed
+        objective = chosen.objective or allowed
         if objective == "pairs" and scores:
             raise UsageError("the objective pairs takes every pair for a good one; leave out the column of scores")
-        if not options["temperature"] > 0 or not options["margin"] > 0:
-            raise UsageError(
-                f"temperature and margin must be above 0. Received: temperature={options['temperature']}, "
-                f"margin={options['margin']}"
-            )
         task = cls(
             objective,
-            options["pooling"] or "mean",
-            options["temperature"],
-            options["margin"],
-            prompt=options["prompt"] or "",
-            pair_prompt=options["pair_prompt"],
+            chosen.pooling or "mean",
+            chosen.temperature,
+            chosen.margin,
+            prompt=chosen.prompt or "",
+            pair_prompt=chosen.pair_prompt,
         )
-        task._told = {name for name in ("pooling", "prompt", "pair_prompt") if options[name] is not None}
+        task._told = {name for name in ("pooling", "prompt", "pair_prompt") if getattr(chosen, name) is not None}
         if objective == "scores":
             if scores and min(scores) == max(scores):
                 raise DataError(f"expected scores that differ. Received {scores[0]:g} alone", path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 MISSING = frozenset(
@@ -24,13 +24,13 @@ def is_missing(label: str) -> bool:
     return not label.strip() or label.strip() in MISSING
 
 
-def check_label(label: str, options: Mapping[str, Any]) -> None:
+def check_label(label: str, missing_labels: str) -> None:
     """Checks that a label is not one of the spellings of a missing value, with the option `missing_labels`.
 
     Raises:
         ValueError: It is.
     """
-    if options.get("missing_labels") != "empty" and is_missing(label):
+    if missing_labels != "empty" and is_missing(label):
         raise ValueError(
             f"expected a label. Received {label!r}, which stands for a missing value; skip such rows with --skip-bad, "
             "or say --missing-labels empty if it is a label"

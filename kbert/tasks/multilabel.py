@@ -23,6 +23,7 @@ from kbert.tasks.labels import canonical_label, check_label, label_names, sorted
 from kbert.tasks.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.objective import Tensors
+from kbert.tasks.options import MultilabelOptions, TaskOptions
 from kbert.tasks.readers.label_lists import LabelVector, parse_list, unsplit_labels, vector_size
 from kbert.tasks.readers.tables import column_places
 from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, numbers
@@ -81,16 +82,16 @@ class MultilabelTask(TrainableTextTask):
     # === Reading ===
 
     @classmethod
-    def table_columns(cls, columns: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
+    def table_columns(cls, columns: Mapping[str, str], options: MultilabelOptions) -> Mapping[str, str]:
         """The label column, or all label columns."""
-        names = options.get("label_columns")
+        names = options.label_columns
         return {**columns, cls.target_column: names} if names and cls.target_column in columns else columns
 
     @classmethod
-    def read_target(cls, value: Any, options: Mapping[str, Any]) -> tuple[str, ...]:
+    def read_target(cls, value: Any, options: MultilabelOptions) -> tuple[str, ...]:
         """The labels of a cell, of a list, or of the columns that say 1."""
-        if options.get("label_columns"):
-            names = _names_of_columns(options["label_columns"])
+        if options.label_columns:
+            names = _names_of_columns(options.label_columns)
             cells = [value] if isinstance(value, str) else value
             if len(cells) != len(names):
                 listed = ", ".join(names)
@@ -98,28 +99,28 @@ class MultilabelTask(TrainableTextTask):
             return tuple(name for name, cell in zip(names, cells, strict=True) if _is_yes(name, cell))
         if isinstance(value, str):
             if value.strip():
-                check_label(value.strip(), options)
+                check_label(value.strip(), options.missing_labels)
             items = parse_list(value)
-            value = value.split(options.get("label_separator") or _SEPARATOR) if items is None else items
+            value = value.split(options.label_separator) if items is None else items
         labels = tuple(canonical_label(label.strip()) for label in value if label.strip())
         for label in labels:
-            check_label(label, options)
+            check_label(label, options.missing_labels)
         return labels  # with those that stand there twice: see `parse_file`
 
     @classmethod
     def parse_file(
-        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+        cls, path: PathLike, columns: Mapping[str, str], options: MultilabelOptions, *, targets: bool, bad: BadRows
     ) -> Iterator[Example]:
         """The rows of a table; lists of 0 and 1 are vectors, whose labels are called "0", "1" and so on."""
         examples = super().parse_file(path, columns, options, targets=targets, bad=bad)
-        if not targets or options.get("label_columns"):
+        if not targets or options.label_columns:
             yield from examples
             return
         found = list(examples)
         size = vector_size([example.target for example in found])
         if size:
             _LOG.info("%s: labels are vectors of 0 and 1; their names are 0 to %d", path, size - 1)
-        elif options.get("label_separator") in (None, _SEPARATOR):
+        elif options.label_separator == _SEPARATOR:
             _tell_unsplit([label for example in found for label in example.target], path)
         for example in found:
             if size and len(example.target) != size:
@@ -131,19 +132,19 @@ class MultilabelTask(TrainableTextTask):
 
     @classmethod
     def from_examples(
-        cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | None = None
+        cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> MultilabelTask:
         """Discovers the labels: those of the label columns, else sorted as numbers if all are, else as text."""
-        options = options or {}
-        names = _names_of_columns(options.get("label_columns") or "")
+        chosen: MultilabelOptions = cls.info().choose_options(options)
+        names = _names_of_columns(chosen.label_columns or "")
         if len(set(names)) < len(names):
-            raise UsageError(f"label_columns must be columns that differ. Received: {options['label_columns']}")
+            raise UsageError(f"label_columns must be columns that differ. Received: {chosen.label_columns}")
         size = max((each.target.size for each in examples if isinstance(each.target, LabelVector)), default=0)
         names = names or [str(number) for number in range(size)]
         labels = names or sorted_labels({label for each in examples for label in each.target})
         if not any(example.target for example in examples):
             raise DataError("expected labels. No row has any", path)
-        weights = _chosen_weights(options.get("class_weights"), examples, labels)
+        weights = _chosen_weights(chosen.class_weights, examples, labels)
         return cls(labels, examples[0].pair is not None, None, weights)
 
     @classmethod

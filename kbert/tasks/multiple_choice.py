@@ -18,11 +18,11 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.objective import Tensors
+from kbert.tasks.options import MultipleChoiceOptions, TaskOptions
 from kbert.tasks.readers.multiple_choice import LABEL_FORMATS, choice_index, detect_label_format
 from kbert.tasks.readers.tables import read_table
 from kbert.tasks.saved_settings import Kind, string
@@ -77,14 +77,14 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
 
     @classmethod
     def parse_file(
-        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+        cls, path: PathLike, columns: Mapping[str, str], options: MultipleChoiceOptions, *, targets: bool, bad: BadRows
     ) -> Iterator[ChoiceExample]:
         """The rows of a table with a prompt, several columns (in JSON lines a list) of choices, and the right one.
 
         Empty cells behind the choices are no choices. With the option `label_format`, targets are places from 0.
         """
-        label_format = options.get("label_format") or "auto"
-        for row in read_table(path, columns, form=TableFormat.from_options(options), lists=["choices"], bad=bad):
+        label_format = options.label_format
+        for row in read_table(path, columns, form=options.table_format, lists=["choices"], bad=bad):
             try:
                 choices = _choices(row.values["choices"])
                 label = row.values.get("label")
@@ -100,12 +100,12 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
 
     @classmethod
     def from_examples(
-        cls, examples: Sequence[ChoiceExample], path: PathLike, options: Mapping[str, Any] | None = None
+        cls, examples: Sequence[ChoiceExample], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> MultipleChoiceTask:
         """Finds out how labels name the right choice, unless `options` say it."""
-        chosen = (options or {}).get("label_format") or "auto"
-        if chosen != "auto":
-            return cls(chosen)
+        chosen: MultipleChoiceOptions = cls.info().choose_options(options)
+        if chosen.label_format != "auto":
+            return cls(chosen.label_format)
         return cls(detect_label_format([(each.target, each.choices) for each in examples], path))
 
     @classmethod

@@ -18,11 +18,11 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.tensor_names import TensorBindings, question_answering_bindings
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.table_format import TableFormat
 from kbert.tasks.answer_spans import answer_positions, best_spans
 from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics import question_answering as metrics
 from kbert.tasks.objective import Tensors
+from kbert.tasks.options import QuestionAnsweringOptions, TaskOptions
 from kbert.tasks.readers.question_answering import Question, check_placed, read_questions
 from kbert.tasks.saved_settings import Kind, count, count_or_none, flag, number
 from kbert.tasks.text_task import same_text
@@ -101,26 +101,32 @@ class QuestionAnsweringTask(TrainableTask[Question]):
 
     @classmethod
     def parse_file(
-        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+        cls,
+        path: PathLike,
+        columns: Mapping[str, str],
+        options: QuestionAnsweringOptions,
+        *,
+        targets: bool,
+        bad: BadRows,
     ) -> Iterator[Question]:
         """The questions of a SQuAD file or JSON lines; without targets also of tables."""
-        return read_questions(path, columns, form=TableFormat.from_options(options), targets=targets, bad=bad)
+        return read_questions(path, columns, form=options.table_format, targets=targets, bad=bad)
 
     @classmethod
     def from_examples(
-        cls, examples: Sequence[Question], path: PathLike, options: Mapping[str, Any] | None = None
+        cls, examples: Sequence[Question], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> QuestionAnsweringTask:
         """Learns from the answers whether there may be none, and whether they are written without spaces."""
-        options = cls.info().choose_options(options or {})
+        chosen: QuestionAnsweringOptions = cls.info().choose_options(options)
         answers = [answer.text for example in examples for answer in example.answers or ()]
         if not answers:
             raise DataError("expected questions with answers. There are none", path)
-        by_characters = options["by_characters"]
+        by_characters = chosen.by_characters
         return cls(
             impossible=any(not example.answers for example in examples),
-            stride=options["stride"],
-            max_answer_length=options["max_answer_length"],
-            n_best=options["n_best"],
+            stride=chosen.stride,
+            max_answer_length=chosen.max_answer_length,
+            n_best=chosen.n_best,
             by_characters=metrics.is_by_characters(answers) if by_characters == "auto" else by_characters == "yes",
         )
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from kbert.errors import UsageError
 from kbert.files import PathLike
 from kbert.layers.heads import MASKED_LOGIT
 from kbert.model_folder.bundle import Bundle
@@ -21,6 +20,7 @@ from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
 from kbert.tasks.objective import Tensors
+from kbert.tasks.options import RankingOptions, TaskOptions
 from kbert.tasks.readers.ranking import RankingExample, read_candidates
 from kbert.tasks.saved_settings import Kind, count_or_none, flag, string
 from kbert.tasks.text_task import same_text
@@ -78,21 +78,18 @@ class RankingTask(TrainableTask[RankingExample]):
 
     @classmethod
     def parse_file(
-        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+        cls, path: PathLike, columns: Mapping[str, str], options: RankingOptions, *, targets: bool, bad: BadRows
     ) -> list[RankingExample]:
         """Queries with their candidates; see kbert.tasks.readers.ranking."""
         return read_candidates(path, columns, options, targets, bad)
 
     @classmethod
     def from_examples(
-        cls, examples: Sequence[RankingExample], path: PathLike, options: Mapping[str, Any] | None = None
+        cls, examples: Sequence[RankingExample], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> RankingTask:
         """The queries say whether they are of dialogues."""
-        options = cls.info().choose_options(options or {})
-        negatives = options["negatives"]
-        if negatives is not None and negatives < 1:
-            raise UsageError(f"negatives must be at least 1. Received: negatives={negatives}")
-        return cls(options["loss"], any(example.turns for example in examples), negatives)
+        chosen: RankingOptions = cls.info().choose_options(options)
+        return cls(chosen.loss, any(example.turns for example in examples), chosen.negatives)
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> RankingTask | None:

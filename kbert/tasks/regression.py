@@ -19,6 +19,7 @@ from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.objective import Tensors
+from kbert.tasks.options import RegressionOptions, TaskOptions
 from kbert.tasks.readers.numbers import parse_number
 from kbert.tasks.saved_settings import Kind, flag, number
 from kbert.tasks.text_task import Example, TrainableTextTask
@@ -56,7 +57,7 @@ class RegressionTask(TrainableTextTask):
     # === Reading ===
 
     @classmethod
-    def read_target(cls, value: Any, options: Mapping[str, Any]) -> float:
+    def read_target(cls, value: Any, options: RegressionOptions) -> float:
         """A finite number."""
         try:
             return parse_number(value)
@@ -65,7 +66,7 @@ class RegressionTask(TrainableTextTask):
 
     @classmethod
     def from_examples(
-        cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | None = None
+        cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> RegressionTask:
         """Takes mean and standard deviation of the numbers."""
         numbers = np.array([example.target for example in examples], np.float64)

@@ -16,11 +16,11 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.rouge import METRICS, oracle_sentences, rouge
 from kbert.tasks.objective import Tensors
+from kbert.tasks.options import SummarizationOptions, TaskOptions
 from kbert.tasks.readers.summarization import SummarizationExample, read_summaries
 from kbert.tasks.saved_settings import Kind, count
 from kbert.tasks.text_task import same_text
@@ -69,17 +69,20 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
 
     @classmethod
     def parse_file(
-        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+        cls, path: PathLike, columns: Mapping[str, str], options: SummarizationOptions, *, targets: bool, bad: BadRows
     ) -> Iterator[SummarizationExample]:
         """Documents; see kbert.tasks.readers.summarization."""
-        return read_summaries(path, columns, form=TableFormat.from_options(options), targets=targets, bad=bad)
+        return read_summaries(path, columns, form=options.table_format, targets=targets, bad=bad)
 
     @classmethod
     def from_examples(
-        cls, examples: Sequence[SummarizationExample], path: PathLike, options: Mapping[str, Any] | None = None
+        cls,
+        examples: Sequence[SummarizationExample],
+        path: PathLike,
+        options: Mapping[str, Any] | TaskOptions | None = None,
     ) -> SummarizationTask:
         """The examples say nothing that the options do not."""
-        return cls(cls.info().choose_options(options or {})["sentences"])
+        return cls(cls.info().choose_options(options).sentences)
 
     def foreign_config(self) -> dict[str, Any]:
         """One logit a token, of which those of [CLS] matter."""

@@ -19,10 +19,10 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, tagger_bindings
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.objective import Tensors
+from kbert.tasks.options import TaggingOptions, TaskOptions
 from kbert.tasks.readers.lost_spans import lost_spans, visible, without_overlaps
 from kbert.tasks.readers.tag_schemes import entity_scores, letter_at, split_tag, tag_labels
 from kbert.tasks.readers.tagged_words import tags_of_words
@@ -100,30 +100,30 @@ class TaggingTask(TrainableTask[TaggedText]):
 
     @classmethod
     def parse_file(
-        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+        cls, path: PathLike, columns: Mapping[str, str], options: TaggingOptions, *, targets: bool, bad: BadRows
     ) -> list[TaggedText]:
         """The texts of CoNLL, of JSON lines with offsets, or of tables of words and tags."""
         return read_tagged_texts(
             path,
             columns,
-            scheme=options.get("tag_scheme") or "auto",
-            form=TableFormat.from_options(options),
+            scheme=options.tag_scheme,
+            form=options.table_format,
             targets=targets,
             bad=bad,
-            strict=bool(options.get("strict_tags")),
-            offsets=options.get("offsets") or "characters",
+            strict=options.strict_tags,
+            offsets=options.offsets,
         )
 
     @classmethod
     def from_examples(
-        cls, examples: Sequence[TaggedText], path: PathLike, options: Mapping[str, Any] | None = None
+        cls, examples: Sequence[TaggedText], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> TaggingTask:
         """Discovers the types."""
-        options = cls.info().choose_options(options or {})
+        chosen: TaggingOptions = cls.info().choose_options(options)
         types = sorted({span.label for example in examples for span in example.spans or ()})
         if not types:
             raise DataError("expected texts with spans. There are none in any of them", path)
-        return cls(tag_labels(types, options["scheme"]), crf=options["crf"])
+        return cls(tag_labels(types, chosen.scheme), crf=chosen.crf)
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> TaggingTask | None:

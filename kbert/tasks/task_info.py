@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from typing import Any
 
-from kbert.errors import UsageError, shown
+from kbert.errors import UsageError
+from kbert.options import OptionInfo, option_infos
+from kbert.tasks.options import TaskOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,54 +31,6 @@ class Column:
 
 
 @dataclasses.dataclass(frozen=True)
-class Option:
-    """A setting of a task.
-
-    Args:
-        name: As in Python; `--name` on the command line, with hyphens.
-        help: What it does.
-        default: Tells its type too, unless `kind` does. False makes it a flag.
-        kind: The type of its value where the default is None.
-        choices: The only values it takes; none for any.
-        reading: Whether it says how a file is to be read, so that it may be another with each file.
-        file: Whether its value is the name of a file, which no model remembers.
-        remembered: Whether a model remembers it of its training file, if it says how to read.
-    """
-
-    name: str
-    help: str
-    default: Any = None
-    kind: type = str
-    choices: tuple[str, ...] = ()
-    reading: bool = False
-    file: bool = False
-    remembered: bool = True
-
-    @property
-    def type(self) -> Any:
-        """The type of its value."""
-        return self.kind if self.default is None else type(self.default)
-
-    def check(self, value: Any) -> Any:
-        """The value as the option's type.
-
-        Raises:
-            UsageError: It cannot be.
-        """
-        if value is None:
-            return self.default
-        if self.type is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if self.file and isinstance(value, os.PathLike):
-            value = os.fspath(value)
-        if not isinstance(value, self.type) or (self.type is int and isinstance(value, bool)):
-            raise UsageError(f"{self.name} must be of the type {self.type.__name__}. Received: {shown(value)}")
-        if self.choices and value not in self.choices:
-            raise UsageError(f"{self.name} must be one of {', '.join(self.choices)}. Received: {shown(value)}")
-        return value
-
-
-@dataclasses.dataclass(frozen=True)
 class TaskInfo:
     """What is known of a task before it is imported.
 
@@ -87,7 +40,7 @@ class TaskInfo:
         help: What it does, in a few words after "Fine-tune a BERT for TASK: ".
         data: The files it reads.
         columns: The columns of tables.
-        options: Its settings.
+        options: The class of its options.
         sequence_length: Longest input in tokens, unless another is asked for or the model has fewer positions.
         trainable: Whether `finetune` trains it.
         usual_columns: Sets of columns in published data sets. The first one that a file has is read, if the user named
@@ -101,7 +54,7 @@ class TaskInfo:
     help: str
     data: str = "CSV, TSV or JSON lines"
     columns: tuple[Column, ...] = ()
-    options: tuple[Option, ...] = ()
+    options: type[TaskOptions] = TaskOptions
     sequence_length: int = 128
     trainable: bool = True
     usual_columns: tuple[Mapping[str, str], ...] = ()
@@ -125,20 +78,32 @@ class TaskInfo:
         chosen = {role: given.get(role) or column.default for role, column in roles.items()}
         return {role: name for role, name in chosen.items() if name and (targets or not roles[role].target)}
 
-    def choose_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All options: those given, else the defaults.
+    @property
+    def option_infos(self) -> Mapping[str, OptionInfo]:
+        """The options of the task by name: its own first, then those that describe files."""
+        infos = option_infos(self.options)
+        own = self.options.__annotations__
+        return {name: infos[name] for name in (*own, *(name for name in infos if name not in own))}
+
+    def choose_options(self, given: Mapping[str, Any] | TaskOptions | None) -> Any:
+        """Returns the options, an object of the class `options`: those that are given, else the defaults.
+
+        Args:
+            given: Options by name, where None stands for the default; or an object that has them all.
 
         Raises:
-            UsageError: The task has no such option, or it cannot have that value.
+            UsageError: The task has no such option, or a value is invalid.
         """
-        known = {option.name: option for option in self.options}
-        for name in given:
-            if name not in known:
-                has = f"it has {', '.join(known)}" if known else "it has none"
+        if isinstance(given, TaskOptions):
+            return given
+        infos = self.option_infos
+        for name in given or {}:
+            if name not in infos:
+                has = f"it has {', '.join(infos)}" if infos else "it has none"
                 raise UsageError(f"the task {self.name} has no option {name!r}; {has}")
-        return {name: option.check(given.get(name)) for name, option in known.items()}
+        return self.options(**{name: value for name, value in (given or {}).items() if value is not None})
 
-    def split(self, given: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    def split(self, given: Mapping[str, Any]) -> tuple[dict[str, str], Any]:
         """Columns and options out of keywords such as `text_column`.
 
         Raises:

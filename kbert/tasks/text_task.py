@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.table_format import TableFormat
 from kbert.tasks.answering import AnsweringTask, TextInput
 from kbert.tasks.readers.tables import read_table
 from kbert.tasks.trainable import TrainableTask
@@ -64,7 +63,7 @@ class TextTask(AnsweringTask[Example]):
 
     @classmethod
     def parse_file(
-        cls, path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], *, targets: bool, bad: BadRows
+        cls, path: PathLike, columns: Mapping[str, str], options: Any, *, targets: bool, bad: BadRows
     ) -> Iterator[Example]:
         """The rows of a table with the columns "text", and where wanted "pair" and the target's.
 
@@ -73,7 +72,7 @@ class TextTask(AnsweringTask[Example]):
         columns = cls.table_columns(columns, options)
         lists = [cls.target_column] if cls.target_lists else []
         spellings: dict[str, str] = {}
-        for row in read_table(path, columns, form=TableFormat.from_options(options), lists=lists, bad=bad):
+        for row in read_table(path, columns, form=options.table_format, lists=lists, bad=bad):
             text, pair, target = row.values["text"], row.values.get("pair"), row.values.get(cls.target_column)
             try:
                 if targets:
@@ -89,12 +88,12 @@ class TextTask(AnsweringTask[Example]):
             yield Example(text, pair, target, row.line)
 
     @classmethod
-    def table_columns(cls, columns: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
+    def table_columns(cls, columns: Mapping[str, str], options: Any) -> Mapping[str, str]:
         """The columns to read, out of those of the catalogue."""
         return columns
 
     @classmethod
-    def read_target(cls, value: Any, options: Mapping[str, Any]) -> Any:
+    def read_target(cls, value: Any, options: Any) -> Any:
         """The target that a cell says; ValueError tells why it is none."""
         value = value.strip()  # a space before or after a name makes no other class
         if not value:

@@ -17,6 +17,7 @@ from kbert.sources.bad_rows import BadRows
 from kbert.tasks.answering import AnsweringTask, no_examples
 from kbert.tasks.metrics.names import LOSS, larger_is_better
 from kbert.tasks.objective import Tensors
+from kbert.tasks.options import TaskOptions
 from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -47,14 +48,14 @@ class TrainableTask(AnsweringTask[ExampleT]):
     @classmethod
     @abc.abstractmethod
     def from_examples(
-        cls, examples: Sequence[ExampleT], path: PathLike, options: Mapping[str, Any] | None = None
+        cls, examples: Sequence[ExampleT], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> TrainableTask[ExampleT]:
         """Makes the task for training examples; classification collects its labels, for instance.
 
         Args:
             examples: The training examples.
             path: Their file, for messages.
-            options: Options of the task by name. The catalogue has the defaults.
+            options: The options of the task by name, or an object that has them all; `info().choose_options` makes one.
         """
 
     def keep_valid(self, examples: Sequence[ExampleT], path: PathLike, bad: BadRows | None = None) -> list[ExampleT]:

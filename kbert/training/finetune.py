@@ -82,8 +82,7 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
     measures = run.is_chief and not options.find_learning_rate
     if measures:
         plan.check_validation()
-        remembered = {name: value for name, value in {**_named(columns), **own}.items() if infos[name].remembered}
-        run.claim(plan.record(run.command, options.remembered() | remembered))
+        run.claim(plan.record(run.command, options.remembered() | _named(columns) | own.remembered()))
     model = run.build(plan.start.config, plan.task.build, pooled=plan.task.pooled)
     encoder, bindings = model.encoder, plan.task.bindings(model)
     if plan.start.bundle is not None:

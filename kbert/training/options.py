@@ -520,12 +520,7 @@ def task_option_infos(info: TaskInfo) -> dict[str, OptionInfo]:
 def keyword_infos(info: TaskInfo) -> Mapping[str, OptionInfo]:
     """All keywords of `finetune` for a task: its options, the columns of its tables, and the options of the task."""
     columns = {f"{column.role}_column": OptionInfo(f"{column.role}_column", free=True) for column in info.columns}
-    own = {
-        each.name: OptionInfo(
-            each.name, default=each.default, free=each.reading, remembered=not each.file, choices=each.choices
-        )
-        for each in info.options
-    }
+    own = {name: dataclasses.replace(each, free=each.reading) for name, each in info.option_infos.items()}
     return {**task_option_infos(info), **columns, **own}
 
 

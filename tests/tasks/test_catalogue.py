@@ -1,4 +1,4 @@
-import os
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from kbert.errors import UsageError
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.catalogue import TASKS, all_columns, all_reading_options, task_info
 from kbert.tasks.factories import task_class
-from kbert.tasks.task_info import Option
+from kbert.tasks.options import ClassificationOptions, EmbeddingOptions
 
 
 def test_it_needs_no_tensorflow():
@@ -28,15 +29,16 @@ def test_columns_and_options_are_split():
     info = task_info("classification")
     columns, options = info.split({"text_column": "a", "pair_column": None, "delimiter": ";"})
     assert columns == {"text": "a", "label": "label"}
-    assert options == {
-        "class_weights": None,
-        "label_smoothing": 0.0,
-        "missing_labels": "pandas",
+    assert dataclasses.asdict(options) == {
         "format": "auto",
         "delimiter": ";",
         "encoding": "utf-8",
         "quoting": "auto",
+        "missing_labels": "pandas",
+        "class_weights": None,
+        "label_smoothing": 0.0,
     }
+    assert list(info.option_infos)[:2] == ["class_weights", "label_smoothing"]
     assert info.choose_columns({"pair": "b"}, targets=False) == {"text": "text", "pair": "b"}
     with pytest.raises(UsageError, match=r"^the task classification has no column 'context'; it has 'text', 'pair', "):
         info.split({"context_column": "c"})
@@ -44,12 +46,8 @@ def test_columns_and_options_are_split():
         info.split({"stride": 3})
     columns, options = task_info("question-answering").split({"stride": 5})
     assert columns == {"question": "question", "context": "context", "answers": "answers"}
-    assert {name: options[name] for name in ("stride", "max_answer_length", "n_best", "by_characters")} == {
-        "stride": 5,
-        "max_answer_length": None,
-        "n_best": 5,
-        "by_characters": "auto",
-    }
+    assert (options.stride, options.max_answer_length, options.n_best, options.by_characters) == (5, None, 5, "auto")
+    assert task_info("question-answering").choose_options(options) is options
     assert {"text", "pair", "label", "question", "context"} <= all_columns().keys()
 
 
@@ -60,26 +58,30 @@ def test_what_says_how_a_file_is_read_can_be_told_with_each_file():
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "message"),
+    ("task", "given", "message"),
     [
-        (Option("rate", "", 0.1), "x", "rate must be of the type float. Received: 'x'"),
-        (Option("count", "", 3), True, "count must be of the type int. Received: True"),
-        (Option("kind", "", "a", choices=("a", "b")), "c", "kind must be one of a, b. Received: 'c'"),
-        (Option("size", "", kind=int), 1.5, "size must be of the type int. Received: 1.5"),
+        ("embedding", {"margin": "x"}, "margin must be a number. Received: margin='x'"),
+        ("embedding", {"margin": 0}, "margin must be above 0. Received: margin=0"),
+        ("summarization", {"sentences": True}, "sentences must be a whole number. Received: sentences=True"),
+        ("ranking", {"loss": "c"}, "loss must be one of softmax, sigmoid. Received: loss='c'"),
+        ("ranking", {"candidates": 1}, "candidates must be at least 2. Received: candidates=1"),
+        ("question-answering", {"stride": 1.5}, "stride must be a whole number. Received: stride=1.5"),
+        ("ranking", {"delimiter": Path("a")}, "delimiter must be text. Received: "),
     ],
 )
-def test_options_that_cannot_be(option, value, message):
+def test_invalid_options(task, given, message):
     with pytest.raises(UsageError) as caught:
-        option.check(value)
-    assert str(caught.value) == message
-    assert option.check(None) == option.default
+        task_info(task).choose_options(given)
+    assert str(caught.value).startswith(message)
 
 
-def test_a_whole_number_is_a_float_too():
-    assert Option("rate", "", 0.1).check(1) == 1.0
+def test_a_missing_value_stands_for_the_default():
+    assert task_info("embedding").choose_options({"margin": None}) == EmbeddingOptions()
+    assert EmbeddingOptions(margin=1).margin == 1.0
+    assert EmbeddingOptions(documents=Path("a")).has_judgements
+    assert not EmbeddingOptions().has_judgements
 
 
-def test_a_file_is_named_by_a_path_too():
-    assert Option("documents", "", file=True).check(Path("a") / "b.txt") == os.path.join("a", "b.txt")
-    with pytest.raises(UsageError, match="must be of the type str"):
-        Option("delimiter", "").check(Path("a"))
+def test_options_give_the_format_of_tables():
+    options = ClassificationOptions(delimiter="tab", encoding="latin-1", quoting="none", format="tsv")
+    assert options.table_format == TableFormat("\t", "latin-1", "none", "tsv")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from kbert.files import PathLike
-from kbert.sources.table_format import TableFormat, check_there
+from kbert.sources.table_format import check_there
+from kbert.tasks.options import CollectionOptions, TaskOptions
 from kbert.tasks.readers.tables import column_names
 from kbert.tasks.task_info import TaskInfo
 
@@ -20,7 +20,7 @@ def find_columns(
     info: TaskInfo,
     path: PathLike,
     given: Mapping[str, str | None],
-    options: Mapping[str, Any],
+    options: TaskOptions,
     *,
     targets: bool = True,
     tell: bool = False,
@@ -35,7 +35,7 @@ def find_columns(
         info: The task.
         path: The file, or a table in memory.
         given: Columns by role; None is as if it were not there, "" says that the file has no such column.
-        options: The task's options, of which some say how to read.
+        options: The options of the task, some of which describe the format of the file.
         targets: Whether columns of targets are wanted.
         tell: Whether to log columns that the user did not name and that are no defaults.
 
@@ -49,12 +49,13 @@ def find_columns(
     if any(given.get(column.role) for column in optional if column.target):
         return chosen  # the user chose among the targets
     open_roles = [column for column in optional if column.role not in chosen and given.get(column.role) != ""]
-    if options.get("documents") or options.get("queries") or not (open_roles or info.usual_columns):
+    has_judgements = isinstance(options, CollectionOptions) and options.has_judgements
+    if has_judgements or not (open_roles or info.usual_columns):
         return chosen
     if any(_NUMBERS.fullmatch(name) for name in chosen.values()):
         return chosen
     check_there(path)
-    header = column_names(path, TableFormat.from_options(options))
+    header = column_names(path, options.table_format)
     found: dict[str, str] = {}
     named = any(name for name in given.values())
     if not named and header and not set(chosen.values()) <= set(header):

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from kbert.errors import DataError, UsageError, shown
+from kbert.errors import DataError, shown
 from kbert.files import PathLike
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.table_format import TableFormat
+from kbert.tasks.options import RankingOptions
 from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.numbers import parse_number
 from kbert.tasks.readers.tables import file_kind, read_objects, read_table
@@ -45,7 +46,7 @@ class RankingExample:
 
 
 def read_candidates(
-    path: PathLike, columns: Mapping[str, str], options: Mapping[str, Any], targets: bool, bad: BadRows
+    path: PathLike, columns: Mapping[str, str], options: RankingOptions, targets: bool, bad: BadRows
 ) -> list[RankingExample]:
     """Reads queries with their candidates; wrong ones are drawn where the file has none.
 
@@ -55,24 +56,22 @@ def read_candidates(
         path: A table of pairs; JSON lines of pairs, of a query with a list "candidates", or of dialogues
             ({"turns": [{"speaker": …, "text": …} or a text]}); or judgements.
         columns: "query", "candidate", and maybe "label".
-        options: "candidates", "turns", "responder", "documents" and "queries", and those of TableFormat; see the
-            catalogue.
+        options: The options of the task.
         targets: Whether it must be said which candidates are right.
         bad: Takes what cannot be used.
 
     Raises:
-        UsageError: There is nothing to choose from: fewer than 2 candidates, or no turn.
         DataError: The file holds something else; with file and line.
     """
-    most, turns = _count(options, "candidates", 10, least=2), _count(options, "turns", 4, least=1)
-    if options.get("documents") or options.get("queries"):
+    most, turns = options.candidates, options.turns
+    if options.has_judgements:
         return _read_judged(path, options, most, bad)
-    form = TableFormat.from_options(options)
+    form = options.table_format
     first = _first_object(path, form) if file_kind(path, form) == "json" else {}
     if _TURNS_KEY in first:
-        pairs = list(_responses(path, form, turns, options.get("responder"), bad))
+        pairs = list(_responses(path, form, turns, options.responder, bad))
         if not pairs:
-            raise DataError(_no_response(path, form, options.get("responder")), path)
+            raise DataError(_no_response(path, form, options.responder), path)
         pool = list(dict.fromkeys(response for _, response in pairs))
         return [_filled(example, [response], pool, most, index) for index, (example, response) in enumerate(pairs)]
     if any(key in first for key in _RIGHT_KEYS) and columns["candidate"] not in first:
@@ -129,14 +128,6 @@ def _with_others(examples: Sequence[RankingExample], most: int) -> list[RankingE
     ]
 
 
-def _count(options: Mapping[str, Any], name: str, default: int, *, least: int) -> int:
-    value = options.get(name)
-    count = default if value is None else int(value)
-    if count < least:
-        raise UsageError(f"{name} must be at least {least}. Received: {name}={count}")
-    return count
-
-
 def _first_object(path: PathLike, form: TableFormat) -> dict[str, Any]:
     return next((values for _, values in read_objects(path, form=form, bad=BadRows(1 << 60))), {})
 
@@ -166,9 +157,9 @@ def _filled(
     return dataclasses.replace(example, candidates=texts, gains=gains)
 
 
-def _read_judged(path: PathLike, options: Mapping[str, Any], most: int, bad: BadRows) -> list[RankingExample]:
+def _read_judged(path: PathLike, options: RankingOptions, most: int, bad: BadRows) -> list[RankingExample]:
     """An example for each document that is right for a query, among documents that are not."""
-    judged, pool = read_judged(path, options.get("documents"), options.get("queries"), bad)
+    judged, pool = read_judged(path, options.documents, options.queries, bad)
     examples: list[RankingExample] = []
     for query, found in judged:
         right = frozenset(document.text for document, gain in found if gain > 0)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from kbert.errors import shown
+from kbert.options import OptionInfo
 from kbert.sources.table_format import TableFormat
-from kbert.tasks.task_info import Option, TaskInfo
+from kbert.tasks.options import TaskOptions
+from kbert.tasks.task_info import TaskInfo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +26,11 @@ class Reading:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def remembered(cls, info: TaskInfo, columns: Mapping[str, str], options: Mapping[str, Any]) -> Reading:
+    def remembered(cls, info: TaskInfo, columns: Mapping[str, str], options: TaskOptions) -> Reading:
         """What a model remembers of the file that it learnt from: no names of other files, and no defaults."""
         kept = _kept(info)
-        chosen = {
-            name: options[name] for name, option in kept.items() if options.get(name) not in (None, option.default)
-        }
+        values = {name: getattr(options, name) for name in kept}
+        chosen = {name: value for name, value in values.items() if value not in (None, kept[name].default)}
         return cls(dict(columns), chosen)
 
     @classmethod
@@ -55,7 +56,7 @@ class Reading:
         if strange := sorted(options.keys() - kept.keys()):
             raise TypeError(f"{shown(strange[0])} is no option of {info.name} that says how to read")
         info.choose_columns(columns)
-        checked = {name: kept[name].check(value) for name, value in options.items()}
+        checked = {name: kept[name].checked(value) for name, value in options.items()}
         TableFormat.from_options(checked)
         return cls(dict(columns), checked)
 
@@ -71,5 +72,5 @@ class Reading:
         )
 
 
-def _kept(info: TaskInfo) -> dict[str, Option]:
-    return {option.name: option for option in info.options if option.reading and not option.file and option.remembered}
+def _kept(info: TaskInfo) -> dict[str, OptionInfo]:
+    return {name: each for name, each in info.option_infos.items() if each.reading and each.remembered}

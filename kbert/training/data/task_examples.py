@@ -16,6 +16,7 @@ from kbert.errors import DataError, UsageError, shown
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import as_table, is_path
 from kbert.tasks.factories import trainable_task_class
+from kbert.tasks.options import TaskOptions
 from kbert.tasks.readers.columns import find_columns
 from kbert.tasks.trainable import TrainableTask
 from kbert.training.data.folds import split_fold, split_part
@@ -56,7 +57,7 @@ def read_task_examples(
     validation_split: float | None,
     fold: tuple[int, int] | None,
     columns: Mapping[str, str],
-    options: Mapping[str, Any],
+    options: TaskOptions,
     limit: int | None,
     skip_bad: int,
     seed: int,

@@ -4,6 +4,7 @@ import pytest
 
 from kbert.sources.memory_table import as_table
 from kbert.tasks.catalogue import task_info
+from kbert.tasks.options import SummarizationOptions
 from kbert.tasks.readers.columns import find_columns
 
 TRIPLES = {"text": "anchor", "pair": "positive", "negative": "negative"}
@@ -12,7 +13,8 @@ RANKING = {"query": "query", "candidate": "candidate"}
 
 def found(task, header, given=None, **settings):
     table = as_table([dict.fromkeys(header.split(","), "x")], "train")
-    return find_columns(task_info(task), table, given or {}, {}, **settings)
+    info = task_info(task)
+    return find_columns(info, table, given or {}, info.choose_options(None), **settings)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_what_was_found_is_logged(caplog, tmp_path):
     caplog.set_level(logging.INFO, "kbert")
     path = tmp_path / "a.csv"
     path.write_text("article,highlights\nx,y\n", encoding="utf-8")
-    find_columns(task_info("summarization"), path, {}, {}, tell=True)
+    find_columns(task_info("summarization"), path, {}, SummarizationOptions(), tell=True)
     assert [record.getMessage() for record in caplog.records] == [
         f"{path}: read with --text-column article, --summary-column highlights"
     ]

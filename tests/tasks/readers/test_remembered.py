@@ -40,9 +40,9 @@ def test_what_is_said_of_one_file_goes_first():
         ({"columns": {"question": "q"}}, r"the task classification has no column 'question'"),
         ({"options": 3}, r"options must be an object\. Received: 3"),
         ({"options": {"label_smoothing": 0.5}}, r"'label_smoothing' is no option of classification that says how"),
-        ({"options": {"quoting": "some"}}, r"quoting must be one of auto, csv, none\. Received: 'some'"),
+        ({"options": {"quoting": "some"}}, r"quoting must be one of auto, csv, none\. Received: quoting='some'"),
         ({"options": {"encoding": "klingon"}}, r"encoding must be one that Python knows"),
-        ({"options": {"delimiter": ["a"]}}, r"delimiter must be of the type str\. Received: \['a'\]"),
+        ({"options": {"delimiter": ["a"]}}, r"delimiter must be text\. Received: delimiter=\['a'\]"),
     ],
 )
 def test_what_cannot_be(values, message, tmp_path, make_classifier):
