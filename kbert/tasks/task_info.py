@@ -81,9 +81,13 @@ class TaskInfo:
     @property
     def option_infos(self) -> Mapping[str, OptionInfo]:
         """The options of the task by name: its own first, then those that describe files."""
-        infos = option_infos(self.options)
+        infos = {
+            name: dataclasses.replace(each, section="Files" if each.reading else "Task")
+            for name, each in option_infos(self.options).items()
+        }
         own = self.options.__annotations__
-        return {name: infos[name] for name in (*own, *(name for name in infos if name not in own))}
+        first = [name for name in own if not infos[name].reading]
+        return {name: infos[name] for name in dict.fromkeys((*first, *own, *infos))}
 
     def choose_options(self, given: Mapping[str, Any] | TaskOptions | None) -> Any:
         """Returns the options, an object of the class `options`: those that are given, else the defaults.

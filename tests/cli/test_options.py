@@ -102,11 +102,13 @@ def test_finetune_and_tune_have_the_fields_as_options(name, task):
     else:
         several = dict.fromkeys(("trials", "search", "over"), TuneOptions)
         del infos["find_learning_rate"]
-    own = {f"{column.role}_column" for column in info.columns} | {option.name for option in info.options}
+    own = {f"{column.role}_column" for column in info.columns} | info.option_infos.keys()
     shown = {name for name, info in infos.items() if info.command}
     assert params.keys() == shown | own | several.keys()
     for option in shown:
         check_option(params[option], infos[option], infos)
+    for option, declared in info.option_infos.items():
+        check_option(params[option], declared, info.option_infos)
     for option, kind in several.items():
         assert params[option].help.startswith(command_text(option_infos(kind)[option].help, option_infos(kind)))
         assert params[option].section == "Run"

@@ -33,7 +33,7 @@ def test_every_option_is_described(kind):
 @pytest.mark.parametrize("task", [name for name, info in TASKS.items() if info.trainable])
 def test_options_of_tasks_have_names_of_their_own(task):
     info = TASKS[task]
-    own = {f"{column.role}_column" for column in info.columns} | {option.name for option in info.options}
+    own = {f"{column.role}_column" for column in info.columns} | info.option_infos.keys()
     assert own & option_infos(TuneOptions).keys() == set()
     assert keyword_infos(info).keys() == own | option_infos(FinetuneOptions).keys()
     infos = task_option_infos(info)
