@@ -102,6 +102,7 @@ def _finetune(
 
     import kbert
     from kbert.training.finetune import finetune  # TensorFlow is imported before the clock starts
+    from kbert.training.run_folder.runs import flat_record
 
     keras.backend.clear_session()
     # A stopped run is begun anew: its seconds would not count what was done before.
@@ -125,7 +126,7 @@ def _finetune(
         value = benchmark.measure(run, prepared)
     else:
         value = kbert.load(run).evaluate(prepared.test)[benchmark.metric]
-    recipe = json.loads((run / "run.json").read_text())
+    recipe = flat_record(json.loads((run / "run.json").read_text()))
     del recipe["tokenizer"]
     main_metric = json.loads((run / "kbert.json").read_text())["main_metric"]
     return {

@@ -32,6 +32,13 @@ _RECIPE = {"accumulation": 1, "frozen_layers": 0, "early_stopping": None}
 _FOLLOWED = ("batch_size", "sequence_length", "evaluate_every", "seed")
 _IRRELEVANT = ("steps", "log_every", "checkpoint_every", "remat", "spike_threshold")
 """Numbers and flags of a recipe that change nothing here; the schedule has the steps too."""
+_ELSEWHERE = (
+    *("epochs", "learning_rate", "warmup_proportion", "power"),  # in the schedule
+    *("weight_decay", "layer_decay", "bias_correction"),  # in the optimizer
+    *("validation_split", "limit", "skip_bad", "augment_copies"),  # in the digest of the data
+    *("stride", "max_answer_length", "n_best"),  # options of the task
+)
+"""Options of a recipe that another part of it, or the caller, has too."""
 _SHAPE = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
 _EVALUATION_BATCH = 64
 _IGNORED = -100
@@ -145,7 +152,7 @@ def _check_recipe(recipe: Mapping[str, Any], metric: str) -> None:
             wanted[name], found[name] = _OPTIMIZER_SETTINGS.get(name), value
     # What kbert may learn to record: names and texts are harmless, a number or a flag may be one more rate.
     for name, value in recipe.items():
-        known = name in wanted or name in _FOLLOWED or name in _IRRELEVANT
+        known = name in wanted or name in (*_FOLLOWED, *_IRRELEVANT, *_ELSEWHERE)
         if not known and isinstance(value, int | float) and value:
             wanted[name], found[name] = None, value
     for name, value in wanted.items():

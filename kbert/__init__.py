@@ -1,7 +1,7 @@
 """BERT for Keras and TensorFlow: from raw text to a served model.
 
-Every command of the `kbert` program is a function here. Names are imported when they are first used, so that
-`import kbert` costs nothing.
+Commands of the `kbert` program are functions here, with the same options (README, "In Python"). Names are imported when
+they are first used, so that `import kbert` costs nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from kbert.version import __version__
 if TYPE_CHECKING:
     from kbert.config import BertConfig, preset_config
     from kbert.conversion.convert import Conversion, convert
+    from kbert.conversion.vocabulary_extension import extend_vocabulary
     from kbert.corpus.building.build import build_corpus
     from kbert.errors import KbertError
     from kbert.export.litert import export_litert
@@ -41,27 +42,44 @@ if TYPE_CHECKING:
         TokenClassificationModel,
     )
     from kbert.pretrained.preprocessor import Preprocessor
+    from kbert.report.run import run_report
     from kbert.retrieval.index import Index, build_index
+    from kbert.retrieval.search import SearchSettings, search
     from kbert.runtime.prepare import prepare_runtime
     from kbert.serving.rest import serve
+    from kbert.sources.source import SourceSettings
     from kbert.text.encoding import Encoding
+    from kbert.text.settings import AddedToken
     from kbert.text.tokenizer import Tokenizer
     from kbert.text.vocabulary import Vocabulary
     from kbert.text.vocabulary_training import train_tokenizer, train_vocabulary
+    from kbert.training.devices.launch import launch
+    from kbert.training.evaluation import evaluate_pretraining
     from kbert.training.finetune import finetune
+    from kbert.training.options import (
+        CrossValidateOptions,
+        FinetuneOptions,
+        FinetuneSeedsOptions,
+        PretrainOptions,
+        TuneOptions,
+    )
     from kbert.training.pretrain import pretrain
     from kbert.training.search.repeats import cross_validate, finetune_seeds
     from kbert.training.search.tune import tune
 
 _MODULES = {
     "AdamW": "kbert.optimizers.adamw",
+    "AddedToken": "kbert.text.settings",
     "BertConfig": "kbert.config",
     "BertEncoder": "kbert.pretrained.models",
     "Bundle": "kbert.model_folder.bundle",
     "ClassificationModel": "kbert.pretrained.models",
     "Conversion": "kbert.conversion.convert",
+    "CrossValidateOptions": "kbert.training.options",
     "EmbeddingModel": "kbert.pretrained.models",
     "Encoding": "kbert.text.encoding",
+    "FinetuneOptions": "kbert.training.options",
+    "FinetuneSeedsOptions": "kbert.training.options",
     "Index": "kbert.retrieval.index",
     "KbertError": "kbert.errors",
     "Lamb": "kbert.optimizers.lamb",
@@ -70,29 +88,38 @@ _MODULES = {
     "Muon": "kbert.optimizers.muon",
     "Predictor": "kbert.prediction.predictor",
     "Preprocessor": "kbert.pretrained.preprocessor",
+    "PretrainOptions": "kbert.training.options",
     "PretrainingModel": "kbert.pretrained.models",
     "QuestionAnsweringModel": "kbert.pretrained.models",
     "RankingModel": "kbert.pretrained.models",
     "RegressionModel": "kbert.pretrained.models",
     "SGD": "kbert.optimizers.sgd",
+    "SearchSettings": "kbert.retrieval.search",
+    "SourceSettings": "kbert.sources.source",
     "TokenClassificationModel": "kbert.pretrained.models",
     "Tokenizer": "kbert.text.tokenizer",
+    "TuneOptions": "kbert.training.options",
     "Vocabulary": "kbert.text.vocabulary",
     "WarmupSchedule": "kbert.optimizers.warmup_schedule",
     "build_corpus": "kbert.corpus.building.build",
     "build_index": "kbert.retrieval.index",
     "convert": "kbert.conversion.convert",
     "cross_validate": "kbert.training.search.repeats",
+    "evaluate_pretraining": "kbert.training.evaluation",
     "export_litert": "kbert.export.litert",
     "export_saved_model": "kbert.export.saved_model",
+    "extend_vocabulary": "kbert.conversion.vocabulary_extension",
     "extract_features": "kbert.prediction.feature_vectors",
     "finetune": "kbert.training.finetune",
     "finetune_seeds": "kbert.training.search.repeats",
+    "launch": "kbert.training.devices.launch",
     "load": "kbert.prediction.predictor",
     "load_model": "kbert.pretrained.loading",
     "prepare_runtime": "kbert.runtime.prepare",
     "preset_config": "kbert.config",
     "pretrain": "kbert.training.pretrain",
+    "run_report": "kbert.report.run",
+    "search": "kbert.retrieval.search",
     "serve": "kbert.serving.rest",
     "train_tokenizer": "kbert.text.vocabulary_training",
     "train_vocabulary": "kbert.text.vocabulary_training",
@@ -102,13 +129,17 @@ _MODULES = {
 __all__ = [
     "SGD",
     "AdamW",
+    "AddedToken",
     "BertConfig",
     "BertEncoder",
     "Bundle",
     "ClassificationModel",
     "Conversion",
+    "CrossValidateOptions",
     "EmbeddingModel",
     "Encoding",
+    "FinetuneOptions",
+    "FinetuneSeedsOptions",
     "Index",
     "KbertError",
     "Lamb",
@@ -117,12 +148,16 @@ __all__ = [
     "Muon",
     "Predictor",
     "Preprocessor",
+    "PretrainOptions",
     "PretrainingModel",
     "QuestionAnsweringModel",
     "RankingModel",
     "RegressionModel",
+    "SearchSettings",
+    "SourceSettings",
     "TokenClassificationModel",
     "Tokenizer",
+    "TuneOptions",
     "Vocabulary",
     "WarmupSchedule",
     "__version__",
@@ -130,16 +165,21 @@ __all__ = [
     "build_index",
     "convert",
     "cross_validate",
+    "evaluate_pretraining",
     "export_litert",
     "export_saved_model",
+    "extend_vocabulary",
     "extract_features",
     "finetune",
     "finetune_seeds",
+    "launch",
     "load",
     "load_model",
     "prepare_runtime",
     "preset_config",
     "pretrain",
+    "run_report",
+    "search",
     "serve",
     "train_tokenizer",
     "train_vocabulary",

@@ -2,6 +2,7 @@
 
     KbertError                     base of all; `exit_code` is the exit code of the command line
     ├── UsageError                 options that are invalid, or contradict each other (exit code 2)
+    │   └── OptionError            (kbert.options) an option with an invalid value
     ├── DataError                  a file of the user has invalid content
     │   ├── VocabularyError        ... a vocabulary file
     │   └── RecordError            ... a shard of records

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 from kbert.cli import options
 from kbert.errors import UsageError
+from kbert.options import Options, option_infos
 from kbert.tasks.catalogue import TASKS
-from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.task_info import TaskInfo
+from kbert.training.options import (
+    SECTIONS,
+    CrossValidateOptions,
+    FinetuneOptions,
+    FinetuneSeedsOptions,
+    task_option_infos,
+)
 
 
 class TaskGroup(click.Group):
@@ -39,103 +47,71 @@ def finetune() -> None:
     """
 
 
-def finetune_settings(info: TaskInfo) -> Any:
-    """Adds what a run of a task may be told; the names are the keywords of kbert.training.finetune.finetune."""
-    settings = (
-        click.option("--model", required=True, help="A model folder; hf://owner/name; or a preset, with --vocab."),
-        options.data_file("--train", f"{info.data} to learn from."),
-        options.data_file("--validation", f"{info.data} to choose the best weights with.", required=False),
-        click.option(
-            "--validation-split",
-            type=click.FloatRange(0, 1),
-            help="Without it: the part of the training rows to hold out.",
-        ),
-        options.output("The run's folder: a model in the end.", file_okay=False),
-        options.columns(info.columns),
-        _task_options(info),
-        options.SKIP_BAD,
-        options.vocabulary("The vocabulary of a preset"),
-        options.CASED,
-        click.option(
-            "--epochs",
-            type=click.FloatRange(0, min_open=True),
-            help="Passes over the training rows.  [default: 3, more for few rows]",
-        ),
-        click.option(
-            "--learning-rate",
-            type=click.FloatRange(0, min_open=True),
-            help="The peak, at the end of the warm-up.  [default: by width, and whether weights are pretrained]",
-        ),
-        click.option(
-            "--head-learning-rate",
-            type=click.FloatRange(0, min_open=True),
-            help="The peak for the pooler and the task's head.  [default: 8 times --learning-rate, at most 1e-3]",
-        ),
-        click.option("--warmup-proportion", default=0.1, show_default=True, type=click.FloatRange(0, 1)),
-        click.option(
-            "--sequence-length", type=int, help=f"Longest input in tokens.  [default: {info.sequence_length}, or fewer]"
-        ),
-        click.option("--limit", type=click.IntRange(1), help="Use so many training examples, drawn by --seed."),
-        click.option("--evaluate-every", type=click.IntRange(1), help="Steps.  [default: an epoch]"),
-        click.option(
-            "--early-stopping", type=click.IntRange(1), help="Stop after so many evaluations that were not better."
-        ),
-        click.option(
-            "--main-metric",
-            type=click.Choice([*info.metrics, LOSS]),
-            help="The metric that selects the best weights.  [default: the first that the validation file allows]",
-        ),
-        click.option(
-            "--bias-correction/--no-bias-correction", default=True, show_default=True, help="Of the optimizer's means."
-        ),
-        click.option(
-            "--frozen-layers",
-            default=0,
-            show_default=True,
-            type=click.IntRange(0),
-            help="The embeddings and so many blocks keep their weights.",
-        ),
-        click.option("--frozen-encoder", is_flag=True, help="The embeddings and all blocks keep their weights."),
-        click.option(
-            "--augment", type=click.Choice(["masked"]), help="Add copies with words that the starting model predicts."
-        ),
-        options.data_file("--synonyms", "A word and its synonyms a line: add copies with those.", required=False),
-        click.option(
-            "--augment-copies", default=1, show_default=True, type=click.IntRange(1), help="Copies that each adds."
-        ),
-        options.watching,
-        options.training,
-    )
+def finetune_settings(info: TaskInfo, kind: type[Options] = FinetuneOptions) -> Callable[[Any], Any]:
+    """Adds the options of a run of a task: those of an options class, the columns of the task, and its own options.
+
+    Args:
+        info: The task.
+        kind: The options class: `FinetuneOptions`, or a subclass.
+    """
+    infos = {**option_infos(kind), **task_option_infos(info)}
+    if kind is not FinetuneOptions:  # which is for several runs
+        del infos["find_learning_rate"]
 
     def add(command: Any) -> Any:
-        for setting in reversed(settings):
-            command = setting(command)
-        return command
+        command = options.declared(infos, SECTIONS)(command)
+        for option in reversed(info.options):
+            command = options.task_option(option)(command)
+        return options.columns(info.columns)(command)
 
     return add
 
 
+def checked_options(kind: type[Options], settings: Mapping[str, Any]) -> None:
+    """Checks the options before TensorFlow starts, which takes long.
+
+    Raises:
+        OptionError: An option is invalid.
+    """
+    known = option_infos(kind)
+    kind(**{name: value for name, value in settings.items() if name in known})
+
+
+def _several(kind: type[Options], name: str) -> Callable[[Any], Any]:
+    """The option of `finetune` that asks for several runs."""
+    info = dataclasses.replace(option_infos(kind)[name], default=None)
+    return options.declared({name: info, **option_infos(FinetuneOptions)}, only=(name,))
+
+
 def _command(info: TaskInfo) -> click.Command:
-    @click.command(info.name, short_help=info.help, help=f"Fine-tune a BERT for {info.name}: {info.help}.")
-    @finetune_settings(info)
-    @click.option("--seeds", type=click.IntRange(2), help="So many runs, in OUTPUT/seed-N, and their mean.")
-    @click.option(
-        "--folds", type=click.IntRange(2), help="Cross-validation over --train, in OUTPUT/fold-N; without --validation."
+    @click.command(
+        info.name,
+        cls=options.SectionedCommand,
+        short_help=info.help,
+        help=f"Fine-tune a BERT for {info.name}: {info.help}.",
     )
-    @click.option("--find-learning-rate", is_flag=True, help="Do not train: try rising rates, and suggest one.")
+    @finetune_settings(info)
+    @_several(FinetuneSeedsOptions, "seeds")
+    @_several(CrossValidateOptions, "folds")
     def run(seeds: int | None, folds: int | None, **settings: Any) -> None:
-        if sum(map(bool, (seeds, folds, settings["find_learning_rate"]))) > 1:
+        if (seeds is not None) + (folds is not None) + settings["find_learning_rate"] > 1:
             raise UsageError("choose one of --seeds, --folds and --find-learning-rate")
-        if not folds and not settings["validation"] and settings["validation_split"] is None:
+        if folds is None and not settings["validation"] and settings["validation_split"] is None:
             raise UsageError("give one of --validation FILE, --validation-split such as 0.1, and --folds K")
+        if seeds is not None:
+            checked_options(FinetuneSeedsOptions, {**settings, "seeds": seeds})
+        elif folds is not None:
+            checked_options(CrossValidateOptions, {**settings, "folds": folds})
+        else:
+            checked_options(FinetuneOptions, settings)
         options.import_tensorflow_for(settings["strategy"], settings["cluster"], settings["precision"])
-        if seeds or folds:
+        if seeds is not None or folds is not None:
             from kbert.training.search import repeats
 
-            if seeds:
-                results = repeats.finetune_seeds(info.name, seeds=seeds, **_without_flag(settings))
+            if seeds is not None:
+                results = repeats.finetune_seeds(info.name, seeds=seeds, **settings)
             else:
-                results = repeats.cross_validate(info.name, folds=folds or 0, **_without_flag(settings))
+                results = repeats.cross_validate(info.name, folds=folds, **settings)
             _print_results(results, settings["output"])
             return
         from kbert.training.finetune import finetune as run_finetune
@@ -148,10 +124,6 @@ def _command(info: TaskInfo) -> click.Command:
             click.echo(f"best on the validation file: {scores}: {settings['output']}", err=True)
 
     return run
-
-
-def _without_flag(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name != "find_learning_rate"}
 
 
 def _print_results(results: dict[str, Any], output: str) -> None:
@@ -170,12 +142,3 @@ def _print_rates(curve: dict[str, Any], output: str) -> None:
     click.echo(f"the loss falls fastest at rate {curve['steepest']:.2g}, and is lowest at {curve['lowest']:.2g}")
     click.echo(f"suggested: --learning-rate {curve['suggested']:.2g}")
     click.echo(f"the curve: {output}/lr_finder.json", err=True)
-
-
-def _task_options(info: TaskInfo) -> Any:
-    def add(command: Any) -> Any:
-        for option in reversed(info.options):
-            command = options.task_option(option)(command)
-        return command
-
-    return add

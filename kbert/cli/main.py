@@ -68,7 +68,8 @@ class LazyGroup(click.Group):
             with logs_on_stderr():
                 return super().invoke(ctx)
         except KbertError as error:
-            _fail(str(error), error.exit_code)
+            # An option is named as it is typed here, and as a keyword in Python.
+            _fail(getattr(error, "command_line_message", str(error)), error.exit_code)
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             _fail(f"{error.strerror or error}{where}", 1)

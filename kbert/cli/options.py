@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from kbert.model_folder.sentence_transformers import POOLINGS
+from kbert.options import REQUIRED, OptionInfo, command_text
 from kbert.sources.named_datasets import is_named_dataset
 from kbert.tasks.catalogue import all_reading_options
 from kbert.tasks.task_info import Column, Option
@@ -222,75 +223,134 @@ def chosen_columns(settings: Mapping[str, Any]) -> dict[str, str]:
     return {role: name for role, name in named.items() if name is not None}
 
 
-def training(command: Any) -> Any:
-    """Adds the options that pretraining and fine-tuning share."""
-    for option in (
-        SEED,
-        click.option("--resume", is_flag=True, help="Continue the run in --output from its last checkpoint."),
-        click.option("--checkpoint-every", default=500, show_default=True, help="Steps between checkpoints."),
-        click.option("--log-every", default=10, show_default=True, help="Steps a row of metrics.jsonl."),
-        click.option(
-            "--cluster",
-            type=click.Choice(["tf-config", "slurm", "kubernetes"]),
-            help="Who knows the workers.  [default: the first whose variables are set]",
-        ),
-        click.option(
-            "--strategy",
-            default="auto",
-            show_default=True,
-            type=click.Choice(["auto", "one", "mirrored", "multi-worker", "tpu"]),
-            help="Where it runs: one device, all of this machine, several machines, a TPU.",
-        ),
-        click.option(
-            "--precision", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16", "float16"])
-        ),
-        click.option(
-            "--remat", is_flag=True, help="Compute blocks again in the backward pass: less memory, more work."
-        ),
-        click.option("--dropout", type=float, help="Instead of the model's own, everywhere."),
-        click.option("--initializer-range", type=float, help="Of fresh weights.  [default: the model's own, 0.02]"),
-        click.option("--accumulation", default=1, show_default=True, help="Micro-batches a step."),
-        click.option("--layer-decay", default=1.0, show_default=True, help="Rate of a block against the one above it."),
-        click.option("--weight-decay", default=0.01, show_default=True, help="Not of biases and LayerNorm."),
-        click.option("--power", default=2.0, show_default=True, help="Of --schedule polynomial."),
-        click.option(
-            "--schedule",
-            default="linear",
-            show_default=True,
-            type=click.Choice(["linear", "polynomial", "cosine", "constant"]),
-            help="How the learning rate falls after the warm-up.",
-        ),
-        click.option(
-            "--optimizer", default="adamw", show_default=True, type=click.Choice(["adamw", "lamb", "muon", "sgd"])
-        ),
-        click.option("--batch-size", default=32, show_default=True, help="Examples a step, over all devices."),
-    ):
-        command = option(command)
-    return command
+# === Options that are declared as fields (kbert.options) ===
 
 
-def watching(command: Any) -> Any:
-    """Adds what pretraining and fine-tuning show on request."""
-    for option in (
-        click.option("--projector", is_flag=True, help="At the end, token embeddings for TensorBoard's projector."),
-        click.option("--profile", type=_Span(), help="Steps to record for TensorBoard's profile plugin, as 20:30."),
-        click.option("--histograms-every", type=click.IntRange(1), help="Steps between histograms of the weights."),
-    ):
-        command = option(command)
-    return command
+class DeclaredOption(click.Option):
+    """An option of a command that follows from the field of an options class.
+
+    Args:
+        param_decls: As of `click.Option`.
+        section: The heading under which the help lists it.
+        attrs: As of `click.Option`.
+    """
+
+    def __init__(self, param_decls: Sequence[str], section: str = "", **attrs: Any) -> None:
+        self.section = section
+        super().__init__(param_decls, **attrs)
 
 
-class _Span(click.ParamType):
-    """START:STOP."""
+class SectionedCommand(click.Command):
+    """A command whose help has a heading for each section of its options."""
 
-    name = "start:stop"
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the options by section; those without one come first."""
+        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(getattr(param, "section", "Options"), []).append(record)
+        for section, records in sections.items():
+            if records:
+                with formatter.section(section):
+                    formatter.write_dl(records)
+
+
+def declared(
+    infos: Mapping[str, OptionInfo], sections: Sequence[str] = (), only: Sequence[str] = ()
+) -> Callable[[Any], Any]:
+    """Adds the options that a command line has of an options class, ordered by sections.
+
+    Args:
+        infos: The options by name.
+        sections: The order of their sections.
+        only: The names of the options that are added; all by default.
+    """
+    shown = [info for info in infos.values() if info.command and (not only or info.name in only)]
+    if sections:
+        shown.sort(key=lambda info: sections.index(info.section))
+
+    def add(command: Any) -> Any:
+        for info in reversed(shown):
+            command = _declared(info, infos)(command)
+        return command
+
+    return add
+
+
+def _declared(info: OptionInfo, infos: Mapping[str, OptionInfo]) -> Callable[[Any], Any]:
+    """The option of the command line for a field."""
+    is_switch = info.kind is bool and info.default is not False
+    settings: dict[str, Any] = {"is_flag": True} if info.kind is bool else {"type": _click_type(info)}
+    if not info.required and not info.multiple:
+        settings["default"] = info.default
+    return click.option(
+        f"{info.spelling}/--no-{info.name.replace('_', '-')}" if is_switch else info.spelling,
+        info.name,
+        cls=DeclaredOption,
+        section=info.section,
+        required=info.required,
+        multiple=info.multiple,
+        metavar=info.metavar or None,
+        help=f"{command_text(info.help, infos)}{_defaults(info, infos)}",
+        **settings,
+    )
+
+
+def given(ctx: click.Context, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that were typed."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+    }
+
+
+def _defaults(info: OptionInfo, infos: Mapping[str, OptionInfo]) -> str:
+    """The default and the bounds, as the help shows them."""
+    default = command_text(info.default_help, infos)
+    if not default and not any(info.default is each for each in (REQUIRED, None, False, ())):
+        default = "on" if info.default is True else f"{info.default}"
+    parts = [f"default: {default}"] if default else []
+    if info.bounds:
+        parts.append(info.bounds)
+    return f"  [{'; '.join(parts)}]" if parts else ""
+
+
+def _click_type(info: OptionInfo) -> Any:
+    """What parses the value; bounds are checked by the options class."""
+    if info.choices:
+        return click.Choice(info.choices)
+    if info.path:
+        kinds = {
+            "file": _DataFile(exists=True, dir_okay=False, readable=True),
+            "folder": click.Path(exists=True, file_okay=False),
+            "vocabulary": VOCABULARY,
+            "output": click.Path(),
+        }
+        return kinds[info.path]
+    if info.kind is tuple or info.metavar.count(":") == 1:
+        return _Pair(info.metavar)
+    return info.kind if info.kind in (int, float) else str
+
+
+class _Pair(click.ParamType):
+    """Two whole numbers with a colon between.
+
+    Args:
+        metavar: Their names, such as START:STOP.
+    """
+
+    def __init__(self, metavar: str) -> None:
+        self.name = metavar.lower()
+        self._metavar = metavar
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
         """Gives both numbers."""
-        start, _, stop = str(value).partition(":")
-        if not (start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
-            self.fail(f"expected START:STOP, as 20:30. Received: {value}", param, ctx)
-        return int(start), int(stop)
+        first, _, second = str(value).partition(":")
+        if not (first.isdecimal() and second.isdecimal()):
+            self.fail(f"expected {self._metavar}, such as 20:30. Received: {value}", param, ctx)
+        return int(first), int(second)
 
 
 def import_tensorflow_for(strategy: object, cluster: object, precision: object = "float32") -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from kbert.cli import options
-from kbert.cli.finetune import TaskGroup, finetune_settings
+from kbert.cli.finetune import TaskGroup, checked_options, finetune_settings
 from kbert.errors import UsageError
+from kbert.options import option_infos
 from kbert.tasks.task_info import TaskInfo
+from kbert.training.options import TuneOptions
 
 
 class _TuneGroup(TaskGroup):
@@ -36,35 +37,36 @@ def _over(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
     return over or None
 
 
+_OVER = click.option(
+    "--over",
+    multiple=True,
+    metavar="NAME=VALUES",
+    callback=_over,
+    cls=options.DeclaredOption,
+    section="Run",
+    help=option_infos(TuneOptions)["over"].help,
+)
+
+
 def _command(info: TaskInfo) -> click.Command:
-    @click.command(info.name, short_help=info.help, help=f"Tune hyper-parameters for {info.name}: {info.help}.")
-    @finetune_settings(info)
-    @click.option("--trials", required=True, type=click.IntRange(1), help="How many at most.")
-    @click.option("--search", default="bayesian", show_default=True, type=click.Choice(["random", "bayesian", "grid"]))
-    @click.option(
-        "--over",
-        multiple=True,
-        metavar="NAME=VALUES",
-        callback=_over,
-        help="Search over this setting: learning-rate=1e-5:1e-4, batch-size=16,32. May be repeated.",
+    @click.command(
+        info.name,
+        cls=options.SectionedCommand,
+        short_help=info.help,
+        help=f"Tune hyper-parameters for {info.name}: {info.help}.",
     )
+    @finetune_settings(info, TuneOptions)
+    @_OVER
     @click.pass_context
-    def run(ctx: click.Context, over: dict[str, str] | None, **settings: Any) -> None:
+    def run(ctx: click.Context, **settings: Any) -> None:
         if settings["validation"] is None and settings["validation_split"] is None:
             raise UsageError("expected --validation FILE, or --validation-split: trials are compared on it")
-        from kbert.training.search.search_space import SEARCHED
-
-        # A default is not a choice of the user's: it may be searched over.
-        free = {*SEARCHED, *(over or {})}
-        given = {
-            name: value
-            for name, value in settings.items()
-            if name not in free or ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
-        }
+        checked_options(TuneOptions, settings)
         options.import_tensorflow_for(settings["strategy"], settings["cluster"], settings["precision"])
         from kbert.training.search.tune import tune as run_tune
 
-        _print(run_tune(info.name, over=over, **given), settings["output"])
+        # A default is not a choice of the user's: it may be searched over.
+        _print(run_tune(info.name, **options.given(ctx, settings)), settings["output"])
 
     return run
 

@@ -18,7 +18,7 @@ from kbert.report.page import Html, element, escape, join, note, page, section, 
 from kbert.report.scores import scores_of
 from kbert.training.monitoring.monitor import METRICS_FILE
 from kbert.training.monitoring.progress import describe_seconds
-from kbert.training.run_folder.runs import ENVIRONMENT_FILE, SAMPLES_FILE, WORST_EXAMPLES_FILE
+from kbert.training.run_folder.runs import ENVIRONMENT_FILE, SAMPLES_FILE, WORST_EXAMPLES_FILE, flat_record
 from kbert.training.run_folder.step_rows import read_rows
 from kbert.version import __version__
 
@@ -41,7 +41,7 @@ class Run:
 
     Args:
         name: The name of the folder.
-        settings: The content of run.json.
+        settings: The content of run.json, on one level.
         rows: The rows of metrics.jsonl.
         environment: The content of environment.json.
         samples: The rows of samples.jsonl.
@@ -72,7 +72,7 @@ class Run:
             )
         return cls(
             name=folder.resolve().name,
-            settings=_read(folder / RUN_FILE),
+            settings=flat_record(_read(folder / RUN_FILE)),
             rows=read_rows(folder / METRICS_FILE),
             environment=_read(folder / ENVIRONMENT_FILE),
             samples=read_rows(folder / SAMPLES_FILE),

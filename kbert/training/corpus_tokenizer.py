@@ -27,7 +27,7 @@ def check_corpus(batches: PretrainingBatches, tokenizer: Tokenizer, *, corpus: f
         UsageError: The corpus has another vocabulary, or its text was normalized in another way.
     """
     theirs = batches.tokenizer
-    way_out = f"build the corpus with --vocab {model}"
+    way_out = f"build the corpus with `kbert corpus build --vocab {model}`"
     if not batches.source.is_own:
         way_out = f"records that were made as the model needs them are read with --vocab {model}"
     if not tokenizer.vocabulary.has_pieces(theirs.vocabulary):

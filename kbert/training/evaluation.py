@@ -65,7 +65,7 @@ class HeldOutCorpus:
         if longest > positions:
             raise UsageError(
                 f"the held-out corpus has examples of {longest} tokens, the model positions for {positions}; "
-                "build the corpus with a smaller --sequence-length"
+                "build the corpus with a smaller one: `kbert corpus build --sequence-length`"
             )
 
     def fingerprint(self) -> str:

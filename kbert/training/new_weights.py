@@ -6,7 +6,7 @@ order does not matter, and new labels get fresh rows. One line names the fresh p
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,6 +20,7 @@ from kbert.tasks.answering import AnsweringTask
 from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.trainable import TrainableTask
 
+LOGGER = logging.getLogger("kbert")
 _PARTS = {
     "bert.pooler.": "pooler",
     "cls.predictions.": "masked-language-model head",
@@ -56,9 +57,9 @@ def assign_starting_weights(task: TrainableTask[Any], bindings: TensorBindings, 
 
 
 def tell_new_weights(parts: Sequence[str]) -> None:
-    """Prints the parts with fresh weights on standard error, if there are any."""
+    """Logs the parts with fresh weights, if there are any."""
     if parts:
-        print(f"new weights: {'; '.join(parts)}", file=sys.stderr, flush=True)
+        LOGGER.info(f"new weights: {'; '.join(parts)}")
 
 
 def new_parts(bindings: Iterable[str], tensors: Iterable[str]) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
+import hashlib
+
+import numpy as np
 
 from kbert import files
 from kbert.config import PRESETS, BertConfig, preset_config
@@ -11,6 +14,44 @@ from kbert.model_folder.bundle import Bundle, is_bundle
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.text.tokenizer import Tokenizer
+from kbert.training.options import TrainingOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class StartingPoint:
+    """What training starts from.
+
+    Args:
+        model: The model as it was named.
+        config: The shape of the encoder.
+        tokenizer: The tokenizer.
+        bundle: The content of the model folder; None for a preset.
+    """
+
+    model: str | files.PathLike
+    config: BertConfig
+    tokenizer: Tokenizer
+    bundle: Bundle | None
+
+    def digest(self) -> str:
+        """A digest of the weights, equal for equal weights in any folder; the name of a preset."""
+        if self.bundle is None:
+            return str(self.model)
+        found = hashlib.sha256()
+        for name, tensor in sorted(self.bundle.tensors.items()):
+            array = np.ascontiguousarray(tensor)
+            found.update(f"{name} {array.dtype} {array.shape}\n".encode())
+            found.update(array.reshape(-1).view(np.uint8).data)
+        return found.hexdigest()
+
+    def with_settings(self, options: TrainingOptions) -> StartingPoint:
+        """The same with the dropout rate and the range of fresh weights that a run asks for."""
+        config = self.config
+        if options.dropout is not None:
+            config = config.replace(hidden_dropout_prob=options.dropout, attention_probs_dropout_prob=options.dropout)
+        if options.initializer_range is not None:
+            config = config.replace(initializer_range=options.initializer_range)
+        return dataclasses.replace(self, config=config)
 
 
 def preset_names() -> str:
@@ -19,30 +60,26 @@ def preset_names() -> str:
     return f"{', '.join(names)}, L-2_H-128 to L-12_H-768"
 
 
-def with_settings(config: BertConfig, dropout: float | None, initializer_range: float | None) -> BertConfig:
-    """A model's shape with what a run wants otherwise: `--dropout` everywhere, and `--initializer-range`.
+def load_start(model: str | files.PathLike) -> Bundle | None:
+    """The content of a model folder; None for a preset.
 
     Raises:
-        UsageError: One of them is invalid.
+        UsageError: It is neither.
+        KbertError: The folder cannot be read.
     """
-    if dropout is not None:
-        if not 0 <= dropout < 1:
-            raise UsageError(f"dropout must be in [0, 1). Received: dropout={dropout}")
-        config = config.replace(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
-    if initializer_range is not None:
-        if not 0 < initializer_range < math.inf:
-            raise UsageError(f"initializer_range must be above 0. Received: initializer_range={initializer_range}")
-        config = config.replace(initializer_range=initializer_range)
-    return config
+    if str(model) in PRESETS:
+        return None
+    folder = resolve(model)
+    if not is_bundle(folder):
+        raise UsageError(f"--model must be a preset ({preset_names()}) or a model folder. Received: {model}")
+    return Bundle.load(folder)
 
 
-def starting_point(
-    model: str | files.PathLike, vocab: files.PathLike | None, cased: bool
-) -> tuple[BertConfig, Tokenizer, Bundle | None]:
-    """The shape and the tokenizer of a model, and its folder's content; None of a preset.
+def starting_point(model: str | files.PathLike, vocab: files.PathLike | None, cased: bool) -> StartingPoint:
+    """What fine-tuning starts from.
 
     Args:
-        model: A bundle, or a preset.
+        model: A model folder, or a preset.
         vocab: The vocabulary of a preset: a vocab.txt, or a folder of a model, a corpus or `kbert vocab train`, with
             all its settings.
         cased: Keep case and accents, if `vocab` is a vocab.txt.
@@ -51,15 +88,12 @@ def starting_point(
         UsageError: It is neither, or the options do not fit it.
         KbertError: The folder or the vocabulary is invalid.
     """
-    if str(model) in PRESETS:
-        if vocab is None:
-            raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
-        tokenizer = tokenizer_from(vocab, cased=cased, untrained=True).replace(model_max_length=None)
-        return preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None
-    given, model = model, resolve(model)
-    if not is_bundle(model):
-        raise UsageError(f"--model must be a preset ({preset_names()}) or a model folder. Received: {given}")
-    if vocab is not None or cased:
-        raise UsageError(f"{model} brings its own vocabulary; leave --vocab and --cased to presets")
-    loaded = Bundle.load(model)
-    return loaded.config, loaded.tokenizer, loaded
+    bundle = load_start(model)
+    if bundle is not None:
+        if vocab is not None or cased:
+            raise UsageError(f"{resolve(model)} brings its own vocabulary; leave --vocab and --cased to presets")
+        return StartingPoint(model, bundle.config, bundle.tokenizer, bundle)
+    if vocab is None:
+        raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
+    tokenizer = tokenizer_from(vocab, cased=cased, untrained=True).replace(model_max_length=None)
+    return StartingPoint(model, preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +10,11 @@ from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.trainable import TrainableTask
 from kbert.training.data.task_examples import TaskExamples
 
+LOGGER = logging.getLogger("kbert")
+
 
 def warn_of_trivial_result(task: TrainableTask[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> None:
-    """Warns on standard error if the main metric is no better than that of a constant answer.
+    """Logs a warning if the main metric is no better than that of a constant answer.
 
     Args:
         task: The task that was fine-tuned.
@@ -21,7 +23,7 @@ def warn_of_trivial_result(task: TrainableTask[Any], examples: TaskExamples, met
     """
     warning = trivial_result(task, examples, metrics)
     if warning is not None:
-        print(f"Warning: {warning}", file=sys.stderr)
+        LOGGER.warning(warning)
 
 
 def trivial_result(task: TrainableTask[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> str | None:

@@ -1,3 +1,4 @@
+import logging
 import subprocess
 import sys
 
@@ -19,6 +20,13 @@ def pretrained(tmp_path_factory, vocabulary, small_config):
     folder = tmp_path_factory.mktemp("pretrained")
     Bundle(config, Tokenizer(vocabulary), tensors, "BertForPreTraining").save(folder, "# A card\n")
     return folder
+
+
+@pytest.fixture
+def told(caplog):
+    """Gives the messages that kbert has logged, those of level INFO too."""
+    caplog.set_level(logging.INFO, "kbert")
+    return lambda: [record.getMessage() for record in caplog.records if record.name == "kbert"]
 
 
 @pytest.fixture

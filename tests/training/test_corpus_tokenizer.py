@@ -52,7 +52,9 @@ def test_a_difference_is_refused_and_the_way_out_works(
     make_model, corpus, corpus_text, tmp_path, settings, said, theirs
 ):
     model = make_model(**settings)
-    message = f"takes text apart with {said}, and the corpus .* was made with {theirs}; build the corpus with --vocab"
+    message = (
+        f"takes text apart with {said}, and the corpus .* was made with {theirs}; build .* `kbert corpus build --vocab"
+    )
     with pytest.raises(UsageError, match=message):
         run(corpus, tmp_path / "run", model)
     assert not (tmp_path / "run").exists()
@@ -90,7 +92,8 @@ def test_added_tokens_that_a_corpus_does_not_hold(make_model, corpus, corpus_tex
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [line for line in said if "added tokens" in line] == [
         f"the corpus {corpus} was made without the 1 added tokens of {model} ('cat sat'), so that the model keeps them "
-        f"and learns nothing about them; build the corpus with --vocab {model} to find them in the text"
+        f"and learns nothing about them; build the corpus with `kbert corpus build --vocab {model}` to find them in "
+        "the text"
     ]
     caplog.clear()
     run(build(tmp_path, corpus_text, vocab=model), tmp_path / "second", model)

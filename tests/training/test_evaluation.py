@@ -105,7 +105,7 @@ def test_another_vocabulary_is_refused(corpus, vocabulary, tmp_path):
     other.write_text("".join(f"{token}\n" for token in [*vocabulary, "more"]))
     with pytest.raises(UsageError, match="must share a vocabulary"):
         HeldOutCorpus(corpus, Tokenizer(other))
-    with pytest.raises(UsageError, match=r"with lowercase=False, .* made with lowercase=True, .* with --vocab MODEL"):
+    with pytest.raises(UsageError, match=r"with lowercase=False, .* made with lowercase=True, .* --vocab MODEL`$"):
         HeldOutCorpus(corpus, Tokenizer(vocabulary, lowercase=False))
 
 

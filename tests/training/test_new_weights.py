@@ -104,16 +104,16 @@ def test_a_classifier_of_transformers_keeps_its_head(tmp_path, classifier, small
     assert new == ["classifier (1 of 4 labels)"]
 
 
-def test_fine_tuning_says_what_is_new(tmp_path, classifier, capsys):
+def test_fine_tuning_says_what_is_new(tmp_path, classifier, told):
     """At a learning rate of almost nothing, what was known is answered as before."""
     rows = ["text,label", "the cat,good", "a dog,bad", "the mat,fine", "the dogs,new"]
     (tmp_path / "train.csv").write_text("\n".join(rows) + "\n")
     table = {"train": tmp_path / "train.csv", "validation": tmp_path / "train.csv"}
     options = {"learning_rate": 1e-12, "epochs": 1, "batch_size": 4, "sequence_length": 16, "show_progress": False}
     finetune("classification", model=classifier, output=tmp_path / "run", **table, **options)
-    assert capsys.readouterr().err.splitlines()[0] == "new weights: classifier (1 of 4 labels)"
+    assert told() == ["new weights: classifier (1 of 4 labels)"]
     old, new = Bundle.load(classifier), Bundle.load(tmp_path / "run")
     assert (old.labels, new.labels) == (["bad", "fine", "good"], ["bad", "fine", "good", "new"])
     np.testing.assert_allclose(new.tensors["classifier.weight"][:3], old.tensors["classifier.weight"], atol=1e-6)
     finetune("classification", model=tmp_path / "run", output=tmp_path / "again", **table, **options)
-    assert "new weights" not in capsys.readouterr().err
+    assert len(told()) == 1

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from kbert.corpus.building.build import build_corpus
 from kbert.errors import BundleError, CheckpointError, RecordError, TrainingError, UsageError
 from kbert.model_folder.bundle import Bundle
+from kbert.options import OptionError
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.monitoring.throughput import TIMINGS
 from kbert.training.pretrain import pretrain
@@ -103,7 +105,7 @@ def test_other_objectives_are_said_and_shown(tmp_path, corpus_text, vocab_file, 
 
 def test_rematerialization_is_noted_and_may_be_changed(tmp_path, corpus, pretrained):
     run(corpus, tmp_path / "run", pretrained, steps=1, remat=True)
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["remat"] is True
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["options"]["remat"] is True
     run(corpus, tmp_path / "run", pretrained, steps=1, resume=True)
 
 
@@ -114,7 +116,7 @@ def test_resumed_after_its_end_it_is_as_it_was(tmp_path, corpus, pretrained):
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
 
 
-def test_resumed_from_a_damaged_checkpoint(tmp_path, corpus, pretrained, capsys):
+def test_resumed_from_a_damaged_checkpoint(tmp_path, corpus, pretrained, told):
     run(corpus, tmp_path / "run", pretrained, steps=6, checkpoint_every=3, log_every=1)
     before = (tmp_path / "run" / "model.safetensors").read_bytes()
     expected = rows(tmp_path / "run")
@@ -124,7 +126,7 @@ def test_resumed_from_a_damaged_checkpoint(tmp_path, corpus, pretrained, capsys)
     run(corpus, tmp_path / "run", pretrained, **options)
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
     assert rows(tmp_path / "run") == expected
-    assert "Warning: the checkpoint " in capsys.readouterr().err
+    assert [message.startswith("the checkpoint ") for message in told()] == [True]
     last.write_bytes(b"")
     first.write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"^all 2 checkpoints in "):
@@ -185,30 +187,31 @@ def test_another_vocabulary(tmp_path, corpus_text, vocabulary, pretrained):
     Vocabulary([*vocabulary, "more"]).save(tmp_path / "other.txt")
     build_corpus([corpus_text], vocab=tmp_path / "other.txt", output=tmp_path / "other", sequence_length=16)
     with pytest.raises(
-        BundleError, match=r"^the corpus was built with another vocabulary than .* build it with --vocab"
+        BundleError,
+        match=r"^the corpus was built with another vocabulary than .* build it with `kbert corpus build --vocab",
     ):
         run(tmp_path / "other", tmp_path / "run", pretrained)
     assert not (tmp_path / "run").exists()
 
 
-def test_new_parts_are_told(tmp_path, corpus, pretrained, capsys):
+def test_new_parts_are_told(tmp_path, corpus, pretrained, told):
     bundle = Bundle.load(pretrained)
     bundle.tensors = {name: tensor for name, tensor in bundle.tensors.items() if name.startswith("bert.e")}
     bundle.architecture = "BertModel"
     bundle.save(tmp_path / "encoder", "card")
     run(corpus, tmp_path / "run", tmp_path / "encoder", steps=1)
-    assert capsys.readouterr().err == "new weights: pooler; masked-language-model head; next-sentence head\n"
+    assert told() == ["new weights: pooler; masked-language-model head; next-sentence head"]
     run(corpus, tmp_path / "again", tmp_path / "run", steps=1)
-    assert "new weights" not in capsys.readouterr().err
+    assert len(told()) == 1
 
 
-def test_an_untied_decoder_is_told(tmp_path, corpus, pretrained, capsys):
+def test_an_untied_decoder_is_told(tmp_path, corpus, pretrained, told):
     bundle = Bundle.load(pretrained)
     table = bundle.tensors["bert.embeddings.word_embeddings.weight"]
     bundle.tensors["cls.predictions.decoder.weight"] = table + 1
     bundle.save(tmp_path / "untied", "card")
     run(corpus, tmp_path / "run", tmp_path / "untied", steps=1)
-    assert "new weights: decoder of the masked-language-model head (the model's own is" in capsys.readouterr().err
+    assert told()[0].startswith("new weights: decoder of the masked-language-model head (the model's own is")
 
 
 def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
@@ -218,9 +221,46 @@ def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
         run(corpus, tmp_path / "run", pretrained, steps=1)
     with pytest.raises(UsageError, match=r"was started with seed=0\. Received: seed=1; "):
         run(corpus, tmp_path / "run", pretrained, steps=1, seed=1, resume=True)
-    with pytest.raises(UsageError, match=r"was started with steps=1\. Received: steps=2; "):
-        run(corpus, tmp_path / "run", pretrained, steps=2, resume=True)
+    with pytest.raises(OptionError, match=r"was started with batch_size=8\. Received: batch_size=4; ") as error:
+        run(corpus, tmp_path / "run", pretrained, steps=1, batch_size=4, resume=True)
+    assert "was started with --batch-size 8. Received: --batch-size 4; " in error.value.command_line_message
     assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+
+
+def test_a_finished_run_is_lengthened_if_its_learning_rate_is_constant(tmp_path, corpus, pretrained):
+    """It ends as a run that had these steps from the start; the warm-up stays that of before."""
+    options = {"schedule": "constant", "log_every": 1}
+    run(corpus, tmp_path / "run", pretrained, steps=10, **options)
+    run(corpus, tmp_path / "run", pretrained, steps=20, resume=True, **options)
+    run(corpus, tmp_path / "whole", pretrained, steps=20, warmup_steps=1, **options)
+    assert rows(tmp_path / "run") == rows(tmp_path / "whole")
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "whole")]
+    assert weights[0] == weights[1]
+    with pytest.raises(OptionError, match=r"was started with steps=20\. Received: steps=10; "):
+        run(corpus, tmp_path / "run", pretrained, steps=10, resume=True, **options)
+
+
+def test_a_run_whose_learning_rate_falls_to_0_is_not_lengthened(tmp_path, corpus, pretrained):
+    run(corpus, tmp_path / "run", pretrained, steps=1)
+    message = (
+        r"run was started with steps=1, at the end of which its linear schedule is at a learning rate of 0\. "
+        r"Received: steps=2; to train longer, start another run from the finished one with model='\S+run' and another "
+        r"output \(only schedule='constant' can go on\)$"
+    )
+    with pytest.raises(OptionError, match=message):
+        run(corpus, tmp_path / "run", pretrained, steps=2, resume=True)
+
+
+def test_the_same_model_in_another_place_is_the_same(tmp_path, corpus, pretrained):
+    run(corpus, tmp_path / "run", pretrained, steps=1)
+    run(corpus, tmp_path / "run", f"{pretrained}/", steps=1, resume=True)
+    shutil.copytree(pretrained, tmp_path / "moved")
+    run(corpus, tmp_path / "run", tmp_path / "moved", steps=1, resume=True)
+    bundle = Bundle.load(pretrained)
+    bundle.tensors["bert.pooler.dense.bias"] = bundle.tensors["bert.pooler.dense.bias"] + 1
+    bundle.save(tmp_path / "other", "card")
+    with pytest.raises(OptionError, match=r"was started with model='.*'\. Received: model='.*other', which differs; "):
+        run(corpus, tmp_path / "run", tmp_path / "other", steps=1, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +278,7 @@ def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
         ({"strategy": "mirrored"}, r"^mirrored training needs two devices\. Received: /device:CPU:0 alone$"),
         ({"accumulation": 3}, r"^batch_size must be a multiple of the replicas times the micro-batches\. "),
         ({"batch_size": 0}, r"^batch_size must be at least 1\. Received: batch_size=0$"),
-        ({"dropout": 1.0}, r"^dropout must be in \[0, 1\)\. Received: dropout=1\.0$"),
+        ({"dropout": 1.0}, r"^dropout must be at least 0 and below 1\. Received: dropout=1\.0$"),
         ({"initializer_range": 0.0}, r"^initializer_range must be above 0\. Received: initializer_range=0\.0$"),
         (
             {"initialization": "positional"},
@@ -248,10 +288,10 @@ def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
             {"model": "tiny", "initialization": "zeros"},
             r"^initialization must be one of random, positional\. Received: initialization='zeros'$",
         ),
-        ({"steps": 0}, r"^steps must be at least 1\. Received: 0$"),
-        ({"log_every": 0}, r"^log_every must be at least 1\. Received: 0$"),
+        ({"steps": 0}, r"^steps must be at least 1\. Received: steps=0$"),
+        ({"log_every": 0}, r"^log_every must be at least 1\. Received: log_every=0$"),
         ({"batch_size": 1000}, r"^batch_size must be at most the corpus's \d+ examples\. Received: 1000$"),
-        ({"warmup_steps": 5}, r"^warmup_steps must be from 0 to steps=4\. Received: warmup_steps=5$"),
+        ({"warmup_steps": 5}, r"^warmup_steps must be at most the 4 steps\. Received: warmup_steps=5$"),
     ],
 )
 def test_options_that_cannot_be(tmp_path, corpus, pretrained, options, message):
@@ -311,9 +351,9 @@ def test_two_phases_are_one_run(tmp_path, corpus, long_corpus, pretrained):
     [
         (
             {"steps": 4, "phases": [(16, 3)]},
-            r"^give either --steps or --phase\. Received: steps=4, ",
+            r"^give either steps or phases\. Received: steps=4, phases=\[\[16, 3\]\]$",
         ),
-        ({"steps": None}, r"^give either --steps or --phase\."),
+        ({"steps": None}, r"^give either steps or phases\. Received: steps=None, phases=\[\]$"),
         (
             {"steps": None, "phases": [(16, 3), (16, 3)]},
             r"^each phase needs a --corpus\. Received: 2 phases, ",

@@ -90,7 +90,7 @@ def test_a_resumed_run_has_the_same_rows(corpus, pretrained, validation, tmp_pat
 
 
 def test_options_that_do_not_fit(corpus, pretrained, tmp_path):
-    with pytest.raises(UsageError, match="evaluate_every needs a validation_corpus"):
+    with pytest.raises(UsageError, match=r"^evaluate_every needs validation_corpus"):
         run(corpus, pretrained, tmp_path / "run", evaluate_every=2)
     with pytest.raises(UsageError, match="START < STOP"):
         run(corpus, pretrained, tmp_path / "run", profile=(3, 3))

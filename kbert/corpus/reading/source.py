@@ -235,7 +235,7 @@ class CorpusSource:
             raise RecordError(
                 f"expected whole records. The shard is damaged at byte {first.offset}, record {first.number + 1}: "
                 f"{first.reason}; {lost} of its {shard.examples} examples are lost. Restore it, build the corpus "
-                f"again, or go on without them: --skip-corrupt {max(1, lost)}",
+                f"again, or train without them: `kbert pretrain --skip-corrupt {max(1, lost)}`",
                 path,
             )
         if lost != self.lost.get(shard.file, 0):
@@ -306,7 +306,9 @@ class CorpusSource:
                 lost += damage.lost or 0
             found = survey_records(records, path, vocabulary_size=len(self.vocabulary))
             if found.problems and not self.skip_corrupt:
-                hint = "" if not found.usable else f"; or go on without it: --skip-corrupt {len(found.problems)}"
+                hint = ""
+                if found.usable:
+                    hint = f"; or train without it: `kbert pretrain --skip-corrupt {len(found.problems)}`"
                 raise RecordError(f"{found.problems[0]}{hint}")
             lost += len(found.problems)
             survey.add(found, records)
@@ -330,7 +332,7 @@ class CorpusSource:
         if self.skip_corrupt and damage.lost is not None:
             return
         way_out = (
-            f"go on without it: --skip-corrupt {damage.lost or 1}"
+            f"train without it: `kbert pretrain --skip-corrupt {damage.lost or 1}`"
             if damage.lost is not None
             else "leave it out: how many records are lost cannot be told"
         )

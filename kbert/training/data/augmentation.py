@@ -14,6 +14,7 @@ from kbert.model_folder.bundle import Bundle, is_bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
+from kbert.options import check_option
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.fill_mask import FillMaskTask
 from kbert.text.vocabulary import MASK
@@ -26,8 +27,7 @@ from kbert.training.data.word_replacement import (
     substituted,
     word_spans,
 )
-
-AUGMENTATIONS = ("masked",)
+from kbert.training.options import FinetuneOptions
 
 
 def with_augmentation(
@@ -45,8 +45,7 @@ def with_augmentation(
         UsageError: An option cannot be, the task has examples of another kind, or the model cannot predict words.
         DataError: The file of synonyms cannot be read, or has no word of the texts.
     """
-    if augment is not None and augment not in AUGMENTATIONS:
-        raise UsageError(f"augment must be one of {', '.join(AUGMENTATIONS)}. Received: augment={augment!r}")
+    check_option(FinetuneOptions, "augment", augment)
     ways: list[Replace] = []
     if synonyms is not None:
         ways.append(Synonyms(read_synonyms(synonyms)).replace)

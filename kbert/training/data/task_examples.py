@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import sys
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +19,8 @@ from kbert.tasks.factories import trainable_task_class
 from kbert.tasks.readers.columns import find_columns
 from kbert.tasks.trainable import TrainableTask
 from kbert.training.data.folds import split_fold, split_part
+
+LOGGER = logging.getLogger("kbert")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +42,10 @@ class TaskExamples:
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def tell_skipped(self) -> None:
-        """Says on standard error how many rows of which file were skipped."""
+        """Logs how many rows of which file were skipped."""
         for path, bad in self.skipped:
             if bad.count:
-                print(f"{path}: {bad.summary}", file=sys.stderr)
+                LOGGER.info(f"{path}: {bad.summary}")
 
 
 def read_task_examples(

@@ -11,8 +11,10 @@ import numpy as np
 
 from kbert import files
 from kbert.errors import DataError, UsageError
+from kbert.options import check_option
 from kbert.tasks.text_task import Example
 from kbert.text.replacement_table import is_cjk
+from kbert.training.options import FinetuneOptions
 
 _PART = 0.15
 """Of the words of a text that are replaced; one at least."""
@@ -33,8 +35,7 @@ def augmented(examples: Sequence[Any], ways: Sequence[Replace], *, copies: int =
     Raises:
         UsageError: There are no copies to make, or the task has other examples.
     """
-    if copies < 1:
-        raise UsageError(f"augment_copies must be at least 1. Received: augment_copies={copies}")
+    check_option(FinetuneOptions, "augment_copies", copies)
     if not ways:
         return list(examples)
     if not all(isinstance(example, Example) for example in examples):

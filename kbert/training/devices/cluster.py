@@ -10,8 +10,6 @@ from typing import Any
 
 from kbert.errors import UsageError
 
-CLUSTERS = ("tf-config", "slurm", "kubernetes")
-
 _PORT = 8470
 """Where the workers of a Kubernetes cluster listen; those of Slurm, from here on, one port a task of a machine."""
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from kbert.errors import UsageError
+from kbert.options import check_option
 from kbert.training.devices.strategy import Placement
-
-JIT = ("auto", "on", "off")
+from kbert.training.options import PretrainOptions
 
 
 def use_jit(name: str) -> bool:
@@ -16,10 +15,9 @@ def use_jit(name: str) -> bool:
     "auto" compiles where there is a GPU. On a CPU it does not.
 
     Raises:
-        UsageError: `name` is none of JIT.
+        UsageError: `name` is not a choice of `PretrainOptions.jit`.
     """
-    if name not in JIT:
-        raise UsageError(f"jit must be one of {', '.join(JIT)}. Received: jit={name!r}")
+    check_option(PretrainOptions, "jit", name)
     return name == "on" or (name == "auto" and bool(tf.config.list_logical_devices("GPU")))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from typing import IO
 from kbert.errors import TrainingError, UsageError
 from kbert.runtime.interrupts import Interrupted, handled_signals
 
+LOGGER = logging.getLogger("kbert")
 _GRACE = 60.0
 """Seconds that workers get to save a checkpoint after SIGTERM, or to see that another one is gone, until SIGKILL."""
 _LAST_LINES = 5.0
@@ -72,10 +74,7 @@ def launch(command: Sequence[str], *, workers: int, max_restarts: int = 0) -> No
             )
         if restarts < max_restarts:
             left = max_restarts - restarts - 1
-            print(
-                f"worker {failed} ended with {_outcome(code)}; starting all again ({left} restarts left)",
-                file=sys.stderr,
-            )
+            LOGGER.info(f"worker {failed} ended with {_outcome(code)}; starting all again ({left} restarts left)")
             if "--resume" not in arguments:
                 arguments.append("--resume")
     raise TrainingError(f"worker {failed} ended with {_outcome(code)}; add --resume to go on from the last checkpoint")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 
-from kbert.errors import TrainingError, UsageError
+from kbert.errors import TrainingError
+from kbert.options import check_option
 from kbert.runtime.onednn import LIMIT, SAFE_LIMIT, amx_is_broken, survives
-from kbert.runtime.prepare import PRECISIONS
+from kbert.training.options import TrainingOptions
 
 
 def prepare_precision(precision: str) -> None:
@@ -22,8 +23,7 @@ def prepare_precision(precision: str) -> None:
         UsageError: There is no precision of that name.
         TrainingError: Products in this precision would end the process.
     """
-    if precision not in PRECISIONS:
-        raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: precision={precision!r}")
+    check_option(TrainingOptions, "precision", precision)
     if precision == "float16" and shutil.which("nvidia-smi") is None and not survives(None, "float16"):
         if LIMIT in os.environ and survives("", "float16"):
             raise TrainingError(

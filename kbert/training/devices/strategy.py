@@ -10,9 +10,9 @@ from typing import Any
 import tensorflow as tf
 
 from kbert.errors import TrainingError, UsageError
-from kbert.training.devices.cluster import CLUSTERS, Cluster, detect_cluster, find_cluster
-
-STRATEGIES = ("auto", "one", "mirrored", "multi-worker", "tpu")
+from kbert.options import check_option
+from kbert.training.devices.cluster import Cluster, detect_cluster, find_cluster
+from kbert.training.options import TrainingOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,10 +83,8 @@ def make_strategy(name: str = "auto", cluster: str | None = None) -> Placement:
         UsageError: There is no strategy or cluster of that name, or what it needs is missing.
         TrainingError: The workers cannot be joined.
     """
-    if name not in STRATEGIES:
-        raise UsageError(f"strategy must be one of {', '.join(STRATEGIES)}. Received: strategy={name!r}")
-    if cluster is not None and cluster not in CLUSTERS:
-        raise UsageError(f"cluster must be one of {', '.join(CLUSTERS)}. Received: cluster={cluster!r}")
+    check_option(TrainingOptions, "strategy", name)
+    check_option(TrainingOptions, "cluster", cluster)
     if name == "auto" and (cluster is not None or detect_cluster() == "tf-config"):
         name = "multi-worker"
     if name == "multi-worker":

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import math
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.errors import CheckpointError, TrainingError, UsageError
+from kbert.options import check_option
 from kbert.runtime.interrupts import Interrupted, Signals
 from kbert.tasks.objective import Objective
 from kbert.training.devices.strategy import Placement, lost_worker
@@ -26,14 +27,16 @@ from kbert.training.loop.callbacks import Callbacks
 from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.inputs import Input, Phase, phase_at
 from kbert.training.loop.loss_scale import LossScale
-from kbert.training.loop.spikes import ON_SPIKE, Skips, Spike, SpikeDetector
+from kbert.training.loop.spikes import Skips, Spike, SpikeDetector
 from kbert.training.loop.step import TrainingStep, is_seed
 from kbert.training.monitoring.monitor import Monitor
 from kbert.training.monitoring.observers import Observer
 from kbert.training.monitoring.throughput import Meter
 from kbert.training.optimizers.optimizers import OptimizerSettings, make_optimizer
+from kbert.training.options import PretrainOptions, TrainingOptions
 from kbert.training.run_folder.checkpoints import Checkpoint, Checkpoints
 
+LOGGER = logging.getLogger("kbert")
 _CALL_SECONDS = 1.0
 """How long a call of many steps should take: long enough to cost nothing, short enough to stop at."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -46,13 +49,17 @@ class LoopSettings:
     """How the loop runs; `log_every` and `checkpoint_every` change nothing that is learnt.
 
     Args:
-        steps: Steps in all.
-        accumulation: Micro-batches a step, one after the other on each replica.
-        log_every: Steps a row of metrics, which has their means.
-        checkpoint_every: Steps between checkpoints.
+        steps: The number of steps of the run.
+        accumulation: The number of micro-batches in a step, one after the other on each replica.
+        log_every: The number of steps in a row of metrics, which has their means.
+        checkpoint_every: The number of steps between checkpoints.
         on_spike: "stop", or "rewind" to the last checkpoint and leave out the batches since.
         spike_threshold: As of `SpikeDetector`.
         jit: Compile the step with XLA.
+        advice: What a user can do about a loss that jumps or is no number, for the error.
+
+    Raises:
+        UsageError: A value is invalid.
     """
 
     steps: int
@@ -62,28 +69,30 @@ class LoopSettings:
     on_spike: str = "stop"
     spike_threshold: float | None = None
     jit: bool = False
+    advice: str = "lower the learning rate or lengthen the warm-up"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "accumulation", "log_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1. Received: {getattr(self, name)}")
-        if self.on_spike not in ON_SPIKE:
-            raise UsageError(f"on_spike must be one of {', '.join(ON_SPIKE)}. Received: on_spike={self.on_spike!r}")
-        SpikeDetector(self.spike_threshold)
+        for name in ("steps", "accumulation", "log_every", "checkpoint_every", "on_spike", "spike_threshold"):
+            check_option(PretrainOptions, name, getattr(self, name))
 
+    @classmethod
+    def from_options(cls, options: TrainingOptions, *, steps: int, **settings: Any) -> LoopSettings:
+        """The settings that the options of a run ask for.
 
-FREE_SETTINGS = ("log_every", "checkpoint_every")
-"""What a run may be resumed with another value of."""
+        Args:
+            options: The options of the run.
+            steps: The number of steps of the run.
+            settings: Further fields.
+        """
+        return cls(steps, options.accumulation, options.log_every, options.checkpoint_every, **settings)
 
 
 def check_batch_size(batch_size: int, settings: LoopSettings, placement: Placement) -> None:
     """Checks that batches can be split.
 
     Raises:
-        UsageError: The batch size is below 1, or does not divide among replicas and micro-batches.
+        UsageError: The batch size does not divide among replicas and micro-batches.
     """
-    if batch_size < 1:
-        raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
     replicas = placement.strategy.num_replicas_in_sync
     if batch_size % (replicas * settings.accumulation):
         raise UsageError(
@@ -236,7 +245,7 @@ class TrainingLoop:
                             "lower the learning rate or lengthen the warm-up"
                         ) from None
                     self.progress.skipped = Skips(self.progress.skipped).rewound(step, end).ranges
-                    _warn(f"{spike.what} at step {spike.step}; back to step {step}, past the batches since")
+                    LOGGER.warning(f"{spike.what} at step {spike.step}; back to step {step}, past the batches since")
 
     def _train(self, signals: Signals) -> None:
         progress, settings = self.progress, self.settings
@@ -351,7 +360,8 @@ class TrainingLoop:
             what = detector.problem(loss, norm)
             if what is not None:
                 number = Skips(progress.skipped).batch(step + index)
-                raise Spike(step + index + 1, what, source.source.example_names(number))
+                examples = source.source.example_names(number)
+                raise Spike(step + index + 1, what, examples, self.settings.advice)
         self._work += source.work(count)
         metrics["learning_rate"] = rates
         for name, values in metrics.items():
@@ -405,7 +415,7 @@ class TrainingLoop:
 
     def _restore_newest(self) -> None:
         """Goes to the newest checkpoint that the chief can read, if there is one."""
-        checkpoint = self.checkpoints.latest(_warn) if self.placement.is_chief else None
+        checkpoint = self.checkpoints.latest(LOGGER.warning) if self.placement.is_chief else None
         # The sum: all others know 0.
         step = self.placement.sum([checkpoint.step + 1 if checkpoint else 0])[0] - 1
         if step < 0:
@@ -420,7 +430,3 @@ class TrainingLoop:
         for name, variable in self.variables.items():
             variable.assign(checkpoint.arrays[name])
         self.progress = _Progress(**checkpoint.state)
-
-
-def _warn(message: str) -> None:
-    print(f"Warning: {message}", file=sys.stderr)

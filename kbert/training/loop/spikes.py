@@ -7,9 +7,9 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from kbert.errors import TrainingError, UsageError
-
-ON_SPIKE = ("stop", "rewind")
+from kbert.errors import TrainingError
+from kbert.options import check_option
+from kbert.training.options import PretrainOptions
 
 _WINDOW = 100
 """Steps whose losses a loss is held against."""
@@ -24,16 +24,14 @@ class Spike(TrainingError):
         step: The step that it was met at, counted from 1.
         what: What is wrong.
         examples: Where the examples of its batch are.
+        advice: What a user can do about it, with options that the command has.
     """
 
-    def __init__(self, step: int, what: str, examples: Sequence[str] = ()) -> None:
+    def __init__(self, step: int, what: str, examples: Sequence[str], advice: str) -> None:
         self.step = step
         self.what = what
         where = f"; its examples: {', '.join(examples)}" if examples else ""
-        super().__init__(
-            f"{what} at step {step}; lower the learning rate or lengthen the warm-up, or let the run go around it with "
-            f"--on-spike rewind (the last checkpoint is of before){where}"
-        )
+        super().__init__(f"{what} at step {step}; {advice}{where}")
 
 
 @dataclasses.dataclass
@@ -50,8 +48,7 @@ class SpikeDetector:
     recent: list[float] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.threshold is not None and not self.threshold > 0:
-            raise UsageError(f"spike_threshold must be above 0. Received: spike_threshold={self.threshold}")
+        check_option(PretrainOptions, "spike_threshold", self.threshold)
 
     def problem(self, loss: float, gradient_norm: float) -> str | None:
         """What is wrong with a step, if anything; otherwise its loss is remembered."""

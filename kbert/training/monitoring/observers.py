@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from kbert.errors import UsageError
+from kbert.options import check_option
+from kbert.training.options import TrainingOptions
 
 
 class Observer(Protocol):
@@ -54,45 +55,44 @@ class Periodic:
 
 
 @dataclasses.dataclass(frozen=True)
-class Looks:
-    """What is looked at beside the metrics, on request.
+class ObserverSettings:
+    """What is recorded beside the metrics, on request.
 
     Args:
-        histograms_every: Steps between histograms of all weights; None: none.
-        samples_every: Steps between texts with filled-in masks; None: none.
-        profile: Steps done when a profile begins and when it ends; None: none.
+        histograms_every: The number of steps between histograms of all weights; None for no histograms.
+        profile: The steps done when a profile begins and when it ends; None for no profile.
 
     Raises:
-        UsageError: An option cannot be.
+        UsageError: A value is invalid.
     """
 
     histograms_every: int | None = None
-    samples_every: int | None = None
     profile: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("histograms_every", "samples_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name} must be at least 1. Received: {name}={value}")
-        if self.profile is not None and not 0 <= self.profile[0] < self.profile[1]:
-            start, stop = self.profile
-            raise UsageError(f"profile must be START:STOP with 0 <= START < STOP. Received: {start}:{stop}")
+        check_option(TrainingOptions, "histograms_every", self.histograms_every)
+        check_option(TrainingOptions, "profile", self.profile)
+
+    @classmethod
+    def from_options(cls, options: TrainingOptions) -> ObserverSettings:
+        """The settings that the options of a run ask for."""
+        return cls(options.histograms_every, options.profile)
 
 
-def make_observers(looks: Looks, model: Any, tensorboard: Path) -> list[Observer]:
+def make_observers(settings: ObserverSettings, model: Any, tensorboard: Path) -> list[Observer]:
     """The observers that any run may have.
 
     Args:
-        looks: What is looked at; samples are those of pretraining alone.
-        model: What learns.
+        settings: What is recorded.
+        model: The model that is trained.
         tensorboard: TensorBoard's folder.
     """
     observers: list[Observer] = []
-    if looks.histograms_every is not None:
-        observers.append(Periodic(looks.histograms_every, lambda step: _write_histograms(model, step), at_start=True))
-    if looks.profile is not None:
-        observers.append(Profile(tensorboard, *looks.profile))
+    if settings.histograms_every is not None:
+        write = lambda step: _write_histograms(model, step)  # noqa: E731
+        observers.append(Periodic(settings.histograms_every, write, at_start=True))
+    if settings.profile is not None:
+        observers.append(Profile(tensorboard, *settings.profile))
     return observers
 
 

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from kbert.errors import UsageError
 from kbert.optimizers.variable_rules import BLOCK_KERNEL, NOT_DECAYED, QKV, layer_rates
+from kbert.options import check_option
 from kbert.training.optimizers.newton_schulz import orthogonalized
-
-OPTIMIZERS = ("adamw", "lamb", "muon", "sgd")
+from kbert.training.options import TrainingOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class OptimizerSettings:
         head_rate: The factor of the learning rate of the pooler and the task's head.
 
     Raises:
-        UsageError: There is no optimizer of that name, or a constant cannot be.
+        UsageError: There is no optimizer of that name, or a constant is invalid.
     """
 
     name: str = "adamw"
@@ -47,14 +47,30 @@ class OptimizerSettings:
     head_rate: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.name not in OPTIMIZERS:
-            raise UsageError(f"optimizer must be one of {', '.join(OPTIMIZERS)}. Received: optimizer={self.name!r}")
-        if not 0 < self.layer_decay <= 1:
-            raise UsageError(f"layer_decay must be above 0 and at most 1. Received: layer_decay={self.layer_decay}")
+        check_option(TrainingOptions, "optimizer", self.name)
+        check_option(TrainingOptions, "layer_decay", self.layer_decay)
+        check_option(TrainingOptions, "weight_decay", self.weight_decay)
         if not 0 < self.head_rate < math.inf:
             raise UsageError(f"head_rate must be above 0. Received: head_rate={self.head_rate}")
-        if not self.weight_decay >= 0:
-            raise UsageError(f"weight_decay must be at least 0. Received: weight_decay={self.weight_decay}")
+
+    @classmethod
+    def from_options(
+        cls, options: TrainingOptions, *, bias_correction: bool, head_rate: float = 1.0
+    ) -> OptimizerSettings:
+        """The optimizer that the options of a run ask for.
+
+        Args:
+            options: They name the optimizer and its constants.
+            bias_correction: Correct the means for their start at 0.
+            head_rate: The factor of the learning rate of the pooler and the task's head.
+        """
+        return cls(
+            options.optimizer,
+            weight_decay=options.weight_decay,
+            layer_decay=options.layer_decay,
+            bias_correction=bias_correction,
+            head_rate=head_rate,
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,10 @@ import dataclasses
 import math
 
 from kbert.errors import UsageError
+from kbert.options import check_option
+from kbert.training.options import SCHEDULES, PretrainOptions, TrainingOptions
 
-SCHEDULES = ("linear", "polynomial", "cosine", "constant")
+__all__ = ["SCHEDULES", "Schedule"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,11 +18,14 @@ class Schedule:
 
     Args:
         peak: The learning rate at the end of the warm-up.
-        steps: Steps in all.
-        warmup_steps: Steps of the warm-up.
+        steps: The number of steps of the run.
+        warmup_steps: The number of steps of the warm-up.
         decay: With t rising from 0 to 1 after the warm-up, the peak times: "linear" 1 - t; "polynomial" (1 - t)^power;
             "cosine" (1 + cos(π t)) / 2; "constant" 1.
-        power: Of "polynomial".
+        power: The power of "polynomial".
+
+    Raises:
+        UsageError: A value is invalid.
     """
 
     peak: float
@@ -30,16 +35,25 @@ class Schedule:
     power: float = 2.0
 
     def __post_init__(self) -> None:
-        if not self.peak > 0:
-            raise UsageError(f"the learning rate must be above 0. Received: learning_rate={self.peak}")
+        check_option(PretrainOptions, "learning_rate", self.peak)
         if not 0 <= self.warmup_steps <= self.steps:
             raise UsageError(
                 f"warmup_steps must be from 0 to steps={self.steps}. Received: warmup_steps={self.warmup_steps}"
             )
-        if self.decay not in SCHEDULES:
-            raise UsageError(f"schedule must be one of {', '.join(SCHEDULES)}. Received: schedule={self.decay!r}")
-        if not self.power > 0:
-            raise UsageError(f"the power of a schedule must be above 0. Received: power={self.power}")
+        check_option(TrainingOptions, "schedule", self.decay)
+        check_option(TrainingOptions, "power", self.power)
+
+    @classmethod
+    def from_options(cls, options: TrainingOptions, *, peak: float, steps: int, warmup_steps: int) -> Schedule:
+        """The schedule that the options of a run ask for.
+
+        Args:
+            options: They say how the learning rate falls.
+            peak: The learning rate at the end of the warm-up.
+            steps: The number of steps of the run.
+            warmup_steps: The number of steps of the warm-up.
+        """
+        return cls(peak, steps, warmup_steps, options.schedule, options.power)
 
     def __call__(self, step: int) -> float:
         """The learning rate of a step, counted from 0. No step has 0, which would waste it."""

@@ -1,15 +1,18 @@
-"""A run's folder: what it was started with, so that it is only ever continued with the same."""
+"""A run's folder, and run.json: what a run was started with, so that it is only ever continued with the same."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kbert import files
-from kbert.errors import BundleError, KbertError, UsageError
+from kbert.errors import BundleError, KbertError, UsageError, shown
 from kbert.model_folder.file_names import RUN_FILE
+from kbert.options import OptionInfo, Spell, option_error
 
 CHECKPOINT_FOLDER = "checkpoints"
 ENVIRONMENT_FILE = "environment.json"
@@ -19,38 +22,189 @@ WORST_EXAMPLES_FILE = "worst_examples.json"
 """Holds texts of the user's, and so is no part of the model."""
 _BEFORE_A_RUN = (LEARNING_RATES_FILE,)
 """What may stand in a folder that a run claims."""
+_FORMAT = 2
+_LENGTHS = ("steps", "epochs", "phases")
+"""The options that say how long a run is."""
+_CONTENTS: Mapping[str, tuple[str, ...]] = {"data": ("train", "validation")}
+"""The options that name a content, where these are not called as it is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRecord:
+    """What a run was started with.
+
+    Args:
+        command: The command, such as "pretrain".
+        options: The options that are remembered, as they were given.
+        defaults: The values that options took which were left out, and depend on the model or the data.
+        contents: Digests of what options name, such as the data and the model.
+        derived: What else the outcome depends on; it follows from the others.
+    """
+
+    command: str
+    options: Mapping[str, Any]
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    contents: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    derived: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def value(self, name: str) -> Any:
+        """The value of an option: as it was given, else its default."""
+        value = self.options.get(name)
+        return self.defaults.get(name) if value is None else value
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as JSON."""
+        found: dict[str, Any] = json.loads(json.dumps({"format": _FORMAT, **dataclasses.asdict(self)}))
+        return found
+
+    @classmethod
+    def load(cls, path: Path) -> RunRecord:
+        """Reads run.json.
+
+        Raises:
+            BundleError: The file is damaged.
+            UsageError: An earlier version of kbert wrote it.
+        """
+        return cls._from_json(files.read_json(path, BundleError), path)
+
+    @classmethod
+    def _from_json(cls, found: Any, path: Path) -> RunRecord:
+        if not isinstance(found, dict) or found.pop("format", None) != _FORMAT:
+            raise UsageError(
+                f"{path.parent} was started with another version of kbert, and is not continued with this one; choose "
+                "another --output"
+            )
+        return cls(**found)
+
+
+def flat_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """run.json on one level: the command, the options with their defaults, contents, and what is derived.
+
+    Of a name that stands in several parts, what is derived counts, then the option.
+    """
+    parts = ("contents", "defaults", "options", "derived")
+    flat = {name: value for name, value in record.items() if name not in (*parts, "format")}
+    for part in parts:
+        values = record.get(part, {}).items()
+        flat |= {name: value for name, value in values if value is not None or name not in flat}
+    return flat
+
+
+def earlier_record(folder: Path, *, resume: bool, file: str = RUN_FILE) -> RunRecord | None:
+    """The record of the run that is continued; None if a run begins.
+
+    Raises:
+        UsageError: An earlier version of kbert wrote it.
+    """
+    path = folder / file
+    return RunRecord.load(path) if resume and path.exists() else None
 
 
 def open_run(
-    folder: Path, settings: Mapping[str, Any], *, resume: bool, free: Sequence[str] = (), file: str = RUN_FILE
+    folder: Path,
+    record: RunRecord,
+    *,
+    infos: Mapping[str, OptionInfo],
+    resume: bool,
+    longer: bool = False,
+    file: str = RUN_FILE,
 ) -> None:
     """Claims a folder for a run, or checks that it is the folder of the same run.
 
     Args:
-        folder: New or empty, or with `resume` that of an earlier run.
-        settings: All that the outcome depends on, and more that is worth knowing; JSON.
+        folder: A new or empty folder, or with `resume` that of an earlier run.
+        record: What the run is started with.
+        infos: The options, which say which of them may differ when a run is continued.
         resume: Whether to continue.
-        free: Names of settings that may differ when the run is continued.
-        file: Where the settings are kept.
+        longer: Whether the run may have more `steps` than before; these are then recorded.
+        file: The name of the file that keeps the record.
 
     Raises:
         UsageError: The folder holds another run, or something else.
     """
-    settings = dict(settings)
     path = folder / file
+    record = RunRecord._from_json(record.as_json(), path)  # with lists in place of tuples
     if path.exists():
         if not resume:
             raise UsageError(f"{folder} holds a run; add --resume to continue it, or choose another --output")
-        before = files.read_json(path, BundleError)
-        for name in dict.fromkeys((*settings, *before)):
-            if name not in free and settings.get(name) != before.get(name):
-                raise UsageError(
-                    f"{folder} was started with {name}={before.get(name)!r}. Received: {name}={settings.get(name)!r}; "
-                    "resume with the same, or choose another --output"
-                )
+        before = RunRecord.load(path)
+        if longer and record.options["steps"] > before.options["steps"]:
+            before = _with_steps(before, record)
+            _check_same(folder, before, record, infos)
+            files.write_json(path, record.as_json())
+            return
+        _check_same(folder, before, record, infos)
         return
     files.check_new_folder(folder, ignored=_BEFORE_A_RUN.__contains__, alternative=", or a run to --resume")
-    files.write_json(path, settings)
+    files.write_json(path, record.as_json())
+
+
+def _with_steps(before: RunRecord, record: RunRecord) -> RunRecord:
+    """The record of a run as if it had been started with the steps of another record."""
+    same = {name: record.derived[name] for name in ("steps", "schedule") if name in record.derived}
+    return dataclasses.replace(
+        before,
+        options={**before.options, "steps": record.options["steps"]},
+        derived={**before.derived, **same},
+    )
+
+
+def _check_same(folder: Path, before: RunRecord, now: RunRecord, infos: Mapping[str, OptionInfo]) -> None:
+    """Checks that two records are of the same run.
+
+    Raises:
+        OptionError: They differ; the message names the option that differs, as it was given.
+    """
+    if before.command != now.command:
+        raise UsageError(
+            f"{folder} was started by `kbert {before.command}`. Received: `kbert {now.command}`; choose another "
+            "--output"
+        )
+    for name in dict.fromkeys((*now.options, *before.options)):
+        is_free = name in infos and infos[name].free
+        is_same = before.options.get(name) == now.options.get(name) or before.value(name) == now.value(name)
+        if not is_free and not is_same:
+            raise option_error(lambda spell: _difference(folder, name, before, now, spell), infos)  # noqa: B023
+    for name in dict.fromkeys((*now.contents, *before.contents)):
+        if before.contents.get(name) != now.contents.get(name):
+            raise option_error(lambda spell: _other_content(folder, name, before, now, spell), infos)  # noqa: B023
+    for name in dict.fromkeys((*now.derived, *before.derived)):
+        if before.derived.get(name) != now.derived.get(name):
+            old, new = _differing(before.derived.get(name), now.derived.get(name))
+            raise UsageError(
+                f"{folder} was started with another {name.replace('_', ' ')}: {shown(old)}. Received: {shown(new)}; "
+                "choose another --output"
+            )
+
+
+def _difference(folder: Path, name: str, before: RunRecord, now: RunRecord, spell: Spell) -> str:
+    way_out = "resume with the same, or choose another --output"
+    if name in _LENGTHS:
+        way_out = (
+            f"resume with the same; to train longer, start another run from the finished one with "
+            f"{spell('model', str(folder))} and another {spell('output')}"
+        )
+    return (
+        f"{folder} was started with {spell(name, before.value(name))}. Received: {spell(name, now.value(name))}; "
+        f"{way_out}"
+    )
+
+
+def _other_content(folder: Path, name: str, before: RunRecord, now: RunRecord, spell: Spell) -> str:
+    old, new = before.options.get(name), now.options.get(name)
+    way_out = "resume with the same, or choose another --output"
+    if old != new:
+        return f"{folder} was started with {spell(name, old)}. Received: {spell(name, new)}, which differs; {way_out}"
+    names = " or ".join(spell(each) for each in _CONTENTS.get(name, (name,)))
+    return f"the content of {names} is not the one that {folder} was started with; {way_out}"
+
+
+def _differing(old: Any, new: Any) -> tuple[Any, Any]:
+    """Two values; of mappings the parts that differ."""
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return old, new
+    names = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
+    return {name: old.get(name) for name in names}, {name: new.get(name) for name in names}
 
 
 @contextlib.contextmanager

@@ -11,77 +11,90 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError
+from kbert.model_folder.tokenizer import tokenizer_from
+from kbert.options import option_infos, with_options
 from kbert.sources.memory_table import as_table
+from kbert.tasks.catalogue import task_info
 from kbert.training.finetune import finetune
-from kbert.training.loop.loop import FREE_SETTINGS
-from kbert.training.run_folder.runs import open_run, unclaimed_on_error
+from kbert.training.options import CrossValidateOptions, FinetuneOptions, FinetuneSeedsOptions, keyword_infos
+from kbert.training.run_folder.runs import RunRecord, open_run, unclaimed_on_error
 
 RESULTS_FILE = "results.json"
 _SETTINGS_FILE = "repeats.json"
-_FREE = (*FREE_SETTINGS, "show_progress", "profile", "histograms_every", "projector", "seeds")
 
 
-def finetune_seeds(
-    task: str, *, seeds: int, output: files.PathLike, seed: int = 0, resume: bool = False, **settings: Any
-) -> dict[str, Any]:
+@with_options(FinetuneSeedsOptions)
+def finetune_seeds(task: str, *, options: FinetuneSeedsOptions, **task_options: Any) -> dict[str, Any]:
     """Fine-tunes with the seeds `seed`, `seed` + 1, ..., each run in OUTPUT/seed-N, and sums up in results.json.
+
+    Runs that are finished are not done again when the command is resumed, perhaps with more seeds.
 
     Args:
         task: The name of a task.
-        seeds: How many. A folder of results may be resumed with more.
-        output: A folder for all of them.
-        seed: The first.
-        resume: Continue; runs that are finished are not done again.
-        settings: Of `finetune`.
+        options: All of these in one object, which may be that of `finetune`; keywords beside it replace its values.
+        task_options: The columns of tables and the task's own options, as those of `finetune`.
 
     Returns:
         "runs", a list of {folder, seed, metrics}; "mean" and "deviation" (of a sample, n - 1), each {metric: value}.
 
     Raises:
-        UsageError: An option cannot be, or `output` holds something else.
+        UsageError: An option is invalid, or `output` holds something else.
         KbertError: As `finetune`.
+
+    Example:
+        >>> options = kbert.FinetuneOptions(
+        ...     model="pretrained", train="train.csv", output="runs", epochs=1, show_progress=False
+        ... )
+        >>> results = kbert.finetune_seeds("classification", options=options, validation="dev.csv", seeds=2)
+        >>> [run["folder"] for run in results["runs"]]
+        ['seed-0', 'seed-1']
     """
-    if seeds < 2:
-        raise UsageError(f"seeds must be at least 2. Received: seeds={seeds}")
-    runs = [{"folder": f"seed-{number}", "seed": number} for number in range(seed, seed + seeds)]
-    return _repeat(task, runs, Path(output), {"seeds": seeds, "seed": seed, **settings}, resume=resume)
+    first = options.seed
+    runs = [{"folder": f"seed-{number}", "seed": number} for number in range(first, first + options.seeds)]
+    return _repeat(task, runs, options, task_options)
 
 
-def cross_validate(
-    task: str, *, folds: int, output: files.PathLike, seed: int = 0, resume: bool = False, **settings: Any
-) -> dict[str, Any]:
+@with_options(CrossValidateOptions)
+def cross_validate(task: str, *, options: CrossValidateOptions, **task_options: Any) -> dict[str, Any]:
     """K-fold cross-validation over the training rows: each run, in OUTPUT/fold-N, holds out another fold of them.
+
+    The folds are drawn by `seed`, stratified by target. Runs that are finished are not done again when the command is
+    resumed.
 
     Args:
         task: The name of a task.
-        folds: How many.
-        output: A folder for all runs.
-        seed: Of the folds, which are stratified by target, and of each run.
-        resume: Continue; runs that are finished are not done again.
-        settings: Of `finetune`, without `validation`.
+        options: All of these in one object, which may be that of `finetune`; keywords beside it replace its values.
+        task_options: The columns of tables and the task's own options, as those of `finetune`.
 
     Returns:
         "runs", a list of {folder, fold, metrics}; "mean" and "deviation" (of a sample, n - 1), each {metric: value}.
 
     Raises:
-        UsageError: An option cannot be, or `output` holds something else.
+        UsageError: An option is invalid, or `output` holds something else.
         KbertError: As `finetune`.
+
+    Example:
+        >>> options = kbert.FinetuneOptions(
+        ...     model="pretrained", train="train.csv", output="runs", epochs=1, show_progress=False
+        ... )
+        >>> results = kbert.cross_validate("classification", options=options, folds=2)
+        >>> [run["folder"] for run in results["runs"]]
+        ['fold-0', 'fold-1']
     """
-    if folds < 2:
-        raise UsageError(f"folds must be at least 2. Received: folds={folds}")
-    if settings.get("validation") is not None or settings.get("validation_split") is not None:
-        raise UsageError("cross-validation holds out training rows; leave out the validation file")
-    runs = [{"folder": f"fold-{number}", "fold": (number, folds)} for number in range(folds)]
-    return _repeat(task, runs, Path(output), {"folds": folds, "seed": seed, **settings}, resume=resume)
+    runs = [{"folder": f"fold-{number}", "fold": (number, options.folds)} for number in range(options.folds)]
+    return _repeat(task, runs, options, task_options)
 
 
 def _repeat(
-    task: str, runs: Sequence[Mapping[str, Any]], output: Path, settings: dict[str, Any], *, resume: bool
+    task: str, runs: Sequence[Mapping[str, Any]], options: FinetuneOptions, task_options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    check_one_machine(settings)
+    check_one_machine(options)
+    output = Path(options.output)
     is_new = not output.exists()
-    open_run(output, recorded(task, settings), resume=resume, free=_FREE, file=_SETTINGS_FILE)
-    settings = {name: value for name, value in settings.items() if name not in ("seeds", "folds")}
+    infos = {**keyword_infos(task_info(task)), **option_infos(type(options))}
+    record = recorded(task, options, task_options)
+    open_run(output, record, infos=infos, resume=options.resume, file=_SETTINGS_FILE)
+    each_run = options.narrowed(FinetuneOptions)
     path = output / RESULTS_FILE
     done = {run["folder"]: run for run in files.read_json(path, DataError)["runs"]} if path.exists() else {}
     if len(done) > len(runs):
@@ -91,9 +104,10 @@ def _repeat(
     for run in runs:
         is_done = run["folder"] in done
         if not is_done:
-            own = settings | {name: value for name, value in run.items() if name != "folder"}
+            own = {name: value for name, value in run.items() if name != "folder"}
+            one = each_run.replace(output=output / run["folder"], **own)
             with unclaimed_on_error(output, _SETTINGS_FILE, is_new=is_new):
-                metrics = finetune(task, output=output / run["folder"], resume=resume, **own)
+                metrics = finetune(task, options=one, **task_options)
             done[run["folder"]] = {**run, "metrics": numbers(metrics)}
         finished.append(done[run["folder"]])
         results = {"runs": finished, **summary([each["metrics"] for each in finished])}
@@ -120,30 +134,29 @@ def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if isinstance(value, float)}
 
 
-def recorded(task: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What several runs were started with, as JSON; of data files what is in them, too."""
-    values: dict[str, Any] = {"command": f"finetune {task}"}
-    for name, value in settings.items():
-        if name == "callbacks":  # they only watch
-            continue
-        values[name] = os.fspath(value) if isinstance(value, os.PathLike) else value
-        if name in ("train", "validation", "vocab", "synonyms") and value is not None:
+def recorded(task: str, options: FinetuneOptions, task_options: Mapping[str, Any]) -> RunRecord:
+    """What several runs were started with; of data the digests, too."""
+    infos = keyword_infos(task_info(task))
+    own = {name: value for name, value in task_options.items() if name not in infos or infos[name].remembered}
+    contents = {}
+    if options.vocab is not None:
+        contents["vocab"] = tokenizer_from(options.vocab, cased=options.cased).vocabulary.sha256()
+    for name in ("train", "validation", "synonyms"):
+        value = getattr(options, name)
+        if value is not None:
             table = as_table(value, name)
-            if table is not None:
-                values[name] = table.name
-            values[f"{name}_digest"] = files.file_sha256(value) if table is None else table.sha256()
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+            contents[name] = files.file_sha256(value) if table is None else table.sha256()
+    return RunRecord(f"finetune {task}", {**options.remembered(), **own}, contents=contents)
 
 
-def check_one_machine(settings: Mapping[str, Any]) -> None:
+def check_one_machine(options: FinetuneOptions) -> None:
     """Checks that runs can follow each other in one process.
 
     Raises:
         UsageError: They are of several workers.
     """
-    strategy = settings.get("strategy", "auto")
-    if strategy in ("multi-worker", "tpu") or settings.get("cluster") or os.environ.get("TF_CONFIG"):
+    if options.strategy in ("multi-worker", "tpu") or options.cluster or os.environ.get("TF_CONFIG"):
         raise UsageError(
             "several runs in one command are runs of one machine; start each with its own --seed instead. "
-            f"Received: strategy={strategy!r}"
+            f"Received: strategy={options.strategy!r}"
         )

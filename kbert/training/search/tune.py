@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,85 +10,85 @@ from typing import Any
 from kbert import files
 from kbert.errors import BundleError, DataError, TrainingError, UsageError
 from kbert.model_folder.file_names import RUN_FILE, SETTINGS_FILE
+from kbert.options import option_error, option_infos, with_options
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.metrics.names import larger_is_better
 from kbert.training.defaults import default_learning_rate
 from kbert.training.finetune import finetune
-from kbert.training.loop.loop import FREE_SETTINGS
+from kbert.training.options import FinetuneOptions, TuneOptions, keyword_infos
 from kbert.training.run_folder.runs import open_run, unclaimed_on_error
-from kbert.training.search.advisor import SEARCHES, Advisor
+from kbert.training.search.advisor import Advisor
 from kbert.training.search.repeats import RESULTS_FILE, check_one_machine, numbers, recorded
 from kbert.training.search.search_space import default_space, parse_space
 from kbert.training.starting_point import starting_point
 
+LOGGER = logging.getLogger("kbert")
 _SETTINGS_FILE = "tune.json"
-_FREE = (*FREE_SETTINGS, "show_progress", "profile", "histograms_every", "projector", "trials")
 
 
-def tune(
-    task: str,
-    *,
-    trials: int,
-    output: files.PathLike,
-    search: str = "bayesian",
-    over: Mapping[str, str] | None = None,
-    seed: int = 0,
-    resume: bool = False,
-    **settings: Any,
-) -> dict[str, Any]:
+@with_options(TuneOptions)
+def tune(task: str, *, options: TuneOptions, given: frozenset[str], **task_options: Any) -> dict[str, Any]:
     """Searches for the hyper-parameters with the best main metric; each trial is a run in OUTPUT/trial-N.
+
+    Settings that are given are the same for all trials, and are not searched. Trials that are finished are not done
+    again when the command is resumed, perhaps with more trials.
 
     Args:
         task: The name of a task.
-        trials: How many at most; a grid may have fewer points. A search may be resumed with more.
-        output: A folder for all trials and results.json.
-        search: "random"; "bayesian", a tree-structured Parzen estimator (Optuna's TPE) over the trials so far, whose
-            first trials are random; or "grid", all combinations, where a range of real numbers has ten values.
-        over: Values by name: "1e-5:1e-4" for a range, "16,32" for a choice. The default is learning rates around
-            the model's default, batch sizes, weight decay and warm-up, except those that `settings` give.
-        seed: Seeds the search, and each run. The values of trial N depend on the seed, N and the trials before it only.
-        resume: Continue; trials that are finished are not done again.
-        settings: Of `finetune`, the same for all trials.
+        given: The names of the options that the caller gave.
+        options: All of these in one object, which may be that of `finetune`; keywords beside it replace its values.
+        task_options: The columns of tables and the task's own options, as those of `finetune`.
 
     Returns:
         "best", the folder of the best trial; "metric", its main metric's name; "trials", a list of {folder, values,
         score, metrics}, as they were made; of a trial that failed the score is None, and there is an "error".
 
     Raises:
-        UsageError: An option cannot be, `output` holds something else, or optuna is not installed.
+        UsageError: An option is invalid, `output` holds something else, or optuna is not installed.
         KbertError: As `finetune`.
+
+    Example:
+        >>> options = kbert.FinetuneOptions(
+        ...     model="pretrained", train="train.csv", output="runs", epochs=1, show_progress=False
+        ... )
+        >>> over = {"batch_size": "8,16"}
+        >>> results = kbert.tune("classification", options=options, validation="dev.csv", over=over, trials=1)
+        >>> list(results["trials"][0]["values"])
+        ['batch_size']
     """
-    if trials < 1:
-        raise UsageError(f"trials must be at least 1. Received: trials={trials}")
-    if search not in SEARCHES:
-        raise UsageError(f"search must be one of {', '.join(SEARCHES)}. Received: search={search!r}")
-    task_info(task)
+    infos = {**keyword_infos(task_info(task)), **option_infos(TuneOptions)}
+    over = options.over
     if over is None:
-        space_of_model = default_space(_learning_rate(settings))
-        over = {name: values for name, values in space_of_model.items() if name not in settings}
+        over = {name: values for name, values in default_space(_learning_rate(options)).items() if name not in given}
     space = parse_space(over)
-    fixed = next((name for name in space if name in settings), None)
+    fixed = next((name for name in space if name in given), None)
     if fixed is not None:
-        raise UsageError(f"{fixed} is searched over; do not fix it. Received: {fixed}={settings[fixed]!r}")
-    check_one_machine(settings)
-    advisor = Advisor(search, space, seed)
-    folder = Path(output)
-    record = recorded(task, {"trials": trials, "search": search, "over": dict(over), "seed": seed, **settings})
+        raise option_error(
+            lambda spell: (
+                f"{spell(fixed)} is searched over; do not fix it. Received: {spell(fixed, getattr(options, fixed))}"
+            ),
+            infos,
+        )
+    check_one_machine(options)
+    advisor = Advisor(options.search, space, options.seed)
+    folder = Path(options.output)
+    record = recorded(task, options.replace(over=dict(over)), task_options)
     is_new = not folder.exists()
-    open_run(folder, record, resume=resume, free=_FREE, file=_SETTINGS_FILE)
+    open_run(folder, record, infos=infos, resume=options.resume, file=_SETTINGS_FILE)
+    each_run = options.narrowed(FinetuneOptions)
     path = folder / RESULTS_FILE
     done = files.read_json(path, DataError)["trials"] if path.exists() else []
     results: dict[str, Any] = {"best": None, "metric": None, "trials": []}
-    for number in range(trials):
+    for number in range(options.trials):
         if number < len(done):
             result = done[number]
         else:
             values = advisor.ask(number)
             if values is None:
                 break  # the grid has no more points
-            run = folder / f"trial-{number}"
+            one = each_run.replace(output=folder / f"trial-{number}")
             with unclaimed_on_error(folder, _SETTINGS_FILE, is_new=is_new):
-                result = _result(task, run, {"seed": seed, "resume": resume, **settings}, values, first=number == 0)
+                result = _result(task, one, task_options, values, first=number == 0)
         results["trials"].append(result)
         sign = 1
         if result["score"] is not None:
@@ -103,27 +103,28 @@ def tune(
 
 
 def _result(
-    task: str, run: Path, settings: Mapping[str, Any], values: Mapping[str, Any], *, first: bool
+    task: str, options: FinetuneOptions, task_options: Mapping[str, Any], values: Mapping[str, Any], *, first: bool
 ) -> dict[str, Any]:
     """Does a trial. Values with which nothing can be learnt, such as a rate at which the loss is no number, have no
     score. In the first trial it may as well be the command that is wrong, in one that had begun the data.
     """  # noqa: D205 (one sentence)
+    run = Path(options.output)
     had_begun = (run / RUN_FILE).exists()
     result: dict[str, Any] = {"folder": run.name, "values": dict(values), "score": None, "metrics": {}}
     try:
-        metrics = finetune(task, output=run, **settings, **values)
+        metrics = finetune(task, options=options, **values, **task_options)
     except (TrainingError, UsageError) as problem:
         if first or (had_begun and isinstance(problem, UsageError)):
             raise
-        print(f"{run.name} has no score: {problem}", file=sys.stderr)
+        LOGGER.info(f"{run.name} has no score: {problem}")
         return result | {"error": str(problem)}
     return result | {"score": metrics[_main_metric(run)], "metrics": numbers(metrics)}
 
 
-def _learning_rate(settings: Mapping[str, Any]) -> float:
+def _learning_rate(options: FinetuneOptions) -> float:
     """The default learning rate of the model that the trials start with."""
-    config, _, start = starting_point(settings["model"], settings.get("vocab"), settings.get("cased", False))
-    return default_learning_rate(config.hidden_size, pretrained=start is not None)
+    start = starting_point(options.model, options.vocab, options.cased)
+    return default_learning_rate(start.config.hidden_size, pretrained=start.bundle is not None)
 
 
 def _main_metric(run: Path) -> str:

@@ -48,8 +48,8 @@ def test_synonyms_of_other_texts(tmp_path, pretrained):
         add(pretrained, augment=None, synonyms=path)
 
 
-def test_a_run_learns_from_the_copies(tmp_path, cats_and_dogs, quick, capsys):
+def test_a_run_learns_from_the_copies(tmp_path, cats_and_dogs, quick, told):
     (tmp_path / "synonyms.txt").write_text("cat mat\n")
     finetune("classification", output=tmp_path / "run", synonyms=tmp_path / "synonyms.txt", **cats_and_dogs, **quick)
-    assert "12 changed copies of training texts added" in capsys.readouterr().err
+    assert "12 changed copies of training texts added" in told()
     assert "36 rows, 5 steps" in (tmp_path / "run" / "README.md").read_text()

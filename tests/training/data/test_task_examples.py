@@ -50,10 +50,10 @@ def test_a_part_and_a_fold_are_held_out(file):
         assert sorted(texts(found.train + found.validation)) == [f"text {number}" for number in range(8)]
 
 
-def test_skipped_rows_are_told(file, capsys):
+def test_skipped_rows_are_told(file, told):
     file.write_text(file.read_text(encoding="utf-8") + "no label\n", encoding="utf-8")
     read(file, skip_bad=1, validation_split=0.5).tell_skipped()
-    assert capsys.readouterr().err.startswith(f"{file}: ")
+    assert [message.startswith(f"{file}: ") for message in told()] == [True]
 
 
 def test_one_way_to_validation_is_needed(file):

@@ -70,9 +70,9 @@ def spike_at_step_6(monkeypatch):
 OPTIONS = {"steps": 10, "batch_size": 8, "checkpoint_every": 4, "log_every": 1, "show_progress": False}
 
 
-def test_a_run_goes_back_and_around(tmp_path, corpus, pretrained, spike_at_step_6, capsys):
+def test_a_run_goes_back_and_around(tmp_path, corpus, pretrained, spike_at_step_6, told):
     pretrain(corpus=corpus, model=pretrained, output=tmp_path / "run", on_spike="rewind", **OPTIONS)
-    assert "the loss is high at step 6; back to step 4, past the batches since" in capsys.readouterr().err
+    assert "the loss is high at step 6; back to step 4, past the batches since" in told()
     read = rows(tmp_path / "run")
     assert [row["step"] for row in read] == list(range(1, 11))
     from kbert.training.run_folder.checkpoints import Checkpoints

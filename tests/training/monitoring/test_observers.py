@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import UsageError
-from kbert.training.monitoring.observers import Looks, Periodic, Profile, make_observers
+from kbert.training.monitoring.observers import ObserverSettings, Periodic, Profile, make_observers
 
 
 def boundaries(observer, steps):
@@ -49,10 +49,10 @@ def test_a_profile_that_an_error_ends_is_written(tmp_path):
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(UsageError, match=r"START < STOP\. Received: 4:4"):
-        Looks(profile=(4, 4))
+    with pytest.raises(UsageError, match=r"START < STOP\. Received: profile=\[4, 4\]"):
+        ObserverSettings(profile=(4, 4))
     with pytest.raises(UsageError, match=r"histograms_every must be at least 1\. Received: histograms_every=0"):
-        Looks(histograms_every=0)
+        ObserverSettings(histograms_every=0)
 
 
 def test_histograms_of_all_weights(tmp_path):
@@ -60,7 +60,7 @@ def test_histograms_of_all_weights(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="dense")])
-    (observer,) = make_observers(Looks(histograms_every=2), model, tmp_path)
+    (observer,) = make_observers(ObserverSettings(histograms_every=2), model, tmp_path)
     writer = tf.summary.create_file_writer(str(tmp_path))
     with writer.as_default():
         for step in range(4):

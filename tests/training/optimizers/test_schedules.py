@@ -27,7 +27,7 @@ def test_every_step_learns():
 
 @pytest.mark.parametrize("peak", [0, -1e-4, float("nan")])
 def test_a_learning_rate_that_cannot_be(peak):
-    with pytest.raises(UsageError, match=r"^the learning rate must be above 0\. Received: learning_rate="):
+    with pytest.raises(UsageError, match=r"^learning_rate must be above 0\. Received: learning_rate="):
         Schedule(peak, 10, 1)
 
 
@@ -55,5 +55,5 @@ def test_other_decays(decay, expected):
 def test_a_decay_that_cannot_be():
     with pytest.raises(UsageError, match=r"^schedule must be one of linear, polynomial, .*Received: schedule='steep'$"):
         Schedule(1.0, 5, 1, "steep")
-    with pytest.raises(UsageError, match=r"^the power of a schedule must be above 0\. Received: power=0$"):
+    with pytest.raises(UsageError, match=r"^power must be above 0\. Received: power=0$"):
         Schedule(1.0, 5, 1, "polynomial", 0)

@@ -72,7 +72,7 @@ def test_options_that_cannot_be(tmp_path, cats_and_dogs, quick, monkeypatch):
         finetune_seeds("classification", seeds=1, output=tmp_path / "runs", **cats_and_dogs, **quick)
     with pytest.raises(UsageError, match=r"^folds must be at least 2\. Received: folds=0$"):
         cross_validate("classification", folds=0, output=tmp_path / "runs", **cats_and_dogs, **quick)
-    with pytest.raises(UsageError, match=r"holds out training rows; leave out the validation file$"):
+    with pytest.raises(UsageError, match=r"holds out training rows; leave validation and validation_split out$"):
         cross_validate("classification", folds=2, output=tmp_path / "runs", **cats_and_dogs, **quick)
     monkeypatch.setenv("TF_CONFIG", "{}")
     with pytest.raises(UsageError, match=r"^several runs in one command are runs of one machine"):
@@ -89,5 +89,5 @@ def test_tables_in_memory_and_callbacks(tmp_path, cats_and_dogs, quick):
     assert len(callback.history["val_accuracy"]) == 2  # an epoch of each run
     assert finetune_seeds("classification", seeds=2, output=tmp_path / "file", **cats_and_dogs, **quick) == found
     assert finetune_seeds("classification", validation=[*rows], resume=True, **settings) == found
-    with pytest.raises(UsageError, match=r"was started with validation_digest='"):
+    with pytest.raises(UsageError, match=r"^the content of validation is not the one that "):
         finetune_seeds("classification", validation=rows[1:], resume=True, **settings)

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from kbert.errors import DataError, UsageError
+from kbert.training.options import FinetuneOptions
 from kbert.training.search.tune import tune
 
 pytest.importorskip("optuna")
@@ -37,12 +38,12 @@ def test_a_grid_ends_with_its_last_point(tmp_path, cats_and_dogs, quick):
     ]
 
 
-def test_a_trial_that_cannot_be_has_no_score(tmp_path, cats_and_dogs, quick, capsys):
+def test_a_trial_that_cannot_be_has_no_score(tmp_path, cats_and_dogs, quick, told):
     fixed = {name: value for name, value in quick.items() if name != "batch_size"}
     options = {"search": "grid", "over": {"batch_size": "8", "accumulation": "1,3,5,7,2"}, **cats_and_dogs, **fixed}
     results = tune("classification", trials=5, output=tmp_path / "runs", **options)
     assert [trial["score"] is None for trial in results["trials"]] == [False, True, True, True, False]
-    assert "trial-1 has no score: " in capsys.readouterr().err
+    assert any(message.startswith("trial-1 has no score: ") for message in told())
     assert "must be a multiple of the replicas times the micro-batches" in results["trials"][1]["error"]
     assert results["best"] in ("trial-0", "trial-4")
     assert tune("classification", trials=5, output=tmp_path / "runs", resume=True, **options) == results
@@ -52,6 +53,21 @@ def test_a_command_that_is_wrong_claims_no_folder(tmp_path, cats_and_dogs, quick
     with pytest.raises(DataError, match=r"there is no column 'txet'"):
         tune("classification", trials=2, output=tmp_path / "runs", text_column="txet", **cats_and_dogs, **quick)
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_options_of_fine_tuning_in_one_object(tmp_path, cats_and_dogs, quick):
+    """Those that are not the default are fixed; the others may be searched over."""
+    options = FinetuneOptions(output=tmp_path / "runs", **cats_and_dogs, **quick)
+    over = {"weight_decay": "0,0.1"}
+    results = tune("classification", options=options, trials=2, search="grid", over=over)
+    assert [trial["values"] for trial in results["trials"]] == [{"weight_decay": 0.0}, {"weight_decay": 0.1}]
+    with pytest.raises(UsageError, match=r"^batch_size is searched over; do not fix it\. Received: batch_size=8$"):
+        tune("classification", options=options, trials=2, over={"batch_size": "8,16"})
+
+
+def test_a_model_is_needed():
+    with pytest.raises(UsageError, match=r"^tune needs model$"):
+        tune("classification", train="a.csv", validation="b.csv", output="runs", trials=1)
 
 
 @pytest.mark.parametrize(

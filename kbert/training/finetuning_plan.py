@@ -1,0 +1,246 @@
+"""What a fine-tuning does: everything that is decided before the model is built."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kbert.errors import UsageError
+from kbert.model_folder.hub import resolve
+from kbert.options import invalid, option_error, option_infos
+from kbert.tasks.metrics.names import LOSS
+from kbert.tasks.task_info import TaskInfo
+from kbert.tasks.trainable import TrainableTask
+from kbert.tasks.training_rows import TrainingRows
+from kbert.text.graph.encoder import GraphEncoder
+from kbert.training.data.augmentation import with_augmentation
+from kbert.training.data.task_examples import TaskExamples, digest
+from kbert.training.defaults import default_epochs, default_head_learning_rate, default_learning_rate
+from kbert.training.learning_rate_finder import STEPS
+from kbert.training.loop.early_stopping import EarlyStopping
+from kbert.training.loop.loop import LoopSettings
+from kbert.training.optimizers.frozen_layers import check_frozen_layers
+from kbert.training.optimizers.optimizers import OptimizerSettings
+from kbert.training.optimizers.schedules import Schedule
+from kbert.training.options import FinetuneOptions
+from kbert.training.run import Run
+from kbert.training.run_folder.runs import RunRecord
+from kbert.training.starting_point import StartingPoint, starting_point
+
+_ADVICE = "give a lower --learning-rate, or a larger --warmup-proportion"
+"""What to do about a loss that is no number."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuningPlan:
+    """What a fine-tuning does.
+
+    Args:
+        task: The task, adapted to the training examples.
+        examples: The examples that were read.
+        training_examples: The examples to learn from, with changed copies.
+        start: What the run starts from.
+        encode: Texts to tokens, in the graph.
+        sequence_length: The longest input in tokens.
+        rows: The training examples as tokens and targets.
+        validation_rows: The validation examples as tokens and targets; None if they have no targets, or are not
+            measured by this process.
+        epochs: The number of passes over the rows.
+        schedule: The learning rates.
+        optimizer: What updates the weights.
+        settings: How the loop runs.
+        evaluate_every: The number of steps between evaluations.
+        early_stopping: What ends the run early, if asked for.
+    """
+
+    task: TrainableTask[Any]
+    examples: TaskExamples
+    training_examples: Sequence[Any]
+    start: StartingPoint
+    encode: GraphEncoder
+    sequence_length: int
+    rows: TrainingRows
+    validation_rows: TrainingRows | None
+    epochs: float
+    schedule: Schedule
+    optimizer: OptimizerSettings
+    settings: LoopSettings
+    evaluate_every: int
+    early_stopping: EarlyStopping | None
+
+    def check_validation(self) -> None:
+        """Checks that the validation examples have what the main metric needs.
+
+        Raises:
+            UsageError: They have not.
+        """
+        if self.task.main_metric == LOSS and self.validation_rows is None:
+            raise UsageError(
+                f"the validation data have no targets for the loss of {self.task.name}; give another --main-metric "
+                "than loss"
+            )
+
+    def record(self, command: str, options: Mapping[str, Any]) -> RunRecord:
+        """The record of the run.
+
+        Args:
+            command: The command.
+            options: The options that are remembered.
+        """
+        tokenizer = self.start.tokenizer
+        return RunRecord(
+            command,
+            options,
+            defaults={
+                "epochs": self.epochs,
+                "learning_rate": self.schedule.peak,
+                "head_learning_rate": self.schedule.peak * self.optimizer.head_rate,
+                "sequence_length": self.sequence_length,
+                "evaluate_every": self.evaluate_every,
+                "main_metric": self.task.main_metric,
+            },
+            contents={
+                "model": self.start.digest(),
+                "vocab": tokenizer.vocabulary.sha256(),
+                "data": digest(self.training_examples, self.examples.validation),
+            },
+            derived={
+                "steps": self.settings.steps,
+                "tokenizer": json.loads(json.dumps(dataclasses.asdict(tokenizer.settings))),
+                "config": self.start.config.to_dict(),
+                "task": self.task.settings(),
+                "optimizer": dataclasses.asdict(self.optimizer),
+                "schedule": dataclasses.asdict(self.schedule),
+            },
+        )
+
+
+def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples: TaskExamples) -> FinetuningPlan:
+    """Decides what the options leave open.
+
+    Args:
+        run: The run.
+        options: Its options.
+        info: What is known of the task.
+        examples: The examples of the files.
+
+    Raises:
+        UsageError: An option is invalid for the model or the examples.
+        KbertError: The model cannot be read.
+    """
+    if run.is_chief:
+        examples.tell_skipped()
+    training = with_augmentation(
+        examples.train,
+        model=options.model,
+        augment=options.augment,
+        synonyms=options.synonyms,
+        augment_copies=options.augment_copies,
+        seed=options.seed,
+    )
+    if len(training) > len(examples.train):
+        run.tell(f"{len(training) - len(examples.train):,} changed copies of training texts added")
+    start = starting_point(options.model, options.vocab, options.cased).with_settings(options)
+    task = examples.task if options.main_metric is None else examples.task.with_main_metric(options.main_metric)
+    if start.bundle is not None:
+        task = task.for_starting_model(resolve(options.model))
+    sequence_length = _sequence_length(options, info, start, task)
+    check_frozen_layers(options.frozen_layers, start.config.num_hidden_layers, frozen_encoder=options.frozen_encoder)
+    encode = GraphEncoder(start.tokenizer.to_graph(), sequence_length)
+    task = task.for_training_examples(training, encode)
+    rows = task.training_rows(training, encode)
+    epochs = options.epochs
+    if epochs is None:
+        epochs = default_epochs(len(rows), options.batch_size, len(task.head_row_names or ()))
+    steps = math.ceil(epochs * len(rows) / options.batch_size)
+    peak = options.learning_rate
+    if peak is None:
+        peak = default_learning_rate(start.config.hidden_size, pretrained=start.bundle is not None)
+    head_peak = options.head_learning_rate
+    if head_peak is None:
+        head_peak = default_head_learning_rate(peak, pretrained=start.bundle is not None)
+    run.tell(*rows.notes)
+    if not options.find_learning_rate:
+        _tell_defaults(
+            run, options, start, rows=len(rows), peak=peak, head_peak=head_peak, epochs=epochs, steps=max(1, steps)
+        )
+    steps = STEPS if options.find_learning_rate else max(1, steps)
+    settings = LoopSettings.from_options(options, steps=steps, advice=_ADVICE)
+    run.check_batch_size(settings)
+    _check_whole_batches(run, options, task)
+    measures = run.is_chief and not options.find_learning_rate
+    early_stopping = None
+    if options.early_stopping is not None:
+        metric = f"validation_{task.main_metric}"
+        early_stopping = EarlyStopping(options.early_stopping, metric, task.larger_is_better)
+    return FinetuningPlan(
+        task,
+        examples,
+        training,
+        start,
+        encode,
+        sequence_length,
+        rows,
+        task.validation_rows(examples.validation, encode) if measures else None,
+        epochs,
+        Schedule.from_options(options, peak=peak, steps=steps, warmup_steps=round(steps * options.warmup_proportion)),
+        OptimizerSettings.from_options(
+            options,
+            bias_correction=options.bias_correction,
+            head_rate=head_peak / peak,
+        ),
+        settings,
+        options.evaluate_every or max(1, math.ceil(len(rows) / options.batch_size)),
+        early_stopping,
+    )
+
+
+def _sequence_length(options: FinetuneOptions, info: TaskInfo, start: StartingPoint, task: TrainableTask[Any]) -> int:
+    positions = start.config.max_position_embeddings
+    if options.sequence_length is None:
+        return min(task.longest_input or info.sequence_length, positions)
+    if options.sequence_length > positions:
+        length = option_infos(FinetuneOptions)["sequence_length"]
+        raise invalid(length, f"must be from 5 to the model's {positions} positions", options.sequence_length)
+    return options.sequence_length
+
+
+def _tell_defaults(
+    run: Run,
+    options: FinetuneOptions,
+    start: StartingPoint,
+    *,
+    rows: int,
+    peak: float,
+    head_peak: float,
+    epochs: float,
+    steps: int,
+) -> None:
+    """Names the options that were chosen by default."""
+    defaults = []
+    if options.learning_rate is None:
+        kind = "fresh" if start.bundle is None else "pretrained"
+        defaults.append(f"--learning-rate, for {kind} weights of width {start.config.hidden_size}")
+    if options.epochs is None:
+        defaults.append("--epochs, for so many rows")
+    if defaults:
+        run.tell(
+            f"learning rate {peak:g} (head {head_peak:g}), {epochs:g} epochs of {rows:,} rows, {steps:,} steps "
+            f"(by default: {'; '.join(defaults)})"
+        )
+
+
+def _check_whole_batches(run: Run, options: FinetuneOptions, task: TrainableTask[Any]) -> None:
+    """Checks that batches are not split, if the loss of the task compares all texts of a batch."""
+    replicas = run.placement.strategy.num_replicas_in_sync
+    if task.needs_whole_batch and options.accumulation * replicas > 1:
+        raise option_error(
+            lambda spell: (
+                f"this training of {task.name} compares all texts of a batch, on one device at once: leave "
+                f"{spell('accumulation', 1)}, and give {spell('strategy', 'one')}. "
+                f"Received: {spell('accumulation', options.accumulation)}, {replicas} replicas"
+            )
+        )

@@ -1,0 +1,208 @@
+"""A run of training: its folder, its devices, and what pretraining and fine-tuning do in the same way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kbert.config import BertConfig
+from kbert.models.encoder import BertEncoder
+from kbert.options import OptionInfo, option_infos
+from kbert.tasks.objective import Objective
+from kbert.text.vocabulary import Vocabulary
+from kbert.training.devices.jit import skips_padding
+from kbert.training.devices.precision import prepare_precision
+from kbert.training.devices.strategy import make_strategy
+from kbert.training.loop.callbacks import check_callbacks, start_callbacks
+from kbert.training.loop.early_stopping import EarlyStopping
+from kbert.training.loop.inputs import Phase
+from kbert.training.loop.loop import LoopSettings, TrainingLoop, check_batch_size
+from kbert.training.monitoring.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
+from kbert.training.monitoring.observers import Observer, ObserverSettings, make_observers
+from kbert.training.monitoring.peak import matrix_peak
+from kbert.training.monitoring.projector import write_projector
+from kbert.training.monitoring.throughput import Meter
+from kbert.training.optimizers.optimizers import OptimizerSettings
+from kbert.training.optimizers.schedules import Schedule
+from kbert.training.options import TrainingOptions
+from kbert.training.run_folder.checkpoints import Checkpoints
+from kbert.training.run_folder.environment import write_environment
+from kbert.training.run_folder.runs import CHECKPOINT_FOLDER, RunRecord, open_run
+
+LOGGER = logging.getLogger("kbert")
+
+
+class Run:
+    """A run of training on the devices that its options name.
+
+    Making it joins the workers of several machines, so TensorFlow must not have computed before.
+
+    Args:
+        command: The command, such as "finetune classification".
+        options: The options of the run.
+        infos: The options that its record names; by default those of the class of `options`.
+
+    Raises:
+        UsageError: A callback is not a Keras callback, or a device is missing.
+        TrainingError: The machine cannot compute in the precision, or the workers cannot be joined.
+    """
+
+    def __init__(self, command: str, options: TrainingOptions, infos: Mapping[str, OptionInfo] | None = None) -> None:
+        self.command = command
+        self.options = options
+        self._infos = option_infos(type(options)) if infos is None else infos
+        self.folder = Path(options.output)
+        prepare_precision(options.precision)
+        check_callbacks(options.callbacks)
+        self.placement = make_strategy(options.strategy, options.cluster)
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.placement.is_chief
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.folder / CHECKPOINT_FOLDER
+
+    def tell(self, *messages: str) -> None:
+        """Logs messages on the chief."""
+        if self.is_chief:
+            for message in messages:
+                LOGGER.info(message)
+
+    def claim(self, record: RunRecord, *, longer: bool = False) -> None:
+        """Claims the folder on the chief, or checks that it is the folder of the same run.
+
+        Args:
+            record: What the run is started with.
+            longer: Whether a run that is continued may have more steps than before.
+
+        Raises:
+            UsageError: The folder holds another run, or something else.
+        """
+        if self.is_chief:
+            open_run(self.folder, record, infos=self._infos, resume=self.options.resume, longer=longer)
+
+    def check_batch_size(self, settings: LoopSettings) -> None:
+        """Checks that batches divide among replicas and micro-batches.
+
+        Raises:
+            UsageError: They do not.
+        """
+        check_batch_size(self.options.batch_size, settings, self.placement)
+
+    def build(
+        self,
+        config: BertConfig,
+        make_model: Callable[[BertEncoder], Any],
+        *,
+        jit: bool = False,
+        packed: bool = False,
+        pooled: bool = True,
+    ) -> Any:
+        """Builds an encoder and a model around it, in the scope of the strategy.
+
+        Args:
+            config: The shape of the encoder.
+            make_model: Gives the model around the encoder.
+            jit: Whether the step is compiled with XLA.
+            packed: Whether rows hold several examples.
+            pooled: Whether the encoder has a pooler.
+        """
+        self._skip_padding = not packed and skips_padding(self.placement, jit=jit)
+        with self.placement.strategy.scope():
+            encoder = BertEncoder(
+                config,
+                packed=packed,
+                pooled=pooled,
+                precision=self.options.precision,
+                seed=self.options.seed,
+                remat=self.options.remat,
+                skip_padding=self._skip_padding,
+            )
+            return make_model(encoder)
+
+    def make_loop(
+        self,
+        model: Any,
+        config: BertConfig,
+        *,
+        objective: Objective,
+        phases: Sequence[Phase],
+        schedule: Schedule,
+        optimizer: OptimizerSettings,
+        settings: LoopSettings,
+    ) -> TrainingLoop:
+        """The training loop of a model that `build` gave."""
+        self._peak = matrix_peak(self.options.precision, self.placement)
+        return TrainingLoop(
+            model,
+            objective=objective,
+            phases=phases,
+            schedule=schedule,
+            optimizer=optimizer,
+            settings=settings,
+            placement=self.placement,
+            meter=Meter(config, self._peak, skip_padding=self._skip_padding),
+            loss_scaling=self.options.precision == "float16",
+        )
+
+    def train(
+        self,
+        loop: TrainingLoop,
+        model: Any,
+        *,
+        evaluate: Callable[[int], Mapping[str, float]] | None = None,
+        evaluate_every: int = 0,
+        early_stopping: EarlyStopping | None = None,
+        observers: Sequence[Observer] = (),
+        constants: Mapping[str, float] | None = None,
+        keep_checkpoints: int = 2,
+    ) -> dict[str, Any]:
+        """Runs the loop, with the monitor, the checkpoints, the observers and the callbacks of the run.
+
+        Args:
+            loop: The loop of `make_loop`.
+            model: Its model.
+            evaluate: Gives the metrics of the model after a number of steps.
+            evaluate_every: The number of steps between evaluations; 0 without `evaluate`.
+            early_stopping: Ends the run early.
+            observers: What looks at the run beside what the options ask for.
+            constants: Metrics that are the same in each row.
+            keep_checkpoints: The number of checkpoints to keep.
+
+        Returns:
+            The first and the last row of metrics, as "first" and "last".
+
+        Raises:
+            TrainingError: Training cannot go on.
+        """
+        options = self.options
+        monitor: Monitor = SilentMonitor()
+        if self.is_chief:
+            write_environment(self.folder, self.placement, self._peak)
+            title = self.command.split()[0]
+            steps, show = loop.settings.steps, options.show_progress
+            monitor = Monitor(self.folder, steps=steps, title=title, show_progress=show, constants=constants)
+        asked = make_observers(ObserverSettings.from_options(options), model, self.folder / TENSORBOARD_FOLDER)
+        epoch_steps = evaluate_every or options.checkpoint_every
+        return loop.run(
+            monitor,
+            Checkpoints(self.checkpoint_folder, keep_checkpoints),
+            resume=options.resume,
+            evaluate=evaluate,
+            evaluate_every=evaluate_every,
+            early_stopping=early_stopping,
+            observers=[*asked, *observers],
+            callbacks=start_callbacks(options.callbacks, model, loop, epoch_steps),
+        )
+
+    def write_projector(self, encoder: BertEncoder, vocabulary: Vocabulary) -> None:
+        """Writes the token embeddings for TensorBoard's projector, if the options ask for them."""
+        if self.options.projector:
+            table = encoder.embeddings.token_table.numpy()
+            write_projector(self.folder / TENSORBOARD_FOLDER, table, vocabulary)

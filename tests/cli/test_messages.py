@@ -1,0 +1,251 @@
+"""Every option that a message names exists in the commands that can print it."""
+
+import ast
+import functools
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+import kbert
+from kbert.cli.main import main
+from kbert.tasks.catalogue import TASKS
+
+PACKAGE = Path(kbert.__file__).parent
+TRAINED = [name for name, info in TASKS.items() if info.trainable]
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]")
+
+
+# === The commands, and the modules that each of them imports ===
+
+
+def commands(group=main, path=()):
+    """All commands by their words, such as "corpus build"."""
+    found = {}
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        if isinstance(command, click.Group):
+            found |= commands(command, (*path, name))
+        else:
+            found[" ".join((*path, name))] = command
+    return found
+
+
+COMMANDS = commands()
+OPTIONS = {
+    name: {spelling for param in command.params for spelling in (*param.opts, *param.secondary_opts)}
+    for name, command in COMMANDS.items()
+}
+
+
+@functools.cache
+def tree_of(module):
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def exists(module):
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    return path.is_dir() or path.with_suffix(".py").exists()
+
+
+def imports_of(node):
+    """The modules of kbert that are imported anywhere in a node, without those for types alone."""
+    found = set()
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, ast.If) and ast.unparse(each.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(each, ast.Import):
+            found |= {alias.name for alias in each.names if alias.name.startswith("kbert.")}
+        elif isinstance(each, ast.ImportFrom) and (each.module or "").startswith("kbert"):
+            for alias in each.names:
+                whole = f"{each.module}.{alias.name}"
+                found.add(whole if exists(whole) else each.module)
+        found |= imports_of(each)
+    return found
+
+
+def calls_of(function, module):
+    """A function of a module, and the functions of the same module that it calls."""
+    functions = {node.name: node for node in ast.walk(tree_of(module)) if isinstance(node, ast.FunctionDef)}
+    found, new = {}, [function]
+    while new:
+        name = new.pop()
+        if name in functions and name not in found:
+            found[name] = functions[name]
+            new += [node.id for node in ast.walk(functions[name]) if isinstance(node, ast.Name)]
+    return found.values()
+
+
+def modules_of(name):
+    """The modules whose messages a command can print: those that it imports, and that these import."""
+    callback = COMMANDS[name].callback
+    new = set().union(*(imports_of(node) for node in calls_of(callback.__name__, callback.__module__)))
+    if name.split()[0] in ("finetune", "tune"):  # the task is imported by its name
+        new.add(TASKS[name.split()[1]].where.partition(":")[0])
+    found = set()
+    while new:
+        module = new.pop()
+        if module not in found:
+            found.add(module)
+            new |= imports_of(tree_of(module))
+    return found
+
+
+@functools.cache
+def printers():
+    """The commands that can print the messages of each module."""
+    found = {}
+    for name in COMMANDS:
+        for module in modules_of(name):
+            found.setdefault(module, set()).add(name)
+    return found
+
+
+# === The messages ===
+
+TRAINING = ("pretrain", *(f"finetune {task}" for task in TRAINED))
+CORPORA = ("corpus build", "vocab train", "vocab inspect", "vocab extend")
+FILES = (*CORPORA, "evaluate", "predict", "finetune classification")
+MODELS = ("evaluate", "predict", "export saved-model", "export litert")
+OUTPUTS = (*TRAINING, "corpus build", "vocab extend", "index build", "quickstart", "export saved-model")
+WHERE = {
+    # Modules that several commands use, and the commands that can print the message with the option.
+    ("kbert.corpus.reading.source", "--corpus"): ("pretrain",),
+    ("kbert.corpus.reading.source", "--phase"): ("pretrain",),
+    ("kbert.corpus.reading.source", "--vocab"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.source", "--cased"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.source", "--skip-corrupt"): ("pretrain",),
+    ("kbert.files.folders", "--output"): OUTPUTS,
+    ("kbert.model_folder.bundle", "--resume"): TRAINING,  # the command of the run that has not ended
+    ("kbert.model_folder.tokenizer", "--cased"): ("corpus build", "corpus inspect", "pretrain", "finetune ranking"),
+    ("kbert.model_folder.tokenizer", "--strip-accents"): ("corpus build", "vocab inspect"),
+    ("kbert.model_folder.tokenizer", "--keep-accents"): ("corpus build", "vocab inspect"),
+    ("kbert.model_folder.tokenizer", "--vocab"): ("corpus build", "corpus inspect", "pretrain", "finetune ranking"),
+    ("kbert.prediction.predictor", "--pair"): ("predict",),
+    ("kbert.prediction.predictor", "--prompt"): MODELS,
+    ("kbert.quickstart.run", "--rest-port"): ("serve",),  # what to do next
+    ("kbert.retrieval.index", "--model"): ("search",),
+    ("kbert.retrieval.index", "--output"): ("index build",),
+    ("kbert.retrieval.index", "--pooling"): ("index build",),
+    ("kbert.retrieval.index", "--similarity"): ("index build",),
+    ("kbert.serving.rest", "--rest-port"): ("serve",),
+    # Corpora and tasks read files by the same modules; what reads documents says --text-field.
+    ("kbert.sources.delimited", "--delimiter"): FILES,
+    ("kbert.sources.delimited", "--format"): FILES,
+    ("kbert.sources.delimited", "--text-field"): CORPORA,
+    ("kbert.sources.document", "--invalid-utf8"): CORPORA,
+    ("kbert.sources.json_lines", "--format"): FILES,
+    ("kbert.sources.json_lines", "--skip-bad"): CORPORA,
+    ("kbert.sources.json_lines", "--text-field"): CORPORA,
+    ("kbert.sources.parquet", "--skip-bad"): CORPORA,
+    ("kbert.sources.parquet", "--text-field"): CORPORA,
+    ("kbert.sources.table_format", "--encoding"): FILES,
+    ("kbert.sources.text", "--document-separator"): ("corpus build",),
+    ("kbert.tasks.answering", "--pair"): ("predict",),  # model cards show `kbert predict`
+    ("kbert.tasks.embedding", "--prompt"): MODELS,
+    ("kbert.tasks.factories", "--pooling"): MODELS,
+    ("kbert.tasks.labels", "--missing-labels"): ("finetune classification", "finetune multilabel"),
+    ("kbert.tasks.multiple_choice", "--pair"): ("predict",),
+    ("kbert.tasks.question_answering", "--pair"): ("predict",),
+    ("kbert.tasks.ranking", "--pair"): ("predict",),
+    ("kbert.tasks.text_task", "--pair"): ("predict",),
+    ("kbert.tasks.readers.judged_texts", "--documents"): ("evaluate", "finetune ranking", "finetune embedding"),
+    ("kbert.tasks.readers.judged_texts", "--queries"): ("evaluate", "finetune ranking", "finetune embedding"),
+    ("kbert.tasks.readers.tables", "--delimiter"): ("evaluate", "predict", "finetune classification"),
+    ("kbert.tasks.readers.tables", "--quoting"): ("evaluate", "predict", "finetune classification"),
+    ("kbert.tasks.readers.tables", "--format"): ("evaluate", "predict", "finetune classification"),
+    ("kbert.text.text_sample", "--strip-accents"): ("corpus build", "vocab train"),
+    ("kbert.text.text_sample", "--keep-accents"): ("corpus build", "vocab train"),
+    ("kbert.text.unreachable_entries", "--cased"): ("corpus build", "vocab inspect"),
+    ("kbert.text.unreachable_entries", "--keep-accents"): ("corpus build", "vocab inspect"),
+    ("kbert.text.unreachable_entries", "--vocab"): ("corpus build",),
+    ("kbert.training.corpus_tokenizer", "--vocab"): ("pretrain",),
+    ("kbert.training.data.task_examples", "--folds"): tuple(name for name in TRAINING if name != "pretrain"),
+    ("kbert.training.evaluation", "--data"): ("evaluate",),
+    ("kbert.training.devices.launch", "--output"): TRAINING,  # the command that is launched
+    ("kbert.training.devices.launch", "--resume"): TRAINING,
+    ("kbert.training.devices.launch", "--strategy"): TRAINING,
+    ("kbert.training.run_folder.runs", "--output"): TRAINING,  # `kbert report` reads the record alone
+    ("kbert.training.run_folder.runs", "--resume"): TRAINING,
+}
+"""The commands that print a message with an option, where these are not all that import its module."""
+NO_MESSAGES = (
+    "kbert.options",
+    "kbert.training.options",
+    "kbert.tasks.catalogue",
+    "kbert.report.charts",
+    "kbert.report.page",
+)
+"""Modules with other strings: declarations of options, which tests/cli/test_options.py compares, and styles."""
+
+
+def strings_of(node):
+    """The strings in a node that are no documentation, with {} in place of values."""
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant):
+            continue
+        if isinstance(each, ast.JoinedStr):
+            yield "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in each.values)
+        elif isinstance(each, ast.Constant) and isinstance(each.value, str):
+            yield each.value
+        else:
+            yield from strings_of(each)
+
+
+def messages():
+    """(module, message) of each string that names an option, but for those of the command line itself."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        if module not in NO_MESSAGES and not module.startswith("kbert.cli."):
+            for text in strings_of(tree_of(module)):
+                if OPTION.search(text):
+                    yield module, text
+
+
+def with_commands(text):
+    """(option, the commands in front of it, as in `kbert pretrain --steps`) for each option of a message."""
+    rest = text.replace("tensorboard --logdir", "")
+    for words in re.findall(r"kbert [a-z][^`\n]*", text):
+        rest = rest.replace(words, "")
+        words = words.removeprefix("kbert ")
+        named = [name for name in COMMANDS if f"{words} ".startswith(f"{name} ")]
+        named = named or [name for name in COMMANDS if name.split()[0] == words.split()[0]]
+        yield from ((option, named) for option in OPTION.findall(words))
+    yield from ((option, None) for option in OPTION.findall(rest))
+
+
+def unknown_options(module, text):
+    """The options in a message that a command which prints it does not have, with these commands."""
+    for option, named in with_commands(text):
+        commands = named or WHERE.get((module, option)) or printers().get(module, ())
+        lacking = sorted(name for name in commands if option not in OPTIONS[name])
+        # A message may name commands as a whole, such as `kbert finetune`, of which some have the option.
+        if not commands or (len(lacking) == len(commands) if named else lacking):
+            yield option, lacking
+
+
+MESSAGES = [pytest.param(*each, id=f"{each[0]}-{number}") for number, each in enumerate(messages())]
+
+
+@pytest.mark.parametrize(("module", "text"), MESSAGES)
+def test_options_in_messages_exist(module, text):
+    assert list(unknown_options(module, text)) == [], text
+
+
+def test_messages_are_found():
+    found = dict.fromkeys(module for module, _ in messages())
+    assert "kbert.training.pretrain" in found
+    assert len(found) > 40
+    # The advice of pretraining would be wrong in fine-tuning, which has no such option.
+    assert list(unknown_options("kbert.training.finetune", "go around it with --on-spike rewind")) == [
+        ("--on-spike", sorted(name for name in COMMANDS if name.split()[0] in ("finetune", "tune")))
+    ]
+    assert list(unknown_options("kbert.training.pretrain", "go around it with --on-spike rewind")) == []
+
+
+def test_the_table_names_messages_that_there_are():
+    pairs = {(module, option) for module, text in messages() for option in OPTION.findall(text)}
+    assert WHERE.keys() <= pairs
