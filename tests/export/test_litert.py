@@ -104,7 +104,9 @@ def test_pairs(tmp_path, pair_classifier):
 
 def test_an_export_that_answers_otherwise_is_not_written(tmp_path, classifier, monkeypatch):
     monkeypatch.setitem(litert._TOLERANCES, "none", -1.0)
-    with pytest.raises(ParityError, match=r"^the LiteRT model \(none\): probabilities differs .* nothing was written$"):
+    with pytest.raises(
+        ParityError, match=r"^the LiteRT model \(none\): probabilities must differ .* nothing was written$"
+    ):
         export_litert(classifier, output=tmp_path / "model.tflite")
     assert list(tmp_path.iterdir()) == []
 

@@ -6,9 +6,9 @@ import pytest
 from kbert.config import BertConfig
 from kbert.conversion.convert import convert
 from kbert.model_folder.bundle import Bundle
-from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_bindings
 from kbert.prediction.predictor import load
+from kbert.pretrained.models import BertEncoder
 from kbert.text.tokenizer import Tokenizer
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("default")]
@@ -154,7 +154,7 @@ def test_an_encoder_in_memory(small_config):
     equal_outputs(encoder, encoder.to_keras_hub(), 1e-5)
     with pytest.raises(ConfigError, match=r"tanh form of GELU alone\. Received: the erf form of GELU; hidden_act="):
         BertEncoder(small_config).to_keras_hub()
-    with pytest.raises(UsageError, match=r"has a pooler; make the encoder with pooled=True"):
+    with pytest.raises(UsageError, match=r"must have a pooler; make the encoder with pooled=True"):
         BertEncoder(small_config.replace(hidden_act="gelu_new"), pooled=False).to_keras_hub()
     with pytest.raises(UsageError, match=r"^expected a keras_hub\.models\.BertBackbone\. Received: BertEncoder$"):
         BertEncoder.from_keras_hub(encoder)
