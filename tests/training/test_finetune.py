@@ -135,7 +135,7 @@ def test_another_vocabulary_is_another_run(tmp_path, tables, vocab_file):
         run(tables, tmp_path / "run", "tiny", vocab=vocab_file, cased=True, resume=True)
 
 
-def test_the_encoder_starts_from_the_weights_of_the_model_and_limit_takes_the_first_rows(tmp_path, tables, pretrained):
+def test_the_encoder_starts_from_the_weights_of_the_model_and_limit_draws_rows(tmp_path, tables, pretrained):
     run(tables, tmp_path / "run", pretrained, learning_rate=1e-12, limit=40)
     assert "40 rows, 5 steps" in (tmp_path / "run" / "README.md").read_text()
     before, after = Bundle.load(pretrained).tensors, Bundle.load(tmp_path / "run").tensors
@@ -184,7 +184,7 @@ def test_a_label_of_the_validation_file_that_training_lacks(tmp_path, tables, pr
 
 
 def test_a_limit_that_leaves_one_label(tmp_path, tables, pretrained):
-    with pytest.raises(DataError, match=r"expected at least two labels\. Received '(yes|no)' alone$"):
+    with pytest.raises(DataError, match=r"expected at least two labels\. Received 'no' alone$"):
         run(tables, tmp_path / "run", pretrained, limit=1)
 
 
