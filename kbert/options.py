@@ -260,7 +260,7 @@ class Spell(Protocol):
     """A function that spells an option, or an option with its value, as users write it."""
 
     def __call__(self, name: str, value: Any = REQUIRED, /) -> str:
-        """Returns `batch_size` or `batch_size=32` in Python, `--batch-size` or `--batch-size 32` on the command line."""
+        """Returns `batch_size` or `batch_size=32` (Python), `--batch-size` or `--batch-size 32` (command line)."""
 
 
 class OptionError(UsageError):
