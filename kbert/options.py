@@ -43,7 +43,7 @@ _KEY = "option"
 
 
 class Required(enum.Enum):
-    """The type of `REQUIRED`, which stands for the default of an option without a default."""
+    """The type of `REQUIRED`, the marker of an option without a default."""
 
     REQUIRED = "required"
 

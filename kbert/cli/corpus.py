@@ -13,7 +13,7 @@ from kbert.runtime.progress_bar import progress_bar
 
 @click.group()
 def corpus() -> None:
-    """Turn text into pretraining records, and inspect them."""
+    """Build pretraining records from text, and inspect them."""
 
 
 corpus.add_command(inspect)

@@ -35,7 +35,7 @@ class TaskGroup(click.Group):
         """Returns the command of a task.
 
         Raises:
-            UsageError: The task cannot be fine-tuned.
+            UsageError: The task is trained by pretraining, not by fine-tuning.
         """
         info = TASKS.get(cmd_name)
         if info is not None and not info.trainable:

@@ -14,7 +14,7 @@ from kbert.runtime.tensorflow import import_tensorflow
 
 @click.group()
 def index() -> None:
-    """Make documents searchable by meaning."""
+    """Build an index to search documents by meaning."""
 
 
 @index.command()

@@ -103,7 +103,10 @@ def predict(
     if keep and not input:
         raise UsageError(f"--keep-column names columns of --input FILE. Received: {', '.join(keep)}")
     if as_json and output_format not in (None, "json"):
-        raise UsageError(f"--json and --output-format say different things. Received: {output_format}")
+        raise UsageError(
+            "--json and --output-format contradict each other; leave one out. Received: "
+            f"--output-format {output_format}"
+        )
     if pooling == "none":
         raise UsageError("expected --pooling none with --features only. Received: no --features; add it, or pool")
     from kbert.prediction import predictor

@@ -15,7 +15,7 @@ from kbert.runtime.progress_bar import progress_bar
 
 @click.group()
 def vocab() -> None:
-    """Train a WordPiece vocabulary, inspect one, or extend that of a model."""
+    """Train, inspect or extend a WordPiece vocabulary."""
 
 
 @vocab.command()

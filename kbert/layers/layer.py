@@ -25,7 +25,7 @@ def dtype_policy(dtype: Any = None, precision: str | None = None) -> keras.DType
         precision: The dtype of matrix products: "float32", "bfloat16" or "float16".
 
     Raises:
-        UsageError: The policy is none of these three, or `dtype` and `precision` contradict each other.
+        UsageError: The policy is not one of these three, or `dtype` and `precision` contradict each other.
     """
     if precision is not None and precision not in _POLICIES:
         raise UsageError(f"precision must be one of {', '.join(_POLICIES)}. Received: precision={shown(precision)}")
@@ -85,7 +85,7 @@ class BertLayer(FixedDtypePolicy, keras.layers.Layer):
         dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None means the global policy of Keras.
 
     Raises:
-        UsageError: The dtype policy is none of these three.
+        UsageError: The dtype policy is not one of these three.
     """
 
     float32_only = False
@@ -120,7 +120,7 @@ class BertLayer(FixedDtypePolicy, keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Makes a new layer from the result of `get_config`, with fresh weights drawn with the same seed."""
+        """Creates a new layer from the result of `get_config`, with fresh weights drawn with the same seed."""
         return cls(**config)
 
 

@@ -26,7 +26,7 @@ class LayerNorm(FixedDtypePolicy, keras.layers.LayerNormalization):
         options: The options of `keras.layers.LayerNormalization`.
 
     Raises:
-        UsageError: The dtype policy is none of these three.
+        UsageError: The dtype policy is not one of these three.
     """
 
     def __init__(self, *, dtype: Any = None, **options: Any) -> None:
@@ -35,7 +35,7 @@ class LayerNorm(FixedDtypePolicy, keras.layers.LayerNormalization):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Makes a new layer from the result of `get_config`."""
+        """Creates a new layer from the result of `get_config`."""
         return cls(**config)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:

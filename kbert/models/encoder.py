@@ -44,7 +44,7 @@ class BertEncoder(PresetModel, keras.Model):
         dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None means the global policy of Keras.
 
     Raises:
-        UsageError: The dtype policy is none of these three.
+        UsageError: The dtype policy is not one of these three.
 
     Example:
         >>> encoder = BertEncoder(preset_config("tiny"))

@@ -122,8 +122,8 @@ def check_features_file(output: PathLike, pooling: str) -> None:
         raise UsageError(f"features are written as .npy or .safetensors. Received: {output}")
     if ending == ".npy" and pooling == "none":
         raise UsageError(
-            f"texts have different numbers of tokens, which .npy cannot hold: name a .safetensors file, or a pooling. "
-            f"Received: {output}"
+            "texts have different numbers of tokens, which .npy does not support; name a .safetensors file or a "
+            f"pooling. Received: {output}"
         )
 
 

@@ -233,7 +233,9 @@ class Predictor:
         reading = self._reading(columns, options)
         if isinstance(found, Texts):
             if keep:
-                raise UsageError(f"{path}: expected a table, which has columns to keep. Received: a text a line")
+                raise UsageError(
+                    f"{path}: expected a table, which has columns to keep. Received: a file with one text per line"
+                )
             texts = self.task.text_inputs[0].name
             for start in range(0, len(found), _AT_ONCE):
                 yield from self._predict({texts: list(found[start : start + _AT_ONCE])}, batch_size)
@@ -303,7 +305,7 @@ class Predictor:
         ):
             texts = list(form.lines(path))
             if not texts:
-                raise DataError("expected a text a line. The file is empty", path)
+                raise DataError("expected one text per line. Received: an empty file", path)
             return Texts(texts)
         return self.task.read_examples(path, reading.columns, options=reading.options, targets=False)
 
@@ -555,12 +557,12 @@ def _reading(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Readin
     try:
         return Reading.from_settings(bundle.settings.get("reading", {}), task.info())
     except (TypeError, UsageError) as problem:
-        raise BundleError(f"{path}: how kbert.json says to read files cannot be used ({problem!s:.200})") from None
+        raise BundleError(f"{path}: the key reading of kbert.json is invalid ({problem!s:.200})") from None
 
 
 def _sequence_length(bundle: Bundle, path: PathLike) -> int:
     most = bundle.config.max_position_embeddings
     length = bundle.settings.get("sequence_length", bundle.longest_input)
     if not isinstance(length, int) or isinstance(length, bool) or not 1 <= length <= most:
-        raise BundleError(f"{path}: kbert.json must say a sequence_length of 1 to {most}. Received: {shown(length)}")
+        raise BundleError(f"{path}: kbert.json must have a sequence_length from 1 to {most}. Received: {shown(length)}")
     return length

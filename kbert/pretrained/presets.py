@@ -167,7 +167,7 @@ def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEnco
             f"{folder} has no head of {kind.__name__}; give classes, the number of classes of a fresh head"
         )
     if issubclass(kind, EmbeddingModel) and not {"pooling"} & {*stored, *options}:
-        raise UsageError(f'{folder} does not say how its vectors are pooled; give pooling, such as pooling="mean"')
+        raise UsageError(f'{folder} does not define the pooling of its vectors; give pooling, such as pooling="mean"')
     model = kind(encoder, **{**stored, **options})
     bindings = _kind(kind).bindings(model)
     tensors = bundle.tensors
