@@ -168,7 +168,7 @@ class OptionInfo:
         return f"one of {', '.join(self.choices)}" if self.choices else _NUMBER_WORDS[kind]
 
     def _value_problem(self, value: Any) -> str | None:
-        """Returns a phrase for the expected values if the value is invalid in spite of its type, otherwise None."""
+        """Returns a phrase for the expected values if the value has the right type but is invalid, otherwise None."""
         if self.choices and value not in self.choices:
             return f"one of {', '.join(self.choices)}"
         if self.kind in (int, float) and not (
@@ -217,7 +217,7 @@ class Options:
         return {name: as_json(getattr(self, name)) for name, info in infos.items() if info.remembered}
 
     def narrowed(self, kind: type[OptionsType]) -> OptionsType:
-        """Returns an object of a parent class, with the options that this class has."""
+        """Returns an object of a parent class with the values of this object."""
         return kind(**{name: getattr(self, name) for name in option_infos(kind)})
 
     def replace(self: OptionsType, **changes: Any) -> OptionsType:

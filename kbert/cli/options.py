@@ -387,7 +387,7 @@ class _Pair(click.ParamType):
 def import_tensorflow_for(strategy: object, cluster: object, precision: object = "float32") -> None:
     """Imports TensorFlow for a run.
 
-    If the run may join a cluster, devices are not initialized, since TensorFlow must join the cluster before.
+    If the run may join a cluster, devices are not initialized here, since the process must join the cluster first.
     """
     from kbert.runtime.prepare import prepare_runtime
     from kbert.runtime.tensorflow import import_tensorflow

@@ -23,7 +23,7 @@ def vocab() -> None:
 @click.option(
     "--size", default=30_522, show_default=True, type=click.IntRange(5), help="The maximum number of entries."
 )
-@options.output("The vocab.txt to write; or a folder, which also stores how text is normalized.")
+@options.output("The .txt file to write; or a folder, which also stores how text is normalized.")
 @options.CASED
 @options.ACCENTS
 @options.source

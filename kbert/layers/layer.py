@@ -128,12 +128,12 @@ class BertLayer(FixedDtypePolicy, keras.layers.Layer):
 
 
 def as_config(value: BertConfig | Mapping[str, Any]) -> BertConfig:
-    """Returns a `BertConfig`, given one or its dict."""
+    """Returns the configuration as a `BertConfig`, given a `BertConfig` or its dict."""
     return value if isinstance(value, BertConfig) else BertConfig.from_dict(value)
 
 
 def as_generator(value: Any) -> Any:
-    """Returns a `keras.random.SeedGenerator`, given one, an integer seed, or its serialized form."""
+    """Returns a `keras.random.SeedGenerator`, given a generator, its serialized form, or an integer seed."""
     if isinstance(value, keras.random.SeedGenerator):
         return value
     if isinstance(value, Mapping):

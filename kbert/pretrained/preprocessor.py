@@ -31,8 +31,8 @@ class Preprocessor(keras.layers.Layer):
     The ids are those of `kbert.Tokenizer`. The layer works in `dataset.map` and in calls with strings. On the
     TensorFlow backend of Keras it also works inside a model that takes strings. `dataset.map(preprocessor)` accepts
     elements of the form (texts), (texts, labels) and (texts, labels, weights), and returns labels and weights
-    unchanged. Texts are strings [B], a single string, or a tuple of two of these for pairs. The features are int32 [B,
-    S], or [S] for a single text.
+    unchanged. Texts are strings [B], a single string, or a tuple of two of these for pairs. The features are
+    int32 [B, S], or [S] for a single text.
 
     Args:
         tokenizer: A `kbert.Tokenizer`; a folder of a model, of a corpus or of `kbert vocab train`, whose tokenizer
