@@ -1,7 +1,7 @@
 """BERT for Keras and TensorFlow: from raw text to a served model.
 
-Commands of the `kbert` program are functions here, with the same options (README, "In Python"). Names are imported when
-they are first used, so that `import kbert` costs nothing.
+Most commands of the `kbert` program are also functions of this package, with the same options (README, "In Python").
+Names are imported when they are first used, so that `import kbert` is fast.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ __all__ = [
 ]
 
 
-# Without a handler Python would print the warnings of the logger; whoever wants its records adds one.
+# Without a handler Python would print the warnings of this logger. A program that wants its records adds a handler.
 logging.getLogger("kbert").addHandler(logging.NullHandler())
 
 

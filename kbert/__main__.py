@@ -1,4 +1,4 @@
-"""`python -m kbert` is the `kbert` program."""
+"""Runs the `kbert` program as `python -m kbert`."""
 
 from kbert.cli.main import program
 

@@ -1,4 +1,4 @@
-"""The shape of a BERT: a configuration, and the presets that have names."""
+"""The configuration of a BERT model, and the named presets."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "relu")
 
 @dataclasses.dataclass(frozen=True)
 class BertConfig:
-    """The shape of a BERT, with the key names of Hugging Face's config.json.
+    """The configuration of a BERT model, with the key names of Hugging Face's config.json.
 
-    The defaults are those of the original `bert_config.json`, base size.
+    The defaults are those of `bert_config.json` in the original release, for the base size.
     """
 
     vocab_size: int = 30_522
-    """Entries of the vocabulary, V."""
+    """The number of entries of the vocabulary, V."""
     hidden_size: int = 768
-    """Width of the encoder, H."""
+    """The width of the encoder, H."""
     num_hidden_layers: int = 12
-    """Encoder blocks, L."""
+    """The number of encoder blocks, L."""
     num_attention_heads: int = 12
-    """Attention heads, N; H must be a multiple of N."""
+    """The number of attention heads, N. H must be a multiple of N."""
     intermediate_size: int = 3_072
-    """Width of the feed-forward layer inside a block."""
+    """The width of the feed-forward layer in a block."""
     hidden_act: str = "gelu"
-    """Activation of the feed-forward layer: "gelu" is the erf form, the other GELUs are the tanh form."""
+    """The activation of the feed-forward layer. "gelu" is the erf form of GELU; the other GELUs are the tanh form."""
     hidden_dropout_prob: float = 0.1
-    """Dropout after the embeddings and after each projection, while training."""
+    """The dropout rate after the embeddings and after each projection, in training."""
     attention_probs_dropout_prob: float = 0.1
-    """Dropout on attention probabilities, while training."""
+    """The dropout rate of attention probabilities, in training."""
     classifier_dropout: float | None = None
-    """Dropout before a classifier's projection, while training; None for hidden_dropout_prob."""
+    """The dropout rate before the projection of a classifier, in training. None means `hidden_dropout_prob`."""
     max_position_embeddings: int = 512
-    """Longest sequence that has learned positions."""
+    """The number of learned positions, which is the maximum length of a sequence."""
     type_vocab_size: int = 2
-    """Segment types: 0 for the first text, 1 for the second."""
+    """The number of segment types: type 0 is the first text, type 1 the second."""
     initializer_range: float = 0.02
-    """Standard deviation of the truncated normal that fresh weights are drawn from."""
+    """The standard deviation of the truncated normal distribution of fresh weights."""
     layer_norm_eps: float = 1e-12
-    """Epsilon of LayerNorm."""
+    """The epsilon of LayerNorm."""
     pad_token_id: int = 0
-    """The id that pads a sequence."""
+    """The token id that pads sequences."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -83,14 +83,14 @@ class BertConfig:
 
     @property
     def head_size(self) -> int:
-        """Width of one attention head, D = H / N."""
+        """The width of an attention head, D = H / N."""
         return self.hidden_size // self.num_attention_heads
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BertConfig:
-        """Reads the content of a config.json.
+        """Returns the configuration for the contents of a config.json.
 
-        Keys that change no computation are accepted, whichever program wrote them; `unknown_keys` names them.
+        Keys that do not change the computation are accepted, whichever program wrote them; `unknown_keys` lists them.
 
         Raises:
             ConfigError: The model is not a BERT, a key is misspelled, or a value is invalid.
@@ -102,7 +102,7 @@ class BertConfig:
             raise ConfigError(f'model_type must be "bert". Received: model_type={shown(kind)}')
         fields = {field.name for field in dataclasses.fields(cls)}
         given = {key: value for key, value in values.items() if key in fields}
-        if values.get("pad_token_id") is None:  # null in files of Transformers: no row of the table is for padding
+        if values.get("pad_token_id") is None:  # null, in files of Transformers: no row of the table is for padding
             given.pop("pad_token_id", None)
         if given.get("hidden_size", cls.hidden_size) != cls.hidden_size and "num_attention_heads" not in given:
             config_keys.check_keys(values, {**given, "num_attention_heads": None, "head_size": None}, fields)
@@ -115,34 +115,34 @@ class BertConfig:
         return cls(**given)
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as a JSON object that `from_dict` reads back."""
+        """Returns the settings as a JSON object, which `from_dict` reads."""
         return {"model_type": "bert", **dataclasses.asdict(self)}
 
     def replace(self, **changes: Any) -> BertConfig:
-        """A copy with some settings changed."""
+        """Returns a copy with some settings changed."""
         return dataclasses.replace(self, **changes)
 
 
 def _is_finite_number(value: Any) -> bool:
     try:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # a whole number beyond float64
+    except OverflowError:  # a whole number that is too large for float64
         return False
 
 
 def _head_size(values: Mapping[str, Any]) -> Any:
-    """The width of an attention head; None if the values are invalid, which other checks report."""
+    """Returns the width of an attention head; None if the values are invalid, which other checks report."""
     width, heads = values["hidden_size"], values["num_attention_heads"]
     return width // heads if isinstance(width, int) and isinstance(heads, int) and heads > 0 else None
 
 
 def foreign_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a config.json that are not fields of BertConfig: labels, problem type, and keys unknown to kbert."""
+    """Returns the entries of a config.json that are not fields of BertConfig, such as labels and unknown keys."""
     return config_keys.foreign_settings(values, _FIELDS)
 
 
 def unknown_keys(values: Mapping[str, Any]) -> list[str]:
-    """The keys of a config.json that no BERT has; they are kept, and do not change the computation."""
+    """Returns the keys of a config.json that BERT does not have. They are kept, and do not change the computation."""
     return config_keys.unknown_keys(values, _FIELDS)
 
 
@@ -151,13 +151,13 @@ _FIELDS = frozenset(field.name for field in dataclasses.fields(BertConfig))
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A size, and the vocabulary it was published with.
+    """The size of a published model, and its vocabulary.
 
     Args:
-        layers: Encoder blocks, L.
-        width: Width of the encoder, H; heads are H/64 and the feed-forward layer is 4H wide.
-        vocab_size: Entries of the published vocabulary.
-        lowercase: Whether that vocabulary is of lower-cased text.
+        layers: The number of encoder blocks, L.
+        width: The width of the encoder, H. The model has H / 64 heads, and feed-forward layers of the width 4 H.
+        vocab_size: The number of entries of the published vocabulary.
+        lowercase: Whether that vocabulary is for lower-cased text.
     """
 
     layers: int
@@ -166,7 +166,8 @@ class Preset:
     lowercase: bool = True
 
 
-# The grid of small models: arXiv 1908.08962. Base and large: arXiv 1810.04805, and the vocabularies of its release.
+# The grid of small models is from arXiv 1908.08962. Base and large are from arXiv 1810.04805, and their vocabularies
+# from its code release.
 PRESETS: Mapping[str, Preset] = {
     "tiny": Preset(2, 128),
     "mini": Preset(4, 256),
@@ -184,15 +185,16 @@ PRESETS: Mapping[str, Preset] = {
 
 
 def preset_config(name: str, vocab_size: int | None = None) -> BertConfig:
-    """The configuration of a preset.
+    """Returns the configuration of a preset.
 
     Args:
-        name: tiny, mini, small, medium, base, large; base-cased, large-cased, base-chinese, base-multilingual-cased,
-            base-multilingual-uncased; or a size such as L-6_H-256, of 2 to 12 layers and width 128, 256, 512 or 768.
-        vocab_size: Instead of that of the published vocabulary.
+        name: The name of the preset: tiny, mini, small, medium, base, large, base-cased, large-cased, base-chinese,
+            base-multilingual-cased, base-multilingual-uncased; or a size such as L-6_H-256, with 2, 4, 6, 8, 10 or 12
+            layers and the width 128, 256, 512 or 768.
+        vocab_size: The size of the vocabulary; the default is that of the published vocabulary.
 
     Raises:
-        ConfigError: There is no preset of that name.
+        ConfigError: No preset has this name.
     """
     if name not in PRESETS:
         raise ConfigError(f"no preset is called {name!r}; there are {', '.join(PRESETS)}")

@@ -1,9 +1,9 @@
 """The keys of a config.json that are not fields of BertConfig, and which of them change what a model computes.
 
-Programs write keys of their own into config.json. Most of these keys say how a model was trained or is used; kbert
-keeps them. Some say that the model is not a BERT; if their value really changes the computation, the model is refused,
-since its answers would be silently wrong. A misspelled key is refused too, since a default would replace its value, as
-happens in Transformers.
+Many programs write their own keys into config.json. Most of these keys describe how a model was trained or is used;
+kbert keeps them. Other keys mean that the model is not a BERT. If their value changes the computation, the model is
+refused, since its answers would be silently wrong. A misspelled key is refused too, since the default would silently
+replace its value, as it does in Transformers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from kbert.errors import ConfigError, shown
 
-# Keys that Hugging Face Transformers writes. They say how a library uses the model, not what it computes.
+# The keys that Hugging Face Transformers writes. They affect how a library uses the model, not what it computes.
 _FOREIGN_KEYS = frozenset(
     """_name_or_path architectures attn_implementation _attn_implementation_autoset bos_token_id chunk_size_feed_forward
     cross_attention_hidden_size decoder_start_token_id directionality dtype eos_token_id
@@ -27,20 +27,20 @@ _FOREIGN_KEYS = frozenset(
     task_specific_params tie_encoder_decoder tie_word_embeddings tf_legacy_loss tokenizer_class torch_dtype torchscript
     transformers_version use_bfloat16 use_cache vocab_file xla_device""".split()
 )
-# Transformers 4 wrote settings of text generation into every configuration.
+# Transformers 4 writes the settings of text generation into every configuration.
 _GENERATION_KEYS = frozenset(
     """bad_words_ids begin_suppress_tokens diversity_penalty do_sample early_stopping encoder_no_repeat_ngram_size
     exponential_decay_length_penalty forced_bos_token_id forced_eos_token_id length_penalty max_length min_length
     no_repeat_ngram_size num_beam_groups num_beams num_return_sequences output_scores remove_invalid_values
     repetition_penalty return_dict_in_generate suppress_tokens temperature top_k top_p typical_p""".split()
 )
-# Foreign keys that say where a model was stored, not what it is.
+# The foreign keys that describe where a model was stored, and not the model itself. They are not kept.
 _TRANSIENT_KEYS = frozenset(
     "_name_or_path architectures attn_implementation _attn_implementation_autoset dtype model_type torch_dtype "
     "transformers_version vocab_file".split()
 )
 
-# The names that other architectures and programs have for fields of BertConfig. Their values must agree with the field.
+# Other names of the fields of BertConfig in other architectures and programs. Their values must agree with the field.
 _SYNONYMS = {
     name: field
     for field, names in {
@@ -57,18 +57,19 @@ _SYNONYMS = {
     }.items()
     for name in names.split()
 }
-# The answers of a trained model do not depend on these. Only keys that resemble fields of BertConfig need to be named.
+# Keys that do not change the answers of a trained model. Only keys that resemble fields of BertConfig are listed, since
+# they would otherwise be reported as misspelled.
 _HARMLESS = frozenset("hidden_dropout attention_dropout classifier_dropout_prob pad_token pad_token_type_id".split())
 
 _OFF: tuple[Any, ...] = (None, False, 0, "", "none", "None", "no", "false", [], {})
-"""Values that say that something is not used."""
+"""The values which mean that something is not used."""
 _ON: tuple[Any, ...] = (None, True, 1, "true", "yes")
 
-# Patterns of keys that change what a model computes, and the values with which they change nothing.
+# The patterns of keys that change what a model computes, and for each pattern the values that change nothing.
 _DANGEROUS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     (r"position_embedding_type", (None, "absolute")),
     (r"is_decoder|add_cross_attention|is_encoder_decoder|quantization_config", _OFF),
-    # The place and the kind of normalization.
+    # The position and the kind of normalization.
     (r"(use_)?pre_?(layer_?)?norm(alization)?|norm_first|pre_ln|(\w+_)?normalize_before", _OFF),
     (r"do_layer_norm_before|layer_norm_first|(apply_residual|use_residual)\w*_post\w*", _OFF),
     (
@@ -81,7 +82,7 @@ _DANGEROUS: tuple[tuple[str, tuple[Any, ...]], ...] = (
         _OFF,
     ),
     (r"qk_(layer_?)?norm(alization)?|(use_)?qk_norm|query_key_norm\w*|use_qk\w*", _OFF),
-    # Weights that layers share.
+    # Weights that are shared between layers.
     (r"share_?d?_\w*(layers?|param\w*|weights?|attention|attn|ffn)|cross_layer_\w*|layer_sharing|tie_layers?", _OFF),
     (r"inner_group_num|num_repeats|num_loops|num_recurrent_steps", (*_OFF, 1)),
     # Mixtures of experts.
@@ -121,27 +122,37 @@ _PATTERNS = tuple((re.compile(pattern), harmless) for pattern, harmless in _DANG
 
 
 def unknown_keys(values: Mapping[str, Any], fields: Collection[str]) -> list[str]:
-    """The keys that neither kbert nor Transformers' BERT has, sorted; `fields` are those of BertConfig."""
+    """Returns the keys that neither kbert nor the BERT of Transformers has, sorted.
+
+    Args:
+        values: The contents of a config.json.
+        fields: The names of the fields of BertConfig.
+    """
     known = {*fields, *_FOREIGN_KEYS, *_GENERATION_KEYS, "position_embedding_type", "is_decoder", "add_cross_attention"}
     return sorted(str(key) for key in values if key not in known | {"is_encoder_decoder", "quantization_config"})
 
 
 def foreign_settings(values: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:
-    """The keys that are kept in a model folder: labels, problem type, and keys that kbert does not know."""
+    """Returns the entries that are kept in a model folder: labels, problem type, and keys that are unknown to kbert.
+
+    Args:
+        values: The contents of a config.json.
+        fields: The names of the fields of BertConfig.
+    """
     kept = {*(_FOREIGN_KEYS - _TRANSIENT_KEYS), *unknown_keys(values, fields)}
     return {key: value for key, value in values.items() if key in kept}
 
 
 def check_keys(values: Mapping[str, Any], sizes: Mapping[str, Any], fields: Collection[str]) -> None:
-    """Refuses keys with which the model is not a BERT of these sizes.
+    """Checks that no key makes the model something other than a BERT of these sizes.
 
     Args:
-        values: The content of a config.json.
+        values: The contents of a config.json.
         sizes: The values of the fields of BertConfig, by name, and "head_size".
-        fields: The names of BertConfig.
+        fields: The names of the fields of BertConfig.
 
     Raises:
-        ConfigError: A key says that the model is not a BERT, contradicts a size, or seems to be misspelled.
+        ConfigError: A key means that the model is not a BERT, contradicts a size, or seems to be misspelled.
     """
     for key, value in values.items():
         if not isinstance(key, str) or key in fields:
@@ -172,7 +183,7 @@ def check_keys(values: Mapping[str, Any], sizes: Mapping[str, Any], fields: Coll
 
 
 def _usual(harmless: tuple[Any, ...]) -> Any:
-    """The value that a message names: the one that a BERT has."""
+    """Returns the value that a message names: the value that a BERT has."""
     return next(value for value in harmless if value is not None and value != "")
 
 

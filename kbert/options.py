@@ -1,8 +1,8 @@
-"""Options, each declared once: a field of a frozen dataclass with its help, its default and what it may be.
+"""Options that are declared once, as the fields of a frozen dataclass with a help text, a default and constraints.
 
-From the field follow the keyword of the Python function (`with_options`), its line in the docstring, its check
-(`Options`), the option of the command line with its help (kbert.cli.options), and what a run remembers
-(`Options.remembered`).
+Everything else is derived from the field: the keyword of the Python function and its line in the docstring
+(`with_options`), the validation of values (`Options`), the option of the command line with its help
+(`kbert.cli.options`), and the record in run.json (`Options.remembered`). For example:
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class WalkOptions(Options):
@@ -43,7 +43,7 @@ _KEY = "option"
 
 
 class Required(enum.Enum):
-    """The default of an option that has none."""
+    """The type of `REQUIRED`, the marker of an option without a default."""
 
     REQUIRED = "required"
 
@@ -55,31 +55,31 @@ _WIDTH = 120
 
 @dataclasses.dataclass(frozen=True)
 class OptionInfo:
-    """What is known of an option.
+    """The description of an option.
 
     Args:
         name: The keyword in Python.
-        help: What it does, in a sentence or two. Other options stand in `backticks`, by their keywords.
-        details: Further sentences, which only the documentation in Python has.
-        default: The default; REQUIRED if there is none.
-        default_help: In words, what None comes to, for a default that depends on other things.
-        annotation: The type of its value.
-        section: The heading under which the help of the command lists it.
-        choices: The only values that it takes.
-        minimum: The least number.
-        above: The number that it must exceed.
-        maximum: The largest number.
-        below: The number that it must stay under.
-        expected: In words, what `valid` demands.
-        valid: A check of values that have the right type.
-        path: What it is the path of, if it is one that must exist: "file", "folder", or "vocabulary" (a vocab.txt, or a
-            folder with a tokenizer); "output" for a new folder.
-        flag: How the command line spells it, if unlike its name.
-        metavar: What the help shows for its value.
-        command: Whether the command line has it.
-        remembered: Whether a run remembers it.
-        free: Whether it may differ when a run is resumed.
-        reading: Whether it describes the format of a data file, so that it may differ between files.
+        help: The help text, one or two sentences. It names other options by their keywords, in `backticks`.
+        details: Further sentences that only the Python documentation shows.
+        default: The default; REQUIRED if the option is required.
+        default_help: A phrase that describes the default, if the default is None and depends on other things.
+        annotation: The type of the value.
+        section: The heading under which the help of the command lists the option.
+        choices: The valid values, if there are only a few.
+        minimum: The smallest valid number.
+        above: The exclusive lower bound of a number.
+        maximum: The largest valid number.
+        below: The exclusive upper bound of a number.
+        expected: A phrase that describes the values that `valid` accepts.
+        valid: A function that returns whether a value of the right type is valid.
+        path: The kind of path, if the value is a path: "file", "folder" or "vocabulary" (a vocab.txt or a folder with a
+            tokenizer) for paths that must exist, "output" for a new folder.
+        flag: The spelling on the command line, if it does not follow from the name.
+        metavar: The placeholder for the value in the help of the command.
+        command: Whether the command line has the option.
+        remembered: Whether run.json records the option.
+        free: Whether the value may differ when a run is resumed.
+        reading: Whether the option describes the format of a data file, so that it may differ between files.
     """
 
     name: str
@@ -106,40 +106,40 @@ class OptionInfo:
 
     @property
     def required(self) -> bool:
-        """Whether there is no default."""
+        """Whether the option has no default."""
         return self.default is REQUIRED
 
     @property
     def spelling(self) -> str:
-        """The option on the command line, such as "--batch-size"."""
+        """The spelling on the command line, such as "--batch-size"."""
         return self.flag or f"--{self.name.replace('_', '-')}"
 
     @property
     def types(self) -> tuple[Any, ...]:
-        """The types of its value, without None."""
+        """The types of the value, without None."""
         return tuple(kind for kind in _flattened(self.annotation) if kind is not types.NoneType)
 
     @property
     def kind(self) -> type | None:
-        """int, float, bool or str, if its value is one of these; `tuple` for a pair of numbers; None for others."""
+        """The type of the value: int, float, bool, str, or `tuple` for a pair of numbers; None for any other type."""
         names = [typing.get_origin(kind) or kind for kind in self.types]
         return next((kind for kind in (bool, int, float, tuple, str) if kind in names), None)
 
     @property
     def multiple(self) -> bool:
-        """Whether it may be given several times on the command line."""
+        """Whether the option can be given several times on the command line."""
         return any(typing.get_origin(kind) is collections.abc.Sequence for kind in self.types)
 
     @property
     def bounds(self) -> str:
-        """The bounds in words, such as "above 0 and at most 1"."""
+        """The bounds as a phrase, such as "above 0 and at most 1"."""
         if self.minimum is not None and self.maximum is not None:
             return f"from {self.minimum:g} to {self.maximum:g}"
         words = {"at least": self.minimum, "above": self.above, "at most": self.maximum, "below": self.below}
         return " and ".join(f"{word} {bound:g}" for word, bound in words.items() if bound is not None)
 
     def checked(self, value: Any) -> Any:
-        """The value, with numbers as Python has them.
+        """Returns the value if it is valid, with NumPy numbers converted to Python numbers.
 
         Raises:
             OptionError: The value is invalid.
@@ -152,7 +152,7 @@ class OptionInfo:
         return _plain(value, self.kind)
 
     def _type_problem(self, value: Any) -> str | None:
-        """In words, what was expected, if the value has the wrong type."""
+        """Returns a phrase for the expected values if the value has a wrong type, otherwise None."""
         kind = self.kind
         if Any in self.types or kind is None or self.multiple:
             return None
@@ -170,7 +170,7 @@ class OptionInfo:
         return f"one of {', '.join(self.choices)}" if self.choices else _NUMBER_WORDS[kind]
 
     def _value_problem(self, value: Any) -> str | None:
-        """In words, what was expected, if the value has the right type."""
+        """Returns a phrase for the expected values if the value has the right type but is invalid, otherwise None."""
         if self.choices and value not in self.choices:
             return f"one of {', '.join(self.choices)}"
         if self.kind in (int, float) and not (
@@ -191,8 +191,8 @@ def option(default: Any = REQUIRED, help: str = "", **settings: Any) -> Any:
     """Declares a field of an `Options` class.
 
     Args:
-        default: The default; without one the option is required.
-        help: What the option does.
+        default: The default; REQUIRED makes the option required.
+        help: The help text of the option.
         settings: Further fields of `OptionInfo`.
     """
     default = dataclasses.MISSING if default is REQUIRED else default
@@ -201,7 +201,7 @@ def option(default: Any = REQUIRED, help: str = "", **settings: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """Base of the options of a command; making one checks all values.
+    """The base class of the options of a command. The constructor checks all values.
 
     Raises:
         OptionError: A value is invalid.
@@ -214,21 +214,21 @@ class Options:
                 object.__setattr__(self, name, value)
 
     def remembered(self) -> dict[str, Any]:
-        """The options that a run remembers, as JSON: paths are text, and tuples are lists."""
+        """Returns the options that run.json records, as JSON: paths become strings, and tuples lists."""
         infos = option_infos(type(self))
         return {name: as_json(getattr(self, name)) for name, info in infos.items() if info.remembered}
 
     def narrowed(self, kind: type[OptionsType]) -> OptionsType:
-        """The options of a parent class alone."""
+        """Returns an object of a parent class with the values of this object."""
         return kind(**{name: getattr(self, name) for name in option_infos(kind)})
 
     def replace(self: OptionsType, **changes: Any) -> OptionsType:
-        """A copy with other values; they are checked."""
+        """Returns a copy with some values changed. The new values are checked."""
         return dataclasses.replace(self, **changes)
 
 
 def option_infos(options: type[Options]) -> Mapping[str, OptionInfo]:
-    """The options of a class by name, in the order of its fields."""
+    """Returns the options of a class by name, in the order of the fields."""
     hints = typing.get_type_hints(options)
     return {
         field.name: OptionInfo(
@@ -242,12 +242,12 @@ def option_infos(options: type[Options]) -> Mapping[str, OptionInfo]:
 
 
 def free_options(options: type[Options]) -> list[str]:
-    """The names of the options that may differ when a run is resumed."""
+    """Returns the names of the options that may differ when a run is resumed."""
     return [name for name, info in option_infos(options).items() if info.free]
 
 
 def as_json(value: Any) -> Any:
-    """A value as JSON: paths are text, and tuples are lists."""
+    """Returns a value as JSON: paths become strings, and tuples lists."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, (list, tuple)):
@@ -259,18 +259,18 @@ def as_json(value: Any) -> Any:
 
 
 class Spell(Protocol):
-    """Writes an option, or an option with its value, as a user would."""
+    """A function that spells an option, or an option with its value, as users write it."""
 
     def __call__(self, name: str, value: Any = REQUIRED, /) -> str:
-        """`batch_size` or `batch_size=32` in Python; `--batch-size` or `--batch-size 32` on the command line."""
+        """Returns `batch_size` or `batch_size=32` (Python), `--batch-size` or `--batch-size 32` (command line)."""
 
 
 class OptionError(UsageError):
-    """An option is invalid. The message names it as Python does; the command line prints `command_line_message`.
+    """An option is invalid. The message spells it as in Python; the command line prints `command_line_message`.
 
     Args:
         message: The message for Python.
-        command_line_message: The same with options as they are typed on the command line.
+        command_line_message: The same message, with options spelled as on the command line.
     """
 
     def __init__(self, message: str, command_line_message: str) -> None:
@@ -279,11 +279,11 @@ class OptionError(UsageError):
 
 
 def option_error(write: Callable[[Spell], str], infos: Mapping[str, OptionInfo] | None = None) -> OptionError:
-    """An error whose message names options.
+    """Returns an error whose message spells options as in Python or as on the command line.
 
     Args:
-        write: Writes the message with the function that it is given.
-        infos: The options that are spelled unlike their names.
+        write: Returns the message, given a function that spells options.
+        infos: The options whose spelling does not follow from their names.
 
     Example:
         >>> error = option_error(lambda spell: f"{spell('steps')} must be odd. Received: {spell('steps', 4)}")
@@ -302,14 +302,14 @@ def option_error(write: Callable[[Spell], str], infos: Mapping[str, OptionInfo] 
 
 
 def invalid(info: OptionInfo, problem: str, value: Any) -> OptionError:
-    """The error for one option with an invalid value."""
+    """Returns the error for an option with an invalid value."""
     return option_error(
         lambda spell: f"{spell(info.name)} {problem}. Received: {spell(info.name, value)}", {info.name: info}
     )
 
 
 def check_option(options: type[Options], name: str, value: Any) -> Any:
-    """Checks a value as the option `name` of `options` does.
+    """Returns the value if it is valid for the option `name` of the class `options`.
 
     Raises:
         OptionError: The value is invalid.
@@ -318,7 +318,7 @@ def check_option(options: type[Options], name: str, value: Any) -> Any:
 
 
 def as_typed(info: OptionInfo, value: Any) -> str:
-    """The option with a value on the command line.
+    """Returns an option with its value, as it is written on the command line.
 
     Example:
         >>> as_typed(OptionInfo("batch_size"), 32), as_typed(OptionInfo("cased"), False)
@@ -343,10 +343,10 @@ def _in_python(name: str, value: Any = REQUIRED, /) -> str:
 
 
 def refuse_unknown(function: str, given: Iterable[str], known: Collection[str]) -> None:
-    """Checks the names of keywords.
+    """Checks that all keywords of a function are known.
 
     Raises:
-        UsageError: One of them is not known; with the nearest name.
+        UsageError: A keyword is unknown. The message names the most similar option.
     """
     for name in given:
         if name not in known:
@@ -359,7 +359,7 @@ def refuse_unknown(function: str, given: Iterable[str], known: Collection[str]) 
 
 
 class OptionFunction(Protocol[P, R]):
-    """A function with the fields of an `Options` class as keywords."""
+    """A function that has the fields of an `Options` class as keywords."""
 
     @typing.overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -369,12 +369,12 @@ class OptionFunction(Protocol[P, R]):
 
 
 def with_options(options: Callable[P, Any]) -> Callable[[Callable[..., R]], OptionFunction[P, R]]:
-    """Gives a function the fields of an `Options` class as keywords, in its signature and its docstring.
+    """Adds the fields of an `Options` class to the keywords, the signature and the docstring of a function.
 
-    The function takes the object as `options`. Callers give keywords, or an object as `options`, or both: keywords
-    then replace what the object says. If the function has a parameter `given`, it gets the names of the options that
-    the caller gave: keywords, and fields of the object that are not the default. A function with a `**parameter`
-    gets all other keywords, and checks them.
+    The decorated function receives the options as one object, `options`. Callers pass keywords, or an object as
+    `options`, or both; keywords then override the fields of the object. If the function has a parameter `given`, it
+    receives the names of the options that the caller set: the keywords, and the fields of the object that differ from
+    the default. If the function has a `**parameter`, it receives all other keywords, and must check them itself.
 
     Args:
         options: A subclass of `Options`.
@@ -406,13 +406,16 @@ def with_options(options: Callable[P, Any]) -> Callable[[Callable[..., R]], Opti
 
 
 def changed_options(options: Options | None) -> list[str]:
-    """The names of the options that are not the default."""
+    """Returns the names of the options whose values are not the default."""
     infos = {} if options is None else option_infos(type(options))
     return [name for name, info in infos.items() if info.required or _differs(getattr(options, name), info.default)]
 
 
 def _differs(value: Any, default: Any) -> bool:
-    """Whether a value is not the default; data frames, whose comparison is none, are compared with None alone."""
+    """Returns whether a value is not the default.
+
+    The comparison with None uses `is`, since data frames have no truth value for `!=`.
+    """
     return value is not None if default is None else bool(value != default)
 
 
@@ -420,7 +423,7 @@ def _collected(function: str, kind: type[Options], base: Options | None, given: 
     if base is not None:
         if not issubclass(kind, type(base)) and not isinstance(base, kind):
             raise UsageError(f"options must be a {kind.__name__}. Received: a {type(base).__name__}")
-        # The fields of a parent class are options of this one too.
+        # An object of a parent class is accepted, since its fields are options of this class too.
         given = {name: getattr(base, name) for name in option_infos(type(base))} | dict(given)
     infos = option_infos(kind)
     missing = [name for name, info in infos.items() if info.required and name not in given]
@@ -430,7 +433,7 @@ def _collected(function: str, kind: type[Options], base: Options | None, given: 
 
 
 def _signature(function: Callable[..., Any], kind: type[Options]) -> inspect.Signature:
-    """The parameters of the function, with those of the options where it takes `options`."""
+    """Returns the signature of the function, with the options as keywords in place of `options`."""
     own = inspect.signature(function)
     first: list[inspect.Parameter] = []
     last: list[inspect.Parameter] = []
@@ -467,7 +470,7 @@ def with_documented_fields(kind: type[OptionsType]) -> type[OptionsType]:
 
 
 def _documented(docstring: str, infos: Mapping[str, OptionInfo]) -> str:
-    """The docstring of a function with a line for each option, before that of `options`."""
+    """Returns the docstring of a function with a line for each option, before the line for `options`."""
     lines = "".join(f"{_described(info)}\n" for info in infos.values())
     docstring = re.sub(r"^    given: .*\n", "", docstring, flags=re.MULTILINE)
     before, mark, after = docstring.partition("    options: ")
@@ -477,7 +480,7 @@ def _documented(docstring: str, infos: Mapping[str, OptionInfo]) -> str:
 
 
 def _described(info: OptionInfo) -> str:
-    """The line of a docstring for an option."""
+    """Returns the docstring line of an option."""
     parts = [info.help]
     if len(info.choices) > 1:
         parts.append(_listed(info.choices))
@@ -501,12 +504,12 @@ def _listed(choices: Sequence[str]) -> str:
 
 
 def command_text(text: str, infos: Mapping[str, OptionInfo]) -> str:
-    """A help text with the options in backticks as the command line spells them."""
+    """Returns a help text in which options in backticks are spelled as on the command line."""
     return re.sub(r"`(\w+)`", lambda found: infos[found[1]].spelling if found[1] in infos else found[0], text)
 
 
 def _flattened(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union."""
+    """Returns the members of a union, or the annotation itself if it is not a union."""
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return tuple(each for member in typing.get_args(annotation) for each in _flattened(member))
     return (annotation,)
@@ -517,7 +520,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _plain(value: Any, kind: type | None) -> Any:
-    """Numbers of NumPy as those of Python; pairs as tuples."""
+    """Returns NumPy numbers as Python numbers, and pairs as tuples."""
     if kind is int:
         return int(value)
     if kind is float and not isinstance(value, (int, float)):

@@ -2,6 +2,7 @@ import inspect
 import re
 
 from kbert import errors
+from kbert.options import OptionError
 from kbert.serving import request_error
 
 
@@ -18,10 +19,10 @@ def docstring_tree():
 
 
 def test_docstring_draws_the_tree():
-    classes = [c for _, c in inspect.getmembers(errors, inspect.isclass)] + [request_error.RequestError]
+    classes = [c for _, c in inspect.getmembers(errors, inspect.isclass)] + [request_error.RequestError, OptionError]
     actual = {c.__name__: c.__bases__[0].__name__ for c in classes}
     assert docstring_tree() == actual
-    assert len(actual) == 14
+    assert len(actual) == 15
 
 
 def test_exit_codes():

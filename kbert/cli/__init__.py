@@ -1,1 +1,1 @@
-"""The `kbert` program: each command parses, makes one library call and reports."""
+"""The `kbert` program. Each command parses its options, makes one library call and prints the result."""

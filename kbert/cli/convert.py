@@ -1,4 +1,4 @@
-"""`kbert convert`."""
+"""The command `kbert convert`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _FORMATS = all_formats()
     "--from",
     "from_",
     type=click.Choice([each.name for each in _FORMATS]),
-    help="The format of SOURCE.  [default: found out]",
+    help="The format of SOURCE.  [default: detected]",
 )
 @click.option(
     "--to",
     type=click.Choice([each.name for each in _FORMATS if each.writes]),
     help="The format of DESTINATION.  [default: bundle]",
 )
-@click.option("--gelu", type=click.Choice(["erf", "tanh"]), help="The form of GELU.  [default: what SOURCE says]")
+@click.option("--gelu", type=click.Choice(["erf", "tanh"]), help="The form of GELU.  [default: as in SOURCE]")
 @click.option(
     "--cased/--uncased",
     default=None,
-    help="Whether the model keeps case and accents.  [default: what SOURCE or its vocabulary says]",
+    help="Whether the model keeps case and accents.  [default: as in SOURCE, or as its vocabulary shows]",
 )
-@options.data_file("--config", "A bert_config.json that is not beside the checkpoint.", required=False)
-@options.data_file("--vocab", "A vocab.txt that is not beside the checkpoint.", required=False)
+@options.data_file("--config", "The bert_config.json, if it is not beside the checkpoint.", required=False)
+@options.data_file("--vocab", "The vocab.txt, if it is not beside the checkpoint.", required=False)
 @click.option("--encoder-only", is_flag=True, help="Convert the encoder without its heads.")
 @options.JSON
 def convert(
@@ -47,11 +47,11 @@ def convert(
     encoder_only: bool,
     as_json: bool,
 ) -> None:
-    """Convert a BERT, and check that it still gives the same outputs.
+    """Convert a BERT model to another format, and check that it gives the same outputs.
 
-    SOURCE is a model folder (kbert's, or of Hugging Face Transformers), hf://owner/name, a folder or prefix of a
-    checkpoint of Google's code or of the Model Garden, a KerasHub preset, or a model in a format of another installed
-    package. DESTINATION is the folder to make.
+    SOURCE is a model folder of kbert or Hugging Face Transformers, hf://owner/name, the folder or prefix of a
+    checkpoint of Google's code or of the Model Garden, a KerasHub preset, or a model in a format that another installed
+    package adds. DESTINATION is the folder to create.
     """
     import_tensorflow()
     from kbert.conversion.convert import convert as run

@@ -1,4 +1,4 @@
-"""`kbert corpus`."""
+"""The commands of `kbert corpus`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kbert.runtime.progress_bar import progress_bar
 
 @click.group()
 def corpus() -> None:
-    """Turn text into pretraining records, and inspect them."""
+    """Build pretraining records from text, and inspect them."""
 
 
 corpus.add_command(inspect)
@@ -23,10 +23,10 @@ _RUNNER_OPTIONS = "kbert.runner_options"
 
 
 class _BuildCommand(click.Command):
-    """A command whose arguments behind `--` are options of Beam if there is --runner, and inputs otherwise."""
+    """A command whose arguments after `--` are options of Beam if --runner is given, and inputs otherwise."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Removes the options of Beam from the arguments, and keeps them in the context."""
+        """Moves the options of Beam from the arguments to the context, and parses the rest."""
         if "--" in args:
             place = args.index("--")
             if any(argument.partition("=")[0] == "--runner" for argument in args[:place]):
@@ -35,38 +35,43 @@ class _BuildCommand(click.Command):
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """Adds the place of the options of Beam."""
+        """Returns the parts of the usage line, with a part for the options of Beam."""
         return [*super().collect_usage_pieces(ctx), "[-- RUNNER OPTIONS]"]
 
 
 @corpus.command(cls=_BuildCommand)
 @options.INPUTS
-@options.vocabulary("What to tokenize with", required=True)
+@options.vocabulary("The vocabulary", required=True)
 @options.output("The folder to write.", file_okay=False)
-@click.option("--sequence-length", default=128, show_default=True, help="The longest example, in tokens.")
+@click.option("--sequence-length", default=128, show_default=True, help="The maximum length of an example, in tokens.")
 @click.option(
     "--objective",
     default="nsp",
     show_default=True,
     type=click.Choice(["nsp", "sop", "none"]),
-    help="Next sentence prediction, sentence order prediction, or examples of one text of whole sentences.",
+    help="nsp: next sentence prediction; sop: sentence order prediction; none: one text of whole sentences.",
 )
 @click.option(
-    "--max-predictions", type=int, help="The most masked tokens of an example.  [default: 15 % of the length]"
+    "--max-predictions",
+    type=int,
+    help="The maximum number of masked tokens in an example.  [default: 15 % of the length]",
 )
 @click.option(
     "--masking",
     default="dynamic",
     show_default=True,
     type=click.Choice(["dynamic", "static"]),
-    help="Draw new masks in each epoch, or write masks into the records once.",
+    help="dynamic: training draws new masks in each epoch; static: masks are written into the records.",
 )
-@click.option("--mask-probability", default=0.15, show_default=True, help="The part of the tokens that is masked.")
-@click.option("--whole-words", is_flag=True, help="Mask all pieces of a word or none.")
+@click.option("--mask-probability", default=0.15, show_default=True, help="The fraction of the tokens that is masked.")
+@click.option("--whole-words", is_flag=True, help="Mask all pieces of a word, or none of them.")
 @click.option("--spans", is_flag=True, help="Mask spans of whole words, as SpanBERT does.")
-@options.data_file("--word-list", "Words of Chinese, one a line, to mask whole.", required=False)
+@options.data_file("--word-list", "A file of Chinese words, one per line, which are masked as a whole.", required=False)
 @click.option(
-    "--short-probability", default=0.1, show_default=True, help="The part of the documents that gives short examples."
+    "--short-probability",
+    default=0.1,
+    show_default=True,
+    help="The fraction of the documents that is cut into short examples.",
 )
 @click.option("--duplicates", default=1, show_default=True, help="The number of passes over the text.")
 @options.CASED
@@ -77,60 +82,61 @@ class _BuildCommand(click.Command):
     default="blank-line",
     show_default=True,
     type=click.Choice(["blank-line", "line"]),
-    help="The end of a document in a text file.",
+    help="The end of a document in a text file: a blank line, or the end of each line.",
 )
 @click.option(
     "--deduplicate",
     default="none",
     show_default=True,
     type=click.Choice(["none", "document", "line"]),
-    help="Keep only the first of equal documents, or of equal lines.",
+    help="Keep only the first of identical documents, or of identical lines.",
 )
 @click.option(
     "--sentences",
     default="split",
     show_default=True,
     type=click.Choice(["split", "lines"]),
-    help="Split lines into sentences, or take each line as one sentence.",
+    help="split: lines are split into sentences; lines: each line is a sentence.",
 )
 @click.option(
     "--language",
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "en", "zh", "ja", "ko", "general"]),
-    help="The language whose rules split lines; auto detects it for each document.",
+    help="The language whose rules split lines into sentences; auto detects it for each document.",
 )
 @click.option(
     "--feature-names",
     default="tf-hub",
     show_default=True,
     type=click.Choice(["tf-hub", "original"]),
-    help="The names in static records: input_word_ids, or input_ids as the original release and the Model Garden read.",
+    help="The feature names in static records. tf-hub writes input_word_ids; original writes input_ids, which the "
+    "original release and the Model Garden read.",
 )
 @click.option(
     "--compression",
     default="gzip",
     show_default=True,
     type=click.Choice(["gzip", "none"]),
-    help="The compression of the shards; other programs mostly expect none.",
+    help="The compression of the shards; most other programs expect none.",
 )
-@click.option("--resume", is_flag=True, help="Continue after the last shard of the unfinished corpus in --output.")
+@click.option("--resume", is_flag=True, help="Continue the unfinished corpus in --output after its last shard.")
 @click.option("--workers", default=os.cpu_count() or 1, show_default="all cores", type=click.IntRange(1))
 @click.option(
     "--runner",
     type=click.Choice(["DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner"]),
-    help="Build as an Apache Beam pipeline; the arguments behind -- are options of Beam.",
+    help="Build the corpus as an Apache Beam pipeline; the arguments after -- are options of Beam.",
 )
 @options.SEED
 def build(inputs: tuple[str, ...], **settings: object) -> None:
-    """Build records from text.
+    """Build pretraining records from text.
 
-    INPUT is a file (.gz, .bz2, .xz, .zst too), a folder or a glob: text with a sentence or paragraph a line and a blank
-    line between documents, JSON lines, CSV, TSV, WikiExtractor's output, or Parquet. Or it is a dataset by name:
-    tfds:NAME[/CONFIG][:SPLIT] or hf-datasets:OWNER/NAME[:CONFIG][:SPLIT].
+    INPUT is a file (also .gz, .bz2, .xz or .zst), a folder or a glob. The files are text with one sentence or paragraph
+    per line and a blank line between documents, JSON lines, CSV, TSV, the output of WikiExtractor, or Parquet. INPUT
+    can also name a dataset: tfds:NAME[/CONFIG][:SPLIT] or hf-datasets:OWNER/NAME[:CONFIG][:SPLIT].
 
-    With --runner, options for Apache Beam stand behind --, as in: kbert corpus build TEXT --vocab vocab.txt --output
-    corpus --runner FlinkRunner -- --flink_master=host:8081 --parallelism=32
+    With --runner, options for Apache Beam follow after --, for example: kbert corpus build TEXT --vocab vocab.txt
+    --output corpus --runner FlinkRunner -- --flink_master=host:8081 --parallelism=32
     """
     from kbert.corpus.building.build import build_corpus
     from kbert.sources.source import describe_formats

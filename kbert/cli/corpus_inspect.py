@@ -1,4 +1,4 @@
-"""`kbert corpus inspect`."""
+"""The command `kbert corpus inspect`."""
 
 from __future__ import annotations
 
@@ -18,23 +18,28 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("corpus", metavar="DIR")
-@options.vocabulary("The vocabulary of records without a manifest.json")
+@options.vocabulary("The vocabulary, for records without a manifest.json")
 @options.CASED
-@click.option("--pack-to", type=click.IntRange(8), help="Read them packed into rows of this many tokens.")
 @click.option(
-    "--examples", default=3, show_default=True, type=click.IntRange(0), help="The number of examples to show."
+    "--pack-to", type=click.IntRange(8), help="Pack the examples into rows of this many tokens, as training does."
 )
-@click.option("--limit", type=click.IntRange(1), help="The number of examples to read.  [default: all]")
+@click.option(
+    "--examples", default=3, show_default=True, type=click.IntRange(0), help="The number of examples that are shown."
+)
+@click.option("--limit", type=click.IntRange(1), help="The number of examples that are read.  [default: all]")
 @options.SEED
-@click.option("--html", type=click.Path(dir_okay=False), help="The file for a page with charts, lists and examples.")
+@click.option(
+    "--html", type=click.Path(dir_okay=False), help="Also write a page with charts, lists and examples to this file."
+)
 @options.JSON
 def inspect(
     corpus: str, examples: int, limit: int | None, seed: int, html: str | None, as_json: bool, **reading: Any
 ) -> None:
-    """Show the content of the records in DIR: examples with their masks, lengths, labels, use of the vocabulary.
+    """Show the contents of the records in DIR: examples with their masks, lengths, labels, and use of the vocabulary.
 
-    DIR is a corpus that kbert built; or, with --vocab, a folder, file or glob of the original release's or the Model
-    Garden's records. Where the records hold no masks, those of training's first epoch with --seed are drawn.
+    DIR is a corpus of kbert. With --vocab it can also be a folder, file or glob with records of the original release or
+    of the Model Garden. If the records contain no masks, the masks of the first epoch of training with --seed are
+    shown.
     """
     import_tensorflow()
     from kbert import files
@@ -78,7 +83,7 @@ _STYLES = {"mask": "black on yellow", "random": "black on red", "kept": "black o
 
 
 def _print_example(example: MaskedExample) -> None:
-    """Prints an example with its masks: in colours on a terminal, otherwise in brackets."""
+    """Prints an example. Its masks have colours on a terminal, and brackets otherwise."""
     from kbert.corpus.reading.statistics import words_with_marks
 
     parts: list[tuple[str, str]] = []

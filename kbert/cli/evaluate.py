@@ -1,4 +1,4 @@
-"""`kbert evaluate`."""
+"""The command `kbert evaluate`."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ from kbert.tasks.catalogue import all_columns
 
 @click.command()
 @options.RUN
-@options.data_file(
-    "--data", "For a fine-tuned model: a file of the task's format, with the right answers.", required=False
-)
+@options.data_file("--data", "For a fine-tuned model: a labelled file in a format of the task.", required=False)
 @click.option(
     "--corpus",
     type=click.Path(exists=True, file_okay=False),
-    help="For a pretrained model: a corpus built with its vocabulary.",
+    help="For a pretrained model: a corpus with its vocabulary.",
 )
 @options.columns(all_columns().values(), defaults=False)
 @options.reading(labelled=True)
 @options.SKIP_BAD
 @options.model_use()
-@click.option("--pair-prompt", help="Text that is put before the second texts of pairs, such as 'passage: '.")
+@click.option("--pair-prompt", help="The text that is put before the second texts of pairs, such as 'passage: '.")
 @click.option(
-    "--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Examples that are predicted together."
+    "--batch-size",
+    default=64,
+    show_default=True,
+    type=click.IntRange(1),
+    help="The number of examples that are processed together.",
 )
 @options.JSON
 def evaluate(
@@ -41,10 +43,11 @@ def evaluate(
     as_json: bool,
     **reading: Any,
 ) -> None:
-    """Measure the model RUN: a fine-tuned one on a file, a pretrained one on a corpus.
+    """Evaluate the model RUN: a fine-tuned model on a file, a pretrained model on a corpus.
 
-    Files are read as the training file of RUN was: with its columns, delimiter, encoding and so on, unless others are
-    given; --negative-column "" and the like say that this file has no such column. Each task has some of these options.
+    The file is read like the training file of RUN, with the same columns, delimiter, encoding and so on. Options
+    override these; an empty value, as in --negative-column "", means that the file has no such column. Each task uses
+    only some of these options.
     """
     if (data is None) == (corpus is None):
         raise UsageError(
@@ -89,7 +92,7 @@ def _print_tables(metrics: dict[str, Any]) -> None:
             console.print(
                 f"{name.replace('_', ' ')}: {value:.4f}" if isinstance(value, float) else f"{name}: {value:,}"
             )
-    if metrics.get("per_class"):  # empty if no class occurs in the file or in the answers
+    if metrics.get("per_class"):  # empty if no class occurs in the file or in the predictions
         names = next(iter(metrics["per_class"].values()))
         table = Table("label", *names)
         for label, scores in metrics["per_class"].items():

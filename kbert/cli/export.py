@@ -1,4 +1,4 @@
-"""`kbert export`."""
+"""The commands of `kbert export`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from kbert.runtime.tensorflow import import_tensorflow
 
 @click.group()
 def export() -> None:
-    """Write a SavedModel or a LiteRT model, and check first that it gives the answers of the model."""
+    """Write a SavedModel or a LiteRT model, after a check that it gives the same answers as the model."""
 
 
 @export.command("saved-model")
 @options.RUN
 @options.output("The base path of the served model, such as saved_models/NAME.", file_okay=False)
-@click.option("--version", type=click.IntRange(1), help="The version.  [default: one more than the largest in OUTPUT]")
+@click.option(
+    "--version", type=click.IntRange(1), help="The version number.  [default: the largest version in OUTPUT plus 1]"
+)
 @options.model_use(pair=True)
 def saved_model(run: str, output: str, version: int | None, pair: bool, **use: Any) -> None:
-    """Write the model RUN as the SavedModel OUTPUT/VERSION, from text to answers."""
+    """Write the model RUN as the SavedModel OUTPUT/VERSION, which takes text and returns answers."""
     import_tensorflow()
     from kbert.export.saved_model import export_saved_model
 
@@ -36,12 +38,12 @@ def saved_model(run: str, output: str, version: int | None, pair: bool, **use: A
     default="none",
     show_default=True,
     type=click.Choice(["none", "float16", "dynamic"]),
-    help="The form of the weights: float32, float16, or int8.",
+    help="The dtype of the weights: none is float32, float16 is float16, and dynamic is int8.",
 )
-@click.option("--sequence-length", type=int, help="The tokens of an input.  [default: as the model was fine-tuned]")
+@click.option("--sequence-length", type=int, help="The number of tokens of an input.  [default: as in fine-tuning]")
 @options.model_use(pair=True)
 def litert(run: str, output: str, quantize: str, sequence_length: int | None, pair: bool, **use: Any) -> None:
-    """Write the model RUN for LiteRT (TFLite), from token ids to answers, with built-in operations only."""
+    """Write the model RUN for LiteRT (TFLite), from token ids to answers, using only built-in operations."""
     import_tensorflow()
     from kbert.export.litert import export_litert
 

@@ -1,4 +1,4 @@
-"""`kbert fill-mask`."""
+"""The command `kbert fill-mask`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,22 @@ _MASK = "[MASK]"
 @options.RUN
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @click.option(
-    "--top", default=5, show_default=True, type=click.IntRange(1, 10), help="The number of pieces for each mask."
+    "--top",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1, 10),
+    help="The number of word pieces that are shown for each mask.",
 )
 @click.option(
-    "--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Texts that are answered together."
+    "--batch-size",
+    default=64,
+    show_default=True,
+    type=click.IntRange(1),
+    help="The number of texts that are processed together.",
 )
 @options.JSON
 def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_json: bool) -> None:
-    """Show which pieces the pretrained model RUN expects at each [MASK] of TEXTs, and how probable they are."""
+    """Show which word pieces the pretrained model RUN predicts at each [MASK] of TEXTs, with probabilities."""
     without = next((text for text in texts if _MASK not in text), None)
     if without is not None:
         raise UsageError(f"expected {_MASK} in each text. Received: {without}; write {_MASK} for a word")

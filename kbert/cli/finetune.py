@@ -1,4 +1,4 @@
-"""`kbert finetune`: one subcommand a task, made from what the task declares."""
+"""The command `kbert finetune`, with a subcommand for each task, built from what the task declares."""
 
 from __future__ import annotations
 
@@ -23,16 +23,20 @@ from kbert.training.options import (
 
 
 class TaskGroup(click.Group):
-    """A group with a command for each task that is fine-tuned."""
+    """A group with a command for each task that can be fine-tuned."""
 
     command_for: Callable[[TaskInfo], click.Command] = staticmethod(lambda info: _command(info))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of the catalogue."""
+        """Returns the names of the tasks, in the order of the catalogue."""
         return [name for name, info in TASKS.items() if info.trainable]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Makes the command of a task."""
+        """Returns the command of a task.
+
+        Raises:
+            UsageError: The task is trained by pretraining, not by fine-tuning.
+        """
         info = TASKS.get(cmd_name)
         if info is not None and not info.trainable:
             raise UsageError(f"the task {cmd_name} is not fine-tuned; pretraining trains it (kbert pretrain)")
@@ -41,21 +45,21 @@ class TaskGroup(click.Group):
 
 @click.group(cls=TaskGroup, subcommand_metavar="TASK [OPTIONS]")
 def finetune() -> None:
-    """Fine-tune a BERT for TASK, and keep the weights that do best on the validation file.
+    """Fine-tune a BERT model for TASK, and keep the weights with the best score on the validation data.
 
     `kbert finetune TASK --help` lists the options of a task.
     """
 
 
 def finetune_settings(info: TaskInfo, kind: type[Options] = FinetuneOptions) -> Callable[[Any], Any]:
-    """Adds the options of a run of a task: those of an options class, the columns of the task, and its own options.
+    """Adds the options of a fine-tuning run: those of an options class, the columns of the task, and its own options.
 
     Args:
         info: The task.
         kind: The options class: `FinetuneOptions`, or a subclass.
     """
     infos = {**option_infos(kind), **task_option_infos(info)}
-    if kind is not FinetuneOptions:  # which is for several runs
+    if kind is not FinetuneOptions:  # the other classes are for several runs
         del infos["find_learning_rate"]
 
     def add(command: Any) -> Any:
@@ -67,7 +71,7 @@ def finetune_settings(info: TaskInfo, kind: type[Options] = FinetuneOptions) -> 
 
 
 def checked_options(kind: type[Options], settings: Mapping[str, Any]) -> None:
-    """Checks the options before TensorFlow starts, which takes long.
+    """Checks the options before TensorFlow is imported, which takes seconds.
 
     Raises:
         OptionError: An option is invalid.
@@ -77,7 +81,7 @@ def checked_options(kind: type[Options], settings: Mapping[str, Any]) -> None:
 
 
 def _several(kind: type[Options], name: str) -> Callable[[Any], Any]:
-    """The option of `finetune` that asks for several runs."""
+    """Adds the option of `finetune` that starts several runs."""
     info = dataclasses.replace(option_infos(kind)[name], default=None)
     return options.declared({name: info, **option_infos(FinetuneOptions)}, only=(name,))
 
@@ -87,7 +91,7 @@ def _command(info: TaskInfo) -> click.Command:
         info.name,
         cls=options.SectionedCommand,
         short_help=info.help,
-        help=f"Fine-tune a BERT for {info.name}: {info.help}.",
+        help=f"Fine-tune a BERT model for {info.name}: {info.help}.",
     )
     @finetune_settings(info)
     @_several(FinetuneSeedsOptions, "seeds")
@@ -118,7 +122,7 @@ def _command(info: TaskInfo) -> click.Command:
         metrics = run_finetune(info.name, **settings)
         if settings["find_learning_rate"]:
             _print_rates(metrics, settings["output"])
-        elif metrics:  # of the chief
+        elif metrics:  # only the chief has metrics
             scores = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, float))
             click.echo(f"best on the validation file: {scores}: {settings['output']}", err=True)
 

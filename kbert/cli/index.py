@@ -1,4 +1,4 @@
-"""`kbert index`."""
+"""The commands of `kbert index`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kbert.runtime.tensorflow import import_tensorflow
 
 @click.group()
 def index() -> None:
-    """Make documents searchable by meaning."""
+    """Build an index to search documents by meaning."""
 
 
 @index.command()
@@ -23,7 +23,7 @@ def index() -> None:
     "--input",
     required=True,
     type=click.Path(exists=True),
-    help='A folder of text files, a document in each paragraph; JSON lines with "id", "text"; or a SMART collection.',
+    help='A folder of text files, one document per paragraph; JSON lines with "id" and "text"; or a SMART collection.',
 )
 @options.output("The folder to write.", file_okay=False)
 @click.option(
@@ -33,26 +33,34 @@ def index() -> None:
     type=click.Choice(["float32", "float16"]),
     help="The dtype of the stored vectors.",
 )
-@click.option("--ann", is_flag=True, help="Also build a graph for approximate search (extra ann).")
+@click.option("--ann", is_flag=True, help="Also build a graph for approximate search; needs the extra kbert[ann].")
 @click.option(
-    "--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Texts that are embedded together."
+    "--batch-size",
+    default=64,
+    show_default=True,
+    type=click.IntRange(1),
+    help="The number of texts that are processed together.",
 )
 @options.SKIP_BAD
 @options.pooling()
-@click.option("--prompt", help="Text that is put before each document, such as 'passage: '.  [default: the model's]")
-@click.option("--prompt-name", help="The name of one of the model's prompts, instead of its text.")
-@click.option("--query-prompt", help="Text that is put before each query, such as 'query: '.  [default: the model's]")
-@click.option("--query-prompt-name", help="The name of one of the model's prompts, instead of its text.")
 @click.option(
-    "--similarity", type=click.Choice(SIMILARITIES), help="How vectors are compared.  [default: that of the model]"
+    "--prompt", help="The text that is put before each document, such as 'passage: '.  [default: as in the model]"
+)
+@click.option("--prompt-name", help="The name of a prompt of the model, instead of --prompt.")
+@click.option(
+    "--query-prompt", help="The text that is put before each query, such as 'query: '.  [default: as in the model]"
+)
+@click.option("--query-prompt-name", help="The name of a prompt of the model, instead of --query-prompt.")
+@click.option(
+    "--similarity", type=click.Choice(SIMILARITIES), help="The similarity of vectors.  [default: as in the model]"
 )
 def build(
     model: str, input: str, output: str, dtype: str, ann: bool, batch_size: int, skip_bad: int, **use: Any
 ) -> None:
     """Build an index of documents.
 
-    MODEL is a model of `kbert finetune embedding` or of sentence-transformers, or any encoder with --pooling. The index
-    remembers how its vectors were made, and the prompt for queries.
+    MODEL is a model of `kbert finetune embedding` or of sentence-transformers, or with --pooling any encoder. The index
+    stores how its vectors were computed, and the prompt for queries.
     """
     import_tensorflow()
     from kbert.retrieval.index import build_index

@@ -1,4 +1,4 @@
-"""`kbert inspect`."""
+"""The command `kbert inspect`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @options.RUN
 @options.JSON
 def inspect(run: str, as_json: bool) -> None:
-    """Show the content of the model folder RUN: architecture, parameters, vocabulary, task, metrics."""
+    """Show the contents of the model folder RUN: architecture, parameters, vocabulary, task and metrics."""
     from kbert.model_folder.bundle import Bundle
     from kbert.model_folder.hub import resolve
 
@@ -60,7 +60,7 @@ def inspect(run: str, as_json: bool) -> None:
 
 
 def _vectors(modules: SentenceModules) -> dict[str, Any]:
-    """The settings in the files of sentence-transformers, under the names that a task has for them."""
+    """Returns the settings in the files of sentence-transformers, under the names that tasks use."""
     from kbert.model_folder.sentence_transformers import CROSS_ENCODER, EMBEDDER
 
     said = {"max_length": modules.max_length, "unsupported": modules.unsupported}

@@ -1,4 +1,4 @@
-"""`kbert launch`."""
+"""The command `kbert launch`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import click
     default=0,
     show_default=True,
     type=click.IntRange(0),
-    help="How often the workers are started again after one has died.",
+    help="How often the workers are restarted after a worker has failed.",
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND ...")
 def launch(workers: int, max_restarts: int, command: tuple[str, ...]) -> None:
-    """Run COMMAND, which is pretrain or finetune with options, as several workers of this machine.
+    """Run COMMAND, which is pretrain or finetune with its options, as several workers on this machine.
 
-    Each worker gets TF_CONFIG, and each of its lines is printed with the worker's number before it. If one worker dies,
-    all are stopped, and started again from the last checkpoint.
+    Each worker gets its own TF_CONFIG. Each line of its output is printed with the number of the worker in front. If a
+    worker fails, all workers are stopped, and restarted from the last checkpoint up to --max-restarts times.
     """
     from kbert.training.devices.launch import launch as run
 

@@ -1,4 +1,4 @@
-"""The `kbert` program. Commands are imported when they are called, so that `kbert --help` answers at once."""
+"""The `kbert` program. Commands are imported when they are called, so that `kbert --help` is fast."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ from kbert.version import __version__
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "quickstart": (
         "kbert.cli.quickstart:quickstart",
-        "Train, evaluate and serve a tiny BERT on text that every installation has.",
+        "Train, evaluate and serve a tiny BERT model on text that every installation has.",
     ),
-    "vocab": ("kbert.cli.vocab:vocab", "Train a WordPiece vocabulary, and inspect one."),
-    "corpus": ("kbert.cli.corpus:corpus", "Turn text into pretraining records, and inspect them."),
-    "pretrain": ("kbert.cli.pretrain:pretrain", "Pretrain a BERT on a corpus."),
-    "launch": ("kbert.cli.launch:launch", "Run pretrain or finetune as several workers of this machine."),
-    "finetune": ("kbert.cli.finetune:finetune", "Fine-tune a BERT for a task."),
-    "tune": ("kbert.cli.tune:tune", "Search for the best hyper-parameters of a task."),
-    "evaluate": ("kbert.cli.evaluate:evaluate", "Measure a model on a file or a corpus."),
-    "predict": ("kbert.cli.predict:predict", "Answer for texts."),
-    "fill-mask": ("kbert.cli.fill_mask:fill_mask", "Show which words a pretrained model expects at [MASK]."),
-    "report": ("kbert.cli.report:report", "Write a page about a run, or several side by side."),
-    "index": ("kbert.cli.index:index", "Make documents searchable by meaning."),
+    "vocab": ("kbert.cli.vocab:vocab", "Train, inspect or extend a WordPiece vocabulary."),
+    "corpus": ("kbert.cli.corpus:corpus", "Build pretraining records from text, and inspect them."),
+    "pretrain": ("kbert.cli.pretrain:pretrain", "Pretrain a BERT model on a corpus."),
+    "launch": ("kbert.cli.launch:launch", "Run pretrain or finetune as several workers on this machine."),
+    "finetune": ("kbert.cli.finetune:finetune", "Fine-tune a BERT model for a task."),
+    "tune": ("kbert.cli.tune:tune", "Search for the best hyper-parameters for a task."),
+    "evaluate": ("kbert.cli.evaluate:evaluate", "Evaluate a model on a file or a corpus."),
+    "predict": ("kbert.cli.predict:predict", "Print the predictions of a model for texts."),
+    "fill-mask": ("kbert.cli.fill_mask:fill_mask", "Show which words a pretrained model predicts at [MASK]."),
+    "report": ("kbert.cli.report:report", "Write a report about a run, or about several side by side."),
+    "index": ("kbert.cli.index:index", "Build an index to search documents by meaning."),
     "search": ("kbert.cli.search:search", "Find documents in an index."),
-    "inspect": ("kbert.cli.inspect:inspect", "Show what a model folder holds."),
-    "convert": ("kbert.cli.convert:convert", "Convert a BERT to or from another format."),
+    "inspect": ("kbert.cli.inspect:inspect", "Show the contents of a model folder."),
+    "convert": ("kbert.cli.convert:convert", "Convert a BERT model from or to another format."),
     "export": ("kbert.cli.export:export", "Write a SavedModel or a LiteRT model."),
     "serve": ("kbert.cli.serve:serve", "Serve SavedModels over TensorFlow Serving's REST API."),
 }
 
 _COMPUTING = ("quickstart", "pretrain", "finetune", "tune", "evaluate", "predict", "index")
-"""The commands that compute for long, for which huge pages are worth a restart of the program."""
+"""The commands that compute for long enough that huge pages are worth a restart of the program."""
 
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the commands, in the order of the work."""
+        """Returns the names of the commands, in the order in which a project uses them."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Imports the module of one command."""
+        """Imports and returns a command."""
         if cmd_name not in _COMMANDS:
             return None
         module, name = _COMMANDS[cmd_name][0].split(":")
@@ -58,17 +58,17 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Lists the commands without importing them."""
+        """Writes the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_) for name, (_, help_) in _COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs a command; an error becomes one line and an exit code, a record of the log a line on standard error."""
+        """Runs a command. Errors become one line and an exit code, and log records become lines on standard error."""
         try:
             with logs_on_stderr():
                 return super().invoke(ctx)
         except KbertError as error:
-            # An option is named as it is typed here, and as a keyword in Python.
+            # The messages of option errors spell options as on the command line here, and as keywords in Python.
             _fail(getattr(error, "command_line_message", str(error)), error.exit_code)
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
@@ -87,12 +87,12 @@ def _fail(message: str, exit_code: int) -> None:
 def main() -> None:
     """BERT for Keras and TensorFlow: from raw text to a served model.
 
-    Start with `kbert quickstart`. Exit codes: 0 done, 1 failed, 2 invalid use, 130 and 143 stopped by a signal.
+    Start with `kbert quickstart`. Exit codes: 0 success, 1 failure, 2 invalid usage, 130 and 143 stopped by a signal.
     """
 
 
 def program() -> None:
-    """The entry of the `kbert` program."""
+    """Runs the `kbert` program: its entry point."""
     prepare_runtime(quiet=True)
     if len(sys.argv) > 1 and sys.argv[1] in _COMPUTING:
         restart_with_huge_pages()

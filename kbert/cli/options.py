@@ -17,24 +17,26 @@ from kbert.tasks.catalogue import all_reading_options
 from kbert.tasks.task_info import Column
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of everything random.")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON alone on standard output.")
-CASED = click.option("--cased", is_flag=True, help="Keep case and accents; of a vocab.txt, since a folder knows.")
+SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seeds all random choices.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print only JSON on standard output.")
+CASED = click.option(
+    "--cased", is_flag=True, help="Keep case and accents. Only for a vocab.txt; a folder stores this setting."
+)
 ACCENTS = click.option(
     "--strip-accents/--keep-accents",
     default=None,
-    help="Strip accents, and with them vowel signs of many scripts, or keep them.  [default: as case]",
+    help="Strip or keep accents, and with them the vowel signs of many scripts.  [default: keep with --cased]",
 )
 SKIP_BAD = click.option(
-    "--skip-bad", default=0, metavar="N", type=click.IntRange(0), help="Skip and count up to N bad rows of a file."
+    "--skip-bad", default=0, metavar="N", type=click.IntRange(0), help="Skip and count up to N invalid rows of a file."
 )
 
 
 class _ModelFolder(click.Path):
-    """A folder that exists, or a name on the Hugging Face Hub."""
+    """The type of an argument that is an existing folder, or a model of the Hugging Face Hub."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Looks at the folder; a name on the hub is looked up when the model is loaded."""
+        """Checks that the folder exists. A model of the hub is checked only when it is loaded."""
         if str(value).startswith("hf://"):
             return value
         return super().convert(value, param, ctx)
@@ -44,8 +46,8 @@ MODEL_FOLDER = _ModelFolder(exists=True, file_okay=False)
 VOCABULARY = _ModelFolder(exists=True, readable=True)
 RUN = click.argument("run", type=MODEL_FOLDER, metavar="RUN")
 _PROMPTS = (
-    click.option("--prompt", help="Text that is put before each text, such as 'query: ', if the model gives vectors."),
-    click.option("--prompt-name", help="The name of one of the model's prompts, instead of its text."),
+    click.option("--prompt", help="The text that is put before each text, such as 'query: '; for embedding models."),
+    click.option("--prompt-name", help="The name of a prompt of the model, instead of --prompt."),
 )
 _LEFT_OUT = {
     "invalid_utf8": "lines that are not UTF-8",
@@ -56,63 +58,68 @@ _LEFT_OUT = {
 
 
 class _DataFile(click.Path):
-    """A file that exists, or a data set by name."""
+    """The type of an argument that is an existing file, or the name of a dataset."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Looks at the file; a data set is looked up when it is read."""
+        """Checks that the file exists. A dataset is checked only when it is read."""
         return value if is_named_dataset(value) else super().convert(value, param, ctx)
 
 
 def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[Any], Any]:
-    """The option `--output`."""
+    """Returns the option `--output`."""
     return click.option("--output", required=required, type=click.Path(**settings), help=help_)
 
 
 def vocabulary(help_: str, *, required: bool = False) -> Callable[[Any], Any]:
-    """The option `--vocab`: a vocab.txt, or a folder with the settings of its tokenizer."""
+    """Returns the option `--vocab`: a vocab.txt, or a folder with a tokenizer and its settings."""
     return click.option(
-        "--vocab", required=required, type=VOCABULARY, help=f"{help_}: a vocab.txt, or a folder with all its settings."
+        "--vocab", required=required, type=VOCABULARY, help=f"{help_}: a vocab.txt, or a folder with a tokenizer."
     )
 
 
 def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any], Any]:
-    """An option that names a file to read."""
+    """Returns an option that names a file to read."""
     return click.option(name, required=required, type=_DataFile(exists=True, dir_okay=False, readable=True), help=help_)
 
 
 def source(command: Any) -> Any:
-    """Adds the options that say how text is read."""
+    """Adds the options that describe how text files are read."""
     for option in (
-        click.option("--nfc", is_flag=True, help="Bring text to Unicode's composed form, NFC."),
+        click.option("--nfc", is_flag=True, help="Normalize text to the composed form of Unicode, NFC."),
         click.option(
             "--invalid-utf8",
             default="fail",
             show_default=True,
             type=click.Choice(["fail", "skip"]),
-            help="Stop at text that is not UTF-8, or leave such lines out and count them.",
+            help="fail: stop at text that is not UTF-8; skip: skip and count such lines.",
         ),
         click.option(
             "--text-field",
             default="text",
             show_default=True,
-            help="Field or column with the text, in all formats but text; a.b is field b of field a.",
+            help="The field or column with the text, in all formats except text; a.b is field b of field a.",
         ),
         click.option(
             "--format",
             default="auto",
             show_default=True,
             type=click.Choice(["auto", "text", "jsonl", "csv", "tsv", "wikiextractor", "parquet", "xlsx"]),
-            help="Of the files; auto looks at each.",
+            help="The format of the files; auto detects it for each file.",
         ),
         SKIP_BAD,
-        click.option("--encoding", default="utf-8", show_default=True, help="Of files of lines, such as latin-1."),
-        click.option("--delimiter", help="What stands between the cells of tables.  [default: by the format]"),
+        click.option(
+            "--encoding",
+            default="utf-8",
+            show_default=True,
+            help="The encoding of text files and tables, such as latin-1.",
+        ),
+        click.option("--delimiter", help="The delimiter between the cells of a table.  [default: by the format]"),
         click.option(
             "--quoting",
             default="auto",
             show_default=True,
             type=click.Choice(["auto", "csv", "none"]),
-            help="Whether quotation marks enclose cells (csv) or are text (none); auto is csv for CSV.",
+            help="csv: quotation marks enclose cells; none: they are text; auto: csv for CSV files only.",
         ),
     ):
         command = option(command)
@@ -120,14 +127,19 @@ def source(command: Any) -> Any:
 
 
 def tell_left_out(counts: Mapping[str, int]) -> None:
-    """Says on standard error what was left out of a source, where it was asked to."""
+    """Prints on standard error how much of a source was skipped, if options allowed it."""
     for name, words in _LEFT_OUT.items():
         if name in counts:
             click.echo(f"{words} left out: {counts[name]:,}", err=True)
 
 
 def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[Any], Any]:
-    """Adds an option such as `--text-column` for each column; without `defaults` None stands for the task's."""
+    """Adds an option such as `--text-column` for each column.
+
+    Args:
+        columns_: The columns.
+        defaults: Whether the options have the defaults of the columns; otherwise their default is None.
+    """
 
     def add(command: Any) -> Any:
         for column in reversed(list(columns_)):
@@ -143,15 +155,17 @@ def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[A
 
 
 def reading(*, labelled: bool) -> Callable[[Any], Any]:
-    """Adds what any task may be told about the file that it reads; if `labelled`, of other files beside it too."""
+    """Adds the options of all tasks that describe the file to read.
+
+    Args:
+        labelled: Whether the file is labelled, so that the options for additional files of the task are added too.
+    """
 
     def add(command: Any) -> Any:
         infos = all_reading_options()
         # None stands for the default of the task, or for what the model remembers.
         offered = {
-            name: dataclasses.replace(each, default=None, choices=each.choices)
-            for name, each in infos.items()
-            if labelled or not each.path
+            name: dataclasses.replace(each, default=None) for name, each in infos.items() if labelled or not each.path
         }
         return declared(offered)(command)
 
@@ -159,11 +173,16 @@ def reading(*, labelled: bool) -> Callable[[Any], Any]:
 
 
 def pooling(*others: str, note: str = "") -> Callable[[Any], Any]:
-    """The option `--pooling`."""
+    """Returns the option `--pooling`.
+
+    Args:
+        others: Further choices.
+        note: Further sentences for the help text.
+    """
     return click.option(
         "--pooling",
         type=click.Choice([*POOLINGS, *others]),
-        help=f"How a text's vector is made from those of its tokens, if the model's files do not say.{note}",
+        help=f"How the vectors of the tokens are combined, if the files of the model do not define it.{note}",
     )
 
 
@@ -175,7 +194,12 @@ def prompts(command: Any) -> Any:
 
 
 def model_use(*, pooling_option: bool = True, pair: bool = False) -> Callable[[Any], Any]:
-    """Adds the options that describe a model of another library, if its files do not; see `chosen_use`."""
+    """Adds the options that describe a model of another library whose files do not; see `chosen_use`.
+
+    Args:
+        pooling_option: Whether `--pooling` is added.
+        pair: Whether `--pair` is added.
+    """
 
     def add(command: Any) -> Any:
         command = prompts(command)
@@ -188,18 +212,18 @@ def model_use(*, pooling_option: bool = True, pair: bool = False) -> Callable[[A
         return click.option(
             "--task",
             type=click.Choice(["ranking", "regression"]),
-            help="The task of a model of another library with one output, if its files do not say.",
+            help="The task of a model of another library with one output, if its files do not define it.",
         )(command)
 
     return add
 
 
 def chosen_use(settings: dict[str, Any], *, paired: bool = False) -> dict[str, Any]:
-    """The options that describe the model, as arguments of `kbert.load`; they are removed from `settings`.
+    """Removes the options that describe the model from `settings`, and returns them as arguments of `kbert.load`.
 
     Args:
         settings: The options of a command.
-        paired: Whether the texts come with second ones.
+        paired: Whether the inputs are pairs of texts.
     """
     names = ("task", "pooling", "prompt", "prompt_name", "pair_prompt")
     chosen = {name: settings.pop(name, None) for name in names}
@@ -207,27 +231,27 @@ def chosen_use(settings: dict[str, Any], *, paired: bool = False) -> dict[str, A
 
 
 def chosen_reading(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What was told about the file."""
+    """Returns the options that the user gave to describe the file."""
     return {name: settings[name] for name in all_reading_options() if settings.get(name) is not None}
 
 
 def chosen_columns(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The columns that were named, by role; "" is said of one that the file has not."""
+    """Returns the columns that the user named, by role. The name "" means that the file has no such column."""
     ending = "_column"
     named = {name.removesuffix(ending): value for name, value in settings.items() if name.endswith(ending)}
     return {role: name for role, name in named.items() if name is not None}
 
 
-# === Options that are declared as fields (kbert.options) ===
+# === Options that are declared as fields of an options class (kbert.options) ===
 
 
 class DeclaredOption(click.Option):
-    """An option of a command that follows from the field of an options class.
+    """An option of a command that is derived from a field of an options class.
 
     Args:
-        param_decls: As of `click.Option`.
-        section: The heading under which the help lists it.
-        attrs: As of `click.Option`.
+        param_decls: The spellings of the option, as in `click.Option`.
+        section: The heading under which the help lists the option.
+        attrs: Further arguments of `click.Option`.
     """
 
     def __init__(self, param_decls: Sequence[str], section: str = "", **attrs: Any) -> None:
@@ -239,7 +263,7 @@ class SectionedCommand(click.Command):
     """A command whose help has a heading for each section of its options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Lists the options by section; those without one come first."""
+        """Writes the options by section. Options without a section come first."""
         sections: dict[str, list[tuple[str, str]]] = {"Options": []}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
@@ -254,12 +278,12 @@ class SectionedCommand(click.Command):
 def declared(
     infos: Mapping[str, OptionInfo], sections: Sequence[str] = (), only: Sequence[str] = ()
 ) -> Callable[[Any], Any]:
-    """Adds the options that a command line has of an options class, ordered by sections.
+    """Adds those options of an options class that the command line has, ordered by section.
 
     Args:
         infos: The options by name.
-        sections: The order of their sections.
-        only: The names of the options that are added; all by default.
+        sections: The sections, in the order of the help.
+        only: The names of the options to add; the default is all.
     """
     shown = [info for info in infos.values() if info.command and (not only or info.name in only)]
     if sections:
@@ -274,7 +298,7 @@ def declared(
 
 
 def _declared(info: OptionInfo, infos: Mapping[str, OptionInfo]) -> Callable[[Any], Any]:
-    """The option of the command line for a field."""
+    """Returns the option of the command line for a field."""
     is_switch = info.kind is bool and info.default is not False
     settings: dict[str, Any] = {"is_flag": True} if info.kind is bool else {"type": _click_type(info)}
     if not info.required and not info.multiple:
@@ -293,7 +317,7 @@ def _declared(info: OptionInfo, infos: Mapping[str, OptionInfo]) -> Callable[[An
 
 
 def given(ctx: click.Context, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that were typed."""
+    """Returns the settings that the user gave on the command line."""
     return {
         name: value
         for name, value in settings.items()
@@ -302,7 +326,7 @@ def given(ctx: click.Context, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _defaults(info: OptionInfo, infos: Mapping[str, OptionInfo]) -> str:
-    """The default and the bounds, as the help shows them."""
+    """Returns the default and the bounds, as the help shows them."""
     default = command_text(info.default_help, infos)
     if not default and not any(info.default is each for each in (REQUIRED, None, False, ())):
         default = "on" if info.default is True else f"{info.default}"
@@ -313,7 +337,7 @@ def _defaults(info: OptionInfo, infos: Mapping[str, OptionInfo]) -> str:
 
 
 def _click_type(info: OptionInfo) -> Any:
-    """What parses the value; bounds are checked by the options class."""
+    """Returns the Click type that parses the value. The options class checks the bounds."""
     if info.choices:
         return click.Choice(info.choices)
     if info.path:
@@ -330,10 +354,10 @@ def _click_type(info: OptionInfo) -> Any:
 
 
 class _Pair(click.ParamType):
-    """Two whole numbers with a colon between.
+    """The type of an argument of two whole numbers, separated by a colon.
 
     Args:
-        metavar: Their names, such as START:STOP.
+        metavar: The names of the numbers, such as START:STOP.
     """
 
     def __init__(self, metavar: str) -> None:
@@ -341,7 +365,7 @@ class _Pair(click.ParamType):
         self._metavar = metavar
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """Gives both numbers."""
+        """Returns both numbers."""
         first, _, second = str(value).partition(":")
         if not (first.isdecimal() and second.isdecimal()):
             self.fail(f"expected {self._metavar}, such as 20:30. Received: {value}", param, ctx)
@@ -349,7 +373,10 @@ class _Pair(click.ParamType):
 
 
 def import_tensorflow_for(strategy: object, cluster: object, precision: object = "float32") -> None:
-    """Imports TensorFlow for a run; if the run may have to join a cluster, without starting the devices before."""
+    """Imports TensorFlow for a run.
+
+    If the run may join a cluster, devices are not initialized here, since the process must join the cluster first.
+    """
     from kbert.runtime.prepare import prepare_runtime
     from kbert.runtime.tensorflow import import_tensorflow
 
@@ -359,5 +386,5 @@ def import_tensorflow_for(strategy: object, cluster: object, precision: object =
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON object on standard output."""
+    """Prints a value as one line of JSON on standard output."""
     click.echo(json.dumps(value, ensure_ascii=False))

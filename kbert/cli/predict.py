@@ -1,4 +1,4 @@
-"""`kbert predict`."""
+"""The command `kbert predict`."""
 
 from __future__ import annotations
 
@@ -18,43 +18,47 @@ from kbert.tasks.catalogue import all_columns
 @click.argument("texts", nargs=-1, metavar="[TEXT...]")
 @options.data_file(
     "--input",
-    "A file with a text on each line, a .csv, .tsv or .jsonl file, or a file of the task's format.",
+    "A file with one text per line, a .csv, .tsv or .jsonl file, or a file in a format of the task.",
     required=False,
 )
 @click.option(
     "--pair",
     "pairs",
     multiple=True,
-    help="The second text of each TEXT, in order, for a task of two texts: the other text of a pair, the context of a "
-    "question. For multiple choice, all are the choices of one TEXT.",
+    help="The second text of each TEXT, in order, such as the context of a question. For multiple choice, all --pair "
+    "options are the choices of a single TEXT.",
 )
 @options.columns([column for column in all_columns().values() if not column.target], defaults=False)
 @options.reading(labelled=False)
 @click.option(
-    "--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Texts that are answered together."
+    "--batch-size",
+    default=64,
+    show_default=True,
+    type=click.IntRange(1),
+    help="The number of texts that are processed together.",
 )
-@click.option("--features", is_flag=True, help="Write vectors of the encoder to --output instead of answers.")
+@click.option("--features", is_flag=True, help="Write vectors of the encoder to --output instead of predictions.")
 @options.output("The .npy or .safetensors file for --features.", dir_okay=False, required=False)
 @click.option(
     "--layers",
     default="-1",
     show_default=True,
-    help="The layers for --features, such as -1, or 1,2, or last4; vectors of several layers are joined.",
+    help="The layers for --features, such as -1 or 1,2 or last4. The vectors of several layers are concatenated.",
 )
-@options.pooling("none", note=" With --features the default is mean, and none gives the vectors of all tokens.")
+@options.pooling("none", note=" With --features the default is mean, and none writes the vectors of all tokens.")
 @options.model_use(pooling_option=False)
 @click.option(
     "--keep-column",
     "keep",
     multiple=True,
     metavar="NAME",
-    help="A column of --input that is carried into the predictions, such as an id; may be given again.",
+    help="A column of --input that is copied to the predictions, such as an id. The option can be repeated.",
 )
 @click.option(
     "--output-format",
     type=click.Choice(["text", "json", "conll", "squad"]),
-    help="A line of text or JSON for each prediction; CoNLL, for tagging; or answers by the ids of questions, as "
-    "SQuAD's scripts read them.  [default: text]",
+    help="text or json: a line for each prediction; conll: the format of CoNLL, for tagging; squad: the answers by the "
+    "ids of the questions, as the scripts of SQuAD read them.  [default: text]",
 )
 @options.JSON
 def predict(
@@ -72,10 +76,10 @@ def predict(
     as_json: bool,
     **reading: Any,
 ) -> None:
-    """Answer for TEXTs, or for the texts of a file, with the model RUN.
+    """Print the predictions of the model RUN for the TEXTs, or for the texts of a file.
 
-    For summarization, the TEXTs are the sentences of one document. Tables are read as the training file of RUN was:
-    with its columns, delimiter, encoding and so on, unless others are given.
+    For summarization, the TEXTs are the sentences of one document. Tables are read like the training file of RUN, with
+    the same columns, delimiter, encoding and so on, unless options override these.
     """
     if bool(texts) == bool(input):
         raise UsageError(
@@ -99,7 +103,10 @@ def predict(
     if keep and not input:
         raise UsageError(f"--keep-column names columns of --input FILE. Received: {', '.join(keep)}")
     if as_json and output_format not in (None, "json"):
-        raise UsageError(f"--json and --output-format say different things. Received: {output_format}")
+        raise UsageError(
+            "--json and --output-format contradict each other; leave one out. Received: "
+            f"--output-format {output_format}"
+        )
     if pooling == "none":
         raise UsageError("expected --pooling none with --features only. Received: no --features; add it, or pool")
     from kbert.prediction import predictor
@@ -121,7 +128,7 @@ def predict(
 
 
 def _given(model: Any, texts: tuple[str, ...], pairs: tuple[str, ...]) -> list[Any]:
-    """The columns of texts that the arguments say."""
+    """Returns the arguments as columns of texts for `Predictor.predict`."""
     several = model.task.text_inputs[-1].is_list
     if not pairs:
         return [[list(texts)]] if several and len(model.task.text_inputs) == 1 else [list(texts)]
@@ -148,7 +155,7 @@ def _print(predictions: Iterable[dict[str, Any]], task: Any, output_format: str,
 
 
 def _lines(run: str, path: str, reading: Mapping[str, Any]) -> list[str]:
-    """The texts of a file: its lines, or a column of a table that is read as the training file of `run` was."""
+    """Returns the texts of a file: its lines, or a column of a table that is read like the training file of `run`."""
     from kbert.prediction.predictor import remembered_reading
     from kbert.sources.table_format import TableFormat, file_kind
     from kbert.tasks.readers.tables import has_columns, read_table
@@ -156,7 +163,7 @@ def _lines(run: str, path: str, reading: Mapping[str, Any]) -> list[str]:
     chosen = remembered_reading(run).overruled(options.chosen_columns(reading), options.chosen_reading(reading))
     form = TableFormat.from_options(chosen.options)
     columns = {"text": chosen.columns.get("text") or "text"}
-    # A file without a table's ending is one if it looks like the training file, or is said to be.
+    # A file without the ending of a table is a table if it looks like the training file, or if a delimiter is given.
     is_table = file_kind(path, form) != "text" or bool(options.chosen_reading(reading).get("delimiter"))
     if is_table or (form.delimiter is not None and has_columns(path, columns, form)):
         found = [str(row.values["text"]) for row in read_table(path, columns, form=form)]

@@ -1,4 +1,4 @@
-"""`kbert quickstart`."""
+"""The command `kbert quickstart`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kbert.runtime.tensorflow import import_tensorflow
     default="kbert-quickstart",
     show_default=True,
     type=click.Path(file_okay=False),
-    help="A new or empty folder for all files.",
+    help="The folder for all files, which must be new or empty.",
 )
 @click.option("--json", "results", type=click.Path(dir_okay=False), help="Also write the results to this file.")
 def quickstart(output: str, results: str | None) -> None:
-    """Go from raw text to a served model, on documentation that every installation has.
+    """Train, evaluate and serve a tiny model, on the documentation in the installed packages.
 
-    Nothing is downloaded. The command takes some minutes on two cores.
+    The command downloads nothing. It takes some minutes on two cores.
     """
     import_tensorflow()
     from kbert.quickstart.run import quickstart as run

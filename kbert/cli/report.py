@@ -1,4 +1,4 @@
-"""`kbert report`."""
+"""The command `kbert report`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import click
 @click.option(
     "--output",
     type=click.Path(dir_okay=False),
-    help="The file to write.  [default: report.html, in RUN if there is only one]",
+    help="The file to write.  [default: report.html; with a single RUN, in its folder]",
 )
 def report(runs: tuple[str, ...], output: str | None) -> None:
-    """Write a page about one RUN, or about several side by side: curves, scores, samples, settings, environment.
+    """Write a report about one RUN, or about several side by side: curves, scores, samples, settings and environment.
 
-    A run need not have ended. The page is one file that needs no network.
+    A run can still be in progress. The report is a single HTML page that loads nothing from the network.
     """
     from kbert import files
     from kbert.report.run import run_report

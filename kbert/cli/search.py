@@ -1,4 +1,4 @@
-"""`kbert search`."""
+"""The command `kbert search`."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from kbert.runtime.tensorflow import import_tensorflow
 @click.argument("index", type=click.Path(exists=True, file_okay=False), metavar="INDEX")
 @click.argument("texts", nargs=-1, metavar="[QUERY...]")
 @click.option(
-    "--top", default=5, show_default=True, type=click.IntRange(1), help="The number of results of each query."
+    "--top", default=5, show_default=True, type=click.IntRange(1), help="The number of results for each query."
 )
-@click.option("--model", type=options.MODEL_FOLDER, help="The folder of the index's model, if it has moved.")
-@click.option("--ann", is_flag=True, help="Search approximately; the index must have been built with --ann.")
+@click.option("--model", type=options.MODEL_FOLDER, help="The folder of the model of the index, if it was moved.")
+@click.option("--ann", is_flag=True, help="Use approximate search; the index must have been built with --ann.")
 @click.option(
     "--rerank",
     type=options.MODEL_FOLDER,
-    help="Re-rank with this model of `kbert finetune ranking`, or this cross-encoder.",
+    help="Re-rank the results with this model of `kbert finetune ranking`, or with this cross-encoder.",
 )
 @click.option(
     "--depth", default=50, show_default=True, type=click.IntRange(1), help="The number of results that are re-ranked."
 )
-@options.data_file("--queries", "Measure the search on these queries, with --judgements.", required=False)
-@options.data_file("--judgements", "The documents that are relevant to each query (qrels).", required=False)
-@click.option("--prompt", help="Text that is put before each query, such as 'query: '.  [default: that of the index]")
-@click.option("--prompt-name", help="The name of one of the model's prompts, instead of its text.")
+@options.data_file("--queries", "A file of queries, to evaluate the search with --judgements.", required=False)
+@options.data_file("--judgements", "A file of the documents that are relevant to each query (qrels).", required=False)
+@click.option("--prompt", help="The text that is put before each query, such as 'query: '.  [default: as in the index]")
+@click.option("--prompt-name", help="The name of a prompt of the model, instead of --prompt.")
 @options.JSON
 def search(
     index: str,
@@ -44,7 +44,7 @@ def search(
     prompt_name: str | None,
     as_json: bool,
 ) -> None:
-    """Find the documents of INDEX that are nearest to each QUERY, or measure the search on queries with judgements."""
+    """Find the documents of INDEX that are most similar to each QUERY, or evaluate the search on judged queries."""
     if bool(texts) == bool(queries) or bool(queries) != bool(judgements):
         received = ", ".join(
             name for name, given in (("QUERY", texts), ("--queries", queries), ("--judgements", judgements)) if given

@@ -1,4 +1,4 @@
-"""`kbert serve`."""
+"""The command `kbert serve`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ import click
     default=8501,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="The port to listen on; 0 picks a free one.",
+    help="The port to listen on; 0 selects a free port.",
 )
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="The address to listen on; 0.0.0.0 accepts requests of other machines.",
+    help="The address to listen on; 0.0.0.0 accepts requests from other machines.",
 )
 @click.option(
-    "--poll-seconds", default=1.0, show_default=True, help="Seconds between two looks for new models and versions."
+    "--poll-seconds",
+    default=1.0,
+    show_default=True,
+    help="The number of seconds between checks for new models and versions.",
 )
 def serve(folder: str, rest_port: int, host: str, poll_seconds: float) -> None:
     """Serve the models in FOLDER, laid out as FOLDER/NAME/VERSION, over TensorFlow Serving's REST API."""

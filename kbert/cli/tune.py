@@ -1,4 +1,4 @@
-"""`kbert tune`: one subcommand a task, as `kbert finetune`."""
+"""The command `kbert tune`, with a subcommand for each task, like `kbert finetune`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class _TuneGroup(TaskGroup):
 
 @click.group(cls=_TuneGroup, subcommand_metavar="TASK [OPTIONS]")
 def tune() -> None:
-    """Search for the hyper-parameters that do best for TASK on the validation file.
+    """Search for the hyper-parameters with the best score for TASK on the validation data.
 
-    Each trial is a `kbert finetune TASK` with the same options, in OUTPUT/trial-N. What is given is fixed; what is not,
-    of learning rate, batch size, weight decay and warm-up, is searched, learning rates around the model's default.
+    Each trial is a run of `kbert finetune TASK` with the same options, in OUTPUT/trial-N. The search varies learning
+    rate, batch size, weight decay and warm-up, except those that you give; learning rates vary around the default.
     """
 
 
@@ -65,7 +65,7 @@ def _command(info: TaskInfo) -> click.Command:
         options.import_tensorflow_for(settings["strategy"], settings["cluster"], settings["precision"])
         from kbert.training.search.tune import tune as run_tune
 
-        # A default is not a choice of the user's: it may be searched over.
+        # Only options that the user gave are fixed; defaults may be varied by the search.
         _print(run_tune(info.name, **options.given(ctx, settings)), settings["output"])
 
     return run

@@ -1,4 +1,4 @@
-"""`kbert vocab`."""
+"""The commands of `kbert vocab`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from kbert.runtime.progress_bar import progress_bar
 
 @click.group()
 def vocab() -> None:
-    """Train a WordPiece vocabulary, inspect one, or extend that of a model."""
+    """Train, inspect or extend a WordPiece vocabulary."""
 
 
 @vocab.command()
 @options.INPUTS
-@click.option("--size", default=30_522, show_default=True, type=click.IntRange(5), help="The most entries.")
-@options.output("The vocab.txt to write; or a folder (without .txt), which keeps how text is normalized, too.")
+@click.option(
+    "--size", default=30_522, show_default=True, type=click.IntRange(5), help="The maximum number of entries."
+)
+@options.output("The .txt file to write; or a folder, which also stores how text is normalized.")
 @options.CASED
 @options.ACCENTS
 @options.source
@@ -29,10 +31,10 @@ def vocab() -> None:
     "--character-coverage",
     default=0.9995,
     show_default=True,
-    help="The part of the characters that gets an entry.",
+    help="The fraction of the characters of the text that get an entry.",
 )
 @click.option(
-    "--minimum-frequency", default=2, show_default=True, help="Words and pieces that occur less often are left out."
+    "--minimum-frequency", default=2, show_default=True, help="Words and pieces that occur less often get no entry."
 )
 def train(
     inputs: tuple[str, ...],
@@ -46,7 +48,7 @@ def train(
 ) -> None:
     """Train a vocabulary.
 
-    INPUT is what `kbert corpus build` takes: files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name.
+    INPUT is a file (also .gz, .bz2, .xz or .zst), a folder, a glob or a named dataset, as in `kbert corpus build`.
     """
     from kbert.sources.source import Source, SourceSettings
     from kbert.text.tokenizer_files import save_tokenizer
@@ -87,11 +89,17 @@ def train(
 
 @vocab.command()
 @click.argument("vocabulary", type=options.VOCABULARY, metavar="VOCAB")
-@click.option("--sample", multiple=True, required=True, metavar="FILE", help="Text for the statistics; repeatable.")
-@click.option("--beside", type=options.VOCABULARY, help="Another vocabulary to compare with.")
+@click.option(
+    "--sample",
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    help="A text file for the statistics. The option can be repeated.",
+)
+@click.option("--beside", type=options.VOCABULARY, help="A second vocabulary to compare with.")
 @options.CASED
 @options.ACCENTS
-@click.option("--beside-cased", is_flag=True, help="Keep case and accents for the other vocabulary.")
+@click.option("--beside-cased", is_flag=True, help="Keep case and accents for the second vocabulary.")
 @options.source
 @options.JSON
 def inspect(
@@ -104,9 +112,9 @@ def inspect(
     as_json: bool,
     **source: Any,
 ) -> None:
-    """Show how the vocabulary VOCAB fits a sample: pieces per word, words it cannot spell, entries never used.
+    """Show how the vocabulary VOCAB fits a sample: pieces per word, words that are [UNK], and unused entries.
 
-    VOCAB is a vocab.txt, or a folder of a model or of `kbert vocab train` with its settings.
+    VOCAB is a vocab.txt, or a folder of a model or of `kbert vocab train`, whose settings are used.
     """
     from kbert.model_folder.tokenizer import tokenizer_from
     from kbert.sources.source import Source, SourceSettings
@@ -133,16 +141,25 @@ def inspect(
 
 @vocab.command()
 @click.argument("model", type=click.Path(exists=True, file_okay=False), metavar="MODEL")
-@click.option("--input", "inputs", multiple=True, required=True, metavar="FILE", help="Text of the domain; repeatable.")
-@click.option("--add", default=1000, show_default=True, type=click.IntRange(1), help="The most words to add.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    help="A text file of the domain. The option can be repeated.",
+)
+@click.option(
+    "--add", default=1000, show_default=True, type=click.IntRange(1), help="The maximum number of words to add."
+)
 @options.output("The folder of the new model.", file_okay=False)
-@click.option("--use-unused", is_flag=True, help="Use the places of [unused0], [unused1] … first.")
+@click.option("--use-unused", is_flag=True, help="Replace the entries [unused0], [unused1] … first.")
 @click.option(
     "--minimum-frequency",
     default=5,
     show_default=True,
     type=click.IntRange(1),
-    help="Words that occur less often are left out.",
+    help="Words that occur less often are not added.",
 )
 @options.source
 @options.JSON
@@ -156,9 +173,9 @@ def extend(
     as_json: bool,
     **source: Any,
 ) -> None:
-    """Write a copy of MODEL whose vocabulary has the words of a domain, too, for `kbert pretrain` to go on from.
+    """Write a copy of MODEL whose vocabulary also has words of a domain, so that `kbert pretrain` can continue from it.
 
-    Old tokens keep ids and weights; a new word begins as the mean of its old pieces.
+    Existing tokens keep their ids and weights. The vector of a new word starts as the mean of those of its old pieces.
     """
     from kbert.conversion.vocabulary_extension import extend_vocabulary
     from kbert.sources.source import SourceSettings

@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 _SCRIPTS = 6
-"""The number of scripts that get a line."""
+"""The number of scripts that are shown."""
 
 
 def print_vocabularies(found: Mapping[str, Mapping[str, Any]]) -> None:
     """Prints the statistics of vocabularies side by side.
 
     Args:
-        found: The statistics of each vocabulary by its path (VocabularyStatistics.facts).
+        found: The statistics of each vocabulary by its path, as in `VocabularyStatistics.facts`.
     """
     all_facts = list(found.values())
     scripts = _most(facts["entry_scripts"] for facts in all_facts)
@@ -49,7 +49,7 @@ def _inner(name: str, key: str, all_facts: Sequence[Mapping[str, Any]]) -> tuple
 
 
 def _most(counts: Iterable[Mapping[str, int]]) -> list[str]:
-    """The scripts with the highest counts in any of the vocabularies."""
+    """Returns the scripts with the highest counts in any of the vocabularies."""
     highest: dict[str, int] = {}
     for scripts in counts:
         for script, count in scripts.items():

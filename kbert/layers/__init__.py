@@ -1,1 +1,1 @@
-"""The Keras layers of a BERT, written in keras.ops alone, so that they run on every Keras backend."""
+"""The Keras layers of BERT. They use only keras.ops, so they run on every Keras backend."""

@@ -1,4 +1,4 @@
-"""Activations by the names that checkpoints use."""
+"""Activation functions, under the names that checkpoints use."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kbert.layers.gradients import own_gradient
 
 
 class Activation:
-    """Applies an activation: takes a tensor of any shape, and gives one of the same shape.
+    """An activation function, applied to each entry of a tensor of any shape.
 
     Args:
-        name: One of `BertConfig.hidden_act`, or "tanh".
+        name: The name of the activation: a value of `BertConfig.hidden_act`, or "tanh".
     """
 
     def __init__(self, name: str) -> None:
@@ -25,7 +25,7 @@ class Activation:
         self._trained = _TRAINED.get(name, self._plain)
 
     def __call__(self, inputs: Any, training: bool | None = None) -> Any:
-        """The activation of each entry."""
+        """Returns a tensor of the same shape, with the activation applied to each entry."""
         return (self._trained if training else self._plain)(inputs)
 
 
@@ -40,15 +40,15 @@ _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
 
 
 def activation(name: str) -> Activation:
-    """The activation that `BertConfig.hidden_act` names, or "tanh"."""
+    """Returns the activation of this name: a value of `BertConfig.hidden_act`, or "tanh"."""
     return Activation(name)
 
 
 @own_gradient
 def _gelu_for_training(inputs: Any) -> tuple[Any, Callable[[Any], Any]]:
-    """GELU by the error function, whose gradient keeps and computes less than that of each of its operations.
+    """Computes GELU with the error function, and a gradient that needs less memory and time than the automatic one.
 
-    x Φ(x), with the derivative Φ(x) + x φ(x) (arXiv 1606.08415); Φ(x) = (1 + erf(x / √2)) / 2.
+    GELU is x Φ(x) with Φ(x) = (1 + erf(x / √2)) / 2; its derivative is Φ(x) + x φ(x) (arXiv 1606.08415).
     """
     scaled = inputs * math.sqrt(0.5)
     below = 0.5 + 0.5 * ops.erf(scaled)
@@ -60,6 +60,6 @@ def _gelu_for_training(inputs: Any) -> tuple[Any, Callable[[Any], Any]]:
 
 
 _TRAINED: dict[str, Callable[[Any], Any]] = {"gelu": _gelu_for_training}
-"""Those with a form of their own while training. Otherwise TensorFlow's form stands: in a graph that only answers, it
-becomes a part of the product before it.
+"""The activations that have a faster form for training. For inference the plain form is kept, since TensorFlow fuses it
+with the matrix product before it.
 """

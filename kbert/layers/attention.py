@@ -1,4 +1,4 @@
-"""Self-attention with several heads (arXiv 1706.03762, section 3.2)."""
+"""Multi-head self-attention (arXiv 1706.03762, section 3.2)."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from kbert.layers.padding import drop_padding, pad_rows
 from kbert.layers.projection import Projection, initializer, product
 
 MASK_BIAS = -1e4
-"""Added to the score of a padded key. exp(-1e4) is 0 in float32, and the number survives
-float16 and int8, which -1e9 does not."""
+"""The bias that is added to the attention score of a padded key. exp(-1e4) is 0 in float32. Unlike -1e9, the
+number fits in float16 and survives int8 quantization."""
 
 
 def attention_bias(input_mask: Any) -> Any:
-    """What to add to attention scores, so that padded keys get no attention: [B, S] → float32 [B, 1, 1, S]."""
+    """Returns the bias of attention scores that masks padded keys: int32 [B, S] → float32 [B, 1, 1, S]."""
     return (1.0 - ops.cast(input_mask, "float32"))[:, None, None, :] * MASK_BIAS
 
 
 def packed_attention_bias(input_example_ids: Any) -> Any:
-    """The same for packed rows, so that each example attends to itself alone: [B, S] → float32 [B, 1, S, S]."""
+    """Returns the bias that confines attention to each example of a packed row: int32 [B, S] → float32 [B, 1, S, S]."""
     same = ops.equal(input_example_ids[:, :, None], input_example_ids[:, None, :])
     return (1.0 - ops.cast(same, "float32"))[:, None] * MASK_BIAS
 
 
 @keras.saving.register_keras_serializable("kbert")
 class SelfAttention(BertLayer):
-    """softmax(Q Kᵀ / √D + bias) V for N heads, and the output projection.
+    """Multi-head self-attention: softmax(Q Kᵀ / √D + bias) V for N heads, then the output projection.
 
-    Queries, keys and values come from one product with a kernel [H, 3H].
+    Queries, keys and values are computed in one matrix product with a kernel of the shape [H, 3H].
 
     Args:
         config: The configuration of the model: a `BertConfig`, or its dict.
-        seed_generator: Draws fresh weights and dropout: a `keras.random.SeedGenerator`, or its seed.
-        precision: The precision of matrix products; a shorthand for `dtype`.
+        seed_generator: Draws the fresh weights and the dropout masks: a `keras.random.SeedGenerator`, or its seed.
+        precision: The precision of matrix products: "float32", "bfloat16" or "float16". A shorthand for `dtype`.
     """
 
     def __init__(
@@ -61,25 +61,25 @@ class SelfAttention(BertLayer):
         self.dropout = Dropout(config.attention_probs_dropout_prob, seed_generator, name="dropout")
 
     def build(self, input_shape: Any, *_: Any) -> None:
-        """Makes the variables for [B, S, H]."""
+        """Creates the variables for inputs of the shape [B, S, H]."""
         self.qkv.build(input_shape)
         self.output_projection.build(input_shape)
 
     def call(self, inputs: Any, bias: Any, places: Any = None, tokens: Any = None, training: bool | None = None) -> Any:
-        """Takes float32 [B, S, H] and a bias that broadcasts to [B, N, S, S]; gives float32 [B, S, H].
+        """Maps float32 [B, S, H], and a bias that broadcasts to [B, N, S, S], to float32 [B, S, H].
 
-        With the places and tokens of a `TokenRow` it takes and gives float32 [1, T, H] instead.
+        With the `places` and `tokens` of a `TokenRow`, inputs and outputs are float32 [1, T, H] instead.
         """
         config = self.config
-        # All that is only moved from one product to the next stays in their precision.
+        # Values that only move from one matrix product to the next stay in the precision of the products.
         projected = ops.cast(self.qkv(inputs), self.precision)
         if places is not None:
-            # Each row attends to itself, so here alone rows must be of one length.
+            # Attention works on each row separately, so rows need the same length here, and only here.
             projected = pad_rows(projected, places, tokens)
-        # Split, not indexed: the gradient of an index fills a tensor of zeros for each part.
+        # ops.split, not indexing: the gradient of indexing allocates a tensor of zeros for each part.
         heads = (-1, ops.shape(projected)[1], config.num_attention_heads, config.head_size)
         query, key, value = (ops.reshape(part, heads) for part in ops.split(projected, 3, axis=-1))  # [B, S, N, D]
-        # Scaling queries is cheaper than scaling scores, and the same.
+        # Scaling the queries gives the same result as scaling the scores, and is cheaper.
         query = ops.transpose(query, (0, 2, 1, 3)) * (1.0 / math.sqrt(config.head_size))
         scores = product(query, ops.transpose(key, (0, 2, 3, 1)), self.precision)  # [B, N, S, S]
         probabilities = self.dropout(ops.softmax(scores + bias), training=training)
@@ -91,7 +91,7 @@ class SelfAttention(BertLayer):
         return self.output_projection(context)
 
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
-        """The shape stays."""
+        """Returns the shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -104,10 +104,10 @@ class SelfAttention(BertLayer):
 
 @keras.saving.register_keras_serializable("kbert")
 class AttentionBias(BertLayer):
-    """The bias of attention scores: `attention_bias` of the mask, or `packed_attention_bias` of the example ids.
+    """Computes the bias of attention scores: `attention_bias` of the mask, or `packed_attention_bias` of example ids.
 
     Args:
-        packed: Whether rows hold several examples.
+        packed: Whether a row can hold several examples.
     """
 
     float32_only = True
@@ -117,11 +117,11 @@ class AttentionBias(BertLayer):
         self.packed = packed
 
     def call(self, inputs: Any) -> Any:
-        """Takes int32 [B, S]; gives float32 [B, 1, 1, S], or for packed rows [B, 1, S, S]."""
+        """Maps int32 [B, S] to float32 [B, 1, 1, S], or for packed rows to float32 [B, 1, S, S]."""
         return packed_attention_bias(inputs) if self.packed else attention_bias(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """[B, S] → [B, 1, 1, S], or for packed rows [B, 1, S, S]."""
+        """Returns [B, 1, 1, S] for [B, S], or [B, 1, S, S] for packed rows."""
         rows, length = input_shape
         return (rows, 1, length if self.packed else 1, length)
 

@@ -1,4 +1,4 @@
-"""A linear-chain conditional random field: the tags of a sequence chosen together (Lafferty et al. 2001)."""
+"""A linear-chain conditional random field, which chooses all tags of a sequence together (Lafferty et al. 2001)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kbert.layers.layer import BertLayer
 
 @keras.saving.register_keras_serializable("kbert")
 class ConditionalRandomField(BertLayer):
-    """The scores of tags beside each other, at the start and at the end.
+    """The transition scores of a CRF: of each pair of neighbouring tags, of the first tag and of the last tag.
 
     Args:
-        tags: How many tags, C.
+        tags: The number of tags, C.
     """
 
     float32_only = True
@@ -25,7 +25,7 @@ class ConditionalRandomField(BertLayer):
         self.tags = tags
 
     def build(self, *_: Any) -> None:
-        """Makes the tables, at zero: at first the CRF changes nothing."""
+        """Creates the tables. They start at zero, so that a fresh CRF does not change the scores."""
         tags = self.tags
         self.tables = {
             "start_transitions": self.add_weight(shape=(tags,), initializer="zeros", name="start_transitions"),
@@ -34,7 +34,7 @@ class ConditionalRandomField(BertLayer):
         }
 
     def outputs(self) -> dict[str, Any]:
-        """The tables with a dimension of 1 before: as outputs of a model they are joined like batches."""
+        """Returns the tables with a leading dimension of 1, since Keras joins the outputs of a model as batches."""
         return {name: ops.expand_dims(ops.convert_to_tensor(table), 0) for name, table in self.tables.items()}
 
     def get_config(self) -> dict[str, Any]:
@@ -43,16 +43,16 @@ class ConditionalRandomField(BertLayer):
 
 
 def log_likelihood(emissions: Any, tags: Any, mask: Any, tables: Any) -> Any:
-    """The log-likelihood of tags.
+    """Returns the log-likelihood of the tags of each sequence.
 
     Args:
-        emissions: Scores of tags, float32 [B, S, C].
-        tags: int32 [B, S].
-        mask: Which places count, bool [B, S]; the others are passed over, wherever they are.
-        tables: As of ConditionalRandomField, float32 [1, C], [1, C] and [1, C, C].
+        emissions: The score of each tag at each position, float32 [B, S, C].
+        tags: The tags, int32 [B, S].
+        mask: The positions that count, bool [B, S]. All others are skipped; they may be anywhere in a sequence.
+        tables: The outputs of `ConditionalRandomField`, float32 [1, C], [1, C] and [1, C, C].
 
     Returns:
-        float32 [B]; 0 for a sequence without places.
+        float32 [B]; 0 for a sequence in which no position counts.
     """
     start, end, transitions = _tables(tables)
     count = emissions.shape[-1]
@@ -67,12 +67,12 @@ def log_likelihood(emissions: Any, tags: Any, mask: Any, tables: Any) -> Any:
         forward = ops.where(counts > 0, ops.where(started > 0, entered, start) + emission, forward)
         before = ops.where(counts > 0, tag, before)
         carry = forward, before, score + counts * gain, ops.maximum(started, counts)
-        return carry, carry  # Keras's scan wants outputs of the carry's shapes
+        return carry, carry  # Keras's scan requires outputs with the shapes of the carry
 
     emissions, counts = _by_time(emissions, mask)
     one_hot = ops.transpose(ops.one_hot(tags, count, dtype="float32"), (1, 0, 2))
     zeros, zero = ops.zeros_like(emissions[0]), ops.zeros_like(counts[0])
-    # One tensor, since Keras's scan takes several only where their length is known.
+    # One tensor, since Keras's scan accepts several only if their length is known.
     inputs = ops.concatenate([emissions, one_hot, counts], -1)
     (forward, last, score, started), _ = ops.scan(step, (zeros, zeros, zero, zero), inputs)
     partition = ops.logsumexp(forward + end, axis=-1)
@@ -80,7 +80,10 @@ def log_likelihood(emissions: Any, tags: Any, mask: Any, tables: Any) -> Any:
 
 
 def viterbi(emissions: Any, mask: Any, tables: Any) -> Any:
-    """The likeliest tags, int32 [B, S]; arguments as of `log_likelihood`. Where `mask` is false they mean nothing."""
+    """Returns the most probable tags, int32 [B, S]. Tags are meaningless where `mask` is false.
+
+    The arguments are those of `log_likelihood`.
+    """
     start, end, transitions = _tables(tables)
     count = emissions.shape[-1]
     stay = ops.arange(count, dtype="int32")
@@ -113,6 +116,6 @@ def _tables(tables: Any) -> tuple[Any, Any, Any]:
 
 
 def _by_time(emissions: Any, mask: Any) -> tuple[Any, Any]:
-    """Emissions [S, B, C], and 1 for places that count, float32 [S, B, 1]."""
+    """Returns the emissions as [S, B, C], and 1 for each position that counts, float32 [S, B, 1]."""
     counts = ops.expand_dims(ops.transpose(ops.cast(mask, "float32"), (1, 0)), -1)
     return ops.transpose(emissions, (1, 0, 2)), counts

@@ -1,4 +1,4 @@
-"""Dropout that draws from a generator shared by a whole model."""
+"""Dropout that draws its masks from a generator that the whole model shares."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from keras import ops
 from kbert.layers.layer import BertLayer, as_generator, serialized
 
 _VALUES = 2**16
-"""Of what is drawn for an entry."""
+"""The number of values that the random number of an entry can have: 16 bits."""
 
 
 @keras.saving.register_keras_serializable("kbert")
 class Dropout(BertLayer):
-    """Sets a part of the entries to 0 while training, and scales the others up.
+    """Dropout: sets a part of the entries to 0 in training, and scales the others up.
 
-    Sixteen random bits an entry tell the rate to 1 / 65,536, and are half of what `keras.random.dropout` draws.
+    The layer draws 16 random bits for each entry, half of what `keras.random.dropout` draws. The rate is therefore
+    rounded to a multiple of 1 / 65,536.
 
-    All dropout layers of a model share one `keras.random.SeedGenerator`, so that its one variable is all
-    that a checkpoint needs for the same masks to follow.
+    All dropout layers of a model share one `keras.random.SeedGenerator`. A checkpoint therefore needs only the state of
+    this generator to draw the same masks after it is restored.
 
     Args:
-        rate: Part that is set to 0, below 1.
-        seed_generator: The `keras.random.SeedGenerator` of the masks, or its seed.
+        rate: The part of the entries that is set to 0, from 0 to below 1.
+        seed_generator: Draws the masks: a `keras.random.SeedGenerator`, or its seed.
     """
 
     float32_only = True
@@ -35,7 +36,7 @@ class Dropout(BertLayer):
         self.seed_generator = as_generator(seed_generator)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Takes and gives float32 of any shape."""
+        """Maps float32 of any shape to float32 of the same shape."""
         if not training or self.rate == 0:
             return inputs
         left_out = min(round(self.rate * _VALUES), _VALUES - 1)
@@ -43,13 +44,13 @@ class Dropout(BertLayer):
         return inputs * ops.where(kept, _VALUES / (_VALUES - left_out), 0.0)
 
     def _draw(self, inputs: Any) -> Any:
-        """Random uint16 of the shape of the inputs: two from each int32."""
+        """Returns random uint16 values in the shape of the inputs. Each int32 that is drawn gives two of them."""
         count = ops.size(inputs)
         pairs = keras.random.randint(((count + 1) // 2, 1), -(2**31), 2**31 - 1, "int32", seed=self.seed_generator)
         return ops.reshape(ops.reshape(ops.view(pairs, "uint16"), (-1,))[:count], ops.shape(inputs))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The shape stays."""
+        """Returns the shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The sum of token, position and type embeddings, normalized."""
+"""The embeddings of BERT: the normalized sum of token, position and type embeddings."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from kbert.layers.projection import initializer
 
 @keras.saving.register_keras_serializable("kbert")
 class Embeddings(BertLayer):
-    """LayerNorm(token + position + type), then dropout.
+    """The embeddings of tokens: LayerNorm(token + position + type), then dropout.
 
     Args:
         config: The configuration of the model: a `BertConfig`, or its dict.
-        seed_generator: Draws fresh weights and dropout: a `keras.random.SeedGenerator`, or its seed.
+        seed_generator: Draws the fresh weights and the dropout masks: a `keras.random.SeedGenerator`, or its seed.
     """
 
     float32_only = True
@@ -41,7 +41,7 @@ class Embeddings(BertLayer):
         self.dropout = Dropout(config.hidden_dropout_prob, seed_generator, name="dropout")
 
     def build(self, *_: Any) -> None:
-        """Makes the tables: tokens [V, H], positions [512, H], types [2, H]."""
+        """Creates the tables: tokens [V, H], positions [512, H] and types [2, H] in the default configuration."""
         config = self.config
         self.token_table = self._table(config.vocab_size, "token_table")
         self.position_table = self._table(config.max_position_embeddings, "position_table")
@@ -54,19 +54,19 @@ class Embeddings(BertLayer):
     def call(
         self, input_word_ids: Any, input_type_ids: Any, input_positions: Any = None, training: bool | None = None
     ) -> Any:
-        """Takes int32 [B, S] each; gives float32 [B, S, H]. Without positions they count from 0 in each row."""
+        """Maps int32 [B, S] inputs to float32 [B, S, H]. The default positions count from 0 in each row."""
         tokens = ops.take(self.token_table, input_word_ids, axis=0)
         if input_positions is None:
             positions = self.position_table[: ops.shape(input_word_ids)[1]]
         else:
             positions = ops.take(self.position_table, input_positions, axis=0)
-        # A product with so few rows: the gradient of a look-up would add all of [B, S] into two of them.
+        # A matrix product instead of a look-up, whose gradient would add all [B, S] vectors into two rows of the table.
         types = ops.matmul(ops.one_hot(input_type_ids, self.config.type_vocab_size), self.type_table)
         total = self.norm(tokens + positions + types, training=training)
         return self.dropout(total, training=training)
 
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
-        """[B, S] → [B, S, H]."""
+        """Returns [B, S, H] for [B, S]."""
         return (*input_shape, self.config.hidden_size)
 
     def get_config(self) -> dict[str, Any]:

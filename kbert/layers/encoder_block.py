@@ -1,4 +1,4 @@
-"""One block of the encoder: self-attention and a feed-forward layer, each added to its input and normalized."""
+"""A block of the encoder: self-attention and a feed-forward layer, each with a residual connection and LayerNorm."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from kbert.layers.projection import Projection, initializer
 
 @keras.saving.register_keras_serializable("kbert")
 class EncoderBlock(BertLayer):
-    """LayerNorm(x + dropout(attention(x))), then LayerNorm(x + dropout(feed-forward(x))).
+    """An encoder block: LayerNorm(x + dropout(attention(x))), then LayerNorm(x + dropout(feed_forward(x))).
 
     Args:
         config: The configuration of the model: a `BertConfig`, or its dict.
-        seed_generator: Draws fresh weights and dropout: a `keras.random.SeedGenerator`, or its seed.
-        precision: The precision of matrix products; a shorthand for `dtype`.
-        remat: While training, keep the block's input alone and compute the rest again in the backward pass
-            (arXiv 1604.06174): less memory for a third more work.
+        seed_generator: Draws the fresh weights and the dropout masks: a `keras.random.SeedGenerator`, or its seed.
+        precision: The precision of matrix products: "float32", "bfloat16" or "float16". A shorthand for `dtype`.
+        remat: Whether training stores only the input of the block, and computes the block again in the backward pass
+            (arXiv 1604.06174). This needs less memory and a third more computation.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class EncoderBlock(BertLayer):
         self.dropout = Dropout(config.hidden_dropout_prob, seed_generator, name="dropout")
 
     def build(self, input_shape: Any, *_: Any) -> None:
-        """Makes the variables for [B, S, H]."""
+        """Creates the variables for inputs of the shape [B, S, H]."""
         self.attention.build(input_shape)
         self.attention_norm.build(input_shape)
         self.intermediate.build(input_shape)
@@ -61,9 +61,9 @@ class EncoderBlock(BertLayer):
         self.output_norm.build(input_shape)
 
     def call(self, inputs: Any, bias: Any, places: Any = None, tokens: Any = None, training: bool | None = None) -> Any:
-        """Takes float32 [B, S, H] and an attention bias that broadcasts to [B, N, S, S]; gives float32 [B, S, H].
+        """Maps float32 [B, S, H], and an attention bias that broadcasts to [B, N, S, S], to float32 [B, S, H].
 
-        With the places and tokens of a `TokenRow` it takes and gives float32 [1, T, H] instead.
+        With the `places` and `tokens` of a `TokenRow`, inputs and outputs are float32 [1, T, H] instead.
         """
         if not (self.remat and training):
             return self._forward(inputs, bias, places, tokens, training)
@@ -71,7 +71,7 @@ class EncoderBlock(BertLayer):
         seed = ops.copy(state)
 
         def forward(inputs: Any, bias: Any) -> Any:
-            state.assign(seed)  # the second time the same masks are drawn
+            state.assign(seed)  # so that the second computation draws the same dropout masks
             outputs = self._forward(inputs, bias, places, tokens, training)
             return (outputs, ops.copy(state)) if keras.backend.backend() == "jax" else outputs
 
@@ -89,7 +89,7 @@ class EncoderBlock(BertLayer):
         return self.output_norm(hidden + outputs, training=training)
 
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
-        """The shape stays."""
+        """Returns the shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Functions with a gradient of their own, on every backend."""
+"""Functions with a custom gradient, on every Keras backend."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from keras import ops
 
 
 def own_gradient(function: Callable[..., tuple[Any, Callable[[Any], Any]]]) -> Callable[..., Any]:
-    """What `keras.ops.custom_gradient` makes of a function, whichever way the backend hands over what comes from above.
+    """Wraps a function with `keras.ops.custom_gradient`, in a form that works on every backend.
+
+    Backends differ in how they pass the upstream gradient; the wrapper accepts each of these forms.
 
     Args:
-        function: Takes tensors, no variables; gives its outcome, and a function that takes the gradient of the outcome
-            and gives the gradient of each tensor.
+        function: A function of tensors (not variables). It returns its result, and a function from the gradient of the
+            result to the gradient of each tensor.
     """
 
     def adapted(*inputs: Any) -> tuple[Any, Callable[..., Any]]:

@@ -1,4 +1,4 @@
-"""What stands on an encoder: the pooler, the masked language model, and classifiers."""
+"""The heads of an encoder: the pooler, the head of the masked language model, and classifiers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from kbert.layers.normalization import LayerNorm
 from kbert.layers.projection import Projection, initializer, product_with_rows
 
 MASKED_LOGIT = -1e9
-"""The logit of a choice that is not there: of padding, or outside a text. Its probability is 0 in float32, and sums of
-two such logits are finite. What is added to scores of attention is `kbert.layers.attention.MASK_BIAS` instead, which
-half precision can represent."""
+"""The logit of an impossible choice, such as a padded position. Its probability is 0 in float32, and the sum of two of
+them is finite. Attention scores use `kbert.layers.attention.MASK_BIAS` instead, which half precision can represent."""
 
 
 def gather_positions(hidden: Any, positions: Any) -> Any:
-    """The vectors at some positions of each row: float32 [B, S, H] and int32 [B, P] → float32 [B·P, H]."""
+    """Returns the vectors at given positions of each row: float32 [B, S, H] and int32 [B, P] → float32 [B·P, H]."""
     batch, length, width = ops.shape(hidden)
     rows = ops.reshape(ops.arange(batch, dtype="int32") * length, (-1, 1))
     return ops.take(ops.reshape(hidden, (-1, width)), ops.reshape(positions + rows, (-1,)), axis=0)
@@ -29,12 +28,12 @@ def gather_positions(hidden: Any, positions: Any) -> Any:
 
 @keras.saving.register_keras_serializable("kbert")
 class Pooler(BertLayer):
-    """tanh of a projection of the first token, [CLS]; in packed rows, of the [CLS] of each example.
+    """The pooler: tanh of a projection of the first token, [CLS]; in packed rows, of the [CLS] of each example.
 
     Args:
         config: The configuration of the model: a `BertConfig`, or its dict.
-        seed_generator: Draws fresh weights: a `keras.random.SeedGenerator`, or its seed.
-        precision: The precision of matrix products; a shorthand for `dtype`.
+        seed_generator: Draws the fresh weights: a `keras.random.SeedGenerator`, or its seed.
+        precision: The precision of matrix products: "float32", "bfloat16" or "float16". A shorthand for `dtype`.
     """
 
     def __init__(
@@ -52,18 +51,18 @@ class Pooler(BertLayer):
         self.dense = Projection(config.hidden_size, kernel, "tanh", dtype=self.dtype_policy, name="dense")
 
     def build(self, inputs_shape: Any, *_: Any) -> None:
-        """Makes the variables for [B, S, H]."""
+        """Creates the variables for inputs of the shape [B, S, H]."""
         self.dense.build((inputs_shape[0], inputs_shape[-1]))
 
     def call(self, inputs: Any, positions: Any = None) -> Any:
-        """Takes float32 [B, S, H]; gives float32 [B, H], or with positions, int32 [B, E], float32 [B, E, H]."""
+        """Maps float32 [B, S, H] to float32 [B, H], or with int32 positions [B, E] to float32 [B, E, H]."""
         if positions is None:
             return self.dense(inputs[:, 0])
         pooled = self.dense(gather_positions(inputs, positions))
         return ops.reshape(pooled, (*ops.shape(positions), self.dense.units))
 
     def compute_output_shape(self, inputs_shape: Any, positions_shape: Any = None) -> Any:
-        """[B, S, H] → [B, H]; with positions [B, E] → [B, E, H]."""
+        """Returns [B, H] for [B, S, H], or [B, E, H] with positions of the shape [B, E]."""
         return (*(positions_shape or inputs_shape[:1]), inputs_shape[-1])
 
     def get_config(self) -> dict[str, Any]:
@@ -76,12 +75,14 @@ class Pooler(BertLayer):
 
 @keras.saving.register_keras_serializable("kbert")
 class MaskedLanguageModelHead(BertLayer):
-    """Predicts tokens at given positions, with the token table as its output projection.
+    """The head of the masked language model. It predicts tokens at given positions.
+
+    The output projection is the token table of the embeddings (tied weights).
 
     Args:
         config: The configuration of the model: a `BertConfig`, or its dict.
-        seed_generator: Draws fresh weights: a `keras.random.SeedGenerator`, or its seed.
-        precision: The precision of matrix products; a shorthand for `dtype`.
+        seed_generator: Draws the fresh weights: a `keras.random.SeedGenerator`, or its seed.
+        precision: The precision of matrix products: "float32", "bfloat16" or "float16". A shorthand for `dtype`.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class MaskedLanguageModelHead(BertLayer):
         self.norm = LayerNorm(epsilon=config.layer_norm_eps, name="norm")
 
     def build(self, *_: Any) -> None:
-        """Makes the variables."""
+        """Creates the variables."""
         self.dense.build((None, self.config.hidden_size))
         self.norm.build((None, self.config.hidden_size))
         self.bias = self.add_weight(shape=(self.config.vocab_size,), initializer="zeros", name="bias")
@@ -108,10 +109,10 @@ class MaskedLanguageModelHead(BertLayer):
     def call(
         self, hidden: Any, positions: Any, token_table: Any, used: Any = None, training: bool | None = None
     ) -> Any:
-        """Takes float32 [B, S, H], int32 [B, P] and the token table [V, H]; gives logits, float32 [B, P, V].
+        """Maps float32 [B, S, H], int32 [B, P] and the token table [V, H] to logits, float32 [B, P, V].
 
-        Positions are gathered first: the vocabulary is projected for P of S tokens, not for all. With `used`, int32
-        [U], places among all B·P, only for those: float32 [U, V].
+        The vectors at the P positions are gathered before the projection to the vocabulary, so that the other tokens
+        cost nothing. `used`, int32 [U], selects among all B·P positions; the logits are then float32 [U, V].
         """
         gathered = gather_positions(hidden, positions)
         if used is not None:
@@ -122,7 +123,7 @@ class MaskedLanguageModelHead(BertLayer):
         return logits if used is not None else ops.reshape(logits, (*ops.shape(positions), self.config.vocab_size))
 
     def compute_output_shape(self, hidden_shape: Any, positions_shape: Any, *_: Any) -> Any:
-        """[B, S, H] and [B, P] → [B, P, V]."""
+        """Returns [B, P, V] for [B, S, H] and [B, P]."""
         return (*positions_shape, self.config.vocab_size)
 
     def get_config(self) -> dict[str, Any]:
@@ -135,12 +136,12 @@ class MaskedLanguageModelHead(BertLayer):
 
 @keras.saving.register_keras_serializable("kbert")
 class ClassificationHead(BertLayer):
-    """Dropout, then the logits of classes, float32, from the vector of a text or of each token.
+    """A classifier: dropout, then the logits of the classes, from the vector of a text or of each token.
 
     Args:
         config: The configuration of the model: a `BertConfig`, or its dict.
-        classes: How many classes.
-        seed_generator: Draws fresh weights and dropout: a `keras.random.SeedGenerator`, or its seed.
+        classes: The number of classes.
+        seed_generator: Draws the fresh weights and the dropout masks: a `keras.random.SeedGenerator`, or its seed.
     """
 
     float32_only = True
@@ -162,15 +163,15 @@ class ClassificationHead(BertLayer):
         self.dense = Projection(classes, kernel, dtype=self.dtype_policy, name="dense")
 
     def build(self, input_shape: Any) -> None:
-        """Makes the variables for [..., H]."""
+        """Creates the variables for inputs of the shape [..., H]."""
         self.dense.build(input_shape)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Takes float32 [..., H]; gives logits, float32 [..., classes]."""
+        """Maps float32 [..., H] to logits, float32 [..., classes]."""
         return self.dense(self.dropout(inputs, training=training))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """[..., H] → [..., classes]."""
+        """Returns [..., classes] for [..., H]."""
         return (*input_shape[:-1], self.dense.units)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The base of kbert's layers: dtype policies, which are obeyed or refused, and configurations of plain data."""
+"""The base class of kbert's layers: it checks dtype policies, and keeps configurations as plain data."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mix
 
 
 def dtype_policy(dtype: Any = None, precision: str | None = None) -> keras.DTypePolicy:
-    """The Keras dtype policy that `dtype` or its shorthand `precision` names; the default is Keras's global policy.
+    """Returns the Keras dtype policy that `dtype` or its shorthand `precision` names.
 
-    Under each of the three policies variables, LayerNorm, softmax and outputs are float32. The policy says in what
-    dtype matrix products are computed.
+    The default is the global policy of Keras. Variables, LayerNorm, softmax and outputs are float32 under each of the
+    three policies. The policy only sets the dtype in which matrix products are computed.
 
     Args:
-        dtype: "float32", "mixed_bfloat16" or "mixed_float16": a name, a `keras.DTypePolicy`, or its serialized form.
-        precision: "float32", "bfloat16" or "float16".
+        dtype: "float32", "mixed_bfloat16" or "mixed_float16", as a name, a `keras.DTypePolicy` or its serialized form.
+        precision: The dtype of matrix products: "float32", "bfloat16" or "float16".
 
     Raises:
-        UsageError: The policy is none of these three, or `dtype` and `precision` contradict each other.
+        UsageError: The policy is not one of these three, or `dtype` and `precision` contradict each other.
     """
     if precision is not None and precision not in _POLICIES:
         raise UsageError(f"precision must be one of {', '.join(_POLICIES)}. Received: precision={shown(precision)}")
@@ -50,7 +50,10 @@ def dtype_policy(dtype: Any = None, precision: str | None = None) -> keras.DType
 
 
 class FixedDtypePolicy:
-    """A Keras layer or model whose dtype policy is fixed when it is made; a base to put before Keras's own."""
+    """A mix-in for Keras layers and models whose dtype policy is fixed by the constructor.
+
+    It must come before the Keras class in the list of base classes.
+    """
 
     _dtype_policy: Any
 
@@ -61,12 +64,12 @@ class FixedDtypePolicy:
 
     @property
     def dtype_policy(self) -> Any:
-        """The dtype policy. It is given to the constructor; a different one later raises UsageError."""
+        """The dtype policy. The constructor sets it; setting a different policy later raises UsageError."""
         return self._dtype_policy
 
     @dtype_policy.setter
     def dtype_policy(self, value: Any) -> None:
-        # Sublayers were made with the old policy.
+        # The sublayers were already created with the old policy.
         if dtype_policy(value) != self._dtype_policy:
             raise UsageError(
                 f"the dtype policy of a {type(self).__name__} is fixed when it is made; give dtype to the constructor. "
@@ -75,18 +78,18 @@ class FixedDtypePolicy:
 
 
 class BertLayer(FixedDtypePolicy, keras.layers.Layer):
-    """A layer with variables and outputs in float32, whatever its dtype policy; products are in the compute dtype.
+    """A Keras layer with float32 variables and outputs. Its dtype policy only sets the dtype of matrix products.
 
     Args:
-        precision: "float32", "bfloat16" or "float16": a shorthand for `dtype`.
-        dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None is Keras's global policy.
+        precision: The precision of matrix products: "float32", "bfloat16" or "float16". A shorthand for `dtype`.
+        dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None means the global policy of Keras.
 
     Raises:
-        UsageError: The dtype policy is none of these three.
+        UsageError: The dtype policy is not one of these three.
     """
 
     float32_only = False
-    """Whether the layer has the policy float32 under every policy that it is given."""
+    """Whether the layer computes in float32 regardless of the policy that it is given."""
 
     def __init__(self, *, precision: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
         policy = dtype_policy(dtype, precision)
@@ -98,16 +101,16 @@ class BertLayer(FixedDtypePolicy, keras.layers.Layer):
         return str(self.compute_dtype)
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:
-        """A float32 variable that Keras does not cast when a layer reads it."""
+        """Adds a float32 variable. Keras does not cast it when the layer reads it."""
         return super().add_weight(*args, **{"dtype": "float32", "autocast": False, **kwargs})
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """The outputs, float32, with the shapes of `compute_output_shape`."""
+        """Returns symbolic float32 outputs with the shapes of `compute_output_shape`."""
         spec = super().compute_output_spec(*args, **kwargs)
         return keras.tree.map_structure(lambda tensor: keras.KerasTensor(tensor.shape, "float32"), spec)
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """The shape of the first input, from which a layer makes its variables when it is loaded."""
+        """Returns the shape of the first input, from which a loaded layer creates its variables."""
         shapes = self._build_shapes_dict
         return {"input_shape": next(iter(shapes.values()))} if shapes else None
 
@@ -117,7 +120,7 @@ class BertLayer(FixedDtypePolicy, keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Makes a new layer from the result of `get_config`, with fresh weights of the same seed."""
+        """Creates a new layer from the result of `get_config`, with fresh weights drawn with the same seed."""
         return cls(**config)
 
 
@@ -125,12 +128,12 @@ class BertLayer(FixedDtypePolicy, keras.layers.Layer):
 
 
 def as_config(value: BertConfig | Mapping[str, Any]) -> BertConfig:
-    """A `BertConfig` from itself or from its dict."""
+    """Returns the configuration as a `BertConfig`, given a `BertConfig` or its dict."""
     return value if isinstance(value, BertConfig) else BertConfig.from_dict(value)
 
 
 def as_generator(value: Any) -> Any:
-    """A `keras.random.SeedGenerator` from itself, from an int seed, or from its serialized form."""
+    """Returns a `keras.random.SeedGenerator`, given a generator, its serialized form, or an integer seed."""
     if isinstance(value, keras.random.SeedGenerator):
         return value
     if isinstance(value, Mapping):
@@ -139,5 +142,8 @@ def as_generator(value: Any) -> Any:
 
 
 def serialized(value: Any) -> Any:
-    """A generator, an initializer or a model as plain data. Objects that layers share are shared again when read."""
+    """Returns a generator, an initializer or a model as plain data.
+
+    Objects that layers share are shared again after loading.
+    """
     return keras.saving.serialize_keras_object(value)

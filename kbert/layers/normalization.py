@@ -1,4 +1,4 @@
-"""LayerNorm with a gradient of its own while training."""
+"""LayerNorm with a faster gradient in training."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from kbert.layers.layer import FixedDtypePolicy, dtype_policy
 
 @keras.saving.register_keras_serializable("kbert")
 class LayerNorm(FixedDtypePolicy, keras.layers.LayerNormalization):
-    """gamma · (x − mean) / √(variance + epsilon) + beta over the last axis (arXiv 1607.06450).
+    """LayerNorm over the last axis: gamma · (x − mean) / √(variance + epsilon) + beta (arXiv 1607.06450).
 
-    While training, the gradient is the formula that is left when the derivatives of mean and variance cancel. It goes
-    over memory less often than the gradients of all operations, which matters where a processor waits for memory.
+    Training uses the closed formula of the gradient. It reads memory fewer times than the gradients of the single
+    operations, which makes it faster on processors that are limited by memory bandwidth.
 
     The layer computes in float32 under every dtype policy.
 
     Args:
-        dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None is Keras's global policy.
+        dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None means the global policy of Keras.
         options: The options of `keras.layers.LayerNormalization`.
 
     Raises:
-        UsageError: The dtype policy is none of these three.
+        UsageError: The dtype policy is not one of these three.
     """
 
     def __init__(self, *, dtype: Any = None, **options: Any) -> None:
@@ -35,14 +35,14 @@ class LayerNorm(FixedDtypePolicy, keras.layers.LayerNormalization):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """Makes a new layer from the result of `get_config`."""
+        """Creates a new layer from the result of `get_config`."""
         return cls(**config)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Takes and gives float32 [..., H]."""
+        """Maps float32 [..., H] to float32 [..., H]."""
         if not training:
             return super().call(inputs)
-        # Broadcast as a bias, beta has a gradient that is many times faster.
+        # ops.add becomes TensorFlow's BiasAdd, whose gradient is many times faster than that of `+`.
         return ops.add(_normalized(inputs, self.epsilon) * self.gamma, self.beta)
 
 

@@ -1,4 +1,4 @@
-"""Leaves padding out of the work: the tokens of a batch in one row, without what only fills rows up."""
+"""Layers that skip padding: they join the tokens of a batch in one row without padding, and undo it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from kbert.layers.layer import BertLayer
 
 @keras.saving.register_keras_serializable("kbert")
 class TokenRow(BertLayer):
-    """Which places of a batch hold tokens, and what stands there.
+    """Joins the tokens of a batch in one row, without padding.
 
-    How many there are is known only when it runs, so XLA cannot compile it.
+    XLA does not support this layer, because the number of tokens T is known only at run time.
     """
 
     float32_only = True
@@ -26,11 +26,16 @@ class TokenRow(BertLayer):
         self.supports_jit = False
 
     def call(self, input_mask: Any, *inputs: Any) -> tuple[Any, ...]:
-        """Takes int32 [B, S] each, the first one 0 where there is padding.
+        """Returns where the tokens of a batch are, their positions, and their values.
 
-        Gives the places of the T tokens among all B·S, int32 [T]; which of the tokens stands at each place, int32
-        [B, S], T where none does; and of the tokens, int32 [1, T] each, the position in their row and the values of
-        the other inputs.
+        Args:
+            input_mask: 1 for a token and 0 for padding, int32 [B, S].
+            inputs: Features with a value for each position, int32 [B, S] each.
+
+        Returns:
+            The index of each of the T tokens in the flattened batch, int32 [T]; the number of the token at each
+            position of the batch, int32 [B, S], which is T for padding; the position of each token in its row,
+            int32 [1, T]; and the values of each input at the tokens, int32 [1, T].
         """
         rows, length = ops.shape(input_mask)
         flat = ops.reshape(input_mask, (-1,))
@@ -42,33 +47,33 @@ class TokenRow(BertLayer):
         return (places, ops.reshape(tokens, (rows, length)), *in_a_row)
 
     def compute_output_spec(self, input_mask: Any, *inputs: Any) -> tuple[Any, ...]:
-        """int32 [T] and [B, S], and [1, T] for the positions and each of the inputs."""
+        """Returns int32 [T] and [B, S], and [1, T] for the positions and for each input."""
         rows = (keras.KerasTensor((1, None), "int32") for _ in (input_mask, *inputs))
         return (keras.KerasTensor((None,), "int32"), keras.KerasTensor(input_mask.shape, "int32"), *rows)
 
 
 @keras.saving.register_keras_serializable("kbert")
 class PaddedRows(BertLayer):
-    """The vectors of tokens back in the rows of their batch, with zeros where there is padding."""
+    """Moves the vectors of tokens back into the rows of the batch, with zeros for padding."""
 
     float32_only = True
 
     def call(self, inputs: Any, places: Any, tokens: Any) -> Any:
-        """Takes float32 [1, T, H] and what `TokenRow` gives; gives float32 [B, S, H]."""
+        """Maps float32 [1, T, H], with the `places` and `tokens` of `TokenRow`, to float32 [B, S, H]."""
         return pad_rows(inputs, places, tokens)
 
     def compute_output_spec(self, inputs: Any, places: Any, tokens: Any) -> Any:
-        """float32 [B, S, H]."""
+        """Returns float32 [B, S, H]."""
         return keras.KerasTensor((*tokens.shape, inputs.shape[-1]), inputs.dtype)
 
 
 def pad_rows(hidden: Any, places: Any, tokens: Any) -> Any:
-    """float32 [1, T, H] → float32 [B, S, H], with the places and tokens of `TokenRow`."""
+    """Maps float32 [1, T, H] to float32 [B, S, H], with the `places` and `tokens` of `TokenRow`."""
     return _with_gradient(lambda row: _padded(row, tokens), lambda rows: _dropped(rows, places), hidden)
 
 
 def drop_padding(hidden: Any, places: Any, tokens: Any) -> Any:
-    """float32 [B, S, H] → float32 [1, T, H], with the places and tokens of `TokenRow`."""
+    """Maps float32 [B, S, H] to float32 [1, T, H], with the `places` and `tokens` of `TokenRow`."""
     return _with_gradient(lambda rows: _dropped(rows, places), lambda row: _padded(row, tokens), hidden)
 
 
@@ -84,9 +89,9 @@ def _dropped(hidden: Any, places: Any) -> Any:
 
 
 def _with_gradient(forward: Callable[[Any], Any], backward: Callable[[Any], Any], hidden: Any) -> Any:
-    """forward(hidden), whose gradient is `backward` of the gradient from above.
+    """Returns forward(hidden). Its gradient is `backward`, applied to the upstream gradient.
 
-    Each of the two above is the other's gradient, as no token stands at two places. What TensorFlow finds by itself,
-    a sum over segments, takes five times as long.
+    `_padded` and `_dropped` are each other's gradient, since each token has exactly one position. TensorFlow's own
+    gradient, a sum over segments, takes five times as long.
     """
     return own_gradient(lambda values: (forward(values), backward))(hidden)

@@ -1,4 +1,4 @@
-"""The dense layer, with the precision of its product as an option."""
+"""A dense layer whose matrix product has an optional lower precision."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from kbert.layers.layer import BertLayer, serialized
 
 
 def initializer(standard_deviation: float, seed_generator: keras.random.SeedGenerator) -> Any:
-    """Truncated normal, as the original draws all its kernels and tables."""
+    """Returns the truncated normal initializer, with which the original BERT draws all kernels and tables."""
     return keras.initializers.TruncatedNormal(stddev=standard_deviation, seed=seed_generator)
 
 
 def product(left: Any, right: Any, dtype: str) -> Any:
-    """A matrix product with operands in `dtype` and a float32 outcome.
+    """Returns a matrix product with operands in `dtype` and a float32 result.
 
-    Only products are worth a lower precision: they are nearly all of the work, while element-wise bfloat16
-    is no faster on CPUs and loses accuracy everywhere.
+    Only matrix products use a lower precision. They are nearly all of the computation, while element-wise operations in
+    bfloat16 are no faster on CPUs and lose accuracy.
     """
     return ops.cast(ops.matmul(ops.cast(left, dtype), ops.cast(right, dtype)), "float32")
 
 
 def product_with_rows(left: Any, table: Any, dtype: str) -> Any:
-    """float32 [T, H] and a table [V, H] → float32 [T, V]: the product of each pair of rows, as `product`.
+    """Returns the dot product of each pair of rows: float32 [T, H] and a table [V, H] → float32 [T, V].
 
-    The gradient of the table is made as the table lies in memory. Of a transposed table it would be made transposed,
-    and the largest gradient of a model be turned around in every step.
+    The precision is as in `product`. The gradient of the table is computed in the layout of the table. The automatic
+    gradient would be computed transposed, and this largest gradient of the model transposed again in every step.
     """
 
     @own_gradient
@@ -42,20 +42,20 @@ def product_with_rows(left: Any, table: Any, dtype: str) -> Any:
 
         return product(left, ops.transpose(table), dtype), gradient
 
-    # Reshaped, a variable is a tensor: TensorFlow's custom gradients take no variables for arguments.
+    # TensorFlow's custom gradients do not accept variables; reshaping turns a variable into a tensor.
     return function(left, ops.reshape(table, table.shape))
 
 
 @keras.saving.register_keras_serializable("kbert")
 class Projection(BertLayer):
-    """y = activation(x W + b), variables in float32.
+    """A dense layer: y = activation(x W + b), with float32 variables.
 
     Args:
-        units: Width of the output.
-        kernel_initializer: Draws W, [input width, units]: a Keras initializer, its name or its serialized form. b
-            starts at 0.
+        units: The width of the output.
+        kernel_initializer: Draws W, of the shape [input width, units]: a Keras initializer, its name or its serialized
+            form. b starts at 0.
         activation: The function that is applied to the result, in float32, or its name.
-        precision: The precision of the product: "float32", "bfloat16" or "float16"; a shorthand for `dtype`.
+        precision: The precision of the matrix product: "float32", "bfloat16" or "float16". A shorthand for `dtype`.
     """
 
     def __init__(
@@ -72,20 +72,20 @@ class Projection(BertLayer):
         self.activation = named_activation(activation) if isinstance(activation, str) else activation
 
     def build(self, input_shape: Any) -> None:
-        """Makes the variables for inputs of shape [..., width]."""
+        """Creates the variables for inputs of the shape [..., width]."""
         self.kernel = self.add_weight(
             shape=(input_shape[-1], self.units), initializer=self.kernel_initializer, name="kernel"
         )
         self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Takes float32 [..., width]; gives float32 [..., units]."""
+        """Maps float32 [..., width] to float32 [..., units]."""
         # ops.add becomes TensorFlow's BiasAdd, whose gradient is many times faster than that of `+`.
         outputs = ops.add(product(inputs, self.kernel, self.precision), self.bias)
         return outputs if self.activation is None else self.activation(outputs, training)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """[..., width] → [..., units]."""
+        """Returns [..., units] for [..., width]."""
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The encoder and the model that pretrains it."""
+"""The Keras models: the encoder, and the encoder with each of its heads."""

@@ -1,6 +1,7 @@
-"""The Keras model of an architecture, such as "BertForMaskedLM", and the names of its tensors.
+"""Builds the Keras model of an architecture, such as "BertForMaskedLM", with the names of its tensors.
 
-`kbert.load_model` builds models here, and so does the check that ends a conversion: it runs what users get.
+`kbert.load_model` builds its models here. The parity check of a conversion uses the same function, so that it runs the
+models that users get.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from kbert.models.pretraining import PretrainingModel
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.token_classification import TokenClassificationModel
 
-# For each architecture: a function from an encoder, the number of classes and whether there is a CRF to a model, and
-# one from the model to its tensors.
+# For each architecture two functions: from an encoder, the number of classes and whether the model has a CRF to the
+# model, and from the model to the bindings of its tensors.
 _MODELS: Mapping[str, tuple[Callable[[BertEncoder, int, bool], Any], Callable[[Any], tensor_names.TensorBindings]]] = {
     "BertModel": (lambda encoder, _, __: encoder, tensor_names.encoder_bindings),
     "BertForPreTraining": (lambda encoder, _, __: PretrainingModel(encoder), tensor_names.pretraining_bindings),
@@ -53,19 +54,19 @@ _MODELS: Mapping[str, tuple[Callable[[BertEncoder, int, bool], Any], Callable[[A
 
 
 def check_model(architecture: str, config: BertConfig, shapes: Mapping[str, Shape], classes: int) -> str:
-    """Checks that tensors of these shapes are a model that kbert has, before anything is built.
+    """Checks, before anything is built, that kbert has a model for tensors of these shapes.
 
     Args:
         architecture: The architecture that config.json names.
-        config: The shape of the model.
+        config: The configuration of the model.
         shapes: The shape of each tensor, by the names of Transformers.
         classes: The number of classes that config.json names.
 
     Returns:
-        The architecture that uses most of the tensors.
+        The name of the architecture that uses the most of these tensors.
 
     Raises:
-        BundleError: The weights do not fit the architecture, or kbert has no such architecture.
+        BundleError: The weights do not fit the architecture, or kbert does not support it.
     """
     name = fitting_architecture(architecture, frozenset(shapes))
     if name not in ARCHITECTURES:
@@ -86,21 +87,21 @@ def build_model(
     pooled: bool = False,
     precision: str | None = None,
 ) -> tuple[keras.Model, tensor_names.TensorBindings]:
-    """Builds the model of an architecture with fresh weights, and gives the names of its tensors too.
+    """Builds the model of an architecture with fresh weights, and returns it with the names of its tensors.
 
     Args:
         architecture: The architecture that config.json names.
-        config: The shape of the model.
+        config: The configuration of the model.
         shapes: The shape of each tensor, by the names of Transformers.
         classes: The number of classes that config.json names.
-        pooled: Whether the encoder has its pooler even if the architecture does not use it.
-        precision: See `kbert.load_model`.
+        pooled: Whether the encoder gets a pooler even if the architecture does not use it.
+        precision: The precision of matrix products; see `kbert.load_model`.
 
     Returns:
         The model, and the variable of each of its tensors.
 
     Raises:
-        BundleError: The weights do not fit the architecture, or kbert has no such architecture.
+        BundleError: The weights do not fit the architecture, or kbert does not support it.
     """
     name = check_model(architecture, config, shapes, classes)
     pooled |= has_pooler(shapes) if name == "BertModel" else ARCHITECTURES[name].pooler

@@ -1,4 +1,4 @@
-"""An encoder that classifies texts."""
+"""A model that classifies texts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kbert.models.head_model import HeadModel
 
 @keras.saving.register_keras_serializable("kbert")
 class ClassificationModel(HeadModel):
-    """An encoder with logits of classes on its pooled output.
+    """An encoder with a classifier on its pooled output.
 
-    Takes the encoder's features; gives a dict of `logits`, float32 [B, C].
+    The input is a dict of the encoder's features. The output is a dict of `logits`, float32 [B, C].
 
     Args:
-        encoder: The encoder, with its pooler.
-        classes: How many classes, C.
+        encoder: The encoder. It must have a pooler.
+        classes: The number of classes, C.
 
     Example:
         >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
@@ -45,9 +45,9 @@ class ClassificationModel(HeadModel):
         return super().get_config() | {"classes": self.head.dense.units}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Gives the logits."""
+        """Returns the logits."""
         return self.heads(self.encoder(features.encoder_part(inputs), training=training), inputs, training)
 
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Gives the same from the encoder's outputs."""
+        """Returns the same outputs, computed from the outputs of the encoder."""
         return {"logits": self.head(encoded["pooled_output"], training=training)}

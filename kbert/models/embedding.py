@@ -1,4 +1,4 @@
-"""An encoder that gives one vector a text."""
+"""A model that computes a vector for each text."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from kbert.models.head_model import HeadModel
 
 @keras.saving.register_keras_serializable("kbert")
 class EmbeddingModel(HeadModel):
-    """An encoder that gives a vector for each text, of length 1 by default.
+    """An encoder that computes a vector for each text, of length 1 by default.
 
-    Takes the encoder's features, int32 [B, S], or with a dimension of texts that belong together, int32 [B, C, S];
-    gives a dict of `vector`, float32 [B, H] or [B, C, H].
+    The input is a dict of the encoder's features, int32 [B, S], or int32 [B, C, S] for groups of C texts. The output is
+    a dict of `vector`, float32 [B, H] or [B, C, H].
 
     Args:
-        encoder: The encoder; its pooler is not used.
-        pooling: "mean", "cls" or "max".
-        normalize: Whether vectors are divided by their length.
+        encoder: The encoder. Its pooler is optional and not used.
+        pooling: How the vector of a text is computed from those of its tokens: "mean", "cls" or "max".
+        normalize: Whether vectors are scaled to length 1.
 
     Example:
         >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
@@ -47,7 +47,7 @@ class EmbeddingModel(HeadModel):
         return super().get_config() | {"pooling": self.pooling, "normalize": self.normalize}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Gives the vectors."""
+        """Returns the vectors."""
         shape = ops.shape(inputs[features.INPUT_WORD_IDS.name])
         rows = {name: ops.reshape(value, (-1, shape[-1])) for name, value in features.encoder_part(inputs).items()}
         outputs = self.heads(self.encoder(rows, training=training), rows, training)
@@ -55,7 +55,7 @@ class EmbeddingModel(HeadModel):
         return {name: ops.reshape(value, (*shape[:-1], width)) for name, value in outputs.items()}
 
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Gives the same from the encoder's outputs, which have a row a text."""
+        """Returns the vectors, computed from the outputs of the encoder, which have a row for each text."""
         vector = pooled(encoded["sequence_output"], inputs[features.INPUT_MASK.name], self.pooling)
         if not self.normalize:
             return {"vector": vector}
@@ -64,7 +64,7 @@ class EmbeddingModel(HeadModel):
 
 
 def pooled(hidden: Any, mask: Any, pooling: str) -> Any:
-    """One vector a row: takes float32 [B, S, H] and the mask, int32 [B, S]; gives float32 [B, H]."""
+    """Returns a vector for each row, float32 [B, H], given float32 [B, S, H] and the mask, int32 [B, S]."""
     if pooling == "cls":
         return hidden[:, 0]
     if pooling == "max":

@@ -20,29 +20,31 @@ from kbert.models.preset_model import PresetModel, model_folders
 
 @keras.saving.register_keras_serializable("kbert")
 class BertEncoder(PresetModel, keras.Model):
-    """Token ids to contextual vectors.
+    """The BERT encoder, from token ids to contextual vectors.
 
-    Takes a dict of `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S] each. Gives a dict of
-    `sequence_output`, float32 [B, S, H], and `pooled_output`, float32 [B, H].
+    The input is a dict of `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S] each. The output is a dict
+    of `sequence_output`, float32 [B, S, H], and `pooled_output`, float32 [B, H].
 
-    A packed encoder reads rows of several examples, none of which sees another: it takes
-    `features.PACKED_ENCODER_FEATURES` and gives a `pooled_output` for each of them, float32 [B, E, H]. Its variables
-    are the same.
+    A packed encoder reads rows that hold several examples, which do not attend to each other. Its input is a dict of
+    `features.PACKED_ENCODER_FEATURES`, and its `pooled_output` has a vector for each example, float32 [B, E, H]. Its
+    variables are the same.
 
     Args:
         config: The configuration of the model: a `BertConfig`, or its dict.
-        pooled: Whether it has the pooler, and so the second output.
-        packed: Whether it reads packed rows.
-        precision: The precision of matrix products: "float32", "bfloat16" or "float16"; a shorthand for `dtype`.
+        pooled: Whether the encoder has a pooler, and therefore the output `pooled_output`.
+        packed: Whether the encoder reads packed rows.
+        precision: The precision of matrix products: "float32", "bfloat16" or "float16". A shorthand for `dtype`.
             Variables and outputs are float32.
-        seed: Of fresh weights and dropout.
-        remat: Compute each block again in the backward pass instead of keeping it: less memory for more work.
-        skip_padding: Work on tokens alone, and give zeros for padding. Of rows of different lengths it makes less
-            work; it cannot be compiled with XLA, and a packed encoder, which has no padding to speak of, lacks it.
-        dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None is Keras's global policy.
+        seed: Seeds the fresh weights and the dropout masks.
+        remat: Whether the backward pass computes each block again instead of storing its activations, which needs less
+            memory and more computation.
+        skip_padding: Whether the encoder computes only the tokens, and returns zeros for padding. This is faster for
+            rows of different lengths. XLA does not support it, and a packed encoder, whose rows are nearly full,
+            ignores it.
+        dtype: "float32", "mixed_bfloat16" or "mixed_float16"; None means the global policy of Keras.
 
     Raises:
-        UsageError: The dtype policy is none of these three.
+        UsageError: The dtype policy is not one of these three.
 
     Example:
         >>> encoder = BertEncoder(preset_config("tiny"))
@@ -109,10 +111,10 @@ class BertEncoder(PresetModel, keras.Model):
 
     @classmethod
     def from_keras_hub(cls, backbone: Any, **options: Any) -> Any:
-        """Makes an encoder with the weights of a `keras_hub.models.BertBackbone`, which gives the same outputs.
+        """Returns an encoder with the weights and the outputs of a `keras_hub.models.BertBackbone`.
 
         Args:
-            backbone: The backbone; keras-nlp's is the same class.
+            backbone: The backbone, from keras-hub or from keras-nlp, which has the same class.
             options: The options of the constructor except `config`.
 
         Example:
@@ -128,7 +130,7 @@ class BertEncoder(PresetModel, keras.Model):
         return model_folders().from_keras_hub(cls, backbone, options)
 
     def to_keras_hub(self) -> Any:
-        """Makes a `keras_hub.models.BertBackbone` with this encoder's weights, which gives the same outputs.
+        """Returns a `keras_hub.models.BertBackbone` with the weights and the outputs of this encoder.
 
         Example:
             >>> config = kbert.preset_config("tiny").replace(hidden_act="gelu_new")
@@ -137,12 +139,12 @@ class BertEncoder(PresetModel, keras.Model):
 
         Raises:
             UsageError: The encoder has no pooler, which a backbone must have; or keras-hub is not installed.
-            ConfigError: KerasHub's BERT cannot compute such a model: it has the tanh form of GELU alone.
+            ConfigError: The activation is not the tanh form of GELU, the only one of KerasHub's BERT.
         """
         return model_folders().to_keras_hub(self)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor as plain data, and the names of the layers that are frozen."""
+        """Returns the arguments of the constructor, and the names of the frozen layers, as plain data."""
         parts = [self.embeddings, *self.blocks, *([] if self.pooler is None else [self.pooler])]
         return {
             "name": self.name,
@@ -159,7 +161,7 @@ class BertEncoder(PresetModel, keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """Makes a new encoder from the result of `get_config`, with fresh weights of the same seed."""
+        """Creates a new encoder from the result of `get_config`, with fresh weights drawn with the same seed."""
         config = dict(config)
         frozen = config.pop("frozen", ())
         encoder = cls(**config)

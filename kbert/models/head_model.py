@@ -1,4 +1,4 @@
-"""The base of all models that consist of an encoder and a head."""
+"""The base class of the models that consist of an encoder and a head."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from kbert.models.preset_model import PresetModel
 
 
 class HeadModel(PresetModel, keras.Model):
-    """An encoder with a head.
+    """The base class of an encoder with a head.
 
     Args:
         encoder: The encoder, or its serialized form. The head shares its seed generator.
-        dtype: The dtype policy of the encoder, which is also that of the head; None is the same.
+        dtype: The dtype policy, which must be that of the encoder; None means the policy of the encoder.
 
     Raises:
         UsageError: The policy differs from that of the encoder.
@@ -50,5 +50,5 @@ class HeadModel(PresetModel, keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """Makes a new model from the result of `get_config`, with fresh weights of the same seed."""
+        """Creates a new model from the result of `get_config`, with fresh weights drawn with the same seed."""
         return cls(**config)

@@ -1,4 +1,4 @@
-"""An encoder that predicts tokens."""
+"""A model that predicts masked tokens."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kbert.models.head_model import HeadModel
 
 @keras.saving.register_keras_serializable("kbert")
 class MaskedLanguageModel(HeadModel):
-    """An encoder with the masked language model's head.
+    """An encoder with the head of the masked language model.
 
-    Takes a dict of the encoder's features and `masked_lm_positions`, int32 [B, P]. Gives a dict of
+    The input is a dict of the encoder's features and `masked_lm_positions`, int32 [B, P]. The output is a dict of
     `mlm_logits`, float32 [B, P, V].
 
     Args:
-        encoder: The encoder; its pooler is not used.
+        encoder: The encoder. Its pooler is optional and not used.
 
     Example:
         >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
@@ -44,11 +44,11 @@ class MaskedLanguageModel(HeadModel):
         self.built = True
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Gives the logits."""
+        """Returns the logits."""
         return self.heads(self.encoder(features.encoder_part(inputs), training=training), inputs, training)
 
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Gives the same from the encoder's outputs."""
+        """Returns the same outputs, computed from the outputs of the encoder."""
         positions = inputs[features.MASKED_LM_POSITIONS.name]
         table = self.encoder.embeddings.token_table
         return {"mlm_logits": self.mlm_head(encoded["sequence_output"], positions, table)}

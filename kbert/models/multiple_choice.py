@@ -1,4 +1,4 @@
-"""An encoder that chooses one of several continuations."""
+"""A model that selects one of several choices."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kbert.models.head_model import HeadModel
 
 @keras.saving.register_keras_serializable("kbert")
 class MultipleChoiceModel(HeadModel):
-    """An encoder with one logit on its pooled output, for each choice of an example.
+    """An encoder with a logit for each choice of an example, computed from its pooled output.
 
-    Takes the encoder's features with a dimension of choices, int32 [B, C, S] each; gives a dict of `logits`,
-    float32 [B, C].
+    The input is a dict of the encoder's features for each of C choices, int32 [B, C, S] each. The output is a dict of
+    `logits`, float32 [B, C].
 
     Args:
-        encoder: The encoder, with its pooler.
+        encoder: The encoder. It must have a pooler.
 
     Example:
         >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
@@ -44,12 +44,12 @@ class MultipleChoiceModel(HeadModel):
         self.built = True
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Gives the logits."""
+        """Returns the logits."""
         length = ops.shape(inputs[features.INPUT_WORD_IDS.name])[-1]
         rows = {name: ops.reshape(value, (-1, length)) for name, value in features.encoder_part(inputs).items()}
         return self.heads(self.encoder(rows, training=training), inputs, training)
 
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Gives the same from the encoder's outputs, which have a row a choice."""
+        """Returns the logits, computed from the outputs of the encoder, which have a row for each choice."""
         choices = ops.shape(inputs[features.INPUT_WORD_IDS.name])[1]
         return {"logits": ops.reshape(self.head(encoded["pooled_output"], training=training), (-1, choices))}

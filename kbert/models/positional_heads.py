@@ -1,9 +1,9 @@
-"""Fresh weights whose first block looks at neighbouring tokens.
+"""Initializes the attention heads of the first block so that they attend to neighbouring tokens.
 
-Trained BERTs have heads that attend to the token before or after (Clark et al. 2019, arXiv 1906.04341, section 3.1).
-Random weights find such heads late: attention must know positions before values are of use, and values must be of use
-before positions are worth knowing. Until then a model has learnt little more than how frequent words are. That fresh
-weights may be given a structure that trained ones show is Trockman and Kolter's (2023, arXiv 2305.09828).
+Trained BERTs have heads that attend to the previous or the next token (Clark et al. 2019, arXiv 1906.04341, section
+3.1). From random weights such heads develop late: values are useful only once attention finds positions, and finding
+positions is useful only once the values are. Until then a model learns little more than the frequencies of words. The
+idea of giving fresh weights a structure of trained weights is from Trockman and Kolter (2023, arXiv 2305.09828).
 """
 
 from __future__ import annotations
@@ -15,21 +15,24 @@ import numpy as np
 from kbert.models.encoder import BertEncoder
 
 _WAVELENGTHS = (4.0, 40.0)
-"""Of the waves in the position table, in tokens: short ones tell neighbours apart, long ones tell near from far."""
+"""The shortest and the longest wavelength in the position table, in tokens. Short waves distinguish neighbours, long
+waves distinguish near from far."""
 _SHARE = 0.2
-"""What tokens and types keep of their own in the dimensions of the waves, or each token would attend to its likes."""
+"""The factor of the token and type tables in the dimensions of the waves. With larger values, tokens would attend to
+equal tokens."""
 _SCORE = 8.0
-"""Of the token that a head looks at, before softmax: some nine tenths of its attention."""
+"""The attention score, before softmax, of the token that a head attends to. It gets about 90 % of the attention."""
 
 
 def make_heads_positional(encoder: BertEncoder) -> None:
-    """Makes heads of the first block look at the token before, after, two before, two after and so on.
+    """Initializes the heads of the first block to attend to the tokens at the offsets -1, 1, -2, 2 and so on.
 
-    As many dimensions of the position table as a head is wide become sines and cosines of the position. A head's keys
-    are these, and its queries the same, rotated to another position (the sum of angles). All else stays random.
+    As many dimensions of the position table as a head is wide become sines and cosines of the position. The keys of a
+    head are these waves. Its queries are the same waves, rotated by the offset of the head (by the angle addition
+    formulas). All other weights stay random.
 
     Args:
-        encoder: Fresh from its initializers; its weights are changed.
+        encoder: An encoder with fresh weights, which are changed in place.
     """
     config = encoder.config
     waves = config.head_size // 2
@@ -41,11 +44,12 @@ def make_heads_positional(encoder: BertEncoder) -> None:
         values[:, : 2 * waves] *= _SHARE
         table.assign(values)
     positions = np.array(embeddings.position_table)
-    # As strong as what was there: a wave deviates by sqrt(1/2) of its height.
+    # The waves get the standard deviation of the table: that of a wave is sqrt(1/2) of its amplitude.
     positions[:, : 2 * waves] = math.sqrt(2) * positions.std() * np.concatenate([np.sin(angles), np.cos(angles)], 1)
     embeddings.position_table.assign(positions)
 
-    # LayerNorm divides by the deviation of a sum of three tables, of one where the waves are: here is what it leaves.
+    # The amplitude of the waves after LayerNorm. It divides by the standard deviation of the sum of the three tables;
+    # in the dimensions of the waves only the position table counts.
     width, rest = config.hidden_size, config.hidden_size - 2 * waves
     amplitude = math.sqrt(2 * width / (3 * rest + 2 * waves))
     gain = math.sqrt(_SCORE * math.sqrt(config.head_size) / waves) / amplitude

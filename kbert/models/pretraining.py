@@ -1,4 +1,4 @@
-"""The model that pretrains an encoder: masked language model and next sentence prediction."""
+"""The pretraining model: masked language model and next sentence prediction."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from kbert.models.head_model import HeadModel
 class PretrainingModel(HeadModel):
     """An encoder with the two heads of pretraining.
 
-    Takes a dict of the encoder's features and `masked_lm_positions`, int32 [B, P]. Gives a dict of
-    `mlm_logits`, float32 [B, P, V], and `nsp_logits`, float32 [B, 2]; with a packed encoder, float32 [B, E, 2].
+    The input is a dict of the encoder's features and `masked_lm_positions`, int32 [B, P]. The output is a dict of
+    `mlm_logits`, float32 [B, P, V], and `nsp_logits`, float32 [B, 2], or float32 [B, E, 2] with a packed encoder.
 
-    With an encoder that skips padding, training skips unused places of predictions, too: it takes
-    `masked_lm_weights`, float32 [B, P], and gives `mlm_logits` where they are above 0, float32 [U, V].
+    If the encoder skips padding, training also skips unused predictions: the input then includes `masked_lm_weights`,
+    float32 [B, P], and `mlm_logits` are computed only where these weights are above 0, float32 [U, V].
 
     Args:
-        encoder: The encoder; its randomness is shared.
+        encoder: The encoder. It must have a pooler; the heads share its seed generator.
     """
 
     def __init__(self, encoder: BertEncoder, **kwargs: Any) -> None:
@@ -42,12 +42,12 @@ class PretrainingModel(HeadModel):
         self.built = True
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Gives the logits of both heads."""
+        """Returns the logits of both heads."""
         encoded = {feature.name: inputs[feature.name] for feature in self.encoder.input_features}
         return self.heads(self.encoder(encoded, training=training), inputs, training)
 
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Gives the same from the encoder's outputs."""
+        """Returns the same outputs, computed from the outputs of the encoder."""
         positions = inputs[features.MASKED_LM_POSITIONS.name]
         table = self.encoder.embeddings.token_table
         used = None

@@ -1,4 +1,4 @@
-"""An encoder that finds where an answer starts and ends."""
+"""A model that finds the start and the end of an answer in a text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from kbert.models.head_model import HeadModel
 
 @keras.saving.register_keras_serializable("kbert")
 class QuestionAnsweringModel(HeadModel):
-    """An encoder with two logits on each token.
+    """An encoder with two logits for each token: of the start and of the end of the answer.
 
-    Takes the encoder's features; gives a dict of `start_logits` and `end_logits`, float32 [B, S] each.
+    The input is a dict of the encoder's features. The output is a dict of `start_logits` and `end_logits`,
+    float32 [B, S] each.
 
     Args:
-        encoder: The encoder; its pooler is not used.
+        encoder: The encoder. Its pooler is optional and not used.
 
     Example:
         >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
@@ -42,10 +43,10 @@ class QuestionAnsweringModel(HeadModel):
         self.built = True
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Gives the logits."""
+        """Returns the logits."""
         return self.heads(self.encoder(features.encoder_part(inputs), training=training), inputs, training)
 
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Gives the same from the encoder's outputs."""
+        """Returns the same outputs, computed from the outputs of the encoder."""
         logits = self.head(encoded["sequence_output"])
         return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}

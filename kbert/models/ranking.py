@@ -1,4 +1,4 @@
-"""An encoder that says how well a candidate answers a query: a cross-encoder."""
+"""A model that scores how well a candidate matches a query: a cross-encoder."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kbert.models.head_model import HeadModel
 
 @keras.saving.register_keras_serializable("kbert")
 class RankingModel(HeadModel):
-    """An encoder with one logit on its pooled output, for a pair of query and candidate.
+    """An encoder with a logit for each pair of query and candidate, computed from its pooled output.
 
-    Takes the encoder's features, int32 [B, S], or with a dimension of candidates, int32 [B, C, S]; gives a dict
-    of `logits`, float32 [B] or [B, C].
+    The input is a dict of the encoder's features, int32 [B, S], or int32 [B, C, S] for C candidates of each query. The
+    output is a dict of `logits`, float32 [B] or [B, C].
 
     Args:
-        encoder: The encoder, with its pooler.
+        encoder: The encoder. It must have a pooler.
 
     Example:
         >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
@@ -42,12 +42,12 @@ class RankingModel(HeadModel):
         self.built = True
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Gives the logits."""
+        """Returns the logits."""
         shape = ops.shape(inputs[features.INPUT_WORD_IDS.name])
         rows = {name: ops.reshape(value, (-1, shape[-1])) for name, value in features.encoder_part(inputs).items()}
         outputs = self.heads(self.encoder(rows, training=training), rows, training)
         return {"logits": ops.reshape(outputs["logits"], shape[:-1])}
 
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Gives the same from the encoder's outputs, which have a row a candidate."""
+        """Returns the logits, computed from the outputs of the encoder, which have a row for each candidate."""
         return {"logits": ops.squeeze(self.head(encoded["pooled_output"], training=training), -1)}

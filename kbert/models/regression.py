@@ -1,4 +1,4 @@
-"""An encoder that gives a text a number."""
+"""A model that predicts a number for each text."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from kbert.models.head_model import HeadModel
 
 @keras.saving.register_keras_serializable("kbert")
 class RegressionModel(HeadModel):
-    """An encoder with a number on its pooled output.
+    """An encoder that predicts a number from its pooled output.
 
-    Takes the encoder's features; gives a dict of `logits`, float32 [B, 1]: the head's output times `deviation`, plus
-    `mean`. So a head with fresh weights begins near the mean, and learns numbers of any size equally fast.
+    The input is a dict of the encoder's features. The output is a dict of `logits`, float32 [B, 1]: the output of the
+    head times `deviation`, plus `mean`. A head with fresh weights therefore predicts numbers near the mean, and the
+    speed of learning does not depend on the scale of the numbers.
 
     Args:
-        encoder: The encoder, with its pooler.
-        mean: Of the numbers to learn.
-        deviation: Their standard deviation.
+        encoder: The encoder. It must have a pooler.
+        mean: The mean of the training targets.
+        deviation: The standard deviation of the training targets.
 
     Example:
         >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
@@ -49,10 +50,10 @@ class RegressionModel(HeadModel):
         return super().get_config() | {"mean": self.mean, "deviation": self.deviation}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Gives the numbers."""
+        """Returns the predicted numbers."""
         return self.heads(self.encoder(features.encoder_part(inputs), training=training), inputs, training)
 
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Gives the same from the encoder's outputs."""
+        """Returns the same outputs, computed from the outputs of the encoder."""
         scaled = self.head(encoded["pooled_output"], training=training)
         return {"logits": scaled * self.deviation + self.mean}

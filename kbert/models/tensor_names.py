@@ -1,7 +1,7 @@
 """The variables of a model under the tensor names of Hugging Face Transformers.
 
-A name is bound to a variable, or to a third of the fused query-key-value kernel, which is transposed where PyTorch
-keeps [out, in] and Keras [in, out]. The names are those of `kbert.model_folder.parts`.
+A tensor name is bound to a variable, or to a third of the fused query-key-value kernel. Kernels are transposed, since
+PyTorch stores [out, in] and Keras [in, out]. The names are those of `kbert.model_folder.parts`.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ from kbert.models.regression import RegressionModel
 
 @dataclasses.dataclass(frozen=True)
 class TensorBinding:
-    """The variable that a named tensor is kept in.
+    """The variable that holds a named tensor.
 
     Args:
         variable: The Keras variable.
         transposed: Whether the tensor is the variable's transpose.
-        columns: (index, of how many) along the last axis of the variable; None for all of it.
+        columns: The part of the variable along its last axis, as (index, number of equal parts); None for the whole
+            variable.
     """
 
     variable: Any
@@ -49,42 +50,44 @@ class TensorBinding:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the named tensor."""
+        """The shape of the named tensor."""
         shape = list(self.variable.shape)
         if self.columns:
             shape[-1] //= self.columns[1]
         return tuple(reversed(shape)) if self.transposed else tuple(shape)
 
     def read(self) -> np.ndarray:
-        """The tensor, float32."""
+        """Returns the named tensor, float32."""
         value = np.asarray(self.variable)
         if self.columns:
             value = np.split(value, self.columns[1], axis=-1)[self.columns[0]]
         return np.ascontiguousarray(value.T if self.transposed else value)
 
     def stored(self, tensor: np.ndarray) -> np.ndarray:
-        """The named tensor as the variable, or its part, has it."""
+        """Returns the values for the variable, or for its part, given the named tensor."""
         return tensor.T if self.transposed else tensor
 
 
 @dataclasses.dataclass(frozen=True)
 class ScaledTensorBinding(TensorBinding):
-    """A binding whose tensor is the variable times `factor` plus `shift`: what follows the variable is folded into it.
+    """A binding whose tensor is the variable times `factor` plus `shift`.
+
+    It folds a scaling that follows the variable, such as that of `RegressionModel`, into the named tensor.
 
     Args:
-        factor: A number other than 0.
-        shift: What is added to a bias; 0 for a kernel.
+        factor: The factor; any number except 0.
+        shift: The number that is added to a bias; 0 for a kernel.
     """
 
     factor: float = 1.0
     shift: float = 0.0
 
     def read(self) -> np.ndarray:
-        """The tensor, float32."""
+        """Returns the named tensor, float32."""
         return (super().read().astype(np.float64) * self.factor + self.shift).astype(np.float32)
 
     def stored(self, tensor: np.ndarray) -> np.ndarray:
-        """The tensor as the variable has it."""
+        """Returns the values for the variable, given the named tensor."""
         return ((super().stored(tensor).astype(np.float64) - self.shift) / self.factor).astype(np.float32)
 
 
@@ -92,13 +95,13 @@ TensorBindings = dict[str, TensorBinding]
 
 
 def part_bindings(part: str, owner: Any, *, layer: int = 0, columns: tuple[int, int] | None = None) -> TensorBindings:
-    """The bindings of one part of the model.
+    """Returns the bindings of one part of the model.
 
     Args:
-        part: Its name in `kbert.model_folder.parts.PARTS`.
-        owner: What holds its variables: a dense layer, a LayerNorm, or the variable itself.
+        part: The name of the part in `kbert.model_folder.parts.PARTS`.
+        owner: The object with its variables: a dense layer, a LayerNorm, or the variable itself.
         layer: The number of the block.
-        columns: The columns of the layer, if it holds several parts side by side; see `TensorBinding`.
+        columns: The columns of the part in a layer that holds several parts side by side; see `TensorBinding`.
     """
     kind = PARTS[part].kind
     if kind == TABLE:
@@ -111,7 +114,7 @@ def part_bindings(part: str, owner: Any, *, layer: int = 0, columns: tuple[int, 
 
 
 def encoder_bindings(encoder: BertEncoder, prefix: str = ENCODER_PREFIX) -> TensorBindings:
-    """The bindings of an encoder; `prefix` is "bert." inside models with heads."""
+    """Returns the bindings of an encoder. The prefix of their names is "bert." in models with heads."""
     embeddings = encoder.embeddings
     tables = (embeddings.token_table, embeddings.position_table, embeddings.type_table, embeddings.norm)
     bindings: TensorBindings = {}
@@ -138,7 +141,10 @@ def encoder_bindings(encoder: BertEncoder, prefix: str = ENCODER_PREFIX) -> Tens
 
 
 def masked_language_model_bindings(model: MaskedLanguageModel | PretrainingModel) -> TensorBindings:
-    """The bindings of an encoder and of the head that predicts tokens; its tied projection has no tensor of its own."""
+    """Returns the bindings of an encoder and of the head that predicts tokens.
+
+    The output projection of the head is tied to the token table, so it has no tensor of its own.
+    """
     head = model.mlm_head
     return {
         **encoder_bindings(model.encoder),
@@ -149,22 +155,22 @@ def masked_language_model_bindings(model: MaskedLanguageModel | PretrainingModel
 
 
 def pretraining_bindings(model: PretrainingModel) -> TensorBindings:
-    """The bindings of a pretraining model."""
+    """Returns the bindings of a pretraining model."""
     return {**masked_language_model_bindings(model), **part_bindings("nsp", model.nsp_head)}
 
 
 def next_sentence_bindings(model: Any) -> TensorBindings:
-    """The bindings of a classification model whose two classes are those of next sentence prediction."""
+    """Returns the bindings of a classification model whose two classes are those of next sentence prediction."""
     return {**encoder_bindings(model.encoder), **part_bindings("nsp", model.head.dense)}
 
 
 def classifier_bindings(model: Any) -> TensorBindings:
-    """The bindings of a model with a classifier `head`: of texts, of tokens, or of choices."""
+    """Returns the bindings of a model with a classifier of texts, tokens or choices as its `head`."""
     return {**encoder_bindings(model.encoder), **part_bindings("classifier", model.head.dense)}
 
 
 def regression_bindings(model: RegressionModel) -> TensorBindings:
-    """The bindings of a model of numbers; mean and deviation are folded into `classifier`."""
+    """Returns the bindings of a regression model, whose mean and deviation are folded into `classifier`."""
     dense = model.head.dense
     weight, bias = CLASSIFIER_TENSORS
     return {
@@ -175,7 +181,7 @@ def regression_bindings(model: RegressionModel) -> TensorBindings:
 
 
 def tagger_bindings(model: Any) -> TensorBindings:
-    """The bindings of a token classification model, its CRF included."""
+    """Returns the bindings of a token classification model, including those of its CRF."""
     bindings = classifier_bindings(model)
     if model.crf is not None:
         tables = model.crf.tables
@@ -186,20 +192,20 @@ def tagger_bindings(model: Any) -> TensorBindings:
 
 
 def question_answering_bindings(model: QuestionAnsweringModel) -> TensorBindings:
-    """The bindings of a question answering model."""
+    """Returns the bindings of a question answering model."""
     return {**encoder_bindings(model.encoder), **part_bindings("span", model.head)}
 
 
 def read_tensors(bindings: Mapping[str, TensorBinding]) -> dict[str, np.ndarray]:
-    """All named tensors, float32."""
+    """Returns all named tensors, float32."""
     return {name: binding.read() for name, binding in bindings.items()}
 
 
 def assign_tensors(bindings: Mapping[str, TensorBinding], tensors: Mapping[str, np.ndarray]) -> None:
-    """Sets the variables behind `bindings` from named tensors.
+    """Assigns named tensors to the variables that they are bound to.
 
     Raises:
-        BundleError: A tensor is missing or has another shape.
+        BundleError: A tensor is missing or has a wrong shape.
     """
     values: dict[int, tuple[Any, dict[int, np.ndarray]]] = {}
     for name, binding in bindings.items():
@@ -219,14 +225,14 @@ def assign_tensors(bindings: Mapping[str, TensorBinding], tensors: Mapping[str, 
 
 
 _OPTIONAL = (POOLER_PREFIX, f"{MLM}.", f"{NSP}.")
-"""The prefixes of the parts of a pretraining model that a model may start without."""
+"""The prefixes of the parts of a pretraining model that are optional in the weights it starts from."""
 
 
 def assign_pretrained(bindings: Mapping[str, TensorBinding], tensors: Mapping[str, np.ndarray]) -> None:
-    """Sets what `tensors` hold of a model: its encoder, and those heads of pretraining that are there.
+    """Assigns tensors to the encoder of a model, and to those of its pretraining heads that have tensors.
 
     Raises:
-        BundleError: A tensor is missing or has another shape.
+        BundleError: A tensor is missing or has a wrong shape.
     """
     absent = tuple(head for head in _OPTIONAL if not any(name.startswith(head) for name in tensors))
     assign_tensors({name: binding for name, binding in bindings.items() if not name.startswith(absent)}, tensors)

@@ -1,4 +1,4 @@
-"""An encoder that classifies tokens."""
+"""A model that classifies tokens."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from kbert.models.head_model import HeadModel
 
 @keras.saving.register_keras_serializable("kbert")
 class TokenClassificationModel(HeadModel):
-    """An encoder with logits of classes on each token.
+    """An encoder with a classifier on each token.
 
-    Takes the encoder's features; gives a dict of `logits`, float32 [B, S, C]. With a CRF, which chooses the classes of
-    all tokens together, they are its emissions,
-    and the tables of the CRF come with them.
+    The input is a dict of the encoder's features. The output is a dict of `logits`, float32 [B, S, C]. With a CRF,
+    which chooses the classes of all tokens together, `logits` are its emissions, and the output also contains its
+    tables.
 
     Args:
-        encoder: The encoder; its pooler is not used.
-        classes: How many classes, C.
-        crf: Whether it has a CRF.
+        encoder: The encoder. Its pooler is optional and not used.
+        classes: The number of classes, C.
+        crf: Whether the model has a CRF.
 
     Example:
         >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
@@ -52,10 +52,10 @@ class TokenClassificationModel(HeadModel):
         return super().get_config() | {"classes": self.head.dense.units, "crf": self.crf is not None}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Gives the logits."""
+        """Returns the logits."""
         return self.heads(self.encoder(features.encoder_part(inputs), training=training), inputs, training)
 
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Gives the same from the encoder's outputs."""
+        """Returns the same outputs, computed from the outputs of the encoder."""
         logits = {"logits": self.head(encoded["sequence_output"], training=training)}
         return logits if self.crf is None else logits | self.crf.outputs()

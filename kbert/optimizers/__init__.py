@@ -1,1 +1,1 @@
-"""BERT's optimizers and learning rates for Keras's `compile`, written in keras.ops alone."""
+"""Optimizers and learning-rate schedules for the `compile` of Keras. They use only keras.ops."""

@@ -1,4 +1,4 @@
-"""AdamW with the settings of the BERT paper, for Keras."""
+"""AdamW with the settings of the BERT paper, as a Keras optimizer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class AdamW(MomentOptimizer):
     """Adam with decoupled weight decay (arXiv 1711.05101), as in `kbert.finetune`.
 
     Args:
-        learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
-        options: `weight_decay` (0.01; biases and LayerNorm have none), `layer_decay` (1.0; the learning rate of a
-            block divided by that of the block above it), `head_rate` (1.0; the factor of the learning rate of the
-            pooler and the heads), `bias_correction` (true), `beta_1`, `beta_2`, `epsilon`,
-            `global_clipnorm` (1.0), and the options of `keras.optimizers.Optimizer`.
+        learning_rate: The learning rate: a number, or a schedule such as `kbert.WarmupSchedule`.
+        options: `weight_decay` (default 0.01; biases and LayerNorm have no decay), `layer_decay` (default 1.0; the
+            learning rate of a block divided by that of the block above it), `head_rate` (default 1.0; the factor of the
+            learning rate of the pooler and the heads), `bias_correction` (default true), `beta_1`, `beta_2`, `epsilon`,
+            `global_clipnorm` (default 1.0), and the options of `keras.optimizers.Optimizer`.
 
     Example:
         >>> model = kbert.ClassificationModel.from_preset("tiny", classes=2)
@@ -32,5 +32,5 @@ class AdamW(MomentOptimizer):
         super().__init__(learning_rate, **options)
 
     def update(self, variable: Any, path: str, slots: dict[str, Any], gradient: Any, rate: Any, decay: float) -> None:
-        """Updates one variable and its state."""
+        """Updates a variable and its state."""
         self.assign_decayed(variable, rate, decay, self.direction(slots, gradient))

@@ -1,4 +1,4 @@
-"""LAMB, for Keras."""
+"""LAMB as a Keras optimizer."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kbert.optimizers.variable_rules import NOT_DECAYED
 
 @keras.saving.register_keras_serializable("kbert")
 class Lamb(MomentOptimizer):
-    """Adam's update, scaled to the norm of the weights, for very large batches (arXiv 1904.00962).
+    """LAMB, which scales Adam's update to the norm of the weights, for very large batches (arXiv 1904.00962).
 
-    Updates of biases and LayerNorm are not scaled.
+    The updates of biases and LayerNorm are not scaled.
 
     Args:
-        learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
+        learning_rate: The learning rate: a number, or a schedule such as `kbert.WarmupSchedule`.
         options: The options of `kbert.AdamW`.
 
     Example:
@@ -32,7 +32,7 @@ class Lamb(MomentOptimizer):
         super().__init__(learning_rate, **options)
 
     def update(self, variable: Any, path: str, slots: dict[str, Any], gradient: Any, rate: Any, decay: float) -> None:
-        """Updates one variable and its state."""
+        """Updates a variable and its state."""
         update = self.direction(slots, gradient)
         value = ops.convert_to_tensor(variable)
         if not path.endswith(NOT_DECAYED):

@@ -1,4 +1,4 @@
-"""The base of kbert's Keras optimizers: weight decay, learning rates by layer, and clipping by the global norm."""
+"""The base class of kbert's optimizers: weight decay, learning rates by layer, and clipping by the global norm."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from kbert.optimizers.variable_rules import NOT_DECAYED, layer_rates
 
 
 class BertOptimizer(keras.optimizers.Optimizer):
-    """A Keras optimizer with the settings of the BERT paper.
+    """The base class of Keras optimizers with the settings of the BERT paper.
 
     Args:
-        learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
-        weight_decay: Each weight is reduced by itself times this and the learning rate, except biases and LayerNorm.
-        layer_decay: The learning rate of a block divided by that of the block above it. The embeddings are below all
-            blocks.
+        learning_rate: The learning rate: a number, or a schedule such as `kbert.WarmupSchedule`.
+        weight_decay: The decoupled weight decay. Each step subtracts the weight times this factor and the learning
+            rate, except for biases and LayerNorm.
+        layer_decay: The learning rate of a block divided by that of the block above it. The embeddings count as a block
+            below the first.
         head_rate: The factor of the learning rate of the pooler and the heads.
-        global_clipnorm: The largest global norm of the gradients, which are scaled down to it; None does not clip.
+        global_clipnorm: The maximum of the global norm of the gradients. Larger gradients are scaled down to it; None
+            disables this.
         options: The options of `keras.optimizers.Optimizer`.
 
     Raises:
@@ -30,7 +32,7 @@ class BertOptimizer(keras.optimizers.Optimizer):
     """
 
     slot_names: tuple[str, ...] = ()
-    """The names of the state variables, which have the shape of the weights."""
+    """The names of the state variables. Each has the shape of its weight."""
 
     def __init__(
         self,
@@ -51,13 +53,13 @@ class BertOptimizer(keras.optimizers.Optimizer):
         if isinstance(learning_rate, int):
             learning_rate = float(learning_rate)
         if options.get("clipnorm") is not None or options.get("clipvalue") is not None:
-            global_clipnorm = None  # Keras accepts one way of clipping only
+            global_clipnorm = None  # Keras accepts only one kind of clipping
         super().__init__(learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm, **options)
         self.layer_decay = layer_decay
         self.head_rate = head_rate
 
     def build(self, variables: Sequence[Any]) -> None:
-        """Makes the state variables of each variable."""
+        """Creates the state variables of each variable."""
         if self.built:
             return
         super().build(variables)
@@ -72,25 +74,25 @@ class BertOptimizer(keras.optimizers.Optimizer):
         ]
 
     def slots_of(self, path: str) -> Sequence[str]:
-        """The names of the state variables for the variable of that name."""
+        """Returns the names of the state variables of the variable with this name."""
         return self.slot_names
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Updates one variable and its state."""
+        """Updates a variable and its state."""
         index = self._get_variable_index(variable)
         rate = ops.cast(learning_rate, variable.dtype) * self._rates[index]
-        # The gradient of a look-up is a list of rows; these optimizers update all rows.
+        # The gradient of a look-up is sparse, a list of rows; these optimizers update all rows.
         gradient = ops.cast(ops.convert_to_tensor(gradient, sparse=False), variable.dtype)
         decay = self.weight_decay if self._decays[index] else 0.0
         self.update(variable, self._paths[index], self._slots[index], gradient, rate, decay)
 
     def update(self, variable: Any, path: str, slots: dict[str, Any], gradient: Any, rate: Any, decay: float) -> None:
-        """Updates one variable and its slots.
+        """Updates a variable and its state variables.
 
         Args:
-            variable: A Keras variable, or the backend's variable inside it.
+            variable: The variable: a Keras variable, or the variable of the backend inside it.
             path: The name of the variable.
-            slots: Its state variables, by name.
+            slots: The state variables of the variable, by name.
             gradient: The dense gradient.
             rate: The learning rate of this variable.
             decay: The weight decay of this variable.
@@ -98,14 +100,17 @@ class BertOptimizer(keras.optimizers.Optimizer):
         raise NotImplementedError
 
     def decays(self, variable: Any) -> bool:
-        """Whether a variable has weight decay: a matrix or a table that `exclude_from_weight_decay` does not name."""
+        """Returns whether a variable has weight decay.
+
+        It does if it is a matrix or a table and `exclude_from_weight_decay` does not name it.
+        """
         return self._decays[self._get_variable_index(variable)]
 
     def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
-        """Does nothing: `update` applies the decay, since its place differs between optimizers."""
+        """Does nothing. `update` applies the decay, since each optimizer applies it at a different point."""
 
     def assign_decayed(self, variable: Any, rate: Any, decay: float, update: Any) -> None:
-        """Subtracts the decay, and `rate` times an update, from a variable."""
+        """Subtracts the weight decay, and `rate` times an update, from a variable."""
         value = ops.convert_to_tensor(variable)
         if decay:
             value = value * (1.0 - rate * decay)
@@ -117,14 +122,15 @@ class BertOptimizer(keras.optimizers.Optimizer):
 
 
 class MomentOptimizer(BertOptimizer):
-    """An optimizer with running means of gradients and of squared gradients.
+    """The base class of optimizers with running means of the gradients and of the squared gradients, such as Adam.
 
     Args:
-        learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
-        beta_1: The decay of the mean of gradients.
-        beta_2: The decay of the mean of squared gradients.
-        epsilon: The constant that is added to the root of the latter mean, after its correction if there is one.
-        bias_correction: Whether the means are corrected for their start at 0, as in Adam and not in the original BERT.
+        learning_rate: The learning rate: a number, or a schedule such as `kbert.WarmupSchedule`.
+        beta_1: The decay rate of the running mean of the gradients.
+        beta_2: The decay rate of the running mean of the squared gradients.
+        epsilon: The constant that is added to the square root of the latter mean, after its bias correction if enabled.
+        bias_correction: Whether the means are corrected for their start at 0, as in Adam. The
+            original BERT does not do this.
         options: The options of `BertOptimizer`.
     """
 
@@ -146,7 +152,7 @@ class MomentOptimizer(BertOptimizer):
         self.bias_correction = bias_correction
 
     def direction(self, slots: dict[str, Any], gradient: Any) -> Any:
-        """Adam's update for a learning rate of 1, after `slots` took in the gradient."""
+        """Adds the gradient to the running means in `slots`, and returns Adam's update for a learning rate of 1."""
         mean = self.beta_1 * slots["mean"] + (1 - self.beta_1) * gradient
         square = self.beta_2 * slots["square"] + (1 - self.beta_2) * ops.square(gradient)
         self.assign(slots["mean"], mean)

@@ -1,4 +1,4 @@
-"""Gradient descent, for Keras."""
+"""Gradient descent as a Keras optimizer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class SGD(BertOptimizer):
     """Gradient descent without momentum, for comparisons.
 
     Args:
-        learning_rate: A number, or a schedule such as `kbert.WarmupSchedule`.
+        learning_rate: The learning rate: a number, or a schedule such as `kbert.WarmupSchedule`.
         options: `weight_decay`, `layer_decay`, `head_rate` and `global_clipnorm` as in `kbert.AdamW`, and the
             options of `keras.optimizers.Optimizer`.
 
@@ -29,5 +29,5 @@ class SGD(BertOptimizer):
         super().__init__(learning_rate, **options)
 
     def update(self, variable: Any, path: str, slots: dict[str, Any], gradient: Any, rate: Any, decay: float) -> None:
-        """Updates one variable."""
+        """Updates a variable."""
         self.assign_decayed(variable, rate, decay, gradient)

@@ -1,4 +1,4 @@
-"""Optimizer settings that follow from the name of a variable: its weight decay, and its learning rate by layer."""
+"""Optimizer settings that depend on the name of a variable: its weight decay, and its learning rate by layer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 NOT_DECAYED = ("/bias", "/gamma", "/beta")
-"""Ends of the names of variables without weight decay: biases and LayerNorm."""
+"""The endings of the names of variables without weight decay: biases and LayerNorm."""
 
 BLOCK_KERNEL = re.compile(r"(?:^|/)block_\d+/.*/kernel$")
 QKV = re.compile(r"/qkv/kernel$")
@@ -16,11 +16,12 @@ _EMBEDDINGS = re.compile(r"(?:^|/)embeddings/")
 
 
 def layer_rates(paths: Sequence[str], decay: float, head: float = 1.0) -> list[float]:
-    """What the learning rate of each variable is multiplied by (arXiv 1801.06146, discriminative fine-tuning).
+    """Returns the factor of the learning rate of each variable (arXiv 1801.06146, discriminative fine-tuning).
 
     Args:
-        paths: Names of variables: ".../embeddings/...", ".../block_3/...", or what stands above all blocks.
-        decay: The rate of a layer as part of that of the one above it.
+        paths: The names of the variables: ".../embeddings/...", ".../block_3/...", or others for variables above all
+            blocks.
+        decay: The learning rate of a layer divided by that of the layer above it.
         head: The factor for the variables above all blocks: the pooler and the heads.
     """
     depth = 1 + max((int(match[1]) for path in paths if (match := _BLOCK.search(path))), default=-1)

@@ -1,4 +1,4 @@
-"""The learning rate of BERT as a Keras schedule: a linear warm-up, then a decay to 0."""
+"""The learning-rate schedule of BERT: a linear warm-up, then a decay to 0."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ DECAYS = ("linear", "polynomial", "cosine", "constant")
 
 @keras.saving.register_keras_serializable("kbert")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear warm-up from 0, then a decay to 0, as in `kbert.finetune` and `kbert.pretrain`.
+    """A learning-rate schedule: a linear warm-up from 0, then a decay to 0.
+
+    `kbert.finetune` and `kbert.pretrain` use the same schedule.
 
     Args:
         peak: The learning rate at the end of the warm-up.
-        steps: The total number of steps. Later steps have the learning rate of the last one.
+        steps: The total number of steps. Later steps have the learning rate of the last of them.
         warmup_steps: The number of steps of the warm-up.
-        decay: The factor of the peak while t rises from 0 to 1 after the warm-up: "linear" is 1 - t, "polynomial"
-            (1 - t)^power, "cosine" (1 + cos(π t)) / 2, and "constant" 1.
-        power: The exponent of "polynomial".
+        decay: The shape of the decay. The factor of the peak, while t rises from 0 to 1 after the warm-up, is 1 - t for
+            "linear", (1 - t)^power for "polynomial", (1 + cos(π t)) / 2 for "cosine", and 1 for "constant".
+        power: The exponent of the decay "polynomial".
 
     Example:
         >>> schedule = kbert.WarmupSchedule(1e-3, steps=100, warmup_steps=9)
@@ -50,7 +52,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         self.decay, self.power = decay, float(power)
 
     def __call__(self, step: Any) -> Any:
-        """The learning rate of a step, counted from 0, float32."""
+        """Returns the learning rate of a step, float32. Steps count from 0."""
         step = ops.minimum(ops.cast(step, "float32"), self.steps - 1)
         warm = self.peak * (step + 1) / (self.warmup_steps + 1)
         left = (self.steps - step) / max(1, self.steps - self.warmup_steps)

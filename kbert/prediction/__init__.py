@@ -1,1 +1,1 @@
-"""A loaded model: answers for texts, metrics of files, and feature vectors."""
+"""Predictions, metrics and feature vectors of a loaded model."""

@@ -1,4 +1,4 @@
-"""Vectors out of an encoder's layers, as features for other programs: of any model folder, for a task or for none."""
+"""Extracts the vectors of an encoder's layers from any model folder, as features for other programs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kbert.tasks.training_rows import strings
 from kbert.text.graph.encoder import GraphEncoder
 
 LAST_FOUR = (-4, -3, -2, -1)
-"""Layers whose concatenation served best as features in the BERT paper (arXiv 1810.04805, section 5.3)."""
+"""The layers whose concatenation gave the best features in the BERT paper (arXiv 1810.04805, section 5.3)."""
 
 
 def extract_features(
@@ -37,25 +37,25 @@ def extract_features(
     sequence_length: int | None = None,
     batch_size: int = 64,
 ) -> np.ndarray | list[np.ndarray]:
-    """Vectors of an encoder's layers.
+    """Returns the vectors that layers of an encoder compute for texts.
 
     Args:
-        model: A model folder, or "hf://owner/name": pretrained, or fine-tuned for any task.
+        model: A pretrained or fine-tuned model: a folder, or a model of the Hugging Face Hub as "hf://owner/name".
         texts: The texts.
-        layers: Whose outputs are taken, joined along the last axis: 1 to N for the blocks, 0 for the embeddings,
-            -1 for the last block.
-        pooling: "mean" or "max" of a text's tokens, "cls" for the vector of [CLS], "none" for all tokens, [CLS] and
-            [SEP] too.
-        sequence_length: Longest input in tokens; longer texts lose their end. By default as many as the model was
-            fine-tuned with, or its files say, or it has positions.
-        batch_size: Texts at a time.
+        layers: The layers whose outputs are concatenated along the last axis: 0 for the embeddings, 1 to N for the
+            blocks, -1 for the last block.
+        pooling: How the vectors of a text's tokens are combined: "mean", "max", "cls" for the vector of [CLS], or
+            "none" to return the vectors of all tokens, including [CLS] and [SEP].
+        sequence_length: The maximum number of tokens of a text; longer texts are truncated at the end. The default is
+            the length that the model was fine-tuned with, or the length in its files, or its number of positions.
+        batch_size: The number of texts that are processed together.
 
     Returns:
-        float32 [texts, layers x H]; with "none" an array [tokens, layers x H] for each text.
+        An array of float32 [texts, layers x H]; with "none" a list with an array [tokens, layers x H] for each text.
 
     Raises:
-        UsageError: There is no such layer or pooling, or the length cannot be.
-        BundleError: The model cannot be read.
+        UsageError: A layer, the pooling, the length or the batch size is invalid.
+        BundleError: The model is damaged or unreadable.
     """
     if pooling not in (*POOLINGS, "none"):
         raise UsageError(f"pooling must be one of {', '.join(POOLINGS)}, none. Received: pooling={pooling!r}")
@@ -77,7 +77,7 @@ def extract_features(
 
 
 def _layers(encoder: BertEncoder, layers: Sequence[int]) -> Any:
-    """A model from features to the outputs of some layers, joined, float32 [B, S, layers x H]."""
+    """Returns a model from features to the concatenated outputs of layers, float32 [B, S, layers x H]."""
     found = [encoder.embeddings.output, *(block.output for block in encoder.blocks)]
     most = len(found) - 1
     if not layers or any(not -most - 1 <= layer <= most for layer in layers):
@@ -98,7 +98,7 @@ def _vectors(
         hidden, mask = model(encoded, training=False), encoded["input_mask"]
         return (hidden if pooling == "none" else pooled(hidden, mask, pooling)), tf.reduce_sum(mask, -1)
 
-    # Texts of like length together: a batch is padded to its longest.
+    # Texts of similar length form a batch, since a batch is padded to its longest text.
     order = np.argsort([len(text) for text in texts], kind="stable")
     rows: list[np.ndarray] = [np.empty(0)] * len(texts)
     for start in range(0, len(order), batch_size):
@@ -112,29 +112,30 @@ def _vectors(
 
 
 def check_features_file(output: PathLike, pooling: str) -> None:
-    """Checks that vectors can be written to a file of that name.
+    """Checks that the format of a file can hold the vectors.
 
     Raises:
-        UsageError: Its ending says no format, or one without texts of different lengths.
+        UsageError: The file ending is unknown, or the format does not support arrays of different lengths.
     """
     ending = Path(output).suffix
     if ending not in (".npy", ".safetensors"):
         raise UsageError(f"features are written as .npy or .safetensors. Received: {output}")
     if ending == ".npy" and pooling == "none":
         raise UsageError(
-            f"texts have different numbers of tokens, which .npy cannot hold: name a .safetensors file, or a pooling. "
-            f"Received: {output}"
+            "texts have different numbers of tokens, which .npy does not support; name a .safetensors file or a "
+            f"pooling. Received: {output}"
         )
 
 
 def save_features(output: PathLike, vectors: np.ndarray | Sequence[np.ndarray]) -> None:
-    """Writes what `extract_features` gave, atomically.
+    """Writes the result of `extract_features` to a file, atomically.
 
-    A .npy file holds float32 [texts, W]. A .safetensors file holds "vectors", the same, or of all tokens joined
-    float32 [tokens, W] with "lengths", int64 [texts].
+    A .npy file holds float32 [texts, W]. A .safetensors file holds the same array as "vectors". For vectors of all
+    tokens, "vectors" is their concatenation, float32 [tokens, W], and "lengths", int64 [texts], has the number of
+    tokens of each text.
 
     Raises:
-        UsageError: See `check_features_file`.
+        UsageError: The file ending is unknown, or the format does not support arrays of different lengths.
     """
     check_features_file(output, "mean" if isinstance(vectors, np.ndarray) else "none")
     if isinstance(vectors, np.ndarray):

@@ -1,4 +1,4 @@
-"""Predictions in the formats of other programs: CoNLL, and the answers by id that SQuAD's scripts read."""
+"""Predictions in the formats of other programs: CoNLL, and the JSON that the evaluation scripts of SQuAD read."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ _WORD = re.compile(r"\S+")
 
 
 def conll_lines(prediction: Mapping[str, Any]) -> list[str]:
-    r"""A prediction of tagging in CoNLL: a word and its tag (IOB2) in each line, and an empty line behind.
+    r"""Returns a prediction of a tagger as lines of CoNLL: a word and its IOB2 tag in each line, then an empty line.
 
-    Words are those that the text was given in; of other texts what stands between white space, and each ideograph.
+    If the input was a list of words, these are the words. Otherwise the text is split at white space, and around each
+    CJK ideograph.
 
     Args:
-        prediction: One of `Predictor.predict`, with "text" and "spans".
+        prediction: A prediction of `Predictor.predict` with "text" and "spans".
 
     Example:
         >>> conll_lines({"text": "Ada left", "spans": [{"start": 0, "end": 3, "label": "PER"}]})
@@ -37,17 +38,19 @@ def conll_lines(prediction: Mapping[str, Any]) -> list[str]:
 
 
 def squad_answers(predictions: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Answers by the ids of their questions, as the evaluation scripts of SQuAD read them; "" for no answer.
+    """Returns the answers by the ids of their questions, as the evaluation scripts of SQuAD read them.
+
+    A question without an answer has the value "".
 
     Args:
-        predictions: Those of `Predictor.predict_file`, with "id" and "answer".
+        predictions: The predictions of `Predictor.predict_file`, with "id" and "answer".
 
     Example:
         >>> squad_answers([{"id": "q1", "answer": "Ada"}])
         {'q1': 'Ada'}
 
     Raises:
-        UsageError: A question has no id, or the id of another; or the predictions are no answers.
+        UsageError: A question has no id, two questions have the same id, or the predictions have no answers.
     """
     answers: dict[str, str] = {}
     for prediction in predictions:

@@ -1,4 +1,4 @@
-"""A loaded model: text in, answers out."""
+"""A loaded model that predicts from text."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
 _AT_ONCE = 4096
-"""Rows of a file that are answered for at once."""
+"""The number of rows of a file that are read and predicted as one part."""
 _ROWS_AT_ONCE = 64
-"""Windows of long texts that go through the model together."""
+"""The number of windows of long texts that the model processes together."""
 
 
 class TextModel(tf.Module):
-    """A model from text to answers as one graph: what is evaluated, exported and served is this.
+    """A model from text to answers as one graph. Evaluation, export and serving all use it.
 
     Args:
-        task: Knows what the outputs mean.
-        model: The Keras model that `task.build` made.
-        encode: Texts to features.
+        task: The task, which converts the outputs of the model to answers.
+        model: The Keras model that `task.build` returned.
+        encode: Converts texts to features.
     """
 
     def __init__(self, task: AnsweringTask[Any], model: Any, encode: GraphEncoder) -> None:
@@ -69,7 +69,7 @@ class TextModel(tf.Module):
         return self.task.served_answers(self._outputs(encoded), encoded)
 
     def without_prompts(self) -> Any:
-        """A tf.function like `from_text`, for texts that already have their prompts. It is not exported."""
+        """Returns a tf.function like `from_text`, for texts that already have their prompts. It is not exported."""
         return _function(self._from_prompted, self.text_specs)
 
     def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -84,7 +84,7 @@ class TextModel(tf.Module):
 
 
 def _function(call: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], specs: Sequence[tf.TensorSpec]) -> Any:
-    """A tf.function with an argument a spec, called as the spec is; `call` gets them as a dict."""
+    """Returns a tf.function with an argument for each spec, of the same name. It calls `call` with them as a dict."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     signature = inspect.Signature([inspect.Parameter(spec.name, kind) for spec in specs])
 
@@ -98,7 +98,7 @@ def _function(call: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], spec
 def _in_parts(
     model: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], batch: Mapping[str, tf.Tensor]
 ) -> dict[str, tf.Tensor]:
-    """Runs a model on _ROWS_AT_ONCE rows after the other: a long text has more windows than memory has room for."""
+    """Runs a model on parts of _ROWS_AT_ONCE rows, since all windows of a long text may not fit in memory."""
     first = {name: values[:_ROWS_AT_ONCE] for name, values in batch.items()}
     total = tf.shape(next(iter(batch.values())))[0]
     outputs = model(first)
@@ -119,19 +119,19 @@ def _in_parts(
 
 
 class Texts(list[str]):
-    """The texts of a file with a text a line."""
+    """The texts of a file with one text per line."""
 
 
 class Predictor:
-    """A fine-tuned model.
+    """A fine-tuned model that predicts from text; `kbert.load` returns it.
 
     Args:
-        task: Its task.
-        model: The Keras model that `task.build` made.
-        tokenizer: Its tokenizer.
-        sequence_length: Longest input in tokens.
-        encode: The tokenizer as a graph, where there is one already.
-        reading: How files are read, unless it is told.
+        task: The task of the model.
+        model: The Keras model that `task.build` returned.
+        tokenizer: The tokenizer of the model.
+        sequence_length: The maximum number of tokens of an input.
+        encode: The tokenizer as a graph; the default is to build it.
+        reading: How files are read by default: their columns and format.
 
     Example:
         >>> model = kbert.load("RUN")
@@ -159,36 +159,36 @@ class Predictor:
 
     @property
     def encoder(self) -> BertEncoder:
-        """The encoder: features to vectors."""
+        """The encoder, a Keras model from features to vectors."""
         encoder: BertEncoder = self.model.encoder
         return encoder
 
     @property
     def config(self) -> BertConfig:
-        """The shape of the encoder."""
+        """The configuration of the encoder."""
         return self.encoder.config
 
     def with_task(self, task: AnsweringTask[Any]) -> Predictor:
-        """A predictor with the same weights, for a task that differs only in its texts, for instance in a prompt."""
+        """Returns a predictor with the same weights and a task that differs only in its texts, such as in a prompt."""
         return Predictor(task, self.model, self.tokenizer, self.sequence_length, self.text_model.encode, self.reading)
 
     def predict(self, *columns: Any, batch_size: int = 64, keep: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """Answers, in the order of what is asked.
+        """Returns the predictions for texts, in the order of the texts.
 
         Args:
-            columns: What the task is asked with, a sequence each: texts; texts and their pairs; questions and contexts
-                (see `task.text_inputs`); a single string per column is one row. A table in memory (a data frame or a
-                list of dictionaries) has the columns that the model was fine-tuned with. A tagger also takes texts that
-                are lists of words.
-            batch_size: Texts at a time.
-            keep: Columns of a table in memory that are carried into the predictions, such as an id.
+            columns: A sequence for each input of the task (see `task.text_inputs`): texts; texts and their second
+                texts; or questions and contexts. Single strings instead of sequences are one row. A table in memory (a
+                data frame or a list of dictionaries) can be given instead; its columns have the names that the model
+                was fine-tuned with. A tagger also accepts texts that are lists of words.
+            batch_size: The number of texts that are processed together.
+            keep: The columns of a table in memory that are copied to the predictions, such as an id.
 
         Returns:
-            One dict a text: what was asked ("text", "pair" …), and what the task answers; for classification "label"
-            and "probabilities".
+            A dict for each text, with the inputs ("text", "pair" …) and the answer of the task; for classification the
+            answer is "label" and "probabilities".
 
         Raises:
-            UsageError: The number of columns differs from that of the task, or the data are not texts.
+            UsageError: The number of columns is not that of the task, or a value is not a text.
             DataError: A column of the table is missing, or a cell is not a text.
         """
         if len(columns) == 1:
@@ -211,28 +211,31 @@ class Predictor:
         batch_size: int = 64,
         keep: Sequence[str] = (),
     ) -> Iterator[dict[str, Any]]:
-        """Answers for the rows of a file, in their order.
+        """Yields the predictions for the rows of a file, in the order of the rows.
 
         Args:
-            path: A table, a text a line, or what else the task reads; or a table in memory.
-            columns: Of a table; those it was fine-tuned with by default.
-            options: Of the task, that say how to read, such as "delimiter"; those it was fine-tuned with by default.
-            batch_size: Texts at a time.
-            keep: Columns that are carried into the predictions, such as an id; they come first.
+            path: A table, a file with one text per line, a file in a format of the task, or a table in memory.
+            columns: The names of the columns of a table, by role; the default is the names used in fine-tuning.
+            options: The options of the task that describe the file, such as "delimiter"; the default is the options
+                used in fine-tuning.
+            batch_size: The number of texts that are processed together.
+            keep: The columns that are copied to the predictions, such as an id; they come first.
 
         Yields:
-            Predictions as `predict` gives them. Questions have their "id" if the file has one. Texts that a tagger got
-            in words have "words", each with its "tag" in IOB2.
+            The predictions, in the form of `predict`. Those for questions include "id" if the file has one. Those of a
+            tagger for texts that are lists of words include "words", each with its "tag" in IOB2.
 
         Raises:
-            DataError: The file cannot be read, is empty, or lacks a column.
-            UsageError: `keep` names columns of a file that is no table.
+            DataError: The file is unreadable or empty, or a column is missing.
+            UsageError: `keep` names columns, but the file is not a table.
         """
         found = self._read(path, columns, options)
         reading = self._reading(columns, options)
         if isinstance(found, Texts):
             if keep:
-                raise UsageError(f"{path}: expected a table, which has columns to keep. Received: a text a line")
+                raise UsageError(
+                    f"{path}: expected a table, which has columns to keep. Received: a file with one text per line"
+                )
             texts = self.task.text_inputs[0].name
             for start in range(0, len(found), _AT_ONCE):
                 yield from self._predict({texts: list(found[start : start + _AT_ONCE])}, batch_size)
@@ -261,21 +264,27 @@ class Predictor:
         ]
 
     def answers(self, *columns: Any, batch_size: int = 64) -> dict[str, np.ndarray]:
-        """The served answers: arrays with a row for each of what is asked; see `predict`."""
+        """Returns the answers as the served model returns them: arrays with a row for each text.
+
+        Args:
+            columns: The inputs; see `predict`.
+            batch_size: The number of texts that are processed together.
+        """
         return self._answers(self._inputs(columns), batch_size)
 
     def read_inputs(
         self, path: PathLike | Any, columns: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
     ) -> list[list[Any]]:
-        """The columns to `predict` from a file: a table, a text a line, or what else the task reads.
+        """Reads a file, and returns its texts as arguments for `predict`.
 
         Args:
-            path: The file, or a table in memory.
-            columns: Of a table; those it was fine-tuned with by default.
-            options: Of the task, that say how to read, such as "delimiter"; those it was fine-tuned with by default.
+            path: A table, a file with one text per line, a file in a format of the task, or a table in memory.
+            columns: The names of the columns of a table, by role; the default is the names used in fine-tuning.
+            options: The options of the task that describe the file, such as "delimiter"; the default is the options
+                used in fine-tuning.
 
         Raises:
-            DataError: The file cannot be read, or is empty.
+            DataError: The file is unreadable or empty.
         """
         found = self._read(path, columns, options)
         return [list(found)] if isinstance(found, Texts) else list(self.task.texts_of(found).values())
@@ -283,7 +292,7 @@ class Predictor:
     def _read(
         self, path: PathLike | Any, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None
     ) -> list[Any]:
-        """The examples of a file, or `Texts`."""
+        """Returns the examples of a table, or the `Texts` of a file with one text per line."""
         reading = self._reading(columns, options)
         table = as_table(path, "the table")
         if table is not None:
@@ -296,28 +305,29 @@ class Predictor:
         ):
             texts = list(form.lines(path))
             if not texts:
-                raise DataError("expected a text a line. The file is empty", path)
+                raise DataError("expected one text per line. Received: an empty file", path)
             return Texts(texts)
         return self.task.read_examples(path, reading.columns, options=reading.options, targets=False)
 
     def _reading(self, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None) -> Reading:
-        """How one file is read, for which something else may be given than what is remembered.
+        """Returns how a file is read: the remembered columns and options, overridden by those that are given.
 
         Raises:
-            UsageError: The task has no such option.
+            UsageError: The task has no option of that name.
         """
         self.task.info().choose_options(options or {})
         reading = self.reading.overruled(columns, options)
         has_pair = any(column.role == "pair" for column in self.task.info().columns)
         if has_pair and getattr(self.task, "paired", True) is False and not reading.columns.get("pair"):
-            # A column of this name in the file is no second text for this model.
+            # This model takes single texts, so a column with the default name of the second text is ignored.
             return reading.overruled({"pair": ""}, None)
         return reading
 
     def _is_table(self, path: PathLike, reading: Reading, given: Mapping[str, Any] | None) -> bool:
-        """Whether a file is a table. Where its ending does not say so, it may be one like the training file, or hold a
-        text a line.
-        """  # noqa: D205 (one sentence)
+        """Returns whether a file is a table, and not a file with one text per line.
+
+        A file whose ending does not decide this is a table if it has the columns and the format of the training file.
+        """
         form = TableFormat.from_options(reading.options)
         if file_kind(path, form) != "text" or (given or {}).get("delimiter") is not None:
             return True
@@ -333,18 +343,20 @@ class Predictor:
         batch_size: int = 64,
         skip_bad: int = 0,
     ) -> dict[str, Any]:
-        """Metrics on a table of examples with targets.
+        """Returns the metrics of the model on labelled examples.
 
         Args:
-            data: A file that the task reads, a table in memory (a data frame or a list of dictionaries), or examples.
-            columns: Of the file; those it was fine-tuned with by default.
-            options: Of the task, that say how to read, such as "delimiter"; those it was fine-tuned with by default.
-            batch_size: Examples at a time.
-            skip_bad: Bad rows that may be skipped; how many were is "skipped" among the metrics.
+            data: A file that the task reads, a table in memory (a data frame or a list of dictionaries), or a list of
+                examples of the task.
+            columns: The names of the columns, by role; the default is the names used in fine-tuning.
+            options: The options of the task that describe the file, such as "delimiter"; the default is the options
+                used in fine-tuning.
+            batch_size: The number of examples that are processed together.
+            skip_bad: The maximum number of invalid rows, which are skipped; the metric "skipped" counts them.
 
         Raises:
-            DataError: The file cannot be read, or has a label that training never saw.
-            UsageError: `data` is none of these.
+            DataError: The file is unreadable, or contains a label that did not occur in training.
+            UsageError: The type of `data` is invalid.
         """
         task = self._trainable()
         path: PathLike = "examples"
@@ -364,16 +376,16 @@ class Predictor:
         return metrics | ({"skipped": bad.count} if skip_bad else {})
 
     def answers_for_examples(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
-        """The served answers to what the task asks about examples."""
+        """Returns the answers to labelled examples as the served model returns them."""
         if self._without_prompts is None:
             self._without_prompts = self.text_model.without_prompts()
         return self._answers(self._trainable().evaluation_texts(examples), batch_size, self._without_prompts)
 
     def _trainable(self) -> TrainableTask[Any]:
-        """The task, if it has metrics.
+        """Returns the task if it has metrics.
 
         Raises:
-            UsageError: It has none.
+            UsageError: The task has no metrics.
         """
         if not isinstance(self.task, TrainableTask):
             raise UsageError(
@@ -406,7 +418,7 @@ class Predictor:
         return {text.name: column for text, column in zip(texts, given, strict=True)}
 
     def _columns(self, given: Sequence[Any]) -> list[list[Any]]:
-        """The columns of texts, a list for each input, from a table, from lists or from single strings."""
+        """Returns a list of texts for each input, given a table, lists or single strings."""
         if len(given) == 1 and (table := as_table(given[0], "the table")) is not None:
             return self.read_inputs(table)
         texts = self.task.text_inputs
@@ -429,7 +441,7 @@ class Predictor:
         columns = list(inputs.values())
         if not columns[0]:
             return {}
-        # Texts of like length together: a batch is padded to its longest.
+        # Texts of similar length form a batch, since a batch is padded to its longest text.
         order = np.argsort([sum(map(_size, row)) for row in zip(*columns, strict=True)], kind="stable")
         parts: list[dict[str, np.ndarray]] = []
         for start in range(0, len(order), batch_size):
@@ -441,10 +453,10 @@ class Predictor:
 
 
 def _with_kept(kept: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
-    """A prediction behind columns of its row.
+    """Returns a prediction with the kept columns of its row in front.
 
     Raises:
-        UsageError: A column has the name of a key of predictions, and another value.
+        UsageError: A column has the name of a key of the prediction, and a different value.
     """
     for name, value in kept.items():
         if name in prediction and prediction[name] != value:
@@ -463,7 +475,7 @@ def _size(value: str | Sequence[str]) -> int:
 
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Parts one after the other, padded with 0 or "" to the largest of them."""
+    """Returns the concatenation of arrays, padded with 0 or "" to the largest shape."""
     largest = np.max([part.shape[1:] for part in parts], axis=0)
     padded = []
     for part in parts:
@@ -482,17 +494,18 @@ def load(
     prompt_name: str | None = None,
     pair_prompt: str | None = None,
 ) -> Predictor:
-    """Loads a fine-tuned model.
+    """Loads a fine-tuned model for predictions.
 
     Args:
-        path: A model folder that `finetune` wrote, one of sentence-transformers, one that Hugging Face Transformers
-            saved with the head of a task, or "hf://owner/name" of the Hugging Face Hub.
-        paired: Whether examples are pairs of texts. Only classifiers of other libraries need this argument.
-        task: "regression" or "ranking", for a model of another library with one output, if its files do not say.
-        pooling: "mean", "cls" or "max": how a text's vector is made from those of its tokens. It overrules the files of
-            the model.
-        prompt: The text that is put before each text, such as "query: ", if the model gives vectors.
-        prompt_name: The name of a prompt of the model, instead of `prompt`.
+        path: A model folder of `kbert.finetune` or of sentence-transformers; a folder that Hugging Face Transformers
+            saved with the head of a task; or a model of the Hugging Face Hub as "hf://owner/name".
+        paired: Whether the inputs are pairs of texts. Only classifiers of other libraries need this argument.
+        task: "regression" or "ranking", for a model of another library with one output whose files do not name its
+            task.
+        pooling: How the vector of a text is computed from those of its tokens: "mean", "cls" or "max". It overrides the
+            files of the model.
+        prompt: The text that is put before each text, such as "query: "; only for embedding models.
+        prompt_name: The name of a prompt in the files of the model, instead of `prompt`.
         pair_prompt: The prompt of the second texts of pairs in `evaluate`; the default is `prompt`.
 
     Example:
@@ -501,8 +514,8 @@ def load(
         ['text', 'vector']
 
     Raises:
-        BundleError: The folder is no model, is damaged, or is for no task.
-        HubError: The hub has no such model, or cannot be reached.
+        BundleError: The folder is not a model folder, is damaged, or contains a model without a task.
+        HubError: The hub has no model of this name, or is unreachable.
         UsageError: An argument contradicts the files of the model.
     """
     bundle = Bundle.load(resolve(path))
@@ -513,10 +526,10 @@ def load(
 
 
 def predictor_of(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Predictor:
-    """A predictor of a bundle's weights for its task.
+    """Returns a predictor with the weights of a bundle.
 
     Raises:
-        BundleError: The weights are not those of the task, or kbert.json is damaged.
+        BundleError: The weights do not fit the task, or kbert.json is damaged.
     """
     model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
     assign_tensors(task.bindings(model), bundle.tensors)
@@ -530,7 +543,10 @@ def predictor_of(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Pr
 
 
 def remembered_reading(path: PathLike) -> Reading:
-    """How a fine-tuned model was told to read its training file; nothing of a model without a task."""
+    """Returns the columns and options with which a fine-tuned model read its training file.
+
+    The result is empty for a model without a task.
+    """
     bundle = Bundle.load(resolve(path), notices=False)
     if bundle.settings.get("kind") != "task":
         return Reading()
@@ -541,12 +557,12 @@ def _reading(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Readin
     try:
         return Reading.from_settings(bundle.settings.get("reading", {}), task.info())
     except (TypeError, UsageError) as problem:
-        raise BundleError(f"{path}: how kbert.json says to read files cannot be used ({problem!s:.200})") from None
+        raise BundleError(f"{path}: the key reading of kbert.json is invalid ({problem!s:.200})") from None
 
 
 def _sequence_length(bundle: Bundle, path: PathLike) -> int:
     most = bundle.config.max_position_embeddings
     length = bundle.settings.get("sequence_length", bundle.longest_input)
     if not isinstance(length, int) or isinstance(length, bool) or not 1 <= length <= most:
-        raise BundleError(f"{path}: kbert.json must say a sequence_length of 1 to {most}. Received: {shown(length)}")
+        raise BundleError(f"{path}: kbert.json must have a sequence_length from 1 to {most}. Received: {shown(length)}")
     return length

@@ -1,1 +1,1 @@
-"""Keras models and layers from model folders and presets, and model folders from Keras models."""
+"""Loads Keras models and layers from model folders and presets, and saves Keras models as model folders."""

@@ -1,4 +1,4 @@
-"""Keras models from model folders, with the head that config.json says."""
+"""Loads model folders as Keras models, with the head that config.json names."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kbert.models import building, tensor_names
 
 
 def load_model(source: PathLike | Bundle, *, precision: str | None = None) -> keras.Model:
-    """Loads a BERT of any library as a Keras model: the encoder, with the head that its config.json names.
+    """Loads a BERT model of any library as a Keras model: the encoder with the head that config.json names.
 
     Args:
-        source: A model folder, "hf://owner/name" of the Hugging Face Hub, or a bundle.
-        precision: The precision of matrix products: "float32", "bfloat16" or "float16"; None follows Keras's global
-            dtype policy.
+        source: A model folder, a model of the Hugging Face Hub as "hf://owner/name", or a `kbert.Bundle`.
+        precision: The precision of matrix products: "float32", "bfloat16" or "float16"; None means the global
+            dtype policy of Keras.
 
     Returns:
         A `BertEncoder`, `PretrainingModel`, `MaskedLanguageModel`, `ClassificationModel`, `TokenClassificationModel`,
@@ -28,8 +28,8 @@ def load_model(source: PathLike | Bundle, *, precision: str | None = None) -> ke
         128
 
     Raises:
-        BundleError: Tensors are missing, unexpected or of another shape than config.json says, or kbert has no such
-            architecture.
+        BundleError: Tensors are missing or unexpected, their shapes contradict config.json, or kbert does not support
+            the architecture.
     """
     bundle = source if isinstance(source, Bundle) else Bundle.load(resolve(source))
     model, bindings = build_model(bundle, precision=precision)
@@ -38,10 +38,10 @@ def load_model(source: PathLike | Bundle, *, precision: str | None = None) -> ke
 
 
 def build_model(bundle: Bundle, *, precision: str | None = None) -> tuple[keras.Model, tensor_names.TensorBindings]:
-    """Builds the model that a bundle's weights fit, with fresh weights, and gives the names of its tensors too.
+    """Builds the model for the weights of a bundle, with fresh weights, and returns it with the names of its tensors.
 
     Raises:
-        BundleError: The weights do not fit the architecture, or kbert has no such architecture.
+        BundleError: The weights do not fit the architecture, or kbert does not support it.
     """
     return building.build_model(
         bundle.architecture, bundle.config, bundle.shapes, len(bundle.labels), precision=precision
@@ -49,10 +49,10 @@ def build_model(bundle: Bundle, *, precision: str | None = None) -> tuple[keras.
 
 
 def check_loadable(bundle: Bundle) -> tuple[str, int]:
-    """Gives the architecture and the number of classes that a bundle's weights fit, before anything is built.
+    """Returns the architecture and the number of classes of a bundle's weights, before anything is built.
 
     Raises:
-        BundleError: The weights do not fit the architecture, or kbert has no such architecture.
+        BundleError: The weights do not fit the architecture, or kbert does not support it.
     """
     classes = len(bundle.labels)
     return building.check_model(bundle.architecture, bundle.config, bundle.shapes, classes), classes

@@ -1,4 +1,4 @@
-"""The public Keras models, with `from_preset` and `save_to_preset` ready to use."""
+"""The public Keras models. Importing this module enables `from_preset` and `save_to_preset`."""
 
 from __future__ import annotations
 

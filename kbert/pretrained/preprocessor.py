@@ -1,4 +1,4 @@
-"""The Keras layer from strings to the encoder's features."""
+"""A Keras layer that converts strings to the features of the encoder."""
 
 from __future__ import annotations
 
@@ -26,20 +26,22 @@ _DEFAULT_LENGTH = 128
 
 @keras.saving.register_keras_serializable("kbert")
 class Preprocessor(keras.layers.Layer):
-    """A layer from texts or pairs of texts to the features of kbert's models, with the ids of `kbert.Tokenizer`.
+    """A layer that converts texts or pairs of texts to the features of kbert's models.
 
-    It works in `dataset.map`, in calls with strings, and on Keras's TensorFlow backend also inside a model that takes
-    strings. `dataset.map(preprocessor)` accepts (texts), (texts, labels) and (texts, labels, weights), and passes
-    labels and weights on. Texts are strings [B], one string, or a tuple of two of these for pairs. The features are
-    int32 [B, S], or [S] for one text.
+    The ids are those of `kbert.Tokenizer`. The layer works in `dataset.map` and in calls with strings. On the
+    TensorFlow backend of Keras it also works inside a model that takes strings. `dataset.map(preprocessor)` accepts
+    elements of the form (texts), (texts, labels) and (texts, labels, weights), and returns labels and weights
+    unchanged. Texts are strings [B], a single string, or a tuple of two of these for pairs. The features are
+    int32 [B, S], or [S] for a single text.
 
     Args:
-        tokenizer: A `kbert.Tokenizer`; a folder of a model, of a corpus or of `kbert vocab train`, with all its
-            settings; or a `kbert.Vocabulary` or the path of a vocab.txt, which are used with lower-casing.
-        sequence_length: The longest sequence, special tokens included. Longer texts are truncated at the end.
+        tokenizer: A `kbert.Tokenizer`; a folder of a model, of a corpus or of `kbert vocab train`, whose tokenizer
+            settings are used; or a `kbert.Vocabulary` or the path of a vocab.txt, which are used with lower-casing.
+        sequence_length: The maximum number of tokens, including special tokens. Longer texts are truncated at the end.
         truncation: Which text of a pair is truncated: "longest_first", "only_first" or "only_second".
-        padding: "fixed" pads all sequences to `sequence_length`, so that XLA compiles one shape. "longest" pads to the
-            longest sequence of the batch, which is faster without XLA. A single text always has "fixed".
+        padding: "fixed" pads all sequences to `sequence_length`, so that XLA compiles for one shape only. "longest"
+            pads to the longest sequence of the batch, which is faster without XLA. A single text is always padded as
+            with "fixed".
 
     Example:
         >>> preprocessor = kbert.Preprocessor("vocab.txt", sequence_length=8)
@@ -48,7 +50,7 @@ class Preprocessor(keras.layers.Layer):
 
     Raises:
         UsageError: An option is invalid.
-        VocabularyError: The vocabulary cannot be used.
+        VocabularyError: The vocabulary is invalid.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Preprocessor(keras.layers.Layer):
         self.sequence_length = sequence_length
         self.truncation = truncation
         self.padding = padding
-        with tf.init_scope():  # look-up tables are constants outside every graph
+        with tf.init_scope():  # look-up tables must be created outside of any graph
             self._encode = GraphEncoder(self.tokenizer.to_graph(), sequence_length, truncation=truncation)
         # TensorFlow tokenizes on every Keras backend, and XLA does not support strings.
         self._convert_input_args = False
@@ -82,12 +84,13 @@ class Preprocessor(keras.layers.Layer):
 
     @classmethod
     def from_preset(cls, folder: PathLike, sequence_length: int | None = None, **options: Any) -> Preprocessor:
-        """Makes the preprocessor of a model folder, with its tokenizer.
+        """Returns the preprocessor of a model folder, with the tokenizer of the folder.
 
         Args:
-            folder: A model folder, or "hf://owner/name" of the Hugging Face Hub.
-            sequence_length: The longest sequence; None is 128, or the model's positions if they are fewer.
-            options: The options of the constructor.
+            folder: A model folder, or a model of the Hugging Face Hub as "hf://owner/name".
+            sequence_length: The maximum number of tokens. The default is 128, or the number of positions of the model
+                if that is smaller.
+            options: Further options of the constructor.
 
         Example:
             >>> preprocessor = kbert.Preprocessor.from_preset("RUN", sequence_length=16)
@@ -95,7 +98,7 @@ class Preprocessor(keras.layers.Layer):
             TensorShape([2, 16])
 
         Raises:
-            BundleError: There is no tokenizer in the folder, or it is damaged.
+            BundleError: The tokenizer of the folder is missing or damaged.
             UsageError: An option is invalid.
         """
         tokenizer = load_model_tokenizer(resolve(folder))
@@ -104,14 +107,14 @@ class Preprocessor(keras.layers.Layer):
         return cls(tokenizer, sequence_length, **options)
 
     def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        """Gives the features of texts, together with `y` and `sample_weight` if they are given."""
+        """Returns the features of the texts, together with `y` and `sample_weight` if they are given."""
         encoded = self._features(x)
         if sample_weight is not None:
             return encoded, y, sample_weight
         return encoded if y is None else (encoded, y)
 
     def _features(self, x: Any) -> dict[str, Any]:
-        # A functional model turns a tuple into a list, whose parts are tensors of texts.
+        # A functional model turns a tuple into a list of tensors of texts.
         is_pair = isinstance(x, list) and len(x) == 2 and all(getattr(part, "ndim", 0) for part in x)
         parts = tuple(x) if isinstance(x, tuple) or is_pair else (x,)
         if len(parts) not in (1, 2):
@@ -120,7 +123,7 @@ class Preprocessor(keras.layers.Layer):
         alone = texts[0].shape.rank == 0
         if alone:
             texts = [tf.expand_dims(part, 0) for part in texts]
-        elif texts[0].shape.rank == 2 and texts[0].shape[1] == 1:  # Keras gives a column in this shape
+        elif texts[0].shape.rank == 2 and texts[0].shape[1] == 1:  # Keras passes texts in this shape
             texts = [part[:, 0] for part in texts]
         encoded = self._encode(*texts)
         if alone or self.padding == "fixed":
@@ -138,7 +141,7 @@ class Preprocessor(keras.layers.Layer):
         return tf.ensure_shape(padded, [None, self.sequence_length])
 
     def compute_output_spec(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-        """int32 [B, S]; S is free with padding "longest"."""
+        """Returns symbolic int32 [B, S] features; S is unknown with the padding "longest"."""
         first = x[0] if isinstance(x, (tuple, list)) else x
         length = self.sequence_length if self.padding == "fixed" else None
         encoded = {
@@ -150,7 +153,7 @@ class Preprocessor(keras.layers.Layer):
         return encoded if y is None else (encoded, y)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, as plain data: the vocabulary is in it."""
+        """Returns the arguments of the constructor, including the vocabulary, as plain data."""
         vocabulary = self.tokenizer.vocabulary
         return {
             "name": self.name,
@@ -167,7 +170,7 @@ class Preprocessor(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Preprocessor:
-        """Makes a new layer from the result of `get_config`."""
+        """Creates a new layer from the result of `get_config`."""
         return cls(**config)
 
 
@@ -181,7 +184,7 @@ def _tokenizer(given: Any) -> Tokenizer:
 
 
 def _strings(texts: Any) -> Any:
-    """A tensor of strings, from a tensor, an array or Python strings."""
+    """Returns a tensor of strings, given a tensor, an array or Python strings."""
     if isinstance(texts, Sequence) and not isinstance(texts, (str, bytes)) and not len(texts):
         return tf.zeros([0], tf.string)
     tensor = tf.convert_to_tensor(texts)

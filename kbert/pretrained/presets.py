@@ -1,4 +1,4 @@
-"""Keras models from presets and model folders, and model folders from Keras models: `from_preset`, `save_to_preset`."""
+"""Creates Keras models from presets and model folders (`from_preset`), and saves them as folders (`save_to_preset`)."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ from kbert.text.tokenizer import Tokenizer
 
 _LOG = logging.getLogger("kbert")
 _STALE = ("metrics", "main_metric", "steps")
-"""Settings of a folder that are not kept, since the model may have been trained after it was loaded."""
+"""The settings of a folder that are not saved again, since the model may have been trained after it was loaded."""
 _LABELS = ("id2label", "label2id", "num_labels", "_num_labels", "problem_type", "finetuning_task")
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """The content of the folder that a model came from.
+    """The contents of the folder that a model was loaded from.
 
     Args:
         tokenizer: The tokenizer of the folder.
         settings: The settings of the task in kbert.json.
-        foreign_config: The keys of config.json that are not fields of BertConfig, such as the names of classes.
-        modules: The settings in the files of sentence-transformers; None without such files.
+        foreign_config: The entries of config.json that are not fields of `BertConfig`, such as the names of classes.
+        modules: The settings in the files of sentence-transformers; None if there are no such files.
     """
 
     tokenizer: Tokenizer
@@ -57,11 +57,11 @@ class Origin:
 
 @dataclasses.dataclass(frozen=True)
 class _Kind:
-    """A class of models, and its form in a model folder.
+    """The form that a class of models has in a model folder.
 
     Args:
-        architecture: The class of Transformers.
-        bindings: Returns the variables of a model under Transformers' names.
+        architecture: The name of the class in Transformers.
+        bindings: Returns the variables of a model under the tensor names of Transformers.
         pooled: Whether the model needs the pooler.
         labels: The default names of the classes; None if the model has no classes.
     """
@@ -94,7 +94,7 @@ def _kind(kind: Any) -> _Kind:
 
 
 def from_preset(kind: Any, preset: str | files.PathLike, options: Mapping[str, Any]) -> Any:
-    """See `kbert.models.preset_model.PresetModel.from_preset`; `kind` is the class to make."""
+    """Implements `kbert.models.preset_model.PresetModel.from_preset` for the class `kind`."""
     for_encoder, for_head = _split(kind, options)
     if str(preset) in PRESETS:
         config = preset_config(str(preset), for_encoder.pop("vocab_size", None))
@@ -126,7 +126,11 @@ def from_preset(kind: Any, preset: str | files.PathLike, options: Mapping[str, A
 
 
 def _split(kind: Any, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options of the encoder, and those of the head."""
+    """Splits options into those of the encoder and those of the head.
+
+    Raises:
+        UsageError: An option is unknown.
+    """
     inner = {"packed", "precision", "dtype", "seed", "remat", "skip_padding", "vocab_size"}
     if issubclass(kind, HeadModel):
         own = {*_parameters(kind), "name", "trainable"} - {"encoder"}
@@ -144,7 +148,7 @@ def _split(kind: Any, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[
 
 
 def _parameters(kind: Any) -> set[str]:
-    """The names of a constructor's own arguments."""
+    """Returns the names of the arguments that the constructor declares itself."""
     parameters = inspect.signature(kind.__init__).parameters.values()
     return {each.name for each in parameters if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)} - {"self"}
 
@@ -163,7 +167,7 @@ def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEnco
             f"{folder} has no head of {kind.__name__}; give classes, the number of classes of a fresh head"
         )
     if issubclass(kind, EmbeddingModel) and not {"pooling"} & {*stored, *options}:
-        raise UsageError(f'{folder} does not say how its vectors are pooled; give pooling, such as pooling="mean"')
+        raise UsageError(f'{folder} does not define the pooling of its vectors; give pooling, such as pooling="mean"')
     model = kind(encoder, **{**stored, **options})
     bindings = _kind(kind).bindings(model)
     tensors = bundle.tensors
@@ -181,7 +185,7 @@ def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEnco
 
 
 def _has_head(kind: Any, bundle: Bundle) -> bool:
-    """Whether a folder has the head of this class; several classes have a `classifier`."""
+    """Returns whether a folder has the head of this class. Several classes name their head `classifier`."""
     if issubclass(kind, (MaskedLanguageModel, PretrainingModel)):
         return MLM_BIAS in bundle.tensors
     if issubclass(kind, EmbeddingModel):
@@ -195,7 +199,7 @@ def _has_head(kind: Any, bundle: Bundle) -> bool:
 
 
 def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
-    """The arguments of a head that the files of a folder give."""
+    """Returns the arguments of the head that are stored in the files of the folder."""
     if issubclass(kind, ClassificationModel):
         return {"classes": len(bundle.tensors[CLASSIFIER_TENSORS[0]])}
     if issubclass(kind, TokenClassificationModel):
@@ -203,7 +207,7 @@ def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
     if issubclass(kind, EmbeddingModel) and bundle.modules is not None and bundle.modules.gives_vectors:
         return {"pooling": bundle.modules.pooling, "normalize": bundle.modules.normalize}
     if issubclass(kind, (RegressionModel, EmbeddingModel)):
-        # The model that the task builds has them. Tasks need TensorFlow.
+        # The task in kbert.json holds them. The import is here because tasks need TensorFlow.
         from kbert.tasks.factories import task_from_bundle
 
         name = (bundle.settings.get("task") or {}).get("name")
@@ -214,7 +218,7 @@ def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
 
 
 def _assign(model: Any, bindings: tensor_names.TensorBindings, tensors: Mapping[str, Any], folder: Path) -> None:
-    """Assigns the weights of a folder to a model, and logs which parts have none."""
+    """Assigns the weights of a folder to a model, and logs a warning that names the parts without weights."""
     lacking = [name for name in bindings if name not in tensors]
     fresh = sorted({name.rsplit(".", 1)[0] for name in lacking if not name.startswith(("bert.enc", "bert.emb"))})
     found = {name: binding for name, binding in bindings.items() if name.rsplit(".", 1)[0] not in fresh}
@@ -231,7 +235,7 @@ def _assign(model: Any, bindings: tensor_names.TensorBindings, tensors: Mapping[
 def save_to_preset(
     model: Any, folder: files.PathLike, tokenizer: Tokenizer | None = None, labels: list[str] | None = None
 ) -> Path:
-    """See `kbert.models.preset_model.PresetModel.save_to_preset`."""
+    """Implements `kbert.models.preset_model.PresetModel.save_to_preset`."""
     origin: Origin | None = getattr(model, "_origin", None)
     tokenizer = tokenizer or (origin.tokenizer if origin else None)
     if tokenizer is None:
@@ -275,7 +279,7 @@ def save_to_preset(
 def _labelled(
     model: Any, kind: _Kind, labels: list[str] | None, foreign: dict[str, Any], settings: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The keys of config.json and of kbert.json, with the names of classes."""
+    """Returns the entries of config.json and of kbert.json, with the names of the classes."""
     count = model.head.dense.units
     if labels is None and "id2label" in foreign:
         return foreign, settings
@@ -285,13 +289,13 @@ def _labelled(
     foreign = {name: value for name, value in foreign.items() if name not in _LABELS} | label_names(names)
     if isinstance(model, RegressionModel):
         foreign["problem_type"] = "regression"
-    return foreign, {}  # the settings of the folder's task hold other names of classes
+    return foreign, {}  # the task settings of the folder contain the old names of the classes
 
 
 def _embedding_settings(
     model: EmbeddingModel, settings: dict[str, Any], modules: SentenceModules | None
 ) -> tuple[dict[str, Any], SentenceModules]:
-    """The settings of the embedding task for kbert.json, and those for the files of sentence-transformers."""
+    """Returns the settings of the embedding task for kbert.json, and those for the files of sentence-transformers."""
     from kbert.tasks.embedding import EmbeddingTask
 
     if modules is None or not modules.gives_vectors:
@@ -308,14 +312,14 @@ def _embedding_settings(
 
 
 def from_keras_hub(kind: Any, backbone: Any, options: Mapping[str, Any]) -> Any:
-    """See `BertEncoder.from_keras_hub`."""
+    """Implements `BertEncoder.from_keras_hub`."""
     from kbert.conversion.keras_hub_backbone import encoder_from_backbone
 
     return encoder_from_backbone(kind, backbone, **options)
 
 
 def to_keras_hub(encoder: BertEncoder) -> Any:
-    """See `BertEncoder.to_keras_hub`."""
+    """Implements `BertEncoder.to_keras_hub`."""
     from kbert.conversion.keras_hub_backbone import backbone_from_encoder
 
     return backbone_from_encoder(encoder)

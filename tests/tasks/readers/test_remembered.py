@@ -51,7 +51,7 @@ def test_what_cannot_be(values, message, tmp_path, make_classifier):
     if values in ([], {"options": 3}):  # loading takes a while
         path = make_classifier(tmp_path) / "kbert.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"reading": values}))
-        with pytest.raises(BundleError, match=f"how kbert.json says to read files cannot be used \\({message}"):
+        with pytest.raises(BundleError, match=f"the key reading of kbert.json is invalid \\({message}"):
             load(tmp_path)
 
 
