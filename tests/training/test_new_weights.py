@@ -111,9 +111,9 @@ def test_fine_tuning_says_what_is_new(tmp_path, classifier, told):
     table = {"train": tmp_path / "train.csv", "validation": tmp_path / "train.csv"}
     options = {"learning_rate": 1e-12, "epochs": 1, "batch_size": 4, "sequence_length": 16, "show_progress": False}
     finetune("classification", model=classifier, output=tmp_path / "run", **table, **options)
-    assert told() == ["new weights: classifier (1 of 4 labels)"]
+    assert [line for line in told() if "new weights" in line] == ["new weights: classifier (1 of 4 labels)"]
     old, new = Bundle.load(classifier), Bundle.load(tmp_path / "run")
     assert (old.labels, new.labels) == (["bad", "fine", "good"], ["bad", "fine", "good", "new"])
     np.testing.assert_allclose(new.tensors["classifier.weight"][:3], old.tensors["classifier.weight"], atol=1e-6)
     finetune("classification", model=tmp_path / "run", output=tmp_path / "again", **table, **options)
-    assert len(told()) == 1
+    assert sum("new weights" in line for line in told()) == 1

@@ -75,7 +75,7 @@ def test_tasks_and_metrics_without_such_an_answer():
 
 def test_a_run_that_learns_nothing_says_so(tmp_path, cats_and_dogs, quick, caplog):
     finetune("classification", output=tmp_path / "run", **cats_and_dogs, **quick | {"learning_rate": 1e-12})
-    (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
-    assert warning.name == "kbert"
-    assert warning.getMessage().startswith("accuracy 0.")
-    assert "of a model that always answers" in warning.getMessage()
+    warnings = [record for record in caplog.records if record.name == "kbert" and record.levelname == "WARNING"]
+    said = [record.getMessage() for record in warnings if record.getMessage().startswith("accuracy 0.")]
+    assert len(said) == 1
+    assert "of a model that always answers" in said[0]
