@@ -91,8 +91,8 @@ class KerasHubFormat(Format):
     takes = ("vocab", "lowercase")
     # BertMaskedLM has no setting for the activation and the epsilon of its head.
     inexact: Mapping[str, str] = {
-        "mlm_logits": "KerasHub's BertMaskedLM computes its head with the erf form of GELU and the epsilon 1e-5, so its "
-        "logits"
+        "mlm_logits": "KerasHub's BertMaskedLM computes its head with the erf form of GELU and the epsilon 1e-5, so "
+        "its logits"
     }
 
     def find(self, path: Path) -> Path | None:
