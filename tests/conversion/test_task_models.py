@@ -1,5 +1,4 @@
-"""Models that fine-tuning writes, of every task and in every precision, are unchanged after a round trip through every
-format."""
+"""Models of every task, fine-tuned in every precision, are unchanged after a round trip through every format."""
 
 import dataclasses
 import json

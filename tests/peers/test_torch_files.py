@@ -1,4 +1,4 @@
-"""What PyTorch itself writes: pytorch_model.bin of a model of Transformers, in each precision."""
+"""Files that PyTorch writes: pytorch_model.bin of a model of Transformers, in each precision."""
 
 import ml_dtypes
 import numpy as np
