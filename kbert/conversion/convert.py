@@ -147,7 +147,7 @@ def _check(
         back = writer.read(written, Options(notices=False))
     except KbertError as problem:
         reason = str(problem).replace(str(folder), "DESTINATION")
-        raise ParityError(f"{target}: what was written cannot be read ({reason}); nothing was written") from None
+        raise ParityError(f"{target}: reading the written model failed ({reason}); nothing was written") from None
     expected, received = (
         each.tensors if writer.keeps_dtypes else parity.as_float32(each.tensors) for each in (bundle, back)
     )

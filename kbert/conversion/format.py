@@ -73,7 +73,7 @@ class Format(abc.ABC):
         Raises:
             ConfigError: The format does not support such a model.
         """
-        raise UsageError(f"the format {self.name} cannot be written; name another one with --to")
+        raise UsageError(f"the format {self.name} does not support writing; name another format with --to")
 
     def outputs(self, place: Path, bundle: Bundle, batches: Sequence[Batch]) -> list[Outputs]:
         """Computes the outputs of a model for each batch; a conversion compares those of source and destination.

@@ -107,7 +107,9 @@ def test_formats_by_name(tmp_path, pretrained):
         find_format(pretrained, "onnx")
     with pytest.raises(UsageError, match=r"^expected a KerasHub preset \(config\.json and model\.weights\.h5\)\. "):
         find_format(pretrained, "keras-hub")
-    with pytest.raises(UsageError, match=r"^the format model-garden cannot be written; name another one with --to$"):
+    with pytest.raises(
+        UsageError, match=r"^the format model-garden does not support writing; name another format with --to$"
+    ):
         format_named("model-garden").write(Bundle.load(pretrained), tmp_path, None)
 
 
