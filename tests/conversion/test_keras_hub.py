@@ -145,8 +145,8 @@ def test_wrong_tensors(tmp_path, preset):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"activation": "relu"}, ConfigError, r"unknown setting 'activation' of BertBackbone"),
-        ({"num_layers": 10**12}, BundleError, r"not the 1000000000000 layers"),
+        ({"activation": "relu"}, ConfigError, r"the setting 'activation' of BertBackbone is unknown"),
+        ({"num_layers": 10**12}, BundleError, r"too few for the 1000000000000 layers"),
         ({"num_heads": 3}, ConfigError, r"config\.json: hidden_size must be a multiple"),
         ({"vocabulary_size": 7}, BundleError, r"expected at most the 7 tokens"),
         ({"dropout": "x"}, ConfigError, r"hidden_dropout_prob must be a number"),
