@@ -2,11 +2,11 @@
 
     python benchmarks/backends.py --preset base --length 512 --batch 16 --precision bfloat16
 
-transformers runs with torch.compile. Each runs in a process of its own, and they take turns round by round, so that
-whatever else the machine does falls on all of them alike. What is not installed is left out and named. MFU is the same
-arithmetic for all, that of kbert.training.monitoring.flops, over the highest matrix peak that any of them measured:
-what transformers computes beyond it (vocabulary logits of tokens that are not predicted) is no progress.
-KBERT_JAX_PYTHON names a Python that has JAX, if this one has not.
+transformers runs with torch.compile. Each contestant runs in its own process, and they take turns round by round, so
+that other load on the machine affects all of them alike. Contestants that are not installed are skipped with a message.
+MFU counts the same operations for all contestants, those of kbert.training.monitoring.flops, and divides them by the
+highest matrix peak that any contestant measured. Additional work in transformers (vocabulary logits of tokens that are
+not predicted) does not count. KBERT_JAX_PYTHON is the path of a Python that has JAX, if this Python does not have it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Step = Callable[[], None]
 
 
 def make_batch(options: argparse.Namespace) -> dict[str, np.ndarray]:
-    """A batch of full rows with random tokens, 15 % of them predicted."""
+    """Returns a batch of sequences without padding; tokens are random, and 15 % of them are predicted."""
     rng = np.random.default_rng(0)
     predictions = options.length * 15 // 100
     ids = rng.integers(1000, VOCABULARY, (options.batch, options.length)).astype(np.int32)
@@ -53,11 +53,11 @@ def make_batch(options: argparse.Namespace) -> dict[str, np.ndarray]:
     }
 
 
-# === Contestants: each gives a function that runs a step to its end, and its matrix peak ===
+# === Contestants: each returns a function that runs one step, and a function that measures the matrix peak ===
 
 
 def keras_model(options: argparse.Namespace) -> tuple[Any, Callable[[Any, Any], Any]]:
-    """Kbert's model on the backend of this process, and its loss of (outputs, batch)."""
+    """Returns kbert's model on the backend of this process, and its loss as a function of outputs and batch."""
     import keras
     from keras import ops
 
@@ -77,7 +77,7 @@ def keras_model(options: argparse.Namespace) -> tuple[Any, Callable[[Any, Any], 
 
 
 def run_jax(options: argparse.Namespace) -> tuple[Step, Callable[[], float]]:
-    """Kbert with one compiled function for the loss and its gradients."""
+    """Runs kbert on JAX, with one compiled function for the loss and its gradients."""
     import jax
     import jax.numpy as jnp
 
@@ -101,7 +101,7 @@ def run_jax(options: argparse.Namespace) -> tuple[Step, Callable[[], float]]:
 
 
 def run_tensorflow(options: argparse.Namespace) -> tuple[Step, Callable[[], float]]:
-    """Kbert in a graph, on a GPU compiled by XLA."""
+    """Runs kbert in a TensorFlow graph, which XLA compiles on a GPU."""
     import tensorflow as tf
 
     model, loss = keras_model(options)
@@ -122,7 +122,10 @@ def run_tensorflow(options: argparse.Namespace) -> tuple[Step, Callable[[], floa
 
 
 def torch_batch(arrays: Mapping[str, np.ndarray], device: str = "cpu") -> dict[str, Any]:
-    """A batch as transformers' BertForPreTraining takes it; of packed rows, none of whose examples sees another too."""
+    """Returns a batch as arguments of transformers' BertForPreTraining.
+
+    In packed batches an attention mask keeps the examples of a row apart.
+    """
     import torch
 
     labels = np.full(arrays["input_word_ids"].shape, -100, np.int64)
@@ -138,16 +141,16 @@ def torch_batch(arrays: Mapping[str, np.ndarray], device: str = "cpu") -> dict[s
     }
     if "input_example_ids" in arrays:
         examples = arrays["input_example_ids"]
-        # Added to scores, as the model wants a mask of four dimensions.
+        # The model adds a mask of four dimensions to the attention scores.
         unseen = np.where(examples[:, None, :, None] == examples[:, None, None, :], 0.0, np.finfo(np.float32).min)
         batch["attention_mask"] = unseen.astype(np.float32)
         batch["position_ids"] = arrays["input_positions"].astype(np.int64)
-        batch["next_sentence_label"] = batch["next_sentence_label"][:, 0]  # it pools the first token alone
+        batch["next_sentence_label"] = batch["next_sentence_label"][:, 0]  # the model pools only the first token
     return {name: torch.as_tensor(values, device=device) for name, values in batch.items()}
 
 
 def run_torch(options: argparse.Namespace) -> tuple[Step, Callable[[], float]]:
-    """Transformers' model for the same two losses."""
+    """Runs transformers' model with the same two losses."""
     import torch
     from transformers import BertConfig, BertForPreTraining
 
@@ -174,7 +177,7 @@ def run_torch(options: argparse.Namespace) -> tuple[Step, Callable[[], float]]:
 
 
 def work(name: str, options: argparse.Namespace) -> None:
-    """The process of a contestant."""
+    """Runs a contestant in this process."""
     step, peak = {"jax": run_jax, "tensorflow": run_tensorflow, "torch": run_torch}[name](options)
     serve_rounds(step, options.steps, peak)
 
@@ -183,7 +186,7 @@ def work(name: str, options: argparse.Namespace) -> None:
 
 
 def start_contestant(name: str) -> subprocess.Popen[str] | None:
-    """Starts a contestant; None if it is not installed."""
+    """Starts the process of a contestant; returns None if the contestant is not installed."""
     python = os.environ.get("KBERT_JAX_PYTHON", sys.executable) if name == "jax" else sys.executable
     package = {"torch": "transformers"}.get(name, name)
     if python == sys.executable and not all(map(importlib.util.find_spec, (name, package))):
@@ -192,13 +195,13 @@ def start_contestant(name: str) -> subprocess.Popen[str] | None:
 
 
 def main() -> None:
-    """Lets the contestants take turns and prints the table."""
+    """Lets the contestants take turns, and prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--preset", default="small")
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--steps", type=int, default=3, help="a round")
+    parser.add_argument("--steps", type=int, default=3, help="the number of steps of a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
     parser.add_argument("--json", type=Path)

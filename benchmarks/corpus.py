@@ -1,10 +1,10 @@
-"""Corpus building: speed, memory, statistics of the examples, and what must not change them; one table.
+"""Corpus building: speed, memory, statistics of the examples, and independence of the number of workers, in one table.
 
     python benchmarks/corpus.py [--data FOLDER] [--quick] [--beam-python PYTHON] [--json FILE]
 
-Text is en_wikipedia.txt. The original create_pretraining_data.py does 0.85 MB/s at duplication 1 in one process,
-measured on a machine of two cores; it is not run here. From which document a text comes is known by a made-up corpus
-in which each document has words of its own.
+The text is en_wikipedia.txt. The original create_pretraining_data.py processes 0.85 MB/s with duplication 1 in one
+process, as measured on a machine with two cores; it is not run here. The check of random next texts uses a synthetic
+corpus in which each document has its own words, so that the document of a text is known.
 """
 
 from __future__ import annotations
@@ -30,13 +30,20 @@ import numpy as np
 import psutil
 
 ORIGINAL = 0.85
-"""MB/s of the original on one process."""
+"""The speed of the original code in one process, in MB/s."""
 SEQUENCE_LENGTH = 128
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A line of the table; `good` is None where nothing is asked for."""
+    """A line of the table.
+
+    Args:
+        what: The name of the quantity.
+        measured: The measured value.
+        wanted: The required value; "" if there is none.
+        good: Whether the measured value meets the requirement; None if there is none.
+    """
 
     what: str
     measured: str
@@ -46,7 +53,16 @@ class Row:
 
 @dataclasses.dataclass
 class Bench:
-    """The text, the vocabulary and a folder to work in."""
+    """The inputs of the measurements.
+
+    Args:
+        text: The text in UTF-8.
+        vocabulary: The vocab.txt.
+        folder: A temporary folder for corpora.
+        examples: The number of examples for statistics.
+        megabytes: The sizes of text for the measurement of memory.
+        beam_python: The path of a Python that has apache-beam.
+    """
 
     text: bytes
     vocabulary: Path
@@ -56,7 +72,7 @@ class Bench:
     beam_python: str
 
     def repeated(self, megabytes: int) -> Path:
-        """The text cut or repeated to a size; its documents stand in another order each time."""
+        """Writes the text, cut or repeated to a size, and returns its path; each repetition shuffles the documents."""
         documents = self.text.split(b"\n\n")
         path = self.folder / f"text-{megabytes}.txt"
         written = 0
@@ -72,14 +88,18 @@ class Bench:
         raise AssertionError
 
     def build(self, text: Path, name: str, **options: object) -> tuple[Path, float, float]:
-        """Builds a corpus through the command line; gives its folder, the seconds, and MB of the largest process."""
+        """Builds a corpus with the command line.
+
+        Returns:
+            The folder of the corpus, the seconds, and the peak memory of the largest process in MB.
+        """
         output = self.folder / name
         shutil.rmtree(output, ignore_errors=True)
         seconds, peak = run(self.command(text, output, **options))
         return output, seconds, peak
 
     def command(self, text: Path, output: Path, **options: object) -> list[str]:
-        """The command line of a build."""
+        """Returns the command line of a build, without the name of the program."""
         vocabulary = options.pop("vocab", self.vocabulary)
         command = ["corpus", "build", str(text), "--vocab", str(vocabulary), "--output", str(output)]
         for option, value in options.items():
@@ -91,8 +111,8 @@ def main() -> None:
     """Runs all measurements and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
-    parser.add_argument("--quick", action="store_true", help="A tenth of the text: to try the benchmark itself.")
-    parser.add_argument("--beam-python", default=sys.executable, help="A Python that has kbert's extra `beam`.")
+    parser.add_argument("--quick", action="store_true", help="Use a tenth of the text, to test the benchmark.")
+    parser.add_argument("--beam-python", default=sys.executable, help="The path of a Python with kbert's extra `beam`.")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
 
@@ -117,13 +137,13 @@ def main() -> None:
         verdict = {None: "", True: "ok", False: "MISSED"}[row.good]
         print(f"{row.what:{widths[0]}}  {row.measured:>{widths[1]}}  {row.wanted:{widths[2]}}  {verdict}".rstrip())
     if arguments.json:
-        # NumPy's numbers and truths are not JSON's.
+        # JSON cannot store NumPy's numbers and booleans.
         values = [dataclasses.asdict(row) for row in rows]
         arguments.json.write_text(json.dumps(values, indent=2, default=lambda value: value.item()) + "\n")
 
 
 def speed(bench: Bench) -> Iterator[Row]:
-    """Megabytes of text a second, from the start of the program to its end."""
+    """Measures megabytes of text per second, from the start of the program to its end."""
     path = bench.folder / "text.txt"
     path.write_bytes(bench.text)
     size = len(bench.text) / 1e6
@@ -139,7 +159,7 @@ def speed(bench: Bench) -> Iterator[Row]:
 
 
 def memory(bench: Bench) -> Iterator[Row]:
-    """Resident memory of the largest process."""
+    """Measures the peak of resident memory of the largest process."""
     peaks = []
     for megabytes in bench.megabytes:
         path = bench.repeated(megabytes)
@@ -151,7 +171,7 @@ def memory(bench: Bench) -> Iterator[Row]:
 
 
 def workers_and_kills(bench: Bench) -> Iterator[Row]:
-    """The same examples whatever the number of workers, and after a kill."""
+    """Checks that the examples do not depend on the number of workers, and that a killed build can be resumed."""
     path = bench.repeated(bench.megabytes[0])
     hashes = {}
     for workers in (1, 2, 4):
@@ -181,7 +201,7 @@ def workers_and_kills(bench: Bench) -> Iterator[Row]:
 
 
 def statistics(bench: Bench) -> Iterator[Row]:
-    """Masks and labels of many examples, as the pipeline reads them."""
+    """Measures the shares of masked tokens and labels in many examples, as the pipeline reads them."""
     from kbert.corpus.reading.pipeline import PretrainingBatches
 
     path = bench.folder / "text.txt"
@@ -214,7 +234,7 @@ def statistics(bench: Bench) -> Iterator[Row]:
 
 
 def random_texts(bench: Bench) -> Iterator[Row]:
-    """Where second texts come from: word d_w stands in document d alone."""
+    """Checks where second texts come from, with a corpus in which the word d_w occurs only in document d."""
     words = 20
     for documents in (1000, 2):
         vocabulary = bench.folder / "marked-vocab.txt"
@@ -253,7 +273,7 @@ def random_texts(bench: Bench) -> Iterator[Row]:
 
 
 def _beam(bench: Bench, path: Path, expected: str) -> Row:
-    """The same as a pipeline on Beam's runner of several processes."""
+    """Checks that a pipeline on Beam's multi-process runner builds the same examples."""
     what = "hash of sorted records, Beam in 2 processes"
     if subprocess.run([bench.beam_python, "-c", "import apache_beam"], capture_output=True).returncode:
         return Row(what, "not run: apache-beam is not installed", "equal")
@@ -270,7 +290,7 @@ def _beam(bench: Bench, path: Path, expected: str) -> Row:
 
 
 def packing(bench: Bench) -> Iterator[Row]:
-    """How full rows of 512 are."""
+    """Measures the fill rate of rows of 512 tokens."""
     path = bench.folder / "text.txt"
     for length in (128, 512):
         output, _, _ = bench.build(path, "packing", workers=2, sequence_length=length)
@@ -294,12 +314,12 @@ MEASUREMENTS: list[Callable[[Bench], Iterator[Row]]] = [
 
 
 def count(folder: Path) -> int:
-    """Examples of a corpus, as its manifest says."""
+    """Returns the number of examples in the manifest of a corpus."""
     return int(json.loads((folder / "manifest.json").read_text())["counts"]["examples"])
 
 
 def raw_records(folder: Path) -> Iterator[bytes]:
-    """The serialized examples of a corpus: TFRecords, checksums left out."""
+    """Yields the serialized examples of a corpus, without checking the checksums of the TFRecords."""
     for path in sorted(folder.glob("examples-*.tfrecord.gz")):
         data = gzip.decompress(path.read_bytes())
         at = 0
@@ -310,7 +330,7 @@ def raw_records(folder: Path) -> Iterator[bytes]:
 
 
 def records_hash(folder: Path) -> str:
-    """A hash of the set of examples."""
+    """Returns a hash of the examples that does not depend on their order."""
     digest = hashlib.sha256()
     for record in sorted(raw_records(folder)):
         digest.update(hashlib.sha256(record).digest())
@@ -318,7 +338,7 @@ def records_hash(folder: Path) -> str:
 
 
 def plain_examples(folder: Path) -> Iterator[tuple[list[int], list[int], int]]:
-    """Ids, types and label of each example."""
+    """Yields the ids, the types and the label of each example."""
     import tensorflow as tf
 
     for record in raw_records(folder):
@@ -330,7 +350,7 @@ def plain_examples(folder: Path) -> Iterator[tuple[list[int], list[int], int]]:
 
 
 def run(arguments: list[str]) -> tuple[float, float]:
-    """Runs kbert; gives its seconds and the largest peak of resident memory among its processes, MB."""
+    """Runs kbert; returns the seconds and the largest peak of resident memory among its processes in MB."""
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "kbert", *arguments], stderr=subprocess.PIPE, text=True)
     root = psutil.Process(process.pid)
@@ -350,7 +370,7 @@ def run(arguments: list[str]) -> tuple[float, float]:
 
 
 def _peak(process: int) -> int:
-    """The most bytes of resident memory that a process has had: Linux keeps count, so no peak falls between looks."""
+    """Returns the peak of a process's resident memory in bytes, which Linux records, so that no peak is missed."""
     status = Path(f"/proc/{process}/status").read_text()
     return 1024 * int(status.split("VmHWM:")[1].split()[0]) if "VmHWM:" in status else 0
 

@@ -1,25 +1,27 @@
-"""Fine-tuning steps of kbert and transformers on SST-2 with its real lengths: examples a second.
+"""Fine-tuning steps of kbert and transformers on SST-2 with its real lengths: examples per second.
 
     python benchmarks/finetuning.py --presets small --rounds 5 --json finetuning.json
 
-A step is a batch of 32 made, forward, backward, clipping and AdamW, with dropout, each as its users have it:
+A step prepares a batch of 32 examples, runs the forward and the backward pass with dropout, clips the gradients and
+applies AdamW, in each library as its users run it:
 
-    kbert           what `kbert finetune classification` runs: batches of like length read ahead, a model that skips
-                    padding, ten steps a call; with huge pages for memory and oneDNN, as the program asks for them (the
-                    others get them with --same-settings)
+    kbert           the steps of `kbert finetune classification`: batches of similar length that are prepared in
+                    advance, a model that skips padding, ten steps per call; with huge memory pages and oneDNN, as the
+                    program sets them (--same-settings sets them for transformers too)
     transformers    BertForSequenceClassification, shuffled batches padded to their longest text (a DataLoader that pads
-                    as DataCollatorWithPadding does), PyTorch's fused AdamW, eager and with
-                    torch.compile(dynamic=True); bfloat16 by autocast. That is the default of its Trainer, whose
-                    batches are of like length only if it is asked; --group-by-length asks
+                    like DataCollatorWithPadding), PyTorch's fused AdamW, eager and with torch.compile(dynamic=True);
+                    bfloat16 by autocast. This is the default of its Trainer. --group-by-length adds batches of
+                    similar length, which the Trainer has as an option
 
-Models are fresh: weights do not change speed. Texts are tokenized before. Each round has examples of its own, drawn
-from the training file, so that no shapes are known from the round before; all contestants learn from the same ones in
-it. One more round, before, is to warm up. A run of kbert sorts 64 batches by length together; here it has those of a
-round. Contestants have processes of their own and take turns; medians of wall-clock time are compared. `cpu` are
-examples a second of processor time: on a machine that does other things too, that is what to look at.
+Models have random weights, because weights do not change the speed. Texts are tokenized in advance. Each round has its
+own examples from the training file, so that shapes are not known from the previous round; all contestants learn from
+the same examples. An additional first round is the warm-up. A run of kbert sorts 64 batches by length at a time; here
+it sorts those of a round. Contestants run in their own processes and take turns; medians of wall-clock time are
+compared. The column `cpu` shows examples per second of processor time, which is the better measure on a machine with
+other load.
 
-With --json each finished preset is written at once, and a later run with the same file measures only those that are
-missing.
+With --json each finished preset is written immediately, and a later run with the same file measures only the missing
+presets.
 """
 
 from __future__ import annotations
@@ -48,18 +50,19 @@ CONTESTANTS = {
 }
 BATCH_SIZE = 32
 CALL_STEPS = 10
-"""A call of kbert's loop ends where a row of metrics is due: LoopSettings.log_every."""
+"""The steps per call of kbert's loop. A call ends when a row of metrics is written (LoopSettings.log_every)."""
 LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 3e-5, 0.01, 1.0
 
 Rows = dict[str, np.ndarray]
-"""`ids`, those of all texts joined; `lengths` and `labels`, [rounds, examples]; `vocab_size` and `sequence_length`."""
+"""The tokenized examples: `ids` of all texts, concatenated; `lengths` and `labels`, [rounds, examples]; `vocab_size`;
+and `sequence_length`."""
 
 
-# === Contestants: each gives a function that trains for one round ===
+# === Contestants: each returns a function that trains for one round ===
 
 
 class RoundBatches:
-    """Batches of round after round, each made as `kbert finetune` makes an epoch of its examples.
+    """The batches of all rounds; those of a round are made as `kbert finetune` makes the batches of an epoch.
 
     Args:
         rounds: The `LengthBucketedBatches` of each round.
@@ -71,17 +74,17 @@ class RoundBatches:
         self.element_spec = rounds[0].element_spec
 
     def batches(self, start: int = 0) -> Iterator[dict[str, np.ndarray]]:
-        """Yields all batches but the first `start`."""
+        """Yields all batches after the first `start`."""
         return itertools.islice(itertools.chain.from_iterable(one.batches() for one in self.rounds), start, None)
 
     def example_names(self, number: int) -> list[str]:
-        """The rows of batch `number`, counted in its round."""
+        """Returns the names of the examples in batch `number`; they count from the start of its round."""
         steps = self.rounds[0].steps
         return self.rounds[number // steps].example_names(number % steps)
 
 
 def train_kbert(preset: str, rows: Rows, options: argparse.Namespace, precision: str, _: bool) -> Callable[[], Any]:
-    """`kbert finetune classification`'s steps."""
+    """Returns a function that trains with the steps of `kbert finetune classification`."""
     import tensorflow as tf
 
     from kbert.config import preset_config
@@ -123,7 +126,7 @@ def train_kbert(preset: str, rows: Rows, options: argparse.Namespace, precision:
         for ids, lengths, labels in zip(np.split(rows["ids"], ends), rows["lengths"], rows["labels"], strict=True)
     ]
     source = Input(RoundBatches(rounds), placement, 0, Meter(config, skip_padding=skip_padding))
-    atexit.register(source.close)  # it reads ahead
+    atexit.register(source.close)  # a thread of it prepares batches in advance
     function = step.function(source.iterator, source.element_spec)
     numbers = itertools.count()
 
@@ -140,7 +143,7 @@ def train_kbert(preset: str, rows: Rows, options: argparse.Namespace, precision:
 def train_transformers(
     preset: str, rows: Rows, options: argparse.Namespace, precision: str, variant: bool
 ) -> Callable[[], Any]:
-    """Transformers' model with PyTorch's optimizer and loader."""
+    """Returns a function that trains transformers' model with PyTorch's optimizer and loader."""
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
@@ -171,7 +174,12 @@ def train_transformers(
 
 
 def torch_loader(examples: list[Any], *, grouped: bool) -> Any:
-    """Batches of (ids, label), shuffled; each padded to its longest text."""
+    """Returns shuffled batches of (ids, label), each padded to its longest text.
+
+    Args:
+        examples: The pairs of ids and label.
+        grouped: Whether batches are made of texts of similar length.
+    """
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
@@ -188,20 +196,20 @@ def torch_loader(examples: list[Any], *, grouped: bool) -> Any:
         return torch.utils.data.DataLoader(examples, BATCH_SIZE, shuffle=True, collate_fn=collate)
     from transformers.trainer_pt_utils import get_length_grouped_indices
 
-    # Fifty batches are sorted together, as in a long run; by default it would be a quarter of so few examples.
+    # Fifty batches are sorted together, as in a long run. The default depends on the number of examples.
     order = get_length_grouped_indices([len(text) for text, _ in examples], BATCH_SIZE, mega_batch_mult=50)
     return torch.utils.data.DataLoader(examples, BATCH_SIZE, sampler=order, collate_fn=collate)
 
 
 def work(options: argparse.Namespace) -> None:
-    """The process of a contestant."""
+    """Runs a contestant in this process."""
     name, preset, precision, path = options.work
     kind = name.removesuffix("-compile")
     with np.load(path) as stored:
         rows = {feature: stored[feature] for feature in stored.files}
     makers = {"kbert": train_kbert, "transformers": train_transformers}
     train = makers[kind](preset, rows, options, precision, name != kind)
-    # A round is one call: so the call to warm up is a whole round.
+    # A round is one call, so the warm-up call is a whole round.
     turns.serve_rounds(train, 1, peak_of(kind, precision))
 
 
@@ -209,7 +217,7 @@ def work(options: argparse.Namespace) -> None:
 
 
 def draw_rows(data: Path, options: argparse.Namespace, path: Path) -> None:
-    """Tokenizes random training rows, those of a round to warm up and of all others, and writes them to a file."""
+    """Tokenizes random training rows for the warm-up round and all other rounds, and writes them to a file."""
     from kbert.tasks.catalogue import TASKS
     from kbert.tasks.readers.tables import read_table
     from kbert.text.tokenizer import Tokenizer
@@ -235,7 +243,7 @@ def draw_rows(data: Path, options: argparse.Namespace, path: Path) -> None:
 
 
 def run_cell(preset: str, path: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Lets all contestants take turns with one model."""
+    """Lets all contestants take turns with one model, and returns the results."""
     with np.load(path) as stored:
         lengths = stored["lengths"]
     started = {}
@@ -286,7 +294,7 @@ def run_cell(preset: str, path: Path, options: argparse.Namespace) -> dict[str, 
 
 
 def show(cell: Mapping[str, Any]) -> None:
-    """Prints a cell; and kbert's best over transformers' best."""
+    """Prints the results of a preset, and the ratio of kbert's best to transformers' best."""
     peaks = ", ".join(f"{name} {value / 1e9:,.0f} GFLOP/s" for name, value in cell["peaks"].items())
     grouped = "all" if cell["group_by_length"] else "kbert"
     print(f"\n{cell['preset']}, SST-2: {cell['tokens_per_example']:.1f} tokens an example, {cell['longest']} at most; "
@@ -312,17 +320,19 @@ def show(cell: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
-    """Runs the presets that are missing and prints the tables."""
+    """Runs the missing presets, and prints the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
     parser.add_argument("--presets", nargs="+", default=["small"])
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
-    parser.add_argument("--same-settings", action="store_true", help="all get what the `kbert` program alone sets")
-    parser.add_argument("--group-by-length", action="store_true", help="transformers' batches, too, are of like length")
-    parser.add_argument("--steps", type=int, default=20, help="a round")
+    parser.add_argument(
+        "--same-settings", action="store_true", help="use the environment settings of the `kbert` program for all"
+    )
+    parser.add_argument("--group-by-length", action="store_true", help="group transformers' batches by length too")
+    parser.add_argument("--steps", type=int, default=20, help="the number of steps of a round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="of finished presets; what it holds is not measured again")
+    parser.add_argument("--json", type=Path, help="the file of results; presets in it are not measured again")
     parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:

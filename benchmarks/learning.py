@@ -1,15 +1,15 @@
-"""Learning: kbert and transformers from the same weights on the same batches; held-out loss by steps and by the clock.
+"""Learning curves: validation loss of kbert and transformers from the same weights on the same batches.
 
     python benchmarks/learning.py --steps 600 --work learning/ --json learning.json
 
-Both begin with weights that kbert drew, see the same examples with the same masks in the same order, and learn by the
-same rule: AdamW with bias correction, decay off biases and LayerNorm, gradients clipped to 1, linear warm-up and decay.
-What differs is who computes it and which units dropout drops. The loss is measured on documents that neither learns
-from, with masks that stay the same. kbert runs as its users run it, `kbert pretrain`; transformers is a loop around
-BertForPreTraining with PyTorch's fused AdamW. One after the other, each has the machine for itself. Seconds are those
-of training alone, compilation included, evaluations not.
+Both start from the same random weights, which kbert initializes, see the same examples with the same masks in the same
+order, and use the same optimizer: AdamW with bias correction, no weight decay for biases and LayerNorm, gradients
+clipped to the norm 1, linear warm-up and decay. Only the implementation and the random numbers of dropout differ. The
+loss is measured on documents that are not used for training, with fixed masks. kbert runs as `kbert pretrain`;
+transformers runs as a loop around BertForPreTraining with PyTorch's fused AdamW. The two run one after the other, so
+that each has the machine for itself. Seconds include training and compilation, but not evaluations.
 
-With --work the runs stay, and one that has ended is not made again.
+With --work the runs are kept, and a finished run is not repeated.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ SEED = 0
 HELD_OUT_BATCH = 64
 
 Curve = list[dict[str, float]]
-"""Rows of "step", "seconds" and "loss"."""
+"""The points of a learning curve, each with the keys "step", "seconds" and "loss"."""
 
 
 def write_corpora(options: argparse.Namespace, folder: Path) -> None:
-    """The corpus, and a held-out one of the last documents."""
+    """Builds the training corpus, and a validation corpus from the last documents."""
     from kbert.corpus.building.build import build_corpus
 
     text = (options.data / "corpus" / "en_wikipedia.txt").read_bytes()
@@ -56,7 +56,7 @@ def write_corpora(options: argparse.Namespace, folder: Path) -> None:
 
 
 def write_start(options: argparse.Namespace, folder: Path) -> None:
-    """A bundle with fresh weights."""
+    """Writes a bundle with random weights, from which both start."""
     from kbert.config import preset_config
     from kbert.model_folder.bundle import Bundle
     from kbert.models import tensor_names
@@ -80,7 +80,7 @@ def write_start(options: argparse.Namespace, folder: Path) -> None:
 
 
 def learn_kbert(options: argparse.Namespace, folder: Path) -> Curve:
-    """`kbert pretrain`, and what it wrote of itself."""
+    """Runs `kbert pretrain`, and returns the curve from its metrics.jsonl."""
     run = folder / "kbert"
     command = [sys.executable, "-m", "kbert", "pretrain", "--resume"]
     for name, value in {
@@ -109,7 +109,7 @@ def learn_kbert(options: argparse.Namespace, folder: Path) -> Curve:
 
 
 def learn_transformers(options: argparse.Namespace, folder: Path) -> Curve:
-    """The same with Transformers and PyTorch."""
+    """Trains the same model with transformers and PyTorch, and returns its curve."""
     import torch
     from backends import torch_batch
     from transformers import BertForPreTraining
@@ -159,18 +159,18 @@ def learn_transformers(options: argparse.Namespace, folder: Path) -> Curve:
 
 
 def held_out_batches(folder: Path) -> Iterator[dict[str, np.ndarray]]:
-    """What kbert measures on, in its order and with its masks."""
+    """Yields the validation batches of kbert, in the same order and with the same masks."""
     from kbert.model_folder.bundle import Bundle
     from kbert.training.evaluation import HeldOutCorpus
 
-    packed = ("input_example_ids", "input_positions")  # for models of packed rows
+    packed = ("input_example_ids", "input_positions")  # only packed models need them
     held_out = HeldOutCorpus(folder / "held-out", Bundle.load(folder / "start").tokenizer)
     for batch in held_out.batches(HELD_OUT_BATCH):
         yield {name: values for name, values in batch.items() if name not in packed}
 
 
 def seconds_to(curve: Sequence[dict[str, float]], loss: float) -> float | None:
-    """When a loss was reached, between two measurements by a straight line."""
+    """Returns the seconds after which a curve reaches a loss, by linear interpolation; None if it does not reach it."""
     before: dict[str, float] | None = None
     for row in curve:
         if row["loss"] <= loss:
@@ -183,7 +183,7 @@ def seconds_to(curve: Sequence[dict[str, float]], loss: float) -> float | None:
 
 
 def show(curves: dict[str, Curve]) -> None:
-    """Prints both curves, how far they end apart, and the times to the loss that both reach."""
+    """Prints both curves with their differences, and the times in which they reach the loss that both reach."""
     ours, theirs = curves["kbert"], curves["transformers"]
     print(f"{'step':>6}  {'kbert':>8} {'seconds':>8}  {'transformers':>12} {'seconds':>8}  {'difference':>10}")
     for one, other in zip(ours, theirs, strict=True):
@@ -198,20 +198,20 @@ def show(curves: dict[str, Curve]) -> None:
 
 
 def main() -> None:
-    """Runs both and prints the table."""
+    """Runs both, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
-    parser.add_argument("--vocab", type=Path, help="By default bert-base-uncased's.")
+    parser.add_argument("--vocab", type=Path, help="The vocab.txt. By default that of bert-base-uncased.")
     parser.add_argument("--preset", default="mini")
     parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--every", type=int, default=100, help="Steps between measurements.")
+    parser.add_argument("--every", type=int, default=100, help="The number of steps between measurements.")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--warmup", type=int, default=60)
-    parser.add_argument("--dropout", type=float, default=0.1, help="0: the two must give the same losses.")
-    parser.add_argument("--held-out", type=float, default=0.01, help="Part of the documents.")
-    parser.add_argument("--compile", action="store_true", help="transformers with torch.compile.")
-    parser.add_argument("--work", type=Path, help="Keep the runs here.")
+    parser.add_argument("--dropout", type=float, default=0.1, help="With 0 both must have the same losses.")
+    parser.add_argument("--held-out", type=float, default=0.01, help="The share of documents for validation.")
+    parser.add_argument("--compile", action="store_true", help="Run transformers with torch.compile.")
+    parser.add_argument("--work", type=Path, help="The folder in which runs are kept.")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     options.vocab = options.vocab or options.data / "vocab" / "bert-base-uncased.txt"

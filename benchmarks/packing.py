@@ -1,9 +1,10 @@
-"""Packing: how full rows are, and how much faster a model learns from packed rows than from padded ones.
+"""Packing: the fill rate of packed rows, and the speed of training on packed rows compared with padded rows.
 
     python benchmarks/packing.py [--data FOLDER] [--megabytes 8] [--preset mini] [--rounds 5] [--json FILE]
 
-Corpora of en_wikipedia.txt at lengths 128 and 512 are packed to 512. Forward and backward passes of the corpus of
-length 512, one padded batch and one packed batch in turn, are timed on whatever TensorFlow finds.
+Corpora of en_wikipedia.txt with examples of 128 and 512 tokens are packed into rows of 512 tokens. For the corpus of
+length 512, forward and backward passes of padded and packed batches are timed in turn, on the devices that TensorFlow
+finds.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def _speed(corpus: Path, preset: str, batch_size: int, rounds: int) -> dict[str,
     for turn in range(rounds + 1):
         for name, contestant in contestants.items():
             outcome = contestant.step()
-            if turn:  # the first also traces the graph
+            if turn:  # the first call also traces the graph
                 measured[name].append(outcome)
     print(f"\n{preset}, {batch_size} rows of {LENGTH}, median of {rounds}")
     print(f"{'':>8} {'ms/step':>8} {'tokens/s':>9} {'examples/s':>10}")
@@ -112,7 +113,7 @@ class _Contestant:
         self._batches = itertools.cycle(itertools.islice(batches.batches(), 8))
 
     def step(self) -> tuple[float, float, float]:
-        """Seconds, tokens and examples of a forward and a backward pass."""
+        """Runs a forward and a backward pass; returns its seconds, tokens and examples."""
         batch = next(self._batches)
         tensors = {name: tf.constant(values) for name, values in batch.items()}
         began = time.perf_counter()

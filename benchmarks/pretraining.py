@@ -1,27 +1,28 @@
-"""Training steps of kbert, transformers and keras-hub on the same batches: tokens without padding a second.
+"""Training steps of kbert, transformers and keras-hub on the same batches: tokens per second, without padding.
 
     python benchmarks/pretraining.py --presets tiny mini small --lengths 128 512 --rounds 5 --json pretraining.json
 
-A step is forward, backward, clipping and AdamW, each as its users write it:
+A step runs the forward and the backward pass, clips the gradients and applies AdamW, in each library as its users run
+it:
 
-    kbert           the step of `kbert pretrain`, with huge pages for memory and oneDNN, as the program asks for them
-                    (the others get them with --same-settings); without XLA it skips padding where rows are single
+    kbert           the step of `kbert pretrain`, with huge memory pages and oneDNN, as the program sets them
+                    (--same-settings sets them for the others too); without XLA it skips padding if rows are single
                     examples
     transformers    BertForPreTraining with PyTorch's fused AdamW, eager and with torch.compile; bfloat16 by autocast.
-                    It projects all positions to the vocabulary. Packed rows get a mask of four dimensions and
-                    positions, and next sentence prediction for the first pair of a row alone
+                    It projects all positions to the vocabulary. Packed rows get an attention mask of four dimensions
+                    and position ids, and next sentence prediction only for the first pair of a row
     keras-hub       BertMaskedLM and train_on_batch, with XLA (Keras's default) and without; bfloat16 by
-                    mixed_bfloat16. It gathers positions. It has no next sentence prediction, and cannot keep packed
-                    examples apart: what it computes has the same shapes without
+                    mixed_bfloat16. It projects only the predicted positions. It has no next sentence prediction and no
+                    attention mask between packed examples, so it computes tensors of the same shapes without them
 
-At 128 rows are single examples; at 512 examples of 128 are packed. Contestants have processes of their own and take
-turns round by round; medians of wall-clock time are compared. `cpu` are tokens a second of processor time: on a
-machine that does other things too, that is what to look at. `of peak` is the arithmetic of
-kbert.training.monitoring.flops (padding included, unless it is skipped; what others compute beyond it is no progress)
-over the highest matrix peak that a contestant measured.
+Rows of 128 tokens are single examples; in rows of 512 tokens, examples of 128 tokens are packed. Contestants run in
+their own processes and take turns round by round; medians of wall-clock time are compared. The column `cpu` shows
+tokens per second of processor time, which is the better measure on a machine with other load. The column `of peak`
+shows the operations of kbert.training.monitoring.flops (including padding, unless it is skipped, and without additional
+work of the other libraries) as a share of the highest matrix peak that a contestant measured.
 
-With --json each finished cell (a preset and a length) is written at once, and a later run with the same file
-measures only those that are missing. base needs some 4 GB a contestant: choose with --only and --precisions.
+With --json each finished cell (a preset and a length) is written immediately, and a later run with the same file
+measures only the missing cells. The preset base needs about 4 GB per contestant: select with --only and --precisions.
 """
 
 from __future__ import annotations
@@ -53,20 +54,20 @@ PACKAGES = {"transformers": "transformers", "transformers-compile": "transformer
 PRECISIONS = ("float32", "bfloat16")
 EXAMPLE_LENGTH = 128
 TOKENS = 2048
-"""A batch: 16 rows of 128, 4 of 512."""
+"""The number of tokens in a batch: 16 rows of 128 tokens, or 4 rows of 512."""
 BATCHES = 4
-"""Different batches, in turn."""
+"""The number of different batches, which are used in turn."""
 LEARNING_RATE, WEIGHT_DECAY, CLIP_NORM = 1e-4, 0.01, 1.0
 
 Batches = dict[str, np.ndarray]
-"""Features with the number of the batch as the first dimension."""
+"""The features of several batches; the first dimension is the number of the batch."""
 
 
-# === Contestants: each gives a function that trains for one step ===
+# === Contestants: each returns a function that trains for one step ===
 
 
 def train_kbert(preset: str, vocab_size: int, batches: Batches, precision: str, variant: bool) -> Callable[[], Any]:
-    """`kbert pretrain`'s step."""
+    """Returns a function that runs the step of `kbert pretrain`."""
     import tensorflow as tf
 
     from kbert.config import preset_config
@@ -102,7 +103,7 @@ def train_kbert(preset: str, vocab_size: int, batches: Batches, precision: str, 
 def train_transformers(
     preset: str, vocab_size: int, batches: Batches, precision: str, variant: bool
 ) -> Callable[[], Any]:
-    """Transformers' model with PyTorch's optimizer."""
+    """Returns a function that trains transformers' model with PyTorch's optimizer."""
     import torch
     from backends import torch_batch
     from transformers import BertConfig, BertForPreTraining
@@ -127,7 +128,7 @@ def train_transformers(
 
 
 def train_keras_hub(preset: str, vocab_size: int, batches: Batches, precision: str, variant: bool) -> Callable[[], Any]:
-    """KerasHub's model of masked language modelling, compiled by Keras."""
+    """Returns a function that trains KerasHub's masked language model, compiled by Keras."""
     import keras
     import keras_hub
 
@@ -167,12 +168,12 @@ def train_keras_hub(preset: str, vocab_size: int, batches: Batches, precision: s
 
 
 def one_batch(batches: Mapping[str, np.ndarray], number: int) -> Batches:
-    """The features of one of the batches."""
+    """Returns the features of one of the batches."""
     return {name: values[number] for name, values in batches.items()}
 
 
 def work(options: argparse.Namespace) -> None:
-    """The process of a contestant."""
+    """Runs a contestant in this process."""
     name, preset, precision, path = options.work
     kind = name.removesuffix("-xla").removesuffix("-compile")
     with np.load(path) as stored:
@@ -184,7 +185,7 @@ def work(options: argparse.Namespace) -> None:
 
 
 def peak_of(kind: str, precision: str) -> Callable[[], float]:
-    """Measures operations a second of this process's library on products of 2,048 x 2,048."""
+    """Returns a function that measures the operations per second of a library on products of 2,048 x 2,048 matrices."""
     size = 2048
     if kind == "transformers":
         import torch
@@ -202,7 +203,7 @@ def peak_of(kind: str, precision: str) -> Callable[[], float]:
 
 
 def make_batches(data: Path, megabytes: float, folder: Path) -> dict[int, Path]:
-    """A file of batches for each length, from the start of English Wikipedia."""
+    """Writes a file of batches for each length, from the start of English Wikipedia; returns the paths by length."""
     from kbert.corpus.building.build import build_corpus
     from kbert.corpus.reading.pipeline import PretrainingBatches
 
@@ -223,7 +224,7 @@ def make_batches(data: Path, megabytes: float, folder: Path) -> dict[int, Path]:
 
 
 def run_cell(preset: str, length: int, path: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Lets all contestants take turns with one model on one kind of batches."""
+    """Lets all contestants take turns with one model on batches of one length, and returns the results."""
     from kbert.config import preset_config
     from kbert.training.monitoring.flops import training_flops
 
@@ -278,7 +279,7 @@ def run_cell(preset: str, length: int, path: Path, options: argparse.Namespace) 
 
 
 def show(cell: Mapping[str, Any]) -> None:
-    """Prints a cell; and kbert's best over the best of each other."""
+    """Prints the results of a cell, and the ratios of kbert's best to the best of the other libraries."""
     peaks = ", ".join(f"{name} {value / 1e9:,.0f} GFLOP/s" for name, value in cell["peaks"].items())
     print(f"\n{cell['preset']}, {TOKENS // cell['length']} x {cell['length']}; medians of {cell['rounds']} rounds; "
           f"load {cell['load']:.1f}; the program's settings: {cell['settings']}; matrix peak {peaks}")  # fmt: skip
@@ -303,18 +304,20 @@ def show(cell: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
-    """Runs the cells that are missing and prints the tables."""
+    """Runs the missing cells, and prints the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
-    parser.add_argument("--megabytes", type=float, default=2.0, help="of text")
+    parser.add_argument("--megabytes", type=float, default=2.0, help="the size of the text")
     parser.add_argument("--presets", nargs="+", default=["tiny", "mini", "small", "base"])
     parser.add_argument("--lengths", nargs="+", type=int, choices=[EXAMPLE_LENGTH, 512], default=[EXAMPLE_LENGTH, 512])
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
-    parser.add_argument("--same-settings", action="store_true", help="all get what the `kbert` program alone sets")
-    parser.add_argument("--steps", type=int, default=3, help="a round")
+    parser.add_argument(
+        "--same-settings", action="store_true", help="use the environment settings of the `kbert` program for all"
+    )
+    parser.add_argument("--steps", type=int, default=3, help="the number of steps of a round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="of finished cells; what it holds is not measured again")
+    parser.add_argument("--json", type=Path, help="the file of results; cells in it are not measured again")
     parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:

@@ -1,8 +1,9 @@
-"""A model's search in the Cranfield collection beside BM25's: all documents, all judged queries, one measure.
+"""Search with the vectors of a model in the Cranfield collection, compared with BM25 on the same documents and queries.
 
     python benchmarks/retrieval.py MODEL... --data DATA [--json FILE] [--pooling mean] [--prompt …] [--query-prompt …]
 
-MODEL is a folder that gives vectors, such as one of sentence-transformers; `--rerank` names a cross-encoder.
+MODEL is the folder of a model that computes vectors, for example of sentence-transformers. `--rerank` names a
+cross-encoder that reorders the results.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from kbert.tasks.metrics.ranking import run_metrics
 from kbert.tasks.readers.retrieval_collections import read_documents, read_judgements, read_queries
 
 EMPTY = 2
-"""Documents of the collection without a text."""
+"""The number of documents in the collection that have no text."""
 
 
 def bm25(documents: Path, queries: Path, judgements: Path) -> dict[str, float]:
-    """Metrics of BM25 over the same documents, for the same queries."""
+    """Returns the metrics of BM25 on the same documents and queries."""
     found = list(read_documents(documents, bad=BadRows(EMPTY)))
     asked, gains = read_queries(queries), read_judgements(judgements)
     judged = {query: of for query, of in gains.items() if query in asked and any(of.values())}
@@ -39,7 +40,7 @@ def bm25(documents: Path, queries: Path, judgements: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    """Prints a table, and writes it."""
+    """Measures the models, prints the table, and writes it with --json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="+")
     parser.add_argument("--data", type=Path, required=True)

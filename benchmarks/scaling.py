@@ -1,15 +1,15 @@
-"""What a pretraining step costs on many devices, from a few constants: the tables of docs/scaling.md.
+"""The cost of a pretraining step on many devices, predicted from a few constants: the tables of docs/scaling.md.
 
     python benchmarks/scaling.py predict --peak 3.12e14 --efficiency 0.4 --bandwidth 2e10
-    python benchmarks/scaling.py measure      this machine's constants, with two processes over loopback
+    python benchmarks/scaling.py measure      measures this machine's constants, with two processes over loopback
 
-A step of N devices, each with R rows of S tokens, takes
+A step on N devices, each with R rows of S tokens, takes
 
     max(compute, input) + (1 - overlap) * all-reduce
 
-    compute      training_flops(R, S) / (peak * efficiency)         monitoring.flops: matrix products alone
-    all-reduce   2 (N-1)/N * 4 * parameters / bandwidth + 2 (N-1) * latency        a ring of float32 gradients
-    input        N * R * S tokens / those a second that one worker prepares: each worker prepares whole batches
+    compute      training_flops(R, S) / (peak * efficiency); monitoring.flops counts matrix products only
+    all-reduce   2 (N-1)/N * 4 * parameters / bandwidth + 2 (N-1) * latency, for a ring of float32 gradients
+    input        N * R * S tokens / input rate; each worker prepares whole batches
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from kbert.training.monitoring.flops import training_flops
 VOCABULARY = 30_522
 FLOAT = 4
 PHASES = ((128, 0.9), (512, 0.1))
-"""Length, and part of the steps: arXiv 1810.04805, appendix A.2."""
+"""The phases of the original pretraining: sequence length, and share of the steps (arXiv 1810.04805, appendix A.2)."""
 STEPS, BATCH = 1_000_000, 256
-"""Of the same: some 40 times through 3.3 billion words."""
+"""The steps and the batch size of the original pretraining, about 40 epochs of 3.3 billion words (same source)."""
 DEVICES = (1, 8, 64, 1024)
 
 
 @dataclasses.dataclass(frozen=True)
 class Constants:
-    """What a device and its connection reach.
+    """The performance of a device and its network connection.
 
     Args:
-        peak: Operations a second on matrix products.
-        efficiency: The part of it that a step reaches.
-        bandwidth: Bytes a second that a device sends while all take part in an all-reduce.
-        latency: Seconds of each of its 2 (N-1) parts.
-        input_rate: Tokens a second, padding included, that one worker prepares.
-        overlap: The part of the all-reduce that is hidden behind the backward pass. kbert starts it when all gradients
-            are there: none.
+        peak: The operations per second on matrix products.
+        efficiency: The share of the peak that a step reaches.
+        bandwidth: The bytes per second that each device sends during an all-reduce.
+        latency: The seconds of latency of each of the 2 (N-1) parts of an all-reduce.
+        input_rate: The tokens per second, including padding, that one worker prepares.
+        overlap: The share of the all-reduce that runs during the backward pass. In kbert it is 0, because the
+            all-reduce starts when all gradients are computed.
     """
 
     peak: float
@@ -66,7 +66,7 @@ class Constants:
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Of one step: seconds of each part, and bytes of each device."""
+    """The cost of one step: the seconds of each part and of the step, and bytes per device."""
 
     compute: float
     all_reduce: float
@@ -78,12 +78,12 @@ class Cost:
 
 
 def predictions(length: int) -> int:
-    """Places for predictions a row: 15 %, as `kbert corpus build` has them."""
+    """Returns the number of predictions per row: 15 % of its tokens, the default of `kbert corpus build`."""
     return round(0.15 * length)
 
 
 def step_cost(config: BertConfig, rows: int, length: int, devices: int, constants: Constants) -> Cost:
-    """The cost of a step in which each of `devices` works on `rows` of `length` tokens."""
+    """Returns the cost of a step in which each of `devices` devices works on `rows` rows of `length` tokens."""
     predicted = predictions(length)
     count = parameter_count(config, "BertForPreTraining")
     shapes = {"input_word_ids": (rows, length), "masked_lm_positions": (rows, predicted)}
@@ -92,7 +92,8 @@ def step_cost(config: BertConfig, rows: int, length: int, devices: int, constant
     all_reduce = sent / constants.bandwidth + 2 * (devices - 1) * constants.latency if devices > 1 else 0.0
     reading = devices * rows * length / constants.input_rate
     row_bytes = FLOAT * (3 * length + 3 * predicted + 1)
-    # Weights, gradients and two slots; what the backward pass reads again; logits, their softmax and gradient.
+    # Memory holds weights, gradients and two optimizer slots, the activations that the backward pass needs, and the
+    # logits, their softmax and their gradient.
     width, inner, heads = config.hidden_size, config.intermediate_size, config.num_attention_heads
     kept = config.num_hidden_layers * rows * length * (14 * width + 3 * inner + 3 * heads * length)
     memory = FLOAT * (4 * count + kept + 3 * rows * predicted * config.vocab_size)
@@ -101,7 +102,7 @@ def step_cost(config: BertConfig, rows: int, length: int, devices: int, constant
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Prints what the original's training takes on each number of devices."""
+    """Prints the predicted time of the original pretraining for each number of devices."""
     names = [field.name for field in dataclasses.fields(Constants)]
     constants = Constants(**{name: getattr(options, name) for name in names})
     print(", ".join(f"{name} {value:g}" for name, value in dataclasses.asdict(constants).items()))
@@ -111,10 +112,11 @@ def predict(options: argparse.Namespace) -> None:
         config = preset_config(preset, VOCABULARY)
         total = 0.0
         for length, part in PHASES:
-            # At least the original's batch, and enough rows on each device to keep it busy; the same tokens in all.
+            # The batch is at least the original's, and each device has enough rows to be busy. The total number of
+            # tokens stays the same.
             most = options.rows * PHASES[0][0] // length
             rows = max(options.batch // devices, most)
-            micro = -(-rows // most)  # micro-batches one after the other, where the rows are too many at once
+            micro = -(-rows // most)  # the number of micro-batches, if the rows do not fit at once
             one = step_cost(config, rows // micro, length, devices, constants)
             whole = step_cost(config, rows, length, devices, constants)
             total += part * STEPS * BATCH / (rows * devices) * whole.seconds
@@ -131,7 +133,7 @@ def predict(options: argparse.Namespace) -> None:
 
 
 def worker(options: argparse.Namespace) -> None:
-    """One of two processes that sum gradients: prints the seconds of a sum of many floats and of one."""
+    """Runs one of two processes that sum gradients; prints the seconds of an all-reduce of many floats and of one."""
     import tensorflow as tf
 
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -155,7 +157,7 @@ def worker(options: argparse.Namespace) -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Prints this machine's matrix peak, the all-reduce of two processes, and the rate of the input."""
+    """Prints this machine's constants: all-reduce of two processes, input rate, and matrix peak."""
     addresses = []
     for _ in range(2):
         with socket.socket() as probe:
@@ -171,7 +173,7 @@ def measure(options: argparse.Namespace) -> None:
         process.communicate()
     if outcomes[0] is None:
         sys.exit("the two processes ended without an answer")
-    # Of two processes each sends and gets half of the bytes twice.
+    # Each of the two processes sends and receives half of the bytes twice.
     moved = 2 * (2 - 1) / 2 * FLOAT * options.floats
     print(f"load {os.getloadavg()[0]:.1f}")
     print(f"--bandwidth {moved / (outcomes[0]['many'] - outcomes[0]['one']):.3g}")
@@ -181,7 +183,7 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def input_rate(options: argparse.Namespace) -> float:
-    """Tokens a second that one process reads and masks, in rows of 128, after the first batch."""
+    """Returns the tokens per second that one process reads and masks, in rows of 128 tokens, after the first batch."""
     from kbert.corpus.building.build import build_corpus
     from kbert.corpus.reading.pipeline import PretrainingBatches
 
@@ -194,7 +196,7 @@ def input_rate(options: argparse.Namespace) -> float:
         source = PretrainingBatches(Path(folder, "corpus"), batch_size=256)
         batches = source.batches()
         next(batches)
-        count = max(4, 4 * source.rows // 256)  # some epochs: reading is a part of it
+        count = max(4, 4 * source.rows // 256)  # several epochs, so that reading is included
         began = time.perf_counter()
         for _ in itertools.islice(batches, count):
             pass
@@ -202,7 +204,7 @@ def input_rate(options: argparse.Namespace) -> float:
 
 
 def cpu_peak() -> float:
-    """As a run's environment.json has it."""
+    """Returns the matrix peak of the CPU, measured as for a run's environment.json."""
     from kbert.training.devices.strategy import make_strategy
     from kbert.training.monitoring.peak import matrix_peak
 
@@ -212,16 +214,20 @@ def cpu_peak() -> float:
 
 
 def main() -> None:
-    """Predicts or measures."""
+    """Runs the subcommand that the command line names."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(required=True)
-    predicting = commands.add_parser("predict", help="the table of the model")
+    predicting = commands.add_parser("predict", help="print the predicted costs")
     for name, default in (("peak", 3.12e14), ("efficiency", 0.4), ("bandwidth", 2e10), ("latency", 1e-5)):
         predicting.add_argument(f"--{name}", type=float, default=default)
     predicting.add_argument("--input-rate", type=float, default=1.52e7)
-    predicting.add_argument("--batch", type=int, default=BATCH, help="rows of all devices together, at least")
+    predicting.add_argument(
+        "--batch", type=int, default=BATCH, help="the smallest number of rows on all devices together"
+    )
     predicting.add_argument("--overlap", type=float, default=0.0)
-    predicting.add_argument("--rows", type=int, default=32, help="of 128 tokens, that fit on a device at once")
+    predicting.add_argument(
+        "--rows", type=int, default=32, help="the number of rows of 128 tokens that fit on a device at once"
+    )
     predicting.add_argument("--presets", nargs="+", default=["base", "large"])
     predicting.add_argument("--devices", nargs="+", type=int, default=list(DEVICES))
     predicting.set_defaults(run=predict)

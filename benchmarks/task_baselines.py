@@ -1,7 +1,7 @@
 """The baselines of benchmarks/tasks.py: TF-IDF with linear models, BM25, and the most frequent answer.
 
-Each function takes the rows of task_data.Prepared, and gives the metric of the table by the baseline's name. Metrics
-are computed here, without kbert, so that the two check each other.
+Each function takes a task_data.Prepared, and returns the metric of the table by the name of the baseline. Metrics are
+computed here without kbert, as an independent check.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SENTENCE = re.compile("(?<=[.!?])\\s+|(?<=[。！？；])|\n+")
 
 
 def classify(rows: Prepared) -> dict[str, float]:
-    """Accuracy of the most frequent class, and of logistic regression on TF-IDF; of pairs on how alike they are."""
+    """Returns the accuracy of the most frequent class, and of logistic regression on `_features`."""
     truth, test = [target for _, target in rows.train_rows], [target for _, target in rows.test_rows]
     majority = collections.Counter(truth).most_common(1)[0][0]
     train, asked = _features(rows)
@@ -40,7 +40,7 @@ def classify(rows: Prepared) -> dict[str, float]:
 
 
 def classify_several(rows: Prepared) -> dict[str, float]:
-    """Micro F1 of the most frequent label for all, and of a logistic regression a label, given from 0.3 on."""
+    """Returns the micro F1 of the most frequent label, and of one logistic regression per label with threshold 0.3."""
     labels = MultiLabelBinarizer().fit([target for _, target in rows.train_rows])
     truth, test = (labels.transform([target for _, target in part]) for part in (rows.train_rows, rows.test_rows))
     majority = np.zeros_like(test)
@@ -56,7 +56,7 @@ def _micro(truth: np.ndarray, given: np.ndarray) -> float:
 
 
 def regress(rows: Prepared) -> dict[str, float]:
-    """Spearman's correlation of TF-IDF's cosine, and of ridge regression on several such."""
+    """Returns Spearman's correlation of the TF-IDF cosine, and of ridge regression on `_features`."""
     from scipy.stats import spearmanr
 
     train, asked = _features(rows)
@@ -69,7 +69,7 @@ def regress(rows: Prepared) -> dict[str, float]:
 
 
 def _features(rows: Prepared) -> tuple[Any, Any]:
-    """TF-IDF of single texts; cosines and the difference in length of pairs."""
+    """Returns training and test features: TF-IDF for single texts; cosines and the length difference for pairs."""
     train, test = ([texts for texts, _ in part] for part in (rows.train_rows, rows.test_rows))
     if len(train[0]) == 1:
         weights = _weights([text for (text,) in train])
@@ -97,7 +97,7 @@ def _weights(texts: Sequence[str]) -> TfidfVectorizer:
 
 
 def choose(rows: Prepared) -> dict[str, float]:
-    """Accuracy of the most frequent place, and of logistic regression on the TF-IDF of endings."""
+    """Returns the accuracy of the most frequent choice, and of logistic regression on the TF-IDF of endings."""
     places = [place for _, _, place in rows.train_rows]
     test = [place for _, _, place in rows.test_rows]
     endings = [ending for _, choices, _ in rows.train_rows for ending in choices]
@@ -111,7 +111,7 @@ def choose(rows: Prepared) -> dict[str, float]:
 
 
 def tag(rows: Prepared) -> dict[str, float]:
-    """F1 of entities by a linear model of each token's neighbourhood."""
+    """Returns the F1 of entities of a linear model of each token and its neighbours."""
     features = DictVectorizer()
     train = _narrow(features.fit_transform([token for words, _ in rows.train_rows for token in _neighbourhoods(words)]))
     model = LinearSVC(class_weight="balanced", tol=0.01).fit(
@@ -126,7 +126,7 @@ def tag(rows: Prepared) -> dict[str, float]:
 
 
 def _narrow(matrix: Any) -> Any:
-    """With indices of the width that LinearSVC takes; DictVectorizer makes wider ones."""
+    """Returns the matrix with int32 indices, which LinearSVC requires; DictVectorizer may create int64 indices."""
     matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
     return matrix
 
@@ -145,7 +145,7 @@ def _neighbourhoods(words: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _entities(tags: Iterable[str]) -> set[tuple[int, int, str]]:
-    """(first, after the last, type); an I- that follows nothing of its type begins one, as conlleval has it."""
+    """Returns entities as (start, end, type); an I- tag that continues no entity starts one, as in conlleval."""
     found, start, kind = set(), 0, ""
     for place, tag in enumerate([*tags, "O"]):
         if kind and tag != f"I-{kind}":
@@ -157,7 +157,7 @@ def _entities(tags: Iterable[str]) -> set[tuple[int, int, str]]:
 
 
 def answer(rows: Prepared) -> dict[str, float]:
-    """F1 of the sentence that BM25 finds for the question; of each question for the answer that fits best."""
+    """Returns the F1 of the context's sentence that BM25 finds for the question, with the most similar true answer."""
     chinese = sum(bool(_IDEOGRAPH.search(question)) for question, _, _ in rows.test_rows) * 2 > len(rows.test_rows)
     measure = _characters_f1 if chinese else _words_f1
     total = 0.0
@@ -169,7 +169,7 @@ def answer(rows: Prepared) -> dict[str, float]:
 
 
 def _words_f1(true: str, given: str) -> float:
-    """As SQuAD's evaluation: without case, punctuation and articles."""
+    """Returns the F1 of words as in SQuAD's evaluation, which ignores case, punctuation and articles."""
     sides = []
     for text in (true, given):
         bare = "".join(c for c in text.lower() if c not in string.punctuation)
@@ -178,7 +178,7 @@ def _words_f1(true: str, given: str) -> float:
 
 
 def _characters_f1(true: str, given: str) -> float:
-    """As CMRC's: the longest stretch of ideographs and words that both have."""
+    """Returns the F1 as in CMRC's evaluation: of the longest common substring of ideographs and words."""
     bare = ("".join(c for c in text.lower() if c not in _CMRC_IGNORES) for text in (true, given))
     first, second = (_CMRC_PIECE.findall(text) for text in bare)
     longest, row = 0, [0] * (len(second) + 1)
@@ -189,7 +189,7 @@ def _characters_f1(true: str, given: str) -> float:
 
 
 def search(rows: Prepared) -> dict[str, float]:
-    """nDCG@10 of BM25 over all documents."""
+    """Returns the nDCG@10 of BM25 over all documents."""
     names, texts = zip(*rows.extra["documents"].items(), strict=True)
     index = Bm25(texts)
     run = {}
@@ -200,12 +200,12 @@ def search(rows: Prepared) -> dict[str, float]:
 
 
 def ndcg(run: dict[str, Sequence[str]], judged: Iterable[tuple[str, str, int]], cut: int = 10) -> float:
-    """The mean nDCG of queries, with gains as they are and a discount of log2(rank + 1).
+    """Returns the mean nDCG of queries, with linear gains and a discount of log2(rank + 1).
 
     Args:
-        run: The ids of documents by query, best first.
-        judged: (query, document, gain).
-        cut: Results that count.
+        run: The ids of the found documents by query, best first.
+        judged: The judgements: query, document and gain.
+        cut: The number of results that count.
     """
     gains: dict[str, dict[str, int]] = {}
     for query, document, gain in judged:
@@ -226,7 +226,7 @@ def ndcg(run: dict[str, Sequence[str]], judged: Iterable[tuple[str, str, int]], 
 
 
 def respond(rows: Prepared) -> dict[str, float]:
-    """Recall@1 of BM25: the candidate nearest to the turns before; and of a linear model of the candidate alone."""
+    """Returns the recall@1 of BM25, which chooses the candidate with the highest score for the previous turns."""
     index = Bm25([response for _, response in rows.train_rows])
     hits = 0
     for turns, candidates, place in rows.test_rows:
@@ -236,7 +236,10 @@ def respond(rows: Prepared) -> dict[str, float]:
 
 
 def summarize(rows: Prepared) -> dict[str, float]:
-    """ROUGE-L of the first sentence, and of the one that logistic regression on TF-IDF and its place chooses."""
+    """Returns the ROUGE-L of the first sentence, and of the sentence that a logistic regression chooses.
+
+    The features of the regression are the TF-IDF and the position of a sentence.
+    """
     from scipy.sparse import csr_matrix, hstack
 
     def features(sentences: Sequence[str]) -> Any:
@@ -258,7 +261,7 @@ def summarize(rows: Prepared) -> dict[str, float]:
 
 
 def rouge_l(references: Sequence[str], summary: str) -> float:
-    """F1 of the longest common subsequence with the reference that fits best, in words of a-z and 0-9."""
+    """Returns the F1 of the longest common subsequence with the most similar reference, in words of a-z and 0-9."""
     words = re.findall("[a-z0-9]+", summary.lower())
     best = 0.0
     for reference in references:
@@ -274,11 +277,11 @@ def rouge_l(references: Sequence[str], summary: str) -> float:
 
 
 class Bm25:
-    """Okapi BM25 (k1 1.2, b 0.75) with Lucene's idf; a term is a word, or an ideograph.
+    """Okapi BM25 (k1 = 1.2, b = 0.75) with Lucene's idf; a term is a word or an ideograph.
 
     Args:
-        texts: What is searched.
-        idf: Of other texts, where these are too few.
+        texts: The texts that are searched.
+        idf: A function from terms to their idf in other texts, if `texts` are too few; by default that of `texts`.
     """
 
     def __init__(self, texts: Sequence[str], idf: Callable[[str], float] | None = None) -> None:
@@ -289,11 +292,11 @@ class Bm25:
         self._idf = idf or self.idf
 
     def idf(self, term: str) -> float:
-        """How rare a term is."""
+        """Returns the inverse document frequency of a term."""
         return math.log(1 + (len(self._counts) - self._in[term] + 0.5) / (self._in[term] + 0.5))
 
     def scores(self, query: str) -> np.ndarray:
-        """The score of each text, float64 [texts]."""
+        """Returns the score of each text for a query, float64 [texts]."""
         total = np.zeros(len(self._counts))
         for term in _TERM.findall(query.lower()):
             if self._in[term]:

@@ -1,6 +1,6 @@
-"""The cells of the table of real weights: of kbert, of the weights without fine-tuning, and of transformers.
+"""The cells of the table of real weights: kbert, the weights without fine-tuning, and transformers.
 
-benchmarks/tasks.py runs them in processes of their own, and reads what they yield.
+benchmarks/tasks.py runs each cell in its own process and reads the results.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from task_data import Prepared
 from task_table import Benchmark
 
 HELD_OUT = 0.1
-"""The part of the training rows that chooses the epoch."""
+"""The share of training rows that is held out for choosing the epoch."""
 CONTESTANTS = ("baselines", "untuned", "kbert", "transformers", "transformers-grouped")
-"""In the order in which they are done: transformers follow the recipe that kbert's run has recorded."""
+"""The contestants in the order in which they run: transformers follows the recipe that kbert's run has recorded."""
 SEEDED = ("kbert", "transformers", "transformers-grouped")
 _PEERS = ("transformers", "transformers-grouped")
 PEER_BENCHMARKS = ("sst2", "banking77", "wnut17", "squad")
 
 
 def takes_part(name: str, benchmark: Benchmark, contestant: str) -> bool:
-    """Whether a contestant has a cell in the row of a set of data."""
+    """Whether a contestant has a cell in the row of a data set."""
     if contestant in _PEERS:
         return name in PEER_BENCHMARKS
     return contestant != "untuned" or benchmark.untuned is not None
 
 
 def baseline_cell(benchmark: Benchmark, prepared: Prepared) -> dict[str, Any]:
-    """The metric of each baseline."""
+    """Returns the metric of each baseline."""
     return {"values": benchmark.baseline(prepared)}
 
 
 def untuned_cell(benchmark: Benchmark, prepared: Prepared, model: Path) -> dict[str, Any]:
-    """The metric of an embedding model as it is."""
+    """Returns the metric of an embedding model without fine-tuning."""
     assert benchmark.untuned is not None
     return {"value": benchmark.untuned(model, prepared)}
 
@@ -54,22 +54,22 @@ def seeded_cells(
     recipes: Mapping[int, Mapping[str, Any]],
     goes_on: Callable[[float], bool],
 ) -> Iterator[dict[str, Any]]:
-    """Trains with one seed after the other, and yields the result of each.
+    """Trains with one seed after the other, and yields the result of each seed.
 
     Args:
         contestant: One of SEEDED.
         benchmark: The row of the table.
-        prepared: The rows to learn from and to be measured on.
-        model: The pretrained weights.
-        folder: Where kbert's runs are kept.
-        settings: Of `kbert.finetune`, beside its defaults.
-        seeds: Of head, order, dropout, and of the rows that are held out.
-        recipes: By seed, what kbert's runs recorded; for transformers.
-        goes_on: Whether one more seed is wanted after one that took so many seconds.
+        prepared: The training and test rows.
+        model: The folder of the pretrained weights.
+        folder: The folder in which kbert's runs are kept.
+        settings: Arguments of `kbert.finetune` that differ from its defaults.
+        seeds: The seeds of the head, the order, dropout, and the choice of held-out rows.
+        recipes: The recipes that kbert's runs recorded, by seed; only transformers uses them.
+        goes_on: Returns whether to run one more seed, given the seconds of the last one.
 
     Yields:
-        "seed", "value", "held_out" (the metric on the rows held out), "seconds" by the clock and "cpu_seconds" of
-        fine-tuning with its evaluations; of kbert also "recipe".
+        A dictionary with "seed", "value" (the metric on the test rows), "held_out" (the metric on the held-out rows),
+        "seconds" and "cpu_seconds" of fine-tuning with its evaluations, and for kbert also "recipe".
     """
     for seed in seeds:
         if contestant == "kbert":
@@ -97,7 +97,7 @@ def seeded_cells(
 def _finetune(
     benchmark: Benchmark, prepared: Prepared, model: Path, run: Path, settings: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
-    """Fine-tunes with kbert's defaults, but for `settings`."""
+    """Fine-tunes with kbert's defaults except for `settings`, and returns the result."""
     import keras
 
     import kbert
@@ -105,7 +105,7 @@ def _finetune(
     from kbert.training.run_folder.runs import flat_record
 
     keras.backend.clear_session()
-    # A stopped run is begun anew: its seconds would not count what was done before.
+    # An interrupted run starts from the beginning, because its seconds would not include the work before.
     shutil.rmtree(run, ignore_errors=True)
     began, cpu_began = time.perf_counter(), time.process_time()
     metrics = finetune(
@@ -121,7 +121,7 @@ def _finetune(
         **prepared.options,
     )
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)  # gigabytes, with those of all rows
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)  # those of all runs would take gigabytes
     if benchmark.measure:
         value = benchmark.measure(run, prepared)
     else:

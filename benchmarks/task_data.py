@@ -1,6 +1,6 @@
-"""The rows of benchmarks/tasks.py: samples of publishers' files, written again in the publishers' own formats.
+"""The rows of benchmarks/tasks.py: samples of publishers' files, written in the publishers' own formats.
 
-Every sample is drawn by a seed, so that all contestants, and each later run, see the same rows.
+Samples are drawn with a seed, so that all contestants and all later runs see the same rows.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from pathlib import Path
 from typing import Any
 
 _TEST_SHARE = 0.2
-"""Of a file that its publisher did not split."""
+"""The share of test rows in a file that its publisher did not split."""
 _TURNS = 4
 _CANDIDATES = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """Rows for all contestants.
+    """The rows for all contestants.
 
     Args:
-        train: The file to learn from.
-        test: The file to be measured on.
-        train_rows: The same for a baseline; what a row is depends on the task.
-        test_rows: The same for a baseline.
-        options: Of `kbert.finetune`, beside those that do not depend on the files.
-        extra: What else a baseline or a measure needs.
+        train: The training file.
+        test: The test file.
+        train_rows: The contents of the training file, for baselines; the type of a row depends on the task.
+        test_rows: The contents of the test file, for baselines.
+        options: The arguments of `kbert.finetune` that depend on the files.
+        extra: Further data for a baseline or a measure.
     """
 
     train: Path
@@ -42,14 +42,19 @@ class Prepared:
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """How many rows to draw, and by which seed."""
+    """The numbers of training and test rows to draw, and the seed of the draw."""
 
     train: int
     test: int
     seed: int = 0
 
     def draw(self, train: Sequence[Any], test: Sequence[Any] | None = None) -> tuple[list[Any], list[Any]]:
-        """Rows for training and for the test, out of two lists, or out of one that is split."""
+        """Returns random training and test rows.
+
+        Args:
+            train: The rows to draw from.
+            test: The rows to draw test rows from; None splits `train`.
+        """
         rng = random.Random(self.seed)
         train = rng.sample(train, len(train))
         if test is None:
@@ -65,18 +70,19 @@ Prepare = Callable[[Path, Path, Sizes], Prepared]
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """How a publisher writes a table, and which columns matter.
+    """The format of a publisher's table, and the columns that are used.
 
     Args:
-        files: Of training and of test; one, if it is not split.
-        texts: Places of columns, from 0; a list each, whose texts are joined for a baseline.
-        target: Place of the column of what is predicted.
-        delimiter: Between cells.
-        header: Whether there is one.
-        quoted: Whether quotation marks enclose cells.
-        encoding: Of the file.
-        separator: Between the labels of a cell, for several labels.
-        numbers: Whether the target is a number; else test rows with labels that training has not are left out.
+        files: The training file and the test file; a single file is split.
+        texts: The columns of each text, counted from 0. Baselines get the texts of several columns joined.
+        target: The column of the target.
+        delimiter: The character between cells.
+        header: Whether the first line is a header.
+        quoted: Whether cells may be enclosed in quotation marks.
+        encoding: The encoding of the files.
+        separator: The character between several labels in a cell; "" if there is one label.
+        numbers: Whether the target is a number. Otherwise test rows with labels that do not occur in the training rows
+            are left out.
     """
 
     files: tuple[str, ...]
@@ -90,7 +96,7 @@ class Table:
     numbers: bool = False
 
     def __call__(self, data: Path, folder: Path, sizes: Sizes) -> Prepared:
-        """Rows: (texts, target); the target is a list with a separator."""
+        """Prepares a table. A row is (texts, target); with a separator the target is a list of labels."""
         header, train = self._read(data / self.files[0])
         train, test = sizes.draw(train, self._read(data / self.files[1])[1] if len(self.files) > 1 else None)
         seen = {label for cells in train for label in self._labels(cells)}
@@ -127,7 +133,7 @@ class Table:
 
 
 def choices(data: Path, folder: Path, sizes: Sizes) -> Prepared:
-    """CODAH. Rows: (prompt, endings, place of the right one)."""
+    """Prepares CODAH. A row is (prompt, endings, index of the correct ending)."""
     lines = (data / "codah/full_data.tsv").read_text("utf-8").splitlines()
     drawn = sizes.draw(lines)
     paths = [_write_lines(folder / f"{name}.tsv", rows) for name, rows in zip(("train", "test"), drawn, strict=True)]
@@ -136,7 +142,7 @@ def choices(data: Path, folder: Path, sizes: Sizes) -> Prepared:
 
 
 def conll(data: Path, folder: Path, sizes: Sizes) -> Prepared:
-    """WNUT-17. Rows: (words, BIO tags)."""
+    """Prepares WNUT-17. A row is (words, BIO tags)."""
     files = ("wnut17/wnut17train.conll", "wnut17/emerging.dev.conll")
     sentences = []
     for name in files:
@@ -157,7 +163,7 @@ def conll(data: Path, folder: Path, sizes: Sizes) -> Prepared:
 
 
 def character_spans(data: Path, folder: Path, sizes: Sizes) -> Prepared:
-    """CLUENER. Rows: (characters, BIO tags)."""
+    """Prepares CLUENER. A row is (characters, BIO tags)."""
     lines = [(data / f"zh_cluener/{name}.jsonl").read_text("utf-8").splitlines() for name in ("train", "dev")]
     drawn = sizes.draw(*lines)
     paths = [_write_lines(folder / f"{name}.jsonl", rows) for name, rows in zip(("train", "test"), drawn, strict=True)]
@@ -174,7 +180,10 @@ def _tagged_characters(values: dict[str, Any]) -> tuple[list[str], list[str]]:
 
 
 def squad(*names: str) -> Prepare:
-    """SQuAD files. Rows: (question, context, answers). Paragraphs are drawn, until there are questions enough."""
+    """Returns a function that prepares SQuAD files, drawing paragraphs until there are enough questions.
+
+    A row is (question, context, answers).
+    """
 
     def prepare(data: Path, folder: Path, sizes: Sizes) -> Prepared:
         paragraphs = []
@@ -201,7 +210,9 @@ def _first_questions(paragraphs: Iterable[dict[str, Any]], most: int) -> list[di
     for paragraph in paragraphs:
         if most <= 0:
             break
-        asked = [question for question in paragraph["qas"] if question["question"].strip()]  # CMRC has an empty one
+        asked = [
+            question for question in paragraph["qas"] if question["question"].strip()
+        ]  # CMRC has an empty question
         chosen.append(paragraph | {"qas": asked[:most]})
         most -= len(chosen[-1]["qas"])
     return chosen
@@ -216,9 +227,10 @@ def _questions(paragraphs: Iterable[dict[str, Any]]) -> list[tuple[str, str, lis
 
 
 def collection(data: Path, folder: Path, sizes: Sizes) -> Prepared:
-    """Cranfield; the queries are split. Rows: (query, document, gain); extra: texts of queries and documents by id.
+    """Prepares Cranfield, splitting the queries. A row is (query, document, gain).
 
-    As in its judgements, queries are numbered by their place. Codes 1 (best) to 4 become gains 4 to 1, all else 0.
+    `extra` contains the texts of queries and documents by id. As in the judgements, the id of a query is its number in
+    the file. The codes 1 (best) to 4 become the gains 4 to 1; other judgements are left out.
     """
     source = data / "cranfield"
     documents = {name: text for name, text in _smart(source / "cran.all.1400") if text}
@@ -243,17 +255,17 @@ def collection(data: Path, folder: Path, sizes: Sizes) -> Prepared:
 
 
 def _smart(path: Path) -> Iterable[tuple[str, str]]:
-    """Ids and the texts of the field .W."""
+    """Yields the id and the text (the field .W) of each entry of a file in the format of SMART."""
     for block in path.read_text("utf-8").split("\n.I "):
         name, _, rest = block.removeprefix(".I ").partition("\n")
         yield name.strip(), " ".join(rest.partition(".W\n")[2].split())
 
 
 def dialogues(data: Path, folder: Path, sizes: Sizes) -> Prepared:
-    """Responses of the system. Rows: (turns before, candidates, place of the right one).
+    """Prepares the system's responses in dialogues. A test row is (previous turns, candidates, index of the response).
 
-    Training reads dialogues, and draws wrong candidates itself; for the test they are drawn here and written down, so
-    that a baseline chooses among the same.
+    A training row is (previous turns, response). Training reads whole dialogues and draws wrong candidates itself. The
+    candidates of test rows are drawn here and written to the file, so that baselines choose among the same candidates.
     """
     lines = (data / "sgd_dialogues/dialogues.jsonl").read_text("utf-8").splitlines()
     every = dataclasses.replace(sizes, train=10**9, test=10**9)
@@ -280,9 +292,9 @@ def dialogues(data: Path, folder: Path, sizes: Sizes) -> Prepared:
 
 
 def intents(data: Path, folder: Path, sizes: Sizes) -> Prepared:
-    """What users say when they come to an intent in a dialogue, and the intent. Rows: ((text,), intent).
+    """Prepares the turns in which users express a new intent. A row is ((text,), intent).
 
-    Dialogues are split, so that no turn of the test stands in a dialogue of training.
+    Dialogues are split as a whole, so that no test turn comes from a training dialogue.
     """
     lines = (data / "sgd_dialogues/dialogues.jsonl").read_text("utf-8").splitlines()
     every = dataclasses.replace(sizes, train=10**9, test=10**9)
@@ -316,7 +328,7 @@ def _responses(dialogue: dict[str, Any]) -> list[tuple[list[str], str]]:
 
 
 def summaries(data: Path, folder: Path, sizes: Sizes) -> Prepared:
-    """SciTLDR. Rows: (sentences, labels, references)."""
+    """Prepares SciTLDR. A row is (sentences, labels, references)."""
     lines = [(data / f"scitldr/{name}.jsonl").read_text("utf-8").splitlines() for name in ("train", "dev")]
     drawn = sizes.draw(*lines)
     paths = [_write_lines(folder / f"{name}.jsonl", rows) for name, rows in zip(("train", "test"), drawn, strict=True)]

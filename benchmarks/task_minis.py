@@ -1,6 +1,6 @@
-"""The cells of the table about pretraining: of a mini that was pretrained for an hour, and of the same one without.
+"""The cells of the table about pretraining: a mini that was pretrained for an hour, and a mini with random weights.
 
-Each learning rate of a few is tried, and the rows held out choose among the runs.
+Each is fine-tuned with several learning rates, and the held-out rows choose among the runs.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from kbert.tasks.factories import task_class
 
 _PRESET = "mini"
 _VOCABULARY_SIZE = 8192
-_MASKED = 0.3  # twice the paper's: more to learn from each text, where time is short
+_MASKED = 0.3  # twice the paper's value: more predictions per text, because time is short
 _SEQUENCE_LENGTH = 128
 _PRETRAINING: dict[str, Any] = {
     "batch_size": 32,
     "optimizer": "muon",
     "learning_rate": 2e-3,
     "bias_correction": True,
-    "dropout": 0.0,  # there is no time to learn texts by heart
+    "dropout": 0.0,  # there is no time to overfit
     "initializer_range": 0.05,
     "initialization": "positional",
 }
-_FRESH_INITIALIZER_RANGE = 0.035  # what is drawn as wide as for pretraining learns less from so few rows
+_FRESH_INITIALIZER_RANGE = 0.035  # weights with the range for pretraining learn less from few rows
 _DROPOUT = 0.1
-_LEARNING_RATES = (3e-4, 1e-3)  # the first alone for long texts, which take long
+_LEARNING_RATES = (3e-4, 1e-3)  # long texts, which take more time, use only the first
 
 
 def mini_cell(
@@ -46,23 +46,23 @@ def mini_cell(
     arguments: argparse.Namespace,
     work: Path,
 ) -> dict[str, Any]:
-    """Fine-tunes at each learning rate, and measures the run that did best on the rows held out.
+    """Fine-tunes with each learning rate, and measures the run that is best on the held-out rows.
 
     Args:
         contestant: "pretrained" or "fresh".
         benchmark: The row of the table.
-        prepared: The rows to learn from and to be measured on.
-        folder: Where its runs are kept.
-        arguments: Those of the program: english, chinese, data, epochs, batch_size, pretrain_steps, precision.
-        work: Where pretrained minis are kept.
+        prepared: The training and test rows.
+        folder: The folder in which the runs are kept.
+        arguments: The arguments of the program: english, chinese, data, epochs, batch_size, pretrain_steps, precision.
+        work: The folder in which pretrained minis are kept.
 
     Returns:
-        "value" and the name of the "run".
+        A dictionary with "value", the metric on the test rows, and "run", the name of the chosen run.
     """
     minis = _Minis(arguments, work)
     language = "chinese" if benchmark.chinese else "english"
     start: dict[str, Any] = {"model": minis.pretrained(language)} if contestant == "pretrained" else {
-        # It has the shape and the vocabulary of the pretrained one.
+        # The fresh model has the shape and the vocabulary of the pretrained model.
         "model": _PRESET,
         "vocab": minis.vocabulary(language),
         "initializer_range": _FRESH_INITIALIZER_RANGE,
@@ -98,11 +98,11 @@ def mini_cell(
 
 
 class _Minis:
-    """Pretrained minis and their vocabularies: those that were named, else made once.
+    """The pretrained minis and their vocabularies: those that the user named, or those that are made here once.
 
     Args:
-        arguments: Those of the program.
-        work: Where they are kept.
+        arguments: The arguments of the program.
+        work: The folder in which minis are kept.
     """
 
     def __init__(self, arguments: argparse.Namespace, work: Path) -> None:
@@ -110,7 +110,7 @@ class _Minis:
         self.work = work
 
     def vocabulary(self, language: str) -> Path:
-        """A vocab.txt."""
+        """Returns the path of the vocab.txt for a language."""
         given: Path | None = getattr(self.arguments, language)
         if given is not None:
             return given.resolve() / "vocab.txt"
@@ -124,7 +124,7 @@ class _Minis:
         return self.arguments.data.resolve() / "corpus" / name
 
     def pretrained(self, language: str) -> Path:
-        """The model that was named, or one that is pretrained now, or was in a run before."""
+        """Returns the folder of the model for a language; unless the user named one, it is pretrained once."""
         given: Path | None = getattr(self.arguments, language)
         if given is not None:
             return given.resolve()

@@ -1,4 +1,4 @@
-"""The tables of benchmarks/tasks.py in Markdown, out of the cells in its file."""
+"""Makes the Markdown tables of benchmarks/tasks.py from the cells in its file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from task_table import BENCHMARKS
 
 Cells = Mapping[str, Mapping[str, Any]]
-"""The cells of a row by contestant."""
+"""The cells of a row, by contestant."""
 
 
 def real_table(content: Mapping[str, Any]) -> str:
-    """The table of real weights, and what it says in all."""
+    """Returns the table of real weights, followed by a summary."""
     heads = ["data", "task", "metric", "rows: train / test", "kbert", "s", "best baseline", "as it is"]
     heads += ["transformers", "s", "transformers, like lengths", "s"]
     lines = _head(heads)
@@ -42,7 +42,7 @@ def real_table(content: Mapping[str, Any]) -> str:
 
 
 def mini_table(content: Mapping[str, Any]) -> str:
-    """The table about pretraining."""
+    """Returns the table about pretraining."""
     lines = _head(
         ["data", "task", "metric", "rows: train / test", "epochs", "pretrained", "fresh", "best baseline", "first"]
     )
@@ -58,7 +58,7 @@ def mini_table(content: Mapping[str, Any]) -> str:
 
 
 def best_baseline(cells: Cells) -> tuple[str, float] | None:
-    """The name and the metric of the baseline that does best on the test rows."""
+    """Returns the name and the metric of the best baseline on the test rows, or None if there is no baseline."""
     values: Mapping[str, float] = cells.get("baselines", {}).get("values", {})
     return max(values.items(), key=lambda item: item[1], default=None)
 
@@ -90,7 +90,7 @@ def _deviation(values: Sequence[float]) -> float:
 
 
 def _seeded(cell: Mapping[str, Any] | None) -> list[str]:
-    """Mean ± deviation of the seeds, and the seconds of one."""
+    """Returns two table cells: mean ± standard deviation over the seeds, and the mean seconds of a seed."""
     values = _values(cell)
     if cell is None or not values:
         return [_number(None, cell or {}), ""]

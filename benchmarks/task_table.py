@@ -1,4 +1,4 @@
-"""The rows of the table of benchmarks/tasks.py: for each set of data its task, metric, options and baseline."""
+"""The rows of the table of benchmarks/tasks.py: the task, the metric, the options and the baseline of each data set."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Benchmark:
     """A row of the table.
 
     Args:
-        task: What kbert calls it.
-        metric: The number that is shown, by kbert's name.
-        prepare: Writes the files.
-        baseline: The same metric of each baseline.
-        length: Longest input in tokens.
-        part: Of the rows asked for: long texts have fewer.
-        epochs: Of the epochs asked for.
-        options: Of `kbert.finetune`.
-        chinese: The language.
-        measure: The metric of a run; `evaluate` on the test file by default.
-        untuned: The metric of an embedding model as it is, where it can do the task.
+        task: kbert's name of the task.
+        metric: kbert's name of the metric that is shown.
+        prepare: Writes the training and test files.
+        baseline: Returns the metric of each baseline.
+        length: The longest input in tokens.
+        part: The factor for the requested numbers of rows; long texts have fewer rows.
+        epochs: The factor for the requested number of epochs.
+        options: Arguments of `kbert.finetune`.
+        chinese: Whether the texts are Chinese; otherwise they are English.
+        measure: Returns the metric of a run; by default `evaluate` computes it on the test file.
+        untuned: Returns the metric of an embedding model without fine-tuning; None if such a model cannot do the task.
     """
 
     task: str
@@ -51,7 +51,7 @@ class Benchmark:
 
 
 def _found(model: Path, prepared: Prepared) -> float:
-    """nDCG@10 of a search through an index of all documents."""
+    """Returns the nDCG@10 of a search in an index of all documents."""
     folder = prepared.train.parent / "index"
     shutil.rmtree(folder, ignore_errors=True)
     options = prepared.options
@@ -63,7 +63,7 @@ def _found(model: Path, prepared: Prepared) -> float:
 
 
 def _alike(model: Path, prepared: Prepared) -> float:
-    """Spearman's correlation of the cosines of pairs with their scores."""
+    """Returns Spearman's correlation between the cosines of pairs and their scores."""
     predictor = kbert.load(model)
     first, second = (_vectors(predictor, [texts[side] for texts, _ in prepared.test_rows]) for side in (0, 1))
     cosines = (first * second).sum(-1)
@@ -71,7 +71,7 @@ def _alike(model: Path, prepared: Prepared) -> float:
 
 
 def _nearest(model: Path, prepared: Prepared) -> float:
-    """Recall@1: the candidate whose vector is nearest to that of the turns before."""
+    """Returns the recall@1 of the candidate whose vector is nearest to the vector of the previous turns."""
     predictor = kbert.load(model)
     queries = _vectors(predictor, [" ".join(turns) for turns, _, _ in prepared.test_rows])
     texts = _vectors(predictor, [text for _, candidates, _ in prepared.test_rows for text in candidates])
@@ -80,12 +80,12 @@ def _nearest(model: Path, prepared: Prepared) -> float:
 
 
 def _vectors(predictor: Any, texts: list[str]) -> np.ndarray:
-    """Vectors of length 1, float32 [texts, H]."""
+    """Returns the vectors of texts, scaled to the length 1, float32 [texts, H]."""
     vectors = np.asarray([answer["vector"] for answer in predictor.predict(texts)], np.float32)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-# Cheap ones first.
+# The cheapest come first.
 BENCHMARKS = {
     "sst2": Benchmark(
         "classification",

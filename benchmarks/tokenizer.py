@@ -1,8 +1,8 @@
-"""Tokenizer throughput beside Hugging Face's `tokenizers`, on real sentences, in one run.
+"""Tokenizer throughput on real sentences, compared with Hugging Face's `tokenizers` in the same run.
 
     python benchmarks/tokenizer.py [--data FOLDER] [--rounds 5] [--json FILE]
 
-Prints medians of interleaved rounds. Ids are compared first: a fast tokenizer that is wrong does not count.
+Prints medians of interleaved rounds. The ids are compared first, and the number of differences is printed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import kbert  # noqa: E402
 
 
 def main() -> None:
-    """Runs the contestants and prints the table."""
+    """Runs the contestants, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
     parser.add_argument("--rounds", default=5, type=int)

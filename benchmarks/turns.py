@@ -1,7 +1,7 @@
-"""Contestants in processes of their own that take turns, so that whatever else the machine does falls on all alike.
+"""Runs contestants in their own processes, in turns, so that other load on the machine affects all of them alike.
 
-A contestant is a script started with a name: it says one line of JSON when it is ready, and then, for each line on its
-standard input, one line of JSON about the round that it ran.
+A contestant is a script. It prints one line of JSON when it is ready. Then it runs a round for each line on its
+standard input, and prints one line of JSON with the results of the round.
 """
 
 from __future__ import annotations
@@ -17,38 +17,40 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parent.parent
 PROGRAM_SETTINGS = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "TF_ENABLE_ONEDNN_OPTS": "1"}
-"""What the `kbert` program sets where it helps (kbert/runtime/), and nobody else does."""
+"""The environment variables that the `kbert` program sets if they help (kbert/runtime/)."""
 
 
 def start(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Starts a contestant; its first `answer` tells that it is ready.
+    """Starts a contestant; its first `answer` means that it is ready.
 
-    It inherits no PROGRAM_SETTINGS: importing kbert.training has put one of them into this process.
+    Args:
+        command: The command line of the contestant.
+        environment: Additional environment variables. PROGRAM_SETTINGS are not inherited from this process.
     """
-    # Imported here, since contestants import this module, and not all of them shall have that setting.
+    # Imported here, because contestants import this module, and not all of them import kbert.
     from kbert.runtime.onednn import amx_is_broken
 
     inherited = {name: value for name, value in os.environ.items() if name not in PROGRAM_SETTINGS}
     settings = {**inherited, "PYTHONPATH": str(REPOSITORY), "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})}
-    if amx_is_broken():  # PyTorch's oneDNN listens to the same variable
+    if amx_is_broken():  # PyTorch's oneDNN reads the same variable
         settings.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
     return subprocess.Popen(command, env=settings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def answer(process: subprocess.Popen[str]) -> dict[str, float] | None:
-    """The next line that a contestant prints; None when it has ended."""
+    """Returns the next line of JSON that a contestant prints, or None if it has ended."""
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("{"):  # libraries print, too
+        if line.startswith("{"):  # libraries may print other lines
             values: dict[str, float] = json.loads(line)
             return values
     return None
 
 
 def take_turns(processes: Mapping[str, subprocess.Popen[str]], rounds: int) -> dict[str, list[dict[str, float]]]:
-    """The rounds of all contestants, one after the other; then they are told to end.
+    """Runs the rounds of all contestants in turn, ends their processes, and returns the results by contestant.
 
-    One that ends before, as when memory is short, is left out with a line that says so.
+    A contestant that ends early, for example because memory is exhausted, is left out with a message.
     """
     results: dict[str, list[dict[str, float]]] = {name: [] for name in processes}
     for _ in range(rounds):
@@ -65,7 +67,7 @@ def take_turns(processes: Mapping[str, subprocess.Popen[str]], rounds: int) -> d
 
 
 def _round(process: subprocess.Popen[str]) -> dict[str, float] | None:
-    """Lets a contestant run a round; None when it has ended."""
+    """Lets a contestant run a round; returns its results, or None if it has ended."""
     assert process.stdin is not None
     try:
         process.stdin.write("\n")
@@ -76,9 +78,15 @@ def _round(process: subprocess.Popen[str]) -> dict[str, float] | None:
 
 
 def serve_rounds(step: Callable[[], Any], steps: int, peak: Callable[[], float]) -> None:
-    """What a contestant does: a step to warm up, then rounds of `steps` steps, for each line on standard input.
+    """Runs a contestant: a warm-up step, then a round of `steps` steps for each line on standard input.
 
-    A round's answer is `seconds` and `cpu_seconds`, those of all threads, a step; and `peak`, measured then.
+    The results of a round are the `seconds` and the `cpu_seconds` (of all threads) per step, and the matrix peak, which
+    is measured after the steps.
+
+    Args:
+        step: Runs one step.
+        steps: The number of steps of a round.
+        peak: Measures the matrix peak in operations per second.
     """
     step()
     print(json.dumps({"ready": 1}), flush=True)
@@ -92,7 +100,12 @@ def serve_rounds(step: Callable[[], Any], steps: int, peak: Callable[[], float])
 
 
 def matrix_peak(product: Callable[[], Any], size: int) -> float:
-    """Operations a second of the fastest of many products of two square matrices of `size`."""
+    """Returns the operations per second of the fastest of several products of two square matrices.
+
+    Args:
+        product: Computes one product.
+        size: The number of rows and columns of the matrices.
+    """
     product()
     fastest = float("inf")
     for _ in range(8):

@@ -1,9 +1,10 @@
-"""Vocabulary training: time and memory beside Hugging Face's trainer and tensorflow-text's learner, in one run.
+"""Vocabulary training: time and memory, compared with Hugging Face's trainer and tensorflow-text's learner in one run.
 
     python benchmarks/vocabulary.py [--data FOLDER] [--megabytes 32] [--part 1] [--size 30522] [--json FILE]
 
-Each contestant is a process of its own, from its start to the vocab.txt; text is en_wikipedia.txt, lower-cased.
-tensorflow-text's learner takes minutes a megabyte, so it gets a part of the text, and kbert the same part beside it.
+Each contestant runs in its own process, which is measured from its start until vocab.txt is written. The text is
+en_wikipedia.txt, lower-cased. tensorflow-text's learner takes minutes per megabyte, so it gets only a part of the text,
+and kbert is also measured on this part.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ import psutil
 
 
 def main() -> None:
-    """Runs the contestants and prints the table."""
+    """Runs the contestants, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
     parser.add_argument("--megabytes", default=32.0, type=float)
-    parser.add_argument("--part", default=1.0, type=float, help="Megabytes for tensorflow-text.")
+    parser.add_argument("--part", default=1.0, type=float, help="The megabytes of text for tensorflow-text.")
     parser.add_argument("--size", default=30_522, type=int)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--contestant", nargs=3, metavar=("NAME", "TEXT", "OUTPUT"), help=argparse.SUPPRESS)
@@ -70,7 +71,7 @@ def main() -> None:
 
 
 def run(command: list[str]) -> tuple[float, float]:
-    """Runs a program; gives its seconds and its peak of resident memory, its children's added, in MB."""
+    """Runs a program; returns its seconds, and its peak of resident memory including child processes in MB."""
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     root = psutil.Process(process.pid)

@@ -1,4 +1,4 @@
-"""A model of each task, by a name of what is special about it. Modules are imported when a task is made."""
+"""Models of all tasks, each with a name that says what is special about it. Modules are imported only when needed."""
 
 import importlib
 

@@ -1,1 +1,1 @@
-"""Foreign model formats: one file a format, tables of tensor names, and a parity check of every conversion."""
+"""Conversion between model formats: one file per format, tables of tensor names, and the parity check."""

@@ -1,4 +1,4 @@
-"""The inputs on which a conversion compares two models."""
+"""The input batches on which a conversion compares two models."""
 
 from __future__ import annotations
 
@@ -9,25 +9,34 @@ import numpy as np
 from kbert.config import BertConfig
 
 Outputs = dict[str, np.ndarray]
-"""What a model gives for one batch: float32 arrays by the names of kbert's outputs."""
+"""The outputs of a model for one batch: float32 arrays by the names of kbert's outputs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Token ids, a mask and types, int32 [B, S] each."""
+    """The inputs of the encoder for B sequences of length S.
+
+    Args:
+        ids: The token ids, int32 [B, S].
+        mask: 1 for tokens and 0 for padding, int32 [B, S].
+        types: The token types (segments), int32 [B, S].
+    """
 
     ids: np.ndarray
     mask: np.ndarray
     types: np.ndarray
 
     def inside(self, outputs: Outputs) -> Outputs:
-        """Outputs without those of padding, which mean nothing: [B, S, …] becomes [tokens, …]."""
+        """Returns the outputs without the values at padding, which are arbitrary: [B, S, …] becomes [tokens, …]."""
         kept = self.mask == 1
         return {name: value[kept] if _is_of_tokens(name, value) else value for name, value in outputs.items()}
 
 
 def random_batches(config: BertConfig) -> list[Batch]:
-    """Always the same inputs for a shape: padded texts and pairs, one token alone, and the longest sequence."""
+    """Returns random inputs for a model of this shape; the same shape always gets the same inputs.
+
+    They include padded single texts and pairs, a sequence of one token, and a sequence of the maximum length.
+    """
     rng = np.random.default_rng(0)
     length = min(config.max_position_embeddings, 64)
     batches = []
@@ -46,5 +55,5 @@ def random_batches(config: BertConfig) -> list[Batch]:
 
 
 def _is_of_tokens(name: str, value: np.ndarray) -> bool:
-    """Whether an output has a row a token. Those of three dimensions have, and of two the logits of spans."""
+    """Whether an output has one value or vector per token: all outputs [B, S, …], and the span logits [B, S]."""
     return value.ndim == 3 or name in ("start_logits", "end_logits")

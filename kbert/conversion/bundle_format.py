@@ -1,4 +1,4 @@
-"""kbert's own format: the model folder, which Hugging Face Transformers opens as it is."""
+"""kbert's own format: the model folder, which Hugging Face Transformers can open without conversion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kbert.model_folder.sentence_transformers import CROSS_ENCODER, transformer_
 
 
 class BundleFormat(Format):
-    """Model folders of kbert, of Transformers and of sentence-transformers."""
+    """The format of model folders of kbert, Transformers and sentence-transformers."""
 
     name = "bundle"
     looks_like = "a model folder (config.json and model.safetensors)"
@@ -21,29 +21,30 @@ class BundleFormat(Format):
     takes = ()
 
     def find(self, path: Path) -> Path | None:
-        """Finds a folder with config.json and a file of weights."""
+        """Returns the path if it is a folder with config.json and weights."""
         if not path.is_dir() or not is_bundle(path):
             return None
         inner = path / transformer_path(path)
         return path if any((inner / name).exists() for name in WEIGHTS_FILES) else None
 
     def read(self, place: Path, options: Options) -> Bundle:
-        """See `Bundle.load`."""
+        """Reads the folder with `Bundle.load`, and applies the option `gelu`."""
         bundle = Bundle.load(place, notices=options.notices)
         config = with_gelu(bundle.config, options.gelu)
         if config != bundle.config:
             now, before = gelu_form(config), gelu_form(bundle.config)
-            options.notes.append(f"GELU is the {now} form now; the source's is {before}")
+            options.notes.append(f"GELU is changed to the {now} form; the source has the {before} form")
         return dataclasses.replace(bundle, config=config)
 
     def write(self, bundle: Bundle, folder: Path, options: Options) -> None:
-        """See `Bundle.save`."""
+        """Writes the folder with `Bundle.save`, with a model card that lists the notes."""
         modules = bundle.modules
         if modules is not None and not modules.gives_vectors:
             options.notes.append(
-                "of the files of sentence-transformers only the activation is kept"
+                "the activation is kept; the other settings in the files of sentence-transformers are not"
                 if modules.kind == CROSS_ENCODER
-                else f"the files of sentence-transformers are lost: kbert does not compute {modules.unsupported}"
+                else "the files of sentence-transformers are not written, because kbert does not support "
+                f"{modules.unsupported}"
             )
         parameters = sum(tensor.size for tensor in bundle.tensors.values())
         config = bundle.config

@@ -1,6 +1,6 @@
-"""TensorFlow's checkpoint files: PREFIX.index says what tensors there are, PREFIX.data-… holds them.
+"""TensorFlow's checkpoint files: PREFIX.index lists the tensors, and PREFIX.data-… holds their values.
 
-TensorFlow is imported when a checkpoint is opened or written, so that formats can be listed without it.
+TensorFlow is imported only when a checkpoint is opened or written, so that formats can be listed without it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy as np
 from kbert.errors import BundleError, UsageError
 
 LOOKS_LIKE = "a checkpoint of Google's code or the Model Garden (bert_config.json, vocab.txt, bert_model.ckpt.index)"
-"""The files of both formats of checkpoints, in words."""
+"""The description of a checkpoint in messages; it is the same for both checkpoint formats."""
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-"""The entry that tells checkpoints of objects (TF2) from checkpoints of names (TF1)."""
+"""The entry that only object-based (TF2) checkpoints have; name-based (TF1) checkpoints have no such entry."""
 
 
 class CheckpointFiles:
-    """A checkpoint that is read tensor by tensor.
+    """A checkpoint whose tensors are read one at a time.
 
     Args:
-        prefix: The path without `.index`.
+        prefix: The path of the checkpoint without `.index`.
 
     Raises:
         BundleError: The files are missing or damaged.
@@ -41,10 +41,10 @@ class CheckpointFiles:
         return str(self.prefix)
 
     def read(self, name: str) -> np.ndarray:
-        """A tensor of floats, as float32.
+        """Returns a floating-point tensor as float32.
 
         Raises:
-            BundleError: It is damaged, or holds something else.
+            BundleError: The tensor is damaged, or has another dtype.
         """
         dtype = self._dtypes[name]
         if not dtype.is_floating:
@@ -52,7 +52,11 @@ class CheckpointFiles:
         return np.asarray(self._guarded(lambda: self._reader.get_tensor(name)), np.float32)
 
     def read_bytes(self, name: str) -> bytes:
-        """A tensor that is one string."""
+        """Returns the bytes of a tensor that holds one string.
+
+        Raises:
+            BundleError: The tensor is damaged, or is not a single string.
+        """
         value = self._guarded(lambda: self._reader.get_tensor(name))
         if not isinstance(value, bytes):
             raise BundleError(f"{self.prefix}: {name} must hold one string. Received: {type(value).__name__}")
@@ -63,19 +67,23 @@ class CheckpointFiles:
 
         try:
             return action()
-        # The reader raises errors of several families for damaged files.
+        # The reader raises many kinds of errors for damaged files.
         except (tf.errors.OpError, RuntimeError, ValueError, LookupError, TypeError, MemoryError) as problem:
             reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
             raise BundleError(f"{self.prefix}: the checkpoint is damaged or incomplete ({reason[:200]})") from None
 
 
 def find_checkpoint(path: Path) -> Path | None:
-    """The prefix of the checkpoint that a path names: a prefix, one of its files, or a folder with one of them.
+    """Returns the prefix of a checkpoint, or None if there is none.
 
-    In a folder, bert_model.ckpt goes before others, then what the file `checkpoint` names, then the largest number.
+    In a folder with several checkpoints, bert_model.ckpt is preferred, then the one that the file `checkpoint` names,
+    then the one with the largest number at its end.
+
+    Args:
+        path: A prefix, a file of a checkpoint, or a folder that holds a checkpoint.
 
     Raises:
-        UsageError: A folder has several that nothing ranks.
+        UsageError: A folder has several checkpoints, and none of these rules chooses one.
     """
     name = re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", path.name)
     if _is_checkpoint(path.with_name(name)):
@@ -96,7 +104,7 @@ def find_checkpoint(path: Path) -> Path | None:
 
 
 def write_checkpoint(prefix: Path, tensors: dict[str, np.ndarray]) -> None:
-    """Writes a checkpoint of names, as TF1's Saver does."""
+    """Writes a name-based checkpoint, as TF1's Saver does."""
     import tensorflow as tf
 
     names = sorted(tensors)
@@ -113,7 +121,10 @@ def _is_checkpoint(prefix: Path) -> bool:
 
 
 def _latest(folder: Path) -> Path | None:
-    """What the file `checkpoint` names: text of its own kind, of which one line matters."""
+    """Returns the prefix that the file `checkpoint` of a folder names, or None.
+
+    The file is a text-format protocol buffer; only its line `model_checkpoint_path` is read.
+    """
     path = folder / "checkpoint"
     if not path.is_file():
         return None

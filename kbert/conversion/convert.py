@@ -1,4 +1,4 @@
-"""`kbert convert`: a model of any format to any other."""
+"""`kbert convert`: converts a model from one format to another, and checks the result."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from kbert.text.settings import TokenizerSettings
 
 @dataclasses.dataclass(frozen=True)
 class Conversion:
-    """What a conversion did.
+    """The result of a conversion.
 
     Args:
         source_format: The name of the source's format, such as "google".
         destination_format: The name of the destination's format.
-        architecture: Transformers' class of the model.
-        tensors: How many tensors went over; each is the same to the bit.
-        differences: The largest absolute difference of each output for random inputs.
-        notes: What the user should know, a line each.
+        architecture: The class name of the model in Transformers, such as "BertForMaskedLM".
+        tensors: The number of converted tensors; each is bit-identical after the conversion.
+        differences: The largest absolute difference of each output for random inputs, by output name.
+        notes: Messages for the user, one line each.
     """
 
     source_format: str
@@ -42,7 +42,7 @@ class Conversion:
 
     @property
     def largest_difference(self) -> float:
-        """Of all outputs."""
+        """The largest absolute difference over all outputs."""
         return max(self.differences.values(), default=0.0)
 
 
@@ -58,24 +58,25 @@ def convert(
     vocab: files.PathLike | None = None,
     encoder_only: bool = False,
 ) -> Conversion:
-    """Converts a model to another format, and checks that it gives the same outputs.
+    """Converts a model to another format, and checks that it computes the same outputs.
 
     Args:
         source: A folder, a checkpoint's prefix, or "hf://owner/name".
-        destination: The folder to make.
-        from_: The format of the source: "bundle", "google", "model-garden", "keras-hub", or one of another package
-            (docs/adding-a-format.md). By default it is found out.
-        to: The format of the destination: "bundle", "google", "keras-hub", or one of another package. By default a
-            bundle; a bundle needs a format to go to.
-        gelu: "erf" or "tanh", the form of GELU, instead of what the source says. Google's bert_config.json does not
-            say: "erf" by default, as Hugging Face has it.
-        cased: Whether text keeps its case, instead of what the source says, or what its vocabulary shows.
-        config: A bert_config.json that is not beside the checkpoint.
-        vocab: A vocab.txt that is not beside the checkpoint.
-        encoder_only: Whether heads are left behind.
+        destination: The folder to create; it must not exist.
+        from_: The format of the source: "bundle", "google", "model-garden", "keras-hub", or the format of another
+            package (docs/adding-a-format.md). By default the format is detected.
+        to: The format of the destination: "bundle", "google", "keras-hub", or the format of another package. The
+            default is "bundle"; if the source is a bundle, `to` is required.
+        gelu: The form of GELU, "erf" or "tanh". By default the form that the source specifies. Google's
+            bert_config.json does not specify it; the default is then "erf", as in Hugging Face's conversions.
+        cased: Whether the tokenizer keeps the case of text. By default the setting of the source is used, or, if there
+            is none, the vocabulary decides: a vocabulary with capitals is cased.
+        config: The path of bert_config.json if it is not beside the checkpoint.
+        vocab: The path of vocab.txt if it is not beside the checkpoint.
+        encoder_only: Whether to convert the encoder without its heads.
 
     Returns:
-        What was done, with the largest differences between the outputs of source and destination.
+        The result, with the largest differences between the outputs of source and destination.
 
     Example:
         >>> done = kbert.convert("RUN", "google", to="google")
@@ -83,10 +84,10 @@ def convert(
         ('google', 0.0)
 
     Raises:
-        UsageError: The source is of no known format, the destination exists, or the options do not fit together.
-        BundleError: The source is incomplete, damaged, or contradicts itself.
-        ConfigError: The destination's format cannot have such a model.
-        ParityError: The destination gives other outputs; nothing was written.
+        UsageError: The source has no known format, the destination exists, or options contradict each other.
+        BundleError: The source is incomplete or damaged, or its files contradict each other.
+        ConfigError: The format of the destination does not support such a model.
+        ParityError: The destination computes other outputs. Nothing is written then.
     """
     destination = Path(destination)
     if destination.exists() or destination.is_symlink():
@@ -118,22 +119,26 @@ def convert(
 
 
 _FLAGS = {"config": ("--config",), "vocab": ("--vocab",), "lowercase": ("--cased", "--uncased")}
-"""The names on the command line of options that not every format takes."""
+"""The command-line names of the options that only some formats accept."""
 
 
 def _check_options(reader: Format, place: Path, options: Options) -> None:
-    """Refuses options for what the files of the format say themselves."""
+    """Raises a UsageError for options whose values the files of this format already contain."""
     refused = [name for name in _FLAGS if name not in reader.takes]
     if any(getattr(options, name) is not None for name in refused):
         *flags, last = [flag for name in refused for flag in _FLAGS[name]]
         what, way = (f"{', '.join(flags)} and {last} are", "them") if flags else (f"{last} is", "it")
-        raise UsageError(f"{place} says itself what {what} for; leave {way} out")
+        raise UsageError(f"the model at {place} already contains what {what} for; leave {way} out")
 
 
 def _check(
     reader: Format, place: Path, writer: Format, folder: Path, bundle: Bundle, options: Options
 ) -> dict[str, float]:
-    """Reads the destination back and compares it with the source."""
+    """Reads the destination back, compares it with the source, and returns the differences of the outputs.
+
+    Raises:
+        ParityError: A tensor, the tokenizer, the pooling or an output differs.
+    """
     target = writer.name
     try:
         written = writer.find(folder)
@@ -142,7 +147,7 @@ def _check(
         back = writer.read(written, Options(notices=False))
     except KbertError as problem:
         reason = str(problem).replace(str(folder), "DESTINATION")
-        raise ParityError(f"{target}: what was written cannot be read ({reason}); nothing was written") from None
+        raise ParityError(f"{target}: reading the written model failed ({reason}); nothing was written") from None
     expected, received = (
         each.tensors if writer.keeps_dtypes else parity.as_float32(each.tensors) for each in (bundle, back)
     )
@@ -150,13 +155,13 @@ def _check(
     if not writer.keeps_dtypes and any(tensor.dtype == np.float64 for tensor in bundle.tensors.values()):
         options.notes.append("the float64 weights of the source are rounded to float32")
     if back.tokenizer.vocabulary != bundle.tokenizer.vocabulary or _rules(back) != _rules(bundle):
-        raise ParityError(f"{target}: the tokenizer did not come back as it was; nothing was written")
+        raise ParityError(f"{target}: the written tokenizer differs from the source's; nothing was written")
     modules = bundle.modules
     if modules is not None and modules.gives_vectors and back.modules != modules:
-        raise ParityError(f"{target}: the pooling of vectors did not come back as it was; nothing was written")
+        raise ParityError(f"{target}: the written pooling settings differ from the source's; nothing was written")
     if not parity.has_model(bundle):
         options.notes.append(
-            f"kbert has no model for the head of {bundle.architecture}: its tensors were compared, its outputs not"
+            f"kbert has no model for the head of {bundle.architecture}: its tensors were compared, but not its outputs"
         )
     batches = random_batches(bundle.config)
     differences = parity.largest_differences(
@@ -175,10 +180,10 @@ def _check(
 
 
 def _rules(bundle: Bundle) -> TokenizerSettings:
-    """How it tokenizes; the longest input is the model's affair, and a bundle fills it in."""
+    """Returns the tokenizer settings without `model_max_length`, which a bundle fills in from the model's config."""
     return dataclasses.replace(bundle.tokenizer.settings, model_max_length=None)
 
 
 def figures(conversion: Conversion) -> dict[str, Any]:
-    """A conversion as JSON."""
+    """Returns a conversion as a JSON object."""
     return {**dataclasses.asdict(conversion), "largest_difference": conversion.largest_difference}

@@ -1,4 +1,4 @@
-"""All formats: kbert's own, and those of other packages that are installed."""
+"""The list of formats: kbert's own, and those of other installed packages."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ BUNDLE = BundleFormat()
 """The format that models are converted to by default."""
 
 FORMATS: tuple[Format, ...] = (BUNDLE, GoogleFormat(), ModelGardenFormat(), KerasHubFormat())
-"""kbert's own formats, in the order in which they are asked for a model."""
+"""kbert's own formats, in the order in which they are tried when the format of a model is detected."""
 
 ENTRY_POINTS = "kbert.formats"
-"""The group of entry points under which other packages register theirs."""
+"""The entry point group under which other packages register their formats."""
 
 _LOG = logging.getLogger("kbert")
 
 
 def all_formats() -> tuple[Format, ...]:
-    """Gives kbert's own formats and those of other packages, which are asked last.
+    """Returns kbert's own formats, followed by those of other packages.
 
-    A package that cannot be imported, or whose format has the name of another one, is left out, and one logged line
-    says so.
+    The format of a package is left out with a logged warning if importing it fails or if its name is already taken.
     """
     formats = {each.name: each for each in FORMATS}
     for point in sorted(importlib.metadata.entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
@@ -50,14 +49,14 @@ def all_formats() -> tuple[Format, ...]:
 
 
 def format_named(name: str, *, to_write: bool = False) -> Format:
-    """Gives the format of a name.
+    """Returns the format with a given name.
 
     Args:
-        name: Its name.
-        to_write: Whether a model is to be written.
+        name: The name of the format.
+        to_write: Whether the format must support writing.
 
     Raises:
-        UsageError: There is none, or none that can be written.
+        UsageError: There is no such format, or it does not support writing.
     """
     formats = [each for each in all_formats() if each.writes or not to_write]
     for each in formats:
@@ -68,17 +67,17 @@ def format_named(name: str, *, to_write: bool = False) -> Format:
 
 
 def find_format(source: PathLike, name: str | None = None) -> tuple[Format, Path]:
-    """Finds a model, and its format.
+    """Finds a model and its format.
 
     Args:
         source: A folder, a file, or the prefix of several files.
-        name: The name of the format; None tries all.
+        name: The name of the format; None tries all formats.
 
     Returns:
-        The format, and where it reads the model from.
+        The format, and the path from which it reads the model.
 
     Raises:
-        UsageError: The model is of no known format, or a folder has several.
+        UsageError: The model has no known format, or a folder holds several models.
     """
     path = Path(source)
     formats = all_formats() if name is None else (format_named(name),)

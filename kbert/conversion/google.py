@@ -2,14 +2,14 @@
 
     bert_config.json    the shape of the model
     vocab.txt           the vocabulary
-    bert_model.ckpt.*   the weights, by the names of the TF1 graph
+    bert_model.ckpt.*   the weights, by their names in the TF1 graph
 
-A training run's model.ckpt-N is the same, with the slots of its optimizer, and with the head of run_classifier.py or
-run_squad.py.
+A training run writes the same files as model.ckpt-N, with the optimizer's slots and the head of run_classifier.py or
+run_squad.py in addition.
 
-The folder says "gelu" and leaves open which: the released code computed the erf form until February 2019 and the
-tanh form since. Hugging Face publishes Google's models with the erf form, and kbert reads them so where nobody says
-otherwise.
+bert_config.json says "gelu" without specifying its form: the released code computed the erf form until February 2019
+and has computed the tanh form since then. Hugging Face publishes Google's models with the erf form, and kbert reads
+them with the erf form by default.
 """  # noqa: D415 (a folder listing)
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from kbert.text.vocabulary import Vocabulary
 CONFIG_FILE = "bert_config.json"
 CHECKPOINT = "bert_model.ckpt"
 EPSILON = 1e-12
-"""Of LayerNorm; the original code has no other."""
+"""The LayerNorm epsilon, which is fixed in the original code."""
 
 _BLOCK = "bert/encoder/layer_{layer}"
 _TABLE = TensorTable(
@@ -70,7 +70,7 @@ _TABLE = TensorTable(
     norm=("/gamma", "/beta"),
     layouts={"nsp": SAME, "span": SAME, "classifier": SAME},
 )
-# What training adds: slots of optimizers, counters, scales of losses.
+# Tensors that training adds: optimizer slots, step counters and loss scales.
 _OF_TRAINING = re.compile(
     r"(^|/)(adam_[mv]|lamb_[mv]|Adam(_\d+)?|Momentum|beta[12]_power|global_step|loss_scale|good_steps)$"
 )
@@ -90,14 +90,14 @@ _CONFIG_KEYS = (
 
 
 class GoogleFormat(Format):
-    """Checkpoints of names, as the original code reads and writes them."""
+    """The format of name-based (TF1) checkpoints, which the original code reads and writes."""
 
     name = "google"
     looks_like = LOOKS_LIKE
     takes = ("config", "vocab", "lowercase")
 
     def find(self, path: Path) -> Path | None:
-        """Finds the prefix of a checkpoint without a graph of objects; see `find_checkpoint`."""
+        """Returns the prefix of a checkpoint without an object graph; see `find_checkpoint`."""
         prefix = find_checkpoint(path)
         return None if prefix is None or OBJECT_GRAPH in CheckpointFiles(prefix).shapes else prefix
 
@@ -105,12 +105,12 @@ class GoogleFormat(Format):
         """Reads a checkpoint.
 
         Args:
-            place: The prefix of the checkpoint; the other files are beside it, unless `options` says where.
+            place: The prefix of the checkpoint. The other files are in the same folder, unless `options` names them.
             options: See `Options`.
 
         Raises:
             BundleError: Files are missing or damaged, or contradict each other.
-            ConfigError: bert_config.json has an unknown key, or an invalid value.
+            ConfigError: bert_config.json has an unknown key or an invalid value.
             VocabularyError: vocab.txt is invalid.
         """
         folder = place.parent
@@ -125,15 +125,15 @@ class GoogleFormat(Format):
         return heads.assembled(config, tokenizer, tensors, place, options, beside=beside, foreign_config=foreign_config)
 
     def write(self, bundle: Bundle, folder: Path, options: Options) -> None:
-        """Writes a checkpoint that the original code reads.
+        """Writes a checkpoint that the original code can read.
 
         Raises:
-            ConfigError: The original code cannot compute such a model.
+            ConfigError: The original code does not support such a model.
         """
         config = bundle.config
         if config.layer_norm_eps != EPSILON:
             raise ConfigError(
-                f"Google's code has the LayerNorm epsilon {EPSILON:g} alone. Received: "
+                f"Google's code supports only the LayerNorm epsilon {EPSILON:g}. Received: "
                 f"layer_norm_eps={config.layer_norm_eps:g}; set that in the source's config.json if it may change"
             )
         held, missing = heads.with_pooler(bundle, "Google's code", options)
@@ -147,8 +147,8 @@ class GoogleFormat(Format):
             )
         if gelu_form(config) == "erf":
             options.notes.append(
-                "the model has the erf form of GELU; Google's code since 2019-02 computes the tanh form, "
-                "Hugging Face's converter and kbert read this folder as erf"
+                "the model has the erf form of GELU; Google's code computes the tanh form since 2019-02, while "
+                "Hugging Face's converter and kbert read this folder with the erf form"
             )
         write_checkpoint(folder / CHECKPOINT, tensors)
         bundle.tokenizer.vocabulary.save(folder / VOCABULARY_FILE)
@@ -171,7 +171,7 @@ def read_config(folder: Path, options: Options) -> BertConfig:
 
 
 def _unknown_settings(folder: Path, options: Options) -> dict[str, Any]:
-    """The keys of bert_config.json that no BERT has; they are kept."""
+    """Returns the keys of bert_config.json that are not settings of a BERT; the bundle keeps them."""
     values = files.read_json(options.config or folder / CONFIG_FILE, BundleError)
     unknown = unknown_keys(values)
     if unknown:
@@ -181,7 +181,7 @@ def _unknown_settings(folder: Path, options: Options) -> dict[str, Any]:
 
 
 def read_vocabulary(folder: Path, size: int, options: Options) -> Vocabulary:
-    """Reads the vocab.txt of a checkpoint's folder, or the one that the options name; checks its size."""
+    """Reads the vocab.txt of a checkpoint's folder, or the one that the options name, and checks its size."""
     path = options.vocab or folder / VOCABULARY_FILE
     if not path.is_file():
         raise UsageError(f"expected {VOCABULARY_FILE} beside the checkpoint. {path} is missing; name it with --vocab")
@@ -189,12 +189,14 @@ def read_vocabulary(folder: Path, size: int, options: Options) -> Vocabulary:
     if len(vocabulary) > size:
         raise BundleError(f"{path}: expected at most the {size} tokens that the model has. Received: {len(vocabulary)}")
     if len(vocabulary) < size:
-        options.notes.append(f"{path} has {len(vocabulary)} tokens, the model {size}: the last are never used")
+        options.notes.append(
+            f"{path} has {len(vocabulary)} tokens and the model {size}: the last embeddings are never used"
+        )
     return vocabulary
 
 
 def _complete(config: BertConfig, beside: sidecar.Sidecar | None, options: Options) -> BertConfig:
-    """Settles what bert_config.json leaves open."""
+    """Returns the config with the settings that bert_config.json does not contain, such as the form of GELU."""
     if beside:
         config = config.replace(layer_norm_eps=beside.config.layer_norm_eps, pad_token_id=beside.config.pad_token_id)
         if gelu_form(config) and gelu_form(beside.config):
@@ -208,13 +210,13 @@ def _complete(config: BertConfig, beside: sidecar.Sidecar | None, options: Optio
 
 
 def _classes(tensors: Mapping[str, Any]) -> int:
-    """The number of rows of a classifier; any number where there is none."""
+    """Returns the number of classes of the classifier; without a classifier the number is not used."""
     bias = tensors.get(CLASSIFIER_TENSORS[1])
     return 2 if bias is None else len(bias)
 
 
 def _present_entries(config: BertConfig, checkpoint: CheckpointFiles, options: Options) -> list[Entry]:
-    """The encoder, and the heads of which the checkpoint has a tensor."""
+    """Returns the entries of the encoder, and of each head that has a tensor in the checkpoint."""
     rows = checkpoint.shapes.get(_TABLE.foreign_names("classifier")[1])
     table = _TABLE.entries(config, rows[0] if rows else 0)
     here = {entry.name for entry in table if entry.foreign in checkpoint.shapes}
@@ -224,10 +226,10 @@ def _present_entries(config: BertConfig, checkpoint: CheckpointFiles, options: O
     if foreign and not options.encoder_only:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         raise BundleError(
-            f"{checkpoint} holds tensors that no BERT of Google's code has: {foreign[0]}{more}; "
-            "--encoder-only leaves them behind"
+            f"{checkpoint} holds tensors that are not part of a BERT in Google's code: {foreign[0]}{more}; "
+            "--encoder-only ignores them"
         )
-    # Only models of tokens are without a pooler in Transformers.
+    # In Transformers only models that predict tokens have no pooler.
     optional = POOLER if find_heads(here) & {MLM, QA, CLASSIFIER} and NSP not in kinds else ()
     return [
         entry

@@ -1,4 +1,4 @@
-"""The HDF5 files that Keras writes weights to, read as untrusted data: no links, nothing from other files."""
+"""Reads and writes the HDF5 weight files of Keras. Files are untrusted: links and external data are refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from kbert import files
 from kbert.errors import BundleError
 
-# Groups named after classes, and the layer of KerasHub's backbone that is the first of the class.
+# Group names, which Keras derives from layer classes, and the first layer of that class in KerasHub's backbone.
 _PATHS = {
     "reversible_embedding": "token_embedding",
     "position_embedding": "position_embedding",
@@ -26,14 +26,18 @@ _PATHS = {
 class WeightFiles:
     """The datasets of one or more weight files, by the names of Keras layers.
 
-    A file's group is named after the layer's class and number (`transformer_encoder_1`), and newer Keras adds the
-    layer's own name (`transformer_layer_1`); older files have the own name alone. Here it is the own name always.
+    Older versions of Keras name the group of a layer by the layer's name (`transformer_layer_1`). Newer versions name
+    it by class and number (`transformer_encoder_1`), and store the layer's name as an attribute. Here datasets are
+    always found by the layer's name.
 
     Args:
         paths: The files; a sharded model has several.
 
+    Attributes:
+        shapes: The shape of each dataset, by name.
+
     Raises:
-        BundleError: A file is missing, damaged, or points outside itself.
+        BundleError: A file is missing or damaged, or refers to data outside itself.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -53,10 +57,10 @@ class WeightFiles:
         return str(self.paths[0])
 
     def read(self, name: str) -> np.ndarray:
-        """A dataset of floats, as float32.
+        """Returns a floating-point dataset as float32.
 
         Raises:
-            BundleError: It is damaged, or holds something else.
+            BundleError: The dataset is damaged, or has another dtype.
         """
         path, place = self._places[name]
         try:
@@ -81,7 +85,7 @@ class WeightFiles:
     def _walk(self, path: Path, group: Any, name: str) -> None:
         for key in group:
             item = self._child(path, group, key)
-            # Attributes that are layers have an underscore in some releases of Keras.
+            # Some releases of Keras write attributes that are layers with a leading underscore.
             inner = f"{name}/{key.lstrip('_')}"
             if isinstance(item, h5py.Group):
                 self._walk(path, item, inner)
@@ -92,7 +96,7 @@ class WeightFiles:
                 self._places[inner] = (path, item.name)
 
     def _child(self, path: Path, group: Any, key: str) -> Any:
-        """What a group holds; it must hold it itself, so that no file leads to another."""
+        """Returns a member of a group; a link is refused, because it may point to another file."""
         if not isinstance(group.get(key, getlink=True), h5py.HardLink):
             raise BundleError(f"{path}: {group.name}/{key} must be in the file itself. Received: a link")
         return group[key]
@@ -108,10 +112,15 @@ class WeightFiles:
 
 
 def find_weight_files(folder: Path, single: str, sharded: str) -> list[Path]:
-    """The weight files of a folder: one, or those that the index of a sharded model names.
+    """Returns the weight files of a folder: the single file, or the shards that an index lists.
+
+    Args:
+        folder: The folder.
+        single: The name of the weight file of a model that is not sharded.
+        sharded: The name of the index of a sharded model.
 
     Raises:
-        BundleError: The index is damaged or points outside the folder.
+        BundleError: The index is damaged or names a file outside the folder.
     """
     index = folder / sharded
     if (folder / single).is_file() or not index.is_file():
@@ -133,8 +142,8 @@ def write_weights(path: Path, tensors: Mapping[str, Any], names: Mapping[str, st
 
     Args:
         path: The file.
-        tensors: Arrays by the paths of their datasets.
-        names: The layers' own names by the paths of their groups.
+        tensors: The arrays, by the paths of their datasets.
+        names: The names of the layers, by the paths of their groups.
     """
     with h5py.File(path, "w") as handle:
         for place, tensor in tensors.items():

@@ -1,4 +1,4 @@
-"""Heads and poolers of models that come from foreign formats or go to them."""
+"""Adds, removes and recognizes the heads and poolers of models that are converted."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ def assembled(
     beside: Sidecar | None = None,
     foreign_config: Mapping[str, Any] | None = None,
 ) -> Bundle:
-    """Makes a bundle of what a foreign format holds.
+    """Returns a bundle made from the contents of a foreign format.
 
-    The architecture follows from the heads among the tensors. If kbert's own files lie beside the model, they say more:
-    the architecture, the task's settings, and the tensors that the format cannot hold.
+    The architecture follows from the heads among the tensors. If kbert's own files are beside the model, they add the
+    exact architecture, the task's settings, and the tensors that the format cannot store.
 
     Args:
         config: The shape of the model.
-        tokenizer: Its tokenizer.
-        tensors: Its tensors, by Transformers' names.
+        tokenizer: The tokenizer of the model.
+        tensors: The tensors of the model, by Transformers' names.
         where: The foreign file, for messages.
         options: See `Options`.
-        beside: kbert's own files beside the model.
+        beside: The contents of kbert's own files beside the model; None if there are none.
         foreign_config: Further keys for config.json.
 
     Raises:
-        BundleError: The heads are of several models.
+        BundleError: No architecture has all of the heads.
     """
     heads = find_heads(tensors)
     if beside and not options.encoder_only:
         if beside.heads is None or heads | find_heads(beside.tensors) == beside.heads:
-            # What the format demanded was written with zeros.
+            # Tensors that only the format requires were written as zeros; they are dropped here.
             own = {name: tensor for name, tensor in tensors.items() if name not in beside.missing or np.any(tensor)}
             return Bundle(
                 config,
@@ -58,7 +58,9 @@ def assembled(
                 beside.foreign_config,
                 beside.modules,
             )
-        options.notes.append(f"{where} has other heads than the kbert.json beside it says; its task was not used")
+        options.notes.append(
+            f"{where} has other heads than kbert.json beside it describes; the task in kbert.json is ignored"
+        )
     tensors = without_zero_pooler(tensors, options)
     further = dict(foreign_config or {})
     if CLASSIFIER in heads:
@@ -66,14 +68,14 @@ def assembled(
     architecture = architecture_with(frozenset(tensors))
     if architecture is None:
         raise BundleError(
-            f"{where} has heads of several models ({', '.join(sorted(heads))}), and no model has them all; "
-            "--encoder-only leaves them behind"
+            f"{where} has heads of several models ({', '.join(sorted(heads))}), and no model has all of them; "
+            "--encoder-only converts the encoder without heads"
         )
     return Bundle(config, tokenizer, dict(tensors), architecture, {}, further)
 
 
 def numbered_labels(classes: int) -> dict[str, Any]:
-    """Transformers' names for classes that nobody named."""
+    """Returns config.json's `id2label` and `label2id` with Transformers' default names, "LABEL_0" and so on."""
     labels = [f"LABEL_{index}" for index in range(classes)]
     return {
         "id2label": {str(index): label for index, label in enumerate(labels)},
@@ -82,29 +84,37 @@ def numbered_labels(classes: int) -> dict[str, Any]:
 
 
 def with_pooler(bundle: Bundle, what: str, options: Options) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """The tensors of a bundle with a pooler, which foreign formats require, and the names of those that were added.
+    """Returns the tensors of a bundle with a pooler, which foreign formats require, and the names of added tensors.
 
-    Models for tagging, question answering and embedding have no pooler. They get one of zeros in a foreign format,
-    which is dropped when that is read again.
+    Models for tagging, question answering and embedding have no pooler. In a foreign format they get a pooler of zeros,
+    which is dropped when the model is read again.
+
+    Args:
+        bundle: The model.
+        what: The name of the format, for the note.
+        options: A note is added if the model has no pooler.
     """
     missing = tuple(name for name in POOLER if name not in bundle.tensors)
     if not missing:
         return dict(bundle.tensors), ()
-    options.notes.append(f"the model has no pooler, and {what} requires one: it is written with zeros")
+    options.notes.append(f"the model has no pooler, and {what} requires one: a pooler of zeros is written")
     shapes = dict(zip(POOLER, PARTS["pooler"].shapes(bundle.config), strict=True))
     return {**bundle.tensors, **{name: np.zeros(shapes[name], np.float32) for name in missing}}, missing
 
 
 def without_zero_pooler(tensors: Mapping[str, np.ndarray], options: Options) -> dict[str, np.ndarray]:
-    """The tensors without a pooler of zeros, which `with_pooler` writes; next sentence prediction must have one."""
+    """Returns the tensors without a pooler of zeros, which `with_pooler` adds.
+
+    If there is a head for next sentence prediction, the pooler is kept, because that head requires it.
+    """
     if NSP in find_heads(tensors) or any(np.any(tensors[name]) for name in POOLER if name in tensors):
         return dict(tensors)
     if any(name in tensors for name in POOLER):
-        options.notes.append("the pooler holds zeros alone, which stands for a model without one; it is left out")
+        options.notes.append("the pooler holds only zeros, which means that the model has none; it is left out")
     return {name: tensor for name, tensor in tensors.items() if name not in POOLER}
 
 
 def without_heads(bundle: Bundle) -> Bundle:
-    """The encoder alone."""
+    """Returns a bundle with the encoder of a bundle and without its heads."""
     tensors = {name: tensor for name, tensor in bundle.tensors.items() if name.startswith(ENCODER_PREFIX)}
     return Bundle(bundle.config, bundle.tokenizer, tensors, "BertModel")

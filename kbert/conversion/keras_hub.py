@@ -1,14 +1,15 @@
 """KerasHub's presets: the folders that `keras_hub.models.BertBackbone.save_to_preset` and its tasks write.
 
     config.json                         the shape of the backbone
-    metadata.json                       versions
-    model.weights.h5                    its weights; model.weights.json lists shards of large ones
-    tokenizer.json, assets/tokenizer/vocabulary.txt
-    task.json, task.weights.h5          BertTextClassifier or BertMaskedLM, with its head
-    preprocessor.json                   of the task
+    metadata.json                       the versions of Keras and KerasHub
+    model.weights.h5                    the weights of the backbone; model.weights.json lists the shards of large ones
+    tokenizer.json                      the settings of the tokenizer
+    assets/tokenizer/vocabulary.txt     the vocabulary
+    task.json, task.weights.h5          a BertTextClassifier or BertMaskedLM, with its head
+    preprocessor.json                   the preprocessor of the task
 
-They are read and written as JSON and HDF5; no object of Keras is made of what a file says, so that nothing in one can
-run. KerasHub's BERT has the tanh form of GELU, one rate of dropout and the LayerNorm epsilon 1e-12.
+Presets are read and written as JSON and HDF5. No Keras object is deserialized, so that no code in a file can run.
+KerasHub's BERT always has the tanh form of GELU, one dropout rate and the LayerNorm epsilon 1e-12.
 """
 
 from __future__ import annotations
@@ -83,18 +84,19 @@ _HEADS = {
 
 
 class KerasHubFormat(Format):
-    """Presets of a backbone, a classifier or a masked language model."""
+    """The format of presets of a backbone, a classifier or a masked language model."""
 
     name = "keras-hub"
     looks_like = "a KerasHub preset (config.json and model.weights.h5)"
     takes = ("vocab", "lowercase")
-    # BertMaskedLM has no setting for the two.
+    # BertMaskedLM has no setting for the activation and the epsilon of its head.
     inexact: Mapping[str, str] = {
-        "mlm_logits": "KerasHub's BertMaskedLM computes its head with the erf form and epsilon 1e-5: its logits"
+        "mlm_logits": "KerasHub's BertMaskedLM computes its head with the erf form of GELU and the epsilon 1e-5, so "
+        "its logits"
     }
 
     def find(self, path: Path) -> Path | None:
-        """Finds a folder whose config.json is one of KerasHub's."""
+        """Returns the path if it is a folder with a config.json of KerasHub."""
         file = path / CONFIG_FILE
         if not file.is_file():
             return None
@@ -106,7 +108,7 @@ class KerasHubFormat(Format):
         """Reads a preset.
 
         Raises:
-            BundleError: Files are missing or damaged, contradict each other, or are of another model than BERT.
+            BundleError: Files are missing or damaged, contradict each other, or describe a model other than BERT.
             ConfigError: A size is invalid.
             VocabularyError: The vocabulary is invalid.
         """
@@ -131,24 +133,24 @@ class KerasHubFormat(Format):
         backbone = backbone_entries(config)
         known = {entry.foreign for entry in backbone}
         if extra := sorted(name for name in weights.shapes if name not in known and "/seed_generator/" not in name):
-            raise BundleError(f"{weights} holds tensors that KerasHub's BertBackbone of this shape has not: {extra[0]}")
+            raise BundleError(f"{weights} holds tensors that are not part of a BertBackbone of this shape: {extra[0]}")
         tensors = read_entries(backbone, weights.shapes, weights.read, weights)
         if not options.encoder_only:
             tensors |= _read_task(place, config, options)
         return heads.assembled(with_gelu(config, options.gelu), tokenizer, tensors, place, options, beside=beside)
 
     def write(self, bundle: Bundle, folder: Path, options: Options) -> None:
-        """Writes a preset: of a task where KerasHub has the head, else of the backbone.
+        """Writes a preset: of a task if KerasHub has the head, otherwise of the backbone.
 
         Raises:
-            ConfigError: KerasHub's BERT cannot compute such a model.
+            ConfigError: KerasHub's BERT does not support such a model.
         """
         config = bundle.config
         check_config(config, "--gelu tanh changes the model to this form")
         if config.hidden_dropout_prob != config.attention_probs_dropout_prob:
             options.notes.append(
-                f"KerasHub has one rate of dropout: {config.hidden_dropout_prob:g}, "
-                f"not {config.attention_probs_dropout_prob:g} on attention"
+                f"KerasHub has only one dropout rate: {config.hidden_dropout_prob:g} is written, and "
+                f"{config.attention_probs_dropout_prob:g} for attention is not"
             )
         tensors, missing = heads.with_pooler(bundle, "KerasHub's backbone", options)
         task = _task(bundle)
@@ -175,10 +177,10 @@ class KerasHubFormat(Format):
         files.write_json(folder / CONFIG_FILE, keras_hub_objects.backbone(config))
 
     def outputs(self, place: Path, bundle: Bundle, batches: Sequence[Batch]) -> list[Outputs]:
-        """What KerasHub's own model gives with the weight files of a preset.
+        """Returns the outputs of KerasHub's own model with the weight files of a preset.
 
-        KerasHub's objects are made from the sizes of `bundle`, not from what the preset's JSON says. If the user asked
-        for another form of GELU than KerasHub has, kbert's model computes.
+        KerasHub's objects are made from the sizes of `bundle`, not from the preset's JSON. If the user asked for a form
+        of GELU that KerasHub does not have, kbert's model computes the outputs instead.
         """
         if gelu_form(bundle.config) != "tanh":
             return super().outputs(place, bundle, batches)
@@ -214,33 +216,33 @@ class KerasHubFormat(Format):
 
 
 def check_config(config: BertConfig, way_out: str) -> None:
-    """Checks that KerasHub's BERT computes such a model.
+    """Checks that KerasHub's BERT supports a model with this config.
 
     Args:
         config: The shape of the model.
-        way_out: How to change the model to the tanh form, for the message.
+        way_out: A hint for the message: how to change the model to the tanh form of GELU.
 
     Raises:
-        ConfigError: KerasHub's BERT computes something else.
+        ConfigError: KerasHub's BERT does not support the activation or the LayerNorm epsilon.
     """
     if gelu_form(config) != "tanh":
         now = "the erf form of GELU" if gelu_form(config) == "erf" else config.hidden_act
         hint = f"; {way_out}" if gelu_form(config) else ""
-        raise ConfigError(f"KerasHub's BERT has the tanh form of GELU alone. Received: {now}{hint}")
+        raise ConfigError(f"KerasHub's BERT supports only the tanh form of GELU. Received: {now}{hint}")
     if config.layer_norm_eps != EPSILON:
         raise ConfigError(
-            f"KerasHub's BERT has the LayerNorm epsilon {EPSILON:g} alone. "
+            f"KerasHub's BERT supports only the LayerNorm epsilon {EPSILON:g}. "
             f"Received: layer_norm_eps={config.layer_norm_eps:g}; set that in the source's config.json if it may change"
         )
 
 
 def backbone_entries(config: BertConfig) -> list[Entry]:
-    """The tensors of a backbone of this shape."""
+    """Returns the table entries of the tensors of a backbone with this config."""
     return _BACKBONE.entries(config)
 
 
 def _task(bundle: Bundle) -> str | None:
-    """The task of KerasHub that has the bundle's head."""
+    """Returns the name of the KerasHub task that has the bundle's head, or None if there is no such task."""
     if bundle.architecture == "BertForSequenceClassification":
         return keras_hub_objects.CLASSIFIER
     if MLM in find_heads(bundle.tensors) and DECODER not in bundle.tensors:
@@ -252,7 +254,7 @@ def _task(bundle: Bundle) -> str | None:
 
 
 def _read_object(folder: Path, name: str, classes: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
-    """Class and settings of an object that Keras wrote as JSON."""
+    """Returns the class name and the settings of an object that Keras wrote as JSON."""
     values = files.read_json(folder / name, BundleError)
     kind = values.get("class_name") if isinstance(values, dict) else None
     if kind not in classes or not isinstance(values.get("config"), dict):
@@ -268,7 +270,9 @@ def _read_config(folder: Path) -> BertConfig:
         raise ConfigError(f"{path}: expected the settings of KerasHub's BertBackbone. Missing: {lacking[0]}")
     known = {*keras_hub_objects.SIZES, "dropout", "name", "trainable", "dtype"}
     if unknown := sorted(set(values) - known):
-        raise ConfigError(f"{path}: unknown setting {unknown[0]!r} of BertBackbone; kbert knows none of that name")
+        raise ConfigError(
+            f"{path}: the setting {unknown[0]!r} of BertBackbone is unknown; kbert cannot read this preset"
+        )
     sizes = {ours: values[theirs] for theirs, ours in keras_hub_objects.SIZES.items()}
     try:
         return BertConfig(
@@ -298,7 +302,7 @@ def _read_task(folder: Path, config: BertConfig, options: Options) -> dict[str, 
         return {}
     task, values = _read_object(folder, TASK_FILE, (keras_hub_objects.CLASSIFIER, keras_hub_objects.MASKED_LM))
     if not (folder / TASK_WEIGHTS_FILE).is_file():
-        raise BundleError(f"{folder / TASK_WEIGHTS_FILE} is missing; --encoder-only converts the backbone alone")
+        raise BundleError(f"{folder / TASK_WEIGHTS_FILE} is missing; --encoder-only converts the backbone without it")
     weights = WeightFiles([folder / TASK_WEIGHTS_FILE])
     classes = 0
     if task == keras_hub_objects.CLASSIFIER:
@@ -307,7 +311,7 @@ def _read_task(folder: Path, config: BertConfig, options: Options) -> dict[str, 
             raise ConfigError(f"{folder / TASK_FILE}: num_classes must be a whole number from 1. Received: {said!r}")
         classes = said
         if values.get("activation", "linear") != "linear":
-            options.notes.append("the classifier's own activation is left out: kbert's models give logits")
+            options.notes.append("the activation of the classifier is left out, because kbert's models return logits")
     return read_entries(_HEADS[task].entries(config, classes), weights.shapes, weights.read, weights)
 
 
@@ -335,16 +339,23 @@ def _write_backbone(folder: Path, table: list[Entry], tensors: Mapping[str, np.n
 
 
 def _write_layers(path: Path, table: list[Entry], tensors: Mapping[str, np.ndarray], groups: Mapping[str, str]) -> None:
-    """Writes tensors to the groups of their layers; Keras names a group after the layer's class."""
+    """Writes tensors to the groups of their layers.
+
+    Args:
+        path: The weight file.
+        table: The entries of the tensors to write.
+        tensors: The tensors by Transformers' names.
+        groups: The name of the group of each layer, which Keras derives from the layer's class.
+    """
     arrays: dict[str, Any] = {}
     for entry in table:
         layer, *inner = entry.foreign.split("/")
-        # Layers inside a layer are its attributes, which begin with an underscore; those inside Keras's own do not.
+        # KerasHub stores the layers inside a layer as attributes with a leading underscore. Keras's own layers do not.
         inner = [
             f"_{key}" if key.startswith(("self_attention", "feedforward", "intermediate")) else key for key in inner
         ]
         arrays["/".join(["layers", groups[layer], *inner])] = entry.to_foreign(tensors[entry.name])
     if path.name == TASK_WEIGHTS_FILE:
-        # A task has an optimizer when it is made; Keras warns of a file without its step and learning rate.
+        # A new task already has an optimizer; Keras warns if the file has no step and learning rate for it.
         arrays |= {"optimizer/vars/0": np.int64(0), "optimizer/vars/1": np.float32(5e-5)}
     write_weights(path, arrays, {f"layers/{group}": layer for layer, group in groups.items()})

@@ -1,4 +1,4 @@
-"""Exchange of weights between kbert's encoder and KerasHub's BertBackbone, in memory."""
+"""Converts kbert's encoder to KerasHub's BertBackbone and back, in memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from kbert.models.tensor_names import assign_tensors, encoder_bindings, read_ten
 
 
 def encoder_from_backbone(kind: type[BertEncoder], backbone: Any, **options: Any) -> BertEncoder:
-    """An encoder with the weights of a backbone.
+    """Returns an encoder with the weights of a backbone.
 
     Args:
-        kind: `BertEncoder`, or a subclass.
+        kind: The class of the encoder: `BertEncoder` or a subclass.
         backbone: A `keras_hub.models.BertBackbone`.
         options: The options of `BertEncoder`.
 
@@ -46,16 +46,16 @@ def encoder_from_backbone(kind: type[BertEncoder], backbone: Any, **options: Any
 
 
 def backbone_from_encoder(encoder: BertEncoder) -> Any:
-    """A `keras_hub.models.BertBackbone` with the weights of an encoder, and its dtype policy.
+    """Returns a `keras_hub.models.BertBackbone` with the weights and the dtype policy of an encoder.
 
     Raises:
-        UsageError: The encoder has no pooler, which a backbone must have; or keras-hub is not installed.
-        ConfigError: KerasHub's BERT cannot compute such a model.
+        UsageError: The encoder has no pooler, which a backbone requires, or keras-hub is not installed.
+        ConfigError: KerasHub's BERT does not support such a model.
     """
     try:
         import keras_hub
     except ImportError:
-        raise UsageError("to_keras_hub needs keras-hub; `pip install keras-nlp` brings it") from None
+        raise UsageError("to_keras_hub needs keras-hub; `pip install keras-nlp` installs it") from None
     config = encoder.config
     check_config(config, "hidden_act='gelu_new' gives the encoder this form, and changes its answers slightly")
     if encoder.pooler is None:
@@ -78,10 +78,10 @@ def backbone_from_encoder(encoder: BertEncoder) -> Any:
 
 
 def _variable(backbone: Any, path: str) -> Any:
-    """The variable at a path of KerasHub's files, such as "pooled_dense/vars/0"."""
+    """Returns the variable of a backbone at a path of KerasHub's weight files, such as "pooled_dense/vars/0"."""
     layer, *inner, _, index = path.split("/")
     found = backbone.get_layer(layer)
     for name in inner:
-        # Layers inside a layer are its attributes; some begin with an underscore, which files leave out.
+        # Layers inside a layer are attributes; the leading underscore that some have is not part of the path.
         found = getattr(found, name) if hasattr(found, name) else getattr(found, f"_{name}")
     return found.weights[int(index)]

@@ -1,4 +1,4 @@
-"""The JSON in which Keras describes KerasHub's objects, written without making the objects."""
+"""Builds the JSON with which Keras describes KerasHub's objects, without creating these objects."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ SIZES: Mapping[str, str] = {
     "max_sequence_length": "max_position_embeddings",
     "num_segments": "type_vocab_size",
 }
-"""Settings of KerasHub's BertBackbone, and of `BertConfig`."""
+"""The sizes of a model: the names in KerasHub's BertBackbone, and the fields of `BertConfig`."""
 
 _MODULES = {CLASSIFIER: "bert_text_classifier", MASKED_LM: "bert_masked_lm"}
 
 
 def backbone(config: BertConfig) -> dict[str, Any]:
-    """A BertBackbone."""
+    """Returns the JSON of a BertBackbone."""
     sizes = {theirs: getattr(config, ours) for theirs, ours in SIZES.items()}
     own = {**sizes, "dropout": config.hidden_dropout_prob}
     return _object("bert_backbone", "BertBackbone", _layer("bert_backbone") | own)
 
 
 def tokenizer(settings: TokenizerSettings) -> dict[str, Any]:
-    """A BertTokenizer, whose vocabulary is a file."""
+    """Returns the JSON of a BertTokenizer whose vocabulary is in a file of its own."""
     own = {
         "config_file": "tokenizer.json",
         "vocabulary": None,
@@ -49,7 +49,13 @@ def tokenizer(settings: TokenizerSettings) -> dict[str, Any]:
 
 
 def preprocessor(task: str, tokenizer: dict[str, Any], sequence_length: int) -> dict[str, Any]:
-    """The preprocessor of a task, around what `tokenizer` gave."""
+    """Returns the JSON of the preprocessor of a task.
+
+    Args:
+        task: `CLASSIFIER` or `MASKED_LM`.
+        tokenizer: The result of the function `tokenizer`.
+        sequence_length: The longest input in tokens.
+    """
     own: dict[str, Any] = {
         "tokenizer": tokenizer,
         "config_file": PREPROCESSOR_FILE,
@@ -68,7 +74,14 @@ def preprocessor(task: str, tokenizer: dict[str, Any], sequence_length: int) -> 
 
 
 def task(name: str, config: BertConfig, preprocessing: dict[str, Any], classes: int | None) -> dict[str, Any]:
-    """A task: `CLASSIFIER` with so many classes, or `MASKED_LM`."""
+    """Returns the JSON of a task.
+
+    Args:
+        name: `CLASSIFIER` or `MASKED_LM`.
+        config: The shape of the backbone.
+        preprocessing: The result of the function `preprocessor`.
+        classes: The number of classes of a classifier; None for a masked language model.
+    """
     own: dict[str, Any] = {"backbone": backbone(config), "preprocessor": preprocessing, "name": _MODULES[name]}
     if classes is not None:
         own |= {"num_classes": classes, "activation": "linear", "dropout": config.hidden_dropout_prob}

@@ -1,9 +1,10 @@
-"""Checkpoints of TensorFlow's Model Garden (the package official.nlp), of its BertEncoder and BertEncoderV2.
+"""Reads checkpoints of TensorFlow's Model Garden (the package official.nlp): its BertEncoder and BertEncoderV2.
 
-A TF2 checkpoint holds a graph of objects beside the tensors. A variable that two objects share is kept under the name
-of one of them only, so tensors are found by walking the graph from the encoder and the heads, not by their names.
+A TF2 checkpoint holds an object graph beside the tensors. A variable that two objects share is stored under the name
+of only one of them, so tensors are found by walking the graph from the encoder and the heads, not by their names.
 
-Model Garden's encoders have the tanh form of GELU. Its bert_config.json may be absent: the tensors tell every size.
+The encoders of the Model Garden have the tanh form of GELU. bert_config.json is optional, because all sizes follow from
+the shapes of the tensors.
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ from kbert.model_folder.bundle import Bundle
 
 
 def _table(names: Mapping[str, str], block: str = "", *, first_layer: int = 0) -> TensorTable:
-    """The table of an encoder or a head; `block` is the path of a block below the encoder."""
+    """Returns the tensor table of an encoder or a head.
+
+    Args:
+        names: The paths of the parts that are not in a block.
+        block: The path of a block below the encoder, with "{layer}" for its number; "" if there are no blocks.
+        first_layer: The number of the first block.
+    """
     inner = {
         "query": "_attention_layer/_query_dense",
         "key": "_attention_layer/_key_dense",
@@ -43,8 +50,8 @@ def _table(names: Mapping[str, str], block: str = "", *, first_layer: int = 0) -
     )
 
 
-# The parts of an encoder as attributes (V2, and newer releases of the classic one), and as Keras counts layers of the
-# classic one.
+# BertEncoderV2, and BertEncoder in newer releases, store the parts of the encoder as attributes. BertEncoder in older
+# releases numbers its layers, as `_numbered` describes.
 _ATTRIBUTES = _table(
     {
         "token_table": "_embedding_layer/embeddings",
@@ -58,7 +65,11 @@ _ATTRIBUTES = _table(
 
 
 def _numbered(blocks: int) -> TensorTable:
-    """The table of a classic encoder of so many blocks; the pooler's number is the next one after the blocks'."""
+    """Returns the table of an older BertEncoder with numbered layers; the pooler's number follows those of the blocks.
+
+    Args:
+        blocks: The number of blocks.
+    """
     return _table(
         {
             "token_table": "layer_with_weights-0/embeddings",
@@ -78,11 +89,7 @@ _CLASSIFIER = _table({"classifier": "out_proj"})
 
 
 class _Objects:
-    """The objects of a checkpoint.
-
-    Args:
-        checkpoint: The checkpoint.
-    """
+    """The object graph of a checkpoint. Objects are identified by their numbers (nodes) in the graph; the root is 0."""
 
     def __init__(self, checkpoint: CheckpointFiles) -> None:
         from tensorflow.core.protobuf import trackable_object_graph_pb2 as graph_pb
@@ -90,8 +97,8 @@ class _Objects:
         self.checkpoint = checkpoint
         try:
             graph = graph_pb.TrackableObjectGraph.FromString(checkpoint.read_bytes(OBJECT_GRAPH))
-        except Exception as problem:  # DecodeError has no public home in every protobuf
-            raise BundleError(f"{checkpoint}: its graph of objects is damaged ({problem})") from None
+        except Exception as problem:  # not every version of protobuf has a public name for DecodeError
+            raise BundleError(f"{checkpoint}: the object graph is damaged ({problem})") from None
         count = len(graph.nodes)
         self._children = [
             {child.local_name: child.node_id for child in node.children if 0 <= child.node_id < count}
@@ -103,7 +110,7 @@ class _Objects:
         ]
 
     def find(self, node: int, path: str) -> int | None:
-        """The object at a path of attributes below another; a name may itself hold a slash."""
+        """Returns the object at a path of attributes below `node`, or None. An attribute's name may contain a slash."""
         children = self._children[node]
         if path in children:
             return children[path]
@@ -111,12 +118,12 @@ class _Objects:
         return self.find(children[first], rest) if rest and first in children else None
 
     def key(self, node: int, path: str) -> str | None:
-        """Under which name the checkpoint keeps the variable at a path."""
+        """Returns the name under which the checkpoint stores the variable at a path, or None."""
         found = self.find(node, path)
         return None if found is None else self._keys[found]
 
     def walk(self) -> Iterator[int]:
-        """All objects that the root leads to, nearest first."""
+        """Yields all objects that can be reached from the root, nearest first."""
         seen, queue = {0}, [0] if self._children else []
         for node in queue:
             yield node
@@ -126,12 +133,12 @@ class _Objects:
                     queue.append(child)
 
     def children(self, node: int) -> dict[str, int]:
-        """The attributes of an object."""
+        """Returns the attributes of an object: the objects that they refer to, by name."""
         return self._children[node]
 
 
 class ModelGardenFormat(Format):
-    """Checkpoints of objects."""
+    """The format of the Model Garden's object-based (TF2) checkpoints, which can be read but not written."""
 
     name = "model-garden"
     looks_like = LOOKS_LIKE
@@ -139,7 +146,7 @@ class ModelGardenFormat(Format):
     writes = False
 
     def find(self, path: Path) -> Path | None:
-        """Finds the prefix of a checkpoint with a graph of objects; see `find_checkpoint`."""
+        """Returns the prefix of a checkpoint with an object graph; see `find_checkpoint`."""
         prefix = find_checkpoint(path)
         return prefix if prefix is not None and OBJECT_GRAPH in CheckpointFiles(prefix).shapes else None
 
@@ -147,12 +154,12 @@ class ModelGardenFormat(Format):
         """Reads a checkpoint.
 
         Args:
-            place: The prefix of the checkpoint; vocab.txt is beside it, unless `options` says where.
+            place: The prefix of the checkpoint. vocab.txt is in the same folder, unless `options` names it.
             options: See `Options`.
 
         Raises:
             BundleError: Files are missing or damaged, or hold no BERT.
-            ConfigError: bert_config.json has an unknown key, or an invalid value.
+            ConfigError: bert_config.json has an unknown key or an invalid value.
             VocabularyError: vocab.txt is invalid.
         """
         checkpoint = CheckpointFiles(place)
@@ -172,7 +179,7 @@ class ModelGardenFormat(Format):
 
 
 def _find_encoder(objects: _Objects) -> tuple[int, TensorTable, int]:
-    """The encoder nearest to the root, the table of its parts, and how many blocks it has."""
+    """Returns the encoder nearest to the root, the table of its parts, and the number of its blocks."""
     for node in objects.walk():
         for table in (_ATTRIBUTES, _numbered(0)):
             if objects.find(node, *table.foreign_names("token_table")) is None:
@@ -189,14 +196,14 @@ def _find_encoder(objects: _Objects) -> tuple[int, TensorTable, int]:
 
 
 def _find_config(objects: _Objects, encoder: int, table: TensorTable, blocks: int, options: Options) -> BertConfig:
-    """The shape of the model, which the tensors tell, and what bert_config.json says beside."""
+    """Returns the config of the model: sizes from the tensors, and the other settings from bert_config.json."""
     checkpoint = objects.checkpoint
 
     def shape(part: str, rank: int) -> list[int]:
         name = table.foreign_names(part)[0]
         found = checkpoint.shapes.get(objects.key(encoder, name) or "")
         if found is None or len(found) != rank or not all(found):
-            raise BundleError(f"{checkpoint} lacks the tensor {name} of {rank} dimensions. Received: {found}")
+            raise BundleError(f"{checkpoint}: expected the tensor {name} with {rank} dimensions. Received: {found}")
         return found
 
     vocabulary, width = shape("token_table", 2)
@@ -226,9 +233,10 @@ def _find_config(objects: _Objects, encoder: int, table: TensorTable, blocks: in
 def _find_heads(
     objects: _Objects, encoder: TensorTable, config: BertConfig, keys: dict[str, str | None], options: Options
 ) -> list[Entry]:
-    """The tensors of the heads of a pretrainer or a classifier; adds to `keys`.
+    """Returns the entries of the heads of a pretrainer or a classifier, and adds their variable names to `keys`.
 
-    A head of its own kind brings a pooler, which takes the place of the encoder's: only one of the two was trained.
+    A classification head may have its own pooler. It replaces the encoder's pooler, because only one of the two was
+    trained.
     """
     masked_lm, projections, pooler = None, [], None
     for node in objects.walk():
@@ -245,14 +253,14 @@ def _find_heads(
         (bias,) = _MASKED_LM.foreign_names("mlm_bias")
         keys[bias] = keys[bias] or objects.key(masked_lm, "bias")
     if len(projections) > 1:
-        raise BundleError(f"{objects.checkpoint} has {len(projections)} heads; --encoder-only leaves them behind")
+        raise BundleError(f"{objects.checkpoint} has {len(projections)} heads; --encoder-only ignores them")
     if projections:
         key = objects.key(projections[0], _CLASSIFIER.foreign_names("classifier")[1])
         classes = (objects.checkpoint.shapes.get(key or "") or [0])[0]
         if masked_lm is not None and classes != 2:
             raise BundleError(
                 f"{objects.checkpoint}: a head beside the masked language model must have 2 classes, as next sentence "
-                f"prediction has. Received: {classes}; --encoder-only leaves it behind"
+                f"prediction has. Received: {classes}; --encoder-only ignores it"
             )
         head = (_NEXT_SENTENCE if masked_lm is not None else _CLASSIFIER).entries(config, classes)
         keys |= {entry.foreign: objects.key(projections[0], entry.foreign) for entry in head}
@@ -262,5 +270,5 @@ def _find_heads(
         for name in encoder.foreign_names("pooler"):
             if key := objects.key(pooler, name.rpartition("/")[2]):
                 keys[name] = key
-        options.notes.append("the pooler is the one of the checkpoint's head, which was trained with it")
+        options.notes.append("the pooler is taken from the checkpoint's head, with which it was trained")
     return entries

@@ -1,4 +1,4 @@
-"""What the user decides about a conversion, and what a conversion has to tell."""
+"""The options of a conversion, and the decisions that they override."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from kbert.errors import UsageError
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 GELU_FORMS: Mapping[str, str] = {"erf": "gelu", "tanh": "gelu_new"}
-"""Names of the two forms of GELU, with the activation that has each."""
+"""The two forms of GELU, with the activation in `BertConfig` that stands for each."""
 TANH_ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")
 
 
 @dataclasses.dataclass
 class Options:
-    """The wishes of the user, where a format leaves something open, and the lines to tell afterwards.
+    """The user's options of a conversion, and the notes that are collected for the user.
 
     Args:
-        gelu: "erf" or "tanh"; None for what the source says.
-        lowercase: Whether text is lower-cased; None for what the source says.
-        config: A bert_config.json that is not beside the checkpoint.
-        vocab: A vocab.txt that is not beside the checkpoint.
-        encoder_only: Leave heads, and whatever else there is, behind.
-        notices: Whether lines about the source may be printed; the check of a conversion reads without.
-        notes: Lines to tell the user, added while converting.
+        gelu: The form of GELU, "erf" or "tanh"; None takes the form that the source specifies.
+        lowercase: Whether text is lower-cased; None takes the setting of the source.
+        config: The path of bert_config.json if it is not beside the checkpoint.
+        vocab: The path of vocab.txt if it is not beside the checkpoint.
+        encoder_only: Whether to convert the encoder without heads and other tensors.
+        notices: Whether messages about the source are logged; the check that reads the destination turns them off.
+        notes: The messages for the user that are collected during the conversion, one line each.
     """
 
     gelu: str | None = None
@@ -40,27 +40,32 @@ class Options:
 
 
 def gelu_form(config: BertConfig) -> str | None:
-    """The form of GELU of a model, "erf" or "tanh"; None for another activation."""
+    """Returns the form of GELU of a model, "erf" or "tanh"; None for another activation."""
     if config.hidden_act in TANH_ACTIVATIONS:
         return "tanh"
     return "erf" if config.hidden_act == "gelu" else None
 
 
 def with_gelu(config: BertConfig, form: str | None) -> BertConfig:
-    """The configuration with one of the forms of GELU, or as it is.
+    """Returns the config with a form of GELU; None returns it unchanged.
 
     Raises:
-        UsageError: The model has another activation.
+        UsageError: The activation of the model is not GELU.
     """
     if form is None or gelu_form(config) == form:
         return config
     if gelu_form(config) is None:
-        raise UsageError(f"the model has the activation {config.hidden_act}; leave --gelu to models that have GELU")
+        raise UsageError(
+            f"--gelu requires a model with GELU. Received: a model with {config.hidden_act}; leave the option out"
+        )
     return config.replace(hidden_act=GELU_FORMS[form])
 
 
 def find_lowercase(vocabulary: Vocabulary, options: Options) -> bool:
-    """Whether a model lower-cases, where only its vocabulary can tell: one with capitals is of a cased model."""
+    """Whether a model lower-cases text, if no file says so: a vocabulary with capitals belongs to a cased model.
+
+    The option `lowercase` overrides the decision. Otherwise a note is added that names the decision and its reason.
+    """
     if options.lowercase is not None:
         return options.lowercase
     capital = next((token for token in vocabulary if token not in SPECIAL_TOKENS and _has_capitals(token)), None)
@@ -71,5 +76,5 @@ def find_lowercase(vocabulary: Vocabulary, options: Options) -> bool:
 
 
 def _has_capitals(token: str) -> bool:
-    # Markers such as <S> and [unused1] are no words.
+    # Markers such as <S> and [unused1] are not words.
     return not re.fullmatch(r"<.*>|\[.*\]", token) and token != token.lower()

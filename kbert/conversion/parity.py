@@ -1,6 +1,6 @@
-"""The check that ends every conversion: source and destination give the same outputs for random inputs.
+"""The check at the end of every conversion: source and destination compute the same outputs for random inputs.
 
-The models that compute are those of `kbert.load_model`, so the heads that are compared are the heads that users get.
+The outputs are those of the models that `kbert.load_model` returns, so the compared heads are the heads that users get.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from kbert.models.multiple_choice import MultipleChoiceModel
 from kbert.models.tensor_names import assign_tensors
 
 TOLERANCE = 1e-4
-"""Largest difference of an output that is let pass; float32 arithmetic in another order stays below 2e-5 mostly."""
+"""The largest allowed difference of an output. A different order of float32 operations usually stays below 2e-5."""
 
 
 def bundle_outputs(bundle: Bundle, batches: Sequence[Batch]) -> list[Outputs]:
-    """What kbert's model of a bundle gives for each batch: the outputs of the encoder, and those of the head.
+    """Returns the outputs of kbert's model of a bundle for each batch: those of the encoder and those of the head.
 
     Args:
-        bundle: The model. If `has_model` says that kbert has no model with this head, only the encoder computes.
+        bundle: The model. If kbert has no model with this head (`has_model`), only the encoder is run.
         batches: The inputs.
 
     Raises:
-        BundleError: A tensor is missing, unexpected or of another shape than config.json says.
+        BundleError: A tensor is missing or unexpected, or its shape differs from config.json.
     """
     if not has_model(bundle):
         tensors = {name: tensor for name, tensor in bundle.tensors.items() if name.startswith(ENCODER_PREFIX)}
@@ -56,29 +56,37 @@ def bundle_outputs(bundle: Bundle, batches: Sequence[Batch]) -> list[Outputs]:
         outputs = dict(encoded)
         if model is not encoder:
             outputs |= model.heads(encoded, _head_inputs(model, inputs), training=False)
-        # A CRF's tables are among the outputs of its model. They are weights, which are compared to the bit.
+        # The outputs of a model with a CRF include its transition tables. `check_tensors` compares them as weights.
         found = {name: np.asarray(value) for name, value in outputs.items() if "transitions" not in name}
         results.append(batch.inside(found))
     return results
 
 
 def has_model(bundle: Bundle) -> bool:
-    """Whether kbert has a model with the head of a bundle; it has none whose decoder is not the token table."""
+    """Whether kbert has a model with the head of a bundle. It has no model whose decoder is not the token table."""
     name = fitting_architecture(bundle.architecture, frozenset(bundle.tensors))
     return name in ARCHITECTURES and DECODER not in bundle.tensors
 
 
 def _head_inputs(model: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The inputs of a batch as the head takes them; a masked language model predicts every token."""
+    """Returns the inputs of a batch in the form that the head expects; a masked language model predicts every token."""
     ids = inputs[features.INPUT_WORD_IDS.name]
     if isinstance(model, MultipleChoiceModel):
-        return {name: value[:, None] for name, value in inputs.items()}  # one choice an example
+        return {name: value[:, None] for name, value in inputs.items()}  # one choice per example
     positions = np.tile(np.arange(ids.shape[1], dtype=np.int32), (len(ids), 1))
     return {**inputs, features.MASKED_LM_POSITIONS.name: positions}
 
 
 def largest_differences(expected: Sequence[Outputs], received: Sequence[Outputs]) -> dict[str, float]:
-    """The largest absolute difference of each output that both have; infinite where one is not a number."""
+    """Returns the largest absolute difference of each output that both sides have; infinity if it is not finite.
+
+    Args:
+        expected: The outputs of the source for each batch.
+        received: The outputs of the destination for each batch.
+
+    Raises:
+        ParityError: The shapes of an output differ.
+    """
     differences: dict[str, float] = {}
     for ours, theirs in zip(expected, received, strict=True):
         for name in ours.keys() & theirs.keys():
@@ -90,18 +98,23 @@ def largest_differences(expected: Sequence[Outputs], received: Sequence[Outputs]
 
 
 def as_float32(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Tensors as float32, which foreign formats store: half precision is exact in it, float64 is rounded."""
+    """Returns tensors as float32, which foreign formats store. float16 and bfloat16 stay exact; float64 is rounded."""
     return {name: np.asarray(tensor).astype(np.float32, copy=False) for name, tensor in tensors.items()}
 
 
 def check_tensors(expected: Mapping[str, np.ndarray], received: Mapping[str, np.ndarray], what: object) -> None:
-    """Every tensor came back, the same to the bit.
+    """Checks that both sides have the same tensors, bit for bit.
+
+    Args:
+        expected: The tensors of the source.
+        received: The tensors that were read from the destination.
+        what: The name of the destination's format, for messages.
 
     Raises:
-        ParityError: One did not.
+        ParityError: A tensor is missing, unexpected or different.
     """
     for name in sorted(expected.keys() | received.keys()):
         if name not in expected or name not in received:
-            raise ParityError(f"{what}: the tensor {name} is on one side alone; nothing was written")
+            raise ParityError(f"{what}: only one of source and destination has the tensor {name}; nothing was written")
         if expected[name].tobytes() != received[name].tobytes() or expected[name].shape != received[name].shape:
-            raise ParityError(f"{what}: the tensor {name} did not come back as it was; nothing was written")
+            raise ParityError(f"{what}: the written tensor {name} differs from the source's; nothing was written")

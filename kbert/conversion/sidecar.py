@@ -1,10 +1,11 @@
-"""What a foreign format has no place for, in two files beside its own that only kbert reads.
+"""Stores what a foreign format cannot represent, in two files beside the model that only kbert reads.
 
     kbert.json          the settings of the bundle: its task, labels, configuration, tokenizer, and the settings in the
                         files of sentence-transformers
-    kbert.safetensors   tensors that the format cannot hold
+    kbert.safetensors   the tensors that the format cannot store
 
-So a model that goes out and comes back is the same to the byte, and other programs see their own format alone.
+With these files a model that is converted to a foreign format and back is identical to the byte. Other programs ignore
+them.
 """
 
 from __future__ import annotations
@@ -46,17 +47,17 @@ _SIZES = (
 
 @dataclasses.dataclass(frozen=True)
 class Sidecar:
-    """What was kept beside a foreign model.
+    """The contents of kbert's files beside a foreign model.
 
     Args:
         config: The configuration of the bundle.
-        architecture: Transformers' class of the bundle.
-        tokenizer: The settings of its tokenizer.
+        architecture: The bundle's class name in Transformers.
+        tokenizer: The settings of the bundle's tokenizer.
         foreign_config: See `Bundle`.
         settings: See `Bundle`.
-        tensors: Tensors that the format cannot hold.
-        missing: Tensors that the format demands and the bundle did not have.
-        pieces: The number of lines of its vocab.txt, blank lines at the end included; 0 if it was not stored.
+        tensors: The tensors that the format cannot store.
+        missing: The names of the tensors that the format requires and the bundle does not have.
+        pieces: The number of lines in the bundle's vocab.txt, including blank lines at the end; 0 if it was not stored.
         heads: The heads of the bundle, which may belong to several architectures; None if they were not stored.
         modules: The settings in the files of sentence-transformers; None if the bundle had none.
     """
@@ -73,12 +74,19 @@ class Sidecar:
     modules: SentenceModules | None = None
 
     def fits(self, config: BertConfig) -> bool:
-        """Whether it speaks of a model of this size."""
+        """Whether the stored config has the same sizes as `config`."""
         return all(getattr(self.config, name) == getattr(config, name) for name in _SIZES)
 
 
 def write(folder: Path, bundle: Bundle, tensors: Mapping[str, np.ndarray], missing: tuple[str, ...] = ()) -> None:
-    """Writes the files for `bundle` beside a foreign model; `tensors` are the ones that have no place there."""
+    """Writes kbert's files beside a foreign model.
+
+    Args:
+        folder: The folder of the foreign model.
+        bundle: The model that was converted.
+        tensors: The tensors that the format cannot store.
+        missing: The names of the tensors that the format requires and the bundle does not have.
+    """
     settings = {key: value for key, value in bundle.settings.items() if key not in ("kbert_version", _KEY)}
     own = {
         "architecture": bundle.architecture,
@@ -98,34 +106,36 @@ def write(folder: Path, bundle: Bundle, tensors: Mapping[str, np.ndarray], missi
 
 
 def read(folder: Path, config: BertConfig, options: Options) -> Sidecar | None:
-    """Reads the files beside a foreign model.
+    """Reads kbert's files beside a foreign model.
 
     Args:
         folder: The folder of the model.
-        config: What the foreign files say of the shape of the model.
-        options: A note is added if the files are of another model.
+        config: The shape of the model according to the foreign files.
+        options: A note is added if kbert's files belong to another model.
 
     Returns:
-        The content of the files; None if kbert wrote none, or for another model.
+        The contents of the files; None if there are none, or if they belong to another model.
 
     Raises:
-        BundleError: They are damaged.
-        ConfigError: The configuration in them is invalid.
+        BundleError: The files are damaged.
+        ConfigError: The config in kbert.json is invalid.
     """
     found = _read(folder)
     if found and not found.fits(config):
-        options.notes.append(f"{folder / SETTINGS_FILE} is of another model; nothing of it was used")
+        options.notes.append(f"{folder / SETTINGS_FILE} belongs to another model and is ignored")
         return None
     return found
 
 
 def tokenizer_of(vocabulary: Vocabulary, beside: Sidecar | None, options: Options) -> Tokenizer:
-    """The tokenizer of a vocabulary: kbert's own files say how text is tokenized, or else capitals in it tell its case.
+    """Returns the tokenizer of a foreign model.
+
+    The settings come from kbert's files if there are any. Otherwise the model is cased if its vocabulary has capitals.
 
     Args:
         vocabulary: The vocabulary of the foreign model.
-        beside: What `read` gave.
-        options: The user may say whether text is lower-cased; a note says what was found out.
+        beside: The contents of kbert's files, or None.
+        options: `options.lowercase` overrides both. If the vocabulary decides, a note is added.
     """
     if beside and options.lowercase is None:
         return Tokenizer.from_settings(vocabulary.with_blank_end(beside.pieces), beside.tokenizer)
@@ -146,12 +156,12 @@ def _read(folder: Path) -> Sidecar | None:
         foreign_config, missing = dict(own.get("foreign_config", {})), tuple(own.get("missing", ()))
         modules = SentenceModules.from_dict(own["modules"]) if "modules" in own else None
     except ConfigError as problem:
-        raise ConfigError(f"{path}: {problem}; remove the file to go without what it says") from None
+        raise ConfigError(f"{path}: {problem}; remove the file to convert without its settings") from None
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as problem:
-        raise BundleError(f"{path} is damaged ({problem!s:.200}); remove it to go without what it says") from None
+        raise BundleError(f"{path} is damaged ({problem!s:.200}); remove it to convert without its settings") from None
     pieces, heads = own.get("pieces", 0), own.get("heads")
     if not isinstance(architecture, str) or not isinstance(pieces, int) or not isinstance(heads, list | None):
-        raise BundleError(f"{path} is damaged; remove it to go without what it says")
+        raise BundleError(f"{path} is damaged; remove it to convert without its settings")
     settings.pop("kbert_version", None)
     return Sidecar(
         config=config,
@@ -174,4 +184,4 @@ def _read_tensors(path: Path) -> dict[str, np.ndarray]:
         with safetensors.safe_open(path, "numpy") as handle:
             return {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (not a dict)
     except (safetensors.SafetensorError, OSError, TypeError, ValueError) as problem:
-        raise BundleError(f"{path} is damaged ({problem}); remove it to go without the tensors in it") from None
+        raise BundleError(f"{path} is damaged ({problem}); remove it to convert without its tensors") from None

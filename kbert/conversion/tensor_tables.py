@@ -1,7 +1,7 @@
-"""Tables that say where a foreign format keeps each part of a BERT, and in what layout.
+"""Tables of the tensors of foreign formats: the name and the layout of each part of a BERT.
 
-A table maps parts of `kbert.model_folder.parts` to foreign names. Transformers' names, shapes and the kinds of parts
-come from there, so that a format adds only what is its own.
+A table maps the parts in `kbert.model_folder.parts` to foreign names. Transformers' names, shapes and the kinds of
+parts come from that module, so a format declares only its own names and layouts.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from kbert.errors import BundleError
 from kbert.model_folder.parts import BLOCK, DENSE, EMBEDDINGS, NORM, PARTS, TABLE, Shape
 
 SAME, TRANSPOSED, HEADS_IN, HEADS_OUT = "same", "transposed", "heads_in", "heads_out"
-"""The layouts of the kernel of a dense layer: [out, in], which is Transformers'; [in, out]; [in, heads, out / heads];
-[heads, in / heads, out]."""
+"""The layouts of the kernel of a dense layer, in this order: [out, in], as in Transformers; [in, out];
+[in, heads, out / heads]; [heads, in / heads, out]."""
 _HEADS_BIAS = "heads_bias"
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One tensor in both formats.
+    """The names and shapes of one tensor in Transformers and in a foreign format.
 
     Args:
         name: The name in Transformers.
         shape: The shape in Transformers.
-        foreign: The foreign name.
-        layout: How the foreign array differs: "same", "transposed", "heads_in", "heads_bias" or "heads_out".
+        foreign: The name in the foreign format.
+        layout: The layout of the foreign array: "same", "transposed", "heads_in", "heads_bias" or "heads_out".
         heads: The number of attention heads.
     """
 
@@ -40,12 +40,12 @@ class Entry:
     heads: int
 
     def to_foreign(self, tensor: np.ndarray) -> np.ndarray:
-        """Transformers' array as the foreign format keeps it, float32."""
+        """Returns an array of Transformers in the layout of the foreign format, float32."""
         turned = tensor.T if self.layout in (TRANSPOSED, HEADS_IN, HEADS_OUT) else tensor
         return np.ascontiguousarray(turned.reshape(self.foreign_shape), np.float32)
 
     def to_bundle(self, tensor: np.ndarray) -> np.ndarray:
-        """A foreign array as an array of Transformers, float32."""
+        """Returns an array of the foreign format in the layout of Transformers, float32."""
         if self.layout in (TRANSPOSED, HEADS_IN, HEADS_OUT):
             tensor = tensor.reshape(self.shape[::-1]).T
         return np.ascontiguousarray(tensor.reshape(self.shape), np.float32)
@@ -68,12 +68,12 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class TensorTable:
-    """The foreign names of parts.
+    """The foreign names and layouts of the parts of a model.
 
     Args:
-        names: The foreign name of each part that the format has, by the keys of `kbert.model_folder.parts.PARTS`;
-            "{layer}" stands for the number of a block. The endings below are appended to it. A tuple gives the whole
-            name of each tensor instead.
+        names: The foreign name of each part that the format has, by the keys of `kbert.model_folder.parts.PARTS`.
+            "{layer}" stands for the number of a block. The endings below are appended to the name. A tuple gives the
+            complete name of each tensor instead.
         dense: The endings of the kernel and the bias of a dense layer.
         norm: The endings of the scale and the offset of a LayerNorm.
         layouts: The layout of the kernels of some dense layers; the default is "transposed".
@@ -92,7 +92,7 @@ class TensorTable:
     first_layer: int = 0
 
     def foreign_names(self, part: str, layer: int = 0) -> tuple[str, ...]:
-        """Returns the foreign names of the tensors of a part; `layer` counts blocks from 0."""
+        """Returns the foreign names of the tensors of a part; `layer` is the index of the block, from 0."""
         names = self.names[part]
         if isinstance(names, str):
             endings = {TABLE: ("",), DENSE: self.dense, NORM: self.norm}[PARTS[part].kind]
@@ -100,11 +100,11 @@ class TensorTable:
         return tuple(name.format(layer=layer + self.first_layer) for name in names)
 
     def entries(self, config: BertConfig, classes: int = 2) -> list[Entry]:
-        """Returns the tensors of the table for a model of this shape.
+        """Returns the entries of the table for a model of this shape.
 
         Args:
-            config: The shape of the model; check a number of layers from a foreign file with `check_depth` first.
-            classes: The number of classes, if the table has a classifier.
+            config: The shape of the model. If it comes from a foreign file, call `check_depth` first.
+            classes: The number of classes if the table has a classifier.
         """
         found = []
         for part, layer in self._places(config.num_hidden_layers):
@@ -127,22 +127,27 @@ class TensorTable:
         return found
 
     def _places(self, layers: int) -> Iterator[tuple[str, int]]:
-        """Yields each part with the number of its block: embeddings, blocks, then the others in the table's order."""
+        """Yields each part and the index of its block: embeddings, blocks, and the other parts in the table's order."""
         yield from ((part, 0) for part in EMBEDDINGS if part in self.names)
         yield from ((part, layer) for layer in range(layers) for part in BLOCK if part in self.names)
         yield from ((part, 0) for part in self.names if part not in (*EMBEDDINGS, *BLOCK))
 
 
 def check_depth(config: BertConfig, foreign_shapes: Mapping[str, Sequence[int]], where: object) -> None:
-    """Refuses a number of layers that a file cannot hold, before tables of that length are made.
+    """Checks that a file has enough tensors for the number of layers, before a table of that length is created.
+
+    Args:
+        config: The config from the foreign file.
+        foreign_shapes: The tensors that the file holds, with their shapes.
+        where: The foreign file, for messages.
 
     Raises:
         BundleError: There are more layers than tensors.
     """
     if config.num_hidden_layers > len(foreign_shapes):
         raise BundleError(
-            f"{where} holds {len(foreign_shapes)} tensors; those are not the {config.num_hidden_layers} layers that "
-            "the configuration says"
+            f"{where} holds {len(foreign_shapes)} tensors, too few for the {config.num_hidden_layers} layers in the "
+            "configuration"
         )
 
 
@@ -152,16 +157,16 @@ def read_entries(
     read: Callable[[str], np.ndarray],
     where: object,
 ) -> dict[str, np.ndarray]:
-    """Reads tensors from a foreign format, each only after its shape was found right.
+    """Reads tensors from a foreign format, after checking the shapes of all of them.
 
     Args:
-        table: The tensors to read.
+        table: The entries of the tensors to read.
         foreign_shapes: The tensors that the foreign file holds, with their shapes.
-        read: Gives the array of a foreign name.
+        read: Returns the array with a foreign name.
         where: The foreign file, for messages.
 
     Returns:
-        Tensors by Transformers' names, float32.
+        The tensors by Transformers' names, float32.
 
     Raises:
         BundleError: A tensor is missing or has another shape.
@@ -170,10 +175,10 @@ def read_entries(
     for entry in table:
         wanted = entry.foreign_shape
         if entry.foreign not in foreign_shapes:
-            raise BundleError(f"{where} lacks the tensor {entry.foreign} of shape {list(wanted)}")
+            raise BundleError(f"{where} has no tensor {entry.foreign} of shape {list(wanted)}")
         if tuple(foreign_shapes[entry.foreign]) != wanted:
             raise BundleError(
-                f"{where}: the tensor {entry.foreign} must have the shape {list(wanted)} that the configuration says. "
+                f"{where}: the tensor {entry.foreign} must have the shape {list(wanted)}, as the configuration says. "
                 f"Received: {list(foreign_shapes[entry.foreign])}"
             )
     return {entry.name: entry.to_bundle(read(entry.foreign)) for entry in table}

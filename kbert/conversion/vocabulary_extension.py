@@ -1,8 +1,8 @@
-"""A model with more words: the vocabulary extended by those of a domain, their embeddings made from their pieces.
+"""Extends the vocabulary of a model by the words of a domain, whose embeddings are initialized from their pieces.
 
-Old tokens keep their ids and their weights to the bit. A new word's row of the token table, and its bias in the masked
-language model's head, are the means over the pieces that the old vocabulary splits the word into, so that the model
-begins near what it knew of the word.
+Existing tokens keep their ids, and their weights stay bit-identical. The row of a new word in the token table, and its
+bias in the head of a masked language model, are the means over the pieces into which the old vocabulary splits the
+word, so the model starts close to what it knew about the word.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ from kbert.text.vocabulary_training import count_words
 _LOG = logging.getLogger("kbert")
 
 _PER_TOKEN = (TOKEN_TABLE, MLM_BIAS, DECODER)
-"""The tensors with an entry a token."""
+"""The tensors with one entry per token of the vocabulary."""
 _UNUSED = re.compile(r"\[unused\d+\]")
 
 
 @dataclasses.dataclass(frozen=True)
 class Extension:
-    """What `extend_vocabulary` did.
+    """The result of `extend_vocabulary`.
 
     Args:
         words: The new words and their ids.
-        vocabulary_size: Entries now.
-        seen: Distinct words of the text.
-        tokens_before: Tokens of the text's words as the old vocabulary splits them.
-        tokens_after: As the new one does.
-        left_out: What of the text was left out, where that was asked for: invalid_utf8, duplicate_lines …
+        vocabulary_size: The number of entries of the new vocabulary.
+        seen: The number of distinct words in the text.
+        tokens_before: The number of tokens of the text's words with the old vocabulary.
+        tokens_after: The number of tokens of the text's words with the new vocabulary.
+        left_out: The number of lines or documents that were left out of the text, by reason (invalid_utf8,
+            duplicate_lines and so on).
     """
 
     words: dict[str, int]
@@ -65,27 +66,28 @@ def extend_vocabulary(
     source: SourceSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Extension:
-    """Writes a copy of a model that knows the words of a text.
+    """Writes a copy of a model whose vocabulary is extended by words of a text.
 
-    The words are those whose own entries save most tokens. Tokens added behind vocab.txt keep their ids: they become
-    lines of it, and the new words follow. The copy answers as before where a text has none of them;
-    train it on with `kbert pretrain`, on a corpus built with the copy as `vocab`, so that all settings of its tokenizer
-    are used.
+    The words are those whose entries save the most tokens. Added tokens of the model, whose ids follow those of
+    vocab.txt, keep their ids: they become lines of the new vocab.txt, and the new words follow them. The outputs of the
+    copy change only for texts with new words. Continue its training with `kbert pretrain`, on a corpus that is built
+    with the copy as `vocab`, so that all settings of its tokenizer are used.
 
     Args:
         model: A model folder of any kind.
-        inputs: Text of the domain, as `build_corpus` takes it.
-        add: Most words to add.
-        output: The folder of the copy, new or empty.
-        use_unused: Give the places of [unused0], [unused1] … away first; only then does the model grow.
-        minimum_frequency: Words seen less are left out.
-        source: How the inputs are read.
-        progress: Told how many bytes are read, of how many.
+        inputs: The files with text of the domain, as for `build_corpus`.
+        add: The largest number of words to add.
+        output: The folder of the copy; it must be new or empty.
+        use_unused: Whether new words first replace the entries [unused0], [unused1] and so on, before the vocabulary
+            grows.
+        minimum_frequency: Words that occur less often are left out.
+        source: The settings with which the inputs are read.
+        progress: Called with the number of bytes read and the total number of bytes.
 
     Raises:
         UsageError: An option is invalid, the folder is not empty, or an added token of the model has a line break.
         DataError: The text has no word to add.
-        BundleError: The model cannot be read.
+        BundleError: The folder of the model is missing, incomplete or damaged.
     """
     if add < 1 or minimum_frequency < 1:
         raise UsageError(
@@ -98,15 +100,15 @@ def extend_vocabulary(
     lines = [token for token in old.vocabulary.tokens[old.vocabulary.piece_count :] if "\n" in token or "\r" in token]
     if lines:
         raise UsageError(
-            f"the vocabulary of {model} cannot be extended: its added token {lines[0]!r} keeps its id only as a line "
-            "of vocab.txt, and it ends a line"
+            f"the vocabulary of {model} cannot be extended: its added token {lines[0]!r} would have to become a line "
+            "of vocab.txt, but it contains a line break"
         )
     counts = count_words(
         reader,
         normalizer=old.normalizer,
         progress=None if progress is None else lambda stage, done, total: progress(done, total),
     )
-    # An added token is found as a whole already, so it is not a new word.
+    # An added token is already a single token, so it is not a new word.
     added = set(old.vocabulary.tokens[old.vocabulary.piece_count :])
     for word in added:
         counts.pop(word, None)
@@ -114,8 +116,8 @@ def extend_vocabulary(
     long_words = _describe_long_words(counts, old.wordpiece.max_word_length)
     if not words:
         raise DataError(
-            f"expected words that the vocabulary splits, seen at least {minimum_frequency} times. The text has none"
-            + (f"; {long_words}" if long_words else ""),
+            f"expected words that the vocabulary splits and that occur at least {minimum_frequency} times. "
+            "The text has none" + (f"; {long_words}" if long_words else ""),
             reader.parts[0][0],
         )
     if long_words:
@@ -138,13 +140,13 @@ def extend_vocabulary(
 
 
 def _describe_long_words(counts: Mapping[str, int], longest: int) -> str:
-    """Returns a sentence about words that are longer than the tokenizer takes; "" if there are none."""
+    """Returns a sentence about words that exceed the tokenizer's limit of length; "" if there are none."""
     long = [word for word in counts if len(word) > longest]
     return describe_long_words(sum(counts[word] for word in long), longest, long[0]) if long else ""
 
 
 def _extended(bundle: Bundle, words: Sequence[str], *, use_unused: bool) -> tuple[Bundle, list[int]]:
-    """The bundle with new words, and their ids."""
+    """Returns the bundle with new words, and the ids of these words."""
     old = bundle.tokenizer
     tokens = list(old.vocabulary)
     unused = [index for index, token in enumerate(tokens) if _UNUSED.fullmatch(token)] if use_unused else []
@@ -153,7 +155,7 @@ def _extended(bundle: Bundle, words: Sequence[str], *, use_unused: bool) -> tupl
     tokens += [""] * (places[-1] + 1 - len(tokens))
     for word, place in zip(words, places, strict=True):
         tokens[place] = word
-    # A table may have more rows than the vocabulary has tokens; those are free.
+    # The token table may have more rows than the vocabulary has tokens; the unused rows are available.
     rows = max(bundle.config.vocab_size, len(tokens))
     pieces = [[piece for piece, _ in old.wordpiece.pieces(word)] for word in words]
     tensors = {
@@ -170,7 +172,14 @@ def _extended(bundle: Bundle, words: Sequence[str], *, use_unused: bool) -> tupl
 
 
 def _with_means(tensor: np.ndarray, rows: int, places: Sequence[int], pieces: Sequence[Sequence[int]]) -> np.ndarray:
-    """A tensor with an entry a token, made longer; the mean of each word's pieces at its place, in the same dtype."""
+    """Returns a per-token tensor with `rows` entries; the entry of each new word is the mean over its pieces.
+
+    Args:
+        tensor: The tensor, with one entry per token.
+        rows: The number of entries of the result.
+        places: The ids of the new words.
+        pieces: The ids of the pieces of each new word in the old vocabulary.
+    """
     longer = np.zeros((rows, *tensor.shape[1:]), tensor.dtype)
     longer[: len(tensor)] = tensor
     for place, old in zip(places, pieces, strict=True):

@@ -1,1 +1,1 @@
-"""The model folder: its files, the tensors that they hold, and where models are downloaded from."""
+"""Model folders: their files, the tensors in them, and downloads from the Hugging Face Hub."""

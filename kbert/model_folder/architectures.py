@@ -1,7 +1,7 @@
-"""The tensors of each BERT architecture: names and shapes, from the configuration alone.
+"""The names and shapes of the tensors of each BERT architecture, computed from the configuration.
 
-Nothing is allocated here, so that a file of weights can be checked against its configuration before either is
-believed. The tensors themselves are those of `kbert.model_folder.parts`.
+Nothing is allocated here, so weights can be compared with their configuration before either is trusted. The parts of
+the model are defined in `kbert.model_folder.parts`.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from kbert.model_folder.parts import (
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """What Transformers calls a model with a head.
+    """A model class of Transformers: the encoder with certain heads.
 
     Args:
-        pooler: Whether it has the pooler.
-        heads: The heads, by their names in `kbert.model_folder.parts.HEADS`.
-        classes: The number of rows of the classifier, if the architecture fixes it.
+        pooler: Whether the model has the pooler.
+        heads: The heads of the model, by their names in `kbert.model_folder.parts.HEADS`.
+        classes: The number of rows of the classifier if the architecture fixes it, otherwise None.
     """
 
     pooler: bool
@@ -51,7 +51,7 @@ class Architecture:
     classes: int | None = None
 
     def tensors(self, config: BertConfig, classes: int) -> TensorShapes:
-        """Yields (name, shape) of all tensors."""
+        """Yields the name and shape of each tensor."""
         yield from encoder_tensors(config, pooler=self.pooler)
         for head in self.heads:
             yield from part_tensors(HEADS[head], config, self.classes or classes)
@@ -68,19 +68,30 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "BertForMultipleChoice": Architecture(True, (CLASSIFIER,), classes=1),
 }
 
-# Checkpoints may hold these beside what their architecture uses: they were pretrained with them.
+# Pretrained checkpoints may contain these parts although their architecture does not use them.
 _UNUSED_PARTS = (POOLER_PREFIX, f"{NSP}.")
 
 
 def parameter_count(config: BertConfig, architecture: str = "BertModel", classes: int = 2) -> int:
-    """How many numbers a model has; tied tensors are counted once."""
+    """Returns the number of parameters of a model; tied tensors are counted once.
+
+    Args:
+        config: The shape of the model.
+        architecture: The name of the architecture.
+        classes: The number of classes if the architecture has a classifier.
+    """
     return sum(math.prod(shape) for _, shape in _architecture(architecture).tensors(config, classes))
 
 
 def fitting_architecture(architecture: str, names: frozenset[str]) -> str:
-    """The architecture that uses most of the tensors called `names`.
+    """Returns the architecture that uses most of the tensors in a file.
 
-    bert-base-uncased and its like say "BertForMaskedLM" and hold the next-sentence head and the pooler too.
+    The config.json of bert-base-uncased and similar models says "BertForMaskedLM", but their weights also contain the
+    head for next sentence prediction and the pooler; the result is then "BertForPreTraining".
+
+    Args:
+        architecture: The architecture that config.json names.
+        names: The names of the tensors.
     """
     if architecture == "BertForMaskedLM" and PARTS["nsp"].names()[0] in names and has_pooler(names):
         return "BertForPreTraining"
@@ -88,16 +99,16 @@ def fitting_architecture(architecture: str, names: frozenset[str]) -> str:
 
 
 def guessed_architecture(names: frozenset[str]) -> str:
-    """The architecture that tensors called `names` are of, where config.json names none."""
+    """Returns the architecture that fits tensors of these names, for a config.json that names no architecture."""
     if MLM_BIAS in names:
         return fitting_architecture("BertForMaskedLM", names)
     return "BertForQuestionAnswering" if PARTS["span"].names()[0] in names else "BertModel"
 
 
 def architecture_with(names: frozenset[str]) -> str | None:
-    """The architecture whose heads are exactly those among the tensors called `names`; None if there is none.
+    """Returns the architecture that has exactly the heads among these tensor names, or None if there is none.
 
-    A classifier belongs to texts if there is a pooler, and to tokens if there is none.
+    A classifier classifies texts if there is a pooler, and tokens if there is no pooler.
     """
     heads, pooled = find_heads(names), has_pooler(names)
     for name, architecture in ARCHITECTURES.items():
@@ -107,9 +118,14 @@ def architecture_with(names: frozenset[str]) -> str | None:
 
 
 def check_encoder(shapes: Mapping[str, Shape], config: BertConfig) -> None:
-    """Checks that tensors of these shapes hold the encoder that `config` describes; the pooler is optional.
+    """Checks that tensors of these shapes contain the encoder that `config` describes; the pooler is optional.
 
-    Heads are not checked. An additional tensor inside the encoder is an error, since it would change what is computed.
+    Heads are not checked. An additional tensor inside the encoder is an error, because it belongs to a model with
+    another computation.
+
+    Args:
+        shapes: The shapes of the tensors, by name.
+        config: The shape of the model.
 
     Raises:
         BundleError: A tensor is missing, has another shape, or does not belong to such an encoder.
@@ -118,17 +134,23 @@ def check_encoder(shapes: Mapping[str, Shape], config: BertConfig) -> None:
     for name in shapes:
         if name.startswith(ENCODER_PREFIX) and name not in known and not name.startswith(_UNUSED_PARTS):
             raise BundleError(
-                f"the tensor {shown(name)} is no part of a BERT of the {config.num_hidden_layers} layers that "
-                "config.json gives; the model computes something else, and kbert cannot load it"
+                f"the tensor {shown(name)} is not part of a BERT with the {config.num_hidden_layers} layers that "
+                "config.json gives; the model is not a plain BERT, and kbert cannot load it"
             )
 
 
 def check_architecture(shapes: Mapping[str, Shape], config: BertConfig, architecture: str, classes: int) -> None:
-    """Checks that tensors of these shapes are the model, all of it and nothing else.
+    """Checks that tensors of these shapes are exactly those of a model.
+
+    Args:
+        shapes: The shapes of the tensors, by name.
+        config: The shape of the model.
+        architecture: The name of the architecture.
+        classes: The number of classes if the architecture has a classifier.
 
     Raises:
-        BundleError: A tensor is missing, unexpected or of another shape.
-        ConfigError: There is no such architecture in kbert.
+        BundleError: A tensor is missing or unexpected, or has another shape.
+        ConfigError: kbert has no such architecture.
     """
     wanted = _architecture(architecture)
     expected = wanted.tensors(config, classes)
@@ -141,17 +163,19 @@ def check_architecture(shapes: Mapping[str, Shape], config: BertConfig, architec
     for name in shapes:
         if name == DECODER and MLM in wanted.heads:
             raise BundleError(
-                f"the tensor {name} differs from the token table, and kbert's masked language models project with that "
-                "table alone; the encoder can be used, for example by `kbert finetune`"
+                f"the tensor {name} must equal the token table, with which kbert's masked language models project; "
+                "the encoder of the model can be used, for example by `kbert finetune`"
             )
         # The heads of other architectures are ignored, as in Transformers.
         is_other_head = name.startswith(HEAD_NAMESPACES) and not name.startswith(own)
         if name not in known and not is_other_head and not name.startswith(_UNUSED_PARTS):
-            raise BundleError(f"the tensor {shown(name)} is no part of {architecture}, which config.json says this is")
+            raise BundleError(
+                f"the tensor {shown(name)} is not part of a {architecture}, the architecture that config.json names"
+            )
 
 
 def _encoder_found(shapes: Mapping[str, Shape], config: BertConfig) -> TensorShapes:
-    """The pooler of an encoder is optional."""
+    """Yields the tensors of the encoder, with the pooler if it is among `shapes`."""
     return encoder_tensors(config, pooler=has_pooler(shapes))
 
 
@@ -162,7 +186,7 @@ def _architecture(name: str) -> Architecture:
 
 
 def _check(shapes: Mapping[str, Shape], expected: TensorShapes) -> set[str]:
-    # Lazily: a configuration may claim a billion layers, and the first one missing ends it.
+    # `expected` is lazy: a configuration may claim a billion layers, and the first missing tensor ends the loop.
     known = set()
     for name, shape in expected:
         if name not in shapes:

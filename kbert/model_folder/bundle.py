@@ -1,17 +1,17 @@
-"""The model folder ("bundle"): one that Hugging Face Transformers opens as it is.
+"""The model folder ("bundle"), which Hugging Face Transformers can open without conversion.
 
     config.json             the shape of the model, with Transformers' keys
     vocab.txt, tokenizer.json, tokenizer_config.json
-                            the vocabulary, and how text is tokenized
-    model.safetensors       the weights, with Transformers' tensor names, whole or in shards with an index;
-                            pytorch_model.bin is read too, but never written
-    kbert.json              what kbert adds: what the model is for, its task's settings, metrics
-    README.md               a model card
+                            the vocabulary, and the settings of the tokenizer
+    model.safetensors       the weights with Transformers' tensor names, in one file or in shards with an index;
+                            pytorch_model.bin can be read, but is never written
+    kbert.json              kbert's own settings: the kind of the model, the settings of its task, metrics
+    README.md               the model card
 
-A folder of sentence-transformers has further files, and may keep these in a subfolder such as 0_Transformer; see
-kbert.model_folder.sentence_transformers.
+A folder of sentence-transformers has further files, and may have the files above in a subfolder such as 0_Transformer;
+see kbert.model_folder.sentence_transformers.
 
-A bundle knows no task: it carries the task's settings without reading them.
+A bundle does not depend on tasks: it stores the settings of a task without interpreting them.
 """
 
 from __future__ import annotations
@@ -43,14 +43,15 @@ _MOST_LABELS = 1_000_000
 
 @dataclasses.dataclass
 class Bundle:
-    """A model folder's content.
+    """The contents of a model folder.
 
     Args:
         config: The shape of the model.
-        tokenizer: Its tokenizer.
-        tensors: Weights by Transformers' names, as models with heads have them; in the dtypes they are stored in.
-        architecture: Transformers' class for it, such as "BertForPreTraining".
-        settings: What kbert adds; JSON.
+        tokenizer: The tokenizer of the model.
+        tensors: The weights, by the names that they have in Transformers' models with heads (with the prefix "bert."),
+            in the dtypes in which they are stored.
+        architecture: The class name of the model in Transformers, such as "BertForPreTraining".
+        settings: The contents of kbert.json, a JSON object.
         foreign_config: Further keys of config.json, such as `id2label` and `problem_type`.
         modules: The content of the files of sentence-transformers; None if the folder has none.
     """
@@ -69,19 +70,20 @@ class Bundle:
 
         Args:
             folder: The folder.
-            notices: Whether the keys of config.json that are kept without being used are logged.
+            notices: Whether to log the keys of config.json that kbert keeps without using them, and the vocabulary
+                entries that normalized text never contains.
 
         Raises:
-            BundleError: The folder is no bundle, or parts of it are missing, damaged or contradict each other.
+            BundleError: The folder is not a bundle, or its files are missing, damaged or contradict each other.
             ConfigError: config.json describes a model that is not a BERT, or a value is invalid.
-            VocabularyError: vocab.txt cannot be used.
+            VocabularyError: vocab.txt is invalid.
         """
         folder = Path(folder)
         if not folder.is_dir():
             raise BundleError(f"expected a model folder. There is none at {folder}")
         if (folder / RUN_FILE).exists() and not (folder / CONFIG_FILE).exists():
             raise BundleError(
-                f"expected a model folder. {folder} is a run that has not ended; give its command again with --resume"
+                f"expected a model folder. {folder} is an unfinished run; repeat its command with --resume"
             )
         settings_path = folder / SETTINGS_FILE
         whole, folder = folder, folder / transformer_path(folder)
@@ -120,11 +122,11 @@ class Bundle:
         )
 
     def save(self, folder: files.PathLike, card: str) -> None:
-        """Writes the files of the bundle into a folder, each atomically, config.json last.
+        """Writes the files of the bundle into a folder, each one atomically, with config.json last.
 
         Args:
-            folder: May exist, and may hold other files.
-            card: The model card, Markdown.
+            folder: The folder. It may exist and contain other files.
+            card: The model card in Markdown.
         """
         folder = Path(folder)
         tokenizer = self.tokenizer
@@ -138,7 +140,7 @@ class Bundle:
             self.modules.save(folder, self.config.hidden_size)
         config = {"architectures": [self.architecture], **self.config.to_dict(), **self.foreign_config}
         if self.modules is not None and self.modules.kind == CROSS_ENCODER:
-            # Where all versions of the library look for it.
+            # All versions of the library look for the activation here.
             config["sentence_transformers"] = {"activation_fn": self.modules.activation}
         files.write_json(folder / CONFIG_FILE, config)
 
@@ -149,17 +151,19 @@ class Bundle:
 
     @property
     def longest_input(self) -> int:
-        """The longest input in tokens: what the folder's files say, at most the positions that the model has."""
+        """The longest input in tokens: the limit in the folder's files, but at most the number of positions."""
         said = self.modules.max_length if self.modules is not None else None
         most = self.config.max_position_embeddings
         return min(most, said or self.tokenizer.settings.model_max_length or most)
 
     @property
     def labels(self) -> list[str]:
-        """The classes that config.json names, in the order of the logits; two without names where it names none.
+        """The class names in config.json, in the order of the logits.
+
+        Without names there are `num_labels` classes, by default two, which are called "LABEL_0", "LABEL_1" and so on.
 
         Raises:
-            BundleError: They cannot be: not a name for each of 0, 1, 2, …
+            BundleError: `num_labels` is invalid, or `id2label` does not have a name for each of 0, 1, 2, …
         """
         names = self.foreign_config.get("id2label")
         if names is None:
@@ -178,24 +182,30 @@ class Bundle:
         return [by_index[index] for index in range(len(by_index))]
 
     def _tensors_to_store(self) -> dict[str, np.ndarray]:
-        """A bare BertModel of Transformers has no prefix."""
+        """Returns the tensors by the names in the file: those of a BertModel have no prefix "bert."."""
         if self.architecture != "BertModel":
             return self.tensors
         return {name.removeprefix(ENCODER_PREFIX): tensor for name, tensor in self.tensors.items()}
 
 
 def is_bundle(path: files.PathLike) -> bool:
-    """Whether a path is a folder that holds a model."""
+    """Whether a path is a folder with a model's config.json."""
     return (Path(path) / transformer_path(path) / CONFIG_FILE).is_file()
 
 
 def describe_parameters(count: int) -> str:
-    """A number of parameters, for people: 4,385,920 → "4.4M"."""
+    """Returns a number of parameters in readable form: 4,385,920 → "4.4M"."""
     return f"{count / 1e6:.1f}M"
 
 
 def model_card(title: str, lines: Mapping[str, str], usage: str) -> str:
-    """A model card in Markdown: what the model is, how it was made, how it is used."""
+    """Returns a model card in Markdown.
+
+    Args:
+        title: The heading of the card.
+        lines: The rows of the card's table: names and values.
+        usage: The shell commands that show how the model is used.
+    """
     rows = "".join(f"| {name} | {value} |\n" for name, value in lines.items())
     front = "---\nlibrary_name: kbert\ntags:\n- bert\n- kbert\n---\n"
     return f"{front}# {title}\n\n| | |\n|---|---|\n{rows}\n## Use\n\n```sh\n{usage.strip()}\n```\n"

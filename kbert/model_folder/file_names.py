@@ -6,11 +6,12 @@ CONFIG_FILE = "config.json"
 SETTINGS_FILE = "kbert.json"
 CARD_FILE = "README.md"
 RUN_FILE = "run.json"
-"""What a run writes first. Without config.json beside it the run has not ended."""
+"""The first file that a run writes. A folder with this file and without config.json is an unfinished run."""
 
 WEIGHTS_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
 TORCH_FILE, TORCH_INDEX_FILE = "pytorch_model.bin", "pytorch_model.bin.index.json"
 WEIGHT_FORMS = ((WEIGHTS_FILE, INDEX_FILE, ".safetensors"), (TORCH_FILE, TORCH_INDEX_FILE, ".bin"))
-"""The forms of weights in the order of preference: one file, or an index and its shards, whose names end so."""
+"""The forms of weights, in order of preference: the name of a single file, the name of the index of a sharded model,
+and the ending of the shards' names."""
 WEIGHTS_FILES = (WEIGHTS_FILE, INDEX_FILE, TORCH_FILE, TORCH_INDEX_FILE)
-"""The files of weights in a model folder; the first that exists is read."""
+"""The names of weight files in a model folder; the first that exists is read."""

@@ -1,7 +1,7 @@
-"""Models of the Hugging Face Hub by name: "hf://owner/name", or "hf://owner/name@revision".
+"""Downloads models of the Hugging Face Hub, which are named "hf://owner/name" or "hf://owner/name@revision".
 
-Only the files that kbert reads are downloaded, by name: text, and safetensors, or else pytorch_model.bin, which is read
-without running it (kbert/model_folder/torch_files.py).
+Only the files that kbert reads are downloaded: text files, and the weights as safetensors or, if there are none, as
+pytorch_model.bin, which is read without executing the pickle in it (kbert/model_folder/torch_files.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from kbert.text.tokenizer_files import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 
 PREFIX = "hf://"
 OPTIONAL_FILES = (SETTINGS_FILE, MODULES_FILE, LIBRARY_FILE, CARD_FILE)
-"""Optional files of the folder itself. All text comes before the weights: a cache with weights has all of it."""
+"""Optional files at the top of the repository. All text files are downloaded before the weights, so a cache that has
+the weights also has all text files."""
 TOKENIZER_FILES = (
     VOCABULARY_FILE,
     TOKENIZER_FILE,
@@ -31,25 +32,29 @@ TOKENIZER_FILES = (
     SPECIAL_TOKENS_FILE,
     ADDED_TOKENS_FILE,
 )
-"""Optional files beside config.json, which older folders of sentence-transformers keep in 0_Transformer."""
+"""Optional files beside config.json, which is in 0_Transformer in older folders of sentence-transformers."""
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 
 
 def is_hub_name(source: PathLike) -> bool:
-    """Whether a source is on the hub and not on this machine."""
+    """Whether a source is the name of a model on the hub, and not a path on this machine."""
     return isinstance(source, str) and source.startswith(PREFIX)
 
 
 def resolve(source: PathLike) -> Path:
-    """The folder of a model: for a hub name the folder in the hub's cache, downloaded if need be; else the path itself.
+    """Returns the folder of a model.
 
-    The address of the hub, its cache and its token come from huggingface_hub's own settings (HF_ENDPOINT, HF_HOME,
-    HF_TOKEN, HF_HUB_OFFLINE).
+    For the name of a model on the hub it is the folder in the hub's cache; missing files are downloaded first. A path
+    is returned unchanged. The address of the hub, the cache and the access token come from huggingface_hub's own
+    settings (HF_ENDPOINT, HF_HOME, HF_TOKEN, HF_HUB_OFFLINE).
+
+    Args:
+        source: A path, or the name of a model on the hub.
 
     Raises:
         UsageError: The name is invalid, or huggingface_hub is not installed.
-        HubError: The hub cannot be reached and the model is not in the cache, or it has no such model, or the model is
-            not open to everybody, or it has no weights that kbert reads.
+        HubError: The hub cannot be reached and the model is not in the cache, the hub has no such model, the user has
+            no access to it, or it has no weights that kbert can read.
     """
     if not is_hub_name(source):
         return Path(source)
@@ -68,7 +73,7 @@ class _Repository:
     """A model on the hub.
 
     Args:
-        name: As the user wrote it, for messages.
+        name: The name as the user wrote it, for messages.
         repository: "owner/name".
         revision: A branch, a tag or a commit; None for the main branch.
     """
@@ -77,15 +82,15 @@ class _Repository:
         self.name = name
         self.repository = repository
         self.revision = revision
-        # huggingface_hub reads these when it is first imported; a program may set them later.
+        # huggingface_hub reads these variables only when it is first imported, but a program may set them later.
         self._endpoint = os.environ.get("HF_ENDPOINT") or None
         home = os.environ.get("HF_HOME")
         self._cache = os.environ.get("HF_HUB_CACHE") or (os.path.join(home, "hub") if home else None)
 
     def download(self) -> Path:
-        """Downloads what is not in the cache yet, and gives the folder."""
+        """Downloads the files that are not in the cache, and returns the folder."""
         folder = self._fetch([CONFIG_FILE, *OPTIONAL_FILES])
-        # From here on all files are of one commit, though the branch may move on meanwhile.
+        # The other files are taken from the same commit, even if the branch changes in the meantime.
         self.revision = folder.name
         if not any((folder / name).is_file() for name in (CONFIG_FILE, MODULES_FILE)):
             raise HubError(f"{self.name}: expected a model with {CONFIG_FILE}. The repository has none")
@@ -120,24 +125,24 @@ class _Repository:
         return shards
 
     def _fetch(self, names: list[str], *, bar: bool = False) -> Path:
-        """Downloads those of the files that the repository has and the cache has not; gives the folder in the cache.
+        """Downloads files that exist in the repository and are not in the cache; returns the folder in the cache.
 
         Args:
-            names: Files of the repository; no name has a character that is special in patterns.
-            bar: Whether a download is shown on a terminal.
+            names: The names of the files. They are used as patterns, so they have no characters with a special meaning.
+            bar: Whether a progress bar is shown if standard error is a terminal.
         """
         import huggingface_hub
         from huggingface_hub import errors
         from huggingface_hub.utils import tqdm
 
         class NoBar(tqdm):
-            """huggingface_hub's bar, turned off."""
+            """huggingface_hub's progress bar, turned off."""
 
             def __init__(self, *arguments: Any, **options: Any) -> None:
                 super().__init__(*arguments, **options | {"disable": True})
 
         try:
-            with quiet_logger("huggingface_hub"):  # which warns if the repository has none of the files
+            with quiet_logger("huggingface_hub"):  # it warns if the repository has none of the files
                 return Path(
                     huggingface_hub.snapshot_download(
                         self.repository,
@@ -150,15 +155,15 @@ class _Repository:
                 )
         except errors.HFValidationError as problem:
             raise UsageError(f"{self.name}: {_first_line(problem)}") from None
-        # The HTTP library below raises errors of its own, and huggingface_hub has changed that library.
+        # The HTTP library raises its own errors, and which library it is depends on the version of huggingface_hub.
         except Exception as problem:
-            # A failed request may come as such, or as the cause of "not in the cache".
+            # A failed request is raised directly, or is the cause of a LocalEntryNotFoundError.
             cause = problem.__cause__ if isinstance(problem, errors.LocalEntryNotFoundError) else None
             reason = self._reason(cause if isinstance(cause, errors.HfHubHTTPError) else problem)
         raise HubError(f"{self.name}: {reason}")
 
     def _reason(self, problem: BaseException) -> str:
-        """Why the files cannot be had, and the way out."""
+        """Returns the reason why the download failed, and the way out."""
         from huggingface_hub import errors
 
         if isinstance(problem, errors.GatedRepoError):

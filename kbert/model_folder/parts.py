@@ -1,8 +1,8 @@
-"""The parts of a BERT: one table of all tensors, with the names of Hugging Face Transformers and their shapes.
+"""The parts of a BERT: one table of all tensors, with their names in Hugging Face Transformers and their shapes.
 
-Names and shapes of tensors stand here and nowhere else. The checks of model folders (`architectures.py`), the
+This is the only place that defines names and shapes of tensors. The checks of model folders (`architectures.py`), the
 variables of Keras models (`kbert.models.tensor_names`) and the foreign formats (`kbert.conversion.tensor_tables`) refer
-to parts by their keys in `PARTS`. A matrix is [out, in], as in PyTorch.
+to parts by their keys in `PARTS`. Matrices have the layout [out, in], as in PyTorch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 TensorShapes = Iterator[tuple[str, Shape]]
 
 TABLE, DENSE, NORM = "table", "dense", "norm"
-"""The kinds of parts: one tensor; a weight and a bias; a scale and an offset."""
+"""The kinds of parts, in this order: a single tensor; a weight and a bias; a scale and an offset."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +24,11 @@ class Part:
     """A layer or a table of the model.
 
     Args:
-        name: The name in Transformers; "{layer}" stands for the number of a block. A part of two tensors has the name
-            that both share.
-        letters: The shape of the first tensor: V entries of the vocabulary, P positions, T types, width H, inner width
-            I, C classes; a digit stands for itself.
+        name: The name in Transformers; "{layer}" stands for the index of a block. If the part has two tensors, it is
+            the prefix that both names share.
+        letters: The shape of the first tensor, one character per dimension: V is the size of the vocabulary, P the
+            number of positions, T the number of token types, H the hidden size, I the intermediate size, C the number
+            of classes, and a digit is a fixed size.
         kind: "table", "dense" or "norm".
     """
 
@@ -36,12 +37,17 @@ class Part:
     kind: str
 
     def names(self, layer: int = 0) -> tuple[str, ...]:
-        """Returns the names of the part's tensors; `layer` is the number of a block."""
+        """Returns the names of the part's tensors; `layer` is the index of the block."""
         name = self.name.format(layer=layer)
         return (name,) if self.kind == TABLE else (f"{name}.weight", f"{name}.bias")
 
     def shapes(self, config: BertConfig, classes: int = 2) -> tuple[Shape, ...]:
-        """Returns the shapes of the part's tensors, in the order of their names."""
+        """Returns the shapes of the part's tensors, in the order of `names`.
+
+        Args:
+            config: The shape of the model.
+            classes: The number of classes, for the parts of a classifier or a CRF.
+        """
         sizes = {
             "V": config.vocab_size,
             "P": config.max_position_embeddings,
@@ -81,7 +87,7 @@ PARTS: Mapping[str, Part] = {
     "crf_end": Part("crf.end_transitions", "C", TABLE),
     "crf_transitions": Part("crf.transitions", "CC", TABLE),
 }
-"""Every part of every model, by the name that kbert has for it."""
+"""All parts of all models, by kbert's name for them."""
 
 EMBEDDINGS = ("token_table", "position_table", "type_table", "embedding_norm")
 BLOCK = (
@@ -96,7 +102,7 @@ BLOCK = (
 )
 """The parts that each block of the encoder has."""
 CRF = ("crf_start", "crf_end", "crf_transitions")
-"""kbert's own taggers may have a CRF, which Transformers ignores."""
+"""The parts of a CRF, which kbert's taggers may have. Transformers ignores them."""
 
 MLM, NSP, CLASSIFIER, QA = "cls.predictions", "cls.seq_relationship", "classifier", "qa_outputs"
 HEADS: Mapping[str, tuple[str, ...]] = {
@@ -114,7 +120,7 @@ HEAD_NAMESPACES = ("cls.", "classifier.", "qa_outputs.")
 
 (TOKEN_TABLE,) = PARTS["token_table"].names()
 (DECODER,) = PARTS["mlm_decoder"].names()
-"""The output projection of a masked language model. It exists only if it is not the token table."""
+"""The output projection of a masked language model. Only a projection that differs from the token table is stored."""
 (MLM_BIAS,) = PARTS["mlm_bias"].names()
 (CRF_TENSOR,) = PARTS["crf_transitions"].names()
 POOLER = PARTS["pooler"].names()
@@ -122,14 +128,26 @@ CLASSIFIER_TENSORS = PARTS["classifier"].names()
 
 
 def part_tensors(parts: Iterable[str], config: BertConfig, classes: int = 2, layer: int = 0) -> TensorShapes:
-    """Yields (name, shape) of the tensors of parts; `layer` is the number of the block that they are in."""
+    """Yields the name and shape of each tensor of some parts.
+
+    Args:
+        parts: Keys of `PARTS`.
+        config: The shape of the model.
+        classes: The number of classes, for the parts of a classifier or a CRF.
+        layer: The index of the block, for parts of a block.
+    """
     for key in parts:
         part = PARTS[key]
         yield from zip(part.names(layer), part.shapes(config, classes), strict=True)
 
 
 def encoder_tensors(config: BertConfig, *, pooler: bool = True) -> TensorShapes:
-    """Yields (name, shape) of the encoder's tensors, all with the prefix "bert."."""
+    """Yields the name and shape of each tensor of the encoder; all names have the prefix "bert.".
+
+    Args:
+        config: The shape of the model.
+        pooler: Whether the encoder has a pooler.
+    """
     yield from part_tensors(EMBEDDINGS, config)
     for layer in range(config.num_hidden_layers):
         yield from part_tensors(BLOCK, config, layer=layer)
@@ -138,11 +156,11 @@ def encoder_tensors(config: BertConfig, *, pooler: bool = True) -> TensorShapes:
 
 
 def has_pooler(names: Iterable[str]) -> bool:
-    """Whether tensors of these names have a pooler among them."""
+    """Whether a pooler is among tensors of these names."""
     return POOLER[0] in names
 
 
 def find_heads(names: Iterable[str]) -> frozenset[str]:
-    """Returns the heads among tensor names of Transformers."""
+    """Returns the heads that have a tensor among these names."""
     names = list(names)
     return frozenset(head for head in HEADS if any(name.startswith(f"{head}.") for name in names))

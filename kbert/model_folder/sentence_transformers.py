@@ -1,13 +1,13 @@
-"""The files that the library sentence-transformers keeps beside a model: how a text's vector is made.
+"""The files of the library sentence-transformers in a model folder, which define how a text becomes a vector.
 
-    modules.json                        the modules in order: Transformer, Pooling, and maybe Normalize
-    1_Pooling/config.json               how the vectors of tokens become one
-    2_Normalize/                        the vector gets the length 1
-    sentence_bert_config.json           the longest input, beside the transformer's files
-    config_sentence_transformers.json   prompts, what kind of model it is, how vectors are compared
+    modules.json                        the modules in order: Transformer, Pooling, and optionally Normalize
+    1_Pooling/config.json               how the token vectors are combined into one vector
+    2_Normalize/                        the vector is scaled to the length 1
+    sentence_bert_config.json           the longest input; this file is beside the transformer's files
+    config_sentence_transformers.json   prompts, the kind of the model, and how vectors are compared
 
-The transformer's own files lie in the folder itself, or in the one that modules.json names, such as 0_Transformer.
-Folders come from anywhere, so nothing in them is trusted to be of the right type, and no path leaves the folder.
+The transformer's own files are in the folder itself, or in the subfolder that modules.json names, such as
+0_Transformer. Folders are untrusted: the type of every value is checked, and paths outside the folder are refused.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ MODULES_FILE = "modules.json"
 LIBRARY_FILE = "config_sentence_transformers.json"
 TRANSFORMER_FILE = "sentence_bert_config.json"
 MODULE_FILE = "config.json"
-"""The file that each module except the transformer has in its folder."""
+"""The settings file of each module other than the transformer, in the module's folder."""
 
 POOLINGS = ("mean", "cls", "max")
-"""The mean of all tokens' vectors, the vector of [CLS], or the largest value of each dimension."""
+"""The supported poolings: the mean of all token vectors, the vector of [CLS], and the maximum of each dimension."""
 SIMILARITIES = ("cosine", "dot")
 
 EMBEDDER = "SentenceTransformer"
@@ -44,7 +44,7 @@ _FLAGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-# The settings of a transformer module beside length and case, with the values that kbert computes.
+# Settings of a transformer module other than length and case, with the values that kbert supports.
 _TRANSFORMER_TASKS = {EMBEDDER: "feature-extraction", CROSS_ENCODER: "sequence-classification"}
 _LENGTHS_BY_ROLE = ("query_length", "document_length", "query_expansion")
 _ACTIVATION_KEY = "sbert_ce_default_activation_function"
@@ -56,17 +56,17 @@ class SentenceModules:
     """The settings of a model in the files of sentence-transformers.
 
     Args:
-        pooling: "mean", "cls" or "max".
-        normalize: Whether vectors are divided by their length.
+        pooling: How token vectors are combined: "mean", "cls" or "max".
+        normalize: Whether vectors are scaled to the length 1.
         max_length: The longest input in tokens, special tokens included; None if only the tokenizer gives it.
-        lowercase: Whether text is lower-cased, whatever the tokenizer's files say.
-        prompts: Texts that are put before a text, by name.
+        lowercase: Whether text is lower-cased in addition to what the tokenizer's settings say.
+        prompts: Texts that are prepended to an input, by name.
         default_prompt: The name of the prompt that is used by default, or None.
-        include_prompt: Whether the tokens of a prompt count in the pooling.
-        similarity: How vectors are compared: "cosine", "dot", or another name that the files give.
-        kind: The class of the library: "SentenceTransformer", "CrossEncoder" or another.
+        include_prompt: Whether the tokens of a prompt are included in the pooling.
+        similarity: How vectors are compared: "cosine", "dot", or another name from the files.
+        kind: The name of the model's class in the library: "SentenceTransformer", "CrossEncoder" or another.
         activation: The dotted name of the function that a cross-encoder applies to its logit; None if no file names it.
-        unsupported: The first part that kbert does not compute, in words, or None.
+        unsupported: A description of the first setting or module that kbert does not support, or None.
     """
 
     pooling: str = "mean"
@@ -83,19 +83,19 @@ class SentenceModules:
 
     @property
     def gives_vectors(self) -> bool:
-        """Whether the model gives vectors of texts that kbert computes."""
+        """Whether the model computes vectors of texts, and kbert supports all of its modules."""
         return self.kind == EMBEDDER and self.unsupported is None
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the settings as JSON."""
+        """Returns the settings as a JSON object."""
         return dataclasses.asdict(self) | {"prompts": dict(self.prompts)}
 
     @classmethod
     def from_dict(cls, values: Any) -> SentenceModules:
-        """Makes the settings from the result of `to_dict`, which may come from anywhere.
+        """Returns the settings from the result of `to_dict`. The values are untrusted and therefore checked.
 
         Raises:
-            ValueError: A key is unknown, or a value is of another type.
+            ValueError: A key is unknown, or a value is invalid.
         """
         names = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(values, Mapping) or not set(values) <= names:
@@ -119,11 +119,11 @@ class SentenceModules:
         return found
 
     def save(self, folder: files.PathLike, width: int) -> None:
-        """Writes the files into a model folder, in the form that all versions of the library from 2 on read.
+        """Writes the files into a model folder, in the form that versions 2 and later of the library can read.
 
         Args:
-            folder: The folder that holds the transformer's files.
-            width: The width of the vectors.
+            folder: The folder with the transformer's files.
+            width: The number of dimensions of the vectors.
         """
         folder = Path(folder)
         modules = ["Transformer", "Pooling", *(["Normalize"] if self.normalize else [])]
@@ -160,17 +160,19 @@ class SentenceModules:
 
 
 def transformer_path(folder: files.PathLike) -> str:
-    """The subfolder of a model folder that holds the transformer's files; "" is the folder itself.
+    """Returns the subfolder of a model folder with the transformer's files; "" means the folder itself.
 
     Raises:
-        BundleError: modules.json is damaged, its first module is not a transformer, or a path leaves the folder.
+        BundleError: modules.json is damaged, its first module is not a transformer, or a path is outside the folder.
     """
     path = Path(folder) / MODULES_FILE
     return _modules(path)[0].path if path.is_file() else ""
 
 
 def module_files(folder: files.PathLike) -> list[str]:
-    """The files of the modules that modules.json names, for a download, except those of the transformer.
+    """Returns the settings files of the modules that modules.json names, for a download.
+
+    The transformer contributes sentence_bert_config.json only; its other files are not listed.
 
     Raises:
         BundleError: See `transformer_path`.
@@ -183,14 +185,15 @@ def module_files(folder: files.PathLike) -> list[str]:
 
 
 def read_modules(folder: files.PathLike, width: int | None = None) -> SentenceModules | None:
-    """Reads the files in a model folder; gives None if there is no modules.json.
+    """Reads the files of sentence-transformers in a model folder; returns None if there is no modules.json.
 
     Args:
         folder: The model folder.
-        width: The width of the transformer's vectors, to check that of the files; None checks nothing.
+        width: The number of dimensions of the transformer's vectors, which is compared with the files; None skips this
+            check.
 
     Raises:
-        BundleError: A file is missing or damaged, or gives another width.
+        BundleError: A file is missing or damaged, or has another number of dimensions.
     """
     folder = Path(folder)
     if not (folder / MODULES_FILE).is_file():
@@ -223,11 +226,11 @@ def read_modules(folder: files.PathLike, width: int | None = None) -> SentenceMo
 
 
 def named_activation(foreign_config: Mapping[str, Any], modules: SentenceModules | None) -> tuple[bool, str | None]:
-    """Whether the files declare a cross-encoder, and the dotted name of its activation, or None.
+    """Returns whether the files declare a cross-encoder, and the dotted name of its activation, or None.
 
     Args:
-        foreign_config: The keys of config.json that are not fields of BertConfig.
-        modules: The content of the files of sentence-transformers, or None.
+        foreign_config: The keys of config.json that are not fields of `BertConfig`.
+        modules: The contents of the files of sentence-transformers, or None.
     """
     if modules is not None and modules.kind == CROSS_ENCODER:
         return True, modules.activation
@@ -242,10 +245,13 @@ def named_activation(foreign_config: Mapping[str, Any], modules: SentenceModules
 
 
 def known_activation(name: str | None) -> str:
-    """The activation that a dotted name means: "identity", or "sigmoid", which is also the library's default.
+    """Returns the activation with a dotted name: "identity", or "sigmoid", which is also the library's default.
+
+    Args:
+        name: The dotted name, such as "torch.nn.modules.linear.Identity"; None means the default.
 
     Raises:
-        ValueError: kbert does not compute this activation.
+        ValueError: kbert does not support this activation.
     """
     if name is None:
         return "sigmoid"
@@ -256,7 +262,7 @@ def known_activation(name: str | None) -> str:
 
 
 def activation_name(activation: str) -> str:
-    """The dotted name of an activation, "identity" or "sigmoid"."""
+    """Returns the dotted name of an activation, which is "identity" or "sigmoid"."""
     return _ACTIVATIONS[activation]
 
 
@@ -265,8 +271,8 @@ class _Module:
     """An entry of modules.json.
 
     Args:
-        type: The last part of the name of its class; the whole name if the class is not of sentence-transformers.
-        path: Its folder inside the model folder; "" is the model folder.
+        type: The class name of the module, with its package only if the class is not part of sentence-transformers.
+        path: The module's folder, relative to the model folder; "" means the model folder.
     """
 
     type: str
@@ -295,7 +301,14 @@ def _modules(path: Path) -> list[_Module]:
 def _vector_modules(
     folder: Path, modules: list[_Module], width: int | None, problems: list[str | None]
 ) -> dict[str, Any]:
-    """The settings of the modules after the transformer; those that kbert does not compute are added to `problems`."""
+    """Returns the settings of the modules after the transformer.
+
+    Args:
+        folder: The model folder.
+        modules: The modules after the transformer.
+        width: The number of dimensions to check, or None.
+        problems: The list to which a description of each unsupported module is appended.
+    """
     found: dict[str, Any] = {"normalize": False}
     for place, module in enumerate(modules):
         if module.type not in ("Pooling", "Normalize"):
@@ -331,7 +344,10 @@ def _check_width(values: _Values, width: int) -> None:
 
 
 def _modes(values: _Values) -> list[str]:
-    """The names of the poolings, whose results are joined; newer files hold names, older ones a flag for each."""
+    """Returns the names of the poolings, whose results are concatenated.
+
+    Newer files contain these names; older files contain a flag for each pooling.
+    """
     newer = values.values.get("pooling_mode")
     if newer is None:
         return [mode for name, mode in _FLAGS.items() if values.flag(name, False)] or ["mean"]
@@ -360,7 +376,7 @@ def _transformer_problem(values: _Values, kind: str) -> str | None:
 
 
 def _length(values: _Values) -> int | None:
-    """The longest input: max_seq_length, or in newer files the max_length of texts."""
+    """Returns the longest input in tokens: `max_seq_length`, or in newer files the `max_length` of texts; or None."""
     text = values.object("processing_kwargs").get("text")
     length = text.get("max_length") if isinstance(text, Mapping) else None
     if length is None:
@@ -387,34 +403,34 @@ def _joined(path: str, name: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Values:
-    """A JSON object with values of unknown types."""
+    """A JSON object whose values are untrusted. All methods raise a BundleError for a value of another type."""
 
     path: Path
     values: dict[str, Any]
 
     @classmethod
     def read(cls, path: Path, *, optional: bool = False) -> _Values:
-        """Reads a file; an optional file that does not exist gives an empty object."""
+        """Reads a file; for an optional file that does not exist, returns an empty object."""
         values = {} if optional and not path.is_file() else files.read_json(path, BundleError)
         if not isinstance(values, dict):
             raise BundleError(f"{path}: expected a JSON object. Received: {type(values).__name__}")
         return cls(path, values)
 
     def string(self, name: str) -> str | None:
-        """A string, or None if it is absent."""
+        """Returns a string, or None if it is missing."""
         return self._get(name, lambda value: isinstance(value, str), "a string")
 
     def flag(self, name: str, default: bool) -> bool:
-        """True or false."""
+        """Returns a boolean, or the default if it is missing."""
         value: bool | None = self._get(name, lambda value: isinstance(value, bool), "true or false")
         return default if value is None else value
 
     def object(self, name: str) -> Mapping[str, Any]:
-        """An object; an empty one if it is absent."""
+        """Returns an object, or an empty object if it is missing."""
         return self._get(name, lambda value: isinstance(value, dict), "an object") or {}
 
     def strings(self, name: str) -> dict[str, str]:
-        """An object of strings; null stands for ""."""
+        """Returns an object with strings as values; null is replaced by ""."""
         values = self.object(name)
         for key, value in values.items():
             if value is not None and not isinstance(value, str):

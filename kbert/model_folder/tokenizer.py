@@ -1,4 +1,4 @@
-"""The tokenizer of a model folder, and the tokenizer that the option `--vocab` names."""
+"""Loads the tokenizer of a model folder, or the tokenizer that the option `--vocab` names."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ def tokenizer_from(
 ) -> Tokenizer:
     """Returns the tokenizer that the argument `vocab` of a function, or the option `--vocab` of a command, names.
 
-    A folder brings all its settings: lower-casing, accents, Chinese characters, words that are never split, and added
-    tokens. A vocab.txt holds none of them, so `cased` and `strip_accents` say how text is normalized. A warning of the
-    logger "kbert" counts the entries that this normalization never gives.
+    A folder contains all settings of its tokenizer: lower-casing, accents, Chinese characters, words that are never
+    split, and added tokens. A vocab.txt contains none of them, so `cased` and `strip_accents` say how text is
+    normalized. A warning of the logger "kbert" counts the vocabulary entries that normalized text never contains.
 
     Args:
         vocab: A vocab.txt; a folder of a model, of a corpus or of `kbert vocab train`; `hf://owner/name`; or a
-            tokenizer, which is returned as it is.
-        cased: Whether a vocab.txt is used without lower-casing.
+            tokenizer, which is returned unchanged.
+        cased: Whether text keeps its case, for a vocab.txt.
         strip_accents: Whether accents are stripped; None strips them if text is lower-cased.
-        untrained: Whether no model was trained with the ids of a vocab.txt. Repeated tokens are then an error.
+        untrained: Whether the ids of a vocab.txt have not been used to train a model yet. Repeated tokens are then an
+            error.
 
     Raises:
         UsageError: `cased` or `strip_accents` is given for a folder or a tokenizer, which have their own settings.
@@ -68,14 +69,14 @@ def tokenizer_from(
 
 
 def load_model_tokenizer(folder: files.PathLike, modules: SentenceModules | None = None) -> Tokenizer:
-    """Reads the tokenizer of a model folder, with what the files of sentence-transformers say about case.
+    """Reads the tokenizer of a model folder; the files of sentence-transformers may add lower-casing.
 
     Args:
-        folder: The folder: of Transformers, or of sentence-transformers in any of its layouts.
-        modules: The content of the files of sentence-transformers; None reads them if there are any.
+        folder: The folder, of Transformers or of sentence-transformers in any of its layouts.
+        modules: The contents of the files of sentence-transformers; None reads them if they exist.
 
     Raises:
-        BundleError: A file is missing, damaged, or for another kind of tokenizer.
+        BundleError: A file is missing, damaged, or belongs to another kind of tokenizer.
         VocabularyError: The vocabulary is invalid.
     """
     if modules is None:
@@ -84,17 +85,17 @@ def load_model_tokenizer(folder: files.PathLike, modules: SentenceModules | None
     settings = tokenizer.settings
     if modules is None or not modules.lowercase or settings.lowercase:
         return tokenizer
-    # sentence-transformers lower-cases texts before the tokenizer sees them, which does not touch accents.
+    # sentence-transformers lower-cases texts before tokenization, which does not change accents.
     return tokenizer.replace(lowercase=True, strip_accents=bool(settings.strip_accents))
 
 
 def tell_unreachable(where: files.PathLike, tokenizer: Tokenizer, way_out: str = "") -> None:
-    """Logs the entries of a vocabulary that normalized text never holds: as a warning if they are many.
+    """Logs the vocabulary entries that normalized text never contains, as a warning if there are many of them.
 
     Args:
         where: The file or folder, for the message.
         tokenizer: The tokenizer.
-        way_out: What to do about it; by default the message names the options for a vocab.txt.
+        way_out: The correction that the message suggests; by default it names the options for a vocab.txt.
     """
     found = unreachable_entries(tokenizer)
     many = max(1, len(tokenizer.vocabulary) // 1000)
@@ -104,19 +105,19 @@ def tell_unreachable(where: files.PathLike, tokenizer: Tokenizer, way_out: str =
 
 
 def settings_way_out(folder: files.PathLike) -> str:
-    """Returns how a folder's settings are corrected, for `tell_unreachable`."""
+    """Returns the hint of `tell_unreachable` for a folder: how its settings can be corrected."""
     return 'if they are wrong, write the settings of the vocabulary, such as {"do_lower_case": false}, into ' + str(
         Path(folder) / transformer_path(folder) / CONFIG_FILE
     )
 
 
 def _compare_with_folder(path: Path, tokenizer: Tokenizer) -> None:
-    """Warns if the settings beside a vocab.txt differ from those that it is used with."""
+    """Logs a warning if the settings beside a vocab.txt differ from those of the tokenizer that is used with it."""
     folder = path.parent
     try:
         beside = load_tokenizer(folder).settings
     except KbertError:
-        return  # of another kind of model, or damaged: the vocab.txt alone was asked for
+        return  # the settings are damaged or of another kind of model, but only the vocab.txt was requested
     differences = beside.differences(tokenizer.settings)
     if differences:
         file = CONFIG_FILE if (folder / CONFIG_FILE).exists() else TOKENIZER_FILE

@@ -1,9 +1,9 @@
-"""Files that `torch.save` writes, read without PyTorch and without running anything in them.
+"""Reads files of `torch.save` without PyTorch and without executing anything in them.
 
 Since PyTorch 1.6 such a file is a zip archive: a pickle, data.pkl, describes the tensors, and each storage is an
-uncompressed entry. A pickle is a program, and Python's own reader runs it and calls any function that the file names.
-This module does not use that reader. It interprets the few instructions that dictionaries of tensors need; none of them
-can call a function, and all other instructions are refused.
+uncompressed entry. A pickle is a program: Python's own reader executes it and calls any function that the file names.
+This module does not use that reader. It interprets only the few instructions that dictionaries of tensors need. None of
+them can call a function, and all other instructions are refused.
 
 Allocations are bounded by the size of the file: entries must be uncompressed, tensors must lie inside their storages
 without overlapping themselves, and all tensors together must not be much larger than the file.
@@ -43,11 +43,11 @@ DTYPE_NAMES = {
     np.dtype(ml_dtypes.bfloat16): "BF16",
     np.dtype(np.float64): "F64",
 }
-"""The names of the dtypes in safetensors."""
+"""The names of the floating-point dtypes in safetensors."""
 _MOST_PICKLE = 64 << 20
-"""The largest size of the pickle in bytes; that of a BERT has about 30 kB."""
+"""The largest allowed size of the pickle in bytes; the pickle of a BERT has about 30 kB."""
 _MOST_NUMBERS = 64
-"""The most dimensions of a tensor, as in NumPy."""
+"""The largest allowed number of dimensions of a tensor, as in NumPy."""
 _RESAVE = (
     "If you trust it, save it again with Transformers: AutoModel.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)"
 )
@@ -62,7 +62,7 @@ class _Storage:
     Args:
         entry: The name of the entry in the archive.
         dtype: The dtype of the numbers.
-        size: The number of numbers according to the pickle.
+        size: The number of elements according to the pickle.
     """
 
     entry: str
@@ -72,7 +72,7 @@ class _Storage:
 
 @dataclasses.dataclass(frozen=True)
 class _Tensor:
-    """A tensor: a view of a storage. Its shape and strides count numbers."""
+    """A tensor: a view of a storage. The offset and the strides are in elements, not in bytes."""
 
     storage: _Storage
     offset: int
@@ -82,7 +82,7 @@ class _Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class _Name:
-    """The name of a class or function in the pickle. It is compared with known names, and never imported."""
+    """The name of a class or function in the pickle. It is compared with known names and never imported."""
 
     module: str
     name: str
@@ -92,15 +92,15 @@ class _Name:
 
 
 class _Mark:
-    """The mark on the stack where a list of arguments begins."""
+    """A mark on the stack, at which a list of arguments begins."""
 
 
 class TorchFile:
     """The tensors of a file that `torch.save` wrote.
 
     Args:
-        path: The file, such as pytorch_model.bin: a dictionary from names to tensors, or one with the key
-            "state_dict" or "model_state_dict".
+        path: The file, such as pytorch_model.bin. It contains a dictionary from names to tensors, or a dictionary that
+            holds it under the key "state_dict" or "model_state_dict".
 
     Raises:
         BundleError: The file has an older format, is damaged, or contains objects other than tensors.
@@ -124,23 +124,23 @@ class TorchFile:
         self._archive.close()
 
     def keys(self) -> list[str]:
-        """The names of the tensors."""
+        """Returns the names of the tensors."""
         return list(self._tensors)
 
     def dtype(self, name: str) -> str:
-        """The dtype of a tensor as safetensors names it: "F32", "F16", "BF16", "F64"; another name for others."""
+        """Returns the dtype of a tensor: "F32", "F16", "BF16" or "F64" as in safetensors, or NumPy's name of others."""
         dtype = self._tensors[name].storage.dtype
         return DTYPE_NAMES.get(dtype, dtype.name)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of a tensor."""
+        """Returns the shape of a tensor."""
         return self._tensors[name].shape
 
     def get_tensor(self, name: str) -> np.ndarray:
-        """A tensor, in the dtype it is stored in.
+        """Returns a tensor in the dtype in which it is stored.
 
         Raises:
-            BundleError: Its bytes are damaged.
+            BundleError: The bytes of the tensor are damaged.
         """
         tensor = self._tensors[name]
         dtype = tensor.storage.dtype
@@ -156,7 +156,9 @@ class TorchFile:
         with open(self.path, "rb") as handle:
             start = handle.read(512)
         if start.startswith(_LEGACY) or start[257:262] == b"ustar":
-            raise BundleError(f"{self.path} is of PyTorch before 1.6, whose files kbert does not read. {_RESAVE}")
+            raise BundleError(
+                f"{self.path} was written by PyTorch before 1.6, whose files kbert cannot read. {_RESAVE}"
+            )
         try:
             return zipfile.ZipFile(self.path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as problem:
@@ -196,7 +198,7 @@ class TorchFile:
     # === Its content ===
 
     def _state(self, content: Any) -> dict[str, _Tensor]:
-        """The dictionary of tensors in the object that the pickle describes."""
+        """Returns the dictionary of tensors in the object that the pickle describes."""
         for key in ("state_dict", "model_state_dict"):
             if isinstance(content, dict) and isinstance(content.get(key), dict):
                 content = content[key]
@@ -218,7 +220,7 @@ class TorchFile:
         )
         if entry is None or max(tensor.offset, tensor.storage.size) > held or (count and last >= held):
             raise self._refusal(f"the tensor {shown(name)} does not lie inside its storage")
-        # The strides must be row-major for some order of the dimensions, so that no number is used twice.
+        # The strides must be row-major for some order of the dimensions, so that no element is used twice.
         expected = 1
         for stride, size in sorted(zip(tensor.strides, tensor.shape, strict=True)):
             if count and size > 1:
@@ -228,7 +230,7 @@ class TorchFile:
         return tensor
 
     def _check_total(self) -> None:
-        """Limits the size of all tensors, since tensors that share a storage are read separately."""
+        """Limits the total size of all tensors, because tensors that share a storage are read separately."""
         size = self.path.stat().st_size
         tensors = list(self._tensors.values())
         numbers = sum(math.prod(tensor.shape) * tensor.storage.dtype.itemsize for tensor in tensors)
@@ -264,10 +266,10 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def run(self) -> Any:
-        """The object that the pickle describes: numbers, strings, tuples, lists, dictionaries, names and tensors.
+        """Returns the object that the pickle describes: numbers, strings, tuples, lists, dictionaries, names, tensors.
 
         Raises:
-            BundleError: The pickle describes anything else.
+            BundleError: The pickle is damaged, or describes any other object.
         """
         try:
             for name, argument in self._instructions():
@@ -343,7 +345,7 @@ class _Machine:
                 arguments, function = stack.pop(), stack.pop()
                 stack.append(self._made(function, arguments))
             case "BUILD":
-                # A state_dict has the versions of its modules as an attribute; they are not weights.
+                # A state_dict has an attribute with the versions of its modules, which are not weights.
                 state = stack.pop()
                 if not isinstance(state, dict) or set(state) != {"_metadata"} or not isinstance(stack[-1], dict):
                     raise self._refusal("its pickle sets attributes of an object")
@@ -362,7 +364,7 @@ class _Machine:
         return self.stack[-1]
 
     def _set(self, target: dict[str, Any], key: Any, value: Any) -> None:
-        # Only optimizers have other keys, and hashing an object that a file describes may take forever.
+        # Only optimizer states have other keys, and hashing an object from an untrusted file may never end.
         if not isinstance(key, (str, int)):
             raise self._refusal(f"expected strings as the keys of dictionaries. Received: {_described(key)}")
         target[key] = value  # type: ignore[index]

@@ -1,7 +1,7 @@
-"""Files of weights: safetensors or PyTorch's own, whole or in shards, read as untrusted input.
+"""Reads and writes files of weights: safetensors or PyTorch's format, in one file or in shards. Files are untrusted.
 
-The safetensors library checks that a header is JSON of at most 100 MB and that its tensors fill the file exactly,
-so nothing larger than the files themselves is ever allocated. `torch_files.py` reads the files of torch.save.
+The safetensors library checks that a header is JSON of at most 100 MB and that its tensors fill the file exactly, so
+nothing larger than the files themselves is ever allocated. `torch_files.py` reads the files of torch.save.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from kbert.model_folder.torch_files import TorchFile
 
 _DTYPES = ("F32", "F16", "BF16", "F64")
 _COUNTERS = ("I64", "I32", "I16", "I8", "U8", "BOOL", "int64", "int32", "int16", "int8", "uint8", "bool")
-# What Transformers stores and needs not: counters, and the ends of tied weights.
+# Tensors that Transformers stores although they are not needed: position buffers, and second copies of tied weights.
 _BUFFERS = ("bert.embeddings.position_ids", "bert.embeddings.token_type_ids")
 _DECODER_BIAS = "cls.predictions.decoder.bias"
 _TIED = {DECODER: TOKEN_TABLE, _DECODER_BIAS: MLM_BIAS}
 _BARE = ("embeddings.", "encoder.", "pooler.")
-"""The prefixes of the tensors of an encoder without a head."""
+"""The prefixes of tensor names in a file of an encoder without heads."""
 _ANCHORS = tuple(
     PARTS[part].names()[0].removeprefix(ENCODER_PREFIX) for part in ("token_table", "position_table", "embedding_norm")
 )
-"""Tensors that every BERT has once. The prefix of one of them is the prefix of all tensors."""
+"""Tensors that every BERT has exactly once. The prefix before one of these names is the prefix of all names."""
 _HEADS = (*HEAD_NAMESPACES, "crf.", ENCODER_PREFIX)
 
 
@@ -47,20 +47,20 @@ class _Handle(Protocol):
     """An open file of weights."""
 
     def keys(self) -> Collection[str]:
-        """The names of the tensors."""
+        """Returns the names of the tensors."""
 
     def dtype(self, name: str) -> str:
-        """The dtype of a tensor, as safetensors names it."""
+        """Returns the dtype of a tensor by its name in safetensors."""
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Its shape."""
+        """Returns the shape of a tensor."""
 
     def get_tensor(self, name: str) -> np.ndarray:
-        """The tensor."""
+        """Returns a tensor."""
 
 
 class _SafetensorsHandle:
-    """A safetensors file as a `_Handle`."""
+    """An open safetensors file, with the methods of `_Handle`."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
@@ -80,13 +80,13 @@ class _SafetensorsHandle:
 
 
 class Weights(Mapping[str, tuple[int, ...]]):
-    """The weights of a model folder, before they are read: tensor names and shapes.
+    """The weights of a model folder: a mapping from tensor names to shapes, and a method that reads the tensors.
 
-    Names are given as Transformers gives them today: bert-base-uncased of the hub has names of 2018, a bare
-    BertModel has no prefix, and other programs put "module.", "0.auto_model." and the like before all of them.
+    The names are those of current versions of Transformers. Files may have other names: bert-base-uncased on the hub
+    has names of 2018, a BertModel has no prefix, and other programs add prefixes such as "module." or "0.auto_model.".
 
     Args:
-        folder: Holds model.safetensors or pytorch_model.bin, or shards and an index of either.
+        folder: The folder with model.safetensors or pytorch_model.bin, or with the shards and the index of either.
 
     Raises:
         BundleError: There are no weights, or their headers are damaged or contradict each other.
@@ -124,7 +124,7 @@ class Weights(Mapping[str, tuple[int, ...]]):
         self._shapes[current] = shape
 
     def _tie(self) -> None:
-        """Finds tied weights under either of their names, since some programs store only one of them."""
+        """Maps tied weights to one of their two names, because some programs store only the other one."""
         for name, other in _TIED.items():
             if name in self._places and (other not in self._places or name == _DECODER_BIAS):
                 self._places[other], self._shapes[other] = self._places.pop(name), self._shapes.pop(name)
@@ -139,10 +139,10 @@ class Weights(Mapping[str, tuple[int, ...]]):
         return len(self._shapes)
 
     def read(self) -> dict[str, np.ndarray]:
-        """All tensors, in the dtypes they are stored in; buffers and the other ends of tied weights left out.
+        """Returns all tensors in their stored dtypes, without buffers and second copies of tied weights.
 
         The projection of an untied decoder keeps its name. Its bias is the same tensor as `cls.predictions.bias`; if a
-        file has both, Transformers uses that of the decoder.
+        file has both, the bias of the decoder is used, as in Transformers.
 
         Raises:
             BundleError: A file is damaged.
@@ -160,14 +160,14 @@ class Weights(Mapping[str, tuple[int, ...]]):
 
 
 class _Names:
-    """Maps the names of the tensors of a folder to the names in today's Transformers.
+    """Maps the tensor names in a folder's files to those of current versions of Transformers.
 
     Args:
         folder: The folder, for messages.
         stored: All names in its files.
 
     Raises:
-        BundleError: The files hold several encoders.
+        BundleError: The files contain several encoders.
     """
 
     def __init__(self, folder: Path, stored: Collection[str]) -> None:
@@ -183,13 +183,13 @@ class _Names:
                     f"{', '.join(map(shown, prefixes[:4]))}; save the one that you want by itself"
                 )
             if prefixes:
-                inside = f".{prefixes[0]}".endswith(f".{ENCODER_PREFIX}")  # and not "my_bert."
+                inside = f".{prefixes[0]}".endswith(f".{ENCODER_PREFIX}")  # but not "my_bert."
                 self._encoder = ENCODER_PREFIX if inside else ""
                 self._outer = prefixes[0].removesuffix(self._encoder)
                 return
 
     def current(self, name: str) -> str:
-        """The name that Transformers gives a tensor today."""
+        """Returns the name of a tensor in current versions of Transformers."""
         name = _modern(name)
         if self._encoder:
             return name.removeprefix(self._outer)
@@ -197,7 +197,7 @@ class _Names:
             return ENCODER_PREFIX + name.removeprefix(self._outer)
         if not self._outer and name.startswith(_BARE):
             return ENCODER_PREFIX + name
-        # A head beside an encoder that is an attribute of a module: "module.encoder." and "module.classifier.".
+        # The encoder may be an attribute of a module with a head beside it: "module.encoder." and "module.classifier.".
         parts = self._outer.split(".")
         for count in range(len(parts), 0, -1):
             prefix = ".".join(parts[:count]) + "."
@@ -215,29 +215,35 @@ def _modern(name: str) -> str:
 
 
 def _check_index(index: Path, path: Path, names: _Names, stored: set[str], expected: set[str]) -> None:
-    """An index and its shard may differ in tensors that no model needs: buffers, and second copies of tied weights."""
+    """Checks that a shard contains the tensors that the index lists for it.
+
+    They may differ in tensors that no model needs: buffers and second copies of tied weights.
+    """
     for name in sorted(stored ^ expected):
         if names.current(name) not in (*_BUFFERS, *_TIED, *_TIED.values()):
             raise BundleError(f"{index} and {path.name} contradict each other over the tensor {shown(name)}")
 
 
 def save_weights(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes model.safetensors, atomically."""
+    """Writes model.safetensors atomically."""
     with files.atomic_file(folder / WEIGHTS_FILE) as handle:
         handle.write(safetensors.numpy.save(dict(tensors), {"format": "pt"}))
 
 
 def weights_files(folder: files.PathLike) -> list[Path]:
-    """The files that a model folder's weights are in, by name.
+    """Returns the paths of the files that contain the weights of a model folder, sorted.
 
     Raises:
-        BundleError: There are none, or the index of shards is damaged.
+        BundleError: There are no weights, or the index of the shards is damaged.
     """
     return sorted(_files(Path(folder))[1])
 
 
 def _files(folder: Path) -> tuple[Path, dict[Path, set[str] | None]]:
-    """The index, and the files of weights with the tensors that the index expects in each; None without an index."""
+    """Returns the path of the index, and the weight files with the tensors that the index lists for each.
+
+    Without an index, the value of the single file is None.
+    """
     for whole, index, ending in WEIGHT_FORMS:
         if (folder / whole).is_file():
             return folder / index, {folder / whole: None}
@@ -264,7 +270,7 @@ def _shards(index: Path, ending: str) -> dict[Path, set[str]]:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[_Handle]:
-    """Opens a file of weights; every fault in it raises a BundleError."""
+    """Opens a file of weights; any damage raises a BundleError."""
     if not path.is_file():
         raise BundleError(f"{path} is missing")
     if path.suffix == ".bin":

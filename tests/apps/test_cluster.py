@@ -1,4 +1,4 @@
-"""The files for clusters are well formed, and their commands are ones that kbert has."""
+"""The files in apps/cluster are well formed, and their commands are valid commands of kbert."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""A run that is killed again and again ends as the run that was not."""
+"""A run that is killed and resumed several times has the same result as an uninterrupted run."""
 
 import json
 import os

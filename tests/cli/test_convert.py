@@ -35,7 +35,7 @@ def test_there_and_back(tmp_path, classifier):
 def test_mistakes_are_one_line(tmp_path, classifier):
     code, _, err = run(classifier, tmp_path / "out", "--to", "keras-hub")
     assert code == 1
-    assert err.startswith("Error: KerasHub's BERT has the tanh form of GELU alone.")
+    assert err.startswith("Error: KerasHub's BERT supports only the tanh form of GELU.")
     assert err.count("\n") == 1
     code, _, err = run(tmp_path / "nothing", tmp_path / "out")
     assert code == 2

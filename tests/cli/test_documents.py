@@ -1,4 +1,4 @@
-"""The commands that the documents show are such that the command line takes."""
+"""The commands in the documentation are valid on the command line."""
 
 import re
 import shlex

@@ -119,7 +119,7 @@ WHERE = {
     ("kbert.corpus.reading.source", "--cased"): ("pretrain", "corpus inspect"),
     ("kbert.corpus.reading.source", "--skip-corrupt"): ("pretrain",),
     ("kbert.files.folders", "--output"): OUTPUTS,
-    ("kbert.model_folder.bundle", "--resume"): TRAINING,  # the command of the run that has not ended
+    ("kbert.model_folder.bundle", "--resume"): TRAINING,  # the command of the unfinished run
     ("kbert.model_folder.tokenizer", "--cased"): ("corpus build", "corpus inspect", "pretrain", "finetune ranking"),
     ("kbert.model_folder.tokenizer", "--strip-accents"): ("corpus build", "vocab inspect"),
     ("kbert.model_folder.tokenizer", "--keep-accents"): ("corpus build", "vocab inspect"),

@@ -1,4 +1,4 @@
-"""Models of other libraries on the command line: what their files leave open is said with options."""
+"""Models of other libraries on the command line: options supply the settings that their files do not contain."""
 
 import json
 

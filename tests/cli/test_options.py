@@ -1,4 +1,4 @@
-"""The command line, the functions and the options classes say the same of every option."""
+"""The command line, the functions and the options classes agree on every option."""
 
 import inspect
 import subprocess

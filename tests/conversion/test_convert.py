@@ -28,7 +28,7 @@ def test_options_that_do_not_fit(tmp_path, pretrained):
         kbert.convert(pretrained, tmp_path / "out")
     with pytest.raises(UsageError, match=r"can be converted to bundle, google, keras-hub\. Received: onnx$"):
         kbert.convert(pretrained, tmp_path / "out", to="onnx")
-    with pytest.raises(UsageError, match=r"says itself what --config, --vocab, --cased and --uncased are for"):
+    with pytest.raises(UsageError, match=r"already contains what --config, --vocab, --cased and --uncased are for"):
         kbert.convert(pretrained, tmp_path / "out", to="google", cased=True)
     with pytest.raises(UsageError, match=r'^gelu must be "erf" or "tanh"\. Received: \'new\'$'):
         kbert.convert(pretrained, tmp_path / "out", to="google", gelu="new")
@@ -59,7 +59,9 @@ def test_a_destination_that_differs_is_not_left_behind(tmp_path, pretrained, mon
         write(self, kbert.Bundle(**{**vars(bundle), "tensors": tensors}), folder, options)
 
     monkeypatch.setattr(GoogleFormat, "write", other)
-    with pytest.raises(ParityError, match=r"^google: the tensor bert\.pooler\.dense\.bias did not come back as it was"):
+    with pytest.raises(
+        ParityError, match=r"^google: the written tensor bert\.pooler\.dense\.bias differs from the source's"
+    ):
         kbert.convert(pretrained, tmp_path / "out", to="google")
     assert not list(tmp_path.iterdir())
 
@@ -105,4 +107,4 @@ def test_a_damaged_sidecar(tmp_path, pretrained):
     values["conversion"]["config"]["num_hidden_layers"] = 5
     path.write_text(json.dumps(values))
     notes = kbert.convert(tmp_path / "google", tmp_path / "out").notes
-    assert any("kbert.json is of another model; nothing of it was used" in note for note in notes)
+    assert any("kbert.json belongs to another model and is ignored" in note for note in notes)

@@ -1,4 +1,4 @@
-"""The protocol of formats, and the format of docs/adding-a-format.md, registered as the page says."""
+"""The base class of formats, and the example format of docs/adding-a-format.md, registered as the page describes."""
 
 import doctest
 import json
@@ -91,7 +91,9 @@ def test_a_format_that_cannot_be_used_is_left_out(tmp_path, monkeypatch, caplog)
 
 def test_options_that_a_format_does_not_take(tmp_path, site, classifier, vocab_file):
     kbert.convert(classifier, tmp_path / "archive", to="numpy")
-    with pytest.raises(UsageError, match=r"archive says itself what --config and --vocab are for; leave them out$"):
+    with pytest.raises(
+        UsageError, match=r"archive already contains what --config and --vocab are for; leave them out$"
+    ):
         kbert.convert(tmp_path / "archive", tmp_path / "out", vocab=vocab_file)
     kbert.convert(tmp_path / "archive", tmp_path / "out", cased=True)
     assert Bundle.load(tmp_path / "out").tokenizer.lowercase is False
@@ -105,7 +107,9 @@ def test_formats_by_name(tmp_path, pretrained):
         find_format(pretrained, "onnx")
     with pytest.raises(UsageError, match=r"^expected a KerasHub preset \(config\.json and model\.weights\.h5\)\. "):
         find_format(pretrained, "keras-hub")
-    with pytest.raises(UsageError, match=r"^the format model-garden cannot be written; name another one with --to$"):
+    with pytest.raises(
+        UsageError, match=r"^the format model-garden does not support writing; name another format with --to$"
+    ):
         format_named("model-garden").write(Bundle.load(pretrained), tmp_path, None)
 
 

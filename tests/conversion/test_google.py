@@ -1,4 +1,4 @@
-"""Google's checkpoints, against a BERT in NumPy that knows their tensor names alone."""
+"""Google's checkpoints, compared with a BERT in NumPy that reads only their tensor names."""
 
 import json
 import math
@@ -234,13 +234,13 @@ def test_a_flipped_byte(tmp_path, google):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"bert/pooler/dense/kernel": None}, r"lacks the tensor bert/pooler/dense/kernel of shape \[32, 32\]$"),
-        ({"cls/predictions/output_bias": None}, r"lacks the tensor cls/predictions/output_bias of shape \[23\]$"),
+        ({"bert/pooler/dense/kernel": None}, r"has no tensor bert/pooler/dense/kernel of shape \[32, 32\]$"),
+        ({"cls/predictions/output_bias": None}, r"has no tensor cls/predictions/output_bias of shape \[23\]$"),
         (
             {"bert/encoder/layer_1/output/dense/kernel": np.zeros((32, 64), np.float32)},
             r"the tensor bert/encoder/layer_1/output/dense/kernel must have the shape \[64, 32\].*\[32, 64\]$",
         ),
-        ({"bert/extra": np.zeros(1, np.float32)}, r"no BERT of Google's code has: bert/extra; --encoder-only"),
+        ({"bert/extra": np.zeros(1, np.float32)}, r"not part of a BERT in Google's code: bert/extra; --encoder-only"),
         ({"bert/pooler/dense/bias": np.zeros(32, np.int32)}, r"must hold floats\. Received: int32$"),
         (
             {"output_weights": np.zeros((2, 32), np.float32), "output_bias": np.zeros(2, np.float32)},
@@ -268,8 +268,8 @@ def test_the_encoder_alone(tmp_path, google):
         ({"vocab_size": 22}, BundleError, r"vocab\.txt: expected at most the 22 tokens that the model has"),
         ({"vocab_size": 24}, BundleError, r"word_embeddings must have the shape \[24, 32\]"),
         ({"hidden_size": 10**12}, BundleError, r"must have the shape \[23, 1000000000000\]"),
-        ({"num_hidden_layers": 10**12}, BundleError, r"not the 1000000000000 layers that the configuration says$"),
-        ({"num_hidden_layers": 3}, BundleError, r"lacks the tensor bert/encoder/layer_2/attention/self/query/kernel"),
+        ({"num_hidden_layers": 10**12}, BundleError, r"too few for the 1000000000000 layers in the configuration$"),
+        ({"num_hidden_layers": 3}, BundleError, r"has no tensor bert/encoder/layer_2/attention/self/query/kernel"),
     ],
 )
 def test_wrong_configurations(tmp_path, google, changes, error, message):
@@ -282,5 +282,5 @@ def test_another_epsilon_is_refused(tmp_path, pretrained):
     folder = shutil.copytree(pretrained, tmp_path / "model")
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"layer_norm_eps": 1e-5}))
-    with pytest.raises(ConfigError, match=r"LayerNorm epsilon 1e-12 alone\. Received: layer_norm_eps=1e-05"):
+    with pytest.raises(ConfigError, match=r"only the LayerNorm epsilon 1e-12\. Received: layer_norm_eps=1e-05"):
         convert(folder, tmp_path / "out", to="google")

@@ -61,14 +61,16 @@ def test_the_same_model_gives_the_same_bytes(tmp_path, preset):
 
 
 def test_the_erf_form_is_refused_unless_it_may_change(tmp_path, pretrained):
-    message = r"^KerasHub's BERT has the tanh form of GELU alone\. Received: the erf form of GELU; --gelu tanh changes"
+    message = (
+        r"^KerasHub's BERT supports only the tanh form of GELU\. Received: the erf form of GELU; --gelu tanh changes"
+    )
     with pytest.raises(ConfigError, match=message):
         convert(pretrained, tmp_path / "preset", to="keras-hub")
     assert not (tmp_path / "preset").exists()
     result = convert(pretrained, tmp_path / "preset", to="keras-hub", gelu="tanh")
-    assert result.notes[0] == "GELU is the tanh form now; the source's is erf"
+    assert result.notes[0] == "GELU is changed to the tanh form; the source has the erf form"
     assert "KerasHub has no place for cls.seq_relationship.bias, cls.seq_relationship.weight" in result.notes[1]
-    assert "BertMaskedLM computes its head with the erf form and epsilon 1e-5" in result.notes[2]
+    assert "BertMaskedLM computes its head with the erf form of GELU and the epsilon 1e-5" in result.notes[2]
 
 
 def test_without_kbert_json_it_is_any_preset(tmp_path, preset):
@@ -133,18 +135,18 @@ def test_wrong_tensors(tmp_path, preset):
     refused(tmp_path, preset, BundleError, r"pooled_dense/vars/0 must have the shape \[32, 32\].*\[32, 31\]$")
     with h5py.File(preset / "model.weights.h5", "a") as handle:
         del handle["layers/dense/vars/0"]
-    refused(tmp_path, preset, BundleError, r"lacks the tensor pooled_dense/vars/0 of shape \[32, 32\]$")
+    refused(tmp_path, preset, BundleError, r"has no tensor pooled_dense/vars/0 of shape \[32, 32\]$")
     with h5py.File(preset / "model.weights.h5", "a") as handle:
         handle["layers/dense/vars/0"] = np.zeros((32, 32), np.float32)
         handle["layers/lora/vars/0"] = np.zeros(2, np.float32)
-    refused(tmp_path, preset, BundleError, r"of this shape has not: lora/vars/0$")
+    refused(tmp_path, preset, BundleError, r"of this shape: lora/vars/0$")
 
 
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"activation": "relu"}, ConfigError, r"unknown setting 'activation' of BertBackbone"),
-        ({"num_layers": 10**12}, BundleError, r"not the 1000000000000 layers"),
+        ({"activation": "relu"}, ConfigError, r"the setting 'activation' of BertBackbone is unknown"),
+        ({"num_layers": 10**12}, BundleError, r"too few for the 1000000000000 layers"),
         ({"num_heads": 3}, ConfigError, r"config\.json: hidden_size must be a multiple"),
         ({"vocabulary_size": 7}, BundleError, r"expected at most the 7 tokens"),
         ({"dropout": "x"}, ConfigError, r"hidden_dropout_prob must be a number"),
@@ -165,7 +167,7 @@ def test_objects_of_other_classes_are_never_made(tmp_path, preset):
     edit(preset / "task.json", activation={"class_name": "Lambda", "config": {"code": "x"}})
     (preset / "kbert.json").unlink()
     assert (
-        "the classifier's own activation is left out: kbert's models give logits"
+        "the activation of the classifier is left out, because kbert's models return logits"
         in convert(preset, tmp_path / "out").notes
     )
 

@@ -1,4 +1,4 @@
-"""Checkpoints of objects with the names of the Model Garden; tests/peers/test_model_garden.py has its own models."""
+"""Object-based checkpoints with the names of the Model Garden; tests/peers/test_model_garden.py uses its own models."""
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_a_pretrainer(tmp_path, tensors, vocabulary):
     untrained = tensors | {"bert.pooler.dense.weight": np.zeros((32, 32), np.float32)}
     folder = save(tmp_path / "garden", vocabulary, encoder=encoder(untrained, False), **pretrainer(tensors))
     result = convert(folder, tmp_path / "out")
-    assert "the pooler is the one of the checkpoint's head, which was trained with it" in result.notes
+    assert "the pooler is taken from the checkpoint's head, with which it was trained" in result.notes
     assert_holds(tmp_path / "out", tensors, "BertForPreTraining", ("bert.", "cls."))
     convert(folder, tmp_path / "encoder", encoder_only=True)
     assert Bundle.load(tmp_path / "encoder").architecture == "BertModel"
@@ -129,5 +129,5 @@ def test_what_is_wrong_with_a_checkpoint_is_said_in_one_line(tmp_path, tensors, 
     lacking = encoder(tensors, False)
     lacking._pooler_layer = node(kernel=np.zeros((32, 32), np.float32))
     folder = save(tmp_path / "c", vocabulary, encoder=lacking)
-    with pytest.raises(BundleError, match=r"lacks the tensor _pooler_layer/bias of shape \[32\]$"):
+    with pytest.raises(BundleError, match=r"has no tensor _pooler_layer/bias of shape \[32\]$"):
         convert(folder, tmp_path / "out")

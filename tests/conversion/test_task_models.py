@@ -1,4 +1,4 @@
-"""What fine-tuning writes, of every task, in every format, in every precision: it comes back as it was."""
+"""Models of every task, fine-tuned in every precision, are unchanged after a round trip through every format."""
 
 import dataclasses
 import json
@@ -98,7 +98,7 @@ def test_settings_of_sentence_transformers_that_are_damaged(tmp_path, make_sente
     for change in ({"pooling": "last"}, {"normalize": 1}, {"prompts": {"a": 1}}, {"max_length": True}, {"further": 1}):
         changed = values["conversion"] | {"modules": values["conversion"]["modules"] | change}
         path.write_text(json.dumps(values | {"conversion": changed}))
-        with pytest.raises(BundleError, match=r"kbert\.json is damaged .*; remove it to go without what it says$"):
+        with pytest.raises(BundleError, match=r"kbert\.json is damaged .*; remove it to convert without its settings$"):
             convert(tmp_path / "google", tmp_path / "out")
 
 
@@ -107,11 +107,11 @@ def test_settings_of_sentence_transformers_that_are_damaged(tmp_path, make_sente
     [
         (
             {"modules": ("Pooling", "Dense")},
-            "the files of sentence-transformers are lost: kbert does not compute a module Dense",
+            "the files of sentence-transformers are not written, because kbert does not support a module Dense",
         ),
         (
             {"modules": (), "library": {"model_type": "CrossEncoder", "prompts": {"query": "the "}}},
-            "of the files of sentence-transformers only the activation is kept",
+            "the activation is kept; the other settings in the files of sentence-transformers are not",
         ),
     ],
 )
@@ -128,7 +128,7 @@ def test_heads_that_another_program_trained_go_before_kberts_own_file(tmp_path, 
     (tmp_path / "classification google" / "kbert.json").unlink()
     shutil.copy(tmp_path / "question answering google" / "kbert.json", tmp_path / "classification google")
     done = convert(tmp_path / "classification google", tmp_path / "back")
-    assert any("has other heads than the kbert.json beside it says" in note for note in done.notes)
+    assert any("has other heads than kbert.json beside it describes" in note for note in done.notes)
     bundle = Bundle.load(tmp_path / "back")
     assert (bundle.architecture, bundle.settings.get("task")) == ("BertForSequenceClassification", None)
     assert type(load_model(tmp_path / "back")).__name__ == "ClassificationModel"
@@ -170,7 +170,8 @@ def test_a_head_that_kbert_has_no_model_for(tmp_path, pretrained):
     done = convert(tmp_path / "source", tmp_path / "google", to="google")
     assert set(done.differences) == {"sequence_output", "pooled_output"}
     assert (
-        "kbert has no model for the head of BertLMHeadModel: its tensors were compared, its outputs not" in done.notes
+        "kbert has no model for the head of BertLMHeadModel: its tensors were compared, but not its outputs"
+        in done.notes
     )
 
 
@@ -178,7 +179,7 @@ def test_a_pooler_of_zeros_is_dropped_without_kberts_own_file(tmp_path, make_tas
     convert(make_task_model(tmp_path / "run", QuestionAnsweringTask()), tmp_path / "google", to="google")
     (tmp_path / "google" / "kbert.json").unlink()
     done = convert(tmp_path / "google", tmp_path / "back")
-    assert "the pooler holds zeros alone, which stands for a model without one; it is left out" in done.notes
+    assert "the pooler holds only zeros, which means that the model has none; it is left out" in done.notes
     assert "bert.pooler.dense.bias" not in Bundle.load(tmp_path / "back").tensors
 
 

@@ -126,7 +126,7 @@ def test_a_text_costs_no_more_than_before(data, tmp_path):
 def test_what_cannot_be_is_refused(pretrained, text, tmp_path):
     with pytest.raises(UsageError, match="must be at least 1"):
         extended(pretrained, text, tmp_path / "new", add=0)
-    with pytest.raises(DataError, match="seen at least 50 times"):
+    with pytest.raises(DataError, match="occur at least 50 times"):
         extended(pretrained, text, tmp_path / "new", minimum_frequency=50)
     assert not (tmp_path / "new").exists()
     (tmp_path / "full").mkdir()
@@ -166,7 +166,7 @@ def test_an_added_token_with_a_line_break_is_refused(pretrained, vocabulary, tex
     bundle = Bundle.load(pretrained)
     bundle.tokenizer = Tokenizer(vocabulary, added_tokens=[AddedToken("\n")])
     monkeypatch.setattr(Bundle, "load", lambda folder: bundle)
-    with pytest.raises(UsageError, match=r"its added token '\\n' keeps its id only as a line of vocab\.txt"):
+    with pytest.raises(UsageError, match=r"its added token '\\n' would have to become a line of vocab\.txt"):
         extended(pretrained, text, tmp_path / "new")
 
 

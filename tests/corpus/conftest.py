@@ -1,4 +1,4 @@
-"""A tiny text, built as a corpus."""
+"""Fixtures for tests of corpora: a corpus that is built from a tiny text."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The settings of the tokenizer on their way: vocabulary training, corpus, manifest, reading."""
+"""The settings of the tokenizer are passed on from vocabulary training to the corpus, its manifest and its reader."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Asks SavedModels through TensorFlow's C API alone: neither kbert nor TensorFlow's Python code is imported.
+"""Runs SavedModels with TensorFlow's C API: neither kbert nor TensorFlow's Python code is imported.
 
 `TF_LoadSessionFromSavedModel` is the loader that TensorFlow Serving and the bindings for C, Java, Go and Rust use.
 

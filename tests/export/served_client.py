@@ -1,8 +1,8 @@
-"""Asks SavedModels through TensorFlow's Python loaders, where kbert cannot be imported.
+"""Runs SavedModels with TensorFlow's Python loaders, in a process that cannot import kbert.
 
     python served_client.py LOADER REQUESTS.json     LOADER is "object" or "session"
 
-reads and prints what c_api_client.py does.
+The requests and the output have the same format as those of c_api_client.py.
 """
 
 import functools

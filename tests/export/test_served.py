@@ -1,4 +1,4 @@
-"""A model on its way: exported, served, and asked by the client of apps/tf_serving."""
+"""A model is exported, served, and queried by the client in apps/tf_serving."""
 
 import json
 import subprocess

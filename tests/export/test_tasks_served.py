@@ -1,4 +1,4 @@
-"""Each task's SavedModel answers as the model does, in every loader there is, where kbert is never imported."""
+"""The SavedModel of each task answers like the model in all loaders, in processes that do not import kbert."""
 
 import json
 import subprocess

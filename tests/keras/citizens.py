@@ -1,6 +1,6 @@
-"""Every public layer and model, and what Keras expects of each: the same checks on any backend.
+"""Checks that every public layer and model behaves as Keras expects, on any backend.
 
-As a program it runs all of them on the backend that KERAS_BACKEND names, and prints a line for each: python FILE.
+As a program (python FILE), it runs all checks on the backend that KERAS_BACKEND names, and prints a line for each.
 """
 
 import json

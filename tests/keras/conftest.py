@@ -1,4 +1,4 @@
-"""Every public class with its checks, which run on other backends as a program."""
+"""Imports citizens.py, so that the tests of this folder can use its checks."""
 
 import importlib.util
 import sys

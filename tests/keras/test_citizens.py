@@ -1,4 +1,4 @@
-"""What Keras expects of every public layer and model; tests/peers/test_jax.py runs the same on JAX."""
+"""Every public layer and model behaves as Keras expects; tests/peers/test_jax.py runs the same checks on JAX."""
 
 import importlib
 import pkgutil

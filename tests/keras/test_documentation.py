@@ -1,4 +1,4 @@
-"""The example for Keras in README.md, and those of public classes and functions, as they stand."""
+"""The examples for Keras in README.md and in the docstrings of public classes and functions run unchanged."""
 
 import doctest
 import re

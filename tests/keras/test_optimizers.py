@@ -1,4 +1,4 @@
-"""kbert's optimizers in Keras's compile: the numbers of the training loop's own."""
+"""kbert's Keras optimizers in `compile` compute the same numbers as the optimizers of the training loop."""
 
 import citizens
 import keras

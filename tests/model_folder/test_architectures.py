@@ -161,7 +161,7 @@ def test_a_further_tensor_in_the_encoder(config):
     ):
         shapes = shapes_of(config, "BertModel") | {name: (4,)}
         with pytest.raises(
-            BundleError, match=rf"^the tensor '{name}' is no part of a BERT of the 1 layers that config"
+            BundleError, match=rf"^the tensor '{name}' is not part of a BERT with the 1 layers that config"
         ):
             check_encoder(shapes, config)
 
@@ -171,7 +171,7 @@ def test_a_decoder_that_is_not_tied(config):
     check_encoder(shapes, config)
     check_architecture(shapes, config, "BertModel", 2)
     with pytest.raises(
-        BundleError, match=r"^the tensor cls\.predictions\.decoder\.weight differs from the token table, "
+        BundleError, match=r"^the tensor cls\.predictions\.decoder\.weight must equal the token table, "
     ):
         check_architecture(shapes, config, "BertForPreTraining", 2)
 
@@ -192,7 +192,7 @@ def test_tensors_that_do_not_fit(config):
         match=r"^the tensor classifier\.weight must have the shape \[3, 4\] that config\.json says\. Received: ",
     ):
         check_architecture(shapes, config, "BertForSequenceClassification", 3)
-    with pytest.raises(BundleError, match=r"^the tensor 'crf\.start' is no part of BertForSequenceClassification, "):
+    with pytest.raises(BundleError, match=r"^the tensor 'crf\.start' is not part of a BertForSequenceClassification, "):
         check_architecture(shapes | {"crf.start": (2,)}, config, "BertForSequenceClassification", 2)
     with pytest.raises(BundleError, match=r"^the tensor bert\.pooler\.dense\.bias must have the shape \[4\]"):
         check_encoder(shapes | {"bert.pooler.dense.bias": (5,)}, config)

@@ -98,7 +98,7 @@ def test_missing_files(folder, name, error):
 
 def test_a_run_that_has_not_ended(tmp_path):
     (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(BundleError, match="is a run that has not ended; give its command again with --resume"):
+    with pytest.raises(BundleError, match="is an unfinished run; repeat its command with --resume"):
         Bundle.load(tmp_path)
 
 

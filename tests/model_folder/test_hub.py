@@ -1,4 +1,4 @@
-"""Models of the hub by name, against a server of our own that speaks the hub's endpoints for listings and files."""
+"""Downloads of models by name, from a test server with the hub's endpoints for listings and files."""
 
 import hashlib
 import http.server

@@ -1,4 +1,4 @@
-"""What the files of sentence-transformers say, and what is refused of them."""
+"""Valid and invalid files of sentence-transformers."""
 
 import json
 import re

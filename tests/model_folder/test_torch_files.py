@@ -346,14 +346,14 @@ def test_mutated_files_are_read_or_refused(tmp_path):
 
 def test_older_formats_are_named(tmp_path):
     (tmp_path / "x.bin").write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2))
-    assert "save it again with Transformers" in refused(tmp_path / "x.bin", "is of PyTorch before 1.6")
+    assert "save it again with Transformers" in refused(tmp_path / "x.bin", "was written by PyTorch before 1.6")
     import tarfile
 
     with tarfile.open(tmp_path / "y.bin", "w") as file:
         info = tarfile.TarInfo("storages")
         info.size = 1
         file.addfile(info, io.BytesIO(b"x"))
-    refused(tmp_path / "y.bin", "is of PyTorch before 1.6")
+    refused(tmp_path / "y.bin", "was written by PyTorch before 1.6")
     (tmp_path / "z.bin").write_bytes(b"PK\x03\x04")
     refused(tmp_path / "z.bin", "it is damaged, or not a file of torch.save")
 

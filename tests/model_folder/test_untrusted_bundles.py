@@ -1,4 +1,4 @@
-"""Model folders are untrusted: whatever is in one, it loads or it is refused with one line."""
+"""Model folders are untrusted: a folder with any contents is either loaded or refused with a one-line error."""
 
 import contextlib
 import json

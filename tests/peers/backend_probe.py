@@ -1,4 +1,4 @@
-"""Outputs and gradients of a pretraining model on the backend that KERAS_BACKEND names: python FILE MODEL OUT."""
+"""Writes the outputs and gradients of a pretraining model on the backend KERAS_BACKEND: python FILE MODEL OUT."""
 
 import sys
 

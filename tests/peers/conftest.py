@@ -1,4 +1,4 @@
-"""Differences from peers are collected while tests run, and shown as a table at the end."""
+"""Collects the differences from other libraries while tests run, and prints a table of them at the end."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The same layers on Keras's JAX backend: the same outputs and gradients as on TensorFlow."""
+"""The layers have the same outputs and gradients on Keras's JAX backend as on TensorFlow."""
 
 import os
 import subprocess

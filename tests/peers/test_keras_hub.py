@@ -152,7 +152,7 @@ def test_an_encoder_in_memory(small_config):
 
     encoder = BertEncoder(small_config.replace(hidden_act="gelu_new"), seed=1)
     equal_outputs(encoder, encoder.to_keras_hub(), 1e-5)
-    with pytest.raises(ConfigError, match=r"tanh form of GELU alone\. Received: the erf form of GELU; hidden_act="):
+    with pytest.raises(ConfigError, match=r"only the tanh form of GELU\. Received: the erf form of GELU; hidden_act="):
         BertEncoder(small_config).to_keras_hub()
     with pytest.raises(UsageError, match=r"must have a pooler; make the encoder with pooled=True"):
         BertEncoder(small_config.replace(hidden_act="gelu_new"), pooled=False).to_keras_hub()

@@ -1,7 +1,8 @@
 """Checkpoints of TensorFlow's Model Garden in kbert.
 
-official.nlp needs Keras 2, so its models are made in a process of their own. Its package demands much that it does not
-use here: `pip install --no-deps tf-models-official tf-keras tensorflow-model-optimization gin-config tf-slim`.
+official.nlp needs Keras 2, so its models are created in a separate process. Its package has many dependencies that are
+not used here; install it with
+`pip install --no-deps tf-models-official tf-keras tensorflow-model-optimization gin-config tf-slim`.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""Metrics of rankings and summaries beside pytrec_eval and rouge-score, on 1,000 random cases each."""
+"""Metrics of rankings and summaries, compared with pytrec_eval and rouge-score on 1,000 random cases each."""
 
 import numpy as np
 import pytest

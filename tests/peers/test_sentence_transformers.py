@@ -1,4 +1,4 @@
-"""Folders of sentence-transformers, both ways: the same vectors and scores from the same texts."""
+"""Folders of sentence-transformers in kbert, and the reverse: both libraries compute the same vectors and scores."""
 
 import json
 

@@ -1,14 +1,16 @@
-"""The tokenizer beside Hugging Face's: ids, offsets, windows, and folders in both directions.
+"""The tokenizer compared with Hugging Face's: ids, offsets, windows, and folders in both directions.
 
-Where Hugging Face's fast tokenizer and the original BERT disagree, kbert does as the original. Those places are:
+If Hugging Face's fast tokenizer and the original BERT differ, kbert follows the original. The differences are:
 
-- Words of 101 to 200 characters, which it makes [UNK]; a folder that kbert saves says 200, and then it agrees.
-- A capital sigma at the end of a word, which Python's lower() makes ς and Rust's, a character at a time, σ.
-- Private and unassigned characters, which it drops like control characters; its tables are of an old Unicode, in which
-  many marks and signs are unassigned or of another category.
-- Ideographs U+2B820 to U+2B91F, which it does not space out.
-- Of a pair that is cut "longest_first" to an odd number, the second text gets one more where both are long and it is
-  the longer one; the original gives it to the first.
+- The fast tokenizer replaces words of 101 to 200 characters by [UNK]. A folder that kbert saves contains the limit of
+  200 characters, with which both agree.
+- Python's lower() turns a capital sigma at the end of a word into ς. The fast tokenizer lower-cases each character
+  separately and gives σ.
+- The fast tokenizer drops private and unassigned characters like control characters. Its tables are of an old version
+  of Unicode, in which many marks and signs are unassigned or have another category.
+- The fast tokenizer does not put spaces around the ideographs U+2B820 to U+2B91F.
+- If a pair is truncated "longest_first" to an odd number of tokens and both texts are long, the fast tokenizer gives
+  the additional token to the second text if it is the longer one; the original gives it to the first text.
 """
 
 import dataclasses

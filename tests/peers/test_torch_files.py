@@ -1,4 +1,4 @@
-"""What PyTorch itself writes: pytorch_model.bin of a model of Transformers, in each precision."""
+"""Files that PyTorch writes: pytorch_model.bin of a model of Transformers, in each precision."""
 
 import ml_dtypes
 import numpy as np
@@ -55,7 +55,7 @@ def test_a_folder(tmp_path, classifier):
 
 def test_the_older_format_is_named(tmp_path):
     torch.save({"w": torch.ones(2)}, tmp_path / "x.bin", _use_new_zipfile_serialization=False)
-    with pytest.raises(BundleError, match=r"is of PyTorch before 1\.6"):
+    with pytest.raises(BundleError, match=r"was written by PyTorch before 1\.6"):
         TorchFile(tmp_path / "x.bin")
 
 

@@ -1,4 +1,4 @@
-"""kbert's model folders in Hugging Face Transformers, and its folders in kbert: the same numbers, the same bytes."""
+"""Model folders of kbert in Transformers, and of Transformers in kbert, give the same numbers and the same bytes."""
 
 import dataclasses
 import shutil

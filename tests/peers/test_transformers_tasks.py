@@ -1,4 +1,4 @@
-"""The folders of tasks on texts, pairs and choices in Transformers: the same answers from the same tokens."""
+"""Transformers gives the same answers from the same tokens with kbert's models for texts, pairs and choices."""
 
 import numpy as np
 import pytest

@@ -109,7 +109,7 @@ def test_refusals(bundle_of):
     bundle = bundle_of("BertForSequenceClassification")
     bundle.tensors["classifier.extra"] = np.zeros(3, np.float32)
     with pytest.raises(
-        BundleError, match=r"^the tensor 'classifier\.extra' is no part of BertForSequenceClassification"
+        BundleError, match=r"^the tensor 'classifier\.extra' is not part of a BertForSequenceClassification"
     ):
         load_model(bundle)
     bundle = bundle_of("BertForTokenClassification")

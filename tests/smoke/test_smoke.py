@@ -1,4 +1,4 @@
-"""Imports every module and runs every command once, on the Python that runs this: `tox -e py310` to `py313`."""
+"""Imports every module and runs every command once, on the current Python: `tox -e py310` to `py313`."""
 
 import importlib
 import itertools

@@ -1,4 +1,4 @@
-"""The task of docs/adding-a-task.md, in a package of its own, through the program."""
+"""The example task of docs/adding-a-task.md, in its own package, used by the `kbert` program."""
 
 import json
 import os

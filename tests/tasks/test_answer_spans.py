@@ -1,4 +1,4 @@
-"""The likeliest spans over windows, and where given answers stand in them."""
+"""The most probable spans over all windows, and the positions of given answers in the windows."""
 
 import numpy as np
 import tensorflow as tf

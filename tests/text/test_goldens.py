@@ -1,4 +1,4 @@
-"""12,045 texts, real ones and hard ones, with the ids that the original BERT's tokenizers give them."""
+"""12,045 real and difficult texts get the same ids as from the original BERT's tokenizers."""
 
 import gzip
 import json

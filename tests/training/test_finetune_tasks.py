@@ -1,4 +1,4 @@
-"""Whole runs of the tasks on texts and pairs, from files as users have them."""
+"""Complete runs of the tasks on texts and pairs, with files as users have them."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What runs show, end to end: it is there, and it changes nothing that is learnt."""
+"""The outputs of runs for observers, end to end: they exist, and they do not change the training."""
 
 import json
 

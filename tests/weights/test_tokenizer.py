@@ -1,4 +1,4 @@
-"""The tokenizer's settings of real models, from a model to a corpus and back."""
+"""The tokenizer settings of real models are passed on from a model to a corpus and back."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Vectors of real models, against what their own libraries gave for the same texts."""
+"""Vectors of real models, compared with those that their own libraries computed for the same texts."""
 
 import numpy as np
 import pytest

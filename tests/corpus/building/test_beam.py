@@ -1,4 +1,4 @@
-"""The pipeline: its steps in this process, and, where apache-beam is installed, on its runner of several processes.
+"""The Beam pipeline: its steps in this process and, if apache-beam is installed, on its multi-process runner.
 
 `tox -e beam` installs it.
 """

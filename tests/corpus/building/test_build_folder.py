@@ -1,4 +1,4 @@
-"""Builds that find their folder used, or are stopped: by a signal, a killed worker, a full disk."""
+"""Builds whose folder is in use, and builds that are interrupted by a signal, a killed worker or a full disk."""
 
 import contextlib
 import errno

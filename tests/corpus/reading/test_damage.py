@@ -1,4 +1,4 @@
-"""Random damage to real shards: all of it is found, and what it costs is counted exactly."""
+"""Random damage to real shards: every damage is found, and the lost records are counted exactly."""
 
 import gzip
 import random

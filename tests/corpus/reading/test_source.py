@@ -1,4 +1,4 @@
-"""Corpora of kbert's and of others: what is missing, too many, changed or damaged."""
+"""Corpora of kbert and of other programs: missing, additional, changed and damaged files and records."""
 
 import gzip
 

@@ -1,4 +1,4 @@
-"""One device, two devices and two processes learn the same."""
+"""Training on one device, on two devices and in two processes gives the same results."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A packed model learns the same from the same examples as one that is not packed."""
+"""Training on packed rows gives the same results as training on the same examples without packing."""
 
 import json
 

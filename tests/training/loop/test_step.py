@@ -1,4 +1,4 @@
-"""One step on a tiny model: what changes speed or memory changes no number."""
+"""One training step of a tiny model: options for speed or memory do not change the numbers."""
 
 import numpy as np
 import pytest
