@@ -43,7 +43,7 @@ class BulkTokenizer:
         self._longest = tokenizer.wordpiece.max_word_length
 
     def ids(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the ids of all texts, concatenated, int32 [N], and the end of each text in them, int64 [len(texts)]."""
+        """Returns the ids of all texts, concatenated, int32 [N], and the end of each text, int64 [len(texts)]."""
         single = self._single_texts(texts)
         if not single:
             return self._bulk_ids(texts)
@@ -101,12 +101,13 @@ class _WordArrays:
 
 
 class _BulkNormalizer:
-    """Normalizes texts with arrays that hold the table of a `Normalizer`: for each code point, the replacement's place,
-    its length, and its first character.
+    """Normalizes texts with the table of a `Normalizer`, stored as arrays.
+
+    The arrays hold, for each code point, the place, length and first character of its replacement.
 
     Args:
         normalizer: The normalizer.
-    """  # noqa: D205 (one sentence)
+    """
 
     def __init__(self, normalizer: Normalizer) -> None:
         self._normalizer = normalizer

@@ -22,8 +22,8 @@ _WORD = re.compile("[^ ]+")
 class Word(NamedTuple):
     """A normalized word.
 
-    Character i of the word comes from `text[starts[i]:ends[i]]`. For a placeholder (see `TextTokens`), the lists have an
-    entry for each character of the token that it replaces.
+    Character i of the word comes from `text[starts[i]:ends[i]]`. For a placeholder (see `TextTokens`), the lists have
+    an entry for each character of the token that it replaces.
     """
 
     text: str

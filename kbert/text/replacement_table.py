@@ -47,9 +47,10 @@ def is_cjk(code_point: int) -> bool:
 
 
 def is_punctuation(character: str) -> bool:
-    """Returns whether a character is punctuation: ASCII other than letters, digits, white space and control
-    characters, or a character of Unicode's P* categories.
-    """  # noqa: D205 (one sentence)
+    """Returns whether a character is punctuation.
+
+    Punctuation is all of ASCII from "!" on except letters and digits, and Unicode's categories P*.
+    """
     code_point = ord(character)
     if code_point < 128:
         return 33 <= code_point <= 47 or 58 <= code_point <= 64 or 91 <= code_point <= 96 or code_point >= 123

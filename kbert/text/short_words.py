@@ -39,9 +39,7 @@ class ShortPieces:
         self._tables = [self._table(tokens) for tokens in (vocabulary.piece_ids, continuations)]
 
     def _table(self, tokens: Mapping[str, int]) -> tuple[ShortTable, int, ShortTable]:
-        """Returns a table of the pieces, the length of the longest, and a table of the first _BEGINNING characters of
-        longer pieces.
-        """  # noqa: D205 (one sentence)
+        """Returns a table of the pieces, their maximum length, and a table of the beginnings of longer pieces."""
         # Pieces with a NUL are left out, since they look like shorter pieces. No word contains a NUL.
         short = [token for token in tokens if 0 < len(token) <= SHORT and max(token) <= "\xff" and "\0" not in token]
         lengths = np.array([len(token) for token in short], np.int64)
