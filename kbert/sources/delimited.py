@@ -90,7 +90,7 @@ def delimiter_of(path: files.PathLike, usual: str) -> str:
     for each in _GUESSED:
         counts = {line.count(each) for line in some if line.strip(each)}  # rows of empty cells can have any width
         if each in some[0] and len(counts) == 1:
-            _LOG.info("%s: %r stands between columns (--delimiter says another)", path, each)
+            _LOG.info("%s: the delimiter is %r (--delimiter sets another)", path, each)
             return each
     return usual
 
@@ -138,7 +138,7 @@ def documents_of_cells(
         if isinstance(row, csv.Error):
             if "field larger" in str(row):
                 raise too_large(path, start, "is a quotation mark missing?")
-            reading.bad_row(DataError(f"expected a row of a table. It cannot be read: {row}", path, start))
+            reading.bad_row(DataError(f"expected a row of a table. Received an invalid row: {row}", path, start))
             continue
         if not cells:
             cells = len(row)
@@ -150,7 +150,7 @@ def documents_of_cells(
                 reading.bad_row(
                     DataError(
                         f"expected {cells} cells, as in the first row. Received {len(row)}; enclose cells that hold "
-                        "the delimiter or line ends in quotation marks, or say what the file is with --format",
+                        "the delimiter or line ends in quotation marks, or name the format of the file with --format",
                         path,
                         start,
                     )
@@ -170,7 +170,7 @@ def _column(first: list[str], field: str, path: str, line: int) -> tuple[int, bo
     found = ", ".join(repr(name[:30]) for name in first[:10]) + (", …" if len(first) > 10 else "")
     raise DataError(
         f"expected a column {field!r} with the text. Received the columns {found}; name the column with --text-field "
-        f"(of a file without names by its number, as --text-field {len(first)}), or say --format text",
+        f"(in a file without column names, by its number, such as --text-field {len(first)}), or use --format text",
         path,
         line,
     )

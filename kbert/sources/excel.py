@@ -42,7 +42,7 @@ def read_cells(path: PathLike) -> Iterator[tuple[int, list[str]]]:
             if width:
                 return
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as problem:
-        raise DataError(f"expected an Excel file (.xlsx). It cannot be read: {problem}", path) from None
+        raise DataError(f"expected an Excel file (.xlsx). Reading it failed: {problem}", path) from None
     finally:
         workbook.close()
 
@@ -66,7 +66,7 @@ def _open(path: PathLike) -> Any:
         return openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (zipfile.BadZipFile, KeyError, ValueError, openpyxl.utils.exceptions.InvalidFileException) as problem:
         raise DataError(
-            f"expected an Excel file (.xlsx; save an .xls file as .xlsx). It cannot be read: {problem}", path
+            f"expected an Excel file (.xlsx; save an .xls file as .xlsx). Reading it failed: {problem}", path
         ) from None
 
 

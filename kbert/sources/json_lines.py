@@ -48,7 +48,7 @@ def parse_object(line: str, path: str, number: int) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as problem:
-        advice = "is this a file of JSON lines? Otherwise say what it is with --format"
+        advice = "is this a file of JSON lines? Otherwise name its format with --format"
         if line.strip() == "{":
             advice = "if an object takes several lines, write each in a line of its own, as `jq -c .` does"
         raise DataError(

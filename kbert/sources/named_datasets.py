@@ -153,7 +153,7 @@ def _one_line(name: str) -> Iterator[None]:
         raise
     except Exception as problem:
         said = next((line.strip() for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
-        raise DataError(f"the dataset cannot be read: {said[:300]}", name) from problem
+        raise DataError(f"reading the dataset failed: {said[:300]}", name) from problem
 
 
 def _import(module: str, name: str, extra: str) -> Any:
@@ -163,6 +163,6 @@ def _import(module: str, name: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ImportError as problem:
         if problem.name != module:
-            raise UsageError(f"{name}: {module} cannot be imported: {problem}") from None
+            raise UsageError(f"{name}: importing {module} failed: {problem}") from None
         package = module.replace("_", "-")
         raise UsageError(f"{name}: reading it needs {package}: pip install 'kbert[{extra}]'") from None

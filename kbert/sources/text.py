@@ -29,7 +29,7 @@ def read_text(path: str, reading: Reading) -> Iterator[Document]:
                     raise too_large(
                         path,
                         start,
-                        "separate documents by blank lines, or say that each line is one (--document-separator line)",
+                        "separate documents by blank lines, or treat each line as one (--document-separator line)",
                     )
                 if not each_line:
                     continue

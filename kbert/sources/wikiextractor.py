@@ -43,7 +43,7 @@ def read_wikiextractor(path: str, reading: Reading) -> Iterator[Document]:
                     start, lines, size = number, [], 0
                 else:
                     raise DataError(
-                        f"expected WikiExtractor's <doc …>. Received {line[:30]!r}; say what the file is with --format",
+                        f"expected WikiExtractor's <doc …>. Received {line[:30]!r}; name the format with --format",
                         path,
                         number,
                     )

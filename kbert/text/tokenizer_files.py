@@ -273,7 +273,7 @@ class _Object:
         if path.stat().st_size > _MOST_BYTES:
             raise BundleError(
                 f"{path}: expected at most {_MOST_BYTES >> 20} MB. Received: {path.stat().st_size:,} bytes; "
-                "this is no tokenizer's file"
+                "this is not a tokenizer file"
             )
         values = files.read_json(path, BundleError)
         if not isinstance(values, dict):

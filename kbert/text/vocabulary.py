@@ -57,7 +57,7 @@ class Vocabulary(Sequence[str]):
         missing = [token for token in SPECIAL_TOKENS if token not in self.piece_ids]
         if missing and self.tokens.count("") > 1:
             raise VocabularyError(
-                "expected a vocabulary, one token a line. Received: several blank lines, as in a text; `kbert vocab "
+                "expected a vocabulary, one token per line. Received: several blank lines, as in a text; `kbert vocab "
                 "train` makes a vocabulary from a text",
                 path,
                 self.tokens.index("") + 1,
@@ -89,13 +89,13 @@ class Vocabulary(Sequence[str]):
             DataError: The file is not UTF-8.
         """
         if not Path(path).is_file():
-            raise VocabularyError("expected a vocabulary file, one token a line. It does not exist", path)
+            raise VocabularyError("expected a vocabulary file, one token per line. It does not exist", path)
         tokens = [line.strip() for line in files.read_lines(path)]
         lines = len(tokens)
         while tokens and not tokens[-1]:
             tokens.pop()
         if not tokens:
-            raise VocabularyError("expected a vocabulary file, one token a line. It is empty", path)
+            raise VocabularyError("expected a vocabulary file, one token per line. It is empty", path)
         content = Path(path).read_bytes()
         vocabulary = cls(tokens, path, content=None if content == _text(tokens) else content)
         vocabulary.blank_end = lines - len(tokens)

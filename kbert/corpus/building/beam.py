@@ -186,7 +186,7 @@ def _pipeline(runner: str, options: Sequence[str]) -> Any:
         said = stderr.getvalue().strip().splitlines()
         raise UsageError(f"{runner} rejects the options {' '.join(options)}: {said[-1] if said else ''}") from None
     except Exception as problem:
-        raise UsageError(f"{runner} cannot be used: {str(problem).strip().splitlines()[-1]}") from None
+        raise UsageError(f"starting {runner} failed: {str(problem).strip().splitlines()[-1]}") from None
 
 
 def _add_steps(pipeline: Any, job: Job, batches: Sequence[tuple[int, int, int]], streamed: Sequence[int]) -> None:
@@ -243,6 +243,6 @@ def _import_beam() -> Any:
             import apache_beam.options.pipeline_options
     except ImportError as problem:
         if problem.name != "apache_beam":
-            raise UsageError(f"--runner: apache_beam cannot be imported: {problem}") from None
+            raise UsageError(f"--runner: importing apache_beam failed: {problem}") from None
         raise UsageError("--runner needs apache-beam: pip install 'kbert[beam]'") from None
     return apache_beam

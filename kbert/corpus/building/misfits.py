@@ -20,7 +20,7 @@ def tell_whole_words(sample: TextSample, settings: TokenizerSettings) -> None:
     if settings.chinese_characters and sample.chinese > _MUCH_CHINESE:
         _LOG.warning(
             f"--whole-words has no effect on Chinese characters, which are {sample.chinese:.0%} of the text: each is a "
-            "token of its own, and nothing shows which of them make a word; give a list of words with --word-list"
+            "token of its own, and nothing shows which of them make a word; pass a word list with --word-list"
         )
 
 
@@ -47,6 +47,6 @@ def tell_counts(counts: Mapping[str, int], sample: TextSample, settings: Tokeniz
         )
     if has_words and not counts.get("word_continuations"):
         _LOG.warning(
-            "no word of --word-list occurs in the text, as the vocabulary spells it, so that each token is masked by "
-            "itself; a list holds a word of several characters a line"
+            "no word of --word-list occurs in the text after tokenization, so each token is masked by itself; a word "
+            "list contains one word of several characters per line"
         )

@@ -268,7 +268,7 @@ def parse_records(records: Iterable[Record], path: PathLike, *, vocabulary_size:
         parts.append(_checked(parsed, block, path, vocabulary_size))
         numbers += [record.number for record in block]
         if parts[-1].keys() != parts[0].keys():
-            raise _problem(block[0], path, "records before have other features: " + ", ".join(sorted(parts[0])))
+            raise _problem(block[0], path, "earlier records have other features: " + ", ".join(sorted(parts[0])))
     columns = {name: Ragged.join([part[name] for part in parts]) for name in (parts[0] if parts else ())}
     return Examples(columns, np.array(numbers, np.int64), [(0, os.path.basename(path))])
 
@@ -358,7 +358,8 @@ def _checked(
     ids = parsed.get(features.INPUT_WORD_IDS.name, empty)
     types = parsed.get(features.INPUT_TYPE_IDS.name, empty)
     check(
-        ids.lengths == 0, f"it has no {features.INPUT_WORD_IDS.name} nor {_OTHER_NAMES[features.INPUT_WORD_IDS.name]}"
+        ids.lengths == 0,
+        f"it has neither {features.INPUT_WORD_IDS.name} nor {_OTHER_NAMES[features.INPUT_WORD_IDS.name]}",
     )
     check(types.lengths != ids.lengths, "it has more or fewer type ids than token ids")
     mask = parsed.pop(features.INPUT_MASK.name, None)

@@ -267,7 +267,9 @@ class PretrainingBatches:
             rows.append(np.where(places >= 0, places + first, -1))
             first += len(examples)
         if not masked:
-            raise RecordError("expected a whole record in " + ", ".join(self._file(part) for part in group.parts))
+            raise RecordError(
+                "expected at least one intact record in " + ", ".join(self._file(part) for part in group.parts)
+            )
         width = self.layout.examples or 1
         padded = [np.pad(places, ((0, 0), (0, width - places.shape[1])), constant_values=-1) for places in rows]
         joined = np.concatenate(padded)

@@ -357,7 +357,7 @@ class CorpusSource:
         if len(padded) > 1:
             raise RecordError(
                 f"expected records of one sequence length. Received: {', '.join(padded.values())}; put the records of "
-                "each length into a folder of their own, and give a --corpus and a --phase for each",
+                "each length into a folder of their own, and pass a --corpus and a --phase for each",
                 self.folder,
             )
         predictions = max(survey.predictions for survey in self._surveys.values())

@@ -151,7 +151,7 @@ def test_damage_to_compressed_files_of_others_is_never_passed_over(tmp_path, voc
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"input_word_ids": None}, "has no input_word_ids nor input_ids"),
+        ({"input_word_ids": None}, "has neither input_word_ids nor input_ids"),
         ({"input_word_ids": [2, 99, 3] + [0] * 9}, "token ids beyond the vocabulary's 23 entries"),
         ({"input_type_ids": [0] * 3}, "not as many type ids as token ids"),
         ({"input_mask": [0] * LENGTH}, "input_mask has no 1"),
