@@ -1,4 +1,4 @@
-"""Reads rows of cells from CSV and TSV files, and documents from them: each row is one, with its text in a column."""
+"""Reads rows of cells from CSV and TSV files, and converts rows to documents, whose text is in one of the columns."""
 
 from __future__ import annotations
 

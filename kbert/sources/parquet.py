@@ -45,7 +45,7 @@ def read_parquet(path: str, reading: Reading) -> Iterator[Document]:
     except (arrow.ArrowException, OSError) as problem:
         if isinstance(problem, OSError) and problem.errno is not None:
             raise
-        raise DataError(f"expected a Parquet file. It cannot be read: {problem}", path) from None
+        raise DataError(f"expected a Parquet file. Reading it failed: {problem}", path) from None
 
 
 def read_rows(path: str) -> Iterator[dict[str, Any]]:
@@ -65,7 +65,7 @@ def read_rows(path: str) -> Iterator[dict[str, Any]]:
     except (arrow.ArrowException, OSError) as problem:
         if isinstance(problem, OSError) and problem.errno is not None:
             raise
-        raise DataError(f"expected a Parquet file. It cannot be read: {problem}", path) from None
+        raise DataError(f"expected a Parquet file. Reading it failed: {problem}", path) from None
 
 
 def import_pyarrow(path: str) -> Any:

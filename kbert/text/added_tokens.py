@@ -116,7 +116,14 @@ class TextTokens:
     def of(
         cls, vocabulary: Vocabulary, settings: TokenizerSettings, table: ReplacementTable, wordpiece: WordPiece
     ) -> TextTokens | None:
-        """Returns the tokens that the settings define, or None if no token is to be found in text."""
+        """Returns the tokens that the settings define, or None if no token is to be found in text.
+
+        Args:
+            vocabulary: The vocabulary, including added tokens.
+            settings: The settings of the tokenizer.
+            table: Normalizes the tokens that are searched for in normalized text.
+            wordpiece: Splits the words that are never split by normalization into pieces.
+        """
         added = {token.content: token for token in settings.added_tokens}
         specials = [AddedToken(content, special=True) for content in SPECIAL_TOKENS if content not in added]
         every = [*specials, *settings.added_tokens]
@@ -185,7 +192,15 @@ class TextTokens:
 
     @staticmethod
     def with_white_space(token: TextToken, text: str, start: int, end: int, least: int) -> tuple[int, int]:
-        """Returns the range of a token at [start, end) with the white space that belongs to it, from `least` on."""
+        """Returns the range of a token with the white space that belongs to it.
+
+        Args:
+            token: The token.
+            text: The text.
+            start: The index of the first character of the token in the text.
+            end: The index after the last character of the token.
+            least: The smallest possible start, which is the end of the previous token.
+        """
         if token.rstrip:
             while end < len(text) and is_white_space(text[end]):
                 end += 1

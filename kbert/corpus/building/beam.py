@@ -137,6 +137,12 @@ def check_runner(runner: str, options: Sequence[str]) -> None:
 def run_job(job: Job, plans: Iterable[ChunkPlan], runner: str, options: Sequence[str]) -> list[FinishedShard]:
     """Builds the shards of a corpus, and returns them in order.
 
+    Args:
+        job: The build.
+        plans: The plan of each chunk, in order.
+        runner: The Beam runner, one of RUNNERS.
+        options: The options for Beam.
+
     Raises:
         KbertError: The job failed.
     """

@@ -83,7 +83,17 @@ def finished_shards(folder: Path) -> int:
 
 
 def check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], name: str = "") -> None:
-    """Raises a UsageError that names the first setting that differs from what `folder` was started with."""
+    """Checks that a build is resumed with the same settings.
+
+    Args:
+        folder: The output folder, for the error message.
+        before: The settings that the build was started with.
+        now: The settings of this call.
+        name: The key of these settings in the settings that contain them, for the error message.
+
+    Raises:
+        UsageError: A setting differs. The message names the first one.
+    """
     for key in (*now, *before):
         old, new = before.get(key), now.get(key)
         label = f"{name}.{key}" if name else key

@@ -11,7 +11,7 @@ from kbert.text.text_sample import TextSample, describe_long_words
 _LOG = logging.getLogger("kbert")
 _MUCH_UNKNOWN = 0.03
 _MANY_LONG = 0.001
-"""The fractions of tokens that are [UNK], and of words that are too long, above which there is a warning."""
+"""The numbers of [UNK] tokens and of words that are too long, per token, above which there is a warning."""
 _MUCH_CHINESE = 0.05
 
 

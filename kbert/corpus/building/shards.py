@@ -17,7 +17,14 @@ SHARD_EXAMPLES = 16_384
 
 
 def write_shard(folder: Path, number: int, chunks: Iterable[Chunk], settings: BuildSettings) -> FinishedShard:
-    """Writes chunks to one file atomically: either the whole file is on disk or nothing."""
+    """Writes chunks to one file atomically: either the whole file is on disk or nothing.
+
+    Args:
+        folder: The output folder.
+        number: The 0-based number of the shard.
+        chunks: The chunks of the shard, in order.
+        settings: The settings of the build.
+    """
     name = f"examples-{number:05d}{'.tfrecord.gz' if settings.compressed else '.tfrecord'}"
     digest = hashlib.sha256()
     counts: Counter[str] = Counter()

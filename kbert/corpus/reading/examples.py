@@ -132,7 +132,13 @@ class Examples:
         return cls(columns, np.concatenate([part.numbers for part in parts]), files)
 
     def masked(self, masker: Masker, *, pad_id: int, seed: Sequence[int]) -> Examples:
-        """Returns masked copies of the examples. The masks depend only on the examples and the seed."""
+        """Returns masked copies of the examples. The masks depend only on the examples and the seed.
+
+        Args:
+            masker: Chooses and replaces the tokens.
+            pad_id: The id of [PAD].
+            seed: Seeds the masks; several integers are combined.
+        """
         ids = self.columns[features.INPUT_WORD_IDS.name]
         continuations = self.columns.get(features.WORD_CONTINUATIONS.name)
         parts: dict[str, list[np.ndarray]] = {name: [] for name in (features.INPUT_WORD_IDS.name, *_MASKING)}
@@ -293,6 +299,11 @@ class Survey:
 
 def survey_records(records: Sequence[Record], path: PathLike, *, vocabulary_size: int) -> Survey:
     """Checks records of other programs: finds the unusable ones, and the padded sizes of the usable ones.
+
+    Args:
+        records: Records of one file.
+        path: The file that error messages name.
+        vocabulary_size: The size of the vocabulary; all ids must be below it.
 
     Raises:
         RecordError: The usable records have different features.

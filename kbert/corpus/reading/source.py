@@ -33,7 +33,7 @@ _OWN_SHARD = re.compile(r"examples-\d+\.tfrecord(\.gz)?")
 _FOREIGN_SHARD = re.compile(r"tf_?records?", re.IGNORECASE)
 _THREADS = 4
 _PART_EXAMPLES = 16_384
-"""The number of records per part of an uncompressed file of another program, so that large files are not read whole."""
+"""The number of records per part of an uncompressed file of another program, so that large files are read in parts."""
 
 _SURVEYED = 4096
 """The number of records that are parsed at a time."""

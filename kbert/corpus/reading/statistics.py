@@ -88,7 +88,7 @@ class CorpusStatistics:
 
     @classmethod
     def empty(cls, vocabulary: Vocabulary, sequence_length: int, masking: str, total: int) -> CorpusStatistics:
-        """Returns counts of zero."""
+        """Returns counts of zero for a corpus. The arguments are the fields of the same names."""
         lengths = np.zeros(sequence_length + 1, np.int64)
         return cls(vocabulary, sequence_length, masking, total, lengths, np.zeros(len(vocabulary), np.int64))
 

@@ -22,7 +22,7 @@ def frame_record(data: bytes) -> bytes:
 
 
 def is_header(header: bytes) -> bool:
-    """Returns whether these 12 bytes are a length with its correct checksum."""
+    """Returns whether `header` is a length with its correct checksum."""
     return len(header) == HEADER and header[8:] == masked_crc(header[:8])
 
 

@@ -201,7 +201,17 @@ class _Finder:
     def with_white_space(
         self, matches: _Matches, starts: tf.Tensor, ends: tf.Tensor, code_points: tf.RaggedTensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Extends the ranges of matches in the text by the white space that belongs to them; int32 [K] each."""
+        """Extends the ranges of matches in the text by the white space that belongs to them.
+
+        Args:
+            matches: The matches.
+            starts: The start of each match in the code points, int32 [K].
+            ends: The end of each match in the code points, int32 [K].
+            code_points: The code points of the text.
+
+        Returns:
+            The starts and ends, int32 [K] each.
+        """
         if not (self._lstrip.any() or self._rstrip.any()):
             return starts, ends
         others = tf.cast(tf.where(self._flags(code_points.flat_values) & _WHITE_SPACE == 0)[:, 0], tf.int32)
