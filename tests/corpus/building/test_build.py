@@ -153,7 +153,9 @@ def test_text_that_makes_no_example(make, tmp_path):
 
 def test_a_word_list_needs_whole_words(make, tmp_path):
     (tmp_path / "words.txt").write_text("the cat\n")
-    with pytest.raises(UsageError, match="--word-list has no effect without whole-word masking; add --whole-words or --spans"):
+    with pytest.raises(
+        UsageError, match="--word-list has no effect without whole-word masking; add --whole-words or --spans"
+    ):
         make("corpus", word_list=tmp_path / "words.txt")
 
 

@@ -37,7 +37,7 @@ def damaged(**changes):
         ("[]", "has a missing or unknown setting"),
         ("{}", "has a missing or unknown setting: 'format_version'"),
         (damaged(format_version=2), "its format_version is 2, .*build it again"),
-        (damaged(extra=1), "unknown one: .*'extra'"),
+        (damaged(extra=1), "unknown setting: .*'extra'"),
         (damaged(shards=[{"file": "x"}]), "has a missing or unknown setting"),
         (damaged(shards=1), "has a missing or unknown setting"),
     ],
