@@ -1,1 +1,1 @@
-"""Text files to pretraining records, and records to batches."""
+"""Builds pretraining records from text files, and reads them in batches."""

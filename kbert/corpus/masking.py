@@ -1,4 +1,4 @@
-"""Masking for the masked language model, on whole batches at once."""
+"""Masks batches of token ids for the masked language model."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ from kbert.text.vocabulary import CONTINUATION, Vocabulary
 
 _LONGEST_SPAN = 10
 _SPAN_LENGTHS = np.cumsum(0.8 ** np.arange(_LONGEST_SPAN)) / np.sum(0.8 ** np.arange(_LONGEST_SPAN))
-"""Probability that a span has at most 1, 2, ... words."""
+"""The probability that a span has at most 1, 2, ... words."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MaskingSettings:
-    """How tokens are chosen and replaced (arXiv 1810.04805, section 3.1).
+    """The settings for masking (arXiv 1810.04805, section 3.1).
 
     Args:
-        probability: Part of the tokens that are predicted.
-        max_predictions: Most predictions an example, P.
-        whole_words: Choose all pieces of a word or none.
-        spans: Choose spans of words (arXiv 1907.10529, section 3.1): their lengths in words are geometric with
-            p = 0.2, cut off at 10. All tokens of a span become [MASK], or all random, or all stay.
+        probability: The fraction of tokens that are predicted.
+        max_predictions: The maximum number of predictions per example, P.
+        whole_words: Whether to choose all pieces of a word or none.
+        spans: Whether to choose spans of words (arXiv 1907.10529, section 3.1). Span lengths in words follow a
+            geometric distribution with p = 0.2, truncated at 10. The tokens of a span become all [MASK], or all random
+            tokens, or all stay.
+
+    Raises:
+        UsageError: `probability` or `max_predictions` is invalid.
     """
 
     probability: float = 0.15
@@ -40,7 +44,7 @@ class MaskingSettings:
 
 @dataclasses.dataclass(frozen=True)
 class MaskedBatch:
-    """The outcome of masking: see kbert.features for what each array means."""
+    """The result of masking; kbert.features describes each array."""
 
     input_word_ids: np.ndarray
     """int32 [B, S]."""
@@ -55,11 +59,11 @@ class MaskedBatch:
 class Masker:
     """Masks batches of token ids.
 
-    Of the chosen tokens 80 % become [MASK], 10 % a random token and 10 % stay.
+    Of the chosen tokens, 80 % become [MASK], 10 % become a random token, and 10 % stay.
 
     Args:
-        vocabulary: The vocabulary that the ids are of.
-        settings: How tokens are chosen.
+        vocabulary: The vocabulary of the ids.
+        settings: The settings for masking.
     """
 
     def __init__(self, vocabulary: Vocabulary, settings: MaskingSettings) -> None:
@@ -81,10 +85,10 @@ class Masker:
         """Masks token ids, int32 [B, S], padded with [PAD].
 
         Args:
-            input_word_ids: The ids. As many tokens are chosen as the probability says, special ones counted, the
-                part of a token rounded up or down at random; at least one.
-            rng: The source of everything random.
-            word_continuations: bool [B, S], tokens that continue a word although they do not begin with "##".
+            input_word_ids: The ids. The number of chosen tokens is the masking probability times the number of tokens
+                including special tokens, rounded up or down at random, and at least 1.
+            rng: The generator for all random choices.
+            word_continuations: Marks tokens that continue a word although they do not begin with "##", bool [B, S].
         """
         batch, length = input_word_ids.shape
         eligible = ~self._special[input_word_ids]
@@ -128,7 +132,7 @@ class Masker:
         return MaskedBatch(masked, positions, ids, weights)
 
     def _words(self, ids: np.ndarray, eligible: np.ndarray, continuations: np.ndarray | None) -> _Words:
-        """Finds the words; after a special token there is nothing to continue."""
+        """Finds the words of a batch. The token after a special token always begins a word."""
         columns = np.arange(ids.shape[1])
         continues = self._continues[ids]
         if continuations is not None:
@@ -141,18 +145,18 @@ class Masker:
 
 @dataclasses.dataclass(frozen=True)
 class _Words:
-    """The words of a batch, each array [B, S]."""
+    """The words of a batch. Each array is [B, S]."""
 
     begins: np.ndarray
-    """Whether a word begins at a place."""
+    """Whether a word begins at each position."""
     first: np.ndarray
-    """Where the word of a place begins."""
+    """The position where the word at each position begins."""
     sizes: np.ndarray
-    """How many tokens it has."""
+    """The number of tokens in the word at each position."""
 
 
 def _choose_words(words: _Words, eligible: np.ndarray, keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Takes words in random order, each if all its pieces still fit into `wanted`, bool [B, S]."""
+    """Chooses words in random order, each only if all its pieces still fit into `wanted`; returns bool [B, S]."""
     first, sizes = words.first, words.sizes
     length = first.shape[1]
     columns = np.arange(length)
@@ -160,7 +164,7 @@ def _choose_words(words: _Words, eligible: np.ndarray, keys: np.ndarray, wanted:
     chosen = np.zeros(first.shape, bool)
     left = wanted.copy()
     while True:
-        # In this order the pieces of a word stand together, and a word fits if its last piece does.
+        # In this order the pieces of a word are adjacent, so a word fits if its last piece does.
         open_ = eligible & ~chosen & (sizes <= left[:, None])
         order = np.argsort(np.where(open_, keys, 2.0), axis=1, kind="stable")
         sorted_first = np.take_along_axis(first, order, axis=1)
@@ -179,10 +183,10 @@ def _choose_words(words: _Words, eligible: np.ndarray, keys: np.ndarray, wanted:
 def _choose_spans(
     words: _Words, keys: np.ndarray, wanted: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Takes spans from random words on, each as long as it fits into `wanted`.
+    """Chooses spans that begin at random words, each as long as it fits into `wanted`.
 
     Returns:
-        What was chosen, bool [B, S], and the number of its span, int64 [B, S].
+        Whether each token is chosen, bool [B, S], and the number of its span, int64 [B, S].
     """
     batch, length = words.first.shape
     chosen = np.zeros((batch, length), bool)

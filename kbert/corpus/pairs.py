@@ -1,8 +1,8 @@
-"""Which texts make an example, as places in the joined ids of a chunk; no ids are copied here.
+"""Chooses the texts of each example, as ranges in the concatenated ids of a chunk.
 
-Objectives: next sentence prediction as in the BERT paper (arXiv 1810.04805, appendix A.2), sentence order prediction
-(ALBERT, arXiv 1909.11942, section 3.1), and none: full sentences of one document (RoBERTa, arXiv 1907.11692,
-section 4.2, DOC-SENTENCES).
+The objectives are next sentence prediction ("nsp": BERT, arXiv 1810.04805, appendix A.2), sentence order prediction
+("sop": ALBERT, arXiv 1909.11942, section 3.1), and neither ("none": full sentences of one document; RoBERTa,
+arXiv 1907.11692, section 4.2, DOC-SENTENCES).
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ _NO_TEXT = (0, 0)
 
 @dataclasses.dataclass(frozen=True)
 class PairSettings:
-    """How texts are chosen.
+    """The settings for choosing the texts of examples.
 
     Args:
-        sequence_length: Longest example, special tokens included.
-        short_probability: Part of the documents whose examples aim at a random, shorter length, so that
-            the model also meets short inputs.
-        objective: "nsp": half of the second texts are of another document. "sop": half of the pairs are swapped.
-            "none": one text.
-        random_probability: Part of the pairs whose label is 1: a random second text, or swapped texts.
+        sequence_length: The maximum length of an example in tokens, including special tokens.
+        short_probability: The fraction of documents whose examples get a random, shorter target length, so that the
+            model also learns from short inputs.
+        objective: "nsp": half of the second texts come from another document. "sop": half of the pairs are swapped.
+            "none": examples have one text.
+        random_probability: The fraction of pairs with label 1: a random second text, or swapped texts.
+
+    Raises:
+        UsageError: `objective` or `short_probability` is invalid.
     """
 
     sequence_length: int = 128
@@ -47,18 +50,18 @@ class PairSettings:
 
     @property
     def room(self) -> int:
-        """Most tokens of all texts."""
+        """The maximum number of tokens in the texts of an example, without special tokens."""
         return self.sequence_length - (2 if self.objective == "none" else 3)
 
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """The examples of a chunk: int64 [N, 4] and [N].
+    """The texts and labels of the examples of a chunk.
 
     Args:
-        places: Begin and end of the first text, begin and end of the second. An example of one text has an empty
-            second one.
-        labels: 1 when the second text is a random one, or the texts are swapped.
+        places: The begin and end of the first text, then those of the second text, int64 [N, 4]. In examples of one
+            text, the second text is empty.
+        labels: 1 if the second text is random or the texts are swapped, else 0: int64 [N].
     """
 
     places: np.ndarray
@@ -68,7 +71,7 @@ class Pairs:
         return len(self.labels)
 
     def shuffled(self, rng: random.Random) -> Pairs:
-        """The same examples in a random order."""
+        """Returns the examples in a random order."""
         order = list(range(len(self)))
         rng.shuffle(order)
         return Pairs(self.places[order], self.labels[order])
@@ -84,16 +87,16 @@ def make_pairs(
 ) -> Pairs:
     """Chooses the examples of some documents, in the order of the text.
 
-    Every segment is used at least once, but a single token that is left alone: those that a random second text
-    displaced come again. A random text is always of another document; where no other has text there are no examples
-    that need one.
+    Every segment is used at least once: segments that a random second text replaces are used in the next example. The
+    exception is a single token at the end of a document. A random text always comes from another document; with "nsp",
+    there are no examples if only one document has text.
 
     Args:
-        segment_ends: Where each segment (a sentence) ends in the joined ids; none is empty.
-        document_ends: How many segments there are up to the end of each document.
-        rng: The source of everything random.
-        settings: How texts are chosen.
-        passes: How often the documents are gone through.
+        segment_ends: The end of each segment (a sentence) in the concatenated ids. Segments are not empty.
+        document_ends: The number of segments up to the end of each document.
+        rng: The generator for all random choices.
+        settings: The settings for choosing texts.
+        passes: The number of passes over the documents.
     """
     bounds = [0, *segment_ends]
     begins = [0, *document_ends[:-1]]
@@ -125,7 +128,7 @@ def _full_texts(
     settings: PairSettings,
     found: list[tuple[int, int, int, int, int]],
 ) -> None:
-    """As many whole segments as fit, one after the other."""
+    """Adds the examples of a document, each of as many whole consecutive segments as fit."""
     target = _target(rng, settings)
     while position < end:
         begin = bounds[position]
@@ -156,12 +159,12 @@ def _document_pairs(
             middle = start + 1 + int(uniform() * (position - start - 1))
             cut = bounds[middle]
             if is_random:
-                position = middle  # what was to follow comes again
+                position = middle  # the segments after the cut are used in the next example
         elif is_random:
             cut = end
         else:
-            # One segment alone has nothing to follow it: it is cut in two. (The original calls all of these
-            # random, which makes more than half of the labels 1.)
+            # A single segment is cut in two. (The original release uses a random second text for all of these, which
+            # makes more than half of the labels 1.)
             if end - begin < 2:
                 continue
             cut = begin + 1 + int(uniform() * (end - begin - 1))
@@ -179,7 +182,7 @@ def _document_pairs(
 def _random_text(
     bounds: Sequence[int], documents: Sequence[tuple[int, int]], index: int, rng: random.Random, target: int
 ) -> tuple[int, int]:
-    """Segments of another document than `index`, from a random place on, until there are `target` tokens."""
+    """Returns a range of segments of another document than `index`, from a random segment to `target` tokens later."""
     other = int(rng.random() * (len(documents) - 1))
     begin, end = documents[other + (other >= index)]
     start = begin + int(rng.random() * (end - begin))
@@ -190,7 +193,7 @@ def _random_text(
 def _truncate(
     first: tuple[int, int], second: tuple[int, int], room: int, rng: random.Random
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Cuts the longer text, each token at random from its front or its back, until both fit."""
+    """Shortens the longer text, each time by a token at its front or its back at random, until both texts fit."""
     lengths = truncated_lengths(first[1] - first[0], second[1] - second[0], room)
     cut = []
     for (begin, end), length in zip((first, second), lengths, strict=True):

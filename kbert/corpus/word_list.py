@@ -1,4 +1,4 @@
-"""Words that cannot be seen in the ids: of Chinese, where each character is a token, found by a list of words."""
+"""Finds words with a word list where the token ids do not show them, as in Chinese, where each character is a token."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from kbert.errors import DataError
 from kbert.text.tokenizer import Tokenizer
 
 _FREQUENCY_LINE = re.compile(r"(\S+) \d+( \S+)?")
-"""A line as dictionaries of Chinese segmenters have it: word, frequency, part of speech."""
+"""A line of a dictionary for Chinese word segmentation: word, frequency, and optionally part of speech."""
 
 
 def read_word_list(path: files.PathLike) -> tuple[str, ...]:
-    """Reads words, one a line, sorted; of "word frequency" lines, and after a TAB, the rest is left out.
+    """Reads a file of words, one per line, and returns them sorted.
+
+    In lines such as "word frequency", and in lines with a tab, only the word before it is used.
 
     Raises:
-        DataError: The file is not UTF-8, or holds no words.
+        DataError: The file is not UTF-8, or contains no words.
     """
     words = set()
     for line in files.read_lines(path):
@@ -29,12 +31,12 @@ def read_word_list(path: files.PathLike) -> tuple[str, ...]:
         words.add(frequency_line[1] if frequency_line else word)
     words.discard("")
     if not words:
-        raise DataError("expected a word a line. The file holds none", path)
+        raise DataError("expected one word per line. The file contains none", path)
     return tuple(sorted(words))
 
 
 def words_sha256(words: Iterable[str]) -> str:
-    """Hash of a list of words."""
+    """Returns the SHA-256 of a list of words."""
     return hashlib.sha256("\n".join(words).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -42,12 +44,12 @@ class WordFinder:
     """Finds words of several tokens by greedy longest match, from left to right.
 
     Args:
-        words: The words to find. Those that the vocabulary cannot spell are left out.
-        tokenizer: Of the ids to search in.
+        words: The words to find. Words that contain [UNK] when tokenized are ignored.
+        tokenizer: The tokenizer of the ids to search in.
     """
 
     def __init__(self, words: Iterable[str], tokenizer: Tokenizer) -> None:
-        # A trie, as sorted arrays: (state, id) as one number, and the state that follows.
+        # A trie as two arrays: the sorted edges, each with (state, id) as one number, and the state each leads to.
         self._size = len(tokenizer.vocabulary)
         trie: dict[int, int] = {}
         ends = {0: False}
@@ -65,11 +67,14 @@ class WordFinder:
         self._is_end = np.array([ends[state] for state in range(len(ends))])
 
     def continuations(self, ids: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Marks the tokens that continue a word of the list, bool [N].
+        """Marks the tokens that continue a word of the list.
 
         Args:
-            ids: Token ids of several texts, joined, int32 [N].
-            ends: Where each text ends; no word goes across.
+            ids: The token ids of several texts, concatenated, int32 [N].
+            ends: The end of each text in `ids`; words do not extend across texts.
+
+        Returns:
+            Whether each token continues a word, bool [N].
         """
         longest = np.ones(len(ids), np.int64)
         text_ends = np.repeat(ends, np.diff(ends, prepend=0))

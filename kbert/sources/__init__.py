@@ -1,1 +1,1 @@
-"""Text of any form to documents: files of several formats, and public datasets by name."""
+"""Reads documents and rows from files of several formats, from public datasets by name, and from tables in memory."""

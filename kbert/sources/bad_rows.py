@@ -1,4 +1,4 @@
-"""Rows that cannot be used: an error each, unless the user allows for some. Rows that were repaired are counted."""
+"""Counts invalid rows, which raise errors unless the user allows a number of them to be skipped, and repaired rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class BadRows:
     """Counts the rows that are skipped, and those that are repaired.
 
     Args:
-        allowed: How many may be skipped.
+        allowed: The maximum number of rows to skip.
 
     Example:
         >>> bad = BadRows(allowed=1)
@@ -27,17 +27,20 @@ class BadRows:
     def __init__(self, allowed: int = 0) -> None:
         self.allowed = allowed
         self.count = 0
-        """How many were skipped."""
+        """The number of rows skipped so far."""
         self.problems: list[DataError] = []
-        """What was wrong with the first of them."""
+        """The errors of the first skipped rows."""
         self.repairs: dict[str, list[int]] = {}
-        """The lines of what was repaired, by what was done; see `repaired`."""
+        """The lines of repaired rows, by the description of the repair (see `repaired`)."""
 
     def skip(self, problem: DataError) -> None:
-        """Skips a row, or raises what is wrong with it.
+        """Skips a row, or raises its error.
+
+        Args:
+            problem: The error of the row.
 
         Raises:
-            DataError: No more rows may be skipped; the message says how many were.
+            DataError: The maximum number of rows is already skipped. The message contains this number.
         """
         if self.count < self.allowed:
             self.count += 1
@@ -52,13 +55,13 @@ class BadRows:
         """Counts a repair.
 
         Args:
-            what: What was wrong and what was done, such as "answers with a wrong answer_start were found elsewhere".
-            line: The 1-based line; 0 where it is unknown.
+            what: A description of the repair, such as "answers with a wrong answer_start were found elsewhere".
+            line: The 1-based line; 0 if it is unknown.
         """
         self.repairs.setdefault(what, []).append(line)
 
     def tell_repairs(self, path: PathLike) -> None:
-        """Logs how many repairs of each kind there were, with the line of the first; then forgets them."""
+        """Logs the number of repairs of each kind with the line of the first, and resets these numbers."""
         for what, lines in self.repairs.items():
             first = f" (first: {path}:{lines[0]})" if lines[0] else ""
             _LOG.warning("%s: %s %s%s", path, f"{len(lines):,}", what, first)
@@ -66,7 +69,7 @@ class BadRows:
 
     @property
     def summary(self) -> str:
-        """How many were skipped, and what was wrong with the first; "" for none."""
+        """The number of skipped rows with the error of the first, as a sentence; "" if no row was skipped."""
         if not self.count:
             return ""
         rows = "1 bad row was" if self.count == 1 else f"{self.count:,} bad rows were"

@@ -1,4 +1,4 @@
-"""Rows of cells in CSV and TSV files, and documents made of them: a row each, its text in one column."""
+"""Reads rows of cells from CSV and TSV files, and converts rows to documents, whose text is in one of the columns."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _GUESSED = ";\t|"
 def split_rows(
     blocks: Iterable[tuple[int, list[str]]], delimiter: str, *, quoted: bool, strict: bool
 ) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """Takes lines apart into cells: the one place where kbert does.
+    """Splits lines into cells. All CSV and TSV files are read by this function.
 
-    A first line "sep=;", as Excel writes it, is left out, and so are empty lines.
+    Empty lines are skipped, and so is a first line such as "sep=;", which Excel writes.
 
     Args:
-        blocks: Lines; see `kbert.files.read_line_blocks`.
-        delimiter: What stands between cells.
-        quoted: Whether quotation marks enclose cells, as RFC 4180 says, which may hold line ends; else they are text.
-        strict: Whether text behind a closing quotation mark is an error.
+        blocks: The lines of the file, as `kbert.files.read_line_blocks` yields them.
+        delimiter: The delimiter between cells.
+        quoted: Whether quotation marks enclose cells (RFC 4180), which can then contain line ends. Otherwise they are
+            text.
+        strict: Whether text after a closing quotation mark is an error.
 
     Yields:
-        The 1-based line where a row begins, and its cells; or what is wrong with the row, after which the next one
-        may be asked for.
+        The 1-based line where a row begins, and its cells, or an error. After an error, the next row can be read.
     """
     if not quoted:
         for first, lines in blocks:
@@ -41,7 +41,7 @@ def split_rows(
                 if line and not (number == 1 and _EXCEL_MARK.fullmatch(line)):
                     yield number, line.split(delimiter)
         return
-    start = 0  # the line that the row began with; 0 before it
+    start = 0  # the line where the current row begins; 0 between rows
 
     def numbered() -> Iterator[str]:
         nonlocal start
@@ -67,20 +67,20 @@ def split_rows(
 
 
 def delimiter_of(path: files.PathLike, usual: str) -> str:
-    """The delimiter of a table whose delimiter nobody named.
+    """Returns the delimiter of a table if the user has not named one.
 
-    It is the one of a first line "sep=;", as Excel writes it. Else it is the usual one of the ending, unless the first
-    line lacks it and has another (;, a tab or |) as often as all the next lines have it, as where the decimal mark is a
-    comma.
+    A first line such as "sep=;", which Excel writes, names the delimiter. Otherwise, the delimiter is `usual`, unless
+    the first line does not contain it, and contains another delimiter (;, a tab or |) as often as all the following
+    lines do, as in countries where the decimal mark is a comma.
 
     Args:
         path: The file.
-        usual: The delimiter that its ending says.
+        usual: The delimiter that belongs to the file's suffix.
     """
     head = files.text_head(path, 1 << 16).decode("utf-8", "replace")
     lines = [line.rstrip("\r") for line in head.split("\n")]
     if len(head) > 1 << 15:
-        lines.pop()  # cut
+        lines.pop()  # possibly incomplete
     mark = _EXCEL_MARK.fullmatch(lines[0]) if lines else None
     if mark:
         return mark[1]
@@ -88,27 +88,28 @@ def delimiter_of(path: files.PathLike, usual: str) -> str:
     if len(some) < 2 or usual in some[0]:
         return usual
     for each in _GUESSED:
-        counts = {line.count(each) for line in some if line.strip(each)}  # rows of empty cells may be of any width
+        counts = {line.count(each) for line in some if line.strip(each)}  # rows of empty cells can have any width
         if each in some[0] and len(counts) == 1:
-            _LOG.info("%s: %r stands between columns (--delimiter says another)", path, each)
+            _LOG.info("%s: the delimiter is %r (--delimiter sets another)", path, each)
             return each
     return usual
 
 
 def read_csv(path: str, reading: Reading) -> Iterator[Document]:
-    """Streams the rows of a CSV file; quotation marks enclose cells, as RFC 4180 says, which may hold line ends.
+    """Yields the documents of a CSV file. Quotation marks enclose cells (RFC 4180), which can contain line ends.
 
     Raises:
-        DataError: There is no such column, a row has other cells than the first one, or a quotation mark is missing.
+        DataError: The column is missing, a row has another number of cells than the first, or a quotation mark is
+            missing.
     """
     return _read(path, reading, ",", reading.quoting != "none")
 
 
 def read_tsv(path: str, reading: Reading) -> Iterator[Document]:
-    """Streams the rows of a TSV file; quotation marks are text.
+    """Yields the documents of a TSV file. Quotation marks are text.
 
     Raises:
-        DataError: There is no such column, or a row has other cells than the first one.
+        DataError: The column is missing, or a row has another number of cells than the first.
     """
     return _read(path, reading, "\t", reading.quoting == "csv")
 
@@ -122,17 +123,22 @@ def _read(path: str, reading: Reading, usual: str, quoted: bool) -> Iterator[Doc
 def documents_of_cells(
     rows: Iterable[tuple[int, list[str] | csv.Error]], path: str, reading: Reading
 ) -> Iterator[Document]:
-    """The documents of rows of cells, whose first row may have the names of columns.
+    """Yields the documents of rows of cells. The first row can contain the names of the columns.
+
+    Args:
+        rows: The rows, as `split_rows` yields them.
+        path: The file that documents and error messages name.
+        reading: The settings for reading documents.
 
     Raises:
-        DataError: There is no such column, or a row cannot be used.
+        DataError: The column is missing, or a row is invalid.
     """
     column = cells = 0
     for start, row in rows:
         if isinstance(row, csv.Error):
             if "field larger" in str(row):
                 raise too_large(path, start, "is a quotation mark missing?")
-            reading.bad_row(DataError(f"expected a row of a table. It cannot be read: {row}", path, start))
+            reading.bad_row(DataError(f"expected a row of a table. Received an invalid row: {row}", path, start))
             continue
         if not cells:
             cells = len(row)
@@ -144,7 +150,7 @@ def documents_of_cells(
                 reading.bad_row(
                     DataError(
                         f"expected {cells} cells, as in the first row. Received {len(row)}; enclose cells that hold "
-                        "the delimiter or line ends in quotation marks, or say what the file is with --format",
+                        "the delimiter or line ends in quotation marks, or name the format of the file with --format",
                         path,
                         start,
                     )
@@ -156,7 +162,7 @@ def documents_of_cells(
 
 
 def _column(first: list[str], field: str, path: str, line: int) -> tuple[int, bool]:
-    """The place of the column with the text, and whether the first row has the names."""
+    """Returns the index of the column with the text, and whether the first row contains the names of the columns."""
     if field in first:
         return first.index(field), True
     if field.isdecimal() and 1 <= int(field) <= len(first):
@@ -164,7 +170,7 @@ def _column(first: list[str], field: str, path: str, line: int) -> tuple[int, bo
     found = ", ".join(repr(name[:30]) for name in first[:10]) + (", …" if len(first) > 10 else "")
     raise DataError(
         f"expected a column {field!r} with the text. Received the columns {found}; name the column with --text-field "
-        f"(of a file without names by its number, as --text-field {len(first)}), or say --format text",
+        f"(in a file without column names, by its number, such as --text-field {len(first)}), or use --format text",
         path,
         line,
     )

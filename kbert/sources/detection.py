@@ -1,4 +1,4 @@
-"""Finds out what format a file has."""
+"""Detects the format of a file."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _BEGIN = (
 
 
 def detect_format(path: files.PathLike) -> str:
-    """The format of a file, one of FORMATS: by how it begins, else by its suffix, else text.
+    """Returns the format of a file, one of FORMATS, detected from its first bytes, else from its suffix.
 
     Raises:
-        DataError: Its compressed stream is damaged.
+        DataError: The file is compressed and damaged.
     """
     head = files.text_head(path).lstrip()
     for name, begin in _BEGIN:
@@ -42,7 +42,7 @@ def detect_format(path: files.PathLike) -> str:
 
 
 def format_by_suffix(path: files.PathLike) -> str:
-    """The format that the suffix of a file says, of a compressed file the suffix before; text if it says none.
+    """Returns the format that the suffix of a file stands for, or "text". Suffixes of compression are ignored.
 
     Example:
         >>> format_by_suffix("train.csv.gz"), format_by_suffix("train.dat")

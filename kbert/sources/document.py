@@ -1,4 +1,4 @@
-"""A document: lines of text that belong together, and where they come from."""
+"""Documents (lines of text that belong together, with their place), and the settings for reading them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from kbert.errors import DataError
 from kbert.sources.bad_rows import BadRows
 
 LARGEST_DOCUMENT = 32 << 20
-"""Bytes; a document is held whole, so this bounds memory."""
+"""The maximum size of a document in bytes. A document is held in memory as a whole, so this limits memory use."""
 
-# Neither white space nor a control or format character: a line without one holds no text.
+# Finds a character that is neither white space nor a control or format character. A line without one has no text.
 has_text = re.compile(
     r"[^\s\x00-\x1f\x7f-\xa0\xad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffd]"
 ).search
@@ -26,10 +26,10 @@ class Document:
     """Lines of text that belong together.
 
     Args:
-        lines: Its lines, none of them blank: sentences or paragraphs.
-        path: The file or dataset it is in.
-        line: The 1-based line (or row) where it starts.
-        size: Bytes of UTF-8, line ends included.
+        lines: The lines, each a sentence or a paragraph. No line is blank.
+        path: The file or dataset of the document.
+        line: The 1-based line (or row) where the document starts.
+        size: The number of bytes in UTF-8, including line ends.
     """
 
     lines: tuple[str, ...]
@@ -40,20 +40,22 @@ class Document:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How documents are read, and what was left out while doing so: passed to every reader.
+    """The settings for reading documents, and counts of what was left out. It is passed to every reader.
 
     Args:
         text_field: The field or column with the text; "a.b" is field b of field a.
-        document_separator: "blank-line", or "line" when each line of a text file is a document.
-        skip_invalid: Leave out and count lines (or rows) that are not UTF-8, rather than fail.
-        nfc: Bring text to Unicode's composed form, NFC.
+        document_separator: "blank-line" if blank lines separate documents, "line" if each line of a text file is a
+            document.
+        skip_invalid: Whether to leave out and count lines (or rows) that are not UTF-8, instead of raising an error.
+        nfc: Whether to normalize text to Unicode's composed form, NFC.
         encoding: The encoding of files of lines.
-        delimiter: What stands between the cells of a table; None goes by the format.
-        quoting: "csv" or "none": whether quotation marks enclose cells, or are text; "auto" goes by the format.
-        bad: Takes rows that cannot be used; without it they are errors.
-        counts: Where what was left out is counted.
-        start: The line of a file to begin with; it begins a document.
-        on_block: Told where blocks of lines begin.
+        delimiter: The delimiter between the cells of a table; None depends on the format.
+        quoting: "csv" if quotation marks enclose cells, "none" if they are text; "auto" depends on the format.
+        bad: Counts invalid rows; None raises an error for the first of them.
+        counts: The counter of lines and rows that are left out.
+        start: The line of the file where reading starts, which must be the first line of a document; None means the
+            beginning of the file.
+        on_block: A function that is called with the start of each block of lines.
     """
 
     text_field: str = "text"
@@ -69,7 +71,7 @@ class Reading:
     on_block: Callable[[files.LineStart], None] | None = None
 
     def on_invalid(self) -> Callable[[DataError], None] | None:
-        """What a reader of lines calls for a line that is not UTF-8; None when it shall fail."""
+        """Returns the function to call for a line that is not UTF-8, or None if such a line is an error."""
         return (lambda error: self.invalid(error)) if self.skip_invalid else None
 
     def invalid(self, error: DataError) -> None:
@@ -79,14 +81,14 @@ class Reading:
         self.counts["invalid_utf8"] += 1
 
     def bad_row(self, error: DataError) -> None:
-        """Counts a row that cannot be used, or raises `error`."""
+        """Counts an invalid row, or raises `error`."""
         if self.bad is None:
             raise error
         self.bad.skip(error)
         self.counts["bad_rows"] += 1
 
     def line_blocks(self, path: str) -> Iterator[tuple[int, list[str]]]:
-        """Runs of a file's lines with the number of their first: see `kbert.files.read_line_blocks`."""
+        """Yields blocks of lines with the number of their first line (see `kbert.files.read_line_blocks`)."""
         return files.read_line_blocks(
             path,
             self.encoding,
@@ -97,17 +99,22 @@ class Reading:
         )
 
     def lines(self, lines: list[str]) -> list[str]:
-        """The lines that hold text, in NFC where asked."""
+        """Returns the lines that contain text, normalized if `nfc` is true."""
         kept = [line for line in lines if has_text(line)]
         if self.nfc:
             kept = [composed(line) for line in kept]
         return kept
 
     def document(self, text: str | bytes, path: str, line: int) -> Document | None:
-        """The document of one JSON object or one row; None if it holds no text, or is invalid and left out.
+        """Returns the document of a JSON object or a row, or None if it has no text, or is invalid and left out.
+
+        Args:
+            text: The text of the document.
+            path: The file or dataset of the document.
+            line: The 1-based line (or row) of the document.
 
         Raises:
-            DataError: It is larger than LARGEST_DOCUMENT, or not UTF-8.
+            DataError: The document is larger than LARGEST_DOCUMENT, or not UTF-8.
         """
         try:
             if isinstance(text, str):
@@ -138,12 +145,12 @@ ADVICE = "repair it (iconv converts from other encodings), or leave such lines o
 
 
 def composed(line: str) -> str:
-    """`line` in NFC."""
+    """Returns `line` in NFC."""
     return line if line.isascii() or unicodedata.is_normalized("NFC", line) else unicodedata.normalize("NFC", line)
 
 
 def too_large(path: str, line: int, advice: str) -> DataError:
-    """The error about a document that cannot be held."""
+    """Returns the error for a document that is larger than LARGEST_DOCUMENT."""
     return DataError(
         f"expected documents of at most {LARGEST_DOCUMENT >> 20} MiB. The one that starts here is larger; {advice}",
         path,

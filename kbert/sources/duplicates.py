@@ -1,10 +1,10 @@
-"""Removes what comes again, exactly, in bounded memory.
+"""Removes exact duplicates of documents or lines, in bounded memory.
 
-A first pass writes an 8-byte hash of each document or line to a temporary file without a name. The file is then read
-once for each share of the hashes that fits into memory, which marks all but the first of equal ones in a second
-such file, a byte each. The second pass over the text leaves out what is marked. So disk takes 9 bytes a document or
-line, and memory at most some 200 MB however many there are. Two different texts have the same hash with
-probability n² / 2^65: one in 3,700 for a hundred million lines.
+A first pass over the text writes an 8-byte hash of each document or line to an unnamed temporary file. The hashes are
+divided into shares that fit into memory. For each share, the file is read once, and all but the first of equal hashes
+are marked in a second temporary file of one byte per hash. The second pass over the text leaves out what is marked. So
+this takes 9 bytes of disk space per document or line, and at most some 200 MB of memory. The probability that any two
+different texts of n have the same hash is n² / 2^65: one in 3,700 for a hundred million lines.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ import numpy as np
 from kbert.sources.document import Document
 
 _HELD = 1 << 21
-"""Hashes of a share, aimed at."""
+"""The approximate number of hashes in a share."""
 _BLOCK = 1 << 20
-"""Hashes read, and marks kept, at once."""
+"""The number of hashes or marks that are read at once."""
 
 Progress = Callable[[int], None]
-"""Called with the bytes of text that were hashed."""
+"""A function that is called with the bytes of text hashed so far."""
 
 
 class Repeated:
-    """Which lines of the documents of a source stood before; a context manager.
+    """A context manager that finds repeated lines in the documents of a source.
 
     Args:
-        documents: All documents, gone through once, when the context is entered.
-        unit: "document": lines count as repeated where all lines of their document are those of an earlier one.
-            "line": where the same line stood before in any document.
-        progress: Told how far this is.
+        documents: All documents; they are read once when the context is entered.
+        unit: "document": all lines of a document are repeated if an earlier document has the same lines. "line": a line
+            is repeated if any document contains the same line earlier.
+        progress: A function that is called with the bytes of text hashed so far.
     """
 
     def __init__(self, documents: Iterable[Document], unit: str, progress: Progress | None = None) -> None:
@@ -62,14 +62,17 @@ class Repeated:
         self._stack.close()
 
     def lines_of(self, document: Document) -> tuple[int, ...]:
-        """The places of repeated lines in a document; to be asked for each document once, in the same order."""
+        """Returns the indices of the repeated lines in a document.
+
+        Call this once for each document, in the order of the first pass.
+        """
         if self._unit == "line":
             return tuple([place for place in range(len(document.lines)) if next(self._marks)])
         return tuple(range(len(document.lines))) if next(self._marks) else ()
 
 
 def without_lines(document: Document, places: Collection[int]) -> Document | None:
-    """The document without some of its lines; None if nothing is left."""
+    """Returns the document without the lines at the indices `places`, or None if no line is left."""
     if not places:
         return document
     left_out = set(places)
@@ -79,7 +82,7 @@ def without_lines(document: Document, places: Collection[int]) -> Document | Non
 
 
 def _temporary() -> IO[bytes]:
-    """A file that is gone when it is closed, or when the process dies; TMPDIR says where."""
+    """Returns a file in TMPDIR that disappears when it is closed or the process ends."""
     return tempfile.TemporaryFile(buffering=1 << 20)
 
 
@@ -88,7 +91,7 @@ def _hash(text: str) -> bytes:
 
 
 def _mark_duplicates(hashes: IO[bytes], marks: IO[bytes]) -> None:
-    """Writes a byte for each hash: 1 if an equal one stands before it, else 0."""
+    """Writes a byte for each hash: 1 if an equal hash precedes it, else 0."""
     hashes.flush()
     total = hashes.tell() // 8
     marks.truncate(total)
@@ -105,7 +108,7 @@ def _mark_duplicates(hashes: IO[bytes], marks: IO[bytes]) -> None:
             mine = np.arange(len(block)) if shares == 1 else np.flatnonzero(block % np.uint64(shares) == share)
             keys = np.concatenate([keys, block[mine]])
             places = np.concatenate([places, mine + start])
-            # A hash that is met again and again must not pile up.
+            # Equal hashes are removed before they fill the memory.
             if len(keys) > 2 * _HELD or start + _BLOCK >= total:
                 keys, places, repeated = _first_of_each(keys, places)
                 marked[repeated] = 1
@@ -113,7 +116,10 @@ def _mark_duplicates(hashes: IO[bytes], marks: IO[bytes]) -> None:
 
 
 def _first_of_each(keys: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The distinct keys with their first places, and the places of all others; `places` rise for equal keys."""
+    """Returns the distinct keys, the first place of each, and the places of all other keys.
+
+    For equal keys, `places` must be in ascending order.
+    """
     order = np.argsort(keys, kind="stable")
     keys, places = keys[order], places[order]
     is_first = np.ones(len(keys), bool)

@@ -1,4 +1,4 @@
-"""Rows of Excel files: the first sheet of an .xlsx file (extra `excel`)."""
+"""Reads the rows of the first sheet of Excel files (.xlsx; extra `excel`)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from kbert.sources.document import Document, Reading
 
 
 def read_cells(path: PathLike) -> Iterator[tuple[int, list[str]]]:
-    """Yields the rows of the first sheet that has any, each with its number from 1; rows of empty cells are left out.
+    """Yields the rows of the first sheet that has any, each as (1-based number, cells).
 
-    A row is as wide as the first one at least.
-
-    Cells are texts: 3.0 is "3", dates are written as ISO 8601 says, and formulas have the value that Excel stored.
+    Rows of empty cells are left out. Rows that are shorter than the first row are padded with empty cells. Cells are
+    returned as text: 3.0 is "3", dates are in ISO 8601, and formulas have the value that Excel stored.
 
     Args:
         path: An .xlsx or .xlsm file.
 
     Raises:
         UsageError: openpyxl is not installed.
-        DataError: The file is no workbook, or is damaged.
+        DataError: The file is not an Excel file, or is damaged.
     """
     workbook = _open(path)
     try:
@@ -36,24 +35,24 @@ def read_cells(path: PathLike) -> Iterator[tuple[int, list[str]]]:
                 cells = [_text(value) for value in row]
                 if not any(cells):
                     continue
-                while not cells[-1]:  # beyond the last column there may be formats
+                while not cells[-1]:  # formatted cells after the last column
                     cells.pop()
                 width = width or len(cells)
                 yield number, cells + [""] * (width - len(cells))
             if width:
                 return
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as problem:
-        raise DataError(f"expected an Excel file (.xlsx). It cannot be read: {problem}", path) from None
+        raise DataError(f"expected an Excel file (.xlsx). Reading it failed: {problem}", path) from None
     finally:
         workbook.close()
 
 
 def read_excel(path: str, reading: Reading) -> Iterator[Document]:
-    """Streams the rows of the first sheet as documents.
+    """Yields the rows of the first sheet as documents.
 
     Raises:
         UsageError: openpyxl is not installed.
-        DataError: The file is no workbook, or has no such column.
+        DataError: The file is not an Excel file, or the column is missing.
     """
     return documents_of_cells(read_cells(path), path, reading)
 
@@ -67,7 +66,7 @@ def _open(path: PathLike) -> Any:
         return openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (zipfile.BadZipFile, KeyError, ValueError, openpyxl.utils.exceptions.InvalidFileException) as problem:
         raise DataError(
-            f"expected an Excel file (.xlsx; save an .xls file as .xlsx). It cannot be read: {problem}", path
+            f"expected an Excel file (.xlsx; save an .xls file as .xlsx). Reading it failed: {problem}", path
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Documents of JSON lines: an object a line, its text in one field."""
+"""Reads documents from JSON lines: each line is an object with the text of a document in a field."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kbert.sources.json_values import array_elements, is_array
 
 
 def read_json_lines(path: str, reading: Reading) -> Iterator[Document]:
-    """Streams the documents of a JSON lines file, or of one JSON array; blank lines are passed over.
+    """Yields the documents of a JSON lines file or of a JSON array. Blank lines are skipped.
 
     Raises:
-        DataError: A line is no object, or its field is missing or no text.
+        DataError: A line is not a JSON object, or its field is missing or not text.
     """
     blocks = reading.line_blocks(path)
-    # A later line of an array is never begun with: `Source.is_seekable`.
+    # Arrays are always read from the beginning (see `Source.is_seekable`).
     if reading.start is None and is_array(path):
         blocks = ((number, [element]) for number, element in array_elements(path, blocks))
     for first, block in blocks:
@@ -35,15 +35,20 @@ def read_json_lines(path: str, reading: Reading) -> Iterator[Document]:
 
 
 def parse_object(line: str, path: str, number: int) -> dict[str, Any]:
-    """The JSON object that a line holds.
+    """Returns the JSON object in a line.
+
+    Args:
+        line: The line.
+        path: The file that error messages name.
+        number: The 1-based number of the line.
 
     Raises:
-        DataError: It holds something else.
+        DataError: The line is not a JSON object.
     """
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as problem:
-        advice = "is this a file of JSON lines? Otherwise say what it is with --format"
+        advice = "is this a file of JSON lines? Otherwise name its format with --format"
         if line.strip() == "{":
             advice = "if an object takes several lines, write each in a line of its own, as `jq -c .` does"
         raise DataError(
@@ -62,10 +67,16 @@ def parse_object(line: str, path: str, number: int) -> dict[str, Any]:
 
 
 def field_text(row: dict[str, Any], field: str, path: str, number: int) -> str | bytes:
-    """The text in a field of a row; "a.b" is field b of field a, unless a field has that very name.
+    """Returns the text in a field of a row.
+
+    Args:
+        row: The row.
+        field: The name of the field; "a.b" is field b of field a, unless a field is named "a.b".
+        path: The file or dataset that error messages name.
+        number: The 1-based number of the line or row.
 
     Raises:
-        DataError: There is no such field, or it holds no text.
+        DataError: The field is missing, or is not text.
     """
     value: Any = row.get(field, row)
     if value is row:

@@ -1,4 +1,4 @@
-"""JSON values of files: a value a line, or the elements of one array, each with the line it begins in."""
+"""Parses JSON values, and reads the elements of files that are a single JSON array."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from kbert.errors import DataError
 _BETWEEN = re.compile(r"[\s,]*")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _ARRAY = re.compile(rb"\s*\[\s*[\[{\]]")
-"""An array of objects or lists; one of texts is a line of its own, as spaCy's [text, {"entities": …}]."""
+"""The beginning of an array of objects or lists. An array that begins with a text is a value of a JSON line, such as
+spaCy's [text, {"entities": …}]."""
 
 
 def parse(text: str | bytes) -> Any:
-    """The value of a JSON text.
+    """Parses a JSON text.
 
-    Half a character, as programs leave that cut texts by their UTF-16, becomes U+FFFD: no file could hold it.
+    A lone surrogate, which programs leave when they truncate UTF-16 text, becomes U+FFFD, since it is invalid in UTF-8.
 
     Raises:
-        ValueError: It is no JSON.
-        RecursionError: It is nested too deep.
+        ValueError: `text` is not valid JSON.
+        RecursionError: `text` is nested too deeply.
     """
     value = json.loads(text)
     if not _SURROGATE.search(text if isinstance(text, str) else text.decode("utf-8", "replace")):
@@ -34,20 +35,20 @@ def parse(text: str | bytes) -> Any:
 
 
 def is_array(path: files.PathLike) -> bool:
-    """Whether a JSON file is one array: of objects or lists, or of anything if it is called .json."""
+    """Returns whether a JSON file is a single array: of objects or lists, or of any values if its suffix is .json."""
     head = files.text_head(path)
     return bool(_ARRAY.match(head)) or (head.lstrip().startswith(b"[") and ".json" in Path(path).suffixes)
 
 
 def array_elements(path: files.PathLike, blocks: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, str]]:
-    """Streams the elements of a file that is one JSON array: the JSON text of each with the line it begins in.
+    """Yields the elements of a file that is a single JSON array, each as (line where it begins, JSON text).
 
     Args:
-        path: The file, for messages.
-        blocks: Its lines; see `kbert.files.read_line_blocks`.
+        path: The file that error messages name.
+        blocks: The lines of the file, as `kbert.files.read_line_blocks` yields them.
 
     Raises:
-        DataError: An element is no JSON, or the array has no end; with file and line.
+        DataError: An element is not valid JSON, or the array has no end. The error names file and line.
     """
     decode = json.JSONDecoder().raw_decode
     text, place, number, counted = "", 0, 1, 0
@@ -65,13 +66,13 @@ def array_elements(path: files.PathLike, blocks: Iterable[tuple[int, list[str]]]
                 break
             number, counted = number + text.count("\n", counted, place), place
             if not opened:
-                opened, place = True, place + 1  # the [ that it begins with
+                opened, place = True, place + 1  # skips the opening bracket
                 continue
             if text[place] == "]":
                 return
             try:
                 _, end = decode(text, place)
-            except (ValueError, RecursionError) as failure:  # or the element goes on in the next block
+            except (ValueError, RecursionError) as failure:  # perhaps the element continues in the next block
                 problem = failure
                 break
             problem = None

@@ -1,7 +1,7 @@
 """Tables in memory: data frames, and lists of dictionaries.
 
-They are read like JSON lines. Functions accept a `MemoryTable` in place of a path, and its name appears in messages:
-"the rows of train:3" is the third row.
+They are read like JSON lines. Functions accept a `MemoryTable` instead of a path. Its name appears in messages: "the
+rows of train:3" is the third row.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from kbert.errors import UsageError, shown
 
 
 class MemoryTable(os.PathLike[str]):
-    """Rows by the names of their columns, with a name for messages.
+    """A table of rows, with a name that replaces the path in messages.
 
     Args:
-        rows: The rows, each a dictionary.
-        name: The name for messages, such as "the rows of train".
+        rows: The rows, each a dictionary of column names and values.
+        name: The name in messages, such as "the rows of train".
     """
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], name: str) -> None:
@@ -34,12 +34,12 @@ class MemoryTable(os.PathLike[str]):
         return self.name
 
     def numbered_rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Each row with its number from 1."""
+        """Yields each row with its 1-based number."""
         for number, row in enumerate(self.rows, start=1):
             yield number, {str(name): value for name, value in row.items()}
 
     def sha256(self) -> str:
-        """Equal for equal rows in the same order."""
+        """Returns a hash of the rows and their order."""
         digest = hashlib.sha256()
         for _, row in self.numbered_rows():
             digest.update(json.dumps(row, default=str).encode() + b"\n")
@@ -47,19 +47,19 @@ class MemoryTable(os.PathLike[str]):
 
 
 def is_path(data: Any) -> bool:
-    """Whether the data are the path of a file."""
+    """Returns whether the data are the path of a file."""
     return isinstance(data, (str, os.PathLike))
 
 
 def as_table(data: Any, name: str) -> MemoryTable | None:
-    """The table of a data frame of pandas or polars, or of a list of dictionaries; None for other data.
+    """Converts a data frame of pandas or polars, or a list of dictionaries, to a table; returns None for other data.
 
-    A missing value of a data frame (None, NaN, NaT, NA) is an empty cell, as in a CSV file, and booleans become "True"
-    and "False". The values of dictionaries are read like those of JSON.
+    In data frames, missing values (None, NaN, NaT, NA) become empty cells, as in a CSV file, and booleans become "True"
+    and "False". Values of dictionaries are treated like JSON values.
 
     Args:
         data: The data.
-        name: The name for messages, which call the table "the rows of" it.
+        name: The name of the data; messages call the table "the rows of {name}".
 
     Raises:
         UsageError: Two columns have the same name, or some rows are dictionaries and others are not.
@@ -89,7 +89,10 @@ def as_table(data: Any, name: str) -> MemoryTable | None:
 
 
 def plain_cell(value: Any) -> Any:
-    """A cell of a data frame, of Parquet or of a data set as in a CSV file: a missing value is "", lists stay lists."""
+    """Converts a cell of a data frame, a Parquet file or a dataset to what a CSV file has; lists remain lists.
+
+    Missing values become "", and booleans become "True" and "False".
+    """
     value = _plain(value)
     if _is_missing(value):
         return ""
@@ -97,8 +100,8 @@ def plain_cell(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A value as in JSON: NumPy's numbers and arrays become Python's, and other objects become text."""
-    if hasattr(value, "tolist"):  # arrays and numbers of NumPy
+    """Converts a value to JSON types: NumPy numbers and arrays become Python numbers and lists; other objects, text."""
+    if hasattr(value, "tolist"):  # NumPy arrays and numbers
         value = value.tolist()
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}

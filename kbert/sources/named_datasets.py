@@ -1,4 +1,4 @@
-"""Documents of public datasets by name: `tfds:NAME` (extra `tfds`) and `hf-datasets:NAME` (extra `datasets`)."""
+"""Reads public datasets by name: `tfds:NAME` (extra `tfds`) and `hf-datasets:NAME` (extra `datasets`)."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _COLON = re.compile(r":(?![^\[]*\])")  # not within "train[:10%]"
 
 
 def is_named_dataset(name: str | os.PathLike[str]) -> bool:
-    """Whether an input names a dataset rather than files."""
+    """Returns whether an input names a dataset rather than files."""
     return os.fspath(name).startswith(PREFIXES)
 
 
 def read_named_dataset(name: str, reading: Reading) -> Iterator[Document]:
-    """Streams the rows of a dataset in its own order.
+    """Yields the rows of a dataset as documents, in the order of the dataset.
 
     Args:
-        name: `tfds:NAME[/CONFIG][:SPLIT]`, fetched by tensorflow-datasets where it is not at hand yet; or
-            `hf-datasets:OWNER/NAME[:CONFIG][:SPLIT]`, read from Hugging Face's hub as it streams by. The split is
-            "train" unless named.
-        reading: How; its text_field names the feature with the text.
+        name: `tfds:NAME[/CONFIG][:SPLIT]`, which tensorflow-datasets downloads if necessary, or
+            `hf-datasets:OWNER/NAME[:CONFIG][:SPLIT]`, which is streamed from the Hugging Face hub. The default split is
+            "train".
+        reading: The settings for reading documents. `text_field` names the feature with the text.
 
     Raises:
-        UsageError: The library is not installed, or the name is none.
-        DataError: There is no such dataset, configuration or split, or the field is missing or no text.
+        UsageError: The library is not installed, or the name is invalid.
+        DataError: The dataset, configuration or split does not exist, or the field is missing or not text.
     """
     for number, row in enumerate(read_rows(name), start=1):
         try:
@@ -49,20 +49,22 @@ def read_named_dataset(name: str, reading: Reading) -> Iterator[Document]:
 
 
 def read_rows(name: str) -> Iterator[dict[str, Any]]:
-    """Streams the rows of a dataset in its own order, with all features; classes are their names where it has such.
+    """Yields the rows of a dataset with all features, in the order of the dataset.
+
+    In rows of the Hugging Face hub, the names of classes replace their numbers.
 
     Raises:
         UsageError: The library is not installed, or the name is invalid.
-        DataError: There is no such dataset, configuration or split.
+        DataError: The dataset, configuration or split does not exist.
     """
     return _tfds_rows(name) if name.startswith("tfds:") else _hugging_face_rows(name)
 
 
 def check_named_dataset(name: str) -> None:
-    """Checks a name's form and that its library is there, before any work.
+    """Checks, before any work, that the name of a dataset is valid and its library is installed.
 
     Raises:
-        UsageError: One of them is not.
+        UsageError: The name is invalid, or the library is not installed.
     """
     if name.startswith("tfds:"):
         _split_tfds_name(name)
@@ -80,7 +82,7 @@ def _split_tfds_name(name: str) -> tuple[str, str]:
 
 
 def _split_hugging_face_name(name: str) -> tuple[str, str | None, str]:
-    """(name, configuration, split). A single part after the name is a split if it is called as one."""
+    """Returns (name, configuration, split). A single part after the name is the split if it is one of _SPLITS."""
     dataset, *parts = _COLON.split(name.removeprefix("hf-datasets:"))
     if not dataset or len(parts) > 2:
         raise UsageError(f"expected hf-datasets:OWNER/NAME[:CONFIG][:SPLIT]. Received: {name}")
@@ -96,7 +98,7 @@ def _tfds_rows(name: str) -> Iterator[dict[str, Any]]:
     with _one_line(name):
         builder = tfds.builder(dataset)
         builder.download_and_prepare()
-        # One file after the other: the order of the examples must not depend on threads.
+        # Files are read one after the other, so that the order of the examples does not depend on threads.
         read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
         rows = iter(tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, read_config=read_config)))
     yield from _guarded(rows, name)
@@ -114,7 +116,7 @@ def _hugging_face_rows(name: str) -> Iterator[dict[str, Any]]:
 
 
 def _class_names(features: Any) -> dict[str, list[str]]:
-    """The names of classes of the features that are classes, or lists of them."""
+    """Returns the names of the classes for each feature that is a class or a list of classes."""
     found = {}
     for column, feature in features.items():
         inner = feature[0] if isinstance(feature, list) and feature else getattr(feature, "feature", feature)
@@ -128,7 +130,7 @@ def _named(value: Any, names: list[str]) -> Any:
         return [_named(each, names) for each in value]
     if isinstance(value, int) and 0 <= value < len(names):
         return names[value]
-    return None if value == -1 else value  # of splits whose labels are kept secret
+    return None if value == -1 else value  # -1 marks the labels of splits whose labels are not public
 
 
 def _guarded(rows: Iterator[dict[str, Any]], name: str) -> Iterator[dict[str, Any]]:
@@ -142,16 +144,16 @@ def _guarded(rows: Iterator[dict[str, Any]], name: str) -> Iterator[dict[str, An
 
 @contextlib.contextmanager
 def _one_line(name: str) -> Iterator[None]:
-    """Turns what a library raises (a wrong name, no network) into an error of one line."""
+    """Converts exceptions of a library (for a wrong name, or without a network) to a DataError of one line."""
     try:
-        # It logs each attempt to reach the hub; the failure of the last one becomes an error of one line.
+        # huggingface_hub logs each failed attempt; the error message reports the last one.
         with quiet_logger("huggingface_hub"):
             yield
     except KbertError:
         raise
     except Exception as problem:
         said = next((line.strip() for line in str(problem).splitlines() if line.strip()), type(problem).__name__)
-        raise DataError(f"the dataset cannot be read: {said[:300]}", name) from problem
+        raise DataError(f"reading the dataset failed: {said[:300]}", name) from problem
 
 
 def _import(module: str, name: str, extra: str) -> Any:
@@ -161,6 +163,6 @@ def _import(module: str, name: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ImportError as problem:
         if problem.name != module:
-            raise UsageError(f"{name}: {module} cannot be imported: {problem}") from None
+            raise UsageError(f"{name}: importing {module} failed: {problem}") from None
         package = module.replace("_", "-")
         raise UsageError(f"{name}: reading it needs {package}: pip install 'kbert[{extra}]'") from None

@@ -1,4 +1,4 @@
-"""Documents of Parquet files: a row each, its text in one column (extra `parquet`)."""
+"""Reads documents and rows from Parquet files (extra `parquet`)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from kbert.errors import DataError, UsageError
 from kbert.sources.document import Document, Reading
 
 _ROWS = 256
-"""Rows held at once."""
+"""The number of rows that are held at once."""
 
 
 def read_parquet(path: str, reading: Reading) -> Iterator[Document]:
-    """Streams the rows of a Parquet file; only the column of the text is read.
+    """Yields the rows of a Parquet file as documents. Only the column with the text is read.
 
     Raises:
         UsageError: pyarrow is not installed.
-        DataError: The file is not Parquet or is damaged, or the column is missing or no text.
+        DataError: The file is not Parquet or is damaged, or the column is missing or not text.
     """
     arrow = import_pyarrow(path)
     import pyarrow.parquet
@@ -45,11 +45,11 @@ def read_parquet(path: str, reading: Reading) -> Iterator[Document]:
     except (arrow.ArrowException, OSError) as problem:
         if isinstance(problem, OSError) and problem.errno is not None:
             raise
-        raise DataError(f"expected a Parquet file. It cannot be read: {problem}", path) from None
+        raise DataError(f"expected a Parquet file. Reading it failed: {problem}", path) from None
 
 
 def read_rows(path: str) -> Iterator[dict[str, Any]]:
-    """Streams the rows of a Parquet file with all columns; dictionaries are decoded.
+    """Yields the rows of a Parquet file with all columns. Dictionary-encoded columns are decoded.
 
     Raises:
         UsageError: pyarrow is not installed.
@@ -65,14 +65,17 @@ def read_rows(path: str) -> Iterator[dict[str, Any]]:
     except (arrow.ArrowException, OSError) as problem:
         if isinstance(problem, OSError) and problem.errno is not None:
             raise
-        raise DataError(f"expected a Parquet file. It cannot be read: {problem}", path) from None
+        raise DataError(f"expected a Parquet file. Reading it failed: {problem}", path) from None
 
 
 def import_pyarrow(path: str) -> Any:
-    """The library that reads Parquet.
+    """Imports pyarrow, which reads Parquet.
+
+    Args:
+        path: The Parquet file that the error message names.
 
     Raises:
-        UsageError: It is not installed.
+        UsageError: pyarrow is not installed.
     """
     try:
         import pyarrow
@@ -82,7 +85,11 @@ def import_pyarrow(path: str) -> Any:
 
 
 def _column(schema: Any, field: str, path: str) -> list[str]:
-    """The names that lead to a column of text, through structs for "a.b"."""
+    """Returns the path of names to the column `field`; "a.b" is the field b of the struct a.
+
+    Raises:
+        DataError: The column is missing, or is not text.
+    """
     import pyarrow
 
     names = [field] if field in schema.names else field.split(".")
@@ -107,7 +114,7 @@ def _column(schema: Any, field: str, path: str) -> list[str]:
 
 
 def _texts(arrow: Any, batch: Any, names: list[str]) -> list[bytes | None]:
-    """The values of the column as bytes, so that each is checked to be UTF-8 and a wrong one found."""
+    """Returns the values of the column as bytes, so that invalid UTF-8 is found in each row by itself."""
     import pyarrow.compute
 
     column = batch.column(names[0])

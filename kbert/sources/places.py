@@ -1,4 +1,4 @@
-"""Where documents are, in numbers small enough to be sent about instead of their text."""
+"""Places of documents: small descriptions that are passed between processes instead of the text."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from kbert.files import LineStart
 
 
 class Place(NamedTuple):
-    """Where a document is.
+    """The place of a document.
 
     Args:
-        part: The number of the source's part.
-        ordinal: How many documents of the part stand before it, repeated ones too.
+        part: The index of the part in the source.
+        ordinal: The 0-based number of the document in the part, counting repeated documents.
         path: The file or dataset.
-        line: The 1-based line (or row) where it starts.
-        size: Bytes of UTF-8, line ends included; of what is left of it.
-        block: The start of a block of lines before it, if the part has lines.
-        repeated: The places of its lines that are left out as repeated.
+        line: The 1-based line (or row) where the document starts.
+        size: The number of bytes in UTF-8, including line ends, without lines that are left out.
+        block: The start of a block of lines at or before the document; None if the part does not have lines.
+        repeated: The indices of the lines that are left out because they are repeated.
     """
 
     part: int
@@ -32,14 +32,15 @@ class Place(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class DocumentRange:
-    """Documents of one part that follow each other.
+    """Consecutive documents of a part.
 
     Args:
-        part: The number of the source's part.
-        first: How many documents of the part stand before them.
-        count: How many they are, repeated ones too.
-        start: Where the first one begins; None where reading cannot begin there.
-        repeated: (ordinal, lines) of the documents that lines are left out of; None for all lines.
+        part: The index of the part in the source.
+        first: The 0-based number of the first document in the part.
+        count: The number of documents, including repeated ones.
+        start: The line where the first document begins; None if the part must be read from the beginning.
+        repeated: (ordinal, lines) of each document with lines that are left out; None in place of lines means that the
+            whole document is left out.
     """
 
     part: int

@@ -1,6 +1,6 @@
-"""Rows with typed values, out of everything that has such: JSON, Parquet, data sets by name, tables in memory.
+"""Reads rows with typed values from JSON files, Parquet files, datasets by name, and tables in memory.
 
-These and the cells of `kbert.sources.delimited` and `kbert.sources.excel` are what documents and examples are made of.
+Rows of text cells are read by `kbert.sources.delimited` and `kbert.sources.excel`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from kbert.sources.table_format import TableFormat, row_kind
 def read_objects(
     path: files.PathLike, *, form: TableFormat | None = None, bad: BadRows | None = None
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the rows of a file, each a mapping of column to value, with its line or number.
+    """Yields the rows of a file, each as (1-based line or row number, values by column).
 
     Args:
-        path: JSON lines or a JSON array, Parquet, "hf-datasets:NAME" or "tfds:NAME", or a table in memory. Missing
-            values are empty texts, but null in JSON.
-        form: How the file is written.
-        bad: Takes rows that cannot be read.
+        path: A file of JSON lines or a JSON array, a Parquet file, "hf-datasets:NAME", "tfds:NAME", or a table in
+            memory. Missing values become "", except null in JSON, which becomes None.
+        form: The format of the file; None detects it.
+        bad: Counts invalid rows; None raises an error for the first of them.
 
     Raises:
-        DataError: A row is no JSON object, or the file cannot be read; with file and line.
+        DataError: A row is not a JSON object, or the file is unreadable. The error names file and line.
     """
     bad = bad or BadRows()
     for number, value in read_values(path, form=form, bad=bad):
@@ -43,10 +43,15 @@ def read_objects(
 def read_values(
     path: files.PathLike, *, form: TableFormat | None = None, bad: BadRows | None = None
 ) -> Iterator[tuple[int, Any]]:
-    """Yields the rows as `read_objects` does, and values of JSON that are no objects.
+    """Yields rows like `read_objects`, and also JSON values that are not objects.
+
+    Args:
+        path: The file, dataset or table; see `read_objects`.
+        form: The format of the file; None detects it.
+        bad: Counts invalid rows; None raises an error for the first of them.
 
     Raises:
-        DataError: A line is no JSON, or the file cannot be read; with file and line.
+        DataError: A line is not valid JSON, or the file is unreadable. The error names file and line.
     """
     if isinstance(path, MemoryTable):
         yield from path.numbered_rows()

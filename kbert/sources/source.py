@@ -1,4 +1,4 @@
-"""A source: inputs of any form, read as one stream of documents."""
+"""A source reads inputs of any format as one stream of documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kbert.sources.places import DocumentRange, Place
 from kbert.sources.table_format import TableFormat
 
 SEPARATORS = ("blank-line", "line")
-"""What ends a document of a text file beside the end of the file."""
+"""The separators of documents in a text file."""
 INVALID_UTF8 = ("fail", "skip")
 DEDUPLICATIONS = ("none", "document", "line")
 
@@ -46,23 +46,25 @@ _OF_LINES = ("text", "jsonl", "wikiextractor")
 
 @dataclasses.dataclass(frozen=True)
 class SourceSettings:
-    """How inputs are read. The documents are a function of the inputs and these alone.
+    """The settings for reading inputs. The documents depend only on the inputs and these settings.
 
     Args:
-        format: "auto", which finds out for each file, or one of FORMATS for all files.
-        text_field: The field or column with the text, of all formats but text; "a.b" is field b of field a.
-        document_separator: Of text files, one of SEPARATORS.
-        invalid_utf8: "fail", or "skip" to leave out and count lines (rows of Parquet and datasets) that are not UTF-8.
-        nfc: Bring text to Unicode's composed form.
-        deduplicate: "document" or "line" keeps only the first of equal ones; "none" keeps all.
-        skip_bad: How many rows without a usable text (null, another type, broken JSON, a wrong number of cells) may be
-            left out.
+        format: One of FORMATS for all files, or "auto" to detect the format of each file.
+        text_field: The field or column with the text, in all formats except text; "a.b" is field b of field a.
+        document_separator: The separator of documents in text files, one of SEPARATORS.
+        invalid_utf8: "fail" to raise an error for lines (rows of Parquet and datasets) that are not UTF-8, "skip" to
+            leave them out and count them.
+        nfc: Whether to normalize text to Unicode's composed form, NFC.
+        deduplicate: "document" or "line" to keep only the first of equal documents or lines, "none" to keep all.
+        skip_bad: The maximum number of rows without usable text (null, another type, invalid JSON, a wrong number of
+            cells) to leave out.
         encoding: The encoding of files of lines.
-        delimiter: What stands between the cells of CSV and TSV files; None goes by the format.
-        quoting: Whether quotation marks enclose cells ("csv") or are text ("none"); "auto" is csv for CSV.
+        delimiter: The delimiter between the cells of CSV and TSV files; None depends on the format.
+        quoting: "csv" if quotation marks enclose cells, "none" if they are text; "auto" is "csv" for CSV files and
+            "none" for others.
 
     Raises:
-        UsageError: One of them cannot be.
+        UsageError: A setting is invalid.
     """
 
     format: str = "auto"
@@ -90,7 +92,7 @@ class SourceSettings:
             raise UsageError("text_field must name a field. Received: ''")
         if self.skip_bad < 0:
             raise UsageError(f"skip_bad must be at least 0. Received: skip_bad={self.skip_bad}")
-        # It checks these three, and knows names such as "tab".
+        # TableFormat checks these three, and resolves names such as "tab".
         form = TableFormat(self.delimiter, self.encoding, self.quoting)
         object.__setattr__(self, "delimiter", form.delimiter)
         if form.delimiter is not None and len(form.delimiter) > 1 and self.quoting != "none":
@@ -101,36 +103,40 @@ class SourceSettings:
 
     @property
     def is_wide(self) -> bool:
-        """Whether the encoding is one whose lines do not end with the byte 10 alone."""
+        """Whether the encoding encodes a line end as anything else than the single byte 10."""
         return "\n".encode(self.encoding) != b"\n"
 
     def facts(self) -> dict[str, Any]:
-        """What a manifest keeps; JSON. Settings that older manifests do not have are left out where they do nothing."""
+        """Returns the settings as JSON values for a manifest.
+
+        Settings that older manifests do not have are left out if they have their default, so that manifests of the same
+        settings remain equal.
+        """
         values = dataclasses.asdict(self)
         usual = {field.name: field.default for field in dataclasses.fields(self)}
         return {name: value for name, value in values.items() if name not in _NEWER or value != usual[name]}
 
 
 class Source:
-    """Documents of files and of public datasets.
+    """The documents of files and of public datasets.
 
-    A line without a visible character (white space and controls alone) is blank. Nothing else is taken out: what the
-    tokenizer drops or folds, it does itself.
+    A line without a visible character (only white space and control characters) is blank. Nothing else is removed from
+    the text, since the tokenizer normalizes it.
 
     Args:
-        inputs: Files (.gz, .bz2, .xz, .zst too), folders or globs; `tfds:NAME[/CONFIG][:SPLIT]`;
+        inputs: Files (also .gz, .bz2, .xz, .zst), folders, globs, `tfds:NAME[/CONFIG][:SPLIT]`, or
             `hf-datasets:OWNER/NAME[:CONFIG][:SPLIT]`.
-        settings: How they are read.
+        settings: The settings for reading the inputs.
 
     Raises:
-        UsageError: An input names no file, or needs a library that is not installed.
-        DataError: A compressed file is damaged at its very beginning.
+        UsageError: An input does not exist, is not a regular file, or needs a library that is not installed.
+        DataError: A compressed file is damaged at its beginning.
     """
 
     def __init__(self, inputs: Sequence[files.PathLike], settings: SourceSettings | None = None) -> None:
         self.settings = settings or SourceSettings()
         self.parts: list[tuple[str, str]] = []
-        """(path or name, format) of all that is read, in order."""
+        """The (path or name, format) of each file and dataset, in order."""
         for item in inputs:
             if named_datasets.is_named_dataset(item):
                 named_datasets.check_named_dataset(os.fspath(item))
@@ -149,10 +155,10 @@ class Source:
                 )
         named = any(kind == "dataset" for _, kind in self.parts)
         self.size = 0 if named else sum(os.path.getsize(path) for path, _ in self.parts)
-        """Bytes on disk; 0 if unknown."""
+        """The number of bytes on disk; 0 if unknown."""
         self.counts: Counter[str] = Counter()
-        """What the last pass left out, where it was asked to: invalid_utf8, bad_rows, duplicate_documents,
-        duplicate_lines."""
+        """The numbers of what the last pass left out, as far as the settings allow it: invalid_utf8, bad_rows,
+        duplicate_documents, duplicate_lines."""
 
     def _format(self, path: files.PathLike) -> str:
         kind = detect_format(path) if self.settings.format == "auto" else self.settings.format
@@ -161,28 +167,33 @@ class Source:
         return kind
 
     def formats(self) -> dict[str, int]:
-        """How many parts are of which format."""
+        """Returns the number of parts of each format."""
         return dict(Counter(kind for _, kind in self.parts))
 
     def documents(self, *, progress: Progress | None = None) -> Iterator[Document]:
-        """Streams all documents, one held at a time.
+        """Yields all documents, of which one at a time is held in memory.
 
-        With `deduplicate` the inputs are gone through twice, and numbers of documents or lines that come again wait in
-        an unnamed temporary file: see `kbert.sources.duplicates` for what that takes.
+        With `deduplicate`, the inputs are read twice, and hashes are kept in temporary files (see
+        `kbert.sources.duplicates`).
 
         Args:
-            progress: Told how much of the text was looked through for duplicates, before the first document comes.
+            progress: A function that is called with the bytes of text searched for duplicates so far, before the first
+                document is yielded.
 
         Raises:
-            DataError: A part cannot be read: what was expected, what was received, the way out.
+            DataError: A part is unreadable.
         """
         return (document for _, document in self._located(progress))
 
     def places(self, *, progress: Progress | None = None) -> Iterator[Place]:
-        """Streams where the documents of `documents` are, so that any process can read them: see `read_ranges`.
+        """Yields the places of the documents of `documents`, from which any process can read them (see `read_ranges`).
+
+        Args:
+            progress: A function that is called with the bytes of text searched for duplicates so far, before the first
+                place is yielded.
 
         Raises:
-            DataError: As `documents`.
+            DataError: A part is unreadable.
         """
         return (place for place, _ in self._located(progress))
 
@@ -203,10 +214,10 @@ class Source:
                     yield place._replace(size=kept.size, repeated=lines), kept
 
     def lines(self) -> Iterator[str]:
-        """Streams all lines that hold text, whatever documents they are of; duplicates are kept.
+        """Yields all lines that contain text, without regard to documents. Duplicates are kept.
 
         Raises:
-            DataError: As `documents`; but a text file may be one large document.
+            DataError: A part is unreadable. Unlike in `documents`, a text file can be a document of any size.
         """
         counts = self._start_counts()
         bad = BadRows(self.settings.skip_bad)
@@ -237,7 +248,7 @@ class Source:
             blocks: list[files.LineStart] = []
             reading = dataclasses.replace(self._reading(counts, bad), on_block=blocks.append)
             for ordinal, document in enumerate(_READERS[kind](path, reading)):
-                # The block that holds the document's first line: one of the last, if not the last itself.
+                # Keep only the blocks from the one that contains the document's first line on.
                 while len(blocks) > 1 and blocks[1].number <= document.line:
                     del blocks[0]
                 yield Place(part, ordinal, path, document.line, document.size, blocks[0] if blocks else None), document
@@ -259,21 +270,24 @@ class Source:
         )
 
     def is_seekable(self, part: int) -> bool:
-        """Whether reading can begin anywhere in a part: in lines that are not compressed."""
+        """Returns whether reading can start at any line of a part, as in uncompressed files of lines."""
         path, kind = self.parts[part]
         if kind not in _OF_LINES or files.is_compressed(path) or files.has_wide_mark(path):
             return False
         return not self.settings.is_wide and not (kind == "jsonl" and is_array(path))
 
     def read_ranges(self, ranges: Sequence[DocumentRange]) -> Iterator[list[Document]]:
-        """The documents of each of some ranges of one part, in order: the same that `documents` gives.
+        """Yields the documents of each range, the same that `documents` yields.
+
+        Args:
+            ranges: Ranges of one part, in order.
 
         Raises:
-            DataError: The part was changed since.
+            DataError: The part has changed since its places were determined.
         """
         path, kind = self.parts[ranges[0].part]
         start = ranges[0].start
-        # How many rows may be bad was checked when places were made.
+        # The number of bad rows was checked when the places were determined.
         reading = dataclasses.replace(self._reading(Counter(), BadRows(1 << 60)), start=start)
         documents = _READERS[kind](path, reading)
         at = ranges[0].first if start else 0
@@ -298,7 +312,7 @@ class Source:
 
 
 def describe_formats(formats: dict[str, int]) -> str:
-    """What was read as what: "2 files as text, 1 dataset"."""
+    """Returns the numbers of files of each format in words, such as "2 files as text, 1 dataset"."""
     parts: list[Any] = []
     for kind, count in formats.items():
         if kind == "dataset":

@@ -1,4 +1,4 @@
-"""How a file of rows is written: its kind, delimiter, encoding and quoting."""
+"""The format of a file of rows: its kind, delimiter, encoding and quoting."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ ROW_FORMATS = ("auto", "text", "jsonl", "csv", "tsv", "parquet", "xlsx")
 
 @dataclasses.dataclass(frozen=True)
 class TableFormat:
-    r"""How a table is written, as far as its ending does not say.
+    r"""The format of a table, as far as the suffix of the file does not determine it.
 
     Args:
-        delimiter: What stands between cells; "tab" or "\t" for a tab. None goes by the ending. With one, a file of any
-            ending is a table.
-        encoding: Of the text, by a name that Python knows.
-        quoting: "csv": quotation marks enclose cells, as RFC 4180 says. "none": they are text. "auto": as "csv" in .csv
-            files alone.
-        format: One of ROW_FORMATS; "auto" goes by how a file begins, and by its ending.
+        delimiter: The delimiter between cells; "tab" or "\t" means a tab. None depends on the suffix. With a delimiter,
+            a file with any suffix is a table.
+        encoding: The encoding of the text, by a name that Python knows.
+        quoting: "csv" if quotation marks enclose cells (RFC 4180), "none" if they are text; "auto" is "csv" for .csv
+            files and "none" for others.
+        format: One of ROW_FORMATS; "auto" detects the format from the beginning and the suffix of the file.
 
     Raises:
-        UsageError: There is no such encoding, or a delimiter cannot be.
+        UsageError: The delimiter, encoding, quoting or format is invalid.
     """
 
     delimiter: str | None = None
@@ -62,38 +62,39 @@ class TableFormat:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any] | None) -> TableFormat:
-        """The format that a task's options say; others of them are left alone."""
+        """Returns the format given in a task's options. Other options are ignored."""
         names = [field.name for field in dataclasses.fields(cls)]
         given = {name: (options or {}).get(name) for name in names}
         return cls(**{name: value for name, value in given.items() if value is not None})
 
     def is_table(self, path: files.PathLike) -> bool:
-        """Whether a file is a table, by its ending or because a delimiter is named."""
+        """Returns whether a file is a table, because of its suffix or because a delimiter is given."""
         return self.delimiter is not None or file_kind(path, self) != "text"
 
     def lines(self, path: files.PathLike) -> Iterator[str]:
-        """The lines of a file in this encoding.
+        """Returns an iterator over the lines of a file.
 
         Raises:
-            DataError: It is not in this encoding.
+            DataError: The file is not in this encoding.
         """
         return (line for _, line in self.numbered_lines(path))
 
     def numbered_lines(self, path: files.PathLike, bad: BadRows | None = None) -> Iterator[tuple[int, str]]:
-        """The lines of a file, each with its number from 1.
+        """Yields the lines of a file, each with its 1-based number.
 
         Args:
             path: The file.
-            bad: Takes lines that are not in this encoding; not of UTF-16 and UTF-32, where no line is sure after one.
+            bad: Counts lines that are not in this encoding. In UTF-16 and UTF-32 they are errors nevertheless, since
+                the following lines are unreliable.
 
         Raises:
-            DataError: It is not in this encoding.
+            DataError: The file is not in this encoding.
         """
         for first, lines in self.line_blocks(path, bad):
             yield from enumerate(lines, start=first)
 
     def line_blocks(self, path: files.PathLike, bad: BadRows | None = None) -> Iterator[tuple[int, list[str]]]:
-        """Runs of lines, each with the number of its first line; see `numbered_lines`."""
+        """Yields blocks of lines, each with the 1-based number of its first line (see `numbered_lines`)."""
         return files.read_line_blocks(
             path,
             self.encoding,
@@ -103,10 +104,10 @@ class TableFormat:
 
 
 def check_there(path: files.PathLike) -> None:
-    """Checks that a file exists; a table in memory and a data set by name need no file.
+    """Checks that a file exists. Tables in memory and datasets by name need no file.
 
     Raises:
-        UsageError: The file does not exist, or the library that reads the data set is missing.
+        UsageError: The file does not exist, or the library that reads the dataset is missing.
     """
     if isinstance(path, MemoryTable):
         return
@@ -117,9 +118,10 @@ def check_there(path: files.PathLike) -> None:
 
 
 def row_kind(path: files.PathLike, form: TableFormat | None = None) -> str:
-    """What a table is: "memory", "dataset", or one of kbert.sources.detection.FORMATS.
+    """Returns the kind of a table: "memory", "dataset", or one of kbert.sources.detection.FORMATS.
 
-    A file of another ending that begins as JSON or Parquet does is that; WikiExtractor's output is text.
+    A file that begins like JSON or Parquet has that kind, unless its suffix is that of CSV, TSV or Excel. The output of
+    WikiExtractor counts as text.
     """
     if isinstance(path, MemoryTable):
         return "memory"
@@ -128,7 +130,7 @@ def row_kind(path: files.PathLike, form: TableFormat | None = None) -> str:
     if form is not None and form.format != "auto":
         return form.format
     ending = format_by_suffix(path)
-    # A table's ending is believed, since cells may look like anything.
+    # The suffix of a table takes precedence, since cells can look like any other format.
     if ending in ("csv", "tsv", "xlsx") or not Path(path).is_file():
         return ending
     found = detect_format(path)
@@ -136,9 +138,9 @@ def row_kind(path: files.PathLike, form: TableFormat | None = None) -> str:
 
 
 def file_kind(path: files.PathLike, form: TableFormat | None = None) -> str:
-    """How the rows of a file are read: "csv", "tsv" and "xlsx" have cells, "json" has values; others are "text".
+    """Returns how the rows of a file are read: "csv", "tsv" and "xlsx" have cells, "json" has values, "text" has lines.
 
-    Parquet, data sets by name and tables in memory are read as "json".
+    Parquet, datasets by name and tables in memory are read as "json".
     """
     kind = row_kind(path, form)
     return {"jsonl": "json", "parquet": "json", "memory": "json", "dataset": "json", "wikiextractor": "text"}.get(

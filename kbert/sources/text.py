@@ -1,4 +1,4 @@
-"""Documents of text files: a sentence or a paragraph a line."""
+"""Reads documents from text files, in which each line is a sentence or a paragraph."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from kbert.sources.document import Document, Reading, composed, has_text, too_la
 
 
 def read_text(path: str, reading: Reading) -> Iterator[Document]:
-    """Streams the documents of a text file, one held at a time: blank lines stand between them, or each line is one.
+    """Yields the documents of a text file, which are separated by blank lines, or are one line each.
 
     Raises:
-        DataError: The file is not UTF-8, or a document is larger than LARGEST_DOCUMENT.
+        DataError: The file is not in the encoding of `reading`, or a document is larger than LARGEST_DOCUMENT.
     """
     each_line = reading.document_separator == "line"
     nfc = reading.nfc
@@ -29,7 +29,7 @@ def read_text(path: str, reading: Reading) -> Iterator[Document]:
                     raise too_large(
                         path,
                         start,
-                        "separate documents by blank lines, or say that each line is one (--document-separator line)",
+                        "separate documents by blank lines, or treat each line as one (--document-separator line)",
                     )
                 if not each_line:
                     continue

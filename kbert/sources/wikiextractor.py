@@ -1,7 +1,7 @@
-"""Documents of WikiExtractor's output, both of its forms.
+"""Reads documents from the output of WikiExtractor, in both of its formats.
 
-The one is `<doc id="12" url="…" title="…">`, the text, `</doc>`; the other, of its option --json, is an object a line.
-Both hold the article with &lt;, &gt; and &amp; for the characters, which are put back.
+The default format is `<doc id="12" url="…" title="…">`, the text, `</doc>`; the format of the option --json is one
+object per line. Both escape characters as &lt;, &gt; and &amp;, which this module unescapes.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _ESCAPED = re.compile("&(lt|gt|amp|quot|#x27|#39);")
 
 
 def read_wikiextractor(path: str, reading: Reading) -> Iterator[Document]:
-    """Streams the articles. The first line is left out where it repeats the title, as WikiExtractor writes it.
+    """Yields the articles as documents. The first line is left out if it repeats the title, as WikiExtractor writes it.
 
     Raises:
-        DataError: Text stands outside of a `<doc>`, or one is not closed.
+        DataError: There is text outside of a `<doc>`, or a `<doc>` is not closed.
     """
     lines: list[str] = []
     title = ""
-    start, size = 0, 0  # start: the line of the open <doc>, 0 outside
+    start, size = 0, 0  # start is the line of the open <doc>, or 0 outside
     for first, block in reading.line_blocks(path):
         for number, line in enumerate(block, start=first):
             if not start:
@@ -38,12 +38,12 @@ def read_wikiextractor(path: str, reading: Reading) -> Iterator[Document]:
                     if document:
                         yield document
                 elif _BEGIN.fullmatch(line):
-                    # To the last quote: a title may hold quotes of its own.
+                    # The title extends to the last quotation mark, since titles can contain quotation marks.
                     title = html.unescape(line.partition(' title="')[2].rpartition('"')[0])
                     start, lines, size = number, [], 0
                 else:
                     raise DataError(
-                        f"expected WikiExtractor's <doc …>. Received {line[:30]!r}; say what the file is with --format",
+                        f"expected WikiExtractor's <doc …>. Received {line[:30]!r}; name the format with --format",
                         path,
                         number,
                     )

@@ -1,1 +1,1 @@
-"""Text to token ids: normalization, WordPiece, vocabulary training, in Python and inside a TF graph."""
+"""Converts text to token ids (normalization, WordPiece), in Python and in TensorFlow graphs; trains vocabularies."""

@@ -1,10 +1,11 @@
-"""Tokens that are found in text as a whole: special and added tokens, and words that are never split.
+"""Finds tokens in text as a whole: special and added tokens, and words that are never split.
 
-Each is replaced in the text by a placeholder, a private character that the vocabulary lacks, and the rest of it by
-dropped characters, so that lengths stay. Normalization makes the placeholder a word of its own, and WordPiece is
-told its pieces. Tokens that are not `normalized` are looked for in the text as it stands; the others in normalized
-text, where punctuation has spaces around it already, and so has it in what is looked for. Of tokens that
-overlap the leftmost is taken, of those the longest (as in Hugging Face's tokenizers).
+The first character of each match is replaced by a placeholder, a private character that is not in the vocabulary, and
+the rest by characters that normalization drops, so that the length of the text does not change. Normalization makes
+the placeholder a word of its own, and WordPiece gets its pieces from a table. Tokens that are not `normalized` are
+searched for in the original text; the others in normalized text, after they are normalized themselves, including the
+spaces around punctuation. Of overlapping matches, the leftmost is used, and of those the longest (as in Hugging Face's
+tokenizers).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from kbert.text.wordpiece import WordPiece
 
 FILL = "\0"
-"""Stands for the rest of a token behind its placeholder: a character that normalization drops."""
+"""Replaces the characters of a token after its placeholder; normalization drops this character."""
 
 _FIRST_PRIVATE, _LAST_PRIVATE = 0x100000, 0x10FFFD
 _WHITE_SPACE = frozenset(
@@ -38,7 +39,7 @@ _OTHER_WORD_CHARACTERS = frozenset("\u200c\u200d").union(
 
 
 class Boundary(enum.Enum):
-    """What may stand beside a token."""
+    """The characters that are allowed before and after a token."""
 
     ANY = "any"
     NO_WORD = "no letter, digit, mark or underscore"
@@ -47,18 +48,19 @@ class Boundary(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class TextToken:
-    """A token as it is looked for.
+    """A token to search for in text.
 
     Args:
-        content: What is looked for, normalized if the token is.
-        pieces: (id, start in the content) of each of its pieces; one but for words that are never split.
-        boundary: What may stand beside it.
-        lstrip: White space before it belongs to it.
-        rstrip: White space after it belongs to it.
-        found: False for a special token that is split like any text: it is met, and left as it is.
-        space_before: Whether the token is normalized and begins with white space. Spaces that normalization puts beside
-            punctuation do not match it.
-        space_after: Whether the token is normalized and ends with white space, likewise.
+        content: The text to search for, normalized if the token is.
+        pieces: The (id, start in the content) of each piece. Only words that are never split can have several.
+        boundary: The characters that are allowed before and after the token.
+        lstrip: Whether white space before the token belongs to it.
+        rstrip: Whether white space after the token belongs to it.
+        found: Whether the token is replaced. A special token that is split like other text matches, so that no shorter
+            token matches within it, but is not replaced.
+        space_before: Whether the token is normalized and begins with white space. Spaces that normalization inserts
+            around punctuation do not match this white space.
+        space_after: Whether the token is normalized and ends with white space, with the same rule.
     """
 
     content: str
@@ -72,7 +74,7 @@ class TextToken:
 
 
 class Hidden(NamedTuple):
-    """What a placeholder hides: a token at [start, end), which with its white space is [first, limit)."""
+    """The text that a placeholder replaces: a token at [start, end), or with its white space [first, limit)."""
 
     first: int
     start: int
@@ -81,16 +83,16 @@ class Hidden(NamedTuple):
 
 
 class TextTokens:
-    """All tokens that are found in text.
+    """All tokens that are found in text as a whole.
 
     Args:
-        raw: Those looked for in the text as it stands, of distinct contents.
-        normalized: Those looked for in normalized text, of distinct contents.
-        vocabulary: Tells which characters are free to be placeholders.
-        chinese_characters: CJK ideographs count as bounded by white space.
+        raw: The tokens to search for in the original text, with distinct contents.
+        normalized: The tokens to search for in normalized text, with distinct contents.
+        vocabulary: The vocabulary. Placeholders are private characters that it does not contain.
+        chinese_characters: Whether CJK ideographs count as separated by white space.
 
     Raises:
-        VocabularyError: The vocabulary leaves too few private characters.
+        VocabularyError: The vocabulary contains so many private characters that too few are left for placeholders.
     """
 
     def __init__(
@@ -114,7 +116,14 @@ class TextTokens:
     def of(
         cls, vocabulary: Vocabulary, settings: TokenizerSettings, table: ReplacementTable, wordpiece: WordPiece
     ) -> TextTokens | None:
-        """The tokens that settings ask for; None where there are none, and text is just text."""
+        """Returns the tokens that the settings define, or None if no token is to be found in text.
+
+        Args:
+            vocabulary: The vocabulary, including added tokens.
+            settings: The settings of the tokenizer.
+            table: Normalizes the tokens that are searched for in normalized text.
+            wordpiece: Splits the words that are never split by normalization into pieces.
+        """
         added = {token.content: token for token in settings.added_tokens}
         specials = [AddedToken(content, special=True) for content in SPECIAL_TOKENS if content not in added]
         every = [*specials, *settings.added_tokens]
@@ -142,7 +151,7 @@ class TextTokens:
         return cls(list(raw.values()), list(normalized.values()), vocabulary, settings.chinese_characters)
 
     def may_stand_in(self, text: str, table: ReplacementTable) -> bool:
-        """Whether a text may hold one of the tokens, or a placeholder: if not, it is a text like any other."""
+        """Returns whether a text may contain one of the tokens or a placeholder character."""
         raw, normalized = self._forms[False][0], self._forms[True][0]
         return bool(
             (raw is not None and raw.search(text))
@@ -151,7 +160,11 @@ class TextTokens:
         )
 
     def hide(self, text: str) -> tuple[str, dict[int, Hidden]]:
-        """Puts placeholders into a text, its length kept; gives what each hides, by the placeholder's index."""
+        """Replaces tokens in a text by placeholders, without a change of its length.
+
+        Returns:
+            The text with placeholders, and what each of them replaces, by the index of the placeholder in the text.
+        """
         text = self._taken.sub(self.unspellable, text)
         parts = []
         hidden: dict[int, Hidden] = {}
@@ -164,7 +177,7 @@ class TextTokens:
         return "".join([*parts, text[done:]]) if parts else text, hidden
 
     def hide_normalized(self, text: str) -> str:
-        """Puts placeholders, between spaces, into normalized text."""
+        """Replaces tokens in a normalized text by placeholders between spaces."""
         parts = []
         done = 0
         for start, end, placeholder, _ in self.normalized_matches(text):
@@ -173,13 +186,21 @@ class TextTokens:
         return "".join([*parts, text[done:]]) if parts else text
 
     def normalized_matches(self, text: str) -> Iterator[tuple[int, int, str, TextToken]]:
-        """(start, end, placeholder, token) of the tokens in a normalized text, from left to right."""
+        """Yields (start, end, placeholder, token) of the tokens in a normalized text, from left to right."""
         for start, end, place in self._matches(text, normalized=True):
             yield start, end, chr(self.base + len(self.raw) + place), self.normalized[place]
 
     @staticmethod
     def with_white_space(token: TextToken, text: str, start: int, end: int, least: int) -> tuple[int, int]:
-        """A token that stands at [start, end), with the white space that belongs to it, from `least` on."""
+        """Returns the range of a token with the white space that belongs to it.
+
+        Args:
+            token: The token.
+            text: The text.
+            start: The index of the first character of the token in the text.
+            end: The index after the last character of the token.
+            least: The smallest possible start, which is the end of the previous token.
+        """
         if token.rstrip:
             while end < len(text) and is_white_space(text[end]):
                 end += 1
@@ -204,7 +225,7 @@ class TextTokens:
                 yield *match.span(), place
 
     def _is_padded(self, character: str) -> bool:
-        """Whether normalization puts spaces around a character that the text does not have."""
+        """Returns whether normalization inserts spaces around a character."""
         return bool(character) and (is_punctuation(character) or character in self.placeholders)
 
     def _is_bounded(self, boundary: Boundary, text: str, start: int, end: int, normalized: bool) -> bool:
@@ -213,7 +234,7 @@ class TextTokens:
         before, after = text[:start][-2:], text[end : end + 2]
         if boundary is Boundary.SPACE:
             return all(not c or is_whitespace(c) or self._is_ideograph(c) for c in (before[-1:], after[:1]))
-        if normalized:  # the space beside a punctuation mark is not of the text
+        if normalized:  # normalization inserts the space next to a punctuation mark, so look at the mark itself
             before = before[:1] if before[1:] == SPACE and is_connector(before[:1]) else before
             after = after[1:] if after[:1] == SPACE and is_connector(after[1:]) else after
         return not is_word(before[-1:]) and not is_word(after[:1])
@@ -223,15 +244,15 @@ class TextTokens:
 
 
 def _begins_with_space(content: str, table: ReplacementTable) -> bool:
-    """Whether the first character that normalization keeps is white space."""
+    """Returns whether the first character that normalization keeps is white space."""
     first = next((character for character in content if table[ord(character)]), "")
     return bool(first) and is_whitespace(first)
 
 
 def is_word(character: str) -> bool:
-    r"""Whether a character is one of words: \w of the Rust regular expressions that Hugging Face's tokenizers use.
+    r"""Returns whether a character belongs to words: \w in the Rust regular expressions of Hugging Face's tokenizers.
 
-    That is Alphabetic, M, Nd, Pc and Join_Control; Alphabetic are L, Nl, and letters in circles and squares.
+    This is Alphabetic (L, Nl, and letters in circles and squares), M, Nd, Pc and Join_Control.
     """
     if not character:
         return False
@@ -240,19 +261,19 @@ def is_word(character: str) -> bool:
 
 
 def is_connector(character: str) -> bool:
-    """Whether a character is a punctuation mark that counts as part of a word, such as the underscore."""
+    """Returns whether a character is a punctuation mark that counts as part of a word, such as the underscore."""
     return bool(character) and unicodedata.category(character) == "Pc"
 
 
 def is_white_space(character: str) -> bool:
-    """Unicode's White_Space, which `lstrip` and `rstrip` go by."""
+    """Returns whether a character has Unicode's property White_Space, which `lstrip` and `rstrip` use."""
     return character in _WHITE_SPACE
 
 
 def unspellable_character(vocabulary: Vocabulary) -> str:
-    """A character that no piece holds, so that a word with it is [UNK].
+    """Returns a character that no piece contains, so that a word with it is [UNK].
 
-    Noncharacters are never in text (U+FFFE and U+FFFF end each plane).
+    It is one of Unicode's noncharacters (U+FFFE and U+FFFF of each plane), which do not occur in text.
     """
     held = {c for token in vocabulary for c in token if c > "\uffff"}
     return next(
@@ -261,7 +282,7 @@ def unspellable_character(vocabulary: Vocabulary) -> str:
 
 
 def _free_private_characters(vocabulary: Vocabulary, count: int) -> int:
-    """The first of `count` private code points in a row that no token holds."""
+    """Returns the first of `count` consecutive private code points that no token contains."""
     held = sorted({ord(c) for token in vocabulary for c in token if ord(c) >= _FIRST_PRIVATE})
     first = _FIRST_PRIVATE
     for code_point in [*held, _LAST_PRIVATE + 1]:
@@ -269,12 +290,12 @@ def _free_private_characters(vocabulary: Vocabulary, count: int) -> int:
             return first
         first = code_point + 1
     raise VocabularyError(
-        f"{count} tokens to be found in text need as many characters from U+100000 on that the vocabulary lacks. "
-        f"It holds {len(held)} of the {_LAST_PRIVATE + 1 - _FIRST_PRIVATE}; add fewer tokens"
+        f"{count} tokens to be found in text need as many characters from U+100000 on that are not in the vocabulary. "
+        f"It contains {len(held)} of the {_LAST_PRIVATE + 1 - _FIRST_PRIVATE}; add fewer tokens"
     )
 
 
 def _pattern(contents: Iterable[str]) -> re.Pattern[str] | None:
-    """Finds the leftmost, and of those the longest: alternatives are tried in order."""
+    """Returns an expression that finds the leftmost, longest content. Alternatives are tried in order."""
     alternatives = sorted(contents, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, alternatives))) if alternatives else None

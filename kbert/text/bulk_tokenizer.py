@@ -1,4 +1,4 @@
-"""Ids of many texts at once, for corpora: the same ids as `Tokenizer.ids`, in NumPy where Python is slow."""
+"""Tokenizes many texts at once with NumPy, to build corpora. The ids are the same as those of `Tokenizer.ids`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.text.wordpiece import WordPiece
 
 _BLOCK = 1 << 18
-"""Characters that are worked on together: few enough for their arrays to stay in a core's cache."""
+"""The number of characters that are processed at once: few enough for their arrays to stay in a core's cache."""
 _KNOWN_WORDS = 1 << 15
-"""A bound keeps memory flat however much text goes by."""
+"""The number of words above which no further words are cached, which bounds memory."""
 _CODE_POINTS = 0x110000
 _UNMET = 255
 
@@ -26,7 +26,7 @@ class BulkTokenizer:
     """Tokenizes many texts with one call.
 
     Args:
-        tokenizer: The tokenizer whose ids are wanted.
+        tokenizer: The tokenizer whose ids are computed.
 
     Example:
         >>> ids, ends = BulkTokenizer(tokenizer).ids(["a dog", "the cat sat"])
@@ -37,13 +37,13 @@ class BulkTokenizer:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.long_words = 0
-        """The number of words so far that were longer than the tokenizer's limit, each of which is one [UNK]."""
+        """The number of words so far that are longer than the tokenizer's limit. Each of them is one [UNK]."""
         self._normalizer = _BulkNormalizer(tokenizer.normalizer)
         self._words = _Words(tokenizer.wordpiece)
         self._longest = tokenizer.wordpiece.max_word_length
 
     def ids(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Gives the ids of all texts joined, int32 [N], and where each text's end, int64 [len(texts)]."""
+        """Returns the ids of all texts, concatenated, int32 [N], and the end of each text, int64 [len(texts)]."""
         single = self._single_texts(texts)
         if not single:
             return self._bulk_ids(texts)
@@ -55,8 +55,8 @@ class BulkTokenizer:
         return np.concatenate(parts), np.cumsum([len(part) for part in parts], dtype=np.int64)
 
     def _single_texts(self, texts: Sequence[str]) -> set[int]:
-        """The texts that must be taken one by one: tokens that are found in text stand across words."""
-        if self._longest < SHORT:  # nobody's bound on words is this low
+        """Returns the indices of the texts to tokenize one by one, since they may contain tokens that span words."""
+        if self._longest < SHORT:  # an unusually low limit, which the fast path does not support
             return set(range(len(texts)))
         text_tokens = self.tokenizer.text_tokens
         if not text_tokens:
@@ -90,9 +90,9 @@ class _WordArrays:
     """The words of some texts.
 
     Args:
-        characters: Code points, words separated by spaces, uint32 [N].
-        starts: Where each word begins, int64 [W].
-        lengths: Its characters, int64 [W].
+        characters: The code points, with spaces between words, uint32 [N].
+        starts: The index of the first character of each word, int64 [W].
+        lengths: The number of characters in each word, int64 [W].
     """
 
     characters: np.ndarray
@@ -101,7 +101,13 @@ class _WordArrays:
 
 
 class _BulkNormalizer:
-    """The table of a `Normalizer` as arrays: each code point's replacement, where it lies and how long it is."""
+    """Normalizes texts with the table of a `Normalizer`, stored as arrays.
+
+    The arrays hold, for each code point, the place, length and first character of its replacement.
+
+    Args:
+        normalizer: The normalizer.
+    """
 
     def __init__(self, normalizer: Normalizer) -> None:
         self._normalizer = normalizer
@@ -112,11 +118,11 @@ class _BulkNormalizer:
         self._replacements = np.zeros(0, np.uint32)
 
     def __call__(self, texts: Sequence[str]) -> tuple[_WordArrays, np.ndarray]:
-        """Gives the words of all texts, and how many there are up to the end of each."""
+        """Returns the words of all texts, and the number of words up to the end of each text."""
         if self._normalizer.lowercase:
             texts = [self._normalizer.with_final_sigmas(text) if SIGMA in text else text for text in texts]
         codes = np.frombuffer(SPACE.join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
-        lengths = self._lengths.take(codes)  # twice as fast as an index
+        lengths = self._lengths.take(codes)  # twice as fast as indexing
         if (lengths == _UNMET).any():
             self._meet(np.unique(codes[lengths == _UNMET]))
             lengths = self._lengths.take(codes)
@@ -142,7 +148,7 @@ class _BulkNormalizer:
         return words, np.searchsorted(words.starts, text_ends)
 
     def _meet(self, codes: np.ndarray) -> None:
-        """Takes the replacements of further code points over from the table."""
+        """Copies the replacements of further code points from the table into the arrays."""
         replacements = [self._table[int(code)] for code in codes]
         lengths = np.array([len(replacement) for replacement in replacements])
         begin = len(self._replacements)
@@ -155,11 +161,14 @@ class _BulkNormalizer:
 
 
 class _Words:
-    """Numbers words as they are met, and knows the pieces of each number.
+    """Assigns numbers to words on first sight, and stores the pieces of each number.
 
-    Words of one character are looked up in a table of code points, others of up to 16 Latin-1 characters in a hash
-    table of NumPy arrays, all others in a dict. When there are too many words, new ones are numbered for one call
-    alone: forgetting all and learning them anew is no faster, and takes memory once more.
+    Words of one character are looked up in a table of code points, other words of up to 16 Latin-1 characters in a hash
+    table of NumPy arrays, and all others in a dict. When the table is full, new words get numbers for a single call
+    only; clearing the table instead is not faster, and needs more memory.
+
+    Args:
+        wordpiece: Splits words into pieces.
     """
 
     def __init__(self, wordpiece: WordPiece) -> None:
@@ -171,11 +180,11 @@ class _Words:
         self._others: dict[str, int] = {}
 
     def ids(self, words: _WordArrays) -> tuple[np.ndarray, np.ndarray]:
-        """Gives the pieces of all words joined, int32, and [0, the end of each word's]."""
+        """Returns the pieces of all words, concatenated, int32, and a 0 followed by the end of each word's pieces."""
         numbers = np.empty(len(words.starts), np.int64)
         is_single = words.lengths == 1
         single = np.flatnonzero(is_single)
-        # First, and kept always: characters are few, and their table has its full size from the start.
+        # Single characters come first and are always kept, since their table has its full size from the start.
         numbers[single] = self._find_single(words.characters[words.starts[single]])
         known = len(self._ends)
         learns = known <= _KNOWN_WORDS

@@ -1,4 +1,4 @@
-"""The words of a text that a vocabulary splits most: what it should be extended by."""
+"""Finds the words of a text that a vocabulary splits most, so that the vocabulary can be extended by them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from kbert.text.wordpiece import WordPiece
 def domain_words(
     counts: Mapping[str, int], wordpiece: WordPiece, *, limit: int, minimum_frequency: int = 5
 ) -> list[str]:
-    """Chooses the words whose entries would save most tokens: times seen × (pieces - 1).
+    """Chooses the words whose entries save most tokens: number of occurrences × (pieces - 1).
 
-    A word that cannot be spelled counts as two pieces: one token stands for it already, but says nothing.
+    A word that is [UNK] counts as two pieces, since [UNK] carries no information.
 
     Args:
-        counts: Normalized words and how often they were seen.
-        wordpiece: Splits words as the vocabulary does today.
-        limit: How many words at most.
-        minimum_frequency: Words seen less are left out: their embeddings would hardly be learnt.
+        counts: The normalized words with their numbers of occurrences.
+        wordpiece: Splits words with the current vocabulary.
+        limit: The maximum number of words to return.
+        minimum_frequency: The minimum number of occurrences. Embeddings of rarer words would hardly be trained.
 
     Returns:
-        Words in the order of what they save; those of equal savings by code point.
+        The words, those that save most tokens first, then by code point.
     """
     unknown = wordpiece.vocabulary.unk_id
     savings: list[tuple[int, str]] = []

@@ -1,4 +1,4 @@
-"""Text to the words that WordPiece takes apart: the table of replacements, the final sigma, and tokens found whole."""
+"""Normalizes text to the words that WordPiece splits: replaces characters, and finds tokens in text as a whole."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _WORD = re.compile("[^ ]+")
 class Word(NamedTuple):
     """A normalized word.
 
-    Character i of it came from `text[starts[i]:ends[i]]`. That of a placeholder (`TextTokens`) tells of the characters
-    that it hides.
+    Character i of the word comes from `text[starts[i]:ends[i]]`. For a placeholder (see `TextTokens`), the lists have
+    an entry for each character of the token that it replaces.
     """
 
     text: str
@@ -32,12 +32,12 @@ class Word(NamedTuple):
 
 
 class Normalizer:
-    """Splits text into the words that WordPiece takes apart.
+    """Splits text into normalized words.
 
     Args:
-        lowercase: Lower-case, as the uncased models do.
-        table: What becomes of each character; by default `ReplacementTable(lowercase)`.
-        text_tokens: Tokens that are found in text as a whole.
+        lowercase: Whether to lower-case text, as the uncased models do.
+        table: The replacement of each character. The default is `ReplacementTable(lowercase)`.
+        text_tokens: The tokens that are found in text as a whole.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Normalizer:
             self.table.update({ord(placeholder): f" {placeholder} " for placeholder in text_tokens.placeholders})
 
     def words(self, text: str) -> list[str]:
-        """The normalized words of `text`, punctuation marks and CJK ideographs as words of their own."""
+        """Returns the normalized words of `text`. Punctuation marks and CJK ideographs are words of their own."""
         if self.text_tokens:
             return self._words_with_tokens(text, self.text_tokens)
         if self.lowercase and SIGMA in text:
@@ -64,7 +64,7 @@ class Normalizer:
         return text_tokens.hide_normalized(text.translate(self.table)).split()
 
     def words_with_sources(self, text: str) -> list[Word]:
-        """The same words, each with the part of `text` that each of its characters came from."""
+        """Returns the words of `words`, with the part of `text` that each of their characters comes from."""
         hidden: dict[int, Hidden] = {}
         if self.text_tokens:
             text, hidden = self.text_tokens.hide(text)
@@ -89,7 +89,7 @@ class Normalizer:
     def _hide_normalized(
         self, text: str, normalized: str, starts: list[int], ends: list[int]
     ) -> tuple[str, list[int], list[int]]:
-        """The same with placeholders, between spaces, for tokens that are found in normalized text."""
+        """Replaces tokens in normalized text by placeholders between spaces; returns text, starts and ends."""
         assert self.text_tokens is not None
         parts = []
         new_starts: list[int] = []
@@ -104,9 +104,9 @@ class Normalizer:
         return "".join([*parts, normalized[done:]]), new_starts + starts[done:], new_ends + ends[done:]
 
     def with_final_sigmas(self, text: str) -> str:
-        """Writes ς for each Σ that `lower()` would make final; same length.
+        """Returns the text with ς for each Σ that `lower()` makes final. The length does not change.
 
-        The rule looks at a white-space-separated word of cleaned text, dropped characters left out.
+        The rule applies to white-space-separated words of the cleaned text, without dropped characters.
         """
         kept = [i for i, c in enumerate(text) if not is_dropped(c)]
         cleaned = "".join(SPACE if is_whitespace(text[i]) or is_cjk(ord(text[i])) else text[i] for i in kept)
@@ -114,7 +114,7 @@ class Normalizer:
         start = 0
         for word in cleaned.split(SPACE):
             if SIGMA in word:
-                # lower() may lengthen a word (İ), so ask only about the sigmas.
+                # lower() can change the length of a word (İ), so only the sigmas are checked.
                 for position, character in enumerate(word):
                     if character == SIGMA and is_final_sigma(word, position):
                         result[kept[start + position]] = "ς"
@@ -123,9 +123,9 @@ class Normalizer:
 
 
 def _as_hidden(word: Word, hidden: dict[int, Hidden]) -> Word:
-    """A placeholder with the sources of all that it hides; other words as they are.
+    """Returns a placeholder with the sources of all characters that it replaces; returns other words unchanged.
 
-    A token found in normalized text is never at the same place as one found before normalization.
+    A token found in normalized text never has the same place as one found before normalization.
     """
     what = hidden.get(word.starts[0])
     if what is None:

@@ -1,10 +1,10 @@
-"""What BERT does to single characters before WordPiece, as one table: code point → replacement string.
+"""A table of BERT's normalization before WordPiece: code point → replacement string.
 
-The original's order is: clean (drop NUL, U+FFFD and control characters; white space becomes a space), spaces
-around CJK ideographs, split on white space, lower case, decompose (NFD) and drop the accents (Mn), split on
-punctuation (google-research/bert, tokenization.py). All of it acts on single characters, with one exception:
-`lower()` turns a Greek capital sigma into the final form at the end of a word. So a table, applied
-by `str.translate`, does the same in one pass, and the same table can be laid into a TF graph.
+The original release (google-research/bert, tokenization.py) cleans text (drops NUL, U+FFFD and control characters, and
+turns white space into spaces), puts spaces around CJK ideographs, splits on white space, lower-cases, decomposes (NFD)
+and drops accents (Mn), and splits on punctuation. All these steps act on single characters, with one exception:
+`lower()` turns a Greek capital sigma at the end of a word into its final form. So a table for `str.translate` does the
+same in one pass, and the same table can be used in a TensorFlow graph.
 """
 
 from __future__ import annotations
@@ -27,27 +27,30 @@ _CJK_RANGES = (
 
 
 def is_whitespace(character: str) -> bool:
-    """What separates words: space, TAB, LF, CR and the separators Zs, Zl and Zp.
+    """Returns whether a character separates words: space, TAB, LF, CR, or of the categories Zs, Zl and Zp.
 
-    The original's cleaning names Zs alone, but its splitting is `str.split()`, which knows the other two.
+    The cleaning of the original release handles only Zs, but its `str.split()` splits at the other two as well.
     """
     return character in " \t\n\r" or unicodedata.category(character) in ("Zs", "Zl", "Zp")
 
 
 def is_dropped(character: str) -> bool:
-    """Characters that cleaning removes: NUL, U+FFFD, Cc and Cf, but not TAB, LF and CR."""
+    """Returns whether cleaning removes a character: NUL, U+FFFD, Cc and Cf, but not TAB, LF and CR."""
     if character in "\t\n\r":
         return False
     return character in "\0\ufffd" or unicodedata.category(character) in ("Cc", "Cf")
 
 
 def is_cjk(code_point: int) -> bool:
-    """CJK ideographs; Hangul, Hiragana and Katakana are written with the rest, as words."""
+    """Returns whether a character is a CJK ideograph. Hangul, Hiragana and Katakana are not; they form words."""
     return any(first <= code_point <= last for first, last in _CJK_RANGES)
 
 
 def is_punctuation(character: str) -> bool:
-    """All ASCII that is not a letter, digit or white space, and Unicode's P* categories."""
+    """Returns whether a character is punctuation.
+
+    Punctuation is all of ASCII from "!" on except letters and digits, and Unicode's categories P*.
+    """
     code_point = ord(character)
     if code_point < 128:
         return 33 <= code_point <= 47 or 58 <= code_point <= 64 or 91 <= code_point <= 96 or code_point >= 123
@@ -55,14 +58,14 @@ def is_punctuation(character: str) -> bool:
 
 
 class ReplacementTable(dict[int, str]):
-    """Maps a code point to its normalized text, for `str.translate`; filled as characters are met.
+    """Maps a code point to its normalized text, for `str.translate`. Entries are computed on first use.
 
-    A space in a replacement separates words. It never holds more than Unicode's 1,114,112 entries.
+    A space in a replacement separates words. The table has at most 1,114,112 entries, the number of code points.
 
     Args:
-        lowercase: Lower-case, as the uncased models do.
-        strip_accents: Strip accents; None does as `lowercase` says.
-        chinese_characters: Make each CJK ideograph a word.
+        lowercase: Whether to lower-case text, as the uncased models do.
+        strip_accents: Whether to strip accents. None strips them if `lowercase` is true.
+        chinese_characters: Whether to make each CJK ideograph a word.
     """
 
     def __init__(self, lowercase: bool, *, strip_accents: bool | None = None, chinese_characters: bool = True) -> None:
@@ -92,17 +95,17 @@ class ReplacementTable(dict[int, str]):
 
 
 def is_final_sigma(word: str, position: int) -> bool:
-    """Whether `word.lower()` writes the capital sigma at `position` as ς (Unicode's Final_Sigma)."""
+    """Returns whether `word.lower()` writes the capital sigma at `position` as ς (Unicode's Final_Sigma)."""
     before = next((c for c in reversed(word[:position]) if not is_case_ignorable(c)), None)
     after = next((c for c in word[position + 1 :] if not is_case_ignorable(c)), None)
     return before is not None and is_cased(before) and not (after is not None and is_cased(after))
 
 
 def is_case_ignorable(character: str) -> bool:
-    """Unicode's Case_Ignorable, read off what `lower()` does: no table of it is public in Python."""
+    """Returns whether a character is Case_Ignorable, derived from `lower()`, since Python has no table of it."""
     return ("A" + character + SIGMA).lower()[-1] == "ς" and not is_cased(character)
 
 
 def is_cased(character: str) -> bool:
-    """Unicode's Cased without Case_Ignorable, read off what `lower()` does."""
+    """Returns whether a character is Cased and not Case_Ignorable, derived from `lower()`."""
     return (character + SIGMA).lower()[-1] == "ς"

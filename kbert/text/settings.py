@@ -1,4 +1,4 @@
-"""How a tokenizer treats text: one object that vocabularies, corpora, model folders and served graphs share."""
+"""The settings of a tokenizer, which vocabularies, corpora, model folders and served graphs share."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from typing import Any
 from kbert.errors import UsageError
 
 MAX_WORD_LENGTH = 200
-"""Longer words are [UNK], as in the original."""
+"""The default for the longest word in characters that is not [UNK], as in the original release."""
 
 _NORMALIZING = ("lowercase", "strip_accents", "chinese_characters", "never_split")
-"""The settings that decide which words ordinary text has."""
+"""The settings that determine how ordinary text is split into words."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AddedToken:
-    """A token that is found in text as a whole, before text is taken apart into words.
+    """A token that is found in text as a whole, before text is split into words.
 
     The fields are those of Hugging Face's tokenizers.
 
     Args:
-        content: The token. White space in it must occur in the text exactly; if the token is `normalized`, any white
+        content: The text of the token. White space in it must match exactly; if the token is `normalized`, any white
             space matches any other.
-        special: A token of the model's own, such as [MASK]: found only where `special_tokens_in_text` says so,
-            and left out by `decode`.
-        normalized: Look for it in normalized text, so that "Covid" also finds "COVID" in an uncased model.
-        single_word: Not inside a word: no letter, digit, mark or underscore may touch it.
-        lstrip: The white space before it belongs to it, which shows in offsets.
-        rstrip: The white space after it, likewise.
+        special: Whether the token belongs to the model, such as [MASK]. Special tokens are found in text only with
+            `special_tokens_in_text`, and `decode` leaves them out.
+        normalized: Whether to search for the token in normalized text, so that "Covid" also matches "COVID" in an
+            uncased model.
+        single_word: Whether the token matches only outside of words: not next to a letter, digit, mark or underscore.
+        lstrip: Whether white space before the token belongs to it; this affects offsets.
+        rstrip: Whether white space after the token belongs to it; this affects offsets.
 
     Raises:
         UsageError: The content is empty or contains U+0000.
@@ -49,18 +50,19 @@ class AddedToken:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TokenizerSettings:
-    """How text is tokenized.
+    """The settings of a tokenizer.
 
     Args:
-        lowercase: Lower-case: true for uncased models, false for cased ones.
-        strip_accents: Strip accents (NFD without Mn); None does as `lowercase` says.
-        chinese_characters: Make each CJK ideograph a word.
-        special_tokens_in_text: False, as in the original: "[MASK]" in text is split like any text. True, as in
-            Hugging Face's tokenizers: special tokens in text become their ids.
-        added_tokens: Tokens found in text as a whole. Those that are not `special` always are.
-        never_split: Words between white space that go to WordPiece as they are.
-        max_word_length: Longer words, in characters, are [UNK]; 200 in the original, 100 in Hugging Face's.
-        model_max_length: The longest input of the model, in tokens, for other tools; None where it is not known.
+        lowercase: Whether to lower-case text: true for uncased models, false for cased models.
+        strip_accents: Whether to strip accents (NFD without Mn). None strips them if `lowercase` is true.
+        chinese_characters: Whether to make each CJK ideograph a word.
+        special_tokens_in_text: Whether special tokens in text become their ids, as in Hugging Face's tokenizers. If
+            false, "[MASK]" in text is split like other text, as in the original release.
+        added_tokens: The tokens that are found in text as a whole. Tokens that are not `special` are always found.
+        never_split: Words between white space that are passed to WordPiece without normalization.
+        max_word_length: The length in characters above which a word becomes [UNK]; 200 in the original release, 100 in
+            Hugging Face's tokenizers.
+        model_max_length: The maximum input length of the model in tokens, for other tools; None if it is unknown.
 
     Raises:
         UsageError: A value is invalid.
@@ -92,8 +94,8 @@ class TokenizerSettings:
 
     @classmethod
     def of_case(cls, *, cased: bool, strip_accents: bool | None) -> TokenizerSettings:
-        """Returns the settings that the options `--cased` and `--strip-accents` or `--keep-accents` ask for."""
-        # The usual choice has one form, so that equal settings are equal objects.
+        """Returns the settings for the options `--cased` and `--strip-accents` or `--keep-accents`."""
+        # The default is always stored as None, so that equivalent settings are equal.
         return cls(lowercase=not cased, strip_accents=None if strip_accents is (not cased) else strip_accents)
 
     @property
@@ -102,10 +104,10 @@ class TokenizerSettings:
         return self.lowercase if self.strip_accents is None else self.strip_accents
 
     def differences(self, other: TokenizerSettings) -> list[str]:
-        """Returns the names of the settings with which the two take ordinary text apart into different words.
+        """Returns the names of the settings that make the two split ordinary text into different words.
 
-        Settings that matter for rare texts alone, such as those that hold "[MASK]" or a word of 150 characters, and
-        `model_max_length`, which is for other tools, do not count.
+        Settings that affect only rare texts, such as texts with "[MASK]" or a word of 150 characters, do not count, nor
+        does `model_max_length`, which is for other tools.
 
         Example:
             >>> TokenizerSettings(lowercase=False).differences(TokenizerSettings())
@@ -115,7 +117,7 @@ class TokenizerSettings:
 
 
 def describe_settings(settings: TokenizerSettings, names: Iterable[str]) -> str:
-    """Returns settings for a message: "lowercase=False, strip_accents=False"."""
+    """Returns the named settings for a message, such as "lowercase=False, strip_accents=False"."""
     return ", ".join(f"{name}={_effective(settings, name)!r}" for name in names)
 
 
@@ -126,7 +128,7 @@ def _effective(settings: TokenizerSettings, name: str) -> Any:
 
 
 def settings_from_dict(values: Mapping[str, Any]) -> TokenizerSettings:
-    """Returns the settings that `dataclasses.asdict` gave, from JSON.
+    """Returns the settings that `dataclasses.asdict` converted to JSON values.
 
     Raises:
         UsageError: A value is invalid.

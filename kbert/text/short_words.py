@@ -1,7 +1,7 @@
-"""Short words as numbers: looked up, and taken apart into pieces, by NumPy.
+"""Looks up short words and splits them into pieces with NumPy.
 
-A word of up to 16 Latin-1 characters is two 64-bit numbers, its bytes with zeros after them. So equal numbers mean
-equal words, and a hash table needs no strings.
+A word of up to 16 Latin-1 characters is represented by two 64-bit numbers: its bytes, padded with zeros. So words are
+equal if their numbers are, and a hash table needs no strings.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import numpy as np
 from kbert.text.vocabulary import CONTINUATION, Vocabulary
 
 SHORT = 16
-"""Words of so many characters fit into two 64-bit numbers."""
+"""The maximum length in characters of a word that fits into two 64-bit numbers."""
 _BEGINNING = 4
-"""Pieces that are longer are looked for only where one begins with the same characters."""
+"""The number of characters by which places are filtered before longer pieces are looked up."""
 _BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
-"""The lowest 0 to 8 bytes of a 64-bit number."""
+"""Masks for the lowest 0 to 8 bytes of a 64-bit number."""
 _FIRST_FACTOR, _SECOND_FACTOR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-"""Odd numbers with bits everywhere: 2^64 by the golden ratio, and a prime."""
+"""Odd factors for hashing whose bits are well distributed: 2^64 divided by the golden ratio, and a prime."""
 
 
 class ShortPieces:
-    """The pieces of a vocabulary that have up to 16 Latin-1 characters, and words of as many spelled with them.
+    """Splits words of up to 16 Latin-1 characters into the pieces of a vocabulary.
 
     Args:
         vocabulary: The vocabulary.
@@ -39,8 +39,8 @@ class ShortPieces:
         self._tables = [self._table(tokens) for tokens in (vocabulary.piece_ids, continuations)]
 
     def _table(self, tokens: Mapping[str, int]) -> tuple[ShortTable, int, ShortTable]:
-        """The pieces, the longest one's length, and how those begin that are longer than _BEGINNING."""
-        # A NUL, which no word holds, would be taken for the end of the piece.
+        """Returns a table of the pieces, their maximum length, and a table of the beginnings of longer pieces."""
+        # Pieces with a NUL are left out, since they look like shorter pieces. No word contains a NUL.
         short = [token for token in tokens if 0 < len(token) <= SHORT and max(token) <= "\xff" and "\0" not in token]
         lengths = np.array([len(token) for token in short], np.int64)
         characters = np.frombuffer("".join(short).encode("latin-1"), np.uint8)
@@ -58,9 +58,18 @@ class ShortPieces:
         return table, int(lengths.max(initial=0)), beginnings
 
     def ids(self, eights: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Gives the pieces of all words joined, int32, and where each word's end.
+        """Splits words into pieces.
 
-        First the longest piece at every place of every word is found, then the words are gone through.
+        First, the longest piece at every position of every word is found. Then the pieces are followed from the
+        beginning of each word.
+
+        Args:
+            eights: The characters that the words are in, as `eights_of` returns them.
+            starts: The index of the first character of each word.
+            lengths: The number of characters in each word.
+
+        Returns:
+            The pieces of all words, concatenated, int32, and the end of each word in them.
         """
         word_ends = np.cumsum(lengths)
         word_begins = word_ends - lengths
@@ -105,21 +114,21 @@ class ShortPieces:
 
 
 class ShortTable:
-    """A hash table with open addressing: words of up to 16 bytes, as two 64-bit numbers, to their numbers."""
+    """A hash table with open addressing that maps words of up to 16 bytes, as two 64-bit numbers, to integers."""
 
     def __init__(self) -> None:
         self._bits = 10
         self._make()
 
     def _make(self) -> None:
-        # Empty places hold 0, which is no word, and a number that says so.
+        # Empty places hold the number -1.
         self._first = np.zeros(1 << self._bits, np.uint64)
         self._second = np.zeros(1 << self._bits, np.uint64)
         self._numbers = np.full(1 << self._bits, -1, np.int64)
         self._size = 0
 
     def find(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """The number of each word, -1 for those that are not known."""
+        """Returns the integer of each word, or -1 for words that are not in the table."""
         places = self._places(first, second)
         numbers = self._numbers[places]
         other = np.flatnonzero(((self._first[places] != first) | (self._second[places] != second)) & (numbers >= 0))
@@ -132,7 +141,7 @@ class ShortTable:
         return numbers
 
     def add(self, first: np.ndarray, second: np.ndarray, numbers: np.ndarray) -> None:
-        """Adds words that are not in the table, each once."""
+        """Adds distinct words that are not yet in the table."""
         if 2 * (self._size + len(numbers)) > len(self._numbers):
             taken = self._numbers >= 0
             first = np.concatenate([self._first[taken], first])
@@ -146,7 +155,7 @@ class ShortTable:
         rest = np.arange(len(numbers))
         while len(rest):
             free = rest[self._numbers[places[rest]] < 0]
-            self._numbers[places[free]] = numbers[free]  # of several for one place the last stays
+            self._numbers[places[free]] = numbers[free]  # if several words have the same place, the last is stored
             won = free[self._numbers[places[free]] == numbers[free]]
             self._first[places[won]], self._second[places[won]] = first[won], second[won]
             rest = np.setdiff1d(rest, won, assume_unique=True)
@@ -159,14 +168,14 @@ class ShortTable:
 
 
 def eights_of(characters: np.ndarray) -> np.ndarray:
-    """The eight bytes from each character on as one 64-bit number, Latin-1 characters being a byte each."""
+    """Returns, for each Latin-1 character (one byte), the eight bytes from it on as a 64-bit number."""
     data = np.zeros(len(characters) + SHORT, np.uint8)
     data[: len(characters)] = characters
     return np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
 
 
 def short_keys(eights: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The bytes of words of up to 16 Latin-1 characters as two 64-bit numbers each."""
+    """Returns the bytes of words of up to 16 Latin-1 characters as two 64-bit numbers each."""
     first = eights[starts] & _BYTES[np.minimum(lengths, 8)]
     second = eights[starts + 8] & _BYTES[np.maximum(lengths - 8, 0)]
     return first, second

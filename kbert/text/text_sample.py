@@ -1,4 +1,4 @@
-"""What a sample of a text tells before the work begins: marks that normalization strips, long words, Chinese."""
+"""Examines a sample of a text before a build: marks that normalization strips, long words, Chinese characters."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary_statistics import script_of
 
 _SAMPLED = 1 << 18
-"""The number of characters that are looked at, over all parts of a source."""
+"""The number of characters in a sample, over all parts of a source."""
 _PARTS = 16
-"""The number of files that are looked at, evenly over all of them."""
+"""The maximum number of files in a sample, evenly spaced over all files."""
 _IGNORED_SCRIPTS = ("Greek", "Hangul", "other", "number")
-"""Scripts whose marks are accents, which the uncased models strip on purpose, or which lose no mark."""
+"""Scripts whose marks are accents, which uncased models strip on purpose, or which lose no marks."""
 _LOST_IN_SCRIPT = 0.01
 _LOST_IN_LATIN = 0.15
 _LOST_IN_TEXT = 0.001
-"""A script is named if so many of its characters lose a mark, and these are so many of the sample's characters.
+"""A message names a script if at least this fraction of its characters lose a mark (_LOST_IN_LATIN for Latin), and
+these are at least the fraction _LOST_IN_TEXT of all characters of the sample.
 
-The uncased models strip the accents of European languages on purpose; in Vietnamese they tell words apart.
+Uncased models strip the accents of European languages on purpose. The limit for Latin is above their rates and below
+that of Vietnamese, in which accents distinguish words.
 """
 _SHOWN = 20
 """The number of characters of a word that messages show."""
@@ -40,13 +42,13 @@ _WORD = re.compile(r"\S+")
 
 @dataclasses.dataclass
 class TextSample:
-    """What a sample of a text holds.
+    """The findings in a sample of a text.
 
     Args:
         characters: The number of characters, without white space.
         ideographs: The number of Chinese characters among them.
-        lost_marks: By script, the number of characters that lose a mark when they are normalized.
-        examples: By script, a word that loses a mark, and what is left of it.
+        lost_marks: The number of characters that lose a mark when they are normalized, by script.
+        examples: A word that loses a mark, before and after normalization, by script.
         long_word: The first word that is longer than the tokenizer's limit; None if there is none.
     """
 
@@ -58,11 +60,11 @@ class TextSample:
 
     @property
     def chinese(self) -> float:
-        """The part of the characters that are Chinese, 0 to 1."""
+        """The fraction of characters that are Chinese, 0 to 1."""
         return self.ideographs / max(1, self.characters)
 
     def describe_lost_marks(self) -> str:
-        """Returns the scripts and an example of each: "Thai ('ที่' becomes 'ท')"; "" if no script loses much."""
+        """Returns the scripts that lose marks with examples, such as "Thai ('ที่' becomes 'ท')"; "" if there are none."""
         return ", ".join(
             f"{script} ({_shortened(word)!r} becomes {_shortened(left)!r})"
             for script, (word, left) in self.examples.items()
@@ -70,14 +72,14 @@ class TextSample:
 
 
 def sample_text(source: Source, tokenizer: Tokenizer | Normalizer, *, max_word_length: int) -> TextSample:
-    """Looks at some lines of a source, from the beginnings of some of its parts.
+    """Examines lines from the beginnings of some parts of a source.
 
-    A part that cannot be read is passed over: the work itself will tell of it.
+    Unreadable parts are skipped, since the build itself will report them.
 
     Args:
-        source: The text.
-        tokenizer: What normalizes the text.
-        max_word_length: The length of the longest word that is not [UNK].
+        source: The source of the text.
+        tokenizer: The tokenizer or normalizer that normalizes the text.
+        max_word_length: The length in characters of the longest word that is not [UNK].
     """
     normalizer = tokenizer.normalizer if isinstance(tokenizer, Tokenizer) else tokenizer
     lines = list(_some_lines(source))
@@ -107,12 +109,12 @@ def tell_lost_marks(sample: TextSample, settings: TokenizerSettings) -> None:
 
 
 def describe_long_words(count: int, longest: int, example: str | None) -> str:
-    """Returns a sentence about words that are longer than a tokenizer takes, with the way out.
+    """Returns a message about words that are longer than a tokenizer's limit, with advice.
 
     Args:
-        count: The number of running words.
-        longest: The largest number of characters of a word.
-        example: One of them, if one is known.
+        count: The number of occurrences of such words.
+        longest: The limit in characters.
+        example: One of the words, if known.
     """
     shown = f", such as '{example[:_SHOWN]}…' with {len(example):,} characters" if example else ""
     return (
@@ -162,7 +164,7 @@ def _loses_mark(character: str) -> bool:
 
 
 def _script(character: str) -> str:
-    """The script of a letter or of a mark, by its name in Unicode; a mark that joins any letter is of no script."""
+    """Returns the script of a letter or mark according to its Unicode name; "other" for marks of no single script."""
     if unicodedata.category(character) != "Mn":
         return script_of(character)
     first, *others = unicodedata.name(character, "COMBINING").split()

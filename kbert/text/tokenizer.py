@@ -1,4 +1,4 @@
-"""The tokenizer: text to ids and offsets, the same ids as the original BERT's."""
+"""The tokenizer, which converts text to ids and offsets. The ids are the same as those of the original BERT."""
 
 from __future__ import annotations
 
@@ -32,17 +32,19 @@ class Tokenizer:
     """BERT's tokenizer.
 
     Args:
-        vocabulary: A vocab.txt, or a `Vocabulary`. Added tokens that it does not hold get ids behind its own, in order.
-        lowercase: Lower-case and strip accents: true for uncased models, false for cased ones. (Functions that mirror
-            commands have `cased`, the opposite.)
-        strip_accents: Strip accents, and with them the vowel signs of many scripts; None does as `lowercase` says.
-        chinese_characters: Make each CJK ideograph a word.
-        special_tokens_in_text: False, as in the original: "[MASK]" in text is split like any text. True, as in
-            Hugging Face's tokenizers: special tokens in text become their ids.
-        added_tokens: Tokens found in text as a whole. Those that are not special are found in any case.
-        never_split: Words between white space that go to WordPiece as they are.
-        max_word_length: Longer words, in characters, are [UNK]; 200 in the original.
-        model_max_length: The longest input of the model, in tokens, for other tools; nothing is cut by it.
+        vocabulary: A vocab.txt, or a `Vocabulary`. Added tokens that it does not contain get the ids after its own, in
+            order.
+        lowercase: Whether to lower-case text: true for uncased models, false for cased models. (Functions that mirror
+            commands have the opposite argument, `cased`.)
+        strip_accents: Whether to strip accents, and with them the vowel signs of many scripts. None strips them if
+            `lowercase` is true.
+        chinese_characters: Whether to make each CJK ideograph a word.
+        special_tokens_in_text: Whether special tokens in text become their ids, as in Hugging Face's tokenizers. If
+            false, "[MASK]" in text is split like other text, as in the original release.
+        added_tokens: The tokens that are found in text as a whole. Tokens that are not special are always found.
+        never_split: Words between white space that are passed to WordPiece without normalization.
+        max_word_length: The length in characters above which a word becomes [UNK]; 200 in the original release.
+        model_max_length: The maximum input length of the model in tokens, for other tools. It does not truncate texts.
 
     Example:
         >>> tokenizer = Tokenizer("vocab.txt", lowercase=True)
@@ -90,11 +92,15 @@ class Tokenizer:
 
     @classmethod
     def from_settings(cls, vocabulary: Vocabulary, settings: TokenizerSettings) -> Tokenizer:
-        """The tokenizer of a vocabulary and settings."""
+        """Returns the tokenizer with a vocabulary and settings."""
         return cls(vocabulary, **{field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)})
 
     def replace(self, **changes: Any) -> Tokenizer:
-        """A copy with some settings changed."""
+        """Returns a copy with some settings changed.
+
+        Args:
+            changes: The new values by name, see `TokenizerSettings`.
+        """
         return self.from_settings(self.vocabulary, dataclasses.replace(self.settings, **changes))
 
     @property
@@ -103,11 +109,11 @@ class Tokenizer:
         return self.settings.lowercase
 
     def ids(self, text: str) -> list[int]:
-        """The ids of `text`, without special tokens: the fast path of corpus building."""
+        """Returns the ids of `text` without special tokens. This is faster than `encode`."""
         return self.wordpiece.ids(self.normalizer.words(text))
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """(start, end) in characters of `text` of each of its tokens, without special tokens."""
+        """Returns (start, end) in characters of each token of `text`, without special tokens."""
         return [(token.start, token.end) for token in self._tokens(text)]
 
     def encode(
@@ -125,13 +131,14 @@ class Tokenizer:
         Args:
             text: The text.
             pair: The second text of a pair.
-            add_special_tokens: Give [CLS] text [SEP] pair [SEP] rather than the bare tokens.
-            max_length: Cut to so many tokens, special ones included.
-            truncation: Which text loses tokens from its end: "longest_first", "only_first" or "only_second".
-            pad_to: Add [PAD] up to so many tokens.
+            add_special_tokens: Whether to add special tokens: [CLS] text [SEP] pair [SEP].
+            max_length: The maximum number of tokens, including special tokens. Longer texts are truncated.
+            truncation: The text that loses tokens from its end: "longest_first", "only_first" or "only_second".
+            pad_to: The number of tokens up to which [PAD] is added.
 
         Raises:
-            UsageError: `max_length` leaves no room for the special tokens, or for the text that is cut.
+            UsageError: `max_length` leaves no room for the special tokens or for the text to truncate, or `truncation`
+                is invalid.
         """
         first = self._tokens(text)
         second = None if pair is None else self._tokens(pair)
@@ -158,21 +165,22 @@ class Tokenizer:
         truncation: Truncation = "longest_first",
         add_special_tokens: bool = True,
     ) -> list[Encoding]:
-        """Encodes a text, or a pair, in as many windows as it takes: nothing is cut off.
+        """Encodes a text or a pair in as many windows as necessary, without truncation.
 
-        Hugging Face's tokenizers call it `return_overflowing_tokens`.
+        Hugging Face's tokenizers call this `return_overflowing_tokens`.
 
         Args:
             text: The text.
             pair: The second text of a pair.
-            max_length: Most tokens of a window, special ones included.
-            stride: How many tokens of the text that slides a window shares with the one before.
-            truncation: Which text of a pair slides, "only_first" or "only_second"; the other is in each window.
-            add_special_tokens: Give [CLS] text [SEP] pair [SEP] rather than the bare tokens.
+            max_length: The maximum number of tokens per window, including special tokens.
+            stride: The number of tokens of the split text that consecutive windows share.
+            truncation: The text of a pair that is split into windows: "only_first" or "only_second". Each window
+                contains the whole other text.
+            add_special_tokens: Whether to add special tokens: [CLS] text [SEP] pair [SEP].
 
         Raises:
-            UsageError: It is not said which text of a pair slides, the other leaves no room, or the windows
-                would not move.
+            UsageError: `truncation` is invalid or does not name a text of the pair, the other text leaves no room, or
+                `stride` is not less than the room for the split text.
         """
         first = self._tokens(text)
         second = None if pair is None else self._tokens(pair)
@@ -205,10 +213,18 @@ class Tokenizer:
         truncation: Truncation = "longest_first",
         pad: bool = False,
     ) -> list[Encoding]:
-        """Encodes several texts, or pairs; with `pad`, all to the length of the longest.
+        """Encodes several texts or pairs.
+
+        Args:
+            texts: The texts.
+            pairs: The second texts of pairs.
+            add_special_tokens: Whether to add special tokens: [CLS] text [SEP] pair [SEP].
+            max_length: The maximum number of tokens, including special tokens. Longer texts are truncated.
+            truncation: The text that loses tokens from its end: "longest_first", "only_first" or "only_second".
+            pad: Whether to add [PAD] up to the length of the longest encoding.
 
         Raises:
-            UsageError: There are not as many pairs as texts.
+            UsageError: The numbers of texts and pairs differ, or an option is invalid (see `encode`).
         """
         texts = list(texts)
         seconds: Sequence[str | None] = [None] * len(texts) if pairs is None else list(pairs)
@@ -225,9 +241,13 @@ class Tokenizer:
         return encodings
 
     def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = True) -> str:
-        """Writes ids as text: pieces joined to words, words separated by spaces.
+        """Converts ids to text: pieces are joined to words, and words are separated by spaces.
 
-        Case, accents and spacing that normalization removed cannot come back.
+        Case, accents and spacing that normalization removed are lost.
+
+        Args:
+            ids: The ids.
+            skip_special_tokens: Whether to leave out special tokens.
         """
         words: list[str] = []
         for index in ids:
@@ -241,7 +261,7 @@ class Tokenizer:
         return " ".join(words)
 
     def to_graph(self) -> GraphTokenizer:
-        """The same tokenizer as TensorFlow operations: strings [B] → RaggedTensor int32 [B, None]."""
+        """Returns this tokenizer as TensorFlow operations: strings [B] → RaggedTensor int32 [B, None]."""
         from kbert.text.graph.tokenizer import GraphTokenizer
 
         return GraphTokenizer(self.vocabulary, self.settings, self.text_tokens)
@@ -287,10 +307,10 @@ class Tokenizer:
 
 
 def _room(max_length: int, paired: bool, add_special_tokens: bool) -> int:
-    """How many tokens of text fit.
+    """Returns the number of tokens of text that fit into `max_length`.
 
     Raises:
-        UsageError: Not even the special tokens do.
+        UsageError: `max_length` is less than the number of special tokens.
     """
     room = max_length - (3 if paired else 2) * add_special_tokens
     if room < 0:

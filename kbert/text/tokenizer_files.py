@@ -1,12 +1,12 @@
-"""A tokenizer's files, as Hugging Face Transformers 4 and 5 write and read them.
+"""Reads and writes the files of a tokenizer, as Hugging Face Transformers 4 and 5 read and write them.
 
-    vocab.txt               the pieces, one a line
-    tokenizer_config.json   how text is tokenized, for people and for Transformers' classes
-    tokenizer.json          all of it, for Hugging Face's tokenizers; enough alone
-    added_tokens.json       ids of added tokens (Transformers 4; read only)
-    special_tokens_map.json names of special tokens (Transformers 4; read only)
+    vocab.txt               the pieces, one per line
+    tokenizer_config.json   the settings, for people and for Transformers' classes
+    tokenizer.json          everything, for Hugging Face's tokenizers; no other file is necessary
+    added_tokens.json       the ids of added tokens (Transformers 4; kbert only reads this file)
+    special_tokens_map.json the names of special tokens (Transformers 4; kbert only reads this file)
 
-They may come from anywhere, so nothing in them is trusted to be of the right type.
+The files are untrusted input, so the type of every value in them is checked.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TOKENIZER_FILE = "tokenizer.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 MODEL_CONFIG_FILE = "config.json"
-"""The model's own file; some folders name the class of the tokenizer there alone."""
+"""The configuration of the model; some folders name the class of the tokenizer only there."""
 
 _NAMES = {
     "pad_token": PAD,
@@ -52,31 +52,32 @@ _BERT_CLASSES = frozenset(
     for name in "Bert DistilBert Electra MobileBert ConvBert SqueezeBert RetriBert LayoutLM Lxmert DPRContextEncoder "
     "DPRQuestionEncoder DPRReader".split()
 ) | {"BertTokenizerLegacy"}
-"""Transformers' classes that take text apart as BERT's does, without the ending "Fast"."""
+"""Transformers' classes that split text like BERT's, without the suffix "Fast"."""
 _GENERAL_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
-"""Transformers' classes for any tokenizer.json, which kbert names, too; they say nothing about words by themselves."""
+"""Transformers' classes for any tokenizer.json, whose name does not determine the words. kbert writes such a name."""
 _JAPANESE_TYPES = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "wordpiece"}
-"""The settings with which Transformers' class for Japanese takes text apart as BERT's."""
+"""The settings with which Transformers' class for Japanese splits text like BERT's class."""
 _FLAGS = ("special", "normalized", "single_word", "lstrip", "rstrip")
 _MOST_BYTES = 1 << 27
-"""No vocabulary comes near it, and JSON takes some ten times its size in memory."""
+"""The maximum size of a file, far above that of any vocabulary. Parsed JSON takes some ten times as much memory."""
 _UNLIMITED = 1 << 31
-"""Transformers writes 10^30 for a model_max_length that is not known."""
+"""The value from which on model_max_length means unknown; Transformers writes 10^30 for that."""
 
 
 def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | None = None) -> Tokenizer:
     """Reads the tokenizer of a model folder.
 
-    Where tokenizer_config.json and tokenizer.json disagree about normalization, the former is right, as in
-    Transformers. Where only a vocab.txt is there, the tokenizer is the original's for uncased models.
+    If tokenizer_config.json and tokenizer.json differ in the normalization, the former takes precedence, as in
+    Transformers. If there is only a vocab.txt, the tokenizer is that of the original release for uncased models.
 
     Args:
-        folder: Holds vocab.txt, tokenizer.json or both.
-        special_tokens_in_text: Whether special tokens in text become their ids; None does as the files say. Like
-            Transformers, they say yes unless there is `"split_special_tokens": true`, or no file but vocab.txt.
+        folder: A folder with vocab.txt, tokenizer.json or both.
+        special_tokens_in_text: Whether special tokens in text become their ids. None uses the setting in the files. As
+            in Transformers, this is true unless they contain `"split_special_tokens": true`; it is false if there is
+            only a vocab.txt.
 
     Raises:
-        BundleError: Files are missing, damaged or contradict each other, or hold no BERT tokenizer.
+        BundleError: Files are missing, damaged or contradictory, or are not those of a BERT tokenizer.
         VocabularyError: The vocabulary is invalid.
     """
     folder = Path(folder)
@@ -103,7 +104,7 @@ def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | Non
         settings = TokenizerSettings(
             lowercase=config.boolean("do_lower_case", normalizer.boolean("lowercase", kind != _JAPANESE)),
             strip_accents=config.boolean("strip_accents", normalizer.boolean("strip_accents", None)),
-            # Transformers' class for Japanese never separates them, whatever its file says.
+            # Transformers' class for Japanese never separates ideographs, regardless of this setting.
             chinese_characters=kind != _JAPANESE
             and config.boolean("tokenize_chinese_chars", normalizer.boolean("handle_chinese_chars", True)),
             special_tokens_in_text=special_tokens_in_text,
@@ -118,17 +119,17 @@ def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | Non
 
 
 def has_settings(folder: files.PathLike) -> bool:
-    """Whether a folder says how text is tokenized, beside its vocabulary."""
+    """Returns whether a folder contains the settings of a tokenizer in addition to a vocabulary."""
     return any((Path(folder) / name).is_file() for name in (CONFIG_FILE, TOKENIZER_FILE))
 
 
 def _tokenizer_kind(config: _Object, model: _Object, is_fast: bool) -> str | None:
-    """Returns the name of the tokenizer's class, without the ending "Fast"; None where no file names one.
+    """Returns the name of the tokenizer's class without the suffix "Fast", or None if no file names it.
 
-    A tokenizer.json describes how words are found, and is checked by itself. Without it the class alone says it.
+    A tokenizer.json describes how words are found, and is checked by itself. Without it, the class determines this.
 
     Raises:
-        BundleError: The class takes text apart into other words than BERT's.
+        BundleError: The class splits text into other words than BERT's.
     """
     source = config if config.values.get("tokenizer_class") is not None else model
     name = source.values.get("tokenizer_class")
@@ -162,10 +163,10 @@ def _other_words(source: _Object, received: str) -> BundleError:
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: files.PathLike) -> None:
-    """Writes vocab.txt, tokenizer.json and tokenizer_config.json into a folder, each atomically.
+    """Writes vocab.txt, tokenizer.json and tokenizer_config.json to a folder, each atomically.
 
-    What Transformers 4 would have written beside them is removed, since it would be read with them. `never_split` has
-    no form in tokenizer.json, so Hugging Face's tokenizers do not know of it.
+    Existing added_tokens.json and special_tokens_map.json are removed, since they would be read together with the new
+    files. tokenizer.json has no setting for `never_split`, so Hugging Face's tokenizers ignore it.
     """
     folder = Path(folder)
     tokenizer.vocabulary.save(folder / VOCABULARY_FILE)
@@ -181,7 +182,7 @@ def _tokenizer_config(tokenizer: Tokenizer) -> dict[str, Any]:
         token.content for token in settings.added_tokens if token.special and token.content not in SPECIAL_TOKENS
     ]
     values: dict[str, Any] = {
-        # The class that takes tokenizer.json as it stands; BertTokenizer would forget max_input_chars_per_word.
+        # This class uses tokenizer.json unchanged; BertTokenizer ignores max_input_chars_per_word.
         "tokenizer_class": "PreTrainedTokenizerFast",
         "do_lower_case": settings.lowercase,
         "strip_accents": settings.strip_accents,
@@ -242,7 +243,7 @@ def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _added_rows(tokenizer: Tokenizer) -> list[dict[str, Any]]:
-    """Special and added tokens as Hugging Face writes them, by id."""
+    """Returns the special and added tokens in the format of Hugging Face, in the order of their ids."""
     tokens = {content: AddedToken(content, special=True) for content in SPECIAL_TOKENS}
     tokens |= {token.content: token for token in tokenizer.settings.added_tokens}
     ids = tokenizer.vocabulary.ids
@@ -251,7 +252,14 @@ def _added_rows(tokenizer: Tokenizer) -> list[dict[str, Any]]:
 
 @dataclasses.dataclass(frozen=True)
 class _Object:
-    """A JSON object of which nothing is known; an absent file or entry is one without values."""
+    """An untrusted JSON object. A missing file or entry is an object without values.
+
+    Args:
+        path: The file, for errors.
+        values: The entries of the object.
+        present: Whether the file or entry exists.
+        name: The prefix of keys in errors: the path of the object in the file, with a dot at the end.
+    """
 
     path: Path
     values: dict[str, Any]
@@ -265,7 +273,7 @@ class _Object:
         if path.stat().st_size > _MOST_BYTES:
             raise BundleError(
                 f"{path}: expected at most {_MOST_BYTES >> 20} MB. Received: {path.stat().st_size:,} bytes; "
-                "this is no tokenizer's file"
+                "this is not a tokenizer file"
             )
         values = files.read_json(path, BundleError)
         if not isinstance(values, dict):
@@ -288,7 +296,7 @@ class _Object:
 
     def integer(self, key: str, default: int) -> int:
         value = self.values.get(key)
-        if isinstance(value, float) and value == value and value >= _UNLIMITED:  # 1e30, as some tools write it
+        if isinstance(value, float) and value == value and value >= _UNLIMITED:  # some tools write 1e30
             return _UNLIMITED
         return self._typed(key, int, "an integer", default)
 
@@ -310,7 +318,7 @@ class _Object:
 
 
 def _is_text(value: str) -> bool:
-    """Whether a string can be UTF-8: JSON can spell half of a character."""
+    """Returns whether a string is valid in UTF-8; JSON strings can contain lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
@@ -350,7 +358,7 @@ def _vocabulary(folder: Path, fast: _Object) -> Vocabulary:
                 "the one that does not belong to the model. Received: different vocabularies"
             )
         return vocabulary
-    # The tokenizer.json of a vocab.txt with repeated lines has gaps, but not more gaps than tokens.
+    # The ids in a tokenizer.json made from a vocab.txt with repeated lines have gaps, but not more gaps than tokens.
     tokens: list[str | None] = [None] * min(max([-1, *ids.values()]) + 1, 2 * len(ids))
     for token, index in ids.items():
         if not 0 <= index < len(tokens) or tokens[index] is not None:
@@ -364,9 +372,9 @@ def _vocabulary(folder: Path, fast: _Object) -> Vocabulary:
 
 
 def _are_same(vocabulary: Vocabulary, ids: Mapping[str, int]) -> bool:
-    """Whether a vocab.txt and a tokenizer.json give the same ids to all tokens that are used.
+    """Returns whether a vocab.txt and a tokenizer.json have the same ids for all tokens that are used.
 
-    Repeated and blank lines are absent from tokenizer.json, or have another name there.
+    Repeated and blank lines are missing in tokenizer.json, or have another name there.
     """
     stripped = {token.strip(): index for token, index in ids.items()}
     if any(stripped.get(token) != index for token, index in vocabulary.ids.items() if token):
@@ -395,9 +403,9 @@ def _check_names(names: _Object) -> None:
 def _added_tokens(
     folder: Path, vocabulary: Vocabulary, config: _Object, fast: _Object
 ) -> dict[str, tuple[int, AddedToken]]:
-    """Added tokens, and special tokens with their own matching settings, with their ids, by content."""
+    """Returns (id, token) of added tokens, and of special tokens with their own matching settings, by content."""
     found: dict[str, tuple[int, AddedToken]] = {}
-    # What is read first holds: tokenizer.json, then tokenizer_config.json, then the files of Transformers 4.
+    # The order of precedence is tokenizer.json, tokenizer_config.json, then the files of Transformers 4.
     rows = fast.values.get("added_tokens") or []
     if not isinstance(rows, list):
         raise fast.wrong("added_tokens", "a list", rows)
@@ -424,9 +432,10 @@ def _added_tokens(
 def _placed(
     folder: Path, vocabulary: Vocabulary, found: Mapping[str, tuple[int, AddedToken]]
 ) -> tuple[Vocabulary, list[tuple[int, AddedToken]]]:
-    """The vocabulary, and the added tokens in the order of their ids, which follow those of the vocabulary.
+    """Returns the vocabulary, and the added tokens in the order of their ids, which follow those of the vocabulary.
 
-    Blank lines at the end of a vocab.txt are not tokens, but Transformers counts them when it numbers added tokens.
+    Blank lines at the end of a vocab.txt are not tokens, but Transformers counts them when it assigns ids to added
+    tokens.
     """
     behind = [index for content, (index, _) in found.items() if content not in vocabulary]
     if behind:
@@ -463,7 +472,7 @@ def _checked(source: _Object, content: str, flags: dict[str, bool]) -> AddedToke
 
 
 def _special_names(source: _Object) -> set[str]:
-    """The further special tokens that a file names."""
+    """Returns the additional special tokens that a file names."""
     names = set()
     for key in ("additional_special_tokens", "extra_special_tokens"):
         values = source.values.get(key) or []

@@ -1,4 +1,4 @@
-"""How texts are cut to a model's length, and how a long text slides through it in windows."""
+"""Computes how texts are truncated to the length of a model, and how long texts are split into windows."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Literal, get_args
 from kbert.errors import UsageError
 
 Truncation = Literal["longest_first", "only_first", "only_second"]
-"""Which text loses tokens from its end; with "longest_first" the longer one, a token at a time."""
+"""The text that loses tokens from its end; "longest_first" removes one token at a time from the longer text."""
 
 
 def check_truncation(truncation: str) -> None:
-    """Refuses what is no kind of truncation.
+    """Checks the name of a kind of truncation.
 
     Raises:
-        UsageError: It is none.
+        UsageError: The name is invalid.
     """
     if truncation not in get_args(Truncation):
         raise UsageError(f"truncation must be one of {', '.join(get_args(Truncation))}. Received: {truncation!r}")
 
 
 def truncated_lengths(first: int, second: int, room: int) -> tuple[int, int]:
-    """How much of a pair remains when the longer text loses its last token until both fit.
+    """Returns the lengths of two texts after the longer one has lost its last token until both fit into `room`.
 
-    Of texts of equal length the second loses first (`_truncate_seq_pair` of the original).
+    If the texts have equal length, the second loses a token (`_truncate_seq_pair` of the original release).
     """
     if first + second <= room:
         return first, second
@@ -31,10 +31,16 @@ def truncated_lengths(first: int, second: int, room: int) -> tuple[int, int]:
 
 
 def kept_lengths(first: int, second: int | None, room: int, truncation: Truncation) -> tuple[int, int]:
-    """How many tokens remain of a text (`second` is None) or of a pair.
+    """Returns the lengths of a text or a pair after truncation.
+
+    Args:
+        first: The length of the text, or of the first text of the pair, in tokens.
+        second: The length of the second text; None if there is only one text, whose second length is then 0.
+        room: The maximum number of tokens in both texts.
+        truncation: The text that loses tokens from its end.
 
     Raises:
-        UsageError: The text that may not be cut leaves no room, or the one to cut is not there.
+        UsageError: `truncation` is invalid or names a missing text, or the other text leaves no room.
     """
     check_truncation(truncation)
     if second is None:
@@ -50,7 +56,7 @@ def kept_lengths(first: int, second: int | None, room: int, truncation: Truncati
 
 
 def no_room(truncation: str, fixed: int, room: int) -> UsageError:
-    """What is raised when the text that may not be cut fills all."""
+    """Returns the error for a text that must not be truncated, but leaves no room for the other text."""
     other = "second" if truncation == "only_first" else "first"
     return UsageError(
         f"truncation {truncation!r} must leave room beside the {other} text for a token of the other. Received: "
@@ -59,12 +65,18 @@ def no_room(truncation: str, fixed: int, room: int) -> UsageError:
 
 
 def window_starts(length: int, room: int, stride: int) -> list[int]:
-    """Where the windows of `room` tokens over a text of `length` tokens begin; neighbours share `stride` tokens.
+    """Returns the first token of each window over a text.
 
-    The last window is the first that reaches the end (as in Hugging Face's tokenizers). An empty text has one.
+    The last window is the first that reaches the end of the text (as in Hugging Face's tokenizers). An empty text has
+    one window.
+
+    Args:
+        length: The number of tokens in the text.
+        room: The number of tokens of the text per window.
+        stride: The number of tokens that consecutive windows share.
 
     Raises:
-        UsageError: The windows would not move.
+        UsageError: `stride` is negative, or not less than `room`.
     """
     if length <= room:
         return [0]

@@ -1,4 +1,4 @@
-"""The entries of a vocabulary that no text can give, because normalization changes their characters."""
+"""Finds vocabulary entries that never occur in tokenized text, because normalization changes their characters."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _WORDS = {
         'give --vocab a folder whose tokenizer_config.json has "tokenize_chinese_chars": false',
     ),
 }
-"""What the entries of a kind hold, and the way out where a vocab.txt is given alone."""
+"""For each reason, a description of the entries, and advice for the case that `--vocab` is a vocab.txt."""
 
 
 def unreachable_entries(tokenizer: Tokenizer) -> dict[str, list[str]]:
-    """Returns the pieces that normalized text never holds, by reason: CAPITALS, ACCENTS or CHINESE_WORDS.
+    """Returns the pieces that never occur in normalized text, by reason: CAPITALS, ACCENTS or CHINESE_WORDS.
 
     Special tokens, added tokens, words that are never split, and markup such as [unused1] and <S> do not count.
 
@@ -55,17 +55,17 @@ def unreachable_entries(tokenizer: Tokenizer) -> dict[str, list[str]]:
 def describe_unreachable(
     reason: str, tokens: Sequence[str], size: int, where: str | os.PathLike[str], way_out: str = ""
 ) -> str:
-    """Returns a sentence about the entries of one reason.
+    """Returns a message about the entries of one reason.
 
     Args:
-        reason: A key of what `unreachable_entries` returns.
+        reason: A key of the result of `unreachable_entries`.
         tokens: The entries.
-        size: The number of entries of the vocabulary.
+        size: The number of entries in the vocabulary.
         where: The file or folder of the vocabulary.
-        way_out: What to do about it, in place of the option of the commands.
+        way_out: The advice to give; "" names the option of the commands.
     """
     holding, option = _WORDS[reason]
-    # Words say more than single letters and marks.
+    # Words come first, since they are better examples than single letters and marks.
     telling = sorted(tokens, key=lambda token: len(token.removeprefix(CONTINUATION)) < 2)
     examples = ", ".join(map(repr, telling[:_EXAMPLES])) + (" …" if len(tokens) > _EXAMPLES else "")
     return (

@@ -1,4 +1,4 @@
-"""A WordPiece vocabulary: the tokens of a vocab.txt, one a line, the id being the line number from 0."""
+"""A WordPiece vocabulary: the tokens of a vocab.txt, one per line. The id of a token is its 0-based line number."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from kbert.errors import VocabularyError
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIAL_TOKENS = (PAD, UNK, CLS, SEP, MASK)
 CONTINUATION = "##"
-"""Prefix of a piece that continues a word."""
+"""The prefix of a piece that continues a word."""
 
 
 class Vocabulary(Sequence[str]):
     """Tokens and their ids.
 
-    The vocab.txt of a trained model may have repeated tokens and blank lines. Each line has an id; a repeated token has
-    the id of its last line, as in Transformers, and the ids of its earlier lines are never used.
+    The vocab.txt of a trained model can contain repeated tokens and blank lines. Each line has an id; a repeated token
+    has the id of its last line, as in Transformers, and the ids of its earlier lines are never used.
 
     Args:
         tokens: The tokens in the order of their ids.
-        path: Where they were read, for messages.
-        piece_count: So many of them, from the first, are pieces of words, as a vocab.txt lists them; the others are
-            added tokens, which are found in text as a whole. None: all are pieces.
-        content: The bytes of the vocab.txt that the pieces were read from, which `save` writes; None writes one piece a
-            line.
+        path: The file that error messages name.
+        piece_count: The number of tokens, from the first, that are pieces of words, as in a vocab.txt. The others are
+            added tokens, which are found in text as a whole. None means that all are pieces.
+        content: The bytes of the vocab.txt that the pieces were read from, which `save` writes; None writes one piece
+            per line.
 
     Raises:
         VocabularyError: A special token is missing.
@@ -48,7 +48,7 @@ class Vocabulary(Sequence[str]):
         self.ids = {token: index for index, token in enumerate(self.tokens)}
         self._content = content
         self.blank_end = 0
-        """The number of blank lines at the end of the vocab.txt. `with_blank_end` can make tokens of them."""
+        """The number of blank lines at the end of the vocab.txt. `with_blank_end` can turn them into pieces."""
         self.piece_ids = (
             self.ids
             if self.piece_count == len(self.tokens)
@@ -57,7 +57,7 @@ class Vocabulary(Sequence[str]):
         missing = [token for token in SPECIAL_TOKENS if token not in self.piece_ids]
         if missing and self.tokens.count("") > 1:
             raise VocabularyError(
-                "expected a vocabulary, one token a line. Received: several blank lines, as in a text; `kbert vocab "
+                "expected a vocabulary, one token per line. Received: several blank lines, as in a text; `kbert vocab "
                 "train` makes a vocabulary from a text",
                 path,
                 self.tokens.index("") + 1,
@@ -82,20 +82,20 @@ class Vocabulary(Sequence[str]):
 
         Args:
             path: The file.
-            untrained: Whether no model was trained with its ids. Repeated tokens are then an error.
+            untrained: Whether no model has been trained with these ids yet. Repeated tokens are then an error.
 
         Raises:
-            VocabularyError: The file is missing or empty, or what it holds is no vocabulary.
+            VocabularyError: The file is missing, empty, or not a valid vocabulary.
             DataError: The file is not UTF-8.
         """
         if not Path(path).is_file():
-            raise VocabularyError("expected a vocabulary file, one token a line. It does not exist", path)
+            raise VocabularyError("expected a vocabulary file, one token per line. It does not exist", path)
         tokens = [line.strip() for line in files.read_lines(path)]
         lines = len(tokens)
         while tokens and not tokens[-1]:
             tokens.pop()
         if not tokens:
-            raise VocabularyError("expected a vocabulary file, one token a line. It is empty", path)
+            raise VocabularyError("expected a vocabulary file, one token per line. It is empty", path)
         content = Path(path).read_bytes()
         vocabulary = cls(tokens, path, content=None if content == _text(tokens) else content)
         vocabulary.blank_end = lines - len(tokens)
@@ -117,9 +117,9 @@ class Vocabulary(Sequence[str]):
 
     @property
     def distinct_pieces(self) -> list[str]:
-        """The pieces by id, all distinct, for formats that allow each token once.
+        """The pieces in the order of their ids, made distinct for formats that allow each token only once.
 
-        A blank line, or a line that a later line repeats, gets a name that cannot occur in a text.
+        A blank line, or a line that a later line repeats, is replaced by a name that does not occur in text.
         """
         pieces = list(self.tokens[: self.piece_count])
         for index, token in enumerate(pieces):
@@ -131,38 +131,38 @@ class Vocabulary(Sequence[str]):
         return pieces
 
     def has_pieces(self, other: Vocabulary) -> bool:
-        """Whether another vocabulary has the same ids, with or without the tokens that are added after its pieces."""
+        """Returns whether another vocabulary has the same pieces, and either the same added tokens or none."""
         pieces = self.tokens[: self.piece_count]
         return other.tokens in (self.tokens, pieces) or (
             pieces[: len(other)] == other.tokens and not any(pieces[len(other) :])
         )
 
     def with_blank_end(self, size: int) -> Vocabulary:
-        """This vocabulary with the blank lines at its end as pieces, up to `size` pieces."""
+        """Returns this vocabulary with the blank lines at the end of its file as pieces, up to `size` tokens."""
         blank = [""] * min(size - len(self.tokens), self.blank_end)
         return Vocabulary([*self.tokens, *blank], content=self._content) if blank else self
 
     def with_added(self, tokens: Sequence[str]) -> Vocabulary:
-        """Returns this vocabulary with those of `tokens` that it does not hold behind its own."""
+        """Returns this vocabulary followed by those of `tokens` that it does not contain."""
         lacking = [token for token in tokens if token not in self.ids]
         if not lacking:
             return self
         return Vocabulary([*self.tokens, *lacking], piece_count=self.piece_count, content=self._content)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes a vocab.txt atomically: the pieces without added tokens, as the bytes that they were read from."""
+        """Writes the pieces, without added tokens, to a vocab.txt atomically, in the bytes that they were read from."""
         with files.atomic_file(path) as handle:
             handle.write(self._bytes())
 
     def sha256(self) -> str:
-        """Hash of the vocab.txt that `save` writes."""
+        """Returns the SHA-256 of the vocab.txt that `save` writes."""
         return hashlib.sha256(self._bytes()).hexdigest()
 
     def _bytes(self) -> bytes:
         return _text(self.tokens[: self.piece_count]) if self._content is None else self._content
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Workers that build a corpus receive the vocabulary; the dictionaries are made again there.
+        # Processes that build a corpus receive the vocabulary, and build its dictionaries again.
         return _unpickled, (self.tokens, self.piece_count, self._content, self.blank_end)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""How a vocabulary fits a text: pieces per word, words it cannot spell, entries that are never used."""
+"""Measures how a vocabulary fits a text: pieces per word, unknown words, entries that are never used."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _UNUSED = re.compile(r"\[unused\d+\]")
 _NO_SCRIPTS = frozenset(
     "OTHER MODIFIER SUPERSCRIPT SUBSCRIPT FEMININE MASCULINE MICRO SCRIPT DOUBLE MATHEMATICAL PLANCK OHM".split()
 )
-"""First words of the names of letters that tell of no script."""
+"""The first words of Unicode names of letters that do not name a script."""
 _LINES = 4096
 _BATCH = 4096
-"""Distinct words between two prunings of what is shown."""
+"""The number of distinct split words that are collected before all but the most split are dropped."""
 
 
 class VocabularyStatistics:
-    """Counts of the words of a sample, as a tokenizer takes them apart.
+    """Counts of the words and pieces in a sample of text.
 
     Args:
-        tokenizer: The tokenizer; words are what its normalization gives.
-        shown: How many of the words that are split most to keep.
+        tokenizer: The tokenizer that normalizes the text and splits words.
+        shown: The number of most split words to keep.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, shown: int = 10) -> None:
@@ -41,12 +41,12 @@ class VocabularyStatistics:
         self.words = 0
         self.pieces = 0
         self.whole = 0
-        """Words that are an entry of their own."""
+        """The number of words that are vocabulary entries themselves."""
         self.unknown = 0
         self.too_long = 0
-        """Words that are longer than the tokenizer's limit, which are unknown whatever the vocabulary holds."""
+        """The number of words longer than the tokenizer's limit, which are unknown with any vocabulary."""
         self.scripts: Counter[str] = Counter()
-        """Words by script."""
+        """The number of words by script."""
         self.unknown_scripts: Counter[str] = Counter()
         self.used: Counter[int] = Counter()
         self._split: dict[str, tuple[int, str]] = {}
@@ -86,11 +86,11 @@ class VocabularyStatistics:
         return ranked[: self._shown]
 
     def most_split(self) -> list[tuple[str, str]]:
-        """The words of most pieces, the longest of equal ones first, with their pieces."""
+        """Returns the words with the most pieces, the longest first among equals, with their pieces."""
         return [(word, tokens) for word, (_, tokens) in self._most_split()]
 
     def never_used(self) -> list[str]:
-        """The entries that the sample never needed, but special and [unused] ones, in the order of their ids."""
+        """Returns the entries that never occur in the sample, without special and [unused] ones, ordered by id."""
         return [
             token
             for index, token in enumerate(self.vocabulary)
@@ -98,7 +98,7 @@ class VocabularyStatistics:
         ]
 
     def facts(self) -> dict[str, Any]:
-        """All of it, as JSON takes it; rates are of running words."""
+        """Returns all counts as JSON values. Rates refer to the number of words in the sample."""
         words = max(1, self.words)
         return {
             "entries": len(self.vocabulary),
@@ -125,10 +125,15 @@ def add_sample(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Counts the words of a source for several vocabularies; memory depends on the vocabularies alone.
+    """Counts the words of a source for several vocabularies. Memory use depends only on the vocabularies.
+
+    Args:
+        source: The source of the text.
+        statistics: The counts to add to, one for each vocabulary.
+        progress: A function that is called with (bytes of text read, bytes of the source).
 
     Raises:
-        DataError: The source cannot be read, or holds no words.
+        DataError: The source is unreadable, or contains no words.
     """
     done = 0
     lines: list[str] = []
@@ -147,7 +152,7 @@ def add_sample(
 
 
 def kind_of(token: str) -> str:
-    """What an entry is: "special", "unused", "piece" (##…), "character" or "word"."""
+    """Returns the kind of an entry: "special", "unused", "piece" (##…), "character" or "word"."""
     if token in SPECIAL_TOKENS:
         return "special"
     if _UNUSED.fullmatch(token):
@@ -158,13 +163,13 @@ def kind_of(token: str) -> str:
 
 
 def entry_scripts(vocabulary: Vocabulary) -> dict[str, int]:
-    """How many entries are of which script, special and [unused] ones left out."""
+    """Returns the number of entries of each script, without special and [unused] entries."""
     tokens = (token for token in vocabulary if kind_of(token) not in ("special", "unused"))
     return dict(Counter(script_of(token.removeprefix(CONTINUATION) or token) for token in tokens).most_common())
 
 
 def script_of(word: str) -> str:
-    """The script of the first letter of a word, by its name in Unicode: "Latin", "Han", …; else "number" or "other"."""
+    """Returns the script of the first letter of a word by its Unicode name ("Latin", "Han"), or "number" or "other"."""
     for character in word:
         if character.isalpha():
             name = unicodedata.name(character, "OTHER").removeprefix("FULLWIDTH ").removeprefix("HALFWIDTH ")

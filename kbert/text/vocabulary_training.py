@@ -1,7 +1,7 @@
 """Trains a WordPiece vocabulary on any number of files, in bounded memory.
 
-Words are normalized and counted by kbert, so that the pieces are ones that its tokenizer can meet; the pieces
-are then chosen from the counts by the trainer of the `tokenizers` package.
+kbert normalizes and counts words, so that all pieces can occur in text that its tokenizer normalizes. The trainer of
+the `tokenizers` package then chooses the pieces from the counts.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
 
 Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total): bytes of text while counting, 0 of 0 while pieces are chosen."""
+"""A function that is called with (stage, done, total): bytes of text while counting, zeros while pieces are chosen."""
 
 _MOST_WORDS = 2_000_000
-"""Distinct words held at once; past it the rarest are forgotten (about 250 MB)."""
+"""The maximum number of distinct words in memory (about 250 MB). Above it, the rarest are dropped."""
 _MUCH_LONG = 0.001
-"""Part of the characters in words that are too long, from which on they are worth a warning."""
+"""The fraction of characters in words that are too long, above which there is a warning."""
 _LOG = logging.getLogger("kbert")
 _TRAINED_WORDS = 100_000_000
-"""Running words shown to the trainer; a larger corpus is scaled down to it in proportion."""
+"""The maximum number of words passed to the trainer. The counts of a larger corpus are scaled down in proportion."""
 
 
 def train_vocabulary(
@@ -45,9 +45,9 @@ def train_vocabulary(
 ) -> Vocabulary:
     """Trains a WordPiece vocabulary.
 
-    A vocabulary does not hold how text was normalized: use it with the same `cased` and `strip_accents`, or train it
-    with `train_tokenizer`, whose result does. Warnings of the logger "kbert" name scripts that lose vowel signs with
-    the accents, and words that are too long.
+    A vocabulary does not contain the settings of normalization: use it with the same `cased` and `strip_accents`, or
+    use `train_tokenizer`, whose result contains them. The logger "kbert" warns about scripts that lose vowel signs with
+    the accents, and about words that are too long.
 
     Example:
         >>> vocabulary = train_vocabulary(["text.txt"], size=60)
@@ -55,17 +55,19 @@ def train_vocabulary(
         True
 
     Args:
-        inputs: Files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name: see `Source`. Or a `Source`,
-            whose `counts` then tell what was left out.
-        size: Most entries; fewer when the text has no more pieces that occur `minimum_frequency` times.
-        cased: Keep case, and accents too.
-        strip_accents: Whether accents are stripped, and with them the vowel signs of many scripts; None strips them
-            unless `cased` is true.
-        character_coverage: Part of the running characters that get an entry; words with rarer characters
-            become [UNK] (SentencePiece's rule, arXiv 1808.06226, so that rare signs do not fill the vocabulary).
-        minimum_frequency: Words and pieces seen fewer times are left out.
-        source: How the inputs are read; not for a `Source`, which knows.
-        progress: Called as the work goes on; see `Progress`.
+        inputs: Files (also .gz, .bz2, .xz, .zst), folders, globs, or datasets by name (see `Source`); or a `Source`,
+            whose `counts` then contain what was left out.
+        size: The maximum number of entries. There are fewer if the text has fewer pieces that occur
+            `minimum_frequency` times.
+        cased: Whether to keep case and accents.
+        strip_accents: Whether to strip accents, and with them the vowel signs of many scripts. None strips them unless
+            `cased` is true.
+        character_coverage: The fraction of the characters of the text, with repetitions, that get an entry. Words with
+            rarer characters become [UNK], so that rare signs do not fill the vocabulary (SentencePiece's rule,
+            arXiv 1808.06226).
+        minimum_frequency: The minimum number of occurrences of words and pieces; rarer ones are left out.
+        source: The settings for reading the inputs. Ignored if `inputs` is a `Source`.
+        progress: A function that is called as the training proceeds (see `Progress`).
 
     Raises:
         UsageError: An input does not exist, or an option is invalid.
@@ -94,19 +96,23 @@ def train_tokenizer(
     source: SourceSettings | None = None,
     progress: Progress | None = None,
 ) -> Tokenizer:
-    """Trains a WordPiece vocabulary; returns the tokenizer that has it, with its normalization.
+    """Trains a WordPiece vocabulary, and returns a tokenizer with this vocabulary and its normalization.
 
-    `build_corpus` takes the tokenizer as `vocab`.
+    `build_corpus` accepts the tokenizer as `vocab`. `train_vocabulary` describes the arguments in detail.
 
     Args:
-        inputs: See `train_vocabulary`, also for the other arguments and for the errors.
-        size: The largest number of entries.
-        cased: Keep case, and accents too.
-        strip_accents: Whether accents are stripped.
-        character_coverage: The part of the running characters that get an entry.
-        minimum_frequency: Words and pieces seen fewer times are left out.
-        source: How the inputs are read.
-        progress: Called as the work goes on; see `Progress`.
+        inputs: Files, folders, globs, or datasets by name; or a `Source`.
+        size: The maximum number of entries.
+        cased: Whether to keep case and accents.
+        strip_accents: Whether to strip accents. None strips them unless `cased` is true.
+        character_coverage: The fraction of the characters of the text, with repetitions, that get an entry.
+        minimum_frequency: The minimum number of occurrences of words and pieces; rarer ones are left out.
+        source: The settings for reading the inputs. Ignored if `inputs` is a `Source`.
+        progress: A function that is called as the training proceeds (see `Progress`).
+
+    Raises:
+        UsageError: An input does not exist, or an option is invalid.
+        DataError: A file is not UTF-8, there is no text at all, or all words are too long.
     """
     if not 0 < character_coverage <= 1:
         raise UsageError(f"character_coverage must be in (0, 1]. Received: {character_coverage}")
@@ -126,8 +132,8 @@ def train_tokenizer(
     _check_lengths(words, reader.parts[0][0])
     alphabet = _alphabet(words, character_coverage)
     trained = _trained_words(words, alphabet, minimum_frequency)
-    # The trainer would number continuing characters in the random order of a hash table, and break ties
-    # between merges by number. Given as special tokens, they are numbered by us.
+    # The trainer numbers continuing characters in the random order of a hash table, and breaks ties between merges by
+    # number. Characters that are passed as special tokens have a fixed order.
     continuing = {CONTINUATION + character for word, _ in trained for character in word[1:]}
     initial = [*SPECIAL_TOKENS, *sorted(alphabet), *sorted(continuing)]
     if size < len(initial):
@@ -146,13 +152,13 @@ def train_tokenizer(
 def count_words(
     source: Source, *, lowercase: bool = True, normalizer: Normalizer | None = None, progress: Progress | None = None
 ) -> Counter[str]:
-    """Counts the normalized words of a source; the rarest are forgotten past a fixed number.
+    """Counts the normalized words of a source. Above a fixed number of distinct words, the rarest are dropped.
 
     Args:
-        source: The text.
-        lowercase: Lower-case and strip accents.
-        normalizer: Instead: what normalizes the text.
-        progress: Called as the work goes on; see `Progress`.
+        source: The source of the text.
+        lowercase: Whether to lower-case the text and strip accents.
+        normalizer: The normalizer to use instead of one for `lowercase`.
+        progress: A function that is called as the work proceeds (see `Progress`).
     """
     normalizer = normalizer or Normalizer(lowercase)
     counts: Counter[str] = Counter()
@@ -163,16 +169,16 @@ def count_words(
             counts = Counter(dict(counts.most_common(_MOST_WORDS // 2)))
         done += sum(len(line.encode("utf-8")) + 1 for line in batch)
         if progress:
-            # The size on disk bounds what compressed files are said to have given.
+            # The total is the size on disk, which the text of compressed files can exceed.
             progress("counting words", min(done, source.size), source.size)
     return counts
 
 
 def _check_lengths(words: Counter[str], path: str) -> None:
-    """Tells of words that are longer than any tokenizer takes.
+    """Warns about words that are longer than MAX_WORD_LENGTH.
 
     Raises:
-        DataError: All words are.
+        DataError: All words are longer.
     """
     long = {word: count for word, count in words.items() if len(word) > MAX_WORD_LENGTH}
     if not long:
@@ -199,9 +205,10 @@ def _batches(lines: Iterator[str], size: int = 4096) -> Iterator[list[str]]:
 
 
 def _alphabet(words: Counter[str], coverage: float) -> list[str]:
-    """The most frequent characters, which make up `coverage` of all, and all of ASCII that occurs.
+    """Returns the most frequent characters, which make up `coverage` of the text, and all ASCII characters that occur.
 
-    Ties go by code point. ASCII stays because a question mark that is rare in one text is common in the next.
+    Ties are broken by code point. ASCII characters are always kept, since a question mark that is rare in one text is
+    common in another.
     """
     characters: Counter[str] = Counter()
     for word, count in words.items():
@@ -218,7 +225,7 @@ def _alphabet(words: Counter[str], coverage: float) -> list[str]:
 
 
 def _trained_words(words: Counter[str], alphabet: list[str], minimum_frequency: int) -> list[tuple[str, int]]:
-    """The words that pieces are chosen from, sorted, since a counter's order depends on that of the files."""
+    """Returns the words to choose pieces from, sorted, since the order of a counter depends on the order of files."""
     kept = set(alphabet)
     return [
         (word, count)
@@ -236,7 +243,7 @@ def _choose_pieces(
     from tokenizers.trainers import WordPieceTrainer
 
     def lines() -> Iterator[str]:
-        # The trainer counts words itself and takes no counts, so each word is said as often as it occurred.
+        # The trainer counts words itself and accepts no counts, so each word is repeated as often as it occurred.
         for word, count in words:
             yield f"{word} " * max(1, round(count * scale))
 

@@ -1,4 +1,4 @@
-"""WordPiece: a word taken apart into the longest pieces of the vocabulary, from left to right."""
+"""WordPiece: splits words into the longest pieces of the vocabulary, from left to right."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from kbert.text.settings import MAX_WORD_LENGTH
 from kbert.text.vocabulary import CONTINUATION, Vocabulary
 
 _CACHED_WORDS = 1 << 14
-"""Frequent words are met early; a bound keeps memory flat however much text goes by."""
+"""The maximum number of cached words, which bounds memory. Frequent words occur early, so they are cached."""
 
 
 class WordPiece:
-    """Greedy longest-match-first pieces (google-research/bert, tokenization.py).
+    """Splits words into pieces, greedily by the longest match first (google-research/bert, tokenization.py).
 
     Args:
-        vocabulary: The pieces.
-        max_word_length: Longer words, in characters, are [UNK].
+        vocabulary: The vocabulary of pieces.
+        max_word_length: The length in characters above which a word becomes [UNK].
     """
 
     def __init__(self, vocabulary: Vocabulary, *, max_word_length: int = MAX_WORD_LENGTH) -> None:
         self.vocabulary = vocabulary
         self.max_word_length = max_word_length
         self.given: Mapping[str, tuple[tuple[int, int], ...]] = {}
-        """Words whose pieces are not looked for: the placeholders of `TextTokens`."""
+        """The words whose pieces are known in advance: the placeholders of `TextTokens`."""
         self._ids = vocabulary.piece_ids
         self._unknown = ((vocabulary.unk_id, 0),)
         self._longest = max(map(len, self._ids))
         self._cache: dict[str, tuple[int, ...]] = {}
 
     def ids(self, words: list[str]) -> list[int]:
-        """The ids of the pieces of all `words`, joined."""
+        """Returns the ids of the pieces of all `words`, concatenated."""
         cache = self._cache
         result: list[int] = []
         for word in words:
@@ -43,11 +43,11 @@ class WordPiece:
         return result
 
     def word_ids(self, word: str) -> tuple[int, ...]:
-        """The ids of the pieces of one word."""
+        """Returns the ids of the pieces of a word."""
         return tuple(piece for piece, _ in self.pieces(word))
 
     def pieces(self, word: str) -> tuple[tuple[int, int], ...]:
-        """(id, start in the word) of each piece; one [UNK] at 0 when the word cannot be spelled."""
+        """Returns (id, start in the word) of each piece, or a single [UNK] at 0 if there are no matching pieces."""
         if word in self.given:
             return self.given[word]
         length = len(word)

@@ -176,7 +176,7 @@ def test_whole_words_of_chinese_need_a_list(tmp_path, caplog):
     build(tmp_path, text, vocab, whole_words=True)
     (warning,) = warnings(caplog)
     assert warning.startswith("--whole-words has no effect on Chinese characters, which are 100% of the text")
-    assert warning.endswith("give a list of words with --word-list")
+    assert warning.endswith("pass a word list with --word-list")
     caplog.clear()
     (tmp_path / "words.txt").write_text("垫子\n很快\n", encoding="utf-8")
     listed = build(tmp_path, text, vocab, whole_words=True, word_list=tmp_path / "words.txt")

@@ -73,5 +73,5 @@ def test_reads(tmp_path):
 def test_an_empty_list(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("\n \n")
-    with pytest.raises(DataError, match=r"words\.txt: expected a word a line. The file holds none"):
+    with pytest.raises(DataError, match=r"words\.txt: expected one word per line. The file contains none"):
         read_word_list(path)

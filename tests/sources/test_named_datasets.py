@@ -78,7 +78,7 @@ def test_a_dataset_of_the_hub(hub_folder):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["{}::nosuch", "{}/nowhere"])
 def test_what_the_hub_lacks_is_one_line(hub_folder, name):
-    with pytest.raises(DataError, match="the dataset cannot be read: ") as caught:
+    with pytest.raises(DataError, match="reading the dataset failed: ") as caught:
         list(Source(["hf-datasets:" + name.format(hub_folder)]).documents())
     assert "\n" not in str(caught.value)
 
@@ -118,5 +118,5 @@ def test_a_dataset_of_tfds(tmp_path, monkeypatch):
     assert found == read("tfds:kbert_tiny_texts:test")
     assert len(read("tfds:kbert_tiny_texts:train[:50%]")) == 2
     for name in ("tfds:kbert_tiny_texts:nosuch", "tfds:no_such_dataset_at_all"):
-        with pytest.raises(DataError, match="the dataset cannot be read: "):
+        with pytest.raises(DataError, match="reading the dataset failed: "):
             read(name)

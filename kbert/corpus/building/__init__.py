@@ -1,1 +1,1 @@
-"""Text files to shards of pretraining records."""
+"""Builds shards of pretraining records from text files."""

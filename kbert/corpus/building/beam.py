@@ -1,13 +1,14 @@
-"""The builder as an Apache Beam pipeline (extra `beam`): the records, shards and manifest of a build on one machine.
+"""Builds a corpus as an Apache Beam pipeline (extra `beam`), with the same output as a build on one machine.
 
-The machine that starts the job goes through the text once, to plan which documents are of which chunk: places alone,
-in a file. Workers read the chunks from the text files themselves, build them, and join them to shards:
+The machine that starts the job reads the text once, and writes a plan: a file with the places of the documents of each
+chunk. Workers read the chunks from the text files themselves, build them, and join them to shards:
 
     plan → the documents of each chunk → records of each chunk → shards
 
-Lines that are not compressed are read from where a chunk begins. What can only be read from its begin (compressed
-files, Parquet, datasets by name) one worker reads, each part another, and hands on to those that build. So all
-workers must see the inputs and the output folder under the paths that the machine that starts the job sees.
+In uncompressed files of lines, workers start reading where a chunk begins. Other parts (compressed files, CSV, Parquet,
+datasets by name) can only be read from the beginning: one worker reads each such part, and passes the documents on to
+the workers that build. All workers must see the inputs and the output folder under the same paths as the machine that
+starts the job.
 """
 
 from __future__ import annotations
@@ -39,21 +40,22 @@ RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner")
 
 _PLAN, _SHARDS = "plan.jsonl", "shards.json"
 _PLANS_AT_ONCE = 100
-"""Chunks that one element of the pipeline stands for at its begin: the plan of a large corpus is no part of the job."""
+"""The number of chunks per initial element of the pipeline, which refers to lines of the plan. So the job description
+stays small even for a large corpus."""
 
 Numbered = tuple[int, Chunk]
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What every worker needs; it is sent to them.
+    """The description of a build that is sent to every worker.
 
     Args:
-        source: The text.
-        vocabulary: The vocabulary.
-        settings: All that the records depend on.
-        words: The list of words.
-        folder: The output folder, which holds the plan.
+        source: The source of the documents.
+        vocabulary: The vocabulary to tokenize with.
+        settings: All settings that the records depend on.
+        words: The word list for whole-word masking.
+        folder: The output folder, which contains the plan.
     """
 
     source: Source
@@ -67,11 +69,15 @@ class Job:
 
     @functools.cached_property
     def builder(self) -> ChunkBuilder:
-        """Made once a process, so that its words last."""
+        """The builder, created once per process, so that its cache of words is kept between chunks."""
         return ChunkBuilder(self.vocabulary, self.settings, self.words)
 
     def plans(self, lines: tuple[int, int, int]) -> Iterator[tuple[int, ChunkPlan]]:
-        """(number, plan) of the chunks in some lines of the plan: (number of the first, its byte offset, how many)."""
+        """Yields (number, plan) of some chunks.
+
+        Args:
+            lines: The lines of the plan file to read: (number of the first chunk, its byte offset, number of chunks).
+        """
         number, offset, count = lines
         with open(self.folder / _PLAN, "rb") as handle:
             handle.seek(offset)
@@ -79,14 +85,14 @@ class Job:
                 yield index, from_json(line)
 
     def seekable_ranges(self, lines: tuple[int, int, int]) -> Iterator[tuple[int, tuple[int, DocumentRange]]]:
-        """(chunk, (place in the chunk, range)) of what the worker that builds a chunk reads itself."""
+        """Yields (chunk, (index in the chunk, range)) for the ranges that the worker that builds the chunk reads."""
         for number, plan in self.plans(lines):
             for place, found in enumerate(plan):
                 if found.start:
                     yield number, (place, found)
 
     def streamed_documents(self, part: int) -> Iterator[tuple[int, tuple[int, list[Document]]]]:
-        """(chunk, (place in the chunk, documents)) of a part that must be read from its begin."""
+        """Yields (chunk, (index in the chunk, documents)) of a part that must be read from its beginning."""
         with open(self.folder / _PLAN, "rb") as handle:
             wanted = [
                 ((number, place), found)
@@ -99,7 +105,7 @@ class Job:
             yield number, (place, documents)
 
     def build(self, chunk: tuple[int, Iterable[tuple[int, DocumentRange | list[Document]]]]) -> Numbered:
-        """(number, records) of a chunk."""
+        """Builds a chunk from its ranges and documents; returns (number, records)."""
         number, pieces = chunk
         documents: list[Document] = []
         for _, piece in sorted(pieces, key=itemgetter(0)):
@@ -107,21 +113,21 @@ class Job:
         return number, self.builder(number, documents)
 
     def write(self, shard: tuple[int, Iterable[Numbered]]) -> dict[str, Any]:
-        """Writes a shard of its chunks."""
+        """Writes the chunks of a shard; returns the fields of its `FinishedShard`."""
         number, chunks = shard
         ordered = (chunk for _, chunk in sorted(chunks, key=itemgetter(0)))
         return dataclasses.asdict(write_shard(self.folder, number, ordered, self.settings))
 
     def finish(self, shards: Sequence[dict[str, Any]]) -> None:
-        """Says which shards there are: a job has no other way to tell the machine that started it."""
+        """Writes the list of shards to a file, which is how the machine that started the job gets the results."""
         files.write_json(self.folder / _SHARDS, sorted(shards, key=lambda shard: str(shard["shard"]["file"])))
 
 
 def check_runner(runner: str, options: Sequence[str]) -> None:
-    """Checks, before any work, that Beam is there and takes the options.
+    """Checks, before any work, that Beam is installed and accepts the options.
 
     Raises:
-        UsageError: It is not installed, or an option cannot be.
+        UsageError: Beam is not installed, or the runner or an option is invalid.
     """
     if runner not in RUNNERS:
         raise UsageError(f"runner must be one of {', '.join(RUNNERS)}. Received: {runner}")
@@ -129,7 +135,13 @@ def check_runner(runner: str, options: Sequence[str]) -> None:
 
 
 def run_job(job: Job, plans: Iterable[ChunkPlan], runner: str, options: Sequence[str]) -> list[FinishedShard]:
-    """Builds the shards of a corpus; gives what is in each, in order.
+    """Builds the shards of a corpus, and returns them in order.
+
+    Args:
+        job: The build.
+        plans: The plan of each chunk, in order.
+        runner: The Beam runner, one of RUNNERS.
+        options: The options for Beam.
 
     Raises:
         KbertError: The job failed.
@@ -156,7 +168,7 @@ def _read_outcome(job: Job, runner: str) -> list[FinishedShard]:
 
 
 def _write_plans(job: Job, plans: Iterable[ChunkPlan]) -> tuple[list[tuple[int, int, int]], list[int]]:
-    """Writes the plan; gives its lines in batches, and the parts that must be read from their begin."""
+    """Writes the plan; returns its lines in batches (see `Job.plans`), and the parts to read from the beginning."""
     batches: list[tuple[int, int, int]] = []
     streamed: set[int] = set()
     with files.atomic_file(job.folder / _PLAN) as handle:
@@ -174,13 +186,13 @@ def _pipeline(runner: str, options: Sequence[str]) -> Any:
     try:
         with contextlib.redirect_stderr(stderr):
             given = beam.options.pipeline_options.PipelineOptions(list(options))
-            given.get_all_options()  # else looked at only when the job runs
+            given.get_all_options()  # otherwise they are checked only when the job runs
             return beam.Pipeline(runner=runner, options=given)
-    except SystemExit:  # of argparse
+    except SystemExit:  # raised by argparse
         said = stderr.getvalue().strip().splitlines()
-        raise UsageError(f"{runner} cannot have the options {' '.join(options)}: {said[-1] if said else ''}") from None
+        raise UsageError(f"{runner} rejects the options {' '.join(options)}: {said[-1] if said else ''}") from None
     except Exception as problem:
-        raise UsageError(f"{runner} cannot be used: {str(problem).strip().splitlines()[-1]}") from None
+        raise UsageError(f"starting {runner} failed: {str(problem).strip().splitlines()[-1]}") from None
 
 
 def _add_steps(pipeline: Any, job: Job, batches: Sequence[tuple[int, int, int]], streamed: Sequence[int]) -> None:
@@ -203,7 +215,7 @@ def _add_steps(pipeline: Any, job: Job, batches: Sequence[tuple[int, int, int]],
         | "All pieces" >> beam.Flatten()
         | "Pieces of each chunk" >> beam.GroupByKey()
         | "Build" >> beam.Map(job.build)
-        # Two steps read them: without it some runners build them twice.
+        # Two steps read the chunks; without Reshuffle, some runners build them twice.
         | "Keep the chunks" >> beam.Reshuffle()
     )
     sizes = chunks | "Examples of each chunk" >> beam.Map(_size) | "All sizes" >> beam.combiners.ToList()
@@ -232,11 +244,11 @@ def _with_shard(chunk: Numbered, shards: Sequence[int]) -> tuple[int, Numbered]:
 
 def _import_beam() -> Any:
     try:
-        with no_log_warnings():  # it logs each optional library that is missing
+        with no_log_warnings():  # Beam logs each optional library that is missing
             import apache_beam
             import apache_beam.options.pipeline_options
     except ImportError as problem:
         if problem.name != "apache_beam":
-            raise UsageError(f"--runner: apache_beam cannot be imported: {problem}") from None
+            raise UsageError(f"--runner: importing apache_beam failed: {problem}") from None
         raise UsageError("--runner needs apache-beam: pip install 'kbert[beam]'") from None
     return apache_beam

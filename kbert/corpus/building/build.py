@@ -1,8 +1,8 @@
 """Builds pretraining records from text, on all cores of one machine.
 
-Documents stream by in chunks; a chunk becomes records in some process, and chunks are joined to shards in the order of
-the text. So memory depends on the size of a chunk alone, and the bytes of the output on the input, the settings and
-the seed alone. A shard that is on disk is never made again: a build that was stopped goes on after it.
+Documents are read in chunks; worker processes turn chunks into records, which are joined to shards in the order of the
+text. So memory use depends only on the size of a chunk, and the bytes of the output depend only on the input, the
+settings and the seed. A build that was interrupted can continue after the last shard on disk.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from kbert.text.tokenizer_files import save_tokenizer
 from kbert.version import __version__
 
 Progress = Callable[[str, int, int], None]
-"""Called with (stage, bytes of text done, bytes of the input on disk); the last is 0 where it is not known."""
+"""A function that is called with (stage, bytes of text done, bytes of the input on disk or 0 if unknown)."""
 
 MASKINGS = ("dynamic", "static")
 COMPRESSIONS = ("gzip", "none")
 
 _CHUNK_SIZE = 1 << 20
-"""Bytes of text a chunk: some hundred documents to draw random texts from."""
+"""The size of a chunk in bytes of text: it holds some hundred documents to draw random texts from."""
 
 
 def build_corpus(
@@ -91,64 +91,71 @@ def build_corpus(
     runner_options: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Manifest:
-    """Turns text files into a folder of pretraining records.
+    """Builds a folder of pretraining records from text files.
 
-    The folder holds TFRecord shards, the tokenizer's files and a manifest.json, which is written last:
-    without it a folder is not a corpus. Warnings of the logger "kbert" name what does not fit together: entries of the
-    vocabulary that no text gives, scripts that lose vowel signs, words that are too long, unknown words.
+    The folder contains TFRecord shards, the tokenizer's files and a manifest.json. The manifest is written last: a
+    folder without it is not a corpus. The logger "kbert" warns about vocabulary entries that no text produces, scripts
+    that lose vowel signs, words that are too long, and many unknown words.
 
     Args:
-        inputs: Files (.gz, .bz2, .xz, .zst too), folders or globs, or datasets by name: see `Source`.
+        inputs: Files (also .gz, .bz2, .xz, .zst), folders, globs, or datasets by name (see `Source`).
         vocab: A vocab.txt; a folder of a model, of a corpus or of `kbert vocab train`, with all its settings; or a
             tokenizer.
         output: The folder to write.
-        sequence_length: Longest example, special tokens included.
-        objective: "nsp": half of the second texts are of another document (next sentence prediction). "sop": half of
-            the pairs are swapped (sentence order prediction). "none": one text of whole sentences, and label 0.
-        max_predictions: Most predictions an example; by default 15 % of the length, rounded up.
-        masking: "dynamic" stores plain ids, masked anew each time they are read; "static" stores masked ids, as
-            the original create_pretraining_data.py does.
-        mask_probability: Part of the tokens that are predicted.
-        whole_words: Mask all pieces of a word or none.
-        spans: Mask spans of whole words, as SpanBERT does.
-        word_list: A file of words, one a line, for masking whole words of Chinese; with `whole_words` or `spans`.
-        short_probability: Part of the documents whose examples aim at a random, shorter length.
-        duplicates: How often the text is gone through.
-        cased: Keep case, and accents too, if `vocab` is a vocab.txt.
-        strip_accents: Whether accents are stripped, and with them the vowel signs of many scripts, if `vocab` is a
-            vocab.txt; None strips them unless `cased` is true.
-        format: "auto", or the format of all files: see `SourceSettings` for this and the next five.
+        sequence_length: The maximum length of an example in tokens, including special tokens.
+        objective: "nsp": half of the second texts come from another document (next sentence prediction). "sop": half of
+            the pairs are swapped (sentence order prediction). "none": examples of one text of whole sentences, with
+            label 0.
+        max_predictions: The maximum number of predictions per example. The default is `mask_probability` times
+            `sequence_length`, rounded up.
+        masking: "dynamic" stores plain ids, which are masked anew in each epoch of training; "static" stores masked
+            ids, as the original create_pretraining_data.py does.
+        mask_probability: The fraction of tokens that are predicted.
+        whole_words: Whether to mask all pieces of a word or none.
+        spans: Whether to mask spans of whole words, as SpanBERT does.
+        word_list: A file of Chinese words, one per line, so that `whole_words` or `spans` can mask them as a whole.
+        short_probability: The fraction of documents whose examples get a random, shorter target length.
+        duplicates: The number of passes over the text, each with other pairs.
+        cased: Whether to keep case and accents, if `vocab` is a vocab.txt.
+        strip_accents: Whether to strip accents, and with them the vowel signs of many scripts, if `vocab` is a
+            vocab.txt. None strips them unless `cased` is true.
+        format: "auto", or the format of all files (see `SourceSettings`).
         text_field: The field or column with the text.
-        document_separator: "blank-line", or "line" when each line of a text file is a document.
-        invalid_utf8: "fail", or "skip" to leave such lines out and count them.
-        nfc: Bring text to Unicode's composed form.
-        deduplicate: "document" or "line" keeps only the first of equal ones.
-        skip_bad: How many rows without a usable text may be left out; they are counted. See `SourceSettings` for this
-            and the next three.
+        document_separator: "blank-line" if blank lines separate the documents of a text file, "line" if each line is a
+            document.
+        invalid_utf8: "fail" to raise an error for lines that are not UTF-8, "skip" to leave them out and count them.
+        nfc: Whether to normalize text to Unicode's composed form, NFC.
+        deduplicate: "document" or "line" to keep only the first of equal documents or lines, or "none".
+        skip_bad: The maximum number of rows without usable text to leave out; they are counted.
         encoding: The encoding of the files.
-        delimiter: What stands between the cells of CSV and TSV files.
-        quoting: Whether quotation marks enclose cells ("csv") or are text ("none").
-        sentences: "split" splits lines into sentences, "lines" takes each for one.
-        language: By whose rules lines are split; "auto" finds it out for each document.
-        feature_names: "tf-hub", or with static masks "original": input_ids and segment_ids, as the original release
+        delimiter: The delimiter between the cells of CSV and TSV files; None depends on the format.
+        quoting: "csv" if quotation marks enclose cells, "none" if they are text, or "auto".
+        sentences: "split" to split lines into sentences, "lines" to treat each line as a sentence.
+        language: The language whose rules split sentences, one of `kbert.corpus.sentences.LANGUAGES`; "auto" detects it
+            for each document.
+        feature_names: "tf-hub", or "original" with static masks: input_ids and segment_ids, which the original release
             and the Model Garden read.
         compression: "gzip", or "none", which the original release's reader needs.
-        workers: Processes. The records do not depend on it.
-        seed: Seeds the pairs, the short examples, and masks if they are static.
-        resume: Go on after the last shard that an unfinished build in `output` wrote; start it if there is none.
-        runner: Build as an Apache Beam pipeline on this runner, rather than in `workers` processes: see
-            `kbert.corpus.building.beam`. The records do not depend on it.
+        workers: The number of processes. The records do not depend on it.
+        seed: Seeds the choice of pairs and of short examples, and static masks.
+        resume: Whether to continue an unfinished build in `output` after its last shard. If there is none, a build is
+            started.
+        runner: The Apache Beam runner to build with, instead of `workers` processes (see
+            `kbert.corpus.building.beam`). The records do not depend on it.
         runner_options: Options for Beam, such as "--parallelism=8".
-        progress: Called as the work goes on; see `Progress`.
+        progress: A function that is called as the build proceeds (see `Progress`).
+
+    Returns:
+        The manifest of the corpus.
 
     Raises:
-        UsageError: An option is invalid, `output` holds something else, or the build in it had other settings.
-        DataError: The text is unreadable, or holds fewer than two documents.
-        Interrupted: SIGINT or SIGTERM came.
+        UsageError: An option is invalid, `output` holds other files, or the build in it had other settings.
+        DataError: The text is unreadable, or contains fewer than two documents.
+        Interrupted: The process received SIGINT or SIGTERM.
     """
     words = () if word_list is None else read_word_list(word_list)
     tokenizer = tokenizer_from(vocab, cased=cased, strip_accents=strip_accents)
-    # How long inputs of a model are does not concern the text.
+    # A model's maximum input length does not affect the records.
     tokenizer = tokenizer.replace(model_max_length=None)
     settings = _check_settings(
         sequence_length=sequence_length,
@@ -183,7 +190,7 @@ def build_corpus(
         raise UsageError(f"workers must be at least 1. Received: workers={workers}")
     if runner is not None:
         if resume:
-            raise UsageError("--resume is of builds on this machine: runners of Beam try again by themselves")
+            raise UsageError("--resume works only without --runner: runners of Beam repeat failed work by themselves")
         beam.check_runner(runner, runner_options)
     vocabulary = tokenizer.vocabulary
     source = Source(inputs, settings.source)
@@ -243,13 +250,13 @@ def build_corpus(
         counts.update(shard.counts)
     if not counts["examples"]:
         raise DataError(
-            "expected at least two documents with text. What was read makes no example"
+            "expected at least two documents with text. The inputs give no example"
             if objective == "nsp"
-            else "expected text. What was read makes no example"
+            else "expected text. The inputs give no example"
         )
     for part, stamp in zip(source.parts, before, strict=True):
         if _stamp(*part) != stamp:
-            raise DataError("expected files that nobody writes to. It changed while it was read; build anew", part[0])
+            raise DataError("expected a file that does not change. It changed while it was read; start again", part[0])
     tell_counts(counts, sample, tokenizer.settings, has_words=bool(words))
     manifest = Manifest(
         lowercase=tokenizer.lowercase,
@@ -275,7 +282,7 @@ def build_corpus(
 
 
 def default_predictions(sequence_length: int, probability: float = 0.15) -> int:
-    """Places for predictions in an example: 20 at length 128, 77 at 512 with 15 %."""
+    """Returns the default of `max_predictions`: with 15 %, 20 at length 128 and 77 at length 512."""
     return max(1, -int(-sequence_length * probability // 1))
 
 
@@ -310,7 +317,7 @@ def _check_settings(
     if duplicates < 1:
         raise UsageError(f"duplicates must be at least 1. Received: duplicates={duplicates}")
     if words and not (whole_words or spans):
-        raise UsageError("--word-list says what is masked whole; add --whole-words or --spans")
+        raise UsageError("--word-list has no effect without whole-word masking; add --whole-words or --spans")
     if feature_names == "original" and masking != "static":
         raise UsageError("--feature-names original needs --masking static, as the original release reads masked ids")
     if not 0 < mask_probability < 1:
@@ -344,7 +351,7 @@ def _write_shards(
     progress: Progress | None,
     total: int,
 ) -> Iterator[FinishedShard]:
-    """Groups chunks to shards of about SHARD_EXAMPLES examples; yields each when it is on disk."""
+    """Writes chunks to shards of about SHARD_EXAMPLES examples; yields each shard when it is on disk."""
     size = sum(shard.counts["bytes"] for shard in finished)
 
     def chunks_of_shard(chunk: Chunk | None) -> Iterator[Chunk]:
@@ -366,7 +373,7 @@ def _write_shards(
 
 
 def _stamp(path: str, kind: str) -> tuple[str, int, int]:
-    """By which a file is known again: its path, its size and when it was changed (ns); a dataset has its name."""
+    """Returns path, size and modification time (ns) of a file, by which changes are noticed; zeros for a dataset."""
     if kind == "dataset":
         return path, 0, 0
     status = os.stat(path)

@@ -1,4 +1,4 @@
-"""The folder that a corpus is built in: new, empty, or of the same build that was stopped."""
+"""Prepares the output folder of a corpus: a new or empty folder, or that of an interrupted build."""
 
 from __future__ import annotations
 
@@ -15,13 +15,26 @@ _OWN_FILE = re.compile(
     r"\.?(vocab\.txt|tokenizer\.json|tokenizer_config\.json|manifest\.json|unfinished\.jsonl|plan\.jsonl|shards\.json|examples-\d+\.tfrecord(\.gz)?)"
     r"(\.\w+\.part)?"
 )
-"""What a build that was stopped can leave behind, unfinished files of `kbert.files` among it."""
+"""The names of files that an interrupted build can leave behind, including unfinished files of `kbert.files`."""
 
 
 def prepare_folder(folder: Path, journal: Journal, *, resume: bool) -> list[FinishedShard] | None:
-    """Makes the output folder ready; gives the shards that are done already, or None when all of them are.
+    """Prepares the output folder of a build.
 
-    What an unfinished build left is removed when it has finished no shard.
+    Files of an unfinished build are removed, except its finished shards and its journal.
+
+    Args:
+        folder: The output folder.
+        journal: The journal of the build.
+        resume: Whether to continue an unfinished build.
+
+    Returns:
+        The shards that are finished already, or None if the whole corpus is finished.
+
+    Raises:
+        UsageError: The folder holds a corpus, an unfinished corpus without `resume`, one with other settings, or
+            other files.
+        DataError: A finished shard is damaged or missing.
     """
     if (folder / MANIFEST_FILE).exists():
         if not resume:
@@ -49,6 +62,6 @@ def prepare_folder(folder: Path, journal: Journal, *, resume: bool) -> list[Fini
         path = folder / shard.shard.file
         if not path.is_file() or files.file_sha256(path) != shard.shard.sha256:
             raise DataError(
-                "expected a shard that the unfinished build wrote. It is damaged or missing; build anew", path
+                "expected a shard that the unfinished build wrote. It is damaged or missing; start again", path
             )
     return finished

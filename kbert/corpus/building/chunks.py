@@ -1,4 +1,4 @@
-"""The records of a chunk of documents: a pure function of the chunk, its number and the settings."""
+"""Builds the records of a chunk of documents, as a pure function of the chunk, its number and the settings."""
 
 from __future__ import annotations
 
@@ -24,51 +24,51 @@ from kbert.text.vocabulary import Vocabulary
 
 FEATURE_NAMES = ("tf-hub", "original")
 _ORIGINAL_NAMES = {features.INPUT_WORD_IDS.name: "input_ids", features.INPUT_TYPE_IDS.name: "segment_ids"}
-"""As google-research/bert, and the Model Garden with use_v2_feature_names off, call them."""
+"""The feature names in google-research/bert, and in the Model Garden with use_v2_feature_names off."""
 
 _EXAMPLES_AT_ONCE = 8192
-"""Examples that are laid out together, however many passes over a chunk there are."""
+"""The number of examples that are assembled at once, which bounds memory even with many passes over a chunk."""
 _LABEL_COUNTS = {"nsp": "random_next", "sop": "swapped"}
-"""What examples with label 1 are counted as."""
+"""The key of the number of examples with label 1, by objective."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BuildSettings:
-    """All that the records depend on, beside the text, the vocabulary and the list of words."""
+    """All settings that the records depend on, in addition to the text, the vocabulary and the word list."""
 
     pairs: PairSettings
     masking: MaskingSettings
     static: bool
-    """Mask while building, rather than anew in each epoch while reading."""
+    """Whether examples are masked when the corpus is built, rather than anew in each epoch of training."""
     duplicates: int
-    """How often the text is gone through, with other pairs (and other masks) each time."""
+    """The number of passes over the text, each with other pairs (and other masks)."""
     tokenizer: TokenizerSettings
     source: SourceSettings
     sentences: SentenceSettings
     feature_names: str
     compressed: bool
     word_list: str | None
-    """Hash of the list of words."""
+    """The SHA-256 of the word list, or None if there is none."""
     seed: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Chunk:
-    """The records of one chunk of documents, framed and perhaps compressed, and counts of what it holds."""
+    """The framed, optionally compressed records of a chunk of documents, and its counts (see `Manifest.counts`)."""
 
     data: bytes
     counts: Counter[str]
     lengths: Counter[int]
-    """How many examples have so many tokens."""
+    """The number of examples of each length in tokens."""
 
 
 class ChunkBuilder:
-    """Makes the records of chunks.
+    """Builds the records of chunks.
 
     Args:
-        vocabulary: The vocabulary to tokenize with, with the added tokens of the settings.
-        settings: All that the records depend on.
-        words: For masking whole words where they cannot be seen in the ids.
+        vocabulary: The vocabulary to tokenize with, including the added tokens of the settings.
+        settings: All settings that the records depend on.
+        words: The word list for whole-word masking, for languages such as Chinese whose token ids do not show words.
     """
 
     def __init__(self, vocabulary: Vocabulary, settings: BuildSettings, words: Sequence[str] = ()) -> None:
@@ -80,7 +80,7 @@ class ChunkBuilder:
         self._masker = Masker(vocabulary, settings.masking)
 
     def __call__(self, index: int, documents: Sequence[Document]) -> Chunk:
-        """Builds the chunk of number `index`."""
+        """Builds chunk number `index` from its documents."""
         counts = Counter(bytes=sum(document.size for document in documents), documents=len(documents))
         lengths: Counter[int] = Counter()
         compressed = self.settings.compressed
@@ -93,7 +93,14 @@ class ChunkBuilder:
     def examples(
         self, index: int, documents: Sequence[Document], counts: Counter[str], lengths: Counter[int]
     ) -> Iterator[list[bytes]]:
-        """Yields the serialized examples of a chunk, some thousand at once; adds what they hold to the counters."""
+        """Yields the serialized examples of a chunk in lists of some thousand, and adds to the counters.
+
+        Args:
+            index: The number of the chunk, which seeds all random choices together with the seed of the settings.
+            documents: The documents of the chunk.
+            counts: The counter to add to; see `Manifest.counts` for the keys.
+            lengths: The counter of examples by length to add to.
+        """
         settings = self.settings
         long_words = self._tokenizer.long_words
         ids, segment_ends, document_ends = self._tokenize(documents)
@@ -129,9 +136,13 @@ class ChunkBuilder:
             yield records.encode_examples(rows)
 
     def _tokenize(self, documents: Sequence[Document]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Gives the ids of all sentences joined, where each segment ends, and the segments up to each document's end.
+        """Tokenizes documents into segments.
 
-        A segment is a sentence; one that is longer than an example is cut, and nothing is lost.
+        A segment is a sentence, or a part of a sentence that is longer than an example. No tokens are lost.
+
+        Returns:
+            The ids of all segments, concatenated; the end of each segment in them; and the number of segments up to the
+            end of each document.
         """
         sentences: list[str] = []
         document_ends = []
@@ -142,13 +153,14 @@ class ChunkBuilder:
         lengths = np.diff(ends, prepend=0)
         room = self.settings.pairs.room
         parts = -(-lengths // room)
-        # Each part ends `room` tokens after its begin, the last where the sentence does; what is empty has no part.
+        # Each part ends `room` tokens after its beginning, the last part of a sentence where the sentence ends. Empty
+        # sentences have no part.
         number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
         segment_ends = np.minimum(np.repeat(ends - lengths, parts) + (number + 1) * room, np.repeat(ends, parts))
         return ids, segment_ends, np.concatenate([[0], np.cumsum(parts)])[document_ends]
 
     def _assemble(self, ids: np.ndarray, continuations: np.ndarray | None, pairs: Pairs) -> Mapping[str, records.Rows]:
-        """[CLS] first [SEP] second [SEP], or [CLS] text [SEP], without padding; types, labels, words."""
+        """Returns the features of examples without padding: [CLS] first [SEP] second [SEP], or [CLS] text [SEP]."""
         vocabulary = self.vocabulary
         first_begin, first_end, second_begin, second_end = pairs.places.T
         first_lengths, second_lengths = first_end - first_begin, second_end - second_begin
@@ -179,7 +191,7 @@ class ChunkBuilder:
         return rows
 
     def _mask(self, rows: Mapping[str, records.Rows], rng: np.random.Generator) -> Mapping[str, records.Rows]:
-        """Masks, and pads to fixed lengths, as the original's records are."""
+        """Masks examples and pads them to fixed lengths, as in the records of the original release."""
         length = self.settings.pairs.sequence_length
         ids, ends = rows[features.INPUT_WORD_IDS.name]
         lengths = np.diff(ends, prepend=0)
@@ -203,6 +215,6 @@ class ChunkBuilder:
 
 
 def ranges(begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The whole numbers of several ranges, joined."""
+    """Returns the integers of several ranges, concatenated."""
     ends = np.cumsum(lengths)
     return np.repeat(begins - (ends - lengths), lengths) + np.arange(ends[-1] if len(ends) else 0)

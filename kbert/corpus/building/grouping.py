@@ -1,4 +1,4 @@
-"""The chunks of documents that are worked on together."""
+"""Groups documents into chunks, the units of work of a build."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ Placed = TypeVar("Placed", Document, Place)
 
 
 def chunk_documents(documents: Iterable[Placed], size: int, *, least: int = 2) -> Iterator[list[Placed]]:
-    """Groups documents, or their places, in order, to chunks of about `size` bytes and at least `least` documents.
+    """Groups documents or their places, in order, into chunks.
 
-    A chunk is the unit of work: the random second text of a pair is drawn from another document of its chunk. What is
-    left over at the end joins the last chunk when it is less than a quarter of one.
+    A chunk is the unit of work: the random second text of a pair is drawn from another document of the same chunk. If
+    the documents left over at the end are less than a quarter of a chunk, they join the last chunk.
+
+    Args:
+        documents: The documents, or their places.
+        size: The approximate size of a chunk in bytes.
+        least: The minimum number of documents per chunk.
 
     Raises:
         DataError: There are fewer than `least` documents.

@@ -1,4 +1,4 @@
-"""What an unfinished build has done, so that the same command can go on where it was stopped."""
+"""Records the progress of a build, so that the same command can continue an interrupted build."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class FinishedShard:
     """A line of the journal.
 
     Args:
-        shard: What is on disk.
-        chunks: How many chunks of text it was made of.
-        counts: What the chunks hold.
+        shard: The shard, which is on disk.
+        chunks: The number of chunks in the shard.
+        counts: The counts of the chunks (see `Manifest.counts`), summed.
     """
 
     shard: Shard
@@ -32,11 +32,11 @@ class FinishedShard:
 
 
 class Journal:
-    """A file of JSON lines: what the build was started with, then each shard, written when the shard is on disk.
+    """A file of JSON lines: first the identity of the build, then each shard, added when the shard is on disk.
 
     Args:
         folder: The output folder.
-        identity: All that the records depend on; JSON.
+        identity: Everything that the records depend on, as JSON values.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
@@ -48,13 +48,13 @@ class Journal:
         files.write_text(self.path, json.dumps({"build": self.identity}, ensure_ascii=False) + "\n")
 
     def shards(self) -> list[FinishedShard]:
-        """The shards that were finished; what a line half-written by a kill names is not."""
+        """Returns the finished shards; an incomplete last line, as a killed process leaves it, does not count."""
         return [
             FinishedShard(Shard(**line["shard"]), line["chunks"], line["counts"]) for line in _read_lines(self.path)[1:]
         ]
 
     def resume(self) -> list[FinishedShard]:
-        """Gives the shards that were finished, and makes the journal ready for more.
+        """Returns the finished shards, and removes an incomplete last line so that more can be added.
 
         Raises:
             UsageError: The build was started with other settings or inputs.
@@ -73,17 +73,27 @@ class Journal:
             os.fsync(handle.fileno())
 
     def remove(self) -> None:
-        """Ends the journal of a corpus that is finished."""
+        """Deletes the journal when the corpus is finished."""
         self.path.unlink(missing_ok=True)
 
 
 def finished_shards(folder: Path) -> int:
-    """How many shards the unfinished build in a folder has finished."""
+    """Returns the number of shards that the unfinished build in a folder has finished."""
     return max(0, len(_read_lines(folder / FILE_NAME)) - 1)
 
 
 def check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], name: str = "") -> None:
-    """Raises a UsageError that names the first setting that differs from what `folder` was started with."""
+    """Checks that a build is resumed with the same settings.
+
+    Args:
+        folder: The output folder, for the error message.
+        before: The settings that the build was started with.
+        now: The settings of this call.
+        name: The key of these settings in the settings that contain them, for the error message.
+
+    Raises:
+        UsageError: A setting differs. The message names the first one.
+    """
     for key in (*now, *before):
         old, new = before.get(key), now.get(key)
         label = f"{name}.{key}" if name else key

@@ -1,4 +1,4 @@
-"""Warnings of a build about a text, a vocabulary and options that do not fit together."""
+"""Logs warnings of a build if text, vocabulary and options do not fit together."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from kbert.text.text_sample import TextSample, describe_long_words
 _LOG = logging.getLogger("kbert")
 _MUCH_UNKNOWN = 0.03
 _MANY_LONG = 0.001
-"""Parts of the tokens from which on they are worth a warning."""
+"""The numbers of [UNK] tokens and of words that are too long, per token, above which there is a warning."""
 _MUCH_CHINESE = 0.05
 
 
 def tell_whole_words(sample: TextSample, settings: TokenizerSettings) -> None:
-    """Warns if the text holds Chinese, whose words are not seen without a list of words."""
+    """Warns if the text contains Chinese, since whole-word masking finds Chinese words only with a word list."""
     if settings.chinese_characters and sample.chinese > _MUCH_CHINESE:
         _LOG.warning(
             f"--whole-words has no effect on Chinese characters, which are {sample.chinese:.0%} of the text: each is a "
-            "token of its own, and nothing shows which of them make a word; give a list of words with --word-list"
+            "token of its own, and nothing shows which of them make a word; pass a word list with --word-list"
         )
 
 
 def tell_counts(counts: Mapping[str, int], sample: TextSample, settings: TokenizerSettings, *, has_words: bool) -> None:
-    """Tells what the whole text has shown: words that are too long, unknown words, a list of words that never occur.
+    """Warns about words that are too long, unknown words, and a word list whose words never occur.
 
     Args:
-        counts: What the records hold.
-        sample: What a sample of the text holds, for examples.
-        settings: How the text was tokenized.
-        has_words: Whether there is a list of words.
+        counts: The counts of the finished records.
+        sample: A sample of the text, from which the messages take examples.
+        settings: The settings that the text was tokenized with.
+        has_words: Whether there is a word list.
     """
     tokens = max(1, counts.get("tokens", 0))
     long_words = counts.get("long_words", 0)
@@ -47,6 +47,6 @@ def tell_counts(counts: Mapping[str, int], sample: TextSample, settings: Tokeniz
         )
     if has_words and not counts.get("word_continuations"):
         _LOG.warning(
-            "no word of --word-list occurs in the text, as the vocabulary spells it, so that each token is masked by "
-            "itself; a list holds a word of several characters a line"
+            "no word of --word-list occurs in the text after tokenization, so each token is masked by itself; a word "
+            "list contains one word of several characters per line"
         )

@@ -1,7 +1,7 @@
-"""Which documents are of which chunk, found out without keeping their text.
+"""Plans which documents belong to which chunk, without keeping their text.
 
-So the work can be given to other machines, each of which reads its chunks itself, and the chunks have the numbers (and
-hence all that is random in them) that they have when one machine goes through the text.
+The plan lets other machines read and build their chunks by themselves. The chunks get the same numbers, and so the
+same random choices, as in a build on one machine.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from kbert.sources.places import DocumentRange, Place
 from kbert.sources.source import Progress, Source
 
 ChunkPlan = list[DocumentRange]
-"""Where the documents of a chunk are: one range, or one of each part that it reaches into."""
+"""The ranges of the documents of a chunk, one for each part of the source that the chunk extends over."""
 
 
 def to_json(plan: ChunkPlan) -> str:
-    """A plan as one line."""
+    """Returns a plan as a line of JSON."""
     return json.dumps([dataclasses.astuple(found) for found in plan])
 
 
 def from_json(line: str | bytes) -> ChunkPlan:
-    """The plan that a line holds."""
+    """Parses a line that `to_json` wrote."""
     return [
         DocumentRange(
             part,
@@ -43,17 +43,17 @@ def from_json(line: str | bytes) -> ChunkPlan:
 def plan_chunks(
     source: Source, size: int, *, least: int, scanned: Progress | None = None, hashed: Progress | None = None
 ) -> Iterator[ChunkPlan]:
-    """Goes through a source once (with `deduplicate` twice); yields the chunks of `chunk_documents` as ranges.
+    """Reads a source once (twice with `deduplicate`), and yields the chunks of `chunk_documents` as ranges.
 
     Args:
-        source: The text.
-        size: As of `chunk_documents`.
-        least: As of `chunk_documents`.
-        scanned: Told of the bytes of text that are planned.
-        hashed: Told of the bytes of text that were looked through for duplicates.
+        source: The source of the documents.
+        size: The approximate size of a chunk in bytes.
+        least: The minimum number of documents per chunk.
+        scanned: A function that is called with the bytes of text planned so far.
+        hashed: A function that is called with the bytes of text searched for duplicates so far.
 
     Raises:
-        DataError: The text cannot be read, or holds fewer than `least` documents.
+        DataError: The text is unreadable, or contains fewer than `least` documents.
     """
     done = 0
     for chunk in chunk_documents(source.places(progress=hashed), size, least=least):
@@ -66,7 +66,7 @@ def plan_chunks(
 def _range(source: Source, places: Sequence[Place]) -> DocumentRange:
     first, last = places[0], places[-1]
     kept = {place.ordinal: place.repeated for place in places}
-    # What comes again as a whole has no place.
+    # A document that is repeated as a whole has no place.
     repeated = ((ordinal, kept.get(ordinal)) for ordinal in range(first.ordinal, last.ordinal + 1))
     start = None
     if first.block and source.is_seekable(first.part):

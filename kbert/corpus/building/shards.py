@@ -1,4 +1,4 @@
-"""Shards: files of the chunks that follow each other."""
+"""Writes shards, files of consecutive chunks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,18 @@ from kbert.corpus.building.journal import FinishedShard
 from kbert.corpus.records.manifest import Shard, write_lengths
 
 SHARD_EXAMPLES = 16_384
-"""A shard ends with the chunk that brings it to so many examples."""
+"""The number of examples at which a shard ends, after the chunk that reaches it."""
 
 
 def write_shard(folder: Path, number: int, chunks: Iterable[Chunk], settings: BuildSettings) -> FinishedShard:
-    """Joins chunks to one file, which is on disk as a whole or not at all."""
+    """Writes chunks to one file atomically: either the whole file is on disk or nothing.
+
+    Args:
+        folder: The output folder.
+        number: The 0-based number of the shard.
+        chunks: The chunks of the shard, in order.
+        settings: The settings of the build.
+    """
     name = f"examples-{number:05d}{'.tfrecord.gz' if settings.compressed else '.tfrecord'}"
     digest = hashlib.sha256()
     counts: Counter[str] = Counter()
@@ -36,7 +43,7 @@ def write_shard(folder: Path, number: int, chunks: Iterable[Chunk], settings: Bu
 
 
 def shard_numbers(examples: Iterable[int]) -> list[int]:
-    """The shard that each chunk is of, from the number of examples of each."""
+    """Returns the shard number of each chunk, given the number of examples in each chunk."""
     numbers = []
     number, held = 0, 0
     for count in examples:

@@ -1,4 +1,4 @@
-"""Chunks built in several processes, their results in the order of the text."""
+"""Builds chunks in several processes, and returns their results in the order of the text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,14 @@ def build_chunks(
     words: Sequence[str],
     workers: int,
 ) -> Generator[Chunk, None, None]:
-    """Builds numbered chunks in `workers` processes (one: in this process); gives results in the order of the text.
+    """Builds numbered chunks, and yields the results in the order of the text.
+
+    Args:
+        chunks: The chunks, each as (number, documents).
+        vocabulary: The vocabulary to tokenize with.
+        settings: All settings that the records depend on.
+        words: The word list for whole-word masking.
+        workers: The number of processes; 1 builds in this process.
 
     Raises:
         KbertError: A process was killed.
@@ -36,7 +43,7 @@ def build_chunks(
         for index, documents in chunks:
             yield builder(index, documents)
         return
-    # Not fork: the caller may have threads (TensorFlow's), which a forked process would lack.
+    # "spawn" rather than "fork", since threads of the caller (such as TensorFlow's) do not survive a fork.
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
         workers, context, initializer=_start_worker, initargs=(vocabulary, settings, words)
@@ -51,18 +58,18 @@ def build_chunks(
             yield pending.popleft().result()
     except BrokenProcessPool:
         raise KbertError(
-            "a worker process was killed, perhaps for want of memory; go on with --resume and fewer --workers"
+            "a worker process was killed, perhaps because memory ran out; continue with --resume and fewer --workers"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 _worker_builder: ChunkBuilder | None = None
-"""Of a worker process: made once, so that its words last."""
+"""The builder of a worker process, created once, so that its cache of words is kept between chunks."""
 
 
 _TRIM_EVERY = 4
-"""Chunks: often enough to keep memory flat, rare enough to cost no time."""
+"""The number of chunks between calls of malloc_trim: few enough to bound memory, enough to cost no measurable time."""
 _trim_heap = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
 
@@ -74,7 +81,7 @@ def _start_worker(vocabulary: Vocabulary, settings: BuildSettings, words: Sequen
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed cannot stop its workers, which would wait for work forever."""
+    """Ends this process when its parent ends, since a killed parent leaves its workers waiting for work forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
@@ -85,6 +92,6 @@ def _work(index: int, documents: list[Document]) -> Chunk:
     assert _worker_builder is not None
     chunk = _worker_builder(index, documents)
     if _trim_heap is not None and index % _TRIM_EVERY == 0:
-        # glibc keeps what was freed, in ever smaller pieces: a worker would grow with the text by a seventh.
+        # glibc keeps freed memory in small fragments: without this, a worker's memory grows by a seventh of the text.
         _trim_heap(0)
     return chunk

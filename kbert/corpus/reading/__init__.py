@@ -1,1 +1,1 @@
-"""Pretraining records to batches."""
+"""Reads pretraining records and turns them into batches."""

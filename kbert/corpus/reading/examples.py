@@ -1,7 +1,7 @@
-"""Records to arrays: examples of any length side by side, and their layout in the rows of a batch.
+"""Parses pretraining records into arrays, and lays examples of different lengths into the rows of a batch.
 
-Records may be kbert's, the original release's (create_pretraining_data.py) or the Model Garden's; they differ in the
-names of two features, and in padding, which is cut off here.
+Records can come from kbert, the original release (create_pretraining_data.py) or the Model Garden. They differ in the
+names of two features and in padding; this module removes the padding.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kbert.errors import RecordError
 from kbert.files import PathLike
 
 _OTHER_NAMES = {features.INPUT_WORD_IDS.name: "input_ids", features.INPUT_TYPE_IDS.name: "segment_ids"}
-"""What the original release calls them."""
+"""The names of two features in records of the original release."""
 _STORED = {
     features.INPUT_WORD_IDS.name: np.int32,
     features.INPUT_TYPE_IDS.name: np.uint8,
@@ -35,16 +35,16 @@ _STORED = {
 _MASKING = tuple(feature.name for feature in features.MASKING_FEATURES)
 _PARSED = 4096
 _MASKED = 1024
-"""Examples that are parsed, and masked, at once."""
+"""The numbers of examples that are parsed and masked at once."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Ragged:
-    """Rows of values, each of its own length.
+    """Rows of values of different lengths.
 
     Args:
-        values: All of them, one row after the other.
-        splits: Where each row begins, and the end: int64 [rows + 1].
+        values: The values of all rows, one row after the other.
+        splits: The index in `values` where each row begins, followed by the end of the last row: int64 [rows + 1].
     """
 
     values: np.ndarray
@@ -52,29 +52,35 @@ class Ragged:
 
     @property
     def lengths(self) -> np.ndarray:
-        """How many values each row has."""
+        """The number of values in each row."""
         return np.diff(self.splits)
 
     @classmethod
     def of(cls, values: np.ndarray, lengths: np.ndarray) -> Ragged:
-        """Rows of these lengths."""
+        """Returns the values, split into rows of the given lengths."""
         return cls(values, np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
 
     @classmethod
     def join(cls, parts: Sequence[Ragged]) -> Ragged:
-        """All rows of all parts."""
+        """Returns the rows of all parts, concatenated."""
         return cls.of(np.concatenate([part.values for part in parts]), np.concatenate([part.lengths for part in parts]))
 
     def kept(self, keep: np.ndarray) -> Ragged:
-        """Without the values where `keep`, bool of the shape of `values`, is False."""
+        """Returns the rows without the values where `keep`, a bool array of the shape of `values`, is False."""
         total = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
         return Ragged(self.values[keep], total[self.splits])
 
     def lay(self, target: np.ndarray, indices: np.ndarray, rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Writes the rows at `indices` into `target`, [rows, width], from their places on; gives where in it.
+        """Copies some rows into a table.
+
+        Args:
+            target: The table to write to, [rows, width].
+            indices: The indices of the rows to copy.
+            rows: The row of `target` that each of them goes to.
+            starts: The column of `target` where each of them begins.
 
         Returns:
-            The flat places in `target` of all values written.
+            The flat indices in `target` of all values written.
         """
         lengths = self.lengths[indices]
         within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -85,12 +91,12 @@ class Ragged:
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """Some examples, without padding.
+    """A list of examples without padding.
 
     Args:
-        columns: The values of each feature, by name: token ids, type ids, and where they are known, labels and masks.
+        columns: The values of each feature by name: token ids, type ids, and, if known, labels and masks.
         numbers: The 0-based number of each example's record in its file, int64 [N].
-        files: The files in order, each with the index of its first example.
+        files: The files in order, each as (index of its first example, name).
     """
 
     columns: dict[str, Ragged]
@@ -101,23 +107,23 @@ class Examples:
         return len(self.numbers)
 
     def name(self, index: int) -> str:
-        """Where an example was read, such as "examples-00000.tfrecord.gz#12"; records count from 0."""
+        """Returns the file and record number of an example, such as "examples-00000.tfrecord.gz#12", 0-based."""
         file = next(file for first, file in reversed(self.files) if first <= index)
         return f"{file}#{self.numbers[index]}"
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each example."""
+        """The number of tokens in each example."""
         return self.columns[features.INPUT_WORD_IDS.name].lengths
 
     @property
     def predictions(self) -> np.ndarray:
-        """Predictions of each example."""
+        """The number of predictions in each example."""
         return self.columns[features.MASKED_LM_POSITIONS.name].lengths
 
     @classmethod
     def join(cls, parts: Sequence[Examples]) -> Examples:
-        """All examples of all parts, which have the same features."""
+        """Returns the examples of all parts, concatenated. All parts must have the same features."""
         columns = {name: Ragged.join([part.columns[name] for part in parts]) for name in parts[0].columns}
         begins = np.cumsum([0, *map(len, parts)]).tolist()
         files = [
@@ -126,7 +132,13 @@ class Examples:
         return cls(columns, np.concatenate([part.numbers for part in parts]), files)
 
     def masked(self, masker: Masker, *, pad_id: int, seed: Sequence[int]) -> Examples:
-        """Masks the examples; the outcome depends on them and the seed alone."""
+        """Returns masked copies of the examples. The masks depend only on the examples and the seed.
+
+        Args:
+            masker: Chooses and replaces the tokens.
+            pad_id: The id of [PAD].
+            seed: Seeds the masks; several integers are combined.
+        """
         ids = self.columns[features.INPUT_WORD_IDS.name]
         continuations = self.columns.get(features.WORD_CONTINUATIONS.name)
         parts: dict[str, list[np.ndarray]] = {name: [] for name in (features.INPUT_WORD_IDS.name, *_MASKING)}
@@ -154,14 +166,15 @@ class Examples:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """The shape of a batch's rows.
+    """The shape of the rows of a batch.
 
     Args:
-        length: Tokens a row, S.
-        predictions: Most predictions a row, P.
-        examples: Most examples a row, E; None for rows of one example that are not packed.
-        pad_id: Of [PAD].
-        labelled: Whether there are labels of next sentence prediction.
+        length: The number of tokens per row, S.
+        predictions: The maximum number of predictions per row, P.
+        examples: The maximum number of examples per packed row, E. None means that rows are not packed and hold one
+            example each.
+        pad_id: The id of [PAD].
+        labelled: Whether the examples have labels for next sentence prediction.
     """
 
     length: int
@@ -172,7 +185,7 @@ class Layout:
 
     @property
     def specification(self) -> tuple[features.Feature, ...]:
-        """The features of a batch."""
+        """The features that a batch has."""
         if self.examples is not None:
             return features.PACKED_PRETRAINING_FEATURES
         if self.labelled:
@@ -180,20 +193,20 @@ class Layout:
         return (*features.PRETRAINING_FEATURES, dataclasses.replace(features.NEXT_SENTENCE_WEIGHTS, dimensions=""))
 
     def shape(self, feature: features.Feature, rows: int) -> list[int]:
-        """Of one feature of a batch."""
+        """Returns the shape of a feature in a batch of `rows` rows."""
         sizes = {"S": self.length, "P": self.predictions, "E": self.examples or 1}
         return [rows, *(sizes[letter] for letter in feature.dimensions)]
 
     def batch(self, examples: Examples, places: np.ndarray) -> dict[str, np.ndarray]:
-        """Lays masked examples into rows.
+        """Returns the features of a batch that holds masked examples.
 
         Args:
-            examples: Where to take them from.
-            places: Indices of the examples of each row, int [rows, E], -1 for none; [rows, 1] where rows are not
-                packed.
+            examples: The masked examples to choose from.
+            places: The indices of the examples in each row, int [rows, E], with -1 for no example; [rows, 1] if rows
+                are not packed.
 
         Raises:
-            RecordError: The examples of a row do not fit.
+            RecordError: The examples of a row have too many tokens or predictions.
         """
         rows, slots = np.nonzero(places >= 0)
         indices = places[rows, slots]
@@ -239,15 +252,15 @@ class Layout:
 
 
 def parse_records(records: Iterable[Record], path: PathLike, *, vocabulary_size: int) -> Examples:
-    """Reads serialized examples, a block at a time.
+    """Parses serialized examples in blocks.
 
     Args:
-        records: Of one file.
-        path: The file, for errors.
-        vocabulary_size: Ids must be below it.
+        records: The records of one file.
+        path: The file that error messages name.
+        vocabulary_size: The size of the vocabulary; all ids must be below it.
 
     Raises:
-        RecordError: A record is no pretraining example, or some records have features that others lack.
+        RecordError: A record is not a valid pretraining example, or the records have different features.
     """
     stream = iter(records)
     parts: list[dict[str, Ragged]] = []
@@ -261,21 +274,21 @@ def parse_records(records: Iterable[Record], path: PathLike, *, vocabulary_size:
         parts.append(_checked(parsed, block, path, vocabulary_size))
         numbers += [record.number for record in block]
         if parts[-1].keys() != parts[0].keys():
-            raise _problem(block[0], path, "records before have other features: " + ", ".join(sorted(parts[0])))
+            raise _problem(block[0], path, "earlier records have other features: " + ", ".join(sorted(parts[0])))
     columns = {name: Ragged.join([part[name] for part in parts]) for name in (parts[0] if parts else ())}
     return Examples(columns, np.array(numbers, np.int64), [(0, os.path.basename(path))])
 
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """The result of parsing some records before they are used.
+    """The result of checking records before training.
 
     Args:
-        usable: The records that a model can be trained with.
-        problems: The reason for each of the others.
-        padded: The lengths that the usable ones were padded to, each with a record of that length; none where they are
-            not padded.
-        predictions: The most predictions that one was padded to; 0 where they have no masks.
+        usable: The records that a model can be trained on.
+        problems: One error for each unusable record.
+        padded: The lengths that the usable records are padded to, each with a record of that length. Empty if the
+            records have no padding.
+        predictions: The largest number of predictions that a usable record is padded to; 0 if they have no masks.
     """
 
     usable: list[Record]
@@ -285,10 +298,15 @@ class Survey:
 
 
 def survey_records(records: Sequence[Record], path: PathLike, *, vocabulary_size: int) -> Survey:
-    """Parses records of other programs, and finds those that are unusable and the sizes of the others.
+    """Checks records of other programs: finds the unusable ones, and the padded sizes of the usable ones.
+
+    Args:
+        records: Records of one file.
+        path: The file that error messages name.
+        vocabulary_size: The size of the vocabulary; all ids must be below it.
 
     Raises:
-        RecordError: Each record is usable, but they have different features.
+        RecordError: The usable records have different features.
     """
     usable, problems = list(records), []
     try:
@@ -315,7 +333,7 @@ def survey_records(records: Sequence[Record], path: PathLike, *, vocabulary_size
 
 
 def _parse(serialized: list[bytes]) -> dict[str, Ragged]:
-    """All known features, by kbert's names; those that no record has are left out."""
+    """Returns the known features by kbert's names, without those that no record has."""
     names = {*_STORED, *_OTHER_NAMES.values(), features.INPUT_MASK.name}
     spec = {
         name: tf.io.RaggedFeature(
@@ -337,7 +355,11 @@ def _parse(serialized: list[bytes]) -> dict[str, Ragged]:
 def _checked(
     parsed: dict[str, Ragged], records: Sequence[Record], path: PathLike, vocabulary_size: int
 ) -> dict[str, Ragged]:
-    """Without padding, in the types to keep; refuses what no model could be trained with."""
+    """Checks parsed features, removes padding, and converts the values to the dtypes of `_STORED`.
+
+    Raises:
+        RecordError: A record is not usable for training.
+    """
 
     def check(wrong: np.ndarray, problem: str) -> None:
         if wrong.any():
@@ -347,12 +369,13 @@ def _checked(
     ids = parsed.get(features.INPUT_WORD_IDS.name, empty)
     types = parsed.get(features.INPUT_TYPE_IDS.name, empty)
     check(
-        ids.lengths == 0, f"it has no {features.INPUT_WORD_IDS.name} nor {_OTHER_NAMES[features.INPUT_WORD_IDS.name]}"
+        ids.lengths == 0,
+        f"it has neither {features.INPUT_WORD_IDS.name} nor {_OTHER_NAMES[features.INPUT_WORD_IDS.name]}",
     )
-    check(types.lengths != ids.lengths, "it has not as many type ids as token ids")
+    check(types.lengths != ids.lengths, "it has more or fewer type ids than token ids")
     mask = parsed.pop(features.INPUT_MASK.name, None)
     if mask is not None:
-        check(mask.lengths != ids.lengths, f"it has not as long an {features.INPUT_MASK.name} as token ids")
+        check(mask.lengths != ids.lengths, f"its {features.INPUT_MASK.name} is longer or shorter than its token ids")
         parsed = {**parsed, features.INPUT_WORD_IDS.name: ids.kept(mask.values != 0)}
         parsed[features.INPUT_TYPE_IDS.name] = types.kept(mask.values != 0)
         ids = parsed[features.INPUT_WORD_IDS.name]
@@ -364,7 +387,7 @@ def _checked(
     positions = parsed.get(features.MASKED_LM_POSITIONS.name)
     if positions is not None:
         for name in _MASKING:
-            check(parsed.get(name, empty).lengths != positions.lengths, f"it has not as many {name} as positions")
+            check(parsed.get(name, empty).lengths != positions.lengths, f"it has more or fewer {name} than positions")
         keep = parsed[features.MASKED_LM_WEIGHTS.name].values != 0
         parsed |= {name: parsed[name].kept(keep) for name in _MASKING}
         positions = parsed[features.MASKED_LM_POSITIONS.name]
@@ -372,17 +395,18 @@ def _checked(
         beyond = (positions.values < 0) | (positions.values >= ids.lengths[owner])
         targets = parsed[features.MASKED_LM_IDS.name].values
         wrong[owner[beyond | (targets < 0) | (targets >= vocabulary_size)]] = True
-        check(wrong, "it has masked positions or ids that cannot be")
+        check(wrong, "it has invalid masked positions or ids")
     continuations = parsed.get(features.WORD_CONTINUATIONS.name)
     if continuations is not None:
-        check(continuations.lengths != ids.lengths, "it has not as many marks of words as token ids")
+        check(continuations.lengths != ids.lengths, "it has more or fewer word continuation marks than token ids")
     labels = parsed.get(features.NEXT_SENTENCE_LABELS.name)
     if labels is not None:
-        check(labels.lengths != 1, f"it has not one of {features.NEXT_SENTENCE_LABELS.name}")
+        check(labels.lengths != 1, f"it must have exactly one value of {features.NEXT_SENTENCE_LABELS.name}")
     return {name: Ragged(ragged.values.astype(_STORED[name]), ragged.splits) for name, ragged in parsed.items()}
 
 
 def _blame(records: Iterable[Record], path: PathLike) -> None:
+    """Raises a RecordError for the first record that TensorFlow fails to parse."""
     for record in records:
         try:
             _parse([record.data])

@@ -1,8 +1,8 @@
-"""Packing: several short examples in one row, so that no arithmetic goes into padding (arXiv 2107.02027).
+"""Packing: several short examples share a row, so that little computation is spent on padding (arXiv 2107.02027).
 
-How many rows a shard makes, and which lengths stand together in each, depends on the histogram of its lengths alone;
-which examples stand together is drawn anew in each epoch. So the number of rows is known before anything is read,
-and a step is found by counting.
+The number of rows of a shard, and the combination of lengths in each row, depend only on the histogram of its example
+lengths. Which examples of these lengths share a row is drawn anew in each epoch. So the number of rows is known before
+any record is read, and training can resume at any step by counting rows.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from kbert.errors import RecordError, UsageError
 
 @dataclasses.dataclass(frozen=True)
 class PackingPlan:
-    """Which lengths stand together in rows.
+    """The combinations of example lengths that share a row.
 
     Args:
-        row_length: Tokens a row, S.
-        packs: Pairs of the lengths in a row, longest first, and how many rows hold just these.
+        row_length: The number of tokens per row, S.
+        packs: Each combination of lengths, longest first, with the number of rows that hold exactly this combination.
     """
 
     row_length: int
@@ -30,43 +30,48 @@ class PackingPlan:
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return sum(count for _, count in self.packs)
 
     @property
     def tokens(self) -> int:
-        """Tokens of all examples together."""
+        """The number of tokens in all examples together."""
         return sum(sum(lengths) * count for lengths, count in self.packs)
 
     @property
     def most_examples(self) -> int:
-        """Most examples in one row."""
+        """The maximum number of examples in a row."""
         return max((len(lengths) for lengths, _ in self.packs), default=0)
 
     def most_predictions(self, of_length: Callable[[int], int]) -> int:
-        """Most predictions in one row, when an example has at most `of_length(its length)`."""
+        """Returns the maximum number of predictions in a row.
+
+        Args:
+            of_length: Maps the length of an example to its maximum number of predictions.
+        """
         return max((sum(map(of_length, lengths)) for lengths, _ in self.packs), default=0)
 
     def assign(self, lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Draws which examples stand in which row.
+        """Assigns the examples to rows at random.
 
         Args:
-            lengths: Tokens of each example, int [N]. Where examples that the plan counts are lost, their places
-                stay empty.
-            rng: Draws among examples of one length.
+            lengths: The number of tokens in each example, int [N]. If there are fewer examples of a length than
+                planned, because records were lost, the remaining places stay empty.
+            rng: Chooses among the examples of each length.
 
         Returns:
-            Indices of examples, int64 [rows, most_examples], -1 for no example.
+            The indices of the examples in each row, int64 [rows, most_examples], with -1 for no example.
 
         Raises:
-            RecordError: There is an example that the plan does not count.
+            RecordError: There are more examples of a length than planned.
         """
         places = np.zeros((self.rows, self.most_examples), np.int64)
         row = 0
         for pack, count in self.packs:
             places[row : row + count, : len(pack)] = pack
             row += count
-        # Places and examples, both sorted by length: the n-th example of a length takes the length's n-th place.
+        # Places and examples are both sorted by length: the n-th example of a length takes the n-th place of that
+        # length.
         planned = np.bincount(places.ravel(), minlength=self.row_length + 1)
         planned[0] = 0
         found = np.bincount(lengths, minlength=self.row_length + 1)
@@ -87,13 +92,15 @@ def plan_packing(
 ) -> PackingPlan:
     """Packs the longest examples first, each into the fullest row that still has room ("longest-pack-first").
 
-    Works on the histogram of lengths: a pack is many rows at once, so the time does not grow with the examples.
+    The algorithm works on the histogram of lengths and handles many equal rows at once, so its running time does not
+    grow with the number of examples.
 
     Args:
-        histogram: How many examples have n tokens, at n.
-        row_length: Tokens a row.
-        max_examples: Most examples a row. By default four times as many as fill a row on average: a few rows of
-            very short examples would make all rows pay for the places of their predictions.
+        histogram: The number of examples with n tokens, at index n.
+        row_length: The number of tokens per row.
+        max_examples: The maximum number of examples per row. The default is four times the number of average examples
+            that fill a row. The limit exists because all rows have as many places for predictions as the row that
+            needs most, which could be a rare row of very short examples.
 
     Raises:
         UsageError: An example is longer than a row.
@@ -106,7 +113,7 @@ def plan_packing(
         tokens = int((counts * np.arange(len(counts))).sum())
         max_examples = max(8, round(4 * row_length * int(counts.sum()) / max(tokens, 1)))
     full: list[tuple[tuple[int, ...], int]] = []
-    # open_[room] lists packs with so much room left, each with its number of rows.
+    # open_[room] lists the packs with `room` tokens left, each with its number of rows.
     open_: list[list[tuple[tuple[int, ...], int]]] = [[] for _ in range(row_length + 1)]
     for length in range(longest, 0, -1):
         left = int(counts[length])
@@ -121,7 +128,7 @@ def plan_packing(
                     open_[room].append((pack, rows - used))
                 made = [((*pack, length), used)]
             else:
-                # No row has room: rows of this length alone, as many copies in each as fit.
+                # No row has room: open new rows with as many examples of this length as fit in each.
                 copies = min(row_length // length, max_examples)
                 used = left
                 made = [((length,) * copies, left // copies), ((length,) * (left % copies), 1)]

@@ -1,4 +1,4 @@
-"""Records to batches: the batch of step k is a pure function of the records, the seed and k."""
+"""Turns records into batches. The batch of step k is a pure function of the records, the seed and k."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from kbert.errors import RecordError, UsageError
 from kbert.files import PathLike
 
 _POOL_EXAMPLES = 4 * 16_384
-"""Examples that are held and shuffled together, unless one shard has more: 50 MB at length 128, twice, since the
-next ones are read and masked meanwhile."""
+"""The number of examples that are held and shuffled together, unless a single shard has more. This takes 50 MB at
+length 128, twice, since the next examples are read and masked in the meantime."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Pool:
-    """Masked examples of some parts, and which of them stand in which row: int [rows, E], -1 for none."""
+    """The masked examples of some parts, and the indices of the examples in each row: int [rows, E], -1 for none."""
 
     examples: Examples
     rows: np.ndarray
@@ -33,7 +33,7 @@ class _Pool:
 
 @dataclasses.dataclass(frozen=True)
 class _Group:
-    """Parts that are held and shuffled together in an epoch: the `number`-th such group of it."""
+    """The parts that are held and shuffled together: group `number` of epoch `epoch`."""
 
     epoch: int
     number: int
@@ -41,29 +41,30 @@ class _Group:
 
 
 class PretrainingBatches:
-    """Batches of a corpus, in an order that depends on the seed alone.
+    """The batches of a corpus, in an order that depends only on the seed.
 
-    In each epoch the shards are permuted, and the rows of each group of shards are permuted among themselves; epochs
-    follow each other without a gap. Dynamic masks are a function of the seed, the epoch and the example. The chunks of
-    a corpus are shuffled when it is built.
+    Each epoch permutes the shards, and shuffles the rows within each group of shards. A batch can contain the end of
+    one epoch and the beginning of the next. Dynamic masks depend on the seed, the epoch and the example. The examples
+    of each chunk are already shuffled when a corpus is built.
 
-    With `pack_to`, examples share rows (see kbert.corpus.reading.packing); which ones do is drawn anew in each epoch.
+    With `pack_to`, examples share rows (see kbert.corpus.reading.packing). Which examples share a row is drawn anew in
+    each epoch.
 
-    Where damaged records are left out, steps stay where they were: unpacked, other examples of the same shards stand in
-    for them; packed, their places stay empty.
+    When damaged records are left out, the number of rows does not change: other examples of the same shards replace
+    the lost ones; in packed rows, their places stay empty.
 
     Args:
-        corpus: A folder that `kbert corpus build` wrote; or a folder, a file or a glob of TFRecord files as the
-            original create_pretraining_data.py and the Model Garden write them (plain or gzip).
-        batch_size: Rows a batch, over all replicas: examples, or packed rows.
-        seed: Of the order, and of dynamic masks.
-        pack_to: Pack examples into rows of so many tokens; None: one example a row.
+        corpus: A folder that `kbert corpus build` wrote; or a folder, a file or a glob of TFRecord files (plain or
+            gzip) that the original create_pretraining_data.py or the Model Garden wrote.
+        batch_size: The number of rows per batch, over all replicas. A row is an example, or a packed row.
+        seed: Seeds the order of examples and the dynamic masks.
+        pack_to: The length in tokens of packed rows. None means one example per row.
         vocab: The vocabulary of records without a manifest.json: a vocab.txt, or a model folder with all its settings.
-        cased: Whether the text of these was not lower-cased, if `vocab` is a vocab.txt.
-        skip_corrupt: How many damaged records may be left out.
+        cased: Whether the text of such records kept its case, if `vocab` is a vocab.txt.
+        skip_corrupt: The maximum number of damaged records to leave out.
 
     Raises:
-        RecordError: This is no corpus; or a shard is missing, too much, changed or damaged.
+        RecordError: `corpus` is not a corpus; or a shard is missing, unexpected, changed or damaged.
         UsageError: The corpus has fewer rows than a batch, or `batch_size` or `pack_to` is too small.
     """
 
@@ -101,7 +102,7 @@ class PretrainingBatches:
 
     @property
     def element_spec(self) -> dict[str, tf.TensorSpec]:
-        """What a batch looks like."""
+        """The shape and dtype of each feature in a batch."""
         return {
             feature.name: tf.TensorSpec(self.layout.shape(feature, self.batch_size), feature.dtype)
             for feature in self.layout.specification
@@ -114,30 +115,30 @@ class PretrainingBatches:
 
     @property
     def rows(self) -> int:
-        """Rows an epoch."""
+        """The number of rows per epoch."""
         return sum(self._sizes)
 
     @property
     def fill_rate(self) -> float:
-        """The part of all places of packed rows that hold tokens, 0 to 1."""
+        """The fraction of positions in packed rows that hold tokens, 0 to 1."""
         return sum(plan.tokens for plan in self._plans) / (self.rows * self.layout.length)
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What each row of metrics should say: `fill_rate` where rows are packed, `skipped_records` where some are."""
+        """The values to log with the training metrics: `fill_rate` if rows are packed, `skipped_records` if any are."""
         metrics: dict[str, float] = {"fill_rate": self.fill_rate} if self._plans else {}
         return metrics | ({"skipped_records": self.source.records_lost} if self.source.lost else {})
 
     @property
     def description(self) -> str:
-        """What the corpus holds, for a model card."""
+        """The size of the corpus in words, for a model card."""
         manifest = self.manifest
         documents = f"{manifest.counts['documents']:,} documents, " if "documents" in manifest.counts else ""
         packed = f", packed into rows of {self.layout.length}" if self._plans else ""
         return f"{documents}{manifest.examples:,} examples of up to {manifest.sequence_length} tokens{packed}"
 
     def describe(self) -> list[str]:
-        """Lines for the user: how full packed rows are, and what was left out."""
+        """Returns lines of text that tell the user how full packed rows are, and which records were left out."""
         lines = []
         if self._plans:
             lines.append(
@@ -154,7 +155,7 @@ class PretrainingBatches:
             yield {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
     def example_names(self, step: int) -> list[str]:
-        """Where the examples of a step's batch were read, such as "examples-00000.tfrecord.gz#12", counted from 0."""
+        """Returns the file and record of each example in a step's batch, such as "examples-00000.tfrecord.gz#12"."""
         parts = next(self._draws(step))
         return [pool.examples.name(index) for pool, rows in parts for index in rows[rows >= 0].tolist()]
 
@@ -177,14 +178,14 @@ class PretrainingBatches:
         return Layout(pack_to, predictions, examples, pad_id, labelled), plans
 
     def _most_predictions(self, tokens: int, lengths: Lengths) -> int:
-        """Most predictions of an example."""
+        """Returns the maximum number of predictions in an example of `tokens` tokens."""
         if lengths.predictions is not None:
             return int(lengths.predictions[tokens])
         masking = self._masking or MaskingSettings(**self.manifest.settings["masking"])
         return min(masking.max_predictions, max(1, math.ceil(tokens * masking.probability)))
 
     def _draws(self, start: int) -> Iterator[list[tuple[_Pool, np.ndarray]]]:
-        """Yields what the batch of each step consists of: pools, and the rows to take from each."""
+        """Yields the parts of each step's batch: pools, and the rows to take from each."""
         held: list[tuple[_Pool, np.ndarray]] = []
         for drawn in self._pools(start * self.batch_size):
             held.append(drawn)
@@ -199,7 +200,7 @@ class PretrainingBatches:
                 yield parts
 
     def _pools(self, skipped: int) -> Iterator[tuple[_Pool, np.ndarray]]:
-        """Yields pools with their rows in order, `skipped` rows left out; the next one is loaded meanwhile."""
+        """Yields pools with their shuffled rows, after skipping `skipped` rows; a thread loads the next pool."""
         held: dict[int, Examples] = {}
         coming = None
         loader = concurrent.futures.ThreadPoolExecutor(1)
@@ -220,7 +221,7 @@ class PretrainingBatches:
         return pool, pool.rows[rng.permutation(len(pool.rows))[left_out:]]
 
     def _schedule(self, skipped: int) -> Iterator[tuple[_Group, int]]:
-        """Yields groups of parts without end, each with how many of its rows are left out."""
+        """Yields groups of parts without end, each with the number of its rows to skip."""
         first, skipped = divmod(skipped, self.rows)
         for epoch in itertools.count(first):
             for group in self._groups(epoch):
@@ -230,7 +231,7 @@ class PretrainingBatches:
                 skipped = max(0, skipped - size)
 
     def _groups(self, epoch: int) -> Iterator[_Group]:
-        """The parts in this epoch's order, in groups of about _POOL_EXAMPLES examples."""
+        """Yields the parts in the order of an epoch, in groups of about _POOL_EXAMPLES examples."""
         group: list[int] = []
         number = examples = 0
         for part in np.random.default_rng([self.seed, epoch]).permutation(len(self._sizes)).tolist():
@@ -242,7 +243,7 @@ class PretrainingBatches:
         yield _Group(epoch, number, group)
 
     def _load(self, group: _Group, held: dict[int, Examples]) -> _Pool:
-        """Reads, masks and packs a group; what is `held` of the last one is not read again."""
+        """Reads, masks and packs a group. `held` keeps the parts that were read for the group before."""
         for part in set(held) - set(group.parts):
             del held[part]
         rows, masked, first = [], [], 0
@@ -266,7 +267,9 @@ class PretrainingBatches:
             rows.append(np.where(places >= 0, places + first, -1))
             first += len(examples)
         if not masked:
-            raise RecordError("expected a whole record in " + ", ".join(self._file(part) for part in group.parts))
+            raise RecordError(
+                "expected at least one intact record in " + ", ".join(self._file(part) for part in group.parts)
+            )
         width = self.layout.examples or 1
         padded = [np.pad(places, ((0, 0), (0, width - places.shape[1])), constant_values=-1) for places in rows]
         joined = np.concatenate(padded)

@@ -1,7 +1,7 @@
-"""Where examples come from: a corpus that kbert built, or TFRecord files of the original release or the Model Garden.
+"""Opens a corpus that kbert built, or TFRecord files of the original release or the Model Garden.
 
-What is missing, too much, changed or damaged is found here. A record is only ever lost if the caller allows that, and
-then it is counted.
+This module detects shards that are missing, unexpected, changed or damaged. Records are left out only if the caller
+allows it, and then they are counted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OWN_SHARD = re.compile(r"examples-\d+\.tfrecord(\.gz)?")
 _FOREIGN_SHARD = re.compile(r"tf_?records?", re.IGNORECASE)
 _THREADS = 4
 _PART_EXAMPLES = 16_384
-"""Plain files of others are read in parts of so many records, however large they are."""
+"""The number of records per part of an uncompressed file of another program, so that large files are read in parts."""
 
 _SURVEYED = 4096
 """The number of records that are parsed at a time."""
@@ -44,14 +44,14 @@ Result = TypeVar("Result")
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Examples that are read together: a shard, or some of the records of a large file.
+    """Examples that are read together: a whole shard, or a range of records in a large file.
 
     Args:
         shard: The file.
-        examples: How many records there are, lost ones of a shard of kbert's included.
-        begin: The byte that they begin at.
-        end: The byte that they end before, None for the file's end.
-        number: The number of the first.
+        examples: The number of records. In a shard that kbert wrote, lost records are included.
+        begin: The byte offset where the records begin.
+        end: The byte offset where the records end; None means the end of the file.
+        number: The 0-based number of the first record.
     """
 
     shard: Shard
@@ -63,11 +63,12 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Lengths:
-    """How long the examples of a part are.
+    """The lengths of the examples of a part.
 
     Args:
-        counts: How many examples have n tokens, at n.
-        predictions: The most predictions of an example of n tokens, at n; None where masks are drawn later.
+        counts: The number of examples with n tokens, at index n.
+        predictions: The maximum number of predictions in examples of n tokens, at index n. None means that the records
+            are not masked yet.
     """
 
     counts: np.ndarray
@@ -76,32 +77,32 @@ class Lengths:
 
 @dataclasses.dataclass
 class _FileSurvey:
-    """The survey of a file of another program (see `Survey`), and the numbers of its unusable records."""
+    """The result of checking a file of another program (see `Survey`), with the numbers of its unusable records."""
 
     padded: dict[int, Record]
     predictions: int
     unusable: set[int]
 
     def add(self, found: Survey, records: Iterable[Record]) -> None:
-        """Adds the survey of some of its records."""
+        """Adds the result of checking more records of the file."""
         self.padded = {**found.padded, **self.padded}
         self.predictions = max(self.predictions, found.predictions)
         self.unusable |= {record.number for record in records} - {record.number for record in found.usable}
 
 
 class CorpusSource:
-    """The shards of a corpus, and what is known of them.
+    """The shards of a corpus, its manifest, and its tokenizer.
 
     Args:
         corpus: A folder that `kbert corpus build` wrote; or a folder, a file or a glob of other pretraining records.
         vocab: The vocabulary of other records: a vocab.txt, or a model folder with all its settings.
-        cased: Whether the text of other records was not lower-cased, if `vocab` is a vocab.txt.
-        skip_corrupt: How many damaged records may be left out. Above 0, all shards are checked at once, so that what
-            is lost is known from the start.
+        cased: Whether the text of other records kept its case, if `vocab` is a vocab.txt.
+        skip_corrupt: The maximum number of damaged records to leave out. If it is above 0, all shards are checked when
+            the corpus is opened, so that the number of lost records is known from the start.
 
     Raises:
-        RecordError: This is no corpus, a shard is missing, too many or changed, or more records are damaged than may
-            be.
+        RecordError: `corpus` is not a corpus; a shard is missing, unexpected or changed; or more records are damaged
+            than `skip_corrupt` allows.
         UsageError: Options do not fit the corpus.
     """
 
@@ -117,7 +118,7 @@ class CorpusSource:
             raise UsageError(f"skip_corrupt must be at least 0. Received: {skip_corrupt}")
         self.skip_corrupt = skip_corrupt
         self.lost: dict[str, int] = {}
-        """Damaged files, and how many records of each are left out."""
+        """The number of records that are left out, by damaged file."""
         self._surveys: dict[Path, _FileSurvey] = {}
         self.is_own = vocab is None or (Path(corpus) / MANIFEST_FILE).exists()
         if self.is_own:
@@ -135,7 +136,7 @@ class CorpusSource:
             self.tokenizer = tokenizer_from(vocab, cased=cased)
             self.vocabulary = self.tokenizer.vocabulary
             self.manifest, self.parts = self._survey(corpus)
-        self.lost = dict(sorted(self.lost.items()))  # threads found them in any order
+        self.lost = dict(sorted(self.lost.items()))  # threads add them in any order
         if self.records_lost > skip_corrupt:
             each = ", ".join(f"{file}: {lost}" for file, lost in self.lost.items())
             raise RecordError(
@@ -146,20 +147,20 @@ class CorpusSource:
 
     @property
     def records_lost(self) -> int:
-        """How many records are left out because they are damaged."""
+        """The number of records that are left out because they are damaged."""
         return sum(self.lost.values())
 
     def read(self, part: Part) -> Examples:
-        """Reads examples.
+        """Reads the examples of a part.
 
         Raises:
-            RecordError: Records are damaged and none may be left out, or the file has changed.
+            RecordError: Records are damaged and `skip_corrupt` is 0, or the file has changed.
         """
         records = self._own_records(part.shard) if self.is_own else self._foreign_records(part)
         return parse_records(records, self.folder / part.shard.file, vocabulary_size=len(self.vocabulary))
 
     def labelled(self) -> bool:
-        """Whether the records have labels of pairs of texts: the manifest says, or the first record."""
+        """Returns whether the records have labels for pairs of texts, according to the manifest or the first record."""
         if self.manifest.settings.get("pairs", {}).get("objective") == "none":
             return False
         path = self.folder / self.parts[0].shard.file
@@ -169,7 +170,7 @@ class CorpusSource:
         return not len(first) or features.NEXT_SENTENCE_LABELS.name in first.columns
 
     def lengths(self) -> list[Lengths]:
-        """The lengths of each part's examples: from the manifest, or by reading all of them once."""
+        """Returns the lengths of each part's examples, from the manifest or by reading all records once."""
         return _each(self._lengths, self.parts)
 
     def _lengths(self, part: Part) -> Lengths:
@@ -185,7 +186,7 @@ class CorpusSource:
         np.maximum.at(predictions, examples.lengths, examples.predictions)
         return Lengths(counts, predictions)
 
-    # === Shards of kbert's ===
+    # === Shards that kbert wrote ===
 
     def _open_own(self) -> tuple[Manifest, Tokenizer]:
         if not self.folder.exists():
@@ -203,7 +204,7 @@ class CorpusSource:
                 "expected the vocabulary that the corpus was built with. The file has changed; build the corpus again",
                 self.folder / VOCABULARY_FILE,
             )
-        if "tokenizer" in manifest.settings:  # corpora of before hold vocab.txt alone
+        if "tokenizer" in manifest.settings:  # older corpora hold only vocab.txt
             held = load_tokenizer(self.folder)
             if held.settings != manifest.tokenizer:
                 raise RecordError(
@@ -221,9 +222,7 @@ class CorpusSource:
                 )
         for path in sorted(self.folder.iterdir()):
             if _OWN_SHARD.fullmatch(path.name) and path.name not in named:
-                raise RecordError(
-                    "expected shards that the manifest names alone. This one is too many; remove it", path
-                )
+                raise RecordError("expected only shards that the manifest names. This is one too many; remove it", path)
         return manifest, Tokenizer.from_settings(vocabulary, manifest.tokenizer)
 
     def _own_records(self, shard: Shard) -> list[Record]:
@@ -243,7 +242,7 @@ class CorpusSource:
         return records
 
     def _salvage(self, shard: Shard) -> tuple[list[Record], list[Damage]]:
-        """The whole records of a shard, and its damages, each of which may cost some."""
+        """Returns the intact records of a shard, and its damages, each of which may lose some records."""
         path = self.folder / shard.file
         changed = files.file_sha256(path) != shard.sha256
         found: Iterable[Record | Damage] = list(read_records(path, strict=changed))
@@ -255,8 +254,8 @@ class CorpusSource:
             damages.append(Damage(len(records), path.stat().st_size, "the file ends too early", None))
         if len(records) > shard.examples or (changed and not damages):
             raise RecordError(
-                f"expected {shard.examples} examples. Received {len(records)}, all whole, but other bytes than the "
-                "manifest says: this is another shard; restore it, or build the corpus again",
+                f"expected {shard.examples} examples with the SHA-256 of the manifest. Received {len(records)} intact "
+                "examples with another SHA-256: this is another shard; restore it, or build the corpus again",
                 path,
             )
         return records, damages
@@ -266,10 +265,10 @@ class CorpusSource:
             records, _ = self._salvage(shard)
             self.lost[shard.file] = shard.examples - len(records)
 
-    # === Records of others ===
+    # === Records of other programs ===
 
     def _survey(self, corpus: files.PathLike) -> tuple[Manifest, list[Part]]:
-        """Counts the records of files without a manifest, and checks all of them."""
+        """Checks and counts all records of files that have no manifest; returns a manifest and parts for them."""
         paths = files.expand_inputs([corpus])
         if os.path.isdir(corpus):
             paths = [path for path in paths if _FOREIGN_SHARD.search(path.name)]
@@ -295,7 +294,7 @@ class CorpusSource:
 
     def _survey_file(self, path: Path) -> list[Part]:
         file = os.path.relpath(path, self.folder) if self.folder != Path() else os.fspath(path)
-        begins: list[tuple[int, int, int]] = []  # of each part: its first byte, that record's number, records before
+        begins: list[tuple[int, int, int]] = []  # (offset, number, records before) of each part
         whole = lost = 0
         survey = _FileSurvey({}, 0, set())
         for block in _blocks(self._read_foreign(path), _SURVEYED):
@@ -334,7 +333,7 @@ class CorpusSource:
         way_out = (
             f"train without it: `kbert pretrain --skip-corrupt {damage.lost or 1}`"
             if damage.lost is not None
-            else "leave it out: how many records are lost cannot be told"
+            else "leave the file out: the number of lost records is unknown"
         )
         raise RecordError(
             f"expected whole records. The file is damaged at byte {damage.offset}, record {damage.number + 1}: "
@@ -343,10 +342,10 @@ class CorpusSource:
         )
 
     def _sizes(self, parts: list[Part]) -> tuple[int, int]:
-        """The sequence length and the most predictions of an example.
+        """Returns the sequence length and the maximum number of predictions in an example.
 
         Raises:
-            RecordError: There are no records, they have no masks, or they were padded to different lengths.
+            RecordError: There are no records, they have no masks, or they are padded to different lengths.
         """
         first = next((part for part in parts if part.examples), None)
         if first is None:
@@ -358,7 +357,7 @@ class CorpusSource:
         if len(padded) > 1:
             raise RecordError(
                 f"expected records of one sequence length. Received: {', '.join(padded.values())}; put the records of "
-                "each length into a folder of their own, and give a --corpus and a --phase for each",
+                "each length into a folder of their own, and pass a --corpus and a --phase for each",
                 self.folder,
             )
         predictions = max(survey.predictions for survey in self._surveys.values())
@@ -375,7 +374,8 @@ class CorpusSource:
 
     def _read_foreign(self, path: Path, **place: Any) -> Iterator[Record | Damage]:
         if path not in self._damaged_members:
-            # Nothing can be given out of a gzip file before its checksum, at its end, is seen.
+            # Whether a gzip member is damaged is known only after its checksum, which stands at its end, so the file
+            # is read once before any record is returned.
             items = read_records(path) if is_compressed(path) else ()
             self._damaged_members[path] = {item.offset for item in items if isinstance(item, Damage) and item.in_member}
         return without_copies(read_records(path, **place), self._damaged_members[path])
@@ -392,7 +392,7 @@ class CorpusSource:
 
 
 def _each(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Applies a function in a few threads: reading, hashing and decompressing let other threads run."""
+    """Applies a function in a few threads, since reading, hashing and decompressing release the GIL."""
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(function, items))
 

@@ -1,4 +1,4 @@
-"""What the records of a corpus hold, counted as training reads them, batch by batch."""
+"""Counts lengths, labels, masks and tokens in the records of a corpus, read in batches as training reads them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ _BATCH_SIZE = 256
 
 
 class Label(NamedTuple):
-    """What a label says: its name in counts, in a table, and in words of each of its values, 0 and 1."""
+    """The meaning of a label.
+
+    Args:
+        fact: The key of the share of examples with label 1 in `CorpusStatistics.facts`.
+        title: The name of the label in a table.
+        words: The meaning of the values 0 and 1.
+    """
 
     fact: str
     title: str
@@ -28,18 +34,18 @@ LABELS = {
     "nsp": Label("random_next", "random next", ("true next text", "random next text")),
     "sop": Label("swapped", "swapped", ("texts in order", "texts swapped")),
 }
-"""By objective."""
+"""The labels by objective."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MaskedExample:
-    """One example, taken apart.
+    """The tokens, predictions and label of an example.
 
     Args:
-        tokens: What the model sees, [CLS] and [SEP] included.
-        originals: {position: token that stood there} of the positions to predict.
-        second: The position where the second text begins; None without one.
-        label: What the label says, as "random next text"; "" without one.
+        tokens: The masked tokens that the model sees, including [CLS] and [SEP].
+        originals: The original token of each position to predict, by position.
+        second: The position where the second text begins, or None if there is no second text.
+        label: The meaning of the label, such as "random next text", or "" if there is no label.
     """
 
     tokens: list[str]
@@ -54,17 +60,17 @@ class CorpusStatistics:
 
     Args:
         vocabulary: The vocabulary of the ids.
-        sequence_length: Longest example, S.
-        lengths: How many examples have 0, 1, ..., S tokens, int64 [S + 1].
-        used: How often each id stands in the unmasked examples, int64 [V].
-        predictions: How many positions are predicted, of each fate: "mask", "random", "kept".
-        examples: How many examples were read.
-        total: How many the corpus has.
-        positive: Of them, those whose label is 1; None if there are no labels.
-        masking: "static", or "dynamic" when masks were drawn for this.
-        objective: "nsp", "sop" or "none": what the label says.
-        packed_to: Tokens a row, where examples are packed.
-        packed_fill_rate: Part of the places of packed rows that hold a token.
+        sequence_length: The maximum length of an example in tokens, S.
+        lengths: The number of examples with 0, 1, ..., S tokens, int64 [S + 1].
+        used: The number of occurrences of each id in the unmasked examples, int64 [V].
+        predictions: The number of predicted positions by replacement: "mask", "random" or "kept".
+        examples: The number of examples read.
+        total: The number of examples in the corpus.
+        positive: The number of examples read whose label is 1; None if there are no labels.
+        masking: "static" if the records are masked, "dynamic" if masks are drawn while reading.
+        objective: "nsp", "sop" or "none"; determines the meaning of the label.
+        packed_to: The number of tokens per row if examples are packed, else None.
+        packed_fill_rate: The fraction of positions in packed rows that hold a token; None if examples are not packed.
     """
 
     vocabulary: Vocabulary
@@ -82,7 +88,7 @@ class CorpusStatistics:
 
     @classmethod
     def empty(cls, vocabulary: Vocabulary, sequence_length: int, masking: str, total: int) -> CorpusStatistics:
-        """Counts of nothing yet."""
+        """Returns counts of zero for a corpus. The arguments are the fields of the same names."""
         lengths = np.zeros(sequence_length + 1, np.int64)
         return cls(vocabulary, sequence_length, masking, total, lengths, np.zeros(len(vocabulary), np.int64))
 
@@ -109,29 +115,29 @@ class CorpusStatistics:
 
     @property
     def tokens(self) -> int:
-        """Tokens of all examples, without padding."""
+        """The number of tokens in all examples, without padding."""
         return int(self.lengths @ np.arange(len(self.lengths)))
 
     @property
     def fill_rate(self) -> float:
-        """Part of the places that hold a token, of packed rows where examples are packed."""
+        """The fraction of positions that hold a token, in packed rows if examples are packed."""
         if self.packed_fill_rate is not None:
             return self.packed_fill_rate
         return self.tokens / max(1, self.examples * self.sequence_length)
 
     @property
     def masked_share(self) -> float:
-        """Part of the tokens that are predicted, of all tokens, [CLS] and [SEP] included, as the original counts."""
+        """The fraction of tokens that are predicted; [CLS] and [SEP] count as tokens, as in the original release."""
         return sum(self.predictions.values()) / max(1, self.tokens)
 
     def most_used(self, count: int) -> list[tuple[str, int]]:
-        """The tokens that occur most, with how often; special ones left out."""
+        """Returns the most frequent tokens with their counts, without special tokens."""
         order = np.argsort(-self.used, kind="stable")
         ranked = ((self.vocabulary[int(index)], int(self.used[index])) for index in order[: count + 5])
         return [(token, uses) for token, uses in ranked if uses and token not in SPECIAL_TOKENS][:count]
 
     def never_used(self) -> list[str]:
-        """The tokens that never occur, in the order of their ids; special ones left out."""
+        """Returns the tokens that never occur, in the order of their ids, without special tokens."""
         return [
             self.vocabulary[int(index)]
             for index in np.flatnonzero(self.used == 0)
@@ -139,7 +145,7 @@ class CorpusStatistics:
         ]
 
     def facts(self) -> dict[str, Any]:
-        """All that fits in a few lines."""
+        """Returns the summary that `kbert corpus inspect` shows."""
         predictions = sum(self.predictions.values())
         share = None if self.positive is None else self.positive / max(1, self.examples)
         return {
@@ -173,20 +179,22 @@ def read_statistics(
     cased: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[CorpusStatistics, list[MaskedExample]]:
-    """Goes through the examples of a corpus in the order of training's first epoch.
+    """Counts the examples of a corpus in the order of the first training epoch.
 
-    Records without masks are masked as training with `seed` does. Memory does not depend on the corpus.
+    Records without masks are masked as in training with `seed`. Memory use does not depend on the size of the corpus.
 
     Args:
-        folder: A folder that `kbert corpus build` wrote, or other records: see `PretrainingBatches` for this and
-            the last three.
-        examples: How many examples to give, the first ones in the shuffled order.
-        limit: Read so many examples only; None: all.
-        seed: Of the order and of dynamic masks.
-        pack_to: Read packed rows of so many tokens.
+        folder: A folder that `kbert corpus build` wrote, or records of other programs (see `PretrainingBatches`).
+        examples: The number of examples to return: the first ones in the shuffled order.
+        limit: The maximum number of examples to read; None means all.
+        seed: Seeds the order of examples and the dynamic masks.
+        pack_to: The length in tokens of packed rows; None means one example per row.
         vocab: The vocabulary of other records: a vocab.txt, or a model folder with all its settings.
-        cased: Whether the text of these was not lower-cased, if `vocab` is a vocab.txt.
-        progress: Called with (examples read, examples to read).
+        cased: Whether the text of other records kept its case, if `vocab` is a vocab.txt.
+        progress: A function that is called with (examples read, examples to read).
+
+    Returns:
+        The counts, and the first `examples` examples.
 
     Raises:
         RecordError: The folder is not a finished corpus, or a shard is damaged.
@@ -203,7 +211,7 @@ def read_statistics(
         statistics.packed_to, statistics.packed_fill_rate = pack_to, batches.fill_rate
     shown: list[MaskedExample] = []
     for batch in batches.batches():
-        # The last batch goes on into the second epoch.
+        # The last batch also contains rows of the second epoch, which are cut off here.
         batch = {name: values[:rows_left] for name, values in batch.items()}
         rows_left -= len(batch[features.INPUT_WORD_IDS.name])
         if pack_to is not None:
@@ -222,7 +230,7 @@ def read_statistics(
 
 
 def unpacked(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The examples of packed rows, [B, S], a row each, [N, S], as if they were not packed."""
+    """Returns the features of a batch of packed rows, [B, S], with each example in a row of its own, [N, S]."""
     owners = batch[features.INPUT_EXAMPLE_IDS.name]
     places = batch[features.INPUT_POSITIONS.name]
     most = batch[features.NEXT_SENTENCE_POSITIONS.name].shape[1]
@@ -274,10 +282,10 @@ def _take_apart(batch: Mapping[str, np.ndarray], row: int, vocabulary: Vocabular
 
 
 def words_with_marks(example: MaskedExample) -> Iterator[tuple[str, str, str]]:
-    """Yields (text, fate, original) of the pieces of an example, for showing it.
+    """Yields (text, fate, original) for each token of an example, for display.
 
-    The text has a space before it but where a piece continues a word. The fate is "" for a token that is not predicted,
-    else "mask", "random" or "kept".
+    The text begins with a space unless the token is the first or continues a word. The fate of a token that is
+    predicted is "mask", "random" or "kept"; for other tokens, fate and original are "".
     """
     for position, token in enumerate(example.tokens):
         text = token[2:] if token.startswith("##") else f" {token}" if position else token

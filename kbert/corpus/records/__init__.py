@@ -1,1 +1,1 @@
-"""Pretraining records: how they are written to shards, and how shards are read."""
+"""Writes pretraining records to shards, and reads shards."""

@@ -1,7 +1,7 @@
-"""Records: tf.train.Example messages in TFRecord shards, written without TensorFlow.
+"""Encodes records (tf.train.Example messages in TFRecord shards) without TensorFlow.
 
-TensorFlow takes seconds and hundreds of megabytes to start, which every process that builds a corpus would pay.
-The messages are laid out here, for all examples of a chunk at once: protobuf's own encoder takes them value by value.
+Importing TensorFlow takes seconds and hundreds of megabytes in every process that builds a corpus. This module
+encodes all examples of a chunk at once, while protobuf's own encoder works value by value.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ import numpy as np
 from kbert.corpus.records.frames import frame_record
 
 COMPRESSION = "GZIP"
-"""The name that tf.data knows the shards' compression by."""
+"""The name of the shards' compression in tf.data."""
 _COMPRESSION_LEVEL = 1
 
-# Field numbers of tensorflow/core/example/{example,feature}.proto, each with protobuf's wire type 2 (bytes of
-# a length that is given). An Example holds Features, which hold map entries of a key and a Feature; the Feature is
-# a list of floats or of int64, which is packed.
+# Field numbers of tensorflow/core/example/{example,feature}.proto, each with protobuf's wire type 2 (length-delimited).
+# An Example holds Features, which hold map entries of a key and a Feature; the Feature is a packed list of floats or
+# of int64.
 _FIRST_FIELD, _SECOND_FIELD = b"\x0a", b"\x12"
 _KIND_FIELDS = {"f": b"\x12", "i": b"\x1a"}
 
 Rows = tuple[np.ndarray, np.ndarray]
-"""A feature of several examples: all values joined, int or float [N], and where each example's end, [examples]."""
+"""A feature of several examples: the values of all examples, int or float [N], and the end of each, [examples]."""
 
 
 def encode_examples(features: Mapping[str, Rows]) -> list[bytes]:
-    """Serializes tf.train.Example messages: int64 lists of whole numbers, float lists of others.
+    """Serializes tf.train.Example messages, with integers as int64 lists and other values as float lists.
 
-    The bytes are those of protobuf's deterministic encoding, keys in their order.
+    The bytes are the same as those of protobuf's deterministic encoding, which sorts the keys.
     """
     columns = [_encode_feature(name, *features[name]) for name in sorted(features)]
     return [_with_length(_FIRST_FIELD, b"".join(entries)) for entries in zip(*columns, strict=True)]
 
 
 def _encode_feature(name: str, values: np.ndarray, ends: np.ndarray) -> list[bytes]:
-    """The map entries of one feature, one an example."""
+    """Returns the map entries of a feature, one per example."""
     kind = "f" if values.dtype.kind == "f" else "i"
     if kind == "f":
         data, byte_ends = values.astype("<f4").tobytes(), (4 * np.asarray(ends)).tolist()
@@ -54,12 +54,12 @@ def _encode_feature(name: str, values: np.ndarray, ends: np.ndarray) -> list[byt
 
 @functools.cache
 def _entry_heads(name: str, kind: str) -> Callable[[int], bytes]:
-    """Gives what stands before the values of a feature, for each number of their bytes."""
+    """Returns a function that maps the size in bytes of a feature's values to the bytes that precede them."""
     key = _with_length(_FIRST_FIELD, name.encode("utf-8"))
 
     @functools.cache
     def head(size: int) -> bytes:
-        # What has no values is an empty list: the field of packed values is left out.
+        # An empty list has no field of packed values.
         packed = _FIRST_FIELD + varint(size) if size else b""
         kind_head = _KIND_FIELDS[kind] + varint(len(packed) + size) + packed
         feature_head = _SECOND_FIELD + varint(len(kind_head) + size) + kind_head
@@ -69,14 +69,18 @@ def _entry_heads(name: str, kind: str) -> Callable[[int], bytes]:
 
 
 def _varints(values: np.ndarray, ends: np.ndarray) -> tuple[bytes, list[int]]:
-    """Whole numbers in protobuf's variable length: seven bits a byte, the lowest first, 128 on all but the last."""
+    """Encodes integers as protobuf varints: seven bits per byte, lowest first, with bit 128 set on all but the last.
+
+    Returns:
+        The bytes of all varints, and the end of each example in them.
+    """
     if not len(values) or (values.min() >= 0 and values.max() < 1 << 7):
         return values.astype(np.uint8).tobytes(), ends.tolist()
     if values.min() < 0 or values.max() >= 1 << 28:
         encoded = [varint(value & (1 << 64) - 1) for value in values.tolist()]
         bounds = np.cumsum([0, *map(len, encoded)])
         return b"".join(encoded), bounds[ends].tolist()
-    # Up to four groups of seven bits, each in a byte of a 32-bit word; then the bytes that are used.
+    # Each value becomes a 32-bit word of up to four groups of seven bits; then the unused bytes are removed.
     value = values.astype("<u4")
     word = value & 0x7F | value << 1 & 0x7F00 | value << 2 & 0x7F0000 | value << 3 & 0x7F000000
     used = np.ones_like(value)
@@ -94,7 +98,7 @@ def _varints(values: np.ndarray, ends: np.ndarray) -> tuple[bytes, list[int]]:
 
 
 def varint(value: int) -> bytes:
-    """One whole number from 0 on in protobuf's variable length."""
+    """Encodes a non-negative integer as a protobuf varint."""
     data = bytearray()
     while value >= 0x80:
         data.append(value & 0x7F | 0x80)
@@ -111,9 +115,10 @@ _cached_varint = functools.lru_cache(1 << 16)(varint)
 
 
 def join_records(records: Iterable[bytes], *, compressed: bool = True) -> bytes:
-    """Framed records, as a gzip member or as they are. What was joined can be joined again to a shard.
+    """Frames records and joins them, optionally as a gzip member. The results can be concatenated to a shard.
 
-    Equal records give equal bytes. No records give no bytes: TensorFlow takes an empty member for the end of the file.
+    Equal records give equal bytes. No records give no bytes, since TensorFlow takes an empty gzip member for the end
+    of the file.
     """
     framed = b"".join(map(frame_record, records))
     return gzip.compress(framed, _COMPRESSION_LEVEL, mtime=0) if framed and compressed else framed

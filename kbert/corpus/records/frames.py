@@ -1,6 +1,7 @@
-"""The frame of a TFRecord: length, its checksum, data, its checksum (tensorflow/core/lib/io/record_writer.h).
+"""Frames TFRecords: length, checksum of the length, data, checksum of the data.
 
-Each checksum is a masked CRC-32C, little-endian, as is the length of eight bytes.
+The format is described in tensorflow/core/lib/io/record_writer.h. The length is a little-endian 64-bit integer; each
+checksum is a masked CRC-32C, a little-endian 32-bit integer.
 """
 
 from __future__ import annotations
@@ -11,22 +12,22 @@ import struct
 import google_crc32c
 
 HEADER, FOOTER = 12, 4
-"""Bytes before and after the data: length and its checksum; the checksum of the data."""
+"""The number of bytes before the data (length and its checksum) and after it (checksum of the data)."""
 MASK_DELTA = 0xA282EAD8
 
 
 def frame_record(data: bytes) -> bytes:
-    """One TFRecord: length, checksum, `data`, checksum."""
+    """Returns `data` as a TFRecord with length and checksums."""
     return _frame_head(len(data)) + data + masked_crc(data)
 
 
 def is_header(header: bytes) -> bool:
-    """Whether this is a length with its right checksum."""
+    """Returns whether `header` is a length with its correct checksum."""
     return len(header) == HEADER and header[8:] == masked_crc(header[:8])
 
 
 def masked_crc(data: bytes) -> bytes:
-    """The checksum of some bytes, four bytes."""
+    """Returns the masked CRC-32C of `data`, four bytes."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + MASK_DELTA) & 0xFFFFFFFF)
 

@@ -1,7 +1,7 @@
-"""Gzip files of many members: each is decompressed by itself, and the members behind a damaged one are still found.
+"""Reads gzip files of many members: each member is decompressed by itself, so that damage does not hide later members.
 
-A shard of kbert has a member for each chunk of text. Of a damaged member the records are kept that zlib gives before it
-finds the damage.
+A shard that kbert wrote has a member for each chunk of text. The records that zlib returns from a damaged member before
+it finds the damage are kept.
 """
 
 from __future__ import annotations
@@ -17,19 +17,25 @@ from typing import BinaryIO
 from kbert.corpus.records.frames import HEADER, is_header
 
 MAGIC = b"\x1f\x8b\x08"
-"""What members begin with."""
+"""The first bytes of a gzip member."""
 PIECE = 1 << 20
-"""Most bytes of a piece."""
+"""The maximum number of bytes in a piece."""
 _PEEK = 1 << 16
 _OWN_BEGIN = b"\x1f\x8b\x08\0\0\0\0\0"
 _OWN_SIZE = 10
 _OWN_HEADER = re.compile(re.escape(_OWN_BEGIN) + rb"[\0\x02\x04][\x03\xff]", re.DOTALL)
-"""How `records.join_records` begins members: no flags, no time; then what Python writes for level and system."""
+"""The member header that `join_records` writes: no flags, no time, then Python's values for level and system."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Break:
-    """The stream has a hole here, or only its container is damaged (`harmless`)."""
+    """A damage in the stream of decompressed bytes.
+
+    Args:
+        reason: A description of the damage.
+        harmless: Whether only the gzip container is damaged, so that no decompressed bytes are missing here.
+        in_member: Whether decompressed bytes of the member may be wrong.
+    """
 
     reason: str
     harmless: bool = False
@@ -37,13 +43,16 @@ class Break:
 
 
 Piece = tuple[int, bytes | Break]
-"""The next bytes of a stream, or what is wrong with it, and where in the file they lie: in a gzip file, the member."""
+"""An offset in the file (in a gzip file, that of the member), and the next bytes of the stream or a damage."""
 
 
 class Content:
-    """The bytes of a file, to be sliced.
+    """The bytes of an open file, for slicing.
 
-    Not a memory map: that ends the program when the file is cut short meanwhile.
+    This is not a memory map, since the process would be killed if another program truncated the mapped file.
+
+    Args:
+        handle: The open file.
     """
 
     def __init__(self, handle: BinaryIO) -> None:
@@ -59,7 +68,7 @@ class Content:
         return self._handle.read(max(0, end - begin))
 
     def find(self, wanted: bytes, begin: int) -> int:
-        """Where `wanted` comes next, -1 for nowhere."""
+        """Returns the next offset of `wanted` from `begin` on, or -1 if it does not occur."""
         while begin < self._size:
             place = self[begin : begin + PIECE].find(wanted)
             if place >= 0:
@@ -69,21 +78,23 @@ class Content:
 
 
 def pieces(data: Content, begin: int, end: int) -> Iterator[Piece]:
-    """The bytes of a plain file, in pieces."""
+    """Yields the bytes of a plain file from `begin` to `end` in pieces."""
     for start in range(begin, end, PIECE):
         yield start, data[start : min(start + PIECE, end)]
 
 
 def members(data: Content, strict: bool) -> Iterator[Piece]:
-    """The decompressed bytes of joined gzip members; behind a damaged one it goes on at the next.
+    """Yields the decompressed bytes of the gzip members of a file; after a damaged member, it continues at the next.
 
-    With `strict`, a header that `records.join_records` does not write is harmless damage.
+    Args:
+        data: The file.
+        strict: Whether a member header other than that of `join_records` is reported as harmless damage.
     """
     place: int | None = 0
     while place is not None and place < len(data):
         body = _member_body(data, place)
         if body is None:
-            if data[place : place + PIECE].strip(b"\0"):  # gzip allows zeros behind the last member
+            if data[place : place + PIECE].strip(b"\0"):  # gzip allows zeros after the last member
                 yield place, Break("no gzip member begins where one should")
             place = _find_member(data, place + 1)
             continue
@@ -93,7 +104,7 @@ def members(data: Content, strict: bool) -> Iterator[Piece]:
 
 
 def _member(data: Content, place: int, body: int) -> Generator[Piece, None, int | None]:
-    """The bytes of one member; returns where the next begins, None for nowhere."""
+    """Yields the decompressed bytes of a member; returns the offset of the next member, or None if there is none."""
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     crc = size = 0
     end, waiting = body, b""
@@ -123,9 +134,9 @@ def _member(data: Content, place: int, body: int) -> Generator[Piece, None, int 
 
 
 def _member_body(data: Content, place: int, *, scanning: bool = False) -> int | None:
-    """Where the compressed bytes of the member at `place` begin; None if there is none.
+    """Returns the offset of the compressed bytes of the member at `place`, or None if there is no member.
 
-    Unless `scanning`, a member is expected here: then its header may be damaged, if what follows is not.
+    Unless `scanning`, a member is expected at `place`: then a damaged header is accepted if an intact record follows.
     """
     if data[place : place + 8] == _OWN_BEGIN:
         return place + _OWN_SIZE
@@ -136,7 +147,7 @@ def _member_body(data: Content, place: int, *, scanning: bool = False) -> int | 
 
 
 def _after_header(data: Content, place: int) -> int | None:
-    """Where the member's header ends (RFC 1952, section 2.3)."""
+    """Returns the offset where the header of a member ends (RFC 1952, section 2.3), or None if it is not a header."""
     header = data[place : place + 10]
     if len(header) < 10 or header[:3] != MAGIC or header[3] & 0xE0:
         return None
@@ -159,7 +170,7 @@ def _begins_with_record(data: Content, body: int) -> bool:
 
 
 def _find_member(data: Content, place: int) -> int | None:
-    """The next place from which a gzip member can be read."""
+    """Returns the next offset of a readable gzip member, or None if there is none."""
     while (place := data.find(MAGIC, place)) >= 0:
         if _member_body(data, place, scanning=True) is not None:
             return place

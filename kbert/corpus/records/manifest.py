@@ -1,4 +1,4 @@
-"""manifest.json: what a folder of records holds, and how it was made."""
+"""Reads and writes manifest.json, which describes a folder of records and how it was built."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ FORMAT_VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """One file of records.
+    """A file of records.
 
     Args:
-        file: Its name in the folder.
-        examples: How many records it holds.
-        sha256: Hash of its bytes.
-        lengths: How many examples have how many tokens, as "tokens:examples" with spaces between; packing is planned
-            from it. Empty in corpora of before.
+        file: The file name in the folder.
+        examples: The number of records.
+        sha256: The SHA-256 of the file.
+        lengths: The number of examples of each length, as "tokens:examples" separated by spaces. Packing is planned
+            from it. Empty in older corpora.
     """
 
     file: str
@@ -35,7 +35,7 @@ class Shard:
     lengths: str = ""
 
     def length_counts(self) -> list[int]:
-        """How many examples have n tokens, at n."""
+        """Returns a list with the number of examples of n tokens at index n."""
         pairs = [tuple(map(int, pair.split(":"))) for pair in self.lengths.split()]
         counts = [0] * (1 + max((length for length, _ in pairs), default=0))
         for length, count in pairs:
@@ -44,19 +44,19 @@ class Shard:
 
 
 def write_lengths(counts: Mapping[int, int]) -> str:
-    """`Shard.lengths` from the number of examples of each length."""
+    """Returns the value of `Shard.lengths` for these numbers of examples by length."""
     return " ".join(f"{length}:{count}" for length, count in sorted(counts.items()))
 
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """A file that was read.
+    """A text file that the corpus was built from.
 
     Args:
-        path: As it was named.
-        size: Its bytes.
-        modified: When it was changed, in nanoseconds.
-        sha256: Hash of its bytes.
+        path: The path that the user passed.
+        size: The size in bytes.
+        modified: The time of the last modification, in nanoseconds.
+        sha256: The SHA-256 of the file.
     """
 
     path: str
@@ -67,26 +67,26 @@ class Input:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a corpus folder holds.
+    """The description of a corpus folder.
 
     Args:
         lowercase: Whether the text was lower-cased.
-        vocabulary_sha256: Hash of the vocab.txt that the ids are of.
-        sequence_length: Longest example.
-        max_predictions: Most predictions an example.
-        masking: "dynamic" when the records hold plain ids, "static" when they are masked.
-        settings: All options that the records depend on. "tokenizer" holds the `TokenizerSettings`; it is absent in
+        vocabulary_sha256: The SHA-256 of the vocab.txt that the ids belong to.
+        sequence_length: The maximum length of an example in tokens.
+        max_predictions: The maximum number of predictions per example.
+        masking: "dynamic" if the records hold plain ids, "static" if they are masked.
+        settings: All options that the records depend on. "tokenizer" holds the `TokenizerSettings`; it is missing in
             older corpora.
-        counts: bytes, documents, segments, tokens and the unknown among them, examples, example_tokens, and the
-            examples with label 1 as random_next (objective "nsp") or swapped ("sop"). Further, if there are any,
-            long_words, which are longer than the tokenizer's limit, and word_continuations, the tokens that continue a
-            word of the list of words.
-        shards: The files, in order.
-        kbert_version: The version that wrote it.
-        objective: "nsp", "sop" or "none": what the label says.
-        inputs: The files that were read, in order.
-        versions: Of what else the bytes depend on.
-        format_version: Changes when readers must.
+        counts: The numbers of bytes, documents, segments, tokens, unknown (tokens that are [UNK]), examples,
+            example_tokens, and the examples with label 1 as random_next (objective "nsp") or swapped ("sop"). If there
+            are any, also long_words (words over the tokenizer's limit) and word_continuations (tokens that continue a
+            word of the word list).
+        shards: The files of records, in order.
+        kbert_version: The version of kbert that built the corpus.
+        objective: "nsp", "sop" or "none"; determines the meaning of the label.
+        inputs: The text files that the corpus was built from, in order.
+        versions: The versions of Python and of the libraries that the bytes depend on.
+        format_version: The version of the format; it changes when readers have to change.
     """
 
     lowercase: bool
@@ -105,22 +105,22 @@ class Manifest:
 
     @property
     def tokenizer(self) -> TokenizerSettings:
-        """How the text was tokenized."""
+        """The settings that the text was tokenized with."""
         values = self.settings.get("tokenizer")
         return TokenizerSettings(lowercase=self.lowercase) if values is None else settings_from_dict(values)
 
     @property
     def examples(self) -> int:
-        """How many examples there are."""
+        """The number of examples."""
         return sum(shard.examples for shard in self.shards)
 
     def save(self, folder: Path) -> None:
-        """Writes manifest.json: the last step, which makes the folder a corpus."""
+        """Writes manifest.json, which is the last step of a build: a folder without it is not a corpus."""
         files.write_json(folder / FILE_NAME, dataclasses.asdict(self))
 
     @classmethod
     def load(cls, folder: files.PathLike) -> Manifest:
-        """Reads a corpus folder's manifest.
+        """Reads the manifest of a corpus folder.
 
         Raises:
             RecordError: The folder is not a finished corpus.
@@ -145,10 +145,10 @@ class Manifest:
         except UsageError as problem:
             raise error(f"{FILE_NAME} has an invalid setting: {problem}") from None
         except (KeyError, TypeError, AttributeError) as problem:
-            raise error(f"{FILE_NAME} lacks a setting or has an unknown one: {problem}") from None
+            raise error(f"{FILE_NAME} has a missing or unknown setting: {problem}") from None
 
     def identity(self) -> dict[str, Any]:
-        """All that the records depend on, as it is asked for when a build is resumed."""
+        """Returns everything that the records depend on; a build can be resumed only if it is the same."""
         return {
             "kbert_version": self.kbert_version,
             "vocabulary_sha256": self.vocabulary_sha256,
@@ -157,6 +157,6 @@ class Manifest:
         }
 
     def fingerprint(self) -> str:
-        """The part that training depends on, as one string: equal for equal records."""
+        """Returns a string that is equal for manifests of equal records, which training depends on."""
         shards = [dataclasses.astuple(shard) for shard in self.shards]
         return json.dumps([self.format_version, self.masking, self.vocabulary_sha256, shards])

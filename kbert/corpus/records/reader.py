@@ -1,8 +1,8 @@
-"""Reads TFRecord shards, plain or gzip, and finds every damage: what can be read behind one is still read.
+"""Reads TFRecord shards, plain or gzip, and finds every damage; intact records after a damage are still read.
 
-TensorFlow's reader ends at the first damage, and its `ignore_errors` drops the rest of the file without a word. Here
-a record of wrong bytes costs that record; a wrong length costs the search for the next record that is whole; and
-inside gzip the search goes on at the next member (a shard of kbert's has a member for each chunk of text).
+TensorFlow's reader stops at the first damage, and with `ignore_errors` it silently drops the rest of the file. This
+reader loses only the record whose data is wrong; after a wrong length it searches for the next intact record; and
+in gzip files it continues at the next member (a shard that kbert wrote has a member for each chunk of text).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from kbert.corpus.records.gzip_members import MAGIC, PIECE, Break, Content, Piec
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """A whole record.
+    """An intact record.
 
     Args:
-        number: Its 0-based place among the records of the file, lost ones included as far as they could be told apart.
-        offset: The byte of the file where it begins; in a gzip file, where its gzip member does.
-        data: Its content.
+        number: The 0-based number of the record in the file. Lost records count as far as their number is known.
+        offset: The byte offset of the record in the file; in a gzip file, that of its gzip member.
+        data: The content of the record.
     """
 
     number: int
@@ -39,14 +39,14 @@ class Record:
 
 @dataclasses.dataclass(frozen=True)
 class Damage:
-    """A place that cannot be read.
+    """A damaged place in a file.
 
     Args:
-        number: The 0-based number of the first record that it can concern.
-        offset: The byte of the file; in a gzip file, where the gzip member begins.
-        reason: What is wrong.
-        lost: How many records it costs, as far as the file itself can tell; None if it cannot tell.
-        in_member: Whether decompressed bytes may be wrong (see `without_copies`).
+        number: The 0-based number of the first record that may be damaged.
+        offset: The byte offset of the damage in the file; in a gzip file, that of the gzip member.
+        reason: A description of the damage.
+        lost: The number of lost records, estimated from the file alone; None if it is unknown.
+        in_member: Whether decompressed bytes of a gzip member may be wrong (see `without_copies`).
     """
 
     number: int
@@ -59,15 +59,15 @@ class Damage:
 def read_records(
     path: str | os.PathLike[str], *, strict: bool = False, begin: int = 0, end: int | None = None, number: int = 0
 ) -> Iterator[Record | Damage]:
-    """Yields the records of a TFRecord file, and each damage where it lies.
+    """Yields the records and the damages of a TFRecord file in the order of the file.
 
     Args:
-        path: A plain or gzip file; which of them, its name or its first bytes say.
-        strict: Gzip members must begin as `records.join_records` writes them, so that a changed byte in a
-            member's header is damage too, though it costs nothing.
-        begin: The byte of a plain file to begin at.
-        end: The byte of a plain file to end before.
-        number: The number of the first record there.
+        path: A plain or gzip file; the name or the first bytes tell which.
+        strict: Whether a gzip member header other than that of `join_records` is reported as damage, although it
+            loses no records.
+        begin: The byte offset in a plain file where reading begins.
+        end: The byte offset in a plain file where reading ends; None means the end of the file.
+        number: The 0-based number of the first record after `begin`.
     """
     if os.path.getsize(path) == 0:
         return
@@ -81,14 +81,14 @@ def read_records(
 
 
 def without_copies(found: Iterable[Record | Damage], damaged: Container[int]) -> Iterator[Record | Damage]:
-    """Takes records out that repeat another one of the same gzip member, if that is damaged.
+    """Replaces records that repeat another record of the same damaged gzip member by damages.
 
-    Compressed bytes refer back to bytes before them. A wrong reference can copy a whole record in place of another,
-    checksums and all; the checksum of the member alone is wrong then.
+    Compressed bytes refer back to earlier bytes. A wrong reference can put a copy of a whole record, including its
+    checksums, in place of another record; then only the checksum of the gzip member is wrong.
 
     Args:
-        found: What `read_records` yields of a gzip file.
-        damaged: The offsets of members that `Damage.in_member` is true of.
+        found: The records and damages that `read_records` yields for a gzip file.
+        damaged: The offsets of the damages with a true `Damage.in_member`.
     """
     member, seen = -1, set[bytes]()
     for item in found:
@@ -103,39 +103,44 @@ def without_copies(found: Iterable[Record | Damage], damaged: Container[int]) ->
 
 
 def is_compressed(path: str | os.PathLike[str]) -> bool:
-    """Whether a file of records is a gzip file."""
+    """Returns whether a file of records is a gzip file."""
     with open(path, "rb") as handle:
         header = handle.read(HEADER)
     return Path(path).suffix == ".gz" or (header[:3] == MAGIC and not is_header(header))
 
 
 class _Stream:
-    """Bytes of a stream of pieces, as many as are asked for, up to a hole or the end."""
+    """A buffer over a stream of pieces, which can be read up to a hole or the end.
+
+    Args:
+        pieces: The pieces of the stream.
+        position: The position in the stream of the first byte.
+    """
 
     def __init__(self, pieces: Iterable[Piece], position: int) -> None:
         self._pieces = iter(pieces)
         self._buffer = bytearray()
         self._start = 0
-        self._marks: deque[tuple[int, int]] = deque()  # a place in the stream, and where in the file that lies
+        self._marks: deque[tuple[int, int]] = deque()  # (position in the stream, offset in the file)
         self.position = position
-        """In the stream, of the next byte."""
+        """The position in the stream of the next byte."""
         self.hole: tuple[int, Break] | None = None
-        """What ends the bytes, unless the file does."""
+        """The damage that ends the bytes read so far, or None."""
         self.notes: list[tuple[int, Break]] = []
-        """Of harmless damage."""
+        """The harmless damages seen so far."""
 
     def __len__(self) -> int:
         return len(self._buffer) - self._start
 
     @property
     def offset(self) -> int:
-        """Where in the file the piece of the next byte begins."""
+        """The offset in the file where the piece of the next byte begins."""
         while len(self._marks) > 1 and self._marks[1][0] <= self.position:
             self._marks.popleft()
         return self._marks[0][1] if self._marks else 0
 
     def pull(self, wanted: int) -> bool:
-        """Tries to have `wanted` bytes; says whether it has them."""
+        """Reads until `wanted` bytes are in the buffer; returns whether there are that many."""
         while len(self) < wanted and self.hole is None:
             offset, piece = next(self._pieces, (0, None))
             if piece is None:
@@ -154,19 +159,19 @@ class _Stream:
         return len(self) >= wanted
 
     def move(self, count: int) -> None:
-        """Goes on by `count` bytes, or back."""
+        """Moves forward by `count` bytes, or back if `count` is negative."""
         self._start += count
         self.position += count
 
     def peek(self, begin: int, end: int) -> bytes:
-        """Bytes from `begin` to `end`, counted from the next one."""
+        """Returns the buffered bytes from `begin` to `end`, counted from the next byte."""
         return bytes(self._buffer[self._start + begin : self._start + end])
 
 
 def _frames(
     pieces: Iterable[Piece], *, compressed: bool, position: int = 0, number: int = 0
 ) -> Iterator[Record | Damage]:
-    """Cuts a stream into records; behind a damage it goes on at the next record that is whole."""
+    """Cuts a stream into records; after a damage it continues at the next intact record."""
     stream = _Stream(pieces, position)
     read = size = 0
     while True:
@@ -184,7 +189,8 @@ def _frames(
         elif found is not None:
             gap = _skip_damage(stream)
             if len(stream) or stream.hole is None:
-                # About as many records as the gap is long: one, but where a whole block of a disk is wrong.
+                # The number of lost records is estimated from the size of the gap. It is 1 unless the damage is larger
+                # than a record, such as a bad block of a disk.
                 lost = max(1, round(gap * read / size)) if read else 1
                 yield Damage(number, offset, found, lost, compressed)
                 number += lost
@@ -197,7 +203,7 @@ def _frames(
 
 
 def _whole_frame(stream: _Stream) -> bytes | str | None:
-    """The data of the record at the stream's place, or what is wrong with it; None at the end."""
+    """Returns the data of the record at the stream's position, a description of its damage, or None at the end."""
     if not stream.pull(HEADER):
         if len(stream) == 0:
             return None
@@ -215,9 +221,9 @@ def _whole_frame(stream: _Stream) -> bytes | str | None:
 
 
 def _skip_damage(stream: _Stream) -> int:
-    """Goes on to the next record that is whole, or to the end; gives the bytes between."""
+    """Moves to the next intact record, or to the end; returns the number of bytes skipped."""
     began = stream.position
-    # The length may be right where the data is wrong: then the next record follows it.
+    # If only the data is wrong, the length leads to the next record.
     header = stream.peek(0, HEADER)
     if len(header) == HEADER and is_header(header):
         size = HEADER + struct.unpack("<Q", header[:8])[0] + FOOTER
@@ -243,9 +249,9 @@ def _skip_damage(stream: _Stream) -> int:
 
 
 def _length_places(data: np.ndarray) -> np.ndarray:
-    """Where in uint8 [n] a length with its right checksum begins."""
+    """Returns the indices in `data`, uint8 [n], where a length with its correct checksum begins."""
     count = len(data) - HEADER + 1
-    # A CRC is linear: that of eight bytes is the sum (exclusive or) of a table entry for each byte.
+    # A CRC is linear: the CRC of eight bytes is the exclusive or of a table entry for each byte.
     tables, constant = _crc_tables()
     crc = np.full(count, constant, np.uint32)
     for place in range(8):

@@ -1,1 +1,1 @@
-"""The tokenizer inside a TensorFlow graph, so that a SavedModel takes text: the same ids as in Python."""
+"""The tokenizer in a TensorFlow graph, so that a SavedModel accepts text. The ids are the same as in Python."""

@@ -1,4 +1,4 @@
-"""Tokens that are found in text as a whole (`text_tokens.py`), as TensorFlow operations on code points."""
+"""Finds tokens in text as a whole (see `kbert.text.added_tokens`) with TensorFlow operations on code points."""
 
 from __future__ import annotations
 
@@ -22,41 +22,44 @@ from kbert.text.added_tokens import (
 from kbert.text.graph.normalization import PagedTable, changing_code_points
 from kbert.text.replacement_table import SPACE, is_cjk, is_punctuation, is_whitespace
 
-# What a character is, as bits.
+# The properties of a character, as bits.
 _WORD, _CONNECTOR, _WHITE_SPACE, _SEPARATOR, _PUNCTUATION = 1, 2, 4, 8, 16
 
 _HASHES = 2**63 - 1
 
 
 class Sources(NamedTuple):
-    """Character i of all rows came from code points [starts[i], ends[i]) of all rows; int32 [N] each."""
+    """The origins of characters: character i comes from the code points [starts[i], ends[i]); int32 [N] each.
+
+    Characters and code points are numbered over all rows.
+    """
 
     starts: tf.Tensor
     ends: tf.Tensor
 
     def at(self, indices: tf.Tensor) -> Sources:
-        """Those of some characters."""
+        """Returns the origins of the characters at `indices`."""
         return Sources(tf.gather(self.starts, indices), tf.gather(self.ends, indices))
 
     def updated(self, indices: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> Sources:
-        """The same, but for some characters."""
+        """Returns the origins with other values for the characters at `indices`."""
         return Sources(_update(self.starts, indices, starts), _update(self.ends, indices, ends))
 
 
 class _Matches(NamedTuple):
-    """Tokens found: they stand at [starts[k], ends[k]) of the characters of all rows; int32 [K] each."""
+    """The tokens found, at [starts[k], ends[k]) of the characters of all rows; int32 [K] each."""
 
     starts: tf.Tensor
     ends: tf.Tensor
     places: tf.Tensor
-    """Which of the tokens looked for."""
+    """The index of each match's token among the tokens searched for."""
 
 
 class GraphTextTokens:
-    """Puts placeholders into code points.
+    """Replaces tokens in code points by placeholders.
 
     Args:
-        tokens: What is found.
+        tokens: The tokens to find.
     """
 
     def __init__(self, tokens: TextTokens) -> None:
@@ -65,18 +68,22 @@ class GraphTextTokens:
         self._raw = _Finder(tokens.raw, self._flags, normalized=False) if tokens.raw else None
         self._normalized = _Finder(tokens.normalized, self._flags, normalized=True) if tokens.normalized else None
         pieces = list(tokens.pieces.values())
-        # The pieces of each token: their ids, and where in it they begin.
+        # The pieces of each token: their ids, and their starts in the token.
         self.piece_rows = np.cumsum([0, *map(len, pieces)])
         self.piece_ids = np.array([index for row in pieces for index, _ in row], np.int32)
         self.piece_starts = np.array([start for row in pieces for _, start in row], np.int32)
 
     def places(self, characters: tf.Tensor) -> tf.Tensor:
-        """Which placeholder each character is, int32 [N]; -1 for others."""
+        """Returns the index of the placeholder that each character is, int32 [N]; -1 for other characters."""
         places = characters - self._tokens.base
         return tf.where((places >= 0) & (places < len(self._tokens.placeholders)), places, -1)
 
     def hide(self, code_points: tf.RaggedTensor) -> tuple[tf.RaggedTensor, Sources]:
-        """Puts placeholders into code points, RaggedTensor int32 [B, N], their number kept; tells what they hide."""
+        """Replaces tokens in code points, RaggedTensor int32 [B, N], by placeholders, without a change of length.
+
+        Returns:
+            The code points with placeholders, and the origin of each of them.
+        """
         flat = code_points.flat_values
         flat = tf.where(self.places(flat) >= 0, ord(self._tokens.unspellable), flat)
         code_points = code_points.with_flat_values(flat)
@@ -92,9 +99,15 @@ class GraphTextTokens:
     def hide_normalized(
         self, characters: tf.RaggedTensor, sources: Sources, code_points: tf.RaggedTensor
     ) -> tuple[tf.RaggedTensor, Sources]:
-        """Puts placeholders into normalized characters, RaggedTensor int32 [B, N], their number kept.
+        """Replaces tokens in normalized characters by placeholders, without a change of length.
 
-        The characters came from `code_points`, as `sources` tells.
+        Args:
+            characters: The normalized characters, RaggedTensor int32 [B, N].
+            sources: The origins of the characters in `code_points`.
+            code_points: The code points of the text, RaggedTensor int32 [B, M].
+
+        Returns:
+            The characters with placeholders, and the origin of each of them.
         """
         if self._normalized is None:
             return characters, sources
@@ -109,7 +122,13 @@ class GraphTextTokens:
 
 
 class _Finder:
-    """Finds tokens in rows of characters: the leftmost, and of those the longest."""
+    """Finds the leftmost, longest tokens in rows of characters.
+
+    Args:
+        tokens: The tokens to search for.
+        flags: The properties of each character.
+        normalized: Whether the characters are normalized.
+    """
 
     def __init__(self, tokens: list[TextToken], flags: PagedTable, *, normalized: bool) -> None:
         self._flags = flags
@@ -135,7 +154,7 @@ class _Finder:
 
     def find(self, characters: tf.RaggedTensor) -> _Matches:
         flat = characters.flat_values
-        # The operation that splits ends a string at a NUL.
+        # regex_split ends a string at a NUL, so NULs are replaced.
         texts = tf.strings.unicode_encode(characters.with_flat_values(tf.where(flat == 0, 1, flat)), "UTF-8")
         parts = tf_text.regex_split(texts, self._pattern, self._pattern).flat_values
         lengths = tf.strings.length(parts, unit="UTF8_CHAR")
@@ -150,15 +169,17 @@ class _Finder:
         return _Matches(*(tf.boolean_mask(part, bounded) for part in matches))
 
     def _bounded(self, matches: _Matches, characters: tf.RaggedTensor) -> tf.Tensor:
-        """Which matches have beside them what may stand there; bool [K]."""
+        """Returns whether the characters before and after each match are allowed there, bool [K]."""
         flat = characters.flat_values
         first, limit = _row_bounds(characters, matches.starts)
         flags = self._flags(flat)
 
         def beside(step: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            """Three flags for each match: whether the next character belongs to a word, whether it separates words, and
-            whether the space at this edge of the match is in the text.
-            """  # noqa: D205 (one sentence)
+            """Returns three flags for each match, about its neighbour before (step -1) or after it (step 1).
+
+            The flags say whether this character belongs to a word, whether it separates words, and whether the space
+            at this edge of the match, if there is one, is from the text and not from normalization.
+            """
 
             def at(distance: int, values: tf.Tensor, edge: int) -> tf.Tensor:
                 index = matches.ends + distance - 1 if step > 0 else matches.starts - distance
@@ -167,7 +188,7 @@ class _Finder:
 
             near = at(1, flags, _SEPARATOR)
             is_word = near & _WORD > 0
-            if self._is_normalized:  # the space beside a punctuation mark is not of the text
+            if self._is_normalized:  # normalization inserts spaces next to punctuation, so look past them
                 is_word |= (at(1, flat, 0) == ord(SPACE)) & (at(2, flags, 0) & _CONNECTOR > 0)
             own_space = (near & _PUNCTUATION == 0) | ~tf.gather(self._own_space[step], matches.places)
             return is_word, near & _SEPARATOR > 0, own_space
@@ -180,7 +201,17 @@ class _Finder:
     def with_white_space(
         self, matches: _Matches, starts: tf.Tensor, ends: tf.Tensor, code_points: tf.RaggedTensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """[starts, ends) of the matches in the text, with the white space that belongs to them; int32 [K] each."""
+        """Extends the ranges of matches in the text by the white space that belongs to them.
+
+        Args:
+            matches: The matches.
+            starts: The start of each match in the code points, int32 [K].
+            ends: The end of each match in the code points, int32 [K].
+            code_points: The code points of the text.
+
+        Returns:
+            The starts and ends, int32 [K] each.
+        """
         if not (self._lstrip.any() or self._rstrip.any()):
             return starts, ends
         others = tf.cast(tf.where(self._flags(code_points.flat_values) & _WHITE_SPACE == 0)[:, 0], tf.int32)
@@ -212,14 +243,14 @@ def _flags(chinese_characters: bool) -> PagedTable:
 
 
 def _row_bounds(rows: tf.RaggedTensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Start and limit of the rows that flat values are in; int32."""
+    """Returns the start and limit of the rows that contain the flat values at `indices`; int32."""
     splits = tf.cast(rows.row_splits, tf.int32)
     row = tf.searchsorted(splits, indices, side="right")
     return tf.gather(splits, row - 1), tf.gather(splits, row)
 
 
 def _covered(starts: tf.Tensor, ends: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Which of `count` characters are in one of the ranges, which do not overlap; bool [count]."""
+    """Returns whether each of `count` characters is in one of the ranges, which do not overlap; bool [count]."""
     edges = tf.concat([starts, ends], 0)[:, None]
     steps = tf.concat([tf.ones_like(starts), -tf.ones_like(ends)], 0)
     return tf.cumsum(tf.scatter_nd(edges, steps, [count + 1]))[:-1] > 0
@@ -230,5 +261,5 @@ def _update(values: tf.Tensor, indices: tf.Tensor, updates: tf.Tensor) -> tf.Ten
 
 
 def _escape(text: str) -> str:
-    """A regular expression of RE2 for `text` itself."""
+    """Returns a regular expression of RE2 that matches `text` literally."""
     return "".join(c if c.isascii() and c.isalnum() else f"\\x{{{ord(c):x}}}" for c in text)

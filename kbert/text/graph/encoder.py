@@ -1,4 +1,4 @@
-"""Texts to the encoder's features, inside a TF graph: [CLS] text [SEP] pair [SEP], cut and padded."""
+"""Converts texts to the encoder's features in a TensorFlow graph: [CLS] text [SEP] pair [SEP], truncated and padded."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from kbert.text.truncation import Truncation, check_truncation
 
 
 class GraphWindows(NamedTuple):
-    """The windows of texts or pairs; W of them, in the order of the texts."""
+    """The windows of texts or pairs, in the order of the texts. W is their number."""
 
     features: dict[str, tf.Tensor]
-    """As of `GraphEncoder`, int32 [W, S]."""
+    """The features of `GraphEncoder`, int32 [W, S]."""
     rows: tf.Tensor
-    """The text that each window is of, int32 [W]."""
+    """The index of the text that each window belongs to, int32 [W]."""
     starts: tf.Tensor
-    """Where each token begins in the text that it comes from, in characters, int32 [W, S]; 0 for special tokens."""
+    """The start of each token in its text, in characters, int32 [W, S]; 0 for special tokens."""
     ends: tf.Tensor
-    """Where it ends, int32 [W, S]."""
+    """The end of each token in its text, in characters, int32 [W, S]; 0 for special tokens."""
     slides: tf.Tensor
-    """Which tokens are of the text that slides, such as the context of a question; bool [W, S]."""
+    """Whether each token is from the text that is split into windows, such as a question's context, bool [W, S]."""
 
 
 class GraphEncoder(tf.Module):
-    """Encodes texts or pairs.
+    """Encodes texts or pairs in a TensorFlow graph.
 
     Args:
-        tokenizer: Gives the ids.
-        sequence_length: Longest sequence, special tokens included.
-        truncation: Which text of a pair loses its end; with "longest_first" the longer one, a token at a time.
-            Where the other text alone leaves no room, the graph fails with an InvalidArgumentError.
+        tokenizer: The tokenizer.
+        sequence_length: The maximum length of a sequence in tokens, including special tokens.
+        truncation: The text of a pair that loses tokens from its end; "longest_first" removes one token at a time from
+            the longer text. If the other text alone leaves no room, the graph fails with an InvalidArgumentError.
 
     Raises:
-        UsageError: `sequence_length` leaves no room for text, or `truncation` is none.
+        UsageError: `sequence_length` leaves no room for text, or `truncation` is invalid.
     """
 
     def __init__(
@@ -52,18 +52,29 @@ class GraphEncoder(tf.Module):
         self.truncation = truncation
 
     def __call__(self, texts: tf.Tensor, pairs: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """Encodes strings [B], and with `pairs` strings [B]; gives features int32 [B, S], S that of the longest."""
+        """Encodes texts or pairs.
+
+        Args:
+            texts: The texts, strings [B].
+            pairs: The second texts of pairs, strings [B].
+
+        Returns:
+            The features, int32 [B, S], where S is the length of the longest sequence.
+        """
         return self.features(*self.ragged(texts, pairs))
 
     def ragged(
         self, texts: tf.Tensor, pairs: tf.Tensor | None = None, *, keep_end: bool = False
     ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-        """Encodes without padding: ids and type ids, RaggedTensor int32 [B, None] each.
+        """Encodes texts or pairs without padding.
 
         Args:
-            texts: Strings [B].
-            pairs: Strings [B].
-            keep_end: Whether first texts of pairs that are too long lose their beginning instead of their end.
+            texts: The texts, strings [B].
+            pairs: The second texts of pairs, strings [B].
+            keep_end: Whether the first texts of pairs lose their beginning instead of their end if they are too long.
+
+        Returns:
+            The ids and type ids, RaggedTensor int32 [B, None] each.
         """
         first = self.tokenizer(texts)
         if pairs is None:
@@ -79,19 +90,19 @@ class GraphEncoder(tf.Module):
     def windows(
         self, texts: tf.Tensor, pairs: tf.Tensor | None = None, *, stride: int, truncation: Truncation = "only_second"
     ) -> GraphWindows:
-        """Encodes strings [B], and with `pairs` strings [B], in as many windows as it takes: nothing is cut off.
+        """Encodes texts or pairs in as many windows as necessary, without truncation.
 
-        The same windows as those of `Tokenizer.windows`. Where the text that does not slide leaves no more room than
-        `stride` to one that must, the graph fails with an InvalidArgumentError.
+        The windows are the same as those of `Tokenizer.windows`. If a text needs several windows, and the other text of
+        its pair leaves no more room than `stride`, the graph fails with an InvalidArgumentError.
 
         Args:
-            texts: The first texts, such as questions.
-            pairs: The second texts, such as contexts.
-            stride: How many tokens of the text that slides a window shares with the one before.
-            truncation: Which text of a pair slides: "only_first" or "only_second".
+            texts: The texts, such as questions, strings [B].
+            pairs: The second texts of pairs, such as contexts, strings [B].
+            stride: The number of tokens of the split text that consecutive windows share.
+            truncation: The text of a pair that is split into windows: "only_first" or "only_second".
 
         Raises:
-            UsageError: `stride` leaves no room, or `truncation` names no text of a pair.
+            UsageError: `stride` is negative or leaves no room, or `truncation` does not name a text of a pair.
         """
         if pairs is not None and truncation not in ("only_first", "only_second"):
             raise UsageError(
@@ -127,7 +138,7 @@ class GraphEncoder(tf.Module):
         )
 
     def features(self, ids: tf.RaggedTensor, type_ids: tf.RaggedTensor) -> dict[str, tf.Tensor]:
-        """Pads what `ragged` gave: features int32 [B, S]."""
+        """Pads the ids and type ids of `ragged`, and returns the features, int32 [B, S]."""
         return {
             features.INPUT_WORD_IDS.name: ids.to_tensor(self.tokenizer.vocabulary.pad_id),
             features.INPUT_MASK.name: tf.ones_like(ids).to_tensor(),
@@ -135,7 +146,7 @@ class GraphEncoder(tf.Module):
         }
 
     def _join(self, first: tf.RaggedTensor, second: tf.RaggedTensor | None) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-        """Ids and type ids, with special tokens."""
+        """Returns ids and type ids with special tokens."""
         vocabulary = self.tokenizer.vocabulary
         ids = _surround(first, second, begin=vocabulary.cls_id, end=vocabulary.sep_id)
         if second is None:
@@ -145,18 +156,18 @@ class GraphEncoder(tf.Module):
 
 
 class _Spans(NamedTuple):
-    """The parts of rows of tokens that windows show."""
+    """The ranges of tokens in windows, each within a row of tokens."""
 
     rows: tf.Tensor
-    """The row that each is of, int64 [W]."""
+    """The row of each range, int64 [W]."""
     starts: tf.Tensor
-    """Where in the row it begins, int64 [W]."""
+    """The first token of each range in its row, int64 [W]."""
     lengths: tf.Tensor
-    """How many tokens it has, int64 [W]."""
+    """The number of tokens in each range, int64 [W]."""
 
     @classmethod
     def over(cls, lengths: tf.Tensor, room: tf.Tensor, stride: int) -> _Spans:
-        """Windows of `room` tokens over rows of `lengths` tokens, int64 [B] each; the rule of `window_starts`."""
+        """Returns the windows of `room` tokens over rows of `lengths` tokens, int64 [B] each (see `window_starts`)."""
         fits = lengths <= room
         too_narrow = tf.debugging.Assert(
             tf.reduce_all(fits | (room > stride)),
@@ -171,14 +182,14 @@ class _Spans(NamedTuple):
         return cls(rows, starts, tf.minimum(tf.gather(lengths, rows) - starts, tf.gather(room, rows)))
 
     def cut(self, values: tf.RaggedTensor) -> tf.RaggedTensor:
-        """The parts of `values`, RaggedTensor [W, None]."""
+        """Returns the ranges of `values`, RaggedTensor [W, None]."""
         begin = tf.gather(values.row_starts(), self.rows) + self.starts
         indices = tf.ragged.range(begin, begin + self.lengths)
         return indices.with_flat_values(tf.gather(values.flat_values, indices.flat_values))
 
 
 def _column(rows: tf.RaggedTensor, value: int) -> tf.RaggedTensor:
-    """One `value` a row."""
+    """Returns a column that contains `value` in each row."""
     count = rows.nrows()
     return tf.RaggedTensor.from_row_lengths(tf.fill([count], value), tf.ones([count], tf.int64))
 
@@ -186,7 +197,7 @@ def _column(rows: tf.RaggedTensor, value: int) -> tf.RaggedTensor:
 def _surround(
     first: tf.RaggedTensor, second: tf.RaggedTensor | None, *, begin: int = 0, end: int = 0
 ) -> tf.RaggedTensor:
-    """Values of tokens with those of [CLS] before and [SEP] behind."""
+    """Returns values of tokens with `begin` for [CLS] before them, and `end` for [SEP] after each text."""
     parts = [_column(first, begin), first, _column(first, end)]
     return tf.concat(parts if second is None else [*parts, second, _column(first, end)], 1)
 
@@ -194,7 +205,7 @@ def _surround(
 def _truncate(
     first: tf.RaggedTensor, second: tf.RaggedTensor, room: int, truncation: Truncation
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """The rule of `truncation.kept_lengths`, for rows of tokens."""
+    """Truncates rows of tokens by the rule of `truncation.kept_lengths`."""
     lengths = first.row_lengths(), second.row_lengths()
     if truncation == "longest_first":
         keep_first = tf.minimum(lengths[0], tf.maximum(room - lengths[1], (room + 1) // 2))

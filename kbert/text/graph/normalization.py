@@ -1,4 +1,4 @@
-"""Normalization as TensorFlow operations: the table of `replacement_table.ReplacementTable`, laid into a graph."""
+"""Normalizes text with TensorFlow operations, using the table of `replacement_table.ReplacementTable`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SELF = -1
 
 
 class PagedTable:
-    """Code point → small number, in pages of 256 entries; equal pages are kept once.
+    """A table that maps code points to integers, in pages of 256 entries. Equal pages are stored once.
 
     Args:
-        entries: The number of each of Unicode's code points, int32 [1114112].
+        entries: The integer of each Unicode code point, int32 [1114112].
     """
 
     def __init__(self, entries: np.ndarray) -> None:
@@ -29,17 +29,22 @@ class PagedTable:
         self._entries = np.concatenate([np.frombuffer(page, np.int32) for page in pages])
 
     def __call__(self, code_points: tf.Tensor) -> tf.Tensor:
-        """The number of each code point, int32 [N] → int32 [N]."""
+        """Returns the integer of each code point, int32 [N] → int32 [N]."""
         pages = tf.gather(self._page_of, code_points // _PAGE)
         return tf.gather(self._entries, pages * _PAGE + code_points % _PAGE)
 
 
 class GraphNormalizer:
-    """Applies a ReplacementTable to code points, in a graph.
+    """Applies a ReplacementTable to code points in a graph.
 
-    The table has three levels, so that 1,114,112 code points take some 100 kB: code point → page of 256
-    entries → kind of replacement → characters, where _SELF stands for the character itself. Most
-    characters are their own replacement, and so of one kind.
+    The table has three levels, so that 1,114,112 code points take some 100 kB: code point → page of 256 entries → kind
+    of replacement → characters, where _SELF stands for the character itself. Most characters are their own replacement,
+    so they share one kind.
+
+    Args:
+        lowercase: Whether to lower-case text.
+        strip_accents: Whether to strip accents.
+        chinese_characters: Whether to make each CJK ideograph a word.
     """
 
     def __init__(self, lowercase: bool, strip_accents: bool, chinese_characters: bool) -> None:
@@ -58,9 +63,13 @@ class GraphNormalizer:
         self._sigma = _FinalSigma() if lowercase else None
 
     def __call__(self, code_points: tf.RaggedTensor) -> tf.RaggedTensor:
-        """Takes code points, RaggedTensor int32 [B, N]; gives those that become of each, RaggedTensor int32 [B, N, M].
+        """Normalizes text. Words in the result are separated by spaces.
 
-        Words are separated by spaces.
+        Args:
+            code_points: The code points of texts, RaggedTensor int32 [B, N].
+
+        Returns:
+            The replacement of each code point, RaggedTensor int32 [B, N, M].
         """
         flat = code_points.flat_values
         if self._sigma is not None:
@@ -79,12 +88,12 @@ class GraphNormalizer:
 
 @functools.cache
 def graph_normalizer(lowercase: bool, strip_accents: bool, chinese_characters: bool) -> GraphNormalizer:
-    """One per setting and process: laying out the table takes a second, and it is the same for all."""
+    """Returns the normalizer for these settings, created once per process, since building the table takes a second."""
     return GraphNormalizer(lowercase, strip_accents, chinese_characters)
 
 
 class _FinalSigma:
-    """Writes ς for the capital sigmas that Python's `lower()` would make final, in a graph."""
+    """Replaces the capital sigmas that Python's `lower()` makes final by ς, in a graph."""
 
     _OTHER, _CASED, _IGNORED = 0, 1, 2
 
@@ -106,12 +115,13 @@ class _FinalSigma:
         self._class_of = PagedTable(classes)
 
     def __call__(self, code_points: tf.RaggedTensor) -> tf.Tensor:
-        """Takes code points, RaggedTensor int32 [B, None]; gives its flat values with final sigmas, int32 [N]."""
+        """Returns the flat values of code points, RaggedTensor int32 [B, None], with final sigmas, int32 [N]."""
         flat = code_points.flat_values
         rows = code_points.value_rowids()
         classes = self._class_of(flat)
         counts = tf.cast(classes != self._IGNORED, tf.int32)
-        # The characters that count, with a caseless one of no row at both ends: rank r is entry r + 1.
+        # The characters that are not ignored, with a caseless character that belongs to no row at both ends. So the
+        # character of rank r is entry r + 1.
         edge = tf.constant([self._OTHER])
         counted = tf.concat([edge, tf.boolean_mask(classes, counts > 0), edge], 0)
         no_row = tf.constant([-1], rows.dtype)
@@ -128,10 +138,10 @@ class _FinalSigma:
 
 
 def changing_code_points() -> Iterator[int]:
-    """The code points that normalization may change.
+    """Yields the code points that normalization may change.
 
-    Planes 4 to 13, 15 and 16 hold nothing, or private characters that stay as they are; surrogates are not
-    characters, and never come out of UTF-8.
+    Planes 4 to 13, 15 and 16 contain no characters, or private characters that do not change. Surrogates are not
+    characters, and do not occur in UTF-8.
     """
     yield from range(0xD800)
     yield from range(0xE000, 0x40000)

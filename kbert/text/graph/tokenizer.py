@@ -1,7 +1,7 @@
-"""The tokenizer as TensorFlow operations, so that a SavedModel takes text: the same ids as in Python.
+"""The tokenizer as TensorFlow operations, so that a SavedModel accepts text. The ids are the same as in Python.
 
-Normalization is a table in the graph (`graph_normalization.py`), applied code point by code point;
-only the last step, WordPiece on finished words, is an operation of tensorflow-text.
+Normalization applies a table in the graph (see `kbert.text.graph.normalization`) to each code point. Only the last
+step, WordPiece on normalized words, is an operation of tensorflow-text.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ class _Words(NamedTuple):
     """The words of all texts."""
 
     characters: tf.RaggedTensor
-    """Code points, int32 [W, None]."""
+    """The code points of each word, int32 [W, None]."""
     text_splits: tf.Tensor
-    """Words [text_splits[i], text_splits[i + 1]) are those of text i, int64 [B + 1]."""
+    """The words of text i are [text_splits[i], text_splits[i + 1]), int64 [B + 1]."""
     sources: Sources | None
-    """Where the characters come from; None where nobody asks."""
+    """The origins of the characters in the texts; None if offsets are not requested."""
     offsets: tf.Tensor
-    """Where the code points of each text begin, int32 [B]."""
+    """The index of the first code point of each text, int32 [B]."""
 
 
 class GraphTokenizer(tf.Module):
-    """Tokenizes inside a TF graph.
+    """Tokenizes texts in a TensorFlow graph.
 
     Args:
-        vocabulary: The pieces.
-        settings: How text is tokenized.
-        text_tokens: Tokens that are found in text as a whole.
+        vocabulary: The vocabulary.
+        settings: The settings of the tokenizer.
+        text_tokens: The tokens that are found in text as a whole.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class GraphTokenizer(tf.Module):
         self._wordpiece = tf_text.FastWordpieceTokenizer(
             vocab=vocabulary.distinct_pieces,
             suffix_indicator=CONTINUATION,
-            # Long words are made [UNK] here, by characters; this limit counts bytes.
+            # This limit counts bytes; `_spellings` applies the limit in characters.
             max_bytes_per_word=4 * (settings.max_word_length + 1),
             token_out_type=tf.int32,
             unknown_token=UNK,
@@ -66,7 +66,7 @@ class GraphTokenizer(tf.Module):
         return self.settings.lowercase
 
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Tokenizes `texts`, UTF-8 strings [B], to ids, a RaggedTensor int32 [B, None], no special tokens."""
+        """Converts `texts`, UTF-8 strings [B], to ids without special tokens, RaggedTensor int32 [B, None]."""
         words = self._words(texts, with_sources=False)
         pieces = self._wordpiece.tokenize(self._spellings(words))
         if self._text_tokens is not None:
@@ -74,10 +74,10 @@ class GraphTokenizer(tf.Module):
         return self._by_text(words, pieces)
 
     def with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
-        """Tokenizes `texts`, UTF-8 strings [B], to ids, starts and ends, RaggedTensor int32 [B, None] each.
+        """Converts `texts`, UTF-8 strings [B], to ids, starts and ends, RaggedTensor int32 [B, None] each.
 
-        Token i of a text is of its characters [starts[i], ends[i]). Bytes that are no UTF-8 count as the U+FFFD that
-        `bytes.decode("utf-8", "replace")` makes of them.
+        Token i of a text comes from its characters [starts[i], ends[i]). Invalid UTF-8 counts as the U+FFFD characters
+        that `bytes.decode("utf-8", "replace")` replaces it by.
         """
         words = self._words(texts, with_sources=True)
         pieces, byte_starts, _ = self._wordpiece.tokenize_with_offsets(self._spellings(words))
@@ -107,7 +107,7 @@ class GraphTokenizer(tf.Module):
             rows, sources = self._text_tokens.hide_normalized(rows, sources, code_points)
         inside = tf.where(rows.flat_values != ord(SPACE))[:, 0]
         characters = tf.gather(rows.flat_values, inside)
-        # A word begins behind a space, at the start of a row, and before and behind a placeholder.
+        # A word begins after a space, at the start of a row, at a placeholder, and after a placeholder.
         begins = tf.concat([[True], inside[1:] != inside[:-1] + 1], 0)[: tf.size(inside)]
         if self._text_tokens is not None:
             placeholder = self._text_tokens.places(characters) >= 0
@@ -125,19 +125,28 @@ class GraphTokenizer(tf.Module):
         )
 
     def _spellings(self, words: _Words) -> tf.Tensor:
-        """The words as strings [W]; for one that is too long, what no piece can spell."""
+        """Returns the words as strings [W]. Words that are too long become a character that no piece contains."""
         too_long = words.characters.row_lengths() > self.settings.max_word_length
         return tf.where(too_long, self._unspellable, tf.strings.unicode_encode(words.characters, "UTF-8"))
 
     def _hidden(self, words: _Words) -> tf.Tensor:
-        """Which placeholder each word is, int32 [W]; -1 for others."""
+        """Returns the index of the placeholder that each word is, int32 [W]; -1 for other words."""
         assert self._text_tokens is not None
         return self._text_tokens.places(tf.gather(words.characters.flat_values, words.characters.row_starts()))
 
     def _with_text_tokens(
         self, words: _Words, pieces: tf.RaggedTensor, starts: tf.Tensor
     ) -> tuple[tf.RaggedTensor, tf.Tensor]:
-        """Pieces, RaggedTensor int32 [W, None], and where in the word they begin, with those that placeholders hide."""
+        """Replaces the pieces of placeholders by those of their tokens.
+
+        Args:
+            words: The words.
+            pieces: The pieces of each word, RaggedTensor int32 [W, None].
+            starts: The start of each piece in its word, int32 [N].
+
+        Returns:
+            The pieces and their starts.
+        """
         assert self._text_tokens is not None
         hidden = self._hidden(words)
         known = self._text_tokens
@@ -155,7 +164,7 @@ class GraphTokenizer(tf.Module):
 
     @staticmethod
     def _character_starts(words: _Words, pieces: tf.RaggedTensor, byte_starts: tf.Tensor) -> tf.Tensor:
-        """Where in its word each piece begins, in characters, from where it does in bytes; int32."""
+        """Converts the start of each piece in its word from bytes to characters; int32."""
         flat = words.characters.flat_values
         widths = 1 + sum(tf.cast(flat >= wider, tf.int32) for wider in (0x80, 0x800, 0x10000))
         bytes_before = tf.cumsum(widths, exclusive=True)
@@ -166,7 +175,7 @@ class GraphTokenizer(tf.Module):
     def _offsets(
         words: _Words, pieces: tf.RaggedTensor, starts: tf.Tensor, is_hidden: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Where in its text each piece begins and ends, from where it does in its word; int32 each."""
+        """Returns the start and end of each piece in its text, given the starts in its word; int32 each."""
         assert words.sources is not None
         word = pieces.value_rowids()
         hidden = tf.gather(is_hidden, word)
@@ -174,7 +183,7 @@ class GraphTokenizer(tf.Module):
         lengths = tf.cast(words.characters.row_lengths(), tf.int32)
         is_last = tf.concat([word[1:] != word[:-1], [True]], 0)[: tf.size(word)]
         limits = tf.where(is_last, tf.gather(lengths, word), tf.concat([starts[1:], [0]], 0)[: tf.size(word)])
-        # A placeholder is one character: its sources are those of all that it hides.
+        # A placeholder is one character, whose origin is the range of the whole token.
         token_starts = tf.where(
             hidden,
             tf.gather(words.sources.starts, first) + starts,

@@ -87,7 +87,7 @@ def test_without_beam(texts, vocab_file, tmp_path):
 def test_wrong_use(texts, vocab_file, tmp_path):
     with pytest.raises(UsageError, match="runner must be one of DirectRunner, FlinkRunner"):
         build_corpus([texts], vocab=vocab_file, output=tmp_path / "corpus", runner="SamzaRunner")
-    with pytest.raises(UsageError, match="--resume is of builds on this machine"):
+    with pytest.raises(UsageError, match="--resume works only without --runner"):
         build_corpus([texts], vocab=vocab_file, output=tmp_path / "corpus", runner="DirectRunner", resume=True)
 
 
@@ -128,7 +128,7 @@ def test_a_wrong_option_is_one_line(texts, vocab_file, tmp_path):
         "--", "--direct_running_mode=sideways",
     )  # fmt: skip
     assert result.returncode == 2
-    assert "Error: DirectRunner cannot have the options --direct_running_mode=sideways" in result.stderr
+    assert "Error: DirectRunner rejects the options --direct_running_mode=sideways" in result.stderr
 
 
 @NEEDS_BEAM

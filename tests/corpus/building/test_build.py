@@ -147,13 +147,15 @@ def test_text_that_makes_no_example(make, tmp_path):
         make("corpus", [tmp_path / "odd.txt"])
     (tmp_path / "short.txt").write_text("cat\n\ndog\n")
     settings = {"objective": "sop"}  # a single token is left alone
-    with pytest.raises(DataError, match=r"expected text\. What was read makes no example"):
+    with pytest.raises(DataError, match=r"expected text\. The inputs give no example"):
         make("corpus", [tmp_path / "short.txt"], **settings)
 
 
 def test_a_word_list_needs_whole_words(make, tmp_path):
     (tmp_path / "words.txt").write_text("the cat\n")
-    with pytest.raises(UsageError, match="--word-list says what is masked whole; add --whole-words or --spans"):
+    with pytest.raises(
+        UsageError, match="--word-list has no effect without whole-word masking; add --whole-words or --spans"
+    ):
         make("corpus", word_list=tmp_path / "words.txt")
 
 

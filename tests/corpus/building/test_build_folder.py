@@ -176,7 +176,7 @@ def test_a_killed_worker_is_one_line(make, tmp_path, small_pieces, corpus_text):
                     child.kill()
 
     with pytest.raises(
-        KbertError, match="a worker process was killed, perhaps for want of memory; go on with --resume"
+        KbertError, match="a worker process was killed, perhaps because memory ran out; continue with --resume"
     ):
         make("corpus", [corpus_text] * 20, workers=2, progress=kill)
 

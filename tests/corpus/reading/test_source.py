@@ -144,20 +144,20 @@ def test_damage_to_compressed_files_of_others_is_never_passed_over(tmp_path, voc
     path = write(tmp_path / "one.tfrecord.gz", [example(index) for index in range(20)], "GZIP")
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(RecordError, match=r"one\.tfrecord\.gz: .*how many records are lost cannot be told"):
+    with pytest.raises(RecordError, match=r"one\.tfrecord\.gz: .*the number of lost records is unknown"):
         CorpusSource(path, vocab=vocab_file, skip_corrupt=100)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"input_word_ids": None}, "has no input_word_ids nor input_ids"),
+        ({"input_word_ids": None}, "has neither input_word_ids nor input_ids"),
         ({"input_word_ids": [2, 99, 3] + [0] * 9}, "token ids beyond the vocabulary's 23 entries"),
-        ({"input_type_ids": [0] * 3}, "not as many type ids as token ids"),
+        ({"input_type_ids": [0] * 3}, "more or fewer type ids than token ids"),
         ({"input_mask": [0] * LENGTH}, "input_mask has no 1"),
-        ({"masked_lm_positions": [1, 11, 0]}, "masked positions or ids that cannot be"),
-        ({"masked_lm_ids": [1]}, "not as many masked_lm_ids as positions"),
-        ({"next_sentence_labels": [1, 1]}, "not one of next_sentence_labels"),
+        ({"masked_lm_positions": [1, 11, 0]}, "has invalid masked positions or ids"),
+        ({"masked_lm_ids": [1]}, "more or fewer masked_lm_ids than positions"),
+        ({"next_sentence_labels": [1, 1]}, "exactly one value of next_sentence_labels"),
         ({"masked_lm_weights": [1, 1, 0]}, "masked_lm_weights"),
     ],
 )
@@ -165,7 +165,7 @@ def test_records_of_something_else(tmp_path, vocab_file, changes, message):
     path = write(tmp_path / "one.tfrecord", [example(0), example(1), example(2, **changes), example(3)])
     with pytest.raises(
         RecordError,
-        match=rf"one\.tfrecord: expected .* in record 3 at byte \d+, but .*{message}.*; or go on without it: --skip",
+        match=rf"one\.tfrecord: expected .* in record 3 at byte \d+, but .*{message}.*; or train without it: .* --skip",
     ):
         CorpusSource(path, vocab=vocab_file)
     opened = CorpusSource(path, vocab=vocab_file, skip_corrupt=1)

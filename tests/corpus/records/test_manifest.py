@@ -34,12 +34,12 @@ def damaged(**changes):
     [
         (None, r"manifest\.json is missing"),
         ("{", "is not JSON"),
-        ("[]", "lacks a setting"),
-        ("{}", "lacks a setting or has an unknown one: 'format_version'"),
+        ("[]", "has a missing or unknown setting"),
+        ("{}", "has a missing or unknown setting: 'format_version'"),
         (damaged(format_version=2), "its format_version is 2, .*build it again"),
-        (damaged(extra=1), "unknown one: .*'extra'"),
-        (damaged(shards=[{"file": "x"}]), "lacks a setting"),
-        (damaged(shards=1), "lacks a setting"),
+        (damaged(extra=1), "unknown setting: .*'extra'"),
+        (damaged(shards=[{"file": "x"}]), "has a missing or unknown setting"),
+        (damaged(shards=1), "has a missing or unknown setting"),
     ],
 )
 def test_what_is_no_corpus(tmp_path, content, message):
