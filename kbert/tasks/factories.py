@@ -152,7 +152,7 @@ def _foreign_task(
     problem = bundle.foreign_config.get("problem_type")
     about = f"{bundle.architecture:.80}, problem_type {shown(problem)}" if problem else f"{bundle.architecture:.80}"
     raise BundleError(
-        f"{folder} is for no task yet ({about}); make one of it with `kbert finetune`, or use its Keras model: "
+        f"{folder} is not for any task ({about}); fine-tune it with `kbert finetune`, or use its Keras model: "
         "kbert.load_model"
     )
 

@@ -61,7 +61,7 @@ def find_columns(
     if not named and header and not set(chosen.values()) <= set(header):
         found = next((dict(each) for each in info.usual_columns if set(each.values()) <= set(header)), {})
     if not found and not named:
-        # The header has the default text column, so only the other columns of a published data set are missing.
+        # The header has the default columns, so the other columns of a published data set are looked for.
         for each in info.usual_columns:
             if all(each.get(role) == name for role, name in chosen.items()) and set(each.values()) <= set(header):
                 found = dict(each)
