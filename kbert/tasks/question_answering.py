@@ -120,7 +120,7 @@ class QuestionAnsweringTask(TrainableTask[Question]):
     def from_examples(
         cls, examples: Sequence[Question], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> QuestionAnsweringTask:
-        """Makes the task; the answers say whether some are missing and whether they are measured by characters."""
+        """Makes the task. The examples determine whether answers may be missing, and how answers are measured."""
         chosen: QuestionAnsweringOptions = cls.info().choose_options(options)
         answers = [answer.text for example in examples for answer in example.answers or ()]
         if not answers:
@@ -136,7 +136,10 @@ class QuestionAnsweringTask(TrainableTask[Question]):
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> QuestionAnsweringTask | None:
-        """Returns the task of a Transformers model; its files do not say whether a context may have no answer."""
+        """Returns the task of a Transformers model for question answering; None for other models.
+
+        The task always gives an answer, since the files of the model do not say whether answers may be missing.
+        """
         return cls() if bundle.architecture == cls.architecture else None
 
     def check_learnable(self, example: Question) -> None:
