@@ -43,7 +43,7 @@ class Ragged:
 class TrainingRows:
     """The examples of a task as token ids and targets, for training.
 
-    An item is the unit that is shuffled and that a batch counts. An item is one row of tokens: a text, a pair, or a
+    An item is the unit of shuffling and of the batch size. An item is one row of tokens: a text, a pair, or a
     window of a long text. With `group_sizes`, an item has several rows that stay together: the choices of a question,
     the candidates of a query, or the two sides of a pair of embeddings. The tokens of a batch then have the shape
     [B, C, S] instead of [B, S], where C is the size of the largest item. Missing rows have an `input_mask` of zeros.
