@@ -1,1 +1,1 @@
-"""One file a task: how its examples are read, its head, loss, metrics and answers."""
+"""The tasks, one file each: how its examples are read, its head, loss, metrics and answers."""

@@ -1,4 +1,4 @@
-"""Spans of a context over its windows: the likeliest ones of a model's logits, and the places of given answers."""
+"""Spans in the windows of a context: the likeliest spans by a model's logits, and the positions of known answers."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from kbert.tasks.readers.question_answering import Answer
 def best_spans(
     start_logits: tf.Tensor, end_logits: tf.Tensor, encoded: Tensors, *, longest: int, most: int
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The likeliest spans of each context, the best first.
+    """Returns the likeliest spans of each context, the best first.
 
     Args:
-        start_logits: float32 [W, S], of windows over B contexts.
-        end_logits: Likewise.
-        encoded: The windows: `context` string [B], `window_rows` int [W], `in_context` bool, `token_starts` and
-            `token_ends` int32 [W, S].
-        longest: Longest span in tokens.
-        most: How many are wanted, N.
+        start_logits: The logits of starts in W windows over B contexts, float32 [W, S].
+        end_logits: The logits of ends, float32 [W, S].
+        encoded: The windows: `context`, string [B]; `window_rows`, int [W]; `in_context`, bool [W, S]; `token_starts`
+            and `token_ends`, int32 [W, S].
+        longest: The length of the longest span in tokens.
+        most: The number of spans to return, N.
 
     Returns:
-        Sums of the logits of start and end, float32 [B, at most N], `MASKED_LOGIT` or below where a context has fewer
-        spans; first characters and limits in the context, int32 of that shape.
+        The sums of start and end logits, float32 [B, at most N], which are `MASKED_LOGIT` or below if a context has
+        fewer spans; and the start and end offsets in the context, int32 of the same shape.
     """
     count = tf.size(encoded["context"])
     rows = tf.cast(encoded["window_rows"], tf.int64)
     inside = encoded["in_context"]
     start_logits = tf.where(inside, start_logits, MASKED_LOGIT)
     end_logits = tf.where(inside, end_logits, MASKED_LOGIT)
-    # Every pair of a start and an end up to the longest answer after it: [W, S, L].
+    # The pairs of each start with the ends of spans of at most L = `longest` tokens: [W, S, L].
     ends = tf.pad(end_logits, [[0, 0], [0, longest - 1]], constant_values=MASKED_LOGIT)
     pairs = tf.reshape(start_logits[..., None] + tf.signal.frame(ends, longest, 1), [tf.shape(inside)[0], -1])
-    # Windows overlap, so that a pair may be among the best of two of them, and a window more at the end.
+    # Windows overlap, so a span may be among the best of two windows, and of three at the end of a context.
     some = tf.minimum(3 * most, tf.shape(pairs)[1])
     logits, places = tf.math.top_k(pairs, some)
     first = places // longest
@@ -58,7 +58,7 @@ def best_spans(
 def _best_different(
     logits: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, some: int, most: int
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The `most` best of answers [B, K] that stand at different places, out of the best `some`."""
+    """Returns the `most` best of the answers [B, K] that differ in start or end, out of the best `some`."""
     logits, places = tf.math.top_k(logits, tf.minimum(some, tf.shape(logits)[1]))
     starts, ends = tf.gather(starts, places, batch_dims=1), tf.gather(ends, places, batch_dims=1)
     same = (starts[:, :, None] == starts[:, None]) & (ends[:, :, None] == ends[:, None])
@@ -71,14 +71,15 @@ def _best_different(
 def answer_positions(
     answers: Sequence[Answer | None], encoded: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The first and the last token of the answer to each question in its windows.
+    """Returns the first and the last token of the answer in each window of its question.
 
     Args:
-        answers: One a question, or None.
-        encoded: As in `best_spans`; arrays.
+        answers: The answer to each question; None if it has none.
+        encoded: The windows as in `best_spans`, as arrays.
 
     Returns:
-        int32 [W] each; 0, the place of [CLS], where the answer is not all inside a window.
+        The positions of the two tokens, int32 [W] each. Both are 0, the position of [CLS], if a window does not hold
+        the whole answer.
     """
     rows, inside = encoded["window_rows"], encoded["in_context"]
     begin = np.array([-1 if answer is None else answer.start for answer in answers])[rows]
@@ -90,7 +91,7 @@ def answer_positions(
     start = touches.argmax(-1)
     end = touches.shape[1] - 1 - touches[:, ::-1].argmax(-1)
     each = np.arange(len(rows))
-    # All of the answer is inside if the window begins no later and ends no earlier than the answer does.
+    # The whole answer is inside a window if the window begins no later and ends no earlier than the answer.
     whole = touches.any(-1) & (encoded["token_starts"][each, first_token] <= begin)
     whole &= encoded["token_ends"][each, last_token] >= limit
     return np.where(whole, start, 0).astype(np.int32), np.where(whole, end, 0).astype(np.int32)

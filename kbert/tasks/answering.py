@@ -1,4 +1,4 @@
-"""What prediction and export ask of a task: texts in, answers out."""
+"""The protocol of tasks for prediction and export: texts in, answers out."""
 
 from __future__ import annotations
 
@@ -57,21 +57,21 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     """
 
     name: ClassVar[str]
-    """The name in the catalogue of tasks."""
+    """The name of the task in the catalogue."""
     architecture: str
     """The class of Hugging Face Transformers for the same model."""
     pooled: ClassVar[bool] = True
     """Whether the encoder needs its pooler."""
     windowed: ClassVar[bool] = False
-    """Whether `encode` may give many rows for a text. The graph runs them in parts then, to bound memory."""
+    """Whether `encode` may return many rows for one text. The graph then runs them in parts, to bound memory."""
     examples_noun: ClassVar[str]
     """The examples of a file in words, for messages, such as "rows of text"."""
     saved_fields: ClassVar[Mapping[str, Kind]] = {}
-    """The settings in kbert.json: the names and types of constructor arguments, which are attributes too."""
+    """The settings in kbert.json: the names and types of constructor arguments, which are also attributes."""
     optional_fields: ClassVar[Collection[str]] = ()
-    """Those of `saved_fields` that may be missing, since earlier versions of kbert did not write them."""
+    """The settings in `saved_fields` that may be missing, since earlier versions of kbert did not write them."""
     model_features: tuple[features.Feature, ...] = features.ENCODER_FEATURES
-    """The inputs of the model, all of which `encode` gives. The token signature and LiteRT have the same inputs."""
+    """The inputs of the model, all of which `encode` returns. The token signature and LiteRT have the same inputs."""
 
     # === Reading ===
 
@@ -94,9 +94,9 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
 
         Args:
             path: The file, or a table in memory.
-            columns: The column for each role, such as "text". The catalogue has the defaults.
-            options: The options of the task by name, or an object that has them all. Some describe the file.
-            targets: Whether the targets are read. If not, the file needs none.
+            columns: The column of each role, such as "text". The catalogue has the defaults.
+            options: The options of the task by name, or an object of its options class. Some describe the file.
+            targets: Whether the targets are read. If not, the file needs no targets.
             bad: Counts the rows that are skipped. The default allows none.
 
         Raises:
@@ -123,33 +123,36 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
 
     @classmethod
     def has_own_format(cls, path: PathLike) -> bool:
-        """Whether the suffix of a file tells a format of the task's own: neither a table nor plain text."""
+        """Whether the suffix of a file is that of a format which only this task reads."""
         return False
 
     @abc.abstractmethod
     def texts_of(self, examples: Sequence[ExampleT]) -> dict[str, list[Any]]:
         """Returns the texts of examples for each of `text_inputs`: a list of texts, or for `is_list` of lists of texts.
 
-        There is mostly one row for each example. A task whose metrics need other texts returns those instead, and
+        There is usually one row for each example. A task whose metrics need other texts returns those instead, and
         `evaluate` gets the answers in the same order.
         """
 
     def extra_answers(self, example: ExampleT, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns what a prediction says of its example beside the texts, such as the id of a question; JSON.
+        """Returns further fields of a prediction, such as the id of a question, as JSON values.
 
         Args:
-            example: The example that was asked.
-            answer: The prediction: the texts, and what `readable_answer` gave.
+            example: The example that the prediction is for.
+            answer: The prediction: the texts, and the values of `readable_answer`.
         """
         return {}
 
     def examples_of_words(self, column: Sequence[Any]) -> list[ExampleT] | None:
-        """Returns the examples of texts that are given as lists of words; None for other texts, and in other tasks."""
+        """Returns the examples of texts that are given as lists of words.
+
+        Returns None for other texts, and in tasks that do not read words.
+        """
         return None
 
     @classmethod
     def from_settings(cls: type[TaskT], settings: Mapping[str, Any]) -> TaskT:
-        """Makes the task from what `settings` returned.
+        """Makes the task from the settings in kbert.json, which `settings` returned.
 
         Raises:
             KeyError: A setting is missing.
@@ -190,7 +193,7 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
         """Converts strings to the features of the model, in the graph.
 
-        Long texts may give several rows (windows). Tensors that the model does not take are for `served_answers`.
+        Long texts may give several rows (windows). Tensors that are not inputs of the model are for `served_answers`.
 
         Args:
             encode: The tokenizer in the graph, with the sequence length.
@@ -206,7 +209,7 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
 
     @abc.abstractmethod
     def bindings(self, model: Any) -> TensorBindings:
-        """Returns the variables of that model under the names of Hugging Face Transformers."""
+        """Returns the variables of a model that `build` made, under the names of Hugging Face Transformers."""
 
     # === Answers ===
 
@@ -249,6 +252,6 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
 
 
 def no_examples(rows: str, bad: BadRows, path: PathLike) -> DataError:
-    """The error about a file without any example that can be used."""
+    """Returns the error about a file without a valid example."""
     why = f": {bad.summary}" if bad.count else ""
     return DataError(f"expected {rows}. There are none{why}", path)

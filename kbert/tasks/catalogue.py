@@ -1,7 +1,8 @@
-"""The tasks there are: kbert's own, and those of other packages. No TensorFlow here.
+"""The catalogue of tasks: kbert's own tasks, and those of other packages.
 
-The command line is made of this, so that `kbert finetune TASK --help` answers at once. Another package adds a task by
-an entry point of the group "kbert.tasks" that names a TaskInfo (docs/adding-a-task.md).
+The command line is made from the catalogue. This module does not import TensorFlow, so that `kbert finetune TASK
+--help` answers quickly. Another package adds a task by an entry point of the group "kbert.tasks" that names a TaskInfo
+(docs/adding-a-task.md).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
         TaskInfo(
             "classification",
             "kbert.tasks.classification:ClassificationTask",
-            "one label a text, or a pair of texts",
+            "one label for each text or pair of texts",
             metrics=("accuracy", "f1", "mcc", "cross_entropy", "calibration_error"),
             columns=(_TEXT, _PAIR, _LABEL),
             options=ClassificationOptions,
@@ -48,7 +49,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
         TaskInfo(
             "multilabel",
             "kbert.tasks.multilabel:MultilabelTask",
-            "any number of labels a text, or a pair of texts",
+            "any number of labels for each text or pair of texts",
             metrics=("f1_micro", "f1_macro", "subset_accuracy", "hamming_loss", "cross_entropy"),
             columns=(_TEXT, _PAIR, _LABEL),
             options=MultilabelOptions,
@@ -56,7 +57,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
         TaskInfo(
             "regression",
             "kbert.tasks.regression:RegressionTask",
-            "a number a text, or a pair of texts",
+            "a number for each text or pair of texts",
             metrics=("mse", "mae", "pearson", "spearman"),
             columns=(_TEXT, _PAIR, Column("label", "Column of numbers.", "label", target=True)),
             options=RegressionOptions,
@@ -67,8 +68,8 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             "the right one of several choices, such as endings of a text",
             metrics=("accuracy", "cross_entropy", "calibration_error"),
             columns=(
-                Column("prompt", f"Column of what all choices follow: {_NAMED_OR_NUMBERED}", "prompt"),
-                Column("choices", "Columns of choices, such as 3-6 or a,b,c; of JSON lines a list's key.", "choices"),
+                Column("prompt", f"Column of prompts, which all choices follow: {_NAMED_OR_NUMBERED}", "prompt"),
+                Column("choices", "Columns of choices, such as 3-6 or a,b,c; in JSON lines, a list's key.", "choices"),
                 Column("label", "Column of the right choice: its number, letter or text.", "label", target=True),
             ),
             options=MultipleChoiceOptions,
@@ -82,7 +83,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             columns=(
                 Column("text", f"Column, or key, of texts: {_NAMED_OR_NUMBERED}"),
                 Column("label", "Column, or key, of spans or tags.", target=True),
-                Column("sentence", "Column that tells sentences apart, in a table with a word a row."),
+                Column("sentence", "Column that identifies sentences, in a table with one word in each row."),
             ),
             options=TaggingOptions,
         ),
@@ -112,12 +113,12 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             "kbert.tasks.embedding:EmbeddingTask",
             "vectors of texts, for search and similarity",
             metrics=("mrr", "recall@1", "recall@5", "recall@10", "ndcg@10", "spearman", "pearson"),
-            data="CSV, TSV or JSON lines of pairs, a text a line, or judgements (with --documents)",
+            data="CSV, TSV or JSON lines of pairs, text files with one text per line, or judgements (with --documents)",
             columns=(
                 Column("text", f"Column of texts, or queries: {_NAMED_OR_NUMBERED}", "text"),
-                Column("pair", "Column of texts of like meaning, or that answer the query.", target=True, usual="pair"),
-                Column("negative", "Column of texts that are no such pair.", target=True, usual="negative"),
-                Column("score", "Column of numbers: how alike text and pair are.", target=True, usual="score"),
+                Column("pair", "Column of similar texts, or of answers to the query.", target=True, usual="pair"),
+                Column("negative", "Column of texts that do not match the text.", target=True, usual="negative"),
+                Column("score", "Column of numbers: the similarity of text and pair.", target=True, usual="score"),
             ),
             options=EmbeddingOptions,
             usual_columns=(
@@ -144,8 +145,8 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 Column("candidate", "Column of candidates, or key of a list of them.", "candidate"),
                 Column(
                     "label",
-                    "Column of labels: 1 (or more, the better) for a right candidate, 0; of a list its right place. "
-                    "Without it all candidates of the file are right, and wrong ones are drawn from it.  "
+                    "Column of labels: 0 for a wrong candidate, 1 or more for a right one; for a list of candidates, "
+                    "the index of the right one. Without labels all candidates are right, and wrong ones are drawn.  "
                     "[default: label, if there is one]",
                     target=True,
                     usual="label",
@@ -161,7 +162,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             data="JSON lines of documents, with labels of their sentences or summaries",
             columns=(
                 Column("text", "Key of documents: lists of sentences, or texts.", "text"),
-                Column("label", "Key of labels: 1 for a sentence of the summary, 0.", target=True, usual="label"),
+                Column("label", "Key of labels: 1 for a sentence of the summary, else 0.", target=True, usual="label"),
                 Column("summary", "Key of reference summaries.", target=True, usual="summary"),
             ),
             options=SummarizationOptions,
@@ -191,7 +192,7 @@ class _Catalogue(Mapping[str, TaskInfo]):
         for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
             try:
                 info = point.load()
-            except Exception as problem:  # whatever another package does, kbert's own tasks work
+            except Exception as problem:  # an error in another package must not break kbert's own tasks
                 _LOG.warning("the task %s of %s is left out: %s", point.name, point.value, problem)
                 continue
             if not isinstance(info, TaskInfo) or info.name in found:
@@ -220,7 +221,7 @@ TASKS: Mapping[str, TaskInfo] = _Catalogue()
 
 
 def task_info(name: str) -> TaskInfo:
-    """What is known of a task.
+    """Returns the description of a task.
 
     Raises:
         UsageError: There is no task of that name.
@@ -231,10 +232,10 @@ def task_info(name: str) -> TaskInfo:
 
 
 def all_reading_options() -> dict[str, OptionInfo]:
-    """The options of all tasks that describe the format of files, by name, for commands that take any model."""
+    """Returns the options of all tasks that describe the format of files, by name, for commands that take any model."""
     return {each.name: each for info in TASKS.values() for each in info.option_infos.values() if each.reading}
 
 
 def all_columns() -> dict[str, Column]:
-    """The columns of all tasks by role: what commands that take any model offer."""
+    """Returns the columns of all tasks, by role, for commands that take any model."""
     return {column.role: column for info in reversed(list(TASKS.values())) for column in info.columns}

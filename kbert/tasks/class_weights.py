@@ -1,4 +1,4 @@
-"""How much the examples of each class count in the loss, for classes that are not equally frequent."""
+"""Class weights: how much the examples of each class count in the loss, for imbalanced classes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ BALANCED = "balanced"
 
 
 def parse_class_weights(text: str, labels: Sequence[str]) -> dict[str, float]:
-    """The weights that a user names.
+    """Parses class weights that a user gives.
 
     Args:
-        text: LABEL=WEIGHT,LABEL=WEIGHT; or a JSON object, for labels with commas.
-        labels: The labels there are.
+        text: "LABEL=WEIGHT,LABEL=WEIGHT", or a JSON object, which also allows labels with commas.
+        labels: The labels of the task.
 
     Returns:
-        The weight of each label: 1 for those that are not named.
+        The weight of each label; 1 for labels that are not named.
 
     Raises:
-        UsageError: A label does not exist, or a weight is no number above 0.
+        UsageError: A label does not exist, or a weight is not a number above 0.
     """
     weights = dict.fromkeys(labels, 1.0)
     for label, value in _pairs(text):
@@ -61,7 +61,9 @@ def _pairs(text: str) -> list[tuple[str, Any]]:
 
 
 def balanced_weights(counts: Mapping[str, int]) -> dict[str, float]:
-    """The weights of scikit-learn with which all classes count the same: examples / (classes · examples of the class).
+    """Returns scikit-learn's "balanced" weights, with which all classes contribute equally to the loss.
+
+    The weight of a class is examples / (classes · examples of the class).
 
     Args:
         counts: The number of examples of each class, at least 1.

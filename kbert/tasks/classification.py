@@ -29,13 +29,13 @@ from kbert.text.graph.encoder import GraphEncoder
 
 
 class ClassificationTask(TrainableTextTask):
-    """One label a text, or a pair of texts.
+    """A task with one label for each text or pair of texts.
 
     Args:
         labels: The classes, in the order of the logits.
         paired: Whether an example is a pair of texts.
-        class_weights: How much the examples of a class count in the loss; 1 for those not named.
-        label_smoothing: Part of each target that is spread evenly over all classes in the loss (arXiv 1512.00567).
+        class_weights: The weight of each class in the loss; 1 for classes that are not named.
+        label_smoothing: The part of each target that is spread evenly over all classes in the loss (arXiv 1512.00567).
 
     Raises:
         ValueError: There are fewer than two labels.
@@ -76,7 +76,7 @@ class ClassificationTask(TrainableTextTask):
 
     @classmethod
     def read_target(cls, value: Any, options: ClassificationOptions) -> str:
-        """The label of a cell; equal numbers are one label, and missing values are none."""
+        """Returns the label in a cell. Equal numbers are the same label; a missing value raises ValueError."""
         label: str = super().read_target(value, options)
         check_label(label, options.missing_labels)
         return canonical_label(label)
@@ -85,7 +85,7 @@ class ClassificationTask(TrainableTextTask):
     def from_examples(
         cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> ClassificationTask:
-        """Discovers the labels: sorted as numbers if all are, else as text."""
+        """Makes the task with all labels of the examples, sorted as numbers if all are numbers, else as text."""
         labels = {example.target or "" for example in examples}
         if "" in labels:
             line = next(example.line for example in examples if not example.target)
@@ -102,17 +102,17 @@ class ClassificationTask(TrainableTextTask):
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> ClassificationTask | None:
-        """A classifier of Transformers' with one label a text."""
+        """Returns the task of a Transformers classifier with one label for each text; None for other models."""
         problem = bundle.foreign_config.get("problem_type") or "single_label_classification"
         fits = bundle.architecture == cls.architecture and problem == "single_label_classification"
         return cls(bundle.labels, paired) if fits and len(bundle.labels) > 1 else None
 
     def foreign_config(self) -> dict[str, Any]:
-        """Transformers' names of classes."""
+        """Returns the keys of config.json for the names of the classes."""
         return {**label_names(self.labels), "problem_type": "single_label_classification"}
 
     def check_example(self, example: Example) -> Example:
-        """Its label must be one that training saw."""
+        """Returns the example with its label as it was spelled in training; raises ValueError for unknown labels."""
         if example.target in self._ids:
             return example
         label = self._spelled.get(canonical_label(str(example.target)))
@@ -122,11 +122,11 @@ class ClassificationTask(TrainableTextTask):
         return dataclasses.replace(example, target=label)
 
     def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
-        """A row an example, and "labels", int32 [items]."""
+        """Returns one row for each example, and the target "labels", int32 [items]."""
         return TrainingRows(*self.tokens(examples, encode), {"labels": self._label_ids(examples)})
 
     def trivial_metrics(self, train: Sequence[Example], validation: Sequence[Example]) -> tuple[str, dict[str, Any]]:
-        """The metrics of always giving the most frequent label of the training examples."""
+        """Returns the metrics of a model that always gives the most frequent label of the training examples."""
         counts = np.bincount(self._label_ids(train), minlength=len(self.labels))
         probabilities = np.tile((counts / counts.sum()).astype(np.float32), (len(validation), 1))
         words = f"always answers {self.labels[counts.argmax()]!r}"
@@ -138,20 +138,20 @@ class ClassificationTask(TrainableTextTask):
     # === Model ===
 
     def build(self, encoder: BertEncoder) -> ClassificationModel:
-        """The encoder with a head for these labels."""
+        """Makes the encoder with a classification head for these labels."""
         return ClassificationModel(encoder, len(self.labels))
 
     def bindings(self, model: ClassificationModel) -> TensorBindings:
-        """The encoder's, and Transformers' `classifier`."""
+        """Returns the variables of the encoder and of the head, which Transformers calls `classifier`."""
         return classifier_bindings(model)
 
     @property
     def head_row_names(self) -> Sequence[str]:
-        """The labels."""
+        """The labels, in the order of the logits."""
         return self.labels
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Sums over examples; with class weights and smoothing as PyTorch's CrossEntropyLoss defines them."""
+        """Returns sums over examples. Class weights and label smoothing are those of PyTorch's CrossEntropyLoss."""
         labels, logits = batch["labels"], outputs["logits"]
         nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits) * self._weights_of(labels)
         if self.label_smoothing:
@@ -161,7 +161,7 @@ class ClassificationTask(TrainableTextTask):
         return {"cross_entropy": tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
 
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """The weights of the examples, and how many they are."""
+        """Returns the sum of the examples' class weights, and the number of examples."""
         labels = batch["labels"]
         return {
             "cross_entropy": tf.reduce_sum(self._weights_of(labels)),
@@ -178,9 +178,10 @@ class ClassificationTask(TrainableTextTask):
     # === Answers ===
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """Gives `label`, the likeliest, string [B]; `classes`, all labels, string [B, C]; and their `probabilities`.
+        """Returns the likeliest label and the probabilities of all labels.
 
-        The probabilities are float32 [B, C].
+        `label` is string [B]; `classes`, all labels, string [B, C]; `probabilities`, in the order of `classes`,
+        float32 [B, C].
         """
         probabilities = tf.nn.softmax(outputs["logits"])
         labels = tf.constant(self.labels)
@@ -191,11 +192,11 @@ class ClassificationTask(TrainableTextTask):
         }
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The probabilities of the labels, float32 [B, C]."""
+        """Returns the `probabilities` of the labels, float32 [B, C]."""
         return {"probabilities": tf.nn.softmax(outputs["logits"])}
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"label", "probabilities": {label: p}}."""
+        """Returns {"label", "probabilities": {label: p}}."""
         probabilities = row["probabilities"].tolist()
         return {
             "label": row["label"].decode("utf-8"),
@@ -203,17 +204,18 @@ class ClassificationTask(TrainableTextTask):
         }
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """Label, its probability, and the texts."""
+        """Formats the label, its probability and the texts."""
         label = prediction["label"]
         texts = [prediction[text.column] for text in self.text_inputs]
         return "\t".join([label, f"{prediction['probabilities'][label]:.4f}", *texts])
 
     def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Accuracy, macro-averaged F1, Matthews' correlation coefficient, cross entropy, expected calibration error.
+        """Returns the metrics of classification.
 
-        Beside the confusion matrix (rows true, columns predicted) and the scores of each class, "reliability" is
-        what kbert.tasks.metrics.calibration gives, and "worst_examples" are those whose wrong answers are surest: each
-        has "expected" and "predicted", labels, with their probabilities.
+        These are the accuracy, macro-averaged F1, Matthews' correlation coefficient, cross entropy, expected
+        calibration error, the scores of each class, and the confusion matrix (rows true, columns predicted).
+        "reliability" is a table of kbert.tasks.metrics.calibration. "worst_examples" are the examples with the most
+        confident wrong answers: each has the labels "expected" and "predicted", with their probabilities.
         """
         from sklearn import metrics
 
@@ -270,7 +272,7 @@ def _chosen_weights(text: str | None, examples: Sequence[Example], labels: Seque
 
 
 def _matthews(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Matthews' correlation coefficient of the classes; 0 where either has one class alone."""
+    """Returns Matthews' correlation coefficient; 0 if all true or all predicted labels are the same."""
     from sklearn.metrics import matthews_corrcoef
 
     if len(np.unique(labels)) < 2 or len(np.unique(predicted)) < 2:

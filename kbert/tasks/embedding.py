@@ -1,4 +1,4 @@
-"""Vectors of texts: near each other for texts of like meaning."""
+"""Embedding: vectors of texts, which are near each other for texts of similar meaning."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")
 
 @dataclasses.dataclass(frozen=True)
 class EmbeddingExample:
-    """A text, and what is known of its meaning.
+    """A text, and other texts that are similar to it or not.
 
     Args:
-        text: The text, or the query.
-        pair: A text of like meaning, or that answers the query; or any text, with a score.
-        negative: A text that is no such pair, or several.
-        score: How alike text and pair are, as the file has it.
-        line: The 1-based line it came from; 0 for none.
+        text: The text or the query.
+        pair: A text of similar meaning, or one that answers the query; with a score, any text. None if there is none.
+        negative: One or more texts that are not similar to the text; None if there are none.
+        score: The similarity of text and pair, as in the file; None if the file has no scores.
+        line: The 1-based line of the file; 0 for none.
     """
 
     text: str
@@ -61,28 +61,35 @@ class EmbeddingExample:
 
 
 class EmbeddingTask(TrainableTask[EmbeddingExample]):
-    """A vector for each text: of length 1, so that a dot product is the cosine, unless the model's files say otherwise.
+    """A task that returns a vector for each text.
 
-    A prompt such as "query: " may be put before each text; the served graph puts it there too.
+    Vectors have the length 1, so that a dot product is the cosine, unless the files of the model say otherwise. A
+    prompt such as "query: " may be put before each text; the served graph adds it, too.
 
-    Objectives: "pairs" finds each text's pair among all pairs and negatives of the batch (softmax over cosines divided
-    by a temperature, arXiv 1705.00652); what the training file pairs with the same text is not held against it.
-    "triplets" wants cosine(text, pair) above cosine(text, negative) by a margin. "scores" brings cosines to scores,
-    scaled to [0, 1] (squared error, arXiv 1908.10084). "unsupervised" gives a text twice, with dropout of its own each
-    time, and finds it again among the others (SimCSE, arXiv 2104.08821).
+    The objectives are:
+
+    - "pairs" finds the pair of each text among all pairs and negatives of the batch, by a softmax over cosines divided
+      by a temperature (arXiv 1705.00652). Other texts that the training file pairs with the same text are masked.
+    - "triplets" makes cosine(text, pair) larger than cosine(text, negative) by a margin.
+    - "scores" minimizes the squared error between cosines and scores, which are scaled to [0, 1] (arXiv 1908.10084).
+    - "unsupervised" encodes each text twice with different dropout, and finds it among the other texts of the batch
+      (SimCSE, arXiv 2104.08821).
 
     Args:
-        objective: One of these.
-        pooling: "mean", "cls" or "max".
-        temperature: Of "pairs" and "unsupervised".
-        margin: Of "triplets".
-        score_range: The least and the largest score of training, for "scores".
+        objective: The training objective.
+        pooling: How the vectors of tokens are combined: "mean", "cls" or "max".
+        temperature: The temperature of the softmax in "pairs" and "unsupervised".
+        margin: The margin of "triplets", as a cosine.
+        score_range: The smallest and the largest training score, for "scores".
         normalize: Whether vectors have the length 1.
         prompts: The prompts of the model, by name.
         prompt: The text that is put before each text.
         pair_prompt: The text that is put before pairs and negatives in files; None is the same as `prompt`.
         similarity: How the model's vectors are compared in a search: "cosine" or "dot".
         include_prompt: Whether the pooling includes the tokens of a prompt. If not, kbert accepts only an empty prompt.
+
+    Raises:
+        ValueError: `objective`, `pooling` or `score_range` is invalid.
     """
 
     name: ClassVar[str] = "embedding"
@@ -144,7 +151,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
     def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: EmbeddingOptions, *, targets: bool, bad: BadRows
     ) -> Iterator[EmbeddingExample]:
-        """The rows of a table, a text a line, or, with the option `documents`, judgements of them."""
+        """Yields the rows of a table, the lines of a text file, or (with the option `documents`) judgements."""
         form = options.table_format
         if options.has_judgements:
             judged, _ = read_judged(path, options.documents, options.queries, bad)
@@ -173,13 +180,13 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         path: PathLike,
         options: Mapping[str, Any] | TaskOptions | None = None,
     ) -> EmbeddingTask:
-        """Takes the objective that the examples allow, unless one is asked for."""
+        """Makes the task. Without the option `objective`, the columns of the examples determine it."""
         chosen: EmbeddingOptions = cls.info().choose_options(options)
         scores = [example.score for example in examples if example.score is not None]
         allowed = "scores" if scores else "unsupervised" if examples[0].pair is None else "pairs"
         objective = chosen.objective or allowed
         if objective == "pairs" and scores:
-            raise UsageError("the objective pairs takes every pair for a good one; leave out the column of scores")
+            raise UsageError("the objective pairs treats every pair as similar; leave out the column of scores")
         task = cls(
             objective,
             chosen.pooling or "mean",
@@ -197,13 +204,13 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> EmbeddingTask | None:
-        """The task of a model of sentence-transformers; None for other models."""
+        """Returns the task of a model of sentence-transformers; None for other models."""
         modules = bundle.modules
         return cls.of_modules(modules) if modules is not None and modules.kind == EMBEDDER else None
 
     @classmethod
     def of_modules(cls, modules: SentenceModules) -> EmbeddingTask:
-        """The task of a model whose files say this."""
+        """Makes the task from the settings in the files of a sentence-transformers model."""
         task = cls(
             pooling=modules.pooling,
             normalize=modules.normalize,
@@ -216,7 +223,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         return task
 
     def for_starting_model(self, folder: PathLike) -> EmbeddingTask:
-        """The task with the pooling and the prompts of the model, unless the user gave others."""
+        """Returns the task with the pooling and the prompts of the model, unless the user gave others."""
         start = _vectors_of(folder)
         if start is None:
             return self
@@ -234,7 +241,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         return task
 
     def with_pooling(self, pooling: str) -> EmbeddingTask:
-        """The task with this pooling."""
+        """Returns the task with this pooling."""
         task = copy.copy(self)
         task.pooling = pooling
         return task
@@ -242,7 +249,17 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
     def with_prompt(
         self, prompt: str | None, prompt_name: str | None = None, pair_prompt: str | None = None
     ) -> EmbeddingTask:
-        """The task with these prompts."""
+        """Returns the task with other prompts.
+
+        Args:
+            prompt: The prompt of all texts; None keeps the present prompts.
+            prompt_name: The name of one of the model's prompts, instead of `prompt`.
+            pair_prompt: The prompt of pairs and negatives, if it differs from `prompt`.
+
+        Raises:
+            UsageError: The arguments contradict each other, the model has no prompt of that name, or it excludes
+                prompts from the pooling.
+        """
         if prompt is not None and prompt_name is not None:
             raise UsageError("expected prompt or prompt_name; leave one out. Received: both")
         if prompt_name is not None:
@@ -263,7 +280,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
             )
 
     def named_prompt(self, name: str) -> str:
-        """One of the model's prompts.
+        """Returns the text of one of the model's prompts.
 
         Raises:
             UsageError: The model has no prompt of that name.
@@ -274,7 +291,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         return self.prompts[name]
 
     def sentence_modules(self, sequence_length: int | None) -> SentenceModules:
-        """The settings for the files of sentence-transformers, where `prompt` becomes the default prompt."""
+        """Returns the settings for the files of sentence-transformers, with `prompt` as the default prompt."""
         prompts, default = dict(self.prompts), None
         if self.prompt or self.pair_prompt:
             prompts |= {"query": self.prompt, "document": self.pair_prompt}
@@ -293,7 +310,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
     def keep_valid(
         self, examples: Sequence[EmbeddingExample], path: PathLike, bad: BadRows | None = None
     ) -> list[EmbeddingExample]:
-        """The examples, which must have what the objective needs."""
+        """Returns the examples, or raises DataError if a column that the objective needs is missing."""
         first = examples[0] if examples else EmbeddingExample("", "", "", 0.0)
         needed = {"pairs": ["pair"], "triplets": ["pair", "negative"], "scores": ["pair", "score"]}
         for role in needed.get(self.objective, []):
@@ -302,11 +319,11 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         return list(examples)
 
     def group(self, example: EmbeddingExample) -> str:
-        """Its text: what goes with a query is learnt, or measured."""
+        """Returns the text, so that the pairs of a text are not split between training and validation."""
         return same_text(example.text)
 
     def for_validation(self, examples: Sequence[EmbeddingExample], path: PathLike) -> EmbeddingTask:
-        """Spearman's correlation decides where there are scores, else the reciprocal rank of pairs."""
+        """Returns the task with the main metric "spearman" if the examples have scores, else "mrr"."""
         if not examples or examples[0].pair is None:
             raise DataError("validation needs pairs of texts, with scores or without: a table with a pair_column", path)
         task = copy.copy(self)
@@ -317,11 +334,11 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
 
     @property
     def text_inputs(self) -> tuple[TextInput, ...]:
-        """One text."""
+        """The input `text`."""
         return (TextInput("text", "text"),)
 
     def texts_of(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
-        """The texts; with pairs each text and pair once, in the order they come."""
+        """Returns the texts; if there are pairs, each distinct text and pair once, in order of appearance."""
         if not examples or examples[0].pair is None:
             return {"text": [example.text for example in examples]}
         return {
@@ -329,20 +346,22 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         }
 
     def evaluation_texts(self, examples: Sequence[EmbeddingExample]) -> dict[str, list[Any]]:
-        """The texts with their prompts; of pairs each distinct text once, in order of appearance."""
+        """Returns the texts with their prompts; if there are pairs, each distinct text once, in order of appearance."""
         if not examples or examples[0].pair is None:
             return {"text": [self.prompt + example.text for example in examples]}
         return {"text": list(self._places(examples))}
 
     def add_prompts(self, inputs: Tensors) -> Tensors:
-        """The texts, each with the prompt before it."""
+        """Returns the texts with the prompt before each."""
         return {"text": tf.strings.join([self.prompt, inputs["text"]])} if self.prompt else inputs
 
     def training_rows(self, examples: Sequence[EmbeddingExample], encode: GraphEncoder) -> TrainingRows:
-        """An item is a text with its pair, and maybe negatives; of "unsupervised" the same text twice.
+        """Returns one item for each text with its pair and optional negatives; for "unsupervised", the text twice.
 
-        Targets of "pairs" and "unsupervised": "candidates", int32 [items, C - 1] or ragged, numbers of the other texts;
-        "positives", ragged int32, the numbers of all that go with the text. Of "scores": "scores", float32 [items].
+        The objectives "pairs" and "unsupervised" have two targets, in which each distinct text has a number:
+        "candidates", int32 [items, C - 1] or ragged, are the numbers of the other texts of the item; "positives",
+        ragged int32, are the numbers of all texts that are right for the text. The objective "scores" has the target
+        "scores", float32 [items].
         """
         if self.objective == "unsupervised":
             texts = dict.fromkeys(text for e in examples for text in (e.text, e.pair) if text is not None)
@@ -361,7 +380,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         return TrainingRows(ids, type_ids, self._targets(examples, groups), sizes)
 
     def validation_rows(self, examples: Sequence[EmbeddingExample], encode: GraphEncoder) -> TrainingRows | None:
-        """The rows; None if the validation file lacks the columns of the objective, or has scores instead of pairs."""
+        """Returns the rows; None if the columns of the objective are missing, or if pairs have scores for "pairs"."""
         first = examples[0]
         measurable = {
             "pairs": first.pair is not None and first.score is None,
@@ -389,7 +408,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         positives: dict[str, dict[int, None]] = {}
         for text, pair, *_ in groups:
             positives.setdefault(text, {})[numbers[pair]] = None
-        for text in positives.keys() & numbers.keys():  # a text is no wrong answer to itself
+        for text in positives.keys() & numbers.keys():  # a text is not a wrong answer to itself
             positives[text][numbers[text]] = None
         return {
             "candidates": candidates,
@@ -399,20 +418,25 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
     # === Model ===
 
     def build(self, encoder: BertEncoder) -> EmbeddingModel:
-        """The encoder, pooled.
+        """Makes the encoder with pooling.
 
         Raises:
-            UsageError: The model excludes prompts from the pooling, which kbert does not compute, and there is one.
+            UsageError: The task has a prompt, but the model excludes prompts from the pooling, which kbert does not
+                compute.
         """
         self._check_prompts()
         return EmbeddingModel(encoder, self.pooling, self.normalize)
 
     def bindings(self, model: EmbeddingModel) -> TensorBindings:
-        """The encoder's."""
+        """Returns the variables of the encoder; the pooling has none."""
         return encoder_bindings(model.encoder)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Sums over texts; "accuracy" is how many find their pair first, in the batch or before their negative."""
+        """Returns sums over texts.
+
+        "accuracy" counts the texts that are nearer to their pair than to all other candidates of the batch, or to their
+        negative.
+        """
         vectors = outputs["vector"]  # [B, C, H]
         texts, others = vectors[:, 0], vectors[:, 1:]
         (loss,) = self.losses
@@ -438,7 +462,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         return {loss: tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
 
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """How many texts."""
+        """Returns the number of texts."""
         count = tf.cast(tf.shape(batch[features.INPUT_WORD_IDS.name])[0], tf.float32)
         names = (*self.losses, *(() if self.objective == "scores" else ("accuracy",)))
         return dict.fromkeys(names, count)
@@ -446,25 +470,28 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
     # === Answers ===
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The vector of each text, float32 [B, H]."""
+        """Returns the `vector` of each text, float32 [B, H]."""
         return {"vector": outputs["vector"]}
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The same."""
+        """Returns the `vector` of each text, float32 [B, H]."""
         return {"vector": outputs["vector"]}
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"vector": [numbers]}."""
+        """Returns {"vector": [numbers]}."""
         return {"vector": row["vector"].tolist()}
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """The text, and its vector with spaces between the numbers."""
+        """Formats the text, and its vector with spaces between the numbers."""
         return "\t".join([prediction["text"], " ".join(f"{value:.6f}" for value in prediction["vector"])])
 
     def evaluate(self, examples: Sequence[EmbeddingExample], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """With scores Spearman's and Pearson's correlation with cosines; else how well each text finds its pairs among
-        the second texts of all examples, but for itself: "mrr", "recall@1", "recall@5", "recall@10", "ndcg@10".
-        """  # noqa: D205 (one sentence)
+        """Returns the metrics of pairs of texts.
+
+        If pairs have scores, these are Spearman's and Pearson's correlation of scores and cosines. Otherwise each text
+        is a query for its pairs among the second texts of all examples except itself, with the metrics "mrr",
+        "recall@1", "recall@5", "recall@10" and "ndcg@10".
+        """
         if not examples or examples[0].pair is None:
             raise DataError("expected pairs of texts to measure; name their column: pair")
         vectors = answers["vector"].astype(np.float32)
@@ -488,7 +515,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         for text, row in zip(*np.unique(texts, return_index=True), strict=True):
             gains = np.zeros(len(candidates))
             gains[columns[texts == text]] = 1.0
-            others = (candidate_names != names[row]) | (gains > 0)  # a text is no wrong answer to itself
+            others = (candidate_names != names[row]) | (gains > 0)  # a text is not a wrong answer to itself
             ranked.append((in_order(vectors[candidates[others]] @ vectors[text], gains[others]), gains))
         return {
             "examples": len(examples),
@@ -499,18 +526,18 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
 
     @property
     def description(self) -> str:
-        """What it does, for a model card."""
+        """What the model does, for a model card."""
         length = ", of length 1" if self.normalize else ""
         return f"vectors of texts ({self.pooling} pooling{length}), trained with the objective {self.objective}"
 
     def _places(self, examples: Sequence[EmbeddingExample]) -> dict[str, int]:
-        """The distinct texts with their prompts, and the place of each text in them."""
+        """Returns the index of each distinct text, with its prompt, in order of appearance."""
         both = ((self.prompt + example.text, self.pair_prompt + (example.pair or "")) for example in examples)
         return {text: place for place, text in enumerate(dict.fromkeys(text for each in both for text in each))}
 
 
 def of_length_1(vectors: np.ndarray) -> np.ndarray:
-    """Divides vectors [N, H] by their lengths; float32. A vector of zeros stays as it is.
+    """Divides vectors [N, H] by their lengths, in float32. A vector of zeros stays unchanged.
 
     Example:
         >>> of_length_1(np.array([[3.0, 4.0]])).tolist()
@@ -522,12 +549,12 @@ def of_length_1(vectors: np.ndarray) -> np.ndarray:
 
 
 def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
-    """The task of a model folder that gives vectors, read without its weights; None for other folders."""
+    """Returns the task of a model folder for embedding, read without its weights; None for other folders."""
     settings = Path(folder) / SETTINGS_FILE
     if settings.is_file():
         values = files.read_json(settings, BundleError)
         values = values if isinstance(values, dict) else {}
-        if saved := values.get("task"):  # without a task it is as if the file were not there
+        if saved := values.get("task"):  # a kbert.json without a task is ignored
             return _own_vectors(saved, values.get("sequence_length"), folder)
     modules = read_modules(folder)
     if modules is None or modules.kind != EMBEDDER:
@@ -539,7 +566,7 @@ def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
 
 
 def _own_vectors(saved: Any, length: Any, folder: PathLike) -> EmbeddingTask | None:
-    """The task that a kbert.json holds, with its longest input; None if it is another."""
+    """Returns the embedding task in a kbert.json, with its longest input; None if the task is another."""
     if not isinstance(saved, dict) or saved.get("name") != EmbeddingTask.name:
         return None
     try:
@@ -551,7 +578,7 @@ def _own_vectors(saved: Any, length: Any, folder: PathLike) -> EmbeddingTask | N
 
 
 def _examples(row: Row, path: PathLike) -> Iterator[EmbeddingExample]:
-    """An example for each of the pairs of a row, all with the negatives of the row; both may be lists."""
+    """Yields an example for each pair of a row, with all negatives of the row. Both may be lists."""
     values = row.values
     pairs, negatives = (_listed(values.get(role)) for role in ("pair", "negative"))
     for role, texts in (("text", [values["text"]]), ("pair", pairs), ("negative", negatives)):
@@ -573,7 +600,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _negatives(example: EmbeddingExample) -> tuple[str, ...]:
-    """The negatives of an example, none or more."""
+    """Returns the negatives of an example; there may be none."""
     if example.negative is None:
         return ()
     return (example.negative,) if isinstance(example.negative, str) else example.negative

@@ -1,4 +1,4 @@
-"""Tasks by name, and the tasks of model folders."""
+"""Finds the class of a task by name, and makes the task of a model folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def task_class(name: str) -> type[AnsweringTask[Any]]:
-    """The class of a task, imported now.
+    """Imports and returns the class of a task.
 
     Raises:
         UsageError: There is no task of that name.
@@ -32,10 +32,10 @@ def task_class(name: str) -> type[AnsweringTask[Any]]:
 
 
 def trainable_task_class(name: str) -> type[TrainableTask[Any]]:
-    """The class of a task that is fine-tuned, imported now.
+    """Imports and returns the class of a task that can be fine-tuned.
 
     Raises:
-        UsageError: There is no task of that name, or it is not fine-tuned.
+        UsageError: There is no task of that name, or the task cannot be fine-tuned.
     """
     if not task_info(name).trainable:
         raise UsageError(f"the task {name} is not fine-tuned; pretraining trains it (kbert pretrain)")
@@ -50,17 +50,18 @@ def task_from_bundle(
     task: str | None = None,
     pooling: str | None = None,
 ) -> AnsweringTask[Any]:
-    """The task that a bundle was fine-tuned for, by kbert or by another library.
+    """Returns the task that a model was fine-tuned for, by kbert or by another library.
 
     Args:
-        bundle: A model folder's content.
-        folder: Where it was read, for messages.
+        bundle: The content of the model folder.
+        folder: The model folder, for messages.
         paired: Whether examples are pairs of texts. Only classifiers of other libraries need this argument.
-        task: The task, if the files of another library do not determine it.
-        pooling: How a text's vector is made from those of its tokens; it overrules the files of the model.
+        task: The name of the task, if the files of another library do not determine it.
+        pooling: How the vectors of tokens are combined to the vector of a text ("mean", "cls" or "max"). It overrides
+            the files of the model.
 
     Raises:
-        BundleError: The bundle is for no task, or its settings are damaged.
+        BundleError: The model is for no task, or its settings are invalid.
         UsageError: An argument contradicts the settings in kbert.json.
     """
     if pooling is not None and pooling not in POOLINGS:
@@ -74,14 +75,14 @@ def task_from_bundle(
 
 
 def embedding_task(task: AnsweringTask[Any], option: str) -> EmbeddingTask:
-    """Returns the task if it gives vectors, for an option that only such models have.
+    """Returns the task if it is embedding; an option that only embedding models have needs this check.
 
     Args:
         task: The task of a model.
-        option: The option, such as "--prompt".
+        option: The option, such as "--prompt", for the message.
 
     Raises:
-        UsageError: The model gives no vectors.
+        UsageError: The task is not embedding.
     """
     from kbert.tasks.embedding import EmbeddingTask
 
@@ -103,7 +104,7 @@ def _own_task(values: Any, folder: PathLike, paired: bool | None, wanted: str | 
 
 
 def describe_inputs(task: AnsweringTask[Any]) -> str:
-    """What a task is asked with, in words."""
+    """Describes the inputs of a task in words, for messages."""
     columns = [text.column for text in task.text_inputs]
     if columns == ["text"]:
         return "single texts"
@@ -113,7 +114,7 @@ def describe_inputs(task: AnsweringTask[Any]) -> str:
 def _foreign_task(
     bundle: Bundle, folder: PathLike, paired: bool, wanted: str | None, pooling: str | None
 ) -> AnsweringTask[Any]:
-    """The first task that accepts the head in config.json, or the modules in modules.json."""
+    """Returns the first task that accepts the head in config.json, or the modules in modules.json."""
     modules = bundle.modules
     names: Iterable[str] = TASKS
     if wanted is not None:
@@ -151,17 +152,17 @@ def _foreign_task(
     problem = bundle.foreign_config.get("problem_type")
     about = f"{bundle.architecture:.80}, problem_type {shown(problem)}" if problem else f"{bundle.architecture:.80}"
     raise BundleError(
-        f"{folder} is for no task yet ({about}); make one of it with `kbert finetune`, or use its Keras model: "
+        f"{folder} is not for any task ({about}); fine-tune it with `kbert finetune`, or use its Keras model: "
         "kbert.load_model"
     )
 
 
 def is_cross_encoder(bundle: Bundle) -> bool:
-    """Whether a model of another library with a single logit ranks pairs, rather than being a regression.
+    """Whether a model of another library with a single logit is a cross-encoder, and not a regression.
 
-    It is a cross-encoder if config.json names an activation, or if its files are those of a CrossEncoder of
-    sentence-transformers. Otherwise it is a cross-encoder unless config.json has a problem_type, which Transformers
-    writes when it trains a regression.
+    It is a cross-encoder if config.json names an activation, or if its files are those of a sentence-transformers
+    CrossEncoder. Otherwise it is a cross-encoder unless config.json has a problem_type, which Transformers writes when
+    it trains a regression.
     """
     if bundle.architecture != "BertForSequenceClassification" or len(bundle.labels) != 1:
         return False

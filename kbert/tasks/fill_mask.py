@@ -1,4 +1,4 @@
-"""The likeliest pieces for each [MASK] of a text: what pretraining learns, as a task."""
+"""The task of masked language models: the likeliest pieces for each [MASK] of a text."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import MASK
 
 _PIECES = 10
-"""How many pieces are given for a mask."""
+"""The number of pieces that are given for each mask."""
 
 
 class FillMaskTask(TextTask):
-    """The pieces that a masked language model expects at each [MASK] of a text. Pretraining trains it."""
+    """A task that predicts the piece at each [MASK] of a text. Pretraining trains it; it is not fine-tuned."""
 
     name: ClassVar[str] = "fill-mask"
     architecture = "BertForMaskedLM"
@@ -33,17 +33,17 @@ class FillMaskTask(TextTask):
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> FillMaskTask | None:
-        """A pretrained model, of kbert or of Transformers."""
+        """Returns the task of a pretrained model of kbert or Transformers; None for other models."""
         fits = bundle.architecture in ("BertForMaskedLM", "BertForPreTraining")
         return cls() if fits and not paired else None
 
     def adapt_tokenizer(self, tokenizer: Tokenizer) -> Tokenizer:
-        """The tokenizer that takes [MASK] in text for the special token."""
+        """Returns the tokenizer with the setting that "[MASK]" in a text is the special token."""
         settings = dataclasses.replace(tokenizer.settings, special_tokens_in_text=True)
         return Tokenizer.from_settings(tokenizer.vocabulary, settings)
 
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
-        """The features, and `masked_lm_positions`, int32 [B, P], 0 for unused places; P is 1 at least."""
+        """Returns the features and `masked_lm_positions`, int32 [B, P], 0 in unused places; P is at least 1."""
         vocabulary = encode.tokenizer.vocabulary
         encoded = encode(inputs["text"])
         ids = encoded[features.INPUT_WORD_IDS.name]
@@ -60,18 +60,18 @@ class FillMaskTask(TextTask):
         }
 
     def build(self, encoder: BertEncoder) -> MaskedLanguageModel:
-        """The encoder with the masked language model's head."""
+        """Makes the encoder with the head of a masked language model."""
         return MaskedLanguageModel(encoder)
 
     def bindings(self, model: MaskedLanguageModel) -> TensorBindings:
-        """The encoder's, and Transformers' `cls.predictions`."""
+        """Returns the variables of the encoder and of the head, which Transformers calls `cls.predictions`."""
         return masked_language_model_bindings(model)
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The likeliest pieces for each of P masks, the likeliest first.
+        """Returns the likeliest pieces for each of P masks, the likeliest first.
 
-        `count` int32 [B]; `pieces` string [B, P, 10] and `probabilities` float32 [B, P, 10], "" and 0 in unused
-        places.
+        `count`, the number of masks, is int32 [B]; `pieces`, string [B, P, 10]; `probabilities`, float32 [B, P, 10].
+        Unused places hold "" and 0.
         """
         pieces = encoded["pieces"]
         logits = outputs["mlm_logits"][..., : tf.size(pieces)]
@@ -84,11 +84,11 @@ class FillMaskTask(TextTask):
         }
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The logits of the vocabulary, `mlm_logits`, float32 [B, P, V]."""
+        """Returns `mlm_logits`, the logits over the vocabulary, float32 [B, P, V]."""
         return {"mlm_logits": outputs["mlm_logits"]}
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"masks": [{piece: probability}]}, the likeliest piece first."""
+        """Returns {"masks": [{piece: probability}]}, the likeliest piece first."""
         masks = []
         for place in range(row["count"]):
             pieces = [piece.decode("utf-8") for piece in row["pieces"][place]]
@@ -96,7 +96,7 @@ class FillMaskTask(TextTask):
         return {"masks": masks}
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """The likeliest pieces of each mask, and the text."""
+        """Formats the five likeliest pieces of each mask, and the text."""
         masks = [
             ", ".join(f"{piece} {probability:.3f}" for piece, probability in list(mask.items())[:5])
             for mask in prediction["masks"]
@@ -105,10 +105,10 @@ class FillMaskTask(TextTask):
 
     @property
     def description(self) -> str:
-        """What it does, for a model card."""
+        """What the model does, for a model card."""
         return f"{self.name}: {self.info().help}"
 
     @property
     def sample_arguments(self) -> str:
-        """The arguments of a `kbert predict` for a model card."""
+        """Arguments of `kbert predict`, as an example in a model card."""
         return f"'A text with a {MASK}.'"

@@ -1,4 +1,4 @@
-"""Names of classes: how cells say them, their order, and how config.json has them."""
+"""Names of classes: how they are spelled in files, their order, and their keys in config.json."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 MISSING = frozenset(
     "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|NaT".split("|")
 )
-"""How pandas spells missing values (`pandas.read_csv`, `na_values`), beside the empty cell."""
+"""The cells that pandas reads as missing values (`pandas.read_csv`, `na_values`), beside the empty cell."""
 _NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
 
 
 def is_missing(label: str) -> bool:
-    """Whether a cell is one of the spellings that pandas takes for a missing value.
+    """Whether a cell is empty, or one of the spellings that pandas reads as a missing value.
 
     Example:
         >>> [is_missing(label) for label in ("nan", "NA", "", "none of these")]
@@ -25,10 +25,14 @@ def is_missing(label: str) -> bool:
 
 
 def check_label(label: str, missing_labels: str) -> None:
-    """Checks that a label is not one of the spellings of a missing value, with the option `missing_labels`.
+    """Checks that a label is not a missing value.
+
+    Args:
+        label: The content of a cell.
+        missing_labels: The option of that name; "empty" allows the spellings of pandas as labels.
 
     Raises:
-        ValueError: It is.
+        ValueError: The label is a missing value.
     """
     if missing_labels != "empty" and is_missing(label):
         raise ValueError(
@@ -38,9 +42,9 @@ def check_label(label: str, missing_labels: str) -> None:
 
 
 def canonical_label(label: str) -> str:
-    """A label in one spelling: numbers that are equal have the same; other labels stay as they are.
+    """Returns the label in one spelling: equal numbers become the same label; other labels stay as they are.
 
-    Digits with zeros before them, such as "007", are names and no numbers.
+    Digits with leading zeros, such as "007", are names, not numbers.
 
     Example:
         >>> [canonical_label(label) for label in ("1", "1.0", "1e0", "-0", "4.50", "007", "v1.0")]
@@ -52,24 +56,24 @@ def canonical_label(label: str) -> str:
     if not math.isfinite(number):
         return label
     if number == int(number):
-        # Not by way of a float, which has no room for long numbers.
+        # A float would round long integers, so they are converted directly.
         return str(int(label)) if re.fullmatch(r"[+-]?[0-9]+", label) else str(int(number))
     return repr(number)
 
 
 def sorted_labels(labels: Collection[str]) -> list[str]:
-    """Labels in the order of the logits: as numbers if all are, else as text."""
+    """Returns the labels in the order of the logits: sorted as numbers if all are numbers, else as text."""
     try:
         numbers = {label: float(label) for label in labels}
     except ValueError:
         return sorted(labels)
-    # "nan" has no place among numbers.
+    # "nan" and "inf" are floats to Python, but have no order among labels.
     finite = all(map(math.isfinite, numbers.values()))
     return sorted(labels, key=lambda label: (numbers[label], label) if finite else (0.0, label))
 
 
 def label_names(labels: Sequence[str]) -> dict[str, Any]:
-    """Transformers' keys of config.json for labels in the order of the logits."""
+    """Returns the keys of config.json with which Transformers names the labels, given in the order of the logits."""
     return {
         "id2label": {str(index): label for index, label in enumerate(labels)},
         "label2id": {label: index for index, label in enumerate(labels)},

@@ -1,4 +1,4 @@
-"""Classification of a text, or of a pair of texts, into any number of classes at once."""
+"""Multilabel classification: any number of labels for a text, or for a pair of texts."""
 
 from __future__ import annotations
 
@@ -38,16 +38,18 @@ _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
 
 
 class MultilabelTask(TrainableTextTask):
-    """Any number of labels a text, or a pair of texts; also none.
+    """A task with any number of labels for each text or pair of texts; there may be none.
 
     Args:
         labels: The labels, in the order of the logits.
         paired: Whether an example is a pair of texts.
-        thresholds: The probability from which on each label is given; a half by default.
-        class_weights: How much the examples that have a label count in its loss; 1 for those not named.
+        thresholds: The threshold of each label: a label is given if its probability is at least this. The default is
+            0.5.
+        class_weights: For each label, the weight in its loss of the examples that have it; 1 for labels that are not
+            named.
 
     Raises:
-        ValueError: There are no labels, or another number of thresholds.
+        ValueError: There are no labels, or not as many thresholds as labels.
     """
 
     name: ClassVar[str] = "multilabel"
@@ -83,13 +85,13 @@ class MultilabelTask(TrainableTextTask):
 
     @classmethod
     def table_columns(cls, columns: Mapping[str, str], options: MultilabelOptions) -> Mapping[str, str]:
-        """The label column, or all label columns."""
+        """Returns the columns to read, where the option `label_columns` replaces the label column."""
         names = options.label_columns
         return {**columns, cls.target_column: names} if names and cls.target_column in columns else columns
 
     @classmethod
     def read_target(cls, value: Any, options: MultilabelOptions) -> tuple[str, ...]:
-        """The labels of a cell, of a list, or of the columns that say 1."""
+        """Returns the labels in a cell or a list, or the names of the label columns that hold 1."""
         if options.label_columns:
             names = _names_of_columns(options.label_columns)
             cells = [value] if isinstance(value, str) else value
@@ -105,13 +107,13 @@ class MultilabelTask(TrainableTextTask):
         labels = tuple(canonical_label(label.strip()) for label in value if label.strip())
         for label in labels:
             check_label(label, options.missing_labels)
-        return labels  # with those that stand there twice: see `parse_file`
+        return labels  # `parse_file` needs repeated values to detect vectors of 0 and 1
 
     @classmethod
     def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: MultilabelOptions, *, targets: bool, bad: BadRows
     ) -> Iterator[Example]:
-        """The rows of a table; lists of 0 and 1 are vectors, whose labels are called "0", "1" and so on."""
+        """Yields the rows of a table. If lists are vectors of 0 and 1, their labels are named "0", "1" and so on."""
         examples = super().parse_file(path, columns, options, targets=targets, bad=bad)
         if not targets or options.label_columns:
             yield from examples
@@ -134,7 +136,10 @@ class MultilabelTask(TrainableTextTask):
     def from_examples(
         cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> MultilabelTask:
-        """Discovers the labels: those of the label columns, else sorted as numbers if all are, else as text."""
+        """Makes the task with the label columns, or with all labels of the examples.
+
+        Labels of examples are sorted as numbers if all are numbers, else as text.
+        """
         chosen: MultilabelOptions = cls.info().choose_options(options)
         names = _names_of_columns(chosen.label_columns or "")
         if len(set(names)) < len(names):
@@ -149,17 +154,17 @@ class MultilabelTask(TrainableTextTask):
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> MultilabelTask | None:
-        """A classifier of Transformers' with any number of labels a text; each is given from a half on."""
+        """Returns the task of a Transformers multilabel classifier, with thresholds of 0.5; None for other models."""
         problem = bundle.foreign_config.get("problem_type")
         fits = bundle.architecture == cls.architecture and problem == "multi_label_classification"
         return cls(bundle.labels, paired) if fits else None
 
     def foreign_config(self) -> dict[str, Any]:
-        """Transformers' names of labels."""
+        """Returns the keys of config.json for the names of the labels."""
         return {**label_names(self.labels), "problem_type": "multi_label_classification"}
 
     def check_example(self, example: Example) -> Example:
-        """Its labels must be some that training saw."""
+        """Returns the example with its labels as spelled in training; raises ValueError for unknown labels."""
         if isinstance(example.target, LabelVector) and example.target.size != len(self.labels):
             raise ValueError(
                 f"expected a vector of {len(self.labels)} numbers 0 and 1, as in training. Received "
@@ -175,11 +180,11 @@ class MultilabelTask(TrainableTextTask):
         return dataclasses.replace(example, target=tuple(found))
 
     def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
-        """A row an example, and "labels", float32 [items, labels] of 0 and 1."""
+        """Returns one row for each example, and the target "labels", float32 [items, labels] of 0 and 1."""
         return TrainingRows(*self.tokens(examples, encode), {"labels": self._matrix(examples).astype(np.float32)})
 
     def trivial_metrics(self, train: Sequence[Example], validation: Sequence[Example]) -> tuple[str, dict[str, Any]]:
-        """The metrics of always giving the most frequent label of the training examples."""
+        """Returns the metrics of a model that always gives the most frequent label of the training examples."""
         best = int(self._matrix(train).sum(0).argmax())
         probabilities = np.zeros((len(validation), len(self.labels)), np.float32)
         probabilities[:, best] = 1.0
@@ -188,7 +193,7 @@ class MultilabelTask(TrainableTextTask):
         return words, always.evaluate(validation, {"probabilities": probabilities})
 
     def _matrix(self, examples: Sequence[Example]) -> np.ndarray:
-        """Which labels each example has, bool [N, labels]."""
+        """Returns which labels each example has, bool [N, labels]."""
         matrix = np.zeros((len(examples), len(self.labels)), bool)
         for row, example in zip(matrix, examples, strict=True):
             row[[self._ids[label] for label in example.target]] = True
@@ -197,20 +202,20 @@ class MultilabelTask(TrainableTextTask):
     # === Model ===
 
     def build(self, encoder: BertEncoder) -> ClassificationModel:
-        """The encoder with a head for these labels."""
+        """Makes the encoder with a classification head for these labels."""
         return ClassificationModel(encoder, len(self.labels))
 
     def bindings(self, model: ClassificationModel) -> TensorBindings:
-        """The encoder's, and Transformers' `classifier`."""
+        """Returns the variables of the encoder and of the head, which Transformers calls `classifier`."""
         return classifier_bindings(model)
 
     @property
     def head_row_names(self) -> Sequence[str]:
-        """The labels."""
+        """The labels, in the order of the logits."""
         return self.labels
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Sums over examples and labels."""
+        """Returns sums over examples and labels."""
         labels, logits = batch["labels"], outputs["logits"]
         weights = tf.constant([self.class_weights.get(label, 1.0) for label in self.labels], tf.float32)
         nll = tf.nn.weighted_cross_entropy_with_logits(labels, logits, weights)
@@ -218,16 +223,18 @@ class MultilabelTask(TrainableTextTask):
         return {"cross_entropy": tf.reduce_sum(nll), "label_accuracy": tf.reduce_sum(right)}
 
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """How many examples, times the labels."""
+        """Returns the number of examples times the number of labels."""
         decisions = tf.cast(tf.size(batch["labels"]), tf.float32)
         return {"cross_entropy": decisions, "label_accuracy": decisions}
 
     # === Answers ===
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """`labels`, those that are given, string [B, N] with "" behind, and their `count`, int32 [B]; `classes`, all
-        labels, string [B, C], and their `probabilities`, float32 [B, C].
-        """  # noqa: D205 (one sentence)
+        """Returns the labels that are given, and the probabilities of all labels.
+
+        `labels` is string [B, N], padded with ""; `count`, the number of given labels, int32 [B]; `classes`, all
+        labels, string [B, C]; `probabilities`, in the order of `classes`, float32 [B, C].
+        """
         probabilities = tf.sigmoid(outputs["logits"])
         given = probabilities >= tf.constant(self.thresholds, tf.float32)
         classes = tf.repeat(tf.constant(self.labels)[None], tf.shape(probabilities)[0], axis=0)
@@ -239,11 +246,11 @@ class MultilabelTask(TrainableTextTask):
         }
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The probabilities of the labels, float32 [B, C]."""
+        """Returns the `probabilities` of the labels, float32 [B, C]."""
         return {"probabilities": tf.sigmoid(outputs["logits"])}
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"labels": [label], "probabilities": {label: p}}."""
+        """Returns {"labels": [label], "probabilities": {label: p}}."""
         given = row["labels"][: int(row["count"])]
         return {
             "labels": [label.decode("utf-8") for label in given],
@@ -251,29 +258,30 @@ class MultilabelTask(TrainableTextTask):
         }
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """Labels and texts."""
+        """Formats the labels and the texts."""
         return "\t".join(["|".join(prediction["labels"]), *(prediction[text.column] for text in self.text_inputs)])
 
     def with_tuned_thresholds(
         self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]
     ) -> TrainableTask[Example]:
-        """With the thresholds that give each label its best F1 on these examples."""
+        """Returns the task with the thresholds that give each label its best F1 on these examples."""
         truth, probabilities = self._matrix(examples), answers["probabilities"]
         thresholds = [best_threshold(probabilities[:, index], truth[:, index]) for index in range(len(self.labels))]
         return MultilabelTask(self.labels, self.paired, thresholds, self.class_weights)
 
     def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """F1 over all decisions (micro) and of labels on average (macro); subset accuracy: the part of examples with
-        exactly the right labels; Hamming loss; cross entropy; the scores and threshold of each label.
+        """Returns the metrics of multilabel classification.
 
-        "worst_examples" are those with the largest cross entropy that are not answered rightly: each has "expected"
-        and "predicted", lists of labels.
-        """  # noqa: D205 (one sentence)
+        These are the F1 over all decisions (micro), the mean F1 of the labels (macro), the subset accuracy (the part of
+        the examples with exactly the right labels), the Hamming loss, the cross entropy, and the scores and threshold
+        of each label. "worst_examples" are the examples with wrong labels and the largest cross entropy; each has the
+        lists of labels "expected" and "predicted".
+        """
         from sklearn import metrics
 
         truth, probabilities = self._matrix(examples), np.asarray(answers["probabilities"])
         given = probabilities >= np.array(self.thresholds, np.float32)
-        # A single column is a binary problem to scikit-learn, whose other class would count, too.
+        # scikit-learn treats a single column as a binary problem and would score the class "no label", too.
         single = len(self.labels) == 1
         columns, only = ((truth[:, 0], given[:, 0]), [True]) if single else ((truth, given), None)
         precision, recall, f1, support = metrics.precision_recall_fscore_support(
@@ -311,7 +319,7 @@ class MultilabelTask(TrainableTextTask):
 
 
 def _names_of_columns(said: str) -> list[str]:
-    """The label of each column of "a,b", or of "2,4-6"."""
+    """Returns the label of each column in the option `label_columns`, such as "a,b" or "2,4-6"."""
     names = []
     for part in filter(None, said.split(",")):
         is_range = re.fullmatch(r"\d+-\d+", part)
@@ -320,7 +328,7 @@ def _names_of_columns(said: str) -> list[str]:
 
 
 def _tell_unsplit(labels: Sequence[str], path: PathLike) -> None:
-    """Logs that labels look like several that are joined by another separator."""
+    """Logs a warning if labels look like several labels that are joined by another separator."""
     unsplit = unsplit_labels(labels)
     if unsplit:
         separator, joined = unsplit
@@ -344,7 +352,10 @@ def _is_yes(name: str, cell: str) -> bool:
 
 
 def _chosen_weights(text: str | None, examples: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
-    """With "balanced", the examples that have a label count as much as those that have it not."""
+    """Returns the weights in the option `class_weights`.
+
+    With "balanced", the examples with a label count as much in its loss as those without the label.
+    """
     if not text:
         return {}
     if text != BALANCED:

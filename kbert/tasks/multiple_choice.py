@@ -1,4 +1,4 @@
-"""The right one of several choices, such as the ending of a text or the answer to a question."""
+"""Multiple choice: the right one of several choices, such as the ending of a text or the answer to a question."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class ChoiceExample:
     """A prompt with its choices.
 
     Args:
-        prompt: What all choices follow.
-        choices: Two or more.
-        target: The right one: as the file says it, or its place from 0; None where it is unknown.
-        line: The 1-based line it came from; 0 for none.
+        prompt: The text that each choice follows.
+        choices: Two or more choices.
+        target: The right choice: its label in the file, or its index from 0; None if it is unknown.
+        line: The 1-based line of the file; 0 for none.
     """
 
     prompt: str
@@ -50,13 +50,13 @@ class ChoiceExample:
 
 
 class MultipleChoiceTask(TrainableTask[ChoiceExample]):
-    """One of the choices of each example, which may be of different number.
+    """A task that selects one of the choices of each example. Examples may have different numbers of choices.
 
     Args:
-        label_format: How files name the right choice; see kbert.tasks.readers.multiple_choice.
+        label_format: How files name the right choice, one of kbert.tasks.readers.multiple_choice.LABEL_FORMATS.
 
     Raises:
-        ValueError: There is no such format.
+        ValueError: `label_format` is invalid.
     """
 
     name: ClassVar[str] = "multiple-choice"
@@ -79,9 +79,10 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
     def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: MultipleChoiceOptions, *, targets: bool, bad: BadRows
     ) -> Iterator[ChoiceExample]:
-        """The rows of a table with a prompt, several columns (in JSON lines a list) of choices, and the right one.
+        """Yields the rows of a table with a prompt, several columns (in JSON lines a list) of choices, and a label.
 
-        Empty cells behind the choices are no choices. With the option `label_format`, targets are places from 0.
+        Empty cells after the last choice are ignored. If the option `label_format` is not "auto", the targets are
+        indices from 0.
         """
         label_format = options.label_format
         for row in read_table(path, columns, form=options.table_format, lists=["choices"], bad=bad):
@@ -102,7 +103,7 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
     def from_examples(
         cls, examples: Sequence[ChoiceExample], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> MultipleChoiceTask:
-        """Finds out how labels name the right choice, unless `options` say it."""
+        """Makes the task with the label format of the options, which "auto" detects from the examples."""
         chosen: MultipleChoiceOptions = cls.info().choose_options(options)
         if chosen.label_format != "auto":
             return cls(chosen.label_format)
@@ -110,33 +111,33 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> MultipleChoiceTask | None:
-        """Transformers' model for choices."""
+        """Returns the task of a Transformers model for multiple choice; None for other models."""
         return cls() if bundle.architecture == cls.architecture else None
 
     def check_example(self, example: ChoiceExample) -> ChoiceExample:
-        """Its label must name one of its choices, and becomes the place of that from 0."""
+        """Returns the example with the index (from 0) of the choice that its label names; else raises ValueError."""
         return dataclasses.replace(example, target=choice_index(example.target, example.choices, self.label_format))
 
     def group(self, example: ChoiceExample) -> tuple[str, ...]:
-        """Its prompt and choices: what is equal is learnt, or measured."""
+        """Returns the prompt and choices, so that equal examples are not split between training and validation."""
         return same_text(example.prompt), *sorted(map(same_text, example.choices))
 
     # === Texts to features ===
 
     @property
     def text_inputs(self) -> tuple[TextInput, ...]:
-        """`prompt`, and the `choices` of each."""
+        """The inputs `prompt`, and `choices`, a list of texts for each prompt."""
         return TextInput("prompt", "prompt"), TextInput("choices", "choices", is_list=True)
 
     def texts_of(self, examples: Sequence[ChoiceExample]) -> dict[str, list[Any]]:
-        """Prompts and choices."""
+        """Returns the prompts and the choices."""
         return {
             "prompt": [example.prompt for example in examples],
             "choices": [list(example.choices) for example in examples],
         }
 
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
-        """Prompt and choice as a pair for each choice, int32 [B, C, S]; all zeros in the mask where there is none."""
+        """Returns each choice as a pair with its prompt, int32 [B, C, S]. The mask of unused places is all zeros."""
         prompts, choices = inputs["prompt"], inputs["choices"]
         batch, count = tf.unstack(tf.shape(choices))
         flat = tf.reshape(choices, [-1])
@@ -149,7 +150,7 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
         }
 
     def training_rows(self, examples: Sequence[ChoiceExample], encode: GraphEncoder) -> TrainingRows:
-        """An item an example, with a row a choice, and "labels", int32 [items]."""
+        """Returns one item for each example, with one row for each choice, and the target "labels", int32 [items]."""
         sizes = np.array([len(example.choices) for example in examples], np.int64)
         prompts = [example.prompt for example in examples for _ in example.choices]
         choices = [choice for example in examples for choice in example.choices]
@@ -158,7 +159,7 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
     def trivial_metrics(
         self, train: Sequence[ChoiceExample], validation: Sequence[ChoiceExample]
     ) -> tuple[str, dict[str, Any]]:
-        """The metrics of always giving the choice that is most often right in the training examples."""
+        """Returns the metrics of always giving the choice with the index that is most often right in training."""
         place = int(np.bincount(_targets(train)).argmax())
         most = max(len(example.choices) for example in (*train, *validation))
         probabilities = np.zeros((len(validation), most), np.float32)
@@ -168,32 +169,32 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
     # === Model ===
 
     def build(self, encoder: BertEncoder) -> MultipleChoiceModel:
-        """The encoder with a score for each choice."""
+        """Makes the encoder with a score for each choice."""
         return MultipleChoiceModel(encoder)
 
     def bindings(self, model: MultipleChoiceModel) -> TensorBindings:
-        """The encoder's, and Transformers' `classifier`."""
+        """Returns the variables of the encoder and of the head, which Transformers calls `classifier`."""
         return classifier_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Sums over examples."""
+        """Returns sums over examples."""
         labels, logits = batch["labels"], _logits(outputs, batch)
         nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         right = tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
         return {"cross_entropy": tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
 
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """How many examples."""
+        """Returns the number of examples."""
         examples = tf.cast(tf.size(batch["labels"]), tf.float32)
         return {"cross_entropy": examples, "accuracy": examples}
 
     # === Answers ===
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """Gives `choice`, the likeliest one, string [B], and `index`, its place from 0, int32 [B].
+        """Returns `choice`, the likeliest choice, string [B], and `index`, its index from 0, int32 [B].
 
-        Also the `probabilities` of all choices, float32 [B, C], 0 for unused places, and `count`, the number of places
-        up to the last choice, int32 [B].
+        `probabilities` are those of all choices, float32 [B, C], 0 in unused places. `count` is the number of places up
+        to the last choice, int32 [B].
         """
         probabilities = self.token_outputs(outputs, encoded)["probabilities"]
         best = tf.argmax(probabilities, -1, tf.int32)
@@ -206,12 +207,12 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
         }
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The probabilities of the choices, float32 [B, C]; 0 for those without tokens."""
+        """Returns the `probabilities` of the choices, float32 [B, C]; 0 for choices without tokens."""
         used = tf.cast(_used(encoded), tf.float32)
         return {"probabilities": tf.nn.softmax(_logits(outputs, encoded)) * used}
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"choice": its text, "index": its place from 0, "probabilities": [p]}."""
+        """Returns {"choice": its text, "index": its index from 0, "probabilities": [p]}."""
         return {
             "choice": row["choice"].decode("utf-8"),
             "index": int(row["index"]),
@@ -219,15 +220,15 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
         }
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """The place of the choice from 0, its probability, the prompt and the choice."""
+        """Formats the index of the choice from 0, its probability, the prompt and the choice."""
         probability = max(prediction["probabilities"], default=0.0)
         return "\t".join([str(prediction["index"]), f"{probability:.4f}", prediction["prompt"], prediction["choice"]])
 
     def evaluate(self, examples: Sequence[ChoiceExample], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Accuracy, cross entropy, expected calibration error.
+        """Returns the accuracy, the cross entropy and the expected calibration error.
 
-        "reliability" is what kbert.tasks.metrics.calibration gives; "worst_examples" are those whose wrong answers are
-        surest: each has "expected" and "predicted", choices.
+        "reliability" is a table of kbert.tasks.metrics.calibration. "worst_examples" are the examples with the most
+        confident wrong answers; each has the choices "expected" and "predicted".
         """
         labels, probabilities = _targets(examples), answers["probabilities"]
         rows = np.arange(len(labels))
@@ -250,12 +251,12 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
 
     @property
     def sample_arguments(self) -> str:
-        """The arguments of a `kbert predict` for a model card."""
+        """Arguments of `kbert predict`, as an example in a model card."""
         return "'A prompt of your own' --pair 'a choice' --pair 'another choice'"
 
 
 def _choices(value: str | list[str]) -> tuple[str, ...]:
-    """The choices of a row, without the empty ones behind the last."""
+    """Returns the choices of a row, without empty cells after the last choice."""
     choices = [value] if isinstance(value, str) else list(value)
     while choices and not choices[-1].strip():
         choices.pop()
@@ -272,7 +273,7 @@ def _targets(examples: Sequence[ChoiceExample]) -> np.ndarray:
 
 
 def _used(batch: Tensors) -> tf.Tensor:
-    """Which places hold a choice, bool [B, C]."""
+    """Returns which places hold a choice, bool [B, C]."""
     return tf.reduce_any(batch[features.INPUT_MASK.name] > 0, -1)
 
 

@@ -1,4 +1,4 @@
-"""What training minimizes, as sums over examples that can be added up over batches and replicas."""
+"""The protocol of training objectives: losses as sums over examples, which add up over batches and replicas."""
 
 from __future__ import annotations
 

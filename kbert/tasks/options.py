@@ -1,4 +1,4 @@
-"""The options of each task, as fields of a dataclass (kbert.options). No TensorFlow here.
+"""The options of each task, as fields of a dataclass (kbert.options). This module does not import TensorFlow.
 
 Options with `reading=True` describe the format of a file. They can differ between files, and a model remembers those of
 its training file.
@@ -16,7 +16,7 @@ from kbert.sources.table_format import QUOTINGS, ROW_FORMATS, TableFormat
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskOptions(Options):
-    """Base of the options of a task."""
+    """The base class of the options of a task."""
 
     @property
     def table_format(self) -> TableFormat:
@@ -216,7 +216,7 @@ class RankingOptions(CollectionOptions):
         choices=("softmax", "sigmoid"),
     )
     candidates: int = option(
-        10, "The number of candidates of a query, where wrong ones are drawn.", minimum=2, reading=True
+        10, "The number of candidates of a query, if wrong candidates are drawn.", minimum=2, reading=True
     )
     negatives: int | None = option(
         None, "The number of wrong candidates of a query in training.", default_help="all", minimum=1

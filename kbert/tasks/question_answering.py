@@ -40,20 +40,24 @@ _ANSWERS_COVERED = 99
 
 
 class QuestionAnsweringTask(TrainableTask[Question]):
-    """Finds the answer to a question in a context.
+    """A task that finds the answer to a question in a context.
 
-    The context slides through the model's input in windows, each with the question before it. The best answers of all
-    windows are the answers (arXiv 1810.04805, section 4.2 and 4.3); "no answer" has the score of [CLS], the lowest of
+    A long context is split into overlapping windows, each with the question before it. The answers are the best spans
+    of all windows (arXiv 1810.04805, sections 4.2 and 4.3). The score of "no answer" is that of [CLS], the lowest of
     all windows.
 
     Args:
         impossible: Whether a context may have no answer, as in SQuAD 2.0.
-        null_threshold: Give no answer where its score is larger than the best answer's by more than this.
-        stride: Tokens that neighbouring windows share; None for a third of the model's input.
-        max_answer_length: Longest answer in tokens. None is 30, or the length that `adapted` derives from the
-            training data.
-        n_best: Answers that are given for a question.
-        by_characters: Measure answers by characters, not by words.
+        null_threshold: No answer is given if the score of "no answer" exceeds that of the best answer by more than
+            this number.
+        stride: The number of tokens that neighbouring windows share; None is a third of the model's input.
+        max_answer_length: The length of the longest answer in tokens. With None it is 30, or the length that
+            `for_training_examples` derives from the training data.
+        n_best: The number of answers that are given for a question.
+        by_characters: Whether answers are measured by characters, not by words.
+
+    Raises:
+        UsageError: An argument is too small.
     """
 
     name: ClassVar[str] = "question-answering"
@@ -109,14 +113,14 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         targets: bool,
         bad: BadRows,
     ) -> Iterator[Question]:
-        """The questions of a SQuAD file or JSON lines; without targets also of tables."""
+        """Yields the questions of a SQuAD file or JSON lines; without targets also those of a table."""
         return read_questions(path, columns, form=options.table_format, targets=targets, bad=bad)
 
     @classmethod
     def from_examples(
         cls, examples: Sequence[Question], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> QuestionAnsweringTask:
-        """Learns from the answers whether there may be none, and whether they are written without spaces."""
+        """Makes the task. The examples determine whether answers may be missing, and how answers are measured."""
         chosen: QuestionAnsweringOptions = cls.info().choose_options(options)
         answers = [answer.text for example in examples for answer in example.answers or ()]
         if not answers:
@@ -132,37 +136,40 @@ class QuestionAnsweringTask(TrainableTask[Question]):
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> QuestionAnsweringTask | None:
-        """A model of Transformers' for question answering; its files do not say whether answers may lack."""
+        """Returns the task of a Transformers model for question answering; None for other models.
+
+        The task always gives an answer, since the files of the model do not say whether answers may be missing.
+        """
         return cls() if bundle.architecture == cls.architecture else None
 
     def check_learnable(self, example: Question) -> None:
-        """An answer must stand in the context."""
+        """Raises ValueError if no answer is found in the context."""
         check_placed(example)
 
     def group(self, example: Question) -> str:
-        """Its context."""
+        """Returns the context, so that the questions on it are not split between training and validation."""
         return same_text(example.context)
 
     def extra_answers(self, example: Question, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """{"id"}, if the file has one."""
+        """Returns {"id"} if the file has an id for the question."""
         return {"id": example.id} if example.id else {}
 
     # === Texts to features ===
 
     @property
     def text_inputs(self) -> tuple[TextInput, ...]:
-        """`question` and `context`."""
+        """The inputs `question` and `context`."""
         return TextInput("question", "question"), TextInput("context", "context")
 
     def texts_of(self, examples: Sequence[Question]) -> dict[str, list[Any]]:
-        """Questions and contexts."""
+        """Returns the questions and the contexts."""
         return {
             "question": [example.question for example in examples],
             "context": [example.context for example in examples],
         }
 
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
-        """Windows over the contexts; a question is cut to 64 tokens, or to a third of the model's input."""
+        """Returns windows over the contexts. A question is cut to 64 tokens, or to a third of the input if smaller."""
         third = (encode.sequence_length - 3) // 3
         stride, room = self._stride(encode.sequence_length)
         questions = _cut(encode, inputs["question"], min(_LONGEST_QUESTION, max(third, 1), room))
@@ -177,7 +184,7 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         }
 
     def _stride(self, sequence_length: int) -> tuple[int, int]:
-        """The stride, and the most tokens that it leaves for a question."""
+        """Returns the stride, and the largest number of tokens that it leaves for a question."""
         stride = (sequence_length - 3) // 3 if self.stride is None else self.stride
         room = sequence_length - 3 - stride - 1
         if room < 1:
@@ -188,7 +195,10 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         return stride, room
 
     def for_training_examples(self, examples: Sequence[Question], encode: GraphEncoder) -> QuestionAnsweringTask:
-        """The task with a longest answer of 30 to 256 tokens, for 99 % of the training answers, if none is given."""
+        """Returns the task with a longest answer that covers 99 % of the training answers, within 30 to 256 tokens.
+
+        A longest answer that the user gave is kept.
+        """
         lengths = _answer_lengths(examples, encode)
         if not self._follows_data or not len(lengths):
             return self
@@ -201,13 +211,16 @@ class QuestionAnsweringTask(TrainableTask[Question]):
     def trivial_metrics(
         self, train: Sequence[Question], validation: Sequence[Question]
     ) -> tuple[str, dict[str, Any]] | None:
-        """The metrics of never giving an answer, if some questions have none."""
+        """Returns the metrics of a model that never gives an answer; None if all questions have answers."""
         share = float(np.mean([not example.answers for example in validation]))
         return ("never answers", {"f1": share, "exact_match": share}) if share else None
 
     def training_rows(self, examples: Sequence[Question], encode: GraphEncoder) -> TrainingRows:
-        """A row a window; `start_positions` and `end_positions` of the answer, 0 ([CLS]) where it is not inside."""
-        self._stride(encode.sequence_length)  # not first in the graph, where an error is lost in TensorFlow's words
+        """Returns one row for each window, and the targets `start_positions` and `end_positions`, int32 [items].
+
+        Both are 0, the position of [CLS], if the window does not hold the answer.
+        """
+        self._stride(encode.sequence_length)  # raises here, since TensorFlow wraps errors that are raised in a graph
         graph = tf.function(lambda q, c: self.encode(encode, {"question": q, "context": c}), reduce_retracing=True)
         ids, types, lengths, starts, ends = [], [], [], [], []
         unseen = 0
@@ -255,15 +268,15 @@ class QuestionAnsweringTask(TrainableTask[Question]):
     # === Model ===
 
     def build(self, encoder: BertEncoder) -> QuestionAnsweringModel:
-        """The encoder with two logits on each token."""
+        """Makes the encoder with a start and an end logit for each token."""
         return QuestionAnsweringModel(encoder)
 
     def bindings(self, model: QuestionAnsweringModel) -> TensorBindings:
-        """The encoder's, and Transformers' `qa_outputs`."""
+        """Returns the variables of the encoder and of the head, which Transformers calls `qa_outputs`."""
         return question_answering_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Sums over windows; the loss of a window is the mean of those of start and end."""
+        """Returns sums over windows. The loss of a window is the mean of the losses of start and end."""
         padding = (1.0 - tf.cast(batch[features.INPUT_MASK.name], tf.float32)) * MASKED_LOGIT
         loss, right = 0.0, tf.constant(True)
         for side in ("start", "end"):
@@ -273,19 +286,21 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         return {"span_loss": loss, "span_accuracy": tf.reduce_sum(tf.cast(right, tf.float32))}
 
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """How many windows."""
+        """Returns the number of windows."""
         windows = tf.cast(tf.size(batch["start_positions"]), tf.float32)
         return {"span_loss": windows, "span_accuracy": windows}
 
     # === Answers ===
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The answer to each question, and the N best.
+        """Returns the answer to each question, and the N best answers.
 
-        `answer` string [B], "" for none; `start` and `end`, its characters in the context, int32 [B]; `score`, its
-        probability among the N best and no answer, float32 [B]. Of the N best, the likeliest first: `count`
-        int32 [B], `answers` string [B, N], `starts` and `ends` int32 [B, N], `scores` float32 [B, N], and `logits`,
-        the sums that scores are made of. `null_logit`, that of no answer, float32 [B].
+        The answer: `answer`, string [B], "" for no answer; `start` and `end`, its character offsets in the context,
+        int32 [B]; `score`, its probability among the N best and "no answer", float32 [B].
+
+        The N best, likeliest first: `count`, int32 [B]; `answers`, string [B, N]; `starts` and `ends`, int32 [B, N];
+        `scores`, float32 [B, N]; `logits`, the sums of start and end logits, float32 [B, N]. `null_logit`, float32 [B],
+        is the logit of "no answer".
         """
         count = tf.size(encoded["context"])
         logits, starts, limits = best_spans(
@@ -320,11 +335,11 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         }
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """`start_logits` and `end_logits`, float32 [B, S] each."""
+        """Returns `start_logits` and `end_logits`, float32 [B, S] each."""
         return {"start_logits": outputs["start_logits"], "end_logits": outputs["end_logits"]}
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"answer", "start", "end", "score", "answers": [{"answer", "start", "end", "score"}]}."""
+        """Returns {"answer", "start", "end", "score", "answers": [{"answer", "start", "end", "score"}]}."""
         return {
             "answer": row["answer"].decode("utf-8"),
             "start": int(row["start"]),
@@ -342,14 +357,14 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         }
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """Answer, its score, and the question."""
+        """Formats the answer, its score and the question."""
         answer = " ".join(prediction["answer"].split()) or "-"
         return f"{answer}\t{prediction['score']:.4f}\t{prediction['question']}"
 
     def with_tuned_thresholds(
         self, examples: Sequence[Question], answers: Mapping[str, np.ndarray]
     ) -> QuestionAnsweringTask:
-        """With the threshold that gives the highest F1."""
+        """Returns the task with the threshold of "no answer" that gives the highest F1."""
         if not self.impossible:
             return self
         texts, differences = self._best_texts(answers)
@@ -361,7 +376,10 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         return self.from_settings(self.settings() | {"null_threshold": threshold})
 
     def evaluate(self, examples: Sequence[Question], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Exact match and F1; of questions with and without an answer too where there are both."""
+        """Returns exact match and F1.
+
+        If some questions have no answer, they are also given for the questions with and without an answer.
+        """
         exact_match = metrics.character_exact_match if self.by_characters else metrics.exact_match
         texts, differences = self._best_texts(answers)
         if self.impossible:
@@ -385,7 +403,7 @@ class QuestionAnsweringTask(TrainableTask[Question]):
 
     @staticmethod
     def _best_texts(answers: Mapping[str, np.ndarray]) -> tuple[list[str], list[float]]:
-        """The best answer to each question, and by how much "no answer" has the larger score."""
+        """Returns the best answer to each question, and the score of "no answer" minus that of the best answer."""
         found = answers["count"] > 0
         texts = [
             text.decode("utf-8") if any_ else "" for text, any_ in zip(answers["answers"][:, 0], found, strict=True)
@@ -395,21 +413,21 @@ class QuestionAnsweringTask(TrainableTask[Question]):
 
     @property
     def sample_arguments(self) -> str:
-        """The arguments of a `kbert predict` for a model card."""
+        """Arguments of `kbert predict`, as an example in a model card."""
         return "'A question?' --pair 'A context that holds its answer.'"
 
 
 def _cut(encode: GraphEncoder, questions: tf.Tensor, most: int) -> tf.Tensor:
-    """Questions cut behind their token `most`."""
+    """Returns the questions, cut after their first `most` tokens."""
     _, _, ends = encode.tokenizer.with_offsets(questions)
     limits = tf.reduce_max(tf.concat([tf.zeros_like(ends[:, :1]), ends[:, :most]], 1), axis=1)
-    limits = tf.maximum(limits, 0)  # of a question without tokens it is the least integer
+    limits = tf.maximum(limits, 0)  # the maximum over no tokens is the least integer
     text = tf.strings.unicode_transcode(questions, "UTF-8", "UTF-8")
     cut = tf.strings.substr(text, tf.zeros_like(limits), limits, unit="UTF8_CHAR")
     return tf.where(ends.row_lengths() > most, cut, questions)
 
 
 def _answer_lengths(examples: Sequence[Question], encode: GraphEncoder) -> np.ndarray:
-    """The length in tokens of the first answer to each question that has one."""
+    """Returns the length in tokens of the first answer to each question that has an answer."""
     answers = [example.answers[0].text for example in examples if example.answers]
     return encode.tokenizer(strings(answers)).row_lengths().numpy() if answers else np.zeros(0, np.int64)

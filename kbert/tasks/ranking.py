@@ -33,17 +33,20 @@ ACTIVATIONS = ("identity", "sigmoid")
 
 
 class RankingTask(TrainableTask[RankingExample]):
-    """How well each of several candidates answers a query.
+    """A task that scores the candidates for a query.
 
-    Query and candidate are read together, as a pair. Of a dialogue that is too long the oldest words are cut off, of
-    any other query the last.
+    A query and a candidate are encoded together, as a pair. A query that is too long is cut at its end; the turns of a
+    dialogue are cut at their start, so that the last turns remain.
 
     Args:
         loss: "softmax" over the candidates of a query, or "sigmoid" for each candidate by itself.
         dialogue: Whether queries are turns of a dialogue.
-        negatives: Wrong candidates a query in training; None for all.
+        negatives: The number of wrong candidates for each query in training; None for all.
         activation: The function from a logit to a score: "identity", or "sigmoid" for some cross-encoders of other
             libraries.
+
+    Raises:
+        ValueError: `loss` or `activation` is invalid.
     """
 
     name: ClassVar[str] = "ranking"
@@ -80,31 +83,34 @@ class RankingTask(TrainableTask[RankingExample]):
     def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: RankingOptions, *, targets: bool, bad: BadRows
     ) -> list[RankingExample]:
-        """Queries with their candidates; see kbert.tasks.readers.ranking."""
+        """Reads queries with their candidates; see kbert.tasks.readers.ranking."""
         return read_candidates(path, columns, options, targets, bad)
 
     @classmethod
     def from_examples(
         cls, examples: Sequence[RankingExample], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> RankingTask:
-        """The queries say whether they are of dialogues."""
+        """Makes the task; the examples determine whether queries are turns of dialogues."""
         chosen: RankingOptions = cls.info().choose_options(options)
         return cls(chosen.loss, any(example.turns for example in examples), chosen.negatives)
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> RankingTask | None:
-        """A cross-encoder: a classifier with one logit; see kbert.tasks.factories.is_cross_encoder."""
+        """Returns the task of a cross-encoder, a classifier with one logit; None for other models.
+
+        kbert.tasks.factories.is_cross_encoder distinguishes cross-encoders from regressions.
+        """
         if bundle.architecture != cls.architecture or len(bundle.labels) != 1:
             return None
         _, activation = named_activation(bundle.foreign_config, bundle.modules)
         return cls("sigmoid", activation=known_activation(activation))
 
     def foreign_config(self) -> dict[str, Any]:
-        """The keys of config.json for one logit, and for the activation in sentence-transformers' CrossEncoder."""
+        """Returns the keys of config.json for one logit, and for sentence-transformers' CrossEncoder its activation."""
         return {**label_names(["score"]), "sentence_transformers": {"activation_fn": activation_name(self.activation)}}
 
     def check_example(self, example: RankingExample) -> RankingExample:
-        """It must have a right candidate and, to choose from, a wrong one."""
+        """Returns the example; the softmax loss requires at least one right and one wrong candidate."""
         right, total = sum(gain > 0 for gain in example.gains), len(example.candidates)
         if self.loss == "softmax" and not 0 < right < total:
             way = "; take more of them (--candidates)" if right == total > 1 else ""
@@ -115,27 +121,33 @@ class RankingTask(TrainableTask[RankingExample]):
         return example
 
     def group(self, example: RankingExample) -> tuple[int, str]:
-        """Its dialogue, whose later turns hold its response; else its query."""
+        """Returns the number of the dialogue, or else the query.
+
+        The later queries of a dialogue contain the right responses to the earlier ones, so they stay together.
+        """
         return (example.dialogue, "") if example.dialogue else (0, same_text(example.query))
 
     # === Texts to features ===
 
     @property
     def text_inputs(self) -> tuple[TextInput, ...]:
-        """`query` and its `candidates`."""
+        """The inputs `query`, and `candidates`, a list of texts for each query."""
         return TextInput("query", "query"), TextInput("candidates", "candidates", is_list=True)
 
     def texts_of(self, examples: Sequence[RankingExample]) -> dict[str, list[Any]]:
-        """The texts."""
+        """Returns the queries and the candidates."""
         return {
             "query": [example.query for example in examples],
             "candidates": [list(example.candidates) for example in examples],
         }
 
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
-        """A row a candidate: with the features "candidates", string [B, C], and "places", int64 [R, 2], of the rows."""
+        """Returns the features with one row for each candidate, R rows in all.
+
+        "candidates", string [B, C], are the candidates, and "places", int64 [R, 2], are the places of the rows in them.
+        """
         candidates = inputs["candidates"]
-        # One row a query at least, so that there always is something to run.
+        # Each query has at least one row, so that the model never runs on an empty batch.
         first = tf.range(tf.shape(candidates)[1])[None] == 0
         places = tf.where((candidates != "") | first)
         texts = tf.gather(inputs["query"], places[:, 0]), tf.gather_nd(candidates, places)
@@ -143,7 +155,10 @@ class RankingTask(TrainableTask[RankingExample]):
         return encode.features(*pairs.ragged(*texts)) | {"candidates": candidates, "places": places}
 
     def training_rows(self, examples: Sequence[RankingExample], encode: GraphEncoder) -> TrainingRows:
-        """An item is a query with its candidates; "gains", ragged float32, -1 where there is no candidate."""
+        """Returns one item for each query, with one row for each candidate.
+
+        The target "gains" is ragged float32, padded with -1.
+        """
         groups = [self._training_candidates(example) for example in examples]
         ids, type_ids = encode_texts(
             _Pairs(encode, self.dialogue),
@@ -161,15 +176,18 @@ class RankingTask(TrainableTask[RankingExample]):
     # === Model ===
 
     def build(self, encoder: BertEncoder) -> RankingModel:
-        """The encoder with one logit."""
+        """Makes the encoder with one logit for each pair."""
         return RankingModel(encoder)
 
     def bindings(self, model: RankingModel) -> TensorBindings:
-        """The encoder's, and Transformers' `classifier`."""
+        """Returns the variables of the encoder and of the head, which Transformers calls `classifier`."""
         return classifier_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Sums over queries, or of "sigmoid" over candidates; "accuracy" is how often a right candidate is first."""
+        """Returns sums over queries, or for the loss "sigmoid" over candidates.
+
+        "accuracy" counts the queries whose best candidate is right.
+        """
         gains, logits = batch["gains"], outputs["logits"]
         there = gains >= 0
         masked = tf.where(there, logits, MASKED_LOGIT)
@@ -184,7 +202,7 @@ class RankingTask(TrainableTask[RankingExample]):
         return {"ranking_loss": tf.reduce_sum(nll), "accuracy": right}
 
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """How many queries, or of "sigmoid" how many candidates."""
+        """Returns the number of queries, or for the loss "sigmoid" the number of candidates."""
         queries = tf.cast(tf.shape(batch["gains"])[0], tf.float32)
         candidates = tf.reduce_sum(tf.cast(batch["gains"] >= 0, tf.float32))
         return {"ranking_loss": candidates if self.loss == "sigmoid" else queries, "accuracy": queries}
@@ -192,10 +210,12 @@ class RankingTask(TrainableTask[RankingExample]):
     # === Answers ===
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The best candidate, string [B]; the places of all, best first, int32 [B, C]; how many there are, int32 [B];
-        their scores (logits, after the activation) and probabilities, float32 [B, C], in the order they came in, 0 for
-        unused places.
-        """  # noqa: D205 (one sentence)
+        """Returns the best candidate and the scores of all candidates.
+
+        `best` is string [B]; `order`, the indices of the candidates, best first, int32 [B, C]; `count`, the number of
+        candidates, int32 [B]. `scores` (logits after the activation) and `probabilities`, float32 [B, C], are in the
+        order of the request, and 0 in unused places.
+        """
         candidates = encoded["candidates"]
         logits = tf.scatter_nd(encoded["places"], outputs["logits"], tf.shape(candidates, tf.int64))
         there = candidates != ""
@@ -212,14 +232,14 @@ class RankingTask(TrainableTask[RankingExample]):
         }
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The score of each pair, float32 [B]."""
+        """Returns the `score` of each pair, float32 [B]."""
         return {"score": self._scores(outputs["logits"])}
 
     def _scores(self, logits: tf.Tensor) -> tf.Tensor:
         return tf.nn.sigmoid(logits) if self.activation == "sigmoid" else logits
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"best", "order", "scores", "probabilities"}. An empty candidate has no place in the order, and scores 0."""
+        """Returns {"best", "order", "scores", "probabilities"}. Empty candidates are not in "order", and score 0."""
         order = row["order"].tolist()[: int(row["count"])]
         places = max(order, default=-1) + 1
         return {
@@ -230,13 +250,13 @@ class RankingTask(TrainableTask[RankingExample]):
         }
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """The best candidate, its probability, and the query."""
+        """Formats the best candidate, its probability and the query."""
         order, probabilities = prediction["order"], prediction["probabilities"]
         best = f"{probabilities[order[0]]:.4f}" if order else ""
         return "\t".join(" ".join(text.split()) for text in (prediction["best"], best, prediction["query"]))
 
     def evaluate(self, examples: Sequence[RankingExample], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """How well right candidates are ranked: "mrr", "recall@1", "recall@5", "recall@10", "ndcg@10"."""
+        """Returns the metrics of ranking: "mrr", "recall@1", "recall@5", "recall@10", "ndcg@10"."""
         ranked = []
         for example, scores in zip(examples, answers["scores"], strict=True):
             gains = np.array(example.gains)
@@ -250,21 +270,21 @@ class RankingTask(TrainableTask[RankingExample]):
 
     @property
     def description(self) -> str:
-        """What it does, for a model card."""
+        """What the model does, for a model card."""
         return f"ranking of candidates for {'the turns of a dialogue' if self.dialogue else 'a query'}"
 
     @property
     def sample_arguments(self) -> str:
-        """The arguments of a `kbert predict` for a model card."""
+        """Arguments of `kbert predict`, as an example in a model card."""
         return "'A query' --pair 'a candidate' --pair 'another'"
 
 
 class _Pairs:
-    """Pairs of query and candidate to token ids.
+    """Converts pairs of query and candidate to token ids.
 
     Args:
-        encode: Encodes pairs.
-        keep_end: Whether queries that are too long keep their end.
+        encode: The tokenizer in the graph, with the sequence length.
+        keep_end: Whether queries that are too long keep their end instead of their start.
     """
 
     def __init__(self, encode: GraphEncoder, keep_end: bool) -> None:
@@ -272,5 +292,5 @@ class _Pairs:
         self.keep_end = keep_end
 
     def ragged(self, queries: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-        """Ids and type ids of strings [R] and [R], RaggedTensor int32 [R, None] each."""
+        """Returns the token ids and token type ids of strings [R] and [R], RaggedTensor int32 [R, None] each."""
         return self.encode.ragged(queries, candidates, keep_end=self.keep_end)

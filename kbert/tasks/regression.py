@@ -1,4 +1,4 @@
-"""A number for a text, or for a pair of texts, such as how alike they are."""
+"""Regression: a number for a text or for a pair of texts, such as their similarity."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from kbert.text.graph.encoder import GraphEncoder
 
 
 class RegressionTask(TrainableTextTask):
-    """One number a text, or a pair of texts.
+    """A task with one number for each text or pair of texts.
 
     Args:
         paired: Whether an example is a pair of texts.
-        mean: Of the numbers that training saw.
-        deviation: Their standard deviation, above 0. The head's outputs are scaled by both; the bundle's weights give
-            numbers as they are.
+        mean: The mean of the training numbers.
+        deviation: The standard deviation of the training numbers, above 0. The head predicts standardized numbers,
+            which both scale back; in saved weights the scale is folded into the head.
 
     Raises:
-        ValueError: These numbers cannot be.
+        ValueError: `mean` is not finite, or `deviation` is not a finite number above 0.
     """
 
     name: ClassVar[str] = "regression"
     architecture = "BertForSequenceClassification"
-    # Not a correlation: that is high, too, where all numbers are near the mean.
+    # A correlation would also be high for predictions that are all near the mean.
     main_metric = "mse"
     losses = ("scaled_error",)
     saved_fields: ClassVar[Mapping[str, Kind]] = {"paired": flag, "mean": number, "deviation": number}
@@ -50,7 +50,7 @@ class RegressionTask(TrainableTextTask):
     def __init__(self, paired: bool = False, mean: float = 0.0, deviation: float = 1.0) -> None:
         super().__init__(paired)
         if not math.isfinite(mean) or not 0 < deviation < math.inf:
-            raise ValueError("mean must be a number, and deviation one above 0")
+            raise ValueError("mean must be a finite number, and deviation a finite number above 0")
         self.mean = mean
         self.deviation = deviation
 
@@ -58,7 +58,7 @@ class RegressionTask(TrainableTextTask):
 
     @classmethod
     def read_target(cls, value: Any, options: RegressionOptions) -> float:
-        """A finite number."""
+        """Returns the finite number in a cell."""
         try:
             return parse_number(value)
         except ValueError as problem:
@@ -68,7 +68,7 @@ class RegressionTask(TrainableTextTask):
     def from_examples(
         cls, examples: Sequence[Example], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> RegressionTask:
-        """Takes mean and standard deviation of the numbers."""
+        """Makes the task with the mean and the standard deviation of the examples' numbers."""
         numbers = np.array([example.target for example in examples], np.float64)
         deviation = float(numbers.std())
         if not deviation > 0:
@@ -77,24 +77,27 @@ class RegressionTask(TrainableTextTask):
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> RegressionTask | None:
-        """A head of Transformers' with a single number, which means regression where nothing else is said."""
+        """Returns the task of a Transformers model with a single output; None for other models.
+
+        A single output means regression unless config.json has another problem_type.
+        """
         problem = bundle.foreign_config.get("problem_type") or "regression"
         fits = bundle.architecture == cls.architecture and problem == "regression" and len(bundle.labels) == 1
         return cls(paired) if fits else None
 
     def foreign_config(self) -> dict[str, Any]:
-        """One output, that is a number."""
+        """Returns the keys of config.json for a head with a single number."""
         return {**label_names(["LABEL_0"]), "problem_type": "regression"}
 
     def training_rows(self, examples: Sequence[Example], encode: GraphEncoder) -> TrainingRows:
-        """A row an example, and "labels", float32 [items]."""
+        """Returns one row for each example, and the target "labels", float32 [items]."""
         return TrainingRows(*self.tokens(examples, encode), {"labels": self._numbers(examples).astype(np.float32)})
 
     def _numbers(self, examples: Sequence[Example]) -> np.ndarray:
         return np.array([example.target for example in examples], np.float64)
 
     def trivial_metrics(self, train: Sequence[Example], validation: Sequence[Example]) -> tuple[str, dict[str, Any]]:
-        """The metrics of always giving the mean number of the training examples."""
+        """Returns the metrics of a model that always gives the mean number of the training examples."""
         mean = float(self._numbers(train).mean())
         values = np.full(len(validation), mean, np.float32)
         return f"always answers {mean:.4g}", self.evaluate(validation, {"value": values})
@@ -102,46 +105,46 @@ class RegressionTask(TrainableTextTask):
     # === Model ===
 
     def build(self, encoder: BertEncoder) -> RegressionModel:
-        """The encoder with a head for numbers of this mean and deviation."""
+        """Makes the encoder with a head for numbers of this mean and deviation."""
         return RegressionModel(encoder, self.mean, self.deviation)
 
     def bindings(self, model: RegressionModel) -> TensorBindings:
-        """The encoder's, and Transformers' `classifier` with mean and deviation folded in."""
+        """Returns the variables of the encoder and of Transformers' `classifier`, with mean and deviation folded in."""
         return regression_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Sums over examples: of squared errors in deviations, which are minimized, and as they are."""
+        """Returns sums over examples of squared errors: standardized ones, which are minimized, and those in "mse"."""
         squared = tf.square(outputs["logits"][:, 0] - batch["labels"])
         return {"scaled_error": tf.reduce_sum(squared) / self.deviation**2, "mse": tf.reduce_sum(squared)}
 
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """How many examples."""
+        """Returns the number of examples."""
         examples = tf.cast(tf.size(batch["labels"]), tf.float32)
         return {"scaled_error": examples, "mse": examples}
 
     # === Answers ===
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The number, float32 [B]."""
+        """Returns the number `value`, float32 [B]."""
         return {"value": outputs["logits"][:, 0]}
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The number, float32 [B]."""
+        """Returns the number `value`, float32 [B]."""
         return {"value": outputs["logits"][:, 0]}
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"value"}."""
+        """Returns {"value"}."""
         return {"value": float(row["value"])}
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """The number and the texts."""
+        """Formats the number and the texts."""
         return "\t".join([f"{prediction['value']:.4f}", *(prediction[text.column] for text in self.text_inputs)])
 
     def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Pearson's and Spearman's correlation, mean squared and mean absolute error.
+        """Returns Pearson's and Spearman's correlation, the mean squared error and the mean absolute error.
 
-        A correlation with numbers that are all the same is none: 0. "worst_examples" are those with the largest
-        errors: each has "expected" and "predicted".
+        A correlation with constant numbers is 0. "worst_examples" are the examples with the largest errors; each has
+        "expected" and "predicted".
         """
         from sklearn import metrics
 

@@ -32,17 +32,17 @@ _DOCUMENTS_AT_ONCE = 64
 
 
 class SummarizationTask(TrainableTask[SummarizationExample]):
-    """Which sentences of a document sum it up.
+    """A task that selects the sentences of a document that sum it up.
 
-    Sentences are read together, each as [CLS] sentence [SEP] with segment ids that alternate, and judged by a
-    logit on their [CLS] (BERTSUM, arXiv 1903.10318). A document that is too long is read in windows of whole sentences;
-    a sentence is cut to a quarter of the sequence length.
+    The sentences of a document are encoded together, each as [CLS] sentence [SEP] with alternating segment ids, and
+    scored by a logit on their [CLS] (BERTSUM, arXiv 1903.10318). A document that is too long is split into windows of
+    whole sentences. A sentence is cut to a quarter of the sequence length.
 
     Args:
-        sentences: Sentences a summary.
+        sentences: The number of sentences in a summary.
 
     Raises:
-        UsageError: There are none.
+        UsageError: `sentences` is less than 1.
     """
 
     name: ClassVar[str] = "summarization"
@@ -64,14 +64,14 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
 
     @classmethod
     def has_own_format(cls, path: PathLike) -> bool:
-        """Text files too: a document a line."""
+        """Returns True, since any text file can be read as one document per line."""
         return True
 
     @classmethod
     def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: SummarizationOptions, *, targets: bool, bad: BadRows
     ) -> Iterator[SummarizationExample]:
-        """Documents; see kbert.tasks.readers.summarization."""
+        """Yields the documents of a file; see kbert.tasks.readers.summarization."""
         return read_summaries(path, columns, form=options.table_format, targets=targets, bad=bad)
 
     @classmethod
@@ -81,15 +81,15 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
         path: PathLike,
         options: Mapping[str, Any] | TaskOptions | None = None,
     ) -> SummarizationTask:
-        """The examples say nothing that the options do not."""
+        """Makes the task from the options alone; nothing depends on the examples."""
         return cls(cls.info().choose_options(options).sentences)
 
     def foreign_config(self) -> dict[str, Any]:
-        """One logit a token, of which those of [CLS] matter."""
+        """Returns the keys of config.json for a single logit at each token."""
         return label_names(["summary"])
 
     def check_example(self, example: SummarizationExample) -> SummarizationExample:
-        """Without labels, it gets those of the sentences that fit the references best (`oracle_sentences`)."""
+        """Returns the example with labels. If it has none, the best sentences by ROUGE (`oracle_sentences`) get 1."""
         if example.labels:
             return example
         best = oracle_sentences(example.sentences, example.references, self.sentences)
@@ -97,24 +97,26 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
         return dataclasses.replace(example, labels=labels)
 
     def group(self, example: SummarizationExample) -> str:
-        """Its text: what is equal is learnt, or measured."""
+        """Returns the text, so that equal documents are not split between training and validation."""
         return same_text(" ".join(example.sentences))
 
     # === Texts to features ===
 
     @property
     def text_inputs(self) -> tuple[TextInput, ...]:
-        """The sentences of a document."""
+        """The input `sentences`, the list of a document's sentences."""
         return (TextInput("sentences", "document", is_list=True),)
 
     def texts_of(self, examples: Sequence[SummarizationExample]) -> dict[str, list[Any]]:
-        """The sentences."""
+        """Returns the sentences of each document."""
         return {"sentences": [list(example.sentences) for example in examples]}
 
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
-        """Windows of documents, and where sentences are in them: "windows" and "positions", int64 [N]; "places", int64
-        [N, 2], where they are in the "sentences", string [B, C].
-        """  # noqa: D205 (one sentence)
+        """Returns windows of the documents, and the places of the N sentences in them.
+
+        "windows", int64 [N], is the window of each sentence, and "positions", int64 [N], the position of its [CLS] in
+        the window. "places", int64 [N, 2], is its place in "sentences", string [B, C].
+        """
         joined = _join(encode, inputs["sentences"])
         return encode.features(joined.ids, joined.type_ids) | {
             "windows": joined.windows,
@@ -124,7 +126,10 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
         }
 
     def training_rows(self, examples: Sequence[SummarizationExample], encode: GraphEncoder) -> TrainingRows:
-        """An item is a window; "labels", float32, by token: 0 or 1 at the [CLS] of a sentence, else -1."""
+        """Returns one row for each window, and the target "labels", float32 by token.
+
+        The label is 0 or 1 at the [CLS] of a sentence, and -1 at other tokens.
+        """
         graph = tf.function(lambda texts: _join(encode, texts), reduce_retracing=True)
         parts: list[_Joined] = []
         labels = []
@@ -154,7 +159,7 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
     def trivial_metrics(
         self, train: Sequence[SummarizationExample], validation: Sequence[SummarizationExample]
     ) -> tuple[str, dict[str, Any]]:
-        """The metrics of the first sentences of each document."""
+        """Returns the metrics of a model that always takes the first sentences of a document."""
         counts = np.array([min(self.sentences, len(example.sentences)) for example in validation])
         indices = np.tile(np.arange(self.sentences), (len(validation), 1))
         return "takes the first sentences", self.evaluate(validation, {"indices": indices, "count": counts})
@@ -162,29 +167,31 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
     # === Model ===
 
     def build(self, encoder: BertEncoder) -> TokenClassificationModel:
-        """The encoder with one logit a token."""
+        """Makes the encoder with one logit for each token."""
         return TokenClassificationModel(encoder, 1)
 
     def bindings(self, model: TokenClassificationModel) -> TensorBindings:
-        """The encoder's, and Transformers' `classifier`."""
+        """Returns the variables of the encoder and of the head, which Transformers calls `classifier`."""
         return classifier_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Sums over sentences."""
+        """Returns sums over sentences."""
         labels, logits = batch["labels"], outputs["logits"][..., 0]
         each = tf.nn.sigmoid_cross_entropy_with_logits(tf.nn.relu(labels), logits)
         return {"cross_entropy": tf.reduce_sum(tf.where(labels >= 0, each, 0.0))}
 
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """How many sentences."""
+        """Returns the number of sentences."""
         return {"cross_entropy": tf.reduce_sum(tf.cast(batch["labels"] >= 0, tf.float32))}
 
     # === Answers ===
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The chosen sentences in the order of the document, string [B, K]; their places in it, int32 [B, K], and
-        probabilities, float32 [B, K]; how many there are, int32 [B].
-        """  # noqa: D205 (one sentence)
+        """Returns the chosen sentences in the order of the document.
+
+        `sentences` is string [B, K]; `indices`, their indices in the document, int32 [B, K]; `probabilities`, float32
+        [B, K]; `count`, the number of chosen sentences, int32 [B].
+        """
         sentences, places = encoded["sentences"], encoded["places"]
         logits = tf.gather_nd(outputs["logits"][..., 0], tf.stack([encoded["windows"], encoded["positions"]], 1))
         shape = tf.shape(sentences, tf.int64)
@@ -194,7 +201,7 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
         best = tf.math.top_k(masked, tf.minimum(self.sentences, total)).indices
         count = tf.minimum(tf.reduce_sum(tf.cast(used, tf.int32), -1), self.sentences)
         taken = tf.range(tf.shape(best)[1])[None] < count[:, None]
-        indices = tf.sort(tf.where(taken, best, total))  # what is not taken goes to the end
+        indices = tf.sort(tf.where(taken, best, total))  # moves unused places to the end
         indices = tf.where(taken, indices, 0)
         return {
             "sentences": tf.where(taken, tf.gather(sentences, indices, batch_dims=1), ""),
@@ -204,11 +211,11 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
         }
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The probability of each token, float32 [B, S]: those of [CLS] are of sentences."""
+        """Returns the `probabilities` of the tokens, float32 [B, S]; those of [CLS] tokens are of sentences."""
         return {"probabilities": tf.nn.sigmoid(outputs["logits"][..., 0])}
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"summary", "sentences", "indices", "probabilities"}."""
+        """Returns {"summary", "sentences", "indices", "probabilities"}."""
         count = int(row["count"])
         sentences = [sentence.decode("utf-8") for sentence in row["sentences"][:count]]
         return {
@@ -219,13 +226,14 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
         }
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """The summary."""
+        """Formats the summary as one line."""
         return " ".join(prediction["summary"].split())
 
     def evaluate(self, examples: Sequence[SummarizationExample], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """The mean F1 of ROUGE-1, ROUGE-2 and ROUGE-L with the best fitting reference; "precision", the part of the
-        chosen sentences that has the label 1.
-        """  # noqa: D205 (one sentence)
+        """Returns the mean F1 of ROUGE-1, ROUGE-2 and ROUGE-L, each with the best reference, and the "precision".
+
+        The precision is the part of the chosen sentences that has the label 1.
+        """
         scores: dict[str, list[float]] = {name: [] for name in METRICS}
         right = chosen = 0
         for index, example in enumerate(examples):
@@ -244,35 +252,36 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
 
     @property
     def description(self) -> str:
-        """What it does, for a model card."""
+        """What the model does, for a model card."""
         return f"summaries of {self.sentences} of a document's sentences"
 
     @property
     def sample_arguments(self) -> str:
-        """The arguments of a `kbert predict` for a model card."""
+        """Arguments of `kbert predict`, as an example in a model card."""
         return "'The first sentence of a document.' 'The second.' 'And so on.'"
 
 
 class _Joined(NamedTuple):
-    """Sentences of documents, joined to windows; W windows, N sentences."""
+    """The N sentences of documents, joined to W windows."""
 
     ids: tf.RaggedTensor
     """Token ids, int32 [W, None]."""
     type_ids: tf.RaggedTensor
-    """0 and 1 in turn, int32 [W, None]."""
+    """Token type ids, 0 and 1 for alternate sentences, int32 [W, None]."""
     windows: tf.Tensor
     """The window of each sentence, int64 [N]."""
     positions: tf.Tensor
-    """Where in the window its [CLS] is, int64 [N]."""
+    """The position of the [CLS] of each sentence in its window, int64 [N]."""
     places: tf.Tensor
-    """Its document and its place in that, int64 [N, 2]."""
+    """The document of each sentence and its index in the document, int64 [N, 2]."""
 
 
 def _join(encode: GraphEncoder, sentences: tf.Tensor) -> _Joined:
-    """Joins sentences, string [B, C]; "" is unused, but the first of a document, which may be empty.
+    """Joins sentences, string [B, C], to windows.
 
-    A window of a long document has the sentences that begin in a stretch of it: as no sentence is longer than
-    what a window has beyond such a stretch, all fit, and none needs to know of those before.
+    "" is an unused place, except for the first sentence of a document, which may be empty. A long document is divided
+    into stretches that are shorter than a window by the length of the longest sentence. A window holds the sentences
+    that begin in one stretch, so they always fit, and the graph needs no loop over sentences.
     """
     room = encode.sequence_length
     longest = max(3, room // 4)

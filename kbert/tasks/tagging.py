@@ -35,40 +35,43 @@ from kbert.text.graph.encoder import GraphEncoder, GraphWindows
 from kbert.text.vocabulary import CONTINUATION
 
 _IGNORED = -1
-"""The label of pieces that have none: special tokens, pieces after a word's first, what another window counts."""
+"""The label of tokens that the loss ignores.
+
+These are special tokens, pieces after the first of a word, and words that count in another window.
+"""
 _TEXTS_AT_ONCE = 512
 _OVERLAP = 4
-"""Windows overlap by this part of their length."""
+"""Windows overlap by 1 / this number of their length."""
 _LETTERS = "OBIES"
 _LOG = logging.getLogger("kbert")
 
 
 class _Words(NamedTuple):
-    """The words of texts, all in a row; N of them."""
+    """The N words of all texts of a batch, in one list."""
 
     keep: tf.Tensor
-    """Which tokens of the windows are first pieces of words, each once; bool [W, S]."""
+    """Whether a token is the first piece of a word, in the one window where the word counts; bool [W, S]."""
     rows: tf.Tensor
-    """The text that each word is of, int32 [N]."""
+    """The index of the text of each word, int32 [N]."""
     starts: tf.Tensor
-    """Its first character, int32 [N]."""
+    """The offset of the first character of each word, int32 [N]."""
     ends: tf.Tensor
-    """The character after its last, int32 [N]."""
+    """The offset after the last character of each word, int32 [N]."""
 
 
 class TaggingTask(TrainableTask[TaggedText]):
-    """Finds spans of a text and their types.
+    """A task that finds spans of a text and their types.
 
-    Words are BERT's: what stands between spaces and punctuation marks, and each ideograph. The first piece of a word
-    has the label. A text that is longer than the model's input slides through it in windows that overlap; of two
-    windows, that one counts for a word in which the word stands farther from the edge.
+    Words are those of BERT's tokenizer: spaces and punctuation marks separate them, and each ideograph is a word. The
+    first piece of a word has the label. A text that is longer than the model's input is split into overlapping windows.
+    If a word is in two windows, the window in which it is farther from the edge counts.
 
     Args:
-        labels: Tags in the order of the logits, such as O, B-PER, I-PER.
+        labels: The tags in the order of the logits, such as O, B-PER, I-PER.
         crf: Whether a linear-chain CRF chooses the tags of a text together (arXiv 1508.01991).
 
     Raises:
-        ValueError: No label is a tag of a type.
+        ValueError: No label is a tag with a type.
     """
 
     name: ClassVar[str] = "tagging"
@@ -95,14 +98,14 @@ class TaggingTask(TrainableTask[TaggedText]):
 
     @classmethod
     def has_own_format(cls, path: PathLike) -> bool:
-        """CoNLL files."""
+        """Whether the suffix is that of a CoNLL file."""
         return str(path).lower().endswith(CONLL_ENDINGS)
 
     @classmethod
     def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: TaggingOptions, *, targets: bool, bad: BadRows
     ) -> list[TaggedText]:
-        """The texts of CoNLL, of JSON lines with offsets, or of tables of words and tags."""
+        """Reads the texts of CoNLL files, JSON lines with offsets, or tables of words and tags."""
         return read_tagged_texts(
             path,
             columns,
@@ -118,7 +121,7 @@ class TaggingTask(TrainableTask[TaggedText]):
     def from_examples(
         cls, examples: Sequence[TaggedText], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> TaggingTask:
-        """Discovers the types."""
+        """Makes the task with the types of all spans of the examples."""
         chosen: TaggingOptions = cls.info().choose_options(options)
         types = sorted({span.label for example in examples for span in example.spans or ()})
         if not types:
@@ -127,18 +130,21 @@ class TaggingTask(TrainableTask[TaggedText]):
 
     @classmethod
     def from_foreign(cls, bundle: Bundle, *, paired: bool) -> TaggingTask | None:
-        """A token classifier of Transformers'; or kbert's own without its settings, which may have a CRF."""
+        """Returns the task of a token classifier; None for other models.
+
+        The model may also be one of kbert without kbert.json, which may have a CRF.
+        """
         fits = bundle.architecture == cls.architecture
         return cls(bundle.labels, crf=CRF_TENSOR in bundle.tensors) if fits else None
 
     def foreign_config(self) -> dict[str, Any]:
-        """Transformers' names of classes."""
+        """Returns the keys of config.json for the names of the tags."""
         return label_names(self.labels)
 
     def keep_valid(
         self, examples: Sequence[TaggedText], path: PathLike, bad: BadRows | None = None
     ) -> list[TaggedText]:
-        """The texts whose types training saw. Spans that no prediction can equal are counted and logged."""
+        """Returns the texts whose types occur in training, and logs how many spans no prediction can equal."""
         found = super().keep_valid(examples, path, bad)
         lost = lost_spans(found)
         if lost is not None:
@@ -146,11 +152,11 @@ class TaggingTask(TrainableTask[TaggedText]):
         return found
 
     def group(self, example: TaggedText) -> str:
-        """Its text: what is equal is learnt, or measured."""
+        """Returns the text, so that equal texts are not split between training and validation."""
         return same_text(example.text)
 
     def check_example(self, example: TaggedText) -> TaggedText:
-        """The types of its spans must be some that training saw."""
+        """Returns the example, or raises ValueError if the type of a span does not occur in training."""
         for span in example.spans or ():
             if span.label not in self.types:
                 types = ", ".join(self.types)
@@ -158,7 +164,7 @@ class TaggingTask(TrainableTask[TaggedText]):
         return example
 
     def extra_answers(self, example: TaggedText, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """{"words": [{"text", "start", "end", "tag"}]} with tags in IOB2, if the text was given in words."""
+        """Returns {"words": [{"text", "start", "end", "tag"}]} with tags in IOB2, if the text was given as words."""
         spans = [(span["start"], span["end"], span["label"]) for span in answer["spans"]]
         tags = tags_of_words(example.words, spans)
         words = [
@@ -168,7 +174,7 @@ class TaggingTask(TrainableTask[TaggedText]):
         return {"words": words} if words else {}
 
     def examples_of_words(self, column: Sequence[Any]) -> list[TaggedText] | None:
-        """The texts of lists of words."""
+        """Returns the texts of lists of words; None if the column holds anything else."""
         if not column or not all(
             isinstance(words, (list, tuple)) and all(isinstance(word, str) for word in words) for words in column
         ):
@@ -179,15 +185,15 @@ class TaggingTask(TrainableTask[TaggedText]):
 
     @property
     def text_inputs(self) -> tuple[TextInput, ...]:
-        """`text`."""
+        """The input `text`."""
         return (TextInput("text", "text"),)
 
     def texts_of(self, examples: Sequence[TaggedText]) -> dict[str, list[Any]]:
-        """The texts."""
+        """Returns the texts."""
         return {"text": [example.text for example in examples]}
 
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
-        """Windows over the texts, and where their words are."""
+        """Returns windows over the texts, and the places of their words."""
         windows = encode.windows(inputs["text"], stride=encode.sequence_length // _OVERLAP)
         words = _words(windows, encode, tf.size(inputs["text"]))
         return {
@@ -200,7 +206,7 @@ class TaggingTask(TrainableTask[TaggedText]):
         }
 
     def training_rows(self, examples: Sequence[TaggedText], encode: GraphEncoder) -> TrainingRows:
-        """A row a window, and "labels" of its tokens."""
+        """Returns one row for each window, and the target "labels", int32 by token; -1 for tokens without a label."""
         graph = tf.function(lambda text: self.encode(encode, {"text": text}), reduce_retracing=True)
         ids, types, lengths, labels = [], [], [], []
         for start in range(0, len(examples), _TEXTS_AT_ONCE):
@@ -225,18 +231,21 @@ class TaggingTask(TrainableTask[TaggedText]):
     def trivial_metrics(
         self, train: Sequence[TaggedText], validation: Sequence[TaggedText]
     ) -> tuple[str, dict[str, Any]]:
-        """The metrics of the tag O for every word, which gives no spans."""
+        """Returns the metrics of a model that finds no span."""
         nothing = np.zeros((len(validation), 0))
         answers = dict.fromkeys(("labels", "starts", "ends"), nothing)
         return "finds no span", self.evaluate(validation, answers | {"count": np.zeros(len(validation), int)})
 
     def _word_labels(self, examples: Sequence[TaggedText], rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """The label of each word: what span it begins in. Of spans that overlap the longest is learnt."""
+        """Returns the label of each word, given by the span that its first character is in.
+
+        Of spans that overlap, the longest is learnt.
+        """
         chosen = [without_overlaps(example.spans or ()) for example in examples]
         spans = [(row, span) for row, row_spans in enumerate(chosen) for span in row_spans]
         if not spans:
             return np.zeros(len(rows), np.int32)
-        stretch = 1 + max(len(example.text) for example in examples)  # so that texts stand behind each other
+        stretch = 1 + max(len(example.text) for example in examples)  # so that offsets of different texts never overlap
         span_starts = np.array([row * stretch + span.start for row, span in spans])
         span_ends = np.array([row * stretch + span.end for row, span in spans])
         places = rows.astype(np.int64) * stretch + starts
@@ -257,20 +266,20 @@ class TaggingTask(TrainableTask[TaggedText]):
     # === Model ===
 
     def build(self, encoder: BertEncoder) -> TokenClassificationModel:
-        """The encoder with a head for these tags, and a CRF if wanted."""
+        """Makes the encoder with a head for these tags, and with a CRF if the task has one."""
         return TokenClassificationModel(encoder, len(self.labels), crf=self.crf)
 
     def bindings(self, model: TokenClassificationModel) -> TensorBindings:
-        """The encoder's, Transformers' `classifier`, and `crf`."""
+        """Returns the variables of the encoder, of the head (Transformers' `classifier`), and of the CRF (`crf`)."""
         return tagger_bindings(model)
 
     @property
     def head_row_names(self) -> Sequence[str]:
-        """The labels."""
+        """The tags, in the order of the logits."""
         return self.labels
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Sums over words."""
+        """Returns sums over words."""
         labels, logits = batch["labels"], outputs["logits"]
         counted = labels != _IGNORED
         weights = tf.cast(counted, tf.float32)
@@ -283,17 +292,17 @@ class TaggingTask(TrainableTask[TaggedText]):
         return {self.losses[0]: loss, "tag_accuracy": tf.reduce_sum(right)}
 
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """How many words."""
+        """Returns the number of words."""
         words = tf.maximum(tf.reduce_sum(tf.cast(batch["labels"] != _IGNORED, tf.float32)), 1.0)
         return {self.losses[0]: words, "tag_accuracy": words}
 
     # === Answers ===
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The spans of each text, in their order; N is the most that a text of the batch has.
+        """Returns the spans of each text, in order; N is the largest number of spans in a text of the batch.
 
-        `count` int32 [B]; `labels` and `texts` string [B, N]; `starts` and `ends`, in characters of the text,
-        int32 [B, N]; `scores`, the mean probability of their tags, float32 [B, N].
+        `count`, the number of spans, is int32 [B]; `labels` and `texts`, string [B, N]; `starts` and `ends`, character
+        offsets in the text, int32 [B, N]; `scores`, the mean probability of the tags of a span, float32 [B, N].
         """
         logits = tf.boolean_mask(outputs["logits"], encoded["word_mask"])
         rows = encoded["word_rows"]
@@ -303,7 +312,7 @@ class TaggingTask(TrainableTask[TaggedText]):
         scores = tf.gather(probabilities, tags, batch_dims=1)
         count = tf.size(encoded["text"])
 
-        # A word goes on with the entity of the word before it: B or I, then I or E of the same type.
+        # A word continues the entity of the word before if their letters are B or I, then I or E, and the types equal.
         def before(values: tf.Tensor, first: int) -> tf.Tensor:
             return tf.concat([[first], values[:-1]], 0)[: tf.size(values)]
 
@@ -333,22 +342,22 @@ class TaggingTask(TrainableTask[TaggedText]):
         }
 
     def _decode(self, logits: tf.Tensor, outputs: Tensors, rows: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        """The tag of each word, int32 [N], from logits [N, C]."""
+        """Returns the tag of each word, int32 [N], from logits [N, C]."""
         if not self.crf:
             return tf.argmax(logits, -1, tf.int32)
         sentences = tf.RaggedTensor.from_value_rowids(logits, tf.cast(rows, tf.int64), tf.cast(count, tf.int64))
-        # One place more than there are words, so that there is one at all.
+        # The padding adds one place, so that the tensor is not empty if there are no words.
         emissions = tf.pad(sentences.to_tensor(), [[0, 0], [0, 1], [0, 0]])
         emissions = tf.ensure_shape(emissions, [None, None, len(self.labels)])
         mask = tf.sequence_mask(sentences.row_lengths(), tf.shape(emissions)[1])
         return tf.boolean_mask(viterbi(emissions, mask, outputs), mask)
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """The probabilities of the tags of each token, float32 [B, S, C]."""
+        """Returns the `probabilities` of the tags of each token, float32 [B, S, C]."""
         return {"probabilities": tf.nn.softmax(outputs["logits"])}
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """{"spans": [{"start", "end", "label", "text", "score"}]}."""
+        """Returns {"spans": [{"start", "end", "label", "text", "score"}]}."""
         return {
             "spans": [
                 {
@@ -363,14 +372,14 @@ class TaggingTask(TrainableTask[TaggedText]):
         }
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """The spans, and the text."""
+        """Formats the spans and the text."""
         spans = "; ".join(f"{span['label']} {span['text']!r} {span['score']:.2f}" for span in prediction["spans"])
         return f"{spans or '-'}\t{prediction['text']}"
 
     def evaluate(self, examples: Sequence[TaggedText], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Precision, recall and F1 of spans: right are those of the right type, start and end.
+        """Returns precision, recall and F1 of spans. A span is right if its type, start and end are right.
 
-        Spaces, invisible characters and marks on the edge of a span do not count: tokens lack them.
+        Spaces, invisible characters and combining marks at the edges of a span are ignored, since tokens have none.
         """
         true = [
             {(span.label, *visible(example.text, span.start, span.end)) for span in example.spans or ()}
@@ -389,13 +398,13 @@ class TaggingTask(TrainableTask[TaggedText]):
 
 
 def _words(windows: GraphWindows, encode: GraphEncoder, count: tf.Tensor) -> _Words:
-    """The words of texts, out of the windows over them: each once, in order."""
+    """Returns the words of texts from the windows over them, each word once, in order."""
     stride = encode.sequence_length // _OVERLAP
     rows = windows.rows
     first = tf.concat([[True], rows[1:] != rows[:-1]], 0)
     last = tf.concat([rows[1:] != rows[:-1], [True]], 0)
     lengths = tf.reduce_sum(tf.cast(windows.slides, tf.int32), -1)
-    # Two windows share `stride` tokens: the first half of them counts in the first, the rest in the second.
+    # Two windows share `stride` tokens. The first half of them counts in the first window, the rest in the second.
     begin = tf.where(first, 0, stride // 2)
     end = tf.where(last, lengths, lengths - (stride - stride // 2))
     places = tf.cumsum(tf.cast(windows.slides, tf.int32), 1) - 1

@@ -1,4 +1,7 @@
-"""The description of a task that is known before it is imported: its data, columns and options. No TensorFlow here."""
+"""The description of a task: its files, columns, options and metrics.
+
+The command line needs it before the task itself is imported, so this module does not import TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,12 @@ class Column:
     """A column of a table that a task reads.
 
     Args:
-        role: What it is to the task, such as "text"; `--text-column` names it.
-        help: What it holds.
-        default: Its name in the file, unless it is named; None for a column that is not read unless it is named.
-        target: Whether it is what the task predicts, and so is not there when texts are to be answered.
-        usual: The name of a column without a default that is read if it stands in the header.
+        role: The use of the column in the task, such as "text". The option `--text-column` names this column.
+        help: The content of the column, for the help of the command line.
+        default: The default name of the column in a file. Without a default, the column is read only if the user names
+            it or the header has the `usual` name.
+        target: Whether the column holds what the task predicts. Such a column is not read for predictions.
+        usual: The name under which a column without a default is read if the header has it.
     """
 
     role: str
@@ -32,21 +36,21 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class TaskInfo:
-    """What is known of a task before it is imported.
+    """The description of a task.
 
     Args:
-        name: What users call it.
-        where: "module:class".
-        help: What it does, in a few words after "Fine-tune a BERT for TASK: ".
-        data: The files it reads.
+        name: The name of the task, as users write it.
+        where: The class of the task, as "module:class".
+        help: What the task predicts, in a few words that continue "Fine-tune a BERT for TASK: ".
+        data: The files that the task reads, in words for the help.
         columns: The columns of tables.
-        options: The class of its options.
-        sequence_length: Longest input in tokens, unless another is asked for or the model has fewer positions.
-        trainable: Whether `finetune` trains it.
-        usual_columns: Sets of columns in published data sets. The first one that a file has is read, if the user named
-            no column and the file lacks the default ones.
-        metrics: The metrics that may decide which weights are best (`--main-metric`), beside the validation loss. The
-            first is the default, unless the validation data require another.
+        options: The class of the task's options.
+        sequence_length: The default longest input in tokens. It is smaller if the model has fewer positions.
+        trainable: Whether `finetune` trains the task.
+        usual_columns: Sets of columns in published data sets, by role. If the user names no column and the default
+            columns are missing in the file, the first set that the file has is read.
+        metrics: The metrics that `--main-metric` accepts, beside the validation loss. The first is the default, unless
+            the validation data require another.
     """
 
     name: str
@@ -61,11 +65,11 @@ class TaskInfo:
     metrics: tuple[str, ...] = ()
 
     def choose_columns(self, given: Mapping[str, str | None], *, targets: bool = True) -> dict[str, str]:
-        """The column of each role: those given, else the defaults.
+        """Returns the column of each role: the given ones, else the defaults.
 
         Args:
-            given: Columns by role; None is as if it were not there.
-            targets: Whether columns of targets are wanted.
+            given: The columns by role; None selects the default.
+            targets: Whether the columns of targets are included.
 
         Raises:
             UsageError: The task has no such role.
@@ -80,7 +84,7 @@ class TaskInfo:
 
     @property
     def option_infos(self) -> Mapping[str, OptionInfo]:
-        """The options of the task by name: its own first, then those that describe files."""
+        """The options by name: the task's own first, then those that describe files."""
         infos = {
             name: dataclasses.replace(each, section="Files" if each.reading else "Task")
             for name, each in option_infos(self.options).items()
@@ -90,10 +94,10 @@ class TaskInfo:
         return {name: infos[name] for name in dict.fromkeys((*first, *own, *infos))}
 
     def choose_options(self, given: Mapping[str, Any] | TaskOptions | None) -> Any:
-        """Returns the options, an object of the class `options`: those that are given, else the defaults.
+        """Returns the options as an object of the class `options`: the given values, else the defaults.
 
         Args:
-            given: Options by name, where None stands for the default; or an object that has them all.
+            given: Options by name, where None selects the default; or an object of the class, which is returned as is.
 
         Raises:
             UsageError: The task has no such option, or a value is invalid.
@@ -108,7 +112,10 @@ class TaskInfo:
         return self.options(**{name: value for name, value in (given or {}).items() if value is not None})
 
     def split(self, given: Mapping[str, Any]) -> tuple[dict[str, str], Any]:
-        """Columns and options out of keywords such as `text_column`.
+        """Splits keyword arguments into the columns by role (from `text_column` and the like) and the options.
+
+        Args:
+            given: The keyword arguments by name.
 
         Raises:
             UsageError: The task has no such column or option.

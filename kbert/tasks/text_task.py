@@ -1,4 +1,4 @@
-"""What the tasks on a text, or a pair of texts, have in common."""
+"""Base classes of tasks on a text or on a pair of texts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from kbert.text.graph.encoder import GraphEncoder
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One text or pair of a user's file.
+    """A text or a pair of texts, with its target.
 
     Args:
         text: The text.
-        pair: The second text of a pair.
-        target: What is to be predicted, as the task reads it: a label, labels, a number; None where it is unknown.
-        line: The 1-based line it came from; 0 for none.
+        pair: The second text of a pair; None for a single text.
+        target: The target, as the task reads it: a label, several labels or a number; None if it is unknown.
+        line: The 1-based line of the file; 0 for none.
     """
 
     text: str
@@ -34,7 +34,7 @@ class Example:
 
 
 def same_text(text: str) -> str:
-    """Equal for texts that differ in white space and capitals alone."""
+    """Returns a normal form that is equal for texts that differ only in white space and capitals."""
     return " ".join(text.split()).casefold()
 
 
@@ -54,9 +54,9 @@ class TextTask(AnsweringTask[Example]):
 
     examples_noun: ClassVar[str] = "rows of text"
     target_column: ClassVar[str] = "label"
-    """The column of targets."""
+    """The role of the column of targets."""
     target_lists: ClassVar[bool] = False
-    """Whether a target may be a list; see `read_table`."""
+    """Whether a target may be a list of texts, as with `lists` in `read_table`."""
 
     def __init__(self, paired: bool = False) -> None:
         self.paired = paired
@@ -65,9 +65,9 @@ class TextTask(AnsweringTask[Example]):
     def parse_file(
         cls, path: PathLike, columns: Mapping[str, str], options: Any, *, targets: bool, bad: BadRows
     ) -> Iterator[Example]:
-        """The rows of a table with the columns "text", and where wanted "pair" and the target's.
+        """Yields the rows of a table with the column "text", and if given the columns "pair" and of the target.
 
-        Texts may be empty where they are only answered for.
+        Without targets, texts may be empty.
         """
         columns = cls.table_columns(columns, options)
         lists = [cls.target_column] if cls.target_lists else []
@@ -89,28 +89,28 @@ class TextTask(AnsweringTask[Example]):
 
     @classmethod
     def table_columns(cls, columns: Mapping[str, str], options: Any) -> Mapping[str, str]:
-        """The columns to read, out of those of the catalogue."""
+        """Returns the columns to read, given the chosen columns by role. Options may add or replace columns."""
         return columns
 
     @classmethod
     def read_target(cls, value: Any, options: Any) -> Any:
-        """The target that a cell says; ValueError tells why it is none."""
-        value = value.strip()  # a space before or after a name makes no other class
+        """Returns the target in a cell, or raises ValueError with the reason."""
+        value = value.strip()  # white space around a name does not make another class
         if not value:
             raise ValueError(f"expected a {cls.target_column}. Received an empty one")
         return value
 
     @property
     def text_inputs(self) -> tuple[TextInput, ...]:
-        """`text`, and of a pair `text_pair`."""
+        """The input `text`, and for pairs also `text_pair`."""
         text = TextInput("text", "text")
         return (text, TextInput("text_pair", "pair")) if self.paired else (text,)
 
     def texts_of(self, examples: Sequence[Example]) -> dict[str, list[Any]]:
-        """The texts.
+        """Returns the texts, and for pairs the second texts.
 
         Raises:
-            UsageError: They are pairs and the task is not, or the other way round.
+            UsageError: The examples are pairs but the task is for single texts, or the other way round.
         """
         if any((example.pair is not None) != self.paired for example in examples):
             raise UsageError(
@@ -124,12 +124,12 @@ class TextTask(AnsweringTask[Example]):
 
     @property
     def description(self) -> str:
-        """What it does, for a model card."""
+        """What the model does, for a model card."""
         return f"{self.name} of {'pairs of texts' if self.paired else 'texts'}"
 
     @property
     def sample_arguments(self) -> str:
-        """The arguments of a `kbert predict` for a model card."""
+        """Arguments of `kbert predict`, as an example in a model card."""
         return "'A first text' --pair 'and its second'" if self.paired else "'A text of your own'"
 
 
@@ -137,9 +137,12 @@ class TrainableTextTask(TextTask, TrainableTask[Example]):
     """A task on a text, or on a pair of texts, that is fine-tuned."""
 
     def group(self, example: Example) -> tuple[str, str]:
-        """Its text and pair, however they are spaced and capitalized: what is equal is learnt, or measured."""
+        """Returns the text and the pair, so that equal texts are not split between training and validation.
+
+        White space and capitals do not matter.
+        """
         return same_text(example.text), same_text(example.pair or "")
 
     def tokens(self, examples: Sequence[Example], encode: GraphEncoder) -> tuple[Ragged, Ragged]:
-        """Ids and type ids of examples, for training."""
+        """Returns the token ids and token type ids of examples, for training."""
         return encode_texts(encode, *self.texts_of(examples).values())

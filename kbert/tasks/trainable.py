@@ -1,4 +1,4 @@
-"""What fine-tuning and evaluation ask of a task, beside what prediction asks of it."""
+"""The protocol of tasks for fine-tuning and evaluation, which extends the protocol for prediction."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TrainableTask(AnsweringTask[ExampleT]):
 
     In training the data go through `read_examples` → `from_examples` → `keep_valid` → `training_rows` → the model →
     `loss_sums` and `loss_weights`; in an evaluation through `evaluation_texts` → the served graph → `evaluate`.
-    `kbert.tasks.objective.Objective` says what losses are.
+    `kbert.tasks.objective.Objective` describes losses.
 
     Methods named `for_…` and `with_…` return the task with other settings; tasks do not change.
     """
@@ -41,7 +41,7 @@ class TrainableTask(AnsweringTask[ExampleT]):
     needs_whole_batch: bool = False
     """Whether the loss compares the examples of a batch, so that a batch cannot be split over replicas."""
     longest_input: int | None = None
-    """The longest input in tokens, if the starting model says it; None if the catalogue decides."""
+    """The longest input in tokens, if the starting model has such a setting; None for the default of the catalogue."""
 
     # === Examples ===
 
@@ -55,7 +55,7 @@ class TrainableTask(AnsweringTask[ExampleT]):
         Args:
             examples: The training examples.
             path: Their file, for messages.
-            options: The options of the task by name, or an object that has them all; `info().choose_options` makes one.
+            options: The options of the task by name, or an object of its options class.
         """
 
     def keep_valid(self, examples: Sequence[ExampleT], path: PathLike, bad: BadRows | None = None) -> list[ExampleT]:
@@ -81,10 +81,10 @@ class TrainableTask(AnsweringTask[ExampleT]):
         return example
 
     def check_learnable(self, example: ExampleT) -> None:
-        """Raises ValueError with the reason if an example can be measured, but not learnt from."""
+        """Raises ValueError with the reason if an example can be evaluated, but not learnt."""
 
     def group(self, example: ExampleT) -> Hashable | None:
-        """The group of an example (for instance its dialogue), or None.
+        """Returns the group of an example (for instance its dialogue), or None.
 
         A group is never split between training and validation.
         """
@@ -94,7 +94,7 @@ class TrainableTask(AnsweringTask[ExampleT]):
         """Returns the task for these validation examples, on which `main_metric` may depend.
 
         Raises:
-            DataError: The examples cannot be measured.
+            DataError: The examples have nothing to evaluate, such as pairs.
         """
         return self
 
@@ -128,7 +128,7 @@ class TrainableTask(AnsweringTask[ExampleT]):
 
     @abc.abstractmethod
     def training_rows(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainingRows:
-        """Returns the tokens and targets of examples. The tokens are the same as those that the served graph makes."""
+        """Returns the tokens and targets of examples. The tokens are the same as in the served graph."""
 
     def validation_rows(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainingRows | None:
         """Returns the rows for the validation loss; None if the examples have no targets for the loss."""
@@ -170,7 +170,7 @@ class TrainableTask(AnsweringTask[ExampleT]):
     def trivial_metrics(
         self, train: Sequence[ExampleT], validation: Sequence[ExampleT]
     ) -> tuple[str, dict[str, Any]] | None:
-        """The metrics that a constant answer reaches, such as always the most frequent label.
+        """Returns the metrics of a constant answer, such as the most frequent label.
 
         Args:
             train: The examples that the answer is derived from.
@@ -182,7 +182,7 @@ class TrainableTask(AnsweringTask[ExampleT]):
         """
         return None
 
-    # === What else the model folder gets ===
+    # === Other files of the model folder ===
 
     def foreign_config(self) -> dict[str, Any]:
         """Returns keys for config.json that Hugging Face Transformers needs."""

@@ -1,4 +1,4 @@
-"""What is trained on: rows of tokens of different lengths, each with its targets."""
+"""Training data in memory: rows of tokens of different lengths, each with its targets."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _ENCODED_AT_ONCE = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Ragged:
-    """Rows of values of different lengths, joined.
+    """Rows of different lengths, concatenated.
 
     Args:
-        values: All values, [sum of lengths].
-        lengths: How many each row has, int64 [rows].
-        padding: What stands behind the values of a row in a batch.
-        by_token: Whether a row has one value a token, so that it is padded as the tokens are.
+        values: The values of all rows, [sum of lengths].
+        lengths: The number of values in each row, int64 [rows].
+        padding: The value that pads shorter rows in a batch.
+        by_token: Whether a row has one value for each token. It is then padded to the length of the tokens.
     """
 
     values: np.ndarray
@@ -30,7 +30,7 @@ class Ragged:
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[Any]], dtype: Any, padding: int | float = 0, by_token: bool = False) -> Ragged:
-        """Joins rows."""
+        """Concatenates rows; the other arguments are those of the class."""
         lengths = np.array([len(row) for row in rows], np.int64)
         flat = [value for row in rows for value in row]
         return cls(np.array(flat, dtype), lengths, padding, by_token)
@@ -41,20 +41,20 @@ class Ragged:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingRows:
-    """The examples of a task as a model learns from them.
+    """The examples of a task as token ids and targets, for training.
 
-    An item is what is shuffled and counted as one of a batch. It is one row of tokens: a text, a pair, a window of
-    a long text; or, with `group_sizes`, several rows that stay together: the choices of a question, the candidates of
-    a query, the two sides of a pair of embeddings. A batch then has tokens of the shape [B, C, S] in place of [B, S],
-    C that of its largest item; rows that an item lacks have an `input_mask` of zeros.
+    An item is the unit of shuffling and of the batch size. An item is one row of tokens: a text, a pair, or a
+    window of a long text. With `group_sizes`, an item has several rows that stay together: the choices of a question,
+    the candidates of a query, or the two sides of a pair of embeddings. The tokens of a batch then have the shape
+    [B, C, S] instead of [B, S], where C is the size of the largest item. Missing rows have an `input_mask` of zeros.
 
     Args:
         ids: The token ids of each row, special tokens included.
-        type_ids: Their types, of the same lengths.
-        targets: What the loss needs beside the tokens, by name: arrays with a row an item, or ragged values (with a
-            row an item; those `by_token` with a row of tokens).
-        group_sizes: How many rows each item has, int64 [items]; None for one each.
-        notes: Sentences that say which examples cannot be learnt from.
+        type_ids: The token type ids, of the same lengths.
+        targets: The other inputs of the loss, by name: arrays with one row for each item, or ragged values. Ragged
+            values have one row for each item; with `by_token`, one row for each row of tokens.
+        group_sizes: The number of rows of each item, int64 [items]; None if each item has one row.
+        notes: Sentences about examples that cannot be learnt, which the user should see.
     """
 
     ids: Ragged
@@ -68,12 +68,12 @@ class TrainingRows:
 
 
 def encode_texts(encode: Any, texts: Sequence[str], pairs: Sequence[str] | None = None) -> tuple[Ragged, Ragged]:
-    """The ids and type ids of texts, or pairs.
+    """Returns the token ids and token type ids of texts or of pairs.
 
     Args:
         encode: The GraphEncoder that the model will be served with.
         texts: The texts.
-        pairs: Their second texts.
+        pairs: The second texts of pairs; None for single texts.
     """
     graph = tf.function(encode.ragged, reduce_retracing=True)
     ids, types, lengths = [], [], []
@@ -89,12 +89,12 @@ def encode_texts(encode: Any, texts: Sequence[str], pairs: Sequence[str] | None 
 
 
 def strings(texts: Sequence[str]) -> tf.Tensor:
-    """Texts as a tensor of UTF-8; what UTF-8 cannot say becomes "?"."""
+    """Returns texts as a tensor, string [B]. A surrogate, which UTF-8 cannot encode, becomes "?"."""
     return tf.constant([text.encode("utf-8", "replace") for text in texts], tf.string)
 
 
 def as_strings(values: Sequence[Any]) -> tf.Tensor:
-    """Texts as a tensor, string [B]; lists of texts as one of [B, C], padded with ""."""
+    """Returns texts as a tensor, string [B], or lists of texts as a tensor, string [B, C], padded with ""."""
     if not values or isinstance(values[0], str):
         return strings(values)
     most = max(1, *map(len, values))

@@ -160,7 +160,7 @@ def test_a_model_for_no_task(tmp_path, pretrained):
     (folder / "config.json").write_text(json.dumps(config | {"architectures": ["BertForNextSentencePrediction"]}))
     with pytest.raises(
         BundleError,
-        match=r"is for no task yet \(BertForNextSentencePrediction\); make one of it with `kbert finetune`, ",
+        match=r"is not for any task \(BertForNextSentencePrediction\); fine-tune it with `kbert finetune`, ",
     ):
         load(folder)
 

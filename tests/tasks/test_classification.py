@@ -175,7 +175,7 @@ def test_settings_round_trip(bundle_of):
 
 
 def test_settings_that_cannot_be(bundle_of):
-    with pytest.raises(BundleError, match=r"^folder is for no task yet \(BertForNextSentencePrediction\); "):
+    with pytest.raises(BundleError, match=r"^folder is not for any task \(BertForNextSentencePrediction\); "):
         task_from_bundle(bundle_of({}, "BertForNextSentencePrediction"), "folder")
     for values, problem in (
         ({"labels": ["a", "b"]}, r"'paired'"),

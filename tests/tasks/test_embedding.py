@@ -89,7 +89,7 @@ def test_what_cannot_be_learnt(tmp_path):
         EmbeddingTask.read_examples(write(tmp_path, "a.csv", "text,score\na,1\n"), {"score": "score"})
     with pytest.raises(DataError, match=r"^a\.csv: expected scores that differ\. Received 1 alone$"):
         EmbeddingTask.from_examples(scored, "a.csv")
-    with pytest.raises(UsageError, match=r"^the objective pairs takes every pair for a good one; leave out the col"):
+    with pytest.raises(UsageError, match=r"^the objective pairs treats every pair as similar; leave out the col"):
         EmbeddingTask.from_examples(scored, "a.csv", {"objective": "pairs"})
     with pytest.raises(UsageError, match=r"^temperature must be above 0\. Received: temperature=0\.0$"):
         EmbeddingTask.from_examples(pairs, "a.csv", {"temperature": 0.0})

@@ -46,7 +46,7 @@ def test_mean_and_deviation_are_those_of_training():
     settings = json.loads(json.dumps(task.settings()))
     assert settings == {"name": "regression", "paired": False, "mean": 2.0, "deviation": 1.0}
     assert RegressionTask.from_settings(settings).settings() == settings
-    with pytest.raises(ValueError, match=r"^mean must be a number, and deviation one above 0$"):
+    with pytest.raises(ValueError, match=r"^mean must be a finite number, and deviation a finite number above 0$"):
         RegressionTask.from_settings(settings | {"deviation": 0})
 
 

@@ -1,1 +1,1 @@
-"""Examples and answers to numbers."""
+"""The metrics of the tasks, computed from examples and answers."""

@@ -1,4 +1,4 @@
-"""How far a model's probabilities can be believed."""
+"""Calibration: how well a model's probabilities agree with how often it is right."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ BINS = 15
 
 
 def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = BINS) -> list[dict[str, Any]]:
-    """How often answers of like confidence are right: what a reliability plot shows.
+    """Returns the accuracy of answers with similar confidence: the table behind a reliability plot.
 
     Args:
         confidences: The probability of each answer, [N].
-        right: Whether it is the right one, bool [N].
-        bins: Parts of equal width that 0 to 1 is cut into; a part has its upper end.
+        right: Whether each answer is right, bool [N].
+        bins: The number of bins of equal width between 0 and 1. A bin includes its upper end.
 
     Returns:
-        For each part that has answers, from below: "from", "to", "confidence" and "accuracy" (means), "examples".
+        A row for each bin that has answers, in rising order: "from", "to", the means "confidence" and "accuracy", and
+        the number of "examples".
     """
     confidences = np.asarray(confidences, np.float64)
     edges = np.linspace(0.0, 1.0, bins + 1)
@@ -39,6 +40,9 @@ def reliability(confidences: np.ndarray, right: np.ndarray, bins: int = BINS) ->
 
 
 def expected_calibration_error(table: list[dict[str, Any]]) -> float:
-    """The mean difference of confidence and accuracy over the answers of a reliability table (arXiv 1706.04599)."""
+    """Returns the mean absolute difference of confidence and accuracy in a table of `reliability` (arXiv 1706.04599).
+
+    Each row counts by its number of examples.
+    """
     total = sum(row["examples"] for row in table)
     return sum(row["examples"] * abs(row["accuracy"] - row["confidence"]) for row in table) / total

@@ -1,4 +1,4 @@
-"""Correlations of numbers, by scipy."""
+"""Correlation coefficients, computed by scipy."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 def pearson(first: np.ndarray, second: np.ndarray) -> float:
-    """Pearson's correlation of two float arrays [B]; 0 if one of them is constant, where it is not defined."""
+    """Returns Pearson's correlation of two float arrays [B]; 0 if an array is constant, where it is not defined."""
     from scipy import stats
 
     return 0.0 if _is_constant(first, second) else float(stats.pearsonr(first, second).statistic)
 
 
 def spearman(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's rank correlation of two float arrays [B]; 0 if one of them is constant, where it is not defined."""
+    """Returns Spearman's correlation of two float arrays [B]; 0 if an array is constant, where it is not defined."""
     from scipy import stats
 
     return 0.0 if _is_constant(first, second) else float(stats.spearmanr(first, second).statistic)

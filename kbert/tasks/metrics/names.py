@@ -1,9 +1,9 @@
-"""The direction of each metric."""
+"""The names of metrics whose smaller values are better, and the name of the validation loss."""
 
 from __future__ import annotations
 
 LOSS = "loss"
-"""The mean loss on the validation file, which every task has as a metric during fine-tuning."""
+"""The mean loss on the validation file. Fine-tuning has this metric for every task."""
 _SMALLER_IS_BETTER = frozenset({LOSS, "cross_entropy", "calibration_error", "hamming_loss", "mse", "mae"})
 
 

@@ -1,4 +1,4 @@
-"""Exact match and F1 of answers: by words, as SQuAD has them, and by characters, as CMRC 2018 has them."""
+"""Exact match and F1 of answers: by words, as in SQuAD, and by characters, as in CMRC 2018."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _CMRC_PUNCTUATION = frozenset("-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
 _CMRC_PIECE = re.compile(r"[\u4e00-\u9fa5]|\w+(?:(?:\.(?=\w)|,(?=\d))\w+)*|[^\w\s]")
-"""An ideograph, a word or a number such as 10,000 or 3.5, or a mark. The script leaves words to NLTK, which also splits
-those with an apostrophe."""
+"""Matches an ideograph, a word, a number such as 10,000 or 3.5, or a punctuation mark. CMRC's script splits words by
+NLTK, which also splits at apostrophes."""
 
 Metric = Callable[[str, str], float]
 
 
 def normalize_answer(text: str) -> str:
-    """Lower case, without ASCII punctuation, articles and spare spaces (SQuAD's evaluation)."""
+    """Returns the text in lower case, without ASCII punctuation, articles and extra spaces (SQuAD's evaluation)."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
 
 
 def exact_match(true: str, predicted: str) -> float:
-    """1 for equal answers, after normalization."""
+    """Returns 1 if the answers are equal after `normalize_answer`, else 0."""
     return float(normalize_answer(true) == normalize_answer(predicted))
 
 
 def f1(true: str, predicted: str) -> float:
-    """F1 of the words of an answer. If one has none, 1 where both have none (SQuAD 2.0)."""
+    """Returns the F1 of the words of an answer. If an answer has no words, it is 1 if both have none (SQuAD 2.0)."""
     wanted, found = normalize_answer(true).split(), normalize_answer(predicted).split()
     if not wanted or not found:
         return float(wanted == found)
@@ -39,12 +39,12 @@ def f1(true: str, predicted: str) -> float:
 
 
 def character_exact_match(true: str, predicted: str) -> float:
-    """1 for equal answers, without punctuation and in lower case (CMRC 2018)."""
+    """Returns 1 if the answers are equal in lower case and without punctuation, else 0 (CMRC 2018)."""
     return float(_without_punctuation(true) == _without_punctuation(predicted))
 
 
 def character_f1(true: str, predicted: str) -> float:
-    """F1 of the longest stretch that two answers share, in ideographs and words of other scripts (CMRC 2018)."""
+    """Returns the F1 of the longest common substring, counted in ideographs and words of other scripts (CMRC 2018)."""
     wanted, found = _segments(true), _segments(predicted)
     if not wanted or not found:
         return float(wanted == found)
@@ -52,22 +52,24 @@ def character_f1(true: str, predicted: str) -> float:
 
 
 def is_by_characters(answers: Sequence[str]) -> bool:
-    """Whether answers are written without spaces: most of them have ideographs."""
+    """Whether answers are measured by characters, since more than half of them have ideographs."""
     return sum(any(is_cjk(ord(c)) for c in answer) for answer in answers) * 2 > len(answers)
 
 
 def best(metric: Metric, true: Sequence[str], predicted: str) -> float:
-    """The score for the answer that fits best; without answers, the answer is ""."""
+    """Returns the largest score over the true answers; if there are none, the true answer is ""."""
     return max((metric(answer, predicted) for answer in true), default=metric("", predicted))
 
 
 def best_threshold(differences: Sequence[float], scores: Sequence[float], impossible: Sequence[bool]) -> float:
-    """The threshold on "no answer less answer" below which answering gives the highest score in all.
+    """Returns the threshold that gives the highest total score.
+
+    A question is answered if its difference is not above the threshold.
 
     Args:
-        differences: The score of "no answer" less that of the best answer, of each question.
-        scores: What the best answer is worth, if it is given; 0 for a question that has none.
-        impossible: Whether a question has no answer, so that giving none is worth 1.
+        differences: For each question, the score of "no answer" minus the score of the best answer.
+        scores: For each question, the metric of the best answer; 0 for a question that has no answer.
+        impossible: For each question, whether it has no answer. Giving no answer then scores 1.
     """
     total = best_total = float(sum(impossible))
     order = sorted(range(len(differences)), key=lambda index: differences[index])

@@ -8,32 +8,38 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 CUTS = (1, 5, 10)
-"""Where recall is measured."""
+"""The numbers of results for which recall is measured."""
 
 
 def reciprocal_rank(gains: Sequence[float]) -> float:
-    """1 over the rank of the first relevant one; 0 if there is none.
+    """Returns 1 / the rank of the first relevant result; 0 if no result is relevant.
 
     Args:
-        gains: How relevant each result is, best ranked first; relevant are those above 0.
+        gains: The relevance of each result, the best-ranked first. Results with gains above 0 are relevant.
     """
     return next((1 / rank for rank, gain in enumerate(gains, start=1) if gain > 0), 0.0)
 
 
 def recall(gains: Sequence[float], relevant: int, cut: int) -> float:
-    """The part of all relevant ones that is among the first `cut` results; `relevant` says how many there are."""
+    """Returns the part of the relevant documents that is among the first `cut` results.
+
+    Args:
+        gains: The relevance of each result, the best-ranked first.
+        relevant: The number of relevant documents.
+        cut: The number of results that count.
+    """
     return sum(gain > 0 for gain in gains[:cut]) / relevant
 
 
 def ndcg(gains: Sequence[float], judged: Sequence[float], cut: int) -> float:
-    """Discounted cumulative gain of the first `cut` results as part of the best there could be.
+    """Returns the discounted cumulative gain of the first `cut` results, divided by the best possible one.
 
     A gain at rank r counts gain / log2(r + 1) (Järvelin and Kekäläinen 2002, in the form of trec_eval).
 
     Args:
-        gains: How relevant each result is, best ranked first.
-        judged: The gains of all that is relevant, in any order.
-        cut: How many results count.
+        gains: The relevance of each result, the best-ranked first.
+        judged: The gains of all relevant documents, in any order.
+        cut: The number of results that count.
     """
     best = _discounted(sorted(judged, reverse=True)[:cut])
     return _discounted(gains[:cut]) / best if best else 0.0
@@ -44,18 +50,20 @@ def _discounted(gains: Sequence[float]) -> float:
 
 
 def in_order(scores: np.ndarray, gains: np.ndarray) -> np.ndarray:
-    """The gains by falling score. Of equal scores the least relevant comes first: a model that cannot tell
-    candidates apart earns nothing by their order.
-    """  # noqa: D205 (one sentence)
+    """Returns the gains in the order of falling scores.
+
+    Among equal scores the smallest gain comes first, so that a model that scores all candidates alike gains nothing
+    from their order in the file.
+    """
     return gains[np.lexsort((gains, -scores))]
 
 
 def ranking_metrics(ranked: Iterable[tuple[Iterable[float], Iterable[float]]]) -> dict[str, float]:
-    """The means over queries: "mrr", "recall@1", "recall@5", "recall@10", "ndcg@10".
+    """Returns the means over queries: "mrr", "recall@1", "recall@5", "recall@10", "ndcg@10".
 
     Args:
-        ranked: For each query the gains of its results, best ranked first, and the gains of all that is relevant to it.
-            Queries without anything relevant are left out.
+        ranked: For each query, the gains of its results, the best-ranked first, and the gains of all documents that
+            are relevant to it. Queries without relevant documents are left out.
     """
     judged = [(list(gains), [gain for gain in relevant if gain > 0]) for gains, relevant in ranked]
     judged = [(gains, relevant) for gains, relevant in judged if relevant]
@@ -66,11 +74,11 @@ def ranking_metrics(ranked: Iterable[tuple[Iterable[float], Iterable[float]]]) -
 
 
 def run_metrics(run: Mapping[str, Sequence[str]], judgements: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """The same for the ids of results.
+    """Returns the metrics of `ranking_metrics` for the ids of results.
 
     Args:
-        run: The ids of each query's results, best ranked first. A query that has none counts 0.
-        judgements: For each query the gain of each judged id.
+        run: For each query, the ids of its results, the best-ranked first. A query without results counts 0.
+        judgements: For each query, the gain of each judged id.
     """
     return ranking_metrics(
         [

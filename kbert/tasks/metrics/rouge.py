@@ -1,8 +1,8 @@
 """ROUGE-1, ROUGE-2 and ROUGE-L of a summary (Lin 2004), as Google's rouge-score computes them without stemming.
 
 rouge-score ignores all letters except a to z, so a Russian summary scores 0. Here Latin text is treated as in
-rouge-score, where an accented letter ends a word, so that scores can be compared. Letters and digits of all other
-scripts form words too.
+rouge-score, where an accented letter ends a word, so that scores can be compared. In addition, letters and digits of
+all other scripts form words.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# Each letter is a word in scripts without spaces: kana, ideographs, Thai, Lao, Tibetan, Myanmar, Khmer.
+# In scripts without spaces each letter is a word: kana, ideographs, Thai, Lao, Tibetan, Myanmar, Khmer.
 _WITHOUT_SPACES = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff" + (
     "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff"
 )
@@ -26,7 +26,7 @@ METRICS = ("rouge1", "rouge2", "rougeL")
 
 
 class Score(NamedTuple):
-    """How well a summary covers a reference."""
+    """The overlap of a summary with a reference."""
 
     precision: float
     recall: float
@@ -34,14 +34,14 @@ class Score(NamedTuple):
 
 
 def rouge(references: Sequence[str], summary: str) -> dict[str, Score]:
-    """The scores of a summary against the reference that it fits best, by each metric's F1.
+    """Returns the scores of a summary: for each metric those of the reference with the largest F1.
 
     Args:
         references: One or more reference summaries.
         summary: The summary.
 
     Returns:
-        "rouge1", "rouge2" and "rougeL".
+        The scores by metric: "rouge1", "rouge2" and "rougeL".
     """
     words = rouge_words(summary)
     scores = [_scores(rouge_words(reference), words) for reference in references]
@@ -49,13 +49,13 @@ def rouge(references: Sequence[str], summary: str) -> dict[str, Score]:
 
 
 def rouge_words(text: str) -> list[str]:
-    """The words that count."""
+    """Splits a text into the words that ROUGE counts, in lower case."""
     return _word().findall(text.lower())
 
 
 @functools.cache
 def _word() -> re.Pattern[str]:
-    """Matches a word. Letters of other scripts than Latin keep the marks on them, such as the vowel signs of Hindi."""
+    """Returns the pattern of a word. Non-Latin letters include the marks on them, such as the vowel signs of Hindi."""
     marks = "".join(
         re.escape(chr(code)) for code in range(0x300, sys.maxunicode + 1) if unicodedata.category(chr(code))[0] == "M"
     )
@@ -74,7 +74,7 @@ def _scores(reference: list[str], summary: list[str]) -> dict[str, Score]:
 
 
 def ngram_score(reference: Sequence[str], summary: Sequence[str], size: int) -> Score:
-    """ROUGE-N of words, N being `size`."""
+    """Returns ROUGE-N of two lists of words, where N is `size`."""
     wanted, given = _ngrams(reference, size), _ngrams(summary, size)
     return _score((wanted & given).total(), wanted.total(), given.total())
 
@@ -91,7 +91,10 @@ def _score(common: int, reference: int, summary: int) -> Score:
 
 
 def _longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
-    """Its length, a whole row of the usual table at a time in the bits of a number (Hyyrö 2004)."""
+    """Returns the length of the longest common subsequence of two lists of words.
+
+    Each row of the usual dynamic-programming table is the bits of one integer (Hyyrö 2004).
+    """
     places: dict[str, int] = {}
     for index, word in enumerate(first):
         places[word] = places.get(word, 0) | 1 << index
@@ -104,15 +107,15 @@ def _longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> 
 
 
 def oracle_sentences(sentences: Sequence[str], references: Sequence[str], most: int) -> list[int]:
-    """The sentences that make the best summary, found greedily by ROUGE-1 plus ROUGE-2 (as in arXiv 1611.04230).
+    """Chooses the sentences of the best summary greedily, by the F1 of ROUGE-1 plus ROUGE-2 (as in arXiv 1611.04230).
 
     Args:
-        sentences: Of the document.
-        references: Reference summaries.
-        most: How many sentences to choose at most.
+        sentences: The sentences of the document.
+        references: The reference summaries.
+        most: The largest number of sentences to choose.
 
     Returns:
-        Their places, rising.
+        The indices of the chosen sentences, in rising order.
     """
     words = [rouge_words(sentence) for sentence in sentences]
     wanted = [rouge_words(reference) for reference in references]

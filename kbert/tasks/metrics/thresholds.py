@@ -1,4 +1,4 @@
-"""The probability from which on a label is given, so that F1 on some examples is largest."""
+"""Thresholds of labels: a label is given if its probability is at least its threshold."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ DEFAULT_THRESHOLD = 0.5
 
 
 def best_threshold(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """The threshold of the largest F1, half-way between two probabilities; of equals the one nearest to a half.
+    """Returns the threshold with the largest F1, half-way between two probabilities.
+
+    If several thresholds have the largest F1, the result is the one nearest to 0.5.
 
     Args:
-        probabilities: Of a label, float32 [N].
-        truth: Whether examples have it, bool [N].
+        probabilities: The probability of the label for each example, float32 [N].
+        truth: Whether each example has the label, bool [N].
 
     Returns:
-        A number that float32 holds exactly; a half where no example has the label.
+        A number that float32 represents exactly; 0.5 if no example has the label.
     """
     if not np.any(truth):
         return DEFAULT_THRESHOLD
@@ -24,7 +26,7 @@ def best_threshold(probabilities: np.ndarray, truth: np.ndarray) -> float:
     following = np.append(values[1:], np.float32(0.0))
     given = np.arange(1, len(values) + 1)
     scores = 2 * np.cumsum(np.asarray(truth, np.float64)[order]) / (given + np.sum(truth))
-    scores[:-1][values[:-1] == values[1:]] = -1.0  # no threshold is between equals
+    scores[:-1][values[:-1] == values[1:]] = -1.0  # no threshold separates equal probabilities
     middles = (values + following) / np.float32(2)
     thresholds = np.where(middles > following, middles, values)
     best = np.flatnonzero(scores == scores.max())

@@ -1,4 +1,4 @@
-"""The examples that a model does worst on, for people who look for the reasons."""
+"""The examples with a model's worst answers, for error analysis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 WORST_EXAMPLES = "worst_examples"
-"""Their name among a task's metrics."""
+"""The key of the worst examples among a task's metrics."""
 WORST = 20
 _LONGEST = 300
 
@@ -17,15 +17,16 @@ _LONGEST = 300
 def worst_examples(
     examples: Sequence[Any], badness: np.ndarray, describe: Callable[[int], dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The examples with the largest `badness` above 0, worst first.
+    """Returns the examples with the largest `badness` above 0, worst first.
 
     Args:
-        examples: Dataclasses; what they say but their target is kept, long texts cut.
-        badness: Of each example, [N].
-        describe: Gives what was expected and what was answered, by the index of an example; JSON.
+        examples: The examples, which are dataclasses with `line` and `target`.
+        badness: A number for each example, [N]; larger is worse, and 0 is a right answer.
+        describe: Returns the expected and the predicted answer of an example by its index, as JSON values.
 
     Returns:
-        At most WORST dicts: "line", the texts, and what `describe` gives.
+        At most WORST dicts. Each has "line", the other fields of the example except its target (long texts are cut),
+        and the values of `describe`.
     """
     order = np.argsort(-np.asarray(badness), kind="stable")[:WORST]
     return [_texts(examples[index]) | describe(int(index)) for index in order if badness[index] > 0]

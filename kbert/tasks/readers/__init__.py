@@ -1,1 +1,1 @@
-"""Files and tables to the examples of each task."""
+"""Readers of files and tables, which return the examples of each task."""

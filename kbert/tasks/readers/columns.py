@@ -1,4 +1,4 @@
-"""Which columns of a file a task reads: those that the user names, else those that stand in its header."""
+"""Chooses the columns of a file that a task reads: those that the user names, else usual names in the header."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def find_columns(
     targets: bool = True,
     tell: bool = False,
 ) -> dict[str, str]:
-    """The column of each role in a file.
+    """Returns the column of each role in a file.
 
-    A column that is not named is the catalogue's default. A column without a default is read if its usual name stands
-    in the header and no other optional target is named. If no column is named and the file lacks the default ones, the
-    columns of a published data set are looked for (`TaskInfo.usual_columns`).
+    A column that the user does not name is the default of the catalogue. A column without a default is read if the
+    header has its usual name and the user names no other optional target. If the user names no column and the default
+    columns are missing in the file, the columns of published data sets are tried (`TaskInfo.usual_columns`).
 
     Args:
         info: The task.
         path: The file, or a table in memory.
-        given: Columns by role; None is as if it were not there, "" says that the file has no such column.
+        given: The columns by role. None selects the default; "" means that the file has no such column.
         options: The options of the task, some of which describe the format of the file.
-        targets: Whether columns of targets are wanted.
-        tell: Whether to log columns that the user did not name and that are no defaults.
+        targets: Whether the columns of targets are included.
+        tell: Whether to log the columns that are neither named by the user nor defaults.
 
     Raises:
         UsageError: The task has no such role.
@@ -61,7 +61,7 @@ def find_columns(
     if not named and header and not set(chosen.values()) <= set(header):
         found = next((dict(each) for each in info.usual_columns if set(each.values()) <= set(header)), {})
     if not found and not named:
-        # The default text with the other columns of a published data set.
+        # The header has the default columns, so the other columns of a published data set are looked for.
         for each in info.usual_columns:
             if all(each.get(role) == name for role, name in chosen.items()) and set(each.values()) <= set(header):
                 found = dict(each)

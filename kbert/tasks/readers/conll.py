@@ -1,4 +1,4 @@
-"""CoNLL files: a word and its tags in each line, an empty line between sentences."""
+"""Reads CoNLL files, which have a word and its tags in each line, and an empty line between sentences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kbert.sources.table_format import TableFormat
 from kbert.tasks.readers.tagged_words import Sentence
 
 _MOST_COLUMNS = 4
-"""Of files whose columns are not named: a word first, and its tag last."""
+"""The largest number of columns in a file whose columns are not named: the first is the word, the last is its tag."""
 _RANGE = re.compile(r"\d+(-|\.)\d+")
 """The ids of multi-word tokens and of empty nodes in CoNLL-U."""
 _COMMENT = re.compile(r"#\s*[\w.:-]+\s*=|#(begin|end) document")
@@ -25,20 +25,20 @@ def read_conll(
 ) -> Iterator[Sentence]:
     """Yields the sentences of a file.
 
-    Comments (lines with # that have other columns than the rest, or that are written as "# key = value"), -DOCSTART-
-    lines, and the multi-word tokens and empty nodes of CoNLL-U are left out.
+    -DOCSTART- lines, comments, and the multi-word tokens and empty nodes of CoNLL-U are left out. A comment is a line
+    that begins with # and has another number of columns than most lines, or the form "# key = value".
 
     Args:
         path: The file.
-        columns: The 1-based numbers of "text" and "label"; without them the word is the first column of 2 to 4, and the
-            tag the last.
+        columns: The 1-based numbers of the columns "text" and "label". Without them the file must have at most 4
+            columns: the word is the first, and the tag is the last.
         form: The encoding, and the delimiter if it is neither a tab nor a space.
-        targets: Whether tags are wanted.
-        bad: Takes lines that cannot be used, each with its sentence.
+        targets: Whether tags are read.
+        bad: Counts the lines that are skipped. The sentence of such a line is left out, too.
 
     Raises:
-        UsageError: A column is a name.
-        DataError: The file holds something else; with file and line.
+        UsageError: A column is a name instead of a number.
+        DataError: A line is invalid, with file and line.
     """
     word_column, tag_column = (_number(columns.get(role), role) for role in ("text", "label"))
     lines = _Lines(path, form, word_column, tag_column if targets else None, targets, bad)
@@ -46,7 +46,7 @@ def read_conll(
     broken = False
     skipped = bad.count
     for number, line in itertools.chain(lines.kept(), [(0, "")]):
-        # A line in another encoding was left out before this one: it may have been a word of the sentence.
+        # `kept` may have skipped a line in another encoding, which may have been a word of this sentence.
         broken |= bad.count > skipped
         skipped = bad.count
         if not line.strip() or line.startswith("-DOCSTART-"):
@@ -57,7 +57,7 @@ def read_conll(
         cells = lines.cells(line)
         problem = lines.problem(cells, line)
         if problem:
-            bad.skip(DataError(problem, path, number))  # which breaks the sentence, too
+            bad.skip(DataError(problem, path, number))  # the next turn of the loop marks the sentence as broken
             continue
         word = cells[(word_column or 1) - 1].strip()
         if lines.numbered and _RANGE.fullmatch(cells[0].strip()):
@@ -79,7 +79,7 @@ def _number(column: str | None, role: str) -> int | None:
 
 
 class _Lines:
-    """The lines of a file, and how wide they are."""
+    """The lines of a file, and its number of columns."""
 
     def __init__(
         self, path: PathLike, form: TableFormat, word: int | None, tag: int | None, targets: bool, bad: BadRows
@@ -94,10 +94,10 @@ class _Lines:
         self._tabs = False
         self._look()
         self.numbered = self._word > 1
-        """Whether the first column may hold the ids of CoNLL-U."""
+        """Whether the first column may be the ids of CoNLL-U."""
 
     def _look(self) -> None:
-        """Finds out the width, and whether tabs stand between cells, from the first lines that are no comments."""
+        """Detects the number of columns, and whether tabs separate them, from the first lines without comments."""
         lines = self._form.numbered_lines(self._path, BadRows(1 << 60))
         some = [line for _, line in itertools.islice(lines, 1000) if line.strip() and not line.startswith("-DOCSTART-")]
         words = [line for line in some if not line.startswith("#")] or some
@@ -111,25 +111,25 @@ class _Lines:
         return self._fewest <= width <= _MOST_COLUMNS
 
     def cells(self, line: str) -> list[str]:
-        """The cells of a line."""
+        """Splits a line into cells."""
         if self._delimiter:
             return line.split(self._delimiter)
         return line.split("\t") if "\t" in line else line.split()
 
     def kept(self) -> Iterator[tuple[int, str]]:
-        """All lines but comments, each with its number."""
+        """Yields all lines except comments, each with its number."""
         for number, line in self._form.numbered_lines(self._path, self._bad):
             if not (line.startswith("#") and self._is_comment(line)):
                 yield number, line
 
     def _is_comment(self, line: str) -> bool:
         cells = self.cells(line)
-        if self._tabs:  # a word has no space in it
+        if self._tabs:  # in a file with tabs, a first cell with a space is not a word
             return len(cells) != self._width or " " in cells[0].strip()
         return len(cells) != self._width or bool(_COMMENT.match(line))
 
     def problem(self, cells: list[str], line: str) -> str | None:
-        """What is wrong with a line; None if it can be used."""
+        """Returns the error about a line; None if the line is valid."""
         self._width = self._width or (len(cells) if self._fits(len(cells)) else 0)
         last = cells[self._tag - 1] if self._tag and self._tag <= len(cells) else cells[-1]
         word = cells[self._word - 1] if self._word <= len(cells) else ""

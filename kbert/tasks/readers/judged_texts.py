@@ -1,4 +1,4 @@
-"""The texts behind judgements: which documents answer which query."""
+"""Reads judgements together with the texts of their queries and documents."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from kbert.tasks.readers.retrieval_collections import Document, read_documents, 
 def read_judged(
     judgements: PathLike, documents: PathLike | None, queries: PathLike | None, bad: BadRows
 ) -> tuple[list[tuple[Document, list[tuple[Document, float]]]], list[str]]:
-    """Each query with its judged documents and their gains; and the texts of all documents, each once.
+    """Returns each query with its judged documents and their gains, and the distinct texts of all documents.
+
+    The formats of the files are those of kbert.tasks.readers.retrieval_collections.
 
     Args:
-        judgements: See kbert.tasks.readers.retrieval_collections.
-        documents: The documents.
-        queries: The queries.
-        bad: Takes judgements of what does not exist, and documents that cannot be used.
+        judgements: The file of judgements.
+        documents: The file or folder of documents.
+        queries: The file of queries.
+        bad: Counts what is skipped: judgements of missing queries or documents, and invalid documents.
 
     Raises:
-        UsageError: Documents or queries are not named.
-        DataError: A file cannot be read.
+        UsageError: `documents` or `queries` is missing.
+        DataError: A file is invalid.
     """
     if not documents or not queries:
         raise UsageError("judgements need both --documents and --queries")
-    empty: set[str] = set()  # told already, and once
+    empty: set[str] = set()  # `read_documents` has counted these documents already
     texts = {document.id: document for document in read_documents(documents, bad=bad, skipped=empty)}
     unasked: set[str] = set()
     asked = read_queries(queries, bad=bad, skipped=unasked)

@@ -1,4 +1,4 @@
-"""Columns of a file that are carried into predictions, such as ids."""
+"""Reads columns that are copied into predictions, such as ids."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from kbert.tasks.readers.tables import read_table
 
 
 def read_kept_columns(path: PathLike, names: Sequence[str], form: TableFormat) -> dict[int, dict[str, Any]]:
-    """The values of some columns by the line of their row.
+    """Returns the values of some columns, by the line of their row.
 
     Args:
-        path: A table, or JSON.
-        names: The columns, or keys; of a file without a header their numbers.
-        form: How the file is written.
+        path: A table or a JSON file.
+        names: The names of the columns or keys; for a file without a header, the numbers of the columns.
+        form: The format of the file.
 
     Raises:
-        DataError: A row has no such column; with file and line.
-        UsageError: The file is no table.
+        DataError: A column or key is missing; with file and line.
+        UsageError: The file is not a table.
     """
     if not names:
         return {}

@@ -1,4 +1,4 @@
-"""Lists of labels in the cells of tables: JSON, Python, NumPy and PostgreSQL write them in different ways."""
+"""Reads lists of labels in the cells of tables, as JSON, Python, NumPy and PostgreSQL write them."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _SEPARATORS = (",", ";", "/", "&", " ")
 
 
 class LabelVector(tuple[str, ...]):
-    """The labels of a row that has a vector of 0 and 1: the places of the ones, from "0".
+    """The labels of a row that has a vector of 0 and 1: the indices of the ones, as texts from "0".
 
     Args:
-        labels: The places of the ones.
+        labels: The indices of the ones.
         size: The length of the vector.
     """
 
     size: int
 
     def __new__(cls, labels: Iterable[str], size: int = 0) -> LabelVector:
-        """Makes a tuple that knows the length of the vector."""
+        """Makes the tuple of labels, with `size` as an attribute."""
         self = super().__new__(cls, labels)
         self.size = size
         return self
 
     @classmethod
     def of(cls, values: Sequence[str]) -> LabelVector:
-        """Takes the places of the ones of a vector."""
+        """Makes the labels of a vector, whose values are the texts of 0 and 1."""
         return cls((str(place) for place, value in enumerate(values) if value.lower() in _YES), len(values))
 
 
 def parse_list(cell: str) -> list[str] | None:
-    """The items of a cell that is written as a list; None for other cells.
+    """Returns the items of a cell that is written as a list; None for other cells.
 
     Example:
         >>> parse_list('["joy", "love"]'), parse_list("['joy', 'love']"), parse_list("['joy' 'love']")
@@ -48,7 +48,7 @@ def parse_list(cell: str) -> list[str] | None:
         (['0.', '1.', '1.'], ['joy', 'love'], None)
 
     Raises:
-        ValueError: The list has items that are no labels, such as lists.
+        ValueError: The list has items that are not labels, such as lists.
     """
     cell = cell.strip()
     if not cell or len(cell) > _LONGEST or _BRACKETS.get(cell[0]) != cell[-1]:
@@ -56,7 +56,7 @@ def parse_list(cell: str) -> list[str] | None:
     inner = cell[1:-1].strip()
     items = _literal(cell) if "," in inner or not inner else None
     if items is None and cell[0] != "(":
-        # NumPy has spaces between items; PostgreSQL and plain lists have no quotation marks.
+        # NumPy writes spaces between items; PostgreSQL and plain lists have no quotation marks.
         found = [next(filter(None, groups), "") for groups in _ITEM.findall(inner)]
         items = [part.strip(" '\"") for part in inner.split(",")] if "," in inner else found
     if items is None:
@@ -81,10 +81,10 @@ def _literal(cell: str) -> list[Any] | None:
 
 
 def vector_size(rows: Sequence[Sequence[str]]) -> int:
-    """The length of the vectors of 0 and 1 that the lists of a file are; 0 if they are lists of labels.
+    """Returns the length of the vectors if the lists of a file are vectors of 0 and 1; 0 if they are lists of labels.
 
-    Lists are vectors if they hold 0 and 1 alone and either all have the same length of at least 2, or some list has
-    a value twice, which a list of labels has not.
+    Lists are vectors if they hold only 0 and 1, and either all have the same length of at least 2, or a list repeats a
+    value, which a list of labels does not.
     """
     values = {value.lower() for row in rows for value in row}
     if not rows or not values or not values <= {*_YES, *_NO}:
@@ -96,7 +96,7 @@ def vector_size(rows: Sequence[Sequence[str]]) -> int:
 
 
 def unsplit_labels(labels: Sequence[str]) -> tuple[str, list[str]] | None:
-    """The separator that labels seem to be joined with, and the labels that have it; None if there is none.
+    """Returns the separator that seems to join labels, and the labels that contain it; None if there is no such label.
 
     Example:
         >>> unsplit_labels(["joy, love", "joy", "anger"])
@@ -106,7 +106,7 @@ def unsplit_labels(labels: Sequence[str]) -> tuple[str, list[str]] | None:
     for separator in _SEPARATORS:
         joined = [label for label in labels if separator in label.strip(separator)]
         parts = {part.strip() for label in distinct for part in label.split(separator)}
-        # A space or a slash may be part of a name: only if fewer names remain are they between names.
+        # A space or a slash may be part of a name. It is a separator only if splitting gives fewer distinct names.
         if joined and (separator in ",;" or len(parts) < len(distinct)):
             return separator, joined
     return None

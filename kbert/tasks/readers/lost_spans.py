@@ -14,13 +14,13 @@ from kbert.text.replacement_table import is_cjk, is_punctuation
 
 @dataclasses.dataclass(frozen=True)
 class LostSpans:
-    """How many spans of a file cannot be learnt.
+    """The number of spans in a file that cannot be learnt.
 
     Args:
-        total: How many spans there are.
-        within_words: Those that begin or end within a word, or have no visible character.
-        overlapping: Those that overlap a longer span.
-        first_line: The 1-based line of the first of them; 0 if it is unknown.
+        total: The number of all spans.
+        within_words: The number of spans that begin or end within a word, or have no visible character.
+        overlapping: The number of spans that overlap a longer span.
+        first_line: The 1-based line of the first span that cannot be learnt; 0 if it is unknown.
         utf_16: Whether the offsets look like units of UTF-16.
     """
 
@@ -31,7 +31,7 @@ class LostSpans:
     utf_16: bool
 
     def message(self, path: PathLike) -> str:
-        """The counts in a sentence."""
+        """Returns the warning about the spans of this file."""
         reasons = []
         if self.within_words:
             reasons.append(f"{self.within_words:,} begin or end within a word")
@@ -44,9 +44,9 @@ class LostSpans:
 
 
 def lost_spans(examples: Sequence[TaggedText]) -> LostSpans | None:
-    """Counts the spans that no prediction can equal; None if there are none.
+    """Counts the spans that no prediction can equal; returns None if there are none.
 
-    Words are BERT's: white space, punctuation marks and ideographs end them.
+    Words are those of BERT's tokenizer: white space, punctuation marks and ideographs end them.
     """
     within = overlapping = first_line = total = wide = helped = 0
     for example in examples:
@@ -79,9 +79,9 @@ def _is_whole(text: str, start: int, end: int) -> bool:
 
 
 def _is_edge(text: str, place: int) -> bool:
-    """Whether a word ends before this character, or begins with it."""
+    """Whether a word ends before the character at this place, or begins with it."""
     before, after = place - 1, place
-    # What the tokenizer drops within a word does not part it; white space does.
+    # Characters that the tokenizer drops do not split a word, except white space.
     while before >= 0 and _is_dropped(text[before]) and not text[before].isspace():
         before -= 1
     while after < len(text) and _is_dropped(text[after]) and not text[after].isspace():
@@ -94,7 +94,11 @@ def _ends_words(character: str) -> bool:
 
 
 def visible(text: str, start: int, end: int) -> tuple[int, int]:
-    """A span without what BERT's tokenizer drops, by itself or with accents, at its start and end."""
+    """Returns the span without the characters at its start and end that BERT's tokenizer drops.
+
+    These are white space, control characters and, with the option that strips accents, combining marks. A span of such
+    characters alone is returned unchanged.
+    """
     first, last = start, end
     while last > first and _is_dropped(text[last - 1]):
         last -= 1
@@ -108,7 +112,7 @@ def _is_dropped(character: str) -> bool:
 
 
 def without_overlaps(spans: Sequence[Span]) -> list[Span]:
-    """The longest of the spans that overlap each other, in the order of their starts."""
+    """Returns the spans in the order of their starts. Of spans that overlap, only the longest is kept."""
     kept: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):
         if all(span.end <= other.start or span.start >= other.end for other in kept):

@@ -1,4 +1,4 @@
-"""How a file names the right one of several choices: by a number, a letter, or its text."""
+"""Reads the labels of multiple choice: the number, the letter or the text of the right choice."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ LABEL_FORMATS = ("0", "1", "letter", "text")
 
 
 def choice_index(label: str | int, choices: Sequence[str], label_format: str) -> int:
-    """The place from 0 of the choice that a label names; a whole number is that place already.
+    """Returns the index (from 0) of the choice that a label names.
+
+    Args:
+        label: The label in the file; an int is already the index and is returned unchanged.
+        choices: The choices.
+        label_format: The format of the label, one of LABEL_FORMATS.
 
     Raises:
-        ValueError: It names none; the message says what was expected.
+        ValueError: The label names no choice; the message says what was expected.
     """
     if isinstance(label, int):
         return label
@@ -36,14 +41,14 @@ def choice_index(label: str | int, choices: Sequence[str], label_format: str) ->
 
 
 def detect_label_format(rows: Sequence[tuple[str, Sequence[str]]], path: PathLike) -> str:
-    """The one of LABEL_FORMATS that fits most rows; of equals the text.
+    """Returns the label format that fits most rows, one of LABEL_FORMATS; "text" if it fits as many as the others.
 
     Args:
-        rows: Label and choices of each.
-        path: Where they come from, for messages.
+        rows: The label and the choices of each row.
+        path: The file, for messages.
 
     Raises:
-        DataError: Numbers may count from 0 as well as from 1.
+        DataError: Numbers from 0 and numbers from 1 fit equally many rows.
     """
     fits = {each: sum(_fits(label, choices, each) for label, choices in rows) for each in LABEL_FORMATS}
     most = max(fits.values())

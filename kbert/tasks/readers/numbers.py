@@ -1,4 +1,4 @@
-"""Numbers in the cells of tables."""
+"""Reads numbers in the cells of tables."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+")
 
 
 def parse_number(value: Any) -> float:
-    """A finite number; a decimal comma is one too.
+    """Returns a finite number, which may be written with a decimal comma.
 
     Example:
         >>> parse_number("2.5"), parse_number("2,5"), parse_number("0,125")
         (2.5, 2.5, 0.125)
 
     Raises:
-        ValueError: The value is no finite number, or its comma may also part thousands.
+        ValueError: The value is not a finite number, or its comma may be a thousands separator.
     """
     text = value.strip() if isinstance(value, str) else value
     if isinstance(text, str) and _THOUSANDS.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Questions on contexts: SQuAD files, and tables of questions."""
+"""Reads questions on contexts from SQuAD files, JSON lines and tables."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _USUAL_SHIFT = 2
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """An answer and where it stands.
+    """An answer and its place in the context.
 
     Args:
-        text: A part of the context.
-        start: Its first character in the context; -1 if it does not stand there.
+        text: The text of the answer.
+        start: The offset of its first character in the context; -1 if the context does not contain it.
     """
 
     text: str
@@ -41,10 +41,10 @@ class Question:
     Args:
         question: The question.
         context: The text that holds the answer.
-        answers: Answers that are right, the first the one to learn; none where the context has none; None where they
-            are unknown.
-        id: Its name in the file.
-        line: The 1-based line it came from; 0 for none.
+        answers: The right answers, of which the first is learnt. Empty if the context has no answer; None if the
+            answers are unknown.
+        id: The id of the question in the file; "" if it has none.
+        line: The 1-based line of the file; 0 for none.
     """
 
     question: str
@@ -57,18 +57,19 @@ class Question:
 def read_questions(
     path: files.PathLike, columns: Mapping[str, str], *, form: TableFormat, targets: bool, bad: BadRows
 ) -> Iterator[Question]:
-    """Reads questions.
+    """Yields the questions of a file.
 
     Args:
-        path: A SQuAD file (1.1 or 2.0; also a list of its articles or contexts), JSON lines of contexts with "qas", or
-            of the keys of `columns`; without targets also CSV or TSV.
-        columns: The columns "question", "context" and "answers".
-        form: How the file is written.
-        targets: Whether answers are wanted.
-        bad: Takes questions that cannot be used, and counts answers with a wrong place.
+        path: A SQuAD file (1.1 or 2.0; also a list of its articles or contexts), or JSON lines of contexts with "qas"
+            or of objects with the keys in `columns`. Without targets, also a table.
+        columns: The columns of the roles "question", "context" and "answers".
+        form: The format of the file.
+        targets: Whether answers are read.
+        bad: Counts the questions that are skipped, and the answers whose place is corrected.
 
     Raises:
-        DataError: The file is of no such format.
+        UsageError: Answers are read, but the file is not JSON.
+        DataError: The file has another format, or a question is invalid and `bad` does not allow for it.
     """
     check_there(path)
     if file_kind(path, form) != "json":
@@ -87,7 +88,7 @@ def read_questions(
         if "qas" in values:
             yield from _questions("", values, targets, path, line, bad)
             continue
-        if set(values) == {"header"}:  # of MRQA's files
+        if set(values) == {"header"}:  # MRQA's files begin with it
             continue
         try:
             yield _from_object(values, columns, targets, line, bad)
@@ -96,24 +97,24 @@ def read_questions(
 
 
 def _document(path: files.PathLike, form: TableFormat) -> Any:
-    """The value of a file that is one JSON value; None for JSON lines."""
+    """Returns the value of a file that is a single JSON value; None for JSON lines."""
     with files.damage_said(path), files.open_binary(path) as handle:
         content = handle.read()
     try:
-        # Byte order marks are for Python's reader to know.
+        # Python's JSON reader detects byte order marks in bytes.
         return parse(content if codecs.lookup(form.encoding).name == "utf-8" else content.decode(form.encoding))
     except json.JSONDecodeError as problem:
         if problem.msg == "Extra data" or ".json" not in Path(path).suffixes:
-            return None  # an object a line
+            return None  # JSON lines
         raise DataError(f"expected SQuAD's JSON, or JSON lines ({problem.msg})", path, problem.lineno) from None
     except (ValueError, RecursionError):
         return None
 
 
 def _paragraphs(document: Any, path: files.PathLike) -> Iterator[tuple[str, Any]] | None:
-    """The contexts of a SQuAD file with their places in it; None for a file of another form.
+    """Returns the contexts of a SQuAD file, each with its JSON path; None for a file of another form.
 
-    A file may also begin with the list of articles, or with that of contexts.
+    The file may also be only the list of articles, or only the list of contexts.
     """
     where = ""
     if isinstance(document, dict) and ("data" in document or "paragraphs" in document):
@@ -162,7 +163,7 @@ def _question(paragraph: Mapping[str, Any], values: Any, targets: bool, line: in
     name = str(next((values[key] for key in _ID_KEYS if key in values), ""))
     if not targets:
         return Question(_text(values, "question"), context, None, name, line)
-    answers = values.get("detected_answers") or values.get("answers")  # MRQA has places in the former
+    answers = values.get("detected_answers") or values.get("answers")  # only the former has offsets in MRQA's files
     if _flag(values.get("is_impossible")):
         answers = []
     elif not answers:
@@ -171,10 +172,10 @@ def _question(paragraph: Mapping[str, Any], values: Any, targets: bool, line: in
 
 
 def _flag(value: Any) -> bool:
-    """Whether a value says yes: also a text or a number, as some programs write it.
+    """Converts the value of "is_impossible" to a bool; some programs write it as a text or a number.
 
     Raises:
-        ValueError: It says neither yes nor no.
+        ValueError: The value is neither true nor false.
     """
     said = str(value).strip().lower()
     if said in ("true", "1", "1.0", "yes"):
@@ -208,11 +209,11 @@ def _text(values: Mapping[str, Any], name: str) -> str:
 
 
 def _answers(context: str, answers: Any, line: int, bad: BadRows) -> tuple[Answer, ...]:
-    """Answers with their places; those that are found in the context come first, since the first is learnt."""
+    """Returns the answers with their places. Those that the context contains come first, since the first is learnt."""
     if isinstance(answers, str):
         answers = [answers]
     if isinstance(answers, dict) and "text" in answers:
-        # The columns of Hugging Face's data sets.
+        # Hugging Face's data sets have an object of lists instead of a list of objects.
         texts, starts = answers["text"], answers.get("answer_start")
         texts = [texts] if isinstance(texts, str) else texts
         starts = [None] * len(texts) if starts is None and isinstance(texts, list) else starts
@@ -232,7 +233,7 @@ def _answers(context: str, answers: Any, line: int, bad: BadRows) -> tuple[Answe
             raise ValueError(f'expected an answer {{"text", "answer_start"}}. Received: {answer!r:.60}')
         start = _said_start(answer)
         place = nearest(context, text, start)
-        # A character or two beside the offset is so usual in published files that it needs no words.
+        # Offsets that are wrong by one or two characters are common in published files, so they are not reported.
         moved |= start is None or (place >= 0 and abs(place - start) > _USUAL_SHIFT)
         found.append(Answer(text, place))
     found.sort(key=lambda answer: answer.start < 0)
@@ -242,7 +243,7 @@ def _answers(context: str, answers: Any, line: int, bad: BadRows) -> tuple[Answe
 
 
 def _said_start(answer: Mapping[str, Any]) -> int | None:
-    """The offset that a file says; None if it says none."""
+    """Returns the offset of an answer in the file; None if the file has none."""
     spans = answer.get("char_spans")
     start = spans[0] if isinstance(spans, list) and spans else answer.get("answer_start")
     start = start[0] if isinstance(start, list) and start else start
@@ -256,7 +257,9 @@ def _said_start(answer: Mapping[str, Any]) -> int | None:
 
 
 def nearest(context: str, text: str, start: int | None) -> int:
-    """The place where a text stands in a context, nearest to `start`; of None the first. -1 if it stands nowhere.
+    """Returns the offset of a text in a context that is nearest to `start`; -1 if the context does not contain it.
+
+    With a `start` of None it is the first offset.
 
     Example:
         >>> nearest("a b a b", "b", 5), nearest("a b a b", "b", None), nearest("a b", "c", 0)
@@ -275,10 +278,10 @@ def nearest(context: str, text: str, start: int | None) -> int:
 
 
 def check_placed(question: Question) -> None:
-    """Checks that an answer to a question stands in its context, which training needs.
+    """Checks that the context of a question contains one of its answers, which training needs.
 
     Raises:
-        ValueError: None of the answers does.
+        ValueError: The context contains none of the answers.
     """
     if question.answers and question.answers[0].start < 0:
         raise ValueError(f"expected an answer that stands in the context. Received: {question.answers[0].text!r:.60}")

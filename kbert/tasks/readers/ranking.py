@@ -1,4 +1,4 @@
-"""Queries with candidates: how they are read from tables, JSON lines, dialogues and judgements."""
+"""Reads queries with candidates from tables, JSON lines, dialogues and judgements."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ class RankingExample:
     """A query and its candidates.
 
     Args:
-        query: The query; of a dialogue its last turns, a line each.
+        query: The query; in a dialogue, the last turns, one per line.
         candidates: The candidates.
-        gains: How right each is, 0 for wrong ones; none where it is unknown.
-        turns: How many turns the query has; 0 where it is none of a dialogue.
-        line: The 1-based line it came from; 0 for none.
-        dialogue: The number of its dialogue in the file, from 1; 0 where it has none, or is one's only query.
+        gains: The relevance of each candidate, 0 for wrong ones; empty if it is unknown.
+        turns: The number of turns in the query; 0 if the query is not from a dialogue.
+        line: The 1-based line of the file; 0 for none.
+        dialogue: The number of the dialogue in the file, from 1; 0 if the file has no dialogues, or each dialogue is a
+            single query.
     """
 
     query: str
@@ -48,20 +49,21 @@ class RankingExample:
 def read_candidates(
     path: PathLike, columns: Mapping[str, str], options: RankingOptions, targets: bool, bad: BadRows
 ) -> list[RankingExample]:
-    """Reads queries with their candidates; wrong ones are drawn where the file has none.
+    """Reads queries with their candidates.
 
-    What is drawn is a function of the file: the same file gives the same candidates.
+    If a file has no wrong candidates, they are drawn at random from the candidates of other queries. The random
+    numbers have a fixed seed, so the same file always gives the same candidates.
 
     Args:
-        path: A table of pairs; JSON lines of pairs, of a query with a list "candidates", or of dialogues
-            ({"turns": [{"speaker": …, "text": …} or a text]}); or judgements.
-        columns: "query", "candidate", and maybe "label".
+        path: A table of pairs; JSON lines of pairs, of queries with a list "candidates", of queries with "pos" and
+            "neg", or of dialogues ({"turns": [{"speaker": …, "text": …} or a text]}); or judgements.
+        columns: The columns of the roles "query" and "candidate", and of the optional role "label".
         options: The options of the task.
-        targets: Whether it must be said which candidates are right.
-        bad: Takes what cannot be used.
+        targets: Whether labels are read, and wrong candidates drawn.
+        bad: Counts the rows that are skipped.
 
     Raises:
-        DataError: The file holds something else; with file and line.
+        DataError: A row is invalid, with file and line.
     """
     most, turns = options.candidates, options.turns
     if options.has_judgements:
@@ -93,7 +95,7 @@ def read_candidates(
 def _right_and_wrong(
     path: PathLike, form: TableFormat, columns: Mapping[str, str], targets: bool, bad: BadRows
 ) -> Iterator[RankingExample]:
-    """Objects of a query with right candidates ("pos", "positive") and maybe wrong ones ("neg", "negative")."""
+    """Yields objects of a query, right candidates ("pos", "positive") and optional wrong ones ("neg", "negative")."""
     for line, values in read_objects(path, form=form, bad=bad):
         query = values.get(columns["query"], values.get("anchor"))
         right, wrong = (_listed(values, keys) for keys in (_RIGHT_KEYS, _WRONG_KEYS))
@@ -116,7 +118,7 @@ def _listed(values: Mapping[str, Any], keys: Sequence[str]) -> list[Any]:
 
 
 def _with_others(examples: Sequence[RankingExample], most: int) -> list[RankingExample]:
-    """The examples; those without wrong candidates get some of those of other queries."""
+    """Returns the examples, where those without wrong candidates get candidates of other queries."""
     if all(0.0 in example.gains for example in examples):
         return list(examples)
     pool = list(dict.fromkeys(candidate for example in examples for candidate in example.candidates))
@@ -140,7 +142,16 @@ def _filled(
     index: int,
     also_right: frozenset[str] = frozenset(),
 ) -> RankingExample:
-    """The example with the right candidates among others out of `pool`, `most` in all, in random order."""
+    """Returns the example with its right candidates and others from `pool`, `most` in all, in random order.
+
+    Args:
+        example: The example.
+        right: Its right candidates.
+        pool: The distinct texts that wrong candidates are drawn from.
+        most: The number of candidates.
+        index: The index of the example, which seeds the random numbers.
+        also_right: Other texts that are right for the query and must not be drawn.
+    """
     rng = np.random.default_rng([_SEED, index])
     avoided = also_right | set(right)
     wanted = max(0, most - len(right))
@@ -158,7 +169,7 @@ def _filled(
 
 
 def _read_judged(path: PathLike, options: RankingOptions, most: int, bad: BadRows) -> list[RankingExample]:
-    """An example for each document that is right for a query, among documents that are not."""
+    """Returns an example for each relevant document of each query, among documents that are not relevant to it."""
     judged, pool = read_judged(path, options.documents, options.queries, bad)
     examples: list[RankingExample] = []
     for query, found in judged:
@@ -173,7 +184,7 @@ def _read_judged(path: PathLike, options: RankingOptions, most: int, bad: BadRow
 
 
 def _grouped_rows(path: PathLike, form: TableFormat, columns: Mapping[str, str], bad: BadRows) -> list[RankingExample]:
-    """Rows of a query, a candidate and a label; those of equal queries belong together."""
+    """Reads rows of a query, a candidate and an optional label; the rows of equal queries become one example."""
     found: dict[str, list[tuple[str, float, int]]] = {}
     for row in read_table(path, columns, form=form, bad=bad):
         query, candidate = row.values["query"], row.values["candidate"]
@@ -215,7 +226,10 @@ def _groups(
 def _group(
     values: Mapping[str, Any], columns: Mapping[str, str], targets: bool, path: PathLike, line: int
 ) -> RankingExample:
-    """An object of a query, a list of candidates and a label: the place of the right one, or a number for each."""
+    """Converts an object of a query, a list of candidates and a label to an example.
+
+    The label is the index (from 0) of the right candidate, or a list of gains.
+    """
     query = values.get(columns["query"])
     candidates = values.get(columns["candidate"], values.get(_GROUPS_KEY))
     said: list[Any] = query if isinstance(query, list) else [query]
@@ -271,7 +285,7 @@ def _no_response(path: PathLike, form: TableFormat, responder: str | None) -> st
 def _responses(
     path: PathLike, form: TableFormat, most: int, responder: str | None, bad: BadRows
 ) -> Iterator[tuple[RankingExample, str]]:
-    """Each response of each dialogue, with the turns before it."""
+    """Yields each response of each dialogue, as an example whose query is the turns before it, and the response."""
     for number, (line, values) in enumerate(read_objects(path, form=form, bad=bad), start=1):
         turns = values.get(_TURNS_KEY)
         listed = turns if isinstance(turns, list) else []

@@ -1,4 +1,7 @@
-"""How files are read: what a model remembers of its training file, so that the next one needs no words."""
+"""How a model's training file was read: its columns and format.
+
+A model folder stores this, so that later files in the same format need no options.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,12 @@ from kbert.tasks.task_info import TaskInfo
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """The columns of a file, and the options that say how it is written.
+    """The columns of a file, and the options that describe its format.
 
     Args:
-        columns: The column of each role; the catalogue's for those that are not named.
-        options: Those of the task that say how to read; the catalogue's values for those that are not named.
+        columns: The column of each role. Roles that are missing have the default of the catalogue.
+        options: The options of the task that describe the format of a file. Options that are missing have their
+            defaults.
     """
 
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -27,7 +31,13 @@ class Reading:
 
     @classmethod
     def remembered(cls, info: TaskInfo, columns: Mapping[str, str], options: TaskOptions) -> Reading:
-        """What a model remembers of the file that it learnt from: no names of other files, and no defaults."""
+        """Returns what a model stores about its training file: no paths of other files, and no default values.
+
+        Args:
+            info: The task.
+            columns: The column of each role in the training file.
+            options: The options that the file was read with.
+        """
         kept = _kept(info)
         values = {name: getattr(options, name) for name in kept}
         chosen = {name: value for name, value in values.items() if value not in (None, kept[name].default)}
@@ -35,15 +45,17 @@ class Reading:
 
     @classmethod
     def from_settings(cls, values: Any, info: TaskInfo) -> Reading:
-        """Makes it anew from what `settings` gave; the file may be anyone's.
+        """Makes the object from the JSON value that `settings` returned.
+
+        All values are checked, since a model folder may come from anyone.
 
         Args:
-            values: JSON.
-            info: Of the task.
+            values: The JSON value.
+            info: The task.
 
         Raises:
-            TypeError: It is of another form.
-            UsageError: The task has no such column or option, or not with that value.
+            TypeError: The value has another form.
+            UsageError: The task has no such column, or the value of an option is invalid.
         """
         if not isinstance(values, Mapping) or not values.keys() <= {"columns", "options"}:
             raise TypeError(f"reading must be an object of columns and options. Received: {shown(values)}")
@@ -61,11 +73,16 @@ class Reading:
         return cls(dict(columns), checked)
 
     def settings(self) -> dict[str, Any]:
-        """What a bundle remembers; JSON."""
+        """Returns the columns and options for kbert.json, as JSON values."""
         return {"columns": dict(self.columns), "options": dict(self.options)}
 
     def overruled(self, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None) -> Reading:
-        """With what is said about one file in its place; None says nothing, the column "" that there is none."""
+        """Returns a copy with these columns and options overridden.
+
+        Args:
+            columns: The columns by role. None keeps the remembered column; the name "" removes a column.
+            options: The options by name. None keeps the remembered value.
+        """
         return Reading(
             {**self.columns, **{role: name for role, name in (columns or {}).items() if name is not None}},
             {**self.options, **{name: value for name, value in (options or {}).items() if value is not None}},

@@ -1,10 +1,10 @@
-"""Test collections for retrieval: documents, queries, and which documents are relevant to a query.
+"""Reads test collections for retrieval: documents, queries, and judgements of which documents are relevant to a query.
 
-documents   JSON lines with "id" or "_id", "text", and maybe "title" (as BEIR has them); .csv or .tsv with the columns
-            id and text, or without a header an id and a text (MS MARCO's collection.tsv and queries.tsv); a folder of
-            text files, whose paragraphs are documents; or SMART (.I, .T, .W), as Cranfield
-queries     the same, but for folders
-judgements  TREC's qrels (query, iteration, document, gain), BEIR's (query, document, gain, under a header) or
+documents   JSON lines with "id" or "_id", "text" and optional "title" (as in BEIR); .csv or .tsv with the columns id
+            and text, or without a header an id and a text (MS MARCO's collection.tsv and queries.tsv); a folder of
+            text files, whose paragraphs are documents; or SMART (.I, .T, .W), as in Cranfield
+queries     the same formats, except folders
+judgements  TREC's qrels (query, iteration, document, gain), BEIR's (query, document, gain, with a header) or
             Cranfield's (query, document, code)
 """
 
@@ -23,7 +23,7 @@ from kbert.tasks.readers.tables import file_kind, first_row, read_objects, read_
 
 _LOG = logging.getLogger("kbert")
 _SMART_START = ".I "
-# Cleverdon's codes: 1 is a complete answer, 4 of historical interest, 5 of none.
+# Cleverdon's codes: 1 is a complete answer, 4 is of historical interest, 5 is of no interest.
 _WORST_CODE = 5
 _HEADER_FIRST = ("query-id", "query_id", "qid", "query")
 _HEADER_LAST = ("score", "gain", "relevance", "rel", "label")
@@ -31,12 +31,12 @@ _HEADER_LAST = ("score", "gain", "relevance", "rel", "label")
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """A text that can be found, or asked with.
+    """A document or a query.
 
     Args:
-        id: Its name in judgements.
-        text: Its title and text.
-        line: The 1-based line it begins in.
+        id: The id in judgements.
+        text: The title and the text.
+        line: The 1-based line where it starts.
     """
 
     id: str
@@ -50,14 +50,14 @@ def read_documents(
     """Yields the documents of a file or folder.
 
     Args:
-        path: See above.
-        bad: Takes the documents that cannot be used.
-        skipped: Takes the ids of those that have no text, where they are known.
-        by_place: Whether those of SMART have their place, from 1, for an id.
+        path: A file or folder in one of the formats above.
+        bad: Counts the documents that are skipped. The default allows none.
+        skipped: A set to which the ids of documents without a text are added, if they have ids.
+        by_place: Whether the ids of documents in SMART format are replaced by their numbers in the file, from 1.
 
     Raises:
-        UsageError: The path is none, or of a kind that is not known.
-        DataError: A document has no text, or the id of another; with file and line.
+        UsageError: The path does not exist.
+        DataError: A document has no text or the id of another document, or there are no documents; with file and line.
     """
     bad = bad or BadRows()
     found: dict[str, int] = {}
@@ -80,24 +80,35 @@ def read_documents(
 def read_queries(
     path: files.PathLike, *, bad: BadRows | None = None, skipped: set[str] | None = None
 ) -> dict[str, Document]:
-    """The queries of a file by id. Those of SMART are numbered by their place, as its judgements count them.
+    """Reads the queries of a file, by id.
+
+    Queries in SMART format are numbered in the order of the file, as Cranfield's judgements number them.
+
+    Args:
+        path: A file in one of the formats above.
+        bad: Counts the queries that are skipped. The default allows none.
+        skipped: A set to which the ids of queries without a text are added, if they have ids.
 
     Raises:
-        UsageError: The file is none, or of a kind that is not known.
-        DataError: As of `read_documents`.
+        UsageError: The file does not exist.
+        DataError: A query has no text or the id of another query, or there are no queries; with file and line.
     """
     return {query.id: query for query in read_documents(path, bad=bad, skipped=skipped, by_place=True)}
 
 
 def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict[str, dict[str, float]]:
-    """The gain of each judged document by query; above 0 is relevant.
+    """Reads the gain of each judged document, by query. Documents with gains above 0 are relevant.
 
-    Cranfield's codes become gains: 1 → 4, 2 → 3, 3 → 2, 4 → 1, 5 → 0. Three columns without a header are codes if none
-    is 0 or above 5. A negative number is no gain in any file.
+    Cranfield's codes become gains: 1 → 4, 2 → 3, 3 → 2, 4 → 1, 5 → 0. The numbers are codes if the file has three
+    columns and no header, and no number is 0 or above 5. Negative numbers become the gain 0.
+
+    Args:
+        path: The file of judgements.
+        bad: Counts the lines that are skipped. The default allows none.
 
     Raises:
-        UsageError: There is no such file.
-        DataError: A line is no judgement; with file and line.
+        UsageError: The file does not exist.
+        DataError: A line is not a judgement, or there are no judgements; with file and line.
     """
     bad = bad or BadRows()
     if not Path(path).is_file():
@@ -165,7 +176,7 @@ def _documents(
 
 
 def _table_documents(path: Path, bad: BadRows) -> Iterator[Document]:
-    """Rows of a table with the columns id and text, or of one without a header: an id and a text, as MS MARCO's."""
+    """Yields the rows of a table with the columns id and text, or of a table without a header, such as MS MARCO's."""
     header = first_row(path, TableFormat())
     columns = {"id": "id", "text": "text"}
     if "text" not in header:
@@ -178,7 +189,7 @@ def _table_documents(path: Path, bad: BadRows) -> Iterator[Document]:
                 path,
                 1,
             )
-        # collection.tsv and queries.tsv; of documents (docs.tsv) the second is an address.
+        # collection.tsv and queries.tsv have two columns; docs.tsv has id, address, title and text.
         columns = {"id": "1", "text": "3-4" if len(header) == 4 else "2" if len(header) == 2 else "2-3"}
     for row in read_table(path, columns, bad=bad):
         yield Document(row.values["id"].strip(), row.values["text"], row.line)
@@ -204,7 +215,10 @@ def _json_documents(path: Path, bad: BadRows, skipped: set[str]) -> Iterator[Doc
 
 
 def _smart_documents(path: Path) -> Iterator[Document]:
-    """Documents begin with ".I NUMBER"; of their fields .T is the title and .W the text, which may repeat it."""
+    """Yields the documents of a SMART file.
+
+    Documents begin with ".I NUMBER". The field .T is the title, and .W is the text, which may begin with the title.
+    """
     name, start, field = "", 0, ""
     parts: dict[str, list[str]] = {}
 
@@ -233,7 +247,7 @@ def _smart_documents(path: Path) -> Iterator[Document]:
 
 
 def _paragraphs(path: Path) -> Iterator[tuple[int, str]]:
-    """The line and the text of what stands between blank lines."""
+    """Yields the paragraphs of a text file, which blank lines separate, each with its first line number."""
     start, lines = 0, list[str]()
     for number, line in enumerate(files.read_lines(path), start=1):
         if line.strip():

@@ -1,4 +1,4 @@
-"""Texts with spans, as annotation programs write them: doccano, Prodigy, spaCy, Label Studio and others."""
+"""Reads texts with spans in the formats of annotation programs: doccano, Prodigy, spaCy, Label Studio and others."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _START, _END = ("start", "start_offset", "begin", "from", "start_char"), ("end",
 _KIND = ("label", "type", "entity", "entity_group", "class", "tag", "labels")
 
 RawSpan = tuple[Any, Any, Any, "str | None"]
-"""Start, end, label, and the text there if the file says it."""
+"""The start, the end and the label of a span, and its text if the file has it. None of them is checked yet."""
 
 
 def as_object(value: Any) -> Any:
-    """An element of a file as an object with "text" and its spans; other values stay as they are.
+    """Converts an element of a file to an object with "text" and its spans; other values are returned unchanged.
 
-    spaCy's training data is [text, {"entities": …}]; Label Studio has the text under "data", and the spans under
-    "annotations" (older: "completions").
+    spaCy's training data are lists [text, {"entities": …}]. Label Studio has the text under "data", and the spans under
+    "annotations" ("completions" in older versions).
 
     Example:
         >>> as_object(["Ada left", {"entities": [[0, 3, "PER"]]}])
@@ -32,7 +32,7 @@ def as_object(value: Any) -> Any:
     data, results = value.get("data"), value.get("annotations", value.get("completions"))
     if not isinstance(data, dict) or not isinstance(results, list):
         return value
-    # One text, tagged by several people: the first who finished.
+    # If several people tagged the text, the first finished annotation is used.
     done = [each for each in results if isinstance(each, dict) and not each.get("was_cancelled")]
     text = data.get("text", next((each for each in data.values() if isinstance(each, str)), None))
     found = done[0].get("result", []) if done else []
@@ -42,20 +42,25 @@ def as_object(value: Any) -> Any:
 
 
 def raw_spans(label: Any) -> list[RawSpan]:
-    """The spans of a label: an object {type: {surface: [[first, last]]}} with inclusive ends, or a list.
+    """Returns the spans of a label.
+
+    Args:
+        label: A list of spans, or an object {type: {surface: [[first, last]]}}, whose ends are inclusive.
 
     Raises:
-        ValueError: The label is of another form.
+        ValueError: The label has another form.
     """
     return list(_of_types(label) if isinstance(label, Mapping) else _of_list(label))
 
 
 def offset_reader(text: str, offsets: str) -> Callable[[int], int]:
-    """A function from the offsets of a file to characters.
+    """Returns a function that converts the offsets of a file to character offsets.
+
+    The function returns an offset beyond the text if the offset in the file is outside the text.
 
     Args:
         text: The text.
-        offsets: One of OFFSETS: what the offsets count.
+        offsets: The unit of the offsets in the file, one of OFFSETS.
 
     Example:
         >>> offset_reader("🎉 Ada", "utf-16")(3)
@@ -68,7 +73,7 @@ def offset_reader(text: str, offsets: str) -> Callable[[int], int]:
 
     def characters(place: int) -> int:
         if place < 0 or place * size > len(units):
-            return len(text) + 1  # outside
+            return len(text) + 1
         return len(units[: place * size].decode(name, "ignore"))
 
     return characters

@@ -1,4 +1,4 @@
-"""Documents of sentences, and what sums them up: how they are read from tables and JSON lines."""
+"""Reads documents with labels of sentences or with summaries, from JSON lines, tables and text files."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kbert.tasks.readers.tables import column_names, file_kind, read_objects, re
 
 @dataclasses.dataclass(frozen=True)
 class SummarizationExample:
-    """A document and what sums it up.
+    """A document and its summary.
 
     Args:
-        sentences: The document.
-        labels: 1 for each sentence that belongs to the summary, 0 for others; none where the file has none.
-        references: Reference summaries.
-        line: The 1-based line it came from; 0 for none.
+        sentences: The sentences of the document.
+        labels: For each sentence, 1 if it belongs to the summary, else 0; empty if the file has no labels.
+        references: The reference summaries.
+        line: The 1-based line of the file; 0 for none.
     """
 
     sentences: tuple[str, ...]
@@ -34,18 +34,21 @@ class SummarizationExample:
 def read_summaries(
     path: PathLike, columns: Mapping[str, str], *, form: TableFormat, targets: bool, bad: BadRows
 ) -> Iterator[SummarizationExample]:
-    """Reads documents; a text is split into sentences. Where there are no references, the labelled sentences are one.
+    """Yields the documents of a file.
+
+    A document that is a text is split into sentences. If a document has no summary, the sentences with the label 1 are
+    its reference summary.
 
     Args:
-        path: JSON lines, a table, or a text file with a document a line.
-        columns: "text", and maybe "label" and "summary".
-        form: How the file is written.
-        targets: Whether there must be labels or references.
-        bad: Takes the documents that cannot be used.
+        path: JSON lines, a table, or a text file with one document per line.
+        columns: The columns of the role "text" and of the optional roles "label" and "summary".
+        form: The format of the file.
+        targets: Whether labels and summaries are read.
+        bad: Counts the documents that are skipped.
 
     Raises:
-        UsageError: Neither labels nor summaries are named.
-        DataError: The file holds something else; with file and line.
+        UsageError: Targets are read, but `columns` has neither "label" nor "summary".
+        DataError: A document is invalid, with file and line.
     """
     if targets and "label" not in columns and "summary" not in columns:
         raise UsageError(
@@ -60,7 +63,7 @@ def read_summaries(
 
 
 def _received(path: PathLike, form: TableFormat) -> str:
-    """The columns of a file, for messages."""
+    """Describes the columns of a file, for messages."""
     names = list(column_names(path, form))
     return f"the columns {', '.join(map(shown, names[:20]))}" if names else "a text a line"
 
@@ -68,7 +71,7 @@ def _received(path: PathLike, form: TableFormat) -> str:
 def _rows(
     path: PathLike, columns: Mapping[str, str], form: TableFormat, bad: BadRows
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The line and the values by column."""
+    """Yields the line and the values by column of each row."""
     if file_kind(path, form) == "json":
         yield from read_objects(path, form=form, bad=bad)
     elif not form.is_table(path):

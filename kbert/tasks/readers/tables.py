@@ -1,4 +1,4 @@
-"""Rows of CSV, TSV and JSON lines files, each with the line it is in."""
+"""Reads some columns of tables: CSV, TSV, JSON lines, Parquet, Excel, data sets by name, tables in memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Row:
     """Some columns of a row.
 
     Args:
-        values: By the name it is asked for with: text; or of `lists` a list of texts, where there is one.
+        values: The texts by the names in `columns` of `read_table`; for names in `lists`, also lists of texts.
         line: The 1-based line where the row starts.
     """
 
@@ -42,22 +42,22 @@ def read_table(
     list_values: Collection[str] = (),
     bad: BadRows | None = None,
 ) -> Iterator[Row]:
-    """Reads some columns of a table.
+    """Yields some columns of each row of a table.
 
     Args:
-        path: A .csv, .tsv or .jsonl file, compressed or not, with a delimiter of any name; a Parquet or Excel file; a
-            data set by name; or a table in memory.
-        columns: The column of each value: its name in the header (of JSON lines: its key), or, when all are numbers,
-            its 1-based place in a file without a header. Several, as "title,body" or "2,3" or "3-6", are joined with a
-            space.
-        form: Delimiter, encoding and quoting.
-        lists: Names whose several columns are not joined: their value is a list, with "" for cells that a row lacks.
-            In JSON lines they may be lists too.
-        list_values: Names whose several columns are joined, but whose value in JSON lines may be a list.
-        bad: Takes rows that cannot be read.
+        path: A .csv, .tsv or .jsonl file, which may be compressed; a file with any suffix, if `form` has a delimiter; a
+            Parquet or Excel file; a data set by name; or a table in memory.
+        columns: The column of each value. A column is a name in the header (in JSON lines, a key), or, if all columns
+            are numbers, a 1-based number in a file without a header. Several columns, such as "title,body", "2,3" or
+            "3-6", are joined with a space.
+        form: The delimiter, encoding and quoting of the file.
+        lists: The names whose columns are not joined. Their value is a list, with "" for missing cells. In JSON lines
+            the value of a single key may be a list, too.
+        list_values: The names whose columns are joined, but whose value in JSON lines may be a list.
+        bad: Counts the rows that are skipped. The default allows none.
 
     Raises:
-        UsageError: The file's ending says no kind of table, or names and numbers are mixed.
+        UsageError: The file is not a table by its suffix, or names and numbers are mixed.
         DataError: A column does not exist, or a row has too few or too many cells; with file and line.
     """
     bad = bad or BadRows()
@@ -100,7 +100,7 @@ def read_table(
                         header_line,
                     )
             places[name] = [header.index(part) for part in parts]
-    # A list may end early in some rows, if it is several columns.
+    # The last columns of a list may be missing in some rows.
     ending = {name for name in lists if len(places.get(name, ())) > 1}
     needed = max((place + 1 for name in places if name not in ending for place in places[name]), default=1)
     for line, cells in rows:
@@ -121,9 +121,10 @@ def read_table(
 
 
 def has_columns(path: files.PathLike, columns: Mapping[str, str], form: TableFormat) -> bool:
-    """Whether the first row of a file is one of a table with these columns and more: it has their names, or, where they
-    are numbers, as many cells.
-    """  # noqa: D205 (one sentence)
+    """Whether the first row of a file fits a table with these columns.
+
+    The row must have two cells or more. It must have the names of the columns or, if they are numbers, enough cells.
+    """
     header = first_row(path, form)
     if len(header) < 2:
         return False
@@ -140,7 +141,7 @@ def _value(cells: Sequence[str], places: Sequence[int], listed: bool) -> str | l
 
 
 def column_places(column: str) -> list[int]:
-    """The places, from 0, of "2", "2,3" or "3-6"."""
+    """Returns the indices (from 0) of columns such as "2", "2,3" or "3-6" (from 1)."""
     places: list[int] = []
     for part in column.split(","):
         first, _, last = part.partition("-")
@@ -161,20 +162,20 @@ def _no_column(column: str, header: Sequence[str], path: files.PathLike, line: i
 
 
 def first_row(path: files.PathLike, form: TableFormat) -> list[str]:
-    """The cells of the first row of a CSV or TSV file; none if it is empty."""
+    """Returns the cells of the first row of a CSV, TSV or Excel file; an empty list if the file is empty."""
     _, cells = next(_split_rows(path, file_kind(path, form), form, BadRows()), (1, []))
     return cells
 
 
 def column_names(path: files.PathLike, form: TableFormat) -> Collection[str]:
-    """The names of the columns of a table; of JSON lines and tables in memory the keys of the first row."""
+    """Returns the names of the columns of a table; for JSON lines and tables in memory, the keys of the first row."""
     if file_kind(path, form) == "json":
         return next((values for _, values in read_objects(path, form=form, bad=BadRows(1 << 60))), {})
     return first_row(path, form) if form.is_table(path) else ()
 
 
 def _split_rows(path: files.PathLike, kind: str, form: TableFormat, bad: BadRows) -> Iterator[tuple[int, list[str]]]:
-    """The rows, each with the line it begins in; the first one is never skipped, as it may be the header.
+    """Yields the rows, each with the line where it starts. The first row is never skipped, as it may be the header.
 
     Rows of several cells that are all empty, as Excel writes them, are left out.
     """
@@ -195,7 +196,7 @@ def _split_rows(path: files.PathLike, kind: str, form: TableFormat, bad: BadRows
             wrong = DataError(
                 f"the row is not CSV ({cells}); if quotation marks are text, say --quoting none", path, line
             )
-            # A quotation mark that is never closed takes all the rest of the file: that is no row to skip.
+            # A quotation mark that is never closed swallows the rest of the file, which must not be skipped silently.
             if not begun or "unexpected end" in str(cells):
                 raise wrong
             bad.skip(wrong)

@@ -1,4 +1,4 @@
-"""The usual names of columns and keys of tagged texts, however they are capitalized."""
+"""The usual names of columns and keys of tagged texts, in any capitalization."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SENTENCE = re.compile(r"(sentence|sent)[ _-]?(#|id|idx|index|no|nr|num|number)|
 
 
 def usual_name(names: Iterable[str], usual: Sequence[str]) -> str | None:
-    """The first of the usual names that is there, as it is written there.
+    """Returns the first of the usual names that is among `names`, in the spelling of `names`; None if there is none.
 
     Example:
         >>> usual_name(["Sentence #", "Word", "Tag"], TEXT_NAMES)
@@ -34,19 +34,24 @@ def usual_name(names: Iterable[str], usual: Sequence[str]) -> str | None:
 
 
 def sentence_name(names: Iterable[str]) -> str | None:
-    """The column that tells sentences apart, such as "Sentence #" or "sentence_id"; None if there is none."""
+    """Returns the column that identifies sentences, such as "Sentence #" or "sentence_id"; None if there is none."""
     return next((name for name in names if _SENTENCE.fullmatch(name.strip().lower())), None)
 
 
 def text_name(names: Collection[str]) -> str | None:
-    """The column of texts, or of words where another column tells sentences apart."""
+    """Returns the column of texts, or of words if another column identifies sentences; None if there is none."""
     if sentence_name(names) is not None:
         return usual_name(names, _WORD_NAMES) or usual_name(names, TEXT_NAMES)
     return usual_name(names, TEXT_NAMES)
 
 
 def chosen_columns(columns: Mapping[str, str], names: Collection[str]) -> dict[str, str | None]:
-    """The columns "text", "label" and "sentence": those that are named, else the usual ones, else None."""
+    """Returns the columns of the roles "text", "label" and "sentence": the given ones, else usual names, else None.
+
+    Args:
+        columns: The columns that the user gave, by role.
+        names: The names of the columns in the file.
+    """
     return {
         "text": columns.get("text") or text_name(names),
         "label": columns.get("label") or usual_name(names, LABEL_NAMES),

@@ -1,4 +1,4 @@
-"""Tags of words, and the entities they spell: the schemes, and entity-level scores as seqeval has them."""
+"""Tagging schemes: the entities that the tags of words encode, and entity-level scores as in seqeval."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 OUTSIDE = "O"
 SCHEMES = ("io", "iob1", "iob2", "bioes", "bmes")
 _LETTERS = {"M": "I", "L": "E", "U": "S"}
-"""Other letters of the same meaning: BMES has M for I, BILOU has L for E and U for S."""
+"""The letters of other schemes, and the letters used here: BMES has M for I, BILOU has L for E and U for S."""
 
 Entity = tuple[str, int, int]
-"""Type, first word, and the word after the last."""
+"""The type of an entity, the index of its first word, and the index after its last word."""
 
 
 class TagProblem(ValueError):
-    """A tag that cannot stand where it does.
+    """The error about a tag that breaks its scheme.
 
     Args:
         place: The index of the word.
@@ -28,7 +28,7 @@ class TagProblem(ValueError):
 
 
 def split_tag(tag: str) -> tuple[str, str]:
-    """Letter and type of a tag: "B-PER" → ("B", "PER"), "O" → ("O", ""); of a bare "PER", ("I", "PER")."""
+    """Splits a tag into letter and type: "B-PER" → ("B", "PER"), "O" → ("O", ""), and a bare "PER" → ("I", "PER")."""
     letter, hyphen, kind = tag.partition("-")
     if tag == OUTSIDE:
         return OUTSIDE, ""
@@ -38,9 +38,9 @@ def split_tag(tag: str) -> tuple[str, str]:
 
 
 def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
-    """The scheme that sentences are tagged in: one of SCHEMES.
+    """Returns the scheme of the tags of sentences, one of SCHEMES.
 
-    B tells IOB1 and IOB2 apart: in IOB1 it only stands behind an entity of its own type.
+    The B tags distinguish IOB1 and IOB2: in IOB1 a B tag occurs only directly after an entity of the same type.
     """
     letters: set[str] = set()
     opening_b = False
@@ -61,16 +61,16 @@ def detect_scheme(sentences: Iterable[Sequence[str]]) -> str:
 
 
 def entities_in_scheme(tags: Sequence[str], scheme: str, repaired: list[int] | None = None) -> list[Entity]:
-    """The entities of a sentence.
+    """Returns the entities of a sentence.
 
-    "iob1" takes what is tagged in IOB2 as conlleval does: an I- that continues nothing begins an entity.
+    "iob1" also reads tags in IOB2, as conlleval does: an I- tag that continues no entity begins one.
 
     Args:
-        tags: The tags of its words.
-        scheme: One of SCHEMES.
-        repaired: Takes the places of tags that break the scheme, which are then read as conlleval reads them: an I- or
-            E- that continues nothing begins an entity, and an entity without its E- ends where its type does. Without
-            it they are errors.
+        tags: The tags of the words of the sentence.
+        scheme: The scheme of the tags, one of SCHEMES.
+        repaired: A list to which the indices of tags that break the scheme are added. Such tags are then read as
+            conlleval reads them: an I- or E- tag that continues no entity begins one, and an entity without an E- tag
+            ends where its type ends. With None such tags are errors.
 
     Raises:
         TagProblem: A tag breaks the scheme, such as an I- without a B- before it.
@@ -108,14 +108,20 @@ def entities_in_scheme(tags: Sequence[str], scheme: str, repaired: list[int] | N
 
 
 def letter_at(first: bool, last: bool, scheme: str) -> str:
-    """The letter of a word that is the first, or the last, of its entity."""
+    """Returns the letter of a word in an entity.
+
+    Args:
+        first: Whether the word is the first of the entity.
+        last: Whether the word is the last of the entity.
+        scheme: "io", "iob2" or "bioes".
+    """
     if scheme == "bioes" and last:
         return "S" if first else "E"
     return "B" if first and scheme != "io" else "I"
 
 
 def tag_labels(types: Iterable[str], scheme: str) -> list[str]:
-    """All tags of a scheme, O first."""
+    """Returns all tags of a scheme for these types, O first."""
     letters = {"io": "I", "iob2": "BI", "bioes": "BIES"}[scheme]
     return [OUTSIDE, *(f"{letter}-{kind}" for kind in types for letter in letters)]
 
@@ -123,15 +129,15 @@ def tag_labels(types: Iterable[str], scheme: str) -> list[str]:
 def entity_scores(
     true: Sequence[Collection[Any]], predicted: Sequence[Collection[Any]]
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Precision, recall and F1 of entities, each a tuple that begins with its type.
+    """Returns precision, recall and F1 of entities.
 
     Args:
-        true: The entities of each text.
-        predicted: Those found.
+        true: The true entities of each text. An entity is a tuple that begins with its type.
+        predicted: The predicted entities of each text.
 
     Returns:
-        The scores over all ("precision", "recall", "f1": micro-averaged; "macro_f1"), and those of each type with
-        its "support". A quotient of 0 by 0 is 0, as in seqeval.
+        The scores over all types (micro-averaged "precision", "recall" and "f1", and "macro_f1"), and the scores of
+        each type with its "support". 0 / 0 counts as 0, as in seqeval.
     """
     counts: dict[str, list[int]] = {}
     for wanted, found in zip(true, predicted, strict=True):

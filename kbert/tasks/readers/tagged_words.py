@@ -1,4 +1,4 @@
-"""Sentences of words with tags: what CoNLL files, tables of words and lists of words have in common."""
+"""Sentences of words with tags, which CoNLL files, tables of words and lists of words are read as."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kbert.tasks.readers.tag_schemes import OUTSIDE
 from kbert.text.replacement_table import is_cjk
 
 ONLY_TYPE = "entity"
-"""The type of tags that are letters alone."""
+"""The type of tags that are only letters, such as B and I."""
 _LETTERS = frozenset("BIESMLU")
 _LETTER_FIRST = re.compile(r"[BIESMLU]_.+")
 _LETTER_LAST = re.compile(r"(?![BIESMLU]-).+[-_][BIESMLU]")
@@ -22,12 +22,12 @@ _SMALL_BEGIN = re.compile(r"b[-_].+|b|(?![biesmlu]-).+[-_]b")
 
 @dataclasses.dataclass(frozen=True)
 class Sentence:
-    """Words with tags.
+    """The words of a sentence with their tags.
 
     Args:
         words: The words.
-        tags: A tag for each.
-        lines: The 1-based line of each.
+        tags: The tag of each word.
+        lines: The 1-based line of each word.
     """
 
     words: list[str]
@@ -36,13 +36,18 @@ class Sentence:
 
 
 def with_usual_tags(sentences: Sequence[Sentence], path: PathLike) -> list[Sentence]:
-    """Sentences whose tags are "O", "B-PER" or "PER".
+    """Returns the sentences with tags in the usual spelling: "O", "B-PER" or "PER".
 
-    If all tags of the file are of that form, letters alone, as in the segmentation of words, get the type `ONLY_TYPE`,
-    B_PER becomes B-PER, and small letters become capitals (b-per, o). Beside others such a tag is a type.
+    Three other spellings are converted if all tags of the file have them; otherwise such a tag is a type. Tags that are
+    only letters, as in word segmentation, get the type `ONLY_TYPE`. B_PER becomes B-PER. Letters in lower case become
+    capitals (b-per, o).
+
+    Args:
+        sentences: All sentences of a file.
+        path: The file, for messages.
 
     Raises:
-        DataError: All tags have the letter behind: each would be a type, and all of it learnt wrong.
+        DataError: All tags have the letter last (PER-B). Read as types, they would be learnt wrongly.
     """
     sentences = _with_capital_letters(sentences)
     tags = {tag for sentence in sentences for tag in sentence.tags} - {OUTSIDE}
@@ -68,7 +73,7 @@ def with_usual_tags(sentences: Sequence[Sentence], path: PathLike) -> list[Sente
 
 
 def _with_capital_letters(sentences: Sequence[Sentence]) -> Sequence[Sentence]:
-    """Sentences in which the letters of the scheme are capitals: "b-per" becomes "B-per", and "o" becomes "O"."""
+    """Returns the sentences with the letters of the scheme in capitals: "b-per" → "B-per", and "o" → "O"."""
     tags = {tag for sentence in sentences for tag in sentence.tags}
     others = tags - {OUTSIDE, "o"}
     of_scheme = all(_ANY_CASE.fullmatch(tag) for tag in others)
@@ -94,7 +99,7 @@ def _replaced(sentences: Sequence[Sentence], table: dict[str, str]) -> list[Sent
 
 
 def join_words(words: Sequence[str]) -> str:
-    """A text of words: a space between them, but for two ideographs.
+    """Joins words to a text, with a space between two words unless both are ideographs there.
 
     Example:
         >>> join_words(["in", "北", "京"])
@@ -104,7 +109,7 @@ def join_words(words: Sequence[str]) -> str:
 
 
 def spaced(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each word that is not empty, with what stands before it."""
+    """Yields each word that is not empty, preceded by the space before it: " " or ""."""
     before = ""
     for word in words:
         if not word:
@@ -115,7 +120,7 @@ def spaced(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def word_places(words: Sequence[str]) -> tuple[str, list[int], list[int]]:
-    """The text of words, and the first character of each word in it and the one after its last."""
+    """Returns the text of words, and the start and end offsets of the words in it."""
     starts, ends = [], []
     text = ""
     for space, word in spaced(words):
@@ -127,11 +132,11 @@ def word_places(words: Sequence[str]) -> tuple[str, list[int], list[int]]:
 
 
 def tags_of_words(words: Iterable[tuple[int, int]], spans: Iterable[tuple[int, int, str]]) -> list[str]:
-    """The tag of each word in IOB2: that of the first span that it shares a character with.
+    """Returns the tag of each word in IOB2. A word has the tag of the first span that it overlaps.
 
     Args:
-        words: (start, end) of words, in order.
-        spans: (start, end, label) of spans, in order.
+        words: The (start, end) of each word, in order.
+        spans: The (start, end, label) of each span, in order.
 
     Example:
         >>> tags_of_words([(0, 3), (4, 8)], [(0, 8, "PER")])

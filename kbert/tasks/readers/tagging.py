@@ -1,4 +1,4 @@
-"""Texts with spans, out of the formats that people tag in: CoNLL, JSON with offsets, tables of words and tags."""
+"""Reads texts with spans from the formats of tagged data: CoNLL, JSON with offsets, tables of words and tags."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONLL_ENDINGS = (
     ".test",
 )
 _SEPARATOR = "\x02"
-"""Between the characters of some published tables."""
+"""The separator of words and of tags in the cells of some published tables."""
 _REPAIRED = "tags such as I-X that nothing begins, or entities without an end, were read as conlleval reads them"
 
 
@@ -42,9 +42,9 @@ class Span:
     """A part of a text with a label.
 
     Args:
-        start: Its first character.
-        end: The character after its last.
-        label: Its type.
+        start: The offset of its first character.
+        end: The offset after its last character.
+        label: The label, also called the type.
     """
 
     start: int
@@ -54,13 +54,13 @@ class Span:
 
 @dataclasses.dataclass(frozen=True)
 class TaggedText:
-    """A text and what is to be found in it.
+    """A text and its spans.
 
     Args:
         text: The text.
-        spans: What is in it; None where it is unknown.
-        line: The 1-based line where it starts; 0 for none.
-        words: (start, end) of each word, if the file has words and not a text.
+        spans: The spans of the text; None if they are unknown.
+        line: The 1-based line where the text starts; 0 for none.
+        words: The (start, end) of each word, if the file has words instead of a text.
     """
 
     text: str
@@ -71,7 +71,7 @@ class TaggedText:
 
 @dataclasses.dataclass(frozen=True)
 class _Row:
-    """A row of a table: its words and tags, and what tells its sentence."""
+    """A row of a table: its words and tags, and the id of its sentence."""
 
     words: list[str]
     tags: list[str]
@@ -90,21 +90,24 @@ def read_tagged_texts(
     strict: bool = False,
     offsets: str = "characters",
 ) -> list[TaggedText]:
-    """Reads a file of any of the formats; its ending and its first line tell which.
+    """Reads tagged texts. The suffix and the first line of the file determine its format.
 
     Args:
-        path: JSON (objects with offsets, or with words and tags in lists or in strings separated by spaces; exports of
-            doccano, spaCy, Prodigy and Label Studio); a table with a header and such strings in its cells, or with a
-            word in each row; any other file is CoNLL, with a word and its tag in each line and an empty line between
-            sentences.
-        columns: The columns "text" and "label", if they have other names than usual; of CoNLL their numbers. "sentence"
-            tells sentences apart, in a table with a word in each row.
-        scheme: Of the tags, or "auto".
-        form: How the file is written.
-        targets: Whether labels are wanted.
-        bad: Takes what cannot be read, and counts tags that were repaired.
+        path: JSON, a table with a header, or CoNLL. JSON objects have a text and spans with offsets, or words and tags
+            in lists or in strings separated by spaces; exports of doccano, spaCy, Prodigy and Label Studio are read,
+            too. A table has such strings in its cells, or one word in each row. Any other file is CoNLL: a word and
+            its tag in each line, and an empty line between sentences.
+        columns: The columns "text" and "label", if they have unusual names; in CoNLL files, their numbers. The column
+            "sentence" identifies sentences in a table with one word in each row.
+        scheme: The scheme of the tags, or "auto" to detect it.
+        form: The format of the file.
+        targets: Whether labels are read.
+        bad: Counts the texts that are skipped, and the tags that are repaired.
         strict: Whether tags that break the scheme are errors.
-        offsets: What the offsets of spans count; see kbert.tasks.readers.span_exports.
+        offsets: The unit of the offsets of spans, one of kbert.tasks.readers.span_exports.OFFSETS.
+
+    Raises:
+        DataError: A text or a tag is invalid, with file and line.
     """
     form = form or TableFormat()
     kind = file_kind(path, form)
@@ -149,7 +152,7 @@ def _tagged(sentence: Sentence, scheme: str, targets: bool, bad: BadRows | None)
 
 
 def text_of_words(words: Sequence[str]) -> TaggedText:
-    """The text of words without tags."""
+    """Returns the text of a list of words, without spans."""
     text, starts, ends = word_places(words)
     return TaggedText(text, None, 0, tuple(zip(starts, ends, strict=True)))
 
@@ -196,13 +199,13 @@ def _split(cell: str) -> list[str]:
 
 
 def _of_rows(rows: Sequence[_Row], columns: Mapping[str, str], targets: bool, path: files.PathLike) -> list[Sentence]:
-    """The sentences of a table: one in each row, or one word in each row.
+    """Returns the sentences of a table that has one sentence in each row, or one word in each row.
 
-    Rows with a word each are one sentence as long as the column of sentences is empty or the same; without such a
-    column, up to an empty line.
+    Successive rows with one word each belong to the same sentence while the column of sentences is empty or unchanged.
+    Without such a column, an empty line ends a sentence.
 
     Raises:
-        DataError: Each row has a word, and nothing tells sentences apart.
+        DataError: Each row has one word, and neither a column nor empty lines separate the sentences.
     """
     named = any(row.sentence.strip() for row in rows)
     single = len(rows) > 1 and all(len(row.words) == 1 for row in rows)
@@ -243,7 +246,7 @@ def _read_json(
     offsets: str,
     bad: BadRows,
 ) -> Iterator[TaggedText | Sentence]:
-    """Texts and sentences in order; objects with a word each are put together."""
+    """Yields the texts and sentences of a JSON file, in order. Objects with one word each are joined to sentences."""
     rows: list[_Row] = []
     for line, value in read_values(path, form=form, bad=bad):
         values = as_object(value)
@@ -256,7 +259,7 @@ def _read_json(
             if isinstance(text, list):
                 yield _of_words(text, label, line)
             elif isinstance(text, str) and (isinstance(label, str) or (chosen["sentence"] and not targets)):
-                # Words and tags in strings, separated by spaces; or a word and its tag.
+                # The strings hold words and tags separated by spaces, or a single word and its tag.
                 words, tags = _split(text), _split(label) if isinstance(label, str) else None
                 sentence = _of_words(words, tags, line)
                 name = str(values.get(chosen["sentence"] or "", "")).removesuffix(".0")
@@ -271,7 +274,7 @@ def _read_json(
 
 
 def _of_words(words: list[Any], tags: Any, line: int) -> Sentence:
-    """A sentence of a list of words and one of tags; no tags where none are wanted."""
+    """Returns a sentence of words and tags; if `tags` is None, all tags are O."""
     if not words or not all(isinstance(word, str) and word.strip() for word in words):
         raise ValueError(f"expected a text, or a list of words. Received: {words!r:.60}")
     tags = [OUTSIDE] * len(words) if tags is None else tags
@@ -290,7 +293,7 @@ def _value(values: Mapping[str, Any], name: str | None, given: str | None, usual
 
 
 def _spans(text: str, label: Any, offsets: str) -> Iterator[Span]:
-    """Spans in order of their start."""
+    """Yields the spans of a label in order of their starts."""
     characters = offset_reader(text, offsets)
     spans = []
     for start, end, kind, surface in raw_spans(label):
@@ -313,7 +316,7 @@ def _spans(text: str, label: Any, offsets: str) -> Iterator[Span]:
 
 
 def _utf_16_hint(text: str, offsets: str) -> str:
-    """The way out where offsets may count units of UTF-16."""
+    """Returns the advice for a file whose offsets may be units of UTF-16; else ""."""
     wide = offsets == "characters" and any(ord(character) > 0xFFFF for character in text)
     return "; if offsets count units of UTF-16, say --offsets utf-16" if wide else ""
 
