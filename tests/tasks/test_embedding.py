@@ -328,7 +328,7 @@ def test_in_batch_negatives_need_the_whole_batch(tmp_path, pairs, pretrained):
     with pytest.raises(
         UsageError,
         match=r"^this training of embedding compares all texts of a batch, on one device at once: leave "
-        r"--accumulation at 1, and give --strategy one\. Received: accumulation=2, 1 replicas$",
+        r"accumulation=1, and give strategy='one'\. Received: accumulation=2, 1 replicas$",
     ):
         run(pairs, tmp_path / "run", pretrained, accumulation=2)
     assert not (tmp_path / "run").exists()
