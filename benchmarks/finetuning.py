@@ -90,7 +90,7 @@ def train_kbert(preset: str, rows: Rows, options: argparse.Namespace, precision:
     from kbert.config import preset_config
     from kbert.models.encoder import BertEncoder
     from kbert.tasks.classification import ClassificationTask
-    from kbert.tasks.training_rows import Ragged, TrainingRows
+    from kbert.tasks.protocol.training_rows import Ragged, TrainingRows
     from kbert.training.data.batches import LengthBucketedBatches
     from kbert.training.devices.jit import skips_padding
     from kbert.training.devices.strategy import Placement

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.errors import ParityError
-from kbert.tasks.answering import TextInput
+from kbert.tasks.protocol.answering import TextInput
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 

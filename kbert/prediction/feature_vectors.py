@@ -21,7 +21,7 @@ from kbert.model_folder.sentence_transformers import POOLINGS
 from kbert.models.embedding import pooled
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_bindings
-from kbert.tasks.training_rows import strings
+from kbert.tasks.protocol.training_rows import strings
 from kbert.text.graph.encoder import GraphEncoder
 
 LAST_FOUR = (-4, -3, -2, -1)

@@ -21,13 +21,13 @@ from kbert.models.tensor_names import assign_tensors
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import as_table, is_path
 from kbert.sources.table_format import TableFormat, file_kind
-from kbert.tasks.answering import AnsweringTask
 from kbert.tasks.factories import describe_inputs, embedding_task, task_from_bundle
+from kbert.tasks.protocol.answering import AnsweringTask
+from kbert.tasks.protocol.trainable import TrainableTask
+from kbert.tasks.protocol.training_rows import as_strings
 from kbert.tasks.readers.kept_columns import read_kept_columns
 from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.readers.tables import has_columns
-from kbert.tasks.trainable import TrainableTask
-from kbert.tasks.training_rows import as_strings
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 

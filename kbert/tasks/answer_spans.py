@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.layers.heads import MASKED_LOGIT
-from kbert.tasks.objective import Tensors
+from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.readers.question_answering import Answer
 
 

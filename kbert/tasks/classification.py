@@ -20,11 +20,11 @@ from kbert.tasks.class_weights import BALANCED, balanced_weights, parse_class_we
 from kbert.tasks.labels import canonical_label, check_label, label_names, sorted_labels
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
-from kbert.tasks.objective import Tensors
 from kbert.tasks.options import ClassificationOptions, TaskOptions
-from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, number
+from kbert.tasks.protocol.objective import Tensors
+from kbert.tasks.protocol.saved_settings import Kind, flag, named_numbers, names, number
+from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.tasks.text_task import Example, TrainableTextTask
-from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
 

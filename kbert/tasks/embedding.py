@@ -23,18 +23,18 @@ from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, encoder_bindings
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
-from kbert.tasks.objective import Tensors
 from kbert.tasks.options import EmbeddingOptions, TaskOptions
+from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.objective import Tensors
+from kbert.tasks.protocol.saved_settings import Kind, flag, named_strings, number, numbers, string
+from kbert.tasks.protocol.trainable import TrainableTask
+from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.numbers import parse_number
 from kbert.tasks.readers.tables import Row, read_table
-from kbert.tasks.saved_settings import Kind, flag, named_strings, number, numbers, string
 from kbert.tasks.text_task import same_text
-from kbert.tasks.trainable import TrainableTask
-from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
 _LOG = logging.getLogger("kbert")

@@ -12,9 +12,9 @@ from kbert.files import PathLike
 from kbert.model_folder.architectures import check_architecture
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, named_activation
-from kbert.tasks.answering import AnsweringTask
 from kbert.tasks.catalogue import TASKS, task_info
-from kbert.tasks.trainable import TrainableTask
+from kbert.tasks.protocol.answering import AnsweringTask
+from kbert.tasks.protocol.trainable import TrainableTask
 
 if TYPE_CHECKING:
     from kbert.tasks.embedding import EmbeddingTask

@@ -13,7 +13,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.masked_language_model import MaskedLanguageModel
 from kbert.models.tensor_names import TensorBindings, masked_language_model_bindings
-from kbert.tasks.objective import Tensors
+from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.text_task import TextTask
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer

@@ -22,14 +22,14 @@ from kbert.tasks.class_weights import BALANCED, parse_class_weights
 from kbert.tasks.labels import canonical_label, check_label, label_names, sorted_labels
 from kbert.tasks.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
 from kbert.tasks.metrics.worst_examples import worst_examples
-from kbert.tasks.objective import Tensors
 from kbert.tasks.options import MultilabelOptions, TaskOptions
+from kbert.tasks.protocol.objective import Tensors
+from kbert.tasks.protocol.saved_settings import Kind, flag, named_numbers, names, numbers
+from kbert.tasks.protocol.trainable import TrainableTask
+from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.tasks.readers.label_lists import LabelVector, parse_list, unsplit_labels, vector_size
 from kbert.tasks.readers.tables import column_places
-from kbert.tasks.saved_settings import Kind, flag, named_numbers, names, numbers
 from kbert.tasks.text_task import Example, TrainableTextTask
-from kbert.tasks.trainable import TrainableTask
-from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
 _LOG = logging.getLogger("kbert")

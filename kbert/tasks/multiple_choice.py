@@ -18,17 +18,17 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
-from kbert.tasks.objective import Tensors
 from kbert.tasks.options import MultipleChoiceOptions, TaskOptions
+from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.objective import Tensors
+from kbert.tasks.protocol.saved_settings import Kind, string
+from kbert.tasks.protocol.trainable import TrainableTask
+from kbert.tasks.protocol.training_rows import TrainingRows, encode_texts
 from kbert.tasks.readers.multiple_choice import LABEL_FORMATS, choice_index, detect_label_format
 from kbert.tasks.readers.tables import read_table
-from kbert.tasks.saved_settings import Kind, string
 from kbert.tasks.text_task import same_text
-from kbert.tasks.trainable import TrainableTask
-from kbert.tasks.training_rows import TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
 

@@ -19,15 +19,15 @@ from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.tensor_names import TensorBindings, question_answering_bindings
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.answer_spans import answer_positions, best_spans
-from kbert.tasks.answering import TextInput
 from kbert.tasks.metrics import question_answering as metrics
-from kbert.tasks.objective import Tensors
 from kbert.tasks.options import QuestionAnsweringOptions, TaskOptions
+from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.objective import Tensors
+from kbert.tasks.protocol.saved_settings import Kind, count, count_or_none, flag, number
+from kbert.tasks.protocol.trainable import TrainableTask
+from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, strings
 from kbert.tasks.readers.question_answering import Question, check_placed, read_questions
-from kbert.tasks.saved_settings import Kind, count, count_or_none, flag, number
 from kbert.tasks.text_task import same_text
-from kbert.tasks.trainable import TrainableTask
-from kbert.tasks.training_rows import Ragged, TrainingRows, strings
 from kbert.text.graph.encoder import GraphEncoder
 
 _AT_ONCE = 128

@@ -16,16 +16,16 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.ranking import RankingModel
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
-from kbert.tasks.objective import Tensors
 from kbert.tasks.options import RankingOptions, TaskOptions
+from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.objective import Tensors
+from kbert.tasks.protocol.saved_settings import Kind, count_or_none, flag, string
+from kbert.tasks.protocol.trainable import TrainableTask
+from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.tasks.readers.ranking import RankingExample, read_candidates
-from kbert.tasks.saved_settings import Kind, count_or_none, flag, string
 from kbert.tasks.text_task import same_text
-from kbert.tasks.trainable import TrainableTask
-from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
 LOSSES = ("softmax", "sigmoid")

@@ -18,12 +18,12 @@ from kbert.models.tensor_names import TensorBindings, regression_bindings
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.worst_examples import worst_examples
-from kbert.tasks.objective import Tensors
 from kbert.tasks.options import RegressionOptions, TaskOptions
+from kbert.tasks.protocol.objective import Tensors
+from kbert.tasks.protocol.saved_settings import Kind, flag, number
+from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.tasks.readers.numbers import parse_number
-from kbert.tasks.saved_settings import Kind, flag, number
 from kbert.tasks.text_task import Example, TrainableTextTask
-from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
 

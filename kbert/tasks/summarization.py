@@ -16,16 +16,16 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.rouge import METRICS, oracle_sentences, rouge
-from kbert.tasks.objective import Tensors
 from kbert.tasks.options import SummarizationOptions, TaskOptions
+from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.objective import Tensors
+from kbert.tasks.protocol.saved_settings import Kind, count
+from kbert.tasks.protocol.trainable import TrainableTask
+from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, as_strings
 from kbert.tasks.readers.summarization import SummarizationExample, read_summaries
-from kbert.tasks.saved_settings import Kind, count
 from kbert.tasks.text_task import same_text
-from kbert.tasks.trainable import TrainableTask
-from kbert.tasks.training_rows import Ragged, TrainingRows, as_strings
 from kbert.text.graph.encoder import GraphEncoder
 
 _DOCUMENTS_AT_ONCE = 64

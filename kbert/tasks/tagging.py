@@ -19,18 +19,18 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings, tagger_bindings
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.answering import TextInput
 from kbert.tasks.labels import label_names
-from kbert.tasks.objective import Tensors
 from kbert.tasks.options import TaggingOptions, TaskOptions
+from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.objective import Tensors
+from kbert.tasks.protocol.saved_settings import Kind, flag, names
+from kbert.tasks.protocol.trainable import TrainableTask
+from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, strings
 from kbert.tasks.readers.lost_spans import lost_spans, visible, without_overlaps
 from kbert.tasks.readers.tag_schemes import entity_scores, letter_at, split_tag, tag_labels
 from kbert.tasks.readers.tagged_words import tags_of_words
 from kbert.tasks.readers.tagging import CONLL_ENDINGS, TaggedText, read_tagged_texts, text_of_words
-from kbert.tasks.saved_settings import Kind, flag, names
 from kbert.tasks.text_task import same_text
-from kbert.tasks.trainable import TrainableTask
-from kbert.tasks.training_rows import Ragged, TrainingRows, strings
 from kbert.text.graph.encoder import GraphEncoder, GraphWindows
 from kbert.text.vocabulary import CONTINUATION
 

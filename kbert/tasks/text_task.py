@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.answering import AnsweringTask, TextInput
+from kbert.tasks.protocol.answering import AnsweringTask, TextInput
+from kbert.tasks.protocol.trainable import TrainableTask
+from kbert.tasks.protocol.training_rows import Ragged, encode_texts
 from kbert.tasks.readers.tables import read_table
-from kbert.tasks.trainable import TrainableTask
-from kbert.tasks.training_rows import Ragged, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 
 

@@ -12,9 +12,9 @@ from kbert.errors import UsageError
 from kbert.model_folder.hub import resolve
 from kbert.options import invalid, option_error, option_infos
 from kbert.tasks.metrics.names import LOSS
+from kbert.tasks.protocol.trainable import TrainableTask
+from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.tasks.task_info import TaskInfo
-from kbert.tasks.trainable import TrainableTask
-from kbert.tasks.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.training.data.augmentation import with_augmentation
 from kbert.training.data.task_examples import TaskExamples, digest

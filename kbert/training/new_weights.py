@@ -16,9 +16,9 @@ from kbert.errors import KbertError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.parts import CRF_TENSOR, DECODER
 from kbert.models.tensor_names import TensorBindings, assign_tensors
-from kbert.tasks.answering import AnsweringTask
 from kbert.tasks.factories import task_from_bundle
-from kbert.tasks.trainable import TrainableTask
+from kbert.tasks.protocol.answering import AnsweringTask
+from kbert.tasks.protocol.trainable import TrainableTask
 
 LOGGER = logging.getLogger("kbert")
 _PARTS = {

@@ -10,7 +10,7 @@ from typing import Any
 from kbert.config import BertConfig
 from kbert.models.encoder import BertEncoder
 from kbert.options import OptionInfo, option_infos
-from kbert.tasks.objective import Objective
+from kbert.tasks.protocol.objective import Objective
 from kbert.text.vocabulary import Vocabulary
 from kbert.training.devices.jit import skips_padding
 from kbert.training.devices.precision import prepare_precision

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kbert.tasks.metrics.names import LOSS
-from kbert.tasks.trainable import TrainableTask
+from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.training.data.task_examples import TaskExamples
 
 LOGGER = logging.getLogger("kbert")

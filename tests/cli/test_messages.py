@@ -144,7 +144,7 @@ WHERE = {
     ("kbert.sources.parquet", "--text-field"): CORPORA,
     ("kbert.sources.table_format", "--encoding"): FILES,
     ("kbert.sources.text", "--document-separator"): ("corpus build",),
-    ("kbert.tasks.answering", "--pair"): ("predict",),  # model cards show `kbert predict`
+    ("kbert.tasks.protocol.answering", "--pair"): ("predict",),  # model cards show `kbert predict`
     ("kbert.tasks.embedding", "--prompt"): MODELS,
     ("kbert.tasks.factories", "--pooling"): MODELS,
     ("kbert.tasks.labels", "--missing-labels"): ("finetune classification", "finetune multilabel"),

@@ -14,8 +14,8 @@ from kbert.config import BertConfig
 from kbert.export.saved_model import export_saved_model
 from kbert.prediction.predictor import load
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.answering import TextInput
 from kbert.tasks.factories import task_class
+from kbert.tasks.protocol.answering import TextInput
 from kbert.text.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.slow

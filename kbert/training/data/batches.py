@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.tasks.training_rows import Ragged, TrainingRows
+from kbert.tasks.protocol.training_rows import Ragged, TrainingRows
 
 _POOL_BATCHES = 64
 """Batches whose items are sorted by length together, at most."""

@@ -17,8 +17,8 @@ from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import as_table, is_path
 from kbert.tasks.factories import trainable_task_class
 from kbert.tasks.options import TaskOptions
+from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.readers.columns import find_columns
-from kbert.tasks.trainable import TrainableTask
 from kbert.training.data.folds import split_fold, split_part
 
 LOGGER = logging.getLogger("kbert")

@@ -21,7 +21,7 @@ import tensorflow as tf
 from kbert.errors import CheckpointError, TrainingError, UsageError
 from kbert.options import check_option
 from kbert.runtime.interrupts import Interrupted, Signals
-from kbert.tasks.objective import Objective
+from kbert.tasks.protocol.objective import Objective
 from kbert.training.devices.strategy import Placement, lost_worker
 from kbert.training.loop.callbacks import Callbacks
 from kbert.training.loop.early_stopping import EarlyStopping

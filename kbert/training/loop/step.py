@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kbert.tasks.objective import Objective
+from kbert.tasks.protocol.objective import Objective
 from kbert.training.loop.loss_scale import LossScale
 from kbert.training.optimizers.optimizers import Optimizer
 

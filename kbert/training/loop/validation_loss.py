@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kbert.tasks.objective import Objective
-from kbert.tasks.training_rows import TrainingRows
+from kbert.tasks.protocol.objective import Objective
+from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.training.data.batches import LengthBucketedBatches
 
 _ROWS_AN_ITEM = 16

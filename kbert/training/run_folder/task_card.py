@@ -9,7 +9,7 @@ from typing import Any
 from kbert.config import BertConfig
 from kbert.model_folder.bundle import describe_parameters, model_card
 from kbert.models.encoder import BertEncoder
-from kbert.tasks.trainable import TrainableTask
+from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.training.optimizers.schedules import Schedule
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.tasks.training_rows import Ragged, TrainingRows, encode_texts
+from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.data.batches import LengthBucketedBatches

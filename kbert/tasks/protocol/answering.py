@@ -17,10 +17,10 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.catalogue import task_info
-from kbert.tasks.objective import Tensors
 from kbert.tasks.options import TaskOptions
+from kbert.tasks.protocol.objective import Tensors
+from kbert.tasks.protocol.saved_settings import Kind, read_settings
 from kbert.tasks.readers.columns import find_columns
-from kbert.tasks.saved_settings import Kind, read_settings
 from kbert.tasks.task_info import TaskInfo
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer

@@ -1,7 +1,7 @@
 import pytest
 
-from kbert.tasks import saved_settings
-from kbert.tasks.saved_settings import read_settings
+from kbert.tasks.protocol import saved_settings
+from kbert.tasks.protocol.saved_settings import read_settings
 
 
 @pytest.mark.parametrize(

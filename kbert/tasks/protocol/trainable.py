@@ -14,11 +14,11 @@ from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.model_folder.sentence_transformers import SentenceModules
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.answering import AnsweringTask, no_examples
 from kbert.tasks.metrics.names import LOSS, larger_is_better
-from kbert.tasks.objective import Tensors
 from kbert.tasks.options import TaskOptions
-from kbert.tasks.training_rows import TrainingRows
+from kbert.tasks.protocol.answering import AnsweringTask, no_examples
+from kbert.tasks.protocol.objective import Tensors
+from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
 ExampleT = TypeVar("ExampleT")
@@ -29,7 +29,7 @@ class TrainableTask(AnsweringTask[ExampleT]):
 
     In training the data go through `read_examples` → `from_examples` → `keep_valid` → `training_rows` → the model →
     `loss_sums` and `loss_weights`; in an evaluation through `evaluation_texts` → the served graph → `evaluate`.
-    `kbert.tasks.objective.Objective` describes losses.
+    `kbert.tasks.protocol.objective.Objective` describes losses.
 
     Methods named `for_…` and `with_…` return the task with other settings; tasks do not change.
     """
@@ -136,11 +136,11 @@ class TrainableTask(AnsweringTask[ExampleT]):
 
     @abc.abstractmethod
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """See kbert.tasks.objective.Objective."""
+        """See kbert.tasks.protocol.objective.Objective."""
 
     @abc.abstractmethod
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """See kbert.tasks.objective.Objective."""
+        """See kbert.tasks.protocol.objective.Objective."""
 
     @property
     def head_row_names(self) -> Sequence[str] | None:

@@ -1,0 +1,1 @@
+"""The protocols of a task: what prediction, export, training and evaluation ask of it."""
