@@ -1,4 +1,4 @@
-"""Whether a corpus was made for a model: with its vocabulary, and with its settings of the tokenizer."""
+"""Checks that a corpus was built with the vocabulary and the tokenizer settings of a model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SHOWN = 3
 
 
 def check_corpus(batches: PretrainingBatches, tokenizer: Tokenizer, *, corpus: files.PathLike, model: str) -> None:
-    """Checks that a model sees text as the corpus holds it, and warns if added tokens of the model are not in it.
+    """Checks that a corpus was built with a model's tokenizer, and warns about added tokens that the corpus ignores.
 
     Args:
-        batches: The corpus.
+        batches: The reader of the corpus.
         tokenizer: The tokenizer of the model.
         corpus: The name of the corpus, for messages.
         model: The name of the model's folder, for messages.
@@ -49,5 +49,5 @@ def check_corpus(batches: PretrainingBatches, tokenizer: Tokenizer, *, corpus: f
 
 
 def same_tokenizer(first: PretrainingBatches, second: PretrainingBatches) -> bool:
-    """Whether two corpora were made with one vocabulary and one normalization."""
+    """Returns whether two corpora were built with the same vocabulary and the same text normalization."""
     return first.vocabulary == second.vocabulary and not first.tokenizer.settings.differences(second.tokenizer.settings)
