@@ -1,4 +1,4 @@
-"""Augmentation, as fine-tuning offers it: by synonyms, and by what the starting model expects."""
+"""Data augmentation for fine-tuning: words are replaced by synonyms, or by predictions of the starting model."""
 
 from __future__ import annotations
 
@@ -39,11 +39,19 @@ def with_augmentation(
     augment_copies: int,
     seed: int,
 ) -> list[Any]:
-    """The examples, and behind them changed copies; see `finetune` for the arguments.
+    """Returns the examples, followed by changed copies of them.
+
+    Args:
+        examples: The training examples.
+        model: The starting model.
+        augment: "masked" for words that the starting model predicts, or None.
+        synonyms: The file with the synonyms, or None.
+        augment_copies: The number of copies of each text that `augment` and `synonyms` each add.
+        seed: Seeds the choice of words and of their replacements.
 
     Raises:
-        UsageError: An option cannot be, the task has examples of another kind, or the model cannot predict words.
-        DataError: The file of synonyms cannot be read, or has no word of the texts.
+        UsageError: An option is invalid, the task has examples of another kind, or the model does not predict words.
+        DataError: The file of synonyms is invalid, or none of its words is in the texts.
     """
     check_option(FinetuneOptions, "augment", augment)
     ways: list[Replace] = []
@@ -58,15 +66,15 @@ def with_augmentation(
 
 
 class MaskedWords:
-    """Replaces words by those that a masked language model predicts, drawn by their probabilities.
+    """Replaces words by predictions of a masked language model, drawn with their probabilities.
 
-    As arXiv 1812.06705, but the model is not told the label.
+    This is the method of arXiv 1812.06705, except that the model does not know the label.
 
     Args:
         model: A pretrained model folder.
 
     Raises:
-        UsageError: It has no masked language model's head.
+        UsageError: The model has no head for a masked language model.
     """
 
     def __init__(self, model: str | files.PathLike) -> None:
@@ -84,7 +92,7 @@ class MaskedWords:
         self._predictor = Predictor(task, keras_model, task.adapt_tokenizer(bundle.tokenizer), length)
 
     def replace(self, texts: Sequence[str], rng: np.random.Generator) -> list[str]:
-        """Texts with other words; what the model's positions have no room for stays."""
+        """Returns the texts with some words replaced; words beyond the model's last position are unchanged."""
         spans = [[] if MASK in text else chosen_spans(word_spans(text), rng) for text in texts]
         masked = [
             substituted(text, [(begin, end, MASK) for begin, end in chosen])
@@ -103,7 +111,7 @@ class MaskedWords:
 
 
 def _drawn(pieces: Mapping[str, float], old: str, rng: np.random.Generator) -> str | None:
-    """One of the pieces that are whole words other than the old one."""
+    """Draws one of the predicted tokens that are whole words and differ from the old word; None if there is none."""
     words = [piece for piece in pieces if piece.isalnum() and piece.lower() != old.lower()]
     if not words:
         return None
