@@ -69,8 +69,8 @@ class HeldOutCorpus:
         longest = self._batches.manifest.sequence_length
         if longest > positions:
             raise UsageError(
-                f"the held-out corpus has examples of {longest} tokens, the model positions for {positions}; "
-                "build the corpus with a smaller one: `kbert corpus build --sequence-length`"
+                f"the validation corpus has examples of {longest} tokens, but the model has only {positions} "
+                "positions; build the corpus with a smaller length: `kbert corpus build --sequence-length`"
             )
 
     def fingerprint(self) -> str:

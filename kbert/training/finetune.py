@@ -188,7 +188,9 @@ def _evaluation(
         if validation_loss is not None:
             metrics[LOSS] = validation_loss()
         if plan.task.main_metric not in metrics:
-            raise UsageError(f"the validation data do not give {plan.task.main_metric}; give another --main-metric")
+            raise UsageError(
+                f"the validation data do not allow {plan.task.main_metric} to be computed; give another --main-metric"
+            )
         best.offer(step, metrics, tuned.settings(), tensor_names.read_tensors(bindings))
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 

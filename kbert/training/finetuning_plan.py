@@ -79,7 +79,7 @@ class FinetuningPlan:
         """
         if self.task.main_metric == LOSS and self.validation_rows is None:
             raise UsageError(
-                f"the validation data have no targets for the loss of {self.task.name}; give another --main-metric "
+                f"the validation data have no targets for the loss of {self.task.name}; give a --main-metric other "
                 "than loss"
             )
 
@@ -222,10 +222,10 @@ def _tell_defaults(
     """Logs the values of the learning rate and the epochs, if they are defaults."""
     defaults = []
     if options.learning_rate is None:
-        kind = "fresh" if start.bundle is None else "pretrained"
+        kind = "random" if start.bundle is None else "pretrained"
         defaults.append(f"--learning-rate, for {kind} weights of width {start.config.hidden_size}")
     if options.epochs is None:
-        defaults.append("--epochs, for so many rows")
+        defaults.append("--epochs, for this number of rows")
     if defaults:
         run.tell(
             f"learning rate {peak:g} (head {head_peak:g}), {epochs:g} epochs of {rows:,} rows, {steps:,} steps "
@@ -243,8 +243,8 @@ def _check_whole_batches(run: Run, options: FinetuneOptions, task: TrainableTask
     if task.needs_whole_batch and options.accumulation * replicas > 1:
         raise option_error(
             lambda spell: (
-                f"this training of {task.name} compares all texts of a batch, on one device at once: leave "
-                f"{spell('accumulation', 1)}, and give {spell('strategy', 'one')}. "
+                f"this training of {task.name} compares all texts of a batch, which must be on one device: give "
+                f"{spell('accumulation', 1)} and {spell('strategy', 'one')}. "
                 f"Received: {spell('accumulation', options.accumulation)}, {replicas} replicas"
             )
         )

@@ -108,8 +108,8 @@ def read_curve(rates: Sequence[float], losses: Sequence[float]) -> LearningRateC
     falls = {index: means[index - 1] - means[index + 1] for index in range(_FIRST, bottom)}
     if not falls or max(falls.values()) <= 0:
         raise TrainingError(
-            f"the loss falls at no learning rate from {rates[0] if rates else math.nan:g} on; give more rows, or "
-            f"larger batches. Received: {len(losses)} losses, the last {losses[-1] if losses else math.nan:g}"
+            f"the loss falls at none of the learning rates from {rates[0] if rates else math.nan:g} on. Received: "
+            f"{len(losses)} losses, the last {losses[-1] if losses else math.nan:g}; give more rows, or larger batches"
         )
     steepest, lowest = rates[max(falls, key=falls.__getitem__)], rates[bottom]
     return LearningRateCurve(list(rates), list(losses), means, steepest, lowest, min(steepest, lowest / 10))

@@ -309,7 +309,7 @@ class FinetuneOptions(TrainingOptions):
             raise _error(
                 self,
                 lambda spell: (
-                    f"{spell('callbacks')} belong to training; leave them out with "
+                    f"{spell('callbacks')} are for training; leave them out with "
                     f"{spell('find_learning_rate')}. Received: both"
                 ),
             )
@@ -330,7 +330,7 @@ class _SeveralRunsOptions(FinetuneOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.find_learning_rate:
-            raise _error(self, lambda spell: f"several runs are for training; leave {spell('find_learning_rate')} out")
+            raise _error(self, lambda spell: f"{spell('find_learning_rate')} is for a single run; leave it out")
 
 
 @with_documented_fields

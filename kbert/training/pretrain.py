@@ -38,8 +38,8 @@ from kbert.training.starting_point import StartingPoint, load_start
 ARCHITECTURE = "BertForPreTraining"
 _PAIR_OBJECTIVES = {"nsp": "next sentence prediction", "sop": "sentence order prediction"}
 _ADVICE = (
-    "lower the learning rate or lengthen the warm-up, or let the run go around it with --on-spike rewind (the last "
-    "checkpoint is of before)"
+    "lower the learning rate or lengthen the warm-up, or skip these batches with --on-spike rewind, which goes back to "
+    "the last checkpoint"
 )
 """The advice for a loss that jumps or is not finite."""
 
@@ -146,8 +146,8 @@ def _plan(options: PretrainOptions, corpora: list[PretrainingBatches], start: St
     longest = max(source.manifest.sequence_length for source in corpora)
     if longest > config.max_position_embeddings:
         raise UsageError(
-            f"the corpus has examples of {longest} tokens, the model positions for "
-            f"{config.max_position_embeddings}; build the corpus with a smaller length: "
+            f"the corpus has examples of {longest} tokens, but the model has only "
+            f"{config.max_position_embeddings} positions; build the corpus with a smaller length: "
             "`kbert corpus build --sequence-length`"
         )
     validation = None
@@ -261,7 +261,7 @@ def _finish(run: Run, options: PretrainOptions, plan: _Plan, model: PretrainingM
     """Writes the model folder when training has ended."""
     lost = sum(source.source.records_lost for source in plan.corpora)
     if options.show_progress and lost:
-        run.tell(f"pretrain: {lost:,} damaged records were left out")
+        run.tell(f"pretrain: {lost:,} damaged records were skipped")
     run.write_projector(model.encoder, plan.start.tokenizer.vocabulary)
     bundle = Bundle(
         config=plan.start.config,
@@ -324,13 +324,13 @@ def _read_corpora(options: PretrainOptions) -> list[PretrainingBatches]:
     for source, folder, (length, count) in zip(corpora, folders, phases, strict=False):
         if source.manifest.sequence_length != length or count < 1:
             raise UsageError(
-                f"a phase is the length of its corpus and a number of steps, as {source.manifest.sequence_length}:1000 "
-                f"for {folder}. Received: {length}:{count}"
+                "a phase must be the sequence length of its corpus and a number of steps, such as "
+                f"{source.manifest.sequence_length}:1000 for {folder}. Received: {length}:{count}"
             )
         if not same_tokenizer(source, corpora[0]):
             raise UsageError(
-                f"all phases need one vocabulary and one normalization of text; {folder} was made with others than "
-                f"{folders[0]}"
+                "all corpora must have the same vocabulary and the same text normalization. Received: different ones "
+                f"in {folder} and {folders[0]}"
             )
     return corpora
 
@@ -354,11 +354,11 @@ def _starting_point(options: PretrainOptions, corpora: Sequence[PretrainingBatch
         return StartingPoint(model, config, corpora[0].tokenizer, None).with_settings(options)
     if not bundle.tokenizer.vocabulary.has_pieces(vocabulary):
         raise BundleError(
-            f"the corpus was built with another vocabulary than {model} has; build it with "
+            f"the corpus must have the vocabulary of {model}. Received: another vocabulary; build it with "
             f"`kbert corpus build --vocab {model}`"
         )
     for source, folder in zip(corpora, _folders(options), strict=True):
         check_corpus(source, bundle.tokenizer, corpus=folder, model=str(model))
     if options.initialization != "random":
-        raise UsageError(f"{model} brings its own weights; leave --initialization to presets")
+        raise UsageError(f"{model} has weights of its own; leave --initialization out, which is for presets")
     return StartingPoint(model, bundle.config, bundle.tokenizer, bundle).with_settings(options)

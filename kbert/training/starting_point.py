@@ -94,9 +94,11 @@ def starting_point(model: str | files.PathLike, vocab: files.PathLike | None, ca
     bundle = load_start(model)
     if bundle is not None:
         if vocab is not None or cased:
-            raise UsageError(f"{resolve(model)} brings its own vocabulary; leave --vocab and --cased to presets")
+            raise UsageError(
+                f"{resolve(model)} has a vocabulary of its own; leave --vocab and --cased out, which are for presets"
+            )
         return StartingPoint(model, bundle.config, bundle.tokenizer, bundle)
     if vocab is None:
-        raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
+        raise UsageError(f"the preset {model} has no vocabulary of its own; give a vocabulary with --vocab")
     tokenizer = tokenizer_from(vocab, cased=cased, untrained=True).replace(model_max_length=None)
     return StartingPoint(model, preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None)

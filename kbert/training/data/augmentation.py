@@ -61,7 +61,7 @@ def with_augmentation(
         ways.append(MaskedWords(model).replace)
     found = augmented(examples, ways, copies=augment_copies, seed=seed)
     if synonyms is not None and len(found) == len(examples):
-        raise DataError("expected words that stand in the training texts. It has none of them", synonyms)
+        raise DataError("expected words that occur in the training texts. The file has none of them", synonyms)
     return found
 
 
@@ -84,7 +84,7 @@ class MaskedWords:
         if bundle is None or task is None:
             raise UsageError(
                 f"augment='masked' needs a pretrained --model, which predicts words; {model} does not. "
-                "Give one that `kbert pretrain` made, or --synonyms"
+                "Give a model that `kbert pretrain` made, or --synonyms"
             )
         keras_model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
         assign_tensors(task.bindings(keras_model), bundle.tensors)

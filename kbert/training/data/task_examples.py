@@ -101,7 +101,7 @@ def read_task_examples(
         except DataError as problem:
             if limit is None or "seen in training" not in str(problem):
                 raise
-            raise DataError(f"{problem}; --limit {limit} leaves out training rows, and so labels") from None
+            raise DataError(f"{problem}; --limit {limit} leaves out training rows, and thus labels") from None
     task = task.for_validation(held_out, validation or train)
     return TaskExamples(task, examples, held_out, ((train, bad), (validation or train, bad_validation)), columns)
 

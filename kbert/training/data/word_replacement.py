@@ -40,7 +40,8 @@ def augmented(examples: Sequence[Any], ways: Sequence[Replace], *, copies: int =
         return list(examples)
     if not all(isinstance(example, Example) for example in examples):
         raise UsageError(
-            "augmentation is for tasks on texts and pairs of texts: what other tasks predict depends on the very words"
+            "augmentation is for tasks on texts and pairs of texts, because the targets of other tasks depend on "
+            "single words"
         )
     changed = [
         copy
@@ -115,7 +116,7 @@ def read_synonyms(path: files.PathLike) -> dict[str, list[str]]:
         known = synonyms.setdefault(word.lower(), [])
         known += [other for other in others if other not in known]
     if not synonyms:
-        raise DataError("expected a word and its synonyms a line. The file is empty", path)
+        raise DataError("expected a word and its synonyms on each line. The file is empty", path)
     return synonyms
 
 

@@ -66,8 +66,8 @@ def find_cluster(name: str | None = None) -> Cluster:
     }
     if name is None:
         raise UsageError(
-            "multi-worker training needs to know its workers: start it with `kbert launch`, srun, or with TF_CONFIG "
-            "set. Received: none of them"
+            "multi-worker training needs the addresses of its workers: start it with `kbert launch`, with srun, or "
+            "with TF_CONFIG set. Received: none of them"
         )
     return finders[name]()
 
@@ -85,7 +85,7 @@ def _read_tf_config(environment: Mapping[str, str]) -> tuple[int, int]:
         task = settings["task"]
         kind, index = task["type"], int(task["index"])
         if not set(jobs) <= {"chief", "worker"} or jobs.get("chief", 0) > 1 or not 0 <= index < jobs[kind]:
-            raise ValueError("a job or a task that cannot be")
+            raise ValueError("invalid job or task")
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise UsageError(
             'TF_CONFIG must be like {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
@@ -107,7 +107,9 @@ def _from_slurm() -> Cluster:
     needed = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_NODELIST", "SLURM_STEP_TASKS_PER_NODE")
     missing = [variable for variable in needed if variable not in os.environ]
     if missing:
-        raise UsageError(f"a Slurm cluster needs the variables that srun sets; start it so. Missing: {missing[0]}")
+        raise UsageError(
+            f"a Slurm cluster needs the variables that srun sets; start it with srun. Missing: {missing[0]}"
+        )
     try:
         # The resolver counts GPUs with nvidia-smi and fails if it finds none. Without nvidia-smi, each task therefore
         # gets a GPU that does not exist.
@@ -115,7 +117,7 @@ def _from_slurm() -> Cluster:
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(port_base=_PORT, **settings)
         workers = resolver.cluster_spec().num_tasks("worker")  # the call also sets resolver.task_id
     except (RuntimeError, ValueError) as problem:
-        raise UsageError(f"Slurm's variables make no cluster: {problem}") from None
+        raise UsageError(f"the variables of Slurm are invalid: {problem}") from None
     return Cluster(resolver, workers, resolver.task_id)
 
 
@@ -137,10 +139,10 @@ def _from_kubernetes() -> Cluster:
     try:
         resolver = tf.distribute.cluster_resolver.KubernetesClusterResolver({"worker": [labels]}, tf_server_port=_PORT)
     except ImportError:
-        raise UsageError("a Kubernetes cluster needs its client: pip install 'kbert[kubernetes]'") from None
+        raise UsageError("a Kubernetes cluster needs the client library: pip install 'kbert[kubernetes]'") from None
     except Exception as problem:
         if type(problem).__module__.split(".")[0] != "kubernetes":
             raise
-        raise UsageError(f"Kubernetes does not tell of its pods: {problem}") from None
+        raise UsageError(f"Kubernetes does not list the pods of the run: {problem}") from None
     resolver.task_type, resolver.task_id = "worker", int(index)
     return Cluster(resolver, resolver.cluster_spec().num_tasks("worker"), int(index))

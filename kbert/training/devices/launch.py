@@ -69,15 +69,17 @@ def launch(command: Sequence[str], *, workers: int, max_restarts: int = 0) -> No
         futile = futile + 1 if code > 0 and newest == before else 0
         if futile == _FUTILE:
             raise TrainingError(
-                f"worker {failed} ended with {_outcome(code)}, {_FUTILE} times in a row without a checkpoint "
-                "between; see to the error above, then add --resume"
+                f"worker {failed} ended with {_outcome(code)}, {_FUTILE} times in a row without a new checkpoint; "
+                "correct the error above, then add --resume"
             )
         if restarts < max_restarts:
             left = max_restarts - restarts - 1
-            LOGGER.info(f"worker {failed} ended with {_outcome(code)}; starting all again ({left} restarts left)")
+            LOGGER.info(f"worker {failed} ended with {_outcome(code)}; restarting all workers ({left} restarts left)")
             if "--resume" not in arguments:
                 arguments.append("--resume")
-    raise TrainingError(f"worker {failed} ended with {_outcome(code)}; add --resume to go on from the last checkpoint")
+    raise TrainingError(
+        f"worker {failed} ended with {_outcome(code)}; add --resume to continue from the last checkpoint"
+    )
 
 
 def _newest_checkpoint(arguments: Sequence[str]) -> str | None:

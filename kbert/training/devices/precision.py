@@ -30,7 +30,7 @@ def prepare_precision(precision: str) -> None:
     if precision == "float16" and shutil.which("nvidia-smi") is None and not survives(None, "float16"):
         if LIMIT in os.environ and survives("", "float16"):
             raise TrainingError(
-                f"{LIMIT}={os.environ[LIMIT]} keeps this machine's CPU from float16; unset it, or use --precision "
+                f"{LIMIT}={os.environ[LIMIT]} disables float16 on this machine's CPU; unset it, or use --precision "
                 "bfloat16 or float32"
             )
         raise TrainingError("this machine's CPU cannot compute in float16; use --precision bfloat16 or float32")

@@ -95,7 +95,7 @@ def make_strategy(name: str = "auto", cluster: str | None = None) -> Placement:
     if name == "multi-worker":
         return _join(find_cluster(cluster))
     if cluster is not None:
-        raise UsageError(f"--cluster is for --strategy multi-worker. Received: strategy={name!r}")
+        raise UsageError(f"--cluster requires --strategy multi-worker. Received: strategy={name!r}")
     if name == "tpu":
         return Placement(_tpu())
     gpus = tf.config.list_logical_devices("GPU")
@@ -103,7 +103,7 @@ def make_strategy(name: str = "auto", cluster: str | None = None) -> Placement:
         return Placement(tf.distribute.OneDeviceStrategy(gpus[0].name if gpus else "/cpu:0"))
     devices = gpus or tf.config.list_logical_devices("CPU")
     if len(devices) < 2:
-        raise UsageError(f"mirrored training needs two devices. Received: {devices[0].name} alone")
+        raise UsageError(f"mirrored training needs at least two devices. Received: only {devices[0].name}")
     return Placement(tf.distribute.MirroredStrategy([device.name for device in devices]))
 
 

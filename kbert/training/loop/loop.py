@@ -249,11 +249,13 @@ class TrainingLoop:
                     rewinds[step] = rewinds.get(step, 0) + 1
                     if rewinds[step] > _REWINDS:
                         raise TrainingError(
-                            f"{spike.what} at step {spike.step}, and so it was after each of {_REWINDS} ways around; "
+                            f"{spike.what} at step {spike.step}, even after {_REWINDS} rewinds; "
                             "lower the learning rate or lengthen the warm-up"
                         ) from None
                     self.progress.skipped = Skips(self.progress.skipped).rewound(step, end).ranges
-                    LOGGER.warning(f"{spike.what} at step {spike.step}; back to step {step}, past the batches since")
+                    LOGGER.warning(
+                        f"{spike.what} at step {spike.step}; rewinding to step {step} and skipping the batches since"
+                    )
 
     def _train(self, signals: Signals) -> None:
         progress, settings = self.progress, self.settings
@@ -303,7 +305,7 @@ class TrainingLoop:
             elif stop:
                 self._save()
             if stop and progress.step < settings.steps and not self._is_enough():
-                raise Interrupted(stop, f" after {progress.step} steps; a checkpoint was saved: go on with --resume")
+                raise Interrupted(stop, f" after {progress.step} steps; a checkpoint was saved: continue with --resume")
 
     def _is_due(self, period: int) -> bool:
         return self._stopped or self.progress.step % period == 0 or self.progress.step == self.settings.steps
@@ -437,8 +439,8 @@ class TrainingLoop:
         shapes = {name: tuple(variable.shape) for name, variable in self.variables.items()}
         if shapes != {name: array.shape for name, array in checkpoint.arrays.items()}:
             raise CheckpointError(
-                f"the checkpoint of step {checkpoint.step} is of another model, or of another version of kbert; "
-                "start the run anew"
+                f"the checkpoint of step {checkpoint.step} belongs to another model or another version of kbert; "
+                "start a new run"
             )
         for name, variable in self.variables.items():
             variable.assign(checkpoint.arrays[name])

@@ -59,7 +59,7 @@ class SpikeDetector:
         if self.threshold is not None and len(self.recent) == _WINDOW:
             mean = statistics.fmean(self.recent)
             if loss > mean + max(self.threshold, _DEVIATIONS * statistics.pstdev(self.recent)):
-                return f"the loss is {loss:.4g} where the {_WINDOW} steps before had {mean:.4g}"
+                return f"the loss is {loss:.4g}, and the mean of the {_WINDOW} steps before is {mean:.4g}"
         self.recent = [*self.recent[1 - _WINDOW :], loss]
         return None
 

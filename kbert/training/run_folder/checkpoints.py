@@ -68,7 +68,7 @@ class Checkpoints:
             if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             last = max(self.steps(), default=None)
-            kept = "there is none yet" if last is None else f"that of step {last} is kept"
+            kept = "there is none yet" if last is None else f"the checkpoint of step {last} is kept"
             raise CheckpointError(
                 f"the disk is full: the checkpoint of step {checkpoint.step} cannot be written to {self.folder} "
                 f"({kept}); free some space and add --resume"
@@ -120,9 +120,9 @@ class Checkpoints:
                 return self.load(step)
             except CheckpointError as error:
                 problem = error
-                warn(f"{error}; trying the one before")
+                warn(f"{error}; trying the checkpoint before")
         if problem is not None:
-            raise CheckpointError(f"all {len(steps)} checkpoints in {self.folder} are damaged; start the run anew")
+            raise CheckpointError(f"all {len(steps)} checkpoints in {self.folder} are damaged; start a new run")
         return None
 
     def _path(self, step: int) -> Path:

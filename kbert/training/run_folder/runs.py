@@ -71,8 +71,8 @@ class RunRecord:
     def _from_json(cls, found: Any, path: Path) -> RunRecord:
         if not isinstance(found, dict) or found.pop("format", None) != _FORMAT:
             raise UsageError(
-                f"{path.parent} was started with another version of kbert, and is not continued with this one; choose "
-                "another --output"
+                f"{path.parent} was started with another version of kbert, and this version does not continue it; "
+                "choose another --output"
             )
         return cls(**found)
 

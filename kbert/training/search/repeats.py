@@ -159,6 +159,6 @@ def check_one_machine(options: FinetuneOptions) -> None:
     """
     if options.strategy in ("multi-worker", "tpu") or options.cluster or os.environ.get("TF_CONFIG"):
         raise UsageError(
-            "several runs in one command are runs of one machine; start each with its own --seed instead. "
+            "several runs in one command must run on one machine; start each run with its own --seed instead. "
             f"Received: strategy={options.strategy!r}"
         )
