@@ -167,7 +167,9 @@ def test_pairs_and_numbered_columns_and_accumulation(tmp_path, pretrained):
 
 
 def test_a_preset_wants_a_vocabulary_and_a_model_brings_its_own(tmp_path, tables, pretrained, vocab_file):
-    with pytest.raises(UsageError, match=r"^the preset tiny has no vocabulary of its own; give a vocabulary with --vocab$"):
+    with pytest.raises(
+        UsageError, match=r"^the preset tiny has no vocabulary of its own; give a vocabulary with --vocab$"
+    ):
         run(tables, tmp_path / "run", "tiny")
     for options in ({"vocab": vocab_file}, {"cased": True}):
         with pytest.raises(UsageError, match=r"has a vocabulary of its own; leave --vocab and --cased out, which are"):
