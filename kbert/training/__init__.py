@@ -1,1 +1,1 @@
-"""The training loop, and the two trainings made of it: pretraining and fine-tuning."""
+"""Pretraining and fine-tuning, and the training loop that both use."""

@@ -1,4 +1,4 @@
-"""Whether a corpus was made for a model: with its vocabulary, and with its settings of the tokenizer."""
+"""Checks that a corpus was built with the vocabulary and the tokenizer settings of a model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SHOWN = 3
 
 
 def check_corpus(batches: PretrainingBatches, tokenizer: Tokenizer, *, corpus: files.PathLike, model: str) -> None:
-    """Checks that a model sees text as the corpus holds it, and warns if added tokens of the model are not in it.
+    """Checks that a corpus was built with a model's tokenizer, and warns about added tokens that the corpus ignores.
 
     Args:
-        batches: The corpus.
+        batches: The reader of the corpus.
         tokenizer: The tokenizer of the model.
         corpus: The name of the corpus, for messages.
         model: The name of the model's folder, for messages.
@@ -29,13 +29,13 @@ def check_corpus(batches: PretrainingBatches, tokenizer: Tokenizer, *, corpus: f
     theirs = batches.tokenizer
     way_out = f"build the corpus with `kbert corpus build --vocab {model}`"
     if not batches.source.is_own:
-        way_out = f"records that were made as the model needs them are read with --vocab {model}"
+        way_out = f"if the records were made with the tokenizer of the model, add --vocab {model}"
     if not tokenizer.vocabulary.has_pieces(theirs.vocabulary):
-        raise UsageError(f"{model} and the corpus {corpus} must share a vocabulary; {way_out}")
+        raise UsageError(f"{model} and the corpus {corpus} must have the same vocabulary; {way_out}")
     names = tokenizer.settings.differences(theirs.settings)
     if names:
         raise UsageError(
-            f"{model} takes text apart with {describe_settings(tokenizer.settings, names)}, and the corpus {corpus} "
+            f"{model} tokenizes text with {describe_settings(tokenizer.settings, names)}, but the corpus {corpus} "
             f"was made with {describe_settings(theirs.settings, names)}; {way_out}"
         )
     held = {token.content for token in theirs.settings.added_tokens}
@@ -43,11 +43,11 @@ def check_corpus(batches: PretrainingBatches, tokenizer: Tokenizer, *, corpus: f
     if missing:
         shown = ", ".join(map(repr, missing[:_SHOWN])) + (" …" if len(missing) > _SHOWN else "")
         _LOG.warning(
-            f"the corpus {corpus} was made without the {len(missing):,} added tokens of {model} ({shown}), so that the "
-            f"model keeps them and learns nothing about them; {way_out} to find them in the text"
+            f"the corpus {corpus} was made without the {len(missing):,} added tokens of {model} ({shown}), so the "
+            f"model keeps them but learns nothing about them; {way_out} to recognize them in the text"
         )
 
 
 def same_tokenizer(first: PretrainingBatches, second: PretrainingBatches) -> bool:
-    """Whether two corpora were made with one vocabulary and one normalization."""
+    """Returns whether two corpora were built with the same vocabulary and the same text normalization."""
     return first.vocabulary == second.vocabulary and not first.tokenizer.settings.differences(second.tokenizer.settings)

@@ -6,9 +6,9 @@ import math
 
 _PAPER_WIDTH = 768
 _PAPER_RATE = 3e-5
-"""The learning rate of pretrained weights of this width (arXiv 1810.04805, appendix A.3, has 2e-5 to 5e-5)."""
+"""The learning rate for pretrained weights of this width (arXiv 1810.04805, appendix A.3, has 2e-5 to 5e-5)."""
 _FRESH_RATE = 1e-4
-"""The learning rate of fresh weights of this width."""
+"""The learning rate for randomly initialized weights of this width."""
 _LARGEST_PRETRAINED, _LARGEST_FRESH = 5e-4, 1e-3
 
 _HEAD_FACTOR = 8.0
@@ -17,23 +17,23 @@ _LARGEST_HEAD = 1e-3
 EPOCHS = 3.0
 """The number of epochs if there are enough rows (the paper, appendix A.3, has 2 to 4)."""
 LEAST_STEPS = 500
-"""The number of steps that few rows are repeated for. Fine-tuning on few rows mostly fails because of too few steps
-(arXiv 2006.04884 and 2006.05987)."""
+"""The minimum number of steps: few rows are repeated until there are as many. Fine-tuning on few rows mostly fails
+because of too few steps (arXiv 2006.04884 and 2006.05987)."""
 LEAST_STEPS_A_CLASS = 20
-"""The number of steps for each class that rows are repeated for, since each class needs examples to be learnt from."""
+"""The minimum number of steps for each class, since a model needs examples of each class."""
 MOST_EPOCHS = 20.0
 """The largest default number of epochs."""
 
 
 def default_learning_rate(width: int, *, pretrained: bool) -> float:
-    """The learning rate at the end of the warm-up, with two significant digits.
+    """Returns the default peak learning rate, rounded to two significant digits.
 
-    Narrow models need larger rates: the rate grows with the square of 768 / width for pretrained weights, and in
-    proportion to 768 / width for fresh ones, up to a limit.
+    Narrow models need larger learning rates. Up to a limit, the learning rate is proportional to the square of
+    768 / width for pretrained weights, and to 768 / width for randomly initialized weights.
 
     Args:
         width: The hidden size of the encoder.
-        pretrained: Whether the encoder's weights are pretrained, or fresh.
+        pretrained: Whether the encoder's weights are pretrained or randomly initialized.
 
     Example:
         >>> default_learning_rate(768, pretrained=True)
@@ -47,14 +47,14 @@ def default_learning_rate(width: int, *, pretrained: bool) -> float:
 
 
 def default_head_learning_rate(learning_rate: float, *, pretrained: bool) -> float:
-    """The learning rate of the pooler and the task's head, with two significant digits.
+    """Returns the default learning rate of the pooler and the task's head, rounded to two significant digits.
 
-    On pretrained weights the head is the only part that learns from nothing, so its rate is eight times that of the
-    encoder, up to a limit. Fresh weights have one rate.
+    With pretrained weights, only the head is trained from scratch, so its learning rate is eight times that of the
+    encoder, up to a limit. If all weights are randomly initialized, they have the same learning rate.
 
     Args:
         learning_rate: The learning rate of the encoder.
-        pretrained: Whether the encoder's weights are pretrained, or fresh.
+        pretrained: Whether the encoder's weights are pretrained or randomly initialized.
 
     Example:
         >>> default_head_learning_rate(3e-5, pretrained=True)
@@ -68,12 +68,14 @@ def default_head_learning_rate(learning_rate: float, *, pretrained: bool) -> flo
 
 
 def default_epochs(items: int, batch_size: int, classes: int = 0) -> float:
-    """The number of epochs: 3, or for few items as many as make 500 steps, or 20 a class, but at most 20.
+    """Returns the default number of epochs.
+
+    It is 3, or as many epochs as are needed for 500 steps and for 20 steps a class, but at most 20.
 
     Args:
         items: The number of training items, such as texts.
         batch_size: The number of items in a step.
-        classes: The number of classes that are learnt; 0 for a task without classes.
+        classes: The number of classes; 0 for a task without classes.
 
     Example:
         >>> default_epochs(67_349, batch_size=32)

@@ -1,4 +1,4 @@
-"""Held-out loss of pretraining: a model on a corpus that it does not learn from, always with the same masks."""
+"""Validation of pretraining: the loss of a model on a corpus that it is not trained on, with fixed masks."""
 
 from __future__ import annotations
 
@@ -21,59 +21,64 @@ from kbert.training.corpus_tokenizer import check_corpus
 from kbert.training.loop.cross_entropy import cross_entropy
 
 _BLOCK = 256
-"""Examples that are read and masked at once: a constant, so that no batch size changes the masks."""
+"""The number of examples that are read and masked together. It is constant so that the masks do not depend on the batch
+size.
+"""
 
 Batch = dict[str, np.ndarray]
 
 
 class HeldOutCorpus:
-    """A corpus in a fixed order with fixed masks: the same each time, whatever the batch size.
+    """A validation corpus in a fixed order with fixed masks, which do not depend on the batch size.
 
     Args:
         folder: A folder that `build_corpus` wrote.
-        tokenizer: The tokenizer of the model: the corpus must be built with its vocabulary and its settings.
+        tokenizer: The tokenizer of the model. The corpus must be built with its vocabulary and its settings.
         model: The name of the model's folder, for messages.
 
     Raises:
-        RecordError: The folder is no corpus.
+        RecordError: The folder is not a corpus.
         UsageError: The corpus has another vocabulary, or its text was normalized in another way.
     """
 
     def __init__(self, folder: PathLike, tokenizer: Tokenizer, *, model: str = "MODEL") -> None:
-        # Manifest first: the reader refuses a corpus that is smaller than a batch.
+        # The first reader is for the manifest: the batch size must not exceed the number of examples.
         self._batches = PretrainingBatches(folder, batch_size=1)
         self._batches = PretrainingBatches(folder, batch_size=min(_BLOCK, self.examples))
         check_corpus(self._batches, tokenizer, corpus=folder, model=model)
 
     @property
     def examples(self) -> int:
-        """How many examples there are."""
+        """The number of examples in the corpus."""
         return self._batches.manifest.examples
 
     @property
     def labelled(self) -> bool:
-        """Whether examples are pairs of texts with a label."""
+        """Whether the examples are pairs of texts with a label."""
         return self._batches.labelled
 
     def check_length(self, positions: int) -> None:
-        """Checks that a model has positions for the longest example.
+        """Checks that a model has enough positions for the longest example.
+
+        Args:
+            positions: The number of positions of the model.
 
         Raises:
-            UsageError: It has not.
+            UsageError: The model has fewer positions than an example has tokens.
         """
         longest = self._batches.manifest.sequence_length
         if longest > positions:
             raise UsageError(
-                f"the held-out corpus has examples of {longest} tokens, the model positions for {positions}; "
-                "build the corpus with a smaller one: `kbert corpus build --sequence-length`"
+                f"the validation corpus has examples of {longest} tokens, but the model has only {positions} "
+                "positions; build the corpus with a smaller length: `kbert corpus build --sequence-length`"
             )
 
     def fingerprint(self) -> str:
-        """Equal for equal corpora."""
+        """Returns a digest of the corpus, which is equal for equal corpora."""
         return self._batches.manifest.fingerprint()
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """Yields every example once, in batches; the last one may be smaller."""
+        """Yields every example once, in batches; the last batch may be smaller."""
         held: Batch = {}
         for block in self._blocks():
             held = {name: np.concatenate([held[name], block[name]]) if held else block[name] for name in block}
@@ -87,7 +92,7 @@ class HeldOutCorpus:
     def _blocks(self) -> Iterator[Batch]:
         left = self.examples
         for block in self._batches.batches():
-            # Epochs follow each other in one batch: what is past the first is no part of this.
+            # The last block also holds examples of the second epoch, which are dropped.
             yield _with_packed_features({name: values[:left] for name, values in block.items()})
             left -= self._batches.batch_size
             if left <= 0:
@@ -95,7 +100,7 @@ class HeldOutCorpus:
 
 
 def _with_packed_features(batch: Batch) -> Batch:
-    """A batch that an encoder of packed rows takes, too: each row has one example."""
+    """Adds the features that an encoder of packed rows needs; each row holds one example."""
     mask = batch[features.INPUT_MASK.name]
     return {
         **batch,
@@ -106,15 +111,18 @@ def _with_packed_features(batch: Batch) -> Batch:
 
 
 class HeldOutEvaluation:
-    """Measures a model on a held-out corpus.
+    """Evaluates a model on a validation corpus.
 
-    Sums of examples are added up in double precision, so that the batch size changes nothing beyond the rounding of
-    matrix products.
+    The sums of the examples are added in double precision, so that the batch size changes only the rounding of matrix
+    products.
 
     Args:
         model: A `PretrainingModel` or a `MaskedLanguageModel`, which has no next sentence prediction.
-        corpus: What it is measured on.
-        batch_size: Examples at a time.
+        corpus: The validation corpus.
+        batch_size: The number of examples in a batch.
+
+    Raises:
+        UsageError: The model has fewer positions than an example has tokens, or the batch size is below 1.
     """
 
     def __init__(self, model: Any, corpus: HeldOutCorpus, batch_size: int) -> None:
@@ -127,15 +135,15 @@ class HeldOutEvaluation:
         self._sums = tf.function(self._example_sums, reduce_retracing=True)
 
     def __call__(self, progress: Callable[[int, int], None] | None = None) -> dict[str, float]:
-        """Measures the model as it is now.
+        """Evaluates the model with its current weights.
 
         Args:
-            progress: Told how many examples are done, of how many.
+            progress: A function that is called with the number of finished examples and the number of all examples.
 
         Returns:
-            mlm_loss, the mean over predictions in nats, mlm_accuracy and perplexity, e to the loss; nsp_loss and
-            nsp_accuracy, means over examples, where the model judges pairs and the corpus has them; and loss, the sum
-            of the losses.
+            mlm_loss (the mean over predictions, in nats), mlm_accuracy, perplexity (e to the power of mlm_loss), and
+            loss (the sum of the losses). If the model has next sentence prediction and the corpus has pairs, also
+            nsp_loss and nsp_accuracy (means over examples).
         """
         totals: dict[str, float] = {}
         done = 0
@@ -154,7 +162,7 @@ class HeldOutEvaluation:
         return metrics
 
     def _example_sums(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Sums of each example, float32 [B]."""
+        """Returns the sums of each example, float32 [B]."""
         outputs = self.model(batch, training=False)
         ids, weights = batch[features.MASKED_LM_IDS.name], batch[features.MASKED_LM_WEIGHTS.name]
         loss, right = cross_entropy(ids, outputs["mlm_logits"])
@@ -164,7 +172,7 @@ class HeldOutEvaluation:
             "predictions": tf.reduce_sum(weights, 1),
         }
         if "nsp_logits" in outputs and self.corpus.labelled:
-            logits = tf.reshape(outputs["nsp_logits"], [-1, 2])  # packed rows have a place for each example
+            logits = tf.reshape(outputs["nsp_logits"], [-1, 2])  # a packed model returns [B, E, 2], here with E = 1
             sums["nsp_loss"], sums["nsp_right"] = cross_entropy(batch[features.NEXT_SENTENCE_LABELS.name], logits)
         return sums
 
@@ -177,20 +185,20 @@ def evaluate_pretraining(
     precision: str = "float32",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, float]:
-    """Measures a pretrained model on a corpus: masked language model, and next sentence prediction where it has that.
+    """Evaluates the masked language model, and the next sentence prediction if there is one, of a model on a corpus.
 
     Args:
         model: A model folder.
         corpus: A folder that `build_corpus` wrote with the model's vocabulary. Its masks are fixed.
-        batch_size: Examples at a time; changes nothing beyond rounding.
-        precision: "float32" or "bfloat16", of matrix products.
-        progress: Told how many examples are done, of how many.
+        batch_size: The number of examples in a batch. It changes only the rounding of the results.
+        precision: The floating-point type of matrix products, "float32" or "bfloat16".
+        progress: A function that is called with the number of finished examples and the number of all examples.
 
     Returns:
-        The metrics of `HeldOutEvaluation`, and "examples".
+        The metrics of `HeldOutEvaluation`, and "examples", the number of examples.
 
     Raises:
-        BundleError: The folder is no model, or one that does not predict tokens.
+        BundleError: The folder is not a model folder, or its model does not predict tokens.
         UsageError: The corpus has another vocabulary, or its text was normalized in another way.
     """
     bundle = Bundle.load(resolve(model))

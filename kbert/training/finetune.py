@@ -1,4 +1,4 @@
-"""Fine-tuning: a model and a user's files in, a model folder that answers out; the same for every task."""
+"""Fine-tuning, which is the same for every task: it reads a model and a user's files, and writes a model folder."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ from kbert.training.trivial_results import warn_of_trivial_result
 
 @with_options(FinetuneOptions)
 def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dict[str, Any]:
-    """Fine-tunes a model for a task, and keeps the weights that did best on the validation file.
+    """Fine-tunes a model for a task, and keeps the weights that are best on the validation file.
 
     Args:
         task: The name of a task, such as "classification".
-        options: All of these in one object; keywords beside it replace its values.
-        task_options: The columns of tables, such as `text_column`: names in the header, or 1-based numbers in files
-            without one; and the task's own options (kbert.tasks.catalogue).
+        options: All options in one object. Keywords that are given as well replace its values.
+        task_options: The column names of tables, such as `text_column`, and the task's own options
+            (kbert.tasks.catalogue). In a file without a header, a column is a number, counted from 1.
 
     Returns:
-        The metrics of the best weights on the validation file; nothing where another worker is the chief. With
-        `find_learning_rate` the fields of kbert.training.learning_rate_finder.LearningRateCurve.
+        The metrics of the best weights on the validation file. Workers other than the chief return an empty
+        dictionary. With `find_learning_rate`, the fields of kbert.training.learning_rate_finder.LearningRateCurve.
 
     Raises:
-        UsageError: An option is invalid, or `output` holds another run.
-        DataError: A file cannot be read; with file and line.
-        KbertError: The model cannot be read, or training cannot go on.
+        UsageError: An option is invalid, or `output` already holds a different run.
+        DataError: A file is invalid; the message names the file and the line.
+        KbertError: The model is invalid, or training fails.
 
     Example:
         >>> metrics = kbert.finetune(
@@ -77,7 +77,7 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
         skip_bad=options.skip_bad,
         seed=options.seed,
     )
-    run = Run(f"finetune {task}", options, infos)  # before texts are tokenized: workers must join before that
+    run = Run(f"finetune {task}", options, infos)  # workers must join before TensorFlow tokenizes texts
     plan = plan_finetuning(run, options, info, examples)
     measures = run.is_chief and not options.find_learning_rate
     if measures:
@@ -123,10 +123,10 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
 
 
 def _trainable_task(task: str, task_options: Mapping[str, Any]) -> TaskInfo:
-    """What is known of the task.
+    """Returns the description of the task.
 
     Raises:
-        UsageError: It is not fine-tuned, or has no such option.
+        UsageError: The task is not trainable, or has no option with one of the names.
     """
     info = task_info(task)
     if not info.trainable:
@@ -136,7 +136,7 @@ def _trainable_task(task: str, task_options: Mapping[str, Any]) -> TaskInfo:
 
 
 def _named(columns: Mapping[str, str]) -> dict[str, str]:
-    """Columns by keyword."""
+    """Returns the columns by the names of their keywords, such as "text_column"."""
     return {f"{role}_column": name for role, name in columns.items()}
 
 
@@ -152,7 +152,7 @@ def _batches(options: FinetuneOptions, plan: FinetuningPlan) -> LengthBucketedBa
 
 
 def _learning_rates(run: Run, loop: TrainingLoop, batches: LengthBucketedBatches, centre: float) -> dict[str, Any]:
-    """Tries rising learning rates, and writes the losses."""
+    """Runs the learning-rate range test around `centre`, and writes its curve."""
     curve = as_json(run_range_test(loop, batches, centre))
     if run.is_chief:
         files.write_json(run.folder / LEARNING_RATES_FILE, curve)
@@ -162,9 +162,10 @@ def _learning_rates(run: Run, loop: TrainingLoop, batches: LengthBucketedBatches
 def _evaluation(
     options: FinetuneOptions, plan: FinetuningPlan, model: Any, bindings: Any, best: BestWeights
 ) -> Callable[[int], dict[str, float]]:
-    """Measures the model on the validation examples through the graph that will be served, and keeps the best weights.
+    """Returns a function that evaluates the model after a step and keeps the weights if they are the best so far.
 
-    The function is called by the chief, which alone has the rows of the validation examples.
+    The function predicts with the graph that is served later. Only the chief calls it, because only the chief has the
+    rows of the validation examples.
     """
     tokenizer, validation = plan.start.tokenizer, plan.examples.validation
     predictor = Predictor(plan.task, model, tokenizer, plan.sequence_length, plan.encode)
@@ -186,7 +187,9 @@ def _evaluation(
         if validation_loss is not None:
             metrics[LOSS] = validation_loss()
         if plan.task.main_metric not in metrics:
-            raise UsageError(f"the validation data do not give {plan.task.main_metric}; give another --main-metric")
+            raise UsageError(
+                f"the validation data do not allow {plan.task.main_metric} to be computed; give another --main-metric"
+            )
         best.offer(step, metrics, tuned.settings(), tensor_names.read_tensors(bindings))
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 
@@ -196,14 +199,14 @@ def _evaluation(
 def _finish(
     run: Run, plan: FinetuningPlan, model: Any, bindings: Any, best: BestWeights, steps: int, reading: Reading
 ) -> dict[str, Any]:
-    """Writes the model folder with the best weights; gives their metrics."""
+    """Writes the model folder with the best weights, and returns their metrics."""
     best_step, metrics, task_settings, weights = best.load()
     warn_of_trivial_result(plan.task, plan.examples, metrics)
     task = trainable_task_class(plan.task.name).from_settings(task_settings)
     tensor_names.assign_tensors(bindings, weights)
     config, tokenizer, encoder = plan.start.config, plan.start.tokenizer, model.encoder
     run.write_projector(encoder, tokenizer.vocabulary)
-    # Texts of the user's are no part of a model folder.
+    # The user's texts must not become part of the model folder.
     worst = {name: value for name, value in metrics.items() if name == WORST_EXAMPLES}
     if worst:
         files.write_json(run.folder / WORST_EXAMPLES_FILE, worst)

@@ -1,4 +1,4 @@
-"""What a fine-tuning does: everything that is decided before the model is built."""
+"""The plan of a fine-tuning run: all decisions that are made before the model is built."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ from kbert.training.run_folder.runs import RunRecord
 from kbert.training.starting_point import StartingPoint, starting_point
 
 _ADVICE = "give a lower --learning-rate, or a larger --warmup-proportion"
-"""What to do about a loss that is no number."""
+"""The advice for a loss that is not finite."""
 
 
 @dataclasses.dataclass(frozen=True)
 class FinetuningPlan:
-    """What a fine-tuning does.
+    """The plan of a fine-tuning run.
 
     Args:
         task: The task, adapted to the training examples.
-        examples: The examples that were read.
-        training_examples: The examples to learn from, with changed copies.
-        start: What the run starts from.
-        encode: Texts to tokens, in the graph.
-        sequence_length: The longest input in tokens.
+        examples: The training and validation examples of the user's files.
+        training_examples: The training examples, with the copies that data augmentation added.
+        start: The model or the preset that the run starts from.
+        encode: The tokenizer as a TensorFlow graph.
+        sequence_length: The maximum length of an input in tokens.
         rows: The training examples as tokens and targets.
-        validation_rows: The validation examples as tokens and targets; None if they have no targets, or are not
-            measured by this process.
+        validation_rows: The validation examples as tokens and targets; None if they have no targets, or if this
+            process does not evaluate the model.
         epochs: The number of passes over the rows.
-        schedule: The learning rates.
-        optimizer: What updates the weights.
-        settings: How the loop runs.
+        schedule: The learning-rate schedule.
+        optimizer: The settings of the optimizer.
+        settings: The settings of the training loop.
         evaluate_every: The number of steps between evaluations.
-        early_stopping: What ends the run early, if asked for.
+        early_stopping: The rule that ends the run early; None if the options request none.
     """
 
     task: TrainableTask[Any]
@@ -72,23 +72,23 @@ class FinetuningPlan:
     early_stopping: EarlyStopping | None
 
     def check_validation(self) -> None:
-        """Checks that the validation examples have what the main metric needs.
+        """Checks that the main metric can be computed from the validation examples.
 
         Raises:
-            UsageError: They have not.
+            UsageError: The main metric is the loss, and the validation examples have no targets.
         """
         if self.task.main_metric == LOSS and self.validation_rows is None:
             raise UsageError(
-                f"the validation data have no targets for the loss of {self.task.name}; give another --main-metric "
+                f"the validation data have no targets for the loss of {self.task.name}; give a --main-metric other "
                 "than loss"
             )
 
     def record(self, command: str, options: Mapping[str, Any]) -> RunRecord:
-        """The record of the run.
+        """Returns the record of the run for run.json.
 
         Args:
-            command: The command.
-            options: The options that are remembered.
+            command: The command, such as "finetune classification".
+            options: The options that the run remembers.
         """
         tokenizer = self.start.tokenizer
         return RunRecord(
@@ -119,17 +119,17 @@ class FinetuningPlan:
 
 
 def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples: TaskExamples) -> FinetuningPlan:
-    """Decides what the options leave open.
+    """Returns the plan of a run, with defaults for the options that were not given.
 
     Args:
         run: The run.
-        options: Its options.
-        info: What is known of the task.
-        examples: The examples of the files.
+        options: The options of the run.
+        info: The description of the task.
+        examples: The training and validation examples of the user's files.
 
     Raises:
         UsageError: An option is invalid for the model or the examples.
-        KbertError: The model cannot be read.
+        KbertError: The model is invalid.
     """
     if run.is_chief:
         examples.tell_skipped()
@@ -219,13 +219,13 @@ def _tell_defaults(
     epochs: float,
     steps: int,
 ) -> None:
-    """Names the options that were chosen by default."""
+    """Logs the values of the learning rate and the epochs, if they are defaults."""
     defaults = []
     if options.learning_rate is None:
-        kind = "fresh" if start.bundle is None else "pretrained"
+        kind = "random" if start.bundle is None else "pretrained"
         defaults.append(f"--learning-rate, for {kind} weights of width {start.config.hidden_size}")
     if options.epochs is None:
-        defaults.append("--epochs, for so many rows")
+        defaults.append("--epochs, for this number of rows")
     if defaults:
         run.tell(
             f"learning rate {peak:g} (head {head_peak:g}), {epochs:g} epochs of {rows:,} rows, {steps:,} steps "
@@ -234,13 +234,17 @@ def _tell_defaults(
 
 
 def _check_whole_batches(run: Run, options: FinetuneOptions, task: TrainableTask[Any]) -> None:
-    """Checks that batches are not split, if the loss of the task compares all texts of a batch."""
+    """Checks that batches are not split if the loss of the task compares all texts of a batch.
+
+    Raises:
+        OptionError: Batches are split into micro-batches or among replicas.
+    """
     replicas = run.placement.strategy.num_replicas_in_sync
     if task.needs_whole_batch and options.accumulation * replicas > 1:
         raise option_error(
             lambda spell: (
-                f"this training of {task.name} compares all texts of a batch, on one device at once: leave "
-                f"{spell('accumulation', 1)}, and give {spell('strategy', 'one')}. "
+                f"this training of {task.name} compares all texts of a batch, which must be on one device: give "
+                f"{spell('accumulation', 1)} and {spell('strategy', 'one')}. "
                 f"Received: {spell('accumulation', options.accumulation)}, {replicas} replicas"
             )
         )

@@ -1,4 +1,4 @@
-"""Which learning rate to take: the range test (arXiv 1506.01186), with rates that rise exponentially."""
+"""The learning-rate range test (arXiv 1506.01186), with exponentially rising learning rates."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from kbert.training.loop.loop import TrainingLoop
 
 STEPS = 100
 _SPAN = 100.0
-"""The factor between the default learning rate and both ends of the test."""
+"""The factor between the default learning rate and either end of the test."""
 _SMOOTHING = 0.9
-"""Of the mean of losses: a batch's own loss says little."""
+"""The decay of the exponential mean of the losses. The losses are smoothed because that of a single batch is noisy."""
 _DIVERGED = 2.0
-"""The test ends at this times the lowest loss."""
+"""The test ends when the smoothed loss exceeds its minimum times this factor."""
 _FIRST = 10
-"""Losses before the mean is one."""
+"""The number of losses that are needed before the exponential mean is reliable."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LearningRateCurve:
-    """What a range test saw.
+    """The result of a learning-rate range test.
 
     Args:
-        learning_rates: Of each step, rising.
-        losses: Of each step.
-        smoothed: Their exponential means, corrected for the start at 0.
-        steepest: The rate at which the mean falls fastest.
-        lowest: The rate at which it is lowest.
-        suggested: A tenth of the latter, or `steepest` where that is less: the peak of a schedule.
+        learning_rates: The learning rate of each step, in rising order.
+        losses: The loss of each step.
+        smoothed: The exponential means of the losses, corrected for their initial value of 0.
+        steepest: The learning rate at which the smoothed loss falls fastest.
+        lowest: The learning rate at which the smoothed loss is lowest.
+        suggested: The suggested peak of a learning-rate schedule: a tenth of `lowest`, or `steepest` if that is less.
     """
 
     learning_rates: list[float]
@@ -46,7 +46,11 @@ class LearningRateCurve:
 
 
 def rising_rates(centre: float, steps: int = STEPS) -> list[float]:
-    """Learning rates from a hundredth of `centre` to a hundred times it, in geometric progression.
+    """Returns learning rates in geometric progression, from a hundredth of `centre` to a hundred times `centre`.
+
+    Args:
+        centre: The learning rate in the middle.
+        steps: The number of learning rates.
 
     Example:
         >>> [f"{rate:.0e}" for rate in rising_rates(1e-4, steps=5)]
@@ -57,15 +61,15 @@ def rising_rates(centre: float, steps: int = STEPS) -> list[float]:
 
 
 def run_range_test(loop: TrainingLoop, source: BatchSource, centre: float) -> LearningRateCurve:
-    """Trains a step at each rate until the loss runs away; the model is of no use afterwards.
+    """Trains one step at each rising learning rate until the loss diverges; the model is unusable afterwards.
 
     Args:
-        loop: Of a model with the weights to start from.
-        source: STEPS batches.
-        centre: The middle of the rates, such as the default learning rate.
+        loop: The training loop of a model with its starting weights.
+        source: The source of batches, of which it needs STEPS.
+        centre: The learning rate in the middle, such as the default learning rate.
 
     Raises:
-        TrainingError: The loss falls at no rate.
+        TrainingError: The loss falls at none of the learning rates.
     """
     rates, losses, best = [], [], math.inf
     batches = Input(source, loop.placement, 0, loop.meter)
@@ -89,30 +93,30 @@ def run_range_test(loop: TrainingLoop, source: BatchSource, centre: float) -> Le
 
 
 def read_curve(rates: Sequence[float], losses: Sequence[float]) -> LearningRateCurve:
-    """Finds the rates that matter on a curve.
+    """Finds the steepest, the lowest and the suggested learning rate on a curve of losses.
 
     Args:
-        rates: Rising by the same factor.
-        losses: As many.
+        rates: The learning rates, in geometric progression.
+        losses: The loss at each learning rate.
 
     Raises:
-        TrainingError: The loss falls at no rate.
+        TrainingError: The loss falls at none of the learning rates.
     """
     means = smoothed(losses)
     bottom = min(range(_FIRST, len(means)), key=means.__getitem__, default=0)
-    # Over two steps, since the rates are evenly spaced on a logarithmic axis.
+    # Differences over two steps are slopes, since the rates are evenly spaced on a logarithmic axis.
     falls = {index: means[index - 1] - means[index + 1] for index in range(_FIRST, bottom)}
     if not falls or max(falls.values()) <= 0:
         raise TrainingError(
-            f"the loss falls at no learning rate from {rates[0] if rates else math.nan:g} on; give more rows, or "
-            f"larger batches. Received: {len(losses)} losses, the last {losses[-1] if losses else math.nan:g}"
+            f"the loss falls at none of the learning rates from {rates[0] if rates else math.nan:g} on. Received: "
+            f"{len(losses)} losses, the last {losses[-1] if losses else math.nan:g}; give more rows, or larger batches"
         )
     steepest, lowest = rates[max(falls, key=falls.__getitem__)], rates[bottom]
     return LearningRateCurve(list(rates), list(losses), means, steepest, lowest, min(steepest, lowest / 10))
 
 
 def smoothed(losses: Sequence[float]) -> list[float]:
-    """Exponential means, corrected for their start at 0."""
+    """Returns the exponential means of the losses, corrected for their initial value of 0."""
     means, mean = [], 0.0
     for count, loss in enumerate(losses, 1):
         mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
@@ -121,6 +125,6 @@ def smoothed(losses: Sequence[float]) -> list[float]:
 
 
 def as_json(curve: LearningRateCurve) -> dict[str, Any]:
-    """The curve as JSON, the answer first."""
+    """Returns the curve as JSON, with the suggested learning rate first."""
     values = dataclasses.asdict(curve)
     return {name: values.pop(name) for name in ("suggested", "steepest", "lowest")} | values

@@ -1,7 +1,8 @@
-"""The weights that training takes from the model it starts with, and the parts that stay fresh.
+"""The weights that training takes from the starting model, and the parts that keep their random initialization.
 
-A finished model of the same task also gives its head. The rows of the head are matched by the names of labels, so their
-order does not matter, and new labels get fresh rows. One line names the fresh parts, as in Transformers.
+If the starting model is a finished model of the same task, its head is taken as well. The rows of the head are matched
+by the names of the labels, so the order of the labels does not matter, and new labels get randomly initialized rows. A
+log message names the randomly initialized parts, as in Transformers.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ _PARTS = {
     "qa_outputs.": "answer-span head",
     "crf.": "CRF",
 }
-"""The names of the parts beside an encoder, by the prefixes of their tensors."""
+"""The names of the parts outside the encoder, by the prefixes of their tensors."""
 
 
 def assign_starting_weights(task: TrainableTask[Any], bindings: TensorBindings, start: Bundle) -> list[str]:
     """Sets the weights of a task's model from those of another model.
 
-    The encoder is taken, and the head too if the other model is for the same task.
+    The encoder is taken, and the head as well if the other model is for the same task.
 
     Args:
-        task: The task that is learnt.
-        bindings: The variables of the task's model, with fresh weights.
-        start: The model that training starts with.
+        task: The task that is trained.
+        bindings: The variables of the task's model, with randomly initialized weights.
+        start: The starting model.
 
     Returns:
-        The names of the parts that keep fresh weights, such as "classifier (2 of 5 labels)".
+        The names of the parts that stay randomly initialized, such as "classifier (2 of 5 labels)".
 
     Raises:
         BundleError: A tensor of the encoder is missing or has another shape.
@@ -57,13 +58,13 @@ def assign_starting_weights(task: TrainableTask[Any], bindings: TensorBindings, 
 
 
 def tell_new_weights(parts: Sequence[str]) -> None:
-    """Logs the parts with fresh weights, if there are any."""
+    """Logs the names of the randomly initialized parts, if there are any."""
     if parts:
         LOGGER.info(f"new weights: {'; '.join(parts)}")
 
 
 def new_parts(bindings: Iterable[str], tensors: Iterable[str]) -> list[str]:
-    """The names of the parts of a pretraining model that its starting tensors lack."""
+    """Returns the names of the parts of a pretraining model that are missing from its starting tensors."""
     bindings, tensors = list(bindings), list(tensors)
     parts = _absent(bindings, tensors)
     if DECODER in tensors:
@@ -83,7 +84,7 @@ def _absent(names: Iterable[str], known: Iterable[str]) -> list[str]:
 def _kept_head(
     task: TrainableTask[Any], bindings: TensorBindings, start: Bundle
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The tensors of the head that the starting model has, and the names of the parts that stay fresh."""
+    """Returns the head's tensors from the starting model, and the names of the parts that stay randomly initialized."""
     old = _old_task(task, start)
     names = [name for name in bindings if not name.startswith("bert.")]
     shapes = {name: start.tensors[name].shape for name in names if name in start.tensors}
@@ -110,7 +111,7 @@ def _kept_head(
 
 
 def _old_task(task: TrainableTask[Any], start: Bundle) -> TrainableTask[Any] | None:
-    """The task of the starting model, if it is the same task on the same kind of texts."""
+    """Returns the task of the starting model if it is the same task on the same kind of texts, and None otherwise."""
     paired = getattr(task, "paired", False)
     try:
         if start.settings.get("task"):

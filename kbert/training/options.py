@@ -1,6 +1,6 @@
-"""The options of training: what the functions, the command line and run.json know of them (see kbert.options).
+"""The options of training, from which the functions, the command line and run.json take them (see kbert.options).
 
-TensorFlow is not imported here: the command line checks all options before it starts.
+This module does not import TensorFlow, so that the command line checks all options before TensorFlow starts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.task_info import TaskInfo
 
 SECTIONS = ("Data", "Model", "Training", "Optimizer", "Devices", "Run", "Monitoring")
-"""The headings of the help of the commands that train, in their order."""
+"""The headings in the help of the training commands, in the order in which they are shown."""
 
 OPTIMIZERS = ("adamw", "lamb", "muon", "sgd")
 SCHEDULES = ("linear", "polynomial", "cosine", "constant")
@@ -44,69 +44,80 @@ class TrainingOptions(Options):
 
     # === Model ===
     model: str | files.PathLike = _model(
-        help="The model to start from: a model folder, hf://owner/name, or a preset with fresh weights.", free=True
+        help="The model to start from: a model folder, hf://owner/name, or a preset, whose weights are random.",
+        free=True,
     )
     vocab: files.PathLike | None = _model(
         None,
-        "The vocabulary of a preset: a vocab.txt, or a folder with all its settings.",
+        "The vocabulary for a preset: a vocab.txt, or a folder that also holds the settings of the tokenizer.",
         path="vocabulary",
         remembered=False,
     )
-    cased: bool = _model(False, "Keep case and accents, if `vocab` is a vocab.txt; a folder knows.")
+    cased: bool = _model(False, "Keep case and accents if `vocab` is a vocab.txt; a folder has its own setting.")
     dropout: float | None = _model(
-        None, "The dropout rate, everywhere.", minimum=0, below=1, default_help="that of the model"
+        None,
+        "The dropout rate of hidden states and attention weights.",
+        minimum=0,
+        below=1,
+        default_help="the rate in the configuration of the model",
     )
     initializer_range: float | None = _model(
         None,
-        "The standard deviation of fresh weights.",
-        details="The usual 0.02 suits a width of 768; narrow models learn sooner from larger weights, such as 0.05 for "
-        "a width of 128.",
+        "The standard deviation of randomly initialized weights.",
+        details="The usual 0.02 suits a hidden size of 768. Narrower models learn faster with larger weights, such as "
+        "0.05 for a hidden size of 128.",
         above=0,
-        default_help="that of the model, 0.02",
+        default_help="the value in the configuration of the model, usually 0.02",
     )
 
     # === Training ===
-    batch_size: int = _training(32, "The number of examples in a step, over all devices.", minimum=1)
+    batch_size: int = _training(32, "The number of examples in a training step, over all devices.", minimum=1)
     accumulation: int = _training(
-        1, "The number of micro-batches in a step, one after the other on each device.", minimum=1
+        1,
+        "The number of micro-batches that each device computes one after the other in a training step; their gradients "
+        "are accumulated.",
+        minimum=1,
     )
     seed: int = _training(
         0,
-        "Seeds fresh weights, the order of examples and dropout: the same seed gives the same bytes on a CPU.",
+        "Seeds the weight initialization, the order of examples and dropout. On a CPU, the same seed gives the same "
+        "bytes.",
         minimum=0,
     )
 
     # === Optimizer ===
     optimizer: str = _optimizer("adamw", "The optimizer.", choices=OPTIMIZERS)
-    schedule: str = _optimizer("linear", "How the learning rate falls after the warm-up.", choices=SCHEDULES)
-    power: float = _optimizer(2.0, "The power of the polynomial schedule.", above=0)
+    schedule: str = _optimizer("linear", "The learning-rate schedule after the warm-up.", choices=SCHEDULES)
+    power: float = _optimizer(2.0, "The exponent of the polynomial schedule.", above=0)
     weight_decay: float = _optimizer(
-        0.01, "The weight decay, times the learning rate; biases and LayerNorm have none.", minimum=0
+        0.01,
+        "The weight decay, which is multiplied by the learning rate. Biases and LayerNorm parameters are not decayed.",
+        minimum=0,
     )
     layer_decay: float = _optimizer(
-        1.0, "The learning rate of a block, divided by that of the block above it.", above=0, maximum=1
+        1.0, "The ratio of a block's learning rate to that of the block above it.", above=0, maximum=1
     )
 
     # === Devices ===
     precision: str = _devices(
         "float32",
-        "The precision of matrix products.",
-        details="With float16 the loss is scaled, and a step whose gradients overflow is left out.",
+        "The floating-point type in which matrix products are computed.",
+        details="With float16 the loss is scaled, and a step whose gradients overflow is skipped.",
         choices=PRECISIONS,
     )
     remat: bool = _devices(
-        False, "Compute blocks again in the backward pass: this takes less memory and more work.", free=True
+        False, "Recompute each block in the backward pass, which saves memory and takes more time.", free=True
     )
     strategy: str = _devices(
         "auto",
         "Where training runs: on one device, on all devices of this machine, on several machines, or on a TPU.",
-        details="Workers on several machines share all files, and the chief alone writes.",
+        details="Workers on several machines need a shared file system. Only the chief writes to it.",
         choices=STRATEGIES,
         remembered=False,
     )
     cluster: str | None = _devices(
         None,
-        "What names the workers of several machines.",
+        "The system that provides the addresses of the workers for training on several machines.",
         choices=CLUSTERS,
         default_help="the first whose environment variables are set",
         remembered=False,
@@ -114,36 +125,36 @@ class TrainingOptions(Options):
 
     # === Run ===
     output: files.PathLike = _run(
-        help="The folder of the run, a model folder in the end.", path="output", remembered=False
+        help="The folder of the run, which is a model folder when training ends.", path="output", remembered=False
     )
     resume: bool = _run(
         False,
-        "Continue the run in `output` from its last checkpoint; start it if there is none.",
+        "Continue the run in `output` from its last checkpoint, or start it if there is no checkpoint.",
         remembered=False,
     )
     checkpoint_every: int = _run(500, "The number of steps between checkpoints.", minimum=1, free=True)
 
     # === Monitoring ===
     log_every: int = _monitoring(
-        10, "The number of steps in a row of metrics.jsonl.", minimum=1, remembered=True, free=True
+        10, "The number of steps over which a row of metrics.jsonl averages.", minimum=1, remembered=True, free=True
     )
     histograms_every: int | None = _monitoring(
         None, "The number of steps between histograms of the weights in TensorBoard.", minimum=1
     )
     profile: tuple[int, int] | None = _monitoring(
         None,
-        "The steps done when a recording for TensorBoard's profile plugin begins and when it ends, such as 20:30.",
+        "The steps after which a recording for TensorBoard's profile plugin starts and stops, such as 20:30.",
         metavar="START:STOP",
         expected="START:STOP with 0 <= START < STOP",
         valid=lambda span: 0 <= span[0] < span[1],
     )
-    projector: bool = _monitoring(False, "At the end, write the token embeddings for TensorBoard's projector.")
+    projector: bool = _monitoring(False, "Write the token embeddings for TensorBoard's projector when training ends.")
     show_progress: bool = _monitoring(True, "Show progress on standard error.", command=False)
     callbacks: Sequence[Any] = _monitoring(
         (),
         "Keras callbacks, such as those of MLflow, W&B and TensorBoard.",
-        details="`on_train_batch_end` is called for each step, at most a second late; an epoch ends at each "
-        "evaluation, or without evaluations at each checkpoint. See kbert.training.loop.callbacks.",
+        details="`on_train_batch_end` is called for each step, up to a second after the step. An epoch ends at each "
+        "evaluation or, in a run without evaluations, at each checkpoint. See kbert.training.loop.callbacks.",
         command=False,
     )
 
@@ -162,7 +173,7 @@ class TrainingOptions(Options):
 @with_documented_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FinetuneOptions(TrainingOptions):
-    """The options of `kbert.finetune`, but for the columns and the options of the task.
+    """The options of `kbert.finetune`, except the column names and the options of the task.
 
     Example:
         >>> options = kbert.FinetuneOptions(model="tiny", train="train.csv", output="run", epochs=2)
@@ -176,45 +187,52 @@ class FinetuneOptions(TrainingOptions):
 
     # === Data ===
     train: Any = _data(
-        help="The examples to learn from.",
-        details="In Python also a table in memory: a data frame of pandas or polars, or a list of dictionaries.",
+        help="The training examples.",
+        details="In Python this can also be a table in memory: a pandas or polars data frame, or a list of "
+        "dictionaries.",
         path="file",
         remembered=False,
     )
     validation: Any = _data(
         None,
-        "The examples that choose the best weights.",
+        "The validation examples, on which the best weights are chosen.",
         path="file",
         remembered=False,
         default_help="a part of `train`; see `validation_split`",
     )
     validation_split: float | None = _data(
         None,
-        "Without `validation`: the part of the training rows to hold out, drawn by `seed`.",
+        "The fraction of the training rows to hold out for validation if there is no `validation`; `seed` determines "
+        "which rows.",
         above=0,
         below=1,
     )
     fold: tuple[int, int] | None = _data(
         None,
-        "Without `validation`: (number from 0, K) of the part of the training rows to hold out, one of K parts.",
+        "The part of the training rows to hold out for validation if there is no `validation`: (N, K) is part N, "
+        "counted from 0, of K parts.",
         command=False,
     )
-    skip_bad: int = _data(0, "Skip and count up to N bad rows of a file.", minimum=0, metavar="N", free=True)
-    limit: int | None = _data(None, "The number of training examples to use, drawn by `seed`.", minimum=1)
+    skip_bad: int = _data(0, "Skip and count up to N bad rows in each file.", minimum=0, metavar="N", free=True)
+    limit: int | None = _data(
+        None, "The maximum number of training examples to use; `seed` determines which ones.", minimum=1
+    )
     sequence_length: int | None = _data(
         None,
-        "The longest input in tokens, special ones included; the task cuts longer texts or reads them in windows.",
-        default_help="that of the task, or fewer if the model has fewer positions or says otherwise",
+        "The maximum length of an input in tokens, special tokens included. The task cuts longer texts or reads them "
+        "in windows.",
+        default_help="the model's own limit or that of the task, and at most the number of positions of the model",
         minimum=5,
     )
     augment: str | None = _data(
         None,
-        'With "masked": add copies of the training texts with words that the starting model predicts.',
+        'With "masked", add copies of the training texts in which the starting model predicts some of the words.',
         choices=AUGMENTATIONS,
     )
     synonyms: files.PathLike | None = _data(
         None,
-        "A file with a word and its synonyms on each line: add copies of the training texts with synonyms.",
+        "A file with a word and its synonyms on each line. Copies of the training texts are added in which synonyms "
+        "replace some of the words.",
         path="file",
         remembered=False,
     )
@@ -230,17 +248,17 @@ class FinetuneOptions(TrainingOptions):
         default_help="3, or more if there are few rows (kbert.training.defaults)",
     )
     frozen_layers: int = _training(
-        0, "The number of blocks that keep their weights, and with them the embeddings.", minimum=0
+        0, "The number of blocks to freeze, from the first; above 0, the embeddings are frozen as well.", minimum=0
     )
     frozen_encoder: bool = _training(
-        False, "The embeddings and all blocks keep their weights; the pooler and the head learn."
+        False, "Freeze the embeddings and all blocks; only the pooler and the task's head are trained."
     )
     evaluate_every: int | None = _training(
-        None, "The number of steps between evaluations.", minimum=1, default_help="an epoch"
+        None, "The number of steps between evaluations.", minimum=1, default_help="the number of steps of an epoch"
     )
     early_stopping: int | None = _training(
         None,
-        "Stop after this number of evaluations that were not better.",
+        "Stop after this number of consecutive evaluations without an improvement.",
         details="If the main metric is equal, the validation loss decides. Evaluations do not count while the metric "
         "is still 0.",
         minimum=1,
@@ -248,35 +266,37 @@ class FinetuneOptions(TrainingOptions):
     main_metric: str | None = _training(
         None,
         'The metric that decides which weights are best; "loss" is the loss on the validation file.',
-        default_help="the first metric of the task that the validation file allows",
+        default_help="the task's first metric that can be computed from the validation file",
     )
     find_learning_rate: bool = _training(
         False,
-        "Do not train: try rising learning rates for 100 steps, suggest one, and write lr_finder.json.",
+        "Instead of training, try rising learning rates for 100 steps, suggest one of them, and write lr_finder.json.",
         remembered=False,
     )
 
     # === Optimizer ===
     learning_rate: float | None = _optimizer(
         None,
-        "The learning rate at the end of the warm-up.",
+        "The peak learning rate, which is reached at the end of the warm-up.",
         above=0,
-        default_help="chosen by the width of the model, and by whether its weights are pretrained "
+        default_help="computed from the hidden size of the model and whether its weights are pretrained "
         "(kbert.training.defaults)",
     )
     head_learning_rate: float | None = _optimizer(
         None,
-        "The learning rate of the pooler and the task's head at the end of the warm-up.",
+        "The peak learning rate of the pooler and the task's head.",
         above=0,
-        default_help="8 times `learning_rate` on pretrained weights, at most 1e-3, and `learning_rate` on fresh ones",
+        default_help="8 times `learning_rate`, at most 1e-3, for pretrained weights, and `learning_rate` for random "
+        "ones",
     )
     warmup_proportion: float = _optimizer(
-        0.1, "The part of the steps in which the learning rate rises.", minimum=0, maximum=1
+        0.1, "The fraction of the steps in which the learning rate rises.", minimum=0, maximum=1
     )
     bias_correction: bool = _optimizer(
         True,
-        "Correct the optimizer's means for their start at 0.",
-        details="The original BERT does not, which makes fine-tuning on few rows unstable (arXiv 2006.05987).",
+        "Correct the optimizer's moving averages for their initial value of 0.",
+        details="The original BERT does not correct them, which makes fine-tuning on few rows unstable "
+        "(arXiv 2006.05987).",
     )
 
     def __post_init__(self) -> None:
@@ -289,7 +309,7 @@ class FinetuneOptions(TrainingOptions):
             raise _error(
                 self,
                 lambda spell: (
-                    f"{spell('callbacks')} belong to training; leave them out with "
+                    f"{spell('callbacks')} are for training; leave them out with "
                     f"{spell('find_learning_rate')}. Received: both"
                 ),
             )
@@ -305,12 +325,12 @@ class FinetuneOptions(TrainingOptions):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _SeveralRunsOptions(FinetuneOptions):
-    """The options of several runs of `finetune` in one command."""
+    """The options that commands with several runs of `finetune` share."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.find_learning_rate:
-            raise _error(self, lambda spell: f"several runs are for training; leave {spell('find_learning_rate')} out")
+            raise _error(self, lambda spell: f"{spell('find_learning_rate')} is for a single run; leave it out")
 
 
 @with_documented_fields
@@ -319,7 +339,10 @@ class FinetuneSeedsOptions(_SeveralRunsOptions):
     """The options of `kbert.finetune_seeds`: those of `kbert.finetune`, and the number of seeds."""
 
     seeds: int = _run(
-        help="Train this number of models, in `output`/seed-N, and write their mean results.", minimum=2, free=True
+        help="The number of models to train, each with a seed of its own in the folder `output`/seed-N. Their mean "
+        "results are written as well.",
+        minimum=2,
+        free=True,
     )
 
 
@@ -329,7 +352,8 @@ class CrossValidateOptions(_SeveralRunsOptions):
     """The options of `kbert.cross_validate`: those of `kbert.finetune`, and the number of folds."""
 
     folds: int = _run(
-        help="Cross-validation over `train` with this number of folds, in `output`/fold-N; without `validation`.",
+        help="The number of folds of a cross-validation over `train`, each in the folder `output`/fold-N. Leave "
+        "`validation` out.",
         minimum=2,
     )
 
@@ -348,23 +372,25 @@ class CrossValidateOptions(_SeveralRunsOptions):
 @with_documented_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TuneOptions(_SeveralRunsOptions):
-    """The options of `kbert.tune`: those of `kbert.finetune`, and of the search."""
+    """The options of `kbert.tune`: those of `kbert.finetune`, and the options of the search."""
 
-    trials: int = _run(help="The number of trials, at most.", details="A grid may have fewer points.", minimum=1,
+    trials: int = _run(help="The maximum number of trials.", details="A grid may have fewer points.", minimum=1,
                        free=True)  # fmt: skip
     search: str = _run(
         "bayesian",
-        "How the next values are chosen.",
-        details='"bayesian" is a tree-structured Parzen estimator (Optuna\'s TPE) over the trials so far, whose first '
-        'trials are random; "grid" has all combinations, where a range of real numbers has ten values.',
+        "The method that chooses the values of the next trial.",
+        details='"bayesian" is a tree-structured Parzen estimator (Optuna\'s TPE) that learns from the trials so far; '
+        'its first trials are random. "grid" tries all combinations, with ten values for a range of real numbers.',
         choices=SEARCHES,
     )
     over: Mapping[str, str] | None = _run(
         None,
-        "Search over a setting: learning-rate=1e-5:1e-4, batch-size=16,32. May be repeated.",
-        details='In Python: values by name, such as {"learning_rate": "1e-5:1e-4", "batch_size": "16,32"}.',
-        default_help="learning rates around the model's default, batch sizes, weight decay and warm-up, except those "
-        "that are given",
+        "An option to search over, with its range or its values: learning-rate=1e-5:1e-4, batch-size=16,32. May be "
+        "repeated.",
+        details="In Python, the options to search over with their ranges or values, such as "
+        '{"learning_rate": "1e-5:1e-4", "batch_size": "16,32"}.',
+        default_help="learning rates around the model's default, batch sizes, weight decays and warm-up proportions, "
+        "except the options that are given",
         command=False,
     )
 
@@ -382,27 +408,32 @@ class PretrainOptions(TrainingOptions):
 
     # === Data ===
     corpus: files.PathLike | Sequence[files.PathLike] = _data(
-        help="A folder of `kbert corpus build`, or a folder or glob of other TFRecord files; with `phases` one for "
-        "each, in their order.",
-        details="Its vocabulary becomes the model's. Files that the original create_pretraining_data.py or the Model "
-        "Garden wrote need `vocab`.",
+        help="A corpus folder that `kbert corpus build` wrote, or a folder or glob pattern of other TFRecord files. "
+        "With `phases`, give one corpus for each phase, in the same order.",
+        details="The model gets the vocabulary of the corpus. Files that the original create_pretraining_data.py or "
+        "the Model Garden wrote need `vocab`.",
         free=True,
     )
     vocab: files.PathLike | None = _data(
         None,
-        "The vocabulary of records without a manifest.json: a vocab.txt, or a folder with all its settings.",
+        "The vocabulary of a corpus without a manifest.json: a vocab.txt, or a folder that also holds the settings of "
+        "the tokenizer.",
         path="vocabulary",
         remembered=False,
     )
-    cased: bool = _data(False, "The text of these records kept case and accents, if `vocab` is a vocab.txt.")
-    pack_to: int | None = _data(
-        None, "Pack several short examples, which do not see each other, into rows of this number of tokens.", minimum=8
+    cased: bool = _data(
+        False, "The corpus without a manifest.json keeps case and accents; only for a `vocab` that is a vocab.txt."
     )
-    skip_corrupt: int = _data(0, "The number of damaged records that may be left out.", minimum=0, free=True)
+    pack_to: int | None = _data(
+        None,
+        "Pack several short examples into each row of this number of tokens; they do not attend to each other.",
+        minimum=8,
+    )
+    skip_corrupt: int = _data(0, "The maximum number of damaged records to skip.", minimum=0, free=True)
     validation_corpus: files.PathLike | None = _data(
         None,
-        "A corpus with the same vocabulary that is measured and never learnt from; its masks are fixed.",
-        details="Its loss tells which checkpoint is the best.",
+        "A corpus with the same vocabulary for validation; it is never trained on, and its masks are fixed.",
+        details="The validation loss decides which checkpoint is the best.",
         path="folder",
         free=True,
     )
@@ -410,17 +441,17 @@ class PretrainOptions(TrainingOptions):
     # === Model ===
     initialization: str = _model(
         "random",
-        "How a preset's weights begin; positional: heads of the first block look at neighbours, and small models learn "
-        "sooner.",
+        'The initial weights of a preset. With "positional", heads of the first block attend to neighbouring tokens, '
+        "and small models learn faster.",
         choices=INITIALIZATIONS,
     )
 
     # === Training ===
-    steps: int | None = _training(None, "The number of steps.", minimum=1)
+    steps: int | None = _training(None, "The number of training steps.", minimum=1)
     phases: Sequence[tuple[int, int]] = _training(
         (),
-        "Instead of `steps`: the sequence length of a corpus and the number of steps on it, such as 128:9000. All "
-        "phases have one schedule.",
+        "A phase of training, instead of `steps`: the sequence length of a corpus and the number of steps on it, such "
+        "as 128:9000. One learning-rate schedule covers all phases.",
         flag="--phase",
         metavar="LENGTH:STEPS",
     )
@@ -428,22 +459,26 @@ class PretrainOptions(TrainingOptions):
         None,
         "The number of steps between evaluations on `validation_corpus`.",
         minimum=1,
-        default_help="that of `checkpoint_every`",
+        default_help="the value of `checkpoint_every`",
     )
     on_spike: str = _training(
         "stop",
-        "When the loss jumps or is no number: stop, or rewind to the last checkpoint and leave out the batches since.",
+        "What to do when the loss jumps or is not finite: stop, or rewind to the last checkpoint and skip the batches "
+        "since then.",
         choices=ON_SPIKE,
     )
     spike_threshold: float | None = _training(
         2.0,
-        "A loss jumps if it is this far above the mean of the last 100 steps, and above six standard deviations.",
-        details="With None no loss jumps.",
+        "The distance above the mean loss of the last 100 steps from which a loss counts as a jump. A jump is also "
+        "more than six standard deviations above that mean.",
+        details="With None, no finite loss counts as a jump.",
         above=0,
     )
 
     # === Optimizer ===
-    learning_rate: float = _optimizer(1e-4, "The learning rate at the end of the warm-up.", above=0)
+    learning_rate: float = _optimizer(
+        1e-4, "The peak learning rate, which is reached at the end of the warm-up.", above=0
+    )
     warmup_steps: int | None = _optimizer(
         None,
         "The number of steps in which the learning rate rises.",
@@ -452,22 +487,27 @@ class PretrainOptions(TrainingOptions):
     )
     bias_correction: bool | None = _optimizer(
         None,
-        "Correct the optimizer's means for their start at 0.",
+        "Correct the optimizer's moving averages for their initial value of 0.",
         default_help="on for LAMB and Muon, and off for AdamW as in the original BERT",
     )
 
     # === Devices ===
-    jit: str = _devices("auto", "Compile the step with XLA; auto: where it pays.", choices=JIT)
+    jit: str = _devices(
+        "auto", 'Whether to compile the training step with XLA; "auto" compiles it on a GPU only.', choices=JIT
+    )
 
     # === Run ===
     keep_checkpoints: int = _run(
-        2, "The number of checkpoints to keep, beside that with the lowest loss.", minimum=1, remembered=False
+        2,
+        "The number of latest checkpoints to keep. The checkpoint with the lowest loss is kept as well.",
+        minimum=1,
+        remembered=False,
     )
 
     # === Monitoring ===
     samples_every: int | None = _monitoring(
         None,
-        "The number of steps between texts with filled-in masks in samples.jsonl and TensorBoard.",
+        "The number of steps between samples, which are texts with filled-in masks in samples.jsonl and TensorBoard.",
         minimum=1,
     )
 
@@ -501,24 +541,24 @@ class PretrainOptions(TrainingOptions):
 
     @property
     def total_steps(self) -> int:
-        """The number of steps of all phases."""
+        """The total number of steps, over all phases."""
         return self.steps or sum(steps for _, steps in self.phases)
 
 
 def task_option_infos(info: TaskInfo) -> dict[str, OptionInfo]:
-    """The options of `finetune` as those of one task: with its metrics, its files and its sequence length."""
+    """Returns the options of `finetune` with the file formats, the metrics and the sequence length of one task."""
     infos = dict(option_infos(FinetuneOptions))
     changes: Mapping[str, Mapping[str, Any]] = {
         "train": {"help": f"{info.data} to learn from."},
         "validation": {"help": f"{info.data} to choose the best weights with."},
-        "sequence_length": {"default_help": f"{info.sequence_length}, or as the model says"},
+        "sequence_length": {"default_help": f"{info.sequence_length}, or the model's own limit"},
         "main_metric": {"choices": (*info.metrics, LOSS)},
     }
     return infos | {name: dataclasses.replace(infos[name], **change) for name, change in changes.items()}
 
 
 def keyword_infos(info: TaskInfo) -> Mapping[str, OptionInfo]:
-    """All keywords of `finetune` for a task: its options, the columns of its tables, and the options of the task."""
+    """Returns all keywords of `finetune` for a task: the options, the column names and the task's own options."""
     columns = {f"{column.role}_column": OptionInfo(f"{column.role}_column", free=True) for column in info.columns}
     own = {name: dataclasses.replace(each, free=each.reading) for name, each in info.option_infos.items()}
     return {**task_option_infos(info), **columns, **own}

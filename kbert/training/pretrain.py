@@ -1,4 +1,4 @@
-"""Pretraining: a corpus and a model in, a model folder out."""
+"""Pretraining, which reads a corpus and a model or a preset, and writes a model folder."""
 
 from __future__ import annotations
 
@@ -38,35 +38,36 @@ from kbert.training.starting_point import StartingPoint, load_start
 ARCHITECTURE = "BertForPreTraining"
 _PAIR_OBJECTIVES = {"nsp": "next sentence prediction", "sop": "sentence order prediction"}
 _ADVICE = (
-    "lower the learning rate or lengthen the warm-up, or let the run go around it with --on-spike rewind (the last "
-    "checkpoint is of before)"
+    "lower the learning rate or lengthen the warm-up, or skip these batches with --on-spike rewind, which goes back to "
+    "the last checkpoint"
 )
-"""What to do about a loss that jumps or is no number."""
+"""The advice for a loss that jumps or is not finite."""
 
 
 @with_options(PretrainOptions)
 def pretrain(*, options: PretrainOptions) -> dict[str, Any]:
     """Pretrains a BERT with the masked language model and next sentence prediction.
 
-    The run's folder becomes a model folder in the end: config.json, vocab.txt, model.safetensors, metrics.jsonl,
-    checkpoints/, tensorboard/.
+    When training ends, the folder of the run is a model folder: config.json, vocab.txt, model.safetensors,
+    metrics.jsonl, checkpoints/, tensorboard/.
 
     Args:
-        options: All of these in one object; keywords beside it replace its values.
+        options: All options in one object. Keywords that are given as well replace its values.
 
     Returns:
-        The metrics of the first and of the last row, as "first" and "last"; nothing where another worker is the chief.
+        The first and the last row of metrics, as "first" and "last". Workers other than the chief return an empty
+        dictionary.
 
     Raises:
-        UsageError: An option is invalid, or `output` holds another run.
-        KbertError: The corpus or the model cannot be read, or training cannot go on.
+        UsageError: An option is invalid, or `output` already holds a different run.
+        KbertError: The corpus or the model is invalid, or training fails.
 
     Example:
         >>> metrics = kbert.pretrain(corpus="corpus", model="tiny", output="run", steps=2, batch_size=8)
         >>> sorted(metrics)
         ['first', 'last']
     """
-    run = Run("pretrain", options)  # before corpora are read: workers must join before TensorFlow computes
+    run = Run("pretrain", options)  # workers must join before TensorFlow computes, so before corpora are read
     corpora = _read_corpora(options)
     start = _starting_point(options, corpora)
     plan = _plan(options, corpora, start)
@@ -111,17 +112,17 @@ def pretrain(*, options: PretrainOptions) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
-    """What a run does.
+    """The plan of a run.
 
     Args:
         corpora: The corpus of each phase.
-        phase_steps: The steps of each phase.
-        start: What the run starts from.
-        validation: The corpus that is measured, if there is one.
-        evaluate_every: The number of steps between evaluations; 0 without such a corpus.
-        schedule: The learning rates.
-        optimizer: What updates the weights.
-        settings: How the loop runs.
+        phase_steps: The number of steps of each phase.
+        start: The model or the preset that the run starts from.
+        validation: The validation corpus; None if there is none.
+        evaluate_every: The number of steps between evaluations; 0 if there is no validation corpus.
+        schedule: The learning-rate schedule.
+        optimizer: The settings of the optimizer.
+        settings: The settings of the training loop.
     """
 
     corpora: list[PretrainingBatches]
@@ -135,18 +136,18 @@ class _Plan:
 
     @property
     def pairs(self) -> bool:
-        """Whether there are pairs of texts with a label."""
+        """Whether the corpora contain pairs of texts with a label."""
         return any(source.labelled for source in self.corpora)
 
 
 def _plan(options: PretrainOptions, corpora: list[PretrainingBatches], start: StartingPoint) -> _Plan:
-    """Decides what the options leave open."""
+    """Returns the plan of the run, with defaults for the options that were not given."""
     config = start.config
     longest = max(source.manifest.sequence_length for source in corpora)
     if longest > config.max_position_embeddings:
         raise UsageError(
-            f"the corpus has examples of {longest} tokens, the model positions for "
-            f"{config.max_position_embeddings}; build the corpus with a smaller length: "
+            f"the corpus has examples of {longest} tokens, but the model has only "
+            f"{config.max_position_embeddings} positions; build the corpus with a smaller length: "
             "`kbert corpus build --sequence-length`"
         )
     validation = None
@@ -178,10 +179,10 @@ def _plan(options: PretrainOptions, corpora: list[PretrainingBatches], start: St
 
 
 def _warmup_steps(options: PretrainOptions) -> int:
-    """The steps of the warm-up; a run that is continued, perhaps with more steps, keeps its own.
+    """Returns the number of warm-up steps; a run that is continued, perhaps with more steps, keeps its number.
 
     Raises:
-        OptionError: The run has more steps than before, and its schedule does not allow it.
+        OptionError: The run has more steps than before, and its schedule does not allow that.
     """
     steps = options.total_steps
     earlier = earlier_record(Path(options.output), resume=options.resume)
@@ -206,7 +207,8 @@ def _warmup_steps(options: PretrainOptions) -> int:
 def _claim(run: Run, options: PretrainOptions, plan: _Plan) -> None:
     """Claims the folder of the run.
 
-    With a constant learning rate a run may have more steps than before, since all steps so far are the same then.
+    A run with a constant schedule may be continued with more steps: its steps so far do not depend on their total
+    number.
     """
     fingerprints = "".join(source.manifest.fingerprint() for source in plan.corpora)
     record = RunRecord(
@@ -241,13 +243,13 @@ def _model(encoder: BertEncoder, options: PretrainOptions) -> PretrainingModel:
 def _evaluation(
     model: PretrainingModel, validation: HeldOutCorpus, batch_size: int
 ) -> Callable[[int], dict[str, float]]:
-    """Measures the model on the validation corpus."""
+    """Returns a function that evaluates the model on the validation corpus."""
     evaluation = HeldOutEvaluation(model, validation, batch_size)
     return lambda step: {f"validation_{name}": value for name, value in evaluation().items()}
 
 
 def _samples(run: Run, options: PretrainOptions, plan: _Plan, model: PretrainingModel) -> list[Observer]:
-    """Writes texts with filled-in masks, if the options ask for them."""
+    """Returns an observer that writes texts with filled-in masks, if the options request samples."""
     if options.samples_every is None:
         return []
     batches = plan.corpora[0].batches() if plan.validation is None else plan.validation.batches(SAMPLES)
@@ -256,10 +258,10 @@ def _samples(run: Run, options: PretrainOptions, plan: _Plan, model: Pretraining
 
 
 def _finish(run: Run, options: PretrainOptions, plan: _Plan, model: PretrainingModel, metrics: dict[str, Any]) -> None:
-    """Writes the model folder."""
+    """Writes the model folder when training has ended."""
     lost = sum(source.source.records_lost for source in plan.corpora)
     if options.show_progress and lost:
-        run.tell(f"pretrain: {lost:,} damaged records were left out")
+        run.tell(f"pretrain: {lost:,} damaged records were skipped")
     run.write_projector(model.encoder, plan.start.tokenizer.vocabulary)
     bundle = Bundle(
         config=plan.start.config,
@@ -272,7 +274,7 @@ def _finish(run: Run, options: PretrainOptions, plan: _Plan, model: PretrainingM
 
 
 def _card(options: PretrainOptions, plan: _Plan, parameters: int, metrics: dict[str, Any]) -> str:
-    """The model card: what was learnt, from what, and how well it went."""
+    """Returns the model card, with the objective, the corpus, the training and the final loss."""
     config = plan.start.config
     others = sorted({_PAIR_OBJECTIVES[each.manifest.objective] for each in plan.corpora if each.labelled})
     return model_card(
@@ -299,7 +301,11 @@ def _sha256(text: str) -> str:
 
 
 def _read_corpora(options: PretrainOptions) -> list[PretrainingBatches]:
-    """The corpus of each phase."""
+    """Opens the corpus of each phase, and checks that the corpora fit the phases and each other.
+
+    Raises:
+        UsageError: A corpus is missing, has another sequence length than its phase, or another vocabulary.
+    """
     folders, phases = _folders(options), options.phases
     if len(folders) != max(1, len(phases)):
         raise UsageError(f"each phase needs a --corpus. Received: {len(phases) or 1} phases, {len(folders)} corpora")
@@ -318,24 +324,29 @@ def _read_corpora(options: PretrainOptions) -> list[PretrainingBatches]:
     for source, folder, (length, count) in zip(corpora, folders, phases, strict=False):
         if source.manifest.sequence_length != length or count < 1:
             raise UsageError(
-                f"a phase is the length of its corpus and a number of steps, as {source.manifest.sequence_length}:1000 "
-                f"for {folder}. Received: {length}:{count}"
+                "a phase must be the sequence length of its corpus and a number of steps, such as "
+                f"{source.manifest.sequence_length}:1000 for {folder}. Received: {length}:{count}"
             )
         if not same_tokenizer(source, corpora[0]):
             raise UsageError(
-                f"all phases need one vocabulary and one normalization of text; {folder} was made with others than "
-                f"{folders[0]}"
+                "all corpora must have the same vocabulary and the same text normalization. Received: different ones "
+                f"in {folder} and {folders[0]}"
             )
     return corpora
 
 
 def _folders(options: PretrainOptions) -> list[files.PathLike]:
-    """The corpora as they were named."""
+    """Returns the corpora as a list, as they were given in the options."""
     return [options.corpus] if isinstance(options.corpus, (str, os.PathLike)) else list(options.corpus)
 
 
 def _starting_point(options: PretrainOptions, corpora: Sequence[PretrainingBatches]) -> StartingPoint:
-    """The model to start from, with the vocabulary and the normalization of the corpora."""
+    """Loads the model to start from, and checks that it has the vocabulary and the text settings of the corpora.
+
+    Raises:
+        BundleError: The model has another vocabulary than the corpora.
+        UsageError: The model is invalid for the options.
+    """
     vocabulary, model = corpora[0].vocabulary, options.model
     bundle = load_start(model)
     if bundle is None:
@@ -343,11 +354,11 @@ def _starting_point(options: PretrainOptions, corpora: Sequence[PretrainingBatch
         return StartingPoint(model, config, corpora[0].tokenizer, None).with_settings(options)
     if not bundle.tokenizer.vocabulary.has_pieces(vocabulary):
         raise BundleError(
-            f"the corpus was built with another vocabulary than {model} has; build it with "
+            f"the corpus must have the vocabulary of {model}. Received: another vocabulary; build it with "
             f"`kbert corpus build --vocab {model}`"
         )
     for source, folder in zip(corpora, _folders(options), strict=True):
         check_corpus(source, bundle.tokenizer, corpus=folder, model=str(model))
     if options.initialization != "random":
-        raise UsageError(f"{model} brings its own weights; leave --initialization to presets")
+        raise UsageError(f"{model} has weights of its own; leave --initialization out, which is for presets")
     return StartingPoint(model, bundle.config, bundle.tokenizer, bundle).with_settings(options)

@@ -1,4 +1,4 @@
-"""A run of training: its folder, its devices, and what pretraining and fine-tuning do in the same way."""
+"""The parts of a training run that pretraining and fine-tuning share: its folder, its devices and its loop."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ LOGGER = logging.getLogger("kbert")
 
 
 class Run:
-    """A run of training on the devices that its options name.
+    """A training run on the devices that its options select.
 
-    Making it joins the workers of several machines, so TensorFlow must not have computed before.
+    The constructor joins the workers of several machines, so TensorFlow must not have computed anything before.
 
     Args:
         command: The command, such as "finetune classification".
         options: The options of the run.
-        infos: The options that its record names; by default those of the class of `options`.
+        infos: The descriptions of the options in the run's record; by default those of the class of `options`.
 
     Raises:
         UsageError: A callback is not a Keras callback, or a device is missing.
-        TrainingError: The machine cannot compute in the precision, or the workers cannot be joined.
+        TrainingError: This machine does not support the precision, or the workers do not find each other.
     """
 
     def __init__(self, command: str, options: TrainingOptions, infos: Mapping[str, OptionInfo] | None = None) -> None:
@@ -60,7 +60,7 @@ class Run:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process is the one that writes."""
+        """Whether this process is the chief, the only worker that writes files."""
         return self.placement.is_chief
 
     @property
@@ -75,23 +75,26 @@ class Run:
                 LOGGER.info(message)
 
     def claim(self, record: RunRecord, *, longer: bool = False) -> None:
-        """Claims the folder on the chief, or checks that it is the folder of the same run.
+        """Claims the folder for this run on the chief, or checks that the folder belongs to the same run.
 
         Args:
-            record: What the run is started with.
+            record: The command, the options and the digests that the run starts with.
             longer: Whether a run that is continued may have more steps than before.
 
         Raises:
-            UsageError: The folder holds another run, or something else.
+            UsageError: The folder holds a different run, or other files.
         """
         if self.is_chief:
             open_run(self.folder, record, infos=self._infos, resume=self.options.resume, longer=longer)
 
     def check_batch_size(self, settings: LoopSettings) -> None:
-        """Checks that batches divide among replicas and micro-batches.
+        """Checks that a batch can be divided among replicas and micro-batches.
+
+        Args:
+            settings: The settings of the training loop.
 
         Raises:
-            UsageError: They do not.
+            UsageError: The batch size is not a multiple of the replicas times the micro-batches.
         """
         check_batch_size(self.options.batch_size, settings, self.placement)
 
@@ -104,13 +107,13 @@ class Run:
         packed: bool = False,
         pooled: bool = True,
     ) -> Any:
-        """Builds an encoder and a model around it, in the scope of the strategy.
+        """Builds an encoder and a model around it in the scope of the strategy, and returns the model.
 
         Args:
-            config: The shape of the encoder.
-            make_model: Gives the model around the encoder.
-            jit: Whether the step is compiled with XLA.
-            packed: Whether rows hold several examples.
+            config: The configuration of the encoder.
+            make_model: A function that takes the encoder and returns the model around it.
+            jit: Whether the training step is compiled with XLA.
+            packed: Whether a row holds several examples.
             pooled: Whether the encoder has a pooler.
         """
         self._skip_padding = not packed and skips_padding(self.placement, jit=jit)
@@ -137,7 +140,17 @@ class Run:
         optimizer: OptimizerSettings,
         settings: LoopSettings,
     ) -> TrainingLoop:
-        """The training loop of a model that `build` gave."""
+        """Returns the training loop of a model.
+
+        Args:
+            model: A model that `build` returned.
+            config: The configuration of its encoder.
+            objective: The objective that is minimized.
+            phases: The batches to train on, in order.
+            schedule: The learning-rate schedule.
+            optimizer: The settings of the optimizer.
+            settings: The settings of the loop.
+        """
         self._peak = matrix_peak(self.options.precision, self.placement)
         return TrainingLoop(
             model,
@@ -166,20 +179,20 @@ class Run:
         """Runs the loop, with the monitor, the checkpoints, the observers and the callbacks of the run.
 
         Args:
-            loop: The loop of `make_loop`.
-            model: Its model.
-            evaluate: Gives the metrics of the model after a number of steps.
-            evaluate_every: The number of steps between evaluations; 0 without `evaluate`.
-            early_stopping: Ends the run early.
-            observers: What looks at the run beside what the options ask for.
+            loop: The loop that `make_loop` returned.
+            model: The model of the loop.
+            evaluate: A function that takes the number of steps done and returns the metrics of the model.
+            evaluate_every: The number of steps between evaluations; 0 if `evaluate` is None.
+            early_stopping: The rule that ends the run early; None for no such rule.
+            observers: Observers in addition to those that the options request.
             constants: Metrics that are the same in each row.
-            keep_checkpoints: The number of checkpoints to keep.
+            keep_checkpoints: The number of latest checkpoints to keep.
 
         Returns:
             The first and the last row of metrics, as "first" and "last".
 
         Raises:
-            TrainingError: Training cannot go on.
+            TrainingError: Training fails.
         """
         options = self.options
         monitor: Monitor = SilentMonitor()
@@ -202,7 +215,7 @@ class Run:
         )
 
     def write_projector(self, encoder: BertEncoder, vocabulary: Vocabulary) -> None:
-        """Writes the token embeddings for TensorBoard's projector, if the options ask for them."""
+        """Writes the token embeddings for TensorBoard's projector, if the options request it."""
         if self.options.projector:
             table = encoder.embeddings.token_table.numpy()
             write_projector(self.folder / TENSORBOARD_FOLDER, table, vocabulary)

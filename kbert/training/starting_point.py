@@ -1,4 +1,4 @@
-"""What training starts from: a model folder, or a preset with fresh weights."""
+"""The starting point of training: a model folder, or a preset with randomly initialized weights."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from kbert.training.options import TrainingOptions
 
 @dataclasses.dataclass(frozen=True)
 class StartingPoint:
-    """What training starts from.
+    """The model or the preset that training starts from.
 
     Args:
-        model: The model as it was named.
-        config: The shape of the encoder.
+        model: The model as the user gave it.
+        config: The configuration of the encoder.
         tokenizer: The tokenizer.
         bundle: The content of the model folder; None for a preset.
     """
@@ -34,7 +34,7 @@ class StartingPoint:
     bundle: Bundle | None
 
     def digest(self) -> str:
-        """A digest of the weights, equal for equal weights in any folder; the name of a preset."""
+        """Returns a digest of the weights, which does not depend on the folder; for a preset, its name."""
         if self.bundle is None:
             return str(self.model)
         found = hashlib.sha256()
@@ -45,7 +45,7 @@ class StartingPoint:
         return found.hexdigest()
 
     def with_settings(self, options: TrainingOptions) -> StartingPoint:
-        """The same with the dropout rate and the range of fresh weights that a run asks for."""
+        """Returns a copy with the dropout rate and the initializer range that the options set."""
         config = self.config
         if options.dropout is not None:
             config = config.replace(hidden_dropout_prob=options.dropout, attention_probs_dropout_prob=options.dropout)
@@ -55,17 +55,20 @@ class StartingPoint:
 
 
 def preset_names() -> str:
-    """The names of presets, for a message: the grid of small models as one."""
+    """Returns the names of the presets for a message, with the grid of small models as one range."""
     names = [name for name in PRESETS if not name.startswith("L-")]
     return f"{', '.join(names)}, L-2_H-128 to L-12_H-768"
 
 
 def load_start(model: str | files.PathLike) -> Bundle | None:
-    """The content of a model folder; None for a preset.
+    """Loads the content of a model folder, or returns None for a preset.
+
+    Args:
+        model: A model folder, hf://owner/name, or the name of a preset.
 
     Raises:
-        UsageError: It is neither.
-        KbertError: The folder cannot be read.
+        UsageError: `model` is neither a model folder nor a preset.
+        KbertError: The folder is invalid.
     """
     if str(model) in PRESETS:
         return None
@@ -76,24 +79,26 @@ def load_start(model: str | files.PathLike) -> Bundle | None:
 
 
 def starting_point(model: str | files.PathLike, vocab: files.PathLike | None, cased: bool) -> StartingPoint:
-    """What fine-tuning starts from.
+    """Returns the starting point of fine-tuning.
 
     Args:
-        model: A model folder, or a preset.
-        vocab: The vocabulary of a preset: a vocab.txt, or a folder of a model, a corpus or `kbert vocab train`, with
-            all its settings.
-        cased: Keep case and accents, if `vocab` is a vocab.txt.
+        model: A model folder, hf://owner/name, or the name of a preset.
+        vocab: The vocabulary for a preset: a vocab.txt, or a folder with a tokenizer and its settings, which is a
+            model, a corpus or the output of `kbert vocab train`.
+        cased: Whether the tokenizer keeps case and accents, if `vocab` is a vocab.txt.
 
     Raises:
-        UsageError: It is neither, or the options do not fit it.
+        UsageError: `model` is neither a model folder nor a preset, or `vocab` and `cased` do not fit it.
         KbertError: The folder or the vocabulary is invalid.
     """
     bundle = load_start(model)
     if bundle is not None:
         if vocab is not None or cased:
-            raise UsageError(f"{resolve(model)} brings its own vocabulary; leave --vocab and --cased to presets")
+            raise UsageError(
+                f"{resolve(model)} has a vocabulary of its own; leave --vocab and --cased out, which are for presets"
+            )
         return StartingPoint(model, bundle.config, bundle.tokenizer, bundle)
     if vocab is None:
-        raise UsageError(f"the preset {model} has no vocabulary of its own; give one with --vocab")
+        raise UsageError(f"the preset {model} has no vocabulary of its own; give a vocabulary with --vocab")
     tokenizer = tokenizer_from(vocab, cased=cased, untrained=True).replace(model_max_length=None)
     return StartingPoint(model, preset_config(str(model), len(tokenizer.vocabulary)), tokenizer, None)

@@ -1,4 +1,4 @@
-"""A warning about a model that is no better than a constant answer."""
+"""A warning about a model that is no better than one that always gives the same answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def warn_of_trivial_result(task: TrainableTask[Any], examples: TaskExamples, met
     """Logs a warning if the main metric is no better than that of a constant answer.
 
     Args:
-        task: The task that was fine-tuned.
+        task: The fine-tuned task.
         examples: The training and validation examples.
         metrics: The metrics of the best weights.
     """
@@ -27,7 +27,7 @@ def warn_of_trivial_result(task: TrainableTask[Any], examples: TaskExamples, met
 
 
 def trivial_result(task: TrainableTask[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> str | None:
-    """The text of the warning; None if the result is better than that of a constant answer."""
+    """Returns the text of the warning, or None if the result is better than that of a constant answer."""
     trivial = task.trivial_metrics(examples.train, examples.validation)
     if trivial is None or task.main_metric == LOSS or task.main_metric not in trivial[1]:
         return None

@@ -327,8 +327,8 @@ def test_a_resumed_run_is_the_same(tmp_path, pairs, pretrained):
 def test_in_batch_negatives_need_the_whole_batch(tmp_path, pairs, pretrained):
     with pytest.raises(
         UsageError,
-        match=r"^this training of embedding compares all texts of a batch, on one device at once: leave "
-        r"accumulation=1, and give strategy='one'\. Received: accumulation=2, 1 replicas$",
+        match=r"^this training of embedding compares all texts of a batch, which must be on one device: give "
+        r"accumulation=1 and strategy='one'\. Received: accumulation=2, 1 replicas$",
     ):
         run(pairs, tmp_path / "run", pretrained, accumulation=2)
     assert not (tmp_path / "run").exists()

@@ -53,7 +53,7 @@ def test_a_difference_is_refused_and_the_way_out_works(
 ):
     model = make_model(**settings)
     message = (
-        f"takes text apart with {said}, and the corpus .* was made with {theirs}; build .* `kbert corpus build --vocab"
+        f"tokenizes text with {said}, but the corpus .* was made with {theirs}; build .* `kbert corpus build --vocab"
     )
     with pytest.raises(UsageError, match=message):
         run(corpus, tmp_path / "run", model)
@@ -81,7 +81,7 @@ def test_a_new_model_has_the_settings_of_its_corpus(corpus_text, tmp_path, vocab
 
 def test_phases_of_different_settings(corpus, corpus_text, tmp_path, vocab_file):
     other = build(tmp_path, corpus_text, vocab=vocab_file, strip_accents=False)
-    with pytest.raises(UsageError, match="one vocabulary and one normalization of text"):
+    with pytest.raises(UsageError, match="the same vocabulary and the same text normalization"):
         pretrain(corpus=[corpus, other], output=tmp_path / "run", model="tiny", phases=[(16, 1), (16, 1)], batch_size=8)
 
 
@@ -91,8 +91,8 @@ def test_added_tokens_that_a_corpus_does_not_hold(make_model, corpus, corpus_tex
     run(corpus, tmp_path / "first", model)
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert [line for line in said if "added tokens" in line] == [
-        f"the corpus {corpus} was made without the 1 added tokens of {model} ('cat sat'), so that the model keeps them "
-        f"and learns nothing about them; build the corpus with `kbert corpus build --vocab {model}` to find them in "
+        f"the corpus {corpus} was made without the 1 added tokens of {model} ('cat sat'), so the model keeps them but "
+        f"learns nothing about them; build the corpus with `kbert corpus build --vocab {model}` to recognize them in "
         "the text"
     ]
     caplog.clear()

@@ -103,7 +103,7 @@ def test_a_corpus_without_pairs_is_measured_without_them(corpus_text, vocab_file
 def test_another_vocabulary_is_refused(corpus, vocabulary, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("".join(f"{token}\n" for token in [*vocabulary, "more"]))
-    with pytest.raises(UsageError, match="must share a vocabulary"):
+    with pytest.raises(UsageError, match="must have the same vocabulary"):
         HeldOutCorpus(corpus, Tokenizer(other))
     with pytest.raises(UsageError, match=r"with lowercase=False, .* made with lowercase=True, .* --vocab MODEL`$"):
         HeldOutCorpus(corpus, Tokenizer(vocabulary, lowercase=False))
@@ -111,7 +111,7 @@ def test_another_vocabulary_is_refused(corpus, vocabulary, tmp_path):
 
 def test_long_examples_are_refused(corpus_text, vocab_file, pretrained, tmp_path):
     build_corpus([corpus_text], vocab=vocab_file, output=tmp_path / "long", sequence_length=64)
-    with pytest.raises(UsageError, match="examples of 64 tokens, the model positions for 32"):
+    with pytest.raises(UsageError, match="examples of 64 tokens, but the model has only 32 positions"):
         evaluate_pretraining(pretrained, tmp_path / "long")
 
 

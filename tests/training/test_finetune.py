@@ -167,10 +167,12 @@ def test_pairs_and_numbered_columns_and_accumulation(tmp_path, pretrained):
 
 
 def test_a_preset_wants_a_vocabulary_and_a_model_brings_its_own(tmp_path, tables, pretrained, vocab_file):
-    with pytest.raises(UsageError, match=r"^the preset tiny has no vocabulary of its own; give one with --vocab$"):
+    with pytest.raises(
+        UsageError, match=r"^the preset tiny has no vocabulary of its own; give a vocabulary with --vocab$"
+    ):
         run(tables, tmp_path / "run", "tiny")
     for options in ({"vocab": vocab_file}, {"cased": True}):
-        with pytest.raises(UsageError, match=r"brings its own vocabulary; leave --vocab and --cased to presets$"):
+        with pytest.raises(UsageError, match=r"has a vocabulary of its own; leave --vocab and --cased out, which are"):
             run(tables, tmp_path / "run", pretrained, **options)
     assert not (tmp_path / "run").exists()
 
@@ -225,7 +227,7 @@ def test_the_learning_rate_and_the_epochs_are_chosen_and_told(tmp_path, cats_and
     finetune("classification", output=tmp_path / "run", **cats_and_dogs, **settings)
     assert (
         "learning rate 0.0005 (head 0.001), 20 epochs of 24 rows, 20 steps "
-        "(by default: --learning-rate, for pretrained weights of width 16; --epochs, for so many rows)"
+        "(by default: --learning-rate, for pretrained weights of width 16; --epochs, for this number of rows)"
     ) in told()
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (run["derived"]["schedule"]["peak"], run["derived"]["steps"]) == (0.0005, 20)

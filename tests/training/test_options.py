@@ -47,11 +47,11 @@ def test_options_of_tasks_have_names_of_their_own(task):
         (FinetuneOptions, {"cluster": "slurm", "strategy": "one"}, r"^cluster requires strategy='multi-worker'\. "),
         (FinetuneOptions, {"frozen_encoder": True, "frozen_layers": 1}, r"^frozen_encoder freezes all layers; leave "),
         (FinetuneOptions, {"validation": "b", "fold": (0, 2)}, r"^give one of validation and validation_split\. "),
-        (FinetuneOptions, {"find_learning_rate": True, "callbacks": [1]}, r"^callbacks belong to training; leave them"),
+        (FinetuneOptions, {"find_learning_rate": True, "callbacks": [1]}, r"^callbacks are for training; leave them"),
         (
             FinetuneSeedsOptions,
             {"seeds": 2, "find_learning_rate": True},
-            r"^several runs are for training; leave find_",
+            r"^find_learning_rate is for a single run; leave it out$",
         ),
         (CrossValidateOptions, {"folds": 2, "validation": "b.csv"}, r"^cross-validation holds out training rows; "),
         (TuneOptions, {"trials": 1, "search": "hopeful"}, r"^search must be one of random, bayesian, grid\. "),

@@ -188,7 +188,7 @@ def test_another_vocabulary(tmp_path, corpus_text, vocabulary, pretrained):
     build_corpus([corpus_text], vocab=tmp_path / "other.txt", output=tmp_path / "other", sequence_length=16)
     with pytest.raises(
         BundleError,
-        match=r"^the corpus was built with another vocabulary than .* build it with `kbert corpus build --vocab",
+        match=r"^the corpus must have the vocabulary of .* build it with `kbert corpus build --vocab",
     ):
         run(tmp_path / "other", tmp_path / "run", pretrained)
     assert not (tmp_path / "run").exists()
@@ -275,14 +275,14 @@ def test_the_same_model_in_another_place_is_the_same(tmp_path, corpus, pretraine
             {"strategy": "two"},
             r"^strategy must be one of auto, one, mirrored, multi-worker, tpu\. Received: strategy='two'$",
         ),
-        ({"strategy": "mirrored"}, r"^mirrored training needs two devices\. Received: /device:CPU:0 alone$"),
+        ({"strategy": "mirrored"}, r"^mirrored training needs at least two devices\. Received: only /device:CPU:0$"),
         ({"accumulation": 3}, r"^batch_size must be a multiple of the replicas times the micro-batches\. "),
         ({"batch_size": 0}, r"^batch_size must be at least 1\. Received: batch_size=0$"),
         ({"dropout": 1.0}, r"^dropout must be at least 0 and below 1\. Received: dropout=1\.0$"),
         ({"initializer_range": 0.0}, r"^initializer_range must be above 0\. Received: initializer_range=0\.0$"),
         (
             {"initialization": "positional"},
-            r"^\S+ brings its own weights; leave --initialization to presets$",
+            r"^\S+ has weights of its own; leave --initialization out, which is for presets$",
         ),
         (
             {"model": "tiny", "initialization": "zeros"},
@@ -303,7 +303,9 @@ def test_options_that_cannot_be(tmp_path, corpus, pretrained, options, message):
 
 def test_examples_longer_than_the_model(tmp_path, corpus_text, vocab_file, pretrained):
     build_corpus([corpus_text], vocab=vocab_file, output=tmp_path / "long", sequence_length=64)
-    with pytest.raises(UsageError, match=r"^the corpus has examples of 64 tokens, the model positions for 32; "):
+    with pytest.raises(
+        UsageError, match=r"^the corpus has examples of 64 tokens, but the model has only 32 positions; "
+    ):
         run(tmp_path / "long", tmp_path / "run", pretrained)
 
 
@@ -360,7 +362,7 @@ def test_two_phases_are_one_run(tmp_path, corpus, long_corpus, pretrained):
         ),
         (
             {"steps": None, "phases": [(32, 3)]},
-            r"^a phase is the length of its corpus .* as 16:1000 .*: 32:3$",
+            r"^a phase must be the sequence length of its corpus .* as 16:1000 .*: 32:3$",
         ),
     ],
 )

@@ -42,7 +42,7 @@ def test_a_cased_model_and_its_vocab_txt_alone(e5, text, tmp_path, caplog):
     """The file lies beside settings that it is not used with; a fifth of its entries would never occur."""
     batches = build(text, tmp_path / "corpus", e5 / "vocab.txt")
     with pytest.raises(
-        UsageError, match=r"e5 takes text apart with lowercase=False, strip_accents=False, and the corpus"
+        UsageError, match=r"e5 tokenizes text with lowercase=False, strip_accents=False, but the corpus"
     ):
         check_corpus(batches, load_model_tokenizer(e5), corpus="corpus", model="e5")
     assert {reason: len(tokens) for reason, tokens in unreachable_entries(batches.tokenizer).items()} == {

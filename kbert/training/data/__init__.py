@@ -1,1 +1,1 @@
-"""The batches of fine-tuning: examples, validation folds, augmentation."""
+"""The data of fine-tuning: examples, validation folds, data augmentation and batches."""

@@ -1,4 +1,4 @@
-"""Augmentation, as fine-tuning offers it: by synonyms, and by what the starting model expects."""
+"""Data augmentation for fine-tuning: words are replaced by synonyms, or by predictions of the starting model."""
 
 from __future__ import annotations
 
@@ -39,11 +39,19 @@ def with_augmentation(
     augment_copies: int,
     seed: int,
 ) -> list[Any]:
-    """The examples, and behind them changed copies; see `finetune` for the arguments.
+    """Returns the examples, followed by changed copies of them.
+
+    Args:
+        examples: The training examples.
+        model: The starting model.
+        augment: "masked" for words that the starting model predicts, or None.
+        synonyms: The file with the synonyms, or None.
+        augment_copies: The number of copies of each text that `augment` and `synonyms` each add.
+        seed: Seeds the choice of words and of their replacements.
 
     Raises:
-        UsageError: An option cannot be, the task has examples of another kind, or the model cannot predict words.
-        DataError: The file of synonyms cannot be read, or has no word of the texts.
+        UsageError: An option is invalid, the task has examples of another kind, or the model does not predict words.
+        DataError: The file of synonyms is invalid, or none of its words is in the texts.
     """
     check_option(FinetuneOptions, "augment", augment)
     ways: list[Replace] = []
@@ -53,20 +61,20 @@ def with_augmentation(
         ways.append(MaskedWords(model).replace)
     found = augmented(examples, ways, copies=augment_copies, seed=seed)
     if synonyms is not None and len(found) == len(examples):
-        raise DataError("expected words that stand in the training texts. It has none of them", synonyms)
+        raise DataError("expected words that occur in the training texts. The file has none of them", synonyms)
     return found
 
 
 class MaskedWords:
-    """Replaces words by those that a masked language model predicts, drawn by their probabilities.
+    """Replaces words by predictions of a masked language model, drawn with their probabilities.
 
-    As arXiv 1812.06705, but the model is not told the label.
+    This is the method of arXiv 1812.06705, except that the model does not know the label.
 
     Args:
         model: A pretrained model folder.
 
     Raises:
-        UsageError: It has no masked language model's head.
+        UsageError: The model has no head for a masked language model.
     """
 
     def __init__(self, model: str | files.PathLike) -> None:
@@ -76,7 +84,7 @@ class MaskedWords:
         if bundle is None or task is None:
             raise UsageError(
                 f"augment='masked' needs a pretrained --model, which predicts words; {model} does not. "
-                "Give one that `kbert pretrain` made, or --synonyms"
+                "Give a model that `kbert pretrain` made, or --synonyms"
             )
         keras_model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
         assign_tensors(task.bindings(keras_model), bundle.tensors)
@@ -84,7 +92,7 @@ class MaskedWords:
         self._predictor = Predictor(task, keras_model, task.adapt_tokenizer(bundle.tokenizer), length)
 
     def replace(self, texts: Sequence[str], rng: np.random.Generator) -> list[str]:
-        """Texts with other words; what the model's positions have no room for stays."""
+        """Returns the texts with some words replaced; words beyond the model's last position are unchanged."""
         spans = [[] if MASK in text else chosen_spans(word_spans(text), rng) for text in texts]
         masked = [
             substituted(text, [(begin, end, MASK) for begin, end in chosen])
@@ -103,7 +111,7 @@ class MaskedWords:
 
 
 def _drawn(pieces: Mapping[str, float], old: str, rng: np.random.Generator) -> str | None:
-    """One of the pieces that are whole words other than the old one."""
+    """Draws one of the predicted tokens that are whole words and differ from the old word; None if there is none."""
     words = [piece for piece in pieces if piece.isalnum() and piece.lower() != old.lower()]
     if not words:
         return None

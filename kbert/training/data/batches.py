@@ -1,4 +1,4 @@
-"""Batches of rows of tokens, those of like length together."""
+"""Batches of rows of tokens, in which rows have similar lengths."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from kbert import features
 from kbert.tasks.protocol.training_rows import Ragged, TrainingRows
 
 _POOL_BATCHES = 64
-"""Batches whose items are sorted by length together, at most."""
+"""The maximum number of batches in a pool, whose items are sorted by length together."""
 _ROUNDING = 8
-"""Widths are multiples of it, so that there are few different shapes to prepare for."""
+"""The widths of batches are multiples of this number, so that there are few different shapes."""
 
 
 class LengthBucketedBatches:
-    """Batches for `steps` steps, an order of items for each epoch; a function of the seed alone.
+    """The batches of all steps, whose order depends on the seed only.
 
-    The items of all epochs follow each other in random order. Those of _POOL_BATCHES batches of an epoch are sorted
-    by length and cut into batches, and these are shuffled: there is little padding, and no order of lengths to learn
-    from.
+    Each epoch has its own random order of items. The items of up to _POOL_BATCHES batches of an epoch form a pool: they
+    are sorted by length and cut into batches, and the batches are shuffled. There is thus little padding, and the
+    lengths of successive batches are in random order.
 
     Args:
-        rows: The items.
-        batch_size: Items a batch; the last batch of an epoch is filled from the next.
-        steps: Batches in all.
-        sequence_length: The widest batch.
+        rows: The items, each with one or several rows of tokens, and their targets.
+        batch_size: The number of items in a batch. The last batch of an epoch is filled with items of the next epoch.
+        steps: The total number of batches.
+        sequence_length: The maximum width of a batch in tokens.
         pad_id: The id of [PAD].
-        seed: Of the order.
+        seed: Seeds the order of items.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class LengthBucketedBatches:
         self.pad_id = pad_id
         self.seed = seed
         lengths = rows.ids.lengths
-        # The length of each item in tokens; of an item with several rows, the length of its longest row.
+        # The length of each item in tokens is that of its longest row.
         if rows.group_sizes is None:
             self.lengths = lengths
             self._first_rows = None
@@ -60,7 +60,7 @@ class LengthBucketedBatches:
 
     @property
     def element_spec(self) -> dict[str, tf.TensorSpec]:
-        """What a batch looks like; its width varies, and so does the number of rows an item where there are groups."""
+        """The shapes and dtypes of a batch. The width varies, and with groups also the number of rows of an item."""
         shape = [self.batch_size, None] if self._first_rows is None else [self.batch_size, None, None]
         spec = {feature.name: tf.TensorSpec(shape, feature.dtype) for feature in features.ENCODER_FEATURES}
         for name, values in self.rows.targets.items():
@@ -71,14 +71,18 @@ class LengthBucketedBatches:
         return spec
 
     def batches(self, start: int = 0) -> Iterator[dict[str, np.ndarray]]:
-        """Yields the batches of steps `start`, `start` + 1, ... up to the last."""
+        """Yields the batches of the steps `start`, `start` + 1, ... up to the last step."""
         for first, end in self._pools():
             if end > start:
                 for items in self._plan(first, end)[max(0, start - first) :]:
                     yield self.batch(items)
 
     def batch(self, items: np.ndarray) -> dict[str, np.ndarray]:
-        """The batch of some items: the encoder's features, int32, and the targets, padded to the longest of them."""
+        """Returns the batch of some items: the encoder's features (int32) and the targets, padded to the longest item.
+
+        Args:
+            items: The numbers of the items, int64 [B].
+        """
         rows = self._rows_of(items)
         width = min(self.sequence_length, -(-int(self.lengths[items].max()) // _ROUNDING) * _ROUNDING)
         ids, inside = self._padded(self.rows.ids, rows, width)
@@ -98,7 +102,7 @@ class LengthBucketedBatches:
         return batch
 
     def _rows_of(self, items: np.ndarray) -> np.ndarray:
-        """The rows of items, int64 [B], or with groups [B, C], -1 where an item has fewer."""
+        """Returns the numbers of the rows of items, int64 [B]; with groups [B, C], with -1 for missing rows."""
         if self._first_rows is None or self.rows.group_sizes is None:
             return items
         places = np.arange(self.rows.group_sizes[items].max())
@@ -106,7 +110,7 @@ class LengthBucketedBatches:
         return np.where(inside, self._first_rows[items][:, None] + places, -1)
 
     def _padded(self, ragged: Ragged, rows: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """Values of rows [..., width], and where there are some."""
+        """Returns the values of rows, padded to [..., width], and a mask that is true where there is a value."""
         starts = self._starts.get(id(ragged.lengths))
         if starts is None:
             starts = self._starts[id(ragged.lengths)] = _starts(ragged.lengths)
@@ -117,16 +121,17 @@ class LengthBucketedBatches:
         return np.where(inside, values, np.array(ragged.padding, ragged.values.dtype)), inside
 
     def example_names(self, number: int) -> list[str]:
-        """The rows of batch `number`: "row N", with N from 1."""
+        """Returns the names of the items of batch `number`: "row N", with N counted from 1."""
         for first, end in self._pools():
             if first <= number < end:
                 return [f"row {row + 1}" for row in self._plan(first, end)[number - first]]
         return []
 
     def _pools(self) -> Iterator[tuple[int, int]]:
-        """The first step of each pool, and the step after its last; no pool mixes epochs, or its sorting would put
-        the same item into a batch again and again.
-        """  # noqa: D205 (one sentence)
+        """Yields the first step of each pool and the step after its last.
+
+        A pool does not mix epochs. Otherwise, sorting would put the copies of an item into the same batch.
+        """
         size = len(self.rows)
         epochs = -(-self.steps * self.batch_size // size)
         ends = (min(self.steps, -(-epoch * size // self.batch_size)) for epoch in range(1, epochs + 1))
@@ -137,13 +142,13 @@ class LengthBucketedBatches:
             begin = end
 
     def _plan(self, first: int, end: int) -> np.ndarray:
-        """The items of each batch of a pool, int64 [batches, batch_size]."""
+        """Returns the items of each batch of a pool, int64 [batches, batch_size]."""
         rows = self._order(first * self.batch_size, end * self.batch_size)
         rows = rows[np.argsort(self.lengths[rows], kind="stable")].reshape(-1, self.batch_size)
         return np.random.default_rng([self.seed, first, 1]).permutation(rows)
 
     def _order(self, begin: int, end: int) -> np.ndarray:
-        """Places `begin` to `end` of the endless order: a permutation of all items an epoch."""
+        """Returns the items from `begin` to `end` of the sequence of epochs, each of which permutes all items."""
         size = len(self.rows)
         epochs = range(begin // size, -(-end // size))
         order = np.concatenate([np.random.default_rng([self.seed, epoch]).permutation(size) for epoch in epochs])

@@ -1,7 +1,7 @@
-"""Parts of the training rows that take turns as validation rows.
+"""Splits of the training examples into training and validation examples.
 
-StratifiedGroupKFold of scikit-learn is not used: it balances classes but not the sizes of folds, it has no split of one
-part, and its folds may change with its version, while a run that is resumed needs the same split.
+StratifiedGroupKFold of scikit-learn is not used for three reasons: it balances classes but not the sizes of folds, it
+has no split of a single part, and its folds may change between versions, while a resumed run needs the same split.
 """
 
 from __future__ import annotations
@@ -15,25 +15,30 @@ import numpy as np
 from kbert.errors import UsageError
 
 Group = Callable[[Any], Hashable | None]
-"""What an example belongs to, such as its dialogue: what belongs together is not parted. None: to nothing."""
+"""A function that returns the group of an example (for instance its dialogue), or None. A group is never split between
+training and validation.
+"""
 
 
 def split_fold(
     examples: Sequence[Any], fold: tuple[int, int], *, seed: int, group: Group = lambda _: None
 ) -> tuple[list[Any], list[Any]]:
-    """Splits examples into those to learn from and those of one of K folds, in the order of the file.
+    """Splits examples into training examples and those of one of K folds, both in the order of the file.
 
-    Where examples have a `target`, those with the same one are dealt out evenly (stratified). All folds of the same
-    examples and seed are disjoint, and their sizes differ by one group, or ungrouped example, at most.
+    If examples have a `target`, the folds are stratified: examples with the same target are distributed evenly. All
+    folds of the same examples and seed are disjoint, and their sizes differ by at most one group or ungrouped example.
 
     Args:
-        examples: All of them.
-        fold: (its number from 0, how many folds there are).
-        seed: Of the dealing.
-        group: What must stay on one side.
+        examples: The examples.
+        fold: The number of the fold, counted from 0, and the number of folds.
+        seed: Seeds the distribution of examples over folds.
+        group: A function that returns the group of an example, which is not split.
+
+    Returns:
+        The training examples, and the examples of the fold.
 
     Raises:
-        UsageError: There cannot be as many folds, or there is no fold of that number.
+        UsageError: The number of folds or the number of the fold is invalid.
     """
     number, folds = fold
     dealt = _dealt(examples, seed, group)
@@ -50,12 +55,20 @@ def split_fold(
 def split_part(
     examples: Sequence[Any], part: float, *, seed: int, group: Group = lambda _: None
 ) -> tuple[list[Any], list[Any]]:
-    """Examples to learn from, and a `part` of them that is held out, stratified as folds are; in the order of the file.
+    """Splits examples into training and validation examples, both in the order of the file and stratified by target.
 
-    Of groups it is a part of the groups, and one at least.
+    Args:
+        examples: The examples.
+        part: The fraction of the examples that is held out for validation. If examples have groups, it is the fraction
+            of the groups, and at least one group is held out.
+        seed: Seeds the split.
+        group: A function that returns the group of an example, which is not split.
+
+    Returns:
+        The training examples, and the validation examples.
 
     Raises:
-        UsageError: One side would be empty.
+        UsageError: One of the two sides would be empty.
     """
     dealt = _dealt(examples, seed, group)
     count = round(len(dealt) * part)
@@ -69,12 +82,12 @@ def split_part(
 
 
 def _dealt(examples: Sequence[Any], seed: int, group: Group) -> list[list[int]]:
-    """The places of the examples of each group: groups with the same target behind each other, shuffled."""
+    """Returns the indices of the examples of each group, shuffled and then ordered by the target of the group."""
     groups: dict[Hashable, list[int]] = {}
     for index, example in enumerate(examples):
         name = group(example)
         groups.setdefault(("alone", index) if name is None else ("together", name), []).append(index)
-    # Questions on one text, and nothing else: parted they are better than not at all.
+    # If all examples belong to one group, such as the questions on one text, the group has to be split.
     units = list(groups.values()) if len(groups) > 1 else [[index] for index in range(len(examples))]
     strata: dict[str, list[list[int]]] = {}
     for unit in np.random.default_rng(seed).permutation(len(units)).tolist():

@@ -1,4 +1,4 @@
-"""The examples of a task in a user's files: those to learn from, and those to be measured on."""
+"""The training and validation examples of a task, which are read from the user's files."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ LOGGER = logging.getLogger("kbert")
 
 @dataclasses.dataclass(frozen=True)
 class TaskExamples:
-    """What `read_task_examples` found.
+    """The result of `read_task_examples`.
 
     Args:
-        task: It knows the labels, and what else is learnt from all of the files.
-        train: Examples to learn from.
-        validation: Examples to measure the model on.
+        task: The task, with the labels and other settings that it takes from the files.
+        train: The training examples.
+        validation: The validation examples.
         skipped: The bad rows of each file.
-        columns: The columns that were read, by role.
+        columns: The names of the columns that were read, by role.
     """
 
     task: TrainableTask[Any]
@@ -43,7 +43,7 @@ class TaskExamples:
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def tell_skipped(self) -> None:
-        """Logs how many rows of which file were skipped."""
+        """Logs the number of skipped rows of each file."""
         for path, bad in self.skipped:
             if bad.count:
                 LOGGER.info(f"{path}: {bad.summary}")
@@ -62,11 +62,23 @@ def read_task_examples(
     skip_bad: int,
     seed: int,
 ) -> TaskExamples:
-    """Reads and checks the examples; the arguments are those of `kbert.finetune`.
+    """Reads and checks the examples.
+
+    Args:
+        name: The name of the task.
+        train: The training examples: a file, or a table in memory.
+        validation: The validation examples: a file, or a table in memory.
+        validation_split: The fraction of the training rows to hold out for validation.
+        fold: The part of the training rows to hold out for validation, and the number of parts.
+        columns: The given column names by role.
+        options: The task's own options.
+        limit: The maximum number of training examples; None for all.
+        skip_bad: The maximum number of bad rows in each file.
+        seed: Seeds the split and the choice of `limit` examples.
 
     Raises:
-        UsageError: There is not one of validation, validation_split and fold, or they cannot be.
-        DataError: A file cannot be read, or an example not be learnt from; with file and line.
+        UsageError: Not exactly one of validation, validation_split and fold is given, or a value is invalid.
+        DataError: A file is invalid, or the task cannot train on an example; the message names the file and the line.
     """
     if [validation is None, validation_split is None, fold is None].count(True) != 2:
         raise UsageError("give one of --validation FILE, --validation-split such as 0.1, and --folds K")
@@ -90,7 +102,7 @@ def read_task_examples(
         except DataError as problem:
             if limit is None or "seen in training" not in str(problem):
                 raise
-            raise DataError(f"{problem}; --limit {limit} leaves out training rows, and so labels") from None
+            raise DataError(f"{problem}; --limit {limit} leaves out training rows, and thus labels") from None
     task = task.for_validation(held_out, validation or train)
     return TaskExamples(task, examples, held_out, ((train, bad), (validation or train, bad_validation)), columns)
 
@@ -108,7 +120,13 @@ def _learnable(task: TrainableTask[Any], examples: list[Any], path: files.PathLi
 
 
 def _sample(examples: list[Any], limit: int | None, seed: int) -> list[Any]:
-    """At most `limit` examples, drawn by `seed`, in the order of the file: files are often sorted by label."""
+    """Returns at most `limit` examples in the order of the file, drawn at random since files are often sorted by label.
+
+    Args:
+        examples: The examples.
+        limit: The maximum number of examples; None for all.
+        seed: Seeds the draw.
+    """
     if limit is None or limit >= len(examples):
         return examples
     chosen = np.random.default_rng(seed).choice(len(examples), limit, replace=False)
@@ -116,7 +134,7 @@ def _sample(examples: list[Any], limit: int | None, seed: int) -> list[Any]:
 
 
 def _as_data(data: Any, name: str) -> files.PathLike:
-    """The path of a file unchanged, or the `MemoryTable` of data in memory.
+    """Returns the path of a file unchanged, or the `MemoryTable` of data in memory.
 
     Raises:
         UsageError: The data are neither a path nor a table.
@@ -132,7 +150,7 @@ def _as_data(data: Any, name: str) -> files.PathLike:
 
 
 def digest(*parts: Sequence[Any]) -> str:
-    """Equal for equal examples in the same order, wherever they stand in their files."""
+    """Returns a digest of examples, which depends on their order but not on their line numbers."""
     found = hashlib.sha256()
     for examples in parts:
         for example in examples:

@@ -1,4 +1,4 @@
-"""More training texts out of those there are: copies in which some words are replaced by others of like meaning."""
+"""Data augmentation by word replacement: copies of training texts in which some words are replaced."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ from kbert.text.replacement_table import is_cjk
 from kbert.training.options import FinetuneOptions
 
 _PART = 0.15
-"""Of the words of a text that are replaced; one at least."""
+"""The fraction of the words of a text that are replaced. At least one word is replaced."""
 
 Replace = Callable[[Sequence[str], np.random.Generator], list[str]]
-"""Texts to texts with other words; a text in which nothing can be replaced stays as it is."""
+"""A function that replaces words in texts. It returns a text unchanged if no word can be replaced."""
 
 
 def augmented(examples: Sequence[Any], ways: Sequence[Replace], *, copies: int = 1, seed: int = 0) -> list[Any]:
-    """The examples, and behind them changed copies with the same targets; a function of the arguments alone.
+    """Returns the examples, followed by changed copies with the same targets.
 
     Args:
-        examples: Of a task on texts or pairs of texts.
-        ways: How words are replaced.
-        copies: Of each example, for each way; one that comes out unchanged is left out.
-        seed: Of the choice of words and of what they become.
+        examples: The examples of a task on texts or pairs of texts.
+        ways: The functions that replace words.
+        copies: The number of copies of each example for each function. Copies without a change are left out.
+        seed: Seeds the choice of words and of their replacements.
 
     Raises:
-        UsageError: There are no copies to make, or the task has other examples.
+        UsageError: `copies` is invalid, or the task has other examples.
     """
     check_option(FinetuneOptions, "augment_copies", copies)
     if not ways:
         return list(examples)
     if not all(isinstance(example, Example) for example in examples):
         raise UsageError(
-            "augmentation is for tasks on texts and pairs of texts: what other tasks predict depends on the very words"
+            "augmentation is for tasks on texts and pairs of texts, because the targets of other tasks depend on "
+            "single words"
         )
     changed = [
         copy
@@ -64,13 +65,18 @@ def _copies(examples: Sequence[Example], replace: Replace, rng: np.random.Genera
 
 
 def chosen_spans(spans: Sequence[tuple[int, int]], rng: np.random.Generator) -> list[tuple[int, int]]:
-    """_PART of some spans, in their order; one at least, if there are any."""
+    """Draws the fraction _PART of the spans, at least one if there are any; returns them in their order."""
     count = min(len(spans), max(1, round(_PART * len(spans))))
     return [spans[index] for index in sorted(rng.permutation(len(spans))[:count].tolist())]
 
 
 def substituted(text: str, new: Sequence[tuple[int, int, str]]) -> str:
-    """The text with each (begin, end) replaced by a word; they rise and do not overlap."""
+    """Returns the text with spans replaced by words.
+
+    Args:
+        text: The text.
+        new: The begin, the end and the new word of each span, in rising order and without overlaps.
+    """
     parts, done = [], 0
     for begin, end, word in new:
         parts += [text[done:begin], word]
@@ -79,7 +85,7 @@ def substituted(text: str, new: Sequence[tuple[int, int, str]]) -> str:
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
-    """The spans of the words of a text: runs of letters and digits; each character of Chinese is one."""
+    """Returns the spans of the words of a text: runs of letters and digits, or single characters in Chinese text."""
     spans = []
     for run in re.finditer(r"\w+", text):
         begin, end = run.span()
@@ -91,13 +97,13 @@ def word_spans(text: str) -> list[tuple[int, int]]:
 
 
 def read_synonyms(path: files.PathLike) -> dict[str, list[str]]:
-    """Reads a word and its synonyms a line, with tabs, commas or spaces between them.
+    """Reads a file with a word and its synonyms on each line.
 
-    The first of these that a line has separates it, so that synonyms of several words can be told apart. Case does
-    not matter. Empty lines are passed over.
+    A line with tabs is separated at tabs, so that a synonym may have several words. Otherwise, a line with commas is
+    separated at commas, and any other line at spaces. Case is ignored, and empty lines are skipped.
 
     Raises:
-        DataError: A line has a word alone, or the file no line.
+        DataError: A line has no synonyms, or the file is empty.
     """
     synonyms: dict[str, list[str]] = {}
     for number, line in enumerate(files.read_lines(path), 1):
@@ -110,7 +116,7 @@ def read_synonyms(path: files.PathLike) -> dict[str, list[str]]:
         known = synonyms.setdefault(word.lower(), [])
         known += [other for other in others if other not in known]
     if not synonyms:
-        raise DataError("expected a word and its synonyms a line. The file is empty", path)
+        raise DataError("expected a word and its synonyms on each line. The file is empty", path)
     return synonyms
 
 
@@ -118,7 +124,7 @@ class Synonyms:
     """Replaces words by their synonyms (arXiv 1901.11196).
 
     Args:
-        synonyms: Of each word, in lower case.
+        synonyms: The synonyms of each word, which is in lower case.
     """
 
     def __init__(self, synonyms: Mapping[str, Sequence[str]]) -> None:
@@ -126,7 +132,7 @@ class Synonyms:
         self._longest = max(map(len, synonyms))
 
     def replace(self, texts: Sequence[str], rng: np.random.Generator) -> list[str]:
-        """Texts with other words; a capital in front stays one."""
+        """Returns the texts with some words replaced; a capital first letter stays capital."""
         return [self._replaced(text, rng) for text in texts]
 
     def _replaced(self, text: str, rng: np.random.Generator) -> str:
@@ -140,7 +146,10 @@ class Synonyms:
         return substituted(text, new)
 
     def _known(self, text: str, begin: int, end: int) -> list[tuple[int, int]]:
-        """The words with synonyms in a run of letters: the run, or in Chinese the longest words from the left."""
+        """Returns the spans of the words that have synonyms in a run of letters.
+
+        The word is the run itself; in Chinese text, the longest known words are found from left to right.
+        """
         if not any(map(_is_chinese, text[begin:end])):
             return [(begin, end)] if text[begin:end].lower() in self.synonyms else []
         spans = []

@@ -1,1 +1,1 @@
-"""Where a run computes: devices, several machines, precision, XLA."""
+"""The devices of a run: distribution strategies, several machines, precision and XLA."""

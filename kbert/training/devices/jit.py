@@ -1,4 +1,4 @@
-"""Where compiling the step with XLA pays, and what it rules out."""
+"""The decision whether the training step is compiled with XLA, which excludes skipping padding."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from kbert.training.options import PretrainOptions
 
 
 def use_jit(name: str) -> bool:
-    """Whether to compile the step.
+    """Returns whether to compile the training step with XLA.
 
-    "auto" compiles where there is a GPU. On a CPU it does not.
+    Args:
+        name: "on", "off" or "auto". "auto" compiles the step if there is a GPU.
 
     Raises:
         UsageError: `name` is not a choice of `PretrainOptions.jit`.
@@ -22,5 +23,10 @@ def use_jit(name: str) -> bool:
 
 
 def skips_padding(placement: Placement, *, jit: bool) -> bool:
-    """Whether a model is to work on tokens alone: not with XLA, which wants fixed shapes and is all that TPUs run."""
+    """Returns whether a model skips padding, which requires dynamic shapes and is therefore impossible with XLA.
+
+    Args:
+        placement: The devices of the run. TPUs always use XLA.
+        jit: Whether the training step is compiled with XLA.
+    """
     return not jit and not isinstance(placement.strategy, tf.distribute.TPUStrategy)

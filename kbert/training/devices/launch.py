@@ -1,4 +1,4 @@
-"""Workers of one machine: started together, stopped together, started again from the last checkpoint."""
+"""Several workers on one machine, which are started, stopped and restarted from the last checkpoint together."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from kbert.runtime.interrupts import Interrupted, handled_signals
 
 LOGGER = logging.getLogger("kbert")
 _GRACE = 60.0
-"""Seconds that workers get to save a checkpoint after SIGTERM, or to see that another one is gone, until SIGKILL."""
+"""The seconds between SIGTERM and SIGKILL, in which a worker saves a checkpoint or notices that another worker died."""
 _LAST_LINES = 5.0
-"""Seconds to wait for what an ended worker had still to say."""
+"""The seconds to wait for the remaining output of a worker that has ended."""
 _FUTILE = 3
-"""Attempts in a row that ended by an error of their own and brought no checkpoint: one more would end alike."""
+"""The number of consecutive attempts that fail without a new checkpoint before `launch` gives up."""
 
 
 def launch(command: Sequence[str], *, workers: int, max_restarts: int = 0) -> None:
     """Runs several workers of one kbert command on this machine.
 
-    Each gets TF_CONFIG with addresses on 127.0.0.1, and its lines on both streams come out with "[0] ", "[1] ", ...
-    before them. When one ends badly the others are stopped, and all are started again with --resume.
-    SIGINT and SIGTERM are passed on.
+    Each worker gets TF_CONFIG with addresses on 127.0.0.1. Its lines on standard output and standard error are passed
+    on with the prefix "[0] ", "[1] ", ... When a worker fails, the others are stopped, and all workers are started
+    again with --resume. SIGINT and SIGTERM are passed on to the workers.
 
     Args:
-        command: Of kbert, without its name: "pretrain" or "finetune" and their options.
-        workers: How many.
-        max_restarts: How often they may be started again.
+        command: The kbert command without the word "kbert": "pretrain" or "finetune" with its options.
+        workers: The number of workers.
+        max_restarts: The maximum number of restarts.
 
     Raises:
-        UsageError: The command is not one that can have workers, or the workers say that it is wrong.
-        TrainingError: A worker ended badly, and there are no restarts left, or they do not help.
-        Interrupted: SIGINT or SIGTERM came; the workers ended by it.
+        UsageError: The command does not support workers, or a worker rejects its options.
+        TrainingError: A worker failed, and there are no restarts left, or restarts do not help.
+        Interrupted: SIGINT or SIGTERM was received, and the workers have ended.
     """
     if workers < 1 or max_restarts < 0:
         raise UsageError(
@@ -69,19 +69,21 @@ def launch(command: Sequence[str], *, workers: int, max_restarts: int = 0) -> No
         futile = futile + 1 if code > 0 and newest == before else 0
         if futile == _FUTILE:
             raise TrainingError(
-                f"worker {failed} ended with {_outcome(code)}, {_FUTILE} times in a row without a checkpoint "
-                "between; see to the error above, then add --resume"
+                f"worker {failed} ended with {_outcome(code)}, {_FUTILE} times in a row without a new checkpoint; "
+                "correct the error above, then add --resume"
             )
         if restarts < max_restarts:
             left = max_restarts - restarts - 1
-            LOGGER.info(f"worker {failed} ended with {_outcome(code)}; starting all again ({left} restarts left)")
+            LOGGER.info(f"worker {failed} ended with {_outcome(code)}; restarting all workers ({left} restarts left)")
             if "--resume" not in arguments:
                 arguments.append("--resume")
-    raise TrainingError(f"worker {failed} ended with {_outcome(code)}; add --resume to go on from the last checkpoint")
+    raise TrainingError(
+        f"worker {failed} ended with {_outcome(code)}; add --resume to continue from the last checkpoint"
+    )
 
 
 def _newest_checkpoint(arguments: Sequence[str]) -> str | None:
-    """The name of the newest checkpoint in the command's --output, if there is one."""
+    """Returns the name of the newest checkpoint in the command's --output, or None if there is none."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--output", type=Path)
     output = parser.parse_known_args(arguments)[0].output
@@ -93,7 +95,11 @@ def _outcome(code: int) -> str:
 
 
 def _run_once(arguments: Sequence[str], workers: int) -> tuple[int, int]:
-    """Starts the workers and waits for all; gives the first that ended badly, and its exit code, or (0, 0)."""
+    """Starts the workers and waits for them.
+
+    Returns:
+        The number and the exit code of the first worker that failed, or (0, 0) if none failed.
+    """
     addresses = [f"127.0.0.1:{port}" for port in _free_ports(workers)]
     processes: list[subprocess.Popen[str]] = []
     copying: list[threading.Thread] = []
@@ -121,7 +127,7 @@ def _run_once(arguments: Sequence[str], workers: int) -> tuple[int, int]:
 def _start(
     arguments: Sequence[str], addresses: Sequence[str], index: int
 ) -> tuple[subprocess.Popen[str], list[threading.Thread]]:
-    """Starts a worker, and the threads that copy what it says."""
+    """Starts a worker, and the threads that copy its output."""
     task = {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": index}}
     process = subprocess.Popen(
         [sys.executable, "-m", "kbert", *arguments],
@@ -130,7 +136,7 @@ def _start(
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        start_new_session=True,  # the terminal's Ctrl-C reaches it once, through us
+        start_new_session=True,  # the worker receives Ctrl-C only once, from this process and not from the terminal
     )
     threads = [
         threading.Thread(target=_copy, args=(source, target, f"[{index}] "), daemon=True)
@@ -149,7 +155,7 @@ def _copy(source: IO[str], target: IO[str], prefix: str) -> None:
 
 
 def _stop(processes: Sequence[subprocess.Popen[str]]) -> None:
-    """Ends all that still run: SIGTERM, and SIGKILL for those that stay."""
+    """Ends all running workers with SIGTERM, and those that do not end in time with SIGKILL."""
     for process in processes:
         if process.poll() is None:
             process.terminate()
@@ -164,7 +170,7 @@ def _stop(processes: Sequence[subprocess.Popen[str]]) -> None:
 
 @contextlib.contextmanager
 def _passing_on(processes: Sequence[subprocess.Popen[str]]) -> Iterator[list[int]]:
-    """Passes SIGINT and SIGTERM on to the workers; gives the list of those that came."""
+    """Passes SIGINT and SIGTERM on to the workers; yields the list of received signals."""
     received: list[int] = []
 
     def pass_on(number: int) -> None:

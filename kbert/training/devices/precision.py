@@ -1,4 +1,4 @@
-"""Makes sure that bfloat16 and float16 products work on this machine's CPU before a run relies on them."""
+"""A check that bfloat16 and float16 products work on this machine's CPU before a run uses them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from kbert.training.options import TrainingOptions
 
 
 def prepare_precision(precision: str) -> None:
-    """Checks a precision's name, and that this machine computes in it.
+    """Checks the name of a precision, and that this machine can compute in it.
 
-    On machines whose AMX instructions are broken (kbert/runtime/onednn.py) a bfloat16 product ends the process, unless
-    ONEDNN_MAX_CPU_ISA was set before; `kbert.prepare_runtime(precision="bfloat16")` and the `kbert` program set it.
-    Products in float16 end the process on many CPUs, and under that limit; they are slow on others: float16 is for
-    GPUs.
+    On machines with broken AMX instructions (kbert/runtime/onednn.py), a bfloat16 product kills the process unless
+    ONEDNN_MAX_CPU_ISA is set beforehand; `kbert.prepare_runtime(precision="bfloat16")` and the `kbert` program set it.
+    Products in float16 kill the process on many CPUs and if ONEDNN_MAX_CPU_ISA is set, and they are slow on other CPUs,
+    so float16 is for GPUs.
+
+    Args:
+        precision: "float32", "bfloat16" or "float16".
 
     Raises:
         UsageError: There is no precision of that name.
-        TrainingError: Products in this precision would end the process.
+        TrainingError: Products in this precision would kill the process.
     """
     check_option(TrainingOptions, "precision", precision)
     if precision == "float16" and shutil.which("nvidia-smi") is None and not survives(None, "float16"):
         if LIMIT in os.environ and survives("", "float16"):
             raise TrainingError(
-                f"{LIMIT}={os.environ[LIMIT]} keeps this machine's CPU from float16; unset it, or use --precision "
+                f"{LIMIT}={os.environ[LIMIT]} disables float16 on this machine's CPU; unset it, or use --precision "
                 "bfloat16 or float32"
             )
         raise TrainingError("this machine's CPU cannot compute in float16; use --precision bfloat16 or float32")

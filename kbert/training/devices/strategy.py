@@ -1,4 +1,4 @@
-"""Where training runs: one device, several of one machine, or several machines, each with a copy of the model."""
+"""The distribution strategy of a run: one device, or several devices or machines with a copy of the model on each."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kbert.training.options import TrainingOptions
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """A strategy, and which of its processes this one is.
+    """A strategy, and the number of this process among its workers.
 
     Args:
         strategy: A `tf.distribute.Strategy`.
-        workers: Processes that train together.
-        worker: The number of this one, from 0.
+        workers: The number of worker processes that train together.
+        worker: The number of this worker, counted from 0.
     """
 
     strategy: Any
@@ -31,14 +31,17 @@ class Placement:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this is the process that writes: the run's folder is its alone."""
+        """Whether this process is the chief, which alone writes to the folder of the run."""
         return self.worker == 0
 
     def sum(self, values: Sequence[int]) -> list[int]:
-        """Sums over processes; all must call it together. For one process these are the values themselves.
+        """Returns the sums of values over all workers, which must all call this method at the same time.
+
+        Args:
+            values: The values of this worker. With one worker, they are the result.
 
         Raises:
-            TrainingError: Another process is gone.
+            TrainingError: Another worker is gone.
         """
         if self.workers == 1:
             return list(values)
@@ -52,7 +55,7 @@ class Placement:
     @functools.cached_property
     def _sum(self) -> Any:
         def of_replica(numbers: tf.Tensor) -> tf.Tensor:
-            # The identity puts the numbers on the replica's device.
+            # The identity copies the numbers to the replica's device.
             return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(numbers))
 
         def of_all(numbers: tf.Tensor) -> tf.Tensor:
@@ -63,7 +66,7 @@ class Placement:
 
 
 def lost_worker(problem: tf.errors.OpError) -> TrainingError:
-    """The error for a collective operation that failed."""
+    """Returns the error for a collective operation that failed."""
     return TrainingError(
         f"another worker is gone, or was silent for ten seconds ({type(problem).__name__}); start all workers again "
         "with --resume"
@@ -71,17 +74,19 @@ def lost_worker(problem: tf.errors.OpError) -> TrainingError:
 
 
 def make_strategy(name: str = "auto", cluster: str | None = None) -> Placement:
-    """Makes a `tf.distribute.Strategy`. Before "multi-worker" and "tpu", TensorFlow must not have computed.
+    """Creates a `tf.distribute.Strategy`; for "multi-worker" and "tpu", before TensorFlow has computed anything.
 
     Args:
-        name: "one" device; "mirrored" over all GPUs of this machine (or, without one, all logical CPU devices);
-            "multi-worker" over the machines of a cluster; "tpu". "auto" is multi-worker where TF_CONFIG names several
-            workers, else mirrored where there are several GPUs, else one.
-        cluster: Who knows the workers: "tf-config", "slurm" or "kubernetes"; by default the environment tells.
+        name: The name of the strategy: "one" for one device; "mirrored" for all GPUs of this machine or, if it has
+            none, all logical CPU devices; "multi-worker" for the machines of a cluster; "tpu" for a TPU. "auto" is
+            "multi-worker" if `cluster` is given or TF_CONFIG names several workers, otherwise "mirrored" if there are
+            several GPUs, and otherwise "one".
+        cluster: The system that provides the workers: "tf-config", "slurm" or "kubernetes". By default, the environment
+            variables determine it.
 
     Raises:
-        UsageError: There is no strategy or cluster of that name, or what it needs is missing.
-        TrainingError: The workers cannot be joined.
+        UsageError: There is no strategy or cluster of that name, or its devices or variables are missing.
+        TrainingError: The workers do not find each other.
     """
     check_option(TrainingOptions, "strategy", name)
     check_option(TrainingOptions, "cluster", cluster)
@@ -90,7 +95,7 @@ def make_strategy(name: str = "auto", cluster: str | None = None) -> Placement:
     if name == "multi-worker":
         return _join(find_cluster(cluster))
     if cluster is not None:
-        raise UsageError(f"--cluster is for --strategy multi-worker. Received: strategy={name!r}")
+        raise UsageError(f"--cluster requires --strategy multi-worker. Received: strategy={name!r}")
     if name == "tpu":
         return Placement(_tpu())
     gpus = tf.config.list_logical_devices("GPU")
@@ -98,14 +103,16 @@ def make_strategy(name: str = "auto", cluster: str | None = None) -> Placement:
         return Placement(tf.distribute.OneDeviceStrategy(gpus[0].name if gpus else "/cpu:0"))
     devices = gpus or tf.config.list_logical_devices("CPU")
     if len(devices) < 2:
-        raise UsageError(f"mirrored training needs two devices. Received: {devices[0].name} alone")
+        raise UsageError(f"mirrored training needs at least two devices. Received: only {devices[0].name}")
     return Placement(tf.distribute.MirroredStrategy([device.name for device in devices]))
 
 
 def _join(cluster: Cluster) -> Placement:
-    """Waits for all workers. TensorFlow's coordination service watches them from then on: a worker that dies or is
-    silent for ten seconds makes the collective operations of all others fail.
-    """  # noqa: D205 (one sentence)
+    """Waits for all workers, and returns the placement of this worker.
+
+    TensorFlow's coordination service watches the workers from then on. If a worker dies or is silent for ten seconds,
+    the collective operations of all others fail.
+    """
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=cluster.resolver)
     except (tf.errors.OpError, RuntimeError) as problem:
@@ -115,7 +122,7 @@ def _join(cluster: Cluster) -> Placement:
 
 
 def _tpu() -> Any:
-    """A strategy over the TPU of this machine, or the one that the environment names."""
+    """Returns a strategy for the TPU of this machine, or for the TPU that the environment names."""
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
         return tf.distribute.TPUStrategy(resolver)

@@ -1,1 +1,1 @@
-"""The training loop: steps, losses, inputs, and what ends or skips a step."""
+"""The training loop: steps, losses, inputs, callbacks, early stopping and loss spikes."""

@@ -1,9 +1,9 @@
 """Keras callbacks in a run, such as those of TensorBoard, MLflow and W&B.
 
-The compiled loop runs many steps in a call, for up to a second. After the call the callbacks are called for each of its
-steps, in order and with the metrics of that step, so `on_train_batch_end` is late by at most a second. The weights that
-a callback sees are those after the call, which ends at rows of metrics, checkpoints and evaluations. An epoch is the
-interval between two evaluations, or between two checkpoints in a run without evaluations.
+The compiled loop runs many steps in one call of the graph, which takes up to a second. After the call, the callbacks
+are called for each of its steps, in order and with the metrics of that step, so `on_train_batch_end` is up to a second
+late. A callback sees the weights after the whole call. A call ends at each row of metrics, checkpoint and evaluation.
+An epoch is the interval between two evaluations or, in a run without evaluations, between two checkpoints.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OPTIMIZERS = {"adamw": AdamW, "lamb": Lamb, "muon": Muon, "sgd": SGD}
 
 
 def check_callbacks(callbacks: Sequence[Any]) -> Sequence[Any]:
-    """Checks the callbacks.
+    """Checks the callbacks, and returns them.
 
     Raises:
         UsageError: One of them is not a Keras callback.
@@ -40,7 +40,7 @@ def check_callbacks(callbacks: Sequence[Any]) -> Sequence[Any]:
 
 
 def keras_optimizer(settings: OptimizerSettings, schedule: Schedule) -> keras.optimizers.Optimizer:
-    """The Keras optimizer with the settings of the run's optimizer."""
+    """Returns a Keras optimizer with the settings and the learning-rate schedule of the run."""
     values = dataclasses.asdict(settings)
     kind = _OPTIMIZERS[values.pop("name")]
     values["global_clipnorm"] = values.pop("clip_norm")
@@ -51,7 +51,16 @@ def keras_optimizer(settings: OptimizerSettings, schedule: Schedule) -> keras.op
 
 
 def start_callbacks(callbacks: Sequence[Any], model: Any, loop: Any, epoch_steps: int) -> Callbacks | None:
-    """The calls of Keras callbacks for a `TrainingLoop`, on the chief alone; None without callbacks."""
+    """Returns the caller of the Keras callbacks for a `TrainingLoop`, or None if there are no callbacks.
+
+    On workers other than the chief, it calls no callbacks.
+
+    Args:
+        callbacks: The Keras callbacks.
+        model: The Keras model that is trained.
+        loop: The `TrainingLoop`.
+        epoch_steps: The number of steps of an epoch.
+    """
     if not callbacks:
         return None
     with loop.placement.strategy.scope():
@@ -61,17 +70,17 @@ def start_callbacks(callbacks: Sequence[Any], model: Any, loop: Any, epoch_steps
 
 
 class Callbacks:
-    """Calls the Keras callbacks of a run, on the chief.
+    """Calls the Keras callbacks of a run on the chief.
 
-    While it runs, `model.optimizer` is a Keras optimizer with the run's settings and learning rate, for callbacks to
-    read. It changes no weights.
+    During the run, `model.optimizer` is a Keras optimizer with the settings and the learning rate of the run, which
+    callbacks can read. It changes no weights.
 
     Args:
         callbacks: The Keras callbacks.
         model: The Keras model that is trained.
         steps: The total number of steps.
         epoch_steps: The number of steps of an epoch.
-        optimizer: The Keras optimizer that `model.optimizer` becomes.
+        optimizer: The Keras optimizer to which `model.optimizer` is set.
     """
 
     def __init__(
@@ -94,12 +103,17 @@ class Callbacks:
         return bool(self._model.stop_training)
 
     def begin(self, step: int) -> None:
-        """Calls `on_train_begin`; `step` steps were done before."""
+        """Calls `on_train_begin` at the start of a run, of which `step` steps are already done."""
         self._at(step)
         self._list.on_train_begin()
 
     def steps(self, first: int, metrics: Mapping[str, Sequence[float]]) -> None:
-        """Calls the batch methods for steps that were done, from step `first` (counted from 0), with their metrics."""
+        """Calls the batch methods of the callbacks for steps that are done.
+
+        Args:
+            first: The number of the first step, counted from 0.
+            metrics: The metrics of each step by name.
+        """
         for index in range(len(metrics["loss"])):
             step = first + index
             if self._epoch is None:
@@ -115,14 +129,23 @@ class Callbacks:
             self._list.on_train_batch_end(batch, logs)
 
     def evaluation(self, measure: Callable[[], Mapping[str, float]]) -> Mapping[str, float]:
-        """Evaluates between `on_test_begin` and `on_test_end`, whose logs have no prefix "validation_"."""
+        """Evaluates the model between calls of `on_test_begin` and `on_test_end`, and returns the metrics.
+
+        Args:
+            measure: A function that evaluates the model. The logs of `on_test_end` are its metrics without the prefix
+                "validation_".
+        """
         self._list.on_test_begin()
         measured = measure()
         self._list.on_test_end({name.removeprefix("validation_"): value for name, value in measured.items()})
         return measured
 
     def epoch_end(self, measured: Mapping[str, float]) -> None:
-        """Calls `on_epoch_end` with the means of the epoch and the evaluation, "validation_loss" as "val_loss"."""
+        """Calls `on_epoch_end` with the mean metrics of the epoch and the metrics of the evaluation.
+
+        Args:
+            measured: The metrics of the evaluation. Their prefix "validation_" becomes "val_", as in "val_loss".
+        """
         if self._epoch is None:
             return
         logs = {name: math.fsum(values) / len(values) for name, values in self._losses.items()}

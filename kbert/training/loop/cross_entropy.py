@@ -1,4 +1,4 @@
-"""The loss of a choice among very many, such as the words of a vocabulary."""
+"""Cross-entropy over many classes, such as the tokens of a vocabulary."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ import tensorflow as tf
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """-log softmax(logits)[label], and whether the label has the highest logit, the first of equals.
+    """Computes the cross-entropy and the accuracy of each prediction.
 
-    The same as `tf.nn.sparse_softmax_cross_entropy_with_logits`, whose kernel takes twice as long on a CPU: logits of a
-    vocabulary are the largest array of a step, and this goes over them less often.
+    The cross-entropy -log softmax(logits)[label] is that of `tf.nn.sparse_softmax_cross_entropy_with_logits`, whose
+    kernel takes twice as long on a CPU: the logits of a vocabulary are the largest array of a step, and this function
+    reads them less often.
 
     Args:
-        labels: int32 [...].
-        logits: float32 [..., V].
+        labels: The labels, int32 [...].
+        logits: The logits, float32 [..., V].
 
     Returns:
-        float32 [...], both; the second is 1 or 0.
+        The cross-entropy, float32 [...], and the accuracy, float32 [...]: 1 if the label is the first class with the
+        highest logit, and 0 otherwise.
     """
     rows = tf.reshape(logits, [-1, logits.shape[-1]])
     flat = tf.reshape(labels, [-1])
-    # Products of lower precision have equal logits often: one of them alone is the prediction.
+    # Products of lower precision often have equal logits, of which only the first is the prediction.
     predicted = tf.argmax(rows, -1, flat.dtype)
     highest = tf.gather(rows, predicted, batch_dims=1)
     chosen = tf.gather(rows, flat, batch_dims=1)

@@ -1,4 +1,4 @@
-"""When evaluations have not become better for long enough."""
+"""Early stopping, which ends a run after several evaluations without an improvement."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kbert.training.run_folder.score import Score, is_better
 
 @dataclasses.dataclass(frozen=True)
 class EarlyStopping:
-    """Ends a run after `patience` evaluations none of which was better than all before them.
+    """Ends a run after `patience` consecutive evaluations that are not better than the best evaluation before them.
 
-    Evaluations do not count while the metric is still at its minimum, such as an F1 of 0. The decision depends on the
-    evaluations alone, so a resumed run ends at the same step.
+    Evaluations do not count while the best metric is still at its minimum, such as an F1 of 0. The decision depends
+    only on the evaluations, so a resumed run ends at the same step.
 
     Args:
-        patience: How many evaluations are waited for.
-        metric: The metric of the row that decides, such as "validation_f1".
+        patience: The number of evaluations without an improvement.
+        metric: The metric that decides, such as "validation_f1".
         larger_is_better: Whether larger values of the metric are better.
 
     Raises:
@@ -34,7 +34,11 @@ class EarlyStopping:
             raise UsageError(f"early_stopping must be at least 1. Received: early_stopping={self.patience}")
 
     def __call__(self, measured: Sequence[Sequence[float]]) -> bool:
-        """Whether the run ends after these evaluations: a metric and a validation loss each."""
+        """Returns whether the run ends after these evaluations.
+
+        Args:
+            measured: The metric and the validation loss of each evaluation.
+        """
         best: Score | None = None
         waited = 0
         for metric, loss in measured:

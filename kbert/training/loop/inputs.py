@@ -1,4 +1,4 @@
-"""Batches on their way to the replicas, read ahead while the replicas compute."""
+"""The input of the training loop: batches are prepared while the replicas compute, and divided among the replicas."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from kbert.training.devices.strategy import Placement
 from kbert.training.monitoring.throughput import Meter
 
 _AHEAD = 4
-"""Batches that are prepared before they are asked for."""
+"""The number of batches that are prepared in advance."""
 
 
 def _options() -> tf.data.Options:
     options = tf.data.Options()
-    # There is nothing to tune. And an iterator with a thread that tunes is not gone before that thread's next look at
-    # it, which comes less and less often: a run of minutes would take up to another minute to end.
+    # The pipeline has nothing to tune. With autotuning, an iterator also lives until the next check of its tuning
+    # thread, which checks less and less often: a run of some minutes would take up to one more minute to end.
     options.autotune.enabled = False
     return options
 
 
 class BatchSource(Protocol):
-    """Where batches come from: the batch of number k is a function of k."""
+    """A source of batches, in which a batch depends only on its number."""
 
     batch_size: int
-    """Examples a batch, over all replicas."""
+    """The number of examples in a batch, over all replicas."""
 
     @property
     def element_spec(self) -> Mapping[str, tf.TensorSpec]:
-        """What a batch looks like."""
+        """The shapes and dtypes of a batch."""
 
     def batches(self, start: int = 0) -> Iterator[dict[str, np.ndarray]]:
-        """Yields the batches of number `start`, `start` + 1, ..."""
+        """Yields the batches with the numbers `start`, `start` + 1, ..."""
 
     def example_names(self, number: int) -> list[str]:
-        """Where the examples of a batch are to be found."""
+        """Returns the names of the examples of batch `number`, such as files and line numbers."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """A part of a run.
+    """A part of a run with its own source of batches.
 
     Args:
-        steps: How long it is.
-        batches: What it learns from.
+        steps: The number of steps.
+        batches: The source of the batches.
     """
 
     steps: int
@@ -56,7 +56,7 @@ class Phase:
 
 
 def phase_at(phases: Sequence[Phase], step: int) -> tuple[Phase, int]:
-    """The phase that a step, counted from 0, is in, and the step that it ends before."""
+    """Returns the phase of a step, counted from 0, and the number of the first step after the phase."""
     end = 0
     for phase in phases:
         end += phase.steps
@@ -66,16 +66,16 @@ def phase_at(phases: Sequence[Phase], step: int) -> tuple[Phase, int]:
 
 
 class Input:
-    """The batches from one number on, cut into a slice a replica.
+    """The batches from a given number on, each divided into one slice for each replica.
 
-    Every worker prepares whole batches and keeps its own replicas' rows: so no worker can see other masks than
-    one machine alone would.
+    Every worker prepares whole batches and keeps the rows of its own replicas, so that the masks do not depend on the
+    number of workers.
 
     Args:
-        source: Where batches come from.
-        placement: Where they go.
-        start: Number of the first batch.
-        meter: Told what each batch is.
+        source: The source of the batches.
+        placement: The devices of the run.
+        start: The number of the first batch.
+        meter: The meter that counts the work of each batch.
     """
 
     def __init__(self, source: BatchSource, placement: Placement, start: int, meter: Meter) -> None:
@@ -100,18 +100,19 @@ class Input:
         if isinstance(placement.strategy, tf.distribute.OneDeviceStrategy) and not tf.config.list_logical_devices(
             "GPU"
         ):
-            # There is no device to read ahead to, and the iterator that would has a thread that tunes: see _options.
+            # Data need not be copied to another device in advance. The distributed iterator, which would do that, has
+            # an autotuning thread; see _options.
             self.iterator: Any = iter(of_worker(tf.distribute.InputContext()))
         else:
             self.iterator = iter(placement.strategy.distribute_datasets_from_function(of_worker))
 
     def work(self, count: int) -> np.ndarray:
-        """The sum of `Meter.work` over the next `count` batches, which were worked on."""
+        """Returns the sum of `Meter.work` over the next `count` batches, which the loop has processed."""
         taken, self._work[:count] = self._work[:count], []
         return np.sum(taken, axis=0)
 
     def close(self) -> None:
-        """Ends the reading ahead: a thread of TensorFlow's in Python code may keep Python from ending."""
+        """Stops the preparation of batches, since a TensorFlow thread that runs Python code may keep Python alive."""
         self._closed = True
         self.iterator = None
 

@@ -1,7 +1,7 @@
-"""The training loop: an own step under any tf.distribute strategy, many steps a call, exact to resume.
+"""The training loop. It runs under any tf.distribute strategy, with many steps per call, and resumes exactly.
 
-Keras's `Model.fit` is not used: in Keras 3 it fails on several workers, and on several replicas when it accumulates
-gradients or runs several steps a call.
+`Model.fit` of Keras is not used: in Keras 3, it fails on several workers, and on several replicas if it accumulates
+gradients or runs several steps per call.
 """
 
 from __future__ import annotations
@@ -38,25 +38,26 @@ from kbert.training.run_folder.checkpoints import Checkpoint, Checkpoints
 
 LOGGER = logging.getLogger("kbert")
 _CALL_SECONDS = 1.0
-"""How long a call of many steps should take: long enough to cost nothing, short enough to stop at."""
+"""The target time of a call of many steps. The overhead of such a call is negligible, and a signal is handled soon."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _REWINDS = 10
-"""Times that a run goes back to the same checkpoint."""
+"""The maximum number of times that a run goes back to the same checkpoint."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LoopSettings:
-    """How the loop runs; `log_every` and `checkpoint_every` change nothing that is learnt.
+    """The settings of the loop. `log_every` and `checkpoint_every` do not affect the trained weights.
 
     Args:
         steps: The number of steps of the run.
-        accumulation: The number of micro-batches in a step, one after the other on each replica.
-        log_every: The number of steps in a row of metrics, which has their means.
+        accumulation: The number of micro-batches in a step, which each replica computes one after the other.
+        log_every: The number of steps over which a row of metrics averages.
         checkpoint_every: The number of steps between checkpoints.
-        on_spike: "stop", or "rewind" to the last checkpoint and leave out the batches since.
-        spike_threshold: As of `SpikeDetector`.
-        jit: Compile the step with XLA.
-        advice: What a user can do about a loss that jumps or is no number, for the error.
+        on_spike: The reaction to a loss that jumps or is not finite: "stop", or "rewind" to the last checkpoint and
+            skip the batches since then.
+        spike_threshold: The threshold of `SpikeDetector`.
+        jit: Whether to compile the step with XLA.
+        advice: The advice in the error about a loss that jumps or is not finite.
 
     Raises:
         UsageError: A value is invalid.
@@ -77,21 +78,26 @@ class LoopSettings:
 
     @classmethod
     def from_options(cls, options: TrainingOptions, *, steps: int, **settings: Any) -> LoopSettings:
-        """The settings that the options of a run ask for.
+        """Returns the settings that the options of a run request.
 
         Args:
             options: The options of the run.
             steps: The number of steps of the run.
-            settings: Further fields.
+            settings: The values of further fields.
         """
         return cls(steps, options.accumulation, options.log_every, options.checkpoint_every, **settings)
 
 
 def check_batch_size(batch_size: int, settings: LoopSettings, placement: Placement) -> None:
-    """Checks that batches can be split.
+    """Checks that a batch can be divided among replicas and micro-batches.
+
+    Args:
+        batch_size: The number of examples in a batch.
+        settings: The settings of the loop.
+        placement: The devices of the run.
 
     Raises:
-        UsageError: The batch size does not divide among replicas and micro-batches.
+        UsageError: The batch size is not a multiple of the replicas times the micro-batches.
     """
     replicas = placement.strategy.num_replicas_in_sync
     if batch_size % (replicas * settings.accumulation):
@@ -103,19 +109,19 @@ def check_batch_size(batch_size: int, settings: LoopSettings, placement: Placeme
 
 @dataclasses.dataclass
 class _Progress:
-    """How far a run is: what a checkpoint holds beside the variables."""
+    """The progress of a run, which checkpoints store in addition to the variables."""
 
     step: int = 0
     window: dict[str, list[float]] = dataclasses.field(default_factory=dict)
-    """The metrics since the last row."""
+    """The metrics of each step since the last row."""
     ends: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """The first and the last row."""
+    """The first and the last row of metrics."""
     losses: list[float] = dataclasses.field(default_factory=list)
-    """Those that a spike would stand out from."""
+    """The recent losses, with which the detector of spikes compares a new loss."""
     skipped: list[list[int]] = dataclasses.field(default_factory=list)
-    """The batches that were left out."""
+    """The ranges of batches that were skipped."""
     scored: list[float] = dataclasses.field(default_factory=lambda: [0.0, 0.0])
-    """Sum and number of the losses since the last checkpoint."""
+    """The sum and the number of the losses since the last checkpoint."""
     measured: list[list[float]] = dataclasses.field(default_factory=list)
     """The metric and the validation loss of each evaluation, for early stopping."""
 
@@ -124,18 +130,18 @@ class TrainingLoop:
     """Trains a model.
 
     Args:
-        model: Built in the scope of the strategy; called with a batch and `training=True`.
-        objective: What is minimized.
-        phases: What is learnt from, one after the other.
-        schedule: The learning rate of each step.
-        optimizer: What updates the weights, and its constants.
-        settings: How the loop runs.
-        placement: Where it runs.
-        meter: Counts the work.
-        loss_scaling: Scale the loss, for float16.
+        model: The model, which is built in the scope of the strategy. It is called with a batch and `training=True`.
+        objective: The objective that is minimized.
+        phases: The phases of the training, in order.
+        schedule: A function that returns the learning rate of a step.
+        optimizer: The settings of the optimizer.
+        settings: The settings of the loop.
+        placement: The devices of the run.
+        meter: The meter that counts the work of batches.
+        loss_scaling: Whether to scale the loss, which float16 requires.
 
     Raises:
-        UsageError: A batch size does not divide among replicas and micro-batches.
+        UsageError: A batch size is not a multiple of the replicas times the micro-batches.
     """
 
     def __init__(
@@ -170,7 +176,7 @@ class TrainingLoop:
             strategy=placement.strategy,
             jit=settings.jit,
         )
-        # Seeds of dropout are functions of the step.
+        # The seeds of dropout follow from the step, so they are not stored.
         kept = {variable.path: variable.value for variable in model.variables if not is_seed(variable)}
         self.variables: dict[str, Any] = kept | self.optimizer.slots | loss_scale.slots
 
@@ -186,28 +192,30 @@ class TrainingLoop:
         observers: Sequence[Observer] = (),
         callbacks: Callbacks | None = None,
     ) -> dict[str, Any]:
-        """Trains until `settings.steps` are done.
+        """Trains the model until `settings.steps` steps are done.
 
         Args:
-            monitor: Where metrics go.
-            checkpoints: Where checkpoints go; all workers read them, the chief writes them.
-            resume: Go on from the newest checkpoint that can be read, if there is one.
-            evaluate: Called by the chief each `evaluate_every` steps and at the end with the step; gives more metrics
-                for the row. Where "validation_loss" is one of them, it tells which checkpoint is the best.
-            evaluate_every: Steps.
-            early_stopping: Ends the run before, once evaluations have not become better for long.
-            observers: What else looks at the run, on the chief.
-            callbacks: The calls of Keras callbacks, on the chief. All workers must give callbacks, or none. If one sets
-                `model.stop_training`, the run ends as at its last step: with a row, an evaluation and a checkpoint.
+            monitor: The monitor, which writes the metrics.
+            checkpoints: The checkpoints, which all workers read and only the chief writes.
+            resume: Whether to continue from the newest checkpoint that is not damaged, if there is one.
+            evaluate: A function that takes the number of steps done and returns metrics for the row. The chief calls it
+                every `evaluate_every` steps and at the end. If "validation_loss" is one of its metrics, it decides
+                which checkpoint is the best.
+            evaluate_every: The number of steps between evaluations.
+            early_stopping: The rule that ends the run early; None for no such rule.
+            observers: The observers, which only the chief calls.
+            callbacks: The Keras callbacks, which only the chief calls. Either all workers or none must give callbacks.
+                If a callback sets `model.stop_training`, the run ends as it does after its last step: with a row of
+                metrics, an evaluation and a checkpoint.
 
         Returns:
             The first and the last row of training metrics, as "first" and "last".
 
         Raises:
-            Spike: The loss is not a number, or jumped.
-            TrainingError: Another worker is gone; or there is no way around a loss that is not a number, or jumps.
-            CheckpointError: No checkpoint can be read or written, or it is of another model.
-            Interrupted: SIGINT or SIGTERM came; a checkpoint was saved.
+            Spike: The loss jumped or is not finite.
+            TrainingError: Another worker is gone, or the loss still jumps or is not finite after several rewinds.
+            CheckpointError: All checkpoints are damaged, a checkpoint belongs to another model, or the disk is full.
+            Interrupted: SIGINT or SIGTERM was received, and a checkpoint was saved.
         """
         self.monitor, self.checkpoints = monitor, checkpoints
         self.evaluate, self.evaluate_every = evaluate, evaluate_every
@@ -241,17 +249,19 @@ class TrainingLoop:
                     rewinds[step] = rewinds.get(step, 0) + 1
                     if rewinds[step] > _REWINDS:
                         raise TrainingError(
-                            f"{spike.what} at step {spike.step}, and so it was after each of {_REWINDS} ways around; "
+                            f"{spike.what} at step {spike.step}, even after {_REWINDS} rewinds; "
                             "lower the learning rate or lengthen the warm-up"
                         ) from None
                     self.progress.skipped = Skips(self.progress.skipped).rewound(step, end).ranges
-                    LOGGER.warning(f"{spike.what} at step {spike.step}; back to step {step}, past the batches since")
+                    LOGGER.warning(
+                        f"{spike.what} at step {spike.step}; rewinding to step {step} and skipping the batches since"
+                    )
 
     def _train(self, signals: Signals) -> None:
         progress, settings = self.progress, self.settings
         detector = SpikeDetector(settings.spike_threshold, progress.losses)
         if settings.on_spike == "rewind" and progress.step == 0:
-            self._save()  # there must be something to go back to
+            self._save()  # a rewind needs a checkpoint
         self._observe()
         while progress.step < settings.steps and not self._is_enough():
             phase, phase_end = phase_at(self.phases, progress.step)
@@ -271,10 +281,10 @@ class TrainingLoop:
             count = min(count, self._until_boundary(phase_end))
             self._call(run_steps, source, count, detector)
             now = time.monotonic()
-            # One pace at a time: the first call also traces the graph.
+            # The count at most doubles, since the time of the first call includes the tracing of the graph.
             count = max(1, min(2 * count, int(count * _CALL_SECONDS / max(now - began, 1e-6))))
             began = now
-            # Workers must run the same number of steps, and end at the same one.
+            # All workers must run the same number of steps in a call, and stop at the same step.
             count, *stops = self.placement.sum([count, *(signals.received == number for number in _SIGNALS)])
             count = max(1, count // self.placement.workers)
             stop = next((number for number, votes in zip(_SIGNALS, stops, strict=True) if votes), 0)
@@ -295,15 +305,16 @@ class TrainingLoop:
             elif stop:
                 self._save()
             if stop and progress.step < settings.steps and not self._is_enough():
-                raise Interrupted(stop, f" after {progress.step} steps; a checkpoint was saved: go on with --resume")
+                raise Interrupted(stop, f" after {progress.step} steps; a checkpoint was saved: continue with --resume")
 
     def _is_due(self, period: int) -> bool:
         return self._stopped or self.progress.step % period == 0 or self.progress.step == self.settings.steps
 
     def _is_enough(self) -> bool:
-        """Whether early stopping ends the run here; the same after a resume, since checkpoints hold what it was told.
+        """Returns whether a callback or early stopping ends the run at this step.
 
-        The chief alone measures, so the others ask it, all at the same steps.
+        Checkpoints hold the evaluations, so a resumed run ends at the same step. Only the chief evaluates the model, so
+        the other workers get the decision from the chief.
         """
         if self._stopped:
             return True
@@ -312,7 +323,7 @@ class TrainingLoop:
         return bool(self.placement.sum([self.early_stopping(self.progress.measured)])[0])
 
     def _ask_callbacks(self) -> None:
-        """Whether a callback wants the run to stop; all workers ask the chief, at the same steps."""
+        """Stores whether a callback wants the run to stop; all workers get the decision from the chief."""
         if self.callbacks is not None:
             wants = self.callbacks.wants_to_stop and self.placement.is_chief
             self._stopped = bool(self.placement.sum([int(wants)])[0])
@@ -326,7 +337,7 @@ class TrainingLoop:
         self._ask_callbacks()
 
     def _observe(self) -> float:
-        """Lets the observers look; gives the seconds that they took."""
+        """Calls the observers on the chief, and returns the seconds that they took."""
         began = time.monotonic()
         if self.placement.is_chief:
             for observer in self.observers:
@@ -352,7 +363,7 @@ class TrainingLoop:
             metrics = {name: values.numpy().astype(float).tolist() for name, values in outcome.items()}
         except tf.errors.OpError as problem:
             if source.problem is not None:
-                raise source.problem from None  # what the reader said, not where TensorFlow heard of it
+                raise source.problem from None  # the error of the reader, instead of TensorFlow's error about it
             if self.placement.workers > 1:
                 raise lost_worker(problem) from None
             raise
@@ -408,15 +419,19 @@ class TrainingLoop:
         self.checkpoints.save(Checkpoint(progress.step, arrays, state), score)
 
     def _score(self) -> float | None:
-        """The held-out loss, where it was measured just now; of a run without, the mean loss since the last time."""
+        """Returns the score of the checkpoint that is saved, or None if there is none.
+
+        It is the validation loss of an evaluation at this step. In a run without evaluations, it is the mean training
+        loss since the last scored checkpoint.
+        """
         if self.evaluate is None:
             return self.progress.scored[0] / self.progress.scored[1]
         return self.progress.ends["last"].get("validation_loss") if self._evaluates() else None
 
     def _restore_newest(self) -> None:
-        """Goes to the newest checkpoint that the chief can read, if there is one."""
+        """Restores the newest checkpoint that the chief can read, if there is one."""
         checkpoint = self.checkpoints.latest(LOGGER.warning) if self.placement.is_chief else None
-        # The sum: all others know 0.
+        # Only the chief knows the step; the others contribute 0, so the sum broadcasts it.
         step = self.placement.sum([checkpoint.step + 1 if checkpoint else 0])[0] - 1
         if step < 0:
             return
@@ -424,8 +439,8 @@ class TrainingLoop:
         shapes = {name: tuple(variable.shape) for name, variable in self.variables.items()}
         if shapes != {name: array.shape for name, array in checkpoint.arrays.items()}:
             raise CheckpointError(
-                f"the checkpoint of step {checkpoint.step} is of another model, or of another version of kbert; "
-                "start the run anew"
+                f"the checkpoint of step {checkpoint.step} belongs to another model or another version of kbert; "
+                "start a new run"
             )
         for name, variable in self.variables.items():
             variable.assign(checkpoint.arrays[name])

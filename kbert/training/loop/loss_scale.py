@@ -1,4 +1,4 @@
-"""Loss scaling: float16 has no numbers below 6e-8, where many gradients are (arXiv 1710.03740)."""
+"""Loss scaling for float16, whose smallest positive number is 6e-8; many gradients are smaller (arXiv 1710.03740)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import tensorflow as tf
 
 _FIRST = 2.0**15
 _GROW_AFTER = 2000
-"""Good steps until the scale is doubled."""
+"""The number of consecutive steps without an overflow after which the scale is doubled."""
 
 
 class LossScale:
-    """A power of two that the loss is multiplied by, as large as it can be without overflow.
+    """A power of two by which the loss is multiplied, and which is kept as large as possible without overflow.
 
-    Make it in the scope of the strategy, call it in replica context. Without `dynamic` the scale is 1.
+    Create the object in the scope of the strategy, and call its methods in replica context.
 
     Args:
-        dynamic: Halve the scale when a gradient overflows, and double it after 2,000 steps in which none did.
+        dynamic: Whether the scale is halved when a gradient overflows, and doubled after 2,000 consecutive steps
+            without an overflow. If false, the scale is always 1.
     """
 
     def __init__(self, dynamic: bool) -> None:
@@ -29,18 +30,22 @@ class LossScale:
             self.slots = {"loss_scale/scale": self._scale, "loss_scale/good_steps": self._good}
 
     def scale(self, loss: tf.Tensor) -> tf.Tensor:
-        """The loss to take gradients of."""
+        """Returns the scaled loss, of which gradients are computed."""
         return loss * self._scale if self.dynamic else loss
 
     def unscale(self, gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """The gradients of the loss itself."""
+        """Returns the gradients of the unscaled loss, computed from those of the scaled loss."""
         if not self.dynamic:
             return list(gradients)
         inverse = 1.0 / self._scale
         return [gradient * inverse for gradient in gradients]
 
     def update(self, finite: tf.Tensor) -> None:
-        """Adapts the scale after a step whose gradients were all finite, or were not."""
+        """Adapts the scale after a step.
+
+        Args:
+            finite: Whether all gradients of the step were finite, a boolean scalar.
+        """
         good = tf.where(finite, self._good + 1.0, 0.0)
         grow = good >= _GROW_AFTER
         factor = tf.where(finite, tf.where(grow, 2.0, 1.0), 0.5)

@@ -1,4 +1,4 @@
-"""The losses of pretraining: the masked language model, and pairs of texts."""
+"""The losses of pretraining: the masked language model, and next sentence prediction on pairs of texts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Tensors = Mapping[str, tf.Tensor]
 
 
 class PretrainingObjective:
-    """Masked language model and next sentence prediction.
+    """The objective of pretraining: the masked language model and next sentence prediction.
 
-    The masked language model's loss is Σ(w·nll) / (Σw + 1e-5) (google-research/bert, run_pretraining.py).
+    The loss of the masked language model is Σ(w·nll) / (Σw + 1e-5) (google-research/bert, run_pretraining.py).
 
     Args:
-        pairs: Whether examples are pairs of texts with a label; without, the masked language model is all there is.
+        pairs: Whether examples are pairs of texts with a label. If not, there is no next sentence prediction.
     """
 
     def __init__(self, pairs: bool = True) -> None:
@@ -27,11 +27,16 @@ class PretrainingObjective:
         self.losses: tuple[str, ...] = ("mlm_loss", "nsp_loss") if pairs else ("mlm_loss",)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Sums over masked positions, and over examples (of packed rows, [B, E] of them)."""
+        """Returns the sums of the losses and accuracies over masked positions and over examples.
+
+        Args:
+            outputs: The outputs of the model.
+            batch: The batch. Packed rows hold up to E examples each, [B, E] in all.
+        """
         ids = batch[features.MASKED_LM_IDS.name]
         weights = batch[features.MASKED_LM_WEIGHTS.name]
         mlm_logits = outputs["mlm_logits"]
-        if len(mlm_logits.shape) == 2:  # of used places alone
+        if len(mlm_logits.shape) == 2:  # a model that skips padding returns the logits of used positions only
             used = weights > 0
             ids, weights = tf.boolean_mask(ids, used), tf.boolean_mask(weights, used)
         mlm_nll, mlm_right = cross_entropy(ids, mlm_logits)
@@ -50,11 +55,11 @@ class PretrainingObjective:
         }
 
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Predictions, and examples."""
+        """Returns the number of predictions and the number of examples, by which the sums are divided."""
         predictions = tf.reduce_sum(batch[features.MASKED_LM_WEIGHTS.name]) + 1e-5
         if not self.pairs:
             return {"mlm_loss": predictions, "mlm_accuracy": predictions}
-        # Damaged records may leave rows of no example.
+        # If damaged records are skipped, there may be rows without examples.
         examples = tf.maximum(tf.reduce_sum(_example_weights(batch)), 1.0)
         return {
             "mlm_loss": predictions,
@@ -65,6 +70,6 @@ class PretrainingObjective:
 
 
 def _example_weights(batch: Tensors) -> tf.Tensor:
-    """1 for each example, 0 for an unused place of a packed row: float32, of the labels' shape."""
+    """Returns 1 for each example and 0 for an unused position of a packed row, float32 of the shape of the labels."""
     weights = batch.get(features.NEXT_SENTENCE_WEIGHTS.name)
     return tf.ones_like(batch[features.NEXT_SENTENCE_LABELS.name], tf.float32) if weights is None else weights

@@ -1,4 +1,4 @@
-"""Losses that jump or are no number: found, and stepped around."""
+"""Loss spikes, which are losses that jump or are not finite: their detection, and the batches that a run skips."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from kbert.options import check_option
 from kbert.training.options import PretrainOptions
 
 _WINDOW = 100
-"""Steps whose losses a loss is held against."""
+"""The number of previous steps with whose losses a loss is compared."""
 _DEVIATIONS = 6.0
-"""Where losses go up and down by themselves, as those of small batches do, a jump must stand out from that too."""
+"""The number of standard deviations that a jump must exceed as well, since the losses of small batches vary a lot."""
 
 
 class Spike(TrainingError):
-    """A loss, or a gradient, that training must not go on from.
+    """The error about a loss that jumps, or a loss or gradient that is not finite.
 
     Args:
-        step: The step that it was met at, counted from 1.
-        what: What is wrong.
-        examples: Where the examples of its batch are.
-        advice: What a user can do about it, with options that the command has.
+        step: The step at which it occurred, counted from 1.
+        what: The description of the problem.
+        examples: The names of the examples in the batch.
+        advice: The advice for the user, with options of the command.
     """
 
     def __init__(self, step: int, what: str, examples: Sequence[str], advice: str) -> None:
@@ -36,12 +36,12 @@ class Spike(TrainingError):
 
 @dataclasses.dataclass
 class SpikeDetector:
-    """Watches the losses of a run.
+    """Detects losses that jump or are not finite.
 
     Args:
-        threshold: How far above the mean of the last 100 steps a loss may be, and six of their standard deviations if
-            that is more; None: any that is a number may be.
-        recent: Those steps' losses.
+        threshold: The maximum distance of a loss from the mean loss of the last 100 steps, above that mean. Six
+            standard deviations of these losses are allowed if they are more. With None, every finite loss is allowed.
+        recent: The losses of the last 100 steps.
     """
 
     threshold: float | None = None
@@ -51,7 +51,7 @@ class SpikeDetector:
         check_option(PretrainOptions, "spike_threshold", self.threshold)
 
     def problem(self, loss: float, gradient_norm: float) -> str | None:
-        """What is wrong with a step, if anything; otherwise its loss is remembered."""
+        """Returns the description of a problem with a step; if there is none, stores the loss and returns None."""
         if not math.isfinite(loss):
             return f"the loss is {loss}"
         if not math.isfinite(gradient_norm):
@@ -59,23 +59,23 @@ class SpikeDetector:
         if self.threshold is not None and len(self.recent) == _WINDOW:
             mean = statistics.fmean(self.recent)
             if loss > mean + max(self.threshold, _DEVIATIONS * statistics.pstdev(self.recent)):
-                return f"the loss is {loss:.4g} where the {_WINDOW} steps before had {mean:.4g}"
+                return f"the loss is {loss:.4g}, and the mean of the {_WINDOW} steps before is {mean:.4g}"
         self.recent = [*self.recent[1 - _WINDOW :], loss]
         return None
 
 
 @dataclasses.dataclass
 class Skips:
-    """The batches that a run has gone around: step k works on the k-th batch that is left.
+    """The batches that a run skips; step k uses the k-th of the other batches.
 
     Args:
-        ranges: First batch and the one after the last, rising.
+        ranges: The first batch of each skipped range and the batch after its last, in rising order.
     """
 
     ranges: list[list[int]] = dataclasses.field(default_factory=list)
 
     def batch(self, step: int) -> int:
-        """The number of a step's batch."""
+        """Returns the number of the batch that a step uses."""
         number = step
         for first, end in self.ranges:
             if first <= number:
@@ -83,5 +83,5 @@ class Skips:
         return number
 
     def rewound(self, step: int, end: int) -> Skips:
-        """These and, from `step` on, all batches before number `end`."""
+        """Returns a copy that also skips the batches from that of `step` up to, but not including, number `end`."""
         return Skips([*self.ranges, [self.batch(step), end]])

@@ -1,4 +1,4 @@
-"""One step in the graph: forward, backward, sum over micro-batches and replicas, update; many steps a call."""
+"""The graph of a training step: forward and backward passes, sums over micro-batches and replicas, and the update."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from kbert.training.optimizers.optimizers import Optimizer
 
 _SUM = tf.distribute.ReduceOp.SUM
 _STEPS, _PARTS = 2**32, 2**16
-"""Distance of the seeds of dropout of two steps, and of two parts of a batch."""
+"""The distance between the dropout seeds of two steps, and between those of two parts of a batch."""
 
 
 class TrainingStep:
-    """What happens in a step, on every replica.
+    """The training step, which runs on every replica.
 
     Args:
-        model: Called with a batch and `training=True`.
-        objective: What is minimized.
-        optimizer: What updates the weights.
-        loss_scale: What the loss is multiplied by.
-        accumulation: Micro-batches a step, one after the other.
-        strategy: Where it runs.
-        jit: Compile forward and backward with XLA; batches must then be of one shape.
+        model: The model, which is called with a batch and `training=True`.
+        objective: The objective that is minimized.
+        optimizer: The optimizer.
+        loss_scale: The scale of the loss.
+        accumulation: The number of micro-batches in a step, which each replica computes one after the other.
+        strategy: The `tf.distribute.Strategy`.
+        jit: Whether to compile the forward and backward passes with XLA. All batches must then have the same shape.
     """
 
     def __init__(
@@ -51,16 +51,24 @@ class TrainingStep:
         self._compute = tf.function(self._accumulated, jit_compile=True) if jit else self._accumulated
 
     def function(self, iterator: Any, element_spec: Mapping[str, tf.TensorSpec]) -> Any:
-        """The graph that takes an iterator like this one, the number of the first step, int64, and a learning rate a
-        step, float32 [K], runs K steps on the iterator's next batches, and gives each metric as float32 [K].
+        """Returns the graph that runs many steps in one call.
 
-        The graph is traced once: workers whose graphs differ in number or order would wait for each other for ever.
-        TensorFlow never frees it, so it captures no iterator, which would read ahead until Python has ended.
-        """  # noqa: D205 (one sentence)
+        The graph takes an iterator over batches, the number of the first step (int64), and the learning rate of each
+        step (float32 [K]). It runs K steps on the next batches of the iterator, and returns the values of each metric
+        (float32 [K]).
+
+        The graph is traced only once, because workers whose graphs differ in number or order would wait for each other
+        forever. The iterator is an argument and not captured by the graph: TensorFlow never frees the graph, so a
+        captured iterator would prepare batches until Python ends.
+
+        Args:
+            iterator: An iterator of the same type as those that the graph takes.
+            element_spec: The shapes and dtypes of the part of a batch that a replica gets.
+        """
         names = [*self.objective.losses, "loss", "gradient_norm", *self._other_metrics(element_spec)]
 
         def replica_step(batch: Mapping[str, tf.Tensor], *arguments: tf.Tensor) -> dict[str, tf.Tensor]:
-            # What comes from several workers has forgotten its size.
+            # Distributed datasets lose the static batch size, so it is restored here.
             shaped = {name: tf.ensure_shape(values, element_spec[name].shape) for name, values in batch.items()}
             return self._replica_step(shaped, *arguments)
 
@@ -70,7 +78,7 @@ class TrainingStep:
             for index in tf.range(count):
                 step = first + tf.cast(index, tf.int64)
                 per_replica = self.strategy.run(replica_step, (next(iterator), learning_rates[index], step))
-                # Metrics are summed over replicas, so all replicas have the same.
+                # Metrics are summed over replicas, so all replicas have the same values.
                 metrics = self.strategy.experimental_local_results(per_replica)[0]
                 rows = {name: array.write(index, metrics[name]) for name, array in rows.items()}
             return {name: array.stack() for name, array in rows.items()}
@@ -88,7 +96,7 @@ class TrainingStep:
         self, batch: Mapping[str, tf.Tensor], learning_rate: tf.Tensor, step: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         context = tf.distribute.get_replica_context()
-        # Of the whole batch, before any part of it is worked on: every part is divided by the same numbers.
+        # The weights of the whole batch are computed first, because every part of it is divided by the same numbers.
         loss_weights = context.all_reduce(_SUM, self.objective.loss_weights(batch))
         gradients, loss_sums = self._compute(batch, loss_weights, step, context.replica_id_in_sync_group)
         gradients, loss_sums = context.all_reduce(_SUM, (gradients, loss_sums))
@@ -97,7 +105,7 @@ class TrainingStep:
             finite = tf.math.is_finite(norm)
             tf.cond(finite, lambda: self._apply(gradients, learning_rate, step), lambda: tf.constant(False))
             self.loss_scale.update(finite)
-            norm = tf.where(finite, norm, 0.0)  # a step that was left out has moved nothing
+            norm = tf.where(finite, norm, 0.0)  # a skipped step changes no weights
         else:
             self._apply(gradients, learning_rate, step)
         metrics = {name: loss_sums[name] / loss_weights[name] for name in loss_sums}
@@ -113,7 +121,7 @@ class TrainingStep:
         self, batch: Mapping[str, tf.Tensor], loss_weights: Mapping[str, tf.Tensor], step: tf.Tensor, replica: Any
     ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         parts = self.accumulation
-        first = tf.cast(replica, tf.int64) * parts  # of this replica's micro-batches among those of all
+        first = tf.cast(replica, tf.int64) * parts  # the number of this replica's first micro-batch among those of all
         if parts == 1:
             return self._gradients(batch, loss_weights, step, first)
         split = {name: _split(values, parts) for name, values in batch.items()}
@@ -137,8 +145,8 @@ class TrainingStep:
         part: tf.Tensor,
     ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         for seed, start in zip(self._seeds, self._seed_starts, strict=True):
-            # Dropout depends on the step and the part of the batch alone: two replicas draw what two micro-batches
-            # of one replica draw, and a run that is resumed has no generator to restore.
+            # Dropout depends only on the step and the part of the batch. Two replicas therefore use the same dropout as
+            # two micro-batches of one replica, and a resumed run has no generator state to restore.
             seed.assign(tf.stack([start + step * _STEPS, part * _PARTS]))
         variables = [trained.variable for trained in self.optimizer.trained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -151,12 +159,12 @@ class TrainingStep:
 
 
 def is_seed(variable: Any) -> bool:
-    """Whether a `keras.Variable` is the state of a generator."""
+    """Returns whether a `keras.Variable` is the state of a random number generator."""
     return bool(variable.path.endswith("seed_generator_state"))
 
 
 def _split(values: tf.Tensor, parts: int) -> tf.Tensor:
-    """[B, ...] → [parts, B / parts, ...]; what is static stays so, as XLA wants it."""
+    """Reshapes [B, ...] to [parts, B / parts, ...], and keeps static dimensions static, as XLA requires."""
     rest = values.shape[1:]
     dynamic = tf.shape(values)
     sizes = [dynamic[axis + 1] if size is None else size for axis, size in enumerate(rest)]

@@ -12,19 +12,19 @@ from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.training.data.batches import LengthBucketedBatches
 
 _ROWS_AN_ITEM = 16
-"""Rows of a batch for each of its items, such as the candidates of a query. A validation file may have many more of
-them than the training file, whose batches are known to fit into memory."""
+"""The maximum number of rows in a batch for each of its items, such as the candidates of a query. The items of a
+validation file may have many more rows than those of the training file, whose batches are known to fit into memory."""
 
 
 class ValidationLoss:
     """The mean loss over all validation rows, without dropout.
 
-    Metrics such as accuracy are often equal for two evaluations; the loss then decides which weights are better. It is
-    the training loss, over the rows that training would learn from.
+    Metrics such as accuracy are often equal for two evaluations; the loss then decides which weights are better. The
+    loss is computed as in training, from the rows that the task would train on.
 
     Args:
         model: The Keras model.
-        objective: Gives the sums from which the loss is computed.
+        objective: The objective that is minimized in training.
         rows: The rows of the validation file, with targets.
         batch_size: The number of rows in a batch. It matters only if the loss compares the rows of a batch.
         sequence_length: The longest row in tokens.
@@ -61,7 +61,7 @@ class ValidationLoss:
         self._sums = tf.function(self._batch_sums, input_signature=[spec])
 
     def __call__(self) -> float:
-        """The loss with the current weights of the model."""
+        """Returns the loss with the current weights of the model."""
         loss_sums: dict[str, float] = dict.fromkeys(self._objective.losses, 0.0)
         loss_weights = dict(loss_sums)
         for items in self._parts:
@@ -77,12 +77,14 @@ class ValidationLoss:
 
 
 def _small_enough(items: np.ndarray, sizes: np.ndarray | None, most: int) -> list[np.ndarray]:
-    """The items of a batch in parts that have at most `most` rows, padded ones included, or are a single item.
+    """Splits the items of a batch into parts with at most `most` rows each, padding rows included.
+
+    A single item with more rows is a part of its own.
 
     Args:
-        items: Their numbers.
-        sizes: The rows of each item there is; None where all have one, or must stay together.
-        most: Rows.
+        items: The numbers of the items.
+        sizes: The number of rows of each item of the file; None if each has one row, or if a batch must not be split.
+        most: The maximum number of rows.
     """
     if sizes is None:
         return [items]

@@ -1,1 +1,1 @@
-"""What a run shows: progress, metrics, TensorBoard, throughput."""
+"""Monitoring of a run: progress, metrics, TensorBoard and throughput."""

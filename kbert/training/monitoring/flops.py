@@ -1,8 +1,9 @@
 """The cost model: floating-point operations of a training step, from the model's configuration.
 
-Only matrix products are counted: they are all but a few percent of the work, and what a device's peak is given for. A
-product of [m, k] and [k, n] takes 2·m·k·n operations. With H the width, I the width of the feed-forward layer, L the
-blocks, V the vocabulary; for R rows of S tokens, of which P a row are predicted, the forward pass takes
+Only matrix products are counted: they are all but a few percent of the work, and the peak of a device is stated for
+them. A product of [m, k] and [k, n] takes 2·m·k·n operations. Let H be the hidden size, I the size of the feed-forward
+layer, L the number of blocks and V the size of the vocabulary. For R rows of S tokens with P predictions in each row,
+the forward pass takes
 
     blocks         L · R · S · (8·H² + 4·H·I)      queries, keys, values: 6·H²; output: 2·H²; feed-forward: 4·H·I
     attention      L · R · 4·S²·H                  scores and weighted sums, over all heads
@@ -10,9 +11,10 @@ blocks, V the vocabulary; for R rows of S tokens, of which P a row are predicted
     token head     R · P · (2·H² + 2·H·V)          gathered before the projection to the vocabulary
     pair head      R · 4·H
 
-and the backward pass twice as much: one product for the inputs and one for the weights (arXiv 2001.08361, section 2.1).
-Padding is counted where it is computed: a model that skips it (see `BertEncoder`) has fewer tokens than R · S in its
-blocks, and fewer predictions than R · P. Recomputation for memory is not counted, as in arXiv 2204.02311, appendix B.
+and the backward pass takes twice as many: one product for the inputs and one for the weights (arXiv 2001.08361, section
+2.1). Padding is counted if the model computes it. A model that skips padding (see `BertEncoder`) computes fewer than
+R · S tokens in its blocks, and fewer than R · P predictions. Recomputation that saves memory is not counted, as in
+arXiv 2204.02311, appendix B.
 """
 
 from __future__ import annotations
@@ -27,14 +29,14 @@ _FORWARD_AND_BACKWARD = 3
 
 
 def encoder_flops(config: BertConfig, rows: int, length: int, *, tokens: int | None = None, pooled: bool = True) -> int:
-    """Operations of an encoder's forward pass.
+    """Returns the number of operations of an encoder's forward pass.
 
     Args:
-        config: The shape of the model.
-        rows: Rows of a batch.
-        length: Tokens of a row, padding included.
-        tokens: How many of all tokens are worked on; by default padding is, too.
-        pooled: Whether it has the pooler.
+        config: The configuration of the model.
+        rows: The number of rows in a batch.
+        length: The number of tokens in a row, padding included.
+        tokens: The number of tokens in the batch that the model computes; by default all, padding included.
+        pooled: Whether the encoder has a pooler.
     """
     width, inner = config.hidden_size, config.intermediate_size
     tokens = rows * length if tokens is None else tokens
@@ -43,12 +45,12 @@ def encoder_flops(config: BertConfig, rows: int, length: int, *, tokens: int | N
 
 
 def pretraining_heads_flops(config: BertConfig, predictions: int, pairs: int) -> int:
-    """Operations of both heads of pretraining, forward.
+    """Returns the number of operations of the forward pass of both pretraining heads.
 
     Args:
-        config: The shape of the model.
-        predictions: Places for predictions in a batch.
-        pairs: Pairs of texts that are judged.
+        config: The configuration of the model.
+        predictions: The number of predictions in a batch, padded ones included if the model computes them.
+        pairs: The number of pairs of texts that are classified.
     """
     width = config.hidden_size
     return predictions * (2 * width**2 + 2 * width * config.vocab_size) + pairs * 4 * width
@@ -61,15 +63,15 @@ def training_flops(
     tokens: int | None = None,
     predictions: int | None = None,
 ) -> int:
-    """Operations of a training step: forward and backward of the encoder, and of the heads of pretraining.
+    """Returns the number of operations of a training step: forward and backward passes of the encoder and its heads.
 
-    The heads of tasks are left out: they take less than a thousandth of an encoder.
+    Only the heads of pretraining are counted. Those of tasks take less than a thousandth of the encoder's operations.
 
     Args:
-        config: The shape of the model.
-        shapes: The shape of each feature of the batch: ids [..., S]; with masked positions, these [..., P].
-        tokens: Of a model that skips padding, the tokens that are none.
-        predictions: Of the same, the places for predictions that are used.
+        config: The configuration of the model.
+        shapes: The shape of each feature of the batch: ids [..., S], and masked positions, if there are any, [..., P].
+        tokens: The number of tokens without padding, for a model that skips padding.
+        predictions: The number of predictions without padding, for a model that skips padding.
     """
     ids = shapes[features.INPUT_WORD_IDS.name]
     rows = math.prod(ids[:-1])

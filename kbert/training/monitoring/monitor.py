@@ -1,4 +1,4 @@
-"""What a run shows while it goes: metrics.jsonl, TensorBoard, and progress on standard error."""
+"""The outputs of a run while it trains: metrics.jsonl, TensorBoard, and progress on standard error."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ TENSORBOARD_FOLDER = "tensorboard"
 
 
 class Monitor:
-    """Writes the metrics of a run.
+    """Writes the metrics of a run, and shows its progress.
 
     Args:
-        folder: The run's folder.
-        steps: Steps in all.
-        title: What the progress bar is called.
-        show_progress: Show progress on standard error.
+        folder: The folder of the run.
+        steps: The total number of steps.
+        title: The title of the progress bar.
+        show_progress: Whether to show progress on standard error.
         constants: Metrics that are the same in each row.
     """
 
@@ -46,7 +46,7 @@ class Monitor:
 
     @contextlib.contextmanager
     def running(self, step: int) -> Iterator[None]:
-        """Opens the run's files at `step`; rows of later steps, of a run that was stopped, are dropped."""
+        """Opens the files of the run at `step`, and drops rows of later steps that a stopped run wrote."""
         import tensorflow as tf
 
         StepRows(self.path).drop_after(step)
@@ -69,17 +69,17 @@ class Monitor:
         self._rows.flush()
         for name, value in row.items():
             tf.summary.scalar(name, value, step=step)
-        # What is measured now and then is shown until it is measured again.
+        # Metrics of evaluations stay on display until the next evaluation.
         self._latest |= row
 
     def sync(self) -> None:
-        """Makes sure that the rows so far are on disk: a checkpoint that follows counts on them."""
+        """Writes all rows to disk, because a checkpoint that is saved next relies on them."""
         self._rows.flush()
         os.fsync(self._rows.fileno())
         self._writer.flush()
 
     def progress(self, step: int) -> None:
-        """Shows that `step` steps are done."""
+        """Updates the progress display to `step` finished steps."""
         self._update(step)
 
     @contextlib.contextmanager
@@ -94,7 +94,7 @@ class Monitor:
 
 
 class SilentMonitor(Monitor):
-    """Of a worker that is not the chief: writes and shows nothing."""
+    """The monitor of a worker that is not the chief, which writes and shows nothing."""
 
     def __init__(self) -> None:
         pass
@@ -108,7 +108,7 @@ class SilentMonitor(Monitor):
         """Drops the row."""
 
     def sync(self) -> None:
-        """There is nothing to sync."""
+        """Does nothing."""
 
     def progress(self, step: int) -> None:
         """Shows nothing."""

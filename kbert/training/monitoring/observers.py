@@ -1,4 +1,4 @@
-"""What looks at a run at certain steps and changes nothing: histograms of the weights, samples, a profile."""
+"""Observers, which record something at certain steps of a run: histograms of the weights, samples, or a profile."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ from kbert.training.options import TrainingOptions
 
 
 class Observer(Protocol):
-    """Looks at a run between two steps. Calls of many steps end at its boundaries, on all workers."""
+    """Records something between two steps of a run, without an effect on the training.
+
+    The loop runs many steps in one call of the graph. On all workers, a call ends at each boundary of an observer.
+    """
 
     def boundary(self, step: int) -> int:
-        """The next step after `step` that it wants to see done."""
+        """Returns the next step after `step` at which the observer must be called."""
 
     def reached(self, step: int) -> None:
-        """Called when `step` steps are done: at the start, at each boundary, and at times between."""
+        """Is called when `step` steps are done: at the start, at each boundary, and possibly in between."""
 
     def close(self) -> None:
-        """Called when the run ends, also by an error."""
+        """Is called when the run ends, also if it ends with an error."""
 
 
 class Periodic:
-    """Does something each so many steps.
+    """Calls a function periodically.
 
     Args:
-        period: Steps.
-        act: Called with the number of steps done.
-        at_start: Before the first step, too.
+        period: The number of steps between two calls.
+        act: The function, which takes the number of steps done.
+        at_start: Whether the function is also called before the first step.
     """
 
     def __init__(self, period: int, act: Callable[[int], None], *, at_start: bool = False) -> None:
@@ -42,25 +45,25 @@ class Periodic:
         self._at_start = at_start
 
     def boundary(self, step: int) -> int:
-        """The next multiple of the period."""
+        """Returns the next multiple of the period."""
         return step + self._period - step % self._period
 
     def reached(self, step: int) -> None:
-        """Acts if it is time."""
+        """Calls the function if `step` is a multiple of the period."""
         if step % self._period == 0 and (step or self._at_start):
             self._act(step)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing, since no file is open."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ObserverSettings:
-    """What is recorded beside the metrics, on request.
+    """The settings of the optional recordings of a run.
 
     Args:
         histograms_every: The number of steps between histograms of all weights; None for no histograms.
-        profile: The steps done when a profile begins and when it ends; None for no profile.
+        profile: The numbers of steps after which a profile starts and stops; None for no profile.
 
     Raises:
         UsageError: A value is invalid.
@@ -75,17 +78,17 @@ class ObserverSettings:
 
     @classmethod
     def from_options(cls, options: TrainingOptions) -> ObserverSettings:
-        """The settings that the options of a run ask for."""
+        """Returns the settings that the options of a run request."""
         return cls(options.histograms_every, options.profile)
 
 
 def make_observers(settings: ObserverSettings, model: Any, tensorboard: Path) -> list[Observer]:
-    """The observers that any run may have.
+    """Returns the observers that are available for pretraining and fine-tuning alike.
 
     Args:
-        settings: What is recorded.
+        settings: The settings of the recordings.
         model: The model that is trained.
-        tensorboard: TensorBoard's folder.
+        tensorboard: The folder of TensorBoard's files.
     """
     observers: list[Observer] = []
     if settings.histograms_every is not None:
@@ -102,12 +105,12 @@ def _write_histograms(model: Any, step: int) -> None:
 
 
 class Profile:
-    """Records what the devices do from one step to another, for TensorBoard's profile plugin.
+    """Records the activity of the devices over a range of steps, for TensorBoard's profile plugin.
 
     Args:
-        folder: TensorBoard's folder.
-        start: Steps done when it begins.
-        stop: Steps done when it ends.
+        folder: The folder of TensorBoard's files.
+        start: The number of steps after which the recording starts.
+        stop: The number of steps after which the recording stops.
     """
 
     def __init__(self, folder: Path, start: int, stop: int) -> None:
@@ -116,11 +119,11 @@ class Profile:
         self._recording = False
 
     def boundary(self, step: int) -> int:
-        """Its begin, then its end."""
+        """Returns the start of the recording, then its end."""
         return next((bound for bound in (self._start, self._stop) if bound > step), sys.maxsize)
 
     def reached(self, step: int) -> None:
-        """Begins or ends; a run that was resumed in the middle records the rest."""
+        """Starts or stops the recording. A run that is resumed in the middle records the remaining steps."""
         if self._start <= step < self._stop and not self._recording:
             tf.profiler.experimental.start(str(self._folder))
             self._recording = True
@@ -128,7 +131,7 @@ class Profile:
             self.close()
 
     def close(self) -> None:
-        """Writes what was recorded."""
+        """Stops the recording, if it is active, and writes it."""
         if self._recording:
             self._recording = False
             tf.profiler.experimental.stop()

@@ -1,4 +1,4 @@
-"""The most that this machine's devices reach on matrix products: what model FLOPs utilization is a part of."""
+"""The peak rate of matrix products on this machine's devices, from which model FLOPs utilization is computed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import tensorflow as tf
 from kbert.training.devices.strategy import Placement
 
 _CPU_SIZES, _GPU_SIZES = (512, 2048), (4096, 8192)
-"""Rows and columns. Large products reach most on a quiet machine; a small one may be done before another program takes
-the processor away.
+"""The numbers of rows and columns of the products. Large products reach the highest rate on an idle machine. On a busy
+machine, a small product may finish before another program interrupts it.
 """
 _SECONDS = 0.15
-"""For each size."""
+"""The time of the measurement for each size."""
 
 
 def matrix_peak(precision: str, placement: Placement) -> float | None:
-    """Operations a second that all devices of a run reach together; None on a TPU, which is not measured.
+    """Measures the operations per second that all devices of a run reach together; returns None on a TPU.
 
-    Each process measures one device, once, in a fraction of a second. CPU devices of one process share its cores.
+    Each process measures one device once, which takes a fraction of a second. The CPU devices of one process share its
+    cores, so they count as one device.
 
     Args:
-        precision: Of the products.
-        placement: Where the run is.
+        precision: The floating-point type of the products.
+        placement: The devices of the run.
     """
     if isinstance(placement.strategy, tf.distribute.TPUStrategy):
         return None
@@ -36,7 +37,7 @@ def matrix_peak(precision: str, placement: Placement) -> float | None:
 
 @functools.cache
 def _device_peak(precision: str, size: int) -> float:
-    """The best of many rounds: what else runs on the machine only takes from it."""
+    """Returns the best rate of many rounds, since other programs on the machine can only reduce the rate."""
     factor = tf.cast(tf.fill([size, size], 1.0 / size), precision)
     product = tf.function(lambda other: tf.matmul(factor, other))
     _wait_for(product(factor))
@@ -50,5 +51,5 @@ def _device_peak(precision: str, size: int) -> float:
 
 
 def _wait_for(tensor: tf.Tensor) -> None:
-    """A GPU computes behind the program's back until a value is asked for."""
+    """Waits until a tensor is computed; a GPU computes asynchronously until a value is read."""
     tensor[0, 0].numpy()

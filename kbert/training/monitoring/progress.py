@@ -1,4 +1,4 @@
-"""How a run is shown on standard error: a bar where that is a terminal, else a line from time to time."""
+"""The progress display on standard error: a bar on a terminal, and otherwise a line from time to time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from kbert.runtime.progress_bar import progress_bar
 
 _LINE_SECONDS = 30.0
-"""Between two lines where standard error is not a terminal."""
+"""The time between two lines if standard error is not a terminal."""
 _HIDDEN = ("seconds", "gradient_norm", "mlm_loss", "nsp_loss")
-"""Left to metrics.jsonl, also of the validation: a line has room for so much."""
+"""The metrics of training and validation that only metrics.jsonl shows, because a line has no room for them."""
 _VALIDATION = "validation_"
 _SHORT = {"learning_rate": "rate", "tokens_per_second": "tokens/s", "mfu": "MFU"}
 
@@ -20,7 +20,7 @@ Summary = Callable[[], str]
 
 
 def describe(metrics: Mapping[str, float]) -> str:
-    """The main metrics on one line, for people, those of the validation last."""
+    """Returns the main metrics as one readable line, with the validation metrics last."""
     shown = [name for name in metrics if name.removeprefix(_VALIDATION) not in _HIDDEN]
     shown.sort(key=lambda name: (name.startswith(_VALIDATION), name != "loss"))
     return "  ".join(f"{_name(name)} {_value(name, metrics[name])}" for name in shown)
@@ -39,7 +39,7 @@ def _value(name: str, value: float) -> str:
 
 
 def describe_seconds(seconds: float) -> str:
-    """A time in its two largest units: 4,000 → "1 h 6 min"."""
+    """Returns a time in its two largest units, such as "1 h 6 min" for 4,000 seconds."""
     whole = round(seconds)
     for size, unit, part_size, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:
@@ -49,13 +49,13 @@ def describe_seconds(seconds: float) -> str:
 
 @contextlib.contextmanager
 def display(title: str, *, first: int, steps: int, summary: Summary) -> Iterator[Callable[[int], None]]:
-    """Shows a run while the block goes on; gives a function to tell that so many steps are done.
+    """Shows the progress of a run within a `with` block; yields a function that takes the number of steps done.
 
     Args:
-        title: What it is.
-        first: Steps that are done already.
-        steps: Steps in all.
-        summary: Gives what is to be said beside.
+        title: The title of the run.
+        first: The number of steps that are already done.
+        steps: The total number of steps.
+        summary: A function that returns the text beside the progress, such as the metrics.
     """
     if sys.stderr.isatty():
         with progress_bar(title, "steps", total=steps, done=first, summary=summary) as update:

@@ -16,19 +16,20 @@ _TOKENS = "tokens.tsv"
 
 
 def write_projector(folder: Path, table: np.ndarray, vocabulary: Vocabulary) -> None:
-    """Writes a token table where TensorBoard's projector finds it, in the layout of its plugin.
+    """Writes a table of token embeddings in the format of TensorBoard's projector plugin.
 
     Args:
-        folder: TensorBoard's.
-        table: float32 [V, H]; rows behind the vocabulary are left out.
-        vocabulary: Names the rows.
+        folder: The folder of TensorBoard's files.
+        table: The embeddings, float32 [V, H]. Rows beyond the vocabulary are left out.
+        vocabulary: The vocabulary, which names the rows.
     """
     table = np.array(table[: len(vocabulary)], np.float32, order="C")
-    # The plugin takes a file for text until a line is not UTF-8, and 0xff never is: the last bits of one number.
+    # The plugin reads a file as text unless a line is invalid UTF-8. The byte 0xff is always invalid, so it is put into
+    # the lowest bits of the first number.
     table.reshape(-1)[:1].view(np.uint32)[:] |= 0xFF
     with files.atomic_file(folder / _TENSORS) as handle:
         handle.write(table.tobytes())
-    # One column: the plugin takes no header then.
+    # The plugin expects no header in a file with one column.
     files.write_text(folder / _TOKENS, "".join(f"{token}\n" for token in vocabulary))
     lines = [
         "embeddings {",

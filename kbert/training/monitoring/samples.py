@@ -1,4 +1,4 @@
-"""Sentences with masks that a run fills in from time to time, for people to read."""
+"""Samples: texts whose masks the model fills in from time to time during a run, for people to read."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from kbert.training.run_folder.runs import SAMPLES_FILE
 from kbert.training.run_folder.step_rows import StepRows
 
 SAMPLES = 3
-"""Examples that are shown."""
+"""The number of examples in a sample."""
 
 
 class Samples:
-    """Fills in the masks of a few examples and writes what came out to samples.jsonl and TensorBoard.
+    """Fills in the masks of a few examples, and writes the results to samples.jsonl and TensorBoard.
 
     Args:
-        model: Gives `mlm_logits`.
-        batch: Examples with masks; the first SAMPLES of them are taken.
-        vocabulary: Names the tokens.
-        folder: The run's.
+        model: A model whose outputs include `mlm_logits`.
+        batch: A batch of examples with masks, of which the first SAMPLES are used.
+        vocabulary: The vocabulary of the model.
+        folder: The folder of the run.
     """
 
     def __init__(self, model: Any, batch: Mapping[str, np.ndarray], vocabulary: Vocabulary, folder: Path) -> None:
@@ -35,7 +35,7 @@ class Samples:
         self._probabilities = tf.function(lambda batch: tf.nn.softmax(model(batch, training=False)["mlm_logits"]))
 
     def __call__(self, step: int) -> None:
-        """Writes the samples of a step; those of later steps, of a run that was stopped, are dropped."""
+        """Writes the samples of a step, and drops samples of later steps that a stopped run wrote."""
         texts = self.fill()
         self._rows.drop_after(step - 1)
         self._rows.append({"step": step, "samples": texts})
@@ -43,9 +43,10 @@ class Samples:
         tf.summary.text("samples", "\n".join(lines), step=step)
 
     def fill(self) -> list[list[Any]]:
-        """For each example its words in order: a string, or for a masked place a dict of "expected", "predicted" and
-        "probability".
-        """  # noqa: D205 (one sentence)
+        """Returns the words of each example in order.
+
+        A word is a string. A masked position is a dictionary with "expected", "predicted" and "probability".
+        """
         probabilities = self._probabilities(self._batch).numpy()
         ids = self._batch[features.INPUT_WORD_IDS.name]
         positions = self._batch[features.MASKED_LM_POSITIONS.name]
@@ -66,7 +67,7 @@ class Samples:
 
 
 def as_markdown(words: Sequence[Any]) -> str:
-    """A filled-in text as one line: predictions bold, what stood there behind those that are wrong."""
+    """Returns a filled-in text as one line: predictions are bold, and the expected word follows a wrong prediction."""
     shown = []
     for word in words:
         if isinstance(word, str):
@@ -79,7 +80,7 @@ def as_markdown(words: Sequence[Any]) -> str:
 
 
 def _words(tokens: Sequence[Any]) -> list[Any]:
-    """Joins pieces that are shown as they are to words."""
+    """Joins WordPiece tokens to words, except where a token is masked."""
     words: list[Any] = []
     for token in tokens:
         joins = isinstance(token, str) and token.startswith(CONTINUATION) and token != CONTINUATION
@@ -91,7 +92,7 @@ def _words(tokens: Sequence[Any]) -> list[Any]:
 
 
 def _name(vocabulary: Vocabulary, index: int) -> str:
-    """Models may have more rows than their vocabulary has tokens."""
+    """Returns the token of an id; a model may have more output rows than its vocabulary has tokens."""
     return vocabulary[index] if index < len(vocabulary) else f"#{index}"
 
 

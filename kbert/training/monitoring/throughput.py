@@ -1,4 +1,4 @@
-"""Counts the work of steps: tokens without padding, and arithmetic against the machine's peak."""
+"""The throughput of training: tokens per second without padding, and model FLOPs utilization (MFU)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from kbert.config import BertConfig
 from kbert.training.monitoring.flops import training_flops
 
 TIMINGS = ("seconds", "tokens_per_second", "mfu")
-"""The columns of metrics.jsonl that measure time: two equal runs differ in them, and in nothing else."""
+"""The columns of metrics.jsonl that depend on time; two runs with the same options differ only in these."""
 
 
 class Meter:
-    """What the batches of a run cost.
+    """Measures the work of batches and the throughput of a run.
 
     Args:
-        config: The shape of the model.
-        peak: Operations a second that the devices reach on matrix products; None: unknown.
-        skip_padding: Whether the model works on tokens alone.
+        config: The configuration of the model.
+        peak: The operations per second that the devices reach on matrix products; None if it is unknown.
+        skip_padding: Whether the model skips padding.
     """
 
     def __init__(self, config: BertConfig, peak: float | None = None, *, skip_padding: bool = False) -> None:
@@ -29,7 +29,7 @@ class Meter:
         self.skip_padding = skip_padding
 
     def work(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
-        """[tokens without padding, operations] of a batch, float64."""
+        """Returns the number of tokens without padding and the number of operations of a batch, float64 [2]."""
         shapes = {name: values.shape for name, values in batch.items()}
         tokens = int(batch[features.INPUT_MASK.name].sum())
         used: dict[str, int] = {}
@@ -40,7 +40,7 @@ class Meter:
         return np.array([tokens, training_flops(self.config, shapes, **used)], np.float64)
 
     def timing(self, work: np.ndarray, seconds: float) -> dict[str, float]:
-        """The TIMINGS of work that took so many seconds; model FLOPs utilization is a part, 0 to 1."""
+        """Returns the metrics in TIMINGS for work that took `seconds`; "mfu" is a fraction from 0 to 1."""
         tokens, operations = work.tolist()
         timing = {"seconds": seconds, "tokens_per_second": tokens / seconds}
         return timing if self.peak is None else timing | {"mfu": operations / seconds / self.peak}

@@ -1,4 +1,4 @@
-"""Layers that keep the weights they start from."""
+"""Freezing of layers, whose weights then do not change during training."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from kbert.models.encoder import BertEncoder
 
 
 def freeze_layers(encoder: BertEncoder, frozen_layers: int, *, frozen_encoder: bool = False) -> None:
-    """Freezes the embeddings and the first blocks: no gradient is computed for them, and no optimizer slots are kept.
+    """Freezes the embeddings and the first blocks: they have no gradients and no optimizer slots.
 
-    Dropout goes on in them. What is above, the pooler and the head of the task, learns in any case: many pretrained
-    models come without a pooler, and one with fresh weights must learn.
+    Dropout stays active in frozen blocks. The pooler and the head of the task are always trained: many pretrained
+    models have no pooler, and a randomly initialized pooler must be trained.
 
     Args:
-        encoder: Before the optimizer is made.
-        frozen_layers: How many blocks; 0 freezes nothing, the embeddings included.
-        frozen_encoder: Freeze all of them.
+        encoder: The encoder. Call this function before the optimizer is created.
+        frozen_layers: The number of blocks to freeze; 0 freezes nothing, and not the embeddings either.
+        frozen_encoder: Whether to freeze the embeddings and all blocks.
 
     Raises:
-        UsageError: There are fewer blocks, or both are asked for.
+        UsageError: The encoder has fewer blocks, or both options are given.
     """
     blocks = encoder.blocks
     check_frozen_layers(frozen_layers, len(blocks), frozen_encoder=frozen_encoder)
@@ -30,10 +30,15 @@ def freeze_layers(encoder: BertEncoder, frozen_layers: int, *, frozen_encoder: b
 
 
 def check_frozen_layers(frozen_layers: int, layers: int, *, frozen_encoder: bool) -> None:
-    """Checks the options for a model of `layers` blocks, before anything is built.
+    """Checks the options for freezing before the model is built.
+
+    Args:
+        frozen_layers: The number of blocks to freeze.
+        layers: The number of blocks of the model.
+        frozen_encoder: Whether to freeze the embeddings and all blocks.
 
     Raises:
-        UsageError: There are fewer blocks, or both are asked for.
+        UsageError: The model has fewer blocks, or both options are given.
     """
     if not 0 <= frozen_layers <= layers:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""AdamW with the rules of the BERT paper, LAMB, Muon and SGD."""
+"""The optimizers: AdamW as in the BERT paper, LAMB, Muon and SGD."""
 
 from __future__ import annotations
 
@@ -19,21 +19,24 @@ from kbert.training.options import TrainingOptions
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerSettings:
-    """What an optimizer is told (google-research/bert, optimization.py).
+    """The settings of an optimizer (defaults from google-research/bert, optimization.py).
 
     Args:
-        name: "adamw", "lamb" (arXiv 1904.00962), "muon" or "sgd".
-        beta_1: Decay of the mean of gradients.
-        beta_2: Decay of the mean of squared gradients.
-        epsilon: Added to the root of the latter, after its correction if there is one.
-        weight_decay: Times the learning rate, taken off each weight; not off biases and LayerNorm.
-        bias_correction: Correct the means for their start at 0, as Adam does and the original BERT does not.
-        clip_norm: Gradients are scaled down to this global norm.
-        layer_decay: Each block learns at this times the rate of the block above it; the embeddings are below all.
-        head_rate: The factor of the learning rate of the pooler and the task's head.
+        name: The name of the optimizer: "adamw", "lamb" (arXiv 1904.00962), "muon" or "sgd".
+        beta_1: The decay of the moving average of the gradients.
+        beta_2: The decay of the moving average of the squared gradients.
+        epsilon: The constant that is added to the square root of the averaged squares, after any bias correction.
+        weight_decay: The weight decay, which is multiplied by the learning rate. Biases and LayerNorm parameters are
+            not decayed.
+        bias_correction: Whether the moving averages are corrected for their initial value of 0, as in Adam. The
+            original BERT does not correct them.
+        clip_norm: The global norm to which larger gradients are scaled down.
+        layer_decay: The ratio of a block's learning rate to that of the block above it. The embeddings count as the
+            layer below the first block.
+        head_rate: The factor by which the learning rate of the pooler and the task's head is multiplied.
 
     Raises:
-        UsageError: There is no optimizer of that name, or a constant is invalid.
+        UsageError: There is no optimizer of that name, or a value is invalid.
     """
 
     name: str = "adamw"
@@ -57,12 +60,12 @@ class OptimizerSettings:
     def from_options(
         cls, options: TrainingOptions, *, bias_correction: bool, head_rate: float = 1.0
     ) -> OptimizerSettings:
-        """The optimizer that the options of a run ask for.
+        """Returns the settings of the optimizer that the options of a run request.
 
         Args:
-            options: They name the optimizer and its constants.
-            bias_correction: Correct the means for their start at 0.
-            head_rate: The factor of the learning rate of the pooler and the task's head.
+            options: The options of the run.
+            bias_correction: Whether the moving averages are corrected for their initial value of 0.
+            head_rate: The factor by which the learning rate of the pooler and the task's head is multiplied.
         """
         return cls(
             options.optimizer,
@@ -75,14 +78,14 @@ class OptimizerSettings:
 
 @dataclasses.dataclass(frozen=True)
 class TrainedVariable:
-    """A variable to train, and what an optimizer knows of it.
+    """A variable to train, with the state of the optimizer for it.
 
     Args:
         variable: The `tf.Variable`.
-        path: Its name.
-        decay: Weight decay, times the learning rate; 0 for biases and LayerNorm.
-        rate: What its learning rate is multiplied by.
-        slots: What is remembered of it, by name; of its shape.
+        path: The path of the Keras variable.
+        decay: The weight decay, which is multiplied by the learning rate; 0 for biases and LayerNorm parameters.
+        rate: The factor by which the learning rate is multiplied.
+        slots: The optimizer's variables by name, each of the same shape as the variable.
     """
 
     variable: Any
@@ -93,19 +96,19 @@ class TrainedVariable:
 
     @property
     def is_kernel(self) -> bool:
-        """A matrix or a table: no bias, and none of LayerNorm's."""
+        """Whether the variable is a matrix or an embedding table, rather than a bias or a LayerNorm parameter."""
         return not self.path.endswith(NOT_DECAYED)
 
 
 class Optimizer(abc.ABC):
-    """Updates variables in place.
+    """Base class of the optimizers, which update variables in place.
 
-    Make it in the scope of the strategy, and call it in replica context with gradients that are already
-    summed over replicas: clipping must see the whole gradient.
+    Create an optimizer in the scope of the strategy. Call it in replica context with gradients that are already summed
+    over replicas, since clipping needs the whole gradient.
 
     Args:
         variables: The `keras.Variable`s to train.
-        settings: Its constants.
+        settings: The settings of the optimizer.
     """
 
     def __init__(self, variables: Sequence[Any], settings: OptimizerSettings) -> None:
@@ -129,8 +132,8 @@ class Optimizer(abc.ABC):
         }
 
     def clip(self, gradients: Sequence[tf.Tensor]) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Scales gradients down to the global norm `clip_norm`; gives them and the norm before."""
-        # All at once, after the backward pass: norms beside its products would take threads from those.
+        """Scales gradients down to the global norm `clip_norm`; returns them and their norm before scaling."""
+        # Wait for all gradients: norms that are computed during the backward pass would take threads from its products.
         gradients = tf.tuple(list(gradients))
         return tf.clip_by_global_norm(gradients, self.settings.clip_norm)
 
@@ -138,9 +141,9 @@ class Optimizer(abc.ABC):
         """Updates each variable with its gradient.
 
         Args:
-            gradients: One a variable, dense.
-            learning_rate: float32 scalar.
-            step: int64 scalar, counted from 0.
+            gradients: The gradient of each variable, as dense tensors.
+            learning_rate: The learning rate, a float32 scalar.
+            step: The number of the step, counted from 0, an int64 scalar.
         """
         for gradient, trained in zip(gradients, self.trained, strict=True):
             rate = learning_rate if trained.rate == 1.0 else learning_rate * trained.rate
@@ -148,7 +151,7 @@ class Optimizer(abc.ABC):
 
     @abc.abstractmethod
     def _slot_names(self, path: str) -> Sequence[str]:
-        """What is remembered of the variable of that name."""
+        """Returns the names of the slots for the variable with this path."""
 
     @abc.abstractmethod
     def _update(self, trained: TrainedVariable, gradient: tf.Tensor, rate: tf.Tensor, step: tf.Tensor) -> None:
@@ -156,24 +159,24 @@ class Optimizer(abc.ABC):
 
 
 class AdamW(Optimizer):
-    """Adam with the decay beside it (arXiv 1711.05101), by one fused operation a variable."""
+    """Adam with decoupled weight decay (arXiv 1711.05101), computed by one fused operation for each variable."""
 
     def _slot_names(self, path: str) -> Sequence[str]:
         return ("mean", "square")
 
     def _update(self, trained: TrainedVariable, gradient: Any, rate: Any, step: Any) -> None:
         settings, variable = self.settings, trained.variable
-        # The fused operation corrects by these powers of beta; at 0 it corrects nothing.
+        # The fused operation uses these powers of beta for the bias correction; with 0 there is no correction.
         powers = tf.constant(0.0), tf.constant(0.0)
         epsilon = tf.constant(settings.epsilon)
         if settings.bias_correction:
             power = tf.cast(step + 1, tf.float32)
             powers = tf.pow(settings.beta_1, power), tf.pow(settings.beta_2, power)
-            # It adds epsilon before the correction of the root. The paper (arXiv 1412.6980, algorithm 1) and PyTorch
-            # add it after, where it weighs up to thirty times less in the first steps.
+            # The fused operation adds epsilon before it corrects the square root. The paper (arXiv 1412.6980, algorithm
+            # 1) and PyTorch add it afterwards, where its effect is up to thirty times smaller in the first steps.
             epsilon *= tf.sqrt(1.0 - powers[1])
         if trained.decay:
-            # Before the update, so that the decay is a part of the weight that the gradient was taken at.
+            # The decay is applied first, so that it is a fraction of the weight at which the gradient was computed.
             variable.assign(variable * (1.0 - rate * trained.decay))
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
@@ -190,12 +193,14 @@ class AdamW(Optimizer):
 
 
 class Muon(AdamW):
-    """Momentum that is made orthogonal, for the kernels of the blocks; AdamW for all others (Jordan et al. 2024).
+    """Muon: orthogonalized momentum for the kernels of the blocks, and AdamW for all other variables.
 
-    Its steps are as long as AdamW's usually are, so that one learning rate and one decay do for both
-    (arXiv 2502.16982, section 2.2). Queries, keys and values are three matrices in one kernel.
+    The method is that of Jordan et al. (2024). Its updates are scaled to the usual size of AdamW's updates, so that the
+    same learning rate and weight decay suit both (arXiv 2502.16982, section 2.2). The kernel of queries, keys and
+    values is treated as three matrices.
 
-    Of a step it takes about 4.5 H / T of the arithmetic, for width H and T tokens: it is for large batches.
+    The orthogonalization takes about 4.5 H / T of the arithmetic of a step, for hidden size H and T tokens, so Muon
+    suits large batches.
     """
 
     momentum = 0.95
@@ -210,19 +215,19 @@ class Muon(AdamW):
         variable, momentum = trained.variable, self.momentum
         mean = trained.slots["mean"]
         first = mean.assign(momentum * mean + (1 - momentum) * gradient)
-        ahead = momentum * first + (1 - momentum) * gradient  # Nesterov's
+        ahead = momentum * first + (1 - momentum) * gradient  # Nesterov momentum
         matrices = tf.split(ahead, 3 if QKV.search(trained.path) else 1, axis=1)
-        # The entries of an orthonormal matrix [M, N] have a mean square of 1 / max(M, N), those of AdamW's steps some
-        # 0.2².
+        # The entries of an orthonormal matrix [M, N] have a mean square of 1 / max(M, N); those of AdamW's updates have
+        # a mean square of about 0.2².
         length = 0.2 * max(matrices[0].shape) ** 0.5
         update = tf.concat([length * orthogonalized(matrix) for matrix in matrices], axis=1)
         variable.assign(variable * (1.0 - rate * trained.decay) - rate * update)
 
 
 class Lamb(Optimizer):
-    """Adam's direction at a length in proportion to the weights', for very large batches (arXiv 1904.00962).
+    """LAMB: Adam's updates, scaled to the norm of the weights, for very large batches (arXiv 1904.00962).
 
-    Biases and LayerNorm take Adam's own length.
+    The updates of biases and LayerNorm parameters are not scaled.
     """
 
     def _slot_names(self, path: str) -> Sequence[str]:
@@ -241,14 +246,14 @@ class Lamb(Optimizer):
         if trained.is_kernel:
             update += trained.decay * variable
             weight_norm, update_norm = tf.norm(variable), tf.norm(update)
-            # Weights that are all 0, or an update that is, have no direction to be in proportion to.
+            # There is no ratio of norms if the weights or the update are all 0; the update is then not scaled.
             defined = (weight_norm > 0) & (update_norm > 0)
             update *= tf.where(defined, weight_norm / tf.where(defined, update_norm, 1.0), 1.0)
         variable.assign_sub(rate * update)
 
 
 class Sgd(Optimizer):
-    """Gradient descent without momentum: for comparisons, since it hides nothing."""
+    """Gradient descent without momentum, which is simple enough to verify in comparisons."""
 
     def _slot_names(self, path: str) -> Sequence[str]:
         return ()
@@ -258,6 +263,11 @@ class Sgd(Optimizer):
 
 
 def make_optimizer(variables: Sequence[Any], settings: OptimizerSettings) -> Optimizer:
-    """The optimizer that `settings` name."""
+    """Creates the optimizer for variables.
+
+    Args:
+        variables: The `keras.Variable`s to train.
+        settings: The settings, which name the optimizer.
+    """
     kinds: dict[str, type[Optimizer]] = {"adamw": AdamW, "lamb": Lamb, "muon": Muon, "sgd": Sgd}
     return kinds[settings.name](variables, settings)

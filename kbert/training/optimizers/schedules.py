@@ -1,4 +1,4 @@
-"""Learning rates, as functions of the step."""
+"""Learning-rate schedules, which are functions of the step."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ __all__ = ["SCHEDULES", "Schedule"]
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """Linear warm-up from 0, then a decay to 0 (linear: google-research/bert, optimization.py).
+    """A linear warm-up from 0, followed by a decay (the linear decay is that of google-research/bert, optimization.py).
 
     Args:
         peak: The learning rate at the end of the warm-up.
         steps: The number of steps of the run.
         warmup_steps: The number of steps of the warm-up.
-        decay: With t rising from 0 to 1 after the warm-up, the peak times: "linear" 1 - t; "polynomial" (1 - t)^power;
-            "cosine" (1 + cos(π t)) / 2; "constant" 1.
-        power: The power of "polynomial".
+        decay: The decay, which multiplies the peak by a factor that depends on t, which rises from 0 to 1 after the
+            warm-up. The factor is 1 - t for "linear", (1 - t)^power for "polynomial", (1 + cos(π t)) / 2 for "cosine"
+            and 1 for "constant".
+        power: The exponent of the polynomial decay.
 
     Raises:
         UsageError: A value is invalid.
@@ -45,10 +46,10 @@ class Schedule:
 
     @classmethod
     def from_options(cls, options: TrainingOptions, *, peak: float, steps: int, warmup_steps: int) -> Schedule:
-        """The schedule that the options of a run ask for.
+        """Returns the schedule that the options of a run request.
 
         Args:
-            options: They say how the learning rate falls.
+            options: The options of the run.
             peak: The learning rate at the end of the warm-up.
             steps: The number of steps of the run.
             warmup_steps: The number of steps of the warm-up.
@@ -56,7 +57,7 @@ class Schedule:
         return cls(peak, steps, warmup_steps, options.schedule, options.power)
 
     def __call__(self, step: int) -> float:
-        """The learning rate of a step, counted from 0. No step has 0, which would waste it."""
+        """Returns the learning rate of a step, counted from 0; it is never 0, since such a step would do nothing."""
         if step < self.warmup_steps:
             return self.peak * (step + 1) / (self.warmup_steps + 1)
         left = (self.steps - step) / max(1, self.steps - self.warmup_steps)

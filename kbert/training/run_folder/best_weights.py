@@ -1,4 +1,4 @@
-"""The weights that did best on the validation file."""
+"""The weights with the best metrics on the validation file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ BEST_FILE = "best.safetensors"
 
 
 class BestWeights:
-    """The weights that did best so far, in a file beside the checkpoints.
+    """The best weights so far, in a file beside the checkpoints.
 
     Args:
         path: The file.
-        metric: The metric that decides. If it is equal, the validation loss ("loss") decides.
+        metric: The metric that decides which weights are best. If it is equal, the validation loss ("loss") decides.
         larger_is_better: Whether larger values of the metric are better.
-        resume: Whether those of an earlier part of the run are to be beaten.
+        resume: Whether the run is resumed, so that new weights are compared with those in the file.
     """
 
     def __init__(self, path: Path, metric: str, *, larger_is_better: bool, resume: bool) -> None:
@@ -32,14 +32,21 @@ class BestWeights:
             self._best = self._score(self.load()[1])
 
     def offer(self, step: int, metrics: Mapping[str, Any], task: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
-        """Keeps `tensors` if their metrics are better than all before."""
+        """Writes `tensors` to the file if their metrics are better than all metrics before.
+
+        Args:
+            step: The number of steps done.
+            metrics: The metrics on the validation file.
+            task: The settings of the task.
+            tensors: The weights by name.
+        """
         score = self._score(metrics)
         if self._best is None or is_better(score, self._best):
             self._best = score
             write_arrays(self.path, tensors, {"step": step, "metrics": dict(metrics), "task": dict(task)})
 
     def load(self) -> tuple[int, dict[str, Any], dict[str, Any], dict[str, Any]]:
-        """Step, metrics, settings of the task, and tensors of the best weights."""
+        """Returns the step, the metrics, the settings of the task and the tensors of the best weights."""
         arrays, header = read_arrays(self.path)
         return header["step"], header["metrics"], header["task"], arrays
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: one verified file each, written atomically, the last few and the best kept."""
+"""The checkpoints of a run: each is one file with a digest, written atomically; the latest and the best are kept."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _NAME = re.compile(r"step-(\d+)\.safetensors")
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """All that a run needs to go on.
+    """The complete state of a run, from which it can be resumed.
 
     Args:
-        step: Steps done.
-        arrays: Variables by name.
-        state: What else is remembered; JSON.
+        step: The number of steps done.
+        arrays: The values of the variables by name.
+        state: The rest of the state, as JSON.
     """
 
     step: int
@@ -41,8 +41,8 @@ class Checkpoints:
     """The checkpoints in a folder.
 
     Args:
-        folder: Where they are.
-        keep: How many of the last are kept; the best is, too.
+        folder: The folder of the checkpoints.
+        keep: The number of latest checkpoints to keep. The best checkpoint is kept as well.
     """
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
@@ -50,17 +50,17 @@ class Checkpoints:
         self.keep = keep
 
     def save(self, checkpoint: Checkpoint, score: float | None = None) -> None:
-        """Writes a checkpoint beside the others, then removes the oldest ones, but not the best.
+        """Writes a checkpoint, then removes the oldest checkpoints, except the best.
 
         Args:
-            checkpoint: What to write.
-            score: Its loss, by which the best one is told; None: it is not in the running.
+            checkpoint: The checkpoint to write.
+            score: The loss that decides which checkpoint is the best; None for a checkpoint that is never the best.
 
         Raises:
-            CheckpointError: The disk is full; all other checkpoints are as they were.
+            CheckpointError: The disk is full. All other checkpoints are unchanged.
         """
         header = {"step": checkpoint.step, "score": score, "state": checkpoint.state}
-        for left_over in self.folder.glob(".step-*.part"):  # of a process that was killed while it wrote
+        for left_over in self.folder.glob(".step-*.part"):  # left by a process that was killed while writing
             left_over.unlink()
         try:
             write_arrays(self._path(checkpoint.step), checkpoint.arrays, header)
@@ -68,7 +68,7 @@ class Checkpoints:
             if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             last = max(self.steps(), default=None)
-            kept = "there is none yet" if last is None else f"that of step {last} is kept"
+            kept = "there is none yet" if last is None else f"the checkpoint of step {last} is kept"
             raise CheckpointError(
                 f"the disk is full: the checkpoint of step {checkpoint.step} cannot be written to {self.folder} "
                 f"({kept}); free some space and add --resume"
@@ -79,7 +79,7 @@ class Checkpoints:
                 self._path(step).unlink()
 
     def best(self) -> int | None:
-        """The step of the checkpoint with the lowest loss, the first of equals; None where none has one."""
+        """Returns the step of the checkpoint with the lowest loss (the first of equals), or None if none has a loss."""
         scores = []
         for step in self.steps():
             with contextlib.suppress(CheckpointError):
@@ -89,26 +89,26 @@ class Checkpoints:
         return min(scores)[1] if scores else None
 
     def load(self, step: int) -> Checkpoint:
-        """The checkpoint of a step.
+        """Reads the checkpoint of a step.
 
         Raises:
-            CheckpointError: It is missing or damaged.
+            CheckpointError: The checkpoint is missing or damaged.
         """
         arrays, header = read_arrays(self._path(step))
         return Checkpoint(step, arrays, header["state"])
 
     def steps(self) -> list[int]:
-        """The steps of the checkpoints there are, rising."""
+        """Returns the steps of all checkpoints in the folder, in rising order."""
         if not self.folder.is_dir():
             return []
         matches = (_NAME.fullmatch(path.name) for path in self.folder.iterdir())
         return sorted(int(match[1]) for match in matches if match)
 
     def latest(self, warn: Callable[[str], None]) -> Checkpoint | None:
-        """The newest checkpoint that can be read; None when there is none at all.
+        """Reads the newest checkpoint that is not damaged, or returns None if there are no checkpoints.
 
         Args:
-            warn: Told of each one that is passed over because it is damaged.
+            warn: A function that is called with a message about each damaged checkpoint.
 
         Raises:
             CheckpointError: There are checkpoints, but all are damaged.
@@ -120,9 +120,9 @@ class Checkpoints:
                 return self.load(step)
             except CheckpointError as error:
                 problem = error
-                warn(f"{error}; trying the one before")
+                warn(f"{error}; trying the checkpoint before")
         if problem is not None:
-            raise CheckpointError(f"all {len(steps)} checkpoints in {self.folder} are damaged; start the run anew")
+            raise CheckpointError(f"all {len(steps)} checkpoints in {self.folder} are damaged; start a new run")
         return None
 
     def _path(self, step: int) -> Path:
@@ -132,14 +132,14 @@ class Checkpoints:
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
     """Writes named arrays and a JSON header to a safetensors file with a digest, atomically."""
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    # One metadata key: the library writes several in random order.
+    # There is only one metadata key, because the library writes several keys in random order.
     metadata = {"kbert": json.dumps({**header, "blake2b": _digest(arrays, header)})}
     with files.atomic_file(path) as handle:
         handle.write(safetensors.numpy.save(arrays, metadata))
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Reads the JSON header that `write_arrays` wrote; the arrays are neither read nor verified.
+    """Reads the JSON header of a file that `write_arrays` wrote, without reading or verifying the arrays.
 
     Raises:
         CheckpointError: The file is damaged.
@@ -149,7 +149,7 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Reads what `write_arrays` wrote.
+    """Reads the arrays and the JSON header of a file that `write_arrays` wrote.
 
     Raises:
         CheckpointError: The file is damaged.

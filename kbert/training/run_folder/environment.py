@@ -1,4 +1,4 @@
-"""environment.json: what a run runs on, for its report."""
+"""The file environment.json: the software versions, the machine and the devices of a run, for its report."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _PACKAGES = ("tensorflow", "tensorflow-text", "keras", "numpy", "safetensors")
 
 
 def write_environment(folder: Path, placement: Placement, peak: float | None) -> None:
-    """Writes versions, machine and devices; a run that is resumed elsewhere writes them anew.
+    """Writes environment.json; a run that is resumed on another machine overwrites it.
 
     Args:
-        folder: The run's.
-        placement: Where it runs.
-        peak: Operations a second of all its devices.
+        folder: The folder of the run.
+        placement: The devices of the run.
+        peak: The peak operations per second of all devices together; None if it is unknown.
     """
     files.write_json(folder / ENVIRONMENT_FILE, describe_environment(placement, peak))
 
 
 def describe_environment(placement: Placement, peak: float | None) -> dict[str, Any]:
-    """What `write_environment` writes; names no host and no user."""
+    """Returns the content of environment.json, which contains no host name and no user name."""
     strategy = placement.strategy
     return {
         "kbert": __version__,
@@ -49,7 +49,7 @@ def describe_environment(placement: Placement, peak: float | None) -> dict[str, 
 
 
 def _processor() -> str:
-    """The name that Linux knows; elsewhere what Python says."""
+    """Returns the name of the processor: on Linux from /proc/cpuinfo, elsewhere from Python."""
     with_names = Path("/proc/cpuinfo")
     if with_names.is_file():
         for line in with_names.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""A run's folder, and run.json: what a run was started with, so that it is only ever continued with the same."""
+"""The folder of a run, and run.json, the record of the run's options, with which a resumed run must agree."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ ENVIRONMENT_FILE = "environment.json"
 SAMPLES_FILE = "samples.jsonl"
 LEARNING_RATES_FILE = "lr_finder.json"
 WORST_EXAMPLES_FILE = "worst_examples.json"
-"""Holds texts of the user's, and so is no part of the model."""
+"""This file contains texts of the user, so it is not part of the model."""
 _BEFORE_A_RUN = (LEARNING_RATES_FILE,)
-"""What may stand in a folder that a run claims."""
+"""The files that are allowed in a folder before a run claims it."""
 _FORMAT = 2
 _LENGTHS = ("steps", "epochs", "phases")
-"""The options that say how long a run is."""
+"""The options that determine the length of a run."""
 _CONTENTS: Mapping[str, tuple[str, ...]] = {"data": ("train", "validation")}
-"""The options that name a content, where these are not called as it is."""
+"""The options that a digest in `RunRecord.contents` covers, if its name is not the name of the option."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RunRecord:
-    """What a run was started with.
+    """The record of a run in run.json.
 
     Args:
         command: The command, such as "pretrain".
-        options: The options that are remembered, as they were given.
-        defaults: The values that options took which were left out, and depend on the model or the data.
-        contents: Digests of what options name, such as the data and the model.
-        derived: What else the outcome depends on; it follows from the others.
+        options: The remembered options, as they were given.
+        defaults: The values of options that were not given and whose defaults depend on the model or the data.
+        contents: The digests of the files that options name, such as the data and the model.
+        derived: Other values that affect the result and follow from the options, such as the schedule.
     """
 
     command: str
@@ -48,12 +48,12 @@ class RunRecord:
     derived: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def value(self, name: str) -> Any:
-        """The value of an option: as it was given, else its default."""
+        """Returns the value of an option as it was given, or else its default."""
         value = self.options.get(name)
         return self.defaults.get(name) if value is None else value
 
     def as_json(self) -> dict[str, Any]:
-        """The record as JSON."""
+        """Returns the record as JSON."""
         found: dict[str, Any] = json.loads(json.dumps({"format": _FORMAT, **dataclasses.asdict(self)}))
         return found
 
@@ -71,16 +71,16 @@ class RunRecord:
     def _from_json(cls, found: Any, path: Path) -> RunRecord:
         if not isinstance(found, dict) or found.pop("format", None) != _FORMAT:
             raise UsageError(
-                f"{path.parent} was started with another version of kbert, and is not continued with this one; choose "
-                "another --output"
+                f"{path.parent} was started with another version of kbert, and this version does not continue it; "
+                "choose another --output"
             )
         return cls(**found)
 
 
 def flat_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    """run.json on one level: the command, the options with their defaults, contents, and what is derived.
+    """Returns run.json as one flat dictionary: the command, the options with defaults, digests and derived values.
 
-    Of a name that stands in several parts, what is derived counts, then the option.
+    If several parts have the same name, the derived value takes precedence, then the option, then the default.
     """
     parts = ("contents", "defaults", "options", "derived")
     flat = {name: value for name, value in record.items() if name not in (*parts, "format")}
@@ -91,10 +91,15 @@ def flat_record(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def earlier_record(folder: Path, *, resume: bool, file: str = RUN_FILE) -> RunRecord | None:
-    """The record of the run that is continued; None if a run begins.
+    """Reads the record of the run that is resumed, or returns None if a new run starts.
+
+    Args:
+        folder: The folder of the run.
+        resume: Whether the run may be resumed.
+        file: The name of the file with the record.
 
     Raises:
-        UsageError: An earlier version of kbert wrote it.
+        UsageError: An earlier version of kbert wrote the record.
     """
     path = folder / file
     return RunRecord.load(path) if resume and path.exists() else None
@@ -109,21 +114,21 @@ def open_run(
     longer: bool = False,
     file: str = RUN_FILE,
 ) -> None:
-    """Claims a folder for a run, or checks that it is the folder of the same run.
+    """Claims a folder for a run, or checks that the folder belongs to the same run.
 
     Args:
-        folder: A new or empty folder, or with `resume` that of an earlier run.
-        record: What the run is started with.
-        infos: The options, which say which of them may differ when a run is continued.
-        resume: Whether to continue.
-        longer: Whether the run may have more `steps` than before; these are then recorded.
-        file: The name of the file that keeps the record.
+        folder: A new or empty folder or, with `resume`, the folder of an earlier run.
+        record: The record of the run.
+        infos: The descriptions of the options, which determine the options that may differ when a run is resumed.
+        resume: Whether to resume an earlier run.
+        longer: Whether the run may have more `steps` than before; the new number is then recorded.
+        file: The name of the file with the record.
 
     Raises:
-        UsageError: The folder holds another run, or something else.
+        UsageError: The folder holds a different run, or other files.
     """
     path = folder / file
-    record = RunRecord._from_json(record.as_json(), path)  # with lists in place of tuples
+    record = RunRecord._from_json(record.as_json(), path)  # tuples become lists, as in the file
     if path.exists():
         if not resume:
             raise UsageError(f"{folder} holds a run; add --resume to continue it, or choose another --output")
@@ -140,7 +145,7 @@ def open_run(
 
 
 def _with_steps(before: RunRecord, record: RunRecord) -> RunRecord:
-    """The record of a run as if it had been started with the steps of another record."""
+    """Returns a copy of the record `before` with the number of steps of `record`."""
     same = {name: record.derived[name] for name in ("steps", "schedule") if name in record.derived}
     return dataclasses.replace(
         before,
@@ -150,10 +155,10 @@ def _with_steps(before: RunRecord, record: RunRecord) -> RunRecord:
 
 
 def _check_same(folder: Path, before: RunRecord, now: RunRecord, infos: Mapping[str, OptionInfo]) -> None:
-    """Checks that two records are of the same run.
+    """Checks that two records belong to the same run.
 
     Raises:
-        OptionError: They differ; the message names the option that differs, as it was given.
+        OptionError: The records differ. The message names the option that differs, as it was given.
     """
     if before.command != now.command:
         raise UsageError(
@@ -200,7 +205,7 @@ def _other_content(folder: Path, name: str, before: RunRecord, now: RunRecord, s
 
 
 def _differing(old: Any, new: Any) -> tuple[Any, Any]:
-    """Two values; of mappings the parts that differ."""
+    """Returns two values; if both are mappings, returns only the entries that differ."""
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
         return old, new
     names = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
@@ -209,12 +214,12 @@ def _differing(old: Any, new: Any) -> tuple[Any, Any]:
 
 @contextlib.contextmanager
 def unclaimed_on_error(folder: Path, file: str, *, is_new: bool) -> Iterator[None]:
-    """Gives a folder of several runs free again, if the first of them could not even begin: the command was wrong.
+    """Releases the folder of several runs if the first run fails before it starts, since the command was wrong.
 
     Args:
-        folder: What `open_run` claimed.
-        file: Where it keeps the settings.
-        is_new: Whether there was no such folder before.
+        folder: The folder that `open_run` claimed.
+        file: The name of the file with the record.
+        is_new: Whether the folder did not exist before.
     """
     try:
         yield

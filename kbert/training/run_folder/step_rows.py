@@ -1,4 +1,4 @@
-"""A file of JSON lines, each with the step that it is of: what a stopped run wrote too far ahead is dropped."""
+"""A file of JSON lines, each with the number of a step; a resumed run drops the lines of later steps."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ from kbert import files
 
 
 class StepRows:
-    """Rows of a run.
+    """A file with rows of a run, such as metrics.jsonl.
 
     Args:
-        path: The file; made with its first row.
+        path: The file. The first row creates it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Adds a row, which has "step"."""
+        """Adds a row, which must have the key "step"."""
         with open(self.path, "a", encoding="utf-8") as rows:
             rows.write(json.dumps(row) + "\n")
 
     def drop_after(self, step: int) -> None:
-        """Drops the rows of later steps, and one that a kill cut short."""
+        """Drops the rows of steps after `step`, and an incomplete last row that a killed process left."""
         if self.path.exists():
             kept = [json.dumps(row) + "\n" for row in read_rows(self.path) if row["step"] <= step]
             files.write_text(self.path, "".join(kept))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The whole rows of a file; none where there is no file. A row that is being written, or was cut short by a kill,
-    cannot be read: it is of a step to come.
-    """  # noqa: D205 (one sentence)
+    """Reads the complete rows of a file; returns an empty list if there is no file.
+
+    An incomplete row is skipped: it is still being written, or a killed process left it, and a resumed run repeats its
+    step.
+    """
     rows = []
     if path.exists():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():

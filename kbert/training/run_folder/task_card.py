@@ -24,18 +24,18 @@ def task_card(
     schedule: Schedule,
     folder: Path,
 ) -> str:
-    """What was learnt, from how much, how well it went, and how to ask.
+    """Returns the model card, with the task, the training, the metrics and a command that uses the model.
 
     Args:
-        task: What it was fine-tuned for.
-        config: The shape of the encoder.
+        task: The task that the model was fine-tuned for.
+        config: The configuration of the encoder.
         encoder: The encoder.
-        metrics: On the validation file.
-        rows: Training examples.
-        steps: Updates that were made; fewer than planned where it was stopped early.
+        metrics: The metrics on the validation file.
+        rows: The number of training examples.
+        steps: The number of steps done, which is smaller than planned after early stopping.
         step: The step of the best weights.
-        schedule: Of the learning rate.
-        folder: The run.
+        schedule: The learning-rate schedule.
+        folder: The folder of the run.
     """
     parameters = encoder.count_params()
     scores = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, float))

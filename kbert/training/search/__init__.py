@@ -1,1 +1,1 @@
-"""Several runs of the same fine-tuning: searches for hyper-parameters, and repeats."""
+"""Commands with several runs of the same fine-tuning: hyper-parameter search, several seeds, and cross-validation."""

@@ -1,4 +1,4 @@
-"""What a search for hyper-parameters tries next, by Optuna (extra `tune`)."""
+"""The choice of the values that a hyper-parameter search tries next, with Optuna (extra `tune`)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from kbert.training.search.search_space import Range
 
 SEARCHES = ("random", "bayesian", "grid")
 _GRID_POINTS = 10
-"""The number of values of a range of real numbers in a grid."""
+"""The number of grid values for a range of real numbers."""
 
 
 class Advisor:
-    """Says which values to try next, by Optuna's `ask` and `tell`.
+    """Chooses the values to try next, with Optuna's `ask` and `tell`.
 
-    The sampler of each trial has a seed of its own, and what is known of earlier trials is told to the study. So a
-    search that is resumed goes on as if it had never ended, and needs to keep no state but results.json.
+    The sampler of each trial has its own seed, and the study is given the results of all earlier trials. A resumed
+    search therefore continues exactly like an uninterrupted one, and results.json is the only state that it needs.
 
     Args:
-        search: One of SEARCHES.
-        space: The ranges and choices by name.
+        search: The method of the search, one of SEARCHES.
+        space: The ranges and lists of values by the name of the option.
         seed: Seeds all samplers.
 
     Raises:
@@ -44,7 +44,11 @@ class Advisor:
         self._asked: Any = None
 
     def ask(self, number: int) -> dict[str, Any] | None:
-        """The values of the trial of that number from 0, given what was told of the trials before it; None: no more."""
+        """Returns the values of a trial, or None if a grid has no more points.
+
+        Args:
+            number: The number of the trial, counted from 0. The results of all earlier trials must have been told.
+        """
         import optuna
 
         if self._search == "grid":
@@ -61,11 +65,11 @@ class Advisor:
         return dict(self._asked.params)
 
     def tell(self, values: Mapping[str, Any], score: float | None) -> None:
-        """Takes the score of a trial into account: of the one that was asked for, or of an earlier run of the search.
+        """Records the score of the trial that `ask` returned last, or of a trial of an earlier run of the search.
 
         Args:
             values: The values of the trial.
-            score: Its score, larger is better; None if it failed.
+            score: The score of the trial, where larger is better; None if the trial failed.
         """
         import optuna
 

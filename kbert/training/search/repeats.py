@@ -1,4 +1,4 @@
-"""Several runs of the same fine-tuning, and what they have in common: mean and deviation of each metric."""
+"""Several runs of the same fine-tuning, with the mean and the standard deviation of each metric."""
 
 from __future__ import annotations
 
@@ -25,21 +25,22 @@ _SETTINGS_FILE = "repeats.json"
 
 @with_options(FinetuneSeedsOptions)
 def finetune_seeds(task: str, *, options: FinetuneSeedsOptions, **task_options: Any) -> dict[str, Any]:
-    """Fine-tunes with the seeds `seed`, `seed` + 1, ..., each run in OUTPUT/seed-N, and sums up in results.json.
+    """Fine-tunes with the seeds `seed`, `seed` + 1, ..., each in OUTPUT/seed-N, and writes a summary to results.json.
 
-    Runs that are finished are not done again when the command is resumed, perhaps with more seeds.
+    When the command is resumed, perhaps with more seeds, finished runs are not repeated.
 
     Args:
         task: The name of a task.
-        options: All of these in one object, which may be that of `finetune`; keywords beside it replace its values.
-        task_options: The columns of tables and the task's own options, as those of `finetune`.
+        options: All options in one object, which may be a `FinetuneOptions`. Keywords that are given as well replace
+            its values.
+        task_options: The column names and the task's own options, as for `finetune`.
 
     Returns:
         "runs", a list of {folder, seed, metrics}; "mean" and "deviation" (of a sample, n - 1), each {metric: value}.
 
     Raises:
-        UsageError: An option is invalid, or `output` holds something else.
-        KbertError: As `finetune`.
+        UsageError: An option is invalid, or `output` holds other files.
+        KbertError: A run fails; see `finetune`.
 
     Example:
         >>> options = kbert.FinetuneOptions(
@@ -56,22 +57,23 @@ def finetune_seeds(task: str, *, options: FinetuneSeedsOptions, **task_options: 
 
 @with_options(CrossValidateOptions)
 def cross_validate(task: str, *, options: CrossValidateOptions, **task_options: Any) -> dict[str, Any]:
-    """K-fold cross-validation over the training rows: each run, in OUTPUT/fold-N, holds out another fold of them.
+    """Runs a K-fold cross-validation over the training rows: each run holds out another fold, in OUTPUT/fold-N.
 
-    The folds are drawn by `seed`, stratified by target. Runs that are finished are not done again when the command is
-    resumed.
+    The folds are stratified by target, and `seed` seeds the split. When the command is resumed, finished runs are not
+    repeated.
 
     Args:
         task: The name of a task.
-        options: All of these in one object, which may be that of `finetune`; keywords beside it replace its values.
-        task_options: The columns of tables and the task's own options, as those of `finetune`.
+        options: All options in one object, which may be a `FinetuneOptions`. Keywords that are given as well replace
+            its values.
+        task_options: The column names and the task's own options, as for `finetune`.
 
     Returns:
         "runs", a list of {folder, fold, metrics}; "mean" and "deviation" (of a sample, n - 1), each {metric: value}.
 
     Raises:
-        UsageError: An option is invalid, or `output` holds something else.
-        KbertError: As `finetune`.
+        UsageError: An option is invalid, or `output` holds other files.
+        KbertError: A run fails; see `finetune`.
 
     Example:
         >>> options = kbert.FinetuneOptions(
@@ -117,7 +119,7 @@ def _repeat(
 
 
 def summary(metrics: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """Mean and deviation of each metric that all runs have; the deviation is that of a sample, 0 of a single run."""
+    """Returns the mean and the sample standard deviation of each metric that all runs have; 0 for a single run."""
     names = [name for name in metrics[0] if all(name in each for each in metrics)]
     columns = {name: [each[name] for each in metrics] for name in names}
     return {
@@ -130,12 +132,12 @@ def summary(metrics: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float
 
 
 def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics that are single measured numbers: no counts, no tables."""
+    """Returns the metrics that are single floating-point numbers, without counts and tables."""
     return {name: value for name, value in metrics.items() if isinstance(value, float)}
 
 
 def recorded(task: str, options: FinetuneOptions, task_options: Mapping[str, Any]) -> RunRecord:
-    """What several runs were started with; of data the digests, too."""
+    """Returns the record of a command with several runs: the options, and digests of the vocabulary and the data."""
     infos = keyword_infos(task_info(task))
     own = {name: value for name, value in task_options.items() if name not in infos or infos[name].remembered}
     contents = {}
@@ -150,13 +152,13 @@ def recorded(task: str, options: FinetuneOptions, task_options: Mapping[str, Any
 
 
 def check_one_machine(options: FinetuneOptions) -> None:
-    """Checks that runs can follow each other in one process.
+    """Checks that the runs are not distributed over several machines, since they run one after the other here.
 
     Raises:
-        UsageError: They are of several workers.
+        UsageError: The strategy or the environment requests several workers or a TPU.
     """
     if options.strategy in ("multi-worker", "tpu") or options.cluster or os.environ.get("TF_CONFIG"):
         raise UsageError(
-            "several runs in one command are runs of one machine; start each with its own --seed instead. "
+            "several runs in one command must run on one machine; start each run with its own --seed instead. "
             f"Received: strategy={options.strategy!r}"
         )

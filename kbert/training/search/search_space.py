@@ -1,4 +1,4 @@
-"""What a search for hyper-parameters tries: ranges and choices."""
+"""The search space of a hyper-parameter search: ranges and lists of values."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from kbert.errors import UsageError
 
 SEARCHED = ("learning_rate", "batch_size", "weight_decay", "warmup_proportion")
-"""The settings that are searched by default."""
+"""The options that are searched by default."""
 _SPAN = 4.0
-"""The factor between the default learning rate and both ends of the range that is searched."""
+"""The factor between the default learning rate and either end of the range that is searched."""
 
 
 def default_space(learning_rate: float) -> dict[str, str]:
-    """The values that are tried for each of SEARCHED, based on the BERT paper (appendix A.3).
+    """Returns the range or the values for each of SEARCHED, based on the BERT paper (appendix A.3).
 
     Args:
         learning_rate: The default learning rate of the model (kbert.training.defaults).
@@ -35,13 +35,13 @@ _REAL = ("learning_rate", "epochs", "weight_decay", "warmup_proportion", "layer_
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """All numbers from `low` to `high`.
+    """A range of numbers from `low` to `high`, both included.
 
     Args:
-        low: The least.
-        high: The largest.
-        whole: Whole numbers alone.
-        logarithmic: Drawn by their logarithms.
+        low: The smallest number.
+        high: The largest number.
+        whole: Whether the range has whole numbers only.
+        logarithmic: Whether numbers are drawn uniformly on a logarithmic scale.
     """
 
     low: float
@@ -51,10 +51,10 @@ class Range:
 
 
 def parse_space(over: Mapping[str, str]) -> dict[str, Range | list[float | int]]:
-    """Reads "LOW:HIGH", a range, and "A,B,C", a choice, for each name.
+    """Parses the text for each option: "LOW:HIGH" is a range, and "A,B,C" is a list of values.
 
     Raises:
-        UsageError: A name cannot be searched over, or its values cannot be read.
+        UsageError: An option cannot be searched over, or its text is invalid.
     """
     if not over:
         raise UsageError("there is nothing to search over: every setting is fixed")

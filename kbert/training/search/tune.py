@@ -1,4 +1,4 @@
-"""A search for hyper-parameters: each trial is a run of `finetune`, and Optuna says what to try next."""
+"""A hyper-parameter search: each trial is a run of `finetune`, and Optuna chooses the values of the next trial."""
 
 from __future__ import annotations
 
@@ -30,22 +30,23 @@ _SETTINGS_FILE = "tune.json"
 def tune(task: str, *, options: TuneOptions, given: frozenset[str], **task_options: Any) -> dict[str, Any]:
     """Searches for the hyper-parameters with the best main metric; each trial is a run in OUTPUT/trial-N.
 
-    Settings that are given are the same for all trials, and are not searched. Trials that are finished are not done
-    again when the command is resumed, perhaps with more trials.
+    Options that are given are the same for all trials and are not searched. When the command is resumed, perhaps with
+    more trials, finished trials are not repeated.
 
     Args:
         task: The name of a task.
         given: The names of the options that the caller gave.
-        options: All of these in one object, which may be that of `finetune`; keywords beside it replace its values.
-        task_options: The columns of tables and the task's own options, as those of `finetune`.
+        options: All options in one object, which may be a `FinetuneOptions`. Keywords that are given as well replace
+            its values.
+        task_options: The column names and the task's own options, as for `finetune`.
 
     Returns:
-        "best", the folder of the best trial; "metric", its main metric's name; "trials", a list of {folder, values,
-        score, metrics}, as they were made; of a trial that failed the score is None, and there is an "error".
+        "best", the folder of the best trial; "metric", the name of the main metric; "trials", a list of {folder,
+        values, score, metrics} in the order of the trials. A failed trial has the score None and an "error".
 
     Raises:
-        UsageError: An option is invalid, `output` holds something else, or optuna is not installed.
-        KbertError: As `finetune`.
+        UsageError: An option is invalid, `output` holds other files, or optuna is not installed.
+        KbertError: The first trial fails, or the model or the data are invalid; see `finetune`.
 
     Example:
         >>> options = kbert.FinetuneOptions(
@@ -105,9 +106,12 @@ def tune(task: str, *, options: TuneOptions, given: frozenset[str], **task_optio
 def _result(
     task: str, options: FinetuneOptions, task_options: Mapping[str, Any], values: Mapping[str, Any], *, first: bool
 ) -> dict[str, Any]:
-    """Does a trial. Values with which nothing can be learnt, such as a rate at which the loss is no number, have no
-    score. In the first trial it may as well be the command that is wrong, in one that had begun the data.
-    """  # noqa: D205 (one sentence)
+    """Runs a trial and returns its result.
+
+    A trial fails without ending the search if its values are unsuitable, such as a learning rate with which the loss
+    diverges. An error of the first trial is raised, since the command itself may be wrong. A usage error of a trial
+    that is resumed is raised as well, since the data may have changed.
+    """
     run = Path(options.output)
     had_begun = (run / RUN_FILE).exists()
     result: dict[str, Any] = {"folder": run.name, "values": dict(values), "score": None, "metrics": {}}
@@ -122,7 +126,7 @@ def _result(
 
 
 def _learning_rate(options: FinetuneOptions) -> float:
-    """The default learning rate of the model that the trials start with."""
+    """Returns the default learning rate of the model that the trials start with."""
     start = starting_point(options.model, options.vocab, options.cased)
     return default_learning_rate(start.config.hidden_size, pretrained=start.bundle is not None)
 

@@ -44,7 +44,7 @@ def test_another_way_than_there_is(pretrained):
 def test_synonyms_of_other_texts(tmp_path, pretrained):
     path = tmp_path / "synonyms.txt"
     path.write_text("Katze Kater\n")
-    with pytest.raises(DataError, match=r"synonyms\.txt: expected words that stand in the training texts"):
+    with pytest.raises(DataError, match=r"synonyms\.txt: expected words that occur in the training texts"):
         add(pretrained, augment=None, synonyms=path)
 
 

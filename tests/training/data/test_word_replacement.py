@@ -31,7 +31,7 @@ def test_a_file_of_synonyms(tmp_path):
     [
         ("good fine\nbad\n", r"s\.txt:2: expected a word and its synonyms\. Received 'bad'$"),
         (",\n", r"s\.txt:1: expected a word and its synonyms\. Received ','$"),
-        ("\n", r"s\.txt: expected a word and its synonyms a line\. The file is empty$"),
+        ("\n", r"s\.txt: expected a word and its synonyms on each line\. The file is empty$"),
     ],
 )
 def test_a_file_that_is_none(tmp_path, text, message):

@@ -63,7 +63,7 @@ def test_slurm(monkeypatch):
     assert (cluster.worker, cluster.workers) == (2, 3)
     assert cluster.resolver.cluster_spec().as_dict() == {"worker": ["node1:8470", "node1:8471", "node2:8470"]}
     monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "1,1")
-    with pytest.raises(UsageError, match=r"^Slurm's variables make no cluster: Requested 3 tasks but only 2 were"):
+    with pytest.raises(UsageError, match=r"^the variables of Slurm are invalid: Requested 3 tasks but only 2 were"):
         find_cluster()
 
 
@@ -77,6 +77,6 @@ def test_kubernetes_needs_the_number_of_the_pod(monkeypatch):
 
 def test_none():
     with pytest.raises(
-        UsageError, match=r"^multi-worker training needs to know its workers: .* Received: none of them$"
+        UsageError, match=r"^multi-worker training needs the addresses of its workers: .* Received: none of them$"
     ):
         find_cluster()

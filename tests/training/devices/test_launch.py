@@ -47,10 +47,12 @@ def test_an_error_that_comes_again_and_again_is_not_tried_for_ever(tmp_path, att
     steps = [checkpoints / f"step-{step:08d}.safetensors" for step in (7, 14)]
     # Killed workers may always come back, and so may those that came further.
     attempts += [(1, steps[0]), (1, None), (-9, None), (1, None), (1, steps[1]), (1, None), (1, None), (1, None)]
-    with pytest.raises(TrainingError, match=r"^worker 1 ended with exit code 1, 3 times in a row without a checkpoint"):
+    with pytest.raises(
+        TrainingError, match=r"^worker 1 ended with exit code 1, 3 times in a row without a new checkpoint"
+    ):
         launch(["pretrain", "--output", str(tmp_path / "run")], workers=2, max_restarts=20)
     assert attempts == []
-    assert sum("starting all again" in message for message in told()) == 7
+    assert sum("restarting all workers" in message for message in told()) == 7
 
 
 @pytest.mark.slow

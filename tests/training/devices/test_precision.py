@@ -30,7 +30,7 @@ def test_a_limit_that_the_user_set_is_kept(monkeypatch):
 @pytest.mark.parametrize(
     ("works_without", "message"),
     [
-        (True, "ONEDNN_MAX_CPU_ISA=AVX2 keeps this machine's CPU from float16; unset it"),
+        (True, "ONEDNN_MAX_CPU_ISA=AVX2 disables float16 on this machine's CPU; unset it"),
         (False, "^this machine's CPU "),
     ],
 )

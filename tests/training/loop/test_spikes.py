@@ -15,7 +15,7 @@ def test_a_loss_far_above_the_mean_of_a_hundred_steps():
         assert detector.problem(4.0, 1.0) is None
     assert detector.problem(5.0, 1.0) is None  # there are no hundred yet
     assert len(detector.recent) == 100
-    assert detector.problem(6.1, 1.0) == "the loss is 6.1 where the 100 steps before had 4.01"
+    assert detector.problem(6.1, 1.0) == "the loss is 6.1, and the mean of the 100 steps before is 4.01"
     assert detector.problem(5.9, 1.0) is None
     assert len(detector.recent) == 100
     assert detector.recent[-1] == 5.9
@@ -25,7 +25,7 @@ def test_a_jump_stands_out_from_the_losses_own_ups_and_downs():
     detector = SpikeDetector(2.0, [3.0, 5.0] * 50)  # a mean of 4 and a deviation of 1
     assert detector.problem(9.9, 1.0) is None
     detector = SpikeDetector(2.0, [3.0, 5.0] * 50)
-    assert detector.problem(10.1, 1.0) == "the loss is 10.1 where the 100 steps before had 4"
+    assert detector.problem(10.1, 1.0) == "the loss is 10.1, and the mean of the 100 steps before is 4"
 
 
 def test_without_a_threshold_any_number_will_do():
@@ -72,7 +72,7 @@ OPTIONS = {"steps": 10, "batch_size": 8, "checkpoint_every": 4, "log_every": 1, 
 
 def test_a_run_goes_back_and_around(tmp_path, corpus, pretrained, spike_at_step_6, told):
     pretrain(corpus=corpus, model=pretrained, output=tmp_path / "run", on_spike="rewind", **OPTIONS)
-    assert "the loss is high at step 6; back to step 4, past the batches since" in told()
+    assert "the loss is high at step 6; rewinding to step 4 and skipping the batches since" in told()
     read = rows(tmp_path / "run")
     assert [row["step"] for row in read] == list(range(1, 11))
     from kbert.training.run_folder.checkpoints import Checkpoints
@@ -84,7 +84,7 @@ def test_a_run_goes_back_and_around(tmp_path, corpus, pretrained, spike_at_step_
 def test_a_run_that_finds_no_way_around_ends(tmp_path, corpus, pretrained, monkeypatch):
     monkeypatch.setattr(loop, "_REWINDS", 1)
     monkeypatch.setattr(SpikeDetector, "problem", lambda *arguments: "the loss is high")
-    with pytest.raises(TrainingError, match=r"^the loss is high at step 1, and so it was after each of 1 ways"):
+    with pytest.raises(TrainingError, match=r"^the loss is high at step 1, even after 1 rewinds; lower"):
         pretrain(corpus=corpus, model=pretrained, output=tmp_path / "run", on_spike="rewind", **OPTIONS)
 
 

@@ -77,7 +77,7 @@ def test_a_damaged_one_is_passed_over_with_a_warning(checkpoints):
     assert checkpoints.latest(warnings.append).step == 1
     (warning,) = warnings
     assert "step-00000002.safetensors is damaged" in warning
-    assert warning.endswith("; trying the one before")
+    assert warning.endswith("; trying the checkpoint before")
 
 
 def test_all_damaged(checkpoints):
@@ -86,7 +86,7 @@ def test_all_damaged(checkpoints):
         path = checkpoints.folder / f"step-{step:08d}.safetensors"
         path.write_bytes(path.read_bytes()[: 50 * step])
     warnings = []
-    with pytest.raises(CheckpointError, match=r"^all 2 checkpoints in .* are damaged; start the run anew$"):
+    with pytest.raises(CheckpointError, match=r"^all 2 checkpoints in .* are damaged; start a new run$"):
         checkpoints.latest(warnings.append)
     assert len(warnings) == 2
 

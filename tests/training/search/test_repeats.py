@@ -75,7 +75,7 @@ def test_options_that_cannot_be(tmp_path, cats_and_dogs, quick, monkeypatch):
     with pytest.raises(UsageError, match=r"holds out training rows; leave validation and validation_split out$"):
         cross_validate("classification", folds=2, output=tmp_path / "runs", **cats_and_dogs, **quick)
     monkeypatch.setenv("TF_CONFIG", "{}")
-    with pytest.raises(UsageError, match=r"^several runs in one command are runs of one machine"):
+    with pytest.raises(UsageError, match=r"^several runs in one command must run on one machine"):
         finetune_seeds("classification", seeds=2, output=tmp_path / "runs", **cats_and_dogs, **quick)
     assert not (tmp_path / "runs").exists()
 
