@@ -98,7 +98,8 @@ def train_kbert(preset: str, rows: Rows, options: argparse.Namespace, precision:
     from kbert.training.loop.loss_scale import LossScale
     from kbert.training.loop.step import TrainingStep
     from kbert.training.monitoring.throughput import Meter
-    from kbert.training.optimizers.optimizers import OptimizerSettings, make_optimizer
+    from kbert.training.optimizers.registry import make_optimizer
+    from kbert.training.optimizers.settings import OptimizerSettings
 
     placement = Placement(tf.distribute.OneDeviceStrategy("/cpu:0"))
     config = preset_config(preset, int(rows["vocab_size"]))

@@ -76,7 +76,8 @@ def train_kbert(preset: str, vocab_size: int, batches: Batches, precision: str, 
     from kbert.training.loop.loss_scale import LossScale
     from kbert.training.loop.objectives import PretrainingObjective
     from kbert.training.loop.step import TrainingStep
-    from kbert.training.optimizers.optimizers import OptimizerSettings, make_optimizer
+    from kbert.training.optimizers.registry import make_optimizer
+    from kbert.training.optimizers.settings import OptimizerSettings
 
     config = preset_config(preset, vocab_size)
     packed = "input_example_ids" in batches

@@ -23,8 +23,8 @@ from kbert.training.learning_rate_finder import STEPS
 from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.loop import LoopSettings
 from kbert.training.optimizers.frozen_layers import check_frozen_layers
-from kbert.training.optimizers.optimizers import OptimizerSettings
 from kbert.training.optimizers.schedules import Schedule
+from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.options import FinetuneOptions
 from kbert.training.run import Run
 from kbert.training.run_folder.runs import RunRecord

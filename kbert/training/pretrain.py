@@ -28,8 +28,8 @@ from kbert.training.loop.objectives import PretrainingObjective
 from kbert.training.monitoring.observers import Observer, Periodic
 from kbert.training.monitoring.samples import SAMPLES, Samples
 from kbert.training.new_weights import new_parts, tell_new_weights
-from kbert.training.optimizers.optimizers import OptimizerSettings
 from kbert.training.optimizers.schedules import Schedule
+from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.options import PretrainOptions
 from kbert.training.run import Run
 from kbert.training.run_folder.runs import RunRecord, earlier_record

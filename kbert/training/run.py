@@ -24,8 +24,8 @@ from kbert.training.monitoring.observers import Observer, ObserverSettings, make
 from kbert.training.monitoring.peak import matrix_peak
 from kbert.training.monitoring.projector import write_projector
 from kbert.training.monitoring.throughput import Meter
-from kbert.training.optimizers.optimizers import OptimizerSettings
 from kbert.training.optimizers.schedules import Schedule
+from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.options import TrainingOptions
 from kbert.training.run_folder.checkpoints import Checkpoints
 from kbert.training.run_folder.environment import write_environment

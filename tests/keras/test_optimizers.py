@@ -9,8 +9,9 @@ import tensorflow as tf
 import kbert
 from kbert.errors import UsageError
 from kbert.models.encoder import BertEncoder
-from kbert.training.optimizers.optimizers import OptimizerSettings, make_optimizer
+from kbert.training.optimizers.registry import make_optimizer
 from kbert.training.optimizers.schedules import SCHEDULES, Schedule
+from kbert.training.optimizers.settings import OptimizerSettings
 
 KINDS = {"adamw": kbert.AdamW, "lamb": kbert.Lamb, "muon": kbert.Muon, "sgd": kbert.SGD}
 

@@ -21,8 +21,8 @@ from kbert.optimizers.lamb import Lamb
 from kbert.optimizers.muon import Muon
 from kbert.optimizers.sgd import SGD
 from kbert.optimizers.warmup_schedule import WarmupSchedule
-from kbert.training.optimizers.optimizers import OptimizerSettings
 from kbert.training.optimizers.schedules import Schedule
+from kbert.training.optimizers.settings import OptimizerSettings
 
 _OPTIMIZERS = {"adamw": AdamW, "lamb": Lamb, "muon": Muon, "sgd": SGD}
 

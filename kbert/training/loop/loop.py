@@ -32,7 +32,8 @@ from kbert.training.loop.step import TrainingStep, is_seed
 from kbert.training.monitoring.monitor import Monitor
 from kbert.training.monitoring.observers import Observer
 from kbert.training.monitoring.throughput import Meter
-from kbert.training.optimizers.optimizers import OptimizerSettings, make_optimizer
+from kbert.training.optimizers.registry import make_optimizer
+from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.options import PretrainOptions, TrainingOptions
 from kbert.training.run_folder.checkpoints import Checkpoint, Checkpoints
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kbert.tasks.protocol.objective import Objective
 from kbert.training.loop.loss_scale import LossScale
-from kbert.training.optimizers.optimizers import Optimizer
+from kbert.training.optimizers.optimizer import Optimizer
 
 _SUM = tf.distribute.ReduceOp.SUM
 _STEPS, _PARTS = 2**32, 2**16

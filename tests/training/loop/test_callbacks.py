@@ -9,8 +9,8 @@ import pytest
 import kbert
 from kbert.errors import UsageError
 from kbert.training.loop.callbacks import keras_optimizer
-from kbert.training.optimizers.optimizers import OptimizerSettings
 from kbert.training.optimizers.schedules import Schedule
+from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.run_folder.step_rows import read_rows
 
 

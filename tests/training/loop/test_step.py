@@ -9,7 +9,8 @@ from kbert.models.pretraining import PretrainingModel
 from kbert.training.loop.loss_scale import LossScale
 from kbert.training.loop.objectives import PretrainingObjective
 from kbert.training.loop.step import TrainingStep
-from kbert.training.optimizers.optimizers import OptimizerSettings, make_optimizer
+from kbert.training.optimizers.registry import make_optimizer
+from kbert.training.optimizers.settings import OptimizerSettings
 
 BATCH = {
     "input_word_ids": np.arange(8 * 6).reshape(8, 6) % 18 + 5,

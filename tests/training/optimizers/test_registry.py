@@ -4,9 +4,17 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import UsageError
+from kbert.optimizers.variable_rules import layer_rates
+from kbert.options import option_infos
+from kbert.training.optimizers.adamw import AdamW
+from kbert.training.optimizers.lamb import Lamb
+from kbert.training.optimizers.muon import Muon
 from kbert.training.optimizers.newton_schulz import orthogonalized
-from kbert.training.optimizers.optimizers import AdamW, Lamb, Muon, OptimizerSettings, Sgd, layer_rates, make_optimizer
+from kbert.training.optimizers.registry import OPTIMIZERS, make_optimizer
 from kbert.training.optimizers.schedules import Schedule
+from kbert.training.optimizers.settings import OptimizerSettings
+from kbert.training.optimizers.sgd import Sgd
+from kbert.training.options import TrainingOptions
 
 
 def variable(value, name="kernel"):
@@ -257,3 +265,7 @@ def test_a_lower_rate_is_a_shorter_step():
     settings = OptimizerSettings("sgd", weight_decay=0.0, layer_decay=0.5)
     step(Sgd([low, top], settings), [[1.0], [1.0]], 0.1, 0)
     assert (float(low[0]), float(top[0])) == pytest.approx((0.95, 0.9))
+
+
+def test_each_optimizer_of_the_options_exists():
+    assert tuple(OPTIMIZERS) == option_infos(TrainingOptions)["optimizer"].choices
