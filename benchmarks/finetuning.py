@@ -93,15 +93,15 @@ def train_kbert(preset: str, rows: Rows, options: argparse.Namespace, precision:
     from kbert.tasks.protocol.training_rows import Ragged, TrainingRows
     from kbert.training.data.batches import LengthBucketedBatches
     from kbert.training.devices.jit import skips_padding
-    from kbert.training.devices.strategy import Placement
+    from kbert.training.devices.strategy import Distribution
     from kbert.training.loop.inputs import Input
     from kbert.training.loop.loss_scale import LossScale
     from kbert.training.loop.step import TrainingStep
-    from kbert.training.monitoring.throughput import Meter
+    from kbert.training.monitoring.throughput import Throughput
     from kbert.training.optimizers.registry import make_optimizer
     from kbert.training.optimizers.settings import OptimizerSettings
 
-    placement = Placement(tf.distribute.OneDeviceStrategy("/cpu:0"))
+    placement = Distribution(tf.distribute.OneDeviceStrategy("/cpu:0"))
     config = preset_config(preset, int(rows["vocab_size"]))
     task = ClassificationTask(["0", "1"])
     skip_padding = skips_padding(placement, jit=False)
@@ -126,7 +126,7 @@ def train_kbert(preset: str, rows: Rows, options: argparse.Namespace, precision:
         )
         for ids, lengths, labels in zip(np.split(rows["ids"], ends), rows["lengths"], rows["labels"], strict=True)
     ]
-    source = Input(RoundBatches(rounds), placement, 0, Meter(config, skip_padding=skip_padding))
+    source = Input(RoundBatches(rounds), placement, 0, Throughput(config, skip_padding=skip_padding))
     atexit.register(source.close)  # a thread of it prepares batches in advance
     function = step.function(source.iterator, source.element_spec)
     numbers = itertools.count()

@@ -161,10 +161,10 @@ def learn_transformers(options: argparse.Namespace, folder: Path) -> Curve:
 def held_out_batches(folder: Path) -> Iterator[dict[str, np.ndarray]]:
     """Yields the validation batches of kbert, in the same order and with the same masks."""
     from kbert.model_folder.bundle import Bundle
-    from kbert.training.evaluation import HeldOutCorpus
+    from kbert.training.evaluation import ValidationCorpus
 
     packed = ("input_example_ids", "input_positions")  # only packed models need them
-    held_out = HeldOutCorpus(folder / "held-out", Bundle.load(folder / "start").tokenizer)
+    held_out = ValidationCorpus(folder / "held-out", Bundle.load(folder / "start").tokenizer)
     for batch in held_out.batches(HELD_OUT_BATCH):
         yield {name: values for name, values in batch.items() if name not in packed}
 

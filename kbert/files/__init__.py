@@ -4,7 +4,7 @@ Other modules use this package as one name: `from kbert import files`, then `fil
 """
 
 from kbert.files.atomic import atomic_directory, atomic_file, atomic_path, sync_directory, write_text
-from kbert.files.compression import COMPRESSED, damage_said, is_compressed, open_binary, read_head
+from kbert.files.compression import COMPRESSED, damage_as_error, is_compressed, open_binary, read_head
 from kbert.files.digest import file_sha256
 from kbert.files.folders import check_new_folder
 from kbert.files.json_files import read_json, write_json
@@ -19,7 +19,7 @@ __all__ = [
     "atomic_file",
     "atomic_path",
     "check_new_folder",
-    "damage_said",
+    "damage_as_error",
     "expand_inputs",
     "file_sha256",
     "has_wide_mark",

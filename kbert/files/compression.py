@@ -45,12 +45,12 @@ def read_head(path: PathLike, size: int) -> bytes:
     Raises:
         DataError: The compressed stream is damaged.
     """
-    with damage_said(path, 1), open_binary(path) as handle:
+    with damage_as_error(path, 1), open_binary(path) as handle:
         return handle.read(size)
 
 
 @contextlib.contextmanager
-def damage_said(path: PathLike, line: int | None = None) -> Iterator[None]:
+def damage_as_error(path: PathLike, line: int | None = None) -> Iterator[None]:
     """Turns the exceptions of all decompressors into DataError; errors of the operating system pass through."""
     try:
         yield

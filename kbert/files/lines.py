@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from kbert.errors import DataError
-from kbert.files.compression import damage_said, open_binary, read_head
+from kbert.files.compression import damage_as_error, open_binary, read_head
 from kbert.files.paths import PathLike
 from kbert.files.text_check import check_is_text, marked_encoding
 
@@ -70,7 +70,7 @@ def read_line_blocks(
             handle.seek(offset)
         blocks = _line_blocks(handle, path)
         while True:
-            with damage_said(path, number):
+            with damage_as_error(path, number):
                 block = next(blocks, b"")
             if not block:
                 return
@@ -120,7 +120,11 @@ def _wide_blocks(path: PathLike, encoding: str) -> Iterator[tuple[int, list[str]
     number = 1
     lines: list[str] = []
     held = 0
-    with damage_said(path, 1), open_binary(path) as handle, io.TextIOWrapper(handle, encoding, newline="\n") as text:
+    with (
+        damage_as_error(path, 1),
+        open_binary(path) as handle,
+        io.TextIOWrapper(handle, encoding, newline="\n") as text,
+    ):
         while True:
             try:
                 line = text.readline()

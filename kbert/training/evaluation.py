@@ -28,7 +28,7 @@ size.
 Batch = dict[str, np.ndarray]
 
 
-class HeldOutCorpus:
+class ValidationCorpus:
     """A validation corpus in a fixed order with fixed masks, which do not depend on the batch size.
 
     Args:
@@ -110,7 +110,7 @@ def _with_packed_features(batch: Batch) -> Batch:
     }
 
 
-class HeldOutEvaluation:
+class PretrainingEvaluation:
     """Evaluates a model on a validation corpus.
 
     The sums of the examples are added in double precision, so that the batch size changes only the rounding of matrix
@@ -125,7 +125,7 @@ class HeldOutEvaluation:
         UsageError: The model has fewer positions than an example has tokens, or the batch size is below 1.
     """
 
-    def __init__(self, model: Any, corpus: HeldOutCorpus, batch_size: int) -> None:
+    def __init__(self, model: Any, corpus: ValidationCorpus, batch_size: int) -> None:
         corpus.check_length(model.encoder.config.max_position_embeddings)
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
@@ -195,7 +195,7 @@ def evaluate_pretraining(
         progress: A function that is called with the number of finished examples and the number of all examples.
 
     Returns:
-        The metrics of `HeldOutEvaluation`, and "examples", the number of examples.
+        The metrics of `PretrainingEvaluation`, and "examples", the number of examples.
 
     Raises:
         BundleError: The folder is not a model folder, or its model does not predict tokens.
@@ -208,6 +208,6 @@ def evaluate_pretraining(
             f"{model} must be a model that predicts tokens, as `kbert pretrain` makes them. Received: a "
             f"{bundle.architecture}; measure it with --data"
         )
-    held_out = HeldOutCorpus(corpus, bundle.tokenizer, model=str(model))
-    metrics = HeldOutEvaluation(loaded, held_out, batch_size)(progress)
+    held_out = ValidationCorpus(corpus, bundle.tokenizer, model=str(model))
+    metrics = PretrainingEvaluation(loaded, held_out, batch_size)(progress)
     return {"examples": held_out.examples, **metrics}

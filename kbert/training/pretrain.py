@@ -21,7 +21,7 @@ from kbert.models.pretraining import PretrainingModel
 from kbert.options import option_error, option_infos, with_options
 from kbert.training.corpus_tokenizer import check_corpus, same_tokenizer
 from kbert.training.devices.jit import use_jit
-from kbert.training.evaluation import HeldOutCorpus, HeldOutEvaluation
+from kbert.training.evaluation import PretrainingEvaluation, ValidationCorpus
 from kbert.training.loop.inputs import Phase
 from kbert.training.loop.loop import LoopSettings
 from kbert.training.loop.objectives import PretrainingObjective
@@ -128,7 +128,7 @@ class _Plan:
     corpora: list[PretrainingBatches]
     phase_steps: list[int]
     start: StartingPoint
-    validation: HeldOutCorpus | None
+    validation: ValidationCorpus | None
     evaluate_every: int
     schedule: Schedule
     optimizer: OptimizerSettings
@@ -153,7 +153,7 @@ def _plan(options: PretrainOptions, corpora: list[PretrainingBatches], start: St
     validation = None
     if options.validation_corpus is not None:
         model = options.model if start.bundle is not None else _folders(options)[0]
-        validation = HeldOutCorpus(options.validation_corpus, start.tokenizer, model=str(model))
+        validation = ValidationCorpus(options.validation_corpus, start.tokenizer, model=str(model))
         validation.check_length(config.max_position_embeddings)
     steps = options.total_steps
     bias_correction = options.bias_correction
@@ -241,10 +241,10 @@ def _model(encoder: BertEncoder, options: PretrainOptions) -> PretrainingModel:
 
 
 def _evaluation(
-    model: PretrainingModel, validation: HeldOutCorpus, batch_size: int
+    model: PretrainingModel, validation: ValidationCorpus, batch_size: int
 ) -> Callable[[int], dict[str, float]]:
     """Returns a function that evaluates the model on the validation corpus."""
-    evaluation = HeldOutEvaluation(model, validation, batch_size)
+    evaluation = PretrainingEvaluation(model, validation, batch_size)
     return lambda step: {f"validation_{name}": value for name, value in evaluation().items()}
 
 

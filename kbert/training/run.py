@@ -23,7 +23,7 @@ from kbert.training.monitoring.monitor import TENSORBOARD_FOLDER, Monitor, Silen
 from kbert.training.monitoring.observers import Observer, ObserverSettings, make_observers
 from kbert.training.monitoring.peak import matrix_peak
 from kbert.training.monitoring.projector import write_projector
-from kbert.training.monitoring.throughput import Meter
+from kbert.training.monitoring.throughput import Throughput
 from kbert.training.optimizers.schedules import Schedule
 from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.options import TrainingOptions
@@ -160,7 +160,7 @@ class Run:
             optimizer=optimizer,
             settings=settings,
             placement=self.placement,
-            meter=Meter(config, self._peak, skip_padding=self._skip_padding),
+            meter=Throughput(config, self._peak, skip_padding=self._skip_padding),
             loss_scaling=self.options.precision == "float16",
         )
 

@@ -12,7 +12,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.pretrained.loading import load_model
 from kbert.text.tokenizer import Tokenizer
 from kbert.training import evaluation as held_out
-from kbert.training.evaluation import HeldOutCorpus, HeldOutEvaluation, evaluate_pretraining
+from kbert.training.evaluation import PretrainingEvaluation, ValidationCorpus, evaluate_pretraining
 from kbert.training.loop.objectives import PretrainingObjective
 
 
@@ -29,7 +29,7 @@ def joined(corpus, batch_size):
 @pytest.mark.parametrize("block", [1, 3, 256])
 def test_every_example_comes_once_whatever_the_batches(corpus, tokenizer, monkeypatch, block):
     monkeypatch.setattr(held_out, "_BLOCK", block)
-    opened = HeldOutCorpus(corpus, tokenizer)
+    opened = ValidationCorpus(corpus, tokenizer)
     whole, _ = joined(opened, 1000)
     assert len(whole["input_word_ids"]) == opened.examples > 8
     for batch_size in (1, 4, opened.examples):
@@ -40,7 +40,7 @@ def test_every_example_comes_once_whatever_the_batches(corpus, tokenizer, monkey
 
 
 def test_no_example_comes_twice(corpus, tokenizer):
-    opened = HeldOutCorpus(corpus, tokenizer)
+    opened = ValidationCorpus(corpus, tokenizer)
     examples, _ = joined(opened, 5)
     from kbert.corpus.reading.pipeline import PretrainingBatches
 
@@ -67,12 +67,12 @@ def test_the_batch_size_changes_nothing_beyond_rounding(corpus, pretrained):
 def test_measures_are_those_of_training(corpus, pretrained, tokenizer):
     """On one batch of all examples training computes the same means, but for its 1e-5 in the denominator."""
     model = load_model(pretrained)
-    opened = HeldOutCorpus(corpus, tokenizer)
+    opened = ValidationCorpus(corpus, tokenizer)
     batch, _ = joined(opened, 1000)
     objective = PretrainingObjective()
     loss_sums = objective.loss_sums(model(batch, training=False), batch)
     loss_weights = objective.loss_weights(batch)
-    metrics = HeldOutEvaluation(model, opened, 4)()
+    metrics = PretrainingEvaluation(model, opened, 4)()
     for name, value in loss_sums.items():
         assert metrics[name] == pytest.approx(float(value / loss_weights[name]), rel=1e-4)
     assert metrics["loss"] == metrics["mlm_loss"] + metrics["nsp_loss"]
@@ -104,9 +104,9 @@ def test_another_vocabulary_is_refused(corpus, vocabulary, tmp_path):
     other = tmp_path / "other.txt"
     other.write_text("".join(f"{token}\n" for token in [*vocabulary, "more"]))
     with pytest.raises(UsageError, match="must have the same vocabulary"):
-        HeldOutCorpus(corpus, Tokenizer(other))
+        ValidationCorpus(corpus, Tokenizer(other))
     with pytest.raises(UsageError, match=r"with lowercase=False, .* made with lowercase=True, .* --vocab MODEL`$"):
-        HeldOutCorpus(corpus, Tokenizer(vocabulary, lowercase=False))
+        ValidationCorpus(corpus, Tokenizer(vocabulary, lowercase=False))
 
 
 def test_long_examples_are_refused(corpus_text, vocab_file, pretrained, tmp_path):

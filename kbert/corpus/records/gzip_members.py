@@ -28,7 +28,7 @@ _OWN_HEADER = re.compile(re.escape(_OWN_BEGIN) + rb"[\0\x02\x04][\x03\xff]", re.
 
 
 @dataclasses.dataclass(frozen=True)
-class Break:
+class Hole:
     """A damage in the stream of decompressed bytes.
 
     Args:
@@ -42,7 +42,7 @@ class Break:
     in_member: bool = True
 
 
-Piece = tuple[int, bytes | Break]
+Piece = tuple[int, bytes | Hole]
 """An offset in the file (in a gzip file, that of the member), and the next bytes of the stream or a damage."""
 
 
@@ -95,11 +95,11 @@ def members(data: Content, strict: bool) -> Iterator[Piece]:
         body = _member_body(data, place)
         if body is None:
             if data[place : place + PIECE].strip(b"\0"):  # gzip allows zeros after the last member
-                yield place, Break("no gzip member begins where one should")
+                yield place, Hole("no gzip member begins where one should")
             place = _find_member(data, place + 1)
             continue
         if strict and not _OWN_HEADER.fullmatch(data[place:body]):
-            yield place, Break("the header of a gzip member was changed", harmless=True, in_member=False)
+            yield place, Hole("the header of a gzip member was changed", harmless=True, in_member=False)
         place = yield from _member(data, place, body)
 
 
@@ -113,12 +113,12 @@ def _member(data: Content, place: int, body: int) -> Generator[Piece, None, int 
             waiting = data[end : end + _PEEK]
             end += len(waiting)
             if not waiting:
-                yield place, Break("the file ends within a gzip member")
+                yield place, Hole("the file ends within a gzip member")
                 return _find_member(data, place + 1)
         try:
             piece = inflate.decompress(waiting, PIECE)
         except zlib.error:
-            yield place, Break("a gzip member cannot be decompressed")
+            yield place, Hole("a gzip member cannot be decompressed")
             return _find_member(data, place + 1)
         waiting = inflate.unconsumed_tail
         crc, size = zlib.crc32(piece, crc), size + len(piece)
@@ -126,9 +126,9 @@ def _member(data: Content, place: int, body: int) -> Generator[Piece, None, int 
     end -= len(inflate.unused_data)
     trailer = data[end : end + 8]
     if trailer != struct.pack("<II", crc, size & 0xFFFFFFFF):
-        yield place, Break("the checksum of a gzip member is wrong", harmless=True)
+        yield place, Hole("the checksum of a gzip member is wrong", harmless=True)
         if end + 8 < len(data) and _member_body(data, end + 8) is None:
-            yield place, Break("a gzip member ends too early")
+            yield place, Hole("a gzip member ends too early")
             return _find_member(data, place + 1)
     return end + 8
 

@@ -19,7 +19,7 @@ import google_crc32c
 import numpy as np
 
 from kbert.corpus.records.frames import FOOTER, HEADER, MASK_DELTA, is_header, masked_crc
-from kbert.corpus.records.gzip_members import MAGIC, PIECE, Break, Content, Piece, members, pieces
+from kbert.corpus.records.gzip_members import MAGIC, PIECE, Content, Hole, Piece, members, pieces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,9 +124,9 @@ class _Stream:
         self._marks: deque[tuple[int, int]] = deque()  # (position in the stream, offset in the file)
         self.position = position
         """The position in the stream of the next byte."""
-        self.hole: tuple[int, Break] | None = None
+        self.hole: tuple[int, Hole] | None = None
         """The damage that ends the bytes read so far, or None."""
-        self.notes: list[tuple[int, Break]] = []
+        self.notes: list[tuple[int, Hole]] = []
         """The harmless damages seen so far."""
 
     def __len__(self) -> int:

@@ -98,7 +98,7 @@ def read_questions(
 
 def _document(path: files.PathLike, form: TableFormat) -> Any:
     """Returns the value of a file that is a single JSON value; None for JSON lines."""
-    with files.damage_said(path), files.open_binary(path) as handle:
+    with files.damage_as_error(path), files.open_binary(path) as handle:
         content = handle.read()
     try:
         # Python's JSON reader detects byte order marks in bytes.

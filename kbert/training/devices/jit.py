@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from kbert.options import check_option
-from kbert.training.devices.strategy import Placement
+from kbert.training.devices.strategy import Distribution
 from kbert.training.options import PretrainOptions
 
 
@@ -22,7 +22,7 @@ def use_jit(name: str) -> bool:
     return name == "on" or (name == "auto" and bool(tf.config.list_logical_devices("GPU")))
 
 
-def skips_padding(placement: Placement, *, jit: bool) -> bool:
+def skips_padding(placement: Distribution, *, jit: bool) -> bool:
     """Returns whether a model skips padding, which requires dynamic shapes and is therefore impossible with XLA.
 
     Args:

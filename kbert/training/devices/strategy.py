@@ -16,7 +16,7 @@ from kbert.training.options import TrainingOptions
 
 
 @dataclasses.dataclass(frozen=True)
-class Placement:
+class Distribution:
     """A strategy, and the number of this process among its workers.
 
     Args:
@@ -73,7 +73,7 @@ def lost_worker(problem: tf.errors.OpError) -> TrainingError:
     )
 
 
-def make_strategy(name: str = "auto", cluster: str | None = None) -> Placement:
+def make_strategy(name: str = "auto", cluster: str | None = None) -> Distribution:
     """Creates a `tf.distribute.Strategy`; for "multi-worker" and "tpu", before TensorFlow has computed anything.
 
     Args:
@@ -97,17 +97,17 @@ def make_strategy(name: str = "auto", cluster: str | None = None) -> Placement:
     if cluster is not None:
         raise UsageError(f"--cluster requires --strategy multi-worker. Received: strategy={name!r}")
     if name == "tpu":
-        return Placement(_tpu())
+        return Distribution(_tpu())
     gpus = tf.config.list_logical_devices("GPU")
     if name == "one" or (name == "auto" and len(gpus) < 2):
-        return Placement(tf.distribute.OneDeviceStrategy(gpus[0].name if gpus else "/cpu:0"))
+        return Distribution(tf.distribute.OneDeviceStrategy(gpus[0].name if gpus else "/cpu:0"))
     devices = gpus or tf.config.list_logical_devices("CPU")
     if len(devices) < 2:
         raise UsageError(f"mirrored training needs at least two devices. Received: only {devices[0].name}")
-    return Placement(tf.distribute.MirroredStrategy([device.name for device in devices]))
+    return Distribution(tf.distribute.MirroredStrategy([device.name for device in devices]))
 
 
-def _join(cluster: Cluster) -> Placement:
+def _join(cluster: Cluster) -> Distribution:
     """Waits for all workers, and returns the placement of this worker.
 
     TensorFlow's coordination service watches the workers from then on. If a worker dies or is silent for ten seconds,
@@ -118,7 +118,7 @@ def _join(cluster: Cluster) -> Placement:
     except (tf.errors.OpError, RuntimeError) as problem:
         message = str(problem).strip().splitlines()[0]
         raise TrainingError(f"the {cluster.workers} workers cannot be joined ({message})") from None
-    return Placement(strategy, cluster.workers, cluster.worker)
+    return Distribution(strategy, cluster.workers, cluster.worker)
 
 
 def _tpu() -> Any:

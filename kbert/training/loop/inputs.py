@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.errors import KbertError
-from kbert.training.devices.strategy import Placement
-from kbert.training.monitoring.throughput import Meter
+from kbert.training.devices.strategy import Distribution
+from kbert.training.monitoring.throughput import Throughput
 
 _AHEAD = 4
 """The number of batches that are prepared in advance."""
@@ -78,7 +78,7 @@ class Input:
         meter: The meter that counts the work of each batch.
     """
 
-    def __init__(self, source: BatchSource, placement: Placement, start: int, meter: Meter) -> None:
+    def __init__(self, source: BatchSource, placement: Distribution, start: int, meter: Throughput) -> None:
         self.source = source
         self.problem: KbertError | None = None
         self._start = start
@@ -107,7 +107,7 @@ class Input:
             self.iterator = iter(placement.strategy.distribute_datasets_from_function(of_worker))
 
     def work(self, count: int) -> np.ndarray:
-        """Returns the sum of `Meter.work` over the next `count` batches, which the loop has processed."""
+        """Returns the sum of `Throughput.work` over the next `count` batches, which the loop has processed."""
         taken, self._work[:count] = self._work[:count], []
         return np.sum(taken, axis=0)
 

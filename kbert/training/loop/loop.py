@@ -22,16 +22,16 @@ from kbert.errors import CheckpointError, TrainingError, UsageError
 from kbert.options import check_option
 from kbert.runtime.interrupts import Interrupted, Signals
 from kbert.tasks.protocol.objective import Objective
-from kbert.training.devices.strategy import Placement, lost_worker
+from kbert.training.devices.strategy import Distribution, lost_worker
 from kbert.training.loop.callbacks import Callbacks
 from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.inputs import Input, Phase, phase_at
 from kbert.training.loop.loss_scale import LossScale
-from kbert.training.loop.spikes import Skips, Spike, SpikeDetector
+from kbert.training.loop.spikes import SkippedBatches, Spike, SpikeDetector
 from kbert.training.loop.step import TrainingStep, is_seed
 from kbert.training.monitoring.monitor import Monitor
 from kbert.training.monitoring.observers import Observer
-from kbert.training.monitoring.throughput import Meter
+from kbert.training.monitoring.throughput import Throughput
 from kbert.training.optimizers.registry import make_optimizer
 from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.options import PretrainOptions, TrainingOptions
@@ -89,7 +89,7 @@ class LoopSettings:
         return cls(steps, options.accumulation, options.log_every, options.checkpoint_every, **settings)
 
 
-def check_batch_size(batch_size: int, settings: LoopSettings, placement: Placement) -> None:
+def check_batch_size(batch_size: int, settings: LoopSettings, placement: Distribution) -> None:
     """Checks that a batch can be divided among replicas and micro-batches.
 
     Args:
@@ -154,8 +154,8 @@ class TrainingLoop:
         schedule: Callable[[int], float],
         optimizer: OptimizerSettings,
         settings: LoopSettings,
-        placement: Placement,
-        meter: Meter,
+        placement: Distribution,
+        meter: Throughput,
         loss_scaling: bool = False,
     ) -> None:
         for phase in phases:
@@ -244,7 +244,7 @@ class TrainingLoop:
                 except Spike as spike:
                     if self.settings.on_spike != "rewind":
                         raise
-                    end = Skips(self.progress.skipped).batch(spike.step - 1) + 1
+                    end = SkippedBatches(self.progress.skipped).batch(spike.step - 1) + 1
                     self._restore_newest()
                     step = self.progress.step
                     rewinds[step] = rewinds.get(step, 0) + 1
@@ -253,7 +253,7 @@ class TrainingLoop:
                             f"{spike.what} at step {spike.step}, even after {_REWINDS} rewinds; "
                             "lower the learning rate or lengthen the warm-up"
                         ) from None
-                    self.progress.skipped = Skips(self.progress.skipped).rewound(step, end).ranges
+                    self.progress.skipped = SkippedBatches(self.progress.skipped).rewound(step, end).ranges
                     LOGGER.warning(
                         f"{spike.what} at step {spike.step}; rewinding to step {step} and skipping the batches since"
                     )
@@ -266,7 +266,9 @@ class TrainingLoop:
         self._observe()
         while progress.step < settings.steps and not self._is_enough():
             phase, phase_end = phase_at(self.phases, progress.step)
-            source = Input(phase.batches, self.placement, Skips(progress.skipped).batch(progress.step), self.meter)
+            source = Input(
+                phase.batches, self.placement, SkippedBatches(progress.skipped).batch(progress.step), self.meter
+            )
             try:
                 self._train_phase(signals, source, phase_end, detector)
             finally:
@@ -371,7 +373,7 @@ class TrainingLoop:
         for index, (loss, norm) in enumerate(zip(metrics["loss"], metrics["gradient_norm"], strict=True)):
             what = detector.problem(loss, norm)
             if what is not None:
-                number = Skips(progress.skipped).batch(step + index)
+                number = SkippedBatches(progress.skipped).batch(step + index)
                 examples = source.source.example_names(number)
                 raise Spike(step + index + 1, what, examples, self.settings.advice)
         self._work += source.work(count)

@@ -65,7 +65,7 @@ class SpikeDetector:
 
 
 @dataclasses.dataclass
-class Skips:
+class SkippedBatches:
     """The batches that a run skips; step k uses the k-th of the other batches.
 
     Args:
@@ -82,6 +82,6 @@ class Skips:
                 number += end - first
         return number
 
-    def rewound(self, step: int, end: int) -> Skips:
+    def rewound(self, step: int, end: int) -> SkippedBatches:
         """Returns a copy that also skips the batches from that of `step` up to, but not including, number `end`."""
-        return Skips([*self.ranges, [self.batch(step), end]])
+        return SkippedBatches([*self.ranges, [self.batch(step), end]])

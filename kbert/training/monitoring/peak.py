@@ -7,7 +7,7 @@ import time
 
 import tensorflow as tf
 
-from kbert.training.devices.strategy import Placement
+from kbert.training.devices.strategy import Distribution
 
 _CPU_SIZES, _GPU_SIZES = (512, 2048), (4096, 8192)
 """The numbers of rows and columns of the products. Large products reach the highest rate on an idle machine. On a busy
@@ -17,7 +17,7 @@ _SECONDS = 0.15
 """The time of the measurement for each size."""
 
 
-def matrix_peak(precision: str, placement: Placement) -> float | None:
+def matrix_peak(precision: str, placement: Distribution) -> float | None:
     """Measures the operations per second that all devices of a run reach together; returns None on a TPU.
 
     Each process measures one device once, which takes a fraction of a second. The CPU devices of one process share its

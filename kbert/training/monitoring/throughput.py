@@ -14,7 +14,7 @@ TIMINGS = ("seconds", "tokens_per_second", "mfu")
 """The columns of metrics.jsonl that depend on time; two runs with the same options differ only in these."""
 
 
-class Meter:
+class Throughput:
     """Measures the work of batches and the throughput of a run.
 
     Args:

@@ -11,14 +11,14 @@ from typing import Any
 import tensorflow as tf
 
 from kbert import files
-from kbert.training.devices.strategy import Placement
+from kbert.training.devices.strategy import Distribution
 from kbert.training.run_folder.runs import ENVIRONMENT_FILE
 from kbert.version import __version__
 
 _PACKAGES = ("tensorflow", "tensorflow-text", "keras", "numpy", "safetensors")
 
 
-def write_environment(folder: Path, placement: Placement, peak: float | None) -> None:
+def write_environment(folder: Path, placement: Distribution, peak: float | None) -> None:
     """Writes environment.json; a run that is resumed on another machine overwrites it.
 
     Args:
@@ -29,7 +29,7 @@ def write_environment(folder: Path, placement: Placement, peak: float | None) ->
     files.write_json(folder / ENVIRONMENT_FILE, describe_environment(placement, peak))
 
 
-def describe_environment(placement: Placement, peak: float | None) -> dict[str, Any]:
+def describe_environment(placement: Distribution, peak: float | None) -> dict[str, Any]:
     """Returns the content of environment.json, which contains no host name and no user name."""
     strategy = placement.strategy
     return {

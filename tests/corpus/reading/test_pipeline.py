@@ -218,7 +218,9 @@ def test_another_shard_of_the_same_name_is_found(corpus, tmp_path, vocab_file, c
     other = tmp_path / "other"
     build.build_corpus([corpus_text], vocab=vocab_file, output=other, sequence_length=16, duplicates=2)
     (corpus / "examples-00000.tfrecord.gz").write_bytes((other / "examples-00000.tfrecord.gz").read_bytes())
-    with pytest.raises(RecordError, match=r"expected 27 examples with the SHA-256 of the manifest\. Received 55 intact examples with "):
+    with pytest.raises(
+        RecordError, match=r"expected 27 examples with the SHA-256 of the manifest\. Received 55 intact examples with "
+    ):
         read_all(corpus)
 
 

@@ -23,14 +23,14 @@ class Numbers:
             start += 1
 
 
-class Meter:
+class Throughput:
     def work(self, batch):
         return np.array([1, int(batch["number"][0])])
 
 
 @pytest.fixture
 def numbers():
-    opened = Input(Numbers(), make_strategy("one"), start=5, meter=Meter())
+    opened = Input(Numbers(), make_strategy("one"), start=5, meter=Throughput())
     yield opened
     opened.close()
 

@@ -4,7 +4,7 @@ import pytest
 
 from kbert.errors import TrainingError, UsageError
 from kbert.training.loop import loop
-from kbert.training.loop.spikes import Skips, SpikeDetector
+from kbert.training.loop.spikes import SkippedBatches, SpikeDetector
 from kbert.training.monitoring.throughput import TIMINGS
 from kbert.training.pretrain import pretrain
 
@@ -38,7 +38,7 @@ def test_without_a_threshold_any_number_will_do():
 
 
 def test_skips():
-    skips = Skips()
+    skips = SkippedBatches()
     assert [skips.batch(step) for step in range(4)] == [0, 1, 2, 3]
     skips = skips.rewound(2, 5)  # back to step 2, past batches 2, 3 and 4
     assert skips.ranges == [[2, 5]]

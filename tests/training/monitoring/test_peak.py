@@ -1,6 +1,6 @@
 import time
 
-from kbert.training.devices.strategy import Placement, make_strategy
+from kbert.training.devices.strategy import Distribution, make_strategy
 from kbert.training.monitoring.peak import matrix_peak
 
 
@@ -15,4 +15,4 @@ def test_the_peak_is_measured_once():
 
 def test_workers_add_up():
     one = make_strategy("one")
-    assert matrix_peak("float32", Placement(one.strategy, workers=3)) == 3 * matrix_peak("float32", one)
+    assert matrix_peak("float32", Distribution(one.strategy, workers=3)) == 3 * matrix_peak("float32", one)
