@@ -26,8 +26,9 @@ from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES, tra
 from kbert.model_folder.weights import weights_files
 from kbert.prediction.predictor import Predictor, predictor_of
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.embedding import EmbeddingTask, of_length_1
+from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.factories import task_from_bundle
+from kbert.tasks.metrics.vectors import of_length_1
 from kbert.tasks.readers.retrieval_collections import Document, read_documents
 
 SETTINGS_FILE = "index.json"

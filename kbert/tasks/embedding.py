@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,39 +24,19 @@ from kbert.models.tensor_names import TensorBindings, encoder_bindings
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
+from kbert.tasks.metrics.vectors import of_length_1
 from kbert.tasks.options import EmbeddingOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, named_strings, number, numbers, string
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, encode_texts
-from kbert.tasks.readers.judged_texts import read_judged
-from kbert.tasks.readers.numbers import parse_number
-from kbert.tasks.readers.tables import Row, read_table
+from kbert.tasks.readers.embedding import EmbeddingExample, negatives_of, read_embedding_examples
 from kbert.tasks.text_task import same_text
 from kbert.text.graph.encoder import GraphEncoder
 
 _LOG = logging.getLogger("kbert")
 OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")
-
-
-@dataclasses.dataclass(frozen=True)
-class EmbeddingExample:
-    """A text, and other texts that are similar to it or not.
-
-    Args:
-        text: The text or the query.
-        pair: A text of similar meaning, or one that answers the query; with a score, any text. None if there is none.
-        negative: One or more texts that are not similar to the text; None if there are none.
-        score: The similarity of text and pair, as in the file; None if the file has no scores.
-        line: The 1-based line of the file; 0 for none.
-    """
-
-    text: str
-    pair: str | None = None
-    negative: str | tuple[str, ...] | None = None
-    score: float | None = None
-    line: int = 0
 
 
 class EmbeddingTask(TrainableTask[EmbeddingExample]):
@@ -152,26 +131,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         cls, path: PathLike, columns: Mapping[str, str], options: EmbeddingOptions, *, targets: bool, bad: BadRows
     ) -> Iterator[EmbeddingExample]:
         """Yields the rows of a table, the lines of a text file, or (with the option `documents`) judgements."""
-        form = options.table_format
-        if options.has_judgements:
-            judged, _ = read_judged(path, options.documents, options.queries, bad)
-            for query, documents in judged:
-                for document, gain in documents:
-                    if gain > 0:
-                        yield EmbeddingExample(query.text, document.text, line=query.line)
-        elif not form.is_table(path):
-            for number, text in form.numbered_lines(path, bad):
-                if text.strip():
-                    yield EmbeddingExample(text, line=number)
-        else:
-            for role in ("negative", "score"):
-                if role in columns and "pair" not in columns:
-                    raise UsageError(f"a {role} needs the text it goes with: name the column of pairs (pair_column)")
-            for row in read_table(path, columns, form=form, list_values=("pair", "negative"), bad=bad):
-                try:
-                    yield from _examples(row, path)
-                except DataError as problem:
-                    bad.skip(problem)
+        return read_embedding_examples(path, columns, options, bad)
 
     @classmethod
     def from_examples(
@@ -369,9 +329,9 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         elif self.objective == "scores":
             groups = [(example.text, example.pair or "") for example in examples]
         elif self.objective == "triplets":
-            groups = [(e.text, e.pair or "", negative) for e in examples for negative in _negatives(e)]
+            groups = [(e.text, e.pair or "", negative) for e in examples for negative in negatives_of(e)]
         else:
-            groups = [(example.text, example.pair or "", *_negatives(example)) for example in examples]
+            groups = [(example.text, example.pair or "", *negatives_of(example)) for example in examples]
         second = self.prompt if self.objective == "unsupervised" else self.pair_prompt
         ids, type_ids = encode_texts(
             encode, [(second if place else self.prompt) + text for group in groups for place, text in enumerate(group)]
@@ -536,18 +496,6 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         return {text: place for place, text in enumerate(dict.fromkeys(text for each in both for text in each))}
 
 
-def of_length_1(vectors: np.ndarray) -> np.ndarray:
-    """Divides vectors [N, H] by their lengths, in float32. A vector of zeros stays unchanged.
-
-    Example:
-        >>> of_length_1(np.array([[3.0, 4.0]])).tolist()
-        [[0.6000000238418579, 0.800000011920929]]
-    """
-    vectors = np.asarray(vectors, np.float32)
-    lengths = np.sqrt((vectors.astype(np.float64) ** 2).sum(-1, keepdims=True))
-    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
-
-
 def _vectors_of(folder: PathLike) -> EmbeddingTask | None:
     """Returns the task of a model folder for embedding, read without its weights; None for other folders."""
     settings = Path(folder) / SETTINGS_FILE
@@ -575,32 +523,3 @@ def _own_vectors(saved: Any, length: Any, folder: PathLike) -> EmbeddingTask | N
         raise BundleError(f"{folder}: the task in kbert.json cannot be used ({problem!s:.200})") from None
     task.longest_input = length if isinstance(length, int) and length > 0 else None
     return task
-
-
-def _examples(row: Row, path: PathLike) -> Iterator[EmbeddingExample]:
-    """Yields an example for each pair of a row, with all negatives of the row. Both may be lists."""
-    values = row.values
-    pairs, negatives = (_listed(values.get(role)) for role in ("pair", "negative"))
-    for role, texts in (("text", [values["text"]]), ("pair", pairs), ("negative", negatives)):
-        if role in values and (not texts or not all(text.strip() for text in texts)):
-            raise DataError(f"expected a {role}. Received an empty one", path, row.line)
-    score = None
-    if "score" in values:
-        try:
-            score = parse_number(values["score"])
-        except ValueError as problem:
-            raise DataError(str(problem).replace("a number", "a number as score", 1), path, row.line) from None
-    negative = None if not negatives else negatives[0] if len(negatives) == 1 else tuple(negatives)
-    for pair in pairs or [None]:
-        yield EmbeddingExample(values["text"], pair, negative, score, row.line)
-
-
-def _listed(value: Any) -> list[Any]:
-    return [] if value is None else value if isinstance(value, list) else [value]
-
-
-def _negatives(example: EmbeddingExample) -> tuple[str, ...]:
-    """Returns the negatives of an example; there may be none."""
-    if example.negative is None:
-        return ()
-    return (example.negative,) if isinstance(example.negative, str) else example.negative

@@ -11,7 +11,8 @@ from kbert.prediction.feature_vectors import extract_features
 from kbert.prediction.predictor import load
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import as_table
-from kbert.tasks.embedding import EmbeddingExample, EmbeddingTask
+from kbert.tasks.embedding import EmbeddingTask
+from kbert.tasks.readers.embedding import EmbeddingExample
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.finetune import finetune
