@@ -27,7 +27,7 @@ def test_what_is_frozen(small_config):
     ("options", "message"),
     [
         ({"frozen_layers": 2}, r"^frozen_layers must be from 0 to the model's 1 layers\. Received: frozen_layers=2$"),
-        ({"frozen_layers": -1}, r"^frozen_layers must be from 0 "),
+        ({"frozen_layers": -1}, r"^frozen_layers must be at least 0\. "),
         ({"frozen_layers": 1, "frozen_encoder": True}, r"^frozen_encoder freezes all layers; leave frozen_layers out"),
     ],
 )
