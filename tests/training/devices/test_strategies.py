@@ -18,8 +18,9 @@ strategy, corpus, model, output, runs = sys.argv[1:]
 if strategy == "mirrored":
     cpus = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], cpus)
-from kbert.training import pretrain as module
-pretrain, placement = module.pretrain, module.make_strategy(strategy)
+from kbert.training import run as module
+from kbert.training.pretrain import pretrain
+placement = module.make_strategy(strategy)
 module.make_strategy = lambda *_: placement  # workers join once
 for name, options in json.loads(runs).items():
     pretrain(
