@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kbert.config import BertConfig
 from kbert.errors import BundleError, ConfigError, shown
@@ -189,12 +189,26 @@ def _check(shapes: Mapping[str, Shape], expected: TensorShapes) -> set[str]:
     # `expected` is lazy: a configuration may claim a billion layers, and the first missing tensor ends the loop.
     known = set()
     for name, shape in expected:
-        if name not in shapes:
-            raise BundleError(f"the weights lack the tensor {name} of shape {list(shape)}")
-        if tuple(shapes[name]) != shape:
-            raise BundleError(
-                f"the tensor {name} must have the shape {list(shape)} that config.json says. "
-                f"Received: {shown(list(shapes[name]))}"
-            )
+        check_tensor(name, shape, shapes.get(name))
         known.add(name)
     return known
+
+
+def check_tensor(name: str, expected: Sequence[int], received: Sequence[int] | None) -> None:
+    """Checks the shape of a tensor in a model folder.
+
+    Args:
+        name: The name of the tensor.
+        expected: The shape that config.json requires.
+        received: The shape of the tensor; None if it is missing.
+
+    Raises:
+        BundleError: The tensor is missing, or its shape differs.
+    """
+    if received is None:
+        raise BundleError(f"expected the tensor {name} of shape {list(expected)}. Received: weights without it")
+    if tuple(received) != tuple(expected):
+        raise BundleError(
+            f"the tensor {name} must have the shape {list(expected)}, which config.json requires. "
+            f"Received: {shown(list(received))}"
+        )

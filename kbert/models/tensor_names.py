@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kbert.errors import BundleError
+from kbert.model_folder.architectures import check_tensor
 from kbert.model_folder.parts import (
     BLOCK,
     CLASSIFIER_TENSORS,
@@ -209,14 +209,8 @@ def assign_tensors(bindings: Mapping[str, TensorBinding], tensors: Mapping[str, 
     """
     values: dict[int, tuple[Any, dict[int, np.ndarray]]] = {}
     for name, binding in bindings.items():
-        if name not in tensors:
-            raise BundleError(f"the weights lack the tensor {name} of shape {list(binding.shape)}")
+        check_tensor(name, binding.shape, np.shape(tensors[name]) if name in tensors else None)
         tensor = np.asarray(tensors[name]).astype(np.float32, copy=False)
-        if tensor.shape != binding.shape:
-            raise BundleError(
-                f"the tensor {name} must have the shape {list(binding.shape)} that config.json says. "
-                f"Received: {list(tensor.shape)}"
-            )
         index = binding.columns[0] if binding.columns else 0
         parts = values.setdefault(id(binding.variable), (binding.variable, {}))[1]
         parts[index] = binding.stored(tensor)

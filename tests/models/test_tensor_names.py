@@ -97,7 +97,10 @@ def test_a_missing_tensor_changes_nothing(model, random_tensors):
     before = read_tensors(bindings)
     tensors = random_tensors(bindings)
     del tensors["cls.seq_relationship.bias"]
-    with pytest.raises(BundleError, match=r"^the weights lack the tensor cls.seq_relationship.bias of shape \[2\]$"):
+    with pytest.raises(
+        BundleError,
+        match=r"^expected the tensor cls.seq_relationship.bias of shape \[2\]\. Received: weights without it$",
+    ):
         assign_tensors(bindings, tensors)
     for name, tensor in read_tensors(bindings).items():
         np.testing.assert_array_equal(tensor, before[name])
@@ -107,5 +110,5 @@ def test_a_tensor_of_another_shape(model, random_tensors):
     bindings = pretraining_bindings(model)
     tensors = random_tensors(bindings)
     tensors["bert.encoder.layer.0.intermediate.dense.weight"] = np.zeros((32, 64), np.float32)
-    with pytest.raises(BundleError, match=r"must have the shape \[64, 32\] .* Received: \[32, 64\]$"):
+    with pytest.raises(BundleError, match=r"must have the shape \[64, 32\], .* Received: \[32, 64\]$"):
         assign_tensors(bindings, tensors)
