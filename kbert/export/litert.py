@@ -16,7 +16,8 @@ from kbert import features, files
 from kbert.errors import ExportError, UsageError
 from kbert.export.litert_graph import InferenceGraph, constants_of
 from kbert.export.parity import check_parity, sample_inputs
-from kbert.prediction import predictor
+from kbert.prediction.loading import load
+from kbert.prediction.predictor import Predictor
 from kbert.runtime.held_output import held_stderr, quiet_logger
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -64,7 +65,7 @@ def export_litert(
     """
     if quantize not in QUANTIZATIONS:
         raise UsageError(f"quantize must be one of {', '.join(QUANTIZATIONS)}. Received: quantize={quantize!r}")
-    loaded = predictor.load(model, **use)
+    loaded = load(model, **use)
     length = sequence_length or loaded.sequence_length
     if not 5 <= length <= loaded.config.max_position_embeddings:
         raise UsageError(
@@ -84,7 +85,7 @@ def export_litert(
     return Path(output)
 
 
-def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
+def _convert(loaded: Predictor, length: int, quantize: str) -> bytes:
     graph = InferenceGraph(loaded.encoder, length)
     encoder_variables = {id(variable) for variable in loaded.encoder.variables}
     head = [variable for variable in loaded.model.variables if id(variable) not in encoder_variables]
@@ -113,7 +114,7 @@ def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
         ) from None
 
 
-def _check(content: bytes, loaded: predictor.Predictor, length: int, quantize: str) -> None:
+def _check(content: bytes, loaded: Predictor, length: int, quantize: str) -> None:
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary, longest=length)
     encode = GraphEncoder(loaded.text_model.encode.tokenizer, length)
     encoded = loaded.task.encode(encode, inputs)

@@ -12,7 +12,8 @@ from kbert import files
 from kbert.errors import UsageError
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.export.session import session_answers
-from kbert.prediction import predictor
+from kbert.prediction.loading import load
+from kbert.prediction.text_model import TextModel
 from kbert.text.tokenizer_files import save_tokenizer
 
 TOLERANCE = 1e-5
@@ -65,7 +66,7 @@ def export_saved_model(
     if version < 1 or (base / str(version)).exists():
         raise UsageError(f"version must be at least 1, and new in {base}. Received: version={version}")
 
-    loaded = predictor.load(model, **use)
+    loaded = load(model, **use)
     text_model = loaded.text_model
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary)
 
@@ -90,13 +91,13 @@ class ServedModel(tf.Module):
         text_model: The model from text to answers.
     """
 
-    def __init__(self, text_model: predictor.TextModel) -> None:
+    def __init__(self, text_model: TextModel) -> None:
         super().__init__(name="served_model")
         self.weights = [variable.value for variable in text_model.model.weights]
         self.encode = text_model.encode
 
 
-def _check(folder: Path, inputs: dict[str, tf.Tensor], text_model: predictor.TextModel) -> None:
+def _check(folder: Path, inputs: dict[str, tf.Tensor], text_model: TextModel) -> None:
     encoded = text_model.task.encode(text_model.encode, inputs)
     tokens = {feature.name: encoded[feature.name] for feature in text_model.task.model_features}
     expected = {

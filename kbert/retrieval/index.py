@@ -24,7 +24,8 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES, transformer_path
 from kbert.model_folder.weights import weights_files
-from kbert.prediction.predictor import Predictor, predictor_of
+from kbert.prediction.loading import predictor_of
+from kbert.prediction.predictor import Predictor
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.factories import task_from_bundle

@@ -124,8 +124,8 @@ WHERE = {
     ("kbert.model_folder.tokenizer", "--strip-accents"): ("corpus build", "vocab inspect"),
     ("kbert.model_folder.tokenizer", "--keep-accents"): ("corpus build", "vocab inspect"),
     ("kbert.model_folder.tokenizer", "--vocab"): ("corpus build", "corpus inspect", "pretrain", "finetune ranking"),
-    ("kbert.prediction.predictor", "--pair"): ("predict",),
-    ("kbert.prediction.predictor", "--prompt"): MODELS,
+    ("kbert.prediction.text_columns", "--pair"): ("predict",),
+    ("kbert.prediction.loading", "--prompt"): MODELS,
     ("kbert.quickstart.run", "--rest-port"): ("serve",),  # what to do next
     ("kbert.retrieval.index", "--model"): ("search",),
     ("kbert.retrieval.index", "--output"): ("index build",),

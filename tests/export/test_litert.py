@@ -7,7 +7,7 @@ import tensorflow as tf
 from kbert.errors import ExportError, ParityError, UsageError
 from kbert.export import litert
 from kbert.export.litert import export_litert, run_litert
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 
 TEXTS = ["the cat sat on the mat .", "", "zzz 中文", "unaffable dogs !", "the " * 50]
 

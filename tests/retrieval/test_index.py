@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from kbert.errors import BundleError, DataError, UsageError
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.retrieval.index import Index, build_index
 from kbert.retrieval.search import SearchSettings, measure_search, search
 

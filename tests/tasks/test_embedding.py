@@ -8,7 +8,7 @@ from kbert.conversion.vocabulary_extension import extend_vocabulary
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.model_folder.sentence_transformers import SentenceModules, read_modules
 from kbert.prediction.feature_vectors import extract_features
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import as_table
 from kbert.tasks.embedding import EmbeddingTask

@@ -7,7 +7,7 @@ import tensorflow as tf
 from kbert.errors import DataError
 from kbert.models.encoder import BertEncoder
 from kbert.prediction.formats import conll_lines
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.tasks.readers.tagging import Span, TaggedText
 from kbert.tasks.tagging import TaggingTask
 from kbert.text.graph.encoder import GraphEncoder
