@@ -19,7 +19,6 @@ from kbert.model_folder.file_names import SETTINGS_FILE
 from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, read_modules
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import TensorBindings, encoder_bindings
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.embedding_objectives import (
     EmbeddingObjective,
@@ -350,10 +349,6 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         """
         self._check_prompts()
         return EmbeddingModel(encoder, self.pooling, self.normalize)
-
-    def bindings(self, model: EmbeddingModel) -> TensorBindings:
-        """Returns the variables of the encoder; the pooling has none."""
-        return encoder_bindings(model.encoder)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Returns sums over items; see `EmbeddingObjective.loss_sums`."""
