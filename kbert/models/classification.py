@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from kbert import features
 from kbert.layers.heads import ClassificationHead
 from kbert.models.encoder import BertEncoder
 from kbert.models.head_model import HeadModel
@@ -44,10 +43,6 @@ class ClassificationModel(HeadModel):
         """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {"classes": self.head.dense.units}
 
-    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Returns the logits."""
-        return self.heads(self.encoder(features.encoder_part(inputs), training=training), inputs, training)
-
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Returns the same outputs, computed from the outputs of the encoder."""
+        """Returns the logits, computed from the outputs of the encoder."""
         return {"logits": self.head(encoded["pooled_output"], training=training)}

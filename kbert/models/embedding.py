@@ -11,7 +11,7 @@ from keras import ops
 from kbert import features
 from kbert.layers.attention import MASK_BIAS
 from kbert.models.encoder import BertEncoder
-from kbert.models.head_model import HeadModel
+from kbert.models.head_model import HeadModel, text_rows
 
 
 @keras.saving.register_keras_serializable("kbert")
@@ -46,21 +46,19 @@ class EmbeddingModel(HeadModel):
         """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {"pooling": self.pooling, "normalize": self.normalize}
 
-    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Returns the vectors."""
-        shape = ops.shape(inputs[features.INPUT_WORD_IDS.name])
-        rows = {name: ops.reshape(value, (-1, shape[-1])) for name, value in features.encoder_part(inputs).items()}
-        outputs = self.heads(self.encoder(rows, training=training), rows, training)
-        width = self.encoder.config.hidden_size
-        return {name: ops.reshape(value, (*shape[:-1], width)) for name, value in outputs.items()}
+    def encoder_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the features with a row for each text."""
+        return text_rows(inputs)
 
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """Returns the vectors, computed from the outputs of the encoder, which have a row for each text."""
-        vector = pooled(encoded["sequence_output"], inputs[features.INPUT_MASK.name], self.pooling)
-        if not self.normalize:
-            return {"vector": vector}
-        squares = ops.sum(ops.square(vector), axis=-1, keepdims=True)
-        return {"vector": vector * ops.rsqrt(ops.maximum(squares, 1e-12))}
+        mask = inputs[features.INPUT_MASK.name]
+        shape = ops.shape(mask)
+        vector = pooled(encoded["sequence_output"], ops.reshape(mask, (-1, shape[-1])), self.pooling)
+        if self.normalize:
+            squares = ops.sum(ops.square(vector), axis=-1, keepdims=True)
+            vector = vector * ops.rsqrt(ops.maximum(squares, 1e-12))
+        return {"vector": ops.reshape(vector, (*shape[:-1], vector.shape[-1]))}
 
 
 def pooled(hidden: Any, mask: Any, pooling: str) -> Any:

@@ -43,12 +43,8 @@ class MaskedLanguageModel(HeadModel):
         self.mlm_head.build()
         self.built = True
 
-    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Returns the logits."""
-        return self.heads(self.encoder(features.encoder_part(inputs), training=training), inputs, training)
-
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Returns the same outputs, computed from the outputs of the encoder."""
+        """Returns the logits, computed from the outputs of the encoder."""
         positions = inputs[features.MASKED_LM_POSITIONS.name]
         table = self.encoder.embeddings.token_table
         return {"mlm_logits": self.mlm_head(encoded["sequence_output"], positions, table)}

@@ -11,7 +11,7 @@ from keras import ops
 from kbert import features
 from kbert.layers.heads import ClassificationHead
 from kbert.models.encoder import BertEncoder
-from kbert.models.head_model import HeadModel
+from kbert.models.head_model import HeadModel, text_rows
 
 
 @keras.saving.register_keras_serializable("kbert")
@@ -43,11 +43,9 @@ class MultipleChoiceModel(HeadModel):
         self.head.build((None, encoder.config.hidden_size))
         self.built = True
 
-    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Returns the logits."""
-        length = ops.shape(inputs[features.INPUT_WORD_IDS.name])[-1]
-        rows = {name: ops.reshape(value, (-1, length)) for name, value in features.encoder_part(inputs).items()}
-        return self.heads(self.encoder(rows, training=training), inputs, training)
+    def encoder_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the features with a row for each choice."""
+        return text_rows(inputs)
 
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """Returns the logits, computed from the outputs of the encoder, which have a row for each choice."""

@@ -41,13 +41,8 @@ class PretrainingModel(HeadModel):
         self.nsp_head.build((None, config.hidden_size))
         self.built = True
 
-    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Returns the logits of both heads."""
-        encoded = {feature.name: inputs[feature.name] for feature in self.encoder.input_features}
-        return self.heads(self.encoder(encoded, training=training), inputs, training)
-
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Returns the same outputs, computed from the outputs of the encoder."""
+        """Returns the logits of both heads, computed from the outputs of the encoder."""
         positions = inputs[features.MASKED_LM_POSITIONS.name]
         table = self.encoder.embeddings.token_table
         used = None

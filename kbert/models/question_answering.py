@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from kbert import features
 from kbert.layers.projection import Projection, initializer
 from kbert.models.encoder import BertEncoder
 from kbert.models.head_model import HeadModel
@@ -42,11 +41,7 @@ class QuestionAnsweringModel(HeadModel):
         self.head.build((None, None, encoder.config.hidden_size))
         self.built = True
 
-    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Returns the logits."""
-        return self.heads(self.encoder(features.encoder_part(inputs), training=training), inputs, training)
-
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Returns the same outputs, computed from the outputs of the encoder."""
+        """Returns the logits, computed from the outputs of the encoder."""
         logits = self.head(encoded["sequence_output"])
         return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}

@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from kbert import features
 from kbert.layers.heads import ClassificationHead
 from kbert.models.encoder import BertEncoder
 from kbert.models.head_model import HeadModel
@@ -49,11 +48,7 @@ class RegressionModel(HeadModel):
         """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {"mean": self.mean, "deviation": self.deviation}
 
-    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Returns the predicted numbers."""
-        return self.heads(self.encoder(features.encoder_part(inputs), training=training), inputs, training)
-
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Returns the same outputs, computed from the outputs of the encoder."""
+        """Returns the predicted numbers, computed from the outputs of the encoder."""
         scaled = self.head(encoded["pooled_output"], training=training)
         return {"logits": scaled * self.deviation + self.mean}

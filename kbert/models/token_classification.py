@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from kbert import features
 from kbert.layers.crf import ConditionalRandomField
 from kbert.layers.heads import ClassificationHead
 from kbert.models.encoder import BertEncoder
@@ -51,11 +50,7 @@ class TokenClassificationModel(HeadModel):
         """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {"classes": self.head.dense.units, "crf": self.crf is not None}
 
-    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Returns the logits."""
-        return self.heads(self.encoder(features.encoder_part(inputs), training=training), inputs, training)
-
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """Returns the same outputs, computed from the outputs of the encoder."""
+        """Returns the logits, computed from the outputs of the encoder."""
         logits = {"logits": self.head(encoded["sequence_output"], training=training)}
         return logits if self.crf is None else logits | self.crf.outputs()
