@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features, files
-from kbert.errors import ExportError, UsageError
+from kbert.errors import UsageError
 from kbert.export.litert_graph import InferenceGraph, constants_of
 from kbert.export.parity import check_parity, sample_inputs
+from kbert.inference.litert_model import QUANTIZATIONS, interpreter, litert_model
 from kbert.prediction.loading import load
 from kbert.prediction.predictor import Predictor
-from kbert.runtime.held_output import held_stderr, quiet_logger
 from kbert.text.graph.encoder import GraphEncoder
-
-QUANTIZATIONS = ("none", "float16", "dynamic")
-"""float32; weights in float16; weights in int8, with activations that are quantized while the model runs."""
 
 _TOLERANCES = {"none": 1e-4, "float16": 2e-2, "dynamic": 0.25}
 """The largest difference of a probability, or of a logit as a part of the largest logit. int8 changes single
@@ -77,9 +71,8 @@ def export_litert(
             f"expected a task whose model reads one row of tokens. Received: {loaded.task.name}; use `kbert export "
             "saved-model`"
         )
-    with _quiet():
-        content = _convert(loaded, length, quantize)
-        _check(content, loaded, length, quantize)
+    content = _convert(loaded, length, quantize)
+    _check(content, loaded, length, quantize)
     with files.atomic_file(output) as handle:
         handle.write(content)
     return Path(output)
@@ -98,20 +91,7 @@ def _convert(loaded: Predictor, length: int, quantize: str) -> bytes:
         return loaded.task.token_outputs(outputs, batch)
 
     signature = [tf.TensorSpec([1, length], tf.int32, name=feature.name) for feature in features.ENCODER_FEATURES]
-    module = tf.Module()
-    module.answer = tf.function(answer, input_signature=signature)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.answer.get_concrete_function()], module)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if quantize != "none":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if quantize == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    try:
-        return converter.convert()
-    except Exception as problem:  # the converter raises exceptions of several classes, some of them private
-        raise ExportError(
-            f"expected a model of LiteRT's built-in operations. Received: {' '.join(str(problem).split()):.300}"
-        ) from None
+    return litert_model(answer, signature, quantize)
 
 
 def _check(content: bytes, loaded: Predictor, length: int, quantize: str) -> None:
@@ -144,8 +124,7 @@ def run_litert(model: bytes, batch: dict[str, np.ndarray], length: int) -> dict[
     Returns:
         The outputs, float32 [B, ...].
     """
-    interpreter = tf.lite.Interpreter(model_content=model, num_threads=os.cpu_count() or 1)
-    runner: Any = interpreter.get_signature_runner()
+    runner: Any = interpreter(model, os.cpu_count() or 1).get_signature_runner()
     rows = []
     for index in range(len(next(iter(batch.values())))):
         inputs = {
@@ -154,11 +133,3 @@ def run_litert(model: bytes, batch: dict[str, np.ndarray], length: int) -> dict[
         }
         rows.append(runner(**inputs))
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps notices of deprecation, of the converter and the interpreter, off the terminal."""
-    with quiet_logger("tensorflow"), warnings.catch_warnings(), held_stderr():
-        warnings.simplefilter("ignore")
-        yield

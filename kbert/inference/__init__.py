@@ -1,0 +1,1 @@
+"""The encoder written for inference: graphs of few operations, and engines that run them."""

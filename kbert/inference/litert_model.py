@@ -1,0 +1,72 @@
+"""Conversion of graphs to LiteRT models, and the interpreter that runs them."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from kbert.errors import ExportError
+from kbert.runtime.held_output import held_stderr, quiet_logger
+
+QUANTIZATIONS = ("none", "float16", "dynamic")
+"""float32; weights in float16; weights in int8, with activations that are quantized while the model runs."""
+
+
+def litert_model(
+    function: Callable[..., dict[str, tf.Tensor]], signature: Sequence[tf.TensorSpec], quantize: str = "none"
+) -> bytes:
+    """Converts a function of tensors to a LiteRT model of built-in operations.
+
+    Args:
+        function: The function. Its weights are constants.
+        signature: The inputs, by name; unknown dimensions are None.
+        quantize: One of QUANTIZATIONS.
+
+    Returns:
+        The content of a .tflite file.
+
+    Raises:
+        ExportError: The function needs operations that are not built into LiteRT.
+    """
+    module = tf.Module()
+    module.function = tf.function(function, input_signature=signature)
+    with quiet():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([module.function.get_concrete_function()], module)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if quantize != "none":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if quantize == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        try:
+            return bytes(converter.convert())
+        except Exception as problem:  # the converter raises exceptions of several classes, some of them private
+            raise ExportError(
+                f"expected a model of LiteRT's built-in operations. Received: {' '.join(str(problem).split()):.300}"
+            ) from None
+
+
+def interpreter(content: bytes, threads: int) -> Any:
+    """Returns an interpreter of a LiteRT model: that of the package ai-edge-litert, or else that of TensorFlow.
+
+    Args:
+        content: The content of a .tflite file.
+        threads: The number of threads of one computation.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        Interpreter = tf.lite.Interpreter  # deprecated by TensorFlow in favour of the package
+    with quiet():
+        return Interpreter(model_content=content, num_threads=threads)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Holds back notices of deprecation, of the converter and of the interpreter."""
+    with quiet_logger("tensorflow"), warnings.catch_warnings(), held_stderr():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,116 @@
+"""The encoder as a graph for LiteRT, over the tokens of one or several texts in a row, with constant weights.
+
+Most Keras layers leave operations that LiteRT's XNNPACK delegate does not support: checks of indices, 5-D transposes,
+strided slices. Here activations are matrices [T, H], and queries, keys and values have products of their own with
+1/sqrt(D) folded into the weights of the queries. LayerNorm is written out, since the Keras layer becomes three more
+element-wise operations. Each reshape has one unknown dimension at most, so the delegate also supports an unknown number
+of tokens. It runs nearly all of the graph.
+
+Texts in one row do not attend to each other, because of the bias of the attention scores. Computing several short texts
+in one row is nearly as fast as one long text: products with few rows are slow, and products of attention are a small
+part of the computation as long as rows are short.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kbert.layers.activations import activation
+from kbert.layers.attention import MASK_BIAS
+from kbert.models.encoder import BertEncoder
+
+Array = np.ndarray
+
+
+class PackedEncoder:
+    """A function from the tokens of a row to their vectors.
+
+    Args:
+        encoder: The encoder whose present weights become constants of the graph.
+    """
+
+    def __init__(self, encoder: BertEncoder) -> None:
+        self.encoder = encoder
+        self.config = encoder.config
+
+    def __call__(self, ids: tf.Tensor, types: tf.Tensor, positions: tf.Tensor | Array, bias: tf.Tensor) -> tf.Tensor:
+        """Computes the outputs of the last block.
+
+        Args:
+            ids: Token ids, int32 [T].
+            types: Segment ids, int32 [T].
+            positions: The position of each token in its text, int32 [T].
+            bias: The bias of the attention scores, float32, broadcast to [N, T, T].
+
+        Returns:
+            A vector for each token, float32 [T, H].
+        """
+        hidden = self._embed(ids, types, positions)
+        for block in self.encoder.blocks:
+            attended = self._attend(block.attention, hidden, bias)
+            hidden = self._normalize(hidden + attended, block.attention_norm)
+            inner = activation(self.config.hidden_act)(_project(hidden, block.intermediate))
+            hidden = self._normalize(hidden + _project(inner, block.output_projection), block.output_norm)
+        return hidden
+
+    def _embed(self, ids: tf.Tensor, types: tf.Tensor, positions: tf.Tensor | Array) -> tf.Tensor:
+        embeddings = self.encoder.embeddings
+        table = constant(embeddings.position_table)
+        rows = table[positions] if isinstance(positions, np.ndarray) else _gather(table, positions)
+        total = _gather(constant(embeddings.token_table), ids) + _gather(constant(embeddings.type_table), types) + rows
+        return self._normalize(total, embeddings.norm)
+
+    def _attend(self, attention: Any, hidden: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        config = self.config
+        kernels = np.split(constant(attention.qkv.kernel), 3, axis=-1)
+        biases = np.split(constant(attention.qkv.bias), 3)
+        scale = np.float32(1.0 / math.sqrt(config.head_size))
+        kernels[0], biases[0] = kernels[0] * scale, biases[0] * scale
+
+        def heads(part: int, order: tuple[int, int, int]) -> tf.Tensor:
+            flat = tf.matmul(hidden, kernels[part]) + biases[part]
+            return tf.transpose(tf.reshape(flat, [-1, config.num_attention_heads, config.head_size]), order)
+
+        query, key, value = heads(0, (1, 0, 2)), heads(1, (1, 2, 0)), heads(2, (1, 0, 2))
+        probabilities = tf.nn.softmax(tf.matmul(query, key) + bias)  # [N, T, T]
+        context = tf.transpose(tf.matmul(probabilities, value), (1, 0, 2))
+        return _project(tf.reshape(context, [-1, config.hidden_size]), attention.output_projection)
+
+    def _normalize(self, values: tf.Tensor, norm: Any) -> tf.Tensor:
+        centred = values - tf.reduce_mean(values, -1, keepdims=True)
+        variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
+        scale = tf.math.rsqrt(variance + self.config.layer_norm_eps)
+        return centred * scale * constant(norm.gamma) + constant(norm.beta)
+
+
+def padding_bias(mask: tf.Tensor) -> tf.Tensor:
+    """Returns the bias for one text with padding: int32 [T], 1 for tokens and 0 for padding → float32 [1, 1, T]."""
+    return (1.0 - tf.reshape(tf.cast(mask, tf.float32), [1, 1, -1])) * MASK_BIAS
+
+
+def text_bias(texts: tf.Tensor) -> tf.Tensor:
+    """Returns the bias that confines attention to each text: int32 [T], the number of its text → float32 [T, T]."""
+    numbers = tf.cast(texts, tf.float32)
+    # LiteRT's delegate does not support comparisons of integers. Numbers of different texts differ by 1 at least.
+    distances = tf.abs(tf.expand_dims(numbers, 0) - tf.expand_dims(numbers, 1))
+    return tf.maximum(distances * MASK_BIAS, MASK_BIAS)
+
+
+def constant(variable: Any) -> Array:
+    """Returns the present value of a variable, also while a graph is traced."""
+    with tf.init_scope():
+        return np.asarray(variable)
+
+
+def _project(values: tf.Tensor, layer: Any) -> tf.Tensor:
+    """Applies the kernel and the bias of a dense layer to a matrix, without its activation."""
+    return tf.matmul(values, constant(layer.kernel)) + constant(layer.bias)
+
+
+def _gather(table: Array, rows: tf.Tensor) -> tf.Tensor:
+    # The raw operation, because tf.gather is converted with checks of the indices, which split the graph.
+    return tf.raw_ops.GatherV2(params=tf.constant(table), indices=rows, axis=0)
