@@ -80,9 +80,14 @@ class Projection(BertLayer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Maps float32 [..., width] to float32 [..., units]."""
+        # A product of matrices: TensorFlow would compute the shapes of a product with more dimensions in many operations,
+        # and would not fuse it with the bias and the activation.
+        flat = ops.reshape(inputs, (-1, inputs.shape[-1]))
         # ops.add becomes TensorFlow's BiasAdd, whose gradient is many times faster than that of `+`.
-        outputs = ops.add(product(inputs, self.kernel, self.precision), self.bias)
-        return outputs if self.activation is None else self.activation(outputs, training)
+        outputs = ops.add(product(flat, self.kernel, self.precision), self.bias)
+        if self.activation is not None:
+            outputs = self.activation(outputs, training)
+        return ops.reshape(outputs, (*ops.shape(inputs)[:-1], self.units))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns [..., units] for [..., width]."""
