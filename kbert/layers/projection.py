@@ -80,8 +80,8 @@ class Projection(BertLayer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Maps float32 [..., width] to float32 [..., units]."""
-        # A product of matrices: TensorFlow would compute the shapes of a product with more dimensions in many operations,
-        # and would not fuse it with the bias and the activation.
+        # A product of matrices: with more dimensions, TensorFlow would compute shapes in many operations, and would not
+        # fuse the product with the bias and the activation.
         flat = ops.reshape(inputs, (-1, inputs.shape[-1]))
         # ops.add becomes TensorFlow's BiasAdd, whose gradient is many times faster than that of `+`.
         outputs = ops.add(product(flat, self.kernel, self.precision), self.bias)
