@@ -77,9 +77,9 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
         TaskInfo(
             "tagging",
             "kbert.tasks.tagging:TaggingTask",
-            "spans of a text with types, such as named entities",
-            metrics=("f1", "precision", "recall"),
-            data="CoNLL, JSON lines with character offsets, or a table of words and tags",
+            "spans of a text with types, such as named entities, or a tag for each word, such as its part of speech",
+            metrics=("f1", "precision", "recall", "macro_f1", "accuracy"),
+            data="CoNLL, CoNLL-U, JSON lines with character offsets, or a table of words and tags",
             columns=(
                 Column("text", f"Column, or key, of texts: {_NAMED_OR_NUMBERED}"),
                 Column("label", "Column, or key, of spans or tags.", target=True),

@@ -18,6 +18,7 @@ from kbert.tasks.readers.tables import file_kind, first_row, read_table
 from kbert.tasks.readers.tag_columns import LABEL_NAMES, TEXT_NAMES, chosen_columns, text_name
 from kbert.tasks.readers.tag_schemes import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
 from kbert.tasks.readers.tagged_words import Sentence, join_words, with_usual_tags, word_places
+from kbert.tasks.readers.word_tags import WORDS, are_word_tags, runs_of_equal_tags
 
 CONLL_ENDINGS = (
     ".conll",
@@ -61,12 +62,16 @@ class TaggedText:
         spans: The spans of the text; None if they are unknown.
         line: The 1-based line where the text starts; 0 for none.
         words: The (start, end) of each word, if the file has words instead of a text.
+        tags: The tag of each word, as the file has it; None if the file has no words or no tags.
+        per_word: Whether the tags of the file belong to single words, as parts of speech do.
     """
 
     text: str
     spans: tuple[Span, ...] | None = None
     line: int = 0
     words: tuple[tuple[int, int], ...] = dataclasses.field(default=(), compare=False)
+    tags: tuple[str, ...] | None = dataclasses.field(default=None, compare=False)
+    per_word: bool = dataclasses.field(default=False, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +104,7 @@ def read_tagged_texts(
             its tag in each line, and an empty line between sentences.
         columns: The columns "text" and "label", if they have unusual names; in CoNLL files, their numbers. The column
             "sentence" identifies sentences in a table with one word in each row.
-        scheme: The scheme of the tags, or "auto" to detect it.
+        scheme: The scheme of the tags; WORDS if they belong to single words; or "auto" to detect it.
         form: The format of the file.
         targets: Whether labels are read.
         bad: Counts the texts that are skipped, and the tags that are repaired.
@@ -120,35 +125,42 @@ def read_tagged_texts(
     else:
         found = read_conll(path, columns, form, targets, bad)
     items = list(found)
-    sentences = iter(with_usual_tags([item for item in items if isinstance(item, Sentence)], path))
-    items = [next(sentences) if isinstance(item, Sentence) else item for item in items]
+    read = [item for item in items if isinstance(item, Sentence)]
+    if scheme == "auto" and targets and are_word_tags(item.tags for item in read):
+        scheme = WORDS
+    usual = read if scheme == WORDS else with_usual_tags(read, path)
     if scheme == "auto":
-        scheme = detect_scheme(item.tags for item in items if isinstance(item, Sentence))
+        scheme = detect_scheme(item.tags for item in usual)
+    sentences = iter(usual)
     texts = []
     for item in items:
         if isinstance(item, TaggedText):
             texts.append(item)
             continue
         try:
-            texts.append(_tagged(item, scheme, targets, None if strict else bad))
+            texts.append(_tagged(next(sentences), item.tags, scheme, targets, None if strict else bad))
         except TagProblem as problem:
             line = item.lines[min(problem.place, len(item.lines) - 1)]
             bad.skip(DataError(str(problem), path, line))
     return texts
 
 
-def _tagged(sentence: Sentence, scheme: str, targets: bool, bad: BadRows | None) -> TaggedText:
+def _tagged(sentence: Sentence, raw_tags: Sequence[str], scheme: str, targets: bool, bad: BadRows | None) -> TaggedText:
+    """Returns the text of a sentence, given its tags in the usual spelling and as the file has them."""
     text, starts, ends = word_places(sentence.words)
     places = tuple(zip(starts, ends, strict=True))
     if not targets:
         return TaggedText(text, None, sentence.lines[0], places)
     repaired: list[int] | None = None if bad is None else []
-    found = entities_in_scheme(sentence.tags, scheme, repaired)
+    if scheme == WORDS:
+        found = runs_of_equal_tags(sentence.tags)
+    else:
+        found = entities_in_scheme(sentence.tags, scheme, repaired)
     if bad is not None:
         for place in repaired or ():
             bad.repaired(_REPAIRED, sentence.lines[min(place, len(sentence.lines) - 1)])
     spans = tuple(Span(starts[begin], ends[end - 1], kind) for kind, begin, end in found)
-    return TaggedText(text, spans, sentence.lines[0], places)
+    return TaggedText(text, spans, sentence.lines[0], places, tuple(raw_tags), scheme == WORDS)
 
 
 def text_of_words(words: Sequence[str]) -> TaggedText:
