@@ -38,9 +38,10 @@ from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.runtime.interrupts import raised_signals
 from kbert.sources.source import Source, SourceSettings
 from kbert.text.settings import TokenizerSettings
-from kbert.text.text_sample import sample_text, tell_lost_marks
+from kbert.text.text_sample import sample_text, some_lines, tell_lost_marks
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files import save_tokenizer
+from kbert.text.unknown_words import unknown_words
 from kbert.version import __version__
 
 Progress = Callable[[str, int, int], None]
@@ -257,7 +258,13 @@ def build_corpus(
     for part, stamp in zip(source.parts, before, strict=True):
         if _stamp(*part) != stamp:
             raise DataError("expected a file that does not change. It changed while it was read; start again", part[0])
-    tell_counts(counts, sample, tokenizer.settings, has_words=bool(words))
+    tell_counts(
+        counts,
+        sample,
+        tokenizer.settings,
+        lambda: unknown_words(some_lines(source), tokenizer),
+        has_words=bool(words),
+    )
     manifest = Manifest(
         lowercase=tokenizer.lowercase,
         vocabulary_sha256=vocabulary.sha256(),

@@ -18,6 +18,7 @@ import pytest
         "kbert.tasks.readers.span_exports",
         "kbert.tasks.readers.tag_columns",
         "kbert.tasks.readers.tagged_words",
+        "kbert.tasks.readers.word_tags",
     ],
 )
 def test_examples(name):
