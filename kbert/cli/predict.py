@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -78,7 +79,8 @@ def predict(
 ) -> None:
     """Print the predictions of the model RUN for the TEXTs, or for the texts of a file.
 
-    For summarization, the TEXTs are the sentences of one document. Tables are read like the training file of RUN, with
+    For summarization, the TEXTs are the sentences of one document. For tagging, a TEXT may be a JSON list of words, such
+    as '["Ada", "left"]'; each word then has one tag. Tables are read like the training file of RUN, with
     the same columns, delimiter, encoding and so on, unless options override these.
     """
     if bool(texts) == bool(input):
@@ -131,10 +133,29 @@ def _given(model: Any, texts: tuple[str, ...], pairs: tuple[str, ...]) -> list[A
     """Returns the arguments as columns of texts for `Predictor.predict`."""
     several = model.task.text_inputs[-1].is_list
     if not pairs:
+        words = [found for text in texts if (found := _words(text)) is not None]
+        if words and model.task.examples_of_words(words) is not None:
+            if len(words) < len(texts):
+                raise UsageError(
+                    "expected either texts, or JSON lists of words, for all TEXTs. Received: "
+                    f"{len(words)} lists among {len(texts)} TEXTs"
+                )
+            return [words]
         return [[list(texts)]] if several and len(model.task.text_inputs) == 1 else [list(texts)]
     if several and len(texts) > 1:
         raise UsageError(f"--pair gives the choices of one TEXT; put several in a file. Received: {len(texts)}")
     return [list(texts), [list(pairs)] if several else list(pairs)]
+
+
+def _words(text: str) -> list[str] | None:
+    """Returns the words of a TEXT that is a JSON list of words; None for other texts."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        words = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return words if words and all(isinstance(word, str) for word in words) else None
 
 
 def _print(predictions: Iterable[dict[str, Any]], task: Any, output_format: str, keep: Sequence[str]) -> None:

@@ -158,7 +158,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             "summarization",
             "kbert.tasks.summarization:SummarizationTask",
             "the sentences of a document that sum it up",
-            metrics=("rougeL", "rouge1", "rouge2", "precision"),
+            metrics=("rougeL", "rougeLsum", "rouge1", "rouge2", "precision"),
             data="JSON lines of documents, with labels of their sentences or summaries",
             columns=(
                 Column("text", "Key of documents: lists of sentences, or texts.", "text"),

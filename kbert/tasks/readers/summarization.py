@@ -115,7 +115,7 @@ def _example(
         if not any(labels) and not references:
             raise DataError("expected a sentence with the label 1. There is none", path, line)
     if not references:
-        references = [" ".join(text for text, label in zip(sentences, labels, strict=True) if label)]
+        references = ["\n".join(" ".join(text.split()) for text, label in zip(sentences, labels, strict=True) if label)]
     return SummarizationExample(tuple(sentences), tuple(map(int, labels)), tuple(references), line)
 
 

@@ -99,7 +99,7 @@ def read_tagged_texts(
 
     Args:
         path: JSON, a table with a header, or CoNLL. JSON objects have a text and spans with offsets, or words and tags
-            in lists or in strings separated by spaces; exports of doccano, spaCy, Prodigy and Label Studio are read,
+            in lists or in strings separated by spaces; without targets, a line may also be a list of words; exports of doccano, spaCy, Prodigy and Label Studio are read,
             too. A table has such strings in its cells, or one word in each row. Any other file is CoNLL: a word and
             its tag in each line, and an empty line between sentences.
         columns: The columns "text" and "label", if they have unusual names; in CoNLL files, their numbers. The column
@@ -263,6 +263,9 @@ def _read_json(
     for line, value in read_values(path, form=form, bad=bad):
         values = as_object(value)
         try:
+            if isinstance(values, list) and not targets:
+                yield _of_words(values, None, line)
+                continue
             if not isinstance(values, dict):
                 raise ValueError(f"expected a JSON object a line. Received {type(values).__name__}")
             chosen = chosen_columns(columns, values)
