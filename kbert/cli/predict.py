@@ -79,9 +79,9 @@ def predict(
 ) -> None:
     """Print the predictions of the model RUN for the TEXTs, or for the texts of a file.
 
-    For summarization, the TEXTs are the sentences of one document. For tagging, a TEXT may be a JSON list of words, such
-    as '["Ada", "left"]'; each word then has one tag. Tables are read like the training file of RUN, with
-    the same columns, delimiter, encoding and so on, unless options override these.
+    For summarization, the TEXTs are the sentences of one document. For tagging, a TEXT may be a JSON list of words,
+    such as '["Ada", "left"]'; each word then has one tag. Tables are read like the training file of RUN, with the same
+    columns, delimiter, encoding and so on, unless options override these.
     """
     if bool(texts) == bool(input):
         raise UsageError(

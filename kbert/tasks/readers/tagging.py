@@ -99,9 +99,9 @@ def read_tagged_texts(
 
     Args:
         path: JSON, a table with a header, or CoNLL. JSON objects have a text and spans with offsets, or words and tags
-            in lists or in strings separated by spaces; without targets, a line may also be a list of words; exports of doccano, spaCy, Prodigy and Label Studio are read,
-            too. A table has such strings in its cells, or one word in each row. Any other file is CoNLL: a word and
-            its tag in each line, and an empty line between sentences.
+            in lists or in strings separated by spaces; without targets, a line may also be a list of words. Exports of
+            doccano, spaCy, Prodigy and Label Studio are read, too. A table has such strings in its cells, or one word
+            in each row. Any other file is CoNLL: a word and its tag in each line, and an empty line between sentences.
         columns: The columns "text" and "label", if they have unusual names; in CoNLL files, their numbers. The column
             "sentence" identifies sentences in a table with one word in each row.
         scheme: The scheme of the tags; WORDS if they belong to single words; or "auto" to detect it.

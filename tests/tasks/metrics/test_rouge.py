@@ -20,7 +20,6 @@ def test_sentences_are_compared_one_by_one():
     # w1 w3 w5 with the second, so four of its words. The summary has ten words.
     score = rouge(["w1 w2 w3 w4 w5"], "w1 w2 w6 w7 w8\nw1 w3 w8 w9 w5")
     assert score["rougeLsum"] == pytest.approx((4 / 10, 4 / 5, 2 * 0.4 * 0.8 / 1.2))
-    assert score["rougeL"].recall == 3 / 5
     # The order of sentences does not matter, except to ROUGE-L.
     score = rouge(["the cat sat\n\na dog ran!"], "A dog ran.\nThe cat sat.")
     assert score["rougeLsum"] == (1, 1, 1)
