@@ -141,6 +141,8 @@ class TaggingTask(TrainableTask[TaggedText]):
             tags = {tag for example in examples for tag in example.tags or ()} - {NO_TAG}
             if not tags:
                 raise DataError(f"expected words with tags. Received: no tag but {NO_TAG}", path)
+            if chosen.tag_scheme == "auto":
+                _LOG.info("%s: each tag belongs to a single word (--tag-scheme words), not to a span", path)
             return cls(sorted(tags), crf=chosen.crf, per_word=True)
         types = sorted({span.label for example in examples for span in example.spans or ()})
         if not types:

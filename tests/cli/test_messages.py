@@ -151,6 +151,7 @@ WHERE = {
     ("kbert.tasks.multiple_choice", "--pair"): ("predict",),
     ("kbert.tasks.question_answering", "--pair"): ("predict",),
     ("kbert.tasks.ranking", "--pair"): ("predict",),
+    ("kbert.tasks.tagging", "--tag-scheme"): ("finetune tagging",),
     ("kbert.tasks.text_task", "--pair"): ("predict",),
     ("kbert.tasks.readers.judged_texts", "--documents"): ("evaluate", "finetune ranking", "finetune embedding"),
     ("kbert.tasks.readers.judged_texts", "--queries"): ("evaluate", "finetune ranking", "finetune embedding"),

@@ -39,8 +39,9 @@ def tagged(words, tags, line=1):
 TEXTS = [tagged("the unaffable! cat", "DET ADJ NOUN"), tagged("a dogs", "_ NOUN", 2)]
 
 
-def test_the_task_follows_from_the_tags():
+def test_the_task_follows_from_the_tags(logged):
     task = TaggingTask.from_examples(TEXTS, "a.conllu", {"crf": True})
+    assert logged() == ["a.conllu: each tag belongs to a single word (--tag-scheme words), not to a span"]
     assert (task.labels, task.per_word, task.crf, task.main_metric) == (["ADJ", "DET", "NOUN"], True, True, "accuracy")
     again = TaggingTask.from_settings(json.loads(json.dumps(task.settings())))
     assert (again.settings(), again.main_metric) == (task.settings(), "accuracy")
