@@ -261,7 +261,7 @@ def build_corpus(
     tell_counts(
         counts,
         sample,
-        tokenizer.settings,
+        tokenizer,
         lambda: unknown_words(some_lines(source), tokenizer),
         has_words=bool(words),
     )

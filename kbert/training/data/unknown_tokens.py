@@ -46,7 +46,7 @@ def warn_of_unknown_tokens(
     tokens = len(ids) - sum(np.count_nonzero(ids == each) for each in (vocabulary.cls_id, vocabulary.sep_id))
     part = max(0, unknown - count) / max(1, tokens)
     if part > _MUCH_UNKNOWN:
-        said = describe_unknown(part, unknown_words(_flat(texts), tokenizer))
+        said = describe_unknown(part, unknown_words(_flat(texts), tokenizer), vocabulary)
         LOGGER.warning(
             f"{said}; the model cannot tell such words apart. `kbert vocab extend` adds words to a model, and another "
             "model may have them in its vocabulary"
