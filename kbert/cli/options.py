@@ -49,6 +49,8 @@ _PROMPTS = (
     click.option("--prompt", help="The text that is put before each text, such as 'query: '; for embedding models."),
     click.option("--prompt-name", help="The name of a prompt of the model, instead of --prompt."),
 )
+COLUMNS_SECTION = "Columns"
+"""The heading of the options that name columns, in the help of a command."""
 _LEFT_OUT = {
     "invalid_utf8": "lines that are not UTF-8",
     "bad_rows": "bad rows",
@@ -145,6 +147,8 @@ def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[A
         for column in reversed(list(columns_)):
             command = click.option(
                 f"--{column.role}-column",
+                cls=DeclaredOption,
+                section=COLUMNS_SECTION,
                 default=column.default if defaults else None,
                 show_default=defaults and column.default is not None,
                 help=column.help,
@@ -263,16 +267,21 @@ class SectionedCommand(click.Command):
     """A command whose help has a heading for each section of its options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the options by section. Options without a section come first."""
-        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        """Writes the options by section. Options without a section come first; --help alone comes last."""
+        own = [param for param in self.params if isinstance(param, click.Option) and not _section(param)]
+        sections: dict[str, list[tuple[str, str]]] = {"Options": []} if own else {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record is not None:
-                sections.setdefault(getattr(param, "section", "Options"), []).append(record)
+                sections.setdefault(_section(param) or "Options", []).append(record)
         for section, records in sections.items():
             if records:
                 with formatter.section(section):
                     formatter.write_dl(records)
+
+
+def _section(param: click.Parameter) -> str:
+    return getattr(param, "section", "")
 
 
 def declared(
