@@ -72,7 +72,7 @@ def test_columns_have_a_heading(name, task):
 
 
 @pytest.mark.parametrize(
-    ("name", "own"), [("evaluate", "--corpus"), ("predict", "--input")], ids=["evaluate", "predict"]
+    ("name", "own"), [("evaluate", "--data"), ("predict", "--input")], ids=["evaluate", "predict"]
 )
 def test_columns_have_a_heading_where_a_model_reads_a_file(name, own):
     sections = help_sections(name)
