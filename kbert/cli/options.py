@@ -13,6 +13,7 @@ import click
 from kbert.model_folder.sentence_transformers import POOLINGS
 from kbert.options import REQUIRED, OptionInfo, command_text
 from kbert.sources.named_datasets import is_named_dataset
+from kbert.sources.sheets import file_of
 from kbert.tasks.catalogue import all_reading_options
 from kbert.tasks.task_info import Column
 
@@ -60,11 +61,13 @@ _LEFT_OUT = {
 
 
 class _DataFile(click.Path):
-    """The type of an argument that is an existing file, or the name of a dataset."""
+    """The type of an argument that is an existing file, the sheet of a workbook, or the name of a dataset."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Checks that the file exists. A dataset is checked only when it is read."""
-        return value if is_named_dataset(value) else super().convert(value, param, ctx)
+        """Checks that the file exists. A sheet and a dataset are checked only when they are read."""
+        if not is_named_dataset(value):
+            super().convert(file_of(value), param, ctx)
+        return value
 
 
 def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[Any], Any]:
@@ -79,9 +82,18 @@ def vocabulary(help_: str, *, required: bool = False) -> Callable[[Any], Any]:
     )
 
 
-def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any], Any]:
-    """Returns an option that names a file to read."""
-    return click.option(name, required=required, type=_DataFile(exists=True, dir_okay=False, readable=True), help=help_)
+def data_file(name: str, help_: str, *, required: bool = True, folders: bool = False) -> Callable[[Any], Any]:
+    """Returns an option that names data to read: a file, the sheet of a workbook, or a dataset.
+
+    Args:
+        name: The spelling of the option.
+        help_: The help text.
+        required: Whether the option is required.
+        folders: Whether the data may be a folder, too.
+    """
+    return click.option(
+        name, required=required, type=_DataFile(exists=True, dir_okay=folders, readable=True), help=help_
+    )
 
 
 def source(command: Any) -> Any:

@@ -36,6 +36,7 @@ from kbert.corpus.word_list import read_word_list, words_sha256
 from kbert.errors import DataError, UsageError
 from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.runtime.interrupts import raised_signals
+from kbert.sources.sheets import file_of
 from kbert.sources.source import Source, SourceSettings
 from kbert.text.settings import TokenizerSettings
 from kbert.text.text_sample import sample_text, tell_lost_marks
@@ -270,7 +271,7 @@ def build_corpus(
         kbert_version=__version__,
         objective=objective,
         inputs=[
-            Input(*stamp, sha256="" if kind == "dataset" else files.file_sha256(path))
+            Input(*stamp, sha256="" if kind == "dataset" else files.file_sha256(file_of(path)))
             for (path, kind), stamp in zip(source.parts, before, strict=True)
         ],
         versions={"python": platform.python_version(), "numpy": np.__version__},
@@ -376,5 +377,5 @@ def _stamp(path: str, kind: str) -> tuple[str, int, int]:
     """Returns path, size and modification time (ns) of a file, by which changes are noticed; zeros for a dataset."""
     if kind == "dataset":
         return path, 0, 0
-    status = os.stat(path)
+    status = os.stat(file_of(path))
     return path, status.st_size, status.st_mtime_ns
