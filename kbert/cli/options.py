@@ -21,7 +21,9 @@ INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seeds all random choices.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print only JSON on standard output.")
 CASED = click.option(
-    "--cased", is_flag=True, help="Keep case and accents. Only for a vocab.txt; a folder stores this setting."
+    "--cased",
+    is_flag=True,
+    help="Keep case and accents. Only for a vocab.txt; a tokenizer.json or a folder stores this setting.",
 )
 ACCENTS = click.option(
     "--strip-accents/--keep-accents",
@@ -76,9 +78,12 @@ def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[A
 
 
 def vocabulary(help_: str, *, required: bool = False) -> Callable[[Any], Any]:
-    """Returns the option `--vocab`: a vocab.txt, or a folder with a tokenizer and its settings."""
+    """Returns the option `--vocab`: a vocab.txt, or a tokenizer.json or a folder with a tokenizer and its settings."""
     return click.option(
-        "--vocab", required=required, type=VOCABULARY, help=f"{help_}: a vocab.txt, or a folder with a tokenizer."
+        "--vocab",
+        required=required,
+        type=VOCABULARY,
+        help=f"{help_}: a vocab.txt, a tokenizer.json, or a folder with a tokenizer.",
     )
 
 
@@ -168,6 +173,24 @@ def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[A
         return command
 
     return add
+
+
+def document_columns(command: Any) -> Any:
+    """Adds the options for the columns of documents."""
+    for name, help_ in (
+        (
+            "--text-column",
+            "Column, or key, of texts: a name, a 1-based number, or several such as title,body.  [default: text, with "
+            "title before it if there is one]",
+        ),
+        (
+            "--id-column",
+            'Column, or key, of ids: a name, a 1-based number, or "" to number documents by their lines.  '
+            "[default: _id or id, if there is one]",
+        ),
+    ):
+        command = click.option(name, cls=DeclaredOption, section=COLUMNS_SECTION, help=help_)(command)
+    return command
 
 
 def reading(*, labelled: bool) -> Callable[[Any], Any]:

@@ -86,8 +86,7 @@ class TaskInfo:
     def option_infos(self) -> Mapping[str, OptionInfo]:
         """The options by name: the task's own first, then those that describe files."""
         infos = {
-            name: dataclasses.replace(each, section=_section(each))
-            for name, each in option_infos(self.options).items()
+            name: dataclasses.replace(each, section=_section(each)) for name, each in option_infos(self.options).items()
         }
         own = self.options.__annotations__
         first = [name for name in own if not infos[name].reading]

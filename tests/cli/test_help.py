@@ -71,9 +71,7 @@ def test_columns_have_a_heading(name, task):
     assert list(sections)[-1] == "Options"
 
 
-@pytest.mark.parametrize(
-    ("name", "own"), [("evaluate", "--data"), ("predict", "--input")], ids=["evaluate", "predict"]
-)
+@pytest.mark.parametrize(("name", "own"), [("evaluate", "--data"), ("predict", "--input")], ids=["evaluate", "predict"])
 def test_columns_have_a_heading_where_a_model_reads_a_file(name, own):
     sections = help_sections(name)
     assert sections["Options"][0] == own

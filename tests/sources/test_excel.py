@@ -150,7 +150,7 @@ def test_a_file_whose_name_has_the_mark(sheets):
     sheets.rename(other)
     assert list(read_cells(other))[1] == (2, ["a text of train", "1"])
     assert list(read_cells(f"{other}#4"))[1] == (2, ["a text of 2024", "1"])
-    assert [found.lines for found in Source([other]).documents()][0] == ("a text of train",)
+    assert next(found.lines for found in Source([other]).documents()) == ("a text of train",)
 
 
 def test_folders_and_globs_of_workbooks(sheets):

@@ -41,7 +41,7 @@ from kbert.sources.source import Source, SourceSettings
 from kbert.text.settings import TokenizerSettings
 from kbert.text.text_sample import sample_text, tell_lost_marks
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import save_tokenizer
+from kbert.text.tokenizer_files import is_tokenizer_file, save_tokenizer
 from kbert.version import __version__
 
 Progress = Callable[[str, int, int], None]
@@ -100,8 +100,8 @@ def build_corpus(
 
     Args:
         inputs: Files (also .gz, .bz2, .xz, .zst), folders, globs, or datasets by name (see `Source`).
-        vocab: A vocab.txt; a folder of a model, of a corpus or of `kbert vocab train`, with all its settings; or a
-            tokenizer.
+        vocab: A vocab.txt; a tokenizer.json, or a folder of a model, of a corpus or of `kbert vocab train`, with all
+            its settings; or a tokenizer.
         output: The folder to write.
         sequence_length: The maximum length of an example in tokens, including special tokens.
         objective: "nsp": half of the second texts come from another document (next sentence prediction). "sop": half of
@@ -210,7 +210,8 @@ def build_corpus(
         return Manifest.load(folder)
     vocabulary.save(folder / VOCABULARY_FILE)
     sample = sample_text(source, tokenizer, max_word_length=tokenizer.settings.max_word_length)
-    if not isinstance(vocab, Tokenizer) and os.path.isfile(vocab):  # a folder's settings are those of its model
+    # The settings of a folder or a tokenizer.json are those of its model.
+    if not isinstance(vocab, Tokenizer) and os.path.isfile(vocab) and not is_tokenizer_file(vocab):
         tell_lost_marks(sample, tokenizer.settings)
     if whole_words and not words:
         tell_whole_words(sample, tokenizer.settings)
