@@ -36,7 +36,8 @@ def tokenizer_from(
 
     A folder or a tokenizer.json contains all settings of its tokenizer: lower-casing, accents, Chinese characters, and
     added tokens; a folder also words that are never split. A vocab.txt contains none of them, so `cased` and
-    `strip_accents` say how text is normalized. A warning of the logger "kbert" counts the vocabulary entries that normalized text never contains.
+    `strip_accents` say how text is normalized. A warning of the logger "kbert" counts the vocabulary entries that
+    normalized text never contains.
 
     Args:
         vocab: A vocab.txt; a tokenizer.json; a folder of a model, of a corpus or of `kbert vocab train`;

@@ -417,8 +417,8 @@ class PretrainOptions(TrainingOptions):
     )
     vocab: files.PathLike | None = _data(
         None,
-        "The vocabulary of a corpus without a manifest.json: a vocab.txt, or a tokenizer.json or folder that also holds "
-        "the settings of the tokenizer.",
+        "The vocabulary of a corpus without a manifest.json: a vocab.txt, or a tokenizer.json or folder that also "
+        "holds the settings of the tokenizer.",
         path="vocabulary",
         remembered=False,
     )

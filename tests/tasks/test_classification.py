@@ -54,7 +54,7 @@ def test_equal_numbers_are_one_label(tmp_path, caplog):
     assert [example.target for example in examples] == ["0", "0", "1", "1", "1", "007"]
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"{path}: 3 labels are other spellings of the number of an earlier label (0.0 is 0) (first: {path}:3)"
+        f"{path}: 3 labels are other spellings of an earlier label (0.0 is 0, true is True) (first: {path}:3)"
     )
     rows = [{"text": "x", "label": value} for value in (0, 0.0, "0", 2.5)]
     assert [example.target for example in ClassificationTask.read_examples(as_table(rows, "train"))] == [

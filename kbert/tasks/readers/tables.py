@@ -54,7 +54,8 @@ def read_table(
         form: The delimiter, encoding and quoting of the file.
         lists: The names whose columns are not joined. Their value is a list, with "" for missing cells. In JSON lines
             the value of a single key may be a list, too.
-        list_values: The names whose columns are joined, but whose value in JSON lines may be a list.
+        list_values: The names whose columns are joined, but whose value in JSON lines may be a list. In both cases an
+            object of names with 0 or 1 (or false and true) is the list of the names with 1.
         bad: Counts the rows that are skipped. The default allows none.
 
     Raises:
@@ -268,6 +269,8 @@ def _cell(values: Mapping[str, Any], column: str, listed: bool, path: files.Path
     if column not in values:
         raise DataError(f"there is no key {column!r}; the object has {', '.join(map(repr, values))}", path, number)
     value = values[column]
+    if listed and isinstance(value, dict) and value and all(each in (0, 1) for each in value.values()):
+        return [str(name) for name, chosen in value.items() if chosen]  # {"joy": 1, "anger": 0}
     if listed and isinstance(value, list) and not any(part is None or isinstance(part, (dict, list)) for part in value):
         return [_as_text(part) for part in value]
     if isinstance(value, (dict, list)) or value is None:

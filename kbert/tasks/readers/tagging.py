@@ -13,7 +13,7 @@ from kbert.sources.bad_rows import BadRows
 from kbert.sources.rows import read_values
 from kbert.sources.table_format import TableFormat, check_there
 from kbert.tasks.readers.conll import read_conll
-from kbert.tasks.readers.span_exports import as_object, offset_reader, raw_spans
+from kbert.tasks.readers.span_exports import as_object, elements, offset_reader, raw_spans
 from kbert.tasks.readers.tables import file_kind, first_row, read_table
 from kbert.tasks.readers.tag_columns import LABEL_NAMES, TEXT_NAMES, chosen_columns, text_name
 from kbert.tasks.readers.tag_schemes import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
@@ -248,8 +248,9 @@ def _read_json(
 ) -> Iterator[TaggedText | Sentence]:
     """Yields the texts and sentences of a JSON file, in order. Objects with one word each are joined to sentences."""
     rows: list[_Row] = []
-    for line, value in read_values(path, form=form, bad=bad):
-        values = as_object(value)
+    found = read_values(path, form=form, bad=bad)
+    for line, element in ((line, element) for line, value in found for element in elements(value)):
+        values = as_object(element)
         try:
             if not isinstance(values, dict):
                 raise ValueError(f"expected a JSON object a line. Received {type(values).__name__}")
