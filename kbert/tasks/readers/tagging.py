@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -116,7 +117,10 @@ def read_tagged_texts(
     if kind == "json":
         found = _read_json(path, form, columns, targets, offsets, bad)
     elif kind in ("tsv", "csv", "xlsx") and _has_header(path, form, columns):
-        found = iter(_of_rows(list(_table_rows(path, form, columns, targets, bad)), columns, targets, path))
+        if targets and _has_spans(path, form, columns):
+            found = _span_rows(path, form, columns, offsets, bad)
+        else:
+            found = iter(_of_rows(list(_table_rows(path, form, columns, targets, bad)), columns, targets, path))
     else:
         found = read_conll(path, columns, form, targets, bad)
     items = list(found)
@@ -188,6 +192,43 @@ def _table_rows(
         else:
             words = [word for word in words if word]
             yield _Row(words, tags or [OUTSIDE] * len(words), row.values.get("sentence", ""), row.line)
+
+
+def _has_spans(path: files.PathLike, form: TableFormat, columns: Mapping[str, str]) -> bool:
+    """Returns whether the first label of a table is a list of spans in JSON, as in the tables of Label Studio."""
+    rows = read_table(path, _text_and_label(path, form, columns), form=form, bad=BadRows(1 << 60))
+    first = next((cell for row in rows if (cell := row.values["label"].strip())), "")
+    return _cell_spans(first) is not None
+
+
+def _cell_spans(cell: str) -> list[Any] | None:
+    """Returns the spans in a cell; None if the cell is not a list of objects in JSON."""
+    try:
+        value = json.loads(cell) if cell.startswith("[") else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) and value and all(isinstance(each, dict) for each in value) else None
+
+
+def _span_rows(
+    path: files.PathLike, form: TableFormat, columns: Mapping[str, str], offsets: str, bad: BadRows
+) -> Iterator[TaggedText]:
+    """Yields the rows of a table whose labels are lists of spans. An empty cell has none."""
+    for row in read_table(path, _text_and_label(path, form, columns), form=form, bad=bad):
+        text, cell = row.values["text"], row.values["label"].strip()
+        try:
+            spans = _cell_spans(cell) if cell not in ("", "[]") else []
+            if spans is None or not text.strip():
+                raise ValueError(f"expected a text and a list of spans in JSON. Received: {text!r:.40}, {cell!r:.60}")
+            yield TaggedText(text, tuple(_spans(text, spans, offsets)), row.line)
+        except ValueError as problem:
+            bad.skip(DataError(str(problem), path, row.line))
+
+
+def _text_and_label(path: files.PathLike, form: TableFormat, columns: Mapping[str, str]) -> dict[str, str]:
+    """Returns the columns of texts and labels: the given ones, else those with usual names in the header."""
+    chosen = chosen_columns(columns, first_row(path, form))
+    return {"text": chosen["text"] or TEXT_NAMES[0], "label": chosen["label"] or LABEL_NAMES[0]}
 
 
 def _others(chosen: Mapping[str, str | None]) -> dict[str, str | None]:
