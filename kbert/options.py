@@ -72,8 +72,8 @@ class OptionInfo:
         below: The exclusive upper bound of a number.
         expected: A phrase that describes the values that `valid` accepts.
         valid: A function that returns whether a value of the right type is valid.
-        path: The kind of path, if the value is a path: "file", "folder" or "vocabulary" (a vocab.txt or a folder with a
-            tokenizer) for paths that must exist, "output" for a new folder.
+        path: The kind of path, if the value is a path: "file", "folder" or "vocabulary" (a vocab.txt, a tokenizer.json
+            or a folder with a tokenizer) for paths that must exist, "output" for a new folder.
         flag: The spelling on the command line, if it does not follow from the name.
         metavar: The placeholder for the value in the help of the command.
         command: Whether the command line has the option.

@@ -32,7 +32,7 @@ _FORMATS = all_formats()
     help="Whether the model keeps case and accents.  [default: as in SOURCE, or as its vocabulary shows]",
 )
 @options.data_file("--config", "The bert_config.json, if it is not beside the checkpoint.", required=False)
-@options.data_file("--vocab", "The vocab.txt, if it is not beside the checkpoint.", required=False)
+@options.vocabulary("The vocabulary, if it is not beside the checkpoint")
 @click.option("--encoder-only", is_flag=True, help="Convert the encoder without its heads.")
 @options.JSON
 def convert(

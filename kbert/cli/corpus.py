@@ -121,7 +121,13 @@ class _BuildCommand(click.Command):
     help="The compression of the shards; most other programs expect none.",
 )
 @click.option("--resume", is_flag=True, help="Continue the unfinished corpus in --output after its last shard.")
-@click.option("--workers", default=os.cpu_count() or 1, show_default="all cores", type=click.IntRange(1))
+@click.option(
+    "--workers",
+    default=os.cpu_count() or 1,
+    show_default="all cores",
+    type=click.IntRange(1),
+    help="The number of processes that build the corpus; the result does not depend on it.",
+)
 @click.option(
     "--runner",
     type=click.Choice(["DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner"]),

@@ -13,7 +13,7 @@ from kbert.runtime.tensorflow import import_tensorflow
 from kbert.tasks.catalogue import all_columns
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @options.RUN
 @options.data_file("--data", "For a fine-tuned model: a labelled file in a format of the task.", required=False)
 @click.option(

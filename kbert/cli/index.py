@@ -17,13 +17,13 @@ def index() -> None:
     """Build an index to search documents by meaning."""
 
 
-@index.command()
+@index.command(cls=options.SectionedCommand)
 @click.argument("model", type=options.MODEL_FOLDER, metavar="MODEL")
-@click.option(
+@options.data_file(
     "--input",
-    required=True,
-    type=click.Path(exists=True),
-    help='A folder of text files, one document per paragraph; JSON lines with "id" and "text"; or a SMART collection.',
+    "A folder of text files, one document per paragraph; JSON lines, a table, or a dataset such as hf-datasets:NAME "
+    'with "id" and "text"; or a SMART collection.',
+    folders=True,
 )
 @options.output("The folder to write.", file_okay=False)
 @click.option(
@@ -42,6 +42,7 @@ def index() -> None:
     help="The number of texts that are processed together.",
 )
 @options.SKIP_BAD
+@options.document_columns
 @options.pooling()
 @click.option(
     "--prompt", help="The text that is put before each document, such as 'passage: '.  [default: as in the model]"

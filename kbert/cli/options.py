@@ -13,6 +13,7 @@ import click
 from kbert.model_folder.sentence_transformers import POOLINGS
 from kbert.options import REQUIRED, OptionInfo, command_text
 from kbert.sources.named_datasets import is_named_dataset
+from kbert.sources.sheets import file_of
 from kbert.tasks.catalogue import all_reading_options
 from kbert.tasks.task_info import Column
 
@@ -20,7 +21,9 @@ INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seeds all random choices.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print only JSON on standard output.")
 CASED = click.option(
-    "--cased", is_flag=True, help="Keep case and accents. Only for a vocab.txt; a folder stores this setting."
+    "--cased",
+    is_flag=True,
+    help="Keep case and accents. Only for a vocab.txt; a tokenizer.json or a folder stores this setting.",
 )
 ACCENTS = click.option(
     "--strip-accents/--keep-accents",
@@ -49,6 +52,8 @@ _PROMPTS = (
     click.option("--prompt", help="The text that is put before each text, such as 'query: '; for embedding models."),
     click.option("--prompt-name", help="The name of a prompt of the model, instead of --prompt."),
 )
+COLUMNS_SECTION = "Columns"
+"""The heading of the options that name columns, in the help of a command."""
 _LEFT_OUT = {
     "invalid_utf8": "lines that are not UTF-8",
     "bad_rows": "bad rows",
@@ -58,11 +63,13 @@ _LEFT_OUT = {
 
 
 class _DataFile(click.Path):
-    """The type of an argument that is an existing file, or the name of a dataset."""
+    """The type of an argument that is an existing file, the sheet of a workbook, or the name of a dataset."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Checks that the file exists. A dataset is checked only when it is read."""
-        return value if is_named_dataset(value) else super().convert(value, param, ctx)
+        """Checks that the file exists. A sheet and a dataset are checked only when they are read."""
+        if not is_named_dataset(value):
+            super().convert(file_of(value), param, ctx)
+        return value
 
 
 def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[Any], Any]:
@@ -71,15 +78,27 @@ def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[A
 
 
 def vocabulary(help_: str, *, required: bool = False) -> Callable[[Any], Any]:
-    """Returns the option `--vocab`: a vocab.txt, or a folder with a tokenizer and its settings."""
+    """Returns the option `--vocab`: a vocab.txt, or a tokenizer.json or a folder with a tokenizer and its settings."""
     return click.option(
-        "--vocab", required=required, type=VOCABULARY, help=f"{help_}: a vocab.txt, or a folder with a tokenizer."
+        "--vocab",
+        required=required,
+        type=VOCABULARY,
+        help=f"{help_}: a vocab.txt, a tokenizer.json, or a folder with a tokenizer.",
     )
 
 
-def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any], Any]:
-    """Returns an option that names a file to read."""
-    return click.option(name, required=required, type=_DataFile(exists=True, dir_okay=False, readable=True), help=help_)
+def data_file(name: str, help_: str, *, required: bool = True, folders: bool = False) -> Callable[[Any], Any]:
+    """Returns an option that names data to read: a file, the sheet of a workbook, or a dataset.
+
+    Args:
+        name: The spelling of the option.
+        help_: The help text.
+        required: Whether the option is required.
+        folders: Whether the data may be a folder, too.
+    """
+    return click.option(
+        name, required=required, type=_DataFile(exists=True, dir_okay=folders, readable=True), help=help_
+    )
 
 
 def source(command: Any) -> Any:
@@ -145,6 +164,8 @@ def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[A
         for column in reversed(list(columns_)):
             command = click.option(
                 f"--{column.role}-column",
+                cls=DeclaredOption,
+                section=COLUMNS_SECTION,
                 default=column.default if defaults else None,
                 show_default=defaults and column.default is not None,
                 help=column.help,
@@ -152,6 +173,24 @@ def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[A
         return command
 
     return add
+
+
+def document_columns(command: Any) -> Any:
+    """Adds the options for the columns of documents."""
+    for name, help_ in (
+        (
+            "--text-column",
+            "Column, or key, of texts: a name, a 1-based number, or several such as title,body.  [default: text, with "
+            "title before it if there is one]",
+        ),
+        (
+            "--id-column",
+            'Column, or key, of ids: a name, a 1-based number, or "" to number documents by their lines.  '
+            "[default: _id or id, if there is one]",
+        ),
+    ):
+        command = click.option(name, cls=DeclaredOption, section=COLUMNS_SECTION, help=help_)(command)
+    return command
 
 
 def reading(*, labelled: bool) -> Callable[[Any], Any]:
@@ -263,16 +302,21 @@ class SectionedCommand(click.Command):
     """A command whose help has a heading for each section of its options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the options by section. Options without a section come first."""
-        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        """Writes the options by section. Options without a section come first; --help alone comes last."""
+        own = [param for param in self.params if isinstance(param, click.Option) and not _section(param)]
+        sections: dict[str, list[tuple[str, str]]] = {"Options": []} if own else {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if record is not None:
-                sections.setdefault(getattr(param, "section", "Options"), []).append(record)
+            if record is not None and not isinstance(param, click.Argument):
+                sections.setdefault(_section(param) or "Options", []).append(record)
         for section, records in sections.items():
             if records:
                 with formatter.section(section):
                     formatter.write_dl(records)
+
+
+def _section(param: click.Parameter) -> str:
+    return getattr(param, "section", "")
 
 
 def declared(

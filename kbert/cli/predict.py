@@ -14,7 +14,7 @@ from kbert.runtime.tensorflow import import_tensorflow
 from kbert.tasks.catalogue import all_columns
 
 
-@click.command()
+@click.command(cls=options.SectionedCommand)
 @options.RUN
 @click.argument("texts", nargs=-1, metavar="[TEXT...]")
 @options.data_file(
@@ -51,6 +51,8 @@ from kbert.tasks.catalogue import all_columns
 @click.option(
     "--keep-column",
     "keep",
+    cls=options.DeclaredOption,
+    section=options.COLUMNS_SECTION,
     multiple=True,
     metavar="NAME",
     help="A column of --input that is copied to the predictions, such as an id. The option can be repeated.",

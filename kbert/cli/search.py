@@ -25,8 +25,12 @@ from kbert.runtime.tensorflow import import_tensorflow
 @click.option(
     "--depth", default=50, show_default=True, type=click.IntRange(1), help="The number of results that are re-ranked."
 )
-@options.data_file("--queries", "A file of queries, to evaluate the search with --judgements.", required=False)
-@options.data_file("--judgements", "A file of the documents that are relevant to each query (qrels).", required=False)
+@options.data_file(
+    "--queries", "A file or dataset of queries, to evaluate the search with --judgements.", required=False
+)
+@options.data_file(
+    "--judgements", "A file or dataset of the documents that are relevant to each query (qrels).", required=False
+)
 @click.option("--prompt", help="The text that is put before each query, such as 'query: '.  [default: as in the index]")
 @click.option("--prompt-name", help="The name of a prompt of the model, instead of --prompt.")
 @options.JSON

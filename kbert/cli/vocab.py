@@ -114,7 +114,7 @@ def inspect(
 ) -> None:
     """Show how the vocabulary VOCAB fits a sample: pieces per word, words that are [UNK], and unused entries.
 
-    VOCAB is a vocab.txt, or a folder of a model or of `kbert vocab train`, whose settings are used.
+    VOCAB is a vocab.txt, or a tokenizer.json or a folder of a model or of `kbert vocab train`, whose settings are used.
     """
     from kbert.model_folder.tokenizer import tokenizer_from
     from kbert.sources.source import Source, SourceSettings

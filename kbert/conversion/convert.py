@@ -72,7 +72,8 @@ def convert(
         cased: Whether the tokenizer keeps the case of text. By default the setting of the source is used, or, if there
             is none, the vocabulary decides: a vocabulary with capitals is cased.
         config: The path of bert_config.json if it is not beside the checkpoint.
-        vocab: The path of vocab.txt if it is not beside the checkpoint.
+        vocab: The path of vocab.txt if it is not beside the checkpoint; or a tokenizer.json, or a folder with a
+            tokenizer, whose settings take the place of those of the source.
         encoder_only: Whether to convert the encoder without its heads.
 
     Returns:
@@ -96,7 +97,7 @@ def convert(
         gelu=gelu,
         lowercase=None if cased is None else not cased,
         config=None if config is None else Path(config),
-        vocab=None if vocab is None else Path(vocab),
+        vocab=None if vocab is None else resolve(vocab),
         encoder_only=encoder_only,
     )
     if gelu not in (None, "erf", "tanh"):

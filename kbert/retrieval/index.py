@@ -29,7 +29,7 @@ from kbert.sources.bad_rows import BadRows
 from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.metrics.vectors import of_length_1
-from kbert.tasks.readers.retrieval_collections import Document, read_documents
+from kbert.tasks.readers.retrieval_collections import Document, find_document_columns, read_documents
 
 SETTINGS_FILE = "index.json"
 VECTORS_FILE = "vectors.npy"
@@ -58,6 +58,8 @@ def build_index(
     ann: bool = False,
     batch_size: int = 64,
     skip_bad: int = 0,
+    id_column: str | None = None,
+    text_column: str | None = None,
     pooling: str | None = None,
     prompt: str | None = None,
     prompt_name: str | None = None,
@@ -71,13 +73,17 @@ def build_index(
     Args:
         model: A model folder of the task embedding or of sentence-transformers, any encoder if `pooling` is given, or
             "hf://owner/name". A search needs this folder too.
-        input: A folder of text files, JSON lines, a table or a SMART collection
-            (kbert/tasks/readers/retrieval_collections.py).
+        input: A folder of text files, JSON lines, a table (also Parquet, Excel, "hf-datasets:NAME" or "tfds:NAME") or a
+            SMART collection (kbert/tasks/readers/retrieval_collections.py).
         output: The folder to write; it must not exist.
         dtype: The dtype of the stored vectors: "float32", or "float16" for half the space.
         ann: Whether a graph for approximate search is built as well; it needs faiss (extra `ann`).
         batch_size: The number of texts that are embedded together.
         skip_bad: The number of bad documents that may be skipped.
+        id_column: The column or key of ids, by its name or 1-based number. The default is "_id" or "id"; without such a
+            column, and with "", the ids are the numbers of lines.
+        text_column: The column or key of texts, by its name or 1-based number; several, such as "title,body", are
+            joined. The default is "text", with "title" before it if there is one.
         pooling: How a text's vector is made from those of its tokens, if the files do not say: "mean", "cls" or "max".
         prompt: The text that is put before each document, such as "passage: ". The default is the model's prompt
             "document", "passage" or "corpus", if it has one.
@@ -115,14 +121,15 @@ def build_index(
     prompt = _prompt(task, prompt, prompt_name, _DOCUMENT_PROMPTS)
     predictor = predictor.with_task(task.with_prompt(prompt))
     # Read twice: nothing that is as large as the collection is held in memory.
-    total = sum(1 for _ in read_documents(input, bad=BadRows(skip_bad)))
+    columns = find_document_columns(input, id_column, text_column)
+    total = sum(1 for _ in read_documents(input, columns=columns, bad=BadRows(skip_bad)))
     width = predictor.config.hidden_size
     with files.atomic_directory(output) as folder:
         vectors = np.lib.format.open_memmap(folder / VECTORS_FILE, "w+", np.dtype(dtype), (total, width))
         offsets = np.zeros(total, np.int64)
         done = 0
         with open(folder / TEXTS_FILE, "wb") as handle:
-            for documents in _parts(read_documents(input, bad=BadRows(skip_bad)), _EMBEDDED_AT_ONCE):
+            for documents in _parts(read_documents(input, columns=columns, bad=BadRows(skip_bad)), _EMBEDDED_AT_ONCE):
                 texts = [document.text for document in documents]
                 found = predictor.answers(texts, batch_size=batch_size)["vector"]
                 vectors[done : done + len(documents)] = of_length_1(found) if similarity == "cosine" else found

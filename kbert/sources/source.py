@@ -19,6 +19,7 @@ from kbert.sources.document import Document, Reading, composed, has_text
 from kbert.sources.duplicates import Progress, Repeated, without_lines
 from kbert.sources.json_values import is_array
 from kbert.sources.places import DocumentRange, Place
+from kbert.sources.sheets import file_of, split_sheet
 from kbert.sources.table_format import TableFormat
 
 SEPARATORS = ("blank-line", "line")
@@ -50,7 +51,8 @@ class SourceSettings:
 
     Args:
         format: One of FORMATS for all files, or "auto" to detect the format of each file.
-        text_field: The field or column with the text, in all formats except text; "a.b" is field b of field a.
+        text_field: The field or column with the text, in all formats except text; "a.b" is field b of field a. In
+            tables without a header, in Parquet files and in datasets it may be the 1-based number of the column.
         document_separator: The separator of documents in text files, one of SEPARATORS.
         invalid_utf8: "fail" to raise an error for lines (rows of Parquet and datasets) that are not UTF-8, "skip" to
             leave them out and count them.
@@ -124,7 +126,7 @@ class Source:
     the text, since the tokenizer normalizes it.
 
     Args:
-        inputs: Files (also .gz, .bz2, .xz, .zst), folders, globs, `tfds:NAME[/CONFIG][:SPLIT]`, or
+        inputs: Files (also .gz, .bz2, .xz, .zst), folders, globs, `BOOK.xlsx#SHEET`, `tfds:NAME[/CONFIG][:SPLIT]`, or
             `hf-datasets:OWNER/NAME[:CONFIG][:SPLIT]`.
         settings: The settings for reading the inputs.
 
@@ -142,10 +144,12 @@ class Source:
                 named_datasets.check_named_dataset(os.fspath(item))
                 self.parts.append((os.fspath(item), "dataset"))
             else:
-                for path in files.expand_inputs([item]):
+                file, sheet = split_sheet(item)
+                for path in files.expand_inputs([file]):
                     if not path.is_file():
                         raise UsageError(f"expected a file: text is read more than once. {path} is a pipe or device")
-                    self.parts.append((str(path), self._format(path)))
+                    address = str(path) if sheet is None else f"{path}#{sheet}"
+                    self.parts.append((address, self._format(address)))
         if self.settings.document_separator == "line":
             other = next((part for part in self.parts if part[1] != "text"), None)
             if other:
@@ -154,7 +158,7 @@ class Source:
                     "a document ends; name its --format if it is text"
                 )
         named = any(kind == "dataset" for _, kind in self.parts)
-        self.size = 0 if named else sum(os.path.getsize(path) for path, _ in self.parts)
+        self.size = 0 if named else sum(os.path.getsize(file_of(path)) for path, _ in self.parts)
         """The number of bytes on disk; 0 if unknown."""
         self.counts: Counter[str] = Counter()
         """The numbers of what the last pass left out, as far as the settings allow it: invalid_utf8, bad_rows,

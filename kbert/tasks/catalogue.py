@@ -35,6 +35,10 @@ _TEXT = Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text")
 _PAIR = Column("pair", "Column of second texts, for a task of pairs.  [default: pair, if there is one]", usual="pair")
 _LABEL = Column("label", "Column of labels.", "label", target=True)
 
+_DOCUMENTS = ("document", "article", "text", "dialogue", "source", "content", "body", "report", "story")
+_SUMMARIES = ("summary", "highlights", "abstract", "target", "tldr", "headline")
+"""The usual names of documents and of their summaries, in any combination."""
+
 _BUILT_IN: Mapping[str, TaskInfo] = {
     info.name: info
     for info in (
@@ -176,6 +180,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 {"text": "text", "summary": "target"},
                 {"text": "text", "summary": "highlights"},
                 {"text": "dialogue", "summary": "summary"},
+                *({"text": text, "summary": summary} for text in _DOCUMENTS for summary in _SUMMARIES),
             ),
             sequence_length=512,
         ),

@@ -86,8 +86,7 @@ class TaskInfo:
     def option_infos(self) -> Mapping[str, OptionInfo]:
         """The options by name: the task's own first, then those that describe files."""
         infos = {
-            name: dataclasses.replace(each, section="Files" if each.reading else "Task")
-            for name, each in option_infos(self.options).items()
+            name: dataclasses.replace(each, section=_section(each)) for name, each in option_infos(self.options).items()
         }
         own = self.options.__annotations__
         first = [name for name in own if not infos[name].reading]
@@ -124,3 +123,10 @@ class TaskInfo:
         columns = {name.removesuffix(ending): value for name, value in given.items() if name.endswith(ending)}
         others = {name: value for name, value in given.items() if not name.endswith(ending)}
         return self.choose_columns(columns), self.choose_options(others)
+
+
+def _section(info: OptionInfo) -> str:
+    """Returns the heading of an option in the help of a command."""
+    if info.name.endswith("_columns"):
+        return "Columns"
+    return "Files" if info.reading else "Task"

@@ -49,11 +49,12 @@ class TrainingOptions(Options):
     )
     vocab: files.PathLike | None = _model(
         None,
-        "The vocabulary for a preset: a vocab.txt, or a folder that also holds the settings of the tokenizer.",
+        "The vocabulary for a preset: a vocab.txt, or a tokenizer.json or folder that also holds the settings of the "
+        "tokenizer.",
         path="vocabulary",
         remembered=False,
     )
-    cased: bool = _model(False, "Keep case and accents if `vocab` is a vocab.txt; a folder has its own setting.")
+    cased: bool = _model(False, "Keep case and accents if `vocab` is a vocab.txt; others have their own setting.")
     dropout: float | None = _model(
         None,
         "The dropout rate of hidden states and attention weights.",
@@ -416,8 +417,8 @@ class PretrainOptions(TrainingOptions):
     )
     vocab: files.PathLike | None = _data(
         None,
-        "The vocabulary of a corpus without a manifest.json: a vocab.txt, or a folder that also holds the settings of "
-        "the tokenizer.",
+        "The vocabulary of a corpus without a manifest.json: a vocab.txt, or a tokenizer.json or folder that also "
+        "holds the settings of the tokenizer.",
         path="vocabulary",
         remembered=False,
     )

@@ -158,6 +158,8 @@ WHERE = {
     ("kbert.tasks.readers.tables", "--delimiter"): ("evaluate", "predict", "finetune classification"),
     ("kbert.tasks.readers.tables", "--quoting"): ("evaluate", "predict", "finetune classification"),
     ("kbert.tasks.readers.tables", "--format"): ("evaluate", "predict", "finetune classification"),
+    ("kbert.tasks.readers.retrieval_collections", "--id-column"): ("index build",),  # which alone names columns
+    ("kbert.tasks.readers.retrieval_collections", "--text-column"): ("index build",),
     ("kbert.text.text_sample", "--strip-accents"): ("corpus build", "vocab train"),
     ("kbert.text.text_sample", "--keep-accents"): ("corpus build", "vocab train"),
     ("kbert.text.unreachable_entries", "--cased"): ("corpus build", "vocab inspect"),

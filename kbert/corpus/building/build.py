@@ -36,11 +36,12 @@ from kbert.corpus.word_list import read_word_list, words_sha256
 from kbert.errors import DataError, UsageError
 from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.runtime.interrupts import raised_signals
+from kbert.sources.sheets import file_of
 from kbert.sources.source import Source, SourceSettings
 from kbert.text.settings import TokenizerSettings
 from kbert.text.text_sample import sample_text, some_lines, tell_lost_marks
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import save_tokenizer
+from kbert.text.tokenizer_files import is_tokenizer_file, save_tokenizer
 from kbert.text.unknown_words import unknown_words
 from kbert.version import __version__
 
@@ -100,8 +101,8 @@ def build_corpus(
 
     Args:
         inputs: Files (also .gz, .bz2, .xz, .zst), folders, globs, or datasets by name (see `Source`).
-        vocab: A vocab.txt; a folder of a model, of a corpus or of `kbert vocab train`, with all its settings; or a
-            tokenizer.
+        vocab: A vocab.txt; a tokenizer.json, or a folder of a model, of a corpus or of `kbert vocab train`, with all
+            its settings; or a tokenizer.
         output: The folder to write.
         sequence_length: The maximum length of an example in tokens, including special tokens.
         objective: "nsp": half of the second texts come from another document (next sentence prediction). "sop": half of
@@ -210,7 +211,8 @@ def build_corpus(
         return Manifest.load(folder)
     vocabulary.save(folder / VOCABULARY_FILE)
     sample = sample_text(source, tokenizer, max_word_length=tokenizer.settings.max_word_length)
-    if not isinstance(vocab, Tokenizer) and os.path.isfile(vocab):  # a folder's settings are those of its model
+    # The settings of a folder or a tokenizer.json are those of its model.
+    if not isinstance(vocab, Tokenizer) and os.path.isfile(vocab) and not is_tokenizer_file(vocab):
         tell_lost_marks(sample, tokenizer.settings)
     if whole_words and not words:
         tell_whole_words(sample, tokenizer.settings)
@@ -277,7 +279,7 @@ def build_corpus(
         kbert_version=__version__,
         objective=objective,
         inputs=[
-            Input(*stamp, sha256="" if kind == "dataset" else files.file_sha256(path))
+            Input(*stamp, sha256="" if kind == "dataset" else files.file_sha256(file_of(path)))
             for (path, kind), stamp in zip(source.parts, before, strict=True)
         ],
         versions={"python": platform.python_version(), "numpy": np.__version__},
@@ -383,5 +385,5 @@ def _stamp(path: str, kind: str) -> tuple[str, int, int]:
     """Returns path, size and modification time (ns) of a file, by which changes are noticed; zeros for a dataset."""
     if kind == "dataset":
         return path, 0, 0
-    status = os.stat(path)
+    status = os.stat(file_of(path))
     return path, status.st_size, status.st_mtime_ns

@@ -140,7 +140,7 @@ class _Lines:
     def _is_comment(self, line: str) -> bool:
         cells = self.cells(line)
         if self._tabs:  # in a file with tabs, a first cell with a space is not a word
-            return len(cells) != self._width or " " in cells[0].strip()
+            return "\t" not in line or len(cells) != self._width or " " in cells[0].strip()
         return len(cells) != self._width or bool(_COMMENT.match(line))
 
     def problem(self, cells: list[str], line: str) -> str | None:

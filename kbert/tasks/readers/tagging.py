@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from kbert.sources.bad_rows import BadRows
 from kbert.sources.rows import read_values
 from kbert.sources.table_format import TableFormat, check_there
 from kbert.tasks.readers.conll import read_conll
-from kbert.tasks.readers.span_exports import as_object, offset_reader, raw_spans
+from kbert.tasks.readers.span_exports import as_object, elements, offset_reader, raw_spans
 from kbert.tasks.readers.tables import file_kind, first_row, read_table
 from kbert.tasks.readers.tag_columns import LABEL_NAMES, TEXT_NAMES, chosen_columns, text_name
 from kbert.tasks.readers.tag_schemes import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
@@ -121,7 +122,10 @@ def read_tagged_texts(
     if kind == "json":
         found = _read_json(path, form, columns, targets, offsets, bad)
     elif kind in ("tsv", "csv", "xlsx") and _has_header(path, form, columns):
-        found = iter(_of_rows(list(_table_rows(path, form, columns, targets, bad)), columns, targets, path))
+        if targets and _has_spans(path, form, columns):
+            found = _span_rows(path, form, columns, offsets, bad)
+        else:
+            found = iter(_of_rows(list(_table_rows(path, form, columns, targets, bad)), columns, targets, path))
     else:
         found = read_conll(path, columns, form, targets, bad)
     items = list(found)
@@ -202,6 +206,43 @@ def _table_rows(
             yield _Row(words, tags or [OUTSIDE] * len(words), row.values.get("sentence", ""), row.line)
 
 
+def _has_spans(path: files.PathLike, form: TableFormat, columns: Mapping[str, str]) -> bool:
+    """Returns whether the first label of a table is a list of spans in JSON, as in the tables of Label Studio."""
+    rows = read_table(path, _text_and_label(path, form, columns), form=form, bad=BadRows(1 << 60))
+    first = next((cell for row in rows if (cell := row.values["label"].strip())), "")
+    return _cell_spans(first) is not None
+
+
+def _cell_spans(cell: str) -> list[Any] | None:
+    """Returns the spans in a cell; None if the cell is not a list of objects in JSON."""
+    try:
+        value = json.loads(cell) if cell.startswith("[") else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) and value and all(isinstance(each, dict) for each in value) else None
+
+
+def _span_rows(
+    path: files.PathLike, form: TableFormat, columns: Mapping[str, str], offsets: str, bad: BadRows
+) -> Iterator[TaggedText]:
+    """Yields the rows of a table whose labels are lists of spans. An empty cell has none."""
+    for row in read_table(path, _text_and_label(path, form, columns), form=form, bad=bad):
+        text, cell = row.values["text"], row.values["label"].strip()
+        try:
+            spans = _cell_spans(cell) if cell not in ("", "[]") else []
+            if spans is None or not text.strip():
+                raise ValueError(f"expected a text and a list of spans in JSON. Received: {text!r:.40}, {cell!r:.60}")
+            yield TaggedText(text, tuple(_spans(text, spans, offsets)), row.line)
+        except ValueError as problem:
+            bad.skip(DataError(str(problem), path, row.line))
+
+
+def _text_and_label(path: files.PathLike, form: TableFormat, columns: Mapping[str, str]) -> dict[str, str]:
+    """Returns the columns of texts and labels: the given ones, else those with usual names in the header."""
+    chosen = chosen_columns(columns, first_row(path, form))
+    return {"text": chosen["text"] or TEXT_NAMES[0], "label": chosen["label"] or LABEL_NAMES[0]}
+
+
 def _others(chosen: Mapping[str, str | None]) -> dict[str, str | None]:
     return {role: name for role, name in chosen.items() if role not in ("text", "label")}
 
@@ -260,8 +301,9 @@ def _read_json(
 ) -> Iterator[TaggedText | Sentence]:
     """Yields the texts and sentences of a JSON file, in order. Objects with one word each are joined to sentences."""
     rows: list[_Row] = []
-    for line, value in read_values(path, form=form, bad=bad):
-        values = as_object(value)
+    found = read_values(path, form=form, bad=bad)
+    for line, element in ((line, element) for line, value in found for element in elements(value)):
+        values = as_object(element)
         try:
             if isinstance(values, list) and not targets:
                 yield _of_words(values, None, line)

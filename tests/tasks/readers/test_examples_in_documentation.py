@@ -11,6 +11,7 @@ import pytest
         "kbert.prediction.formats",
         "kbert.sources.bad_rows",
         "kbert.sources.detection",
+        "kbert.sources.sheets",
         "kbert.tasks.labels",
         "kbert.tasks.readers.label_lists",
         "kbert.tasks.readers.numbers",
