@@ -358,7 +358,7 @@ def _similarity(task: EmbeddingTask, wanted: str | None) -> str:
 
 
 def _prompt(task: EmbeddingTask, prompt: str | None, name: str | None, names: Sequence[str]) -> str:
-    """Returns the given prompt, or the prompt of the given name, or else the model's first non-empty prompt of `names`."""
+    """Returns the given prompt, the prompt of the given name, or the first prompt of `names` that the model has."""
     if prompt is not None and name is not None:
         raise UsageError("expected a prompt, or the name of a prompt of the model. Received: both; leave one out")
     if name is not None:

@@ -113,10 +113,13 @@ MODELS = ("evaluate", "predict", "export saved-model", "export litert")
 OUTPUTS = (*TRAINING, "corpus build", "vocab extend", "index build", "quickstart", "export saved-model")
 WHERE = {
     # Modules that several commands use, and the commands that can print the message with the option.
-    ("kbert.corpus.reading.source", "--corpus"): ("pretrain",),
-    ("kbert.corpus.reading.source", "--phase"): ("pretrain",),
-    ("kbert.corpus.reading.source", "--vocab"): ("pretrain", "corpus inspect"),
-    ("kbert.corpus.reading.source", "--cased"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.foreign_records", "--corpus"): ("pretrain",),
+    ("kbert.corpus.reading.foreign_records", "--phase"): ("pretrain",),
+    ("kbert.corpus.reading.open_source", "--vocab"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.own_corpus", "--vocab"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.open_source", "--cased"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.foreign_records", "--skip-corrupt"): ("pretrain",),
+    ("kbert.corpus.reading.own_corpus", "--skip-corrupt"): ("pretrain",),
     ("kbert.corpus.reading.source", "--skip-corrupt"): ("pretrain",),
     ("kbert.files.folders", "--output"): OUTPUTS,
     ("kbert.model_folder.bundle", "--resume"): TRAINING,  # the command of the unfinished run
