@@ -79,7 +79,7 @@ def test_damage_to_shards(shards, damage, number):
                 open_source(shards).read(_part(shards, index))
             source = open_source(shards, skip_corrupt=manifest.examples)
             left = source.read(source.parts[index])
-            found = Counter(record.data for record in source._own_records(shard))
+            found = Counter(record.data for record in source._records(source.parts[index]))
             assert not found - whole, "a record that never was"
             assert source.lost == {shard.file: shard.examples - found.total()}
             assert len(left) == found.total()

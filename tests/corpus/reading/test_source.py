@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kbert.corpus.building import build
 from kbert.corpus.building import shards as shards_
-from kbert.corpus.reading import source
+from kbert.corpus.reading import foreign_records
 from kbert.corpus.reading.open_source import open_source
 from kbert.corpus.reading.pipeline import PretrainingBatches
 from kbert.corpus.records.manifest import Manifest
@@ -89,7 +89,7 @@ def test_globs_and_files(foreign, vocab_file):
 
 def test_large_plain_files_are_read_in_parts(foreign, vocab_file, monkeypatch):
     whole = list(_examples(foreign, vocab_file))
-    monkeypatch.setattr(source, "_PART_EXAMPLES", 8)
+    monkeypatch.setattr(foreign_records, "_PART_EXAMPLES", 8)
     parts = open_source(foreign, vocab=vocab_file).parts
     compressed = any(path.suffix == ".gz" for path in foreign.iterdir())
     assert [part.examples for part in parts] == ([20, 20] if compressed else [8, 8, 4] * 2)
@@ -177,7 +177,7 @@ def test_records_of_something_else(tmp_path, vocab_file, changes, message):
 @pytest.mark.parametrize("garbage", [b"", b"no example", b"\x0a\xff\xff\xff\xff\x0f"])
 def test_records_that_are_no_examples_are_counted(tmp_path, vocab_file, monkeypatch, garbage):
     """Their checksums are right: somebody wrote them so. The first record may be one, and parts begin behind them."""
-    monkeypatch.setattr(source, "_PART_EXAMPLES", 3)
+    monkeypatch.setattr(foreign_records, "_PART_EXAMPLES", 3)
     monkeypatch.setattr(source, "_SURVEYED", 2)
     records = [garbage, example(0), garbage, *[example(index) for index in range(1, 8)]]
     path = write(tmp_path / "one.tfrecord", records)
