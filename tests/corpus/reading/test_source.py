@@ -178,7 +178,7 @@ def test_records_of_something_else(tmp_path, vocab_file, changes, message):
 def test_records_that_are_no_examples_are_counted(tmp_path, vocab_file, monkeypatch, garbage):
     """Their checksums are right: somebody wrote them so. The first record may be one, and parts begin behind them."""
     monkeypatch.setattr(foreign_records, "_PART_EXAMPLES", 3)
-    monkeypatch.setattr(source, "_SURVEYED", 2)
+    monkeypatch.setattr(foreign_records, "_SURVEYED", 2)
     records = [garbage, example(0), garbage, *[example(index) for index in range(1, 8)]]
     path = write(tmp_path / "one.tfrecord", records)
     with pytest.raises(RecordError, match=r"in record 1 at byte 0, but "):
