@@ -1,4 +1,4 @@
-"""LiteRT (TFLite) models: built-in operations only, checked against the model folder."""
+"""Exports LiteRT (TFLite) models of built-in operations, which are compared with the model folder."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from kbert.runtime.held_output import held_stderr, quiet_logger
 from kbert.text.graph.encoder import GraphEncoder
 
 QUANTIZATIONS = ("none", "float16", "dynamic")
-"""float32; weights in float16; weights in int8, with activations that are quantized while the model runs."""
-
+"""All in float32; weights in float16; or weights in int8, with activations that are quantized at run time."""
 _TOLERANCES = {"none": 1e-4, "float16": 2e-2, "dynamic": 0.25}
-"""The largest difference of a probability, or of a logit as a part of the largest logit. int8 changes single
-probabilities of random words; the check refuses a wrong graph, not one that rounds."""
+"""The largest allowed difference of a probability, or of a logit divided by the largest logit.
+
+Weights in int8 change single probabilities of random words a lot, so the check can only refuse a wrong graph.
+"""
 
 
 def export_litert(
@@ -39,14 +40,15 @@ def export_litert(
 ) -> Path:
     """Exports a fine-tuned model as one .tflite file.
 
-    Its inputs are `input_word_ids`, `input_mask` and `input_type_ids`, int32 [1, S]; its outputs are those of the
-    signature `tokens` of the SavedModel, such as `probabilities`, float32 [1, C]. S is fixed; pad shorter texts.
+    The inputs of the model are `input_word_ids`, `input_mask` and `input_type_ids`, int32 [1, S]. Its outputs are those
+    of the signature `tokens` of the SavedModel, such as `probabilities`, float32 [1, C]. S is fixed; pad shorter texts.
 
     Args:
         model: A model folder that `finetune` wrote, or any that `kbert.load` accepts.
         output: The file to write.
         quantize: "none" for float32, "float16" for weights in float16, or "dynamic" for weights in int8.
-        sequence_length: S; the default is the length that the model was fine-tuned with.
+        sequence_length: The number of tokens of an input, S. The default is the length that the model was fine-tuned
+            with.
         use: Further arguments of `kbert.load`, such as `paired` and `pooling`. Prompts are not part of this export,
             since it takes token ids: put the prompt before the texts that you tokenize.
 
@@ -66,7 +68,7 @@ def export_litert(
     if quantize not in QUANTIZATIONS:
         raise UsageError(f"quantize must be one of {', '.join(QUANTIZATIONS)}. Received: quantize={quantize!r}")
     loaded = load(model, **use)
-    length = sequence_length or loaded.sequence_length
+    length = loaded.sequence_length if sequence_length is None else sequence_length
     if not 5 <= length <= loaded.config.max_position_embeddings:
         raise UsageError(
             f"sequence_length must be from 5 to the model's {loaded.config.max_position_embeddings} positions. "

@@ -1,4 +1,4 @@
-"""SavedModels from text to answers, for TensorFlow Serving."""
+"""Exports SavedModels from text to answers, for TensorFlow Serving."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def export_saved_model(
     - `tokens`: from `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to the answers that need no
       text; for classification `probabilities`.
 
-    It needs tensorflow and tensorflow-text to run, not kbert. Before its folder appears, TensorFlow's two loaders load
-    it: `tf.saved_model.load`, which Python programs and `kbert serve` use, and a session, which TensorFlow Serving,
+    The SavedModel runs with tensorflow and tensorflow-text, without kbert. Before its folder appears, TensorFlow's two
+    loaders load it: `tf.saved_model.load`, which Python programs and `kbert serve` use, and a session, which TensorFlow Serving,
     `saved_model_cli`, Triton and TensorFlow's C, Java and Go interfaces use. In both, every signature must give the
     answers of the model folder.
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 
 from kbert.files import PathLike
 from kbert.sources.table_format import check_there
 from kbert.tasks.options import CollectionOptions, TaskOptions
-from kbert.tasks.readers.tables import column_names
+from kbert.tasks.readers.tables import COLUMN_NUMBERS, column_names
 from kbert.tasks.task_info import TaskInfo
 
 _LOG = logging.getLogger("kbert")
-_NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 
 
 def find_columns(
@@ -52,7 +50,7 @@ def find_columns(
     has_judgements = isinstance(options, CollectionOptions) and options.has_judgements
     if has_judgements or not (open_roles or info.usual_columns):
         return chosen
-    if any(_NUMBERS.fullmatch(name) for name in chosen.values()):
+    if any(COLUMN_NUMBERS.fullmatch(name) for name in chosen.values()):
         return chosen
     check_there(path)
     header = column_names(path, options.table_format)

@@ -18,8 +18,9 @@ from pathlib import Path
 from kbert import files
 from kbert.errors import DataError, UsageError, shown
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.table_format import TableFormat
-from kbert.tasks.readers.tables import file_kind, first_row, read_objects, read_table
+from kbert.sources.rows import read_objects
+from kbert.sources.table_format import TableFormat, file_kind
+from kbert.tasks.readers.tables import first_row, read_table
 
 _LOG = logging.getLogger("kbert")
 _SMART_START = ".I "
