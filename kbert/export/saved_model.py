@@ -33,9 +33,9 @@ def export_saved_model(
       text; for classification `probabilities`.
 
     The SavedModel runs with tensorflow and tensorflow-text, without kbert. Before its folder appears, TensorFlow's two
-    loaders load it: `tf.saved_model.load`, which Python programs and `kbert serve` use, and a session, which TensorFlow Serving,
-    `saved_model_cli`, Triton and TensorFlow's C, Java and Go interfaces use. In both, every signature must give the
-    answers of the model folder.
+    loaders load it: `tf.saved_model.load`, which Python programs and `kbert serve` use, and a session, which TensorFlow
+    Serving, `saved_model_cli`, Triton and TensorFlow's C, Java and Go interfaces use. In both, every signature must
+    give the answers of the model folder.
 
     Args:
         model: A model folder that `finetune` wrote, or any that `kbert.load` accepts.
