@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from kbert.optimizers.sgd import SGD
     from kbert.optimizers.warmup_schedule import WarmupSchedule
     from kbert.prediction.feature_vectors import extract_features
-    from kbert.prediction.predictor import Predictor, load
+    from kbert.prediction.loading import load
+    from kbert.prediction.predictor import Predictor
     from kbert.pretrained.loading import load_model
     from kbert.pretrained.models import (
         BertEncoder,
@@ -113,7 +114,7 @@ _MODULES = {
     "finetune": "kbert.training.finetune",
     "finetune_seeds": "kbert.training.search.repeats",
     "launch": "kbert.training.devices.launch",
-    "load": "kbert.prediction.predictor",
+    "load": "kbert.prediction.loading",
     "load_model": "kbert.pretrained.loading",
     "prepare_runtime": "kbert.runtime.prepare",
     "preset_config": "kbert.config",

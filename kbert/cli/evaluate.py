@@ -58,10 +58,10 @@ def evaluate(
     if corpus is not None:
         metrics = _measure_corpus(run, corpus, batch_size)
     else:
-        from kbert.prediction import predictor
+        from kbert.prediction.loading import load
 
         use = options.chosen_use(reading, paired=bool(reading["pair_column"]))
-        metrics = predictor.load(run, **use).evaluate(
+        metrics = load(run, **use).evaluate(
             str(data),
             options.chosen_columns(reading),
             options=options.chosen_reading(reading),

@@ -44,9 +44,9 @@ def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_js
     if not bundle.settings.get("task") and MLM_BIAS not in bundle.tensors:
         raise UsageError(f"{run} has no masked-language-model head; `kbert pretrain --model {run}` trains one")
     import_tensorflow()
-    from kbert.prediction import predictor
+    from kbert.prediction.loading import load
 
-    model = predictor.load(run)
+    model = load(run)
     if model.task.name != "fill-mask":
         raise UsageError(
             f"{run} must be a pretrained model, which predicts tokens. Received: one for {model.task.name}; use "

@@ -113,10 +113,10 @@ def predict(
         )
     if pooling == "none":
         raise UsageError("expected --pooling none with --features only. Received: no --features; add it, or pool")
-    from kbert.prediction import predictor
+    from kbert.prediction.loading import load
 
     use = options.chosen_use(reading, paired=bool(pairs or reading["pair_column"]))
-    model = predictor.load(run, **use | {"pooling": pooling})
+    model = load(run, **use | {"pooling": pooling})
     predictions: Iterable[dict[str, Any]]
     if input:
         predictions = model.predict_file(
@@ -179,16 +179,15 @@ def _print(predictions: Iterable[dict[str, Any]], task: Any, output_format: str,
 
 def _lines(run: str, path: str, reading: Mapping[str, Any]) -> list[str]:
     """Returns the texts of a file: its lines, or a column of a table that is read like the training file of `run`."""
-    from kbert.prediction.predictor import remembered_reading
-    from kbert.sources.table_format import TableFormat, file_kind
-    from kbert.tasks.readers.tables import has_columns, read_table
+    from kbert.prediction.input_files import resembles_table
+    from kbert.prediction.loading import remembered_reading
+    from kbert.sources.table_format import TableFormat
+    from kbert.tasks.readers.tables import read_table
 
     chosen = remembered_reading(run).overruled(options.chosen_columns(reading), options.chosen_reading(reading))
     form = TableFormat.from_options(chosen.options)
     columns = {"text": chosen.columns.get("text") or "text"}
-    # A file without the ending of a table is a table if it looks like the training file, or if a delimiter is given.
-    is_table = file_kind(path, form) != "text" or bool(options.chosen_reading(reading).get("delimiter"))
-    if is_table or (form.delimiter is not None and has_columns(path, columns, form)):
+    if reading["delimiter"] is not None or resembles_table(path, columns, form):
         found = [str(row.values["text"]) for row in read_table(path, columns, form=form)]
     else:
         found = list(form.lines(path))

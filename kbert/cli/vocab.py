@@ -12,6 +12,8 @@ from kbert.cli import options
 from kbert.errors import UsageError
 from kbert.runtime.progress_bar import progress_bar
 
+_WORDS_SHOWN = 8
+
 
 @click.group()
 def vocab() -> None:
@@ -140,7 +142,7 @@ def inspect(
 
 
 @vocab.command()
-@click.argument("model", type=click.Path(exists=True, file_okay=False), metavar="MODEL")
+@click.argument("model", type=options.MODEL_FOLDER, metavar="MODEL")
 @click.option(
     "--input",
     "inputs",
@@ -195,8 +197,9 @@ def extend(
     if as_json:
         options.print_json(dataclasses.asdict(extension))
         return
+    first = [*list(extension.words)[:_WORDS_SHOWN], *(["…"] if len(extension.words) > _WORDS_SHOWN else [])]
     click.echo(
-        f"{len(extension.words):,} words added ({', '.join(list(extension.words)[:8])} …), "
+        f"{len(extension.words):,} words added ({', '.join(first)}), "
         f"{extension.vocabulary_size:,} entries; the text is {extension.tokens_before:,} tokens before, "
         f"{extension.tokens_after:,} after: {output}",
         err=True,

@@ -18,6 +18,7 @@ import numpy as np
 from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.model_folder.bundle import Bundle, describe_parameters, model_card
+from kbert.model_folder.hub import resolve
 from kbert.model_folder.parts import DECODER, MLM_BIAS, TOKEN_TABLE
 from kbert.sources.source import Source, SourceSettings
 from kbert.text.domain_words import domain_words
@@ -74,9 +75,9 @@ def extend_vocabulary(
     with the copy as `vocab`, so that all settings of its tokenizer are used.
 
     Args:
-        model: A model folder of any kind.
+        model: A model folder of any kind, or a model of the Hugging Face Hub as "hf://owner/name".
         inputs: The files with text of the domain, as for `build_corpus`.
-        add: The largest number of words to add.
+        add: The maximum number of words to add.
         output: The folder of the copy; it must be new or empty.
         use_unused: Whether new words first replace the entries [unused0], [unused1] and so on, before the vocabulary
             grows.
@@ -95,7 +96,7 @@ def extend_vocabulary(
         )
     folder = files.check_new_folder(output)
     reader = Source(inputs, source)
-    bundle = Bundle.load(model)
+    bundle = Bundle.load(resolve(model))
     old = bundle.tokenizer
     lines = [token for token in old.vocabulary.tokens[old.vocabulary.piece_count :] if "\n" in token or "\r" in token]
     if lines:

@@ -1,4 +1,4 @@
-"""LiteRT (TFLite) models: built-in operations only, checked against the model folder."""
+"""Exports LiteRT (TFLite) models of built-in operations, which are compared with the model folder."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from kbert import features, files
 from kbert.errors import ExportError, UsageError
 from kbert.export.litert_graph import InferenceGraph, constants_of
 from kbert.export.parity import check_parity, sample_inputs
-from kbert.prediction import predictor
+from kbert.prediction.loading import load
+from kbert.prediction.predictor import Predictor
 from kbert.runtime.held_output import held_stderr, quiet_logger
 from kbert.text.graph.encoder import GraphEncoder
 
 QUANTIZATIONS = ("none", "float16", "dynamic")
-"""float32; weights in float16; weights in int8, with activations that are quantized while the model runs."""
-
+"""All in float32; weights in float16; or weights in int8, with activations that are quantized at run time."""
 _TOLERANCES = {"none": 1e-4, "float16": 2e-2, "dynamic": 0.25}
-"""The largest difference of a probability, or of a logit as a part of the largest logit. int8 changes single
-probabilities of random words; the check refuses a wrong graph, not one that rounds."""
+"""The largest allowed difference of a probability, or of a logit divided by the largest logit.
+
+Weights in int8 change single probabilities of random words a lot, so the check can only refuse a wrong graph.
+"""
 
 
 def export_litert(
@@ -38,14 +40,15 @@ def export_litert(
 ) -> Path:
     """Exports a fine-tuned model as one .tflite file.
 
-    Its inputs are `input_word_ids`, `input_mask` and `input_type_ids`, int32 [1, S]; its outputs are those of the
-    signature `tokens` of the SavedModel, such as `probabilities`, float32 [1, C]. S is fixed; pad shorter texts.
+    The inputs of the model are `input_word_ids`, `input_mask` and `input_type_ids`, int32 [1, S]. Its outputs are those
+    of the signature `tokens` of the SavedModel, such as `probabilities`, float32 [1, C]. S is fixed; pad shorter texts.
 
     Args:
         model: A model folder that `finetune` wrote, or any that `kbert.load` accepts.
         output: The file to write.
         quantize: "none" for float32, "float16" for weights in float16, or "dynamic" for weights in int8.
-        sequence_length: S; the default is the length that the model was fine-tuned with.
+        sequence_length: The number of tokens of an input, S. The default is the length that the model was fine-tuned
+            with.
         use: Further arguments of `kbert.load`, such as `paired` and `pooling`. Prompts are not part of this export,
             since it takes token ids: put the prompt before the texts that you tokenize.
 
@@ -64,8 +67,8 @@ def export_litert(
     """
     if quantize not in QUANTIZATIONS:
         raise UsageError(f"quantize must be one of {', '.join(QUANTIZATIONS)}. Received: quantize={quantize!r}")
-    loaded = predictor.load(model, **use)
-    length = sequence_length or loaded.sequence_length
+    loaded = load(model, **use)
+    length = loaded.sequence_length if sequence_length is None else sequence_length
     if not 5 <= length <= loaded.config.max_position_embeddings:
         raise UsageError(
             f"sequence_length must be from 5 to the model's {loaded.config.max_position_embeddings} positions. "
@@ -84,7 +87,7 @@ def export_litert(
     return Path(output)
 
 
-def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
+def _convert(loaded: Predictor, length: int, quantize: str) -> bytes:
     graph = InferenceGraph(loaded.encoder, length)
     encoder_variables = {id(variable) for variable in loaded.encoder.variables}
     head = [variable for variable in loaded.model.variables if id(variable) not in encoder_variables]
@@ -113,7 +116,7 @@ def _convert(loaded: predictor.Predictor, length: int, quantize: str) -> bytes:
         ) from None
 
 
-def _check(content: bytes, loaded: predictor.Predictor, length: int, quantize: str) -> None:
+def _check(content: bytes, loaded: Predictor, length: int, quantize: str) -> None:
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary, longest=length)
     encode = GraphEncoder(loaded.text_model.encode.tokenizer, length)
     encoded = loaded.task.encode(encode, inputs)

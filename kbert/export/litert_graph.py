@@ -107,13 +107,16 @@ class InferenceGraph(tf.Module):
 
 
 def constant(variable: Any) -> Array:
-    """The present value of a variable, also while a graph is traced."""
+    """Returns the present value of a variable, also while a graph is traced."""
     with tf.init_scope():
         return np.asarray(variable)
 
 
 def constants_of(variables: Iterable[Any]) -> Any:
-    """A scope in which layers see constants in place of their variables, which LiteRT would keep apart."""
+    """Returns a scope in which layers use constants instead of their variables.
+
+    LiteRT would store variables separately from the graph.
+    """
     return keras.StatelessScope(state_mapping=[(variable, constant(variable)) for variable in variables])
 
 

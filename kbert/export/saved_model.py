@@ -1,4 +1,4 @@
-"""SavedModels from text to answers, for TensorFlow Serving."""
+"""Exports SavedModels from text to answers, for TensorFlow Serving."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from kbert import files
 from kbert.errors import UsageError
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.export.session import session_answers
-from kbert.prediction import predictor
+from kbert.prediction.loading import load
+from kbert.prediction.text_model import TextModel
 from kbert.text.tokenizer_files import save_tokenizer
 
 TOLERANCE = 1e-5
@@ -31,10 +32,10 @@ def export_saved_model(
     - `tokens`: from `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to the answers that need no
       text; for classification `probabilities`.
 
-    It needs tensorflow and tensorflow-text to run, not kbert. Before its folder appears, TensorFlow's two loaders load
-    it: `tf.saved_model.load`, which Python programs and `kbert serve` use, and a session, which TensorFlow Serving,
-    `saved_model_cli`, Triton and TensorFlow's C, Java and Go interfaces use. In both, every signature must give the
-    answers of the model folder.
+    The SavedModel runs with tensorflow and tensorflow-text, without kbert. Before its folder appears, TensorFlow's two
+    loaders load it: `tf.saved_model.load`, which Python programs and `kbert serve` use, and a session, which TensorFlow
+    Serving, `saved_model_cli`, Triton and TensorFlow's C, Java and Go interfaces use. In both, every signature must
+    give the answers of the model folder.
 
     Args:
         model: A model folder that `finetune` wrote, or any that `kbert.load` accepts.
@@ -65,7 +66,7 @@ def export_saved_model(
     if version < 1 or (base / str(version)).exists():
         raise UsageError(f"version must be at least 1, and new in {base}. Received: version={version}")
 
-    loaded = predictor.load(model, **use)
+    loaded = load(model, **use)
     text_model = loaded.text_model
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary)
 
@@ -90,13 +91,13 @@ class ServedModel(tf.Module):
         text_model: The model from text to answers.
     """
 
-    def __init__(self, text_model: predictor.TextModel) -> None:
+    def __init__(self, text_model: TextModel) -> None:
         super().__init__(name="served_model")
         self.weights = [variable.value for variable in text_model.model.weights]
         self.encode = text_model.encode
 
 
-def _check(folder: Path, inputs: dict[str, tf.Tensor], text_model: predictor.TextModel) -> None:
+def _check(folder: Path, inputs: dict[str, tf.Tensor], text_model: TextModel) -> None:
     encoded = text_model.task.encode(text_model.encode, inputs)
     tokens = {feature.name: encoded[feature.name] for feature in text_model.task.model_features}
     expected = {

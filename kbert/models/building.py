@@ -6,8 +6,7 @@ models that users get.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import keras
 
@@ -15,42 +14,9 @@ from kbert.config import BertConfig
 from kbert.errors import BundleError, shown
 from kbert.model_folder.architectures import ARCHITECTURES, check_architecture, fitting_architecture
 from kbert.model_folder.parts import CRF_TENSOR, Shape, has_pooler
-from kbert.models import tensor_names
-from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
-from kbert.models.masked_language_model import MaskedLanguageModel
-from kbert.models.multiple_choice import MultipleChoiceModel
-from kbert.models.pretraining import PretrainingModel
-from kbert.models.question_answering import QuestionAnsweringModel
-from kbert.models.token_classification import TokenClassificationModel
-
-# For each architecture two functions: from an encoder, the number of classes and whether the model has a CRF to the
-# model, and from the model to the bindings of its tensors.
-_MODELS: Mapping[str, tuple[Callable[[BertEncoder, int, bool], Any], Callable[[Any], tensor_names.TensorBindings]]] = {
-    "BertModel": (lambda encoder, _, __: encoder, tensor_names.encoder_bindings),
-    "BertForPreTraining": (lambda encoder, _, __: PretrainingModel(encoder), tensor_names.pretraining_bindings),
-    "BertForMaskedLM": (
-        lambda encoder, _, __: MaskedLanguageModel(encoder),
-        tensor_names.masked_language_model_bindings,
-    ),
-    "BertForNextSentencePrediction": (
-        lambda encoder, _, __: ClassificationModel(encoder, 2),
-        tensor_names.next_sentence_bindings,
-    ),
-    "BertForSequenceClassification": (
-        lambda encoder, classes, _: ClassificationModel(encoder, classes),
-        tensor_names.classifier_bindings,
-    ),
-    "BertForTokenClassification": (
-        lambda encoder, classes, crf: TokenClassificationModel(encoder, classes, crf=crf),
-        tensor_names.tagger_bindings,
-    ),
-    "BertForQuestionAnswering": (
-        lambda encoder, _, __: QuestionAnsweringModel(encoder),
-        tensor_names.question_answering_bindings,
-    ),
-    "BertForMultipleChoice": (lambda encoder, _, __: MultipleChoiceModel(encoder), tensor_names.classifier_bindings),
-}
+from kbert.models.kinds import kind_of_architecture
+from kbert.models.tensor_names import TensorBindings
 
 
 def check_model(architecture: str, config: BertConfig, shapes: Mapping[str, Shape], classes: int) -> str:
@@ -86,7 +52,7 @@ def build_model(
     *,
     pooled: bool = False,
     precision: str | None = None,
-) -> tuple[keras.Model, tensor_names.TensorBindings]:
+) -> tuple[keras.Model, TensorBindings]:
     """Builds the model of an architecture with fresh weights, and returns it with the names of its tensors.
 
     Args:
@@ -104,7 +70,8 @@ def build_model(
         BundleError: The weights do not fit the architecture, or kbert does not support it.
     """
     name = check_model(architecture, config, shapes, classes)
-    pooled |= has_pooler(shapes) if name == "BertModel" else ARCHITECTURES[name].pooler
-    build, bindings = _MODELS[name]
-    model = build(BertEncoder(config, pooled=pooled, precision=precision), classes, CRF_TENSOR in shapes)
-    return model, bindings(model)
+    kind = kind_of_architecture(name)
+    pooled |= has_pooler(shapes) if name == "BertModel" else kind.pooled
+    encoder = BertEncoder(config, pooled=pooled, precision=precision)
+    model = kind.build(encoder, classes=classes, crf=CRF_TENSOR in shapes)
+    return model, kind.bindings(model)

@@ -19,13 +19,13 @@ class ModelFolders(Protocol):
     package must not import; `kbert.pretrained` therefore registers its implementation here when it is imported.
     """
 
-    def from_preset(self, kind: Any, preset: str | files.PathLike, options: Mapping[str, Any]) -> Any:
+    def from_preset(self, model_class: Any, preset: str | files.PathLike, options: Mapping[str, Any]) -> Any:
         """Implements `PresetModel.from_preset`."""
 
     def save_to_preset(self, model: Any, folder: files.PathLike, tokenizer: Any, labels: list[str] | None) -> Path:
         """Implements `PresetModel.save_to_preset`."""
 
-    def from_keras_hub(self, kind: Any, backbone: Any, options: Mapping[str, Any]) -> Any:
+    def from_keras_hub(self, model_class: Any, backbone: Any, options: Mapping[str, Any]) -> Any:
         """Implements `BertEncoder.from_keras_hub`."""
 
     def to_keras_hub(self, encoder: Any) -> Any:

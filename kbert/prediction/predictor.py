@@ -3,123 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from kbert.config import BertConfig
-from kbert.errors import BundleError, DataError, UsageError, shown
+from kbert.errors import UsageError, shown
 from kbert.files import PathLike
-from kbert.model_folder.bundle import Bundle
-from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import assign_tensors
+from kbert.prediction.input_files import InputFiles
+from kbert.prediction.text_columns import texts_by_input
+from kbert.prediction.text_model import TextModel
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import as_table, is_path
-from kbert.sources.table_format import TableFormat, file_kind
-from kbert.tasks.factories import describe_inputs, embedding_task, task_from_bundle
+from kbert.sources.table_format import TableFormat
 from kbert.tasks.protocol.answering import AnsweringTask
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import as_strings
 from kbert.tasks.readers.kept_columns import read_kept_columns
 from kbert.tasks.readers.remembered import Reading
-from kbert.tasks.readers.tables import has_columns
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
 _AT_ONCE = 4096
-"""The number of rows of a file that are read and predicted as one part."""
-_ROWS_AT_ONCE = 64
-"""The number of windows of long texts that the model processes together."""
-
-
-class TextModel(tf.Module):
-    """A model from text to answers as one graph. Evaluation, export and serving all use it.
-
-    Args:
-        task: The task, which converts the outputs of the model to answers.
-        model: The Keras model that `task.build` returned.
-        encode: Converts texts to features.
-    """
-
-    def __init__(self, task: AnsweringTask[Any], model: Any, encode: GraphEncoder) -> None:
-        super().__init__(name="text_model")
-        self.task = task
-        self.model = model
-        self.encode = encode
-        self.text_specs = texts = [
-            tf.TensorSpec([None] * (1 + text.is_list), tf.string, name=text.name) for text in task.text_inputs
-        ]
-        ids = [
-            tf.TensorSpec([None] * (1 + len(feature.dimensions)), feature.dtype, name=feature.name)
-            for feature in task.model_features
-        ]
-        self.from_text = _function(self._from_text, texts)
-        self.from_tokens = _function(self._from_tokens, ids)
-
-    def _from_text(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return self._from_prompted(self.task.add_prompts(inputs))
-
-    def _from_prompted(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        encoded = self.task.encode(self.encode, inputs)
-        return self.task.served_answers(self._outputs(encoded), encoded)
-
-    def without_prompts(self) -> Any:
-        """Returns a tf.function like `from_text`, for texts that already have their prompts. It is not exported."""
-        return _function(self._from_prompted, self.text_specs)
-
-    def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return self.task.token_outputs(self.model(encoded, training=False), encoded)
-
-    def _outputs(self, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        batch = {feature.name: encoded[feature.name] for feature in self.task.model_features}
-        if not self.task.windowed:
-            outputs: dict[str, tf.Tensor] = self.model(batch, training=False)
-            return outputs
-        return _in_parts(lambda part: self.model(part, training=False), batch)
-
-
-def _function(call: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], specs: Sequence[tf.TensorSpec]) -> Any:
-    """Returns a tf.function with an argument for each spec, of the same name. It calls `call` with them as a dict."""
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    signature = inspect.Signature([inspect.Parameter(spec.name, kind) for spec in specs])
-
-    def function(*values: tf.Tensor, **named: tf.Tensor) -> dict[str, tf.Tensor]:
-        return call(dict(signature.bind(*values, **named).arguments))
-
-    function.__signature__ = signature  # type: ignore[attr-defined]
-    return tf.function(function, input_signature=specs)
-
-
-def _in_parts(
-    model: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], batch: Mapping[str, tf.Tensor]
-) -> dict[str, tf.Tensor]:
-    """Runs a model on parts of _ROWS_AT_ONCE rows, since all windows of a long text may not fit in memory."""
-    first = {name: values[:_ROWS_AT_ONCE] for name, values in batch.items()}
-    total = tf.shape(next(iter(batch.values())))[0]
-    outputs = model(first)
-
-    def more(begin: tf.Tensor, so_far: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        part = model({name: values[begin : begin + _ROWS_AT_ONCE] for name, values in batch.items()})
-        return begin + _ROWS_AT_ONCE, {name: tf.concat([so_far[name], part[name]], 0) for name in so_far}
-
-    shapes = {name: tf.TensorShape([None, *values.shape[1:]]) for name, values in outputs.items()}
-    _, outputs = tf.while_loop(
-        lambda begin, _: begin < total,
-        more,
-        (tf.constant(_ROWS_AT_ONCE), outputs),
-        shape_invariants=(tf.TensorShape([]), shapes),
-        parallel_iterations=1,
-    )
-    return outputs
-
-
-class Texts(list[str]):
-    """The texts of a file with one text per line."""
+"""The number of rows of a file that are predicted as one part, before its predictions are yielded."""
 
 
 class Predictor:
@@ -153,6 +61,7 @@ class Predictor:
         self.tokenizer = tokenizer
         self.sequence_length = sequence_length
         self.reading = reading or Reading()
+        self._files = InputFiles(task, self.reading)
         encode = encode or GraphEncoder(tokenizer.to_graph(), sequence_length)
         self.text_model = TextModel(task, model, encode)
         self._without_prompts: Any = None
@@ -188,18 +97,18 @@ class Predictor:
             answer is "label" and "probabilities".
 
         Raises:
-            UsageError: The number of columns is not that of the task, or a value is not a text.
+            UsageError: The number of columns is not that of the task, a value is not a text, or `keep` is given without
+                a table.
             DataError: A column of the table is missing, or a cell is not a text.
         """
-        if len(columns) == 1:
-            table = as_table(columns[0], "the table")
-            if table is not None:
-                return list(self.predict_file(table, batch_size=batch_size, keep=keep))
-            if isinstance(columns[0], Sequence) and (words := self.task.examples_of_words(columns[0])):
-                return self._predictions(words, batch_size)
+        first = columns[0] if len(columns) == 1 else None
+        table = as_table(first, "the table")
+        if table is not None:
+            return list(self.predict_file(table, batch_size=batch_size, keep=keep))
         if keep:
             raise UsageError(f"keep is for data frames and lists of dictionaries. Received: keep={shown(keep)}")
-
+        if isinstance(first, Sequence) and (words := self.task.examples_of_words(first)):
+            return self._predictions(words, batch_size)
         return self._predict(self._inputs(columns), batch_size)
 
     def predict_file(
@@ -229,29 +138,30 @@ class Predictor:
             DataError: The file is unreadable or empty, or a column is missing.
             UsageError: `keep` names columns, but the file is not a table.
         """
-        found = self._read(path, columns, options)
-        reading = self._reading(columns, options)
-        if isinstance(found, Texts):
+        path = as_table(path, "the table") or path
+        lines = self._files.text_lines(path, columns, options)
+        if lines is not None:
             if keep:
                 raise UsageError(
                     f"{path}: expected a table, which has columns to keep. Received: a file with one text per line"
                 )
-            texts = self.task.text_inputs[0].name
-            for start in range(0, len(found), _AT_ONCE):
-                yield from self._predict({texts: list(found[start : start + _AT_ONCE])}, batch_size)
+            name = self.task.text_inputs[0].name
+            for start in range(0, len(lines), _AT_ONCE):
+                yield from self._predict({name: lines[start : start + _AT_ONCE]}, batch_size)
             return
-        table = as_table(path, "the table") or path
-        kept = read_kept_columns(table, keep, TableFormat.from_options(reading.options))
-        for start in range(0, len(found), _AT_ONCE):
-            part = found[start : start + _AT_ONCE]
+        examples = self._files.examples(path, columns, options)
+        form = TableFormat.from_options(self._files.reading(columns, options).options)
+        kept = read_kept_columns(path, keep, form)
+        for start in range(0, len(examples), _AT_ONCE):
+            part = examples[start : start + _AT_ONCE]
             for example, prediction in zip(part, self._predictions(part, batch_size), strict=True):
                 yield _with_kept(kept.get(example.line, {}), prediction)
 
     def _predictions(self, examples: Sequence[Any], batch_size: int) -> list[dict[str, Any]]:
-        found = self._predict(self.task.texts_of(examples), batch_size)
+        predictions = self._predict(self.task.texts_of(examples), batch_size)
         return [
             {**prediction, **self.task.extra_answers(example, prediction)}
-            for example, prediction in zip(examples, found, strict=True)
+            for example, prediction in zip(examples, predictions, strict=True)
         ]
 
     def _predict(self, inputs: Mapping[str, list[Any]], batch_size: int) -> list[dict[str, Any]]:
@@ -269,6 +179,9 @@ class Predictor:
         Args:
             columns: The inputs; see `predict`.
             batch_size: The number of texts that are processed together.
+
+        Raises:
+            UsageError: The number of columns is not that of the task, or a value is not a text.
         """
         return self._answers(self._inputs(columns), batch_size)
 
@@ -286,53 +199,11 @@ class Predictor:
         Raises:
             DataError: The file is unreadable or empty.
         """
-        found = self._read(path, columns, options)
-        return [list(found)] if isinstance(found, Texts) else list(self.task.texts_of(found).values())
-
-    def _read(
-        self, path: PathLike | Any, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None
-    ) -> list[Any]:
-        """Returns the examples of a table, or the `Texts` of a file with one text per line."""
-        reading = self._reading(columns, options)
-        table = as_table(path, "the table")
-        if table is not None:
-            return self.task.read_examples(table, reading.columns, options=reading.options, targets=False)
-        form = TableFormat.from_options(reading.options)
-        if (
-            len(self.task.text_inputs) == 1
-            and not self.task.has_own_format(path)
-            and not self._is_table(path, reading, options)
-        ):
-            texts = list(form.lines(path))
-            if not texts:
-                raise DataError("expected one text per line. Received: an empty file", path)
-            return Texts(texts)
-        return self.task.read_examples(path, reading.columns, options=reading.options, targets=False)
-
-    def _reading(self, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None) -> Reading:
-        """Returns how a file is read: the remembered columns and options, overridden by those that are given.
-
-        Raises:
-            UsageError: The task has no option of that name.
-        """
-        self.task.info().choose_options(options or {})
-        reading = self.reading.overruled(columns, options)
-        has_pair = any(column.role == "pair" for column in self.task.info().columns)
-        if has_pair and getattr(self.task, "paired", True) is False and not reading.columns.get("pair"):
-            # This model takes single texts, so a column with the default name of the second text is ignored.
-            return reading.overruled({"pair": ""}, None)
-        return reading
-
-    def _is_table(self, path: PathLike, reading: Reading, given: Mapping[str, Any] | None) -> bool:
-        """Returns whether a file is a table, and not a file with one text per line.
-
-        A file whose ending does not decide this is a table if it has the columns and the format of the training file.
-        """
-        form = TableFormat.from_options(reading.options)
-        if file_kind(path, form) != "text" or (given or {}).get("delimiter") is not None:
-            return True
-        columns = self.task.info().choose_columns(reading.columns, targets=False)
-        return form.delimiter is not None and has_columns(path, columns, form)
+        path = as_table(path, "the table") or path
+        lines = self._files.text_lines(path, columns, options)
+        if lines is not None:
+            return [lines]
+        return list(self.task.texts_of(self._files.examples(path, columns, options)).values())
 
     def evaluate(
         self,
@@ -364,7 +235,7 @@ class Predictor:
         table = as_table(data, "the table")
         if table is not None or is_path(data):
             path = table or data
-            reading = self._reading(columns, options)
+            reading = self._files.reading(columns, options)
             data = task.read_examples(path, reading.columns, options=reading.options, bad=bad)
         elif not isinstance(data, Sequence) or not data or not all(map(dataclasses.is_dataclass, data)):
             raise UsageError(
@@ -376,7 +247,11 @@ class Predictor:
         return metrics | ({"skipped": bad.count} if skip_bad else {})
 
     def answers_for_examples(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
-        """Returns the answers to labelled examples as the served model returns them."""
+        """Returns the answers to labelled examples as the served model returns them, for `task.evaluate`.
+
+        Raises:
+            UsageError: The task has no metrics.
+        """
         if self._without_prompts is None:
             self._without_prompts = self.text_model.without_prompts()
         return self._answers(self._trainable().evaluation_texts(examples), batch_size, self._without_prompts)
@@ -396,47 +271,13 @@ class Predictor:
 
     def _inputs(self, columns: Sequence[Any]) -> dict[str, list[Any]]:
         columns = [column for column in columns if column is not None]
-        given = self._columns(columns)
-        texts = self.task.text_inputs
-        if len(given) != len(texts):
-            way = "leave out the second ones" if len(columns) > len(texts) else "give the second ones too (--pair)"
-            if getattr(self.task, "paired", True) is False:
-                way += ", or load the model with paired=True if it is a classifier of pairs from another library"
-            received = {1: "single texts", 2: "pairs of texts"}.get(len(columns), f"{len(columns)} columns")
-            raise UsageError(f"this model answers for {describe_inputs(self.task)}; {way}. Received: {received}")
-        for text, column in zip(texts[1:], given[1:], strict=True):
-            if len(column) != len(given[0]):
-                raise UsageError(
-                    f"expected as many {text.column}s as {texts[0].column}s. "
-                    f"Received: {len(column)} and {len(given[0])}"
-                )
-        for text, column in zip(texts, given, strict=True):
-            wrong = [value for value in column if not _is_asked(value, text.is_list)]
-            if wrong:
-                wanted = f"a list of {text.column} for each row" if text.is_list else f"a text for each {text.column}"
-                raise UsageError(f"expected {wanted}. Received: {shown(wrong[0])}")
-        return {text.name: column for text, column in zip(texts, given, strict=True)}
-
-    def _columns(self, given: Sequence[Any]) -> list[list[Any]]:
-        """Returns a list of texts for each input, given a table, lists or single strings."""
-        if len(given) == 1 and (table := as_table(given[0], "the table")) is not None:
-            return self.read_inputs(table)
-        texts = self.task.text_inputs
-        if len(given) == len(texts) and any(
-            isinstance(value, str) and not text.is_list for text, value in zip(texts, given, strict=True)
-        ):
-            given = [[value] for value in given]
-        lists = []
-        for value in given if len(given) == len(texts) else ():
-            if isinstance(value, (str, bytes, Mapping, set, frozenset, os.PathLike)) or not isinstance(value, Iterable):
-                raise UsageError(
-                    "expected a list of texts for each column, or one table: a data frame, or a list of dictionaries. "
-                    f"Received: {shown(value)}"
-                )
-            lists.append(list(value))
-        return lists
+        if len(columns) == 1 and (table := as_table(columns[0], "the table")) is not None:
+            columns = self.read_inputs(table)
+        return texts_by_input(self.task, columns)
 
     def _answers(self, inputs: Mapping[str, list[Any]], batch_size: int, function: Any = None) -> dict[str, np.ndarray]:
+        if batch_size < 1:
+            raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
         function = function or self.text_model.from_text
         columns = list(inputs.values())
         if not columns[0]:
@@ -464,12 +305,6 @@ def _with_kept(kept: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[s
     return {**kept, **prediction}
 
 
-def _is_asked(value: Any, several: bool) -> bool:
-    if not several:
-        return isinstance(value, str)
-    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
-
-
 def _size(value: str | Sequence[str]) -> int:
     return len(value) if isinstance(value, str) else sum(map(len, value))
 
@@ -482,87 +317,3 @@ def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
         width = [(0, 0), *((0, int(most - size)) for most, size in zip(largest, part.shape[1:], strict=True))]
         padded.append(np.pad(part, width, constant_values=b"" if part.dtype == object else 0))
     return np.concatenate(padded)
-
-
-def load(
-    path: PathLike,
-    *,
-    paired: bool | None = None,
-    task: str | None = None,
-    pooling: str | None = None,
-    prompt: str | None = None,
-    prompt_name: str | None = None,
-    pair_prompt: str | None = None,
-) -> Predictor:
-    """Loads a fine-tuned model for predictions.
-
-    Args:
-        path: A model folder of `kbert.finetune` or of sentence-transformers; a folder that Hugging Face Transformers
-            saved with the head of a task; or a model of the Hugging Face Hub as "hf://owner/name".
-        paired: Whether the inputs are pairs of texts. Only classifiers of other libraries need this argument.
-        task: "regression" or "ranking", for a model of another library with one output whose files do not name its
-            task.
-        pooling: How the vector of a text is computed from those of its tokens: "mean", "cls" or "max". It overrides the
-            files of the model.
-        prompt: The text that is put before each text, such as "query: "; only for embedding models.
-        prompt_name: The name of a prompt in the files of the model, instead of `prompt`.
-        pair_prompt: The prompt of the second texts of pairs in `evaluate`; the default is `prompt`.
-
-    Example:
-        >>> model = kbert.load("pretrained", pooling="mean", prompt="query: ")
-        >>> list(model.predict(["how do I return it?"])[0])
-        ['text', 'vector']
-
-    Raises:
-        BundleError: The folder is not a model folder, is damaged, or contains a model without a task.
-        HubError: The hub has no model of this name, or is unreachable.
-        UsageError: An argument contradicts the files of the model.
-    """
-    bundle = Bundle.load(resolve(path))
-    the_task = task_from_bundle(bundle, path, paired=paired, task=task, pooling=pooling)
-    if any(said is not None for said in (prompt, prompt_name, pair_prompt)):
-        the_task = embedding_task(the_task, "--prompt").with_prompt(prompt, prompt_name, pair_prompt)
-    return predictor_of(bundle, the_task, path)
-
-
-def predictor_of(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Predictor:
-    """Returns a predictor with the weights of a bundle.
-
-    Raises:
-        BundleError: The weights do not fit the task, or kbert.json is damaged.
-    """
-    model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
-    assign_tensors(task.bindings(model), bundle.tensors)
-    return Predictor(
-        task,
-        model,
-        task.adapt_tokenizer(bundle.tokenizer),
-        _sequence_length(bundle, path),
-        reading=_reading(bundle, task, path),
-    )
-
-
-def remembered_reading(path: PathLike) -> Reading:
-    """Returns the columns and options with which a fine-tuned model read its training file.
-
-    The result is empty for a model without a task.
-    """
-    bundle = Bundle.load(resolve(path), notices=False)
-    if bundle.settings.get("kind") != "task":
-        return Reading()
-    return _reading(bundle, task_from_bundle(bundle, path), path)
-
-
-def _reading(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Reading:
-    try:
-        return Reading.from_settings(bundle.settings.get("reading", {}), task.info())
-    except (TypeError, UsageError) as problem:
-        raise BundleError(f"{path}: the key reading of kbert.json is invalid ({problem!s:.200})") from None
-
-
-def _sequence_length(bundle: Bundle, path: PathLike) -> int:
-    most = bundle.config.max_position_embeddings
-    length = bundle.settings.get("sequence_length", bundle.longest_input)
-    if not isinstance(length, int) or isinstance(length, bool) or not 1 <= length <= most:
-        raise BundleError(f"{path}: kbert.json must have a sequence_length from 1 to {most}. Received: {shown(length)}")
-    return length

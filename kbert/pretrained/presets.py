@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ from kbert.models.classification import ClassificationModel
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.head_model import HeadModel
+from kbert.models.kinds import ModelKind, kind_of_class
 from kbert.models.masked_language_model import MaskedLanguageModel
-from kbert.models.multiple_choice import MultipleChoiceModel
 from kbert.models.pretraining import PretrainingModel
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.ranking import RankingModel
 from kbert.models.regression import RegressionModel
+from kbert.models.tensor_names import TensorBindings
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.tasks.labels import label_names
 from kbert.text.tokenizer import Tokenizer
@@ -55,57 +56,22 @@ class Origin:
     modules: SentenceModules | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Kind:
-    """The form that a class of models has in a model folder.
-
-    Args:
-        architecture: The name of the class in Transformers.
-        bindings: Returns the variables of a model under the tensor names of Transformers.
-        pooled: Whether the model needs the pooler.
-        labels: The default names of the classes; None if the model has no classes.
-    """
-
-    architecture: str
-    bindings: Callable[[Any], tensor_names.TensorBindings]
-    pooled: bool
-    labels: tuple[str, ...] | None = None
-
-
-_KINDS: Mapping[type, _Kind] = {
-    BertEncoder: _Kind("BertModel", tensor_names.encoder_bindings, True),
-    ClassificationModel: _Kind("BertForSequenceClassification", tensor_names.classifier_bindings, True, ()),
-    TokenClassificationModel: _Kind("BertForTokenClassification", tensor_names.tagger_bindings, False, ()),
-    QuestionAnsweringModel: _Kind("BertForQuestionAnswering", tensor_names.question_answering_bindings, False),
-    MultipleChoiceModel: _Kind("BertForMultipleChoice", tensor_names.classifier_bindings, True),
-    RegressionModel: _Kind("BertForSequenceClassification", tensor_names.regression_bindings, True, ("LABEL_0",)),
-    RankingModel: _Kind("BertForSequenceClassification", tensor_names.classifier_bindings, True, ("score",)),
-    EmbeddingModel: _Kind("BertModel", lambda model: tensor_names.encoder_bindings(model.encoder), False),
-    MaskedLanguageModel: _Kind("BertForMaskedLM", tensor_names.masked_language_model_bindings, False),
-    PretrainingModel: _Kind("BertForPreTraining", tensor_names.pretraining_bindings, True),
-}
-
-
-def _kind(kind: Any) -> _Kind:
-    return next(_KINDS[base] for base in kind.__mro__ if base in _KINDS)
-
-
 # === From presets and folders ===
 
 
-def from_preset(kind: Any, preset: str | files.PathLike, options: Mapping[str, Any]) -> Any:
-    """Implements `kbert.models.preset_model.PresetModel.from_preset` for the class `kind`."""
-    for_encoder, for_head = _split(kind, options)
+def from_preset(model_class: Any, preset: str | files.PathLike, options: Mapping[str, Any]) -> Any:
+    """Implements `kbert.models.preset_model.PresetModel.from_preset` for the class `model_class`."""
+    for_encoder, for_head = _split(model_class, options)
     if str(preset) in PRESETS:
         config = preset_config(str(preset), for_encoder.pop("vocab_size", None))
-        for_encoder.setdefault("pooled", _kind(kind).pooled)
-        if not issubclass(kind, HeadModel):
-            return kind(config, **for_encoder)
-        if issubclass(kind, (ClassificationModel, TokenClassificationModel)) and "classes" not in for_head:
+        for_encoder.setdefault("pooled", kind_of_class(model_class).pooled)
+        if not issubclass(model_class, HeadModel):
+            return model_class(config, **for_encoder)
+        if issubclass(model_class, (ClassificationModel, TokenClassificationModel)) and "classes" not in for_head:
             raise UsageError(
                 f"expected classes, the number of classes, since a preset has no head. Received: no classes, {preset}"
             )
-        return kind(BertEncoder(config, **for_encoder), **for_head)
+        return model_class(BertEncoder(config, **for_encoder), **for_head)
     if "vocab_size" in for_encoder:
         raise UsageError(f"leave vocab_size out, since a folder has its own vocabulary. Received: {preset}")
     folder = resolve(preset)
@@ -115,31 +81,31 @@ def from_preset(kind: Any, preset: str | files.PathLike, options: Mapping[str, A
             f"L-12_H-768) or a model folder. Received: {preset}"
         )
     bundle = Bundle.load(folder)
-    if not issubclass(kind, HeadModel):
+    if not issubclass(model_class, HeadModel):
         for_encoder.setdefault("pooled", has_pooler(bundle.tensors))
-        model = kind(bundle.config, **for_encoder)
+        model = model_class(bundle.config, **for_encoder)
         _assign(model, tensor_names.encoder_bindings(model), bundle.tensors, folder)
         model._origin = Origin(bundle.tokenizer, {}, {})
         return model
-    for_encoder["pooled"] = _kind(kind).pooled
-    return _head_from_folder(kind, bundle, folder, BertEncoder(bundle.config, **for_encoder), for_head)
+    for_encoder["pooled"] = kind_of_class(model_class).pooled
+    return _head_from_folder(model_class, bundle, folder, BertEncoder(bundle.config, **for_encoder), for_head)
 
 
-def _split(kind: Any, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _split(model_class: Any, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Splits options into those of the encoder and those of the head.
 
     Raises:
         UsageError: An option is unknown.
     """
     inner = {"packed", "precision", "dtype", "seed", "remat", "skip_padding", "vocab_size"}
-    if issubclass(kind, HeadModel):
-        own = {*_parameters(kind), "name", "trainable"} - {"encoder"}
+    if issubclass(model_class, HeadModel):
+        own = {*_parameters(model_class), "name", "trainable"} - {"encoder"}
     else:
         own, inner = set(), {*inner, "pooled", "name", "trainable"}
     unknown = sorted(set(options) - own - inner)
     if unknown:
         raise UsageError(
-            f"{kind.__name__}.from_preset takes {', '.join(sorted(own | inner))}. Received: {shown(unknown[0])}"
+            f"{model_class.__name__}.from_preset takes {', '.join(sorted(own | inner))}. Received: {shown(unknown[0])}"
         )
     return (
         {name: value for name, value in options.items() if name in inner},
@@ -147,29 +113,33 @@ def _split(kind: Any, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[
     )
 
 
-def _parameters(kind: Any) -> set[str]:
+def _parameters(model_class: Any) -> set[str]:
     """Returns the names of the arguments that the constructor declares itself."""
-    parameters = inspect.signature(kind.__init__).parameters.values()
+    parameters = inspect.signature(model_class.__init__).parameters.values()
     return {each.name for each in parameters if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)} - {"self"}
 
 
-def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEncoder, options: Mapping[str, Any]) -> Any:
-    has_head = _has_head(kind, bundle)
-    stored = _stored_options(kind, bundle, folder) if has_head else {}
+def _head_from_folder(
+    model_class: Any, bundle: Bundle, folder: Path, encoder: BertEncoder, options: Mapping[str, Any]
+) -> Any:
+    has_head = _has_head(model_class, bundle)
+    stored = _stored_options(model_class, bundle, folder) if has_head else {}
     for name, value in stored.items():
         if options.get(name, value) != value:
             raise UsageError(
                 f"the head of {folder} has {name}={value!r}; leave {name} out, or put a fresh head on its "
-                f"encoder: {kind.__name__}(BertEncoder.from_preset(…), {name}=…). Received: {name}={options[name]!r}"
+                f"encoder: {model_class.__name__}(BertEncoder.from_preset(…), {name}=…). "
+                f"Received: {name}={options[name]!r}"
             )
-    if issubclass(kind, (ClassificationModel, TokenClassificationModel)) and not {"classes"} & {*stored, *options}:
+    given = {**stored, **options}
+    if issubclass(model_class, (ClassificationModel, TokenClassificationModel)) and "classes" not in given:
         raise UsageError(
-            f"{folder} has no head of {kind.__name__}; give classes, the number of classes of a fresh head"
+            f"{folder} has no head of {model_class.__name__}; give classes, the number of classes of a fresh head"
         )
-    if issubclass(kind, EmbeddingModel) and not {"pooling"} & {*stored, *options}:
+    if issubclass(model_class, EmbeddingModel) and "pooling" not in given:
         raise UsageError(f'{folder} does not define the pooling of its vectors; give pooling, such as pooling="mean"')
-    model = kind(encoder, **{**stored, **options})
-    bindings = _kind(kind).bindings(model)
+    model = model_class(encoder, **given)
+    bindings = kind_of_class(model_class).bindings(model)
     tensors = bundle.tensors
     if not has_head:
         tensors = {name: tensor for name, tensor in tensors.items() if name.startswith(ENCODER_PREFIX)}
@@ -184,40 +154,40 @@ def _head_from_folder(kind: Any, bundle: Bundle, folder: Path, encoder: BertEnco
     return model
 
 
-def _has_head(kind: Any, bundle: Bundle) -> bool:
+def _has_head(model_class: Any, bundle: Bundle) -> bool:
     """Returns whether a folder has the head of this class. Several classes name their head `classifier`."""
-    if issubclass(kind, (MaskedLanguageModel, PretrainingModel)):
+    if issubclass(model_class, (MaskedLanguageModel, PretrainingModel)):
         return MLM_BIAS in bundle.tensors
-    if issubclass(kind, EmbeddingModel):
+    if issubclass(model_class, EmbeddingModel):
         return True
-    if fitting_architecture(bundle.architecture, frozenset(bundle.tensors)) != _kind(kind).architecture:
+    if fitting_architecture(bundle.architecture, frozenset(bundle.tensors)) != kind_of_class(model_class).architecture:
         return False
-    if issubclass(kind, QuestionAnsweringModel):
+    if issubclass(model_class, QuestionAnsweringModel):
         return f"{QA}.weight" in bundle.tensors
     weight = bundle.tensors.get(CLASSIFIER_TENSORS[0])
-    return weight is not None and (not issubclass(kind, (RegressionModel, RankingModel)) or len(weight) == 1)
+    return weight is not None and (not issubclass(model_class, (RegressionModel, RankingModel)) or len(weight) == 1)
 
 
-def _stored_options(kind: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
+def _stored_options(model_class: Any, bundle: Bundle, folder: Path) -> dict[str, Any]:
     """Returns the arguments of the head that are stored in the files of the folder."""
-    if issubclass(kind, ClassificationModel):
+    if issubclass(model_class, ClassificationModel):
         return {"classes": len(bundle.tensors[CLASSIFIER_TENSORS[0]])}
-    if issubclass(kind, TokenClassificationModel):
+    if issubclass(model_class, TokenClassificationModel):
         return {"classes": len(bundle.tensors[CLASSIFIER_TENSORS[0]]), "crf": CRF_TENSOR in bundle.tensors}
-    if issubclass(kind, EmbeddingModel) and bundle.modules is not None and bundle.modules.gives_vectors:
+    if issubclass(model_class, EmbeddingModel) and bundle.modules is not None and bundle.modules.gives_vectors:
         return {"pooling": bundle.modules.pooling, "normalize": bundle.modules.normalize}
-    if issubclass(kind, (RegressionModel, EmbeddingModel)):
+    if issubclass(model_class, (RegressionModel, EmbeddingModel)):
         # The task in kbert.json holds them. The import is here because tasks need TensorFlow.
         from kbert.tasks.factories import task_from_bundle
 
         name = (bundle.settings.get("task") or {}).get("name")
-        if name == ("regression" if issubclass(kind, RegressionModel) else "embedding"):
+        if name == ("regression" if issubclass(model_class, RegressionModel) else "embedding"):
             task = task_from_bundle(bundle, folder)
-            return {each: getattr(task, each) for each in _parameters(kind) if hasattr(task, each)}
+            return {each: getattr(task, each) for each in _parameters(model_class) if hasattr(task, each)}
     return {}
 
 
-def _assign(model: Any, bindings: tensor_names.TensorBindings, tensors: Mapping[str, Any], folder: Path) -> None:
+def _assign(model: Any, bindings: TensorBindings, tensors: Mapping[str, Any], folder: Path) -> None:
     """Assigns the weights of a folder to a model, and logs a warning that names the parts without weights."""
     lacking = [name for name in bindings if name not in tensors]
     fresh = sorted({name.rsplit(".", 1)[0] for name in lacking if not name.startswith(("bert.enc", "bert.emb"))})
@@ -242,7 +212,7 @@ def save_to_preset(
         raise UsageError(
             "expected a tokenizer, since a model folder holds a vocabulary; give tokenizer. Received: none"
         )
-    kind = _kind(type(model))
+    kind = kind_of_class(type(model))
     encoder = model.encoder if isinstance(model, HeadModel) else model
     if len(tokenizer.vocabulary) > encoder.config.vocab_size:
         raise UsageError(
@@ -277,7 +247,7 @@ def save_to_preset(
 
 
 def _labelled(
-    model: Any, kind: _Kind, labels: list[str] | None, foreign: dict[str, Any], settings: dict[str, Any]
+    model: Any, kind: ModelKind, labels: list[str] | None, foreign: dict[str, Any], settings: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the entries of config.json and of kbert.json, with the names of the classes."""
     count = model.head.dense.units
@@ -311,11 +281,11 @@ def _embedding_settings(
 # === KerasHub ===
 
 
-def from_keras_hub(kind: Any, backbone: Any, options: Mapping[str, Any]) -> Any:
+def from_keras_hub(model_class: Any, backbone: Any, options: Mapping[str, Any]) -> Any:
     """Implements `BertEncoder.from_keras_hub`."""
     from kbert.conversion.keras_hub_backbone import encoder_from_backbone
 
-    return encoder_from_backbone(kind, backbone, **options)
+    return encoder_from_backbone(model_class, backbone, **options)
 
 
 def to_keras_hub(encoder: BertEncoder) -> Any:

@@ -1,10 +1,12 @@
-"""An index of documents: their vectors and texts in a folder, searched exactly, or by a graph of near neighbours.
+"""Indexes of documents: folders with vectors and texts, which are searched exactly or with a graph of neighbours.
 
-index.json      the model, how many documents, the dtype, how vectors are made and compared
-vectors.npy     [documents, H], of length 1 each where cosines are compared; memory-mapped while searching
-texts.jsonl     {"id": …, "text": …} a line, in the order of the vectors
-offsets.npy     where each of these lines begins, int64, in bytes
-ann.faiss       with `ann`: an HNSW graph of faiss (arXiv 1603.09320)
+The files of an index are:
+
+index.json      the model, the number of documents, the dtype, and how vectors are made and compared
+vectors.npy     the vectors [documents, H], memory-mapped in a search; if cosines are compared, their length is 1
+texts.jsonl     {"id": …, "text": …} on each line, in the order of the vectors
+offsets.npy     the byte offset of each of these lines, int64
+ann.faiss       with `ann`, an HNSW graph of faiss (arXiv 1603.09320)
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES, transformer_path
 from kbert.model_folder.weights import weights_files
-from kbert.prediction.predictor import Predictor, predictor_of
+from kbert.prediction.loading import predictor_of
+from kbert.prediction.predictor import Predictor
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.factories import task_from_bundle
@@ -40,12 +43,13 @@ ANN_FILE = "ann.faiss"
 DTYPES = ("float32", "float16")
 _EMBEDDED_AT_ONCE = 1024
 _COMPARED_AT_ONCE = 65_536
-_SCORES_AT_ONCE = 1 << 24  # for all queries together
+_SCORES_AT_ONCE = 1 << 24
+"""The maximum number of scores that are computed together, for all queries."""
 _QUERY_PROMPTS = ("query",)
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-"""The names of the prompts for documents and for queries in sentence-transformers."""
+"""The names of the prompts for queries and for documents in sentence-transformers."""
 _NEIGHBOURS = 32
-_LOOKED_AT = 128
+_CANDIDATES = 128
 """The number of links of each node of the HNSW graph, and the number of candidates that a search keeps."""
 
 
@@ -72,19 +76,20 @@ def build_index(
 
     Args:
         model: A model folder of the task embedding or of sentence-transformers, any encoder if `pooling` is given, or
-            "hf://owner/name". A search needs this folder too.
+            "hf://owner/name". A search needs this model too.
         input: A folder of text files, JSON lines, a table (also Parquet, Excel, "hf-datasets:NAME" or "tfds:NAME") or a
             SMART collection (kbert/tasks/readers/retrieval_collections.py).
         output: The folder to write; it must not exist.
         dtype: The dtype of the stored vectors: "float32", or "float16" for half the space.
         ann: Whether a graph for approximate search is built as well; it needs faiss (extra `ann`).
         batch_size: The number of texts that are embedded together.
-        skip_bad: The number of bad documents that may be skipped.
+        skip_bad: The maximum number of invalid documents, which are skipped.
         id_column: The column or key of ids, by its name or 1-based number. The default is "_id" or "id"; without such a
             column, and with "", the ids are the numbers of lines.
         text_column: The column or key of texts, by its name or 1-based number; several, such as "title,body", are
             joined. The default is "text", with "title" before it if there is one.
-        pooling: How a text's vector is made from those of its tokens, if the files do not say: "mean", "cls" or "max".
+        pooling: How the vector of a text is computed from those of its tokens, if the files of the model do not define
+            it: "mean", "cls" or "max".
         prompt: The text that is put before each document, such as "passage: ". The default is the model's prompt
             "document", "passage" or "corpus", if it has one.
         prompt_name: The name of a prompt of the model, instead of `prompt`.
@@ -120,7 +125,7 @@ def build_index(
     query_prompt = _prompt(task, query_prompt, query_prompt_name, _QUERY_PROMPTS)
     prompt = _prompt(task, prompt, prompt_name, _DOCUMENT_PROMPTS)
     predictor = predictor.with_task(task.with_prompt(prompt))
-    # Read twice: nothing that is as large as the collection is held in memory.
+    # The collection is read twice, since it may not fit in memory.
     columns = find_document_columns(input, id_column, text_column)
     total = sum(1 for _ in read_documents(input, columns=columns, bad=BadRows(skip_bad)))
     width = predictor.config.hidden_size
@@ -200,8 +205,8 @@ class Index:
     ) -> None:
         self.folder = Path(folder)
         settings = files.read_json(self.folder / SETTINGS_FILE, BundleError)
-        wanted = {"model": str, "model_sha256": str, "documents": int, "width": int, "dtype": str}
-        for name, kind in wanted.items():
+        types = {"model": str, "model_sha256": str, "documents": int, "width": int, "dtype": str}
+        for name, kind in types.items():
             value = settings.get(name) if isinstance(settings, dict) else None
             if not isinstance(value, kind):
                 raise BundleError(
@@ -217,16 +222,19 @@ class Index:
                 f"expected the weights that {self.folder} was built with. Received: {where} with other weights; "
                 "build the index again"
             )
-        pooling, self.similarity = _said(settings, "pooling", POOLINGS), _said(settings, "similarity", SIMILARITIES)
+        dtype = _one_of(settings, "dtype", DTYPES)
+        pooling, self.similarity = _one_of(settings, "pooling", POOLINGS), _one_of(settings, "similarity", SIMILARITIES)
         predictor = load_embedder(where, pooling=pooling)
-        asked = settings.get("query_prompt", "")
-        if not isinstance(asked, str):
-            raise BundleError(f"{self.folder / SETTINGS_FILE}: expected query_prompt, str. Received: {shown(asked)}")
+        query_prompt = settings.get("query_prompt", "")
+        if not isinstance(query_prompt, str):
+            raise BundleError(
+                f"{self.folder / SETTINGS_FILE}: expected query_prompt, str. Received: {shown(query_prompt)}"
+            )
         if prompt is not None or prompt_name is not None:
-            asked = _prompt(_task_of(predictor), prompt, prompt_name, ())
-        self.predictor = predictor.with_task(_task_of(predictor).with_prompt(asked))
+            query_prompt = _prompt(_task_of(predictor), prompt, prompt_name, ())
+        self.predictor = predictor.with_task(_task_of(predictor).with_prompt(query_prompt))
         count, width = settings["documents"], settings["width"]
-        self.vectors = _mapped(self.folder / VECTORS_FILE, (count, width), np.dtype(settings["dtype"]))
+        self.vectors = _mapped(self.folder / VECTORS_FILE, (count, width), np.dtype(dtype))
         self.offsets = _mapped(self.folder / OFFSETS_FILE, (count,), np.dtype(np.int64))
 
     def __len__(self) -> int:
@@ -244,7 +252,7 @@ class Index:
             batch_size: The number of queries that are embedded together.
 
         Returns:
-            For each query a list of {"rank", "id", "score", "text"}, best first; the score is the cosine, or the dot
+            For each query a list of {"rank", "id", "text", "score"}, best first. The score is the cosine or the dot
             product. Documents with equal scores keep their order in the collection.
 
         Raises:
@@ -281,7 +289,7 @@ class Index:
             top: The number of documents for each query, at most the number of documents.
 
         Returns:
-            The scores and the places of the nearest vectors, float32 [Q, top] and int64 [Q, top], best first.
+            The scores and the row numbers of the nearest vectors, float32 [Q, top] and int64 [Q, top], best first.
         """
         scores = np.empty((len(queries), 0), np.float32)
         places = np.empty((len(queries), 0), np.int64)
@@ -307,14 +315,14 @@ class Index:
             graph = faiss.read_index(str(path))
         except RuntimeError:
             raise BundleError(f"{path} is damaged; build the index again") from None
-        graph.hnsw.efSearch = max(_LOOKED_AT, 2 * top)
+        graph.hnsw.efSearch = max(_CANDIDATES, 2 * top)
         scores, places = graph.search(np.ascontiguousarray(queries, np.float32), top)
         return scores, places
 
     def _document(self, place: int) -> dict[str, Any]:
         with open(self.folder / TEXTS_FILE, "rb") as handle:
-            handle.seek(int(self.offsets[place]))
             try:
+                handle.seek(int(self.offsets[place]))
                 values = json.loads(handle.readline())
                 return {"id": values["id"], "text": values["text"]}
             except (ValueError, KeyError, TypeError):
@@ -326,7 +334,8 @@ def load_embedder(model: PathLike, *, pooling: str | None = None) -> Predictor:
 
     Args:
         model: The model folder.
-        pooling: How a text's vector is made from those of its tokens, if the files do not say.
+        pooling: How the vector of a text is computed from those of its tokens, if the files of the model do not define
+            it.
 
     Raises:
         UsageError: The model is for another task.
@@ -342,7 +351,7 @@ def load_embedder(model: PathLike, *, pooling: str | None = None) -> Predictor:
 
 
 def _task_of(predictor: Predictor) -> EmbeddingTask:
-    """The task of what `load_embedder` loaded."""
+    """Returns the task of a model that `load_embedder` loaded."""
     assert isinstance(predictor.task, EmbeddingTask)
     return predictor.task
 
@@ -356,7 +365,7 @@ def _similarity(task: EmbeddingTask, wanted: str | None) -> str:
 
 
 def _prompt(task: EmbeddingTask, prompt: str | None, name: str | None, names: Sequence[str]) -> str:
-    """The prompt that is given, or the one of that name, or else the model's first non-empty prompt of `names`."""
+    """Returns the given prompt, the prompt of the given name, or the first prompt of `names` that the model has."""
     if prompt is not None and name is not None:
         raise UsageError("expected a prompt, or the name of a prompt of the model. Received: both; leave one out")
     if name is not None:
@@ -366,8 +375,8 @@ def _prompt(task: EmbeddingTask, prompt: str | None, name: str | None, names: Se
     return next((task.prompts[each] for each in names if task.prompts.get(each)), "")
 
 
-def _said(settings: Mapping[str, Any], name: str, choices: Sequence[str]) -> str | None:
-    """The value of a setting in index.json; None in an index that an older kbert built."""
+def _one_of(settings: Mapping[str, Any], name: str, choices: Sequence[str]) -> str | None:
+    """Returns the value of a setting in index.json; None if it is missing, as in indexes of older versions of kbert."""
     value = settings.get(name)
     if value is not None and value not in choices:
         raise BundleError(f"{SETTINGS_FILE}: expected {name}, one of {', '.join(choices)}. Received: {shown(value)}")
@@ -375,9 +384,9 @@ def _said(settings: Mapping[str, Any], name: str, choices: Sequence[str]) -> str
 
 
 def _best(scores: np.ndarray, top: int) -> np.ndarray:
-    """The places of the `top` largest scores of each row, largest first; equal scores keep their order."""
+    """Returns the columns of the `top` largest scores of each row, largest first; equal scores keep their order."""
     if scores.shape[1] > 4 * top:
-        # Everything at least as large as the last that is wanted, so that ties are seen.
+        # A partition does not keep the order of equal scores, so all scores from the smallest wanted one on are sorted.
         least = np.partition(scores, scores.shape[1] - top, 1)[:, -top:].min(1)
         rows = [np.flatnonzero(row >= limit) for row, limit in zip(scores, least, strict=True)]
         chosen = [

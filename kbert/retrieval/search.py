@@ -10,7 +10,8 @@ from kbert.errors import BundleError, DataError, UsageError
 from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
-from kbert.prediction.predictor import Predictor, predictor_of
+from kbert.prediction.loading import predictor_of
+from kbert.prediction.predictor import Predictor
 from kbert.retrieval.index import Index
 from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.metrics.ranking import run_metrics

@@ -100,7 +100,7 @@ class SourceSettings:
         if form.delimiter is not None and len(form.delimiter) > 1 and self.quoting != "none":
             raise UsageError(
                 f"beside quotation marks the delimiter must be one character. Received: {form.delimiter!r}; if the "
-                "marks are text, say --quoting none"
+                "marks are text, give --quoting none"
             )
 
     @property
@@ -154,8 +154,8 @@ class Source:
             other = next((part for part in self.parts if part[1] != "text"), None)
             if other:
                 raise UsageError(
-                    f'document_separator "line" is for text. {other[0]} is read as {other[1]}, which says itself where '
-                    "a document ends; name its --format if it is text"
+                    f'document_separator "line" is for text. {other[0]} is read as {other[1]}, a format that defines '
+                    "where a document ends; name its --format if it is text"
                 )
         named = any(kind == "dataset" for _, kind in self.parts)
         self.size = 0 if named else sum(os.path.getsize(file_of(path)) for path, _ in self.parts)

@@ -14,29 +14,38 @@ import tensorflow as tf
 from kbert import features, files
 from kbert.errors import BundleError, DataError, UsageError, shown
 from kbert.files import PathLike
-from kbert.layers.heads import MASKED_LOGIT
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.file_names import SETTINGS_FILE
 from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, read_modules
 from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import TensorBindings, encoder_bindings
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.metrics.correlation import pearson, spearman
-from kbert.tasks.metrics.ranking import in_order, ranking_metrics
+from kbert.tasks.embedding_objectives import (
+    EmbeddingObjective,
+    PairsObjective,
+    ScoresObjective,
+    TripletsObjective,
+    UnsupervisedObjective,
+)
+from kbert.tasks.metrics.embedding import pair_metrics, score_metrics
 from kbert.tasks.metrics.vectors import of_length_1
 from kbert.tasks.options import EmbeddingOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, named_strings, number, numbers, string
 from kbert.tasks.protocol.trainable import TrainableTask
-from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, encode_texts
-from kbert.tasks.readers.embedding import EmbeddingExample, negatives_of, read_embedding_examples
+from kbert.tasks.protocol.training_rows import TrainingRows, encode_texts
+from kbert.tasks.readers.embedding import EmbeddingExample, read_embedding_examples
 from kbert.tasks.text_task import same_text
 from kbert.text.graph.encoder import GraphEncoder
 
 _LOG = logging.getLogger("kbert")
-OBJECTIVES = ("pairs", "triplets", "scores", "unsupervised")
+OBJECTIVES: Mapping[str, type[EmbeddingObjective]] = {
+    "pairs": PairsObjective,
+    "triplets": TripletsObjective,
+    "scores": ScoresObjective,
+    "unsupervised": UnsupervisedObjective,
+}
 
 
 class EmbeddingTask(TrainableTask[EmbeddingExample]):
@@ -45,17 +54,8 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
     Vectors have the length 1, so that a dot product is the cosine, unless the files of the model say otherwise. A
     prompt such as "query: " may be put before each text; the served graph adds it, too.
 
-    The objectives are:
-
-    - "pairs" finds the pair of each text among all pairs and negatives of the batch, by a softmax over cosines divided
-      by a temperature (arXiv 1705.00652). Other texts that the training file pairs with the same text are masked.
-    - "triplets" makes cosine(text, pair) larger than cosine(text, negative) by a margin.
-    - "scores" minimizes the squared error between cosines and scores, which are scaled to [0, 1] (arXiv 1908.10084).
-    - "unsupervised" encodes each text twice with different dropout, and finds it among the other texts of the batch
-      (SimCSE, arXiv 2104.08821).
-
     Args:
-        objective: The training objective.
+        objective: The training objective, one of OBJECTIVES; kbert.tasks.embedding_objectives describes them.
         pooling: How the vectors of tokens are combined: "mean", "cls" or "max".
         temperature: The temperature of the softmax in "pairs" and "unsupervised".
         margin: The margin of "triplets", as a cosine.
@@ -108,14 +108,14 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         if objective not in OBJECTIVES or pooling not in POOLINGS:
             raise ValueError(f"no such objective or pooling: {objective!r}, {pooling!r}")
         self.objective = objective
-        self.losses = ({"triplets": "triplet_loss", "scores": "squared_error"}.get(objective, "contrastive_loss"),)
+        self.losses = (OBJECTIVES[objective].loss,)
         self.pooling = pooling
         self.temperature = temperature
         self.margin = margin
         self.score_range = low, high = [*score_range]
         if not low < high:
             raise ValueError(f"score_range must be two numbers, the smaller one first. Received: {self.score_range}")
-        self.needs_whole_batch = objective in ("pairs", "unsupervised")
+        self.needs_whole_batch = OBJECTIVES[objective].needs_whole_batch
         self.normalize = normalize
         self.prompts = dict(prompts or {})
         self.prompt = prompt
@@ -272,8 +272,7 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
     ) -> list[EmbeddingExample]:
         """Returns the examples, or raises DataError if a column that the objective needs is missing."""
         first = examples[0] if examples else EmbeddingExample("", "", "", 0.0)
-        needed = {"pairs": ["pair"], "triplets": ["pair", "negative"], "scores": ["pair", "score"]}
-        for role in needed.get(self.objective, []):
+        for role in OBJECTIVES[self.objective].needed_columns:
             if getattr(first, role) is None:
                 raise DataError(f"the objective {self.objective} needs a {role} for each text ({role}_column)", path)
         return list(examples)
@@ -320,64 +319,28 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         return {"text": tf.strings.join([self.prompt, inputs["text"]])} if self.prompt else inputs
 
     def training_rows(self, examples: Sequence[EmbeddingExample], encode: GraphEncoder) -> TrainingRows:
-        """Returns one item for each text with its pair and optional negatives; for "unsupervised", the text twice.
-
-        The objectives "pairs" and "unsupervised" have two targets, in which each distinct text has a number:
-        "candidates", int32 [items, C - 1] or ragged, are the numbers of the other texts of the item; "positives",
-        ragged int32, are the numbers of all texts that are right for the text. The objective "scores" has the target
-        "scores", float32 [items].
-        """
-        if self.objective == "unsupervised":
-            texts = dict.fromkeys(text for e in examples for text in (e.text, e.pair) if text is not None)
-            groups: list[tuple[str, ...]] = [(text, text) for text in texts]
-        elif self.objective == "scores":
-            groups = [(example.text, example.pair or "") for example in examples]
-        elif self.objective == "triplets":
-            groups = [(e.text, e.pair or "", negative) for e in examples for negative in negatives_of(e)]
-        else:
-            groups = [(example.text, example.pair or "", *negatives_of(example)) for example in examples]
-        second = self.prompt if self.objective == "unsupervised" else self.pair_prompt
-        ids, type_ids = encode_texts(
-            encode, [(second if place else self.prompt) + text for group in groups for place, text in enumerate(group)]
-        )
-        sizes = np.array([len(group) for group in groups], np.int64)
-        return TrainingRows(ids, type_ids, self._targets(examples, groups), sizes)
+        """Returns the items of the objective, each a text and those that it is compared with, and their targets."""
+        objective = self._make_objective()
+        items = objective.items(examples)
+        # The second text of "unsupervised" is the text itself.
+        others = self.prompt if self.objective == "unsupervised" else self.pair_prompt
+        texts = [(others if place else self.prompt) + text for item in items for place, text in enumerate(item)]
+        ids, type_ids = encode_texts(encode, texts)
+        sizes = np.array([len(item) for item in items], np.int64)
+        return TrainingRows(ids, type_ids, objective.targets(examples, items), sizes)
 
     def validation_rows(self, examples: Sequence[EmbeddingExample], encode: GraphEncoder) -> TrainingRows | None:
-        """Returns the rows; None if the columns of the objective are missing, or if pairs have scores for "pairs"."""
-        first = examples[0]
-        measurable = {
-            "pairs": first.pair is not None and first.score is None,
-            "triplets": first.pair is not None and first.negative is not None,
-            "scores": first.score is not None,
-        }
-        return self.training_rows(examples, encode) if measurable.get(self.objective, True) else None
+        """Returns the rows; None if the objective has no loss for examples like these."""
+        return self.training_rows(examples, encode) if self._make_objective().can_measure(examples[0]) else None
 
-    def _targets(
-        self, examples: Sequence[EmbeddingExample], groups: Sequence[tuple[str, ...]]
-    ) -> dict[str, np.ndarray | Ragged]:
-        if self.objective == "scores":
-            low, high = self.score_range
-            return {"scores": np.array([((e.score or 0.0) - low) / (high - low) for e in examples], np.float32)}
+    def _make_objective(self) -> EmbeddingObjective:
         if self.objective == "triplets":
-            return {}
-        numbers: dict[str, int] = {}
-        for group in groups:
-            for text in group[1:]:
-                numbers.setdefault(text, len(numbers))
-        listed = [[numbers[text] for text in group[1:]] for group in groups]
-        candidates: np.ndarray | Ragged = Ragged.of(listed, np.int32, padding=-1)
-        if len(set(map(len, listed))) == 1:
-            candidates = np.array(listed, np.int32)
-        positives: dict[str, dict[int, None]] = {}
-        for text, pair, *_ in groups:
-            positives.setdefault(text, {})[numbers[pair]] = None
-        for text in positives.keys() & numbers.keys():  # a text is not a wrong answer to itself
-            positives[text][numbers[text]] = None
-        return {
-            "candidates": candidates,
-            "positives": Ragged.of([list(positives[group[0]]) for group in groups], np.int32, padding=-1),
-        }
+            return TripletsObjective(self.margin)
+        if self.objective == "scores":
+            return ScoresObjective(self.score_range)
+        return (
+            PairsObjective(self.temperature) if self.objective == "pairs" else UnsupervisedObjective(self.temperature)
+        )
 
     # === Model ===
 
@@ -391,45 +354,15 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         self._check_prompts()
         return EmbeddingModel(encoder, self.pooling, self.normalize)
 
-    def bindings(self, model: EmbeddingModel) -> TensorBindings:
-        """Returns the variables of the encoder; the pooling has none."""
-        return encoder_bindings(model.encoder)
-
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Returns sums over texts.
-
-        "accuracy" counts the texts that are nearer to their pair than to all other candidates of the batch, or to their
-        negative.
-        """
-        vectors = outputs["vector"]  # [B, C, H]
-        texts, others = vectors[:, 0], vectors[:, 1:]
-        (loss,) = self.losses
-        if self.objective == "scores":
-            cosines = tf.reduce_sum(texts * others[:, 0], -1)
-            return {loss: tf.reduce_sum(tf.square(cosines - batch["scores"]))}
-        if self.objective == "triplets":
-            cosines = tf.einsum("bh,bch->bc", texts, others)
-            short = cosines[:, 1] - cosines[:, 0]
-            right = tf.cast(short < 0, tf.float32)
-            return {loss: tf.reduce_sum(tf.nn.relu(short + self.margin)), "accuracy": tf.reduce_sum(right)}
-        shape = tf.shape(others)
-        candidates = tf.reshape(others, [-1, shape[2]])
-        logits = tf.matmul(texts, candidates, transpose_b=True) / self.temperature  # [B, B * (C - 1)]
-        targets = tf.range(shape[0]) * shape[1]
-        numbers = tf.reshape(batch["candidates"], [1, -1, 1])
-        also_right = tf.reduce_any(numbers == batch["positives"][:, None, :], -1)
-        own = tf.one_hot(targets, shape[0] * shape[1], True, False, dtype=tf.bool)
-        absent = tf.reshape(batch["candidates"], [1, -1]) < 0  # an item may have fewer negatives than others
-        logits = tf.where((also_right & ~own) | absent, MASKED_LOGIT, logits)
-        nll = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-        right = tf.cast(tf.argmax(logits, -1, tf.int32) == targets, tf.float32)
-        return {loss: tf.reduce_sum(nll), "accuracy": tf.reduce_sum(right)}
+        """Returns sums over items; see `EmbeddingObjective.loss_sums`."""
+        return self._make_objective().loss_sums(outputs["vector"], batch)
 
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """Returns the number of texts."""
+        """Returns the number of items."""
         count = tf.cast(tf.shape(batch[features.INPUT_WORD_IDS.name])[0], tf.float32)
-        names = (*self.losses, *(() if self.objective == "scores" else ("accuracy",)))
-        return dict.fromkeys(names, count)
+        has_accuracy = OBJECTIVES[self.objective].has_accuracy
+        return dict.fromkeys((*self.losses, "accuracy") if has_accuracy else self.losses, count)
 
     # === Answers ===
 
@@ -460,33 +393,16 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
             raise DataError("expected pairs of texts to measure; name their column: pair")
         vectors = answers["vector"].astype(np.float32)
         places = self._places(examples)
-        names = np.array([example.text for example in examples], object)
         texts = np.array([places[self.prompt + example.text] for example in examples])
         pairs = np.array([places[self.pair_prompt + (example.pair or "")] for example in examples])
-        if examples[0].score is not None or self.similarity == "cosine":
-            vectors = of_length_1(vectors)
+        count = {"examples": len(examples)}
         if examples[0].score is not None:
-            cosines = (vectors[texts] * vectors[pairs]).sum(-1).astype(np.float64)
-            scores = np.array([example.score for example in examples])
-            return {
-                "examples": len(examples),
-                "spearman": spearman(cosines, scores),
-                "pearson": pearson(cosines, scores),
-            }
-        candidates, rows, columns = np.unique(pairs, return_index=True, return_inverse=True)
-        candidate_names = np.array([examples[row].pair or "" for row in rows], object)
-        ranked = []
-        for text, row in zip(*np.unique(texts, return_index=True), strict=True):
-            gains = np.zeros(len(candidates))
-            gains[columns[texts == text]] = 1.0
-            others = (candidate_names != names[row]) | (gains > 0)  # a text is not a wrong answer to itself
-            ranked.append((in_order(vectors[candidates[others]] @ vectors[text], gains[others]), gains))
-        return {
-            "examples": len(examples),
-            "queries": len(ranked),
-            "candidates": len(candidates),
-            **ranking_metrics(ranked),
-        }
+            scores = [example.score or 0.0 for example in examples]
+            return count | score_metrics(vectors[texts], vectors[pairs], scores)
+        if self.similarity == "cosine":
+            vectors = of_length_1(vectors)
+        names = [example.text for example in examples]
+        return count | pair_metrics(vectors, texts, pairs, names, [example.pair or "" for example in examples])
 
     @property
     def description(self) -> str:

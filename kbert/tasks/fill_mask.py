@@ -12,7 +12,6 @@ from kbert import features
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.masked_language_model import MaskedLanguageModel
-from kbert.models.tensor_names import TensorBindings, masked_language_model_bindings
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.text_task import TextTask
 from kbert.text.graph.encoder import GraphEncoder
@@ -62,10 +61,6 @@ class FillMaskTask(TextTask):
     def build(self, encoder: BertEncoder) -> MaskedLanguageModel:
         """Makes the encoder with the head of a masked language model."""
         return MaskedLanguageModel(encoder)
-
-    def bindings(self, model: MaskedLanguageModel) -> TensorBindings:
-        """Returns the variables of the encoder and of the head, which Transformers calls `cls.predictions`."""
-        return masked_language_model_bindings(model)
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Returns the likeliest pieces for each of P masks, the likeliest first.

@@ -39,7 +39,7 @@ def check_label(label: str, missing_labels: str) -> None:
     if missing_labels != "empty" and is_missing(label):
         raise ValueError(
             f"expected a label. Received {label!r}, which stands for a missing value; skip such rows with --skip-bad, "
-            "or say --missing-labels empty if it is a label"
+            "or give --missing-labels empty if it is a label"
         )
 
 

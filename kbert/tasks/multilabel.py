@@ -16,7 +16,6 @@ from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.class_weights import BALANCED, parse_class_weights
 from kbert.tasks.labels import canonical_label, check_label, label_names, sorted_labels
@@ -206,10 +205,6 @@ class MultilabelTask(TrainableTextTask):
     def build(self, encoder: BertEncoder) -> ClassificationModel:
         """Makes the encoder with a classification head for these labels."""
         return ClassificationModel(encoder, len(self.labels))
-
-    def bindings(self, model: ClassificationModel) -> TensorBindings:
-        """Returns the variables of the encoder and of the head, which Transformers calls `classifier`."""
-        return classifier_bindings(model)
 
     @property
     def head_row_names(self) -> Sequence[str]:

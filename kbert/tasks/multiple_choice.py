@@ -16,7 +16,6 @@ from kbert.layers.heads import MASKED_LOGIT
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
-from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
 from kbert.tasks.metrics.worst_examples import worst_examples
@@ -171,10 +170,6 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
     def build(self, encoder: BertEncoder) -> MultipleChoiceModel:
         """Makes the encoder with a score for each choice."""
         return MultipleChoiceModel(encoder)
-
-    def bindings(self, model: MultipleChoiceModel) -> TensorBindings:
-        """Returns the variables of the encoder and of the head, which Transformers calls `classifier`."""
-        return classifier_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Returns sums over examples."""

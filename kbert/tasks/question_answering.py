@@ -16,7 +16,6 @@ from kbert.layers.heads import MASKED_LOGIT
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
-from kbert.models.tensor_names import TensorBindings, question_answering_bindings
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.answer_spans import answer_positions, best_spans
 from kbert.tasks.metrics import question_answering as metrics
@@ -274,10 +273,6 @@ class QuestionAnsweringTask(TrainableTask[Question]):
     def build(self, encoder: BertEncoder) -> QuestionAnsweringModel:
         """Makes the encoder with a start and an end logit for each token."""
         return QuestionAnsweringModel(encoder)
-
-    def bindings(self, model: QuestionAnsweringModel) -> TensorBindings:
-        """Returns the variables of the encoder and of the head, which Transformers calls `qa_outputs`."""
-        return question_answering_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Returns sums over windows. The loss of a window is the mean of the losses of start and end."""

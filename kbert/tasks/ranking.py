@@ -14,7 +14,6 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.sentence_transformers import activation_name, known_activation, named_activation
 from kbert.models.encoder import BertEncoder
 from kbert.models.ranking import RankingModel
-from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
@@ -183,10 +182,6 @@ class RankingTask(TrainableTask[RankingExample]):
     def build(self, encoder: BertEncoder) -> RankingModel:
         """Makes the encoder with one logit for each pair."""
         return RankingModel(encoder)
-
-    def bindings(self, model: RankingModel) -> TensorBindings:
-        """Returns the variables of the encoder and of the head, which Transformers calls `classifier`."""
-        return classifier_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Returns sums over queries, or for the loss "sigmoid" over candidates.

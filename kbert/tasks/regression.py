@@ -14,7 +14,6 @@ from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.regression import RegressionModel
-from kbert.models.tensor_names import TensorBindings, regression_bindings
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.worst_examples import worst_examples
@@ -107,10 +106,6 @@ class RegressionTask(TrainableTextTask):
     def build(self, encoder: BertEncoder) -> RegressionModel:
         """Makes the encoder with a head for numbers of this mean and deviation."""
         return RegressionModel(encoder, self.mean, self.deviation)
-
-    def bindings(self, model: RegressionModel) -> TensorBindings:
-        """Returns the variables of the encoder and of Transformers' `classifier`, with mean and deviation folded in."""
-        return regression_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Returns sums over examples of squared errors: standardized ones, which are minimized, and those in "mse"."""

@@ -14,7 +14,6 @@ from kbert.errors import UsageError
 from kbert.files import PathLike
 from kbert.layers.heads import MASKED_LOGIT
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import TensorBindings, classifier_bindings
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.labels import label_names
@@ -170,10 +169,6 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
     def build(self, encoder: BertEncoder) -> TokenClassificationModel:
         """Makes the encoder with one logit for each token."""
         return TokenClassificationModel(encoder, 1)
-
-    def bindings(self, model: TokenClassificationModel) -> TensorBindings:
-        """Returns the variables of the encoder and of the head, which Transformers calls `classifier`."""
-        return classifier_bindings(model)
 
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Returns sums over sentences."""

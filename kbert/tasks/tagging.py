@@ -17,7 +17,6 @@ from kbert.layers.crf import log_likelihood, viterbi
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.parts import CRF_TENSOR
 from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import TensorBindings, tagger_bindings
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.labels import label_names
@@ -336,10 +335,6 @@ class TaggingTask(TrainableTask[TaggedText]):
     def build(self, encoder: BertEncoder) -> TokenClassificationModel:
         """Makes the encoder with a head for these tags, and with a CRF if the task has one."""
         return TokenClassificationModel(encoder, len(self.labels), crf=self.crf)
-
-    def bindings(self, model: TokenClassificationModel) -> TensorBindings:
-        """Returns the variables of the encoder, of the head (Transformers' `classifier`), and of the CRF (`crf`)."""
-        return tagger_bindings(model)
 
     def with_main_metric(self, metric: str) -> TaggingTask:
         """Returns the task with this main metric: "loss", or one that its kind of tags has.

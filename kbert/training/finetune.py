@@ -119,7 +119,7 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
     if not run.is_chief:
         return {}
     reading = Reading.remembered(info, examples.columns, own)
-    return _finish(run, plan, model, bindings, best, loop.progress.step, reading)
+    return _finish(run, plan, model, bindings, best, loop.steps_done, reading)
 
 
 def _trainable_task(task: str, task_options: Mapping[str, Any]) -> TaskInfo:

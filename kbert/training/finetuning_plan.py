@@ -22,7 +22,7 @@ from kbert.training.data.unknown_tokens import warn_of_unknown_tokens
 from kbert.training.defaults import default_epochs, default_head_learning_rate, default_learning_rate
 from kbert.training.learning_rate_finder import STEPS
 from kbert.training.loop.early_stopping import EarlyStopping
-from kbert.training.loop.loop import LoopSettings
+from kbert.training.loop.settings import LoopSettings
 from kbert.training.optimizers.frozen_layers import check_frozen_layers
 from kbert.training.optimizers.schedules import Schedule
 from kbert.training.optimizers.settings import OptimizerSettings

@@ -113,10 +113,13 @@ MODELS = ("evaluate", "predict", "export saved-model", "export litert")
 OUTPUTS = (*TRAINING, "corpus build", "vocab extend", "index build", "quickstart", "export saved-model")
 WHERE = {
     # Modules that several commands use, and the commands that can print the message with the option.
-    ("kbert.corpus.reading.source", "--corpus"): ("pretrain",),
-    ("kbert.corpus.reading.source", "--phase"): ("pretrain",),
-    ("kbert.corpus.reading.source", "--vocab"): ("pretrain", "corpus inspect"),
-    ("kbert.corpus.reading.source", "--cased"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.foreign_records", "--corpus"): ("pretrain",),
+    ("kbert.corpus.reading.foreign_records", "--phase"): ("pretrain",),
+    ("kbert.corpus.reading.open_source", "--vocab"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.own_corpus", "--vocab"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.open_source", "--cased"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.foreign_records", "--skip-corrupt"): ("pretrain",),
+    ("kbert.corpus.reading.own_corpus", "--skip-corrupt"): ("pretrain",),
     ("kbert.corpus.reading.source", "--skip-corrupt"): ("pretrain",),
     ("kbert.files.folders", "--output"): OUTPUTS,
     ("kbert.model_folder.bundle", "--resume"): TRAINING,  # the command of the unfinished run
@@ -124,8 +127,8 @@ WHERE = {
     ("kbert.model_folder.tokenizer", "--strip-accents"): ("corpus build", "vocab inspect"),
     ("kbert.model_folder.tokenizer", "--keep-accents"): ("corpus build", "vocab inspect"),
     ("kbert.model_folder.tokenizer", "--vocab"): ("corpus build", "corpus inspect", "pretrain", "finetune ranking"),
-    ("kbert.prediction.predictor", "--pair"): ("predict",),
-    ("kbert.prediction.predictor", "--prompt"): MODELS,
+    ("kbert.prediction.text_columns", "--pair"): ("predict",),
+    ("kbert.prediction.loading", "--prompt"): MODELS,
     ("kbert.quickstart.run", "--rest-port"): ("serve",),  # what to do next
     ("kbert.retrieval.index", "--model"): ("search",),
     ("kbert.retrieval.index", "--output"): ("index build",),

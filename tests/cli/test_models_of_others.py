@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from kbert.cli.main import main
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 
 
 def run(*arguments):

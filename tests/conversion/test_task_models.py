@@ -15,7 +15,7 @@ from kbert.conversion.google import GoogleFormat
 from kbert.conversion.options import Options
 from kbert.errors import BundleError
 from kbert.model_folder.bundle import Bundle
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.pretrained.loading import load_model
 from kbert.tasks.question_answering import QuestionAnsweringTask
 

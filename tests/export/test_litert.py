@@ -7,7 +7,7 @@ import tensorflow as tf
 from kbert.errors import ExportError, ParityError, UsageError
 from kbert.export import litert
 from kbert.export.litert import export_litert, run_litert
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 
 TEXTS = ["the cat sat on the mat .", "", "zzz 中文", "unaffable dogs !", "the " * 50]
 
@@ -117,6 +117,7 @@ def test_an_export_that_answers_otherwise_is_not_written(tmp_path, classifier, m
         ({"quantize": "int4"}, r"^quantize must be one of none, float16, dynamic\. Received: quantize='int4'$"),
         ({"sequence_length": 33}, r"^sequence_length must be from 5 to the model's 32 positions\. "),
         ({"sequence_length": 4}, r"^sequence_length must be from 5 to .* Received: sequence_length=4$"),
+        ({"sequence_length": 0}, r"^sequence_length must be from 5 to .* Received: sequence_length=0$"),
     ],
 )
 def test_options_that_cannot_be(tmp_path, classifier, options, message):

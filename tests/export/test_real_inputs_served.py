@@ -12,7 +12,7 @@ import pytest
 
 from kbert.config import BertConfig
 from kbert.export.saved_model import export_saved_model
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.factories import task_class
 from kbert.tasks.protocol.answering import TextInput

@@ -10,7 +10,7 @@ import tensorflow as tf
 from kbert.errors import BundleError, ParityError, UsageError
 from kbert.export import saved_model
 from kbert.export.saved_model import export_saved_model
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 
 TEXTS = ["the cat sat on the mat .", "", "zzz 中文", "unaffable dogs !"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from kbert.export.litert import export_litert
 from kbert.export.saved_model import export_saved_model
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.multilabel import MultilabelTask

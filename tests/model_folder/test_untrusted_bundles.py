@@ -12,7 +12,7 @@ import safetensors.numpy
 
 from kbert.errors import KbertError
 from kbert.model_folder.bundle import Bundle
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.pretrained.loading import check_loadable
 from kbert.tasks.factories import task_from_bundle
 

@@ -7,7 +7,7 @@ from kbert.config import BertConfig
 from kbert.conversion.convert import convert
 from kbert.model_folder.bundle import Bundle
 from kbert.models.tensor_names import assign_tensors, encoder_bindings
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.pretrained.models import BertEncoder
 from kbert.text.tokenizer import Tokenizer
 

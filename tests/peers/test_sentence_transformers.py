@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.ranking import RankingTask
 from kbert.text.tokenizer import Tokenizer

@@ -13,7 +13,7 @@ from kbert.config import ACTIVATIONS, preset_config
 from kbert.model_folder.architectures import ARCHITECTURES
 from kbert.model_folder.bundle import Bundle
 from kbert.models.tensor_names import assign_tensors, pretraining_bindings, read_tensors
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.pretrained.loading import build_model, load_model
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from kbert.training.finetune import finetune

@@ -5,7 +5,7 @@ import pytest
 
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.tasks.multilabel import MultilabelTask
 from kbert.tasks.multiple_choice import MultipleChoiceTask
 from kbert.tasks.regression import RegressionTask

@@ -1,12 +1,10 @@
 import json
-import shutil
 
 import numpy as np
 import pytest
-import safetensors.numpy
 
-from kbert.errors import BundleError, DataError, UsageError
-from kbert.prediction.predictor import load
+from kbert.errors import DataError, UsageError
+from kbert.prediction.loading import load
 from kbert.tasks.text_task import Example
 
 TEXTS = [
@@ -154,39 +152,6 @@ def test_a_label_that_training_never_saw(model, tmp_path):
         model.evaluate(path)
 
 
-def test_a_model_for_no_task(tmp_path, pretrained):
-    folder = shutil.copytree(pretrained, tmp_path / "model")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["BertForNextSentencePrediction"]}))
-    with pytest.raises(
-        BundleError,
-        match=r"is not for any task \(BertForNextSentencePrediction\); fine-tune it with `kbert finetune`, ",
-    ):
-        load(folder)
-
-
-def test_a_task_without_its_settings(tmp_path, classifier):
-    folder = shutil.copytree(classifier, tmp_path / "model")
-    settings = json.loads((folder / "kbert.json").read_text())
-    del settings["task"]["labels"]
-    (folder / "kbert.json").write_text(json.dumps(settings))
-    with pytest.raises(BundleError, match=r"the task in kbert\.json cannot be used \('labels'\)$"):
-        load(folder)
-
-
-@pytest.mark.parametrize("name", ["classifier.bias", "bert.encoder.layer.1.output.dense.weight"])
-def test_weights_that_lack_a_tensor(tmp_path, classifier, name):
-    folder = shutil.copytree(classifier, tmp_path / "model")
-    tensors = safetensors.numpy.load_file(folder / "model.safetensors")
-    del tensors[name]
-    safetensors.numpy.save_file(tensors, folder / "model.safetensors")
-    with pytest.raises(BundleError, match=rf"expected the tensor {name} of shape \["):
-        load(folder)
-
-
-def test_weights_of_another_shape_than_the_config_says(tmp_path, classifier):
-    folder = shutil.copytree(classifier, tmp_path / "model")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 128}))
-    with pytest.raises(BundleError, match=r"must have the shape \[128, 32\], which config\.json requires"):
-        load(folder)
+def test_an_invalid_batch_size(model):
+    with pytest.raises(UsageError, match=r"^batch_size must be at least 1\. Received: batch_size=0$"):
+        model.predict(["a dog"], batch_size=0)

@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from kbert.errors import BundleError, DataError, UsageError
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.retrieval.index import Index, build_index
 from kbert.retrieval.search import SearchSettings, measure_search, search
 
@@ -177,9 +177,19 @@ def test_a_damaged_index(tmp_path, folder, embedder, classifier):
     (copy / "index.json").write_text(json.dumps(settings | {"model": "/nowhere"}))
     with pytest.raises(BundleError, match=r"at /nowhere\. Received: no such folder; name it with --model$"):
         Index(copy)
+    (copy / "index.json").write_text(json.dumps(settings | {"dtype": "complex"}))
+    with pytest.raises(BundleError, match=r"expected dtype, one of float32, float16\. Received: 'complex'$"):
+        Index(copy)
     (copy / "index.json").write_text("[]")
     with pytest.raises(BundleError, match=r"index\.json: expected model, str\. Received: None$"):
         Index(copy)
+
+
+def test_an_offset_before_the_texts(tmp_path, folder):
+    copy = shutil.copytree(folder, tmp_path / "i")
+    np.save(copy / "offsets.npy", np.full(6, -1, np.int64))
+    with pytest.raises(BundleError, match=r"texts\.jsonl is damaged; build the index again$"):
+        Index(copy).search(["the cat"])
 
 
 # === Models of sentence-transformers, and encoders ===

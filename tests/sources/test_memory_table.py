@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kbert.errors import DataError, KbertError, UsageError
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.sources.memory_table import as_table
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.embedding import EmbeddingTask

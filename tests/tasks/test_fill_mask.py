@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import UsageError
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.pretrained.loading import load_model
 from kbert.tasks.factories import trainable_task_class
 from kbert.tasks.fill_mask import FillMaskTask

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import BundleError, DataError, UsageError
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.ranking import RankingTask
 from kbert.tasks.readers.ranking import RankingExample

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import DataError, UsageError
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.readers.summarization import SummarizationExample
 from kbert.tasks.summarization import SummarizationTask

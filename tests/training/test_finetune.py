@@ -7,7 +7,7 @@ import pytest
 import kbert
 from kbert.errors import BundleError, DataError, KbertError, TrainingError, UsageError
 from kbert.model_folder.bundle import Bundle
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.training.finetune import finetune
 from kbert.training.run_folder.checkpoints import read_arrays
 

@@ -7,7 +7,7 @@ import pytest
 
 from kbert.errors import DataError, UsageError
 from kbert.model_folder.bundle import Bundle
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.pretrained.loading import load_model
 from kbert.training.finetune import finetune
 

@@ -14,6 +14,7 @@ from kbert.errors import DataError
 from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
+from kbert.models.kinds import kind_of_class
 from kbert.models.tensor_names import TensorBindings
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.catalogue import task_info
@@ -209,9 +210,12 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     def build(self, encoder: BertEncoder) -> Any:
         """Makes the Keras model: a dict of features in, a dict of raw outputs out."""
 
-    @abc.abstractmethod
     def bindings(self, model: Any) -> TensorBindings:
-        """Returns the variables of a model that `build` made, under the names of Hugging Face Transformers."""
+        """Returns the variables of a model that `build` made, under the names of Hugging Face Transformers.
+
+        A task whose model is not one of kbert's (`kbert.models.kinds`) overrides this method.
+        """
+        return kind_of_class(type(model)).bindings(model)
 
     # === Answers ===
 

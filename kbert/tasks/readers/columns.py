@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Collection, Iterable, Mapping
 
 from kbert.files import PathLike
-from kbert.sources.table_format import check_there
+from kbert.sources.table_format import check_there, file_kind
 from kbert.tasks.options import CollectionOptions, TaskOptions
-from kbert.tasks.readers.tables import column_names, file_kind
+from kbert.tasks.readers.tables import COLUMN_NUMBERS, column_names
 from kbert.tasks.task_info import TaskInfo
 
 _LOG = logging.getLogger("kbert")
-_NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 
 
 def find_columns(
@@ -52,7 +50,7 @@ def find_columns(
     # A JSON file may be one large value, such as SQuAD's, which is not read for the sake of its first key.
     if has_judgements or not (is_table or (chosen and file_kind(path, options.table_format) != "json")):
         return chosen
-    if any(_NUMBERS.fullmatch(name) for name in chosen.values()):
+    if any(COLUMN_NUMBERS.fullmatch(name) for name in chosen.values()):
         return chosen
     check_there(path)
     header = _Header(column_names(path, options.table_format))

@@ -23,16 +23,10 @@ from kbert import files
 from kbert.errors import DataError, UsageError, shown
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.named_datasets import is_named_dataset
+from kbert.sources.rows import read_objects
 from kbert.sources.sheets import file_of
-from kbert.sources.table_format import TableFormat, check_there
-from kbert.tasks.readers.tables import (
-    column_names,
-    file_kind,
-    first_row,
-    named_columns,
-    read_objects,
-    read_table,
-)
+from kbert.sources.table_format import TableFormat, check_there, file_kind
+from kbert.tasks.readers.tables import column_names, first_row, named_columns, read_table
 
 _LOG = logging.getLogger("kbert")
 _SMART_START = ".I "

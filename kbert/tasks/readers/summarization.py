@@ -10,8 +10,9 @@ from kbert.corpus.sentences import split_sentences
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.table_format import TableFormat
-from kbert.tasks.readers.tables import column_names, file_kind, read_objects, read_table
+from kbert.sources.rows import read_objects
+from kbert.sources.table_format import TableFormat, file_kind
+from kbert.tasks.readers.tables import column_names, read_table
 
 
 @dataclasses.dataclass(frozen=True)

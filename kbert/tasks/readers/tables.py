@@ -17,7 +17,8 @@ from kbert.sources.excel import read_cells
 from kbert.sources.rows import read_objects
 from kbert.sources.table_format import TableFormat, check_there, file_kind
 
-_NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+COLUMN_NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+"""Columns that are named by their 1-based numbers, such as "2", "2,3" or "3-6"."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +75,7 @@ def read_table(
     if kind == "json":
         yield from _read_json(path, named_columns(path, columns, form), form, lists, list_values, bad)
         return
-    numbered = [column for column in columns.values() if _NUMBERS.fullmatch(column)]
+    numbered = [column for column in columns.values() if COLUMN_NUMBERS.fullmatch(column)]
     if numbered and len(numbered) != len(columns):
         raise UsageError(
             "columns must be all names, for a file with a header, or all 1-based numbers, for one without. "
@@ -130,7 +131,7 @@ def has_columns(path: files.PathLike, columns: Mapping[str, str], form: TableFor
     header = first_row(path, form)
     if len(header) < 2:
         return False
-    if all(_NUMBERS.fullmatch(column) for column in columns.values()):
+    if all(COLUMN_NUMBERS.fullmatch(column) for column in columns.values()):
         return all(place < len(header) for column in columns.values() for place in column_places(column))
     return all(column in header or set(column.split(",")) <= set(header) for column in columns.values())
 
@@ -151,11 +152,11 @@ def named_columns(path: files.PathLike, columns: Mapping[str, str], form: TableF
         UsageError: A number is 0, or a range goes down.
     """
     named = dict(columns)
-    if not any(_NUMBERS.fullmatch(column) for column in columns.values()) or file_kind(path, form) != "json":
+    if not any(COLUMN_NUMBERS.fullmatch(column) for column in columns.values()) or file_kind(path, form) != "json":
         return named
     keys = list(column_names(path, form))
     for role, column in columns.items():
-        if column in keys or not _NUMBERS.fullmatch(column) or set(column.split(",")) <= set(keys):
+        if column in keys or not COLUMN_NUMBERS.fullmatch(column) or set(column.split(",")) <= set(keys):
             continue
         places = column_places(column)
         if max(places) >= len(keys):
@@ -222,13 +223,13 @@ def _split_rows(path: files.PathLike, kind: str, form: TableFormat, bad: BadRows
     if quoted and len(delimiter) > 1:
         raise UsageError(
             f"beside quotation marks the delimiter must be one character. Received: {delimiter!r}; if the marks are "
-            "text, say --quoting none"
+            "text, give --quoting none"
         )
     begun = False
     for line, cells in split_rows(form.line_blocks(path, bad), delimiter, quoted=quoted, strict=True):
         if isinstance(cells, csv.Error):
             wrong = DataError(
-                f"the row is not CSV ({cells}); if quotation marks are text, say --quoting none", path, line
+                f"the row is not CSV ({cells}); if quotation marks are text, give --quoting none", path, line
             )
             # A quotation mark that is never closed swallows the rest of the file, which must not be skipped silently.
             if not begun or "unexpected end" in str(cells):

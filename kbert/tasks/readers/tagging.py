@@ -12,13 +12,13 @@ from kbert import files
 from kbert.errors import DataError
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.rows import read_values
-from kbert.sources.table_format import TableFormat, check_there
+from kbert.sources.table_format import TableFormat, check_there, file_kind
 from kbert.tasks.readers.conll import read_conll
 from kbert.tasks.readers.span_exports import as_object, elements, offset_reader, raw_spans
-from kbert.tasks.readers.tables import file_kind, first_row, read_table
+from kbert.tasks.readers.tables import first_row, read_table
 from kbert.tasks.readers.tag_columns import LABEL_NAMES, TEXT_NAMES, chosen_columns, text_name
 from kbert.tasks.readers.tag_schemes import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
-from kbert.tasks.readers.tagged_words import Sentence, join_words, with_usual_tags, word_places
+from kbert.tasks.readers.tagged_words import Sentence, with_usual_tags, word_places
 from kbert.tasks.readers.word_tags import WORDS, are_word_tags, runs_of_equal_tags
 
 CONLL_ENDINGS = (
@@ -375,7 +375,4 @@ def _spans(text: str, label: Any, offsets: str) -> Iterator[Span]:
 def _utf_16_hint(text: str, offsets: str) -> str:
     """Returns the advice for a file whose offsets may be units of UTF-16; else ""."""
     wide = offsets == "characters" and any(ord(character) > 0xFFFF for character in text)
-    return "; if offsets count units of UTF-16, say --offsets utf-16" if wide else ""
-
-
-__all__ = ["CONLL_ENDINGS", "Span", "TaggedText", "join_words", "read_tagged_texts", "text_of_words"]
+    return "; if offsets count units of UTF-16, give --offsets utf-16" if wide else ""

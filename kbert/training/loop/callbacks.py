@@ -91,6 +91,7 @@ class Callbacks:
         self._optimizer = optimizer
         self._losses: dict[str, list[float]] = {}
         self._epoch: int | None = None
+        self._last_logs: dict[str, float] | None = None
         if optimizer is not None:
             model.compile(optimizer=optimizer, auto_scale_loss=False)
         params = {"epochs": math.ceil(steps / epoch_steps), "steps": epoch_steps, "verbose": 0}
@@ -152,11 +153,11 @@ class Callbacks:
         logs |= {name.replace("validation_", "val_", 1): value for name, value in measured.items()}
         self._list.on_epoch_end(self._epoch, logs)
         self._losses, self._epoch = {}, None
-        self._last = logs
+        self._last_logs = logs
 
     def end(self) -> None:
         """Calls `on_train_end`."""
-        self._list.on_train_end(getattr(self, "_last", None))
+        self._list.on_train_end(self._last_logs)
 
     def _at(self, step: int) -> None:
         if self._optimizer is not None:

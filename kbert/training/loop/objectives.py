@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from kbert import features
+from kbert.tasks.protocol.objective import Tensors
 from kbert.training.loop.cross_entropy import cross_entropy
-
-Tensors = Mapping[str, tf.Tensor]
 
 
 class PretrainingObjective:

@@ -132,9 +132,9 @@ class TrainingStep:
         gradients, loss_sums = self._gradients(part(tf.constant(0)), loss_weights, step, first)
         for index in tf.range(1, parts):
             number = first + tf.cast(index, tf.int64)
-            more_gradients, more_numerators = self._gradients(part(index), loss_weights, step, number)
+            more_gradients, more_sums = self._gradients(part(index), loss_weights, step, number)
             gradients = [total + more for total, more in zip(gradients, more_gradients, strict=True)]
-            loss_sums = {name: total + more_numerators[name] for name, total in loss_sums.items()}
+            loss_sums = {name: total + more_sums[name] for name, total in loss_sums.items()}
         return gradients, loss_sums
 
     def _gradients(

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from kbert.errors import BundleError, DataError, UsageError
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.factories import task_class
 from kbert.tasks.readers.remembered import Reading

@@ -71,7 +71,7 @@ def test_csv_of_windows(write):
 def test_a_quote_that_never_ends_is_told_with_the_line_it_began_in(write):
     path = write("a.csv", 'text,label\nfine,1\n"never,2\nended,3\n')
     with pytest.raises(
-        DataError, match=r"a\.csv:3: the row is not CSV \(.*\); if quotation marks are text, say --quoting none$"
+        DataError, match=r"a\.csv:3: the row is not CSV \(.*\); if quotation marks are text, give --quoting none$"
     ):
         read(path)
 

@@ -4,7 +4,8 @@ import pytest
 
 from kbert.errors import DataError, UsageError
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.readers.tagging import Span, TaggedText, join_words, read_tagged_texts
+from kbert.tasks.readers.tagged_words import join_words
+from kbert.tasks.readers.tagging import Span, TaggedText, read_tagged_texts
 
 
 def read(path, *, scheme="auto", targets=True, skip=0, strict=False, offsets="characters", **columns):
@@ -330,7 +331,7 @@ def test_offsets_in_other_units(written):
     path = written("b.jsonl", json.dumps({"text": text, "spans": [[5, 8, "PER"]]}))
     assert read(path, offsets="utf-8") == [TaggedText(text, (Span(2, 5, "PER"),), 1)]
     path = written("c.jsonl", json.dumps({"text": "🎉🎉 Ada", "spans": [[5, 8, "PER"]]}))
-    with pytest.raises(DataError, match=r"inside the text, of 6 .*; if offsets count units of UTF-16, say --offsets"):
+    with pytest.raises(DataError, match=r"inside the text, of 6 .*; if offsets count units of UTF-16, give --offsets"):
         read(path)
 
 

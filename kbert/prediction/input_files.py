@@ -1,0 +1,103 @@
+"""Reads the files that a model answers for, by default in the same way as the model's training file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kbert.errors import DataError
+from kbert.files import PathLike
+from kbert.sources.memory_table import MemoryTable
+from kbert.sources.table_format import TableFormat, file_kind
+from kbert.tasks.protocol.answering import AnsweringTask
+from kbert.tasks.readers.remembered import Reading
+from kbert.tasks.readers.tables import has_columns
+
+
+class InputFiles:
+    """Reads texts and examples from files.
+
+    Args:
+        task: The task of the model.
+        remembered: The columns and options with which the training file of the model was read.
+    """
+
+    def __init__(self, task: AnsweringTask[Any], remembered: Reading) -> None:
+        self._task = task
+        self._remembered = remembered
+
+    def reading(self, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None) -> Reading:
+        """Returns how a file is read: the remembered columns and options, overridden by those that are given.
+
+        Args:
+            columns: The columns by role.
+            options: The options by name.
+
+        Raises:
+            UsageError: The task has no option of that name.
+        """
+        info = self._task.info()
+        info.choose_options(options or {})
+        reading = self._remembered.overruled(columns, options)
+        has_pair = any(column.role == "pair" for column in info.columns)
+        if has_pair and getattr(self._task, "paired", True) is False and not reading.columns.get("pair"):
+            # This model takes single texts, so a column with the default name of the second text is ignored.
+            return reading.overruled({"pair": ""}, None)
+        return reading
+
+    def text_lines(
+        self, path: PathLike, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None
+    ) -> list[str] | None:
+        """Returns the lines of a file with one text per line; None for tables and for formats of the task.
+
+        Args:
+            path: A file, or a table in memory.
+            columns: The columns by role that the user gave.
+            options: The options by name that the user gave.
+
+        Raises:
+            DataError: The file is empty or unreadable.
+            UsageError: The task has no option of that name.
+        """
+        reading = self.reading(columns, options)
+        if isinstance(path, MemoryTable) or len(self._task.text_inputs) > 1 or self._task.has_own_format(path):
+            return None
+        form = TableFormat.from_options(reading.options)
+        chosen = self._task.info().choose_columns(reading.columns, targets=False)
+        if (options or {}).get("delimiter") is not None or resembles_table(path, chosen, form):
+            return None
+        lines = list(form.lines(path))
+        if not lines:
+            raise DataError("expected one text per line. Received: an empty file", path)
+        return lines
+
+    def examples(
+        self, path: PathLike, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None
+    ) -> list[Any]:
+        """Returns the examples of a table or of a file in a format of the task, without their targets.
+
+        Args:
+            path: A file, or a table in memory.
+            columns: The columns by role that the user gave.
+            options: The options by name that the user gave.
+
+        Raises:
+            DataError: The file is unreadable or empty, or a column is missing.
+            UsageError: The task has no option of that name.
+        """
+        reading = self.reading(columns, options)
+        return self._task.read_examples(path, reading.columns, options=reading.options, targets=False)
+
+
+def resembles_table(path: PathLike, columns: Mapping[str, str], form: TableFormat) -> bool:
+    """Returns whether a file is a table like the training file, and not a file with one text per line.
+
+    A file whose suffix does not decide this is a table if the training file had a delimiter, and the first row of the
+    file has the columns.
+
+    Args:
+        path: The file.
+        columns: The columns of the table.
+        form: The format of the training file.
+    """
+    return file_kind(path, form) != "text" or (form.delimiter is not None and has_columns(path, columns, form))

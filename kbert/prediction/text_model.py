@@ -1,0 +1,96 @@
+"""A model from text to answers as one graph."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from kbert.tasks.protocol.answering import AnsweringTask
+from kbert.text.graph.encoder import GraphEncoder
+
+_ROWS_AT_ONCE = 64
+"""The number of windows of long texts that the model processes together."""
+
+
+class TextModel(tf.Module):
+    """A model from text to answers as one graph. Evaluation, export and serving all use it.
+
+    Args:
+        task: The task, which converts the outputs of the model to answers.
+        model: The Keras model that `task.build` returned.
+        encode: Converts texts to features.
+    """
+
+    def __init__(self, task: AnsweringTask[Any], model: Any, encode: GraphEncoder) -> None:
+        super().__init__(name="text_model")
+        self.task = task
+        self.model = model
+        self.encode = encode
+        self.text_specs = texts = [
+            tf.TensorSpec([None] * (1 + text.is_list), tf.string, name=text.name) for text in task.text_inputs
+        ]
+        ids = [
+            tf.TensorSpec([None] * (1 + len(feature.dimensions)), feature.dtype, name=feature.name)
+            for feature in task.model_features
+        ]
+        self.from_text = _function(self._from_text, texts)
+        self.from_tokens = _function(self._from_tokens, ids)
+
+    def _from_text(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self._from_prompted(self.task.add_prompts(inputs))
+
+    def _from_prompted(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        encoded = self.task.encode(self.encode, inputs)
+        return self.task.served_answers(self._outputs(encoded), encoded)
+
+    def without_prompts(self) -> Any:
+        """Returns a tf.function like `from_text`, for texts that already have their prompts. It is not exported."""
+        return _function(self._from_prompted, self.text_specs)
+
+    def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self.task.token_outputs(self.model(encoded, training=False), encoded)
+
+    def _outputs(self, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        batch = {feature.name: encoded[feature.name] for feature in self.task.model_features}
+        if not self.task.windowed:
+            outputs: dict[str, tf.Tensor] = self.model(batch, training=False)
+            return outputs
+        return _in_parts(lambda part: self.model(part, training=False), batch)
+
+
+def _function(call: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], specs: Sequence[tf.TensorSpec]) -> Any:
+    """Returns a tf.function with an argument for each spec, of the same name. It calls `call` with them as a dict."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    signature = inspect.Signature([inspect.Parameter(spec.name, kind) for spec in specs])
+
+    def function(*values: tf.Tensor, **named: tf.Tensor) -> dict[str, tf.Tensor]:
+        return call(dict(signature.bind(*values, **named).arguments))
+
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    return tf.function(function, input_signature=specs)
+
+
+def _in_parts(
+    model: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], batch: Mapping[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """Runs a model on parts of _ROWS_AT_ONCE rows, since all windows of a long text may not fit in memory."""
+    first = {name: values[:_ROWS_AT_ONCE] for name, values in batch.items()}
+    total = tf.shape(next(iter(batch.values())))[0]
+    outputs = model(first)
+
+    def more(begin: tf.Tensor, so_far: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        part = model({name: values[begin : begin + _ROWS_AT_ONCE] for name, values in batch.items()})
+        return begin + _ROWS_AT_ONCE, {name: tf.concat([so_far[name], part[name]], 0) for name in so_far}
+
+    shapes = {name: tf.TensorShape([None, *values.shape[1:]]) for name, values in outputs.items()}
+    _, outputs = tf.while_loop(
+        lambda begin, _: begin < total,
+        more,
+        (tf.constant(_ROWS_AT_ONCE), outputs),
+        shape_invariants=(tf.TensorShape([]), shapes),
+        parallel_iterations=1,
+    )
+    return outputs

@@ -1,0 +1,35 @@
+import pytest
+
+from kbert.prediction.input_files import InputFiles, resembles_table
+from kbert.sources.memory_table import as_table
+from kbert.sources.table_format import TableFormat
+from kbert.tasks.classification import ClassificationTask
+from kbert.tasks.readers.remembered import Reading
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter", "is_table"),
+    [("a.csv", None, True), ("a.txt", None, False), ("a.txt", ";", True), ("a.txt", "tab", False)],
+)
+def test_a_file_is_a_table_by_its_suffix_or_like_the_training_file(tmp_path, name, delimiter, is_table):
+    path = tmp_path / name
+    path.write_text("id;text\n7;a dog\n")
+    assert resembles_table(path, {"text": "text"}, TableFormat(delimiter)) is is_table
+
+
+def test_lines_of_a_text_file_are_read_as_the_training_file_was(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("the café\na dog\n".encode("latin-1"))
+    task = ClassificationTask(["bad", "good"], paired=False)
+    files = InputFiles(task, Reading(options={"encoding": "latin-1"}))
+    assert files.text_lines(path, None, None) == ["the café", "a dog"]
+    # The user says that this file has cells.
+    assert files.text_lines(path, None, {"delimiter": ";"}) is None
+    assert files.text_lines(as_table([{"text": "a dog"}], "texts"), None, None) is None
+
+
+def test_a_model_of_single_texts_reads_no_second_text():
+    single, paired = (InputFiles(ClassificationTask(["bad", "good"], paired=each), Reading()) for each in (False, True))
+    assert single.reading({"text": "review"}, None).columns == {"text": "review", "pair": ""}
+    assert single.reading({"pair": "title"}, None).columns == {"pair": "title"}
+    assert paired.reading({"text": "review"}, None).columns == {"text": "review"}
