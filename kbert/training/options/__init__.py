@@ -1,0 +1,31 @@
+"""The options of training, from which the functions, the command line and run.json take them (see kbert.options).
+
+This folder does not import TensorFlow, so that the command line checks all options before TensorFlow starts.
+"""
+
+from kbert.training.options.training import AUGMENTATIONS, FinetuneOptions, keyword_infos, task_option_infos
+from kbert.training.options.training import INITIALIZATIONS, JIT, ON_SPIKE, PretrainOptions
+from kbert.training.options.training import SECTIONS
+from kbert.training.options.training import SEARCHES, CrossValidateOptions, FinetuneSeedsOptions, TuneOptions
+from kbert.training.options.training import CLUSTERS, OPTIMIZERS, SCHEDULES, STRATEGIES, TrainingOptions
+
+__all__ = [
+    "AUGMENTATIONS",
+    "CLUSTERS",
+    "INITIALIZATIONS",
+    "JIT",
+    "ON_SPIKE",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "SEARCHES",
+    "SECTIONS",
+    "STRATEGIES",
+    "CrossValidateOptions",
+    "FinetuneOptions",
+    "FinetuneSeedsOptions",
+    "PretrainOptions",
+    "TrainingOptions",
+    "TuneOptions",
+    "keyword_infos",
+    "task_option_infos",
+]
