@@ -15,11 +15,12 @@ Everything else is derived from the field: the keyword of the Python function an
     walk(options=WalkOptions(steps=3))
 """
 
+from kbert.options.checking import check_value
 from kbert.options.declaration import Options, check_option, free_options, option, option_infos
-from kbert.options.declaration import command_text, with_documented_fields
-from kbert.options.declaration import OptionError, Spell, invalid, option_error, refuse_unknown
-from kbert.options.declaration import changed_options, with_options
-from kbert.options.declaration import REQUIRED, OptionInfo, as_json, as_typed
+from kbert.options.documentation import command_text, with_documented_fields
+from kbert.options.errors import OptionError, Spell, invalid, option_error, refuse_unknown
+from kbert.options.functions import changed_options, with_options
+from kbert.options.option_info import REQUIRED, OptionInfo, as_json, as_typed
 
 __all__ = [
     "REQUIRED",
@@ -31,6 +32,7 @@ __all__ = [
     "as_typed",
     "changed_options",
     "check_option",
+    "check_value",
     "command_text",
     "free_options",
     "invalid",

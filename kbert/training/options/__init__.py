@@ -3,10 +3,10 @@
 This folder does not import TensorFlow, so that the command line checks all options before TensorFlow starts.
 """
 
-from kbert.training.options.training import AUGMENTATIONS, FinetuneOptions, keyword_infos, task_option_infos
-from kbert.training.options.training import INITIALIZATIONS, JIT, ON_SPIKE, PretrainOptions
-from kbert.training.options.training import SECTIONS
-from kbert.training.options.training import SEARCHES, CrossValidateOptions, FinetuneSeedsOptions, TuneOptions
+from kbert.training.options.finetuning import AUGMENTATIONS, FinetuneOptions, keyword_infos, task_option_infos
+from kbert.training.options.pretraining import INITIALIZATIONS, JIT, ON_SPIKE, PretrainOptions
+from kbert.training.options.sections import SECTIONS
+from kbert.training.options.several_runs import SEARCHES, CrossValidateOptions, FinetuneSeedsOptions, TuneOptions
 from kbert.training.options.training import CLUSTERS, OPTIMIZERS, SCHEDULES, STRATEGIES, TrainingOptions
 
 __all__ = [
