@@ -40,9 +40,12 @@ class OptionInfo:
         below: The exclusive upper bound of a number.
         expected: A phrase that describes the values that `valid` accepts.
         valid: A function that returns whether a value of the right type is valid.
-        path: The kind of path, if the value is a path: "file", "folder" or "vocabulary" (a vocab.txt or a folder with a
-            tokenizer) for paths that must exist, "output" for a new folder.
+        path: The kind of path, if the value is a path: "file", "folder", "any" (a file or a folder), "model" (a folder,
+            or a model of the Hugging Face Hub) or "vocabulary" (a vocab.txt or a folder with a tokenizer) for paths
+            that must exist; "output" for a path to write, "output-file" for one that is no folder, and
+            "output-folder" for one that is no file.
         flag: The spelling on the command line, if it does not follow from the name.
+        off_flag: The spelling that sets the option to False, if it is not "--no-" and the name.
         metavar: The placeholder for the value in the help of the command.
         command: Whether the command line has the option.
         remembered: Whether run.json records the option.
@@ -66,6 +69,7 @@ class OptionInfo:
     valid: Callable[[Any], bool] | None = None
     path: str = ""
     flag: str = ""
+    off_flag: str = ""
     metavar: str = ""
     command: bool = True
     remembered: bool = True
@@ -80,7 +84,17 @@ class OptionInfo:
     @property
     def spelling(self) -> str:
         """The spelling on the command line, such as "--batch-size"."""
-        return self.flag or f"--{self.name.replace('_', '-')}"
+        return self.flag or f"--{self._words}"
+
+    @property
+    def off_spelling(self) -> str:
+        """The spelling on the command line that sets the option to False, such as "--no-bias-correction"."""
+        return self.off_flag or f"--no-{self._words}"
+
+    @property
+    def _words(self) -> str:
+        # The names of some options end with "_", since the word is a keyword of Python.
+        return self.name.strip("_").replace("_", "-")
 
     @property
     def types(self) -> tuple[Any, ...]:
@@ -124,7 +138,7 @@ def as_typed(info: OptionInfo, value: Any) -> str:
     if value is None or (value is False and info.default is False) or (isinstance(value, (list, tuple)) and not value):
         return f"no {info.spelling}"
     if value is False:
-        return f"--no-{info.name.replace('_', '-')}" if info.default in (True, None) else f"no {info.spelling}"
+        return info.off_spelling if info.default in (True, None) else f"no {info.spelling}"
     if isinstance(value, (list, tuple)):
         if info.multiple or any(isinstance(each, (list, tuple)) for each in value):
             return " ".join(as_typed(dataclasses.replace(info, annotation=Any), each) for each in value)

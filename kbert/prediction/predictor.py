@@ -18,6 +18,8 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
+from kbert.options import option_error, with_options
+from kbert.prediction.options import EvaluateOptions, LoadOptions, PredictOptions
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import as_table, is_path
 from kbert.sources.table_format import TableFormat, file_kind
@@ -28,6 +30,7 @@ from kbert.tasks.protocol.training_rows import as_strings
 from kbert.tasks.readers.kept_columns import read_kept_columns
 from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.readers.tables import has_columns
+from kbert.tasks.task_info import named_columns
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
@@ -172,7 +175,8 @@ class Predictor:
         """Returns a predictor with the same weights and a task that differs only in its texts, such as in a prompt."""
         return Predictor(task, self.model, self.tokenizer, self.sequence_length, self.text_model.encode, self.reading)
 
-    def predict(self, *columns: Any, batch_size: int = 64, keep: Sequence[str] = ()) -> list[dict[str, Any]]:
+    @with_options(PredictOptions)
+    def predict(self, *columns: Any, options: PredictOptions) -> list[dict[str, Any]]:
         """Returns the predictions for texts, in the order of the texts.
 
         Args:
@@ -180,8 +184,7 @@ class Predictor:
                 texts; or questions and contexts. Single strings instead of sequences are one row. A table in memory (a
                 data frame or a list of dictionaries) can be given instead; its columns have the names that the model
                 was fine-tuned with. A tagger also accepts texts that are lists of words.
-            batch_size: The number of texts that are processed together.
-            keep: The columns of a table in memory that are copied to the predictions, such as an id.
+            options: All of these options in one object.
 
         Returns:
             A dict for each text, with the inputs ("text", "pair" …) and the answer of the task; for classification the
@@ -194,32 +197,30 @@ class Predictor:
         if len(columns) == 1:
             table = as_table(columns[0], "the table")
             if table is not None:
-                return list(self.predict_file(table, batch_size=batch_size, keep=keep))
+                return list(self.predict_file(table, options=options))
             if isinstance(columns[0], Sequence) and (words := self.task.examples_of_words(columns[0])):
-                return self._predictions(words, batch_size)
-        if keep:
-            raise UsageError(f"keep is for data frames and lists of dictionaries. Received: keep={shown(keep)}")
+                return self._predictions(words, options.batch_size)
+        if options.keep_columns:
+            raise option_error(
+                lambda spell: (
+                    f"{spell('keep_columns')} is for data frames and lists of dictionaries. "
+                    f"Received: {spell('keep_columns', options.keep_columns)}"
+                )
+            )
 
-        return self._predict(self._inputs(columns), batch_size)
+        return self._predict(self._inputs(columns), options.batch_size)
 
+    @with_options(PredictOptions)
     def predict_file(
-        self,
-        path: PathLike | Any,
-        columns: Mapping[str, str] | None = None,
-        *,
-        options: Mapping[str, Any] | None = None,
-        batch_size: int = 64,
-        keep: Sequence[str] = (),
+        self, path: PathLike | Any, *, options: PredictOptions, **reading: Any
     ) -> Iterator[dict[str, Any]]:
         """Yields the predictions for the rows of a file, in the order of the rows.
 
         Args:
             path: A table, a file with one text per line, a file in a format of the task, or a table in memory.
-            columns: The names of the columns of a table, by role; the default is the names used in fine-tuning.
-            options: The options of the task that describe the file, such as "delimiter"; the default is the options
-                used in fine-tuning.
-            batch_size: The number of texts that are processed together.
-            keep: The columns that are copied to the predictions, such as an id; they come first.
+            options: All of these options in one object.
+            reading: The columns of a table, as `text_column` and so on, and the options of the task that describe the
+                file, such as `delimiter`. The defaults are those used in fine-tuning.
 
         Yields:
             The predictions, in the form of `predict`. Those for questions include "id" if the file has one. Those of a
@@ -227,10 +228,10 @@ class Predictor:
 
         Raises:
             DataError: The file is unreadable or empty, or a column is missing.
-            UsageError: `keep` names columns, but the file is not a table.
+            UsageError: `keep_columns` names columns, but the file is not a table; or an option is unknown or invalid.
         """
-        found = self._read(path, columns, options)
-        reading = self._reading(columns, options)
+        batch_size, keep = options.batch_size, options.keep_columns
+        found = self._read(path, reading)
         if isinstance(found, Texts):
             if keep:
                 raise UsageError(
@@ -241,7 +242,7 @@ class Predictor:
                 yield from self._predict({texts: list(found[start : start + _AT_ONCE])}, batch_size)
             return
         table = as_table(path, "the table") or path
-        kept = read_kept_columns(table, keep, TableFormat.from_options(reading.options))
+        kept = read_kept_columns(table, keep, TableFormat.from_options(self._reading(reading).options))
         for start in range(0, len(found), _AT_ONCE):
             part = found[start : start + _AT_ONCE]
             for example, prediction in zip(part, self._predictions(part, batch_size), strict=True):
@@ -272,28 +273,22 @@ class Predictor:
         """
         return self._answers(self._inputs(columns), batch_size)
 
-    def read_inputs(
-        self, path: PathLike | Any, columns: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
-    ) -> list[list[Any]]:
+    def read_inputs(self, path: PathLike | Any, **reading: Any) -> list[list[Any]]:
         """Reads a file, and returns its texts as arguments for `predict`.
 
         Args:
             path: A table, a file with one text per line, a file in a format of the task, or a table in memory.
-            columns: The names of the columns of a table, by role; the default is the names used in fine-tuning.
-            options: The options of the task that describe the file, such as "delimiter"; the default is the options
-                used in fine-tuning.
+            reading: The columns and the options that describe the file; see `predict_file`.
 
         Raises:
             DataError: The file is unreadable or empty.
         """
-        found = self._read(path, columns, options)
+        found = self._read(path, reading)
         return [list(found)] if isinstance(found, Texts) else list(self.task.texts_of(found).values())
 
-    def _read(
-        self, path: PathLike | Any, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None
-    ) -> list[Any]:
+    def _read(self, path: PathLike | Any, given: Mapping[str, Any]) -> list[Any]:
         """Returns the examples of a table, or the `Texts` of a file with one text per line."""
-        reading = self._reading(columns, options)
+        reading = self._reading(given)
         table = as_table(path, "the table")
         if table is not None:
             return self.task.read_examples(table, reading.columns, options=reading.options, targets=False)
@@ -301,7 +296,7 @@ class Predictor:
         if (
             len(self.task.text_inputs) == 1
             and not self.task.has_own_format(path)
-            and not self._is_table(path, reading, options)
+            and not self._is_table(path, reading, given)
         ):
             texts = list(form.lines(path))
             if not texts:
@@ -309,13 +304,17 @@ class Predictor:
             return Texts(texts)
         return self.task.read_examples(path, reading.columns, options=reading.options, targets=False)
 
-    def _reading(self, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None) -> Reading:
+    def _reading(self, given: Mapping[str, Any]) -> Reading:
         """Returns how a file is read: the remembered columns and options, overridden by those that are given.
 
+        Args:
+            given: The columns, as `text_column` and so on, and the options by name.
+
         Raises:
-            UsageError: The task has no option of that name.
+            UsageError: The task has no column or option of that name.
         """
-        self.task.info().choose_options(options or {})
+        columns, options = named_columns(given)
+        self.task.info().choose_options(options)
         reading = self.reading.overruled(columns, options)
         has_pair = any(column.role == "pair" for column in self.task.info().columns)
         if has_pair and getattr(self.task, "paired", True) is False and not reading.columns.get("pair"):
@@ -334,25 +333,22 @@ class Predictor:
         columns = self.task.info().choose_columns(reading.columns, targets=False)
         return form.delimiter is not None and has_columns(path, columns, form)
 
-    def evaluate(
-        self,
-        data: PathLike | Any,
-        columns: Mapping[str, str] | None = None,
-        *,
-        options: Mapping[str, Any] | None = None,
-        batch_size: int = 64,
-        skip_bad: int = 0,
-    ) -> dict[str, Any]:
+    @with_options(EvaluateOptions)
+    def evaluate(self, data: PathLike | Any, *, options: EvaluateOptions, **reading: Any) -> dict[str, Any]:
         """Returns the metrics of the model on labelled examples.
 
         Args:
             data: A file that the task reads, a table in memory (a data frame or a list of dictionaries), or a list of
                 examples of the task.
-            columns: The names of the columns, by role; the default is the names used in fine-tuning.
-            options: The options of the task that describe the file, such as "delimiter"; the default is the options
-                used in fine-tuning.
-            batch_size: The number of examples that are processed together.
-            skip_bad: The maximum number of invalid rows, which are skipped; the metric "skipped" counts them.
+            options: All of these options in one object.
+            reading: The columns of a table, as `text_column` and so on, and the options of the task that describe the
+                file, such as `delimiter`. The defaults are those used in fine-tuning.
+
+        Example:
+            >>> model = kbert.load("RUN")
+            >>> metrics = model.evaluate([{"review": "the cat", "label": "1"}], text_column="review")
+            >>> metrics["examples"]
+            1
 
         Raises:
             DataError: The file is unreadable, or contains a label that did not occur in training.
@@ -360,20 +356,20 @@ class Predictor:
         """
         task = self._trainable()
         path: PathLike = "examples"
-        bad = BadRows(skip_bad)
+        bad = BadRows(options.skip_bad)
         table = as_table(data, "the table")
         if table is not None or is_path(data):
             path = table or data
-            reading = self._reading(columns, options)
-            data = task.read_examples(path, reading.columns, options=reading.options, bad=bad)
+            chosen = self._reading(reading)
+            data = task.read_examples(path, chosen.columns, options=chosen.options, bad=bad)
         elif not isinstance(data, Sequence) or not data or not all(map(dataclasses.is_dataclass, data)):
             raise UsageError(
                 "expected a file, a data frame, a list of rows that are dictionaries, or examples of the task. "
                 f"Received: {shown(data)}"
             )
         examples = task.keep_valid(data, path, bad)
-        metrics = task.evaluate(examples, self.answers_for_examples(examples, batch_size=batch_size))
-        return metrics | ({"skipped": bad.count} if skip_bad else {})
+        metrics = task.evaluate(examples, self.answers_for_examples(examples, batch_size=options.batch_size))
+        return metrics | ({"skipped": bad.count} if options.skip_bad else {})
 
     def answers_for_examples(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
         """Returns the answers to labelled examples as the served model returns them."""
@@ -484,29 +480,14 @@ def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(padded)
 
 
-def load(
-    path: PathLike,
-    *,
-    paired: bool | None = None,
-    task: str | None = None,
-    pooling: str | None = None,
-    prompt: str | None = None,
-    prompt_name: str | None = None,
-    pair_prompt: str | None = None,
-) -> Predictor:
+@with_options(LoadOptions)
+def load(model: PathLike, *, options: LoadOptions) -> Predictor:
     """Loads a fine-tuned model for predictions.
 
     Args:
-        path: A model folder of `kbert.finetune` or of sentence-transformers; a folder that Hugging Face Transformers
+        model: A model folder of `kbert.finetune` or of sentence-transformers; a folder that Hugging Face Transformers
             saved with the head of a task; or a model of the Hugging Face Hub as "hf://owner/name".
-        paired: Whether the inputs are pairs of texts. Only classifiers of other libraries need this argument.
-        task: "regression" or "ranking", for a model of another library with one output whose files do not name its
-            task.
-        pooling: How the vector of a text is computed from those of its tokens: "mean", "cls" or "max". It overrides the
-            files of the model.
-        prompt: The text that is put before each text, such as "query: "; only for embedding models.
-        prompt_name: The name of a prompt in the files of the model, instead of `prompt`.
-        pair_prompt: The prompt of the second texts of pairs in `evaluate`; the default is `prompt`.
+        options: All of these options in one object.
 
     Example:
         >>> model = kbert.load("pretrained", pooling="mean", prompt="query: ")
@@ -518,11 +499,12 @@ def load(
         HubError: The hub has no model of this name, or is unreachable.
         UsageError: An argument contradicts the files of the model.
     """
-    bundle = Bundle.load(resolve(path))
-    the_task = task_from_bundle(bundle, path, paired=paired, task=task, pooling=pooling)
-    if any(said is not None for said in (prompt, prompt_name, pair_prompt)):
-        the_task = embedding_task(the_task, "--prompt").with_prompt(prompt, prompt_name, pair_prompt)
-    return predictor_of(bundle, the_task, path)
+    bundle = Bundle.load(resolve(model))
+    task = task_from_bundle(bundle, model, paired=options.paired, task=options.task, pooling=options.pooling)
+    prompts = (options.prompt, options.prompt_name, options.pair_prompt)
+    if any(prompt is not None for prompt in prompts):
+        task = embedding_task(task, "--prompt").with_prompt(*prompts)
+    return predictor_of(bundle, task, model)
 
 
 def predictor_of(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Predictor:

@@ -4,7 +4,8 @@ import pytest
 
 from kbert.errors import DataError, UsageError
 from kbert.sources import named_datasets
-from kbert.sources.source import Source, SourceSettings
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.sources.source import Source, SourceSettings
+from kbert.sources.source import Source
 from kbert.text import vocabulary_training
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import SPECIAL_TOKENS
@@ -97,7 +97,7 @@ def test_reads_compressed_files_and_reports_progress(tmp_path, text):
 def test_reads_other_formats(tmp_path, text):
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(json.dumps({"body": line}) + "\n" for line in text.read_text().splitlines()))
-    found = train_vocabulary([rows], size=50, source=SourceSettings(text_field="body"))
+    found = train_vocabulary([rows], size=50, text_field="body")
     assert found == train_vocabulary([text], size=50)
 
 

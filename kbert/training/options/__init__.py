@@ -3,7 +3,9 @@
 This folder does not import TensorFlow, so that the command line checks all options before TensorFlow starts.
 """
 
+from kbert.training.options.evaluation import EvaluatePretrainingOptions
 from kbert.training.options.finetuning import AUGMENTATIONS, FinetuneOptions, keyword_infos, task_option_infos
+from kbert.training.options.launching import LaunchOptions
 from kbert.training.options.pretraining import INITIALIZATIONS, JIT, ON_SPIKE, PretrainOptions
 from kbert.training.options.sections import SECTIONS
 from kbert.training.options.several_runs import SEARCHES, CrossValidateOptions, FinetuneSeedsOptions, TuneOptions
@@ -21,8 +23,10 @@ __all__ = [
     "SECTIONS",
     "STRATEGIES",
     "CrossValidateOptions",
+    "EvaluatePretrainingOptions",
     "FinetuneOptions",
     "FinetuneSeedsOptions",
+    "LaunchOptions",
     "PretrainOptions",
     "TrainingOptions",
     "TuneOptions",
