@@ -212,12 +212,12 @@ class Predictor:
 
     @with_options(PredictOptions)
     def predict_file(
-        self, path: PathLike | Any, *, options: PredictOptions, **reading: Any
+        self, input: PathLike | Any, *, options: PredictOptions, **reading: Any
     ) -> Iterator[dict[str, Any]]:
         """Yields the predictions for the rows of a file, in the order of the rows.
 
         Args:
-            path: A table, a file with one text per line, a file in a format of the task, or a table in memory.
+            input: A table, a file with one text per line, a file in a format of the task, or a table in memory.
             options: All of these options in one object.
             reading: The columns of a table, as `text_column` and so on, and the options of the task that describe the
                 file, such as `delimiter`. The defaults are those used in fine-tuning.
@@ -231,17 +231,17 @@ class Predictor:
             UsageError: `keep_columns` names columns, but the file is not a table; or an option is unknown or invalid.
         """
         batch_size, keep = options.batch_size, options.keep_columns
-        found = self._read(path, reading)
+        found = self._read(input, reading)
         if isinstance(found, Texts):
             if keep:
                 raise UsageError(
-                    f"{path}: expected a table, which has columns to keep. Received: a file with one text per line"
+                    f"{input}: expected a table, which has columns to keep. Received: a file with one text per line"
                 )
             texts = self.task.text_inputs[0].name
             for start in range(0, len(found), _AT_ONCE):
                 yield from self._predict({texts: list(found[start : start + _AT_ONCE])}, batch_size)
             return
-        table = as_table(path, "the table") or path
+        table = as_table(input, "the table") or input
         kept = read_kept_columns(table, keep, TableFormat.from_options(self._reading(reading).options))
         for start in range(0, len(found), _AT_ONCE):
             part = found[start : start + _AT_ONCE]

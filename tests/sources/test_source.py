@@ -67,7 +67,7 @@ def test_a_format_that_is_named_is_taken(tmp_path):
     [
         (
             {"format": "xml"},
-            "one of auto, text, jsonl, csv, tsv, wikiextractor, parquet, xlsx. Received: format=.xml.",
+            "one of auto, text, jsonl, csv, tsv, wikiextractor, parquet, xlsx. Received: format=.xml",
         ),
         (
             {"document_separator": "page"},
