@@ -346,7 +346,7 @@ class Predictor:
 
         Example:
             >>> model = kbert.load("RUN")
-            >>> metrics = model.evaluate([{"review": "the cat", "label": "1"}], text_column="review")
+            >>> metrics = model.evaluate([{"review": "the cat", "label": "fine"}], text_column="review")
             >>> metrics["examples"]
             1
 

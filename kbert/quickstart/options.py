@@ -11,7 +11,13 @@ from kbert.options import Options, option, with_documented_fields
 @with_documented_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class QuickstartOptions(Options):
-    """The options of `kbert.quickstart.run.quickstart`."""
+    """The options of `kbert.quickstart.quickstart`.
+
+    Example:
+        >>> from kbert.quickstart import QuickstartOptions
+        >>> QuickstartOptions().output
+        'kbert-quickstart'
+    """
 
     output: files.PathLike = option(
         "kbert-quickstart", "The folder for all files, which must be new or empty.", path="output-folder"

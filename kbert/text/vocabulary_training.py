@@ -84,7 +84,7 @@ def train_tokenizer(
         progress: A function that is called as the training proceeds (see `Progress`).
 
     Example:
-        >>> tokenizer = kbert.train_tokenizer(["text.txt"], size=60, cased=True)
+        >>> tokenizer = kbert.train_tokenizer(["text.txt"], size=70, cased=True)
         >>> tokenizer.lowercase
         False
 

@@ -1,6 +1,7 @@
 """The command line, the functions and the options classes agree on every option."""
 
 import dataclasses
+import doctest
 import importlib
 import inspect
 import re
@@ -227,6 +228,17 @@ def test_options_classes_are_public_and_documented(kind):
     # The class is named after its function.
     words = {re.sub(r"\W|_", "", function.__name__) for function, each in FUNCTIONS.items() if each is kind}
     assert kind.__name__.removesuffix("Options").lower() in words
+
+
+SEVERAL_RUNS = (kbert.FinetuneSeedsOptions, kbert.CrossValidateOptions, kbert.TuneOptions)
+
+
+@pytest.mark.parametrize("kind", [*dict.fromkeys(FUNCTIONS.values()), kbert.SourceSettings], ids=name_of)
+def test_examples_of_options_classes_run(kind):
+    found = doctest.DocTestFinder(recurse=False).find(kind, kind.__name__, globs={"kbert": kbert})
+    # The classes for several runs of fine-tuning are those of one run, with a number.
+    assert any(test.examples for test in found) or kind in SEVERAL_RUNS
+    assert [doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test).failed for test in found] == [0]
 
 
 @pytest.mark.parametrize("kind", dict.fromkeys(FUNCTIONS.values()), ids=name_of)

@@ -140,7 +140,7 @@ def test_what_cannot_be(tmp_path, documents, embedder, classifier, folder, index
     ):
         build_index(classifier, input=documents, output=tmp_path / "i")
     with pytest.raises(
-        UsageError, match=r"^--output must be a new folder\. Received: .*, which exists; remove it, or name another$"
+        UsageError, match=r"^output must be a new folder\. Received: .*, which exists; remove it, or name another$"
     ):
         build_index(embedder, input=documents, output=folder)
     with pytest.raises(UsageError, match=r"^dtype must be one of float32, float16\. Received: dtype='int8'$"):

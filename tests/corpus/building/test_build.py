@@ -272,7 +272,10 @@ def test_fewer_than_two_documents(make, tmp_path, text, message):
         ({"document_separator": "page"}, "document_separator must be one of blank-line, line. Received: document_sepa"),
         ({"objective": "mlm"}, "objective must be one of nsp, sop, none. Received: objective='mlm'"),
         ({"feature_names": "v2"}, "feature_names must be one of tf-hub, original. Received: feature_names='v2'"),
-        ({"feature_names": "original"}, "feature_names='original' needs masking='static', .* Received: masking='dynamic'"),
+        (
+            {"feature_names": "original"},
+            "feature_names='original' needs masking='static', .* Received: masking='dynamic'",
+        ),
         ({"compression": "zip"}, "compression must be one of gzip, none. Received: compression='zip'"),
         ({"max_predictions": 17}, "at most sequence_length. Received: max_predictions=17, sequence_length=16"),
         ({"sentences": "words"}, "sentences must be one of split, lines. Received: sentences='words'"),
