@@ -6,8 +6,7 @@ import dataclasses
 import functools
 from typing import Any
 
-from kbert.errors import UsageError
-from kbert.options import Options, option, with_documented_fields
+from kbert.options import Options, option, option_error, with_documented_fields
 from kbert.sources.detection import FORMATS
 from kbert.sources.table_format import QUOTINGS, TableFormat
 
@@ -85,9 +84,11 @@ class SourceSettings(Options):
         form = TableFormat(self.delimiter, self.encoding, self.quoting)
         object.__setattr__(self, "delimiter", form.delimiter)
         if form.delimiter is not None and len(form.delimiter) > 1 and self.quoting != "none":
-            raise UsageError(
-                f"beside quotation marks the delimiter must be one character. Received: {form.delimiter!r}; if the "
-                "marks are text, say --quoting none"
+            raise option_error(
+                lambda spell: (
+                    f"beside quotation marks the delimiter must be one character. Received: {form.delimiter!r}; if the "
+                    f"marks are text, say {spell('quoting', 'none')}"
+                )
             )
 
     @property

@@ -113,7 +113,7 @@ def test_coverage_leaves_rare_characters_out_but_ascii_in(tmp_path):
     assert {"中", "国", "q", "a"} <= set(covered)
     assert "龘" not in covered
     for value in (0, 1.1, float("nan")):
-        with pytest.raises(UsageError, match=r"character_coverage must be in \(0, 1\]"):
+        with pytest.raises(UsageError, match=r"character_coverage must be above 0 and at most 1"):
             train_vocabulary([path], character_coverage=value)
 
 
