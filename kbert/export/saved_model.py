@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from kbert import files
-from kbert.errors import UsageError
+from kbert.export.options import ExportSavedModelOptions
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.export.session import session_answers
+from kbert.options import option_error, with_options
 from kbert.prediction.loading import load
+from kbert.prediction.options import PromptedOptions
 from kbert.prediction.text_model import TextModel
 from kbert.text.tokenizer_files import save_tokenizer
 
 TOLERANCE = 1e-5
 
 
-def export_saved_model(
-    model: files.PathLike, *, output: files.PathLike, version: int | None = None, **use: Any
-) -> Path:
+@with_options(ExportSavedModelOptions)
+def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOptions) -> Path:
     """Exports a fine-tuned model as `output`/VERSION.
 
     The SavedModel has two signatures, with batch and length free:
@@ -39,9 +39,7 @@ def export_saved_model(
 
     Args:
         model: A model folder that `finetune` wrote, or any that `kbert.load` accepts.
-        output: The base path of the served model, such as saved_models/NAME.
-        version: The version, at least 1; the default is one more than the largest version in `output`, or 1.
-        use: Further arguments of `kbert.load`, such as `paired`, `pooling` and `prompt`.
+        options: All of these options in one object.
 
     Returns:
         The folder of the version.
@@ -59,14 +57,16 @@ def export_saved_model(
         >>> sorted(served(text=tf.constant(["the cat"])))
         ['classes', 'label', 'probabilities']
     """
-    base = Path(output)
+    base, version = Path(options.output), options.version
     if version is None:
         taken = [int(path.name) for path in base.glob("*") if path.name.isdecimal()] if base.is_dir() else []
         version = max(taken, default=0) + 1
-    if version < 1 or (base / str(version)).exists():
-        raise UsageError(f"version must be at least 1, and new in {base}. Received: version={version}")
+    if (base / str(version)).exists():
+        raise option_error(
+            lambda spell: f"{spell('version')} must be new in {base}. Received: {spell('version', version)}"
+        )
 
-    loaded = load(model, **use)
+    loaded = load(model, options=options.narrowed(PromptedOptions))
     text_model = loaded.text_model
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary)
 

@@ -25,9 +25,11 @@ from starlette.routing import Route
 
 from kbert.errors import ServingError
 from kbert.files import PathLike
+from kbert.options import with_options
 from kbert.runtime.interrupts import handled_signals
 from kbert.serving.conversion import TensorInfo, parse_request, request_arrays, response
 from kbert.serving.models import ServedModels
+from kbert.serving.options import ServeOptions
 from kbert.serving.request_error import RequestError
 
 _LOGGER = logging.getLogger("kbert.serving")
@@ -50,12 +52,11 @@ _HTTP_STATUS = {
 }
 
 
+@with_options(ServeOptions)
 def serve(
     folder: PathLike,
     *,
-    host: str = "127.0.0.1",
-    rest_port: int = 8501,
-    poll_seconds: float = 1.0,
+    options: ServeOptions,
     on_ready: Callable[[int], None] | None = None,
 ) -> None:
     """Serves the models of a folder until the process receives SIGINT or SIGTERM, and finishes the open requests.
@@ -64,9 +65,7 @@ def serve(
 
     Args:
         folder: The folder that holds NAME/VERSION/saved_model.pb, or a folder NAME that holds versions.
-        host: The address to listen on; "0.0.0.0" accepts requests of other machines.
-        rest_port: The port to listen on; 0 selects a free port.
-        poll_seconds: The number of seconds between checks for new models and versions.
+        options: All of these options in one object.
         on_ready: A function that is called with the port once the models are loaded and the server listens.
 
     Raises:
@@ -80,7 +79,7 @@ def serve(
         ...     os.kill(os.getpid(), signal.SIGINT)
         >>> kbert.serve("saved_models", rest_port=0, on_ready=stop)
     """
-    with _server(folder, host, rest_port, poll_seconds) as (server, listener, port):
+    with _server(folder, options.host, options.rest_port, options.poll_seconds) as (server, listener, port):
         server.on_started = lambda: on_ready(port) if on_ready else None
         with _signals_stop(server):
             server.run(sockets=[listener])

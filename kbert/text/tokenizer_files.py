@@ -12,6 +12,7 @@ The files are untrusted input, so the type of every value in them is checked.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import BundleError, UsageError, VocabularyError, shown
+from kbert.options import option_error
 from kbert.text.settings import MAX_WORD_LENGTH, AddedToken, TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import (
@@ -212,6 +214,32 @@ def save_tokenizer(tokenizer: Tokenizer, folder: files.PathLike) -> None:
     files.write_json(folder / CONFIG_FILE, _tokenizer_config(tokenizer))
     for name in (ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE):
         (folder / name).unlink(missing_ok=True)
+
+
+def is_vocabulary_file(output: files.PathLike) -> bool:
+    """Returns whether the output of vocabulary training is a vocab.txt, and not a folder."""
+    return os.fspath(output).endswith(".txt") or os.path.isfile(output)
+
+
+def check_vocabulary_output(output: files.PathLike) -> None:
+    """Checks that vocabulary training can write its output: a file, or a new or empty folder.
+
+    Raises:
+        OptionError: The output is a folder with files.
+    """
+    if os.path.isdir(output) and (is_vocabulary_file(output) or os.listdir(output)):
+        raise option_error(
+            lambda spell: f"{spell('output')} must be a vocab.txt, or a new or empty folder. Received: {output}"
+        )
+
+
+def save_vocabulary_output(tokenizer: Tokenizer, output: files.PathLike) -> None:
+    """Writes the output of vocabulary training: a vocab.txt, or a folder that also stores how text is normalized."""
+    if is_vocabulary_file(output):
+        tokenizer.vocabulary.save(output)
+    else:
+        os.makedirs(output, exist_ok=True)
+        save_tokenizer(tokenizer, output)
 
 
 def _tokenizer_config(tokenizer: Tokenizer) -> dict[str, Any]:

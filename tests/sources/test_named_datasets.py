@@ -5,7 +5,8 @@ import pytest
 from kbert.errors import DataError, UsageError
 from kbert.sources import named_datasets
 from kbert.sources.content import content_sha256
-from kbert.sources.source import Source, SourceSettings
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source
 
 
 @pytest.mark.parametrize(

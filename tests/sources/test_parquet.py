@@ -3,7 +3,8 @@ import builtins
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.sources.source import Source, SourceSettings
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source
 
 pa = pytest.importorskip("pyarrow", reason="needs pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")

@@ -11,7 +11,7 @@ from kbert.cli.main import main
 from kbert.errors import DataError, UsageError
 from kbert.export.saved_model import export_saved_model
 from kbert.model_folder.bundle import Bundle
-from kbert.prediction.predictor import load
+from kbert.prediction.loading import load
 from kbert.tasks.readers.tagging import Span, TaggedText, text_of_words
 from kbert.tasks.tagging import TaggingTask
 from kbert.tasks.word_answers import given_words, word_scores
