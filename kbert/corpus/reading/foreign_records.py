@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kbert import features, files
-from kbert.corpus.reading.examples import Survey, survey_records
+from kbert.corpus.reading.parsing import Survey, survey_records
 from kbert.corpus.reading.source import CorpusSource, Item, Part, in_threads
 from kbert.corpus.records.manifest import Manifest, Shard
 from kbert.corpus.records.reader import Damage, Record, is_compressed, read_records, without_copies

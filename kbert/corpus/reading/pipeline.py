@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.corpus.masking import Masker, MaskingSettings
-from kbert.corpus.reading.examples import Examples, Layout
+from kbert.corpus.reading.examples import Examples
+from kbert.corpus.reading.layout import Layout
 from kbert.corpus.reading.open_source import open_source
 from kbert.corpus.reading.packing import PackingPlan, plan_packing
 from kbert.corpus.reading.source import Lengths

@@ -13,7 +13,8 @@ from typing import ClassVar, TypeVar
 import numpy as np
 
 from kbert import features, files
-from kbert.corpus.reading.examples import Examples, parse_records
+from kbert.corpus.reading.examples import Examples
+from kbert.corpus.reading.parsing import parse_records
 from kbert.corpus.records.manifest import Manifest, Shard
 from kbert.corpus.records.reader import Record, read_records
 from kbert.errors import RecordError, UsageError
