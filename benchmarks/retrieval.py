@@ -17,7 +17,7 @@ import numpy as np
 from task_baselines import Bm25
 
 import kbert
-from kbert.retrieval.search import MEASURED, SearchSettings, measure_search
+from kbert.retrieval.search import MEASURED, measure_search
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.metrics.ranking import run_metrics
 from kbert.tasks.readers.retrieval_collections import read_documents, read_judgements, read_queries
@@ -57,8 +57,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as place:
             output = Path(place) / "index"
             kbert.build_index(model, input=documents, output=output, skip_bad=EMPTY, **use)
-            settings = SearchSettings(reranker=told.rerank)
-            rows[str(model)] = measure_search(kbert.Index(output), queries, judgements, settings)
+            rows[str(model)] = measure_search(output, queries, judgements, rerank=told.rerank)
     for name, metrics in rows.items():
         print(f"{name:40}", "  ".join(f"{metric} {metrics[metric]:.4f}" for metric in ("ndcg@10", "recall@10", "mrr")))
     if told.json:

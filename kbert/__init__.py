@@ -14,11 +14,14 @@ from kbert.version import __version__
 
 if TYPE_CHECKING:
     from kbert.config import BertConfig, preset_config
+    from kbert.conversion.command_options import ConvertOptions, ExtendVocabularyOptions
     from kbert.conversion.convert import Conversion, convert
     from kbert.conversion.vocabulary_extension import extend_vocabulary
     from kbert.corpus.building.build import build_corpus
+    from kbert.corpus.options import BuildCorpusOptions
     from kbert.errors import KbertError
     from kbert.export.litert import export_litert
+    from kbert.export.options import ExportLitertOptions, ExportSavedModelOptions
     from kbert.export.saved_model import export_saved_model
     from kbert.model_folder.bundle import Bundle
     from kbert.optimizers.adamw import AdamW
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from kbert.optimizers.warmup_schedule import WarmupSchedule
     from kbert.prediction.feature_vectors import extract_features
     from kbert.prediction.loading import load
+    from kbert.prediction.options import EvaluateOptions, ExtractFeaturesOptions, LoadOptions, PredictOptions
     from kbert.prediction.predictor import Predictor
     from kbert.pretrained.loading import load_model
     from kbert.pretrained.models import (
@@ -43,13 +47,17 @@ if TYPE_CHECKING:
         TokenClassificationModel,
     )
     from kbert.pretrained.preprocessor import Preprocessor
-    from kbert.report.run import run_report
+    from kbert.report.options import WriteReportOptions
+    from kbert.report.run import run_report, write_report
     from kbert.retrieval.index import Index, build_index
-    from kbert.retrieval.search import SearchSettings, search
+    from kbert.retrieval.options import BuildIndexOptions, SearchOptions
+    from kbert.retrieval.search import measure_search, search
     from kbert.runtime.prepare import prepare_runtime
+    from kbert.serving.options import ServeOptions
     from kbert.serving.rest import serve
-    from kbert.sources.source import SourceSettings
+    from kbert.sources.settings import SourceSettings
     from kbert.text.encoding import Encoding
+    from kbert.text.options import TrainVocabularyOptions
     from kbert.text.settings import AddedToken
     from kbert.text.tokenizer import Tokenizer
     from kbert.text.vocabulary import Vocabulary
@@ -59,8 +67,10 @@ if TYPE_CHECKING:
     from kbert.training.finetune import finetune
     from kbert.training.options import (
         CrossValidateOptions,
+        EvaluatePretrainingOptions,
         FinetuneOptions,
         FinetuneSeedsOptions,
+        LaunchOptions,
         PretrainOptions,
         TuneOptions,
     )
@@ -73,20 +83,32 @@ _MODULES = {
     "AddedToken": "kbert.text.settings",
     "BertConfig": "kbert.config",
     "BertEncoder": "kbert.pretrained.models",
+    "BuildCorpusOptions": "kbert.corpus.options",
+    "BuildIndexOptions": "kbert.retrieval.options",
     "Bundle": "kbert.model_folder.bundle",
     "ClassificationModel": "kbert.pretrained.models",
     "Conversion": "kbert.conversion.convert",
+    "ConvertOptions": "kbert.conversion.command_options",
     "CrossValidateOptions": "kbert.training.options",
     "EmbeddingModel": "kbert.pretrained.models",
     "Encoding": "kbert.text.encoding",
+    "EvaluateOptions": "kbert.prediction.options",
+    "EvaluatePretrainingOptions": "kbert.training.options",
+    "ExportLitertOptions": "kbert.export.options",
+    "ExportSavedModelOptions": "kbert.export.options",
+    "ExtendVocabularyOptions": "kbert.conversion.command_options",
+    "ExtractFeaturesOptions": "kbert.prediction.options",
     "FinetuneOptions": "kbert.training.options",
     "FinetuneSeedsOptions": "kbert.training.options",
     "Index": "kbert.retrieval.index",
     "KbertError": "kbert.errors",
     "Lamb": "kbert.optimizers.lamb",
+    "LaunchOptions": "kbert.training.options",
+    "LoadOptions": "kbert.prediction.options",
     "MaskedLanguageModel": "kbert.pretrained.models",
     "MultipleChoiceModel": "kbert.pretrained.models",
     "Muon": "kbert.optimizers.muon",
+    "PredictOptions": "kbert.prediction.options",
     "Predictor": "kbert.prediction.predictor",
     "Preprocessor": "kbert.pretrained.preprocessor",
     "PretrainOptions": "kbert.training.options",
@@ -95,13 +117,16 @@ _MODULES = {
     "RankingModel": "kbert.pretrained.models",
     "RegressionModel": "kbert.pretrained.models",
     "SGD": "kbert.optimizers.sgd",
-    "SearchSettings": "kbert.retrieval.search",
-    "SourceSettings": "kbert.sources.source",
+    "SearchOptions": "kbert.retrieval.options",
+    "ServeOptions": "kbert.serving.options",
+    "SourceSettings": "kbert.sources.settings",
     "TokenClassificationModel": "kbert.pretrained.models",
     "Tokenizer": "kbert.text.tokenizer",
+    "TrainVocabularyOptions": "kbert.text.options",
     "TuneOptions": "kbert.training.options",
     "Vocabulary": "kbert.text.vocabulary",
     "WarmupSchedule": "kbert.optimizers.warmup_schedule",
+    "WriteReportOptions": "kbert.report.options",
     "build_corpus": "kbert.corpus.building.build",
     "build_index": "kbert.retrieval.index",
     "convert": "kbert.conversion.convert",
@@ -116,6 +141,7 @@ _MODULES = {
     "launch": "kbert.training.devices.launch",
     "load": "kbert.prediction.loading",
     "load_model": "kbert.pretrained.loading",
+    "measure_search": "kbert.retrieval.search",
     "prepare_runtime": "kbert.runtime.prepare",
     "preset_config": "kbert.config",
     "pretrain": "kbert.training.pretrain",
@@ -125,6 +151,7 @@ _MODULES = {
     "train_tokenizer": "kbert.text.vocabulary_training",
     "train_vocabulary": "kbert.text.vocabulary_training",
     "tune": "kbert.training.search.tune",
+    "write_report": "kbert.report.run",
 }
 
 __all__ = [
@@ -133,20 +160,32 @@ __all__ = [
     "AddedToken",
     "BertConfig",
     "BertEncoder",
+    "BuildCorpusOptions",
+    "BuildIndexOptions",
     "Bundle",
     "ClassificationModel",
     "Conversion",
+    "ConvertOptions",
     "CrossValidateOptions",
     "EmbeddingModel",
     "Encoding",
+    "EvaluateOptions",
+    "EvaluatePretrainingOptions",
+    "ExportLitertOptions",
+    "ExportSavedModelOptions",
+    "ExtendVocabularyOptions",
+    "ExtractFeaturesOptions",
     "FinetuneOptions",
     "FinetuneSeedsOptions",
     "Index",
     "KbertError",
     "Lamb",
+    "LaunchOptions",
+    "LoadOptions",
     "MaskedLanguageModel",
     "MultipleChoiceModel",
     "Muon",
+    "PredictOptions",
     "Predictor",
     "Preprocessor",
     "PretrainOptions",
@@ -154,13 +193,16 @@ __all__ = [
     "QuestionAnsweringModel",
     "RankingModel",
     "RegressionModel",
-    "SearchSettings",
+    "SearchOptions",
+    "ServeOptions",
     "SourceSettings",
     "TokenClassificationModel",
     "Tokenizer",
+    "TrainVocabularyOptions",
     "TuneOptions",
     "Vocabulary",
     "WarmupSchedule",
+    "WriteReportOptions",
     "__version__",
     "build_corpus",
     "build_index",
@@ -176,6 +218,7 @@ __all__ = [
     "launch",
     "load",
     "load_model",
+    "measure_search",
     "prepare_runtime",
     "preset_config",
     "pretrain",
@@ -185,6 +228,7 @@ __all__ = [
     "train_tokenizer",
     "train_vocabulary",
     "tune",
+    "write_report",
 ]
 
 

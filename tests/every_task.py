@@ -13,6 +13,7 @@ TASKS = {
     "multilabel": _task("multilabel", "MultilabelTask", ["x", "y"]),
     "tagging": _task("tagging", "TaggingTask", ["O", "B-P", "I-P"]),
     "tagging with a CRF": _task("tagging", "TaggingTask", ["O", "B-P", "I-P"], crf=True),
+    "tagging of words": _task("tagging", "TaggingTask", ["DET", "NOUN", "VERB"], per_word=True),
     "question answering": _task("question_answering", "QuestionAnsweringTask"),
     "regression": _task("regression", "RegressionTask", mean=3.0, deviation=2.0),
     "ranking": _task("ranking", "RankingTask"),
@@ -20,5 +21,12 @@ TASKS = {
     "summarization": _task("summarization", "SummarizationTask", 2),
     "embedding": _task("embedding", "EmbeddingTask"),
 }
-WITHOUT_POOLER = {"tagging", "tagging with a CRF", "question answering", "summarization", "embedding"}
+WITHOUT_POOLER = {
+    "tagging",
+    "tagging with a CRF",
+    "tagging of words",
+    "question answering",
+    "summarization",
+    "embedding",
+}
 """The tasks whose models have no pooler."""

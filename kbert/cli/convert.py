@@ -2,72 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from kbert.cli import options
+from kbert.conversion.command_options import ConvertOptions, convert_option_infos
 from kbert.conversion.formats import all_formats
 from kbert.runtime.tensorflow import import_tensorflow
 
-_FORMATS = all_formats()
+_FORMATS = ([each.name for each in all_formats()], [each.name for each in all_formats() if each.writes])
 
 
 @click.command()
 @click.argument("source")
 @click.argument("destination", type=click.Path())
-@click.option(
-    "--from",
-    "from_",
-    type=click.Choice([each.name for each in _FORMATS]),
-    help="The format of SOURCE.  [default: detected]",
-)
-@click.option(
-    "--to",
-    type=click.Choice([each.name for each in _FORMATS if each.writes]),
-    help="The format of DESTINATION.  [default: bundle]",
-)
-@click.option("--gelu", type=click.Choice(["erf", "tanh"]), help="The form of GELU.  [default: as in SOURCE]")
-@click.option(
-    "--cased/--uncased",
-    default=None,
-    help="Whether the model keeps case and accents.  [default: as in SOURCE, or as its vocabulary shows]",
-)
-@options.data_file("--config", "The bert_config.json, if it is not beside the checkpoint.", required=False)
-@options.data_file("--vocab", "The vocab.txt, if it is not beside the checkpoint.", required=False)
-@click.option("--encoder-only", is_flag=True, help="Convert the encoder without its heads.")
+@options.declared(convert_option_infos(*_FORMATS))
 @options.JSON
-def convert(
-    source: str,
-    destination: str,
-    from_: str | None,
-    to: str | None,
-    gelu: str | None,
-    cased: bool | None,
-    config: str | None,
-    vocab: str | None,
-    encoder_only: bool,
-    as_json: bool,
-) -> None:
+def convert(source: str, destination: str, as_json: bool, **settings: Any) -> None:
     """Convert a BERT model to another format, and check that it gives the same outputs.
 
     SOURCE is a model folder of kbert or Hugging Face Transformers, hf://owner/name, the folder or prefix of a
     checkpoint of Google's code or of the Model Garden, a KerasHub preset, or a model in a format that another installed
     package adds. DESTINATION is the folder to create.
     """
+    chosen = ConvertOptions(**settings)  # checks the options before TensorFlow is imported, which takes seconds
     import_tensorflow()
     from kbert.conversion.convert import convert as run
     from kbert.conversion.convert import figures
 
-    result = run(
-        source,
-        destination,
-        from_=from_,
-        to=to,
-        gelu=gelu,
-        cased=cased,
-        config=config,
-        vocab=vocab,
-        encoder_only=encoder_only,
-    )
+    result = run(source, destination, options=chosen)
     if as_json:
         options.print_json(figures(result))
         return

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from typing import Any
 
 import click
 
 from kbert.cli import options
 from kbert.cli.corpus_inspect import inspect
+from kbert.corpus.options import BuildCorpusOptions
+from kbert.options import option_infos
 from kbert.runtime.progress_bar import progress_bar
 
 
@@ -20,9 +24,12 @@ corpus.add_command(inspect)
 
 
 _RUNNER_OPTIONS = "kbert.runner_options"
+_INFOS = dict(option_infos(BuildCorpusOptions))
+# A Python program starts no processes unless it asks for them, since they import its main module.
+_INFOS["workers"] = dataclasses.replace(_INFOS["workers"], default=None, default_help="all cores")
 
 
-class _BuildCommand(click.Command):
+class _BuildCommand(options.SectionedCommand):
     """A command whose arguments after `--` are options of Beam if --runner is given, and inputs otherwise."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -41,94 +48,8 @@ class _BuildCommand(click.Command):
 
 @corpus.command(cls=_BuildCommand)
 @options.INPUTS
-@options.vocabulary("The vocabulary", required=True)
-@options.output("The folder to write.", file_okay=False)
-@click.option("--sequence-length", default=128, show_default=True, help="The maximum length of an example, in tokens.")
-@click.option(
-    "--objective",
-    default="nsp",
-    show_default=True,
-    type=click.Choice(["nsp", "sop", "none"]),
-    help="nsp: next sentence prediction; sop: sentence order prediction; none: one text of whole sentences.",
-)
-@click.option(
-    "--max-predictions",
-    type=int,
-    help="The maximum number of masked tokens in an example.  [default: 15 % of the length]",
-)
-@click.option(
-    "--masking",
-    default="dynamic",
-    show_default=True,
-    type=click.Choice(["dynamic", "static"]),
-    help="dynamic: training draws new masks in each epoch; static: masks are written into the records.",
-)
-@click.option("--mask-probability", default=0.15, show_default=True, help="The fraction of the tokens that is masked.")
-@click.option("--whole-words", is_flag=True, help="Mask all pieces of a word, or none of them.")
-@click.option("--spans", is_flag=True, help="Mask spans of whole words, as SpanBERT does.")
-@options.data_file("--word-list", "A file of Chinese words, one per line, which are masked as a whole.", required=False)
-@click.option(
-    "--short-probability",
-    default=0.1,
-    show_default=True,
-    help="The fraction of the documents that is cut into short examples.",
-)
-@click.option("--duplicates", default=1, show_default=True, help="The number of passes over the text.")
-@options.CASED
-@options.ACCENTS
-@options.source
-@click.option(
-    "--document-separator",
-    default="blank-line",
-    show_default=True,
-    type=click.Choice(["blank-line", "line"]),
-    help="The end of a document in a text file: a blank line, or the end of each line.",
-)
-@click.option(
-    "--deduplicate",
-    default="none",
-    show_default=True,
-    type=click.Choice(["none", "document", "line"]),
-    help="Keep only the first of identical documents, or of identical lines.",
-)
-@click.option(
-    "--sentences",
-    default="split",
-    show_default=True,
-    type=click.Choice(["split", "lines"]),
-    help="split: lines are split into sentences; lines: each line is a sentence.",
-)
-@click.option(
-    "--language",
-    default="auto",
-    show_default=True,
-    type=click.Choice(["auto", "en", "zh", "ja", "ko", "general"]),
-    help="The language whose rules split lines into sentences; auto detects it for each document.",
-)
-@click.option(
-    "--feature-names",
-    default="tf-hub",
-    show_default=True,
-    type=click.Choice(["tf-hub", "original"]),
-    help="The feature names in static records. tf-hub writes input_word_ids; original writes input_ids, which the "
-    "original release and the Model Garden read.",
-)
-@click.option(
-    "--compression",
-    default="gzip",
-    show_default=True,
-    type=click.Choice(["gzip", "none"]),
-    help="The compression of the shards; most other programs expect none.",
-)
-@click.option("--resume", is_flag=True, help="Continue the unfinished corpus in --output after its last shard.")
-@click.option("--workers", default=os.cpu_count() or 1, show_default="all cores", type=click.IntRange(1))
-@click.option(
-    "--runner",
-    type=click.Choice(["DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner"]),
-    help="Build the corpus as an Apache Beam pipeline; the arguments after -- are options of Beam.",
-)
-@options.SEED
-def build(inputs: tuple[str, ...], **settings: object) -> None:
+@options.reading_text(_INFOS)
+def build(inputs: tuple[str, ...], workers: int | None, **settings: Any) -> None:
     """Build pretraining records from text.
 
     INPUT is a file (also .gz, .bz2, .xz or .zst), a folder or a glob. The files are text with one sentence or paragraph
@@ -138,14 +59,18 @@ def build(inputs: tuple[str, ...], **settings: object) -> None:
     With --runner, options for Apache Beam follow after --, for example: kbert corpus build TEXT --vocab vocab.txt
     --output corpus --runner FlinkRunner -- --flink_master=host:8081 --parallelism=32
     """
+    chosen = BuildCorpusOptions(
+        **settings,
+        workers=os.cpu_count() or 1 if workers is None else workers,
+        runner_options=click.get_current_context().meta.get(_RUNNER_OPTIONS, ()),
+    )
     from kbert.corpus.building.build import build_corpus
     from kbert.sources.source import describe_formats
 
     with progress_bar("building", "bytes") as update:
         manifest = build_corpus(
             inputs,
-            **settings,  # type: ignore[arg-type]
-            runner_options=click.get_current_context().meta.get(_RUNNER_OPTIONS, ()),
+            options=chosen,
             progress=lambda stage, done, total: update(done, total, stage),
         )
     counts = manifest.counts

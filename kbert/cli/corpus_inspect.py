@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kbert.cli import options
+from kbert.options import option_infos
 from kbert.runtime.progress_bar import progress_bar
 from kbert.runtime.tensorflow import import_tensorflow
+from kbert.training.options import PretrainOptions
 
 if TYPE_CHECKING:
     from kbert.corpus.reading.statistics import MaskedExample
@@ -18,11 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("corpus", metavar="DIR")
-@options.vocabulary("The vocabulary, for records without a manifest.json")
-@options.CASED
-@click.option(
-    "--pack-to", type=click.IntRange(8), help="Pack the examples into rows of this many tokens, as training does."
-)
+@options.declared(option_infos(PretrainOptions), only=("vocab", "cased", "pack_to"))
 @click.option(
     "--examples", default=3, show_default=True, type=click.IntRange(0), help="The number of examples that are shown."
 )

@@ -8,13 +8,21 @@ import click
 
 from kbert.cli import options
 from kbert.errors import UsageError
+from kbert.options import option_infos
+from kbert.prediction.options import EvaluateOptions, LoadOptions
 from kbert.runtime.progress_bar import progress_bar
-from kbert.runtime.tensorflow import import_tensorflow
 from kbert.tasks.catalogue import all_columns
+from kbert.training.options import EvaluatePretrainingOptions
+
+_INFOS = {
+    **option_infos(LoadOptions),
+    **option_infos(EvaluateOptions),
+    "precision": option_infos(EvaluatePretrainingOptions)["precision"],
+}
 
 
-@click.command()
-@options.RUN
+@click.command(cls=options.SectionedCommand)
+@options.MODEL
 @options.data_file("--data", "For a fine-tuned model: a labelled file in a format of the task.", required=False)
 @click.option(
     "--corpus",
@@ -23,29 +31,14 @@ from kbert.tasks.catalogue import all_columns
 )
 @options.columns(all_columns().values(), defaults=False)
 @options.reading(labelled=True)
-@options.SKIP_BAD
-@options.model_use()
-@click.option("--pair-prompt", help="The text that is put before the second texts of pairs, such as 'passage: '.")
-@click.option(
-    "--batch-size",
-    default=64,
-    show_default=True,
-    type=click.IntRange(1),
-    help="The number of examples that are processed together.",
-)
+@options.declared(_INFOS)
 @options.JSON
 def evaluate(
-    run: str,
-    data: str | None,
-    corpus: str | None,
-    skip_bad: int,
-    batch_size: int,
-    as_json: bool,
-    **reading: Any,
+    model: str, data: str | None, corpus: str | None, batch_size: int, precision: str, as_json: bool, **settings: Any
 ) -> None:
-    """Evaluate the model RUN: a fine-tuned model on a file, a pretrained model on a corpus.
+    """Evaluate MODEL: a fine-tuned model on a file, a pretrained model on a corpus.
 
-    The file is read like the training file of RUN, with the same columns, delimiter, encoding and so on. Options
+    The file is read like the training file of MODEL, with the same columns, delimiter, encoding and so on. Options
     override these; an empty value, as in --negative-column "", means that the file has no such column. Each task uses
     only some of these options.
     """
@@ -54,31 +47,30 @@ def evaluate(
             "expected --data FILE for a fine-tuned model, or --corpus FOLDER for a pretrained one. Received: "
             f"{'neither' if data is None else 'both'}; give one of the two"
         )
-    import_tensorflow()
+    if precision != "float32" and corpus is None:
+        raise UsageError(f"--precision is for --corpus FOLDER. Received: --precision {precision}; leave it out")
+    use = options.loading(settings, paired=bool(settings["pair_column"]))
+    how = EvaluateOptions(batch_size=batch_size, skip_bad=settings["skip_bad"])
+    options.import_tensorflow_for("one", None, precision)
     if corpus is not None:
-        metrics = _measure_corpus(run, corpus, batch_size)
+        metrics = _evaluate_pretraining(
+            model, corpus, EvaluatePretrainingOptions(batch_size=batch_size, precision=precision)
+        )
     else:
         from kbert.prediction.loading import load
 
-        use = options.chosen_use(reading, paired=bool(reading["pair_column"]))
-        metrics = load(run, **use).evaluate(
-            str(data),
-            options.chosen_columns(reading),
-            options=options.chosen_reading(reading),
-            batch_size=batch_size,
-            skip_bad=skip_bad,
-        )
+        metrics = load(model, options=use).evaluate(str(data), options=how, **options.chosen_reading(settings))
     if as_json:
         options.print_json(metrics)
     else:
         _print_tables(metrics)
 
 
-def _measure_corpus(run: str, corpus: str, batch_size: int) -> dict[str, Any]:
+def _evaluate_pretraining(model: str, corpus: str, chosen: EvaluatePretrainingOptions) -> dict[str, Any]:
     from kbert.training.evaluation import evaluate_pretraining
 
     with progress_bar("evaluating", "items", transient=True) as update:
-        return evaluate_pretraining(run, corpus, batch_size=batch_size, progress=update)
+        return evaluate_pretraining(model, corpus, options=chosen, progress=update)
 
 
 def _print_tables(metrics: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ _MASK = "[MASK]"
 
 
 @click.command("fill-mask")
-@options.RUN
+@options.MODEL
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @click.option(
     "--top",
@@ -31,8 +31,8 @@ _MASK = "[MASK]"
     help="The number of texts that are processed together.",
 )
 @options.JSON
-def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_json: bool) -> None:
-    """Show which word pieces the pretrained model RUN predicts at each [MASK] of TEXTs, with probabilities."""
+def fill_mask(model: str, texts: tuple[str, ...], top: int, batch_size: int, as_json: bool) -> None:
+    """Show which word pieces the pretrained MODEL predicts at each [MASK] of TEXTs, with probabilities."""
     without = next((text for text in texts if _MASK not in text), None)
     if without is not None:
         raise UsageError(f"expected {_MASK} in each text. Received: {without}; write {_MASK} for a word")
@@ -40,22 +40,22 @@ def fill_mask(run: str, texts: tuple[str, ...], top: int, batch_size: int, as_js
     from kbert.model_folder.hub import resolve
     from kbert.model_folder.parts import MLM_BIAS
 
-    bundle = Bundle.load(resolve(run), notices=False)
+    bundle = Bundle.load(resolve(model), notices=False)
     if not bundle.settings.get("task") and MLM_BIAS not in bundle.tensors:
-        raise UsageError(f"{run} has no masked-language-model head; `kbert pretrain --model {run}` trains one")
+        raise UsageError(f"{model} has no masked-language-model head; `kbert pretrain --model {model}` trains one")
     import_tensorflow()
     from kbert.prediction.loading import load
 
-    model = load(run)
-    if model.task.name != "fill-mask":
+    loaded = load(model)
+    if loaded.task.name != "fill-mask":
         raise UsageError(
-            f"{run} must be a pretrained model, which predicts tokens. Received: one for {model.task.name}; use "
-            f"`kbert predict`, or `kbert pretrain --model {run}`, which trains a masked-language-model head"
+            f"{model} must be a pretrained model, which predicts tokens. Received: one for {loaded.task.name}; use "
+            f"`kbert predict`, or `kbert pretrain --model {model}`, which trains a masked-language-model head"
         )
-    for row in model.predict(texts, batch_size=batch_size):
+    for row in loaded.predict(texts, batch_size=batch_size):
         if len(row["masks"]) < row["text"].count(_MASK):
             raise UsageError(
-                f"a text must fit into the model's {model.sequence_length} tokens. Received: one whose {_MASK} is cut "
+                f"a text must fit into the model's {loaded.sequence_length} tokens. Received: one whose {_MASK} is cut "
                 f"off: {row['text']}; shorten it"
             )
         row["masks"] = [dict(list(mask.items())[:top]) for mask in row["masks"]]

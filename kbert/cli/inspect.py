@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.RUN
+@options.MODEL
 @options.JSON
-def inspect(run: str, as_json: bool) -> None:
-    """Show the contents of the model folder RUN: architecture, parameters, vocabulary, task and metrics."""
+def inspect(model: str, as_json: bool) -> None:
+    """Show the contents of the model folder MODEL: architecture, parameters, vocabulary, task and metrics."""
     from kbert.model_folder.bundle import Bundle
     from kbert.model_folder.hub import resolve
 
-    bundle = Bundle.load(resolve(run))
+    bundle = Bundle.load(resolve(model))
     config = bundle.config
     parameters = sum(tensor.size for tensor in bundle.tensors.values())
     task = bundle.settings.get("task") or (_vectors(bundle.modules) if bundle.modules is not None else {})

@@ -10,26 +10,17 @@ from typing import Any
 
 import click
 
-from kbert.model_folder.sentence_transformers import POOLINGS
-from kbert.options import REQUIRED, OptionInfo, command_text
+from kbert.options import REQUIRED, OptionInfo, command_text, option_infos
+from kbert.prediction.options import LoadOptions
 from kbert.sources.named_datasets import is_named_dataset
-from kbert.tasks.catalogue import all_reading_options
-from kbert.tasks.task_info import Column
+from kbert.sources.settings import SECTION
+from kbert.sources.sheets import file_of
+from kbert.tasks.catalogue import all_columns, all_reading_options
+from kbert.tasks.task_info import COLUMNS_SECTION, Column
 
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 SEED = click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seeds all random choices.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print only JSON on standard output.")
-CASED = click.option(
-    "--cased", is_flag=True, help="Keep case and accents. Only for a vocab.txt; a folder stores this setting."
-)
-ACCENTS = click.option(
-    "--strip-accents/--keep-accents",
-    default=None,
-    help="Strip or keep accents, and with them the vowel signs of many scripts.  [default: keep with --cased]",
-)
-SKIP_BAD = click.option(
-    "--skip-bad", default=0, metavar="N", type=click.IntRange(0), help="Skip and count up to N invalid rows of a file."
-)
 
 
 class _ModelFolder(click.Path):
@@ -44,11 +35,7 @@ class _ModelFolder(click.Path):
 
 MODEL_FOLDER = _ModelFolder(exists=True, file_okay=False)
 VOCABULARY = _ModelFolder(exists=True, readable=True)
-RUN = click.argument("run", type=MODEL_FOLDER, metavar="RUN")
-_PROMPTS = (
-    click.option("--prompt", help="The text that is put before each text, such as 'query: '; for embedding models."),
-    click.option("--prompt-name", help="The name of a prompt of the model, instead of --prompt."),
-)
+MODEL = click.argument("model", type=MODEL_FOLDER, metavar="MODEL")
 _LEFT_OUT = {
     "invalid_utf8": "lines that are not UTF-8",
     "bad_rows": "bad rows",
@@ -58,72 +45,23 @@ _LEFT_OUT = {
 
 
 class _DataFile(click.Path):
-    """The type of an argument that is an existing file, or the name of a dataset."""
+    """The type of an argument that is an existing file, the sheet of a workbook, or the name of a dataset."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Checks that the file exists. A dataset is checked only when it is read."""
-        return value if is_named_dataset(value) else super().convert(value, param, ctx)
-
-
-def output(help_: str, *, required: bool = True, **settings: Any) -> Callable[[Any], Any]:
-    """Returns the option `--output`."""
-    return click.option("--output", required=required, type=click.Path(**settings), help=help_)
-
-
-def vocabulary(help_: str, *, required: bool = False) -> Callable[[Any], Any]:
-    """Returns the option `--vocab`: a vocab.txt, or a folder with a tokenizer and its settings."""
-    return click.option(
-        "--vocab", required=required, type=VOCABULARY, help=f"{help_}: a vocab.txt, or a folder with a tokenizer."
-    )
+        """Checks that the file exists. A sheet and a dataset are checked only when they are read."""
+        if not is_named_dataset(value):
+            super().convert(file_of(value), param, ctx)
+        return value
 
 
 def data_file(name: str, help_: str, *, required: bool = True) -> Callable[[Any], Any]:
-    """Returns an option that names a file to read."""
+    """Returns an option that names data to read: a file, the sheet of a workbook, or a dataset."""
     return click.option(name, required=required, type=_DataFile(exists=True, dir_okay=False, readable=True), help=help_)
 
 
-def source(command: Any) -> Any:
-    """Adds the options that describe how text files are read."""
-    for option in (
-        click.option("--nfc", is_flag=True, help="Normalize text to the composed form of Unicode, NFC."),
-        click.option(
-            "--invalid-utf8",
-            default="fail",
-            show_default=True,
-            type=click.Choice(["fail", "skip"]),
-            help="fail: stop at text that is not UTF-8; skip: skip and count such lines.",
-        ),
-        click.option(
-            "--text-field",
-            default="text",
-            show_default=True,
-            help="The field or column with the text, in all formats except text; a.b is field b of field a.",
-        ),
-        click.option(
-            "--format",
-            default="auto",
-            show_default=True,
-            type=click.Choice(["auto", "text", "jsonl", "csv", "tsv", "wikiextractor", "parquet", "xlsx"]),
-            help="The format of the files; auto detects it for each file.",
-        ),
-        SKIP_BAD,
-        click.option(
-            "--encoding",
-            default="utf-8",
-            show_default=True,
-            help="The encoding of text files and tables, such as latin-1.",
-        ),
-        click.option("--delimiter", help="The delimiter between the cells of a table.  [default: by the format]"),
-        click.option(
-            "--quoting",
-            default="auto",
-            show_default=True,
-            type=click.Choice(["auto", "csv", "none"]),
-            help="csv: quotation marks enclose cells; none: they are text; auto: csv for CSV files only.",
-        ),
-    ):
-        command = option(command)
-    return command
+def reading_text(infos: Mapping[str, OptionInfo]) -> Callable[[Any], Any]:
+    """Adds the options of a command that reads text: its own first, then those that describe the text."""
+    return declared(infos, ("", SECTION))
 
 
 def tell_left_out(counts: Mapping[str, int]) -> None:
@@ -145,6 +83,8 @@ def columns(columns_: Iterable[Column], *, defaults: bool = True) -> Callable[[A
         for column in reversed(list(columns_)):
             command = click.option(
                 f"--{column.role}-column",
+                cls=DeclaredOption,
+                section=COLUMNS_SECTION,
                 default=column.default if defaults else None,
                 show_default=defaults and column.default is not None,
                 help=column.help,
@@ -172,74 +112,26 @@ def reading(*, labelled: bool) -> Callable[[Any], Any]:
     return add
 
 
-def pooling(*others: str, note: str = "") -> Callable[[Any], Any]:
-    """Returns the option `--pooling`.
-
-    Args:
-        others: Further choices.
-        note: Further sentences for the help text.
-    """
-    return click.option(
-        "--pooling",
-        type=click.Choice([*POOLINGS, *others]),
-        help=f"How the vectors of the tokens are combined, if the files of the model do not define it.{note}",
-    )
-
-
-def prompts(command: Any) -> Any:
-    """Adds the options for prompts."""
-    for option in reversed(_PROMPTS):
-        command = option(command)
-    return command
-
-
-def model_use(*, pooling_option: bool = True, pair: bool = False) -> Callable[[Any], Any]:
-    """Adds the options that describe a model of another library whose files do not; see `chosen_use`.
-
-    Args:
-        pooling_option: Whether `--pooling` is added.
-        pair: Whether `--pair` is added.
-    """
-
-    def add(command: Any) -> Any:
-        command = prompts(command)
-        if pooling_option:
-            command = pooling()(command)
-        if pair:
-            command = click.option("--pair", is_flag=True, help="RUN is a classifier of pairs from another library.")(
-                command
-            )
-        return click.option(
-            "--task",
-            type=click.Choice(["ranking", "regression"]),
-            help="The task of a model of another library with one output, if its files do not define it.",
-        )(command)
-
-    return add
-
-
-def chosen_use(settings: dict[str, Any], *, paired: bool = False) -> dict[str, Any]:
-    """Removes the options that describe the model from `settings`, and returns them as arguments of `kbert.load`.
+def loading(settings: dict[str, Any], *, paired: bool = False) -> LoadOptions:
+    """Removes the options of `kbert.load` from `settings`, and returns them.
 
     Args:
         settings: The options of a command.
-        paired: Whether the inputs are pairs of texts.
+        paired: Whether the inputs are pairs of texts, as other options show.
     """
-    names = ("task", "pooling", "prompt", "prompt_name", "pair_prompt")
-    chosen = {name: settings.pop(name, None) for name in names}
-    return {"paired": True if paired else None, **chosen}
+    chosen = {name: settings.pop(name) for name in option_infos(LoadOptions) if name in settings}
+    if paired and chosen["paired"] is None:
+        chosen["paired"] = True
+    return LoadOptions(**chosen)
 
 
 def chosen_reading(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the options that the user gave to describe the file."""
-    return {name: settings[name] for name in all_reading_options() if settings.get(name) is not None}
+    """Returns the columns and the options that the user gave to describe the file, as keywords.
 
-
-def chosen_columns(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the columns that the user named, by role. The name "" means that the file has no such column."""
-    ending = "_column"
-    named = {name.removesuffix(ending): value for name, value in settings.items() if name.endswith(ending)}
-    return {role: name for role, name in named.items() if name is not None}
+    The name "" of a column means that the file has no such column.
+    """
+    names = [*(f"{role}_column" for role in all_columns()), *all_reading_options()]
+    return {name: settings[name] for name in names if settings.get(name) is not None}
 
 
 # === Options that are declared as fields of an options class (kbert.options) ===
@@ -263,16 +155,21 @@ class SectionedCommand(click.Command):
     """A command whose help has a heading for each section of its options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the options by section. Options without a section come first."""
-        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        """Writes the options by section. Options without a section come first; --help alone comes last."""
+        own = [param for param in self.params if isinstance(param, click.Option) and not _section(param)]
+        sections: dict[str, list[tuple[str, str]]] = {"Options": []} if own else {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
-            if record is not None:
-                sections.setdefault(getattr(param, "section", "Options"), []).append(record)
+            if record is not None and not isinstance(param, click.Argument):
+                sections.setdefault(_section(param) or "Options", []).append(record)
         for section, records in sections.items():
             if records:
                 with formatter.section(section):
                     formatter.write_dl(records)
+
+
+def _section(param: click.Parameter) -> str:
+    return getattr(param, "section", "")
 
 
 def declared(
@@ -304,7 +201,7 @@ def _declared(info: OptionInfo, infos: Mapping[str, OptionInfo]) -> Callable[[An
     if not info.required and not info.multiple:
         settings["default"] = info.default
     return click.option(
-        f"{info.spelling}/--no-{info.name.replace('_', '-')}" if is_switch else info.spelling,
+        f"{info.spelling}/{info.off_spelling}" if is_switch else info.spelling,
         info.name,
         cls=DeclaredOption,
         section=info.section,
@@ -344,8 +241,12 @@ def _click_type(info: OptionInfo) -> Any:
         kinds = {
             "file": _DataFile(exists=True, dir_okay=False, readable=True),
             "folder": click.Path(exists=True, file_okay=False),
+            "data": _DataFile(exists=True, readable=True),
+            "model": MODEL_FOLDER,
             "vocabulary": VOCABULARY,
             "output": click.Path(),
+            "output-file": click.Path(dir_okay=False),
+            "output-folder": click.Path(file_okay=False),
         }
         return kinds[info.path]
     if info.kind is tuple or info.metavar.count(":") == 1:

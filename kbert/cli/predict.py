@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,12 +11,30 @@ import click
 
 from kbert.cli import options
 from kbert.errors import DataError, UsageError
+from kbert.options import option_infos
+from kbert.prediction.options import ExtractFeaturesOptions, PredictOptions, PromptedOptions
 from kbert.runtime.tensorflow import import_tensorflow
 from kbert.tasks.catalogue import all_columns
+from kbert.tasks.task_info import named_columns
+
+_FEATURES = option_infos(ExtractFeaturesOptions)
+_ONLY_FEATURES = ("layers", "sequence_length")
+_INFOS = {
+    **option_infos(PromptedOptions),
+    **option_infos(PredictOptions),
+    **{name: _FEATURES[name] for name in _ONLY_FEATURES},
+}
+# The poolings of --features, which has a default, and of a model whose files do not define one.
+_INFOS["pooling"] = dataclasses.replace(
+    _INFOS["pooling"],
+    help=f"{_INFOS['pooling'].help} With --features the default is {_FEATURES['pooling'].default}, and none gives the "
+    "vectors of all tokens.",
+    choices=_FEATURES["pooling"].choices,
+)
 
 
-@click.command()
-@options.RUN
+@click.command(cls=options.SectionedCommand)
+@options.MODEL
 @click.argument("texts", nargs=-1, metavar="[TEXT...]")
 @options.data_file(
     "--input",
@@ -30,30 +50,9 @@ from kbert.tasks.catalogue import all_columns
 )
 @options.columns([column for column in all_columns().values() if not column.target], defaults=False)
 @options.reading(labelled=False)
-@click.option(
-    "--batch-size",
-    default=64,
-    show_default=True,
-    type=click.IntRange(1),
-    help="The number of texts that are processed together.",
-)
 @click.option("--features", is_flag=True, help="Write vectors of the encoder to --output instead of predictions.")
-@options.output("The .npy or .safetensors file for --features.", dir_okay=False, required=False)
-@click.option(
-    "--layers",
-    default="-1",
-    show_default=True,
-    help="The layers for --features, such as -1 or 1,2 or last4. The vectors of several layers are concatenated.",
-)
-@options.pooling("none", note=" With --features the default is mean, and none writes the vectors of all tokens.")
-@options.model_use(pooling_option=False)
-@click.option(
-    "--keep-column",
-    "keep",
-    multiple=True,
-    metavar="NAME",
-    help="A column of --input that is copied to the predictions, such as an id. The option can be repeated.",
-)
+@click.option("--output", type=click.Path(dir_okay=False), help="The .npy or .safetensors file for --features.")
+@options.declared(_INFOS)
 @click.option(
     "--output-format",
     type=click.Choice(["text", "json", "conll", "squad"]),
@@ -62,24 +61,21 @@ from kbert.tasks.catalogue import all_columns
 )
 @options.JSON
 def predict(
-    run: str,
+    model: str,
     texts: tuple[str, ...],
     input: str | None,
     pairs: tuple[str, ...],
-    batch_size: int,
     features: bool,
     output: str | None,
-    layers: str,
-    pooling: str | None,
-    keep: tuple[str, ...],
     output_format: str | None,
     as_json: bool,
-    **reading: Any,
+    **settings: Any,
 ) -> None:
-    """Print the predictions of the model RUN for the TEXTs, or for the texts of a file.
+    """Print the predictions of MODEL for the TEXTs, or for the texts of a file.
 
-    For summarization, the TEXTs are the sentences of one document. Tables are read like the training file of RUN, with
-    the same columns, delimiter, encoding and so on, unless options override these.
+    For summarization, the TEXTs are the sentences of one document. For tagging, a TEXT may be a JSON list of words,
+    such as '["Ada", "left"]'; each word then has one tag. Tables are read like the training file of MODEL, with the
+    same columns, delimiter, encoding and so on, unless options override these.
     """
     if bool(texts) == bool(input):
         raise UsageError(
@@ -90,51 +86,70 @@ def predict(
             f"expected --features and --output together. Received: {'--features' if features else '--output'} alone; "
             "add the other, or leave both out"
         )
-    import_tensorflow()
+    how = PredictOptions(batch_size=settings["batch_size"], keep_columns=settings["keep_columns"])
     if output:
-        if any(reading[name] is not None for name in ("task", "prompt", "prompt_name")):
+        if any(settings[name] is not None for name in ("task", "prompt", "prompt_name")):
             raise UsageError(
                 "expected --features without --task and prompts, because it writes plain vectors of the encoder. "
                 "Received: both; leave out --task, --prompt and --prompt-name"
             )
-        found = list(texts) or _lines(run, input or "", reading)
-        _write_features(run, found, output, layers, pooling or "mean", batch_size)
+        chosen = ExtractFeaturesOptions(
+            pooling=settings["pooling"] or _FEATURES["pooling"].default,
+            batch_size=how.batch_size,
+            **{name: settings[name] for name in _ONLY_FEATURES},
+        )
+        import_tensorflow()
+        _write_features(model, list(texts) or _lines(model, input or "", settings), output, chosen)
         return
-    if keep and not input:
-        raise UsageError(f"--keep-column names columns of --input FILE. Received: {', '.join(keep)}")
+    if how.keep_columns and not input:
+        raise UsageError(f"--keep-column names columns of --input FILE. Received: {', '.join(how.keep_columns)}")
     if as_json and output_format not in (None, "json"):
         raise UsageError(
             "--json and --output-format contradict each other; leave one out. Received: "
             f"--output-format {output_format}"
         )
-    if pooling == "none":
+    if settings["pooling"] == "none":
         raise UsageError("expected --pooling none with --features only. Received: no --features; add it, or pool")
+    use = options.loading(settings, paired=bool(pairs or settings["pair_column"]))
+    import_tensorflow()
     from kbert.prediction.loading import load
 
-    use = options.chosen_use(reading, paired=bool(pairs or reading["pair_column"]))
-    model = load(run, **use | {"pooling": pooling})
+    loaded = load(model, options=use)
     predictions: Iterable[dict[str, Any]]
     if input:
-        predictions = model.predict_file(
-            input,
-            options.chosen_columns(reading),
-            options=options.chosen_reading(reading),
-            batch_size=batch_size,
-            keep=keep,
-        )
+        predictions = loaded.predict_file(input, options=how, **options.chosen_reading(settings))
     else:
-        predictions = model.predict(*_given(model, texts, pairs), batch_size=batch_size)
-    _print(predictions, model.task, output_format or ("json" if as_json else "text"), keep)
+        predictions = loaded.predict(*_given(loaded, texts, pairs), options=how)
+    _print(predictions, loaded.task, output_format or ("json" if as_json else "text"), how.keep_columns)
 
 
 def _given(model: Any, texts: tuple[str, ...], pairs: tuple[str, ...]) -> list[Any]:
     """Returns the arguments as columns of texts for `Predictor.predict`."""
     several = model.task.text_inputs[-1].is_list
     if not pairs:
+        words = [found for text in texts if (found := _words(text)) is not None]
+        if words and model.task.examples_of_words(words) is not None:
+            if len(words) < len(texts):
+                raise UsageError(
+                    "expected either texts, or JSON lists of words, for all TEXTs. Received: "
+                    f"{len(words)} lists among {len(texts)} TEXTs"
+                )
+            return [words]
         return [[list(texts)]] if several and len(model.task.text_inputs) == 1 else [list(texts)]
     if several and len(texts) > 1:
         raise UsageError(f"--pair gives the choices of one TEXT; put several in a file. Received: {len(texts)}")
     return [list(texts), [list(pairs)] if several else list(pairs)]
+
+
+def _words(text: str) -> list[str] | None:
+    """Returns the words of a TEXT that is a JSON list of words; None for other texts."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        words = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return words if words and all(isinstance(word, str) for word in words) else None
 
 
 def _print(predictions: Iterable[dict[str, Any]], task: Any, output_format: str, keep: Sequence[str]) -> None:
@@ -154,17 +169,18 @@ def _print(predictions: Iterable[dict[str, Any]], task: Any, output_format: str,
             click.echo("\t".join([*(str(prediction[name]) for name in keep), task.text_line(prediction)]))
 
 
-def _lines(run: str, path: str, reading: Mapping[str, Any]) -> list[str]:
-    """Returns the texts of a file: its lines, or a column of a table that is read like the training file of `run`."""
+def _lines(model: str, path: str, settings: Mapping[str, Any]) -> list[str]:
+    """Returns the texts of a file: its lines, or a column of a table that is read like the training file of `model`."""
     from kbert.prediction.input_files import resembles_table
     from kbert.prediction.loading import remembered_reading
     from kbert.sources.table_format import TableFormat
     from kbert.tasks.readers.tables import read_table
 
-    chosen = remembered_reading(run).overruled(options.chosen_columns(reading), options.chosen_reading(reading))
+    named, given = named_columns(options.chosen_reading(settings))
+    chosen = remembered_reading(model).overruled(named, given)
     form = TableFormat.from_options(chosen.options)
     columns = {"text": chosen.columns.get("text") or "text"}
-    if reading["delimiter"] is not None or resembles_table(path, columns, form):
+    if given.get("delimiter") is not None or resembles_table(path, columns, form):
         found = [str(row.values["text"]) for row in read_table(path, columns, form=form)]
     else:
         found = list(form.lines(path))
@@ -173,14 +189,9 @@ def _lines(run: str, path: str, reading: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _write_features(run: str, texts: list[str], output: str, layers: str, pooling: str, batch_size: int) -> None:
+def _write_features(model: str, texts: list[str], output: str, chosen: ExtractFeaturesOptions) -> None:
     from kbert.prediction import feature_vectors
 
-    feature_vectors.check_features_file(output, pooling)
-    try:
-        chosen = feature_vectors.LAST_FOUR if layers == "last4" else [int(layer) for layer in layers.split(",")]
-    except ValueError:
-        raise UsageError(f"--layers must be numbers with commas between them, or last4. Received: {layers}") from None
-    vectors = feature_vectors.extract_features(run, texts, layers=chosen, pooling=pooling, batch_size=batch_size)
-    feature_vectors.save_features(output, vectors)
+    feature_vectors.check_features_file(output, chosen.pooling)
+    feature_vectors.save_features(output, feature_vectors.extract_features(model, texts, options=chosen))
     click.echo(f"vectors of {len(texts):,} texts: {output}", err=True)

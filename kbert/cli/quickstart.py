@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from kbert.cli import options
+from kbert.options import option_infos
+from kbert.quickstart.options import QuickstartOptions
 from kbert.runtime.tensorflow import import_tensorflow
 
 
 @click.command()
-@click.option(
-    "--output",
-    default="kbert-quickstart",
-    show_default=True,
-    type=click.Path(file_okay=False),
-    help="The folder for all files, which must be new or empty.",
-)
-@click.option("--json", "results", type=click.Path(dir_okay=False), help="Also write the results to this file.")
-def quickstart(output: str, results: str | None) -> None:
+@options.declared(option_infos(QuickstartOptions))
+def quickstart(**settings: Any) -> None:
     """Train, evaluate and serve a tiny model, on the documentation in the installed packages.
 
     The command downloads nothing. It takes some minutes on two cores.
@@ -24,4 +22,4 @@ def quickstart(output: str, results: str | None) -> None:
     import_tensorflow()
     from kbert.quickstart.run import quickstart as run
 
-    run(output, results=results, say=lambda message: click.echo(message, err=True))
+    run(**settings, say=lambda message: click.echo(message, err=True))

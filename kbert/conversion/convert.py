@@ -11,12 +11,14 @@ import numpy as np
 from kbert import files
 from kbert.conversion import heads, parity
 from kbert.conversion.batches import random_batches
+from kbert.conversion.command_options import ConvertOptions
 from kbert.conversion.format import Format
 from kbert.conversion.formats import BUNDLE, find_format, format_named
 from kbert.conversion.options import Options
 from kbert.errors import KbertError, ParityError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import is_hub_name, resolve
+from kbert.options import with_options
 from kbert.text.settings import TokenizerSettings
 
 
@@ -46,34 +48,14 @@ class Conversion:
         return max(self.differences.values(), default=0.0)
 
 
-def convert(
-    source: files.PathLike,
-    destination: files.PathLike,
-    *,
-    from_: str | None = None,
-    to: str | None = None,
-    gelu: str | None = None,
-    cased: bool | None = None,
-    config: files.PathLike | None = None,
-    vocab: files.PathLike | None = None,
-    encoder_only: bool = False,
-) -> Conversion:
+@with_options(ConvertOptions)
+def convert(source: files.PathLike, destination: files.PathLike, *, options: ConvertOptions) -> Conversion:
     """Converts a model to another format, and checks that it computes the same outputs.
 
     Args:
         source: A folder, a checkpoint's prefix, or "hf://owner/name".
         destination: The folder to create; it must not exist.
-        from_: The format of the source: "bundle", "google", "model-garden", "keras-hub", or the format of another
-            package (docs/adding-a-format.md). By default the format is detected.
-        to: The format of the destination: "bundle", "google", "keras-hub", or the format of another package. The
-            default is "bundle"; if the source is a bundle, `to` is required.
-        gelu: The form of GELU, "erf" or "tanh". By default the form that the source specifies. Google's
-            bert_config.json does not specify it; the default is then "erf", as in Hugging Face's conversions.
-        cased: Whether the tokenizer keeps the case of text. By default the setting of the source is used, or, if there
-            is none, the vocabulary decides: a vocabulary with capitals is cased.
-        config: The path of bert_config.json if it is not beside the checkpoint.
-        vocab: The path of vocab.txt if it is not beside the checkpoint.
-        encoder_only: Whether to convert the encoder without its heads.
+        options: All of these options in one object.
 
     Returns:
         The result, with the largest differences between the outputs of source and destination.
@@ -92,29 +74,28 @@ def convert(
     destination = Path(destination)
     if destination.exists() or destination.is_symlink():
         raise UsageError(f"{destination} exists already; name a folder that does not")
-    options = Options(
-        gelu=gelu,
-        lowercase=None if cased is None else not cased,
-        config=None if config is None else Path(config),
-        vocab=None if vocab is None else Path(vocab),
+    to, encoder_only = options.to, options.encoder_only
+    decisions = Options(
+        gelu=options.gelu,
+        lowercase=None if options.cased is None else not options.cased,
+        config=None if options.config is None else Path(options.config),
+        vocab=None if options.vocab is None else resolve(options.vocab),
         encoder_only=encoder_only,
     )
-    if gelu not in (None, "erf", "tanh"):
-        raise UsageError(f'gelu must be "erf" or "tanh". Received: {gelu!r}')
-    reader, place = find_format(resolve(source) if is_hub_name(source) else source, from_)
+    reader, place = find_format(resolve(source) if is_hub_name(source) else source, options.from_)
     writer = BUNDLE if to is None else format_named(to, to_write=True)
     if to is None and reader is writer:
         raise UsageError(f"{source} is a model folder already; name the format to convert it to with --to")
 
-    _check_options(reader, place, options)
-    bundle = reader.read(place, options)
+    _check_options(reader, place, decisions)
+    bundle = reader.read(place, decisions)
     if encoder_only:
         bundle = heads.without_heads(bundle)
     with files.atomic_directory(destination) as folder:
-        writer.write(bundle, folder, options)
-        differences = _check(reader, place, writer, folder, bundle, options)
+        writer.write(bundle, folder, decisions)
+        differences = _check(reader, place, writer, folder, bundle, decisions)
     return Conversion(
-        reader.name, writer.name, bundle.architecture, len(bundle.tensors), differences, tuple(options.notes)
+        reader.name, writer.name, bundle.architecture, len(bundle.tensors), differences, tuple(decisions.notes)
     )
 
 

@@ -30,6 +30,7 @@ from kbert.conversion.checkpoint_files import (
     write_checkpoint,
 )
 from kbert.conversion.format import Format
+from kbert.conversion.named_tokenizer import check_size, named_tokenizer
 from kbert.conversion.options import Options, gelu_form, with_gelu
 from kbert.conversion.tensor_tables import SAME, Entry, TensorTable, check_depth, read_entries
 from kbert.errors import BundleError, ConfigError, UsageError
@@ -117,7 +118,9 @@ class GoogleFormat(Format):
         config = read_config(folder, options)
         beside = sidecar.read(folder, config, options)
         config = _complete(config, beside, options)
-        tokenizer = sidecar.tokenizer_of(read_vocabulary(folder, config.vocab_size, options), beside, options)
+        tokenizer = named_tokenizer(config.vocab_size, options) or sidecar.tokenizer_of(
+            read_vocabulary(folder, config.vocab_size, options), beside, options
+        )
         checkpoint = CheckpointFiles(place)
         check_depth(config, checkpoint.shapes, place)
         tensors = read_entries(_present_entries(config, checkpoint, options), checkpoint.shapes, checkpoint.read, place)
@@ -186,12 +189,7 @@ def read_vocabulary(folder: Path, size: int, options: Options) -> Vocabulary:
     if not path.is_file():
         raise UsageError(f"expected {VOCABULARY_FILE} beside the checkpoint. {path} is missing; name it with --vocab")
     vocabulary = Vocabulary.from_file(path)
-    if len(vocabulary) > size:
-        raise BundleError(f"{path}: expected at most the {size} tokens that the model has. Received: {len(vocabulary)}")
-    if len(vocabulary) < size:
-        options.notes.append(
-            f"{path} has {len(vocabulary)} tokens and the model {size}: the last embeddings are never used"
-        )
+    check_size(vocabulary, size, path, options)
     return vocabulary
 
 

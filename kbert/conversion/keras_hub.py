@@ -27,6 +27,7 @@ from kbert.conversion import heads, keras_hub_objects, sidecar
 from kbert.conversion.batches import Batch, Outputs
 from kbert.conversion.format import Format
 from kbert.conversion.hdf5_files import WeightFiles, find_weight_files, write_weights
+from kbert.conversion.named_tokenizer import named_tokenizer
 from kbert.conversion.options import Options, gelu_form, with_gelu
 from kbert.conversion.tensor_tables import HEADS_IN, HEADS_OUT, Entry, TensorTable, check_depth, read_entries
 from kbert.errors import BundleError, ConfigError
@@ -114,8 +115,9 @@ class KerasHubFormat(Format):
         """
         config = _read_config(place)
         beside = sidecar.read(place, config, options)
-        tokenizer = _read_tokenizer(place, config, options)
-        if beside and options.lowercase is None:
+        named = named_tokenizer(config.vocab_size, options)
+        tokenizer = named or _read_tokenizer(place, config, options)
+        if beside and options.lowercase is None and named is None:
             tokenizer = Tokenizer.from_settings(tokenizer.vocabulary.with_blank_end(beside.pieces), beside.tokenizer)
         if beside:
             own = beside.config

@@ -16,6 +16,7 @@ from kbert.config import BertConfig
 from kbert.conversion import google, heads, sidecar
 from kbert.conversion.checkpoint_files import LOOKS_LIKE, OBJECT_GRAPH, CheckpointFiles, find_checkpoint
 from kbert.conversion.format import Format
+from kbert.conversion.named_tokenizer import named_tokenizer
 from kbert.conversion.options import Options, with_gelu
 from kbert.conversion.tensor_tables import HEADS_IN, HEADS_OUT, Entry, TensorTable, read_entries
 from kbert.errors import BundleError, ConfigError
@@ -166,8 +167,9 @@ class ModelGardenFormat(Format):
         objects = _Objects(checkpoint)
         encoder, table, blocks = _find_encoder(objects)
         config = _find_config(objects, encoder, table, blocks, options)
-        vocabulary = google.read_vocabulary(place.parent, config.vocab_size, options)
-        tokenizer = sidecar.tokenizer_of(vocabulary, None, options)
+        tokenizer = named_tokenizer(config.vocab_size, options) or sidecar.tokenizer_of(
+            google.read_vocabulary(place.parent, config.vocab_size, options), None, options
+        )
         entries = table.entries(config)
         keys = {entry.foreign: objects.key(encoder, entry.foreign) for entry in entries}
         if not options.encoder_only:

@@ -24,7 +24,8 @@ class Options:
         gelu: The form of GELU, "erf" or "tanh"; None takes the form that the source specifies.
         lowercase: Whether text is lower-cased; None takes the setting of the source.
         config: The path of bert_config.json if it is not beside the checkpoint.
-        vocab: The path of vocab.txt if it is not beside the checkpoint.
+        vocab: The path of vocab.txt if it is not beside the checkpoint, or of a tokenizer.json or a folder with a
+            tokenizer and its settings.
         encoder_only: Whether to convert the encoder without heads and other tensors.
         notices: Whether messages about the source are logged; the check that reads the destination turns them off.
         notes: The messages for the user that are collected during the conversion, one line each.

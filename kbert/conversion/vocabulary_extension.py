@@ -16,10 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from kbert import files
+from kbert.conversion.command_options import ExtendVocabularyOptions
 from kbert.errors import DataError, UsageError
 from kbert.model_folder.bundle import Bundle, describe_parameters, model_card
+from kbert.model_folder.hub import resolve
 from kbert.model_folder.parts import DECODER, MLM_BIAS, TOKEN_TABLE
-from kbert.sources.source import Source, SourceSettings
+from kbert.options import with_options
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source
 from kbert.text.domain_words import domain_words
 from kbert.text.text_sample import describe_long_words
 from kbert.text.tokenizer import Tokenizer
@@ -55,15 +59,11 @@ class Extension:
     left_out: Mapping[str, int]
 
 
+@with_options(ExtendVocabularyOptions)
 def extend_vocabulary(
     model: files.PathLike,
     *,
-    inputs: Sequence[files.PathLike],
-    add: int,
-    output: files.PathLike,
-    use_unused: bool = False,
-    minimum_frequency: int = 5,
-    source: SourceSettings | None = None,
+    options: ExtendVocabularyOptions,
     progress: Callable[[int, int], None] | None = None,
 ) -> Extension:
     """Writes a copy of a model whose vocabulary is extended by words of a text.
@@ -74,14 +74,8 @@ def extend_vocabulary(
     with the copy as `vocab`, so that all settings of its tokenizer are used.
 
     Args:
-        model: A model folder of any kind.
-        inputs: The files with text of the domain, as for `build_corpus`.
-        add: The largest number of words to add.
-        output: The folder of the copy; it must be new or empty.
-        use_unused: Whether new words first replace the entries [unused0], [unused1] and so on, before the vocabulary
-            grows.
-        minimum_frequency: Words that occur less often are left out.
-        source: The settings with which the inputs are read.
+        model: A model folder of any kind, or a model of the Hugging Face Hub as "hf://owner/name".
+        options: All of these options in one object.
         progress: Called with the number of bytes read and the total number of bytes.
 
     Raises:
@@ -89,13 +83,9 @@ def extend_vocabulary(
         DataError: The text has no word to add.
         BundleError: The folder of the model is missing, incomplete or damaged.
     """
-    if add < 1 or minimum_frequency < 1:
-        raise UsageError(
-            f"add and minimum_frequency must be at least 1. Received: add={add}, minimum_frequency={minimum_frequency}"
-        )
-    folder = files.check_new_folder(output)
-    reader = Source(inputs, source)
-    bundle = Bundle.load(model)
+    folder = files.check_new_folder(options.output)
+    reader = Source(options.inputs, options.narrowed(SourceSettings))
+    bundle = Bundle.load(resolve(model))
     old = bundle.tokenizer
     lines = [token for token in old.vocabulary.tokens[old.vocabulary.piece_count :] if "\n" in token or "\r" in token]
     if lines:
@@ -112,17 +102,17 @@ def extend_vocabulary(
     added = set(old.vocabulary.tokens[old.vocabulary.piece_count :])
     for word in added:
         counts.pop(word, None)
-    words = domain_words(counts, old.wordpiece, limit=add, minimum_frequency=minimum_frequency)
+    words = domain_words(counts, old.wordpiece, limit=options.add, minimum_frequency=options.minimum_frequency)
     long_words = _describe_long_words(counts, old.wordpiece.max_word_length)
     if not words:
         raise DataError(
-            f"expected words that the vocabulary splits and that occur at least {minimum_frequency} times. "
+            f"expected words that the vocabulary splits and that occur at least {options.minimum_frequency} times. "
             "The text has none" + (f"; {long_words}" if long_words else ""),
             reader.parts[0][0],
         )
     if long_words:
         _LOG.warning(f"words that are too long are not added: {long_words}")
-    extended, places = _extended(bundle, words, use_unused=use_unused)
+    extended, places = _extended(bundle, words, use_unused=options.use_unused)
     parameters = sum(tensor.size for tensor in extended.tensors.values())
     extended.save(folder, _card(model, folder, parameters, len(words)))
 

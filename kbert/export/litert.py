@@ -1,4 +1,4 @@
-"""LiteRT (TFLite) models: built-in operations only, checked against the model folder."""
+"""Exports LiteRT (TFLite) models of built-in operations, which are compared with the model folder."""
 
 from __future__ import annotations
 
@@ -12,37 +12,32 @@ import tensorflow as tf
 from kbert import features, files
 from kbert.errors import UsageError
 from kbert.export.litert_graph import InferenceGraph, constants_of
+from kbert.export.options import ExportLitertOptions
 from kbert.export.parity import check_parity, sample_inputs
-from kbert.inference.litert_model import QUANTIZATIONS, interpreter, litert_model
+from kbert.inference.litert_model import interpreter, litert_model
+from kbert.options import with_options
 from kbert.prediction.loading import load
+from kbert.prediction.options import HeadOptions
 from kbert.prediction.predictor import Predictor
 from kbert.text.graph.encoder import GraphEncoder
 
 _TOLERANCES = {"none": 1e-4, "float16": 2e-2, "dynamic": 0.25}
-"""The largest difference of a probability, or of a logit as a part of the largest logit. int8 changes single
-probabilities of random words; the check refuses a wrong graph, not one that rounds."""
+"""The largest allowed difference of a probability, or of a logit divided by the largest logit.
+
+Weights in int8 change single probabilities of random words a lot, so the check can only refuse a wrong graph.
+"""
 
 
-def export_litert(
-    model: files.PathLike,
-    *,
-    output: files.PathLike,
-    quantize: str = "none",
-    sequence_length: int | None = None,
-    **use: Any,
-) -> Path:
+@with_options(ExportLitertOptions)
+def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Path:
     """Exports a fine-tuned model as one .tflite file.
 
-    Its inputs are `input_word_ids`, `input_mask` and `input_type_ids`, int32 [1, S]; its outputs are those of the
-    signature `tokens` of the SavedModel, such as `probabilities`, float32 [1, C]. S is fixed; pad shorter texts.
+    The inputs of the model are `input_word_ids`, `input_mask` and `input_type_ids`, int32 [1, S]. Its outputs are those
+    of the signature `tokens` of the SavedModel, such as `probabilities`, float32 [1, C]. S is fixed; pad shorter texts.
 
     Args:
         model: A model folder that `finetune` wrote, or any that `kbert.load` accepts.
-        output: The file to write.
-        quantize: "none" for float32, "float16" for weights in float16, or "dynamic" for weights in int8.
-        sequence_length: S; the default is the length that the model was fine-tuned with.
-        use: Further arguments of `kbert.load`, such as `paired` and `pooling`. Prompts are not part of this export,
-            since it takes token ids: put the prompt before the texts that you tokenize.
+        options: All of these options in one object.
 
     Returns:
         The path of the file.
@@ -57,10 +52,9 @@ def export_litert(
         >>> kbert.export_litert("RUN", output="films.tflite")
         PosixPath('films.tflite')
     """
-    if quantize not in QUANTIZATIONS:
-        raise UsageError(f"quantize must be one of {', '.join(QUANTIZATIONS)}. Received: quantize={quantize!r}")
-    loaded = load(model, **use)
-    length = sequence_length or loaded.sequence_length
+    output, quantize = options.output, options.quantize
+    loaded = load(model, options=options.narrowed(HeadOptions))
+    length = options.sequence_length or loaded.sequence_length
     if not 5 <= length <= loaded.config.max_position_embeddings:
         raise UsageError(
             f"sequence_length must be from 5 to the model's {loaded.config.max_position_embeddings} positions. "

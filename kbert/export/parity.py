@@ -1,4 +1,4 @@
-"""The check of every export before it is written: it gives the same answers as the model it was made from."""
+"""Checks before an export is written that it gives the same answers as the model that it was made from."""
 
 from __future__ import annotations
 
@@ -51,7 +51,15 @@ def check_parity(
 
 
 def sample_texts(vocabulary: Vocabulary, count: int = 16, longest: int = 200) -> list[str]:
-    """Texts of words of a vocabulary, of many lengths, and two special ones; always the same texts."""
+    """Returns texts for a check: an empty one, one with unusual characters, and texts of words of the vocabulary.
+
+    The texts are always the same for a vocabulary.
+
+    Args:
+        vocabulary: The vocabulary.
+        count: The number of texts of words. Their lengths grow geometrically.
+        longest: The number of words of the longest text.
+    """
     words = [token for token in vocabulary if token not in SPECIAL_TOKENS and not token.startswith("##")] or ["a"]
     rng = np.random.default_rng(0)
     lengths = np.geomspace(1, longest, count).astype(int)
@@ -60,12 +68,21 @@ def sample_texts(vocabulary: Vocabulary, count: int = 16, longest: int = 200) ->
 
 
 def sample_inputs(texts: Sequence[TextInput], vocabulary: Vocabulary, longest: int = 200) -> dict[str, tf.Tensor]:
-    """Tensors of strings for the text inputs of a task; always the same."""
+    """Returns strings for the text inputs of a task, by name; see `sample_texts`.
+
+    Args:
+        texts: The text inputs of the task.
+        vocabulary: The vocabulary.
+        longest: The number of words of the longest text.
+
+    Returns:
+        A tensor for each input: string [B], or [B, 3] for an input that is a list.
+    """
     samples = sample_texts(vocabulary, longest=longest)
     inputs = {}
     for place, text in enumerate(texts):
         # Every second input has the reverse order, so that short texts are paired with long ones.
         rows = samples[::-1] if place % 2 else samples
-        several = [[row, rows[index - 1], rows[index - 2]] for index, row in enumerate(rows)]
-        inputs[text.name] = tf.constant(several if text.is_list else rows)
+        lists = [[row, rows[index - 1], rows[index - 2]] for index, row in enumerate(rows)]
+        inputs[text.name] = tf.constant(lists if text.is_list else rows)
     return inputs

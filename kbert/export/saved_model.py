@@ -1,27 +1,27 @@
-"""SavedModels from text to answers, for TensorFlow Serving."""
+"""Exports SavedModels from text to answers, for TensorFlow Serving."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from kbert import files
-from kbert.errors import UsageError
+from kbert.export.options import ExportSavedModelOptions
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.export.session import session_answers
+from kbert.options import option_error, with_options
 from kbert.prediction.loading import load
+from kbert.prediction.options import PromptedOptions
 from kbert.prediction.text_model import TextModel
 from kbert.text.tokenizer_files import save_tokenizer
 
 TOLERANCE = 1e-5
 
 
-def export_saved_model(
-    model: files.PathLike, *, output: files.PathLike, version: int | None = None, **use: Any
-) -> Path:
+@with_options(ExportSavedModelOptions)
+def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOptions) -> Path:
     """Exports a fine-tuned model as `output`/VERSION.
 
     The SavedModel has two signatures, with batch and length free:
@@ -32,16 +32,14 @@ def export_saved_model(
     - `tokens`: from `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to the answers that need no
       text; for classification `probabilities`.
 
-    It needs tensorflow and tensorflow-text to run, not kbert. Before its folder appears, TensorFlow's two loaders load
-    it: `tf.saved_model.load`, which Python programs and `kbert serve` use, and a session, which TensorFlow Serving,
-    `saved_model_cli`, Triton and TensorFlow's C, Java and Go interfaces use. In both, every signature must give the
-    answers of the model folder.
+    The SavedModel runs with tensorflow and tensorflow-text, without kbert. Before its folder appears, TensorFlow's two
+    loaders load it: `tf.saved_model.load`, which Python programs and `kbert serve` use, and a session, which TensorFlow
+    Serving, `saved_model_cli`, Triton and TensorFlow's C, Java and Go interfaces use. In both, every signature must
+    give the answers of the model folder.
 
     Args:
         model: A model folder that `finetune` wrote, or any that `kbert.load` accepts.
-        output: The base path of the served model, such as saved_models/NAME.
-        version: The version, at least 1; the default is one more than the largest version in `output`, or 1.
-        use: Further arguments of `kbert.load`, such as `paired`, `pooling` and `prompt`.
+        options: All of these options in one object.
 
     Returns:
         The folder of the version.
@@ -59,14 +57,16 @@ def export_saved_model(
         >>> sorted(served(text=tf.constant(["the cat"])))
         ['classes', 'label', 'probabilities']
     """
-    base = Path(output)
+    base, version = Path(options.output), options.version
     if version is None:
         taken = [int(path.name) for path in base.glob("*") if path.name.isdecimal()] if base.is_dir() else []
         version = max(taken, default=0) + 1
-    if version < 1 or (base / str(version)).exists():
-        raise UsageError(f"version must be at least 1, and new in {base}. Received: version={version}")
+    if (base / str(version)).exists():
+        raise option_error(
+            lambda spell: f"{spell('version')} must be new in {base}. Received: {spell('version', version)}"
+        )
 
-    loaded = load(model, **use)
+    loaded = load(model, options=options.narrowed(PromptedOptions))
     text_model = loaded.text_model
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary)
 

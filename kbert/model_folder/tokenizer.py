@@ -11,7 +11,14 @@ from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_transformers import SentenceModules, read_modules, transformer_path
 from kbert.text.settings import TokenizerSettings, describe_settings
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import CONFIG_FILE, TOKENIZER_FILE, has_settings, load_tokenizer
+from kbert.text.tokenizer_files import (
+    CONFIG_FILE,
+    TOKENIZER_FILE,
+    has_settings,
+    is_tokenizer_file,
+    load_tokenizer,
+    load_tokenizer_file,
+)
 from kbert.text.unreachable_entries import describe_unreachable, unreachable_entries
 from kbert.text.vocabulary import Vocabulary
 
@@ -27,20 +34,22 @@ def tokenizer_from(
 ) -> Tokenizer:
     """Returns the tokenizer that the argument `vocab` of a function, or the option `--vocab` of a command, names.
 
-    A folder contains all settings of its tokenizer: lower-casing, accents, Chinese characters, words that are never
-    split, and added tokens. A vocab.txt contains none of them, so `cased` and `strip_accents` say how text is
-    normalized. A warning of the logger "kbert" counts the vocabulary entries that normalized text never contains.
+    A folder or a tokenizer.json contains all settings of its tokenizer: lower-casing, accents, Chinese characters, and
+    added tokens; a folder also words that are never split. A vocab.txt contains none of them, so `cased` and
+    `strip_accents` say how text is normalized. A warning of the logger "kbert" counts the vocabulary entries that
+    normalized text never contains.
 
     Args:
-        vocab: A vocab.txt; a folder of a model, of a corpus or of `kbert vocab train`; `hf://owner/name`; or a
-            tokenizer, which is returned unchanged.
+        vocab: A vocab.txt; a tokenizer.json; a folder of a model, of a corpus or of `kbert vocab train`;
+            `hf://owner/name`; or a tokenizer, which is returned unchanged.
         cased: Whether text keeps its case, for a vocab.txt.
         strip_accents: Whether accents are stripped; None strips them if text is lower-cased.
         untrained: Whether the ids of a vocab.txt have not been used to train a model yet. Repeated tokens are then an
             error.
 
     Raises:
-        UsageError: `cased` or `strip_accents` is given for a folder or a tokenizer, which have their own settings.
+        UsageError: `cased` or `strip_accents` is given for a folder, a tokenizer.json or a tokenizer, which have their
+            own settings.
         KbertError: The file or the folder is missing or invalid.
     """
     if isinstance(vocab, Tokenizer):
@@ -48,13 +57,19 @@ def tokenizer_from(
             raise UsageError("a tokenizer has its own settings; leave out cased and strip_accents")
         return vocab
     path = resolve(vocab)
-    if path.is_dir():
-        if cased or strip_accents is not None:
-            given = "--cased" if cased else "--strip-accents" if strip_accents else "--keep-accents"
-            raise UsageError(
-                f"the folder {vocab} has its own settings for case and accents. Received: {given}; leave it out, or "
-                "give the folder's vocab.txt as --vocab"
-            )
+    is_file = is_tokenizer_file(path)
+    if (path.is_dir() or is_file) and (cased or strip_accents is not None):
+        given = "--cased" if cased else "--strip-accents" if strip_accents else "--keep-accents"
+        what, owner = (f"the file {vocab}", "a") if is_file else (f"the folder {vocab}", "the folder's")
+        raise UsageError(
+            f"{what} has its own settings for case and accents. Received: {given}; leave it out, or give {owner} "
+            "vocab.txt as --vocab"
+        )
+    if is_file:
+        tokenizer = load_tokenizer_file(path)
+        _compare_with_folder(path, tokenizer)
+        way_out = f'if they are wrong, correct "normalizer" in {path}'
+    elif path.is_dir():
         tokenizer = load_model_tokenizer(path)
         way_out = settings_way_out(path)
     else:
@@ -112,7 +127,7 @@ def settings_way_out(folder: files.PathLike) -> str:
 
 
 def _compare_with_folder(path: Path, tokenizer: Tokenizer) -> None:
-    """Logs a warning if the settings beside a vocab.txt differ from those of the tokenizer that is used with it."""
+    """Logs a warning if the settings beside a vocab.txt or a tokenizer.json differ from those that are used."""
     folder = path.parent
     try:
         beside = load_tokenizer(folder).settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from kbert.errors import UsageError
 from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
-from kbert.model_folder.sentence_transformers import POOLINGS
 from kbert.models.embedding import pooled
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_bindings
+from kbert.options import option_error, with_options
+from kbert.prediction.options import ExtractFeaturesOptions
 from kbert.tasks.protocol.training_rows import strings
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -28,27 +29,16 @@ LAST_FOUR = (-4, -3, -2, -1)
 """The layers whose concatenation gave the best features in the BERT paper (arXiv 1810.04805, section 5.3)."""
 
 
+@with_options(ExtractFeaturesOptions)
 def extract_features(
-    model: PathLike,
-    texts: Sequence[str],
-    *,
-    layers: Sequence[int] = (-1,),
-    pooling: str = "mean",
-    sequence_length: int | None = None,
-    batch_size: int = 64,
+    model: PathLike, texts: Sequence[str], *, options: ExtractFeaturesOptions
 ) -> np.ndarray | list[np.ndarray]:
     """Returns the vectors that layers of an encoder compute for texts.
 
     Args:
         model: A pretrained or fine-tuned model: a folder, or a model of the Hugging Face Hub as "hf://owner/name".
         texts: The texts.
-        layers: The layers whose outputs are concatenated along the last axis: 0 for the embeddings, 1 to N for the
-            blocks, -1 for the last block.
-        pooling: How the vectors of a text's tokens are combined: "mean", "max", "cls" for the vector of [CLS], or
-            "none" to return the vectors of all tokens, including [CLS] and [SEP].
-        sequence_length: The maximum number of tokens of a text; longer texts are truncated at the end. The default is
-            the length that the model was fine-tuned with, or the length in its files, or its number of positions.
-        batch_size: The number of texts that are processed together.
+        options: All of these options in one object.
 
     Returns:
         An array of float32 [texts, layers x H]; with "none" a list with an array [tokens, layers x H] for each text.
@@ -57,15 +47,10 @@ def extract_features(
         UsageError: A layer, the pooling, the length or the batch size is invalid.
         BundleError: The model is damaged or unreadable.
     """
-    if pooling not in (*POOLINGS, "none"):
-        raise UsageError(f"pooling must be one of {', '.join(POOLINGS)}, none. Received: pooling={pooling!r}")
-    if batch_size < 1:
-        raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
+    layers, pooling = _chosen_layers(options.layers), options.pooling
     bundle = Bundle.load(resolve(model))
     positions = bundle.config.max_position_embeddings
-    length = (
-        bundle.settings.get("sequence_length", bundle.longest_input) if sequence_length is None else sequence_length
-    )
+    length = options.sequence_length or bundle.settings.get("sequence_length", bundle.longest_input)
     if not isinstance(length, int) or not 5 <= length <= positions:
         raise UsageError(
             f"sequence_length must be from 5 to the model's {positions} positions. Received: sequence_length={length}"
@@ -73,7 +58,28 @@ def extract_features(
     encoder = BertEncoder(bundle.config, pooled=False)
     outputs = _layers(encoder, layers)
     assign_tensors(encoder_bindings(encoder), bundle.tensors)
-    return _vectors(outputs, GraphEncoder(bundle.tokenizer.to_graph(), length), texts, pooling, batch_size)
+    return _vectors(outputs, GraphEncoder(bundle.tokenizer.to_graph(), length), texts, pooling, options.batch_size)
+
+
+def _chosen_layers(layers: str | Collection[int]) -> list[int]:
+    """Returns the numbers of the layers.
+
+    Raises:
+        OptionError: The text names no layers.
+    """
+    if not isinstance(layers, str):
+        return list(layers)
+    if layers == "last4":
+        return list(LAST_FOUR)
+    try:
+        return [int(layer) for layer in layers.split(",")]
+    except ValueError:
+        raise option_error(
+            lambda spell: (
+                f"{spell('layers')} must be numbers with commas between them, or last4. "
+                f"Received: {spell('layers', layers)}"
+            )
+        ) from None
 
 
 def _layers(encoder: BertEncoder, layers: Sequence[int]) -> Any:

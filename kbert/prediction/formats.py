@@ -14,23 +14,26 @@ _WORD = re.compile(r"\S+")
 
 
 def conll_lines(prediction: Mapping[str, Any]) -> list[str]:
-    r"""Returns a prediction of a tagger as lines of CoNLL: a word and its IOB2 tag in each line, then an empty line.
+    r"""Returns a prediction of a tagger as lines of CoNLL: a word and its tag in each line, then an empty line.
 
-    If the input was a list of words, these are the words. Otherwise the text is split at white space, and around each
-    CJK ideograph.
+    If the input was a list of words, these are the words. Otherwise the words are those of the tokenizer if each has a
+    tag of its own; for spans, the text is split at white space and around each CJK ideograph. The tags of spans are in
+    IOB2.
 
     Args:
-        prediction: A prediction of `Predictor.predict` with "text" and "spans".
+        prediction: A prediction of `Predictor.predict` with "text" and "spans", or with "words".
 
     Example:
         >>> conll_lines({"text": "Ada left", "spans": [{"start": 0, "end": 3, "label": "PER"}]})
         ['Ada\tB-PER', 'left\tO', '']
 
     Raises:
-        UsageError: The prediction has no spans.
+        UsageError: The prediction has neither spans nor words.
     """
-    if "spans" not in prediction or "text" not in prediction:
+    if not {"spans", "words"} & prediction.keys() or "text" not in prediction:
         raise UsageError("CoNLL is for models of tagging. Received: predictions without spans")
+    if "spans" not in prediction:
+        return [*(f"{word['text']}\t{word['tag']}" for word in prediction["words"]), ""]
     text = prediction["text"]
     places = [(word["start"], word["end"]) for word in prediction.get("words", ())] or _words(text)
     tags = tags_of_words(places, [(span["start"], span["end"], span["label"]) for span in prediction["spans"]])

@@ -12,6 +12,7 @@ from kbert.sources.table_format import TableFormat, file_kind
 from kbert.tasks.protocol.answering import AnsweringTask
 from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.readers.tables import has_columns
+from kbert.tasks.task_info import named_columns
 
 
 class InputFiles:
@@ -26,18 +27,18 @@ class InputFiles:
         self._task = task
         self._remembered = remembered
 
-    def reading(self, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None) -> Reading:
+    def reading(self, given: Mapping[str, Any]) -> Reading:
         """Returns how a file is read: the remembered columns and options, overridden by those that are given.
 
         Args:
-            columns: The columns by role.
-            options: The options by name.
+            given: The columns, as `text_column` and so on, and the options by name.
 
         Raises:
-            UsageError: The task has no option of that name.
+            UsageError: The task has no column or option of that name.
         """
         info = self._task.info()
-        info.choose_options(options or {})
+        columns, options = named_columns(given)
+        info.choose_options(options)
         reading = self._remembered.overruled(columns, options)
         has_pair = any(column.role == "pair" for column in info.columns)
         if has_pair and getattr(self._task, "paired", True) is False and not reading.columns.get("pair"):
@@ -45,47 +46,41 @@ class InputFiles:
             return reading.overruled({"pair": ""}, None)
         return reading
 
-    def text_lines(
-        self, path: PathLike, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None
-    ) -> list[str] | None:
+    def text_lines(self, path: PathLike, given: Mapping[str, Any]) -> list[str] | None:
         """Returns the lines of a file with one text per line; None for tables and for formats of the task.
 
         Args:
             path: A file, or a table in memory.
-            columns: The columns by role that the user gave.
-            options: The options by name that the user gave.
+            given: The columns and the options; see `reading`.
 
         Raises:
             DataError: The file is empty or unreadable.
-            UsageError: The task has no option of that name.
+            UsageError: The task has no column or option of that name.
         """
-        reading = self.reading(columns, options)
+        reading = self.reading(given)
         if isinstance(path, MemoryTable) or len(self._task.text_inputs) > 1 or self._task.has_own_format(path):
             return None
         form = TableFormat.from_options(reading.options)
         chosen = self._task.info().choose_columns(reading.columns, targets=False)
-        if (options or {}).get("delimiter") is not None or resembles_table(path, chosen, form):
+        if given.get("delimiter") is not None or resembles_table(path, chosen, form):
             return None
         lines = list(form.lines(path))
         if not lines:
             raise DataError("expected one text per line. Received: an empty file", path)
         return lines
 
-    def examples(
-        self, path: PathLike, columns: Mapping[str, str] | None, options: Mapping[str, Any] | None
-    ) -> list[Any]:
+    def examples(self, path: PathLike, given: Mapping[str, Any]) -> list[Any]:
         """Returns the examples of a table or of a file in a format of the task, without their targets.
 
         Args:
             path: A file, or a table in memory.
-            columns: The columns by role that the user gave.
-            options: The options by name that the user gave.
+            given: The columns and the options; see `reading`.
 
         Raises:
             DataError: The file is unreadable or empty, or a column is missing.
-            UsageError: The task has no option of that name.
+            UsageError: The task has no column or option of that name.
         """
-        reading = self.reading(columns, options)
+        reading = self.reading(given)
         return self._task.read_examples(path, reading.columns, options=reading.options, targets=False)
 
 

@@ -10,35 +10,22 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
+from kbert.options import with_options
+from kbert.prediction.options import LoadOptions
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.factories import embedding_task, task_from_bundle
 from kbert.tasks.protocol.answering import AnsweringTask
 from kbert.tasks.readers.remembered import Reading
 
 
-def load(
-    path: PathLike,
-    *,
-    paired: bool | None = None,
-    task: str | None = None,
-    pooling: str | None = None,
-    prompt: str | None = None,
-    prompt_name: str | None = None,
-    pair_prompt: str | None = None,
-) -> Predictor:
+@with_options(LoadOptions)
+def load(model: PathLike, *, options: LoadOptions) -> Predictor:
     """Loads a fine-tuned model for predictions.
 
     Args:
-        path: A model folder of `kbert.finetune` or of sentence-transformers; a folder that Hugging Face Transformers
+        model: A model folder of `kbert.finetune` or of sentence-transformers; a folder that Hugging Face Transformers
             saved with the head of a task; or a model of the Hugging Face Hub as "hf://owner/name".
-        paired: Whether the inputs are pairs of texts. Only classifiers of other libraries need this argument.
-        task: "regression" or "ranking", for a model of another library with one output whose files do not name its
-            task.
-        pooling: How the vector of a text is computed from those of its tokens: "mean", "cls" or "max". It overrides the
-            files of the model.
-        prompt: The text that is put before each text, such as "query: "; only for embedding models.
-        prompt_name: The name of a prompt in the files of the model, instead of `prompt`.
-        pair_prompt: The prompt of the second texts of pairs in `evaluate`; the default is `prompt`.
+        options: All of these options in one object.
 
     Example:
         >>> model = kbert.load("pretrained", pooling="mean", prompt="query: ")
@@ -50,11 +37,12 @@ def load(
         HubError: The hub has no model of this name, or is unreachable.
         UsageError: An argument contradicts the files of the model.
     """
-    bundle = Bundle.load(resolve(path))
-    the_task = task_from_bundle(bundle, path, paired=paired, task=task, pooling=pooling)
-    if any(said is not None for said in (prompt, prompt_name, pair_prompt)):
-        the_task = embedding_task(the_task, "--prompt").with_prompt(prompt, prompt_name, pair_prompt)
-    return predictor_of(bundle, the_task, path)
+    bundle = Bundle.load(resolve(model))
+    task = task_from_bundle(bundle, model, paired=options.paired, task=options.task, pooling=options.pooling)
+    prompts = (options.prompt, options.prompt_name, options.pair_prompt)
+    if any(prompt is not None for prompt in prompts):
+        task = embedding_task(task, "--prompt").with_prompt(*prompts)
+    return predictor_of(bundle, task, model)
 
 
 def predictor_of(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Predictor:

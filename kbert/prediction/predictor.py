@@ -12,7 +12,9 @@ from kbert.config import BertConfig
 from kbert.errors import UsageError, shown
 from kbert.files import PathLike
 from kbert.models.encoder import BertEncoder
+from kbert.options import option_error, with_options
 from kbert.prediction.input_files import InputFiles
+from kbert.prediction.options import EvaluateOptions, PredictOptions
 from kbert.prediction.text_columns import texts_by_input
 from kbert.prediction.text_model import TextModel
 from kbert.sources.bad_rows import BadRows
@@ -81,7 +83,8 @@ class Predictor:
         """Returns a predictor with the same weights and a task that differs only in its texts, such as in a prompt."""
         return Predictor(task, self.model, self.tokenizer, self.sequence_length, self.text_model.encode, self.reading)
 
-    def predict(self, *columns: Any, batch_size: int = 64, keep: Sequence[str] = ()) -> list[dict[str, Any]]:
+    @with_options(PredictOptions)
+    def predict(self, *columns: Any, options: PredictOptions) -> list[dict[str, Any]]:
         """Returns the predictions for texts, in the order of the texts.
 
         Args:
@@ -89,8 +92,7 @@ class Predictor:
                 texts; or questions and contexts. Single strings instead of sequences are one row. A table in memory (a
                 data frame or a list of dictionaries) can be given instead; its columns have the names that the model
                 was fine-tuned with. A tagger also accepts texts that are lists of words.
-            batch_size: The number of texts that are processed together.
-            keep: The columns of a table in memory that are copied to the predictions, such as an id.
+            options: All of these options in one object.
 
         Returns:
             A dict for each text, with the inputs ("text", "pair" …) and the answer of the task; for classification the
@@ -104,31 +106,29 @@ class Predictor:
         first = columns[0] if len(columns) == 1 else None
         table = as_table(first, "the table")
         if table is not None:
-            return list(self.predict_file(table, batch_size=batch_size, keep=keep))
-        if keep:
-            raise UsageError(f"keep is for data frames and lists of dictionaries. Received: keep={shown(keep)}")
+            return list(self.predict_file(table, options=options))
+        if options.keep_columns:
+            raise option_error(
+                lambda spell: (
+                    f"{spell('keep_columns')} is for data frames and lists of dictionaries. "
+                    f"Received: {spell('keep_columns', options.keep_columns)}"
+                )
+            )
         if isinstance(first, Sequence) and (words := self.task.examples_of_words(first)):
-            return self._predictions(words, batch_size)
-        return self._predict(self._inputs(columns), batch_size)
+            return self._predictions(words, options.batch_size)
+        return self._predict(self._inputs(columns), options.batch_size)
 
+    @with_options(PredictOptions)
     def predict_file(
-        self,
-        path: PathLike | Any,
-        columns: Mapping[str, str] | None = None,
-        *,
-        options: Mapping[str, Any] | None = None,
-        batch_size: int = 64,
-        keep: Sequence[str] = (),
+        self, input: PathLike | Any, *, options: PredictOptions, **reading: Any
     ) -> Iterator[dict[str, Any]]:
         """Yields the predictions for the rows of a file, in the order of the rows.
 
         Args:
-            path: A table, a file with one text per line, a file in a format of the task, or a table in memory.
-            columns: The names of the columns of a table, by role; the default is the names used in fine-tuning.
-            options: The options of the task that describe the file, such as "delimiter"; the default is the options
-                used in fine-tuning.
-            batch_size: The number of texts that are processed together.
-            keep: The columns that are copied to the predictions, such as an id; they come first.
+            input: A table, a file with one text per line, a file in a format of the task, or a table in memory.
+            options: All of these options in one object.
+            reading: The columns of a table, as `text_column` and so on, and the options of the task that describe the
+                file, such as `delimiter`. The defaults are those used in fine-tuning.
 
         Yields:
             The predictions, in the form of `predict`. Those for questions include "id" if the file has one. Those of a
@@ -136,22 +136,22 @@ class Predictor:
 
         Raises:
             DataError: The file is unreadable or empty, or a column is missing.
-            UsageError: `keep` names columns, but the file is not a table.
+            UsageError: `keep_columns` names columns, but the file is not a table; or an option is unknown or invalid.
         """
-        path = as_table(path, "the table") or path
-        lines = self._files.text_lines(path, columns, options)
+        batch_size, keep = options.batch_size, options.keep_columns
+        path = as_table(input, "the table") or input
+        lines = self._files.text_lines(path, reading)
         if lines is not None:
             if keep:
                 raise UsageError(
-                    f"{path}: expected a table, which has columns to keep. Received: a file with one text per line"
+                    f"{input}: expected a table, which has columns to keep. Received: a file with one text per line"
                 )
             name = self.task.text_inputs[0].name
             for start in range(0, len(lines), _AT_ONCE):
                 yield from self._predict({name: lines[start : start + _AT_ONCE]}, batch_size)
             return
-        examples = self._files.examples(path, columns, options)
-        form = TableFormat.from_options(self._files.reading(columns, options).options)
-        kept = read_kept_columns(path, keep, form)
+        examples = self._files.examples(path, reading)
+        kept = read_kept_columns(path, keep, TableFormat.from_options(self._files.reading(reading).options))
         for start in range(0, len(examples), _AT_ONCE):
             part = examples[start : start + _AT_ONCE]
             for example, prediction in zip(part, self._predictions(part, batch_size), strict=True):
@@ -185,45 +185,38 @@ class Predictor:
         """
         return self._answers(self._inputs(columns), batch_size)
 
-    def read_inputs(
-        self, path: PathLike | Any, columns: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None
-    ) -> list[list[Any]]:
+    def read_inputs(self, path: PathLike | Any, **reading: Any) -> list[list[Any]]:
         """Reads a file, and returns its texts as arguments for `predict`.
 
         Args:
             path: A table, a file with one text per line, a file in a format of the task, or a table in memory.
-            columns: The names of the columns of a table, by role; the default is the names used in fine-tuning.
-            options: The options of the task that describe the file, such as "delimiter"; the default is the options
-                used in fine-tuning.
+            reading: The columns and the options that describe the file; see `predict_file`.
 
         Raises:
             DataError: The file is unreadable or empty.
         """
         path = as_table(path, "the table") or path
-        lines = self._files.text_lines(path, columns, options)
+        lines = self._files.text_lines(path, reading)
         if lines is not None:
             return [lines]
-        return list(self.task.texts_of(self._files.examples(path, columns, options)).values())
+        return list(self.task.texts_of(self._files.examples(path, reading)).values())
 
-    def evaluate(
-        self,
-        data: PathLike | Any,
-        columns: Mapping[str, str] | None = None,
-        *,
-        options: Mapping[str, Any] | None = None,
-        batch_size: int = 64,
-        skip_bad: int = 0,
-    ) -> dict[str, Any]:
+    @with_options(EvaluateOptions)
+    def evaluate(self, data: PathLike | Any, *, options: EvaluateOptions, **reading: Any) -> dict[str, Any]:
         """Returns the metrics of the model on labelled examples.
 
         Args:
             data: A file that the task reads, a table in memory (a data frame or a list of dictionaries), or a list of
                 examples of the task.
-            columns: The names of the columns, by role; the default is the names used in fine-tuning.
-            options: The options of the task that describe the file, such as "delimiter"; the default is the options
-                used in fine-tuning.
-            batch_size: The number of examples that are processed together.
-            skip_bad: The maximum number of invalid rows, which are skipped; the metric "skipped" counts them.
+            options: All of these options in one object.
+            reading: The columns of a table, as `text_column` and so on, and the options of the task that describe the
+                file, such as `delimiter`. The defaults are those used in fine-tuning.
+
+        Example:
+            >>> model = kbert.load("RUN")
+            >>> metrics = model.evaluate([{"review": "the cat", "label": "fine"}], text_column="review")
+            >>> metrics["examples"]
+            1
 
         Raises:
             DataError: The file is unreadable, or contains a label that did not occur in training.
@@ -231,20 +224,20 @@ class Predictor:
         """
         task = self._trainable()
         path: PathLike = "examples"
-        bad = BadRows(skip_bad)
+        bad = BadRows(options.skip_bad)
         table = as_table(data, "the table")
         if table is not None or is_path(data):
             path = table or data
-            reading = self._files.reading(columns, options)
-            data = task.read_examples(path, reading.columns, options=reading.options, bad=bad)
+            chosen = self._files.reading(reading)
+            data = task.read_examples(path, chosen.columns, options=chosen.options, bad=bad)
         elif not isinstance(data, Sequence) or not data or not all(map(dataclasses.is_dataclass, data)):
             raise UsageError(
                 "expected a file, a data frame, a list of rows that are dictionaries, or examples of the task. "
                 f"Received: {shown(data)}"
             )
         examples = task.keep_valid(data, path, bad)
-        metrics = task.evaluate(examples, self.answers_for_examples(examples, batch_size=batch_size))
-        return metrics | ({"skipped": bad.count} if skip_bad else {})
+        metrics = task.evaluate(examples, self.answers_for_examples(examples, batch_size=options.batch_size))
+        return metrics | ({"skipped": bad.count} if options.skip_bad else {})
 
     def answers_for_examples(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
         """Returns the answers to labelled examples as the served model returns them, for `task.evaluate`.

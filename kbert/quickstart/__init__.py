@@ -1,1 +1,6 @@
-"""`kbert quickstart`: the whole way, from raw text to a served model, on text that every installation has."""
+"""The whole way from text to a served model, through the public functions of kbert."""
+
+from kbert.quickstart.options import QuickstartOptions
+from kbert.quickstart.run import quickstart
+
+__all__ = ["QuickstartOptions", "quickstart"]

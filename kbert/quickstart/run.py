@@ -17,7 +17,9 @@ from typing import Any
 import kbert
 from kbert import files
 from kbert.errors import KbertError
+from kbert.options import with_options
 from kbert.quickstart.documentation import Docstring, read_documentation
+from kbert.quickstart.options import QuickstartOptions
 
 VOCABULARY_SIZE = 8_000
 SEQUENCE_LENGTH = 64
@@ -58,17 +60,15 @@ class Split:
         return path
 
 
-def quickstart(
-    output: files.PathLike, *, results: files.PathLike | None = None, say: Say = lambda message: None
-) -> dict[str, Any]:
+@with_options(QuickstartOptions)
+def quickstart(*, options: QuickstartOptions, say: Say = lambda message: None) -> dict[str, Any]:
     """Trains, evaluates, exports and serves a tiny BERT on the documentation of installed packages.
 
     The task is to tell from the first paragraph of a docstring which library it comes from. The same model without
     pretraining, and TF-IDF with logistic regression, are measured beside it.
 
     Args:
-        output: A new or empty folder for all files.
-        results: A file for the results as JSON, besides results.json in the folder.
+        options: All of these options in one object.
         say: Called with each message about the progress.
 
     Returns:
@@ -77,7 +77,7 @@ def quickstart(
     Raises:
         UsageError: `output` is not empty.
     """
-    folder = files.check_new_folder(output)
+    folder = files.check_new_folder(options.output)
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     workers = os.cpu_count() or 1
@@ -157,7 +157,7 @@ def quickstart(
         "served_reply": reply,
         "seconds": round(time.monotonic() - began, 1),
     }
-    for path in (folder / "results.json", *([Path(results)] if results else [])):
+    for path in (folder / "results.json", *([Path(options.results)] if options.results else [])):
         files.write_json(path, outcome)
     _next_steps(folder, pretrained, finetuned, saved_models, tflite, outcome["seconds"], say)
     return outcome

@@ -13,7 +13,9 @@ from kbert import files
 from kbert.errors import KbertError, UsageError
 from kbert.model_folder.bundle import is_bundle
 from kbert.model_folder.file_names import RUN_FILE, SETTINGS_FILE
+from kbert.options import with_options
 from kbert.report.charts import line_chart
+from kbert.report.options import WriteReportOptions
 from kbert.report.page import Html, element, escape, join, note, page, section, table
 from kbert.report.scores import scores_of
 from kbert.training.monitoring.monitor import METRICS_FILE
@@ -117,6 +119,29 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise error("expected a JSON object. Received: another value; restore the file, or remove it")
     return value
+
+
+@with_options(WriteReportOptions)
+def write_report(runs: Sequence[files.PathLike], *, options: WriteReportOptions) -> Path:
+    """Writes a page about one run, or about several side by side.
+
+    Args:
+        runs: The folders of runs of `kbert pretrain` or `kbert finetune`, finished or not.
+        options: All of these options in one object.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UsageError: A folder is not that of a run, or one of its files is damaged.
+
+    Example:
+        >>> kbert.write_report(["RUN"], output="report.html")
+        PosixPath('report.html')
+    """
+    path = Path(options.output or Path(runs[0] if len(runs) == 1 else ".", "report.html"))
+    files.write_text(path, run_report(runs))
+    return path
 
 
 def run_report(folders: Sequence[files.PathLike]) -> str:

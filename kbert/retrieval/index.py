@@ -26,13 +26,15 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES, transformer_path
 from kbert.model_folder.weights import weights_files
+from kbert.options import option_error, with_options
 from kbert.prediction.loading import predictor_of
 from kbert.prediction.predictor import Predictor
+from kbert.retrieval.options import DTYPES, BuildIndexOptions
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.metrics.vectors import of_length_1
-from kbert.tasks.readers.retrieval_collections import Document, read_documents
+from kbert.tasks.readers.retrieval_collections import Document, find_document_columns, read_documents
 
 SETTINGS_FILE = "index.json"
 VECTORS_FILE = "vectors.npy"
@@ -40,7 +42,6 @@ TEXTS_FILE = "texts.jsonl"
 OFFSETS_FILE = "offsets.npy"
 ANN_FILE = "ann.faiss"
 
-DTYPES = ("float32", "float16")
 _EMBEDDED_AT_ONCE = 1024
 _COMPARED_AT_ONCE = 65_536
 _SCORES_AT_ONCE = 1 << 24
@@ -53,21 +54,11 @@ _CANDIDATES = 128
 """The number of links of each node of the HNSW graph, and the number of candidates that a search keeps."""
 
 
+@with_options(BuildIndexOptions)
 def build_index(
     model: PathLike,
     *,
-    input: PathLike,
-    output: PathLike,
-    dtype: str = "float32",
-    ann: bool = False,
-    batch_size: int = 64,
-    skip_bad: int = 0,
-    pooling: str | None = None,
-    prompt: str | None = None,
-    prompt_name: str | None = None,
-    query_prompt: str | None = None,
-    query_prompt_name: str | None = None,
-    similarity: str | None = None,
+    options: BuildIndexOptions,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Builds an index of documents.
@@ -75,21 +66,7 @@ def build_index(
     Args:
         model: A model folder of the task embedding or of sentence-transformers, any encoder if `pooling` is given, or
             "hf://owner/name". A search needs this model too.
-        input: A folder of text files, JSON lines, a table or a SMART collection
-            (kbert/tasks/readers/retrieval_collections.py).
-        output: The folder to write; it must not exist.
-        dtype: The dtype of the stored vectors: "float32", or "float16" for half the space.
-        ann: Whether a graph for approximate search is built as well; it needs faiss (extra `ann`).
-        batch_size: The number of texts that are embedded together.
-        skip_bad: The maximum number of invalid documents, which are skipped.
-        pooling: How the vector of a text is computed from those of its tokens, if the files of the model do not define
-            it: "mean", "cls" or "max".
-        prompt: The text that is put before each document, such as "passage: ". The default is the model's prompt
-            "document", "passage" or "corpus", if it has one.
-        prompt_name: The name of a prompt of the model, instead of `prompt`.
-        query_prompt: The text that is put before each query. The default is the model's prompt "query", if it has one.
-        query_prompt_name: The name of a prompt of the model, instead of `query_prompt`.
-        similarity: "cosine" or "dot"; the default is the similarity that the model's files give.
+        options: All of these options in one object.
         progress: Called with the number of documents that are done, and the number of all.
 
     Returns:
@@ -107,29 +84,34 @@ def build_index(
         >>> kbert.build_index("pretrained", input="documents", output="index", pooling="mean")
         2
     """
-    if dtype not in DTYPES:
-        raise UsageError(f"dtype must be one of {', '.join(DTYPES)}. Received: dtype={dtype!r}")
+    output = options.output
     if Path(output).exists():
-        raise UsageError(f"--output must be a new folder. Received: {output}, which exists; remove it, or name another")
-    faiss = _faiss() if ann else None
+        raise option_error(
+            lambda spell: (
+                f"{spell('output')} must be a new folder. Received: {output}, which exists; remove it, or name another"
+            )
+        )
+    faiss = _faiss() if options.ann else None
     model = resolve(model)
-    predictor = load_embedder(model, pooling=pooling)
+    predictor = load_embedder(model, pooling=options.pooling)
     task = _task_of(predictor)
-    similarity = _similarity(task, similarity)
-    query_prompt = _prompt(task, query_prompt, query_prompt_name, _QUERY_PROMPTS)
-    prompt = _prompt(task, prompt, prompt_name, _DOCUMENT_PROMPTS)
+    similarity = _similarity(task, options.similarity)
+    query_prompt = _prompt(task, options.query_prompt, options.query_prompt_name, _QUERY_PROMPTS)
+    prompt = _prompt(task, options.prompt, options.prompt_name, _DOCUMENT_PROMPTS)
     predictor = predictor.with_task(task.with_prompt(prompt))
     # The collection is read twice, since it may not fit in memory.
-    total = sum(1 for _ in read_documents(input, bad=BadRows(skip_bad)))
+    columns = find_document_columns(options.input, options.id_column, options.text_column)
+    total = sum(1 for _ in read_documents(options.input, columns=columns, bad=BadRows(options.skip_bad)))
     width = predictor.config.hidden_size
     with files.atomic_directory(output) as folder:
-        vectors = np.lib.format.open_memmap(folder / VECTORS_FILE, "w+", np.dtype(dtype), (total, width))
+        vectors = np.lib.format.open_memmap(folder / VECTORS_FILE, "w+", np.dtype(options.dtype), (total, width))
         offsets = np.zeros(total, np.int64)
         done = 0
         with open(folder / TEXTS_FILE, "wb") as handle:
-            for documents in _parts(read_documents(input, bad=BadRows(skip_bad)), _EMBEDDED_AT_ONCE):
+            bad = BadRows(options.skip_bad)
+            for documents in _parts(read_documents(options.input, columns=columns, bad=bad), _EMBEDDED_AT_ONCE):
                 texts = [document.text for document in documents]
-                found = predictor.answers(texts, batch_size=batch_size)["vector"]
+                found = predictor.answers(texts, batch_size=options.batch_size)["vector"]
                 vectors[done : done + len(documents)] = of_length_1(found) if similarity == "cosine" else found
                 for document in documents:
                     offsets[done] = handle.tell()
@@ -151,7 +133,7 @@ def build_index(
             "model_sha256": _digest(model),
             "documents": total,
             "width": width,
-            "dtype": dtype,
+            "dtype": options.dtype,
             "pooling": predictor.model.pooling,
             "prompt": prompt,
             "query_prompt": query_prompt,
@@ -358,7 +340,7 @@ def _similarity(task: EmbeddingTask, wanted: str | None) -> str:
 
 
 def _prompt(task: EmbeddingTask, prompt: str | None, name: str | None, names: Sequence[str]) -> str:
-    """Returns the given prompt, or the prompt of the given name, or else the model's first non-empty prompt of `names`."""
+    """Returns the given prompt, the prompt of the given name, or the first prompt of `names` that the model has."""
     if prompt is not None and name is not None:
         raise UsageError("expected a prompt, or the name of a prompt of the model. Received: both; leave one out")
     if name is not None:

@@ -1,7 +1,6 @@
-"""TensorFlow Serving's REST API over the models of a folder.
+"""Serves the models of a folder over TensorFlow Serving's REST API.
 
-The API is the one of https://www.tensorflow.org/tfx/serving/api_rest: any client of TensorFlow Serving is
-a client of this server.
+The API is that of https://www.tensorflow.org/tfx/serving/api_rest, so clients of TensorFlow Serving work unchanged.
 """
 
 from __future__ import annotations
@@ -26,9 +25,11 @@ from starlette.routing import Route
 
 from kbert.errors import ServingError
 from kbert.files import PathLike
+from kbert.options import with_options
 from kbert.runtime.interrupts import handled_signals
 from kbert.serving.conversion import TensorInfo, parse_request, request_arrays, response
 from kbert.serving.models import ServedModels
+from kbert.serving.options import ServeOptions
 from kbert.serving.request_error import RequestError
 
 _LOGGER = logging.getLogger("kbert.serving")
@@ -51,24 +52,21 @@ _HTTP_STATUS = {
 }
 
 
+@with_options(ServeOptions)
 def serve(
     folder: PathLike,
     *,
-    host: str = "127.0.0.1",
-    rest_port: int = 8501,
-    poll_seconds: float = 1.0,
+    options: ServeOptions,
     on_ready: Callable[[int], None] | None = None,
 ) -> None:
-    """Serves the models of a folder until SIGINT or SIGTERM; requests that are being answered are finished.
+    """Serves the models of a folder until the process receives SIGINT or SIGTERM, and finishes the open requests.
 
-    New models and versions in the folder are served without a restart. What happens is logged by "kbert.serving".
+    New models and versions in the folder are served without a restart. The logger "kbert.serving" reports them.
 
     Args:
         folder: The folder that holds NAME/VERSION/saved_model.pb, or a folder NAME that holds versions.
-        host: The address to listen on; "0.0.0.0" accepts requests of other machines.
-        rest_port: The port to listen on; 0 picks a free one.
-        poll_seconds: The time between two looks for new models and versions, in seconds.
-        on_ready: Called once with the port, when the models are loaded and the port listens.
+        options: All of these options in one object.
+        on_ready: A function that is called with the port once the models are loaded and the server listens.
 
     Raises:
         ServingError: The folder holds no model that can be loaded, or the port is not available.
@@ -81,7 +79,7 @@ def serve(
         ...     os.kill(os.getpid(), signal.SIGINT)
         >>> kbert.serve("saved_models", rest_port=0, on_ready=stop)
     """
-    with _server(folder, host, rest_port, poll_seconds) as (server, listener, port):
+    with _server(folder, options.host, options.rest_port, options.poll_seconds) as (server, listener, port):
         server.on_started = lambda: on_ready(port) if on_ready else None
         with _signals_stop(server):
             server.run(sockets=[listener])
@@ -91,12 +89,12 @@ def serve(
 def running_server(
     folder: PathLike, *, host: str = "127.0.0.1", rest_port: int = 0, poll_seconds: float = 1.0
 ) -> Iterator[str]:
-    """Serves the models of a folder from a thread of this process during the block, and gives the server's URL.
+    """Serves the models of a folder from a thread of this process during a `with` block; the target is the URL.
 
     Args:
         folder: See `serve`.
         host: See `serve`.
-        rest_port: See `serve`; the default picks a free port.
+        rest_port: See `serve`. The default selects a free port.
         poll_seconds: See `serve`.
 
     Raises:
@@ -130,11 +128,11 @@ def running_server(
 
 
 def create_app(models: ServedModels, *, max_body_bytes: int = _MAX_BODY_BYTES) -> Starlette:
-    """The REST API over some models, as an ASGI application.
+    """Returns the ASGI application that implements the REST API.
 
     Args:
         models: The models that answer the requests.
-        max_body_bytes: The largest request body that is read, in bytes; a larger one is answered with status 413.
+        max_body_bytes: The maximum size of a request body in bytes. Larger requests get the status 413.
     """
 
     async def answer(request: Request) -> Response:
@@ -144,14 +142,14 @@ def create_app(models: ServedModels, *, max_body_bytes: int = _MAX_BODY_BYTES) -
             if match is None or (request.method == "POST") != (match["verb"] or "").startswith(":"):
                 raise RequestError("INVALID_ARGUMENT", f"Malformed request: {request.method} {path}")
             body = await _read(request, max_body_bytes)
-            # Parsing, the model and writing JSON take time; meanwhile the event loop works on other requests.
+            # A thread parses the request and runs the model, so that the event loop can serve other requests.
             return _json(await run_in_threadpool(_answer, models, match, body))
         except RequestError as problem:
             return _error(_HTTP_STATUS.get(problem.code, 500), str(problem))
         except _BodyTooLong as problem:
             return _error(413, str(problem))
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody is left to read it
+            return Response(status_code=400)  # the client is gone and will not read it
         except Exception as problem:
             _LOGGER.exception("%s %s failed", request.method, path)
             return _error(500, f"internal error: {type(problem).__name__}; the server's log says more")
@@ -232,7 +230,7 @@ def _tensor_metadata(info: TensorInfo) -> dict[str, Any]:
 async def _read(request: Request, max_bytes: int) -> bytes:
     """Reads the request's body.
 
-    A body that is too long is read to its end and thrown away: a client that is still sending would see a broken
+    A body that is too long is read to its end and discarded, because a client that is still sending would see a broken
     connection instead of the answer.
     """
     body = bytearray()
@@ -259,7 +257,7 @@ def _error(status: int, message: str) -> Response:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server with a callback for the moment when it has started."""
+    """A uvicorn server that calls a function when it has started."""
 
     def __init__(self, app: Starlette) -> None:
         # log_config=None leaves the logging of the process as it is.
@@ -275,8 +273,8 @@ class _Server(uvicorn.Server):
 def _server(
     folder: PathLike, host: str, port: int, poll_seconds: float
 ) -> Iterator[tuple[_Server, socket.socket, int]]:
-    """Gives a server whose models are loaded, the socket that it listens on, and the port of that socket."""
-    # The port is taken first, so that a port in use is reported before the models are loaded.
+    """Yields a server whose models are loaded, the socket that it listens on, and the port of the socket."""
+    # The port is bound first, so that a port in use is reported before the models are loaded.
     with _bind(host, port) as listener, ServedModels(folder, poll_seconds=poll_seconds) as models:
         yield _Server(create_app(models)), listener, listener.getsockname()[1]
 

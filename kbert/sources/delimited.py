@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import logging
 import re
 from collections.abc import Iterable, Iterator
@@ -90,9 +91,14 @@ def delimiter_of(path: files.PathLike, usual: str) -> str:
     for each in _GUESSED:
         counts = {line.count(each) for line in some if line.strip(each)}  # rows of empty cells can have any width
         if each in some[0] and len(counts) == 1:
-            _LOG.info("%s: the delimiter is %r (--delimiter sets another)", path, each)
+            _tell_delimiter(str(path), each)
             return each
     return usual
+
+
+@functools.lru_cache(maxsize=1024)  # a file is read several times, but the message is needed once
+def _tell_delimiter(path: str, delimiter: str) -> None:
+    _LOG.info("%s: the delimiter is %r (--delimiter sets another)", path, delimiter)
 
 
 def read_csv(path: str, reading: Reading) -> Iterator[Document]:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from kbert import files
+from kbert.sources.sheets import file_of
 
 FORMATS = ("text", "jsonl", "csv", "tsv", "wikiextractor", "parquet", "xlsx")
 
@@ -29,12 +30,12 @@ _BEGIN = (
 
 
 def detect_format(path: files.PathLike) -> str:
-    """Returns the format of a file, one of FORMATS, detected from its first bytes, else from its suffix.
+    """Returns the format of a file or sheet, one of FORMATS, detected from its first bytes, else from its suffix.
 
     Raises:
         DataError: The file is compressed and damaged.
     """
-    head = files.text_head(path).lstrip()
+    head = files.text_head(file_of(path)).lstrip()
     for name, begin in _BEGIN:
         if begin.match(head):
             return name
@@ -48,7 +49,7 @@ def format_by_suffix(path: files.PathLike) -> str:
         >>> format_by_suffix("train.csv.gz"), format_by_suffix("train.dat")
         ('csv', 'text')
     """
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    suffixes = [suffix.lower() for suffix in Path(file_of(path)).suffixes]
     if suffixes and suffixes[-1] in files.COMPRESSED:
         suffixes.pop()
     return _SUFFIXES.get(suffixes[-1] if suffixes else "", "text")

@@ -1,35 +1,47 @@
-"""Reads the rows of the first sheet of Excel files (.xlsx; extra `excel`)."""
+"""Reads the rows of a sheet of Excel files (.xlsx; extra `excel`)."""
 
 from __future__ import annotations
 
 import datetime
+import functools
+import logging
 import os
 import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from kbert.errors import DataError, UsageError
+from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.sources.delimited import documents_of_cells
 from kbert.sources.document import Document, Reading
+from kbert.sources.sheets import split_sheet
+
+_LOG = logging.getLogger("kbert")
 
 
 def read_cells(path: PathLike) -> Iterator[tuple[int, list[str]]]:
-    """Yields the rows of the first sheet that has any, each as (1-based number, cells).
+    """Yields the rows of a sheet, each as (1-based number, cells).
+
+    Without a sheet in the address, the first visible sheet that has rows is read. If the workbook has several sheets, a
+    message of the logger "kbert" names the one that is read.
 
     Rows of empty cells are left out. Rows that are shorter than the first row are padded with empty cells. Cells are
     returned as text: 3.0 is "3", dates are in ISO 8601, and formulas have the value that Excel stored.
 
     Args:
-        path: An .xlsx or .xlsm file.
+        path: An .xlsx or .xlsm file, or the address of a sheet by its name or its 1-based number, such as
+            "book.xlsx#Notes" or "book.xlsx#2". A sheet whose name is a number is found by its name.
 
     Raises:
         UsageError: openpyxl is not installed.
-        DataError: The file is not an Excel file, or is damaged.
+        DataError: The file is not an Excel file, is damaged, or has no such sheet.
     """
-    workbook = _open(path)
+    file, wanted = split_sheet(path)
+    workbook = _open(file)
     try:
-        for sheet in workbook.worksheets:
+        for sheet in _sheets(workbook, wanted, path):
+            # Some programs write a wrong size, and openpyxl would leave out the cells beyond it.
+            sheet.reset_dimensions()
             width = 0
             for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
                 cells = [_text(value) for value in row]
@@ -37,7 +49,9 @@ def read_cells(path: PathLike) -> Iterator[tuple[int, list[str]]]:
                     continue
                 while not cells[-1]:  # formatted cells after the last column
                     cells.pop()
-                width = width or len(cells)
+                if not width:
+                    width = len(cells)
+                    _tell_sheet(os.fspath(path), file, sheet.title, tuple(workbook.sheetnames))
                 yield number, cells + [""] * (width - len(cells))
             if width:
                 return
@@ -48,13 +62,42 @@ def read_cells(path: PathLike) -> Iterator[tuple[int, list[str]]]:
 
 
 def read_excel(path: str, reading: Reading) -> Iterator[Document]:
-    """Yields the rows of the first sheet as documents.
+    """Yields the rows of a sheet as documents (see `read_cells`).
 
     Raises:
         UsageError: openpyxl is not installed.
-        DataError: The file is not an Excel file, or the column is missing.
+        DataError: The file is not an Excel file, or the sheet or the column is missing.
     """
     return documents_of_cells(read_cells(path), path, reading)
+
+
+def _sheets(workbook: Any, wanted: str | None, path: PathLike) -> list[Any]:
+    """Returns the sheet of that name or number, or the sheets to look for rows in, hidden sheets last."""
+    sheets = list(workbook.worksheets)
+    if wanted is None:
+        return sorted(sheets, key=lambda sheet: sheet.sheet_state != "visible")
+    names = {sheet.title: sheet for sheet in reversed(sheets)}
+    folded = {sheet.title.casefold(): sheet for sheet in reversed(sheets)}
+    found = names.get(wanted) or folded.get(wanted.casefold())
+    if found is None and wanted.isdecimal() and 1 <= int(wanted) <= len(sheets):
+        found = sheets[int(wanted) - 1]
+    if found is None:
+        listed = ", ".join(shown(sheet.title) for sheet in sheets[:20])
+        raise DataError(
+            f"expected one of the sheets {listed}, or a number from 1 to {len(sheets)}. Received: {shown(wanted)}; "
+            "write the name of a sheet behind #",
+            path,
+        )
+    return [found]
+
+
+@functools.lru_cache(maxsize=1024)  # a file is read several times, but the message is needed once
+def _tell_sheet(path: str, file: str, sheet: str, sheets: tuple[str, ...]) -> None:
+    """Logs which sheet is read, if there are several."""
+    if len(sheets) > 1:
+        other = next(name for name in sheets if name != sheet)
+        listed = ", ".join(map(shown, sheets[:10])) + (" …" if len(sheets) > 10 else "")
+        _LOG.info("%s: the sheet %s is read, of %s (%s#%s reads another)", path, shown(sheet), listed, file, other)
 
 
 def _open(path: PathLike) -> Any:

@@ -31,15 +31,19 @@ def read_named_dataset(name: str, reading: Reading) -> Iterator[Document]:
         name: `tfds:NAME[/CONFIG][:SPLIT]`, which tensorflow-datasets downloads if necessary, or
             `hf-datasets:OWNER/NAME[:CONFIG][:SPLIT]`, which is streamed from the Hugging Face hub. The default split is
             "train".
-        reading: The settings for reading documents. `text_field` names the feature with the text.
+        reading: The settings for reading documents. `text_field` names the feature with the text, or is its 1-based
+            number.
 
     Raises:
         UsageError: The library is not installed, or the name is invalid.
         DataError: The dataset, configuration or split does not exist, or the field is missing or not text.
     """
+    field = reading.text_field
     for number, row in enumerate(read_rows(name), start=1):
+        if number == 1 and field not in row and field.isdecimal() and 1 <= int(field) <= len(row):
+            field = list(row)[int(field) - 1]
         try:
-            text = field_text(row, reading.text_field, name, number)
+            text = field_text(row, field, name, number)
         except DataError as problem:
             reading.bad_row(problem)
             continue

@@ -85,7 +85,7 @@ def import_pyarrow(path: str) -> Any:
 
 
 def _column(schema: Any, field: str, path: str) -> list[str]:
-    """Returns the path of names to the column `field`; "a.b" is the field b of the struct a.
+    """Returns the path of names to the column `field`: a name, "a.b" for the field b of the struct a, or a number.
 
     Raises:
         DataError: The column is missing, or is not text.
@@ -93,6 +93,8 @@ def _column(schema: Any, field: str, path: str) -> list[str]:
     import pyarrow
 
     names = [field] if field in schema.names else field.split(".")
+    if len(names) == 1 and field not in schema.names and field.isdecimal() and 1 <= int(field) <= len(schema.names):
+        names = [schema.names[int(field) - 1]]
     kind: Any = pyarrow.struct(list(schema))
     for name in names:
         index = kind.get_field_index(name) if pyarrow.types.is_struct(kind) else -1

@@ -14,19 +14,14 @@ from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.sources import delimited, excel, json_lines, named_datasets, parquet, text, wikiextractor
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.detection import FORMATS, detect_format
+from kbert.sources.detection import detect_format
 from kbert.sources.document import Document, Reading, composed, has_text
 from kbert.sources.duplicates import Progress, Repeated, without_lines
 from kbert.sources.json_values import is_array
 from kbert.sources.places import DocumentRange, Place
-from kbert.sources.table_format import TableFormat
+from kbert.sources.settings import SourceSettings
+from kbert.sources.sheets import file_of, split_sheet
 
-SEPARATORS = ("blank-line", "line")
-"""The separators of documents in a text file."""
-INVALID_UTF8 = ("fail", "skip")
-DEDUPLICATIONS = ("none", "document", "line")
-
-_NEWER = ("skip_bad", "encoding", "delimiter", "quoting")
 _LOG = logging.getLogger("kbert")
 
 Reader = Callable[[str, Reading], Iterator[Document]]
@@ -44,79 +39,6 @@ _READERS: dict[str, Reader] = {
 _OF_LINES = ("text", "jsonl", "wikiextractor")
 
 
-@dataclasses.dataclass(frozen=True)
-class SourceSettings:
-    """The settings for reading inputs. The documents depend only on the inputs and these settings.
-
-    Args:
-        format: One of FORMATS for all files, or "auto" to detect the format of each file.
-        text_field: The field or column with the text, in all formats except text; "a.b" is field b of field a.
-        document_separator: The separator of documents in text files, one of SEPARATORS.
-        invalid_utf8: "fail" to raise an error for lines (rows of Parquet and datasets) that are not UTF-8, "skip" to
-            leave them out and count them.
-        nfc: Whether to normalize text to Unicode's composed form, NFC.
-        deduplicate: "document" or "line" to keep only the first of equal documents or lines, "none" to keep all.
-        skip_bad: The maximum number of rows without usable text (null, another type, invalid JSON, a wrong number of
-            cells) to leave out.
-        encoding: The encoding of files of lines.
-        delimiter: The delimiter between the cells of CSV and TSV files; None depends on the format.
-        quoting: "csv" if quotation marks enclose cells, "none" if they are text; "auto" is "csv" for CSV files and
-            "none" for others.
-
-    Raises:
-        UsageError: A setting is invalid.
-    """
-
-    format: str = "auto"
-    text_field: str = "text"
-    document_separator: str = "blank-line"
-    invalid_utf8: str = "fail"
-    nfc: bool = False
-    deduplicate: str = "none"
-    skip_bad: int = 0
-    encoding: str = "utf-8"
-    delimiter: str | None = None
-    quoting: str = "auto"
-
-    def __post_init__(self) -> None:
-        for name, choices in (
-            ("format", ("auto", *FORMATS)),
-            ("document_separator", SEPARATORS),
-            ("invalid_utf8", INVALID_UTF8),
-            ("deduplicate", DEDUPLICATIONS),
-        ):
-            value = getattr(self, name)
-            if value not in choices:
-                raise UsageError(f"{name} must be one of {', '.join(choices)}. Received: {value!r}")
-        if not self.text_field:
-            raise UsageError("text_field must name a field. Received: ''")
-        if self.skip_bad < 0:
-            raise UsageError(f"skip_bad must be at least 0. Received: skip_bad={self.skip_bad}")
-        # TableFormat checks these three, and resolves names such as "tab".
-        form = TableFormat(self.delimiter, self.encoding, self.quoting)
-        object.__setattr__(self, "delimiter", form.delimiter)
-        if form.delimiter is not None and len(form.delimiter) > 1 and self.quoting != "none":
-            raise UsageError(
-                f"beside quotation marks the delimiter must be one character. Received: {form.delimiter!r}; if the "
-                "marks are text, say --quoting none"
-            )
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether the encoding encodes a line end as anything else than the single byte 10."""
-        return "\n".encode(self.encoding) != b"\n"
-
-    def facts(self) -> dict[str, Any]:
-        """Returns the settings as JSON values for a manifest.
-
-        Settings that older manifests do not have are left out if they have their default, so that manifests of the same
-        settings remain equal.
-        """
-        values = dataclasses.asdict(self)
-        usual = {field.name: field.default for field in dataclasses.fields(self)}
-        return {name: value for name, value in values.items() if name not in _NEWER or value != usual[name]}
-
-
 class Source:
     """The documents of files and of public datasets.
 
@@ -124,7 +46,7 @@ class Source:
     the text, since the tokenizer normalizes it.
 
     Args:
-        inputs: Files (also .gz, .bz2, .xz, .zst), folders, globs, `tfds:NAME[/CONFIG][:SPLIT]`, or
+        inputs: Files (also .gz, .bz2, .xz, .zst), folders, globs, `BOOK.xlsx#SHEET`, `tfds:NAME[/CONFIG][:SPLIT]`, or
             `hf-datasets:OWNER/NAME[:CONFIG][:SPLIT]`.
         settings: The settings for reading the inputs.
 
@@ -142,19 +64,21 @@ class Source:
                 named_datasets.check_named_dataset(os.fspath(item))
                 self.parts.append((os.fspath(item), "dataset"))
             else:
-                for path in files.expand_inputs([item]):
+                file, sheet = split_sheet(item)
+                for path in files.expand_inputs([file]):
                     if not path.is_file():
                         raise UsageError(f"expected a file: text is read more than once. {path} is a pipe or device")
-                    self.parts.append((str(path), self._format(path)))
+                    address = str(path) if sheet is None else f"{path}#{sheet}"
+                    self.parts.append((address, self._format(address)))
         if self.settings.document_separator == "line":
             other = next((part for part in self.parts if part[1] != "text"), None)
             if other:
                 raise UsageError(
-                    f'document_separator "line" is for text. {other[0]} is read as {other[1]}, which says itself where '
-                    "a document ends; name its --format if it is text"
+                    f'document_separator "line" is for text. {other[0]} is read as {other[1]}, a format that defines '
+                    "where a document ends; name its --format if it is text"
                 )
         named = any(kind == "dataset" for _, kind in self.parts)
-        self.size = 0 if named else sum(os.path.getsize(path) for path, _ in self.parts)
+        self.size = 0 if named else sum(os.path.getsize(file_of(path)) for path, _ in self.parts)
         """The number of bytes on disk; 0 if unknown."""
         self.counts: Counter[str] = Counter()
         """The numbers of what the last pass left out, as far as the settings allow it: invalid_utf8, bad_rows,

@@ -14,6 +14,7 @@ from kbert.sources.bad_rows import BadRows
 from kbert.sources.detection import detect_format, format_by_suffix
 from kbert.sources.memory_table import MemoryTable
 from kbert.sources.named_datasets import check_named_dataset, is_named_dataset
+from kbert.sources.sheets import file_of
 
 QUOTINGS = ("auto", "csv", "none")
 ROW_FORMATS = ("auto", "text", "jsonl", "csv", "tsv", "parquet", "xlsx")
@@ -113,8 +114,8 @@ def check_there(path: files.PathLike) -> None:
         return
     if is_named_dataset(path):
         check_named_dataset(os.fspath(path))
-    elif not Path(path).is_file():
-        raise UsageError(f"{path}: no such file")
+    elif not Path(file_of(path)).is_file():
+        raise UsageError(f"{file_of(path)}: no such file")
 
 
 def row_kind(path: files.PathLike, form: TableFormat | None = None) -> str:
@@ -131,7 +132,7 @@ def row_kind(path: files.PathLike, form: TableFormat | None = None) -> str:
         return form.format
     ending = format_by_suffix(path)
     # The suffix of a table takes precedence, since cells can look like any other format.
-    if ending in ("csv", "tsv", "xlsx") or not Path(path).is_file():
+    if ending in ("csv", "tsv", "xlsx") or not Path(file_of(path)).is_file():
         return ending
     found = detect_format(path)
     return ending if found == "wikiextractor" else found

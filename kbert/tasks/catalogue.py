@@ -35,6 +35,10 @@ _TEXT = Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text")
 _PAIR = Column("pair", "Column of second texts, for a task of pairs.  [default: pair, if there is one]", usual="pair")
 _LABEL = Column("label", "Column of labels.", "label", target=True)
 
+_DOCUMENTS = ("document", "article", "text", "dialogue", "source", "content", "body", "report", "story")
+_SUMMARIES = ("summary", "highlights", "abstract", "target", "tldr", "headline")
+"""The usual names of documents and of their summaries, in any combination."""
+
 _BUILT_IN: Mapping[str, TaskInfo] = {
     info.name: info
     for info in (
@@ -77,9 +81,9 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
         TaskInfo(
             "tagging",
             "kbert.tasks.tagging:TaggingTask",
-            "spans of a text with types, such as named entities",
-            metrics=("f1", "precision", "recall"),
-            data="CoNLL, JSON lines with character offsets, or a table of words and tags",
+            "spans of a text with types, such as named entities, or a tag for each word, such as its part of speech",
+            metrics=("f1", "precision", "recall", "macro_f1", "accuracy"),
+            data="CoNLL, CoNLL-U, JSON lines with character offsets, or a table of words and tags",
             columns=(
                 Column("text", f"Column, or key, of texts: {_NAMED_OR_NUMBERED}"),
                 Column("label", "Column, or key, of spans or tags.", target=True),
@@ -158,7 +162,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
             "summarization",
             "kbert.tasks.summarization:SummarizationTask",
             "the sentences of a document that sum it up",
-            metrics=("rougeL", "rouge1", "rouge2", "precision"),
+            metrics=("rougeL", "rougeLsum", "rouge1", "rouge2", "precision"),
             data="JSON lines of documents, with labels of their sentences or summaries",
             columns=(
                 Column("text", "Key of documents: lists of sentences, or texts.", "text"),
@@ -176,6 +180,7 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 {"text": "text", "summary": "target"},
                 {"text": "text", "summary": "highlights"},
                 {"text": "dialogue", "summary": "summary"},
+                *({"text": text, "summary": summary} for text in _DOCUMENTS for summary in _SUMMARIES),
             ),
             sequence_length=512,
         ),

@@ -281,6 +281,10 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         """Returns the text, so that the pairs of a text are not split between training and validation."""
         return same_text(example.text)
 
+    def same_texts(self, example: EmbeddingExample) -> tuple[str, str]:
+        """Returns the text and its pair."""
+        return same_text(example.text), same_text(example.pair or "")
+
     def for_validation(self, examples: Sequence[EmbeddingExample], path: PathLike) -> EmbeddingTask:
         """Returns the task with the main metric "spearman" if the examples have scores, else "mrr"."""
         if not examples or examples[0].pair is None:

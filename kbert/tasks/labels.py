@@ -11,6 +11,8 @@ MISSING = frozenset(
     "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null|NaT".split("|")
 )
 """The cells that pandas reads as missing values (`pandas.read_csv`, `na_values`), beside the empty cell."""
+_BOOLEANS = {"true": "True", "TRUE": "True", "false": "False", "FALSE": "False"}
+"""The booleans of JSON and Excel, as pandas spells them."""
 _NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
 
 
@@ -37,19 +39,21 @@ def check_label(label: str, missing_labels: str) -> None:
     if missing_labels != "empty" and is_missing(label):
         raise ValueError(
             f"expected a label. Received {label!r}, which stands for a missing value; skip such rows with --skip-bad, "
-            "or say --missing-labels empty if it is a label"
+            "or give --missing-labels empty if it is a label"
         )
 
 
 def canonical_label(label: str) -> str:
-    """Returns the label in one spelling: equal numbers become the same label; other labels stay as they are.
+    """Returns the label in one spelling: equal numbers become the same label, and so do spellings of true and of false.
 
-    Digits with leading zeros, such as "007", are names, not numbers.
+    Other labels stay as they are. Digits with leading zeros, such as "007", are names, not numbers.
 
     Example:
-        >>> [canonical_label(label) for label in ("1", "1.0", "1e0", "-0", "4.50", "007", "v1.0")]
-        ['1', '1', '1', '0', '4.5', '007', 'v1.0']
+        >>> [canonical_label(label) for label in ("1", "1.0", "1e0", "-0", "4.50", "007", "v1.0", "true", "FALSE")]
+        ['1', '1', '1', '0', '4.5', '007', 'v1.0', 'True', 'False']
     """
+    if label in _BOOLEANS:
+        return _BOOLEANS[label]
     if not _NUMBER.fullmatch(label):
         return label
     number = float(label)

@@ -33,6 +33,8 @@ from kbert.text.graph.encoder import GraphEncoder
 
 _LOG = logging.getLogger("kbert")
 _SEPARATOR = "|"
+_BARE_VECTOR = re.compile(r"[01](\.0?)?([,; ]\s*[01](\.0?)?)+")
+_BETWEEN = re.compile(r"[,; ]\s*")
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
 
 
@@ -117,7 +119,7 @@ class MultilabelTask(TrainableTextTask):
         if not targets or options.label_columns:
             yield from examples
             return
-        found = list(examples)
+        found = _split_vectors(list(examples))
         size = vector_size([example.target for example in found])
         if size:
             _LOG.info("%s: labels are vectors of 0 and 1; their names are 0 to %d", path, size - 1)
@@ -320,6 +322,13 @@ def _names_of_columns(said: str) -> list[str]:
         is_range = re.fullmatch(r"\d+-\d+", part)
         names += [str(place + 1) for place in column_places(part)] if is_range else [part]
     return names
+
+
+def _split_vectors(examples: list[Example]) -> list[Example]:
+    """Takes vectors apart that are written without brackets ("0 1 1" or "0,1,1"), if all labels of a file are such."""
+    if not all(len(each.target) == 1 and _BARE_VECTOR.fullmatch(each.target[0]) for each in examples):
+        return examples
+    return [dataclasses.replace(each, target=tuple(_BETWEEN.split(each.target[0]))) for each in examples]
 
 
 def _tell_unsplit(labels: Sequence[str], path: PathLike) -> None:

@@ -137,8 +137,8 @@ class TaggingOptions(TableOptions):
     scheme: str = option("iob2", "The scheme of the model's tags.", choices=("io", "iob2", "bioes"))
     tag_scheme: str = option(
         "auto",
-        "The scheme of the tags in the files.",
-        choices=("auto", "io", "iob1", "iob2", "bioes", "bmes"),
+        "The scheme of the tags in the files; words: each tag belongs to a single word, such as its part of speech.",
+        choices=("auto", "io", "iob1", "iob2", "bioes", "bmes", "words"),
         reading=True,
     )
     strict_tags: bool = option(

@@ -149,6 +149,10 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         """Returns the context, so that the questions on it are not split between training and validation."""
         return same_text(example.context)
 
+    def same_texts(self, example: Question) -> tuple[str, str]:
+        """Returns the question and the context."""
+        return same_text(example.question), same_text(example.context)
+
     def extra_answers(self, example: Question, answer: Mapping[str, Any]) -> dict[str, Any]:
         """Returns {"id"} if the file has an id for the question."""
         return {"id": example.id} if example.id else {}

@@ -126,6 +126,11 @@ class RankingTask(TrainableTask[RankingExample]):
         """
         return (example.dialogue, "") if example.dialogue else (0, same_text(example.query))
 
+    def same_texts(self, example: RankingExample) -> tuple[str, ...]:
+        """Returns the query and its right candidates. Wrong candidates may be drawn at random."""
+        right = (text for text, gain in zip(example.candidates, example.gains, strict=True) if gain > 0)
+        return same_text(example.query), *sorted(map(same_text, right))
+
     # === Texts to features ===
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from kbert.corpus.sentences import split_sentences
 from kbert.errors import UsageError
 from kbert.files import PathLike
 from kbert.layers.heads import MASKED_LOGIT
@@ -225,17 +226,18 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
         return " ".join(prediction["summary"].split())
 
     def evaluate(self, examples: Sequence[SummarizationExample], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Returns the mean F1 of ROUGE-1, ROUGE-2 and ROUGE-L, each with the best reference, and the "precision".
+        """Returns the mean F1 of ROUGE-1, -2, -L and -Lsum, each with the best reference, and the "precision".
 
+        For ROUGE-Lsum, the sentences of a reference are its lines; a reference on one line is split into sentences.
         The precision is the part of the chosen sentences that has the label 1.
         """
         scores: dict[str, list[float]] = {name: [] for name in METRICS}
         right = chosen = 0
         for index, example in enumerate(examples):
             places = answers["indices"][index, : int(answers["count"][index])]
-            for name, score in rouge(
-                example.references, " ".join(example.sentences[place] for place in places)
-            ).items():
+            references = [text if "\n" in text else "\n".join(split_sentences(text)) for text in example.references]
+            summary = "\n".join(" ".join(example.sentences[place].split()) for place in places)
+            for name, score in rouge(references, summary).items():
                 scores[name].append(score.f1)
             chosen += len(places)
             right += sum(example.labels[place] for place in places)

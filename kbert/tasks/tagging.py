@@ -1,16 +1,17 @@
-"""Tagging: spans of a text with types, such as named entities."""
+"""Tagging: spans of a text with types, such as named entities, or a tag for each word, such as its part of speech."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.errors import DataError
+from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.layers.crf import log_likelihood, viterbi
 from kbert.model_folder.bundle import Bundle
@@ -19,6 +20,7 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.labels import label_names
+from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.options import TaggingOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.objective import Tensors
@@ -29,7 +31,9 @@ from kbert.tasks.readers.lost_spans import lost_spans, visible, without_overlaps
 from kbert.tasks.readers.tag_schemes import entity_scores, letter_at, split_tag, tag_labels
 from kbert.tasks.readers.tagged_words import tags_of_words
 from kbert.tasks.readers.tagging import CONLL_ENDINGS, TaggedText, read_tagged_texts, text_of_words
+from kbert.tasks.readers.word_tags import NO_TAG, are_word_tags
 from kbert.tasks.text_task import same_text
+from kbert.tasks.word_answers import given_words, readable_words, served_words, word_scores
 from kbert.text.graph.encoder import GraphEncoder, GraphWindows
 from kbert.text.vocabulary import CONTINUATION
 
@@ -42,6 +46,8 @@ _TEXTS_AT_ONCE = 512
 _OVERLAP = 4
 """Windows overlap by 1 / this number of their length."""
 _LETTERS = "OBIES"
+_SPAN_METRICS = ("f1", "precision", "recall", "macro_f1")
+_WORD_METRICS = ("accuracy", "macro_f1")
 _LOG = logging.getLogger("kbert")
 
 
@@ -59,18 +65,22 @@ class _Words(NamedTuple):
 
 
 class TaggingTask(TrainableTask[TaggedText]):
-    """A task that finds spans of a text and their types.
+    """A task that finds spans of a text and their types, or the tag of each word.
 
     Words are those of BERT's tokenizer: spaces and punctuation marks separate them, and each ideograph is a word. The
     first piece of a word has the label. A text that is longer than the model's input is split into overlapping windows.
     If a word is in two windows, the window in which it is farther from the edge counts.
 
+    If the words of a file have tags of their own, a word of the file may have several words of the tokenizer. All of
+    them are learnt with its tag, and the prediction for the first of them is that of the word.
+
     Args:
         labels: The tags in the order of the logits, such as O, B-PER, I-PER.
         crf: Whether a linear-chain CRF chooses the tags of a text together (arXiv 1508.01991).
+        per_word: Whether each label is the tag of a single word, such as a part of speech, instead of encoding spans.
 
     Raises:
-        ValueError: No label is a tag with a type.
+        ValueError: There are no labels; or they encode spans, and none is a tag with a type.
     """
 
     name: ClassVar[str] = "tagging"
@@ -79,15 +89,19 @@ class TaggingTask(TrainableTask[TaggedText]):
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
     examples_noun: ClassVar[str] = "texts"
-    saved_fields: ClassVar[Mapping[str, Kind]] = {"labels": names, "crf": flag}
+    saved_fields: ClassVar[Mapping[str, Kind]] = {"labels": names, "crf": flag, "per_word": flag}
+    optional_fields: ClassVar[Collection[str]] = ("per_word",)
 
-    def __init__(self, labels: Sequence[str], *, crf: bool = False) -> None:
+    def __init__(self, labels: Sequence[str], *, crf: bool = False, per_word: bool = False) -> None:
         self.labels = list(labels)
         self.crf = crf
+        self.per_word = per_word
+        if per_word:
+            self.main_metric = _WORD_METRICS[0]
         self.losses = ("negative_log_likelihood",) if crf else ("cross_entropy",)
         parts = [split_tag(label) for label in self.labels]
         self.types = sorted({kind for _, kind in parts if kind})
-        if not self.types:
+        if not self.labels or not (self.types or per_word):
             raise ValueError(f"labels must be tags, such as B-PER. Received: {self.labels!r:.60}")
         # Tables from tags to letters and types, for the graph.
         self._letters = np.array([_LETTERS.index(letter) for letter, _ in parts], np.int32)
@@ -120,8 +134,15 @@ class TaggingTask(TrainableTask[TaggedText]):
     def from_examples(
         cls, examples: Sequence[TaggedText], path: PathLike, options: Mapping[str, Any] | TaskOptions | None = None
     ) -> TaggingTask:
-        """Makes the task with the types of all spans of the examples."""
+        """Makes the task with the types of all spans of the examples, or with the tags of all their words."""
         chosen: TaggingOptions = cls.info().choose_options(options)
+        if all(example.per_word for example in examples):
+            tags = {tag for example in examples for tag in example.tags or ()} - {NO_TAG}
+            if not tags:
+                raise DataError(f"expected words with tags. Received: no tag but {NO_TAG}", path)
+            if chosen.tag_scheme == "auto":
+                _LOG.info("%s: each tag belongs to a single word (--tag-scheme words), not to a span", path)
+            return cls(sorted(tags), crf=chosen.crf, per_word=True)
         types = sorted({span.label for example in examples for span in example.spans or ()})
         if not types:
             raise DataError("expected texts with spans. There are none in any of them", path)
@@ -133,8 +154,10 @@ class TaggingTask(TrainableTask[TaggedText]):
 
         The model may also be one of kbert without kbert.json, which may have a CRF.
         """
-        fits = bundle.architecture == cls.architecture
-        return cls(bundle.labels, crf=CRF_TENSOR in bundle.tensors) if fits else None
+        if bundle.architecture != cls.architecture:
+            return None
+        per_word = are_word_tags([bundle.labels])
+        return cls(bundle.labels, crf=CRF_TENSOR in bundle.tensors, per_word=per_word)
 
     def foreign_config(self) -> dict[str, Any]:
         """Returns the keys of config.json for the names of the tags."""
@@ -145,7 +168,7 @@ class TaggingTask(TrainableTask[TaggedText]):
     ) -> list[TaggedText]:
         """Returns the texts whose types occur in training, and logs how many spans no prediction can equal."""
         found = super().keep_valid(examples, path, bad)
-        lost = lost_spans(found)
+        lost = None if self.per_word else lost_spans(found)
         if lost is not None:
             _LOG.warning("%s: %s", path, lost.message(path))
         return found
@@ -155,15 +178,31 @@ class TaggingTask(TrainableTask[TaggedText]):
         return same_text(example.text)
 
     def check_example(self, example: TaggedText) -> TaggedText:
-        """Returns the example, or raises ValueError if the type of a span does not occur in training."""
+        """Returns the example, or raises ValueError if the type of a span, or a tag, does not occur in training."""
+        if self.per_word:
+            return self._check_tags(example)
         for span in example.spans or ():
             if span.label not in self.types:
                 types = ", ".join(self.types)
                 raise ValueError(f"expected one of the types seen in training ({types}). Received {span.label!r}")
         return example
 
+    def _check_tags(self, example: TaggedText) -> TaggedText:
+        if example.tags is None:
+            raise ValueError("expected words, each with a tag. Received: a text with spans")
+        for tag in example.tags:
+            if tag not in self.labels and tag != NO_TAG:
+                known = ", ".join(self.labels)
+                raise ValueError(f"expected one of the tags seen in training ({known}). Received {tag!r}")
+        return example
+
     def extra_answers(self, example: TaggedText, answer: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns {"words": [{"text", "start", "end", "tag"}]} with tags in IOB2, if the text was given as words."""
+        """Returns {"words": [{"text", "start", "end", "tag"}]}, if the text was given as words.
+
+        There is one tag for each given word; the tags of spans are in IOB2. Tags of single words also have a "score".
+        """
+        if self.per_word:
+            return {"words": given_words(example, answer["words"])} if example.words else {}
         spans = [(span["start"], span["end"], span["label"]) for span in answer["spans"]]
         tags = tags_of_words(example.words, spans)
         words = [
@@ -178,6 +217,9 @@ class TaggingTask(TrainableTask[TaggedText]):
             isinstance(words, (list, tuple)) and all(isinstance(word, str) for word in words) for words in column
         ):
             return None
+        for words in column:
+            if not all(word.strip() for word in words):
+                raise UsageError(f"expected words that are not empty. Received: {shown(words)}")
         return [text_of_words(words) for words in column]
 
     # === Texts to features ===
@@ -230,16 +272,33 @@ class TaggingTask(TrainableTask[TaggedText]):
     def trivial_metrics(
         self, train: Sequence[TaggedText], validation: Sequence[TaggedText]
     ) -> tuple[str, dict[str, Any]]:
-        """Returns the metrics of a model that finds no span."""
+        """Returns the metrics of a model that finds no span, or that gives all words the most frequent tag."""
+        if self.per_word:
+            return self._trivial_word_metrics(train, validation)
         nothing = np.zeros((len(validation), 0))
         answers = dict.fromkeys(("labels", "starts", "ends"), nothing)
         return "finds no span", self.evaluate(validation, answers | {"count": np.zeros(len(validation), int)})
 
+    def _trivial_word_metrics(
+        self, train: Sequence[TaggedText], validation: Sequence[TaggedText]
+    ) -> tuple[str, dict[str, Any]]:
+        tags = Counter(tag for example in train for tag in example.tags or () if tag != NO_TAG)
+        usual = tags.most_common(1)[0][0]
+        counts = np.array([len(example.words) for example in validation])
+        starts = np.zeros((len(validation), max(counts, default=0)), np.int64)
+        for row, example in enumerate(validation):
+            starts[row, : counts[row]] = [start for start, _ in example.words]
+        answers = {"count": counts, "starts": starts, "tags": np.full(starts.shape, usual.encode(), object)}
+        return f"gives each word the tag {usual!r}", self.evaluate(validation, answers)
+
     def _word_labels(self, examples: Sequence[TaggedText], rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Returns the label of each word, given by the span that its first character is in.
 
-        Of spans that overlap, the longest is learnt.
+        Of spans that overlap, the longest is learnt. If words have tags of their own, the label is that of the given
+        word in which the first character is.
         """
+        if self.per_word:
+            return self._own_labels(examples, rows, starts)
         chosen = [without_overlaps(example.spans or ()) for example in examples]
         spans = [(row, span) for row, row_spans in enumerate(chosen) for span in row_spans]
         if not spans:
@@ -262,11 +321,34 @@ class TaggingTask(TrainableTask[TaggedText]):
                     table[index, int(is_first), int(is_last)] = ids[label]
         return np.where(which < 0, 0, table[which, first.astype(int), last.astype(int)]).astype(np.int32)
 
+    def _own_labels(self, examples: Sequence[TaggedText], rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        """Returns the tag of the given word that each word of the tokenizer is in."""
+        ids = {label: index for index, label in enumerate(self.labels)} | {NO_TAG: _IGNORED}
+        stretch = 1 + max(len(example.text) for example in examples)  # so that offsets of different texts never overlap
+        begins = np.array([row * stretch + start for row, each in enumerate(examples) for start, _ in each.words])
+        tags = np.array([ids[tag] for example in examples for tag in example.tags or ()], np.int32)
+        which = np.searchsorted(begins, rows.astype(np.int64) * stretch + starts, side="right") - 1
+        return tags[which]
+
     # === Model ===
 
     def build(self, encoder: BertEncoder) -> TokenClassificationModel:
         """Makes the encoder with a head for these tags, and with a CRF if the task has one."""
         return TokenClassificationModel(encoder, len(self.labels), crf=self.crf)
+
+    def with_main_metric(self, metric: str) -> TaggingTask:
+        """Returns the task with this main metric: "loss", or one that its kind of tags has.
+
+        Raises:
+            UsageError: The task has no such metric.
+        """
+        names = (*(_WORD_METRICS if self.per_word else _SPAN_METRICS), LOSS)
+        if metric not in names:
+            kind = "tags of single words" if self.per_word else "spans"
+            raise UsageError(
+                f"main_metric must be one of {', '.join(names)} for {kind}. Received: main_metric={shown(metric)}"
+            )
+        return super().with_main_metric(metric)  # type: ignore[return-value]
 
     @property
     def head_row_names(self) -> Sequence[str]:
@@ -297,14 +379,17 @@ class TaggingTask(TrainableTask[TaggedText]):
         """Returns the spans of each text, in order; N is the largest number of spans in a text of the batch.
 
         `count`, the number of spans, is int32 [B]; `labels` and `texts`, string [B, N]; `starts` and `ends`, character
-        offsets in the text, int32 [B, N]; `scores`, the mean probability of the tags of a span, float32 [B, N].
+        offsets in the text, int32 [B, N]; `scores`, the mean probability of the tags of a span, float32 [B, N]. If the
+        labels are tags of single words, there is an answer for each word, with `tags` instead of `labels`.
         """
         logits = tf.boolean_mask(outputs["logits"], encoded["word_mask"])
         rows = encoded["word_rows"]
         probabilities = tf.nn.softmax(logits)
         tags = self._decode(logits, outputs, rows, tf.size(encoded["text"]))
-        letters, types = tf.gather(self._letters, tags), tf.gather(self._types, tags)
         scores = tf.gather(probabilities, tags, batch_dims=1)
+        if self.per_word:
+            return served_words(self.labels, tags, scores, encoded, encoded["text"])
+        letters, types = tf.gather(self._letters, tags), tf.gather(self._types, tags)
         count = tf.size(encoded["text"])
 
         # A word continues the entity of the word before if their letters are B or I, then I or E, and the types equal.
@@ -352,7 +437,9 @@ class TaggingTask(TrainableTask[TaggedText]):
         return {"probabilities": tf.nn.softmax(outputs["logits"])}
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns {"spans": [{"start", "end", "label", "text", "score"}]}."""
+        """Returns {"spans": [{"start", "end", "label", "text", "score"}]}, or {"words": …}; see `readable_words`."""
+        if self.per_word:
+            return {"words": readable_words(row)}
         return {
             "spans": [
                 {
@@ -367,15 +454,20 @@ class TaggingTask(TrainableTask[TaggedText]):
         }
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """Formats the spans and the text."""
+        """Formats the spans and the text; for tags of single words, each word with its tag."""
+        if self.per_word:
+            return " ".join(f"{word['text']}/{word['tag']}" for word in prediction["words"])
         spans = "; ".join(f"{span['label']} {span['text']!r} {span['score']:.2f}" for span in prediction["spans"])
         return f"{spans or '-'}\t{prediction['text']}"
 
     def evaluate(self, examples: Sequence[TaggedText], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Returns precision, recall and F1 of spans. A span is right if its type, start and end are right.
 
-        Spaces, invisible characters and combining marks at the edges of a span are ignored, since tokens have none.
+        Spaces, invisible characters and combining marks at the edges of a span are ignored, since tokens have none. If
+        words have tags of their own, the metrics are those of `word_scores`, such as the accuracy over words.
         """
+        if self.per_word:
+            return word_scores(self.labels, examples, answers)
         true = [
             {(span.label, *visible(example.text, span.start, span.end)) for span in example.spans or ()}
             for example in examples

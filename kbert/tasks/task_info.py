@@ -13,6 +13,9 @@ from kbert.errors import UsageError
 from kbert.options import OptionInfo, option_infos
 from kbert.tasks.options import TaskOptions
 
+COLUMNS_SECTION = "Columns"
+"""The heading of the options that name columns, in the help of commands."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Column:
@@ -86,8 +89,7 @@ class TaskInfo:
     def option_infos(self) -> Mapping[str, OptionInfo]:
         """The options by name: the task's own first, then those that describe files."""
         infos = {
-            name: dataclasses.replace(each, section="Files" if each.reading else "Task")
-            for name, each in option_infos(self.options).items()
+            name: dataclasses.replace(each, section=_section(each)) for name, each in option_infos(self.options).items()
         }
         own = self.options.__annotations__
         first = [name for name in own if not infos[name].reading]
@@ -120,7 +122,27 @@ class TaskInfo:
         Raises:
             UsageError: The task has no such column or option.
         """
-        ending = "_column"
-        columns = {name.removesuffix(ending): value for name, value in given.items() if name.endswith(ending)}
-        others = {name: value for name, value in given.items() if not name.endswith(ending)}
+        columns, others = named_columns(given)
         return self.choose_columns(columns), self.choose_options(others)
+
+
+def named_columns(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Splits keyword arguments into the columns by role (from `text_column` and the like) and the other keywords.
+
+    Args:
+        given: The keyword arguments by name.
+
+    Example:
+        >>> named_columns({"text_column": "review", "delimiter": ";"})
+        ({'text': 'review'}, {'delimiter': ';'})
+    """
+    ending = "_column"
+    columns = {name.removesuffix(ending): value for name, value in given.items() if name.endswith(ending)}
+    return columns, {name: value for name, value in given.items() if not name.endswith(ending)}
+
+
+def _section(info: OptionInfo) -> str:
+    """Returns the heading of an option in the help of a command."""
+    if info.name.endswith("_columns"):
+        return COLUMNS_SECTION
+    return "Files" if info.reading else "Task"

@@ -38,6 +38,13 @@ def same_text(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
+def _only_item(items: Sequence[str], role: str) -> str:
+    """Returns the item of a list of one; raises ValueError for other lists."""
+    if len(items) != 1:
+        raise ValueError(f"expected one {role}. Received {len(items)}: {', '.join(items):.60}")
+    return items[0]
+
+
 def _check_not_empty(text: str, pair: str | None) -> None:
     if not text.strip():
         raise ValueError("expected a text. Received an empty one")
@@ -70,21 +77,24 @@ class TextTask(AnsweringTask[Example]):
         Without targets, texts may be empty.
         """
         columns = cls.table_columns(columns, options)
+        # Some programs write a list even where there is a single label; a joined list cannot be told from a text.
         lists = [cls.target_column] if cls.target_lists else []
+        single = [] if cls.target_lists else [cls.target_column]
         spellings: dict[str, str] = {}
-        for row in read_table(path, columns, form=options.table_format, lists=lists, bad=bad):
+        for row in read_table(path, columns, form=options.table_format, lists=lists, list_values=single, bad=bad):
             text, pair, target = row.values["text"], row.values.get("pair"), row.values.get(cls.target_column)
             try:
+                if targets and isinstance(target, list) and not cls.target_lists:
+                    target = _only_item(target, cls.target_column)
                 if targets:
+                    spelling = target.strip() if isinstance(target, str) else ""
                     target = cls.read_target(target, options)
                     _check_not_empty(text, pair)
             except ValueError as problem:
                 bad.skip(DataError(str(problem), path, row.line))
                 continue
-            if isinstance(target, str):
-                spelling = row.values[cls.target_column].strip()
-                if spellings.setdefault(target, spelling) != spelling:
-                    bad.repaired("labels are other spellings of the number of an earlier label (0.0 is 0)", row.line)
+            if isinstance(target, str) and spellings.setdefault(target, spelling) != spelling:
+                bad.repaired("labels are other spellings of an earlier label (0.0 is 0, true is True)", row.line)
             yield Example(text, pair, target, row.line)
 
     @classmethod

@@ -82,7 +82,7 @@ def sample_text(source: Source, tokenizer: Tokenizer | Normalizer, *, max_word_l
         max_word_length: The length in characters of the longest word that is not [UNK].
     """
     normalizer = tokenizer.normalizer if isinstance(tokenizer, Tokenizer) else tokenizer
-    lines = list(_some_lines(source))
+    lines = list(some_lines(source))
     counts = Counter(character for line in lines for character in line if not character.isspace())
     sample = TextSample(
         characters=counts.total(), ideographs=sum(n for character, n in counts.items() if is_cjk(ord(character)))
@@ -123,7 +123,8 @@ def describe_long_words(count: int, longest: int, example: str | None) -> str:
     )
 
 
-def _some_lines(source: Source) -> Iterator[str]:
+def some_lines(source: Source) -> Iterator[str]:
+    """Yields lines from the beginnings of some parts of a source. Unreadable parts are skipped."""
     step = -(-len(source.parts) // _PARTS)
     parts = source.parts[::step]
     for part in parts:

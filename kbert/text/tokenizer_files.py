@@ -12,12 +12,15 @@ The files are untrusted input, so the type of every value in them is checked.
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kbert import files
 from kbert.errors import BundleError, UsageError, VocabularyError, shown
+from kbert.options import option_error
 from kbert.text.settings import MAX_WORD_LENGTH, AddedToken, TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import (
@@ -60,6 +63,7 @@ _JAPANESE_TYPES = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "wo
 _FLAGS = ("special", "normalized", "single_word", "lstrip", "rstrip")
 _MOST_BYTES = 1 << 27
 """The maximum size of a file, far above that of any vocabulary. Parsed JSON takes some ten times as much memory."""
+_JSON_START = re.compile(rb'\s*\{\s*"\w+"\s*:')
 _UNLIMITED = 1 << 31
 """The value from which on model_max_length means unknown; Transformers writes 10^30 for that."""
 
@@ -81,20 +85,56 @@ def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | Non
         VocabularyError: The vocabulary is invalid.
     """
     folder = Path(folder)
-    config = _Object.read(folder / CONFIG_FILE)
-    fast = _Object.read(folder / TOKENIZER_FILE)
-    kind = _tokenizer_kind(config, _Object.read(folder / MODEL_CONFIG_FILE), fast.present)
-    if not fast.present and not (folder / VOCABULARY_FILE).is_file():
+    files_ = _Files(
+        folder,
+        fast=_Object.read(folder / TOKENIZER_FILE),
+        vocabulary=folder / VOCABULARY_FILE if (folder / VOCABULARY_FILE).is_file() else None,
+        config=_Object.read(folder / CONFIG_FILE),
+        special=_Object.read(folder / SPECIAL_TOKENS_FILE),
+        added=_Object.read(folder / ADDED_TOKENS_FILE),
+        model=_Object.read(folder / MODEL_CONFIG_FILE),
+    )
+    if not files_.fast.present and files_.vocabulary is None:
         raise BundleError(f"{folder}: expected a tokenizer: {VOCABULARY_FILE} or {TOKENIZER_FILE}. Neither is there")
-    for names in (config, _Object.read(folder / SPECIAL_TOKENS_FILE)):
+    return _tokenizer(files_, special_tokens_in_text)
+
+
+def load_tokenizer_file(path: files.PathLike) -> Tokenizer:
+    """Reads the tokenizer of a tokenizer.json alone, with the settings in it. No other file of its folder is read.
+
+    Args:
+        path: The file, which may have any name.
+
+    Raises:
+        BundleError: The file is missing or damaged, or is not that of a BERT tokenizer.
+        VocabularyError: The vocabulary in it is invalid.
+    """
+    fast = _Object.read(Path(path))
+    if not fast.present:
+        raise BundleError(f"{path}: expected a {TOKENIZER_FILE}. It does not exist")
+    return _tokenizer(_Files(Path(path), fast), None)
+
+
+def is_tokenizer_file(path: files.PathLike) -> bool:
+    """Returns whether a file is a tokenizer.json and not a vocab.txt: it ends in .json, or begins like JSON."""
+    path = Path(path)
+    if not path.is_file():
+        return False
+    return path.suffix.lower() == ".json" or _JSON_START.match(files.text_head(path)) is not None
+
+
+def _tokenizer(files_: _Files, special_tokens_in_text: bool | None) -> Tokenizer:
+    folder, config, fast = files_.where, files_.config, files_.fast
+    kind = _tokenizer_kind(config, files_.model, fast.present)
+    for names in (config, files_.special):
         _check_names(names)
-    vocabulary = _vocabulary(folder, fast)
+    vocabulary = _vocabulary(files_)
     normalizer = _part(fast, "normalizer", "BertNormalizer")
     _part(fast, "pre_tokenizer", "BertPreTokenizer")
     if fast.present and not normalizer.boolean("clean_text", True):
         raise BundleError(f"{fast.path}: normalizer.clean_text must be true. Received: false")
     model = fast.object("model")
-    found = _added_tokens(folder, vocabulary, config, fast)
+    found = _added_tokens(files_, vocabulary)
     vocabulary, added = _placed(folder, vocabulary, found)
     if special_tokens_in_text is None:
         is_foreign = config.present or fast.present
@@ -174,6 +214,32 @@ def save_tokenizer(tokenizer: Tokenizer, folder: files.PathLike) -> None:
     files.write_json(folder / CONFIG_FILE, _tokenizer_config(tokenizer))
     for name in (ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE):
         (folder / name).unlink(missing_ok=True)
+
+
+def is_vocabulary_file(output: files.PathLike) -> bool:
+    """Returns whether the output of vocabulary training is a vocab.txt, and not a folder."""
+    return os.fspath(output).endswith(".txt") or os.path.isfile(output)
+
+
+def check_vocabulary_output(output: files.PathLike) -> None:
+    """Checks that vocabulary training can write its output: a file, or a new or empty folder.
+
+    Raises:
+        OptionError: The output is a folder with files.
+    """
+    if os.path.isdir(output) and (is_vocabulary_file(output) or os.listdir(output)):
+        raise option_error(
+            lambda spell: f"{spell('output')} must be a vocab.txt, or a new or empty folder. Received: {output}"
+        )
+
+
+def save_vocabulary_output(tokenizer: Tokenizer, output: files.PathLike) -> None:
+    """Writes the output of vocabulary training: a vocab.txt, or a folder that also stores how text is normalized."""
+    if is_vocabulary_file(output):
+        tokenizer.vocabulary.save(output)
+    else:
+        os.makedirs(output, exist_ok=True)
+        save_tokenizer(tokenizer, output)
 
 
 def _tokenizer_config(tokenizer: Tokenizer) -> dict[str, Any]:
@@ -317,6 +383,10 @@ class _Object:
         return _Object(self.path, value or {}, value is not None, f"{self.name}{key}.")
 
 
+_MISSING = _Object(Path(), {}, present=False)
+"""The contents of a file that is missing."""
+
+
 def _is_text(value: str) -> bool:
     """Returns whether a string is valid in UTF-8; JSON strings can contain lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
@@ -332,9 +402,33 @@ def _part(fast: _Object, name: str, kind: str) -> _Object:
     return part
 
 
-def _vocabulary(folder: Path, fast: _Object) -> Vocabulary:
-    path = folder / VOCABULARY_FILE
+@dataclasses.dataclass(frozen=True)
+class _Files:
+    """The files that describe a tokenizer. Files that are missing are objects without values.
+
+    Args:
+        where: The folder, or the only file, for errors.
+        fast: The tokenizer.json.
+        vocabulary: The path of vocab.txt; None if there is none.
+        config: The tokenizer_config.json.
+        special: The special_tokens_map.json.
+        added: The added_tokens.json.
+        model: The config.json of the model.
+    """
+
+    where: Path
+    fast: _Object
+    vocabulary: Path | None = None
+    config: _Object = _MISSING
+    special: _Object = _MISSING
+    added: _Object = _MISSING
+    model: _Object = _MISSING
+
+
+def _vocabulary(files_: _Files) -> Vocabulary:
+    fast, path = files_.fast, files_.vocabulary
     if not fast.present:
+        assert path is not None
         return Vocabulary.from_file(path)
     model = _part(fast, "model", "WordPiece")
     prefix = model.text("continuing_subword_prefix", CONTINUATION)
@@ -350,11 +444,11 @@ def _vocabulary(folder: Path, fast: _Object) -> Vocabulary:
             raise VocabularyError(
                 f"model.vocab must map text to integers. Received: {shown((token, index))}", fast.path
             )
-    if path.is_file():
+    if path is not None:
         vocabulary = Vocabulary.from_file(path)
         if not _are_same(vocabulary, ids):
             raise BundleError(
-                f"{folder}: {VOCABULARY_FILE} and {TOKENIZER_FILE} must hold the same vocabulary; remove "
+                f"{files_.where}: {VOCABULARY_FILE} and {TOKENIZER_FILE} must hold the same vocabulary; remove "
                 "the one that does not belong to the model. Received: different vocabularies"
             )
         return vocabulary
@@ -400,10 +494,9 @@ def _check_names(names: _Object) -> None:
             )
 
 
-def _added_tokens(
-    folder: Path, vocabulary: Vocabulary, config: _Object, fast: _Object
-) -> dict[str, tuple[int, AddedToken]]:
+def _added_tokens(files_: _Files, vocabulary: Vocabulary) -> dict[str, tuple[int, AddedToken]]:
     """Returns (id, token) of added tokens, and of special tokens with their own matching settings, by content."""
+    config, fast, plain = files_.config, files_.fast, files_.added
     found: dict[str, tuple[int, AddedToken]] = {}
     # The order of precedence is tokenizer.json, tokenizer_config.json, then the files of Transformers 4.
     rows = fast.values.get("added_tokens") or []
@@ -416,8 +509,7 @@ def _added_tokens(
     decoder = config.object("added_tokens_decoder")
     for key in decoder.values:
         _add(found, decoder.object(key), key)
-    specials = _special_names(config) | _special_names(_Object.read(folder / SPECIAL_TOKENS_FILE))
-    plain = _Object.read(folder / ADDED_TOKENS_FILE)
+    specials = _special_names(config) | _special_names(files_.special)
     for content in plain.values:
         index = plain.integer(content, -1)
         if content not in found:

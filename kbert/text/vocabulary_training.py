@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 
 from kbert import files
 from kbert.errors import DataError, UsageError
-from kbert.sources.source import Source, SourceSettings
+from kbert.options import with_options
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source
 from kbert.text.normalization import Normalizer
+from kbert.text.options import TrainVocabularyOptions
 from kbert.text.replacement_table import ReplacementTable
 from kbert.text.settings import MAX_WORD_LENGTH, TokenizerSettings
 from kbert.text.text_sample import describe_long_words, sample_text, tell_lost_marks
 from kbert.text.tokenizer import Tokenizer
+from kbert.text.tokenizer_files import check_vocabulary_output, save_vocabulary_output
 from kbert.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
 
 Progress = Callable[[str, int, int], None]
@@ -32,15 +36,11 @@ _TRAINED_WORDS = 100_000_000
 """The maximum number of words passed to the trainer. The counts of a larger corpus are scaled down in proportion."""
 
 
+@with_options(TrainVocabularyOptions)
 def train_vocabulary(
     inputs: Sequence[files.PathLike] | Source,
     *,
-    size: int = 30_522,
-    cased: bool = False,
-    strip_accents: bool | None = None,
-    character_coverage: float = 0.9995,
-    minimum_frequency: int = 2,
-    source: SourceSettings | None = None,
+    options: TrainVocabularyOptions,
     progress: Progress | None = None,
 ) -> Vocabulary:
     """Trains a WordPiece vocabulary.
@@ -50,78 +50,54 @@ def train_vocabulary(
     the accents, and about words that are too long.
 
     Example:
-        >>> vocabulary = train_vocabulary(["text.txt"], size=60)
+        >>> vocabulary = kbert.train_vocabulary(["text.txt"], size=60)
         >>> len(vocabulary) <= 60
         True
 
     Args:
         inputs: Files (also .gz, .bz2, .xz, .zst), folders, globs, or datasets by name (see `Source`); or a `Source`,
-            whose `counts` then contain what was left out.
-        size: The maximum number of entries. There are fewer if the text has fewer pieces that occur
-            `minimum_frequency` times.
-        cased: Whether to keep case and accents.
-        strip_accents: Whether to strip accents, and with them the vowel signs of many scripts. None strips them unless
-            `cased` is true.
-        character_coverage: The fraction of the characters of the text, with repetitions, that get an entry. Words with
-            rarer characters become [UNK], so that rare signs do not fill the vocabulary (SentencePiece's rule,
-            arXiv 1808.06226).
-        minimum_frequency: The minimum number of occurrences of words and pieces; rarer ones are left out.
-        source: The settings for reading the inputs. Ignored if `inputs` is a `Source`.
+            which has its own settings, and whose `counts` then contain what was left out.
+        options: All of these options in one object. The settings for reading can be an object of `SourceSettings`.
         progress: A function that is called as the training proceeds (see `Progress`).
 
     Raises:
         UsageError: An input does not exist, or an option is invalid.
         DataError: A file is not UTF-8, there is no text at all, or all words are too long.
     """
-    return train_tokenizer(
-        inputs,
-        size=size,
-        cased=cased,
-        strip_accents=strip_accents,
-        character_coverage=character_coverage,
-        minimum_frequency=minimum_frequency,
-        source=source,
-        progress=progress,
-    ).vocabulary
+    return train_tokenizer(inputs, options=options, progress=progress).vocabulary
 
 
+@with_options(TrainVocabularyOptions)
 def train_tokenizer(
     inputs: Sequence[files.PathLike] | Source,
     *,
-    size: int = 30_522,
-    cased: bool = False,
-    strip_accents: bool | None = None,
-    character_coverage: float = 0.9995,
-    minimum_frequency: int = 2,
-    source: SourceSettings | None = None,
+    options: TrainVocabularyOptions,
     progress: Progress | None = None,
 ) -> Tokenizer:
     """Trains a WordPiece vocabulary, and returns a tokenizer with this vocabulary and its normalization.
 
-    `build_corpus` accepts the tokenizer as `vocab`. `train_vocabulary` describes the arguments in detail.
+    `build_corpus` accepts the tokenizer as `vocab`.
 
     Args:
-        inputs: Files, folders, globs, or datasets by name; or a `Source`.
-        size: The maximum number of entries.
-        cased: Whether to keep case and accents.
-        strip_accents: Whether to strip accents. None strips them unless `cased` is true.
-        character_coverage: The fraction of the characters of the text, with repetitions, that get an entry.
-        minimum_frequency: The minimum number of occurrences of words and pieces; rarer ones are left out.
-        source: The settings for reading the inputs. Ignored if `inputs` is a `Source`.
+        inputs: Files, folders, globs, or datasets by name; or a `Source`; see `train_vocabulary`.
+        options: All of these options in one object. The settings for reading can be an object of `SourceSettings`.
         progress: A function that is called as the training proceeds (see `Progress`).
+
+    Example:
+        >>> tokenizer = kbert.train_tokenizer(["text.txt"], size=70, cased=True)
+        >>> tokenizer.lowercase
+        False
 
     Raises:
         UsageError: An input does not exist, or an option is invalid.
         DataError: A file is not UTF-8, there is no text at all, or all words are too long.
     """
-    if not 0 < character_coverage <= 1:
-        raise UsageError(f"character_coverage must be in (0, 1]. Received: {character_coverage}")
-    if minimum_frequency < 1:
-        raise UsageError(f"minimum_frequency must be at least 1. Received: {minimum_frequency}")
-    reader = inputs if isinstance(inputs, Source) else Source(inputs, source)
-    settings = TokenizerSettings(
-        lowercase=not cased, strip_accents=None if strip_accents == (not cased) else strip_accents
-    )
+    size, coverage = options.size, options.character_coverage
+    if options.output is not None:
+        check_vocabulary_output(options.output)
+    reader = _source(inputs, options)
+    strip_accents = None if options.strip_accents == (not options.cased) else options.strip_accents
+    settings = TokenizerSettings(lowercase=not options.cased, strip_accents=strip_accents)
     normalizer = Normalizer(
         settings.lowercase, table=ReplacementTable(settings.lowercase, strip_accents=settings.strip_accents)
     )
@@ -130,8 +106,8 @@ def train_tokenizer(
     if not words:
         raise DataError("expected text to train a vocabulary on. The input holds no words", reader.parts[0][0])
     _check_lengths(words, reader.parts[0][0])
-    alphabet = _alphabet(words, character_coverage)
-    trained = _trained_words(words, alphabet, minimum_frequency)
+    alphabet = _alphabet(words, coverage)
+    trained = _trained_words(words, alphabet, options.minimum_frequency)
     # The trainer numbers continuing characters in the random order of a hash table, and breaks ties between merges by
     # number. Characters that are passed as special tokens have a fixed order.
     continuing = {CONTINUATION + character for word, _ in trained for character in word[1:]}
@@ -139,14 +115,34 @@ def train_tokenizer(
     if size < len(initial):
         raise UsageError(
             f"size must have room for {len(SPECIAL_TOKENS)} special tokens and the {len(alphabet)} characters that "
-            f"make up {character_coverage:.2%} of the text, {len(continuing)} of them also as continuations. "
+            f"make up {coverage:.2%} of the text, {len(continuing)} of them also as continuations. "
             f"Received: size={size}; make it at least {len(initial)}, or lower the coverage"
         )
     if progress:
         progress("choosing pieces", 0, 0)
     scale = min(1.0, _TRAINED_WORDS / sum(words.values()))
-    vocabulary = Vocabulary(_choose_pieces(trained, initial, size, minimum_frequency, scale))
-    return Tokenizer.from_settings(vocabulary, settings)
+    vocabulary = Vocabulary(_choose_pieces(trained, initial, size, options.minimum_frequency, scale))
+    tokenizer = Tokenizer.from_settings(vocabulary, settings)
+    if options.output is not None:
+        save_vocabulary_output(tokenizer, options.output)
+    return tokenizer
+
+
+def _source(inputs: Sequence[files.PathLike] | Source, options: TrainVocabularyOptions) -> Source:
+    """Returns the source of the text.
+
+    Raises:
+        UsageError: `inputs` is a `Source`, and the options have other settings for reading.
+    """
+    settings = options.narrowed(SourceSettings)
+    if not isinstance(inputs, Source):
+        return Source(inputs, settings)
+    if settings not in (SourceSettings(), inputs.settings):
+        raise UsageError(
+            "a Source has its own settings for reading. Received: other settings as options; leave them out, or give "
+            "the files instead of the Source"
+        )
+    return inputs
 
 
 def count_words(

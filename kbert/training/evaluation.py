@@ -15,10 +15,12 @@ from kbert.errors import BundleError, UsageError
 from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
+from kbert.options import with_options
 from kbert.pretrained.loading import load_model
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.corpus_tokenizer import check_corpus
 from kbert.training.loop.cross_entropy import cross_entropy
+from kbert.training.options import EvaluatePretrainingOptions
 
 _BLOCK = 256
 """The number of examples that are read and masked together. It is constant so that the masks do not depend on the batch
@@ -177,12 +179,12 @@ class PretrainingEvaluation:
         return sums
 
 
+@with_options(EvaluatePretrainingOptions)
 def evaluate_pretraining(
     model: PathLike,
     corpus: PathLike,
     *,
-    batch_size: int = 32,
-    precision: str = "float32",
+    options: EvaluatePretrainingOptions,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, float]:
     """Evaluates the masked language model, and the next sentence prediction if there is one, of a model on a corpus.
@@ -190,8 +192,7 @@ def evaluate_pretraining(
     Args:
         model: A model folder.
         corpus: A folder that `build_corpus` wrote with the model's vocabulary. Its masks are fixed.
-        batch_size: The number of examples in a batch. It changes only the rounding of the results.
-        precision: The floating-point type of matrix products, "float32" or "bfloat16".
+        options: All of these options in one object.
         progress: A function that is called with the number of finished examples and the number of all examples.
 
     Returns:
@@ -202,12 +203,12 @@ def evaluate_pretraining(
         UsageError: The corpus has another vocabulary, or its text was normalized in another way.
     """
     bundle = Bundle.load(resolve(model))
-    loaded = load_model(bundle, precision=precision)
+    loaded = load_model(bundle, precision=options.precision)
     if not hasattr(loaded, "mlm_head"):
         raise BundleError(
             f"{model} must be a model that predicts tokens, as `kbert pretrain` makes them. Received: a "
             f"{bundle.architecture}; measure it with --data"
         )
     held_out = ValidationCorpus(corpus, bundle.tokenizer, model=str(model))
-    metrics = PretrainingEvaluation(loaded, held_out, batch_size)(progress)
+    metrics = PretrainingEvaluation(loaded, held_out, options.batch_size)(progress)
     return {"examples": held_out.examples, **metrics}

@@ -9,7 +9,7 @@ from kbert import files
 from kbert.errors import UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.models import tensor_names
-from kbert.options import refuse_unknown, with_options
+from kbert.options import check_value, refuse_unknown, with_options
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.factories import trainable_task_class
@@ -63,7 +63,7 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
     """
     info = _trainable_task(task, task_options)
     infos = keyword_infos(info)
-    infos["main_metric"].checked(options.main_metric)
+    check_value(infos["main_metric"], options.main_metric)
     columns, own = info.split(task_options)
     examples = read_task_examples(
         task,
@@ -119,7 +119,7 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
     if not run.is_chief:
         return {}
     reading = Reading.remembered(info, examples.columns, own)
-    return _finish(run, plan, model, bindings, best, loop.progress.step, reading)
+    return _finish(run, plan, model, bindings, best, loop.steps_done, reading)
 
 
 def _trainable_task(task: str, task_options: Mapping[str, Any]) -> TaskInfo:

@@ -18,10 +18,11 @@ from kbert.tasks.task_info import TaskInfo
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.training.data.augmentation import with_augmentation
 from kbert.training.data.task_examples import TaskExamples, digest
+from kbert.training.data.unknown_tokens import warn_of_unknown_tokens
 from kbert.training.defaults import default_epochs, default_head_learning_rate, default_learning_rate
 from kbert.training.learning_rate_finder import STEPS
 from kbert.training.loop.early_stopping import EarlyStopping
-from kbert.training.loop.loop import LoopSettings
+from kbert.training.loop.settings import LoopSettings
 from kbert.training.optimizers.frozen_layers import check_frozen_layers
 from kbert.training.optimizers.schedules import Schedule
 from kbert.training.optimizers.settings import OptimizerSettings
@@ -133,6 +134,7 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
     """
     if run.is_chief:
         examples.tell_skipped()
+        examples.tell_shared()
     training = with_augmentation(
         examples.train,
         model=options.model,
@@ -163,6 +165,8 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
     if head_peak is None:
         head_peak = default_head_learning_rate(peak, pretrained=start.bundle is not None)
     run.tell(*rows.notes)
+    if run.is_chief:
+        warn_of_unknown_tokens(task, training, rows, start.tokenizer)
     if not options.find_learning_rate:
         _tell_defaults(
             run, options, start, rows=len(rows), peak=peak, head_peak=head_peak, epochs=epochs, steps=max(1, steps)

@@ -23,8 +23,8 @@ from kbert.training.corpus_tokenizer import check_corpus, same_tokenizer
 from kbert.training.devices.jit import use_jit
 from kbert.training.evaluation import PretrainingEvaluation, ValidationCorpus
 from kbert.training.loop.inputs import Phase
-from kbert.training.loop.loop import LoopSettings
 from kbert.training.loop.objectives import PretrainingObjective
+from kbert.training.loop.settings import LoopSettings
 from kbert.training.monitoring.observers import Observer, Periodic
 from kbert.training.monitoring.samples import SAMPLES, Samples
 from kbert.training.new_weights import new_parts, tell_new_weights

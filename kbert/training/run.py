@@ -18,7 +18,8 @@ from kbert.training.devices.strategy import make_strategy
 from kbert.training.loop.callbacks import check_callbacks, start_callbacks
 from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.inputs import Phase
-from kbert.training.loop.loop import LoopSettings, TrainingLoop, check_batch_size
+from kbert.training.loop.loop import TrainingLoop
+from kbert.training.loop.settings import LoopSettings, check_batch_size
 from kbert.training.monitoring.monitor import TENSORBOARD_FOLDER, Monitor, SilentMonitor
 from kbert.training.monitoring.observers import Observer, ObserverSettings, make_observers
 from kbert.training.monitoring.peak import matrix_peak

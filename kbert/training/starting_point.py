@@ -83,8 +83,8 @@ def starting_point(model: str | files.PathLike, vocab: files.PathLike | None, ca
 
     Args:
         model: A model folder, hf://owner/name, or the name of a preset.
-        vocab: The vocabulary for a preset: a vocab.txt, or a folder with a tokenizer and its settings, which is a
-            model, a corpus or the output of `kbert vocab train`.
+        vocab: The vocabulary for a preset: a vocab.txt, a tokenizer.json, or a folder with a tokenizer and its
+            settings, which is a model, a corpus or the output of `kbert vocab train`.
         cased: Whether the tokenizer keeps case and accents, if `vocab` is a vocab.txt.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import importlib
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 import kbert
 from kbert.cli.main import main
+from kbert.options import Options, option_infos
 from kbert.tasks.catalogue import TASKS
 
 PACKAGE = Path(kbert.__file__).parent
@@ -34,7 +36,7 @@ def commands(group=main, path=()):
 
 COMMANDS = commands()
 OPTIONS = {
-    name: {spelling for param in command.params for spelling in (*param.opts, *param.secondary_opts)}
+    name: {"--help"} | {spelling for param in command.params for spelling in (*param.opts, *param.secondary_opts)}
     for name, command in COMMANDS.items()
 }
 
@@ -110,13 +112,17 @@ TRAINING = ("pretrain", *(f"finetune {task}" for task in TRAINED))
 CORPORA = ("corpus build", "vocab train", "vocab inspect", "vocab extend")
 FILES = (*CORPORA, "evaluate", "predict", "finetune classification")
 MODELS = ("evaluate", "predict", "export saved-model", "export litert")
+PROMPTED = ("evaluate", "predict", "export saved-model")
 OUTPUTS = (*TRAINING, "corpus build", "vocab extend", "index build", "quickstart", "export saved-model")
 WHERE = {
     # Modules that several commands use, and the commands that can print the message with the option.
-    ("kbert.corpus.reading.source", "--corpus"): ("pretrain",),
-    ("kbert.corpus.reading.source", "--phase"): ("pretrain",),
-    ("kbert.corpus.reading.source", "--vocab"): ("pretrain", "corpus inspect"),
-    ("kbert.corpus.reading.source", "--cased"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.foreign_records", "--corpus"): ("pretrain",),
+    ("kbert.corpus.reading.foreign_records", "--phase"): ("pretrain",),
+    ("kbert.corpus.reading.open_source", "--vocab"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.own_corpus", "--vocab"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.open_source", "--cased"): ("pretrain", "corpus inspect"),
+    ("kbert.corpus.reading.foreign_records", "--skip-corrupt"): ("pretrain",),
+    ("kbert.corpus.reading.own_corpus", "--skip-corrupt"): ("pretrain",),
     ("kbert.corpus.reading.source", "--skip-corrupt"): ("pretrain",),
     ("kbert.files.folders", "--output"): OUTPUTS,
     ("kbert.model_folder.bundle", "--resume"): TRAINING,  # the command of the unfinished run
@@ -125,10 +131,9 @@ WHERE = {
     ("kbert.model_folder.tokenizer", "--keep-accents"): ("corpus build", "vocab inspect"),
     ("kbert.model_folder.tokenizer", "--vocab"): ("corpus build", "corpus inspect", "pretrain", "finetune ranking"),
     ("kbert.prediction.text_columns", "--pair"): ("predict",),
-    ("kbert.prediction.loading", "--prompt"): MODELS,
+    ("kbert.prediction.loading", "--prompt"): PROMPTED,
     ("kbert.quickstart.run", "--rest-port"): ("serve",),  # what to do next
     ("kbert.retrieval.index", "--model"): ("search",),
-    ("kbert.retrieval.index", "--output"): ("index build",),
     ("kbert.retrieval.index", "--pooling"): ("index build",),
     ("kbert.retrieval.index", "--similarity"): ("index build",),
     ("kbert.serving.rest", "--rest-port"): ("serve",),
@@ -145,18 +150,21 @@ WHERE = {
     ("kbert.sources.table_format", "--encoding"): FILES,
     ("kbert.sources.text", "--document-separator"): ("corpus build",),
     ("kbert.tasks.protocol.answering", "--pair"): ("predict",),  # model cards show `kbert predict`
-    ("kbert.tasks.embedding", "--prompt"): MODELS,
+    ("kbert.tasks.embedding", "--prompt"): PROMPTED,
     ("kbert.tasks.factories", "--pooling"): MODELS,
     ("kbert.tasks.labels", "--missing-labels"): ("finetune classification", "finetune multilabel"),
     ("kbert.tasks.multiple_choice", "--pair"): ("predict",),
     ("kbert.tasks.question_answering", "--pair"): ("predict",),
     ("kbert.tasks.ranking", "--pair"): ("predict",),
+    ("kbert.tasks.tagging", "--tag-scheme"): ("finetune tagging",),
     ("kbert.tasks.text_task", "--pair"): ("predict",),
     ("kbert.tasks.readers.judged_texts", "--documents"): ("evaluate", "finetune ranking", "finetune embedding"),
     ("kbert.tasks.readers.judged_texts", "--queries"): ("evaluate", "finetune ranking", "finetune embedding"),
     ("kbert.tasks.readers.tables", "--delimiter"): ("evaluate", "predict", "finetune classification"),
     ("kbert.tasks.readers.tables", "--quoting"): ("evaluate", "predict", "finetune classification"),
     ("kbert.tasks.readers.tables", "--format"): ("evaluate", "predict", "finetune classification"),
+    ("kbert.tasks.readers.retrieval_collections", "--id-column"): ("index build",),  # which alone names columns
+    ("kbert.tasks.readers.retrieval_collections", "--text-column"): ("index build",),
     ("kbert.text.text_sample", "--strip-accents"): ("corpus build", "vocab train"),
     ("kbert.text.text_sample", "--keep-accents"): ("corpus build", "vocab train"),
     ("kbert.text.unreachable_entries", "--cased"): ("corpus build", "vocab inspect"),
@@ -172,14 +180,15 @@ WHERE = {
     ("kbert.training.run_folder.runs", "--resume"): TRAINING,
 }
 """The commands that print a message with an option, where these are not all that import its module."""
-NO_MESSAGES = (
-    "kbert.options",
-    "kbert.training.options",
-    "kbert.tasks.catalogue",
-    "kbert.report.charts",
-    "kbert.report.page",
-)
-"""Modules with other strings: declarations of options, which tests/cli/test_options.py compares, and styles."""
+NO_MESSAGES = ("kbert.tasks.catalogue", "kbert.report.charts", "kbert.report.page")
+"""Modules with other strings: styles, and declarations of options."""
+
+
+def declares_options(module):
+    """Whether a module declares options, which tests/cli/test_options.py compares with the commands."""
+    return module.rpartition(".")[2].endswith("options") or any(
+        module.startswith(f"{folder}.") for folder in ("kbert.options", "kbert.training.options")
+    )
 
 
 def strings_of(node):
@@ -189,17 +198,27 @@ def strings_of(node):
             continue
         if isinstance(each, ast.JoinedStr):
             yield "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in each.values)
+            for part in each.values:
+                if isinstance(part, ast.FormattedValue):
+                    yield from strings_of(part)
         elif isinstance(each, ast.Constant) and isinstance(each.value, str):
             yield each.value
         else:
             yield from strings_of(each)
 
 
-def messages():
-    """(module, message) of each string that names an option, but for those of the command line itself."""
+def modules():
+    """The modules of the package whose strings are messages, or texts of help."""
     for path in sorted(PACKAGE.rglob("*.py")):
         module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
-        if module not in NO_MESSAGES and not module.startswith("kbert.cli."):
+        if module not in NO_MESSAGES:
+            yield module
+
+
+def messages():
+    """(module, message) of each string that names an option, but for those of the command line itself."""
+    for module in modules():
+        if not module.startswith("kbert.cli.") and not declares_options(module):
             for text in strings_of(tree_of(module)):
                 if OPTION.search(text):
                     yield module, text
@@ -249,3 +268,92 @@ def test_messages_are_found():
 def test_the_table_names_messages_that_there_are():
     pairs = {(module, option) for module, text in messages() for option in OPTION.findall(text)}
     assert WHERE.keys() <= pairs
+
+
+# === The messages of the command line, and its help ===
+
+
+def command_messages():
+    """(commands, message) of each string of kbert.cli that names an option."""
+    for module in modules():
+        if module.startswith("kbert.cli.") and not declares_options(module):
+            own = {name: each.callback for name, each in COMMANDS.items() if each.callback.__module__ == module}
+            functions = {name: list(calls_of(callback.__name__, module)) for name, callback in own.items()}
+            for node in tree_of(module).body[1:]:  # without the docstring
+                users = [name for name, nodes in functions.items() if any(each in ast.walk(node) for each in nodes)]
+                for text in strings_of(node):
+                    if OPTION.search(text):
+                        yield users or sorted(own) or sorted(printers().get(module, COMMANDS)), text
+
+
+COMMAND_MESSAGES = [
+    pytest.param(*each, id=f"{'-'.join(each[0][:1])}-{number}") for number, each in enumerate(command_messages())
+]
+
+
+@pytest.mark.parametrize(("users", "text"), COMMAND_MESSAGES)
+def test_options_in_messages_of_commands_exist(users, text):
+    for option, named in with_commands(text):
+        for name in users if named is None else ():
+            assert option in OPTIONS[name], (name, text)
+        assert named is None or any(option in OPTIONS[name] for name in named), text
+
+
+def test_messages_of_commands_are_found():
+    texts = [each.values[1] for each in COMMAND_MESSAGES]
+    assert any(text.startswith("expected --features and --output together") for text in texts)
+    assert "--features" in texts  # inside a value of an f-string
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_in_help_exist(name):
+    command = COMMANDS[name]
+    for text in (command.help, *(getattr(param, "help", None) or "" for param in command.params)):
+        text = re.sub(r" -- --.*", "", text, flags=re.DOTALL)  # options of Apache Beam
+        for option, named in with_commands(text):
+            assert any(option in OPTIONS[each] for each in named or [name]), text
+
+
+# === Messages that spell an option by its name, as in Python or as on the command line ===
+
+
+def spelled():
+    """(module, name) of each option that a message names by `spell("name")`."""
+    for module in modules():
+        for node in ast.walk(tree_of(module)):
+            match node:
+                case ast.Call(func=ast.Name(id="spell"), args=[ast.Constant(value=name), *_]):
+                    yield module, name
+
+
+NAMES = {name: {param.name for param in command.params} for name, command in COMMANDS.items()}
+IN_PYTHON_ALONE = {"callbacks", "over", "keep_columns"}
+"""Options of messages that only Python programs see."""
+SPELLED = {
+    # Modules that several commands use, and the commands that can print the message with the option.
+    "kbert.retrieval.index": ("index build",),
+    "kbert.sources.settings": CORPORA,
+    "kbert.text.tokenizer_files": ("vocab train",),
+    "kbert.training.run_folder.runs": TRAINING,
+}
+
+
+def fields_of(module):
+    """The options of the classes that a module declares."""
+    values = vars(importlib.import_module(module)).values()
+    kinds = [each for each in values if isinstance(each, type) and issubclass(each, Options)]
+    return {name for kind in kinds if kind.__module__ == module for name in option_infos(kind)}
+
+
+@pytest.mark.parametrize(("module", "name"), sorted(set(spelled())))
+def test_options_that_are_spelled_exist(module, name):
+    if declares_options(module):
+        assert name in fields_of(module)
+    else:
+        users = SPELLED.get(module) or printers()[module]
+        assert name in IN_PYTHON_ALONE or [user for user in sorted(users) if name not in NAMES[user]] == []
+
+
+def test_spelled_options_are_found():
+    assert ("kbert.retrieval.search", "rerank") in set(spelled())
+    assert len(set(spelled())) > 20

@@ -51,7 +51,7 @@ def test_a_pair_classifier(tmp_path, foreign_pairs, table):
     (metrics,) = answers("evaluate", foreign_pairs, "--data", table, "--pair-column", "second")
     right = sum(row["label"] == label for row, label in zip(expected, ("fine", "bad"), strict=True))
     assert metrics["accuracy"] == right / 2
-    code, output, errors = run("export", "saved-model", foreign_pairs, "--pair", "--output", tmp_path / "served")
+    code, output, errors = run("export", "saved-model", foreign_pairs, "--paired", "--output", tmp_path / "served")
     assert (code, output.strip()) == (0, str(tmp_path / "served" / "1")), errors
 
     import tensorflow as tf

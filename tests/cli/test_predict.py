@@ -35,6 +35,25 @@ def test_conll(tmp_path, make_task_model):
     assert words == ["the", "cat", "sat.", "", "a", "", ""]
 
 
+def test_texts_that_are_lists_of_words(tmp_path, make_task_model, classifier):
+    model = make_task_model(tmp_path / "run", TaggingTask(["DET", "NOUN"], per_word=True))
+    result = predict(model, '["the", "cat.sat"]', ' ["a"] ', "--output-format", "conll")
+    assert [line.partition("\t")[0] for line in result.stdout.splitlines()] == ["the", "cat.sat", "", "a", ""]
+    path = tmp_path / "a.jsonl"
+    path.write_text('["the", "cat.sat"]\n["a"]\n')
+    assert predict(model, "--input", path, "--output-format", "conll").stdout == result.stdout
+    path.write_text('{"words": ["the", "cat.sat"]}\n{"words": ["a"]}\n')
+    assert predict(model, "--input", path, "--output-format", "conll").stdout == result.stdout
+    result = predict(model, '["the"]', "a cat")
+    expected = "expected either texts, or JSON lists of words, for all TEXTs. Received: 1 lists among 2 TEXTs"
+    assert (result.exit_code, result.stderr) == (2, f"Error: {expected}\n")
+    result = predict(model, '["the", " "]')
+    assert result.stderr == "Error: expected words that are not empty. Received: ['the', ' ']\n"
+    # It is a text like others if it is no list of words, and to other tasks.
+    assert json.loads(predict(model, "[a cat]", "--json").stdout)["text"] == "[a cat]"
+    assert json.loads(predict(classifier, '["the"]', "--json").stdout)["text"] == '["the"]'
+
+
 def test_answers_by_id(tmp_path, make_task_model):
     model = make_task_model(tmp_path / "run", QuestionAnsweringTask())
     path = tmp_path / "a.json"

@@ -11,6 +11,9 @@ import tensorflow as tf
 from kbert.conversion.convert import convert
 from kbert.errors import BundleError, ConfigError, UsageError
 from kbert.model_folder.bundle import Bundle
+from kbert.text.tokenizer import Tokenizer
+from kbert.text.tokenizer_files import save_tokenizer
+from kbert.text.vocabulary import Vocabulary
 
 ERF = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -284,3 +287,27 @@ def test_another_epsilon_is_refused(tmp_path, pretrained):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"layer_norm_eps": 1e-5}))
     with pytest.raises(ConfigError, match=r"only the LayerNorm epsilon 1e-12\. Received: layer_norm_eps=1e-05"):
         convert(folder, tmp_path / "out", to="google")
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_vocab_may_be_a_tokenizer_with_its_settings(google, pretrained, tmp_path, kind):
+    """Here one that keeps accents, which neither a vocab.txt nor --cased can say."""
+    (google / "kbert.json").unlink()
+    (google / "vocab.txt").unlink()
+    vocabulary = Bundle.load(pretrained).tokenizer.vocabulary
+    expected = Tokenizer(vocabulary, lowercase=True, strip_accents=False, special_tokens_in_text=True)
+    save_tokenizer(expected, tmp_path)
+    vocab = tmp_path / "tokenizer.json" if kind == "file" else tmp_path
+    assert convert(google, tmp_path / "out", vocab=vocab).largest_difference == 0
+    found = Bundle.load(tmp_path / "out").tokenizer
+    assert found.settings.differences(expected.settings) == []
+    assert found.vocabulary == vocabulary
+    with pytest.raises(UsageError, match=r"has its own settings for case and accents. Received: --cased; leave it out"):
+        convert(google, tmp_path / "other", vocab=vocab, cased=True)
+
+
+def test_a_tokenizer_that_is_too_large(google, pretrained, tmp_path):
+    vocabulary = Bundle.load(pretrained).tokenizer.vocabulary
+    save_tokenizer(Tokenizer(Vocabulary([*vocabulary, "extra"])), tmp_path)
+    with pytest.raises(BundleError, match=rf"expected at most the {len(vocabulary)} tokens that the model has"):
+        convert(google, tmp_path / "out", vocab=tmp_path / "tokenizer.json")

@@ -142,6 +142,7 @@ def test_without_kberts_own_file_a_model_is_one_that_kbert_opens(tmp_path, make_
     expected = {
         "tagging": "TokenClassificationModel",
         "tagging with a CRF": "TokenClassificationModel",
+        "tagging of words": "TokenClassificationModel",
         "summarization": "TokenClassificationModel",
         "question answering": "QuestionAnsweringModel",
         "embedding": "BertEncoder",

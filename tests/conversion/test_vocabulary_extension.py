@@ -41,6 +41,17 @@ def test_new_rows_are_the_means_of_their_pieces(pretrained, text, tmp_path):
         np.testing.assert_array_equal(new[name][25], old[name][[11, 15]].mean(0, dtype=np.float32))
 
 
+def test_a_model_of_the_hub(pretrained, text, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "kbert.conversion.vocabulary_extension.resolve", lambda source: asked.append(source) or pretrained
+    )
+    arguments = ["--input", str(text), "--minimum-frequency", "1", "--output", str(tmp_path / "new")]
+    result = CliRunner().invoke(main, ["vocab", "extend", "hf://owner/name", *arguments])
+    assert (result.exit_code, asked) == (0, ["hf://owner/name"])
+    assert "3 words added (unaffable, cats, mats), 26 entries" in result.stderr
+
+
 def test_old_ids_and_weights_stay_to_the_bit(pretrained, text, tmp_path):
     extended(pretrained, text, tmp_path / "new")
     before, after = Bundle.load(pretrained), Bundle.load(tmp_path / "new")

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from kbert.corpus.building.build import build_corpus
-from kbert.corpus.reading.source import CorpusSource
+from kbert.corpus.reading.open_source import open_source
 from kbert.corpus.records.manifest import Manifest
 from kbert.errors import RecordError, UsageError
 from kbert.model_folder.tokenizer import tokenizer_from
@@ -34,7 +34,7 @@ def build(tmp_path, text, vocab, **options):
 
 
 def tokens_of(folder):
-    source = CorpusSource(folder)
+    source = open_source(folder)
     ids = {index for part in source.parts for index in source.read(part).columns["input_word_ids"].values.tolist()}
     return {source.vocabulary[index] for index in ids}
 
@@ -48,7 +48,7 @@ def test_from_training_to_the_corpus(thai, tmp_path, caplog):
     save_tokenizer(tokenizer, tmp_path)
     for vocab in (tmp_path, tokenizer):
         corpus = build(tmp_path, thai, vocab)
-        assert CorpusSource(corpus).tokenizer.settings == TokenizerSettings(strip_accents=False)
+        assert open_source(corpus).tokenizer.settings == TokenizerSettings(strip_accents=False)
         assert {"ที่", "นี่", "ดำ"} <= tokens_of(corpus)
         assert tokenizer_from(corpus).settings == TokenizerSettings(strip_accents=False)  # a corpus as --vocab
     tokenizer.vocabulary.save(tmp_path / "alone.txt")
@@ -86,7 +86,7 @@ def test_all_settings_of_a_model_come_along(tmp_path, vocabulary):
     text = tmp_path / "text.txt"
     text.write_text("the cat sat Covid\nthe. dog ran\n\nthe mat Covid\nthe. dog\n")
     corpus = build(tmp_path, text, model)
-    source = CorpusSource(corpus)
+    source = open_source(corpus)
     settings = tokenizer_from(model).settings
     assert source.tokenizer.settings == settings == Manifest.load(corpus).tokenizer
     assert (settings.lowercase, settings.never_split) == (False, ("the.",))
@@ -123,7 +123,7 @@ def test_a_corpus_of_before_is_read(tmp_path, corpus_text, vocab_file):
     (corpus / "manifest.json").write_text(json.dumps(values))
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (corpus / name).unlink()
-    source = CorpusSource(corpus)
+    source = open_source(corpus)
     assert source.tokenizer.settings == TokenizerSettings(lowercase=False)
     assert len(source.read(source.parts[0])) == source.manifest.examples
 
@@ -133,7 +133,7 @@ def test_changed_files_are_refused(tmp_path, corpus_text, vocab_file):
     path = corpus / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"do_lower_case": False}))
     with pytest.raises(RecordError, match=r"the tokenizer's files to hold the settings of manifest\.json. They have"):
-        CorpusSource(corpus)
+        open_source(corpus)
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,8 @@ def test_an_export_that_answers_otherwise_is_not_written(tmp_path, classifier, m
     [
         ({"quantize": "int4"}, r"^quantize must be one of none, float16, dynamic\. Received: quantize='int4'$"),
         ({"sequence_length": 33}, r"^sequence_length must be from 5 to the model's 32 positions\. "),
-        ({"sequence_length": 4}, r"^sequence_length must be from 5 to .* Received: sequence_length=4$"),
+        ({"sequence_length": 4}, r"^sequence_length must be at least 5\. Received: sequence_length=4$"),
+        ({"sequence_length": 0}, r"^sequence_length must be at least 5\. Received: sequence_length=0$"),
     ],
 )
 def test_options_that_cannot_be(tmp_path, classifier, options, message):

@@ -104,10 +104,17 @@ def test_versions_and_pairs(tmp_path, pair_classifier):
     np.testing.assert_allclose(answers["probabilities"][0], list(expected["probabilities"].values()), atol=1e-5)
 
 
-@pytest.mark.parametrize("version", [0, -1, 3])
-def test_a_version_that_cannot_be(tmp_path, classifier, version):
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (0, r"^version must be at least 1\. Received: version=0$"),
+        (-1, r"^version must be at least 1\. Received: version=-1$"),
+        (3, r"^version must be new in .*\. Received: version=3$"),
+    ],
+)
+def test_a_version_that_cannot_be(tmp_path, classifier, version, message):
     (tmp_path / "3").mkdir()
-    with pytest.raises(UsageError, match=rf"^version must be at least 1, and new in .*\. Received: version={version}$"):
+    with pytest.raises(UsageError, match=message):
         export_saved_model(classifier, output=tmp_path, version=version)
 
 

@@ -35,6 +35,8 @@ TASKS = {
     "multiple-choice": (MultipleChoiceTask(), {"prompt": TEXTS, "choices": SEVERAL}),
     "tagging": (TaggingTask(["O", "B-a", "I-a", "B-b", "I-b"]), {"text": [LONG, "", "a dog"]}),
     "crf": (TaggingTask(["O", "B-a", "E-a", "S-a", "I-a"], crf=True), {"text": [LONG, "", "a dog"]}),
+    "words": (TaggingTask(["DET", "名詞", "VERB"], per_word=True), {"text": [LONG, "", "a dog"]}),
+    "words, crf": (TaggingTask(["DET", "NOUN"], crf=True, per_word=True), {"text": [LONG, "", "a dog"]}),
     "question-answering": (
         QuestionAnsweringTask(impossible=True),
         {"question": ["cat ?", "the", "a " * 40], "context": [LONG, "the dog", LONG]},

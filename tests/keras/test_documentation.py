@@ -42,6 +42,8 @@ EXAMPLES = [
     kbert.Index,
     search,
     run_report,
+    kbert.write_report,
+    kbert.Predictor.evaluate,
 ]
 
 

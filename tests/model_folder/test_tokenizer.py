@@ -1,9 +1,10 @@
+import dataclasses
 import json
 import logging
 
 import pytest
 
-from kbert.errors import UsageError, VocabularyError
+from kbert.errors import KbertError, UsageError, VocabularyError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.tokenizer import load_model_tokenizer, tokenizer_from
 from kbert.text.settings import AddedToken
@@ -130,3 +131,58 @@ def test_sentence_transformers_in_a_subfolder_lower_case_too(tmp_path, vocabular
     (tmp_path / "1_Pooling" / "config.json").write_text("{}")
     for settings in (load_model_tokenizer(tmp_path).settings, tokenizer_from(str(tmp_path)).settings):
         assert (settings.lowercase, settings.strips_accents) == (True, False)
+
+
+# === tokenizer.json ===
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "other.json", "tokenizer"])
+def test_a_tokenizer_file_brings_its_settings(folder, vocabulary, tmp_path, name, caplog):
+    path = tmp_path / name
+    (folder / "tokenizer.json").rename(path)
+    tokenizer = tokenizer_from(path)
+    # tokenizer.json has no place for `never_split`, nor for the longest input.
+    assert tokenizer.settings == Tokenizer(vocabulary, **{**SETTINGS, "never_split": []}).settings
+    assert tokenizer.vocabulary.tokens == (*vocabulary, "covid")
+    assert tokenizer.vocabulary.piece_count == len(vocabulary)
+    assert not warnings(caplog)
+
+
+def test_a_tokenizer_file_alone_says_what_it_says(tmp_path, vocabulary):
+    for lowercase, strip_accents in ((False, None), (False, True), (True, False), (True, None)):
+        expected = Tokenizer(vocabulary, lowercase=lowercase, strip_accents=strip_accents)
+        save_tokenizer(expected, tmp_path)
+        found = tokenizer_from(tmp_path / "tokenizer.json")
+        assert found.settings == dataclasses.replace(expected.settings, special_tokens_in_text=True)
+        assert found.ids("thé CÁT Cat") == expected.ids("thé CÁT Cat")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"), [({"cased": True}, "--cased"), ({"strip_accents": False}, "--keep-accents")]
+)
+def test_options_beside_a_tokenizer_file_are_refused(folder, options, named):
+    message = rf"the file .*tokenizer\.json has its own settings for case and accents. Received: {named}; leave it out"
+    with pytest.raises(UsageError, match=message):
+        tokenizer_from(folder / "tokenizer.json", **options)
+
+
+def test_a_tokenizer_file_that_differs_from_its_folder(folder, caplog):
+    tokenizer_from(folder / "tokenizer.json")
+    assert [message.replace(str(folder), "F") for message in warnings(caplog)] == [
+        "F/tokenizer_config.json says never_split=['c++'], and F/tokenizer.json is used with never_split=[]; give "
+        "--vocab F to use the folder's settings"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "JSON"),
+        ('{"do_lower_case": true}', "expected a BERT tokenizer, with model of type WordPiece. Received: None"),
+        ('{"model": {"type": "BPE"}}', "expected a BERT tokenizer, with model of type WordPiece. Received: 'BPE'"),
+    ],
+)
+def test_other_json_is_refused(tmp_path, content, message):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(KbertError, match=message):
+        tokenizer_from(tmp_path / "a.json")

@@ -34,7 +34,8 @@ def test_rouge_is_that_of_rouge_score(within):
     words = ["the", "The", "cat", "dogs", "3.5", "over-fit", "naïve", "don't", "—", "a", "ran,", "İt", "x_y", "mat."]
     ours, theirs = [], []
     for _ in range(1000):
-        texts = [" ".join(rng.choice(words, int(rng.integers(0, 30)))) for _ in range(4)]
+        # Lines are sentences.
+        texts = [" ".join(rng.choice([*words, "\n"], int(rng.integers(0, 30)))) for _ in range(4)]
         references, summary = texts[: int(rng.integers(1, 4))], texts[3]
         score = rouge(references, summary)
         wanted = scorer.score_multi(references, summary)

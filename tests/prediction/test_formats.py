@@ -16,6 +16,11 @@ def test_conll_of_texts_and_of_words():
     ]
     words = [{"start": 0, "end": 8}]
     assert conll_lines({"text": "Ada left", "spans": [SPAN], "words": words}) == ["Ada left\tB-PER", ""]
+    words = [
+        {"text": "Ada", "start": 0, "end": 3, "tag": "PROPN"},
+        {"text": "left", "start": 4, "end": 8, "tag": "VERB"},
+    ]
+    assert conll_lines({"text": "Ada left", "words": words}) == ["Ada\tPROPN", "left\tVERB", ""]
     with pytest.raises(UsageError, match=r"^CoNLL is for models of tagging\. Received: predictions without spans$"):
         conll_lines({"text": "a", "label": "b"})
 

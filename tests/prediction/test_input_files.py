@@ -22,14 +22,14 @@ def test_lines_of_a_text_file_are_read_as_the_training_file_was(tmp_path):
     path.write_bytes("the café\na dog\n".encode("latin-1"))
     task = ClassificationTask(["bad", "good"], paired=False)
     files = InputFiles(task, Reading(options={"encoding": "latin-1"}))
-    assert files.text_lines(path, None, None) == ["the café", "a dog"]
+    assert files.text_lines(path, {}) == ["the café", "a dog"]
     # The user says that this file has cells.
-    assert files.text_lines(path, None, {"delimiter": ";"}) is None
-    assert files.text_lines(as_table([{"text": "a dog"}], "texts"), None, None) is None
+    assert files.text_lines(path, {"delimiter": ";"}) is None
+    assert files.text_lines(as_table([{"text": "a dog"}], "texts"), {}) is None
 
 
 def test_a_model_of_single_texts_reads_no_second_text():
     single, paired = (InputFiles(ClassificationTask(["bad", "good"], paired=each), Reading()) for each in (False, True))
-    assert single.reading({"text": "review"}, None).columns == {"text": "review", "pair": ""}
-    assert single.reading({"pair": "title"}, None).columns == {"pair": "title"}
-    assert paired.reading({"text": "review"}, None).columns == {"text": "review"}
+    assert single.reading({"text_column": "review"}).columns == {"text": "review", "pair": ""}
+    assert single.reading({"pair_column": "title"}).columns == {"pair": "title"}
+    assert paired.reading({"text_column": "review"}).columns == {"text": "review"}

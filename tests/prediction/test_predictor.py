@@ -123,26 +123,26 @@ def test_evaluation_of_examples_and_of_a_file(model, tmp_path):
     path.write_text(
         "".join(json.dumps({"review": e.text, "stars": e.target}) + "\n" for e in examples), encoding="utf-8"
     )
-    assert model.evaluate(path, {"text": "review", "label": "stars"}) == metrics
+    assert model.evaluate(path, text_column="review", label_column="stars") == metrics
 
 
 def test_columns_of_a_table_are_carried_into_predictions(model, tmp_path):
     rows = [{"id": 7, "text": "a dog", "label": "x"}, {"id": 8, "text": "the cat", "label": "y"}]
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = list(model.predict_file(path, keep=["id"]))
+    found = list(model.predict_file(path, keep_columns=["id"]))
     assert [(row["id"], row["text"]) for row in found] == [(7, "a dog"), (8, "the cat")]
     assert next(iter(found[0])) == "id"
-    assert model.predict(rows, keep=["id"]) == found
+    assert model.predict(rows, keep_columns=["id"]) == found
     path = tmp_path / "a.csv"
     path.write_text("id,text\n7,a dog\n8,the cat\n")
-    assert [row["id"] for row in model.predict_file(path, keep=["id"])] == ["7", "8"]
+    assert [row["id"] for row in model.predict_file(path, keep_columns=["id"])] == ["7", "8"]
     with pytest.raises(DataError, match=r"there is no column 'name'; the header has 'id', 'text'"):
-        list(model.predict_file(path, keep=["name"]))
+        list(model.predict_file(path, keep_columns=["name"]))
     with pytest.raises(UsageError, match=r"predictions have a key 'label' of their own; rename the column to keep it"):
-        model.predict(rows, keep=["label"])
-    with pytest.raises(UsageError, match=r"keep is for data frames"):
-        model.predict(["a dog"], keep=["id"])
+        model.predict(rows, keep_columns=["label"])
+    with pytest.raises(UsageError, match=r"keep_columns is for data frames"):
+        model.predict(["a dog"], keep_columns=["id"])
 
 
 def test_a_label_that_training_never_saw(model, tmp_path):

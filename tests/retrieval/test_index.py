@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from kbert.errors import BundleError, DataError, UsageError
 from kbert.prediction.loading import load
 from kbert.retrieval.index import Index, build_index
-from kbert.retrieval.search import SearchSettings, measure_search, search
+from kbert.retrieval.search import measure_search, search
 
 TEXTS = ["the cat sat", "a dog ran", "the mat", "slow cats", "fast dogs ran on", "the cat"]
 
@@ -103,20 +103,20 @@ def test_measuring_on_a_collection(tmp_path, index):
 
 
 def test_results_are_put_in_order_by_a_ranker(index, ranker, embedder):
-    (plain,) = search(index, ["the dog"], SearchSettings(top=6))
-    (ranked,) = search(index, ["the dog"], SearchSettings(top=3, reranker=ranker))
+    (plain,) = search(index, ["the dog"], top=6)
+    (ranked,) = search(index, ["the dog"], top=3, rerank=ranker)
     (answer,) = load(ranker).predict(["the dog"], [[result["text"] for result in plain]])
     assert [result["text"] for result in ranked] == [plain[place]["text"] for place in answer["order"][:3]]
     assert [result["rank"] for result in ranked] == [1, 2, 3]
-    (shallow,) = search(index, ["the dog"], SearchSettings(top=6, reranker=ranker, depth=2))
+    (shallow,) = search(index, ["the dog"], top=6, rerank=ranker, depth=2)
     assert {result["text"] for result in shallow[:2]} == {result["text"] for result in plain[:2]}
     assert shallow[2:] == plain[2:]
     assert [result["rank"] for result in shallow] == [1, 2, 3, 4, 5, 6]
     with pytest.raises(
         UsageError,
-        match=r"^--rerank must be a model of `kbert finetune ranking`, or a cross-encoder\. .*, a model for embedding$",
+        match=r"^rerank must be a model of `kbert finetune ranking`, or a cross-encoder\. .*, a model for embedding$",
     ):
-        search(index, ["the dog"], SearchSettings(reranker=embedder))
+        search(index, ["the dog"], rerank=embedder)
 
 
 def test_a_bare_encoder_is_no_re_ranker(index, pretrained):
@@ -124,13 +124,13 @@ def test_a_bare_encoder_is_no_re_ranker(index, pretrained):
     from kbert.cli.search import search as command
 
     with pytest.raises(
-        UsageError, match=r"^--rerank must be .*, a BertForPreTraining without a head that ranks$"
+        UsageError, match=r"^rerank must be .*, a BertForPreTraining without a head that ranks$"
     ) as raised:
-        search(index, ["the dog"], SearchSettings(reranker=pretrained))
+        search(index, ["the dog"], rerank=pretrained)
     options = {option for parameter in command.params for option in parameter.opts}
-    assert set(re.findall(r"--[a-z-]+", str(raised.value))) <= options
+    assert set(re.findall(r"--[a-z-]+", raised.value.command_line_message)) <= options
     with pytest.raises(UsageError, match=r"^depth must be at least 1\. Received: depth=0$"):
-        search(index, ["the dog"], SearchSettings(reranker=pretrained, depth=0))
+        search(index, ["the dog"], rerank=pretrained, depth=0)
 
 
 def test_what_cannot_be(tmp_path, documents, embedder, classifier, folder, index):
@@ -140,7 +140,7 @@ def test_what_cannot_be(tmp_path, documents, embedder, classifier, folder, index
     ):
         build_index(classifier, input=documents, output=tmp_path / "i")
     with pytest.raises(
-        UsageError, match=r"^--output must be a new folder\. Received: .*, which exists; remove it, or name another$"
+        UsageError, match=r"^output must be a new folder\. Received: .*, which exists; remove it, or name another$"
     ):
         build_index(embedder, input=documents, output=folder)
     with pytest.raises(UsageError, match=r"^dtype must be one of float32, float16\. Received: dtype='int8'$"):
@@ -177,9 +177,19 @@ def test_a_damaged_index(tmp_path, folder, embedder, classifier):
     (copy / "index.json").write_text(json.dumps(settings | {"model": "/nowhere"}))
     with pytest.raises(BundleError, match=r"at /nowhere\. Received: no such folder; name it with --model$"):
         Index(copy)
+    (copy / "index.json").write_text(json.dumps(settings | {"dtype": "complex"}))
+    with pytest.raises(BundleError, match=r"expected dtype, one of float32, float16\. Received: 'complex'$"):
+        Index(copy)
     (copy / "index.json").write_text("[]")
     with pytest.raises(BundleError, match=r"index\.json: expected model, str\. Received: None$"):
         Index(copy)
+
+
+def test_an_offset_before_the_texts(tmp_path, folder):
+    copy = shutil.copytree(folder, tmp_path / "i")
+    np.save(copy / "offsets.npy", np.full(6, -1, np.int64))
+    with pytest.raises(BundleError, match=r"texts\.jsonl is damaged; build the index again$"):
+        Index(copy).search(["the cat"])
 
 
 # === Models of sentence-transformers, and encoders ===
@@ -257,7 +267,7 @@ def test_an_index_of_an_older_kbert(tmp_path, documents, folder, index):
 
 def test_a_cross_encoder_re_ranks(tmp_path, index, make_cross_encoder):
     ranker = make_cross_encoder(tmp_path / "m")
-    (ranked,) = search(index, ["the dog"], SearchSettings(top=6, reranker=ranker))
+    (ranked,) = search(index, ["the dog"], top=6, rerank=ranker)
     scores = [result["score"] for result in ranked]
     assert scores == sorted(scores, reverse=True)
     assert all(0 < score < 1 for score in scores)

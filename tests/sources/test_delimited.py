@@ -5,7 +5,8 @@ import pytest
 from kbert.errors import DataError
 from kbert.sources import document
 from kbert.sources.delimited import delimiter_of, split_rows
-from kbert.sources.source import Source, SourceSettings
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source
 
 
 def read(tmp_path, content, name="rows.csv", **settings):

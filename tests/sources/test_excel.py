@@ -1,9 +1,12 @@
 import builtins
 import datetime
+import re
+import zipfile
 
 import pytest
 
 from kbert.errors import DataError, UsageError
+from kbert.sources.content import content_sha256
 from kbert.sources.excel import read_cells
 from kbert.sources.source import Source
 from kbert.tasks.classification import ClassificationTask
@@ -62,3 +65,109 @@ def test_without_openpyxl(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(UsageError, match=r"a\.xlsx: reading Excel files needs openpyxl: pip install 'kbert\[excel\]'"):
         list(read_cells(tmp_path / "a.xlsx"))
+
+
+# === Choice of a sheet ===
+
+
+@pytest.fixture
+def sheets(tmp_path):
+    """A workbook with the sheets Empty, Secret (hidden), train, 2024."""
+    openpyxl = pytest.importorskip("openpyxl", reason="needs openpyxl")
+    book = openpyxl.Workbook()
+    book.active.title = "Empty"
+    for name in ("Secret", "train", "2024"):
+        sheet = book.create_sheet(name)
+        sheet.append(["text", "label"])
+        sheet.append([f"a text of {name}", 1])
+        sheet.append([f"more of {name}", 0])
+    book["Secret"].sheet_state = "hidden"
+    book.save(tmp_path / "book.xlsx")
+    return tmp_path / "book.xlsx"
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("", "train"),  # the first visible sheet with rows
+        ("#train", "train"),
+        ("#TRAIN", "train"),
+        ("#Secret", "Secret"),
+        ("#2", "Secret"),
+        ("#4", "2024"),
+        ("#2024", "2024"),  # a name, although it is a number
+    ],
+)
+def test_a_sheet_is_chosen(sheets, address, name):
+    path = f"{sheets}{address}"
+    assert list(read_cells(path))[1] == (2, [f"a text of {name}", "1"])
+    assert ClassificationTask.read_examples(path)[0] == Example(f"a text of {name}", None, "1", 2)
+    assert [found.lines for found in Source([path]).documents()] == [(f"a text of {name}",), (f"more of {name}",)]
+
+
+def test_the_sheet_is_said_once(sheets, caplog):
+    caplog.set_level("INFO", logger="kbert")
+    for _ in range(2):
+        ClassificationTask.read_examples(sheets)
+        ClassificationTask.read_examples(f"{sheets}#4")
+    listed = "'Empty', 'Secret', 'train', '2024'"
+    assert [record.message for record in caplog.records] == [
+        f"{sheets}: the sheet 'train' is read, of {listed} ({sheets}#Empty reads another)",
+        f"{sheets}#4: the sheet '2024' is read, of {listed} ({sheets}#Empty reads another)",
+    ]
+
+
+def test_a_single_sheet_is_not_said(tmp_path, caplog):
+    openpyxl = pytest.importorskip("openpyxl", reason="needs openpyxl")
+    caplog.set_level("INFO", logger="kbert")
+    book = openpyxl.Workbook()
+    book.active.append(["one"])
+    book.save(tmp_path / "single.xlsx")
+    assert list(read_cells(tmp_path / "single.xlsx")) == [(1, ["one"])]
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("wanted", ["Nosuch", "5", "0"])
+def test_a_sheet_that_is_missing(sheets, wanted):
+    message = (
+        rf"book\.xlsx#{wanted}: expected one of the sheets 'Empty', 'Secret', 'train', '2024', or a number from 1 to "
+        rf"4. Received: '{wanted}'; write the name of a sheet behind #"
+    )
+    for read in (list, ClassificationTask.read_examples):
+        with pytest.raises(DataError, match=message):
+            read(read_cells(f"{sheets}#{wanted}") if read is list else f"{sheets}#{wanted}")
+
+
+def test_a_workbook_that_is_missing(tmp_path):
+    with pytest.raises(UsageError, match=r"none\.xlsx: no such file"):
+        ClassificationTask.read_examples(f"{tmp_path}/none.xlsx#a")
+    with pytest.raises(UsageError, match=r"no such file: .*none\.xlsx"):
+        Source([f"{tmp_path}/none.xlsx#a"])
+
+
+def test_a_file_whose_name_has_the_mark(sheets):
+    other = sheets.with_name("book.xlsx#copy.xlsx")
+    sheets.rename(other)
+    assert list(read_cells(other))[1] == (2, ["a text of train", "1"])
+    assert list(read_cells(f"{other}#4"))[1] == (2, ["a text of 2024", "1"])
+    assert next(found.lines for found in Source([other]).documents()) == ("a text of train",)
+
+
+def test_folders_and_globs_of_workbooks(sheets):
+    assert Source([f"{sheets.parent}/*.xlsx#2024"]).parts == [(f"{sheets}#2024", "xlsx")]
+    assert Source([sheets.parent]).parts == [(str(sheets), "xlsx")]
+
+
+def test_digests_tell_sheets_apart(sheets):
+    digests = {content_sha256(f"{sheets}{address}", "train") for address in ("", "#train", "#2024")}
+    assert len(digests) == 3
+
+
+def test_a_wrong_size_in_the_file_hides_no_rows(sheets, tmp_path):
+    """Some programs write the size A1 for every sheet."""
+    wrong = tmp_path / "wrong.xlsx"
+    with zipfile.ZipFile(sheets) as old, zipfile.ZipFile(wrong, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', content))
+    assert list(read_cells(f"{wrong}#train")) == list(read_cells(f"{sheets}#train"))

@@ -6,7 +6,8 @@ import pytest
 from kbert.errors import DataError
 from kbert.sources import document
 from kbert.sources.places import DocumentRange
-from kbert.sources.source import Source, SourceSettings
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source
 
 
 def read(tmp_path, content, **settings):

@@ -4,7 +4,9 @@ import pytest
 
 from kbert.errors import DataError, UsageError
 from kbert.sources import named_datasets
-from kbert.sources.source import Source, SourceSettings
+from kbert.sources.content import content_sha256
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source
 
 
 @pytest.mark.parametrize(
@@ -120,3 +122,21 @@ def test_a_dataset_of_tfds(tmp_path, monkeypatch):
     for name in ("tfds:kbert_tiny_texts:nosuch", "tfds:no_such_dataset_at_all"):
         with pytest.raises(DataError, match="reading the dataset failed: "):
             read(name)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_text_by_the_number_of_its_feature(tmp_path, monkeypatch):
+    pytest.importorskip("datasets", reason="needs datasets")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "train.jsonl").write_text('{"n": 1, "body": "one"}\n{"n": 2, "body": "two"}\n')
+    name = f"hf-datasets:{tmp_path}/set"
+    found = [document.lines for document in Source([name], SourceSettings(text_field="2")).documents()]
+    assert found == [("one",), ("two",)]
+    with pytest.raises(DataError, match="expected a field '3' with the text"):
+        list(Source([name], SourceSettings(text_field="3")).documents())
+
+
+def test_the_digest_of_a_dataset_is_that_of_its_name():
+    digests = {content_sha256(name, "train") for name in ("hf-datasets:a/b", "hf-datasets:a/b", "tfds:a")}
+    assert len(digests) == 2

@@ -3,7 +3,8 @@ import builtins
 import pytest
 
 from kbert.errors import DataError, UsageError
-from kbert.sources.source import Source, SourceSettings
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source
 
 pa = pytest.importorskip("pyarrow", reason="needs pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
@@ -84,3 +85,16 @@ def test_without_pyarrow(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(UsageError, match=r"a\.parquet: reading Parquet needs pyarrow: pip install 'kbert\[parquet\]'"):
         Source([path])
+
+
+# === Columns by number ===
+
+
+def test_the_column_with_the_text_by_number(tmp_path):
+    path = write(tmp_path / "a.parquet", {"id": [1, 2], "body": ["one", "two"], "3": ["x", "y"]})
+    assert read(path, text_field="2") == [(("one",), 1), (("two",), 2)]
+    assert read(path, text_field="3") == [(("x",), 1), (("y",), 2)]  # a name, and the number of the same column
+    with pytest.raises(DataError, match=r"a\.parquet: expected a column '4' with the text\. Received the columns 'id'"):
+        read(path, text_field="4")
+    path = write(tmp_path / "b.parquet", {"2": ["name"], "body": ["number"]})
+    assert read(path, text_field="2") == [(("name",), 1)]

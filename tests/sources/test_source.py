@@ -4,7 +4,8 @@ import pytest
 
 from kbert.errors import DataError, UsageError
 from kbert.sources.detection import detect_format
-from kbert.sources.source import Source, SourceSettings, describe_formats
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source, describe_formats
 
 
 @pytest.mark.parametrize(
@@ -66,12 +67,15 @@ def test_a_format_that_is_named_is_taken(tmp_path):
     [
         (
             {"format": "xml"},
-            "one of auto, text, jsonl, csv, tsv, wikiextractor, parquet, xlsx. Received: 'xml'",
+            "one of auto, text, jsonl, csv, tsv, wikiextractor, parquet, xlsx. Received: format=.xml",
         ),
-        ({"document_separator": "page"}, "document_separator must be one of blank-line, line. Received: 'page'"),
-        ({"invalid_utf8": "replace"}, "invalid_utf8 must be one of fail, skip. Received: 'replace'"),
-        ({"deduplicate": "near"}, "deduplicate must be one of none, document, line. Received: 'near'"),
-        ({"text_field": ""}, "text_field must name a field"),
+        (
+            {"document_separator": "page"},
+            "document_separator must be one of blank-line, line. Received: document_separator='page'",
+        ),
+        ({"invalid_utf8": "replace"}, "invalid_utf8 must be one of fail, skip. Received: invalid_utf8='replace'"),
+        ({"deduplicate": "near"}, "deduplicate must be one of none, document, line. Received: deduplicate='near'"),
+        ({"text_field": ""}, "text_field must be the name of a field. Received: text_field="),
     ],
 )
 def test_settings_that_cannot_be(settings, message):

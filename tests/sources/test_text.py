@@ -7,7 +7,8 @@ import pytest
 from kbert.errors import DataError
 from kbert.sources import document
 from kbert.sources.document import Document
-from kbert.sources.source import Source, SourceSettings
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source
 
 
 def read(tmp_path, content, separator="blank-line", name="text.txt"):

@@ -2,7 +2,8 @@ import pytest
 
 from kbert.errors import DataError
 from kbert.sources import document
-from kbert.sources.source import Source, SourceSettings
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source
 
 ARTICLES = """<doc id="12" url="https://en.wikipedia.org/wiki?curid=12" title="Anarchism">
 Anarchism

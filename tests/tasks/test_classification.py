@@ -47,6 +47,27 @@ def test_spaces_around_a_label_make_no_other(tmp_path):
         ClassificationTask.read_examples(path)
 
 
+def test_booleans_are_one_label(tmp_path):
+    rows = [{"text": "x", "label": value} for value in (True, "True", "true", "TRUE", False, "false")]
+    examples = ClassificationTask.read_examples(as_table(rows, "train"))
+    assert [example.target for example in examples] == ["True"] * 4 + ["False"] * 2
+    task = ClassificationTask(["false", "true"])  # as a model may have been trained
+    assert [task.check_example(example).target for example in examples] == ["true"] * 4 + ["false"] * 2
+
+
+def test_lists_of_one_label(tmp_path):
+    """doccano writes labels of texts so."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "x", "label": ["a"]}\n{"text": "y", "label": [2.0]}\n')
+    assert [example.target for example in ClassificationTask.read_examples(path)] == ["a", "2"]
+    path.write_text('{"text": "x", "label": ["a", "b"]}\n')
+    with pytest.raises(DataError, match=r"a\.jsonl:1: expected one label\. Received 2: a, b$"):
+        ClassificationTask.read_examples(path)
+    path.write_text('{"text": "x", "label": []}\n')
+    with pytest.raises(DataError, match=r"a\.jsonl:1: expected one label\. Received 0: $"):
+        ClassificationTask.read_examples(path)
+
+
 def test_equal_numbers_are_one_label(tmp_path, caplog):
     path = tmp_path / "a.csv"
     path.write_text("text,label\nu,0\nv,0.0\nw,1\nx,1.00\ny,+1\nz,007\n")
@@ -54,7 +75,7 @@ def test_equal_numbers_are_one_label(tmp_path, caplog):
     assert [example.target for example in examples] == ["0", "0", "1", "1", "1", "007"]
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"{path}: 3 labels are other spellings of the number of an earlier label (0.0 is 0) (first: {path}:3)"
+        f"{path}: 3 labels are other spellings of an earlier label (0.0 is 0, true is True) (first: {path}:3)"
     )
     rows = [{"text": "x", "label": value} for value in (0, 0.0, "0", 2.5)]
     assert [example.target for example in ClassificationTask.read_examples(as_table(rows, "train"))] == [

@@ -64,9 +64,9 @@ def test_an_evaluation_has_prompts_of_both_sides(tmp_path, make_sentence_folder)
     table = write(tmp_path, "a.csv", "text,pair\ncat,the cat\ndog,a dog\nmat,a cat\n")
     prompted = write(tmp_path, "b.csv", "text,pair\nslow cat,fast the cat\nslow dog,fast a dog\nslow mat,fast a cat\n")
     columns = {"pair": "pair"}
-    assert load(folder, prompt="slow ", pair_prompt="fast ").evaluate(table, columns) == load(folder).evaluate(
-        prompted, columns
-    )
+    assert load(folder, prompt="slow ", pair_prompt="fast ").evaluate(table, pair_column="pair") == load(
+        folder
+    ).evaluate(prompted, pair_column="pair")
     task = EmbeddingTask(prompt="slow ", pair_prompt="fast ")
     examples = EmbeddingTask.read_examples(table, columns)
     assert task.texts_of(examples) == {"text": ["cat", "the cat", "dog", "a dog", "mat", "a cat"]}

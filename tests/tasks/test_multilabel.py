@@ -51,8 +51,9 @@ def test_lists_in_cells(write):
 
 
 @pytest.mark.parametrize(
-    "rows", [[[0, 1, 1], [1, 0, 0]], [[0.0, 1.0, 1.0], [1, 0, 0]], ["[0 1 1]", "[1, 0, 0]"], ["0|1|1", "1|0|0"]]
-)
+    "rows", [[[0, 1, 1], [1, 0, 0]], [[0.0, 1.0, 1.0], [1, 0, 0]], ["[0 1 1]", "[1, 0, 0]"], ["0|1|1", "1|0|0"],
+     ["0,1,1", "1,0,0"], ["0 1 1", "1 0 0"], ["0; 1.0; 1", "1; 0; 0.0"], [[False, True, True], [True, False, False]]],
+)  # fmt: skip
 def test_vectors_of_0_and_1(write, rows):
     path = write("a.jsonl", "".join(json.dumps({"text": "x", "label": row}) + "\n" for row in rows))
     examples = MultilabelTask.read_examples(path)
@@ -65,6 +66,20 @@ def test_vectors_of_0_and_1(write, rows):
         DataError, match=r"expected a vector of 3 numbers 0 and 1, as in training\. Received 4 numbers$"
     ):
         task.keep_valid(other, path)
+
+
+def test_objects_of_labels(write):
+    rows = [{"joy": 1, "love": 0, "fear": 1}, {"joy": False, "love": True, "fear": False}, {"joy": 0}]
+    path = write("a.jsonl", "".join(json.dumps({"text": "x", "label": row}) + "\n" for row in rows))
+    assert [example.target for example in MultilabelTask.read_examples(path)] == [("joy", "fear"), ("love",), ()]
+    path = write("b.jsonl", json.dumps({"text": "x", "label": {"joy": "much"}}))
+    with pytest.raises(DataError, match=r"b\.jsonl:1: 'label' must be text, a number, or a list of them\. Received: {"):
+        MultilabelTask.read_examples(path)
+
+
+def test_labels_that_are_no_vectors(write):
+    path = write("a.csv", "text,label\nx,0 1\ny,2 1\n")
+    assert [example.target for example in MultilabelTask.read_examples(path)] == [("0 1",), ("2 1",)]
 
 
 def test_a_label_that_no_row_has_is_one_too(write):

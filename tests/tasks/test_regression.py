@@ -35,6 +35,10 @@ def test_decimal_commas(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("text;label\nx;2,5\ny;-0,125\nz;3\n")
     assert [example.target for example in RegressionTask.read_examples(path)] == [2.5, -0.125, 3.0]
+    path.write_text("text;label\nx;1.234,5\ny;\u22120,5\nz;-12.345.678,9\n", encoding="utf-8")
+    assert [example.target for example in RegressionTask.read_examples(path)] == [1234.5, -0.5, -12345678.9]
+    path.write_text('text,label\nx,"1,234.5"\ny,"1,234,567.0"\n')
+    assert [example.target for example in RegressionTask.read_examples(path)] == [1234.5, 1234567.0]
     path.write_text("text;label\nx;2,5\ny;1,250\n")
     with pytest.raises(DataError, match=r"a\.csv:3: expected a number as label\. .* may be decimal or part thousands"):
         RegressionTask.read_examples(path)

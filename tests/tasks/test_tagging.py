@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.errors import DataError
+from kbert.errors import DataError, UsageError
 from kbert.models.encoder import BertEncoder
 from kbert.prediction.formats import conll_lines
 from kbert.prediction.loading import load
@@ -181,6 +181,8 @@ def test_texts_in_words(tmp_path, make_task_model):
     for word in answer["words"]:
         inside = any(start < word["end"] and end > word["start"] for start, end in spans)
         assert word["tag"] in (("B-X", "I-X") if inside else ("O",))
+    with pytest.raises(UsageError, match=r"^keep is for data frames and lists of dictionaries\. Received: keep="):
+        model.predict([["the", "cat"]], keep=["id"])
     path = tmp_path / "a.conll"
     path.write_text("the\ncat\nsat.\n\na\n")
     assert next(model.predict_file(path)) == answer

@@ -1,3 +1,4 @@
+import doctest
 import gzip
 import json
 import os
@@ -6,12 +7,15 @@ import sys
 
 import pytest
 
+import kbert
 from kbert.errors import DataError, UsageError
-from kbert.sources.source import Source, SourceSettings
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source
 from kbert.text import vocabulary_training
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.vocabulary import SPECIAL_TOKENS
-from kbert.text.vocabulary_training import count_words, train_vocabulary
+from kbert.text.tokenizer_files import load_tokenizer
+from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
+from kbert.text.vocabulary_training import count_words, train_tokenizer, train_vocabulary
 
 TEXT = "The lowest and the newest! " * 3 + "The widest, the lower and the newer. " * 2
 
@@ -97,7 +101,7 @@ def test_reads_compressed_files_and_reports_progress(tmp_path, text):
 def test_reads_other_formats(tmp_path, text):
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(json.dumps({"body": line}) + "\n" for line in text.read_text().splitlines()))
-    found = train_vocabulary([rows], size=50, source=SourceSettings(text_field="body"))
+    found = train_vocabulary([rows], size=50, text_field="body")
     assert found == train_vocabulary([text], size=50)
 
 
@@ -109,7 +113,7 @@ def test_coverage_leaves_rare_characters_out_but_ascii_in(tmp_path):
     assert {"中", "国", "q", "a"} <= set(covered)
     assert "龘" not in covered
     for value in (0, 1.1, float("nan")):
-        with pytest.raises(UsageError, match=r"character_coverage must be in \(0, 1\]"):
+        with pytest.raises(UsageError, match=r"character_coverage must be above 0 and at most 1"):
             train_vocabulary([path], character_coverage=value)
 
 
@@ -155,3 +159,27 @@ def test_input_that_cannot_be_read(tmp_path):
     (tmp_path / "latin1.txt").write_bytes(b"caf\xe9\n")
     with pytest.raises(DataError, match=r"latin1\.txt:1: expected utf-8 text"):
         train_vocabulary([tmp_path / "latin1.txt"])
+
+
+@pytest.mark.parametrize("function", [train_vocabulary, train_tokenizer])
+def test_the_examples(text, monkeypatch, function):
+    monkeypatch.chdir(text.parent)
+    text.rename("text.txt")
+    found = doctest.DocTestFinder(recurse=False).find(function, "example", globs={"kbert": kbert})
+    assert [(len(test.examples), doctest.DocTestRunner().run(test).failed) for test in found] == [(2, 0)]
+
+
+def test_what_is_written(text, tmp_path):
+    vocabulary = train_vocabulary([text], size=50, output=tmp_path / "vocab.txt")
+    assert Vocabulary.from_file(tmp_path / "vocab.txt") == vocabulary
+    tokenizer = train_tokenizer([text], size=70, cased=True, output=tmp_path / "folder")
+    assert load_tokenizer(tmp_path / "folder").settings == tokenizer.settings
+    with pytest.raises(UsageError, match=r"^output must be a vocab\.txt, or a new or empty folder\. Received: "):
+        train_vocabulary([text], size=50, output=tmp_path / "folder")
+
+
+def test_a_source_has_its_own_settings(text):
+    source = Source([text], SourceSettings(nfc=True))
+    assert train_vocabulary(source, size=50) == train_vocabulary([text], size=50, options=SourceSettings(nfc=True))
+    with pytest.raises(UsageError, match=r"^a Source has its own settings for reading\. "):
+        train_vocabulary(source, size=50, invalid_utf8="skip")

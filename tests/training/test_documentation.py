@@ -13,7 +13,7 @@ import kbert
 )
 def test_examples_run(tmp_path, corpus, pretrained, cats_and_dogs, monkeypatch, name):
     if name == "tune":
-        pytest.importorskip("keras_tuner")
+        pytest.importorskip("optuna")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(pretrained, tmp_path / "pretrained")
     kind = getattr(kbert, name)

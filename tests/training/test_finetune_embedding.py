@@ -39,7 +39,7 @@ def test_pairs_are_learnt(tmp_path, pairs, pretrained):
     whole = run(pairs, tmp_path / "whole", pretrained, epochs=8)
     assert whole["mrr"] > 0.8
     # The loss is measured while a model is trained.
-    assert load(tmp_path / "whole").evaluate(pairs, {"pair": "pair"}) | {"loss": whole["loss"]} == whole
+    assert load(tmp_path / "whole").evaluate(pairs, pair_column="pair") | {"loss": whole["loss"]} == whole
 
 
 def without_times(folder):

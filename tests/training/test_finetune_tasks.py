@@ -49,7 +49,7 @@ def test_multilabel(tmp_path, pretrained):
     other = tmp_path / "other.csv"
     other.write_text("text,tags\nthe cat ran .,Katze|大\n")
     options = {"delimiter": ",", "encoding": "utf-8", "label_separator": "|"}
-    assert model.evaluate(other, {"text": "text", "label": "tags"}, options=options)["examples"] == 1
+    assert model.evaluate(other, text_column="text", label_column="tags", **options)["examples"] == 1
     assert model.read_inputs(path)[0][:2] == ["the cat sat .", "the dog sat ."]
     lines = tmp_path / "lines.txt"
     lines.write_text("the 大 mat\na ; b\n", encoding="gb18030")

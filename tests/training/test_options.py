@@ -1,7 +1,7 @@
 import pytest
 
 from kbert.errors import UsageError
-from kbert.options import OptionError, option_infos
+from kbert.options import OptionError, check_value, option_infos
 from kbert.tasks.catalogue import TASKS
 from kbert.training.options import (
     SECTIONS,
@@ -27,7 +27,7 @@ def test_every_option_is_described(kind):
         assert info.required or info.default is not None or info.annotation != "", name
         if info.required:
             continue
-        assert info.checked(info.default) == info.default, name
+        assert check_value(info, info.default) == info.default, name
 
 
 @pytest.mark.parametrize("task", [name for name, info in TASKS.items() if info.trainable])

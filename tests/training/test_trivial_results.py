@@ -37,6 +37,12 @@ CASES = {
         2 / 3,
     ),
     "tagging": (TaggingTask(["O", "B-x"]), [TaggedText("a cat", (Span(2, 5, "x"),))], "finds no span", 0.0),
+    "tagging of words": (
+        TaggingTask(["DET", "NOUN"], per_word=True),
+        [TaggedText("a cat dog", words=((0, 1), (2, 5), (6, 9)), tags=("DET", "NOUN", "NOUN"), per_word=True)],
+        "gives each word the tag 'NOUN'",
+        2 / 3,
+    ),
     "question-answering": (
         QuestionAnsweringTask(impossible=True),
         [Question("q", "c d", ()), Question("q", "c d", (Answer("c", 0),))],

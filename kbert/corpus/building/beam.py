@@ -28,6 +28,7 @@ from kbert.corpus.building.chunks import BuildSettings, Chunk, ChunkBuilder
 from kbert.corpus.building.journal import FinishedShard
 from kbert.corpus.building.plan import ChunkPlan, from_json, to_json
 from kbert.corpus.building.shards import shard_numbers, write_shard
+from kbert.corpus.options import RUNNERS
 from kbert.corpus.records.manifest import Shard
 from kbert.errors import KbertError, UsageError
 from kbert.runtime.held_output import no_log_warnings
@@ -35,8 +36,6 @@ from kbert.sources.document import Document
 from kbert.sources.places import DocumentRange
 from kbert.sources.source import Source
 from kbert.text.vocabulary import Vocabulary
-
-RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner")
 
 _PLAN, _SHARDS = "plan.jsonl", "shards.json"
 _PLANS_AT_ONCE = 100

@@ -16,13 +16,12 @@ from kbert.corpus.records import encoding as records
 from kbert.corpus.sentences import SentenceSettings, document_sentences
 from kbert.corpus.word_list import WordFinder
 from kbert.sources.document import Document
-from kbert.sources.source import SourceSettings
+from kbert.sources.settings import SourceSettings
 from kbert.text.bulk_tokenizer import BulkTokenizer
 from kbert.text.settings import TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
 
-FEATURE_NAMES = ("tf-hub", "original")
 _ORIGINAL_NAMES = {features.INPUT_WORD_IDS.name: "input_ids", features.INPUT_TYPE_IDS.name: "segment_ids"}
 """The feature names in google-research/bert, and in the Model Garden with use_v2_feature_names off."""
 

@@ -12,9 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from kbert.corpus.masking import Masker, MaskingSettings
-from kbert.corpus.reading.examples import Examples, Layout
+from kbert.corpus.reading.examples import Examples
+from kbert.corpus.reading.layout import Layout
+from kbert.corpus.reading.open_source import open_source
 from kbert.corpus.reading.packing import PackingPlan, plan_packing
-from kbert.corpus.reading.source import CorpusSource, Lengths
+from kbert.corpus.reading.source import Lengths
 from kbert.errors import RecordError, UsageError
 from kbert.files import PathLike
 
@@ -81,7 +83,7 @@ class PretrainingBatches:
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
-        self.source = CorpusSource(corpus, vocab=vocab, cased=cased, skip_corrupt=skip_corrupt)
+        self.source = open_source(corpus, vocab=vocab, cased=cased, skip_corrupt=skip_corrupt)
         self.manifest = self.source.manifest
         self.tokenizer = self.source.tokenizer
         self.vocabulary = self.source.vocabulary

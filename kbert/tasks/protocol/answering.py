@@ -22,6 +22,7 @@ from kbert.tasks.options import TaskOptions
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, read_settings
 from kbert.tasks.readers.columns import find_columns
+from kbert.tasks.readers.tables import named_columns
 from kbert.tasks.task_info import TaskInfo
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
@@ -106,6 +107,7 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         bad = bad or BadRows()
         chosen = cls.info().choose_options(options)
         found = find_columns(cls.info(), path, columns or {}, chosen, targets=targets, tell=True)
+        found = named_columns(path, found, chosen.table_format)
         examples = list(cls.parse_file(path, found, chosen, targets=targets, bad=bad))
         bad.tell_repairs(path)
         if not examples:

@@ -90,6 +90,13 @@ class TrainableTask(AnsweringTask[ExampleT]):
         """
         return None
 
+    def same_texts(self, example: ExampleT) -> Hashable | None:
+        """Returns a value that is equal for examples with the same texts, or None; by default the group.
+
+        Examples of the validation file whose texts are also in the training file are counted with it.
+        """
+        return self.group(example)
+
     def for_validation(self, examples: Sequence[ExampleT], path: PathLike) -> TrainableTask[ExampleT]:
         """Returns the task for these validation examples, on which `main_metric` may depend.
 

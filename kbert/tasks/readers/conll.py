@@ -15,6 +15,10 @@ from kbert.tasks.readers.tagged_words import Sentence
 
 _MOST_COLUMNS = 4
 """The largest number of columns in a file whose columns are not named: the first is the word, the last is its tag."""
+_CONLLU_COLUMNS = 10
+_CONLLU_WORD, _CONLLU_TAG = 2, 4
+"""The columns of CoNLL-U: FORM is the word, and UPOS, its part of speech, is the tag if no column is named."""
+_ID = re.compile(r"\d+((-|\.)\d+)?")
 _RANGE = re.compile(r"\d+(-|\.)\d+")
 """The ids of multi-word tokens and of empty nodes in CoNLL-U."""
 _COMMENT = re.compile(r"#\s*[\w.:-]+\s*=|#(begin|end) document")
@@ -30,8 +34,9 @@ def read_conll(
 
     Args:
         path: The file.
-        columns: The 1-based numbers of the columns "text" and "label". Without them the file must have at most 4
-            columns: the word is the first, and the tag is the last.
+        columns: The 1-based numbers of the columns "text" and "label". Without them the file must be CoNLL-U, whose
+            words and universal parts of speech are read, or have at most 4 columns: the word is the first, and the tag
+            is the last.
         form: The encoding, and the delimiter if it is neither a tab nor a space.
         targets: Whether tags are read.
         bad: Counts the lines that are skipped. The sentence of such a line is left out, too.
@@ -41,6 +46,8 @@ def read_conll(
         DataError: A line is invalid, with file and line.
     """
     word_column, tag_column = (_number(columns.get(role), role) for role in ("text", "label"))
+    if not (word_column and tag_column) and _is_conllu(path, form):
+        word_column, tag_column = word_column or _CONLLU_WORD, tag_column or _CONLLU_TAG
     lines = _Lines(path, form, word_column, tag_column if targets else None, targets, bad)
     sentence = Sentence([], [], [])
     broken = False
@@ -76,6 +83,14 @@ def _number(column: str | None, role: str) -> int | None:
             f"Received: {column}"
         )
     return int(column)
+
+
+def _is_conllu(path: PathLike, form: TableFormat) -> bool:
+    """Whether the first lines have the ten columns of CoNLL-U, separated by tabs, and begin with an id."""
+    lines = (line for _, line in form.numbered_lines(path, BadRows(1 << 60)))
+    words = (line for line in lines if line.strip() and not line.startswith("#"))
+    cells = [line.split("\t") for line in itertools.islice(words, 100)]
+    return bool(cells) and all(len(each) == _CONLLU_COLUMNS and _ID.fullmatch(each[0]) for each in cells)
 
 
 class _Lines:
@@ -125,7 +140,7 @@ class _Lines:
     def _is_comment(self, line: str) -> bool:
         cells = self.cells(line)
         if self._tabs:  # in a file with tabs, a first cell with a space is not a word
-            return len(cells) != self._width or " " in cells[0].strip()
+            return "\t" not in line or len(cells) != self._width or " " in cells[0].strip()
         return len(cells) != self._width or bool(_COMMENT.match(line))
 
     def problem(self, cells: list[str], line: str) -> str | None:

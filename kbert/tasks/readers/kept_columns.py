@@ -9,7 +9,7 @@ from kbert.errors import DataError, shown
 from kbert.files import PathLike
 from kbert.sources.rows import read_objects
 from kbert.sources.table_format import TableFormat, file_kind
-from kbert.tasks.readers.tables import read_table
+from kbert.tasks.readers.tables import named_columns, read_table
 
 
 def read_kept_columns(path: PathLike, names: Sequence[str], form: TableFormat) -> dict[int, dict[str, Any]]:
@@ -17,7 +17,7 @@ def read_kept_columns(path: PathLike, names: Sequence[str], form: TableFormat) -
 
     Args:
         path: A table or a JSON file.
-        names: The names of the columns or keys; for a file without a header, the numbers of the columns.
+        names: The names of the columns or keys, or the 1-based numbers of columns (see `read_table`).
         form: The format of the file.
 
     Raises:
@@ -29,10 +29,11 @@ def read_kept_columns(path: PathLike, names: Sequence[str], form: TableFormat) -
     if file_kind(path, form) != "json":
         return {row.line: row.values for row in read_table(path, {name: name for name in names}, form=form)}
     kept = {}
+    keys = named_columns(path, {name: name for name in names}, form)
     for line, values in read_objects(path, form=form):
-        missing = [name for name in names if name not in values]
+        missing = [key for key in keys.values() if key not in values]
         if missing:
             has = ", ".join(map(shown, values))
             raise DataError(f"there is no key {missing[0]!r}; the object has {has}", path, line)
-        kept[line] = {name: values[name] for name in names}
+        kept[line] = {name: values[key] for name, key in keys.items()}
     return kept

@@ -56,8 +56,8 @@ def detect_label_format(rows: Sequence[tuple[str, Sequence[str]]], path: PathLik
         return "text"
     if fits["0"] == fits["1"] == most:
         raise DataError(
-            "expected labels that count from 0, or from 1. As many rows fit the one as the other; say --label-format 0 "
-            "or --label-format 1",
+            "expected labels that count from 0, or from 1. As many rows fit the one as the other; give --label-format "
+            "0 or --label-format 1",
             path,
         )
     return max(fits, key=lambda each: fits[each])

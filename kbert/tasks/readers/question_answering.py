@@ -14,8 +14,9 @@ from kbert import files
 from kbert.errors import DataError, UsageError, shown
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.json_values import parse
-from kbert.sources.table_format import TableFormat, check_there, row_kind
-from kbert.tasks.readers.tables import file_kind, read_objects, read_table
+from kbert.sources.rows import read_objects
+from kbert.sources.table_format import TableFormat, check_there, file_kind, row_kind
+from kbert.tasks.readers.tables import read_table
 
 _ID_KEYS = ("id", "qid", "query_id", "question_id")
 _USUAL_SHIFT = 2

@@ -11,11 +11,12 @@ import numpy as np
 from kbert.errors import DataError, shown
 from kbert.files import PathLike
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.table_format import TableFormat
+from kbert.sources.rows import read_objects
+from kbert.sources.table_format import TableFormat, file_kind
 from kbert.tasks.options import RankingOptions
 from kbert.tasks.readers.judged_texts import read_judged
 from kbert.tasks.readers.numbers import parse_number
-from kbert.tasks.readers.tables import file_kind, read_objects, read_table
+from kbert.tasks.readers.tables import read_table
 
 _SEED = 0
 _GROUPS_KEY = "candidates"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kbert.errors import shown
-from kbert.options import OptionInfo
+from kbert.options import OptionInfo, check_value
 from kbert.sources.table_format import TableFormat
 from kbert.tasks.options import TaskOptions
 from kbert.tasks.task_info import TaskInfo
@@ -68,7 +68,7 @@ class Reading:
         if strange := sorted(options.keys() - kept.keys()):
             raise TypeError(f"{shown(strange[0])} is no option of {info.name} that says how to read")
         info.choose_columns(columns)
-        checked = {name: kept[name].checked(value) for name, value in options.items()}
+        checked = {name: check_value(kept[name], value) for name, value in options.items()}
         TableFormat.from_options(checked)
         return cls(dict(columns), checked)
 

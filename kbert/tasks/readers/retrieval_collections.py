@@ -1,32 +1,54 @@
 """Reads test collections for retrieval: documents, queries, and judgements of which documents are relevant to a query.
 
-documents   JSON lines with "id" or "_id", "text" and optional "title" (as in BEIR); .csv or .tsv with the columns id
-            and text, or without a header an id and a text (MS MARCO's collection.tsv and queries.tsv); a folder of
-            text files, whose paragraphs are documents; or SMART (.I, .T, .W), as in Cranfield
+documents   JSON lines, Parquet or a dataset by name with "id" or "_id", "text" and optional "title" (as in BEIR); CSV,
+            TSV or Excel with the columns id and text, or without a header an id and a text (MS MARCO's collection.tsv
+            and queries.tsv); a folder of text files, whose paragraphs are documents; or SMART (.I, .T, .W), as in
+            Cranfield
 queries     the same formats, except folders
 judgements  TREC's qrels (query, iteration, document, gain), BEIR's (query, document, gain, with a header) or
-            Cranfield's (query, document, code)
+            Cranfield's (query, document, code); also as CSV, Excel, JSON lines, Parquet, or a dataset by name with
+            columns such as query-id, corpus-id and score
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from kbert import files
 from kbert.errors import DataError, UsageError, shown
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.table_format import TableFormat
-from kbert.tasks.readers.tables import file_kind, first_row, read_objects, read_table
+from kbert.sources.named_datasets import is_named_dataset
+from kbert.sources.rows import read_objects
+from kbert.sources.sheets import file_of
+from kbert.sources.table_format import TableFormat, check_there, file_kind
+from kbert.tasks.readers.tables import column_names, first_row, named_columns, read_table
 
 _LOG = logging.getLogger("kbert")
 _SMART_START = ".I "
 # Cleverdon's codes: 1 is a complete answer, 4 is of historical interest, 5 is of no interest.
 _WORST_CODE = 5
-_HEADER_FIRST = ("query-id", "query_id", "qid", "query")
-_HEADER_LAST = ("score", "gain", "relevance", "rel", "label")
+_ID_KEYS = ("_id", "id")
+_QUERY_KEYS = ("query-id", "query_id", "qid", "query")
+_DOCUMENT_KEYS = (
+    "corpus-id",
+    "corpus_id",
+    "document-id",
+    "document_id",
+    "doc-id",
+    "doc_id",
+    "docid",
+    "did",
+    "pid",
+    "passage-id",
+    "passage_id",
+    "document",
+)
+_GAIN_KEYS = ("score", "gain", "relevance", "rel", "label")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,25 +66,72 @@ class Document:
     line: int = 0
 
 
-def read_documents(
-    path: files.PathLike, *, bad: BadRows | None = None, skipped: set[str] | None = None, by_place: bool = False
-) -> Iterator[Document]:
-    """Yields the documents of a file or folder.
+@dataclasses.dataclass(frozen=True)
+class DocumentColumns:
+    """The columns of a table of documents, or the keys of JSON objects.
 
     Args:
-        path: A file or folder in one of the formats above.
+        id: The column of ids, by its name or 1-based number; None looks for "_id" and "id". "" takes the number of the
+            line as the id.
+        text: The column of texts, by its name or 1-based number; several columns, such as "title,body", are joined.
+            None takes "text", with "title" before it if there is one.
+    """
+
+    id: str | None = None
+    text: str | None = None
+
+
+def find_document_columns(path: files.PathLike, id_column: str | None, text_column: str | None) -> DocumentColumns:
+    """Returns the columns of documents that need no ids of their own: without a column of ids, lines have numbers.
+
+    Args:
+        path: The file, folder or dataset.
+        id_column: The column of ids that the user names, or None; "" takes the numbers of lines.
+        text_column: The column of texts that the user names, or None.
+
+    Raises:
+        UsageError: The library that reads the dataset is not installed.
+        DataError: The file is unreadable.
+    """
+    columns = DocumentColumns(id_column, text_column)
+    is_there = is_named_dataset(path) or Path(file_of(path)).is_file()
+    if id_column is not None or not is_there or file_kind(path) == "text":
+        return columns
+    check_there(path)
+    names = column_names(path, TableFormat())
+    has_header = "text" in names or (text_column is not None and set(text_column.split(",")) <= set(names))
+    is_numbered = text_column is not None and file_kind(path) == "json" and text_column not in names
+    if (has_header or is_numbered) and not any(key in names for key in _ID_KEYS):
+        _LOG.info("%s: there is no column of ids; the ids of documents are the numbers of their lines", path)
+        return DocumentColumns("", text_column)
+    return columns
+
+
+def read_documents(
+    path: files.PathLike,
+    *,
+    columns: DocumentColumns | None = None,
+    bad: BadRows | None = None,
+    skipped: set[str] | None = None,
+    by_place: bool = False,
+) -> Iterator[Document]:
+    """Yields the documents of a file, folder or dataset.
+
+    Args:
+        path: A file, folder or dataset in one of the formats above.
+        columns: The columns of the id and the text, if they have unusual names.
         bad: Counts the documents that are skipped. The default allows none.
         skipped: A set to which the ids of documents without a text are added, if they have ids.
         by_place: Whether the ids of documents in SMART format are replaced by their numbers in the file, from 1.
 
     Raises:
-        UsageError: The path does not exist.
+        UsageError: The path does not exist, or columns are named for a file without columns.
         DataError: A document has no text or the id of another document, or there are no documents; with file and line.
     """
     bad = bad or BadRows()
     found: dict[str, int] = {}
     skipped = set() if skipped is None else skipped
-    for where, document in _documents(Path(path), bad, skipped, by_place):
+    for where, document in _documents(path, columns or DocumentColumns(), bad, skipped, by_place):
         if not document.text.strip():
             skipped.add(document.id)
             bad.skip(DataError(f"expected a text for the id {document.id!r}. Received an empty one", *where))
@@ -85,7 +154,7 @@ def read_queries(
     Queries in SMART format are numbered in the order of the file, as Cranfield's judgements number them.
 
     Args:
-        path: A file in one of the formats above.
+        path: A file or dataset in one of the formats above.
         bad: Counts the queries that are skipped. The default allows none.
         skipped: A set to which the ids of queries without a text are added, if they have ids.
 
@@ -103,7 +172,7 @@ def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict
     columns and no header, and no number is 0 or above 5. Negative numbers become the gain 0.
 
     Args:
-        path: The file of judgements.
+        path: The file or dataset of judgements.
         bad: Counts the lines that are skipped. The default allows none.
 
     Raises:
@@ -111,26 +180,20 @@ def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict
         DataError: A line is not a judgement, or there are no judgements; with file and line.
     """
     bad = bad or BadRows()
-    if not Path(path).is_file():
-        raise UsageError(f"{path}: no such file")
+    check_there(path)
     judgements: dict[str, dict[str, float]] = {}
-    coded = True
-    for number, line in enumerate(files.read_lines(path), start=1):
-        cells = line.split()
-        if number == 1 and cells and (cells[0] in _HEADER_FIRST or cells[-1] in _HEADER_LAST):
-            coded = False
-            continue
-        if not cells:
-            continue
+    has_header, rows = _judgement_rows(path, bad)
+    coded = not has_header
+    for number, cells, received in rows:
         try:
             query, document, value = (cells[0], cells[-2], float(cells[-1])) if len(cells) in (3, 4) else ("", "", 0.0)
         except ValueError:
             query = ""
-        if not query:
+        if not query or not document:
             bad.skip(
                 DataError(
                     f"expected a query, a document and a number (with 0 or Q0 before the document in TREC's files). "
-                    f"Received {line!r:.80}",
+                    f"Received {received!r:.80}",
                     path,
                     number,
                 )
@@ -151,35 +214,77 @@ def read_judgements(path: files.PathLike, *, bad: BadRows | None = None) -> dict
     }
 
 
+def _judgement_rows(path: files.PathLike, bad: BadRows) -> tuple[bool, Iterator[tuple[int, Sequence[str], Any]]]:
+    """Returns whether a file has a header, and its rows: the line, the cells, and the row as messages show it."""
+    form = TableFormat()
+    kind = file_kind(path, form)
+    if kind in ("text", "tsv") or (kind == "csv" and len(first_row(path, form)) < 2):
+        lines = enumerate(files.read_lines(path), start=1)
+        rows = ((number, line.split(), line) for number, line in lines if line.split())
+        first = next(rows, None)
+        has_header = first is not None and (first[1][0] in _QUERY_KEYS or first[1][-1] in _GAIN_KEYS)
+        return has_header, rows if first is None or has_header else itertools.chain([first], rows)
+    names = list(column_names(path, form))
+    found = [next((name for name in keys if name in names), None) for keys in (_QUERY_KEYS, _DOCUMENT_KEYS, _GAIN_KEYS)]
+    has_header = None not in found
+    if not has_header and (kind == "json" or len(names) not in (3, 4)):
+        listed = ", ".join(map(shown, names))
+        raise DataError(
+            "expected columns of queries, documents and gains, such as query-id, corpus-id and score. Received "
+            f"{listed}",
+            path,
+            1,
+        )
+    chosen = found if has_header else ["1", str(len(names) - 1), str(len(names))]
+    table = read_table(path, {str(place): str(name) for place, name in enumerate(chosen)}, form=form, bad=bad)
+    cells = ((row.line, [value.strip() for value in row.values.values()]) for row in table)
+    return has_header, ((line, values, " ".join(values)) for line, values in cells)
+
+
 def _documents(
-    path: Path, bad: BadRows, skipped: set[str], by_place: bool
-) -> Iterator[tuple[tuple[Path, int], Document]]:
-    if path.is_dir():
+    path: files.PathLike, columns: DocumentColumns, bad: BadRows, skipped: set[str], by_place: bool
+) -> Iterator[tuple[tuple[files.PathLike, int], Document]]:
+    if not is_named_dataset(path) and Path(path).is_dir():
+        _refuse_columns(path, columns, "a folder of texts")
         for file in files.expand_inputs([path]):
             name = file.relative_to(path).as_posix()
             for place, (line, text) in enumerate(_paragraphs(file), start=1):
                 yield (file, line), Document(f"{name}#{place}", text, line)
         return
-    if not path.is_file():
+    if not is_named_dataset(path) and not Path(file_of(path)).is_file():
         raise UsageError(f"{path}: no such file or folder")
+    check_there(path)
     kind = file_kind(path)
     if kind == "json":
-        documents = _json_documents(path, bad, skipped)
+        documents = _json_documents(path, columns, bad, skipped)
     elif kind == "text":
+        _refuse_columns(path, columns, "a collection of SMART")
         documents = _smart_documents(path)
         if by_place:
             documents = (dataclasses.replace(each, id=str(place)) for place, each in enumerate(documents, start=1))
     else:
-        documents = _table_documents(path, bad)
+        documents = _table_documents(path, columns, bad)
     for document in documents:
         yield (path, document.line), document
 
 
-def _table_documents(path: Path, bad: BadRows) -> Iterator[Document]:
+def _refuse_columns(path: files.PathLike, columns: DocumentColumns, received: str) -> None:
+    if columns != DocumentColumns():
+        raise UsageError(
+            f"{path}: --id-column and --text-column are for tables, JSON lines and datasets. Received: {received}; "
+            "leave them out"
+        )
+
+
+def _table_documents(path: files.PathLike, columns: DocumentColumns, bad: BadRows) -> Iterator[Document]:
     """Yields the rows of a table with the columns id and text, or of a table without a header, such as MS MARCO's."""
     header = first_row(path, TableFormat())
-    columns = {"id": "id", "text": "text"}
-    if "text" not in header:
+    chosen = {"id": "id" if columns.id is None else columns.id, "text": columns.text or "text"}
+    if columns.id is None and "_id" in header:
+        chosen["id"] = "_id"
+    if columns == DocumentColumns() and "text" in header and "title" in header:
+        chosen["text"] = "title,text"
+    if columns == DocumentColumns() and "text" not in header:
         numbered = len(header) in (2, 3, 4) and header[0].strip().isalnum() and any(map(str.isdigit, header[0]))
         if not numbered:
             names = ", ".join(map(shown, header))
@@ -190,22 +295,26 @@ def _table_documents(path: Path, bad: BadRows) -> Iterator[Document]:
                 1,
             )
         # collection.tsv and queries.tsv have two columns; docs.tsv has id, address, title and text.
-        columns = {"id": "1", "text": "3-4" if len(header) == 4 else "2" if len(header) == 2 else "2-3"}
-    for row in read_table(path, columns, bad=bad):
-        yield Document(row.values["id"].strip(), row.values["text"], row.line)
+        chosen = {"id": "1", "text": "3-4" if len(header) == 4 else "2" if len(header) == 2 else "2-3"}
+    for row in read_table(path, {role: name for role, name in chosen.items() if name}, bad=bad):
+        yield Document(row.values.get("id", str(row.line)).strip(), row.values["text"], row.line)
 
 
-def _json_documents(path: Path, bad: BadRows, skipped: set[str]) -> Iterator[Document]:
+def _json_documents(
+    path: files.PathLike, columns: DocumentColumns, bad: BadRows, skipped: set[str]
+) -> Iterator[Document]:
+    named = {role: name for role, name in (("id", columns.id), ("text", columns.text)) if name}
+    named = named_columns(path, named, TableFormat())
     for line, values in read_objects(path, bad=bad):
-        name = values.get("_id", values.get("id"))
-        title, text = values.get("title") or "", values.get("text")
+        name = _document_id(values, columns, named, line)
+        title, text = _title_and_text(values, named)
         if not isinstance(name, (str, int)) or not isinstance(text, str) or not isinstance(title, str):
             if isinstance(name, (str, int)):
                 skipped.add(str(name))
+            expected = f'"{named.get("id", "id")}": …, "{named.get("text", "text")}": "…"'
             bad.skip(
                 DataError(
-                    'expected {"id": …, "text": "…"}, and maybe "title". Received the keys '
-                    f"{', '.join(map(repr, values)):.80}",
+                    f'expected {{{expected}}}, and maybe "title". Received the keys {", ".join(map(repr, values)):.80}',
                     path,
                     line,
                 )
@@ -214,7 +323,22 @@ def _json_documents(path: Path, bad: BadRows, skipped: set[str]) -> Iterator[Doc
         yield Document(str(name), f"{title}\n{text}" if title else text, line)
 
 
-def _smart_documents(path: Path) -> Iterator[Document]:
+def _document_id(values: Mapping[str, Any], columns: DocumentColumns, named: Mapping[str, str], line: int) -> Any:
+    if columns.id == "":
+        return line
+    keys: Collection[str] = (named["id"],) if "id" in named else _ID_KEYS
+    return next((values[key] for key in keys if key in values), None)
+
+
+def _title_and_text(values: Mapping[str, Any], named: Mapping[str, str]) -> tuple[Any, Any]:
+    if "text" not in named:
+        return values.get("title") or "", values.get("text")
+    keys = [named["text"]] if named["text"] in values else named["text"].split(",")
+    texts = [values.get(key) for key in keys]
+    return "", "\n".join(filter(None, texts)) if all(isinstance(text, str) for text in texts) else None
+
+
+def _smart_documents(path: files.PathLike) -> Iterator[Document]:
     """Yields the documents of a SMART file.
 
     Documents begin with ".I NUMBER". The field .T is the title, and .W is the text, which may begin with the title.

@@ -19,16 +19,18 @@ def as_object(value: Any) -> Any:
     """Converts an element of a file to an object with "text" and its spans; other values are returned unchanged.
 
     spaCy's training data are lists [text, {"entities": …}]. Label Studio has the text under "data", and the spans under
-    "annotations" ("completions" in older versions).
+    "annotations" ("completions" in older versions). Older versions of doccano have the text as "data".
 
     Example:
         >>> as_object(["Ada left", {"entities": [[0, 3, "PER"]]}])
         {'text': 'Ada left', 'entities': [[0, 3, 'PER']]}
     """
-    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict):
+    if _is_pair(value):
         return {"text": value[0], **value[1]}
     if not isinstance(value, dict) or "text" in value:
         return value
+    if isinstance(value.get("data"), str):  # older versions of doccano
+        return {"text": value["data"], **{key: each for key, each in value.items() if key != "data"}}
     data, results = value.get("data"), value.get("annotations", value.get("completions"))
     if not isinstance(data, dict) or not isinstance(results, list):
         return value
@@ -39,6 +41,27 @@ def as_object(value: Any) -> Any:
     spans = [each["value"] for each in found if isinstance(each, dict) and isinstance(each.get("value"), dict)]
     spans = [span for span in spans if "start" in span and "end" in span]
     return {"text": text, "spans": spans}
+
+
+def elements(value: Any) -> list[Any]:
+    """Returns the elements of a value that holds a list of texts of spaCy, as {"annotations": [[text, …], …]}.
+
+    Any other value is returned as the only element.
+
+    Example:
+        >>> elements({"classes": ["PER"], "annotations": [["Ada left", {"entities": [[0, 3, "PER"]]}], None]})
+        [['Ada left', {'entities': [[0, 3, 'PER']]}]]
+    """
+    listed = value.get("annotations") if isinstance(value, dict) and "text" not in value else None
+    if not isinstance(listed, list):
+        return [value]
+    found = [each for each in listed if each is not None]
+    return found if found and all(_is_pair(each) for each in found) else [value]
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether a value is [text, {"entities": …}]."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
 
 
 def raw_spans(label: Any) -> list[RawSpan]:

@@ -10,8 +10,9 @@ from kbert.corpus.sentences import split_sentences
 from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.table_format import TableFormat
-from kbert.tasks.readers.tables import column_names, file_kind, read_objects, read_table
+from kbert.sources.rows import read_objects
+from kbert.sources.table_format import TableFormat, file_kind
+from kbert.tasks.readers.tables import column_names, read_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _example(
         if not any(labels) and not references:
             raise DataError("expected a sentence with the label 1. There is none", path, line)
     if not references:
-        references = [" ".join(text for text, label in zip(sentences, labels, strict=True) if label)]
+        references = ["\n".join(" ".join(text.split()) for text, label in zip(sentences, labels, strict=True) if label)]
     return SummarizationExample(tuple(sentences), tuple(map(int, labels)), tuple(references), line)
 
 

@@ -17,7 +17,8 @@ from kbert.sources.excel import read_cells
 from kbert.sources.rows import read_objects
 from kbert.sources.table_format import TableFormat, check_there, file_kind
 
-_NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+COLUMN_NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+"""Columns that are named by their 1-based numbers, such as "2", "2,3" or "3-6"."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +49,14 @@ def read_table(
         path: A .csv, .tsv or .jsonl file, which may be compressed; a file with any suffix, if `form` has a delimiter; a
             Parquet or Excel file; a data set by name; or a table in memory.
         columns: The column of each value. A column is a name in the header (in JSON lines, a key), or, if all columns
-            are numbers, a 1-based number in a file without a header. Several columns, such as "title,body", "2,3" or
-            "3-6", are joined with a space.
+            are numbers, a 1-based number in a file without a header. If the rows themselves have names, as in Parquet,
+            JSON and data sets, any column may be a number instead (see `named_columns`). Several columns, such as
+            "title,body", "2,3" or "3-6", are joined with a space.
         form: The delimiter, encoding and quoting of the file.
         lists: The names whose columns are not joined. Their value is a list, with "" for missing cells. In JSON lines
             the value of a single key may be a list, too.
-        list_values: The names whose columns are joined, but whose value in JSON lines may be a list.
+        list_values: The names whose columns are joined, but whose value in JSON lines may be a list. In both cases an
+            object of names with 0 or 1 (or false and true) is the list of the names with 1.
         bad: Counts the rows that are skipped. The default allows none.
 
     Raises:
@@ -70,9 +73,9 @@ def read_table(
         )
     check_there(path)
     if kind == "json":
-        yield from _read_json(path, columns, form, lists, list_values, bad)
+        yield from _read_json(path, named_columns(path, columns, form), form, lists, list_values, bad)
         return
-    numbered = [column for column in columns.values() if _NUMBERS.fullmatch(column)]
+    numbered = [column for column in columns.values() if COLUMN_NUMBERS.fullmatch(column)]
     if numbered and len(numbered) != len(columns):
         raise UsageError(
             "columns must be all names, for a file with a header, or all 1-based numbers, for one without. "
@@ -128,9 +131,41 @@ def has_columns(path: files.PathLike, columns: Mapping[str, str], form: TableFor
     header = first_row(path, form)
     if len(header) < 2:
         return False
-    if all(_NUMBERS.fullmatch(column) for column in columns.values()):
+    if all(COLUMN_NUMBERS.fullmatch(column) for column in columns.values()):
         return all(place < len(header) for column in columns.values() for place in column_places(column))
     return all(column in header or set(column.split(",")) <= set(header) for column in columns.values())
+
+
+def named_columns(path: files.PathLike, columns: Mapping[str, str], form: TableFormat) -> dict[str, str]:
+    """Replaces numbers of columns by their names, if the rows of a file have names (Parquet, JSON, data sets, memory).
+
+    Columns are numbered from 1 in the order of the first row. A column whose name is such a number keeps its name. For
+    other files the columns are returned unchanged.
+
+    Args:
+        path: The file, data set or table in memory.
+        columns: The columns by role; see `read_table`.
+        form: The format of the file.
+
+    Raises:
+        DataError: There are fewer columns than a number says.
+        UsageError: A number is 0, or a range goes down.
+    """
+    named = dict(columns)
+    if not any(COLUMN_NUMBERS.fullmatch(column) for column in columns.values()) or file_kind(path, form) != "json":
+        return named
+    keys = list(column_names(path, form))
+    for role, column in columns.items():
+        if column in keys or not COLUMN_NUMBERS.fullmatch(column) or set(column.split(",")) <= set(keys):
+            continue
+        places = column_places(column)
+        if max(places) >= len(keys):
+            listed = ", ".join(map(shown, keys[:50]))
+            raise DataError(
+                f"expected columns from 1 to {len(keys)}, which are {listed}. Received: {column} for {role}", path
+            )
+        named[role] = ",".join(keys[place] for place in places)
+    return named
 
 
 def _value(cells: Sequence[str], places: Sequence[int], listed: bool) -> str | list[str]:
@@ -188,13 +223,13 @@ def _split_rows(path: files.PathLike, kind: str, form: TableFormat, bad: BadRows
     if quoted and len(delimiter) > 1:
         raise UsageError(
             f"beside quotation marks the delimiter must be one character. Received: {delimiter!r}; if the marks are "
-            "text, say --quoting none"
+            "text, give --quoting none"
         )
     begun = False
     for line, cells in split_rows(form.line_blocks(path, bad), delimiter, quoted=quoted, strict=True):
         if isinstance(cells, csv.Error):
             wrong = DataError(
-                f"the row is not CSV ({cells}); if quotation marks are text, say --quoting none", path, line
+                f"the row is not CSV ({cells}); if quotation marks are text, give --quoting none", path, line
             )
             # A quotation mark that is never closed swallows the rest of the file, which must not be skipped silently.
             if not begun or "unexpected end" in str(cells):
@@ -235,6 +270,8 @@ def _cell(values: Mapping[str, Any], column: str, listed: bool, path: files.Path
     if column not in values:
         raise DataError(f"there is no key {column!r}; the object has {', '.join(map(repr, values))}", path, number)
     value = values[column]
+    if listed and isinstance(value, dict) and value and all(each in (0, 1) for each in value.values()):
+        return [str(name) for name, chosen in value.items() if chosen]  # {"joy": 1, "anger": 0}
     if listed and isinstance(value, list) and not any(part is None or isinstance(part, (dict, list)) for part in value):
         return [_as_text(part) for part in value]
     if isinstance(value, (dict, list)) or value is None:

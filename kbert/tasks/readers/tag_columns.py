@@ -17,6 +17,10 @@ LABEL_NAMES = (
     "ner_tag",
     "ner",
     "annotations",
+    "pos_tags",
+    "upos",
+    "pos",
+    "xpos",
 )
 _WORD_NAMES = ("word", "words", "token", "tokens", "form")
 _SENTENCE = re.compile(r"(sentence|sent)[ _-]?(#|id|idx|index|no|nr|num|number)|sentence:? ?#")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,13 +12,14 @@ from kbert import files
 from kbert.errors import DataError
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.rows import read_values
-from kbert.sources.table_format import TableFormat, check_there
+from kbert.sources.table_format import TableFormat, check_there, file_kind
 from kbert.tasks.readers.conll import read_conll
-from kbert.tasks.readers.span_exports import as_object, offset_reader, raw_spans
-from kbert.tasks.readers.tables import file_kind, first_row, read_table
+from kbert.tasks.readers.span_exports import as_object, elements, offset_reader, raw_spans
+from kbert.tasks.readers.tables import first_row, read_table
 from kbert.tasks.readers.tag_columns import LABEL_NAMES, TEXT_NAMES, chosen_columns, text_name
 from kbert.tasks.readers.tag_schemes import OUTSIDE, TagProblem, detect_scheme, entities_in_scheme
-from kbert.tasks.readers.tagged_words import Sentence, join_words, with_usual_tags, word_places
+from kbert.tasks.readers.tagged_words import Sentence, with_usual_tags, word_places
+from kbert.tasks.readers.word_tags import WORDS, are_word_tags, runs_of_equal_tags
 
 CONLL_ENDINGS = (
     ".conll",
@@ -61,12 +63,16 @@ class TaggedText:
         spans: The spans of the text; None if they are unknown.
         line: The 1-based line where the text starts; 0 for none.
         words: The (start, end) of each word, if the file has words instead of a text.
+        tags: The tag of each word, as the file has it; None if the file has no words or no tags.
+        per_word: Whether the tags of the file belong to single words, as parts of speech do.
     """
 
     text: str
     spans: tuple[Span, ...] | None = None
     line: int = 0
     words: tuple[tuple[int, int], ...] = dataclasses.field(default=(), compare=False)
+    tags: tuple[str, ...] | None = dataclasses.field(default=None, compare=False)
+    per_word: bool = dataclasses.field(default=False, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,12 +100,12 @@ def read_tagged_texts(
 
     Args:
         path: JSON, a table with a header, or CoNLL. JSON objects have a text and spans with offsets, or words and tags
-            in lists or in strings separated by spaces; exports of doccano, spaCy, Prodigy and Label Studio are read,
-            too. A table has such strings in its cells, or one word in each row. Any other file is CoNLL: a word and
-            its tag in each line, and an empty line between sentences.
+            in lists or in strings separated by spaces; without targets, a line may also be a list of words. Exports of
+            doccano, spaCy, Prodigy and Label Studio are read, too. A table has such strings in its cells, or one word
+            in each row. Any other file is CoNLL: a word and its tag in each line, and an empty line between sentences.
         columns: The columns "text" and "label", if they have unusual names; in CoNLL files, their numbers. The column
             "sentence" identifies sentences in a table with one word in each row.
-        scheme: The scheme of the tags, or "auto" to detect it.
+        scheme: The scheme of the tags; WORDS if they belong to single words; or "auto" to detect it.
         form: The format of the file.
         targets: Whether labels are read.
         bad: Counts the texts that are skipped, and the tags that are repaired.
@@ -116,39 +122,49 @@ def read_tagged_texts(
     if kind == "json":
         found = _read_json(path, form, columns, targets, offsets, bad)
     elif kind in ("tsv", "csv", "xlsx") and _has_header(path, form, columns):
-        found = iter(_of_rows(list(_table_rows(path, form, columns, targets, bad)), columns, targets, path))
+        if targets and _has_spans(path, form, columns):
+            found = _span_rows(path, form, columns, offsets, bad)
+        else:
+            found = iter(_of_rows(list(_table_rows(path, form, columns, targets, bad)), columns, targets, path))
     else:
         found = read_conll(path, columns, form, targets, bad)
     items = list(found)
-    sentences = iter(with_usual_tags([item for item in items if isinstance(item, Sentence)], path))
-    items = [next(sentences) if isinstance(item, Sentence) else item for item in items]
+    read = [item for item in items if isinstance(item, Sentence)]
+    if scheme == "auto" and targets and are_word_tags(item.tags for item in read):
+        scheme = WORDS
+    usual = read if scheme == WORDS else with_usual_tags(read, path)
     if scheme == "auto":
-        scheme = detect_scheme(item.tags for item in items if isinstance(item, Sentence))
+        scheme = detect_scheme(item.tags for item in usual)
+    sentences = iter(usual)
     texts = []
     for item in items:
         if isinstance(item, TaggedText):
             texts.append(item)
             continue
         try:
-            texts.append(_tagged(item, scheme, targets, None if strict else bad))
+            texts.append(_tagged(next(sentences), item.tags, scheme, targets, None if strict else bad))
         except TagProblem as problem:
             line = item.lines[min(problem.place, len(item.lines) - 1)]
             bad.skip(DataError(str(problem), path, line))
     return texts
 
 
-def _tagged(sentence: Sentence, scheme: str, targets: bool, bad: BadRows | None) -> TaggedText:
+def _tagged(sentence: Sentence, raw_tags: Sequence[str], scheme: str, targets: bool, bad: BadRows | None) -> TaggedText:
+    """Returns the text of a sentence, given its tags in the usual spelling and as the file has them."""
     text, starts, ends = word_places(sentence.words)
     places = tuple(zip(starts, ends, strict=True))
     if not targets:
         return TaggedText(text, None, sentence.lines[0], places)
     repaired: list[int] | None = None if bad is None else []
-    found = entities_in_scheme(sentence.tags, scheme, repaired)
+    if scheme == WORDS:
+        found = runs_of_equal_tags(sentence.tags)
+    else:
+        found = entities_in_scheme(sentence.tags, scheme, repaired)
     if bad is not None:
         for place in repaired or ():
             bad.repaired(_REPAIRED, sentence.lines[min(place, len(sentence.lines) - 1)])
     spans = tuple(Span(starts[begin], ends[end - 1], kind) for kind, begin, end in found)
-    return TaggedText(text, spans, sentence.lines[0], places)
+    return TaggedText(text, spans, sentence.lines[0], places, tuple(raw_tags), scheme == WORDS)
 
 
 def text_of_words(words: Sequence[str]) -> TaggedText:
@@ -188,6 +204,43 @@ def _table_rows(
         else:
             words = [word for word in words if word]
             yield _Row(words, tags or [OUTSIDE] * len(words), row.values.get("sentence", ""), row.line)
+
+
+def _has_spans(path: files.PathLike, form: TableFormat, columns: Mapping[str, str]) -> bool:
+    """Returns whether the first label of a table is a list of spans in JSON, as in the tables of Label Studio."""
+    rows = read_table(path, _text_and_label(path, form, columns), form=form, bad=BadRows(1 << 60))
+    first = next((cell for row in rows if (cell := row.values["label"].strip())), "")
+    return _cell_spans(first) is not None
+
+
+def _cell_spans(cell: str) -> list[Any] | None:
+    """Returns the spans in a cell; None if the cell is not a list of objects in JSON."""
+    try:
+        value = json.loads(cell) if cell.startswith("[") else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) and value and all(isinstance(each, dict) for each in value) else None
+
+
+def _span_rows(
+    path: files.PathLike, form: TableFormat, columns: Mapping[str, str], offsets: str, bad: BadRows
+) -> Iterator[TaggedText]:
+    """Yields the rows of a table whose labels are lists of spans. An empty cell has none."""
+    for row in read_table(path, _text_and_label(path, form, columns), form=form, bad=bad):
+        text, cell = row.values["text"], row.values["label"].strip()
+        try:
+            spans = _cell_spans(cell) if cell not in ("", "[]") else []
+            if spans is None or not text.strip():
+                raise ValueError(f"expected a text and a list of spans in JSON. Received: {text!r:.40}, {cell!r:.60}")
+            yield TaggedText(text, tuple(_spans(text, spans, offsets)), row.line)
+        except ValueError as problem:
+            bad.skip(DataError(str(problem), path, row.line))
+
+
+def _text_and_label(path: files.PathLike, form: TableFormat, columns: Mapping[str, str]) -> dict[str, str]:
+    """Returns the columns of texts and labels: the given ones, else those with usual names in the header."""
+    chosen = chosen_columns(columns, first_row(path, form))
+    return {"text": chosen["text"] or TEXT_NAMES[0], "label": chosen["label"] or LABEL_NAMES[0]}
 
 
 def _others(chosen: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -248,9 +301,13 @@ def _read_json(
 ) -> Iterator[TaggedText | Sentence]:
     """Yields the texts and sentences of a JSON file, in order. Objects with one word each are joined to sentences."""
     rows: list[_Row] = []
-    for line, value in read_values(path, form=form, bad=bad):
-        values = as_object(value)
+    found = read_values(path, form=form, bad=bad)
+    for line, element in ((line, element) for line, value in found for element in elements(value)):
+        values = as_object(element)
         try:
+            if isinstance(values, list) and not targets:
+                yield _of_words(values, None, line)
+                continue
             if not isinstance(values, dict):
                 raise ValueError(f"expected a JSON object a line. Received {type(values).__name__}")
             chosen = chosen_columns(columns, values)
@@ -318,7 +375,4 @@ def _spans(text: str, label: Any, offsets: str) -> Iterator[Span]:
 def _utf_16_hint(text: str, offsets: str) -> str:
     """Returns the advice for a file whose offsets may be units of UTF-16; else ""."""
     wide = offsets == "characters" and any(ord(character) > 0xFFFF for character in text)
-    return "; if offsets count units of UTF-16, say --offsets utf-16" if wide else ""
-
-
-__all__ = ["CONLL_ENDINGS", "Span", "TaggedText", "join_words", "read_tagged_texts", "text_of_words"]
+    return "; if offsets count units of UTF-16, give --offsets utf-16" if wide else ""

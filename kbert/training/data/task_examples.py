@@ -34,6 +34,7 @@ class TaskExamples:
         validation: The validation examples.
         skipped: The bad rows of each file.
         columns: The names of the columns that were read, by role.
+        shared: The number of validation examples whose texts are also in the training file.
     """
 
     task: TrainableTask[Any]
@@ -41,6 +42,16 @@ class TaskExamples:
     validation: list[Any]
     skipped: tuple[tuple[files.PathLike, BadRows], ...]
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    shared: int = 0
+
+    def tell_shared(self) -> None:
+        """Logs a warning if examples of the validation file have texts that are also in the training file."""
+        if self.shared:
+            path, _ = self.skipped[-1]
+            LOGGER.warning(
+                f"{path}: {self.shared:,} of {len(self.validation):,} validation examples have texts that are also in "
+                "the training file, so the metrics are better than on new texts"
+            )
 
     def tell_skipped(self) -> None:
         """Logs the number of skipped rows of each file."""
@@ -91,6 +102,7 @@ def read_task_examples(
     examples = _sample(kind.read_examples(train, columns, options=options, bad=bad), limit, seed)
     task = kind.from_examples(examples, train, options)
     examples = _learnable(task, task.keep_valid(examples, train, bad), train, bad)
+    shared = 0
     if fold is not None:
         examples, held_out = split_fold(examples, fold, seed=seed, group=task.group)
     elif validation is None:
@@ -103,8 +115,18 @@ def read_task_examples(
             if limit is None or "seen in training" not in str(problem):
                 raise
             raise DataError(f"{problem}; --limit {limit} leaves out training rows, and thus labels") from None
+        shared = _count_shared(task, examples, held_out)
     task = task.for_validation(held_out, validation or train)
-    return TaskExamples(task, examples, held_out, ((train, bad), (validation or train, bad_validation)), columns)
+    files_read = ((train, bad), (validation or train, bad_validation))
+    return TaskExamples(task, examples, held_out, files_read, columns, shared)
+
+
+def _count_shared(task: TrainableTask[Any], train: Sequence[Any], validation: Sequence[Any]) -> int:
+    """Returns the number of validation examples whose texts are also in the training examples."""
+    asked = [task.same_texts(example) for example in validation]
+    known = {text for text in asked if text is not None}
+    shared = {text for text in map(task.same_texts, train) if text in known}
+    return sum(text in shared for text in asked)
 
 
 def _learnable(task: TrainableTask[Any], examples: list[Any], path: files.PathLike, bad: BadRows) -> list[Any]:

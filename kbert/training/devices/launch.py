@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from kbert.errors import TrainingError, UsageError
+from kbert.options import with_options
 from kbert.runtime.interrupts import Interrupted, handled_signals
+from kbert.training.options import LaunchOptions
 
 LOGGER = logging.getLogger("kbert")
 _GRACE = 60.0
@@ -29,7 +31,8 @@ _FUTILE = 3
 """The number of consecutive attempts that fail without a new checkpoint before `launch` gives up."""
 
 
-def launch(command: Sequence[str], *, workers: int, max_restarts: int = 0) -> None:
+@with_options(LaunchOptions)
+def launch(command: Sequence[str], *, options: LaunchOptions) -> None:
     """Runs several workers of one kbert command on this machine.
 
     Each worker gets TF_CONFIG with addresses on 127.0.0.1. Its lines on standard output and standard error are passed
@@ -38,18 +41,14 @@ def launch(command: Sequence[str], *, workers: int, max_restarts: int = 0) -> No
 
     Args:
         command: The kbert command without the word "kbert": "pretrain" or "finetune" with its options.
-        workers: The number of workers.
-        max_restarts: The maximum number of restarts.
+        options: All of these options in one object.
 
     Raises:
         UsageError: The command does not support workers, or a worker rejects its options.
         TrainingError: A worker failed, and there are no restarts left, or restarts do not help.
         Interrupted: SIGINT or SIGTERM was received, and the workers have ended.
     """
-    if workers < 1 or max_restarts < 0:
-        raise UsageError(
-            f"workers must be at least 1 and max_restarts at least 0. Received: {workers} and {max_restarts}"
-        )
+    workers, max_restarts = options.workers, options.max_restarts
     if not command or command[0] not in ("pretrain", "finetune"):
         raise UsageError(
             "expected a command that trains, as in `kbert launch --workers 2 -- pretrain ...`. "

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kbert.errors import CheckpointError, TrainingError, UsageError
-from kbert.options import check_option
+from kbert.errors import CheckpointError, TrainingError
 from kbert.runtime.interrupts import Interrupted, Signals
 from kbert.tasks.protocol.objective import Objective
 from kbert.training.devices.strategy import Distribution, lost_worker
@@ -27,6 +26,7 @@ from kbert.training.loop.callbacks import Callbacks
 from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.inputs import Input, Phase, phase_at
 from kbert.training.loop.loss_scale import LossScale
+from kbert.training.loop.settings import LoopSettings, check_batch_size
 from kbert.training.loop.spikes import SkippedBatches, Spike, SpikeDetector
 from kbert.training.loop.step import TrainingStep, is_seed
 from kbert.training.monitoring.monitor import Monitor
@@ -34,7 +34,6 @@ from kbert.training.monitoring.observers import Observer
 from kbert.training.monitoring.throughput import Throughput
 from kbert.training.optimizers.registry import make_optimizer
 from kbert.training.optimizers.settings import OptimizerSettings
-from kbert.training.options import PretrainOptions, TrainingOptions
 from kbert.training.run_folder.checkpoints import Checkpoint, Checkpoints
 
 LOGGER = logging.getLogger("kbert")
@@ -43,88 +42,6 @@ _CALL_SECONDS = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _REWINDS = 10
 """The maximum number of times that a run goes back to the same checkpoint."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LoopSettings:
-    """The settings of the loop. `log_every` and `checkpoint_every` do not affect the trained weights.
-
-    Args:
-        steps: The number of steps of the run.
-        accumulation: The number of micro-batches in a step, which each replica computes one after the other.
-        log_every: The number of steps over which a row of metrics averages.
-        checkpoint_every: The number of steps between checkpoints.
-        on_spike: The reaction to a loss that jumps or is not finite: "stop", or "rewind" to the last checkpoint and
-            skip the batches since then.
-        spike_threshold: The threshold of `SpikeDetector`.
-        jit: Whether to compile the step with XLA.
-        advice: The advice in the error about a loss that jumps or is not finite.
-
-    Raises:
-        UsageError: A value is invalid.
-    """
-
-    steps: int
-    accumulation: int = 1
-    log_every: int = 10
-    checkpoint_every: int = 500
-    on_spike: str = "stop"
-    spike_threshold: float | None = None
-    jit: bool = False
-    advice: str = "lower the learning rate or lengthen the warm-up"
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "accumulation", "log_every", "checkpoint_every", "on_spike", "spike_threshold"):
-            check_option(PretrainOptions, name, getattr(self, name))
-
-    @classmethod
-    def from_options(cls, options: TrainingOptions, *, steps: int, **settings: Any) -> LoopSettings:
-        """Returns the settings that the options of a run request.
-
-        Args:
-            options: The options of the run.
-            steps: The number of steps of the run.
-            settings: The values of further fields.
-        """
-        return cls(steps, options.accumulation, options.log_every, options.checkpoint_every, **settings)
-
-
-def check_batch_size(batch_size: int, settings: LoopSettings, placement: Distribution) -> None:
-    """Checks that a batch can be divided among replicas and micro-batches.
-
-    Args:
-        batch_size: The number of examples in a batch.
-        settings: The settings of the loop.
-        placement: The devices of the run.
-
-    Raises:
-        UsageError: The batch size is not a multiple of the replicas times the micro-batches.
-    """
-    replicas = placement.strategy.num_replicas_in_sync
-    if batch_size % (replicas * settings.accumulation):
-        raise UsageError(
-            "batch_size must be a multiple of the replicas times the micro-batches. Received: "
-            f"batch_size={batch_size}, {replicas} x {settings.accumulation}"
-        )
-
-
-@dataclasses.dataclass
-class _Progress:
-    """The progress of a run, which checkpoints store in addition to the variables."""
-
-    step: int = 0
-    window: dict[str, list[float]] = dataclasses.field(default_factory=dict)
-    """The metrics of each step since the last row."""
-    ends: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """The first and the last row of metrics."""
-    losses: list[float] = dataclasses.field(default_factory=list)
-    """The recent losses, with which the detector of spikes compares a new loss."""
-    skipped: list[list[int]] = dataclasses.field(default_factory=list)
-    """The ranges of batches that were skipped."""
-    scored: list[float] = dataclasses.field(default_factory=lambda: [0.0, 0.0])
-    """The sum and the number of the losses since the last checkpoint."""
-    measured: list[list[float]] = dataclasses.field(default_factory=list)
-    """The metric and the validation loss of each evaluation, for early stopping."""
 
 
 class TrainingLoop:
@@ -180,6 +97,8 @@ class TrainingLoop:
         # The seeds of dropout follow from the step, so they are not stored.
         kept = {variable.path: variable.value for variable in model.variables if not is_seed(variable)}
         self.variables: dict[str, Any] = kept | self.optimizer.slots | loss_scale.slots
+        self.steps_done = 0
+        """The number of steps that are done when `run` has ended."""
 
     def run(
         self,
@@ -218,45 +137,128 @@ class TrainingLoop:
             CheckpointError: All checkpoints are damaged, a checkpoint belongs to another model, or the disk is full.
             Interrupted: SIGINT or SIGTERM was received, and a checkpoint was saved.
         """
-        self.monitor, self.checkpoints = monitor, checkpoints
-        self.evaluate, self.evaluate_every = evaluate, evaluate_every
+        run = _Run(
+            self,
+            monitor,
+            checkpoints,
+            evaluate=evaluate,
+            evaluate_every=evaluate_every,
+            early_stopping=early_stopping,
+            observers=observers,
+            callbacks=callbacks,
+        )
+        if resume:
+            run.restore_newest()
+        try:
+            return run.train()
+        finally:
+            self.steps_done = run.progress.step
+
+
+@dataclasses.dataclass
+class _Progress:
+    """The progress of a run, which checkpoints store in addition to the variables."""
+
+    step: int = 0
+    window: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    """The metrics of each step since the last row."""
+    ends: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """The first and the last row of metrics."""
+    losses: list[float] = dataclasses.field(default_factory=list)
+    """The recent losses, with which the detector of spikes compares a new loss."""
+    skipped: list[list[int]] = dataclasses.field(default_factory=list)
+    """The ranges of batches that were skipped."""
+    scored: list[float] = dataclasses.field(default_factory=lambda: [0.0, 0.0])
+    """The sum and the number of the losses since the last checkpoint."""
+    measured: list[list[float]] = dataclasses.field(default_factory=list)
+    """The metric and the validation loss of each evaluation, for early stopping."""
+
+
+class _Run:
+    """A run of a training loop: its progress, and those who watch it.
+
+    Args:
+        loop: The training loop.
+        monitor: See `TrainingLoop.run`, as for the other arguments.
+        checkpoints: The checkpoints.
+        evaluate: The function that evaluates the model, or None.
+        evaluate_every: The number of steps between evaluations.
+        early_stopping: The rule that ends the run early, or None.
+        observers: The observers.
+        callbacks: The Keras callbacks, or None.
+    """
+
+    def __init__(
+        self,
+        loop: TrainingLoop,
+        monitor: Monitor,
+        checkpoints: Checkpoints,
+        *,
+        evaluate: Callable[[int], Mapping[str, float]] | None,
+        evaluate_every: int,
+        early_stopping: EarlyStopping | None,
+        observers: Sequence[Observer],
+        callbacks: Callbacks | None,
+    ) -> None:
+        self.loop = loop
+        self.settings = loop.settings
+        self.placement = loop.placement
+        self.monitor = monitor
+        self.checkpoints = checkpoints
+        self.evaluate = evaluate
+        self.evaluate_every = evaluate_every
         self.early_stopping = early_stopping
         self.observers = observers
         self.callbacks = callbacks
-        self._stopped = False
-        self._measured: Mapping[str, float] = {}
         self.progress = _Progress()
-        if resume:
-            self._restore_newest()
-        if callbacks is not None and self.placement.is_chief:
-            callbacks.begin(self.progress.step)
+        self._stopped = False
+        """Whether a callback has ended the run."""
+        self._measured: Mapping[str, float] = {}
+        """The metrics of the last evaluation, for the callbacks."""
+        self._work = np.zeros(2)
+        """The work of the batches since the last row (`Throughput.work`)."""
+
+    def train(self) -> dict[str, Any]:
+        """Trains until the last step; see `TrainingLoop.run`."""
+        if self.callbacks is not None and self.placement.is_chief:
+            self.callbacks.begin(self.progress.step)
         rewinds: dict[int, int] = {}
         with Signals() as signals:
             while True:
                 try:
-                    with monitor.running(self.progress.step), contextlib.ExitStack() as ends:
-                        for observer in observers:
+                    with self.monitor.running(self.progress.step), contextlib.ExitStack() as ends:
+                        for observer in self.observers:
                             ends.callback(observer.close)
                         self._train(signals)
-                    if callbacks is not None and self.placement.is_chief:
-                        callbacks.end()
+                    if self.callbacks is not None and self.placement.is_chief:
+                        self.callbacks.end()
                     return self.progress.ends
                 except Spike as spike:
                     if self.settings.on_spike != "rewind":
                         raise
-                    end = SkippedBatches(self.progress.skipped).batch(spike.step - 1) + 1
-                    self._restore_newest()
-                    step = self.progress.step
-                    rewinds[step] = rewinds.get(step, 0) + 1
-                    if rewinds[step] > _REWINDS:
-                        raise TrainingError(
-                            f"{spike.what} at step {spike.step}, even after {_REWINDS} rewinds; "
-                            "lower the learning rate or lengthen the warm-up"
-                        ) from None
-                    self.progress.skipped = SkippedBatches(self.progress.skipped).rewound(step, end).ranges
-                    LOGGER.warning(
-                        f"{spike.what} at step {spike.step}; rewinding to step {step} and skipping the batches since"
-                    )
+                    self._rewind(spike, rewinds)
+
+    def _rewind(self, spike: Spike, rewinds: dict[int, int]) -> None:
+        """Goes back to the newest checkpoint, and skips the batches from there to the spike.
+
+        Args:
+            spike: The spike.
+            rewinds: The number of rewinds to each step so far, which is updated.
+
+        Raises:
+            TrainingError: The run went back to this checkpoint too often.
+        """
+        end = SkippedBatches(self.progress.skipped).batch(spike.step - 1) + 1
+        self.restore_newest()
+        step = self.progress.step
+        rewinds[step] = rewinds.get(step, 0) + 1
+        if rewinds[step] > _REWINDS:
+            raise TrainingError(
+                f"{spike.what} at step {spike.step}, even after {_REWINDS} rewinds; "
+                "lower the learning rate or lengthen the warm-up"
+            ) from None
+        self.progress.skipped = SkippedBatches(self.progress.skipped).rewound(step, end).ranges
+        LOGGER.warning(f"{spike.what} at step {spike.step}; rewinding to step {step} and skipping the batches since")
 
     def _train(self, signals: Signals) -> None:
         progress, settings = self.progress, self.settings
@@ -265,9 +267,9 @@ class TrainingLoop:
             self._save()  # a rewind needs a checkpoint
         self._observe()
         while progress.step < settings.steps and not self._is_enough():
-            phase, phase_end = phase_at(self.phases, progress.step)
+            phase, phase_end = phase_at(self.loop.phases, progress.step)
             source = Input(
-                phase.batches, self.placement, SkippedBatches(progress.skipped).batch(progress.step), self.meter
+                phase.batches, self.placement, SkippedBatches(progress.skipped).batch(progress.step), self.loop.meter
             )
             try:
                 self._train_phase(signals, source, phase_end, detector)
@@ -276,7 +278,7 @@ class TrainingLoop:
 
     def _train_phase(self, signals: Signals, source: Input, phase_end: int, detector: SpikeDetector) -> None:
         progress, settings = self.progress, self.settings
-        run_steps = self.step.function(source.iterator, source.element_spec)
+        run_steps = self.loop.step.function(source.iterator, source.element_spec)
         count = 1
         began = row_began = time.monotonic()
         self._work = np.zeros(2)
@@ -360,7 +362,7 @@ class TrainingLoop:
         """Runs `count` steps, and adds their metrics to the window."""
         progress = self.progress
         step = progress.step
-        rates = [self.schedule(step + index) for index in range(count)]
+        rates = [self.loop.schedule(step + index) for index in range(count)]
         try:
             outcome = run_steps(source.iterator, tf.constant(step, tf.int64), tf.constant(rates, tf.float32))
             metrics = {name: values.numpy().astype(float).tolist() for name, values in outcome.items()}
@@ -395,7 +397,7 @@ class TrainingLoop:
             if self.early_stopping is not None:
                 loss = measured.get("validation_loss", math.nan)
                 progress.measured.append([measured[self.early_stopping.metric], loss])
-        self.monitor.row(progress.step, row, self.meter.timing(self._work, seconds))
+        self.monitor.row(progress.step, row, self.loop.meter.timing(self._work, seconds))
         self._work = np.zeros(2)
         progress.ends = {"first": progress.ends.get("first", row), "last": row}
         progress.window = {}
@@ -418,7 +420,7 @@ class TrainingLoop:
             return
         self.monitor.sync()
         state = {field.name: getattr(progress, field.name) for field in dataclasses.fields(progress)}
-        arrays = {name: variable.numpy() for name, variable in self.variables.items()}
+        arrays = {name: variable.numpy() for name, variable in self.loop.variables.items()}
         self.checkpoints.save(Checkpoint(progress.step, arrays, state), score)
 
     def _score(self) -> float | None:
@@ -431,7 +433,7 @@ class TrainingLoop:
             return self.progress.scored[0] / self.progress.scored[1]
         return self.progress.ends["last"].get("validation_loss") if self._evaluates() else None
 
-    def _restore_newest(self) -> None:
+    def restore_newest(self) -> None:
         """Restores the newest checkpoint that the chief can read, if there is one."""
         checkpoint = self.checkpoints.latest(LOGGER.warning) if self.placement.is_chief else None
         # Only the chief knows the step; the others contribute 0, so the sum broadcasts it.
@@ -439,12 +441,12 @@ class TrainingLoop:
         if step < 0:
             return
         checkpoint = checkpoint or self.checkpoints.load(step)
-        shapes = {name: tuple(variable.shape) for name, variable in self.variables.items()}
+        shapes = {name: tuple(variable.shape) for name, variable in self.loop.variables.items()}
         if shapes != {name: array.shape for name, array in checkpoint.arrays.items()}:
             raise CheckpointError(
                 f"the checkpoint of step {checkpoint.step} belongs to another model or another version of kbert; "
                 "start a new run"
             )
-        for name, variable in self.variables.items():
+        for name, variable in self.loop.variables.items():
             variable.assign(checkpoint.arrays[name])
         self.progress = _Progress(**checkpoint.state)

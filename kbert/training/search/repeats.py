@@ -13,7 +13,7 @@ from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.options import option_infos, with_options
-from kbert.sources.memory_table import as_table
+from kbert.sources.content import content_sha256
 from kbert.tasks.catalogue import task_info
 from kbert.training.finetune import finetune
 from kbert.training.options import CrossValidateOptions, FinetuneOptions, FinetuneSeedsOptions, keyword_infos
@@ -146,8 +146,7 @@ def recorded(task: str, options: FinetuneOptions, task_options: Mapping[str, Any
     for name in ("train", "validation", "synonyms"):
         value = getattr(options, name)
         if value is not None:
-            table = as_table(value, name)
-            contents[name] = files.file_sha256(value) if table is None else table.sha256()
+            contents[name] = content_sha256(value, name)
     return RunRecord(f"finetune {task}", {**options.remembered(), **own}, contents=contents)
 
 

@@ -87,7 +87,7 @@ def test_without_beam(texts, vocab_file, tmp_path):
 def test_wrong_use(texts, vocab_file, tmp_path):
     with pytest.raises(UsageError, match="runner must be one of DirectRunner, FlinkRunner"):
         build_corpus([texts], vocab=vocab_file, output=tmp_path / "corpus", runner="SamzaRunner")
-    with pytest.raises(UsageError, match="--resume works only without --runner"):
+    with pytest.raises(UsageError, match="resume works only without runner"):
         build_corpus([texts], vocab=vocab_file, output=tmp_path / "corpus", runner="DirectRunner", resume=True)
 
 

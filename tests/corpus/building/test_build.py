@@ -154,7 +154,7 @@ def test_text_that_makes_no_example(make, tmp_path):
 def test_a_word_list_needs_whole_words(make, tmp_path):
     (tmp_path / "words.txt").write_text("the cat\n")
     with pytest.raises(
-        UsageError, match="--word-list has no effect without whole-word masking; add --whole-words or --spans"
+        UsageError, match="word_list has no effect without whole-word masking; add whole_words or spans"
     ):
         make("corpus", word_list=tmp_path / "words.txt")
 
@@ -264,19 +264,22 @@ def test_fewer_than_two_documents(make, tmp_path, text, message):
     [
         ({"sequence_length": 7}, "sequence_length must be at least 8. Received: sequence_length=7"),
         ({"masking": "both"}, "masking must be one of dynamic, static. Received: masking='both'"),
-        ({"mask_probability": 0}, "probability must be in"),
-        ({"mask_probability": math.nan}, "probability must be in"),
+        ({"mask_probability": 0}, "mask_probability must be above 0 and below 1. Received: mask_probability=0"),
+        ({"mask_probability": math.nan}, "mask_probability must be above 0 and below 1"),
         ({"max_predictions": 0}, "max_predictions must be at least 1"),
-        ({"short_probability": 1.5}, "short_probability must be in .* Received: 1.5"),
+        ({"short_probability": 1.5}, "short_probability must be from 0 to 1. Received: short_probability=1.5"),
         ({"duplicates": 0}, "duplicates must be at least 1"),
-        ({"document_separator": "page"}, "document_separator must be one of blank-line, line. Received: 'page'"),
-        ({"objective": "mlm"}, "objective must be one of nsp, sop, none. Received: 'mlm'"),
+        ({"document_separator": "page"}, "document_separator must be one of blank-line, line. Received: document_sepa"),
+        ({"objective": "mlm"}, "objective must be one of nsp, sop, none. Received: objective='mlm'"),
         ({"feature_names": "v2"}, "feature_names must be one of tf-hub, original. Received: feature_names='v2'"),
-        ({"feature_names": "original"}, "--feature-names original needs --masking static"),
+        (
+            {"feature_names": "original"},
+            "feature_names='original' needs masking='static', .* Received: masking='dynamic'",
+        ),
         ({"compression": "zip"}, "compression must be one of gzip, none. Received: compression='zip'"),
-        ({"max_predictions": 17}, "max_predictions must be at most sequence_length. Received: 17 and 16"),
-        ({"sentences": "words"}, "sentences must be one of split, lines. Received: 'words'"),
-        ({"language": "de"}, "language must be one of auto, en, zh, ja, ko, general. Received: 'de'"),
+        ({"max_predictions": 17}, "at most sequence_length. Received: max_predictions=17, sequence_length=16"),
+        ({"sentences": "words"}, "sentences must be one of split, lines. Received: sentences='words'"),
+        ({"language": "de"}, "language must be one of auto, en, zh, ja, ko, general. Received: language='de'"),
         ({"format": "xml"}, "format must be one of"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"inputs": ["absent.txt"]}, "no such file"),

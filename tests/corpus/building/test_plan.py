@@ -8,7 +8,8 @@ from kbert.corpus.building.plan import from_json, plan_chunks, to_json
 from kbert.errors import DataError
 from kbert.files import LineStart
 from kbert.sources.places import DocumentRange
-from kbert.sources.source import Source, SourceSettings
+from kbert.sources.settings import SourceSettings
+from kbert.sources.source import Source
 
 TEXTS = [f"The cat sat {'again ' * (n % 5)}{n % 9}.\nA dög ran {n % 7}." for n in range(60)]
 BLANKS = "\n" + "\n\n".join(TEXTS) + "\n\n"

@@ -9,7 +9,7 @@ import pytest
 
 from kbert.corpus.building import build
 from kbert.corpus.building import shards as shards_
-from kbert.corpus.reading.source import CorpusSource
+from kbert.corpus.reading.open_source import open_source
 from kbert.corpus.records.manifest import Manifest
 from kbert.corpus.records.reader import Damage, Record, read_records
 from kbert.errors import RecordError
@@ -76,10 +76,10 @@ def test_damage_to_shards(shards, damage, number):
         for place, damaged in damage(rng, data, share):
             path.write_bytes(damaged)
             with pytest.raises(RecordError, match=shard.file) as stopped:
-                CorpusSource(shards).read(_part(shards, index))
-            source = CorpusSource(shards, skip_corrupt=manifest.examples)
+                open_source(shards).read(_part(shards, index))
+            source = open_source(shards, skip_corrupt=manifest.examples)
             left = source.read(source.parts[index])
-            found = Counter(record.data for record in source._own_records(shard))
+            found = Counter(record.data for record in source._records(source.parts[index]))
             assert not found - whole, "a record that never was"
             assert source.lost == {shard.file: shard.examples - found.total()}
             assert len(left) == found.total()
@@ -97,7 +97,7 @@ def test_damage_to_shards(shards, damage, number):
 
 
 def _part(folder, index):
-    return CorpusSource(folder).parts[index]
+    return open_source(folder).parts[index]
 
 
 def _ended(members, place):

@@ -9,8 +9,8 @@ import tensorflow as tf
 from kbert.corpus.building import build
 from kbert.corpus.building import shards as shards_
 from kbert.corpus.reading import pipeline
+from kbert.corpus.reading.open_source import open_source
 from kbert.corpus.reading.pipeline import PretrainingBatches
-from kbert.corpus.reading.source import CorpusSource
 from kbert.corpus.records.manifest import Manifest
 from kbert.errors import RecordError, UsageError
 
@@ -378,7 +378,7 @@ def damaged(shards):
     for file in files[1:3]:
         data = (shards / file).read_bytes()
         (shards / file).write_bytes(data[: len(data) * 2 // 3])
-    lost = CorpusSource(shards, skip_corrupt=1000).records_lost
+    lost = open_source(shards, skip_corrupt=1000).records_lost
     assert 2 <= lost < Manifest.load(shards).examples / 4
     return lost
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from kbert.corpus.building import build
 from kbert.corpus.building import shards as shards_
-from kbert.corpus.reading import source
+from kbert.corpus.reading import foreign_records
+from kbert.corpus.reading.open_source import open_source
 from kbert.corpus.reading.pipeline import PretrainingBatches
-from kbert.corpus.reading.source import CorpusSource
 from kbert.corpus.records.manifest import Manifest
 from kbert.errors import RecordError, UsageError
 
@@ -80,17 +80,17 @@ def test_records_of_others_are_read_as_they_are(foreign, vocab_file):
 
 def test_globs_and_files(foreign, vocab_file):
     files = sorted(path for path in foreign.iterdir() if path.suffix != ".txt")
-    assert CorpusSource(str(foreign / "part-*"), vocab=vocab_file, cased=True).manifest.examples == EXAMPLES
-    only = CorpusSource(files[1], vocab=vocab_file, cased=True)
+    assert open_source(str(foreign / "part-*"), vocab=vocab_file, cased=True).manifest.examples == EXAMPLES
+    only = open_source(files[1], vocab=vocab_file, cased=True)
     assert (only.manifest.examples, only.manifest.lowercase) == (20, False)
     with pytest.raises(UsageError, match="no such file"):
-        CorpusSource(str(foreign / "absent-*"), vocab=vocab_file)
+        open_source(str(foreign / "absent-*"), vocab=vocab_file)
 
 
 def test_large_plain_files_are_read_in_parts(foreign, vocab_file, monkeypatch):
     whole = list(_examples(foreign, vocab_file))
-    monkeypatch.setattr(source, "_PART_EXAMPLES", 8)
-    parts = CorpusSource(foreign, vocab=vocab_file).parts
+    monkeypatch.setattr(foreign_records, "_PART_EXAMPLES", 8)
+    parts = open_source(foreign, vocab=vocab_file).parts
     compressed = any(path.suffix == ".gz" for path in foreign.iterdir())
     assert [part.examples for part in parts] == ([20, 20] if compressed else [8, 8, 4] * 2)
     assert list(_examples(foreign, vocab_file)) == whole
@@ -98,7 +98,7 @@ def test_large_plain_files_are_read_in_parts(foreign, vocab_file, monkeypatch):
 
 
 def _examples(folder, vocab, **options):
-    opened = CorpusSource(folder, vocab=vocab, **options)
+    opened = open_source(folder, vocab=vocab, **options)
     for part in opened.parts:
         examples = opened.read(part)
         ids = examples.columns["masked_lm_ids"]
@@ -127,16 +127,16 @@ def test_damage_to_plain_files(foreign, vocab_file):
     with pytest.raises(
         RecordError, match=r"part-1\.tfrecord: .*at byte \d+, record 6: the checksum of a record's data"
     ):
-        CorpusSource(foreign, vocab=vocab_file)
-    opened = CorpusSource(foreign, vocab=vocab_file, skip_corrupt=1)
+        open_source(foreign, vocab=vocab_file)
+    opened = open_source(foreign, vocab=vocab_file, skip_corrupt=1)
     assert (opened.lost, opened.records_lost, opened.manifest.examples) == ({"part-1.tfrecord": 1}, 1, EXAMPLES - 1)
     names = [name for name, _ in _examples(foreign, vocab_file, skip_corrupt=1)]
     assert names == [f"part-{n}.tfrecord#{i}" for n in range(2) for i in range(20) if (n, i) != (1, 5)]
     # Zeros over a block of a disk, across three records.
     path.write_bytes(data[: 5 * size + 40] + bytes(2 * size) + data[7 * size + 40 :])
     with pytest.raises(RecordError, match=r"at most 2 damaged records\. 3 are lost \(part-1\.tfrecord: 3\)"):
-        CorpusSource(foreign, vocab=vocab_file, skip_corrupt=2)
-    assert CorpusSource(foreign, vocab=vocab_file, skip_corrupt=3).manifest.examples == EXAMPLES - 3
+        open_source(foreign, vocab=vocab_file, skip_corrupt=2)
+    assert open_source(foreign, vocab=vocab_file, skip_corrupt=3).manifest.examples == EXAMPLES - 3
 
 
 def test_damage_to_compressed_files_of_others_is_never_passed_over(tmp_path, vocab_file):
@@ -145,7 +145,7 @@ def test_damage_to_compressed_files_of_others_is_never_passed_over(tmp_path, voc
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(RecordError, match=r"one\.tfrecord\.gz: .*the number of lost records is unknown"):
-        CorpusSource(path, vocab=vocab_file, skip_corrupt=100)
+        open_source(path, vocab=vocab_file, skip_corrupt=100)
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_records_of_something_else(tmp_path, vocab_file, changes, message):
         RecordError,
         match=rf"one\.tfrecord: expected .* in record 3 at byte \d+, but .*{message}.*; or train without it: .* --skip",
     ):
-        CorpusSource(path, vocab=vocab_file)
-    opened = CorpusSource(path, vocab=vocab_file, skip_corrupt=1)
+        open_source(path, vocab=vocab_file)
+    opened = open_source(path, vocab=vocab_file, skip_corrupt=1)
     assert (opened.lost, opened.manifest.examples) == ({str(path): 1}, 3)
     assert opened.labelled()
     assert opened.read(opened.parts[0]).numbers.tolist() == [0, 1, 3]
@@ -177,15 +177,15 @@ def test_records_of_something_else(tmp_path, vocab_file, changes, message):
 @pytest.mark.parametrize("garbage", [b"", b"no example", b"\x0a\xff\xff\xff\xff\x0f"])
 def test_records_that_are_no_examples_are_counted(tmp_path, vocab_file, monkeypatch, garbage):
     """Their checksums are right: somebody wrote them so. The first record may be one, and parts begin behind them."""
-    monkeypatch.setattr(source, "_PART_EXAMPLES", 3)
-    monkeypatch.setattr(source, "_SURVEYED", 2)
+    monkeypatch.setattr(foreign_records, "_PART_EXAMPLES", 3)
+    monkeypatch.setattr(foreign_records, "_SURVEYED", 2)
     records = [garbage, example(0), garbage, *[example(index) for index in range(1, 8)]]
     path = write(tmp_path / "one.tfrecord", records)
     with pytest.raises(RecordError, match=r"in record 1 at byte 0, but "):
-        CorpusSource(path, vocab=vocab_file)
+        open_source(path, vocab=vocab_file)
     with pytest.raises(RecordError, match=r"expected at most 1 damaged records\. 2 are lost \(.*one\.tfrecord: 2\)"):
-        CorpusSource(path, vocab=vocab_file, skip_corrupt=1)
-    opened = CorpusSource(path, vocab=vocab_file, skip_corrupt=2)
+        open_source(path, vocab=vocab_file, skip_corrupt=1)
+    opened = open_source(path, vocab=vocab_file, skip_corrupt=2)
     assert [opened.read(part).numbers.tolist() for part in opened.parts] == [[1, 3, 4], [5, 6, 7], [8, 9]]
     batches = PretrainingBatches(path, batch_size=4, vocab=vocab_file, skip_corrupt=2)
     assert next(batches.batches())["input_word_ids"].shape == (4, LENGTH)
@@ -216,13 +216,13 @@ def test_two_lengths_are_told_before_training(tmp_path, vocab_file):
         match=r"mixed: expected records of one sequence length\. Received: 12 tokens in record 1 of a\.tfrecord, "
         r"20 tokens in record 2 of b\.tfrecord; put the records of each length into a folder of their own, .* --phase",
     ):
-        CorpusSource(folder, vocab=vocab_file)
+        open_source(folder, vocab=vocab_file)
 
 
 def test_room_for_more_predictions_is_made(tmp_path, vocab_file):
     write(tmp_path / "a.tfrecord", [example(index) for index in range(5)])
     write(tmp_path / "b.tfrecord", [longer(1, LENGTH, 6)] * 5)
-    opened = CorpusSource(tmp_path, vocab=vocab_file)
+    opened = open_source(tmp_path, vocab=vocab_file)
     assert (opened.manifest.sequence_length, opened.manifest.max_predictions) == (12, 6)
     batches = PretrainingBatches(tmp_path, batch_size=10, vocab=vocab_file)
     assert next(batches.batches())["masked_lm_weights"].sum(1).tolist().count(3.0) == 5
@@ -232,22 +232,22 @@ def test_records_without_masks_or_without_records(tmp_path, vocab_file, corpus):
     nothing = dict.fromkeys(("masked_lm_positions", "masked_lm_ids", "masked_lm_weights"))
     path = write(tmp_path / "plain.tfrecord", [example(0, **nothing)])
     with pytest.raises(RecordError, match="They have no masks"):
-        CorpusSource(path, vocab=vocab_file)
+        open_source(path, vocab=vocab_file)
     write(path, [])
     with pytest.raises(RecordError, match=r"expected records\. There are none"):
-        CorpusSource(path, vocab=vocab_file)
+        open_source(path, vocab=vocab_file)
     with pytest.raises(RecordError, match=r"expected a corpus made by `kbert corpus build`.* --vocab"):
-        CorpusSource(tmp_path)
+        open_source(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("no records")
     with pytest.raises(RecordError, match=r"expected a manifest\.json, or files with tfrecord"):
-        CorpusSource(tmp_path / "empty", vocab=vocab_file)
+        open_source(tmp_path / "empty", vocab=vocab_file)
     with pytest.raises(UsageError, match="leave out --vocab and --cased"):
-        CorpusSource(corpus, vocab=vocab_file)
+        open_source(corpus, vocab=vocab_file)
 
 
 def test_a_file_that_changes_meanwhile(foreign, vocab_file):
-    opened = CorpusSource(foreign, vocab=vocab_file)
+    opened = open_source(foreign, vocab=vocab_file)
     path = sorted(foreign.glob("part-0*"))[0]
     path.write_bytes(path.read_bytes() + sorted(foreign.glob("part-1*"))[0].read_bytes())
     with pytest.raises(RecordError, match="It has changed since"):
@@ -268,7 +268,7 @@ def shards(monkeypatch, tmp_path, vocab_file, corpus_text):
 
 
 def read_first(folder, skip_corrupt=0):
-    opened = CorpusSource(folder, skip_corrupt=skip_corrupt)
+    opened = open_source(folder, skip_corrupt=skip_corrupt)
     return opened.read(opened.parts[0])
 
 
@@ -276,7 +276,7 @@ def test_a_shard_too_many(shards):
     extra = shards / "examples-00099.tfrecord.gz"
     extra.write_bytes((shards / "examples-00000.tfrecord.gz").read_bytes())
     with pytest.raises(RecordError, match=r"examples-00099\.tfrecord\.gz: .*too many"):
-        CorpusSource(shards)
+        open_source(shards)
 
 
 def test_a_changed_shard_is_never_read(shards):
@@ -292,15 +292,15 @@ def test_a_changed_shard_is_never_read(shards):
 def test_skipping_stops_past_the_limit(shards):
     path = shards / Manifest.load(shards).shards[1].file
     path.write_bytes(path.read_bytes()[:60])
-    lost = CorpusSource(shards, skip_corrupt=1000).records_lost
+    lost = open_source(shards, skip_corrupt=1000).records_lost
     assert lost > 1
     with pytest.raises(
         RecordError, match=rf"at most {lost - 1} damaged records\. {lost} are lost \({path.name}: {lost}\)"
     ):
-        CorpusSource(shards, skip_corrupt=lost - 1)
-    assert CorpusSource(shards, skip_corrupt=lost).lost == {path.name: lost}
+        open_source(shards, skip_corrupt=lost - 1)
+    assert open_source(shards, skip_corrupt=lost).lost == {path.name: lost}
     with pytest.raises(UsageError, match="at least 0"):
-        CorpusSource(shards, skip_corrupt=-1)
+        open_source(shards, skip_corrupt=-1)
 
 
 def test_a_changed_header_costs_nothing(shards):
@@ -310,13 +310,13 @@ def test_a_changed_header_costs_nothing(shards):
     path.write_bytes(data[:4] + b"\x07" + data[5:])
     with pytest.raises(RecordError, match=r"at byte 0, record 1: the header of a gzip member was changed; 0 of its"):
         read_first(shards)
-    opened = CorpusSource(shards, skip_corrupt=1)
+    opened = open_source(shards, skip_corrupt=1)
     assert len(opened.read(opened.parts[0])) == Manifest.load(shards).shards[0].examples
     assert opened.lost == {path.name: 0}
 
 
 def test_lengths_are_those_of_the_records(shards):
-    opened = CorpusSource(shards)
+    opened = open_source(shards)
     for part, lengths in zip(opened.parts, opened.lengths(), strict=True):
         assert part.shard.lengths
         np.testing.assert_array_equal(lengths.counts, np.bincount(opened.read(part).lengths))

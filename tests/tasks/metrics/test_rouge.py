@@ -15,6 +15,21 @@ def test_scores_by_hand():
     assert scores["rougeL"] == pytest.approx((5 / 6, 5 / 9, 2 / 3))
 
 
+def test_sentences_are_compared_one_by_one():
+    # Lin 2004, section 3.2: the sentence w1 w2 w3 w4 w5 has w1 w2 in common with the first sentence of the summary and
+    # w1 w3 w5 with the second, so four of its words. The summary has ten words.
+    score = rouge(["w1 w2 w3 w4 w5"], "w1 w2 w6 w7 w8\nw1 w3 w8 w9 w5")
+    assert score["rougeLsum"] == pytest.approx((4 / 10, 4 / 5, 2 * 0.4 * 0.8 / 1.2))
+    # The order of sentences does not matter, except to ROUGE-L.
+    score = rouge(["the cat sat\n\na dog ran!"], "A dog ran.\nThe cat sat.")
+    assert score["rougeLsum"] == (1, 1, 1)
+    assert score["rougeL"] == (0.5, 0.5, 0.5)
+    # A word counts at most as often as both texts have it: "a" is in both reference sentences, once in the summary.
+    assert rouge(["a b\na c"], "a\nd")["rougeLsum"] == pytest.approx((1 / 2, 1 / 4, 1 / 3))
+    # Each sentence of the summary has one word in common, b or another one. The same is chosen as in rouge-score: b.
+    assert rouge(["b a c"], "a b\nc b")["rougeLsum"] == pytest.approx((1 / 4, 1 / 3, 2 / 7))
+
+
 def test_nothing_in_common():
     for summary in ("", "!!", "a cat"):
         assert all(tuple(score) == (0, 0, 0) for score in rouge(["dogs"], summary).values())

@@ -51,6 +51,39 @@ def test_columns_that_are_named():
     assert found("ranking", "1,2,label", {"query": "1", "candidate": "2"}) == {"query": "1", "candidate": "2"}
 
 
+@pytest.mark.parametrize(
+    ("task", "header", "columns"),
+    [
+        ("classification", "Text,Label", {"text": "Text", "label": "Label"}),
+        ("classification", "TEXT, label ,PAIR", {"text": "TEXT", "pair": "PAIR", "label": " label "}),
+        ("classification", "text,Text,label,Label", {"text": "text", "label": "label"}),
+        ("classification", "Text,TEXT,label", {"text": "text", "label": "label"}),  # it is not clear which
+        ("ranking", "Query,Candidate,Label", {"query": "Query", "candidate": "Candidate", "label": "Label"}),
+        ("embedding", "Anchor,Positive,Negative", {"text": "Anchor", "pair": "Positive", "negative": "Negative"}),
+        ("summarization", "Article,Highlights", {"text": "Article", "summary": "Highlights"}),
+        ("summarization", "Text,Summary", {"text": "Text", "summary": "Summary"}),
+        ("summarization", "content,abstract", {"text": "content", "summary": "abstract"}),
+        ("summarization", "body,headline", {"text": "body", "summary": "headline"}),
+    ],
+)
+def test_capitals_and_spaces_do_not_matter(task, header, columns):
+    assert found(task, header) == columns
+
+
+def test_named_columns_are_found_in_other_capitals():
+    given = {"text": "title,body", "label": "STARS"}
+    assert found("classification", "Title,Body,Stars", given) == {"text": "Title,Body", "label": "Stars"}
+    assert found("classification", "Title,Stars", given) == {"text": "title,body", "label": "Stars"}
+
+
+def test_answers_of_other_capitals(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("Question,Context\nx,y\n", encoding="utf-8")
+    info = task_info("question-answering")
+    columns = find_columns(info, path, {}, info.choose_options(None), targets=False)
+    assert columns == {"question": "Question", "context": "Context"}
+
+
 def test_without_targets_columns_of_targets_are_not_looked_for():
     assert found("ranking", "query,candidate,label", targets=False) == RANKING
     assert found("embedding", "anchor,positive,negative", targets=False) == {"text": "anchor"}

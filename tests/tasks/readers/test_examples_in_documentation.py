@@ -11,6 +11,7 @@ import pytest
         "kbert.prediction.formats",
         "kbert.sources.bad_rows",
         "kbert.sources.detection",
+        "kbert.sources.sheets",
         "kbert.tasks.labels",
         "kbert.tasks.readers.label_lists",
         "kbert.tasks.readers.numbers",
@@ -18,6 +19,7 @@ import pytest
         "kbert.tasks.readers.span_exports",
         "kbert.tasks.readers.tag_columns",
         "kbert.tasks.readers.tagged_words",
+        "kbert.tasks.readers.word_tags",
     ],
 )
 def test_examples(name):

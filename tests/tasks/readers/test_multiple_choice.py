@@ -21,7 +21,7 @@ def test_detection(labels, expected):
 
 
 def test_numbers_that_may_count_from_0_or_1():
-    with pytest.raises(DataError, match=r"^a\.csv: expected labels that count from 0, or from 1\. .*; say --label-"):
+    with pytest.raises(DataError, match=r"^a\.csv: expected labels that count from 0, or from 1\. .*; give --label-"):
         detect_label_format([("1", CHOICES), ("2", CHOICES)], "a.csv")
 
 

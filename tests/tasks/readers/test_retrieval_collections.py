@@ -1,9 +1,17 @@
+import json
+
 import pytest
 
 from kbert.errors import DataError, UsageError
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.readers.judged_texts import read_judged
-from kbert.tasks.readers.retrieval_collections import Document, read_documents, read_judgements, read_queries
+from kbert.tasks.readers.retrieval_collections import (
+    Document,
+    find_document_columns,
+    read_documents,
+    read_judgements,
+    read_queries,
+)
 
 SMART = """.I 1
 .T
@@ -157,3 +165,130 @@ def test_texts_behind_judgements(tmp_path):
         read_judged(write(tmp_path, "qrels", "z 0 d1 2\n"), documents, queries, BadRows())
     with pytest.raises(UsageError, match=r"^judgements need both --documents and --queries$"):
         read_judged(tmp_path / "qrels", documents, None, BadRows())
+
+
+# === Parquet, Excel, CSV and datasets by name ===
+
+ROWS = [{"_id": "a", "title": "T", "text": "x"}, {"_id": "b", "title": "", "text": "y"}]
+FOUND = [("a", "T\nx"), ("b", "y")]
+JUDGED = [
+    {"query-id": "q1", "corpus-id": "a", "score": 2},
+    {"query-id": "q1", "corpus-id": "b", "score": 0},
+    {"query-id": "q2", "corpus-id": "b", "score": 1},
+]
+GAINS = {"q1": {"a": 2.0, "b": 0.0}, "q2": {"b": 1.0}}
+
+
+def as_parquet(path, rows):
+    arrow = pytest.importorskip("pyarrow", reason="needs pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
+    parquet.write_table(arrow.Table.from_pylist(rows), path / "rows.parquet")
+    return path / "rows.parquet"
+
+
+def as_excel(path, rows):
+    openpyxl = pytest.importorskip("openpyxl", reason="needs openpyxl")
+    book = openpyxl.Workbook()
+    sheet = book.create_sheet("rows")
+    for row in ([*rows[0]], *([*row.values()] for row in rows)):
+        sheet.append(row)
+    book.save(path / "book.xlsx")
+    return f"{path}/book.xlsx#rows"
+
+
+def as_dataset(path, rows):
+    """A folder, which the library takes like a dataset of the hub."""
+    pytest.importorskip("datasets", reason="needs datasets")
+    (path / "set").mkdir()
+    write(path / "set", "test.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    return f"hf-datasets:{path}/set:test"
+
+
+def as_lines(path, rows):
+    return write(path, "rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def as_csv(path, rows):
+    lines = [rows[0], *(row.values() for row in rows)]
+    return write(path, "rows.csv", "".join(",".join(map(str, line)) + "\n" for line in lines))
+
+
+NAMED = (as_parquet, as_dataset, as_lines)
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("written", NAMED)
+def test_documents_and_queries_with_names(tmp_path, written):
+    path = written(tmp_path, ROWS)
+    assert [(found.id, found.text) for found in read_documents(path)] == FOUND
+    assert {name: query.text for name, query in read_queries(path).items()} == dict(FOUND)
+
+
+@pytest.mark.parametrize("written", [as_excel, as_csv])
+def test_documents_in_cells(tmp_path, written):
+    path = written(tmp_path, ROWS)
+    assert [(found.id, found.text) for found in read_documents(path)] == [("a", "T x"), ("b", "y")]
+    # Without a header, ids and texts are told by the form of the ids.
+    path = written(tmp_path, [{"1": 7, "x": "one"}])
+    assert next(read_documents(path)) == Document("1", "x", 1)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("written", [*NAMED, as_excel, as_csv])
+def test_judgements_with_names(tmp_path, written):
+    assert read_judgements(written(tmp_path, JUDGED)) == GAINS
+
+
+def test_judgements_in_cells_without_names(tmp_path):
+    assert read_judgements(write(tmp_path, "a.csv", "q1,0,a,2\nq1,0,b,0\nq2,0,b,1\n")) == GAINS  # as in TREC
+    assert read_judgements(write(tmp_path, "b.csv", "q1,a,1\nq1,b,5\n")) == {"q1": {"a": 4.0, "b": 0.0}}  # Cranfield
+    assert read_judgements(write(tmp_path, "c.csv", "q1 0 a 2\nq1 0 b 0\nq2 0 b 1\n")) == GAINS  # not CSV at all
+
+
+def test_judgements_of_other_columns(tmp_path):
+    path = as_lines(tmp_path, [{"question": "q1", "corpus-id": "a", "score": 1}])
+    message = "such as query-id, corpus-id and score. Received 'question', 'corpus-id', 'score'"
+    with pytest.raises(DataError, match=message):
+        read_judgements(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("written", [*NAMED, as_excel, as_csv])
+@pytest.mark.parametrize("numbered", [False, True])
+def test_documents_with_other_columns(tmp_path, written, numbered):
+    path = written(tmp_path, [{"key": 7, "head": "T", "body": "x"}, {"key": 8, "head": "U", "body": "y"}])
+    header = written not in NAMED  # whose numbers are for files without a header
+    columns = find_document_columns(path, "1" if numbered else "key", "3" if numbered else "body")
+    assert [(found.id, found.text) for found in read_documents(path, columns=columns)][header and numbered :] == [
+        ("7", "x"),
+        ("8", "y"),
+    ]
+    columns = find_document_columns(path, "key", "head,body")
+    assert next(read_documents(path, columns=columns)).text.split() == ["T", "x"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("written", [*NAMED, as_csv])
+def test_documents_without_ids_have_the_numbers_of_their_lines(tmp_path, written, caplog):
+    caplog.set_level("INFO", logger="kbert")
+    path = written(tmp_path, [{"text": "x", "label": 1}, {"text": "y", "label": 0}])
+    found = [each.id for each in read_documents(path, columns=find_document_columns(path, None, None))]
+    assert found == (["2", "3"] if written is as_csv else ["1", "2"])
+    assert [record.message for record in caplog.records] == [
+        f"{path}: there is no column of ids; the ids of documents are the numbers of their lines"
+    ]
+    with pytest.raises(DataError, match=r"expected|there is no column 'id'"):  # queries and judged documents need ids
+        read_queries(path)
+
+
+def test_columns_for_files_without_columns(tmp_path):
+    path = write(tmp_path, "cran.all", SMART)
+    for where, words in ((path, "a collection of SMART"), (tmp_path, "a folder of texts")):
+        with pytest.raises(UsageError, match=f"--id-column and --text-column are for .* Received: {words}; leave them"):
+            list(read_documents(where, columns=find_document_columns(where, "key", None)))

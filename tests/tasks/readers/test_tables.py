@@ -1,10 +1,16 @@
 import gzip
+import json
+import re
 
 import pytest
 
 from kbert.errors import DataError, UsageError
 from kbert.sources.bad_rows import BadRows
+from kbert.sources.memory_table import as_table
 from kbert.sources.table_format import TableFormat, file_kind
+from kbert.tasks.classification import ClassificationTask
+from kbert.tasks.ranking import RankingTask
+from kbert.tasks.readers.kept_columns import read_kept_columns
 from kbert.tasks.readers.tables import read_table
 
 COLUMNS = {"text": "text", "label": "label"}
@@ -65,7 +71,7 @@ def test_csv_of_windows(write):
 def test_a_quote_that_never_ends_is_told_with_the_line_it_began_in(write):
     path = write("a.csv", 'text,label\nfine,1\n"never,2\nended,3\n')
     with pytest.raises(
-        DataError, match=r"a\.csv:3: the row is not CSV \(.*\); if quotation marks are text, say --quoting none$"
+        DataError, match=r"a\.csv:3: the row is not CSV \(.*\); if quotation marks are text, give --quoting none$"
     ):
         read(path)
 
@@ -323,3 +329,63 @@ def test_a_delimiter_of_several_characters_needs_no_quoting(write):
     ]
     with pytest.raises(UsageError, match=r"^beside quotation marks the delimiter must be one character\. "):
         list(read_table(write("a.csv", "a::b\n"), {"text": "1"}, form=form))
+
+
+# === Columns by number in files whose rows have names ===
+
+
+@pytest.fixture(params=["parquet", "jsonl", "memory"])
+def named_rows(request, tmp_path):
+    rows = [{"id": 1, "title": "T", "body": "x", "stars": 5}, {"id": 2, "title": "U", "body": "y", "stars": 1}]
+    if request.param == "memory":
+        return as_table(rows, "train")
+    path = tmp_path / f"a.{request.param}"
+    if request.param == "parquet":
+        arrow = pytest.importorskip("pyarrow", reason="needs pyarrow")
+        pytest.importorskip("pyarrow.parquet", reason="needs pyarrow").write_table(arrow.Table.from_pylist(rows), path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("columns", "first"),
+    [
+        ({"text": "3", "label": "4"}, {"text": "x", "label": "5"}),
+        ({"text": "3", "label": "stars"}, {"text": "x", "label": "5"}),
+        ({"text": "2-3", "label": "4"}, {"text": "T x", "label": "5"}),
+        ({"text": "3,2", "label": "1"}, {"text": "x T", "label": "1"}),
+    ],
+)
+def test_columns_by_number(named_rows, columns, first):
+    rows = list(read_table(named_rows, columns))
+    assert [rows[0].values, len(rows)] == [first, 2]
+
+
+def test_numbers_keep_the_order_of_the_first_row(write):
+    path = write("a.jsonl", '{"text": "x", "label": 1}\n{"label": 0, "text": "y"}\n')
+    assert [row.values["text"] for row in read_table(path, {"text": "1"})] == ["x", "y"]
+
+
+def test_a_name_that_is_a_number_comes_first(write):
+    path = write("a.jsonl", '{"2": "name", "text": "number"}\n')
+    assert [row.values["text"] for row in read_table(path, {"text": "2"})] == ["name"]
+
+
+@pytest.mark.parametrize("column", ["5", "4-5", "3,9"])
+def test_numbers_beyond_the_last_column(named_rows, column):
+    message = f"expected columns from 1 to 4, which are 'id', 'title', 'body', 'stars'. Received: {column} for text"
+    with pytest.raises(DataError, match=re.escape(message)):
+        list(read_table(named_rows, {"text": column}))
+
+
+def test_kept_columns_by_number(named_rows):
+    kept = read_kept_columns(named_rows, ["1", "title"], TableFormat())
+    assert kept == {1: {"1": 1, "title": "T"}, 2: {"1": 2, "title": "U"}}
+
+
+def test_tasks_read_columns_by_number(named_rows):
+    examples = ClassificationTask.read_examples(named_rows, {"text": "3", "label": "4"})
+    assert [(example.text, example.target) for example in examples] == [("x", "5"), ("y", "1")]
+    examples = RankingTask.read_examples(named_rows, {"query": "2", "candidate": "3", "label": "1"})
+    assert [(example.query, example.gains) for example in examples] == [("T", (1.0,)), ("U", (2.0,))]

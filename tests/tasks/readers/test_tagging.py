@@ -4,7 +4,8 @@ import pytest
 
 from kbert.errors import DataError, UsageError
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.readers.tagging import Span, TaggedText, join_words, read_tagged_texts
+from kbert.tasks.readers.tagged_words import join_words
+from kbert.tasks.readers.tagging import Span, TaggedText, read_tagged_texts
 
 
 def read(path, *, scheme="auto", targets=True, skip=0, strict=False, offsets="characters", **columns):
@@ -150,10 +151,13 @@ def test_comments_and_ranges_of_conll_u(written):
     path = written("a.conllu", "\n".join(rows))
     spans = (Span(0, 5, "VERB"), Span(6, 9, "PRON"), Span(10, 11, "SYM"))
     assert read(path, text="2", label="4") == [TaggedText("vamos nos #", spans, 4)]
-    with pytest.raises(
-        DataError, match=r"a\.conllu:3: .* Received 10 columns: say which they are with --text-column N"
-    ):
-        read(path)
+    assert read(path) == read(path, text="2", label="4")
+
+
+def test_comments_of_as_many_words_as_columns(written):
+    """In a file with tabs, a line without a tab is no row, even if it has as many words as rows have columns."""
+    path = written("a.conllu", "# sent_id = 1\n# text = a\n1\tAda\tX\tB-PER\n2\tleft\tX\tO\n")
+    assert read(path, text="2", label="4") == [TaggedText("Ada left", (Span(0, 3, "PER"),), 3)]
 
 
 def test_words_that_begin_like_comments(written):
@@ -287,6 +291,8 @@ def test_rows_that_cannot_be(written, row, message):
                 "relations": [],
             }
         ],
+        [{"id": 1, "data": "Ada left", "label": [[0, 3, "PER"]]}],
+        [{"classes": ["PER"], "annotations": [["Ada left", {"entities": [[0, 3, "PER"]]}], None]}],
         [{"text": "Ada left", "spans": [{"start": 0, "end": 3, "label": "PER"}], "tokens": [{"text": "Ada"}]}],
     ],
 )
@@ -294,6 +300,22 @@ def test_exports_of_annotation_programs(written, content):
     expected = [TaggedText("Ada left", (Span(0, 3, "PER"),), 1)]
     assert read(written("a.json", json.dumps(content))) == expected
     assert read(written("a.jsonl", json.dumps(content[0]))) == expected
+
+
+def test_tables_with_spans_in_cells(written):
+    """Label Studio writes them so."""
+    spans = json.dumps([{"start": 0, "end": 3, "text": "Ada", "labels": ["PER"]}]).replace('"', '""')
+    path = written("a.csv", f'id,text,label\n1,nothing,\n2,Ada left,"{spans}"\n3,no one,[]\n4,Bob,PER\n')
+    assert read(path, skip=1) == [
+        TaggedText("nothing", (), 2),
+        TaggedText("Ada left", (Span(0, 3, "PER"),), 3),
+        TaggedText("no one", (), 4),
+    ]
+    with pytest.raises(
+        DataError, match=r"a\.csv:5: expected a text and a list of spans in JSON\. Received: 'Bob', 'PER'"
+    ):
+        read(path)
+    assert [text.spans for text in read(path, targets=False)] == [None] * 4
 
 
 def test_keys_of_spans_that_are_not_known(written):
@@ -309,7 +331,7 @@ def test_offsets_in_other_units(written):
     path = written("b.jsonl", json.dumps({"text": text, "spans": [[5, 8, "PER"]]}))
     assert read(path, offsets="utf-8") == [TaggedText(text, (Span(2, 5, "PER"),), 1)]
     path = written("c.jsonl", json.dumps({"text": "🎉🎉 Ada", "spans": [[5, 8, "PER"]]}))
-    with pytest.raises(DataError, match=r"inside the text, of 6 .*; if offsets count units of UTF-16, say --offsets"):
+    with pytest.raises(DataError, match=r"inside the text, of 6 .*; if offsets count units of UTF-16, give --offsets"):
         read(path)
 
 

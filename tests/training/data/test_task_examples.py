@@ -4,6 +4,12 @@ import pytest
 
 from kbert.errors import DataError, UsageError
 from kbert.tasks.catalogue import task_info
+from kbert.tasks.embedding import EmbeddingTask
+from kbert.tasks.question_answering import QuestionAnsweringTask
+from kbert.tasks.ranking import RankingTask
+from kbert.tasks.readers.embedding import EmbeddingExample
+from kbert.tasks.readers.question_answering import Question
+from kbert.tasks.readers.ranking import RankingExample
 from kbert.training.data.task_examples import digest, read_task_examples
 
 ROWS = [f"text {number}\t{'ab'[number % 2]}" for number in range(8)]
@@ -97,3 +103,30 @@ def test_columns_that_were_found_are_kept(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("text\tpair\tlabel\nx\ty\ta\nz\tw\tb\n", encoding="utf-8")
     assert read(path, validation=path).columns == {"text": "text", "pair": "pair", "label": "label"}
+
+
+def test_texts_that_are_also_in_the_training_file_are_told(file, tmp_path, told):
+    other = tmp_path / "validation.tsv"
+    other.write_text("text\tlabel\n Text  1\ta\nx\tb\ntext 1\tb\ntext 2\tb\n", encoding="utf-8")
+    found = read(file, validation=other)
+    assert found.shared == 3
+    found.tell_shared()
+    warning = (
+        f"{other}: 3 of 4 validation examples have texts that are also in the training file, so the metrics are better "
+        "than on new texts"
+    )
+    assert told() == [warning]
+    other.write_text("text\tlabel\nx\tb\n", encoding="utf-8")
+    for quiet in (read(file, validation=other), read(file, validation_split=0.5)):
+        quiet.tell_shared()
+    assert told() == [warning]
+
+
+def test_questions_and_queries_are_shared_with_their_answers_only():
+    questions = QuestionAnsweringTask()
+    assert questions.same_texts(Question("Who?", "A c", ())) == questions.same_texts(Question("who?", "a  c", ()))
+    assert questions.same_texts(Question("Who?", "c", ())) != questions.same_texts(Question("Why?", "c", ()))
+    ranking = RankingTask()
+    one, other = (RankingExample("q", ("A", wrong), (1.0, 0.0)) for wrong in "xy")
+    assert ranking.same_texts(one) == ranking.same_texts(other) == ("q", "a")
+    assert EmbeddingTask().same_texts(EmbeddingExample("Q", "A")) == ("q", "a")

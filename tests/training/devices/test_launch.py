@@ -13,7 +13,7 @@ def test_commands_that_do_not_train(command):
 
 
 def test_numbers_that_cannot_be():
-    with pytest.raises(UsageError, match=r"^workers must be at least 1 and max_restarts at least 0\."):
+    with pytest.raises(UsageError, match=r"^workers must be at least 1\. Received: workers=0$"):
         launch(["pretrain"], workers=0)
 
 

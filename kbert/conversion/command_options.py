@@ -1,0 +1,101 @@
+"""The options of the commands that convert models and extend vocabularies."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from kbert import files
+from kbert.conversion.options import GELU_FORMS
+from kbert.options import OptionInfo, Options, option, option_infos, with_documented_fields
+from kbert.sources.settings import SourceSettings
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConvertOptions(Options):
+    """The options of `kbert.convert`.
+
+    Example:
+        >>> options = kbert.ConvertOptions(to="google", encoder_only=True)
+        >>> options.from_ is None, options.to
+        (True, 'google')
+    """
+
+    from_: str | None = option(
+        None,
+        "The format of the source.",
+        details='"bundle", "google", "model-garden", "keras-hub", or the format of another package '
+        "(docs/adding-a-format.md).",
+        default_help="detected",
+    )
+    to: str | None = option(
+        None,
+        "The format of the destination.",
+        details='"bundle", "google", "keras-hub", or the format of another package. A bundle is converted only to a '
+        "format that is named.",
+        default_help="bundle",
+    )
+    gelu: str | None = option(
+        None,
+        "The form of GELU.",
+        details="Google's bert_config.json does not specify it; the default is then \"erf\", as in Hugging Face's "
+        "conversions.",
+        default_help="as in the source",
+        choices=tuple(GELU_FORMS),
+    )
+    cased: bool | None = option(
+        None,
+        "Whether the model keeps case and accents.",
+        details="A vocabulary with capitals is cased.",
+        default_help="as in the source, or as its vocabulary shows",
+        off_flag="--uncased",
+    )
+    config: files.PathLike | None = option(
+        None, "The bert_config.json, if it is not beside the checkpoint.", path="file"
+    )
+    vocab: files.PathLike | None = option(
+        None,
+        "The vocabulary, if it is not beside the checkpoint: a vocab.txt, a tokenizer.json, or a folder with a "
+        "tokenizer.",
+        details="The settings of a tokenizer.json or a folder take the place of those of the source.",
+        path="vocabulary",
+    )
+    encoder_only: bool = option(False, "Convert the encoder without its heads.")
+
+
+def convert_option_infos(readable: Sequence[str], writable: Sequence[str]) -> Mapping[str, OptionInfo]:
+    """Returns the options of `convert` with the names of the formats that are installed.
+
+    Args:
+        readable: The formats that can be read.
+        writable: The formats that can be written.
+    """
+    infos = dict(option_infos(ConvertOptions))
+    for name, choices in (("from_", readable), ("to", writable)):
+        infos[name] = dataclasses.replace(infos[name], choices=tuple(choices))
+    return infos
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExtendVocabularyOptions(SourceSettings):
+    """The options of `kbert.extend_vocabulary`: how text is read, and the words to add.
+
+    Example:
+        >>> options = kbert.ExtendVocabularyOptions(inputs=["domain.txt"], output="new", minimum_frequency=3)
+        >>> options.add, options.use_unused
+        (1000, False)
+    """
+
+    inputs: Sequence[files.PathLike] = option(
+        help="A text file of the domain; can be repeated.",
+        details="As in `build_corpus`, each can also be a folder, a glob or a dataset.",
+        flag="--input",
+        metavar="FILE",
+    )
+    add: int = option(1000, "The maximum number of words to add.", minimum=1)
+    output: files.PathLike = option(help="The folder of the new model, which must be new or empty.",
+                                    path="output-folder")  # fmt: skip
+    use_unused: bool = option(False, "Replace the entries [unused0], [unused1] … first, before the vocabulary grows.")
+    minimum_frequency: int = option(5, "Words that occur less often are not added.", minimum=1)

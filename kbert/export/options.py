@@ -1,0 +1,55 @@
+"""The options of exports."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kbert import files
+from kbert.options import option, with_documented_fields
+from kbert.prediction.options import HeadOptions, PromptedOptions
+
+QUANTIZATIONS = ("none", "float16", "dynamic")
+"""float32; weights in float16; weights in int8, with activations that are quantized while the model runs."""
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportSavedModelOptions(PromptedOptions):
+    """The options of `kbert.export_saved_model`.
+
+    Example:
+        >>> kbert.ExportSavedModelOptions(output="saved_models/films", version=0)
+        Traceback (most recent call last):
+            ...
+        kbert.options.errors.OptionError: version must be at least 1. Received: version=0
+    """
+
+    output: files.PathLike = option(
+        help="The base path of the served model, such as saved_models/NAME.", path="output-folder"
+    )
+    version: int | None = option(
+        None, "The version number.", default_help="one more than the largest version in `output`, or 1", minimum=1
+    )
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportLitertOptions(HeadOptions):
+    """The options of `kbert.export_litert`.
+
+    An export takes token ids, so it has no options for prompts: put the prompt before the texts that you tokenize.
+
+    Example:
+        >>> kbert.ExportLitertOptions(output="films.tflite").quantize
+        'none'
+    """
+
+    output: files.PathLike = option(help="The .tflite file to write.", path="output-file")
+    quantize: str = option(
+        "none",
+        "The dtype of the weights: none is float32, float16 is float16, and dynamic is int8.",
+        choices=QUANTIZATIONS,
+    )
+    sequence_length: int | None = option(
+        None, "The number of tokens of an input.", default_help="as in fine-tuning", minimum=5
+    )

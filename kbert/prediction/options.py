@@ -1,0 +1,125 @@
+"""The options of loading a model, and of predicting and evaluating with it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Sequence
+
+from kbert.model_folder.sentence_transformers import POOLINGS
+from kbert.options import Options, option, with_documented_fields
+from kbert.tasks.task_info import COLUMNS_SECTION
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HeadOptions(Options):
+    """The options that describe a model of another library whose files do not."""
+
+    task: str | None = option(
+        None,
+        "The task of a model of another library with one output, if its files do not define it: ranking or regression.",
+    )
+    paired: bool | None = option(
+        None,
+        "Whether the inputs of a classifier of another library are pairs of texts.",
+        default_help="as the files of the model say, or else single texts",
+        off_flag="--single",
+    )
+    pooling: str | None = option(
+        None,
+        "How the vectors of the tokens are combined, if the files of the model do not define it.",
+        details="It overrides the files of the model.",
+        choices=POOLINGS,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PromptedOptions(HeadOptions):
+    """The options that describe a model from text to answers."""
+
+    prompt: str | None = option(None, "The text that is put before each text, such as 'query: '; for embedding models.")
+    prompt_name: str | None = option(None, "The name of a prompt of the model, instead of `prompt`.")
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoadOptions(PromptedOptions):
+    """The options of `kbert.load`.
+
+    Example:
+        >>> options = kbert.LoadOptions(pooling="mean", prompt="query: ")
+        >>> options.pooling, options.task
+        ('mean', None)
+    """
+
+    pair_prompt: str | None = option(
+        None,
+        "The text that is put before the second texts of pairs in an evaluation, such as 'passage: '.",
+        default_help="as `prompt`",
+    )
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(Options):
+    """The options of `Predictor.evaluate`, except the columns and the options of the task that describe the file.
+
+    Example:
+        >>> kbert.EvaluateOptions(skip_bad=2).batch_size
+        64
+    """
+
+    batch_size: int = option(64, "The number of examples that are processed together.", minimum=1)
+    skip_bad: int = option(
+        0, "Skip and count up to N invalid rows of a file.", details='The metric "skipped" counts them.', minimum=0,
+        metavar="N",
+    )  # fmt: skip
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictOptions(Options):
+    """The options of `Predictor.predict` and `Predictor.predict_file`.
+
+    Example:
+        >>> kbert.PredictOptions(keep_columns=["id"]).batch_size
+        64
+    """
+
+    batch_size: int = option(64, "The number of texts that are processed together.", minimum=1)
+    keep_columns: Sequence[str] = option(
+        (),
+        "A column of the table that is copied to the predictions, such as an id; can be repeated.",
+        flag="--keep-column",
+        metavar="NAME",
+        section=COLUMNS_SECTION,
+    )
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExtractFeaturesOptions(Options):
+    """The options of `kbert.extract_features`.
+
+    Example:
+        >>> kbert.ExtractFeaturesOptions(layers="last4").pooling
+        'mean'
+    """
+
+    layers: str | Collection[int] = option(
+        "-1",
+        "The layers of features, such as -1 or 1,2 or last4; the vectors of several layers are concatenated.",
+        details="0 is the embeddings, 1 to N are the blocks, and -1 is the last block. In Python this can also be a "
+        "collection of numbers.",
+    )
+    pooling: str = option(
+        "mean",
+        "How the vectors of the tokens are combined; none gives the vectors of all tokens, including [CLS] and [SEP].",
+        choices=(*POOLINGS, "none"),
+    )
+    sequence_length: int | None = option(
+        None,
+        "The maximum number of tokens of a text for features; longer texts are truncated at the end.",
+        default_help="as in fine-tuning, or as in the files of the model, or its number of positions",
+        minimum=5,
+    )
+    batch_size: int = option(64, "The number of texts that are processed together.", minimum=1)

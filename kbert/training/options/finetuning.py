@@ -1,0 +1,193 @@
+"""The options of fine-tuning."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from kbert import files
+from kbert.options import OptionInfo, option_infos, with_documented_fields
+from kbert.tasks.metrics.names import LOSS
+from kbert.tasks.task_info import TaskInfo
+from kbert.training.options.sections import (
+    class_error,
+    data_option,
+    optimizer_option,
+    training_option,
+)
+from kbert.training.options.training import TrainingOptions
+
+AUGMENTATIONS = ("masked",)
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FinetuneOptions(TrainingOptions):
+    """The options of `kbert.finetune`, except the column names and the options of the task.
+
+    Example:
+        >>> options = kbert.FinetuneOptions(model="tiny", train="train.csv", output="run", epochs=2)
+        >>> options.replace(seed=1).seed, options.batch_size
+        (1, 32)
+        >>> kbert.FinetuneOptions(model="tiny", train="train.csv", output="run", epochs=0)
+        Traceback (most recent call last):
+            ...
+        kbert.options.errors.OptionError: epochs must be above 0. Received: epochs=0
+    """
+
+    # === Data ===
+    train: Any = data_option(
+        help="The training examples.",
+        details="In Python this can also be a table in memory: a pandas or polars data frame, or a list of "
+        "dictionaries.",
+        path="file",
+        remembered=False,
+    )
+    validation: Any = data_option(
+        None,
+        "The validation examples, on which the best weights are chosen.",
+        path="file",
+        remembered=False,
+        default_help="a part of `train`; see `validation_split`",
+    )
+    validation_split: float | None = data_option(
+        None,
+        "The fraction of the training rows to hold out for validation if there is no `validation`; `seed` determines "
+        "which rows.",
+        above=0,
+        below=1,
+    )
+    fold: tuple[int, int] | None = data_option(
+        None,
+        "The part of the training rows to hold out for validation if there is no `validation`: (N, K) is part N, "
+        "counted from 0, of K parts.",
+        command=False,
+    )
+    skip_bad: int = data_option(0, "Skip and count up to N bad rows in each file.", minimum=0, metavar="N", free=True)
+    limit: int | None = data_option(
+        None, "The maximum number of training examples to use; `seed` determines which ones.", minimum=1
+    )
+    sequence_length: int | None = data_option(
+        None,
+        "The maximum length of an input in tokens, special tokens included. The task cuts longer texts or reads them "
+        "in windows.",
+        default_help="the model's own limit or that of the task, and at most the number of positions of the model",
+        minimum=5,
+    )
+    augment: str | None = data_option(
+        None,
+        'With "masked", add copies of the training texts in which the starting model predicts some of the words.',
+        choices=AUGMENTATIONS,
+    )
+    synonyms: files.PathLike | None = data_option(
+        None,
+        "A file with a word and its synonyms on each line. Copies of the training texts are added in which synonyms "
+        "replace some of the words.",
+        path="file",
+        remembered=False,
+    )
+    augment_copies: int = data_option(
+        1, "The number of copies of each text that `augment` and `synonyms` each add.", minimum=1
+    )
+
+    # === Training ===
+    epochs: float | None = training_option(
+        None,
+        "The number of passes over the training rows.",
+        above=0,
+        default_help="3, or more if there are few rows (kbert.training.defaults)",
+    )
+    frozen_layers: int = training_option(
+        0, "The number of blocks to freeze, from the first; above 0, the embeddings are frozen as well.", minimum=0
+    )
+    frozen_encoder: bool = training_option(
+        False, "Freeze the embeddings and all blocks; only the pooler and the task's head are trained."
+    )
+    evaluate_every: int | None = training_option(
+        None, "The number of steps between evaluations.", minimum=1, default_help="the number of steps of an epoch"
+    )
+    early_stopping: int | None = training_option(
+        None,
+        "Stop after this number of consecutive evaluations without an improvement.",
+        details="If the main metric is equal, the validation loss decides. Evaluations do not count while the metric "
+        "is still 0.",
+        minimum=1,
+    )
+    main_metric: str | None = training_option(
+        None,
+        'The metric that decides which weights are best; "loss" is the loss on the validation file.',
+        default_help="the task's first metric that can be computed from the validation file",
+    )
+    find_learning_rate: bool = training_option(
+        False,
+        "Instead of training, try rising learning rates for 100 steps, suggest one of them, and write lr_finder.json.",
+        remembered=False,
+    )
+
+    # === Optimizer ===
+    learning_rate: float | None = optimizer_option(
+        None,
+        "The peak learning rate, which is reached at the end of the warm-up.",
+        above=0,
+        default_help="computed from the hidden size of the model and whether its weights are pretrained "
+        "(kbert.training.defaults)",
+    )
+    head_learning_rate: float | None = optimizer_option(
+        None,
+        "The peak learning rate of the pooler and the task's head.",
+        above=0,
+        default_help="8 times `learning_rate`, at most 1e-3, for pretrained weights, and `learning_rate` for random "
+        "ones",
+    )
+    warmup_proportion: float = optimizer_option(
+        0.1, "The fraction of the steps in which the learning rate rises.", minimum=0, maximum=1
+    )
+    bias_correction: bool = optimizer_option(
+        True,
+        "Correct the optimizer's moving averages for their initial value of 0.",
+        details="The original BERT does not correct them, which makes fine-tuning on few rows unstable "
+        "(arXiv 2006.05987).",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if [self.validation is None, self.validation_split is None, self.fold is None].count(False) > 1:
+            raise class_error(
+                self, lambda spell: f"give one of {spell('validation')} and {spell('validation_split')}. Received: both"
+            )
+        if self.find_learning_rate and self.callbacks:
+            raise class_error(
+                self,
+                lambda spell: (
+                    f"{spell('callbacks')} are for training; leave them out with "
+                    f"{spell('find_learning_rate')}. Received: both"
+                ),
+            )
+        if self.frozen_layers and self.frozen_encoder:
+            raise class_error(
+                self,
+                lambda spell: (
+                    f"{spell('frozen_encoder')} freezes all layers; leave {spell('frozen_layers')} out. "
+                    f"Received: {spell('frozen_layers', self.frozen_layers)}"
+                ),
+            )
+
+
+def task_option_infos(info: TaskInfo) -> dict[str, OptionInfo]:
+    """Returns the options of `finetune` with the file formats, the metrics and the sequence length of one task."""
+    infos = dict(option_infos(FinetuneOptions))
+    changes: Mapping[str, Mapping[str, Any]] = {
+        "train": {"help": f"{info.data} to learn from."},
+        "validation": {"help": f"{info.data} to choose the best weights with."},
+        "sequence_length": {"default_help": f"{info.sequence_length}, or the model's own limit"},
+        "main_metric": {"choices": (*info.metrics, LOSS)},
+    }
+    return infos | {name: dataclasses.replace(infos[name], **change) for name, change in changes.items()}
+
+
+def keyword_infos(info: TaskInfo) -> Mapping[str, OptionInfo]:
+    """Returns all keywords of `finetune` for a task: the options, the column names and the task's own options."""
+    columns = {f"{column.role}_column": OptionInfo(f"{column.role}_column", free=True) for column in info.columns}
+    own = {name: dataclasses.replace(each, free=each.reading) for name, each in info.option_infos.items()}
+    return {**task_option_infos(info), **columns, **own}
