@@ -12,7 +12,7 @@ import click
 from kbert.cli import options
 from kbert.errors import DataError, UsageError
 from kbert.options import option_infos
-from kbert.prediction.options import ExtractFeaturesOptions, PredictOptions, PromptedOptions
+from kbert.prediction.options import EngineOptions, ExtractFeaturesOptions, PredictOptions, PromptedOptions
 from kbert.runtime.tensorflow import import_tensorflow
 from kbert.tasks.catalogue import all_columns
 from kbert.tasks.task_info import named_columns
@@ -21,6 +21,7 @@ _FEATURES = option_infos(ExtractFeaturesOptions)
 _ONLY_FEATURES = ("layers", "sequence_length")
 _INFOS = {
     **option_infos(PromptedOptions),
+    **option_infos(EngineOptions),
     **option_infos(PredictOptions),
     **{name: _FEATURES[name] for name in _ONLY_FEATURES},
 }

@@ -21,9 +21,6 @@ from kbert.inference.litert_model import interpreter, litert_model
 from kbert.inference.packed_encoder import PackedEncoder, text_bias
 from kbert.models.encoder import BertEncoder
 
-QUANTIZATIONS = ("none", "dynamic")
-"""Weights in float32; weights in int8, with activations that are quantized while the model runs."""
-
 ROW_TOKENS = 128
 """The maximum number of tokens of a row with several texts. In longer rows, more time is spent on attention between
 different texts, which is computed and then masked. In shorter rows, matrix products are less efficient."""
@@ -43,8 +40,6 @@ class LiteRtEncoder:
     """
 
     def __init__(self, encoder: BertEncoder, *, quantize: str = "none", threads: int | None = None) -> None:
-        if quantize not in QUANTIZATIONS:
-            raise UsageError(f"quantize must be one of {', '.join(QUANTIZATIONS)}. Received: quantize={quantize!r}")
         if threads is not None and threads < 1:
             raise UsageError(f"threads must be at least 1. Received: threads={threads}")
         self.width = encoder.config.hidden_size

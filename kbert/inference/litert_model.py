@@ -12,9 +12,6 @@ import tensorflow as tf
 from kbert.errors import ExportError
 from kbert.runtime.held_output import held_stderr, quiet_logger
 
-QUANTIZATIONS = ("none", "float16", "dynamic")
-"""float32; weights in float16; weights in int8, with activations that are quantized while the model runs."""
-
 
 def litert_model(
     function: Callable[..., dict[str, tf.Tensor]], signature: Sequence[tf.TensorSpec], quantize: str = "none"
@@ -24,7 +21,8 @@ def litert_model(
     Args:
         function: The function. Its weights are constants.
         signature: The inputs, by name; unknown dimensions are None.
-        quantize: One of QUANTIZATIONS.
+        quantize: The weights: "none" for float32, "float16", or "dynamic" for int8 with activations that are quantized
+            while the model runs.
 
     Returns:
         The content of a .tflite file.

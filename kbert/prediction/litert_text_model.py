@@ -16,21 +16,14 @@ _VECTORS = "sequence_output"
 class LiteRtTextModel:
     """A model like `TextModel`, with LiteRT for the encoder, and graphs of TensorFlow before and after it.
 
-    It has the present weights of the model: later changes have no effect on it.
-
     Args:
         text_model: The model from text to answers.
-        quantize: "none" for weights in float32, or "dynamic" for weights in int8.
-        threads: The number of threads of the encoder; the default is the number of processor cores.
-
-    Raises:
-        UsageError: `quantize` or `threads` is invalid.
-        ExportError: LiteRT cannot run the encoder.
+        encoder: The encoder of the model.
     """
 
-    def __init__(self, text_model: TextModel, *, quantize: str = "none", threads: int | None = None) -> None:
+    def __init__(self, text_model: TextModel, encoder: LiteRtEncoder) -> None:
         self._text_model = text_model
-        self._encoder = LiteRtEncoder(text_model.model.encoder, quantize=quantize, threads=threads)
+        self._encoder = encoder
         self._heads: Any = None
         self.from_text = self._answering(text_model.task.add_prompts)
 

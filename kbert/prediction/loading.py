@@ -6,12 +6,13 @@ from typing import Any
 
 from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
+from kbert.inference.litert_encoder import LiteRtEncoder
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
 from kbert.options import with_options
-from kbert.prediction.options import LoadOptions
+from kbert.prediction.options import EngineOptions, LoadOptions
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.factories import embedding_task, task_from_bundle
 from kbert.tasks.protocol.answering import AnsweringTask
@@ -42,23 +43,35 @@ def load(model: PathLike, *, options: LoadOptions) -> Predictor:
     prompts = (options.prompt, options.prompt_name, options.pair_prompt)
     if any(prompt is not None for prompt in prompts):
         task = embedding_task(task, "--prompt").with_prompt(*prompts)
-    return predictor_of(bundle, task, model)
+    return predictor_of(bundle, task, model, options.narrowed(EngineOptions))
 
 
-def predictor_of(bundle: Bundle, task: AnsweringTask[Any], path: PathLike) -> Predictor:
+def predictor_of(
+    bundle: Bundle, task: AnsweringTask[Any], path: PathLike, engine: EngineOptions | None = None
+) -> Predictor:
     """Returns a predictor with the weights of a bundle.
+
+    Args:
+        bundle: The model folder.
+        task: The task of the model.
+        path: The path of the folder, for messages.
+        engine: How the encoder is computed; the default is TensorFlow.
 
     Raises:
         BundleError: The weights do not fit the task, or kbert.json is damaged.
     """
     model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
     assign_tensors(task.bindings(model), bundle.tensors)
+    litert = None
+    if engine is not None and engine.engine == "litert":
+        litert = LiteRtEncoder(model.encoder, quantize=engine.quantize)
     return Predictor(
         task,
         model,
         task.adapt_tokenizer(bundle.tokenizer),
         _sequence_length(bundle, path),
         reading=_reading(bundle, task, path),
+        litert=litert,
     )
 
 

@@ -6,8 +6,12 @@ import dataclasses
 from collections.abc import Collection, Sequence
 
 from kbert.model_folder.sentence_transformers import POOLINGS
-from kbert.options import Options, option, with_documented_fields
+from kbert.options import Options, option, option_error, with_documented_fields
 from kbert.tasks.task_info import COLUMNS_SECTION
+
+ENGINES = ("tensorflow", "litert")
+QUANTIZATIONS = ("none", "dynamic")
+"""Weights in float32; weights in int8, with activations that are quantized while the model runs."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,9 +44,36 @@ class PromptedOptions(HeadOptions):
     prompt_name: str | None = option(None, "The name of a prompt of the model, instead of `prompt`.")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EngineOptions(Options):
+    """The options of how the encoder is computed."""
+
+    engine: str = option(
+        "tensorflow",
+        "The library that computes the encoder.",
+        details="litert is faster on processors, but it first converts the model, which takes seconds.",
+        choices=ENGINES,
+    )
+    quantize: str = option(
+        "none",
+        "The dtype of the encoder's weights: none is float32; dynamic is int8, for the engine litert.",
+        choices=QUANTIZATIONS,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.quantize != "none" and self.engine != "litert":
+            raise option_error(
+                lambda spell: (
+                    f"{spell('quantize', self.quantize)} needs {spell('engine', 'litert')}. Received: "
+                    f"{spell('engine', self.engine)}"
+                )
+            )
+
+
 @with_documented_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LoadOptions(PromptedOptions):
+class LoadOptions(EngineOptions, PromptedOptions):
     """The options of `kbert.load`.
 
     Example:

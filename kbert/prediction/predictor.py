@@ -11,9 +11,11 @@ import numpy as np
 from kbert.config import BertConfig
 from kbert.errors import UsageError, shown
 from kbert.files import PathLike
+from kbert.inference.litert_encoder import LiteRtEncoder
 from kbert.models.encoder import BertEncoder
 from kbert.options import option_error, with_options
 from kbert.prediction.input_files import InputFiles
+from kbert.prediction.litert_text_model import LiteRtTextModel
 from kbert.prediction.options import EvaluateOptions, PredictOptions
 from kbert.prediction.text_columns import texts_by_input
 from kbert.prediction.text_model import TextModel
@@ -42,6 +44,7 @@ class Predictor:
         sequence_length: The maximum number of tokens of an input.
         encode: The tokenizer as a graph; the default is to build it.
         reading: How files are read by default: their columns and format.
+        litert: The encoder of the model as LiteRT runs it; by default TensorFlow computes the encoder.
 
     Example:
         >>> model = kbert.load("RUN")
@@ -57,6 +60,7 @@ class Predictor:
         sequence_length: int,
         encode: GraphEncoder | None = None,
         reading: Reading | None = None,
+        litert: LiteRtEncoder | None = None,
     ) -> None:
         self.task = task
         self.model = model
@@ -66,6 +70,8 @@ class Predictor:
         self._files = InputFiles(task, self.reading)
         encode = encode or GraphEncoder(tokenizer.to_graph(), sequence_length)
         self.text_model = TextModel(task, model, encode)
+        self._litert = litert
+        self._engine = self.text_model if litert is None else LiteRtTextModel(self.text_model, litert)
         self._without_prompts: Any = None
 
     @property
@@ -81,7 +87,10 @@ class Predictor:
 
     def with_task(self, task: AnsweringTask[Any]) -> Predictor:
         """Returns a predictor with the same weights and a task that differs only in its texts, such as in a prompt."""
-        return Predictor(task, self.model, self.tokenizer, self.sequence_length, self.text_model.encode, self.reading)
+        encode = self.text_model.encode
+        return Predictor(
+            task, self.model, self.tokenizer, self.sequence_length, encode, self.reading, litert=self._litert
+        )
 
     @with_options(PredictOptions)
     def predict(self, *columns: Any, options: PredictOptions) -> list[dict[str, Any]]:
@@ -246,7 +255,7 @@ class Predictor:
             UsageError: The task has no metrics.
         """
         if self._without_prompts is None:
-            self._without_prompts = self.text_model.without_prompts()
+            self._without_prompts = self._engine.without_prompts()
         return self._answers(self._trainable().evaluation_texts(examples), batch_size, self._without_prompts)
 
     def _trainable(self) -> TrainableTask[Any]:
@@ -271,7 +280,7 @@ class Predictor:
     def _answers(self, inputs: Mapping[str, list[Any]], batch_size: int, function: Any = None) -> dict[str, np.ndarray]:
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
-        function = function or self.text_model.from_text
+        function = function or self._engine.from_text
         columns = list(inputs.values())
         if not columns[0]:
             return {}

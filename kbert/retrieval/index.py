@@ -28,6 +28,7 @@ from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES, tra
 from kbert.model_folder.weights import weights_files
 from kbert.options import option_error, with_options
 from kbert.prediction.loading import predictor_of
+from kbert.prediction.options import EngineOptions
 from kbert.prediction.predictor import Predictor
 from kbert.retrieval.options import DTYPES, BuildIndexOptions
 from kbert.sources.bad_rows import BadRows
@@ -93,7 +94,7 @@ def build_index(
         )
     faiss = _faiss() if options.ann else None
     model = resolve(model)
-    predictor = load_embedder(model, pooling=options.pooling)
+    predictor = load_embedder(model, pooling=options.pooling, engine=options.narrowed(EngineOptions))
     task = _task_of(predictor)
     similarity = _similarity(task, options.similarity)
     query_prompt = _prompt(task, options.query_prompt, options.query_prompt_name, _QUERY_PROMPTS)
@@ -304,13 +305,14 @@ class Index:
                 raise BundleError(f"{self.folder / TEXTS_FILE} is damaged; build the index again") from None
 
 
-def load_embedder(model: PathLike, *, pooling: str | None = None) -> Predictor:
+def load_embedder(model: PathLike, *, pooling: str | None = None, engine: EngineOptions | None = None) -> Predictor:
     """Loads a model that gives vectors, without a prompt.
 
     Args:
         model: The model folder.
         pooling: How the vector of a text is computed from those of its tokens, if the files of the model do not define
             it.
+        engine: How the encoder is computed; the default is TensorFlow.
 
     Raises:
         UsageError: The model is for another task.
@@ -322,7 +324,7 @@ def load_embedder(model: PathLike, *, pooling: str | None = None) -> Predictor:
             "expected a model of `kbert finetune embedding` or of sentence-transformers, or an encoder with --pooling. "
             f"Received: {model}, which is for {task.name}"
         )
-    return predictor_of(bundle, task.with_prompt(""), model)
+    return predictor_of(bundle, task.with_prompt(""), model, engine)
 
 
 def _task_of(predictor: Predictor) -> EmbeddingTask:

@@ -7,6 +7,7 @@ import dataclasses
 from kbert import files
 from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES
 from kbert.options import Options, option, with_documented_fields
+from kbert.prediction.options import EngineOptions
 from kbert.tasks.task_info import COLUMNS_SECTION
 
 DTYPES = ("float32", "float16")
@@ -14,7 +15,7 @@ DTYPES = ("float32", "float16")
 
 @with_documented_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BuildIndexOptions(Options):
+class BuildIndexOptions(EngineOptions):
     """The options of `kbert.build_index`.
 
     Example:

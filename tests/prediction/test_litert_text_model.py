@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kbert.inference.litert_encoder import LiteRtEncoder
 from kbert.prediction.litert_text_model import LiteRtTextModel
 from kbert.prediction.loading import load
 from kbert.tasks.classification import ClassificationTask
@@ -48,7 +49,7 @@ def _assert_equal(received, expected):
 def test_answers_of_a_task(tmp_path, make_task_model, small_config, name):
     task, columns = TASKS[name]
     loaded = load(make_task_model(tmp_path / "model", task, config=small_config.replace(num_hidden_layers=1)))
-    litert = LiteRtTextModel(loaded.text_model)
+    litert = LiteRtTextModel(loaded.text_model, LiteRtEncoder(loaded.encoder))
     texts = [tf.constant(column) for column in columns]
     _assert_equal(litert.from_text(*texts), loaded.text_model.from_text(*texts))
     one = [text[2:] for text in texts]
@@ -59,4 +60,7 @@ def test_answers_of_a_task(tmp_path, make_task_model, small_config, name):
 def test_masks_are_filled(pretrained):
     loaded = load(pretrained)
     texts = tf.constant(["the [MASK] sat on a [MASK] .", "a cat", "[MASK]"])
-    _assert_equal(LiteRtTextModel(loaded.text_model).from_text(texts), loaded.text_model.from_text(texts))
+    _assert_equal(
+        LiteRtTextModel(loaded.text_model, LiteRtEncoder(loaded.encoder)).from_text(texts),
+        loaded.text_model.from_text(texts),
+    )

@@ -1,10 +1,11 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import safetensors.numpy
 
-from kbert.errors import BundleError
+from kbert.errors import BundleError, UsageError
 from kbert.prediction.loading import load
 
 
@@ -44,3 +45,17 @@ def test_weights_of_another_shape_than_the_config_says(tmp_path, classifier):
     (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 128}))
     with pytest.raises(BundleError, match=r"must have the shape \[128, 32\], which config\.json requires"):
         load(folder)
+
+
+def test_the_engine_litert_predicts_like_tensorflow(classifier):
+    texts = ["the cat sat", "", "a dog ran fast on the mat"]
+    expected, litert = load(classifier).answers(texts), load(classifier, engine="litert")
+    np.testing.assert_allclose(litert.answers(texts)["probabilities"], expected["probabilities"], rtol=0, atol=2e-5)
+    assert [row["label"] for row in litert.predict(texts)] == [label.decode() for label in expected["label"]]
+    int8 = load(classifier, engine="litert", quantize="dynamic").answers(texts)["probabilities"]
+    assert 1e-5 < np.abs(int8 - expected["probabilities"]).max() < 0.2
+
+
+def test_int8_is_for_the_engine_litert(classifier):
+    with pytest.raises(UsageError, match=r"^quantize='dynamic' needs engine='litert'\. Received: engine='tensorflow'"):
+        load(classifier, quantize="dynamic")
