@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from kbert import files
 from kbert.errors import UsageError
 from kbert.model_folder.bundle import Bundle
@@ -99,6 +101,7 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
         schedule=plan.schedule,
         optimizer=plan.optimizer,
         settings=plan.settings,
+        used_tokens=_used_tokens(plan),
     )
     if options.find_learning_rate:
         return _learning_rates(run, loop, batches, plan.schedule.peak)
@@ -149,6 +152,13 @@ def _batches(options: FinetuneOptions, plan: FinetuningPlan) -> LengthBucketedBa
         pad_id=plan.start.tokenizer.vocabulary.pad_id,
         seed=options.seed,
     )
+
+
+def _used_tokens(plan: FinetuningPlan) -> np.ndarray | None:
+    """Returns the ids of all training tokens and of padding, or None if they are most of the vocabulary."""
+    vocabulary = plan.start.tokenizer.vocabulary
+    used = np.union1d(plan.rows.ids.values, [vocabulary.pad_id])
+    return used if len(used) < len(vocabulary) / 2 else None
 
 
 def _learning_rates(run: Run, loop: TrainingLoop, batches: LengthBucketedBatches, centre: float) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kbert.config import BertConfig
 from kbert.models.encoder import BertEncoder
 from kbert.options import OptionInfo, option_infos
@@ -140,6 +142,7 @@ class Run:
         schedule: Schedule,
         optimizer: OptimizerSettings,
         settings: LoopSettings,
+        used_tokens: np.ndarray | None = None,
     ) -> TrainingLoop:
         """Returns the training loop of a model.
 
@@ -151,6 +154,7 @@ class Run:
             schedule: The learning-rate schedule.
             optimizer: The settings of the optimizer.
             settings: The settings of the loop.
+            used_tokens: The ids of all tokens of the batches, if they are a small part of the vocabulary.
         """
         self._peak = matrix_peak(self.options.precision, self.placement)
         return TrainingLoop(
@@ -163,6 +167,7 @@ class Run:
             placement=self.placement,
             meter=Throughput(config, self._peak, skip_padding=self._skip_padding),
             loss_scaling=self.options.precision == "float16",
+            used_tokens=used_tokens,
         )
 
     def train(

@@ -57,6 +57,7 @@ class TrainingLoop:
         placement: The devices of the run.
         meter: The meter that counts the work of batches.
         loss_scaling: Whether to scale the loss, which float16 requires.
+        used_tokens: The ids of all tokens that the batches can have, if they are a small part of the vocabulary.
 
     Raises:
         UsageError: A batch size is not a multiple of the replicas times the micro-batches.
@@ -74,6 +75,7 @@ class TrainingLoop:
         placement: Distribution,
         meter: Throughput,
         loss_scaling: bool = False,
+        used_tokens: np.ndarray | None = None,
     ) -> None:
         for phase in phases:
             check_batch_size(phase.batches.batch_size, settings, placement)
@@ -83,7 +85,8 @@ class TrainingLoop:
         self.placement = placement
         self.meter = meter
         with placement.strategy.scope():
-            self.optimizer = make_optimizer(model.trainable_variables, optimizer)
+            rows = {} if used_tokens is None else {model.encoder.embeddings.token_table.path: used_tokens}
+            self.optimizer = make_optimizer(model.trainable_variables, optimizer, rows)
             loss_scale = LossScale(loss_scaling)
         self.step = TrainingStep(
             model,
@@ -230,6 +233,7 @@ class _Run:
                         for observer in self.observers:
                             ends.callback(observer.close)
                         self._train(signals)
+                    self.loop.optimizer.settle()
                     if self.callbacks is not None and self.placement.is_chief:
                         self.callbacks.end()
                     return self.progress.ends
@@ -391,6 +395,8 @@ class _Run:
     def _row(self, seconds: float) -> None:
         progress = self.progress
         row = {name: float(np.mean(values)) for name, values in progress.window.items()}
+        if self._evaluates():
+            self.loop.optimizer.settle()  # on all workers, though only the chief evaluates
         if self.evaluate is not None and self._evaluates() and self.placement.is_chief:
             measured = self._evaluated(self.evaluate)
             row |= measured

@@ -148,14 +148,15 @@ class TrainingStep:
             # Dropout depends only on the step and the part of the batch. Two replicas therefore use the same dropout as
             # two micro-batches of one replica, and a resumed run has no generator state to restore.
             seed.assign(tf.stack([start + step * _STEPS, part * _PARTS]))
-        variables = [trained.variable for trained in self.optimizer.trained]
+        variables = [trained.read for trained in self.optimizer.trained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             loss_sums = self.objective.loss_sums(self.model(batch, training=True), batch)
             loss = tf.add_n([loss_sums[name] / loss_weights[name] for name in self.objective.losses])
             loss = self.loss_scale.scale(loss)
         gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return [tf.convert_to_tensor(gradient) for gradient in gradients], loss_sums
+        dense = [trained.dense(each) for trained, each in zip(self.optimizer.trained, gradients, strict=True)]
+        return dense, loss_sums
 
 
 def is_seed(variable: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -12,6 +12,8 @@ from kbert.training.optimizers.optimizer import Optimizer, TrainedVariable
 
 class AdamW(Optimizer):
     """Adam with decoupled weight decay (arXiv 1711.05101), computed by one fused operation for each variable."""
+
+    trains_rows: ClassVar[bool] = True
 
     def _slot_names(self, path: str) -> Sequence[str]:
         return ("mean", "square")
