@@ -301,7 +301,7 @@ class Index:
                 handle.seek(int(self.offsets[place]))
                 values = json.loads(handle.readline())
                 return {"id": values["id"], "text": values["text"]}
-            except (ValueError, KeyError, TypeError):
+            except (OSError, ValueError, KeyError, TypeError):
                 raise BundleError(f"{self.folder / TEXTS_FILE} is damaged; build the index again") from None
 
 

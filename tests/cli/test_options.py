@@ -262,7 +262,7 @@ def test_commands_have_the_options_of_their_functions(path):
     infos = {}
     for kind in same.functions.values():
         infos |= {name: info for name, info in option_infos(kind).items() if name not in infos}
-    reading = {}
+    reading, columns = {}, set()
     if path in (("evaluate",), ("predict",)):
         labelled = path == ("evaluate",)
         reading = {name: info for name, info in all_reading_options().items() if labelled or not info.path}
@@ -271,8 +271,7 @@ def test_commands_have_the_options_of_their_functions(path):
         for name, info in reading.items():
             check_option(params[name], dataclasses.replace(info, default=None), all_reading_options())
     of_functions = set().union(*map(own_parameters, same.functions)) | infos.keys()
-    of_command = {*params, *arguments(path)} - PRINTING - reading.keys()
-    of_command = {name for name in of_command if name not in params or not name.endswith("_column")}
+    of_command = {*params, *arguments(path)} - PRINTING - reading.keys() - columns
     # The search is the only command with several functions that name the same argument.
     assert of_command - same.command_alone.keys() == of_functions - same.functions_alone.keys()
     assert same.command_alone.keys() <= of_command

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -235,7 +236,8 @@ def test_messages_name_the_row(model):
 def test_training_data_that_cannot_be(tmp_path, pretrained):
     rows = [{"text": "a", "label": "x"}, {"text": "b", "label": None}]
     options = {"model": pretrained, "output": tmp_path / "run"}
-    with pytest.raises(DataError, match=r"^the rows of train:2: 'label' must be text or a number\. Received: None$"):
+    expected = "'label' must be text, a number, or a list of them. Received: None"
+    with pytest.raises(DataError, match=f"^the rows of train:2: {re.escape(expected)}$"):
         finetune("classification", train=rows, validation=rows, **options)
     for wrong in (5, ["a"], {"text": []}, []):
         with pytest.raises(UsageError, match=r"^train must be a file, a data frame, or a list of rows"):

@@ -181,8 +181,8 @@ def test_texts_in_words(tmp_path, make_task_model):
     for word in answer["words"]:
         inside = any(start < word["end"] and end > word["start"] for start, end in spans)
         assert word["tag"] in (("B-X", "I-X") if inside else ("O",))
-    with pytest.raises(UsageError, match=r"^keep is for data frames and lists of dictionaries\. Received: keep="):
-        model.predict([["the", "cat"]], keep=["id"])
+    with pytest.raises(UsageError, match=r"^keep_columns is for data frames and lists of dictionaries\. Received: "):
+        model.predict([["the", "cat"]], keep_columns=["id"])
     path = tmp_path / "a.conll"
     path.write_text("the\ncat\nsat.\n\na\n")
     assert next(model.predict_file(path)) == answer
