@@ -6,8 +6,9 @@ A step prepares a batch of 32 examples, runs the forward and the backward pass w
 applies AdamW, in each library as its users run it:
 
     kbert           the steps of `kbert finetune classification`: batches of similar length that are prepared in
-                    advance, a model that skips padding, ten steps per call; with huge memory pages and oneDNN, as the
-                    program sets them (--same-settings sets them for transformers too)
+                    advance, a model that skips padding, an optimizer that updates the rows of the token table that
+                    occur in the data, ten steps per call; with huge memory pages and oneDNN, as the program sets them
+                    (--same-settings sets them for transformers too)
     transformers    BertForSequenceClassification, shuffled batches padded to their longest text (a DataLoader that pads
                     like DataCollatorWithPadding), PyTorch's fused AdamW, eager and with torch.compile(dynamic=True);
                     bfloat16 by autocast. This is the default of its Trainer. --group-by-length adds batches of
@@ -107,10 +108,12 @@ def train_kbert(preset: str, rows: Rows, options: argparse.Namespace, precision:
     skip_padding = skips_padding(placement, jit=False)
     model = task.build(BertEncoder(config, pooled=task.pooled, precision=precision, skip_padding=skip_padding))
     settings = OptimizerSettings("adamw", weight_decay=WEIGHT_DECAY, bias_correction=True, clip_norm=CLIP_NORM)
+    used = np.union1d(rows["ids"], [0])
+    used_rows = {model.encoder.embeddings.token_table.path: used} if len(used) < config.vocab_size / 2 else None
     step = TrainingStep(
         model,
         objective=task,
-        optimizer=make_optimizer(model.trainable_variables, settings),
+        optimizer=make_optimizer(model.trainable_variables, settings, used_rows),
         loss_scale=LossScale(False),
         accumulation=1,
         strategy=placement.strategy,
