@@ -260,10 +260,14 @@ def test_thresholds_are_tuned_on_examples():
     task = MultilabelTask(["a", "b"])
     probabilities = np.array([[0.1, 0.6], [0.3, 0.7], [0.2, 0.9]], np.float32)
     examples = labelled((), ("a",), ("a", "b"))
-    tuned = task.with_tuned_thresholds(examples, {"probabilities": probabilities})
+    answers = {"probabilities": probabilities}
+    assert task.evaluate(examples, answers)["f1_micro"] == pytest.approx(1 / 3)
+    tuned = task.with_tuned_thresholds(examples, answers)
+    assert tuned.thresholds == pytest.approx([0.15, 0.15])
+    assert tuned.evaluate(examples, answers)["f1_micro"] == pytest.approx(0.75)
+    tuned = task.with_main_metric("f1_macro").with_tuned_thresholds(examples, answers)
     assert tuned.thresholds == pytest.approx([0.15, 0.8])
-    assert task.evaluate(examples, {"probabilities": probabilities})["f1_micro"] == pytest.approx(1 / 3)
-    assert tuned.evaluate(examples, {"probabilities": probabilities})["f1_micro"] == 1.0
+    assert tuned.evaluate(examples, answers)["f1_macro"] == 1.0
 
 
 @pytest.mark.parametrize("cases", [30, pytest.param(1000, marks=pytest.mark.slow)])
