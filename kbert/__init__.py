@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from kbert.optimizers.warmup_schedule import WarmupSchedule
     from kbert.prediction.feature_vectors import extract_features
     from kbert.prediction.loading import load
-    from kbert.prediction.options import EvaluateOptions, ExtractFeaturesOptions, LoadOptions, PredictOptions
+    from kbert.prediction.options import (
+        EvaluateOptions,
+        ExtractFeaturesOptions,
+        LoadOptions,
+        PredictOptions,
+        PredictToFileOptions,
+    )
+    from kbert.prediction.prediction_file import predict_to_file
     from kbert.prediction.predictor import Predictor
     from kbert.pretrained.loading import load_model
     from kbert.pretrained.models import (
@@ -109,6 +116,7 @@ _MODULES = {
     "MultipleChoiceModel": "kbert.pretrained.models",
     "Muon": "kbert.optimizers.muon",
     "PredictOptions": "kbert.prediction.options",
+    "PredictToFileOptions": "kbert.prediction.options",
     "Predictor": "kbert.prediction.predictor",
     "Preprocessor": "kbert.pretrained.preprocessor",
     "PretrainOptions": "kbert.training.options",
@@ -144,6 +152,7 @@ _MODULES = {
     "measure_search": "kbert.retrieval.search",
     "prepare_runtime": "kbert.runtime.prepare",
     "preset_config": "kbert.config",
+    "predict_to_file": "kbert.prediction.prediction_file",
     "pretrain": "kbert.training.pretrain",
     "run_report": "kbert.report.run",
     "search": "kbert.retrieval.search",
@@ -186,6 +195,7 @@ __all__ = [
     "MultipleChoiceModel",
     "Muon",
     "PredictOptions",
+    "PredictToFileOptions",
     "Predictor",
     "Preprocessor",
     "PretrainOptions",
@@ -219,6 +229,7 @@ __all__ = [
     "load",
     "load_model",
     "measure_search",
+    "predict_to_file",
     "prepare_runtime",
     "preset_config",
     "pretrain",

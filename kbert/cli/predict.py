@@ -12,17 +12,27 @@ import click
 from kbert.cli import options
 from kbert.errors import DataError, UsageError
 from kbert.options import option_infos
-from kbert.prediction.options import EngineOptions, ExtractFeaturesOptions, PredictOptions, PromptedOptions
+from kbert.prediction.options import (
+    EngineOptions,
+    ExtractFeaturesOptions,
+    PredictOptions,
+    PredictToFileOptions,
+    PromptedOptions,
+)
+from kbert.runtime.progress_bar import progress_bar
 from kbert.runtime.tensorflow import import_tensorflow
 from kbert.tasks.catalogue import all_columns
 from kbert.tasks.task_info import named_columns
 
 _FEATURES = option_infos(ExtractFeaturesOptions)
+_FILE = option_infos(PredictToFileOptions)
 _ONLY_FEATURES = ("layers", "sequence_length")
+_SQUAD = "squad"
 _INFOS = {
     **option_infos(PromptedOptions),
     **option_infos(EngineOptions),
     **option_infos(PredictOptions),
+    "resume": _FILE["resume"],
     **{name: _FEATURES[name] for name in _ONLY_FEATURES},
 }
 # The poolings of --features, which has a default, and of a model whose files do not define one.
@@ -31,6 +41,19 @@ _INFOS["pooling"] = dataclasses.replace(
     help=f"{_INFOS['pooling'].help} With --features the default is {_FEATURES['pooling'].default}, and none gives the "
     "vectors of all tokens.",
     choices=_FEATURES["pooling"].choices,
+)
+_INFOS["output"] = dataclasses.replace(
+    _FILE["output"],
+    help=f"{_FILE['output'].help} Without it, predictions are printed. For --features, a .npy or .safetensors file.",
+    default=None,
+)
+_INFOS["output_format"] = dataclasses.replace(
+    _FILE["output_format"],
+    help=f"{_FILE['output_format'].help} squad prints the answers by the ids of the questions, as the scripts of SQuAD "
+    "read them.",
+    choices=(*_FILE["output_format"].choices, _SQUAD),
+    default=None,
+    default_help=_FILE["output_format"].default,
 )
 
 
@@ -52,14 +75,7 @@ _INFOS["pooling"] = dataclasses.replace(
 @options.columns([column for column in all_columns().values() if not column.target], defaults=False)
 @options.reading(labelled=False)
 @click.option("--features", is_flag=True, help="Write vectors of the encoder to --output instead of predictions.")
-@click.option("--output", type=click.Path(dir_okay=False), help="The .npy or .safetensors file for --features.")
 @options.declared(_INFOS)
-@click.option(
-    "--output-format",
-    type=click.Choice(["text", "json", "conll", "squad"]),
-    help="text or json: a line for each prediction; conll: the format of CoNLL, for tagging; squad: the answers by the "
-    "ids of the questions, as the scripts of SQuAD read them.  [default: text]",
-)
 @options.JSON
 def predict(
     model: str,
@@ -82,13 +98,14 @@ def predict(
         raise UsageError(
             f"expected TEXTs, or --input FILE. Received: {'both' if texts else 'neither'}; give one of the two"
         )
-    if features != bool(output):
-        raise UsageError(
-            f"expected --features and --output together. Received: {'--features' if features else '--output'} alone; "
-            "add the other, or leave both out"
-        )
+    if features and not output:
+        raise UsageError("--features needs --output FILE, which must end in .npy or .safetensors")
+    if output and not (features or input):
+        raise UsageError("--output is for --input FILE or for --features. Received: TEXTs; leave --output out")
+    if settings["resume"] and (features or not output):
+        raise UsageError("--resume continues a command with --input and --output. Received: no such command")
     how = PredictOptions(batch_size=settings["batch_size"], keep_columns=settings["keep_columns"])
-    if output:
+    if features:
         if any(settings[name] is not None for name in ("task", "prompt", "prompt_name")):
             raise UsageError(
                 "expected --features without --task and prompts, because it writes plain vectors of the encoder. "
@@ -100,7 +117,7 @@ def predict(
             **{name: settings[name] for name in _ONLY_FEATURES},
         )
         import_tensorflow()
-        _write_features(model, list(texts) or _lines(model, input or "", settings), output, chosen)
+        _write_features(model, list(texts) or _lines(model, input or "", settings), str(output), chosen)
         return
     if how.keep_columns and not input:
         raise UsageError(f"--keep-column names columns of --input FILE. Received: {', '.join(how.keep_columns)}")
@@ -109,9 +126,18 @@ def predict(
             "--json and --output-format contradict each other; leave one out. Received: "
             f"--output-format {output_format}"
         )
+    chosen_format = output_format or ("json" if as_json else _FILE["output_format"].default)
+    if output and chosen_format == _SQUAD:
+        raise UsageError("--output-format squad is only printed. Received: --output, too; leave it out")
     if settings["pooling"] == "none":
         raise UsageError("expected --pooling none with --features only. Received: no --features; add it, or pool")
     use = options.loading(settings, paired=bool(pairs or settings["pair_column"]))
+    if output:
+        to_file = PredictToFileOptions(
+            output=output, output_format=chosen_format, resume=settings["resume"], **vars(use), **vars(how)
+        )
+        _write_predictions(model, str(input), to_file, options.chosen_reading(settings))
+        return
     import_tensorflow()
     from kbert.prediction.loading import load
 
@@ -121,7 +147,7 @@ def predict(
         predictions = loaded.predict_file(input, options=how, **options.chosen_reading(settings))
     else:
         predictions = loaded.predict(*_given(loaded, texts, pairs), options=how)
-    _print(predictions, loaded.task, output_format or ("json" if as_json else "text"), how.keep_columns)
+    _print(loaded, predictions, chosen_format, how.keep_columns)
 
 
 def _given(model: Any, texts: tuple[str, ...], pairs: tuple[str, ...]) -> list[Any]:
@@ -153,21 +179,25 @@ def _words(text: str) -> list[str] | None:
     return words if words and all(isinstance(word, str) for word in words) else None
 
 
-def _print(predictions: Iterable[dict[str, Any]], task: Any, output_format: str, keep: Sequence[str]) -> None:
-    if output_format == "squad":
+def _print(loaded: Any, predictions: Iterable[dict[str, Any]], output_format: str, keep: Sequence[str]) -> None:
+    if output_format == _SQUAD:
         from kbert.prediction.formats import squad_answers
 
         options.print_json(squad_answers(predictions))
         return
-    for prediction in predictions:
-        if output_format == "json":
-            options.print_json(prediction)
-        elif output_format == "conll":
-            from kbert.prediction.formats import conll_lines
+    from kbert.prediction.prediction_file import prediction_line
 
-            click.echo("\n".join(conll_lines(prediction)))
-        else:
-            click.echo("\t".join([*(str(prediction[name]) for name in keep), task.text_line(prediction)]))
+    for prediction in predictions:
+        click.echo(prediction_line(loaded, prediction, output_format, keep))
+
+
+def _write_predictions(model: str, input: str, chosen: PredictToFileOptions, reading: Mapping[str, Any]) -> None:
+    import_tensorflow()
+    from kbert.prediction.prediction_file import predict_to_file
+
+    with progress_bar("predicting", "items", transient=True) as update:
+        count = predict_to_file(model, input, options=chosen, progress=update, **reading)
+    click.echo(f"{count:,} predictions: {chosen.output}", err=True)
 
 
 def _lines(model: str, path: str, settings: Mapping[str, Any]) -> list[str]:

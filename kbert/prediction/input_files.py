@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kbert.errors import DataError
@@ -46,8 +46,10 @@ class InputFiles:
             return reading.overruled({"pair": ""}, None)
         return reading
 
-    def text_lines(self, path: PathLike, given: Mapping[str, Any]) -> list[str] | None:
+    def text_lines(self, path: PathLike, given: Mapping[str, Any]) -> Iterator[str] | None:
         """Returns the lines of a file with one text per line; None for tables and for formats of the task.
+
+        The file is read while the lines are iterated over.
 
         Args:
             path: A file, or a table in memory.
@@ -64,13 +66,10 @@ class InputFiles:
         chosen = self._task.info().choose_columns(reading.columns, targets=False)
         if given.get("delimiter") is not None or resembles_table(path, chosen, form):
             return None
-        lines = list(form.lines(path))
-        if not lines:
-            raise DataError("expected one text per line. Received: an empty file", path)
-        return lines
+        return _lines(path, form)
 
-    def examples(self, path: PathLike, given: Mapping[str, Any]) -> list[Any]:
-        """Returns the examples of a table or of a file in a format of the task, without their targets.
+    def examples(self, path: PathLike, given: Mapping[str, Any]) -> Iterator[Any]:
+        """Yields the examples of a table or of a file in a format of the task, without their targets.
 
         Args:
             path: A file, or a table in memory.
@@ -81,7 +80,15 @@ class InputFiles:
             UsageError: The task has no column or option of that name.
         """
         reading = self.reading(given)
-        return self._task.read_examples(path, reading.columns, options=reading.options, targets=False)
+        return self._task.iterate_examples(path, reading.columns, options=reading.options, targets=False)
+
+
+def _lines(path: PathLike, form: TableFormat) -> Iterator[str]:
+    line = None
+    for line in form.lines(path):
+        yield line
+    if line is None:
+        raise DataError("expected one text per line. Received: an empty file", path)
 
 
 def resembles_table(path: PathLike, columns: Mapping[str, str], form: TableFormat) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Sequence
 
+from kbert.files import PathLike
 from kbert.model_folder.sentence_transformers import POOLINGS
 from kbert.options import Options, option, option_error, with_documented_fields
 from kbert.tasks.task_info import COLUMNS_SECTION
 
 ENGINES = ("tensorflow", "litert")
+OUTPUT_FORMATS = ("text", "json", "conll")
 QUANTIZATIONS = ("none", "dynamic")
 """Weights in float32; weights in int8, with activations that are quantized while the model runs."""
 
@@ -124,6 +126,25 @@ class PredictOptions(Options):
         metavar="NAME",
         section=COLUMNS_SECTION,
     )
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictToFileOptions(LoadOptions, PredictOptions):
+    """The options of `kbert.predict_to_file`, except the columns and the options of the task that describe the file.
+
+    Example:
+        >>> kbert.PredictToFileOptions(output="answers.jsonl", output_format="json").batch_size
+        64
+    """
+
+    output: PathLike = option(help="The file to write, which must be new.", path="output-file")
+    output_format: str = option(
+        "text",
+        "text or json: a line for each prediction; conll: the format of CoNLL, for tagging.",
+        choices=OUTPUT_FORMATS,
+    )
+    resume: bool = option(False, "Continue an interrupted command, with the same other options.", remembered=False)
 
 
 @with_documented_fields

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,13 @@ from kbert.sources.table_format import TableFormat
 from kbert.tasks.protocol.answering import AnsweringTask
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import as_strings
-from kbert.tasks.readers.kept_columns import read_kept_columns
+from kbert.tasks.readers.kept_columns import KeptColumns
 from kbert.tasks.readers.remembered import Reading
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
 
-_AT_ONCE = 4096
-"""The number of rows of a file that are predicted as one part, before its predictions are yielded."""
+ROWS_AT_ONCE = 4096
+"""The number of rows of a file that are read and predicted as one part."""
 
 
 class Predictor:
@@ -147,6 +148,22 @@ class Predictor:
             DataError: The file is unreadable or empty, or a column is missing.
             UsageError: `keep_columns` names columns, but the file is not a table; or an option is unknown or invalid.
         """
+        for part in self.predict_parts(input, options=options, **reading):
+            yield from part
+
+    @with_options(PredictOptions)
+    def predict_parts(
+        self, input: PathLike | Any, *, options: PredictOptions, skip: int = 0, **reading: Any
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Yields the predictions of `predict_file` in parts of 4,096 rows, which are read and predicted together.
+
+        Args:
+            input: See `predict_file`, which has the same errors.
+            options: All of these options in one object.
+            skip: The number of rows to skip, a multiple of 4,096. The predictions of the other rows are the same to the
+                bit, since the rows of each part form the same batches.
+            reading: The columns and the options that describe the file; see `predict_file`.
+        """
         batch_size, keep = options.batch_size, options.keep_columns
         path = as_table(input, "the table") or input
         lines = self._files.text_lines(path, reading)
@@ -156,15 +173,16 @@ class Predictor:
                     f"{input}: expected a table, which has columns to keep. Received: a file with one text per line"
                 )
             name = self.task.text_inputs[0].name
-            for start in range(0, len(lines), _AT_ONCE):
-                yield from self._predict({name: lines[start : start + _AT_ONCE]}, batch_size)
+            for texts in _parts(lines, skip):
+                yield self._predict({name: texts}, batch_size)
             return
         examples = self._files.examples(path, reading)
-        kept = read_kept_columns(path, keep, TableFormat.from_options(self._files.reading(reading).options))
-        for start in range(0, len(examples), _AT_ONCE):
-            part = examples[start : start + _AT_ONCE]
-            for example, prediction in zip(part, self._predictions(part, batch_size), strict=True):
-                yield _with_kept(kept.get(example.line, {}), prediction)
+        kept = KeptColumns(path, keep, TableFormat.from_options(self._files.reading(reading).options))
+        for part in _parts(examples, skip):
+            yield [
+                _with_kept(kept.at(example.line), prediction)
+                for example, prediction in zip(part, self._predictions(part, batch_size), strict=True)
+            ]
 
     def _predictions(self, examples: Sequence[Any], batch_size: int) -> list[dict[str, Any]]:
         predictions = self._predict(self.task.texts_of(examples), batch_size)
@@ -207,8 +225,8 @@ class Predictor:
         path = as_table(path, "the table") or path
         lines = self._files.text_lines(path, reading)
         if lines is not None:
-            return [lines]
-        return list(self.task.texts_of(self._files.examples(path, reading)).values())
+            return [list(lines)]
+        return list(self.task.texts_of(list(self._files.examples(path, reading))).values())
 
     @with_options(EvaluateOptions)
     def evaluate(self, data: PathLike | Any, *, options: EvaluateOptions, **reading: Any) -> dict[str, Any]:
@@ -293,6 +311,12 @@ class Predictor:
             parts.append({name: value.numpy() for name, value in outputs.items()})
         back = np.argsort(order, kind="stable")
         return {name: _joined([part[name] for part in parts])[back] for name in parts[0]}
+
+
+def _parts(rows: Iterable[Any], skip: int) -> Iterator[list[Any]]:
+    rows = itertools.islice(rows, skip, None)
+    while part := list(itertools.islice(rows, ROWS_AT_ONCE)):
+        yield part
 
 
 def _with_kept(kept: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:

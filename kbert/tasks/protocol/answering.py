@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 import tensorflow as tf
@@ -104,15 +104,29 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         Raises:
             DataError: A row is invalid, or the file has no examples; with file and line.
         """
+        return list(cls.iterate_examples(path, columns, options=options, targets=targets, bad=bad))
+
+    @classmethod
+    def iterate_examples(
+        cls,
+        path: PathLike,
+        columns: Mapping[str, str] | None = None,
+        *,
+        options: Mapping[str, Any] | TaskOptions | None = None,
+        targets: bool = True,
+        bad: BadRows | None = None,
+    ) -> Iterator[ExampleT]:
+        """Yields the examples of a file while it is read; see `read_examples`."""
         bad = bad or BadRows()
         chosen = cls.info().choose_options(options)
         found = find_columns(cls.info(), path, columns or {}, chosen, targets=targets, tell=True)
         found = named_columns(path, found, chosen.table_format)
-        examples = list(cls.parse_file(path, found, chosen, targets=targets, bad=bad))
+        example = None
+        for example in cls.parse_file(path, found, chosen, targets=targets, bad=bad):
+            yield example
         bad.tell_repairs(path)
-        if not examples:
+        if example is None:
             raise no_examples(cls.examples_noun, bad, path)
-        return examples
 
     @classmethod
     @abc.abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kbert.errors import DataError, shown
@@ -12,8 +12,8 @@ from kbert.sources.table_format import TableFormat, file_kind
 from kbert.tasks.readers.tables import named_columns, read_table
 
 
-def read_kept_columns(path: PathLike, names: Sequence[str], form: TableFormat) -> dict[int, dict[str, Any]]:
-    """Returns the values of some columns, by the line of their row.
+class KeptColumns:
+    """The values of some columns of a file, which is read while they are requested, in the order of its lines.
 
     Args:
         path: A table or a JSON file.
@@ -24,16 +24,32 @@ def read_kept_columns(path: PathLike, names: Sequence[str], form: TableFormat) -
         DataError: A column or key is missing; with file and line.
         UsageError: The file is not a table.
     """
-    if not names:
-        return {}
+
+    def __init__(self, path: PathLike, names: Sequence[str], form: TableFormat) -> None:
+        self._rows = _rows(path, names, form) if names else iter(())
+        self._line = 0
+        self._values: dict[str, Any] = {}
+
+    def at(self, line: int) -> dict[str, Any]:
+        """Returns the values of the row at a line, which is not before the line of the last call.
+
+        The result is empty if no columns are kept.
+        """
+        while self._line < line:
+            self._line, self._values = next(self._rows, (line, {}))
+        return self._values if self._line == line else {}
+
+
+def _rows(path: PathLike, names: Sequence[str], form: TableFormat) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the line and the values of each row."""
     if file_kind(path, form) != "json":
-        return {row.line: row.values for row in read_table(path, {name: name for name in names}, form=form)}
-    kept = {}
+        for row in read_table(path, {name: name for name in names}, form=form):
+            yield row.line, dict(row.values)
+        return
     keys = named_columns(path, {name: name for name in names}, form)
     for line, values in read_objects(path, form=form):
         missing = [key for key in keys.values() if key not in values]
         if missing:
             has = ", ".join(map(shown, values))
             raise DataError(f"there is no key {missing[0]!r}; the object has {has}", path, line)
-        kept[line] = {name: values[key] for name, key in keys.items()}
-    return kept
+        yield line, {name: values[key] for name, key in keys.items()}

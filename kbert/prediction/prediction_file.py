@@ -1,0 +1,174 @@
+"""Writes predictions to a file, part by part, so that an interrupted command can be continued.
+
+The predictions of each part of the input are appended to OUTPUT.partial. OUTPUT.progress.json then records how many
+rows and bytes are complete. At the end OUTPUT.partial is renamed to OUTPUT. A continued command cuts OUTPUT.partial to
+the recorded number of bytes and skips the recorded number of rows, so the file is the same to the byte as that of a
+command that was not interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kbert import files
+from kbert.errors import DataError, UsageError
+from kbert.files import PathLike
+from kbert.options import option_error, with_options
+from kbert.prediction.formats import conll_lines
+from kbert.prediction.loading import load
+from kbert.prediction.options import LoadOptions, PredictOptions, PredictToFileOptions
+from kbert.prediction.predictor import Predictor
+
+
+@with_options(PredictToFileOptions)
+def predict_to_file(
+    model: PathLike,
+    input: PathLike,
+    *,
+    options: PredictToFileOptions,
+    progress: Callable[[int], None] | None = None,
+    **reading: Any,
+) -> int:
+    r"""Writes the predictions for the rows of a file, in bounded memory.
+
+    Args:
+        model: A model that `kbert.load` accepts.
+        input: A table, a file with one text per line, or a file in a format of the task.
+        options: All of these options in one object.
+        progress: A function that is called with the number of rows that are done.
+        reading: The columns of a table, as `text_column` and so on, and the options of the task that describe the file,
+            such as `delimiter`. The defaults are those used in fine-tuning.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        UsageError: The file exists, an interrupted command was a different one, or an option is invalid.
+        DataError: The input is unreadable or empty, or a column is missing.
+        BundleError: The model is damaged, or has no task.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = Path("films.txt").write_text("a fine film\na dull film\n")
+        >>> kbert.predict_to_file("RUN", "films.txt", output="answers.jsonl", output_format="json")
+        2
+    """
+    output = Path(options.output)
+    if output.exists():
+        raise option_error(
+            lambda spell: (
+                f"{spell('output')} must name a new file. Received: {output}, which exists; remove it, or name another"
+            )
+        )
+    journal = _Journal(output, _command(model, input, options, reading))
+    done = journal.open(resume=options.resume)
+    loaded = load(model, options=options.narrowed(LoadOptions))
+    parts = loaded.predict_parts(input, options=options.narrowed(PredictOptions), skip=done, **reading)
+    with open(journal.partial, "r+b") as handle:
+        handle.truncate(journal.bytes)
+        handle.seek(journal.bytes)
+        for part in parts:
+            handle.write(_text(loaded, part, options).encode("utf-8", "replace"))
+            done += len(part)
+            journal.record(done, handle)
+            if progress:
+                progress(done)
+    journal.finish()
+    return done
+
+
+def prediction_line(loaded: Predictor, prediction: Mapping[str, Any], output_format: str, keep: Iterable[str]) -> str:
+    """Returns a prediction as text, without the final line break.
+
+    Args:
+        loaded: The model of the prediction.
+        prediction: A prediction of `Predictor.predict`.
+        output_format: One of kbert.prediction.options.OUTPUT_FORMATS.
+        keep: The columns that were copied to the prediction.
+    """
+    if output_format == "json":
+        return json.dumps(prediction, ensure_ascii=False)
+    if output_format == "conll":
+        return "\n".join(conll_lines(prediction))
+    return "\t".join([*(str(prediction[name]) for name in keep), loaded.task.text_line(prediction)])
+
+
+def _text(loaded: Predictor, part: Iterable[Mapping[str, Any]], options: PredictToFileOptions) -> str:
+    lines = (prediction_line(loaded, each, options.output_format, options.keep_columns) for each in part)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _command(
+    model: PathLike, input: PathLike, options: PredictToFileOptions, reading: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns what must be the same when the command is continued."""
+    settings = {name: value for name, value in options.remembered().items() if name not in ("output", "resume")}
+    size = os.path.getsize(input) if os.path.isfile(input) else None
+    named = {"model": os.path.realpath(model), "input": os.path.realpath(input), "size of the input": size}
+    return {**named, **settings, **{name: str(value) for name, value in sorted(reading.items())}}
+
+
+class _Journal:
+    """The progress of a command that writes predictions.
+
+    Args:
+        output: The file to write.
+        command: What must be the same when the command is continued, as JSON.
+    """
+
+    def __init__(self, output: Path, command: Mapping[str, Any]) -> None:
+        self.partial = output.with_name(f"{output.name}.partial")
+        self.bytes = 0
+        """The number of bytes of `partial` that are complete."""
+        self._output = output
+        self._path = output.with_name(f"{output.name}.progress.json")
+        self._command = command
+
+    def open(self, *, resume: bool) -> int:
+        """Creates the files, or reads the progress of the command that is continued; returns the rows that are done.
+
+        Raises:
+            UsageError: A command was interrupted, and `resume` is False, or the command was a different one.
+            DataError: The files of the interrupted command are damaged.
+        """
+        if not self._path.exists():
+            self.partial.parent.mkdir(parents=True, exist_ok=True)
+            self.partial.write_bytes(b"")
+            return 0
+        if not resume:
+            raise option_error(
+                lambda spell: (
+                    f"{self._output} was begun by a command that was interrupted. Received: the same output without "
+                    f"{spell('resume')}; give it to continue, or remove {self.partial.name} and {self._path.name}"
+                )
+            )
+        state = files.read_json(self._path, DataError)
+        try:
+            command, rows, self.bytes = state["command"], int(state["rows"]), int(state["bytes"])
+            complete = self.partial.stat().st_size >= self.bytes
+        except (KeyError, TypeError, ValueError, OSError):
+            complete = False
+        if not complete:
+            raise DataError(f"the progress is damaged; remove {self.partial.name} and {self._path.name}", self._path)
+        for name in {**command, **self._command}:
+            if command.get(name) != self._command.get(name):
+                raise UsageError(
+                    f"{self._output} was begun with {name}={command.get(name)!r}; continue with the same command. "
+                    f"Received: {name}={self._command.get(name)!r}"
+                )
+        return rows
+
+    def record(self, rows: int, handle: Any) -> None:
+        """Records that the predictions of `rows` rows have been written to `handle`."""
+        handle.flush()
+        os.fsync(handle.fileno())
+        files.write_json(self._path, {"command": self._command, "rows": rows, "bytes": handle.tell()})
+
+    def finish(self) -> None:
+        """Gives the complete file its name."""
+        os.replace(self.partial, self._output)
+        self._path.unlink(missing_ok=True)
