@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-_PAPER_WIDTH = 768
+_PAPER_WIDTH, _PAPER_LAYERS = 768, 12
 _PAPER_RATE = 3e-5
-"""The learning rate for pretrained weights of this width (arXiv 1810.04805, appendix A.3, has 2e-5 to 5e-5)."""
+"""The learning rate for pretrained weights of this size (arXiv 1810.04805, appendix A.3, has 2e-5 to 5e-5)."""
 _FRESH_RATE = 1e-4
 """The learning rate for randomly initialized weights of this width."""
 _LARGEST_PRETRAINED, _LARGEST_FRESH = 5e-4, 1e-3
@@ -25,25 +25,28 @@ MOST_EPOCHS = 20.0
 """The largest default number of epochs."""
 
 
-def default_learning_rate(width: int, *, pretrained: bool) -> float:
+def default_learning_rate(width: int, layers: int, *, pretrained: bool) -> float:
     """Returns the default peak learning rate, rounded to two significant digits.
 
-    Narrow models need larger learning rates. Up to a limit, the learning rate is proportional to the square of
-    768 / width for pretrained weights, and to 768 / width for randomly initialized weights.
+    Narrow models need larger learning rates. Up to a limit, the learning rate is proportional to 768 / width. For
+    pretrained weights it is also proportional to 12 / layers, since deep models with a large learning rate and few
+    steps collapse: all inputs get the same answer.
 
     Args:
         width: The hidden size of the encoder.
+        layers: The number of blocks of the encoder.
         pretrained: Whether the encoder's weights are pretrained or randomly initialized.
 
     Example:
-        >>> default_learning_rate(768, pretrained=True)
+        >>> default_learning_rate(768, 12, pretrained=True)
         3e-05
-        >>> default_learning_rate(384, pretrained=True)
+        >>> default_learning_rate(384, 6, pretrained=True)
         0.00012
     """
-    ratio = _PAPER_WIDTH / width
-    rate = min(_PAPER_RATE * ratio**2, _LARGEST_PRETRAINED) if pretrained else min(_FRESH_RATE * ratio, _LARGEST_FRESH)
-    return float(f"{rate:.1e}")
+    narrow, shallow = _PAPER_WIDTH / width, _PAPER_LAYERS / layers
+    if pretrained:
+        return float(f"{min(_PAPER_RATE * narrow * shallow, _LARGEST_PRETRAINED):.1e}")
+    return float(f"{min(_FRESH_RATE * narrow, _LARGEST_FRESH):.1e}")
 
 
 def default_head_learning_rate(learning_rate: float, *, pretrained: bool) -> float:

@@ -160,7 +160,9 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
     steps = math.ceil(epochs * len(rows) / options.batch_size)
     peak = options.learning_rate
     if peak is None:
-        peak = default_learning_rate(start.config.hidden_size, pretrained=start.bundle is not None)
+        peak = default_learning_rate(
+            start.config.hidden_size, start.config.num_hidden_layers, pretrained=start.bundle is not None
+        )
     head_peak = options.head_learning_rate
     if head_peak is None:
         head_peak = default_head_learning_rate(peak, pretrained=start.bundle is not None)
@@ -226,8 +228,10 @@ def _tell_defaults(
     """Logs the values of the learning rate and the epochs, if they are defaults."""
     defaults = []
     if options.learning_rate is None:
-        kind = "random" if start.bundle is None else "pretrained"
-        defaults.append(f"--learning-rate, for {kind} weights of width {start.config.hidden_size}")
+        kind, config = "random" if start.bundle is None else "pretrained", start.config
+        defaults.append(
+            f"--learning-rate, for {kind} weights of width {config.hidden_size} and {config.num_hidden_layers} layers"
+        )
     if options.epochs is None:
         defaults.append("--epochs, for this number of rows")
     if defaults:

@@ -11,12 +11,19 @@ def test_the_examples_in_docstrings():
 
 
 @pytest.mark.parametrize(
-    ("width", "pretrained", "fresh"),
-    [(1024, 1.7e-5, 7.5e-5), (768, 3e-5, 1e-4), (384, 1.2e-4, 2e-4), (128, 5e-4, 6e-4), (32, 5e-4, 1e-3)],
+    ("width", "layers", "pretrained", "fresh"),
+    [
+        (1024, 24, 1.1e-5, 7.5e-5),
+        (768, 12, 3e-5, 1e-4),
+        (384, 6, 1.2e-4, 2e-4),
+        (384, 12, 6e-5, 2e-4),
+        (128, 2, 5e-4, 6e-4),
+        (32, 1, 5e-4, 1e-3),
+    ],
 )
-def test_narrow_models_take_larger_steps(width, pretrained, fresh):
-    assert default_learning_rate(width, pretrained=True) == pretrained
-    assert default_learning_rate(width, pretrained=False) == fresh
+def test_small_models_take_larger_steps(width, layers, pretrained, fresh):
+    assert default_learning_rate(width, layers, pretrained=True) == pretrained
+    assert default_learning_rate(width, layers, pretrained=False) == fresh
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,9 @@ def _result(
 def _learning_rate(options: FinetuneOptions) -> float:
     """Returns the default learning rate of the model that the trials start with."""
     start = starting_point(options.model, options.vocab, options.cased)
-    return default_learning_rate(start.config.hidden_size, pretrained=start.bundle is not None)
+    return default_learning_rate(
+        start.config.hidden_size, start.config.num_hidden_layers, pretrained=start.bundle is not None
+    )
 
 
 def _main_metric(run: Path) -> str:
