@@ -230,7 +230,7 @@ def _tell_defaults(
     if options.learning_rate is None:
         kind, config = "random" if start.bundle is None else "pretrained", start.config
         defaults.append(
-            f"--learning-rate, for {kind} weights of width {config.hidden_size} and {config.num_hidden_layers} layers"
+            f"--learning-rate, for {kind} weights of width {config.hidden_size} and depth {config.num_hidden_layers}"
         )
     if options.epochs is None:
         defaults.append("--epochs, for this number of rows")
