@@ -200,7 +200,7 @@ def test_the_command(pretrained, text, tmp_path):
     arguments = ["vocab", "extend", str(pretrained), "--input", str(text), "--minimum-frequency", "1"]
     done = CliRunner().invoke(main, [*arguments, "--add", "1", "--output", str(tmp_path / "a")])
     assert done.exit_code == 0, done.output
-    assert "1 words added (unaffable …), 24 entries" in done.stderr
+    assert "1 words added (unaffable), 24 entries" in done.stderr
     done = CliRunner().invoke(main, [*arguments, "--output", str(tmp_path / "b"), "--json"])
     assert json.loads(done.stdout)["words"] == {"unaffable": 23, "cats": 24, "mats": 25}
 
