@@ -176,7 +176,9 @@ def test_bad_input_gets_one_line(tmp_path, vocab_file, corpus_text):
     # A trained model's vocabulary may have a token twice, and so may its corpus; a new model's may not.
     table = tmp_path / "table.csv"
     table.write_text("text,label\na cat,yes\na dog,no\n")
-    finetune = ("finetune", "classification", "--train", table, "--validation", table, "--output", tmp_path / "run")
+    other = tmp_path / "other.csv"
+    other.write_text("text,label\nthe cat,yes\nthe dog,no\n")
+    finetune = ("finetune", "classification", "--train", table, "--validation", other, "--output", tmp_path / "run")
     assert "every token must appear once" in one_line(1, run(*finetune, "--model", "tiny", "--vocab", twice))
     assert not (tmp_path / "c").exists()
 
