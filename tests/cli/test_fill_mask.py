@@ -37,6 +37,7 @@ def test_the_likeliest_pieces(pretrained, vocabulary, expected):
     assert len(second["masks"]) == 1
 
 
+@pytest.mark.slow
 def test_a_table_for_people(pretrained, vocabulary, expected):
     lines = run(pretrained, "the [MASK] sat [MASK]", "--top", 1).stdout.splitlines()
     best = [(probabilities.max(), vocabulary[probabilities.argmax()]) for probabilities in expected]

@@ -86,6 +86,7 @@ def test_every_command_has_help(arguments):
     assert out.startswith("Usage: ")
 
 
+@pytest.mark.slow
 def test_the_whole_way(tmp_path, corpus_text):
     text = corpus_text
     vocab = tmp_path / "v.txt"

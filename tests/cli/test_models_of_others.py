@@ -39,6 +39,7 @@ def table(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_pair_classifier(tmp_path, foreign_pairs, table):
     expected = load(foreign_pairs, paired=True).predict(["the cat", "a dog"], ["a cat", "the mat"])
     for arguments in (
@@ -68,6 +69,7 @@ def test_a_model_of_kbert_knows_what_it_reads(classifier, table):
     assert (code, errors) == (2, f"Error: {classifier} reads single texts\n")
 
 
+@pytest.mark.slow
 def test_a_cross_encoder(tmp_path, make_cross_encoder):
     folder = make_cross_encoder(tmp_path / "m")
     (row,) = answers("predict", folder, "the dog", "--pair", "a cat", "--pair", "the mat")

@@ -54,6 +54,7 @@ def test_texts_that_are_lists_of_words(tmp_path, make_task_model, classifier):
     assert json.loads(predict(classifier, '["the"]', "--json").stdout)["text"] == '["the"]'
 
 
+@pytest.mark.slow
 def test_answers_by_id(tmp_path, make_task_model):
     model = make_task_model(tmp_path / "run", QuestionAnsweringTask())
     path = tmp_path / "a.json"

@@ -92,6 +92,7 @@ def test_signatures(exported, classifier):
     )
 
 
+@pytest.mark.slow
 def test_versions_and_pairs(tmp_path, pair_classifier):
     base = tmp_path / "pairs"
     (base / "9").mkdir(parents=True)

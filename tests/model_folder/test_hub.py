@@ -198,6 +198,7 @@ def test_a_hub_that_is_ill(hub):
         resolve("hf://kbert/classifier")
 
 
+@pytest.mark.slow
 def test_an_unfinished_download_is_not_taken_for_a_model(hub, monkeypatch):
     folder = resolve("hf://kbert/classifier")
     (folder / "model.safetensors").unlink()

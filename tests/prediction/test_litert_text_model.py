@@ -35,6 +35,9 @@ TASKS = {
     "summarization": (SummarizationTask(2), [SEVERAL]),
 }
 
+ALWAYS = ("classification", "embedding", "ranking")
+"""The tasks of the default run: one row a text, a prompt, and several rows a text."""
+
 
 def _assert_equal(received, expected):
     assert received.keys() == expected.keys()
@@ -45,7 +48,9 @@ def _assert_equal(received, expected):
             np.testing.assert_allclose(received[name].numpy(), wanted.numpy(), rtol=0, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize(
+    "name", [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.slow) for name in TASKS]
+)
 def test_answers_of_a_task(tmp_path, make_task_model, small_config, name):
     task, columns = TASKS[name]
     loaded = load(make_task_model(tmp_path / "model", task, config=small_config.replace(num_hidden_layers=1)))

@@ -174,6 +174,7 @@ def test_commands(tmp_path, conllu, model):
     ]
 
 
+@pytest.mark.slow
 def test_export(tmp_path, model):
     exported = export_saved_model(model, output=tmp_path / "exported")
     answer = tf.saved_model.load(str(exported)).signatures["serving_default"](tf.constant(["the cat", "mat sat ran."]))

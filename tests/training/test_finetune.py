@@ -101,6 +101,7 @@ def test_each_epoch_is_evaluated_and_the_best_is_kept(toy_run):
         np.testing.assert_array_equal(tensor, arrays[name])
 
 
+@pytest.mark.slow
 def test_the_best_weights_are_not_the_last_where_training_misleads(tmp_path, tables, vocab_file):
     """The labels of the validation file are the wrong way round: the more is learnt, the worse."""
     text = tables["validation"].read_text()
@@ -235,6 +236,7 @@ def test_the_learning_rate_and_the_epochs_are_chosen_and_told(tmp_path, cats_and
     assert (run["options"]["learning_rate"], run["defaults"]["learning_rate"]) == (None, 0.0005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["mcc", "loss"])
 def test_another_metric_decides(tmp_path, cats_and_dogs, quick, metric):
     metrics = finetune("classification", output=tmp_path / "run", main_metric=metric, **cats_and_dogs, **quick)
@@ -245,6 +247,7 @@ def test_another_metric_decides(tmp_path, cats_and_dogs, quick, metric):
     )
 
 
+@pytest.mark.slow
 def test_another_metric_is_another_run(tmp_path, cats_and_dogs, quick):
     finetune("classification", output=tmp_path / "run", main_metric="mcc", **cats_and_dogs, **quick)
     with pytest.raises(UsageError, match=r"was started with main_metric='mcc'\. Received: main_metric='accuracy'; "):
@@ -256,6 +259,7 @@ def test_a_metric_that_the_task_lacks(tmp_path, cats_and_dogs, quick):
         finetune("classification", output=tmp_path / "run", main_metric="f2", **cats_and_dogs, **quick)
 
 
+@pytest.mark.slow
 def test_options_in_one_object(tmp_path, cats_and_dogs, quick):
     options = kbert.FinetuneOptions(output=tmp_path / "run", **cats_and_dogs, **quick)
     metrics = finetune("classification", options=options, text_column="text")

@@ -134,6 +134,7 @@ def test_multiple_choice(tmp_path, pretrained):
 # === A part of the rows held out ===
 
 
+@pytest.mark.slow
 def test_the_held_out_rows_are_the_same_with_the_same_seed(tmp_path, pretrained):
     path = tmp_path / "train.csv"
     path.write_text("text,label\n" + "".join(f"the {w},{n % 2}\n" for n, w in enumerate(WORDS * 4)))

@@ -62,6 +62,7 @@ def test_the_first_losses_of_a_fresh_model_are_those_of_chance(tmp_path, corpus)
     assert bundle.config.vocab_size == 23
 
 
+@pytest.mark.slow
 def test_heads_that_begin_with_neighbours(tmp_path, corpus):
     for name in ("random", "positional"):
         run(corpus, tmp_path / name, "tiny", steps=1, learning_rate=1e-9, initialization=name)
@@ -227,6 +228,7 @@ def test_a_folder_of_another_run(tmp_path, corpus, pretrained):
     assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_lengthened_if_its_learning_rate_is_constant(tmp_path, corpus, pretrained):
     """It ends as a run that had these steps from the start; the warm-up stays that of before."""
     options = {"schedule": "constant", "log_every": 1}

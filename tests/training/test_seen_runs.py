@@ -78,6 +78,7 @@ def test_packed_training_is_measured_on_plain_rows(corpus, pretrained, validatio
         assert last[f"validation_{name}"] == pytest.approx(metrics[name], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_same_rows(corpus, pretrained, validation, tmp_path):
     options = {"validation_corpus": validation, "evaluate_every": 2, "samples_every": 2}
     whole = run(corpus, pretrained, tmp_path / "whole", **options)

@@ -45,6 +45,7 @@ def steps(folder):
     return [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_run_stops_and_a_resumed_one_stops_where_it_does(tmp_path, cats_and_dogs, quick):
     """The rate is too small to change an answer: the first evaluation, after step 2, stays the best."""
     options = {"learning_rate": 1e-12, "epochs": 9, "evaluate_every": 2, "checkpoint_every": 3, "early_stopping": 2}

@@ -37,6 +37,7 @@ def test_layers_that_there_are_not(tmp_path, cats_and_dogs, quick, options, mess
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_frozen_weights_stay_and_a_resumed_run_ends_as_in_one_go(tmp_path, cats_and_dogs, quick):
     options = {"frozen_encoder": True, "checkpoint_every": 2, "epochs": 1}
     finetune("classification", output=tmp_path / "run", **cats_and_dogs, **quick | options)

@@ -49,6 +49,7 @@ def test_a_command_that_is_wrong_claims_no_folder(tmp_path, cats_and_dogs, quick
     assert list((tmp_path / "mine").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_fewer_than_are_done(tmp_path, cats_and_dogs, quick):
     output = tmp_path / "runs"
     finetune_seeds("classification", seeds=3, output=output, **cats_and_dogs, **quick)
@@ -80,6 +81,7 @@ def test_options_that_cannot_be(tmp_path, cats_and_dogs, quick, monkeypatch):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_tables_in_memory_and_callbacks(tmp_path, cats_and_dogs, quick):
     lines = cats_and_dogs["train"].read_text().splitlines()[1:]
     rows = [dict(zip(("text", "label"), line.rsplit(",", 1), strict=True)) for line in lines]

@@ -9,6 +9,7 @@ from kbert.training.search.tune import tune
 pytest.importorskip("optuna")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", ["random", "bayesian"])
 def test_a_search_is_resumed_with_more_trials(tmp_path, cats_and_dogs, quick, search):
     fixed = {name: value for name, value in quick.items() if name != "learning_rate"}
@@ -38,6 +39,7 @@ def test_a_grid_ends_with_its_last_point(tmp_path, cats_and_dogs, quick):
     ]
 
 
+@pytest.mark.slow
 def test_a_trial_that_cannot_be_has_no_score(tmp_path, cats_and_dogs, quick, told):
     fixed = {name: value for name, value in quick.items() if name != "batch_size"}
     options = {"search": "grid", "over": {"batch_size": "8", "accumulation": "1,3,5,7,2"}, **cats_and_dogs, **fixed}
@@ -55,6 +57,7 @@ def test_a_command_that_is_wrong_claims_no_folder(tmp_path, cats_and_dogs, quick
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_the_options_of_fine_tuning_in_one_object(tmp_path, cats_and_dogs, quick):
     """Those that are not the default are fixed; the others may be searched over."""
     options = FinetuneOptions(output=tmp_path / "runs", **cats_and_dogs, **quick)
