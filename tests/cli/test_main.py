@@ -222,7 +222,7 @@ def test_features_and_search(tmp_path, pretrained, embedder):
     assert "--layers must be numbers with commas between them, or last4" in one_line(
         2, run(*features, "--layers", "one")
     )
-    assert "expected --features and --output together. Received: --features alone" in one_line(
+    assert "--features needs --output FILE, which must end in .npy or .safetensors" in one_line(
         2, run("predict", pretrained, "a", "--features")
     )
 

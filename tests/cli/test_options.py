@@ -337,7 +337,7 @@ def test_declarations_of_click_are_few():
     }
     assert by_hand == {
         *((("evaluate"), name) for name in ("data", "corpus")),
-        *((("predict"), name) for name in ("input", "pairs", "features", "output", "output_format")),
+        *((("predict"), name) for name in ("input", "pairs", "features")),
         *((("search"), name) for name in ("queries", "judgements")),
     }
 

@@ -10,7 +10,7 @@ from kbert.sources.memory_table import as_table
 from kbert.sources.table_format import TableFormat, file_kind
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.ranking import RankingTask
-from kbert.tasks.readers.kept_columns import read_kept_columns
+from kbert.tasks.readers.kept_columns import KeptColumns
 from kbert.tasks.readers.tables import read_table
 
 COLUMNS = {"text": "text", "label": "label"}
@@ -380,8 +380,14 @@ def test_numbers_beyond_the_last_column(named_rows, column):
 
 
 def test_kept_columns_by_number(named_rows):
-    kept = read_kept_columns(named_rows, ["1", "title"], TableFormat())
-    assert kept == {1: {"1": 1, "title": "T"}, 2: {"1": 2, "title": "U"}}
+    kept = KeptColumns(named_rows, ["1", "title"], TableFormat())
+    assert [kept.at(1), kept.at(1)] == [{"1": 1, "title": "T"}] * 2
+    assert [kept.at(2), kept.at(3)] == [{"1": 2, "title": "U"}, {}]
+
+
+def test_kept_columns_of_skipped_rows_are_passed_over(named_rows):
+    assert KeptColumns(named_rows, ["title"], TableFormat()).at(2) == {"title": "U"}
+    assert KeptColumns(named_rows, [], TableFormat()).at(2) == {}
 
 
 def test_tasks_read_columns_by_number(named_rows):
