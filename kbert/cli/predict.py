@@ -44,7 +44,7 @@ _INFOS["pooling"] = dataclasses.replace(
 )
 _INFOS["output"] = dataclasses.replace(
     _FILE["output"],
-    help=f"{_FILE['output'].help} Without it, predictions are printed. For --features, a .npy or .safetensors file.",
+    help=f"{_FILE['output'].help} Without it, predictions are printed. With --features, a .npy or .safetensors file to replace.",
     default=None,
 )
 _INFOS["output_format"] = dataclasses.replace(
@@ -110,6 +110,10 @@ def predict(
             raise UsageError(
                 "expected --features without --task and prompts, because it writes plain vectors of the encoder. "
                 "Received: both; leave out --task, --prompt and --prompt-name"
+            )
+        if (settings["engine"], settings["quantize"]) != (_INFOS["engine"].default, _INFOS["quantize"].default):
+            raise UsageError(
+                "--features are always computed with --engine tensorflow; leave --engine and --quantize out"
             )
         chosen = ExtractFeaturesOptions(
             pooling=settings["pooling"] or _FEATURES["pooling"].default,

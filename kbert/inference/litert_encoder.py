@@ -35,7 +35,7 @@ class LiteRtEncoder:
         threads: The number of rows that are computed at the same time; the default is the number of processor cores.
 
     Raises:
-        UsageError: `quantize` or `threads` is invalid.
+        UsageError: `threads` is less than 1.
         ExportError: LiteRT cannot run the encoder.
     """
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import tensorflow as tf
 
 from kbert.inference.litert_encoder import LiteRtEncoder
-from kbert.prediction.text_model import TextModel
-
-_VECTORS = "sequence_output"
+from kbert.prediction.text_model import ROWS_AT_ONCE, TextModel
 
 
 class LiteRtTextModel:
@@ -24,7 +21,8 @@ class LiteRtTextModel:
     def __init__(self, text_model: TextModel, encoder: LiteRtEncoder) -> None:
         self._text_model = text_model
         self._encoder = encoder
-        self._heads: Any = None
+        self._heads = tf.function(self._outputs, reduce_retracing=True)
+        self._served = tf.function(text_model.task.served_answers, reduce_retracing=True)
         self.from_text = self._answering(text_model.task.add_prompts)
 
     def without_prompts(self) -> Callable[..., dict[str, tf.Tensor]]:
@@ -40,32 +38,33 @@ class LiteRtTextModel:
         @tf.function(input_signature=self._text_model.text_specs)
         def encoded(*texts: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
             features = task.encode(encode, prompted(dict(zip(names, texts, strict=True))))
-            batch = {feature.name: features[feature.name] for feature in task.model_features}
-            return features, model.encoder_inputs(batch)
+            return features, {feature.name: features[feature.name] for feature in task.model_features}
 
         def answers(*texts: tf.Tensor) -> dict[str, tf.Tensor]:
-            features, rows = encoded(*texts)
-            vectors = self._encoder(**{name: value.numpy() for name, value in rows.items()})
-            if self._heads is None:
-                symbols = encoded.get_concrete_function().structured_outputs[0]
-                specs = {name: tf.TensorSpec(symbol.shape, symbol.dtype) for name, symbol in symbols.items()}
-                self._heads = self._heads_for(specs)
-            found: dict[str, tf.Tensor] = self._heads(vectors, features)
+            features, batch = encoded(*texts)
+            # All windows of long texts may not fit in memory, so they are computed in parts.
+            rows = len(next(iter(batch.values())))
+            size = ROWS_AT_ONCE if task.windowed else max(rows, 1)
+            parts = []
+            for start in range(0, max(rows, 1), size):
+                part = {name: values[start : start + size] for name, values in batch.items()}
+                inputs = {name: values.numpy() for name, values in model.encoder_inputs(part).items()}
+                parts.append(self._heads(self._encoder(**inputs), part))
+            outputs = (
+                parts[0]
+                if len(parts) == 1
+                else {name: tf.concat([part[name] for part in parts], 0) for name in parts[0]}
+            )
+            found: dict[str, tf.Tensor] = self._served(outputs, features)
             return found
 
         return answers
 
-    def _heads_for(self, features: dict[str, tf.TensorSpec]) -> Any:
-        """Returns a tf.function from the vectors of tokens and from `features`, which `task.encode` returned."""
-        task, model = self._text_model.task, self._text_model.model
-        vectors = tf.TensorSpec([None, None, model.encoder.config.hidden_size], tf.float32)
-
-        @tf.function(input_signature=[vectors, features])
-        def heads(vectors: tf.Tensor, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            outputs = {_VECTORS: vectors}
-            if model.encoder.pooler is not None:
-                outputs["pooled_output"] = model.encoder.pooler(vectors)
-            batch = {feature.name: features[feature.name] for feature in task.model_features}
-            return task.served_answers(model.heads(outputs, batch, training=False), features)
-
-        return heads
+    def _outputs(self, vectors: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the outputs of the model, given the vectors of all tokens, float32 [R, S, H], and its features."""
+        model = self._text_model.model
+        outputs = {"sequence_output": vectors}
+        if model.encoder.pooler is not None:
+            outputs["pooled_output"] = model.encoder.pooler(vectors)
+        found: dict[str, tf.Tensor] = model.heads(outputs, batch, training=False)
+        return found

@@ -8,11 +8,12 @@ command that was not interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kbert import files
 from kbert.errors import DataError, UsageError
@@ -68,9 +69,8 @@ def predict_to_file(
     done = journal.open(resume=options.resume)
     loaded = load(model, options=options.narrowed(LoadOptions))
     parts = loaded.predict_parts(input, options=options.narrowed(PredictOptions), skip=done, **reading)
-    with open(journal.partial, "r+b") as handle:
-        handle.truncate(journal.bytes)
-        handle.seek(journal.bytes)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with journal.writing() as handle:
         for part in parts:
             handle.write(_text(loaded, part, options).encode("utf-8", "replace"))
             done += len(part)
@@ -129,15 +129,13 @@ class _Journal:
         self._command = command
 
     def open(self, *, resume: bool) -> int:
-        """Creates the files, or reads the progress of the command that is continued; returns the rows that are done.
+        """Returns the number of rows that an interrupted command has done, or 0 if there is no such command.
 
         Raises:
             UsageError: A command was interrupted, and `resume` is False, or the command was a different one.
             DataError: The files of the interrupted command are damaged.
         """
         if not self._path.exists():
-            self.partial.parent.mkdir(parents=True, exist_ok=True)
-            self.partial.write_bytes(b"")
             return 0
         if not resume:
             raise option_error(
@@ -161,6 +159,18 @@ class _Journal:
                     f"Received: {name}={self._command.get(name)!r}"
                 )
         return rows
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[BinaryIO]:
+        """Opens `partial` after its complete bytes. If the block raises before anything is recorded, removes it."""
+        try:
+            with open(self.partial, "r+b" if self.bytes else "wb") as handle:
+                handle.truncate(self.bytes)
+                handle.seek(self.bytes)
+                yield handle
+        finally:
+            if not self._path.exists():
+                self.partial.unlink(missing_ok=True)
 
     def record(self, rows: int, handle: Any) -> None:
         """Records that the predictions of `rows` rows have been written to `handle`."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 from kbert.tasks.protocol.answering import AnsweringTask
 from kbert.text.graph.encoder import GraphEncoder
 
-_ROWS_AT_ONCE = 64
+ROWS_AT_ONCE = 64
 """The number of windows of long texts that the model processes together."""
 
 
@@ -76,20 +76,20 @@ def _function(call: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], spec
 def _in_parts(
     model: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], batch: Mapping[str, tf.Tensor]
 ) -> dict[str, tf.Tensor]:
-    """Runs a model on parts of _ROWS_AT_ONCE rows, since all windows of a long text may not fit in memory."""
-    first = {name: values[:_ROWS_AT_ONCE] for name, values in batch.items()}
+    """Runs a model on parts of ROWS_AT_ONCE rows, since all windows of a long text may not fit in memory."""
+    first = {name: values[:ROWS_AT_ONCE] for name, values in batch.items()}
     total = tf.shape(next(iter(batch.values())))[0]
     outputs = model(first)
 
     def more(begin: tf.Tensor, so_far: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        part = model({name: values[begin : begin + _ROWS_AT_ONCE] for name, values in batch.items()})
-        return begin + _ROWS_AT_ONCE, {name: tf.concat([so_far[name], part[name]], 0) for name in so_far}
+        part = model({name: values[begin : begin + ROWS_AT_ONCE] for name, values in batch.items()})
+        return begin + ROWS_AT_ONCE, {name: tf.concat([so_far[name], part[name]], 0) for name in so_far}
 
     shapes = {name: tf.TensorShape([None, *values.shape[1:]]) for name, values in outputs.items()}
     _, outputs = tf.while_loop(
         lambda begin, _: begin < total,
         more,
-        (tf.constant(_ROWS_AT_ONCE), outputs),
+        (tf.constant(ROWS_AT_ONCE), outputs),
         shape_invariants=(tf.TensorShape([]), shapes),
         parallel_iterations=1,
     )

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.inference.litert_encoder import LiteRtEncoder
+from kbert.prediction import litert_text_model
 from kbert.prediction.litert_text_model import LiteRtTextModel
 from kbert.prediction.loading import load
 from kbert.tasks.classification import ClassificationTask
@@ -69,3 +70,20 @@ def test_masks_are_filled(pretrained):
         LiteRtTextModel(loaded.text_model, LiteRtEncoder(loaded.encoder)).from_text(texts),
         loaded.text_model.from_text(texts),
     )
+
+
+def test_windows_of_long_texts_are_computed_in_parts(tmp_path, make_task_model, small_config, monkeypatch):
+    task, columns = TASKS["question-answering"]
+    loaded = load(make_task_model(tmp_path / "model", task, config=small_config.replace(num_hidden_layers=1)))
+    monkeypatch.setattr(litert_text_model, "ROWS_AT_ONCE", 2)
+    sizes = []
+    encoder = LiteRtEncoder(loaded.encoder)
+
+    def counted(**rows):
+        sizes.append(len(rows["input_mask"]))
+        return encoder(**rows)
+
+    litert = LiteRtTextModel(loaded.text_model, counted)
+    texts = [tf.constant(column) for column in columns]
+    _assert_equal(litert.from_text(*texts), loaded.text_model.from_text(*texts))
+    assert max(sizes) == 2 < sum(sizes)

@@ -110,3 +110,10 @@ def test_nothing_is_overwritten(tmp_path, classifier, texts):
 
 def test_resume_without_an_interrupted_command_begins(tmp_path, classifier, texts):
     assert predict_to_file(classifier, texts, output=tmp_path / "answers", resume=True) == 11
+
+
+def test_a_command_that_fails_at_once_leaves_nothing(tmp_path, classifier):
+    (tmp_path / "empty.txt").write_text("")
+    with pytest.raises(DataError):
+        predict_to_file(classifier, tmp_path / "empty.txt", output=tmp_path / "answers")
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.txt"]
