@@ -44,7 +44,7 @@ _INFOS["pooling"] = dataclasses.replace(
 )
 _INFOS["output"] = dataclasses.replace(
     _FILE["output"],
-    help=f"{_FILE['output'].help} Without it, predictions are printed. With --features, a .npy or .safetensors file to replace.",
+    help=f"{_FILE['output'].help} Without it, predictions are printed. With --features: a .npy or .safetensors file.",
     default=None,
 )
 _INFOS["output_format"] = dataclasses.replace(

@@ -222,7 +222,8 @@ def test_features_and_search(tmp_path, pretrained, embedder):
     assert "--layers must be numbers with commas between them, or last4" in one_line(
         2, run(*features, "--layers", "one")
     )
-    assert "--features are always computed with --engine tensorflow" in one_line(2, run(*features, "--engine", "litert"))
+    refused = one_line(2, run(*features, "--engine", "litert"))
+    assert "--features are always computed with --engine tensorflow" in refused
     assert "--features needs --output FILE, which must end in .npy or .safetensors" in one_line(
         2, run("predict", pretrained, "a", "--features")
     )
