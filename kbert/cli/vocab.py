@@ -38,7 +38,7 @@ def train(inputs: tuple[str, ...], **settings: Any) -> None:
     """
     chosen = TrainVocabularyOptions(**settings)
     from kbert.sources.source import Source
-    from kbert.text.tokenizer_files import is_vocabulary_file
+    from kbert.text.tokenizer_files.writing import is_vocabulary_file
     from kbert.text.vocabulary_training import train_tokenizer
 
     reader = Source(inputs, chosen.narrowed(SourceSettings))

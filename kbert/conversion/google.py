@@ -36,7 +36,7 @@ from kbert.conversion.tensor_tables import SAME, Entry, TensorTable, check_depth
 from kbert.errors import BundleError, ConfigError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.parts import CLASSIFIER, CLASSIFIER_TENSORS, ENCODER_PREFIX, MLM, NSP, POOLER, QA, find_heads
-from kbert.text.tokenizer_files import VOCABULARY_FILE
+from kbert.text.tokenizer_files.names import VOCABULARY_FILE
 from kbert.text.vocabulary import Vocabulary
 
 CONFIG_FILE = "bert_config.json"

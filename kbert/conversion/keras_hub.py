@@ -35,7 +35,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.file_names import CONFIG_FILE
 from kbert.model_folder.parts import CLASSIFIER_TENSORS, DECODER, MLM, POOLER, find_heads
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import TOKENIZER_FILE
+from kbert.text.tokenizer_files.names import TOKENIZER_FILE
 from kbert.text.vocabulary import Vocabulary
 
 TASK_FILE = "task.json"

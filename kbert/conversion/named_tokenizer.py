@@ -8,7 +8,7 @@ from kbert.conversion.options import Options
 from kbert.errors import BundleError, UsageError
 from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import is_tokenizer_file
+from kbert.text.tokenizer_files.reading import is_tokenizer_file
 from kbert.text.vocabulary import Vocabulary
 
 

@@ -15,7 +15,7 @@ from kbert.options import option_error, with_options
 from kbert.prediction.loading import load
 from kbert.prediction.options import PromptedOptions
 from kbert.prediction.text_model import TextModel
-from kbert.text.tokenizer_files import save_tokenizer
+from kbert.text.tokenizer_files.writing import save_tokenizer
 
 TOLERANCE = 1e-5
 

@@ -34,7 +34,8 @@ from kbert.model_folder.sentence_transformers import CROSS_ENCODER, SentenceModu
 from kbert.model_folder.tokenizer import load_model_tokenizer, settings_way_out, tell_unreachable
 from kbert.model_folder.weights import Weights, save_weights
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import has_settings, save_tokenizer
+from kbert.text.tokenizer_files.reading import has_settings
+from kbert.text.tokenizer_files.writing import save_tokenizer
 from kbert.version import __version__
 
 _LOG = logging.getLogger("kbert")

@@ -1,4 +1,4 @@
-"""The names of the files in a model folder. The files of the tokenizer are in `kbert.text.tokenizer_files`."""
+"""The names of the files in a model folder. The files of the tokenizer are in `kbert.text.tokenizer_files.names`."""
 
 from __future__ import annotations
 

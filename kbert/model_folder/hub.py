@@ -18,8 +18,8 @@ from kbert.files import PathLike
 from kbert.model_folder.file_names import CARD_FILE, CONFIG_FILE, SETTINGS_FILE, WEIGHT_FORMS
 from kbert.model_folder.sentence_transformers import LIBRARY_FILE, MODULES_FILE, module_files, transformer_path
 from kbert.runtime.held_output import quiet_logger
-from kbert.text.tokenizer_files import ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_FILE, VOCABULARY_FILE
-from kbert.text.tokenizer_files import CONFIG_FILE as TOKENIZER_CONFIG_FILE
+from kbert.text.tokenizer_files.names import ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_FILE, VOCABULARY_FILE
+from kbert.text.tokenizer_files.names import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 
 PREFIX = "hf://"
 OPTIONAL_FILES = (SETTINGS_FILE, MODULES_FILE, LIBRARY_FILE, CARD_FILE)

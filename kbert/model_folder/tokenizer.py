@@ -11,14 +11,8 @@ from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_transformers import SentenceModules, read_modules, transformer_path
 from kbert.text.settings import TokenizerSettings, describe_settings
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import (
-    CONFIG_FILE,
-    TOKENIZER_FILE,
-    has_settings,
-    is_tokenizer_file,
-    load_tokenizer,
-    load_tokenizer_file,
-)
+from kbert.text.tokenizer_files.names import CONFIG_FILE, TOKENIZER_FILE
+from kbert.text.tokenizer_files.reading import has_settings, is_tokenizer_file, load_tokenizer, load_tokenizer_file
 from kbert.text.unreachable_entries import describe_unreachable, unreachable_entries
 from kbert.text.vocabulary import Vocabulary
 

@@ -27,25 +27,21 @@ from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, names
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, strings
-from kbert.tasks.readers.lost_spans import lost_spans, visible, without_overlaps
-from kbert.tasks.readers.tag_schemes import entity_scores, letter_at, split_tag, tag_labels
+from kbert.tasks.readers.lost_spans import lost_spans
+from kbert.tasks.readers.tag_schemes import split_tag, tag_labels
 from kbert.tasks.readers.tagged_words import tags_of_words
 from kbert.tasks.readers.tagging import CONLL_ENDINGS, TaggedText, read_tagged_texts, text_of_words
 from kbert.tasks.readers.word_tags import NO_TAG, are_word_tags
+from kbert.tasks.span_answers import LETTERS, readable_spans, served_spans, span_scores
 from kbert.tasks.text_task import same_text
 from kbert.tasks.word_answers import given_words, readable_words, served_words, word_scores
+from kbert.tasks.word_labels import IGNORED, labels_of_given_words, labels_of_spans
 from kbert.text.graph.encoder import GraphEncoder, GraphWindows
 from kbert.text.vocabulary import CONTINUATION
 
-_IGNORED = -1
-"""The label of tokens that the loss ignores.
-
-These are special tokens, pieces after the first of a word, and words that count in another window.
-"""
 _TEXTS_AT_ONCE = 512
 _OVERLAP = 4
 """Windows overlap by 1 / this number of their length."""
-_LETTERS = "OBIES"
 _SPAN_METRICS = ("f1", "precision", "recall", "macro_f1")
 _WORD_METRICS = ("accuracy", "macro_f1")
 _LOG = logging.getLogger("kbert")
@@ -104,7 +100,7 @@ class TaggingTask(TrainableTask[TaggedText]):
         if not self.labels or not (self.types or per_word):
             raise ValueError(f"labels must be tags, such as B-PER. Received: {self.labels!r:.60}")
         # Tables from tags to letters and types, for the graph.
-        self._letters = np.array([_LETTERS.index(letter) for letter, _ in parts], np.int32)
+        self._letters = np.array([LETTERS.index(letter) for letter, _ in parts], np.int32)
         self._types = np.array([self.types.index(kind) if kind else -1 for _, kind in parts], np.int32)
 
     # === Reading ===
@@ -254,9 +250,10 @@ class TaggingTask(TrainableTask[TaggedText]):
             part = examples[start : start + _TEXTS_AT_ONCE]
             encoded = graph(strings([example.text for example in part]))
             inside = encoded[features.INPUT_MASK.name].numpy() == 1
-            all_labels = np.full(inside.shape, _IGNORED, np.int32)
-            all_labels[encoded["word_mask"].numpy()] = self._word_labels(
-                part, encoded["word_rows"].numpy(), encoded["word_starts"].numpy()
+            all_labels = np.full(inside.shape, IGNORED, np.int32)
+            learn = labels_of_given_words if self.per_word else labels_of_spans
+            all_labels[encoded["word_mask"].numpy()] = learn(
+                self.labels, part, encoded["word_rows"].numpy(), encoded["word_starts"].numpy()
             )
             ids.append(encoded[features.INPUT_WORD_IDS.name].numpy()[inside])
             types.append(encoded[features.INPUT_TYPE_IDS.name].numpy()[inside])
@@ -266,7 +263,7 @@ class TaggingTask(TrainableTask[TaggedText]):
         return TrainingRows(
             Ragged(np.concatenate(ids), joined),
             Ragged(np.concatenate(types), joined),
-            {"labels": Ragged(np.concatenate(labels), joined, padding=_IGNORED, by_token=True)},
+            {"labels": Ragged(np.concatenate(labels), joined, padding=IGNORED, by_token=True)},
         )
 
     def trivial_metrics(
@@ -290,45 +287,6 @@ class TaggingTask(TrainableTask[TaggedText]):
             starts[row, : counts[row]] = [start for start, _ in example.words]
         answers = {"count": counts, "starts": starts, "tags": np.full(starts.shape, usual.encode(), object)}
         return f"gives each word the tag {usual!r}", self.evaluate(validation, answers)
-
-    def _word_labels(self, examples: Sequence[TaggedText], rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Returns the label of each word, given by the span that its first character is in.
-
-        Of spans that overlap, the longest is learnt. If words have tags of their own, the label is that of the given
-        word in which the first character is.
-        """
-        if self.per_word:
-            return self._own_labels(examples, rows, starts)
-        chosen = [without_overlaps(example.spans or ()) for example in examples]
-        spans = [(row, span) for row, row_spans in enumerate(chosen) for span in row_spans]
-        if not spans:
-            return np.zeros(len(rows), np.int32)
-        stretch = 1 + max(len(example.text) for example in examples)  # so that offsets of different texts never overlap
-        span_starts = np.array([row * stretch + span.start for row, span in spans])
-        span_ends = np.array([row * stretch + span.end for row, span in spans])
-        places = rows.astype(np.int64) * stretch + starts
-        which = np.searchsorted(span_starts, places, side="right") - 1
-        which = np.where((which >= 0) & (places < span_ends[which]), which, -1)
-        first = np.concatenate([[True], which[1:] != which[:-1]])[: len(which)]
-        last = np.concatenate([which[1:] != which[:-1], [True]])[: len(which)]
-        ids = {label: index for index, label in enumerate(self.labels)}
-        scheme = "bioes" if len(set(self._letters.tolist())) > 3 else "iob2" if 1 in self._letters else "io"
-        table = np.zeros((len(spans), 2, 2), np.int32)
-        for index, (_, span) in enumerate(spans):
-            for is_first in (False, True):
-                for is_last in (False, True):
-                    label = f"{letter_at(is_first, is_last, scheme)}-{span.label}"
-                    table[index, int(is_first), int(is_last)] = ids[label]
-        return np.where(which < 0, 0, table[which, first.astype(int), last.astype(int)]).astype(np.int32)
-
-    def _own_labels(self, examples: Sequence[TaggedText], rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        """Returns the tag of the given word that each word of the tokenizer is in."""
-        ids = {label: index for index, label in enumerate(self.labels)} | {NO_TAG: _IGNORED}
-        stretch = 1 + max(len(example.text) for example in examples)  # so that offsets of different texts never overlap
-        begins = np.array([row * stretch + start for row, each in enumerate(examples) for start, _ in each.words])
-        tags = np.array([ids[tag] for example in examples for tag in example.tags or ()], np.int32)
-        which = np.searchsorted(begins, rows.astype(np.int64) * stretch + starts, side="right") - 1
-        return tags[which]
 
     # === Model ===
 
@@ -358,7 +316,7 @@ class TaggingTask(TrainableTask[TaggedText]):
     def loss_sums(self, outputs: Any, batch: Tensors) -> dict[str, tf.Tensor]:
         """Returns sums over words."""
         labels, logits = batch["labels"], outputs["logits"]
-        counted = labels != _IGNORED
+        counted = labels != IGNORED
         weights = tf.cast(counted, tf.float32)
         labels = tf.maximum(labels, 0)
         right = weights * tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
@@ -370,7 +328,7 @@ class TaggingTask(TrainableTask[TaggedText]):
 
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """Returns the number of words."""
-        words = tf.maximum(tf.reduce_sum(tf.cast(batch["labels"] != _IGNORED, tf.float32)), 1.0)
+        words = tf.maximum(tf.reduce_sum(tf.cast(batch["labels"] != IGNORED, tf.float32)), 1.0)
         return {self.losses[0]: words, "tag_accuracy": words}
 
     # === Answers ===
@@ -389,37 +347,9 @@ class TaggingTask(TrainableTask[TaggedText]):
         scores = tf.gather(probabilities, tags, batch_dims=1)
         if self.per_word:
             return served_words(self.labels, tags, scores, encoded, encoded["text"])
-        letters, types = tf.gather(self._letters, tags), tf.gather(self._types, tags)
-        count = tf.size(encoded["text"])
-
-        # A word continues the entity of the word before if their letters are B or I, then I or E, and the types equal.
-        def before(values: tf.Tensor, first: int) -> tf.Tensor:
-            return tf.concat([[first], values[:-1]], 0)[: tf.size(values)]
-
-        last, same = before(letters, 0), (before(types, -1) == types) & (before(rows, -1) == rows)
-        goes_on = ((last == 1) | (last == 2)) & ((letters == 2) | (letters == 3)) & same
-        inside = letters > 0
-        begins = inside & ~goes_on
-        entity = tf.boolean_mask(tf.cumsum(tf.cast(begins, tf.int32)) - 1, inside)
-        entity_rows = tf.boolean_mask(rows, begins)
-        starts = tf.boolean_mask(encoded["word_starts"], begins)
-        ends = tf.math.segment_max(tf.boolean_mask(encoded["word_ends"], inside), entity)
-        means = tf.math.segment_mean(tf.boolean_mask(scores, inside), entity)
-        names = tf.gather(tf.constant(self.types), tf.boolean_mask(types, begins))
-        text = tf.strings.unicode_transcode(encoded["text"], "UTF-8", "UTF-8")
-        surfaces = tf.strings.substr(tf.gather(text, entity_rows), starts, ends - starts, unit="UTF8_CHAR")
-
-        def by_text(values: tf.Tensor) -> tf.Tensor:
-            return tf.RaggedTensor.from_value_rowids(values, tf.cast(entity_rows, tf.int64), tf.cast(count, tf.int64))
-
-        return {
-            "count": tf.cast(by_text(starts).row_lengths(), tf.int32),
-            "labels": by_text(names).to_tensor(),
-            "texts": by_text(surfaces).to_tensor(),
-            "starts": by_text(starts).to_tensor(),
-            "ends": by_text(ends).to_tensor(),
-            "scores": by_text(means).to_tensor(),
-        }
+        return served_spans(
+            self.types, tf.gather(self._letters, tags), tf.gather(self._types, tags), scores, encoded, encoded["text"]
+        )
 
     def _decode(self, logits: tf.Tensor, outputs: Tensors, rows: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         """Returns the tag of each word, int32 [N], from logits [N, C]."""
@@ -440,18 +370,7 @@ class TaggingTask(TrainableTask[TaggedText]):
         """Returns {"spans": [{"start", "end", "label", "text", "score"}]}, or {"words": …}; see `readable_words`."""
         if self.per_word:
             return {"words": readable_words(row)}
-        return {
-            "spans": [
-                {
-                    "start": int(row["starts"][place]),
-                    "end": int(row["ends"][place]),
-                    "label": row["labels"][place].decode("utf-8"),
-                    "text": row["texts"][place].decode("utf-8"),
-                    "score": float(row["scores"][place]),
-                }
-                for place in range(row["count"])
-            ]
-        }
+        return {"spans": readable_spans(row)}
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
         """Formats the spans and the text; for tags of single words, each word with its tag."""
@@ -468,20 +387,7 @@ class TaggingTask(TrainableTask[TaggedText]):
         """
         if self.per_word:
             return word_scores(self.labels, examples, answers)
-        true = [
-            {(span.label, *visible(example.text, span.start, span.end)) for span in example.spans or ()}
-            for example in examples
-        ]
-        predicted = [
-            {
-                (answers["labels"][row][place].decode("utf-8"), *visible(examples[row].text, int(start), int(end)))
-                for place, (start, end) in enumerate(zip(answers["starts"][row], answers["ends"][row], strict=True))
-                if place < count
-            }
-            for row, count in enumerate(answers["count"])
-        ]
-        scores, per_type = entity_scores(true, predicted)
-        return {"examples": len(examples), **scores, "per_class": per_type}
+        return span_scores(examples, answers)
 
 
 def _words(windows: GraphWindows, encode: GraphEncoder, count: tf.Tensor) -> _Words:

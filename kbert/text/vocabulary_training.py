@@ -21,7 +21,7 @@ from kbert.text.replacement_table import ReplacementTable
 from kbert.text.settings import MAX_WORD_LENGTH, TokenizerSettings
 from kbert.text.text_sample import describe_long_words, sample_text, tell_lost_marks
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import check_vocabulary_output, save_vocabulary_output
+from kbert.text.tokenizer_files.writing import check_vocabulary_output, save_vocabulary_output
 from kbert.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
 
 Progress = Callable[[str, int, int], None]

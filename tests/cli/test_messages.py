@@ -333,7 +333,7 @@ SPELLED = {
     # Modules that several commands use, and the commands that can print the message with the option.
     "kbert.retrieval.index": ("index build",),
     "kbert.sources.settings": CORPORA,
-    "kbert.text.tokenizer_files": ("vocab train",),
+    "kbert.text.tokenizer_files.writing": ("vocab train",),
     "kbert.training.run_folder.runs": TRAINING,
 }
 

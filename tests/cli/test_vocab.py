@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from kbert.cli.main import main
 from kbert.text.settings import TokenizerSettings
-from kbert.text.tokenizer_files import load_tokenizer
+from kbert.text.tokenizer_files.reading import load_tokenizer
 from kbert.text.vocabulary import Vocabulary
 
 TEXT = "ที่ นี่ มี แมว\nสี ดำ Cat Mat\n\nมี แมว สี\nดำ ที่ Cat\n" * 4

@@ -12,7 +12,7 @@ from kbert.conversion.convert import convert
 from kbert.errors import BundleError, ConfigError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import save_tokenizer
+from kbert.text.tokenizer_files.writing import save_tokenizer
 from kbert.text.vocabulary import Vocabulary
 
 ERF = np.vectorize(math.erf, otypes=[np.float64])

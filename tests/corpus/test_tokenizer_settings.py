@@ -13,7 +13,7 @@ from kbert.errors import RecordError, UsageError
 from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.text.settings import AddedToken, TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import save_tokenizer
+from kbert.text.tokenizer_files.writing import save_tokenizer
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from kbert.text.vocabulary_training import train_tokenizer
 

@@ -9,7 +9,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.tokenizer import load_model_tokenizer, tokenizer_from
 from kbert.text.settings import AddedToken
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import save_tokenizer
+from kbert.text.tokenizer_files.writing import save_tokenizer
 from kbert.text.vocabulary import Vocabulary
 
 SETTINGS = {

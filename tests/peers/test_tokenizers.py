@@ -24,7 +24,8 @@ import pytest
 from kbert.text.normalization import Normalizer
 from kbert.text.settings import AddedToken
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import load_tokenizer, save_tokenizer
+from kbert.text.tokenizer_files.reading import load_tokenizer
+from kbert.text.tokenizer_files.writing import save_tokenizer
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("default")]
 

@@ -5,7 +5,8 @@ import pytest
 from kbert.errors import BundleError, KbertError, VocabularyError
 from kbert.text.settings import AddedToken, TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import load_tokenizer, save_tokenizer
+from kbert.text.tokenizer_files.reading import load_tokenizer
+from kbert.text.tokenizer_files.writing import save_tokenizer
 from kbert.text.vocabulary import SPECIAL_TOKENS
 
 ADDED = (AddedToken("covid", normalized=True), AddedToken("<e>", lstrip=True, single_word=True))

@@ -13,7 +13,7 @@ from kbert.sources.settings import SourceSettings
 from kbert.sources.source import Source
 from kbert.text import vocabulary_training
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import load_tokenizer
+from kbert.text.tokenizer_files.reading import load_tokenizer
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 from kbert.text.vocabulary_training import count_words, train_tokenizer, train_vocabulary
 

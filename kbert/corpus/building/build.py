@@ -44,7 +44,8 @@ from kbert.sources.source import Source
 from kbert.text.settings import TokenizerSettings
 from kbert.text.text_sample import sample_text, some_lines, tell_lost_marks
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import is_tokenizer_file, save_tokenizer
+from kbert.text.tokenizer_files.reading import is_tokenizer_file
+from kbert.text.tokenizer_files.writing import save_tokenizer
 from kbert.text.unknown_words import unknown_words
 from kbert.version import __version__
 

@@ -13,7 +13,7 @@ from kbert.corpus.records.manifest import VOCABULARY_FILE, Manifest, Shard
 from kbert.corpus.records.reader import Damage, Record, read_records, without_copies
 from kbert.errors import RecordError
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.tokenizer_files import load_tokenizer
+from kbert.text.tokenizer_files.reading import load_tokenizer
 from kbert.text.vocabulary import Vocabulary
 
 _OWN_SHARD = re.compile(r"examples-\d+\.tfrecord(\.gz)?")

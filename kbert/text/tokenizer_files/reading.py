@@ -1,4 +1,4 @@
-"""Reads and writes the files of a tokenizer, as Hugging Face Transformers 4 and 5 read and write them.
+"""Reads the files of a tokenizer, as Hugging Face Transformers 4 and 5 write them.
 
     vocab.txt               the pieces, one per line
     tokenizer_config.json   the settings, for people and for Transformers' classes
@@ -12,43 +12,26 @@ The files are untrusted input, so the type of every value in them is checked.
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from kbert import files
 from kbert.errors import BundleError, UsageError, VocabularyError, shown
-from kbert.options import option_error
 from kbert.text.settings import MAX_WORD_LENGTH, AddedToken, TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
-from kbert.text.vocabulary import (
-    CLS,
-    CONTINUATION,
-    MASK,
-    PAD,
-    SEP,
-    SPECIAL_TOKENS,
-    UNK,
-    Vocabulary,
+from kbert.text.tokenizer_files.names import (
+    ADDED_TOKENS_FILE,
+    CONFIG_FILE,
+    MODEL_CONFIG_FILE,
+    SPECIAL_TOKEN_KEYS,
+    SPECIAL_TOKENS_FILE,
+    TOKENIZER_FILE,
+    VOCABULARY_FILE,
 )
+from kbert.text.tokenizer_files.untrusted_json import MISSING, UNLIMITED, JsonObject, is_text
+from kbert.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, UNK, Vocabulary
 
-VOCABULARY_FILE = "vocab.txt"
-CONFIG_FILE = "tokenizer_config.json"
-TOKENIZER_FILE = "tokenizer.json"
-ADDED_TOKENS_FILE = "added_tokens.json"
-SPECIAL_TOKENS_FILE = "special_tokens_map.json"
-MODEL_CONFIG_FILE = "config.json"
-"""The configuration of the model; some folders name the class of the tokenizer only there."""
-
-_NAMES = {
-    "pad_token": PAD,
-    "unk_token": UNK,
-    "cls_token": CLS,
-    "sep_token": SEP,
-    "mask_token": MASK,
-}
 _JAPANESE = "BertJapaneseTokenizer"
 _BERT_CLASSES = frozenset(
     f"{name}Tokenizer"
@@ -61,11 +44,7 @@ _GENERAL_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
 _JAPANESE_TYPES = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "wordpiece"}
 """The settings with which Transformers' class for Japanese splits text like BERT's class."""
 _FLAGS = ("special", "normalized", "single_word", "lstrip", "rstrip")
-_MOST_BYTES = 1 << 27
-"""The maximum size of a file, far above that of any vocabulary. Parsed JSON takes some ten times as much memory."""
 _JSON_START = re.compile(rb'\s*\{\s*"\w+"\s*:')
-_UNLIMITED = 1 << 31
-"""The value from which on model_max_length means unknown; Transformers writes 10^30 for that."""
 
 
 def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | None = None) -> Tokenizer:
@@ -87,12 +66,12 @@ def load_tokenizer(folder: files.PathLike, *, special_tokens_in_text: bool | Non
     folder = Path(folder)
     files_ = _Files(
         folder,
-        fast=_Object.read(folder / TOKENIZER_FILE),
+        fast=JsonObject.read(folder / TOKENIZER_FILE),
         vocabulary=folder / VOCABULARY_FILE if (folder / VOCABULARY_FILE).is_file() else None,
-        config=_Object.read(folder / CONFIG_FILE),
-        special=_Object.read(folder / SPECIAL_TOKENS_FILE),
-        added=_Object.read(folder / ADDED_TOKENS_FILE),
-        model=_Object.read(folder / MODEL_CONFIG_FILE),
+        config=JsonObject.read(folder / CONFIG_FILE),
+        special=JsonObject.read(folder / SPECIAL_TOKENS_FILE),
+        added=JsonObject.read(folder / ADDED_TOKENS_FILE),
+        model=JsonObject.read(folder / MODEL_CONFIG_FILE),
     )
     if not files_.fast.present and files_.vocabulary is None:
         raise BundleError(f"{folder}: expected a tokenizer: {VOCABULARY_FILE} or {TOKENIZER_FILE}. Neither is there")
@@ -109,7 +88,7 @@ def load_tokenizer_file(path: files.PathLike) -> Tokenizer:
         BundleError: The file is missing or damaged, or is not that of a BERT tokenizer.
         VocabularyError: The vocabulary in it is invalid.
     """
-    fast = _Object.read(Path(path))
+    fast = JsonObject.read(Path(path))
     if not fast.present:
         raise BundleError(f"{path}: expected a {TOKENIZER_FILE}. It does not exist")
     return _tokenizer(_Files(Path(path), fast), None)
@@ -139,7 +118,7 @@ def _tokenizer(files_: _Files, special_tokens_in_text: bool | None) -> Tokenizer
     if special_tokens_in_text is None:
         is_foreign = config.present or fast.present
         special_tokens_in_text = is_foreign and not config.boolean("split_special_tokens", False)
-    length = config.integer("model_max_length", _UNLIMITED)
+    length = config.integer("model_max_length", UNLIMITED)
     try:
         settings = TokenizerSettings(
             lowercase=config.boolean("do_lower_case", normalizer.boolean("lowercase", kind != _JAPANESE)),
@@ -151,7 +130,7 @@ def _tokenizer(files_: _Files, special_tokens_in_text: bool | None) -> Tokenizer
             added_tokens=tuple(token for _, token in added),
             never_split=tuple(config.strings("never_split")),
             max_word_length=model.integer("max_input_chars_per_word", MAX_WORD_LENGTH),
-            model_max_length=length if length < _UNLIMITED else None,
+            model_max_length=length if length < UNLIMITED else None,
         )
     except UsageError as problem:
         raise BundleError(f"{folder}: {problem}") from None
@@ -163,7 +142,7 @@ def has_settings(folder: files.PathLike) -> bool:
     return any((Path(folder) / name).is_file() for name in (CONFIG_FILE, TOKENIZER_FILE))
 
 
-def _tokenizer_kind(config: _Object, model: _Object, is_fast: bool) -> str | None:
+def _tokenizer_kind(config: JsonObject, model: JsonObject, is_fast: bool) -> str | None:
     """Returns the name of the tokenizer's class without the suffix "Fast", or None if no file names it.
 
     A tokenizer.json describes how words are found, and is checked by itself. Without it, the class determines this.
@@ -192,7 +171,7 @@ def _named(kind: str | None) -> str:
     return "" if kind is None else f"{shown(kind)} with "
 
 
-def _other_words(source: _Object, received: str) -> BundleError:
+def _other_words(source: JsonObject, received: str) -> BundleError:
     return BundleError(
         f"{source.path}: expected a tokenizer that finds words as BERT's BertTokenizer does. Received: {received}, "
         "which would give other ids than kbert. Choose a model with BERT's own tokenizer; or separate the words of all "
@@ -202,197 +181,7 @@ def _other_words(source: _Object, received: str) -> BundleError:
     )
 
 
-def save_tokenizer(tokenizer: Tokenizer, folder: files.PathLike) -> None:
-    """Writes vocab.txt, tokenizer.json and tokenizer_config.json to a folder, each atomically.
-
-    Existing added_tokens.json and special_tokens_map.json are removed, since they would be read together with the new
-    files. tokenizer.json has no setting for `never_split`, so Hugging Face's tokenizers ignore it.
-    """
-    folder = Path(folder)
-    tokenizer.vocabulary.save(folder / VOCABULARY_FILE)
-    files.write_json(folder / TOKENIZER_FILE, _tokenizer_json(tokenizer))
-    files.write_json(folder / CONFIG_FILE, _tokenizer_config(tokenizer))
-    for name in (ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE):
-        (folder / name).unlink(missing_ok=True)
-
-
-def is_vocabulary_file(output: files.PathLike) -> bool:
-    """Returns whether the output of vocabulary training is a vocab.txt, and not a folder."""
-    return os.fspath(output).endswith(".txt") or os.path.isfile(output)
-
-
-def check_vocabulary_output(output: files.PathLike) -> None:
-    """Checks that vocabulary training can write its output: a file, or a new or empty folder.
-
-    Raises:
-        OptionError: The output is a folder with files.
-    """
-    if os.path.isdir(output) and (is_vocabulary_file(output) or os.listdir(output)):
-        raise option_error(
-            lambda spell: f"{spell('output')} must be a vocab.txt, or a new or empty folder. Received: {output}"
-        )
-
-
-def save_vocabulary_output(tokenizer: Tokenizer, output: files.PathLike) -> None:
-    """Writes the output of vocabulary training: a vocab.txt, or a folder that also stores how text is normalized."""
-    if is_vocabulary_file(output):
-        tokenizer.vocabulary.save(output)
-    else:
-        os.makedirs(output, exist_ok=True)
-        save_tokenizer(tokenizer, output)
-
-
-def _tokenizer_config(tokenizer: Tokenizer) -> dict[str, Any]:
-    settings = tokenizer.settings
-    specials = [
-        token.content for token in settings.added_tokens if token.special and token.content not in SPECIAL_TOKENS
-    ]
-    values: dict[str, Any] = {
-        # This class uses tokenizer.json unchanged; BertTokenizer ignores max_input_chars_per_word.
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "do_lower_case": settings.lowercase,
-        "strip_accents": settings.strip_accents,
-        "tokenize_chinese_chars": settings.chinese_characters,
-        "split_special_tokens": not settings.special_tokens_in_text,
-        "model_max_length": settings.model_max_length or 10**30,
-        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
-        **_NAMES,
-        "added_tokens_decoder": {str(row.pop("id")): row for row in _added_rows(tokenizer)},
-    }
-    if specials:
-        values["additional_special_tokens"] = specials
-    if settings.never_split:
-        values["never_split"] = list(settings.never_split)
-    return values
-
-
-def _tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
-    settings, vocabulary = tokenizer.settings, tokenizer.vocabulary
-
-    def special(token: str, type_id: int) -> dict[str, Any]:
-        return {"SpecialToken": {"id": token, "type_id": type_id}}
-
-    def text(name: str, type_id: int) -> dict[str, Any]:
-        return {"Sequence": {"id": name, "type_id": type_id}}
-
-    single = [special(CLS, 0), text("A", 0), special(SEP, 0)]
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": _added_rows(tokenizer),
-        "normalizer": {
-            "type": "BertNormalizer",
-            "clean_text": True,
-            "handle_chinese_chars": settings.chinese_characters,
-            "strip_accents": settings.strip_accents,
-            "lowercase": settings.lowercase,
-        },
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": single,
-            "pair": [*single, text("B", 1), special(SEP, 1)],
-            "special_tokens": {
-                token: {"id": token, "ids": [vocabulary.ids[token]], "tokens": [token]} for token in (CLS, SEP)
-            },
-        },
-        "decoder": {"type": "WordPiece", "prefix": CONTINUATION, "cleanup": True},
-        "model": {
-            "type": "WordPiece",
-            "unk_token": UNK,
-            "continuing_subword_prefix": CONTINUATION,
-            "max_input_chars_per_word": settings.max_word_length,
-            "vocab": {token: index for index, token in enumerate(vocabulary.distinct_pieces)},
-        },
-    }
-
-
-def _added_rows(tokenizer: Tokenizer) -> list[dict[str, Any]]:
-    """Returns the special and added tokens in the format of Hugging Face, in the order of their ids."""
-    tokens = {content: AddedToken(content, special=True) for content in SPECIAL_TOKENS}
-    tokens |= {token.content: token for token in tokenizer.settings.added_tokens}
-    ids = tokenizer.vocabulary.ids
-    return [{"id": ids[name], **dataclasses.asdict(tokens[name])} for name in sorted(tokens, key=ids.__getitem__)]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Object:
-    """An untrusted JSON object. A missing file or entry is an object without values.
-
-    Args:
-        path: The file, for errors.
-        values: The entries of the object.
-        present: Whether the file or entry exists.
-        name: The prefix of keys in errors: the path of the object in the file, with a dot at the end.
-    """
-
-    path: Path
-    values: dict[str, Any]
-    present: bool = True
-    name: str = ""
-
-    @classmethod
-    def read(cls, path: Path) -> _Object:
-        if not path.exists():
-            return cls(path, {}, present=False)
-        if path.stat().st_size > _MOST_BYTES:
-            raise BundleError(
-                f"{path}: expected at most {_MOST_BYTES >> 20} MB. Received: {path.stat().st_size:,} bytes; "
-                "this is not a tokenizer file"
-            )
-        values = files.read_json(path, BundleError)
-        if not isinstance(values, dict):
-            raise BundleError(f"{path}: expected a JSON object. Received: {shown(values)}")
-        return cls(path, values)
-
-    def wrong(self, key: str, expected: str, value: object) -> BundleError:
-        return BundleError(f"{self.path}: {self.name}{key} must be {expected}. Received: {shown(value)}")
-
-    def _typed(self, key: str, kind: type, expected: str, default: Any) -> Any:
-        value = self.values.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise self.wrong(key, expected, value)
-        return value
-
-    def boolean(self, key: str, default: Any) -> Any:
-        return self._typed(key, bool, "true or false", default)
-
-    def integer(self, key: str, default: int) -> int:
-        value = self.values.get(key)
-        if isinstance(value, float) and value == value and value >= _UNLIMITED:  # some tools write 1e30
-            return _UNLIMITED
-        return self._typed(key, int, "an integer", default)
-
-    def text(self, key: str, default: str | None = None) -> str:
-        value = self._typed(key, str, "a string", default)
-        if value is None or not _is_text(value):
-            raise self.wrong(key, "a string", value)
-        return value
-
-    def strings(self, key: str) -> list[str]:
-        values = self._typed(key, list, "a list of strings", [])
-        if not all(isinstance(value, str) and _is_text(value) for value in values):
-            raise self.wrong(key, "a list of strings", values)
-        return values
-
-    def object(self, key: str) -> _Object:
-        value = self._typed(key, dict, "an object", None)
-        return _Object(self.path, value or {}, value is not None, f"{self.name}{key}.")
-
-
-_MISSING = _Object(Path(), {}, present=False)
-"""The contents of a file that is missing."""
-
-
-def _is_text(value: str) -> bool:
-    """Returns whether a string is valid in UTF-8; JSON strings can contain lone surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _part(fast: _Object, name: str, kind: str) -> _Object:
+def _part(fast: JsonObject, name: str, kind: str) -> JsonObject:
     part = fast.object(name)
     if fast.present and part.values.get("type") != kind:
         raise BundleError(
@@ -417,12 +206,12 @@ class _Files:
     """
 
     where: Path
-    fast: _Object
+    fast: JsonObject
     vocabulary: Path | None = None
-    config: _Object = _MISSING
-    special: _Object = _MISSING
-    added: _Object = _MISSING
-    model: _Object = _MISSING
+    config: JsonObject = MISSING
+    special: JsonObject = MISSING
+    added: JsonObject = MISSING
+    model: JsonObject = MISSING
 
 
 def _vocabulary(files_: _Files) -> Vocabulary:
@@ -440,7 +229,7 @@ def _vocabulary(files_: _Files) -> Vocabulary:
         )
     ids = model.object("vocab").values
     for token, index in ids.items():
-        if not _is_text(token) or not isinstance(index, int) or isinstance(index, bool):
+        if not is_text(token) or not isinstance(index, int) or isinstance(index, bool):
             raise VocabularyError(
                 f"model.vocab must map text to integers. Received: {shown((token, index))}", fast.path
             )
@@ -484,8 +273,8 @@ def _are_same(vocabulary: Vocabulary, ids: Mapping[str, int]) -> bool:
     return True
 
 
-def _check_names(names: _Object) -> None:
-    for key, expected in _NAMES.items():
+def _check_names(names: JsonObject) -> None:
+    for key, expected in SPECIAL_TOKEN_KEYS.items():
         value = names.values.get(key)
         content = value.get("content") if isinstance(value, dict) else value
         if value is not None and content != expected:
@@ -505,7 +294,7 @@ def _added_tokens(files_: _Files, vocabulary: Vocabulary) -> dict[str, tuple[int
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise fast.wrong(f"added_tokens[{number}]", "an object", row)
-        _add(found, _Object(fast.path, row, name=f"added_tokens[{number}]."), None)
+        _add(found, JsonObject(fast.path, row, name=f"added_tokens[{number}]."), None)
     decoder = config.object("added_tokens_decoder")
     for key in decoder.values:
         _add(found, decoder.object(key), key)
@@ -547,15 +336,15 @@ def _placed(
     return vocabulary, added
 
 
-def _add(found: dict[str, tuple[int, AddedToken]], row: _Object, key: str | None) -> None:
+def _add(found: dict[str, tuple[int, AddedToken]], row: JsonObject, key: str | None) -> None:
     content = row.text("content")
     index = row.integer("id", -1) if key is None else int(key) if key.isdecimal() and len(key) < 10 else -1
     flags = {flag: row.boolean(flag, False) for flag in _FLAGS}
     found.setdefault(content, (index, _checked(row, content, flags)))
 
 
-def _checked(source: _Object, content: str, flags: dict[str, bool]) -> AddedToken:
-    if not _is_text(content):
+def _checked(source: JsonObject, content: str, flags: dict[str, bool]) -> AddedToken:
+    if not is_text(content):
         raise source.wrong("content", "text", content)
     try:
         return AddedToken(content, **flags)
@@ -563,7 +352,7 @@ def _checked(source: _Object, content: str, flags: dict[str, bool]) -> AddedToke
         raise BundleError(f"{source.path}: {problem}") from None
 
 
-def _special_names(source: _Object) -> set[str]:
+def _special_names(source: JsonObject) -> set[str]:
     """Returns the additional special tokens that a file names."""
     names = set()
     for key in ("additional_special_tokens", "extra_special_tokens"):

@@ -1,0 +1,1 @@
+"""The files of a tokenizer, as Hugging Face Transformers reads and writes them."""
