@@ -10,6 +10,7 @@ import click
 
 from kbert.cli import options
 from kbert.cli.corpus_inspect import inspect
+from kbert.cli.runner_options import RunnerCommand, runner_options
 from kbert.corpus.options import BuildCorpusOptions
 from kbert.options import option_infos
 from kbert.runtime.progress_bar import progress_bar
@@ -23,30 +24,12 @@ def corpus() -> None:
 corpus.add_command(inspect)
 
 
-_RUNNER_OPTIONS = "kbert.runner_options"
 _INFOS = dict(option_infos(BuildCorpusOptions))
 # A Python program starts no processes unless it asks for them, since they import its main module.
 _INFOS["workers"] = dataclasses.replace(_INFOS["workers"], default=None, default_help="all cores")
 
 
-class _BuildCommand(options.SectionedCommand):
-    """A command whose arguments after `--` are options of Beam if --runner is given, and inputs otherwise."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Moves the options of Beam from the arguments to the context, and parses the rest."""
-        if "--" in args:
-            place = args.index("--")
-            if any(argument.partition("=")[0] == "--runner" for argument in args[:place]):
-                ctx.meta[_RUNNER_OPTIONS] = tuple(args[place + 1 :])
-                args = args[:place]
-        return super().parse_args(ctx, args)
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """Returns the parts of the usage line, with a part for the options of Beam."""
-        return [*super().collect_usage_pieces(ctx), "[-- RUNNER OPTIONS]"]
-
-
-@corpus.command(cls=_BuildCommand)
+@corpus.command(cls=RunnerCommand)
 @options.INPUTS
 @options.reading_text(_INFOS)
 def build(inputs: tuple[str, ...], workers: int | None, **settings: Any) -> None:
@@ -62,7 +45,7 @@ def build(inputs: tuple[str, ...], workers: int | None, **settings: Any) -> None
     chosen = BuildCorpusOptions(
         **settings,
         workers=os.cpu_count() or 1 if workers is None else workers,
-        runner_options=click.get_current_context().meta.get(_RUNNER_OPTIONS, ()),
+        runner_options=runner_options(),
     )
     from kbert.corpus.building.build import build_corpus
     from kbert.sources.source import describe_formats

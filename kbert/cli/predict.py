@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kbert.cli import options
+from kbert.cli.runner_options import RunnerCommand, runner_options
 from kbert.errors import DataError, UsageError
 from kbert.options import option_infos
 from kbert.prediction.options import (
@@ -32,7 +33,7 @@ _INFOS = {
     **option_infos(PromptedOptions),
     **option_infos(EngineOptions),
     **option_infos(PredictOptions),
-    "resume": _FILE["resume"],
+    **{name: _FILE[name] for name in ("resume", "runner", "runner_options")},
     **{name: _FEATURES[name] for name in _ONLY_FEATURES},
 }
 # The poolings of --features, which has a default, and of a model whose files do not define one.
@@ -57,7 +58,7 @@ _INFOS["output_format"] = dataclasses.replace(
 )
 
 
-@click.command(cls=options.SectionedCommand)
+@click.command(cls=RunnerCommand)
 @options.MODEL
 @click.argument("texts", nargs=-1, metavar="[TEXT...]")
 @options.data_file(
@@ -93,6 +94,9 @@ def predict(
     For summarization, the TEXTs are the sentences of one document. For tagging, a TEXT may be a JSON list of words,
     such as '["Ada", "left"]'; each word then has one tag. Tables are read like the training file of MODEL, with the
     same columns, delimiter, encoding and so on, unless options override these.
+
+    With --runner, options for Apache Beam follow after --, for example: kbert predict MODEL --input texts.tsv --output
+    answers.jsonl --runner FlinkRunner -- --flink_master=host:8081 --parallelism=32
     """
     if bool(texts) == bool(input):
         raise UsageError(
@@ -104,6 +108,8 @@ def predict(
         raise UsageError("--output is for --input FILE or for --features. Received: TEXTs; leave --output out")
     if settings["resume"] and (features or not output):
         raise UsageError("--resume continues a command with --input and --output. Received: no such command")
+    if settings["runner"] and (features or not output):
+        raise UsageError("--runner is for --input FILE and --output FILE. Received: another command; leave it out")
     how = PredictOptions(batch_size=settings["batch_size"], keep_columns=settings["keep_columns"])
     if features:
         if any(settings[name] is not None for name in ("task", "prompt", "prompt_name")):
@@ -138,7 +144,13 @@ def predict(
     use = options.loading(settings, paired=bool(pairs or settings["pair_column"]))
     if output:
         to_file = PredictToFileOptions(
-            output=output, output_format=chosen_format, resume=settings["resume"], **vars(use), **vars(how)
+            output=output,
+            output_format=chosen_format,
+            resume=settings["resume"],
+            runner=settings["runner"],
+            runner_options=runner_options(),
+            **vars(use),
+            **vars(how),
         )
         _write_predictions(model, str(input), to_file, options.chosen_reading(settings))
         return
@@ -189,7 +201,7 @@ def _print(loaded: Any, predictions: Iterable[dict[str, Any]], output_format: st
 
         options.print_json(squad_answers(predictions))
         return
-    from kbert.prediction.prediction_file import prediction_line
+    from kbert.prediction.prediction_text import prediction_line
 
     for prediction in predictions:
         click.echo(prediction_line(loaded, prediction, output_format, keep))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 from kbert import files
+from kbert.beam.options import RunnerOptions
 from kbert.corpus.pairs import OBJECTIVES
 from kbert.corpus.sentences import LANGUAGES, MODES
 from kbert.options import option, option_error, with_documented_fields
@@ -15,13 +15,11 @@ from kbert.text.tokenizer import Tokenizer
 MASKINGS = ("dynamic", "static")
 FEATURE_NAMES = ("tf-hub", "original")
 COMPRESSIONS = ("gzip", "none")
-RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "DataflowRunner")
-"""The runners of Apache Beam."""
 
 
 @with_documented_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BuildCorpusOptions(SourceSettings):
+class BuildCorpusOptions(SourceSettings, RunnerOptions):
     """The options of `kbert.build_corpus`: how text is read, and the records.
 
     Example:
@@ -102,15 +100,6 @@ class BuildCorpusOptions(SourceSettings):
         "Continue the unfinished corpus in `output` after its last shard, or start it if there is none.",
     )
     workers: int = option(1, "The number of processes. The records do not depend on it.", minimum=1)
-    runner: str | None = option(
-        None,
-        "Build the corpus as an Apache Beam pipeline with this runner, instead of `workers` processes. The records do "
-        "not depend on it.",
-        choices=RUNNERS,
-    )
-    runner_options: Sequence[str] = option(
-        (), "The options of Beam, such as --parallelism=8; a command has them after --.", command=False
-    )
     seed: int = option(0, "Seeds the choice of pairs and of short examples, and static masks.", minimum=0)
 
     def __post_init__(self) -> None:
@@ -135,12 +124,5 @@ class BuildCorpusOptions(SourceSettings):
                     f"{spell('max_predictions')} must be at most {spell('sequence_length')}. Received: "
                     f"{spell('max_predictions', self.max_predictions)}, "
                     f"{spell('sequence_length', self.sequence_length)}"
-                )
-            )
-        if self.runner is not None and self.resume:
-            raise option_error(
-                lambda spell: (
-                    f"{spell('resume')} works only without {spell('runner')}, since the runners of Beam repeat failed "
-                    "work by themselves; leave one of them out"
                 )
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Sequence
 
+from kbert.beam.options import RunnerOptions
 from kbert.files import PathLike
 from kbert.model_folder.sentence_transformers import POOLINGS
 from kbert.options import Options, option, option_error, with_documented_fields
@@ -130,7 +131,7 @@ class PredictOptions(Options):
 
 @with_documented_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PredictToFileOptions(LoadOptions, PredictOptions):
+class PredictToFileOptions(LoadOptions, PredictOptions, RunnerOptions):
     """The options of `kbert.predict_to_file`, except the columns and the options of the task that describe the file.
 
     Example:

@@ -9,20 +9,20 @@ command that was not interrupted.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from kbert import files
+from kbert.beam.pipeline import check_runner
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
 from kbert.options import option_error, with_options
-from kbert.prediction.formats import conll_lines
+from kbert.prediction.beam_job import predict_on_beam
 from kbert.prediction.loading import load
 from kbert.prediction.options import LoadOptions, PredictOptions, PredictToFileOptions
-from kbert.prediction.predictor import Predictor
+from kbert.prediction.prediction_text import predictions_text
 
 
 @with_options(PredictToFileOptions)
@@ -40,7 +40,7 @@ def predict_to_file(
         model: A model that `kbert.load` accepts.
         input: A table, a file with one text per line, or a file in a format of the task.
         options: All of these options in one object.
-        progress: A function that is called with the number of rows that are done.
+        progress: A function that is called with the number of rows that are done; never with a runner of Beam.
         reading: The columns of a table, as `text_column` and so on, and the options of the task that describe the file,
             such as `delimiter`. The defaults are those used in fine-tuning.
 
@@ -48,6 +48,7 @@ def predict_to_file(
         The number of rows.
 
     Raises:
+        KbertError: The job on Beam failed.
         UsageError: The file exists, an interrupted command was a different one, or an option is invalid.
         DataError: The input is unreadable or empty, or a column is missing.
         BundleError: The model is damaged, or has no task.
@@ -65,6 +66,9 @@ def predict_to_file(
                 f"{spell('output')} must name a new file. Received: {output}, which exists; remove it, or name another"
             )
         )
+    if options.runner is not None:
+        check_runner(options.runner, options.runner_options)
+        return predict_on_beam(model, input, options, reading)
     journal = _Journal(output, _command(model, input, options, reading))
     done = journal.open(resume=options.resume)
     loaded = load(model, options=options.narrowed(LoadOptions))
@@ -72,7 +76,7 @@ def predict_to_file(
     output.parent.mkdir(parents=True, exist_ok=True)
     with journal.writing() as handle:
         for part in parts:
-            handle.write(_text(loaded, part, options).encode("utf-8", "replace"))
+            handle.write(predictions_text(loaded, part, options))
             done += len(part)
             journal.record(done, handle)
             if progress:
@@ -81,32 +85,15 @@ def predict_to_file(
     return done
 
 
-def prediction_line(loaded: Predictor, prediction: Mapping[str, Any], output_format: str, keep: Iterable[str]) -> str:
-    """Returns a prediction as text, without the final line break.
-
-    Args:
-        loaded: The model of the prediction.
-        prediction: A prediction of `Predictor.predict`.
-        output_format: One of kbert.prediction.options.OUTPUT_FORMATS.
-        keep: The columns that were copied to the prediction.
-    """
-    if output_format == "json":
-        return json.dumps(prediction, ensure_ascii=False)
-    if output_format == "conll":
-        return "\n".join(conll_lines(prediction))
-    return "\t".join([*(str(prediction[name]) for name in keep), loaded.task.text_line(prediction)])
-
-
-def _text(loaded: Predictor, part: Iterable[Mapping[str, Any]], options: PredictToFileOptions) -> str:
-    lines = (prediction_line(loaded, each, options.output_format, options.keep_columns) for each in part)
-    return "".join(f"{line}\n" for line in lines)
-
-
 def _command(
     model: PathLike, input: PathLike, options: PredictToFileOptions, reading: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns what must be the same when the command is continued."""
-    settings = {name: value for name, value in options.remembered().items() if name not in ("output", "resume")}
+    settings = {
+        name: value
+        for name, value in options.remembered().items()
+        if name not in ("output", "resume", "runner", "runner_options")
+    }
     size = os.path.getsize(input) if os.path.isfile(input) else None
     named = {"model": os.path.realpath(model), "input": os.path.realpath(input), "size of the input": size}
     return {**named, **settings, **{name: str(value) for name, value in sorted(reading.items())}}

@@ -153,7 +153,13 @@ class Predictor:
 
     @with_options(PredictOptions)
     def predict_parts(
-        self, input: PathLike | Any, *, options: PredictOptions, skip: int = 0, **reading: Any
+        self,
+        input: PathLike | Any,
+        *,
+        options: PredictOptions,
+        skip: int = 0,
+        stop: int | None = None,
+        **reading: Any,
     ) -> Iterator[list[dict[str, Any]]]:
         """Yields the predictions of `predict_file` in parts of 4,096 rows, which are read and predicted together.
 
@@ -162,6 +168,7 @@ class Predictor:
             options: All of these options in one object.
             skip: The number of rows to skip, a multiple of 4,096. The predictions of the other rows are the same to the
                 bit, since the rows of each part form the same batches.
+            stop: The number of rows after which the predictions end, a multiple of 4,096; None predicts all rows.
             reading: The columns and the options that describe the file; see `predict_file`.
         """
         batch_size, keep = options.batch_size, options.keep_columns
@@ -173,16 +180,27 @@ class Predictor:
                     f"{input}: expected a table, which has columns to keep. Received: a file with one text per line"
                 )
             name = self.task.text_inputs[0].name
-            for texts in _parts(lines, skip):
+            for texts in _parts(lines, skip, stop):
                 yield self._predict({name: texts}, batch_size)
             return
         examples = self._files.examples(path, reading)
         kept = KeptColumns(path, keep, TableFormat.from_options(self._files.reading(reading).options))
-        for part in _parts(examples, skip):
+        for part in _parts(examples, skip, stop):
             yield [
                 _with_kept(kept.at(example.line), prediction)
                 for example, prediction in zip(part, self._predictions(part, batch_size), strict=True)
             ]
+
+    def count_rows(self, input: PathLike | Any, **reading: Any) -> int:
+        """Returns the number of rows of a file, each of which `predict_file` predicts once.
+
+        Args:
+            input: See `predict_file`, which has the same errors.
+            reading: The columns and the options that describe the file; see `predict_file`.
+        """
+        path = as_table(input, "the table") or input
+        lines = self._files.text_lines(path, reading)
+        return sum(1 for _ in (self._files.examples(path, reading) if lines is None else lines))
 
     def _predictions(self, examples: Sequence[Any], batch_size: int) -> list[dict[str, Any]]:
         predictions = self._predict(self.task.texts_of(examples), batch_size)
@@ -313,8 +331,8 @@ class Predictor:
         return {name: _joined([part[name] for part in parts])[back] for name in parts[0]}
 
 
-def _parts(rows: Iterable[Any], skip: int) -> Iterator[list[Any]]:
-    rows = itertools.islice(rows, skip, None)
+def _parts(rows: Iterable[Any], skip: int, stop: int | None) -> Iterator[list[Any]]:
+    rows = itertools.islice(rows, skip, stop)
     while part := list(itertools.islice(rows, ROWS_AT_ONCE)):
         yield part
 

@@ -106,6 +106,7 @@ SAME = {
         functions_alone={
             "columns": "the texts, and the values of --pair",
             "pair_prompt": "only evaluations have prompts for second texts",
+            "runner_options": "a command has them as they are after --",
         },
         different={
             "pooling": "the pooling of both kbert.load and kbert.extract_features",

@@ -13,10 +13,8 @@ starts the job.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-import io
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
@@ -24,14 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from kbert import files
+from kbert.beam.pipeline import import_beam, run_pipeline
 from kbert.corpus.building.chunks import BuildSettings, Chunk, ChunkBuilder
 from kbert.corpus.building.journal import FinishedShard
 from kbert.corpus.building.plan import ChunkPlan, from_json, to_json
 from kbert.corpus.building.shards import shard_numbers, write_shard
-from kbert.corpus.options import RUNNERS
 from kbert.corpus.records.manifest import Shard
-from kbert.errors import KbertError, UsageError
-from kbert.runtime.held_output import no_log_warnings
+from kbert.errors import KbertError
 from kbert.sources.document import Document
 from kbert.sources.places import DocumentRange
 from kbert.sources.source import Source
@@ -122,17 +119,6 @@ class Job:
         files.write_json(self.folder / _SHARDS, sorted(shards, key=lambda shard: str(shard["shard"]["file"])))
 
 
-def check_runner(runner: str, options: Sequence[str]) -> None:
-    """Checks, before any work, that Beam is installed and accepts the options.
-
-    Raises:
-        UsageError: Beam is not installed, or the runner or an option is invalid.
-    """
-    if runner not in RUNNERS:
-        raise UsageError(f"runner must be one of {', '.join(RUNNERS)}. Received: {runner}")
-    _pipeline(runner, options)
-
-
 def run_job(job: Job, plans: Iterable[ChunkPlan], runner: str, options: Sequence[str]) -> list[FinishedShard]:
     """Builds the shards of a corpus, and returns them in order.
 
@@ -146,15 +132,7 @@ def run_job(job: Job, plans: Iterable[ChunkPlan], runner: str, options: Sequence
         KbertError: The job failed.
     """
     batches, streamed = _write_plans(job, plans)
-    pipeline = _pipeline(runner, options)
-    try:
-        _add_steps(pipeline, job, batches, streamed)
-        pipeline.run().wait_until_finish()
-    except KbertError:
-        raise
-    except Exception as problem:
-        said = [line.strip() for line in str(problem).splitlines() if line.strip()]
-        raise KbertError(f"the job on {runner} failed: {(said or [type(problem).__name__])[-1][:500]}") from problem
+    run_pipeline(runner, options, lambda pipeline: _add_steps(pipeline, job, batches, streamed))
     return _read_outcome(job, runner)
 
 
@@ -179,23 +157,8 @@ def _write_plans(job: Job, plans: Iterable[ChunkPlan]) -> tuple[list[tuple[int, 
     return batches, sorted(streamed)
 
 
-def _pipeline(runner: str, options: Sequence[str]) -> Any:
-    beam = _import_beam()
-    stderr = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(stderr):
-            given = beam.options.pipeline_options.PipelineOptions(list(options))
-            given.get_all_options()  # otherwise they are checked only when the job runs
-            return beam.Pipeline(runner=runner, options=given)
-    except SystemExit:  # raised by argparse
-        said = stderr.getvalue().strip().splitlines()
-        raise UsageError(f"{runner} rejects the options {' '.join(options)}: {said[-1] if said else ''}") from None
-    except Exception as problem:
-        raise UsageError(f"starting {runner} failed: {str(problem).strip().splitlines()[-1]}") from None
-
-
 def _add_steps(pipeline: Any, job: Job, batches: Sequence[tuple[int, int, int]], streamed: Sequence[int]) -> None:
-    beam = _import_beam()
+    beam = import_beam()
     pieces: list[Any] = [
         pipeline
         | "Lines of the plan" >> beam.Create(batches)
@@ -239,15 +202,3 @@ def _shards_of(sizes: Iterable[tuple[int, int]]) -> list[int]:
 
 def _with_shard(chunk: Numbered, shards: Sequence[int]) -> tuple[int, Numbered]:
     return shards[chunk[0]], chunk
-
-
-def _import_beam() -> Any:
-    try:
-        with no_log_warnings():  # Beam logs each optional library that is missing
-            import apache_beam
-            import apache_beam.options.pipeline_options
-    except ImportError as problem:
-        if problem.name != "apache_beam":
-            raise UsageError(f"--runner: importing apache_beam failed: {problem}") from None
-        raise UsageError("--runner needs apache-beam: pip install 'kbert[beam]'") from None
-    return apache_beam

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from kbert import files
+from kbert.beam.pipeline import check_runner
 from kbert.corpus.building import beam, shards
 from kbert.corpus.building.build_folder import prepare_folder
 from kbert.corpus.building.chunks import BuildSettings, Chunk
@@ -88,7 +89,7 @@ def build_corpus(
     tokenizer = tokenizer.replace(model_max_length=None)
     settings = _build_settings(options, words, tokenizer.settings)
     if options.runner is not None:
-        beam.check_runner(options.runner, options.runner_options)
+        check_runner(options.runner, options.runner_options)
     vocabulary = tokenizer.vocabulary
     source = Source(inputs, settings.source)
     before = [_stamp(*part) for part in source.parts]

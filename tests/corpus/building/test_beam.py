@@ -63,7 +63,7 @@ def test_the_steps_give_the_bytes_of_a_local_build(texts, vocab_file, tmp_path, 
     monkeypatch.setattr(build, "_CHUNK_SIZE", 300)
     monkeypatch.setattr(shards, "SHARD_EXAMPLES", 30)
     monkeypatch.setattr(beam, "_PLANS_AT_ONCE", 3)
-    monkeypatch.setattr(beam, "check_runner", lambda runner, options: None)
+    monkeypatch.setattr(build, "check_runner", lambda runner, options: None)
     monkeypatch.setattr(beam, "run_job", run_steps)
     options = {"vocab": vocab_file, "sequence_length": 16, "seed": 3, "deduplicate": deduplicate}
     build_corpus([texts], output=tmp_path / "local", **options)
