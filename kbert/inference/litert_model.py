@@ -31,7 +31,7 @@ def litert_model(
         ExportError: The function needs operations that are not built into LiteRT.
     """
     module = tf.Module()
-    module.function = tf.function(function, input_signature=signature)
+    module.function = tf.function(function, input_signature=signature, autograph=False)
     with quiet():
         converter = tf.lite.TFLiteConverter.from_concrete_functions([module.function.get_concrete_function()], module)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]

@@ -98,7 +98,7 @@ def _layers(encoder: BertEncoder, layers: Sequence[int]) -> Any:
 def _vectors(
     model: Any, encode: GraphEncoder, texts: Sequence[str], pooling: str, batch_size: int
 ) -> np.ndarray | list[np.ndarray]:
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def vectors(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         encoded = encode(batch)
         hidden, mask = model(encoded, training=False), encoded["input_mask"]

@@ -21,8 +21,8 @@ class LiteRtTextModel:
     def __init__(self, text_model: TextModel, encoder: LiteRtEncoder) -> None:
         self._text_model = text_model
         self._encoder = encoder
-        self._heads = tf.function(self._outputs, reduce_retracing=True)
-        self._served = tf.function(text_model.task.served_answers, reduce_retracing=True)
+        self._heads = tf.function(self._outputs, reduce_retracing=True, autograph=False)
+        self._served = tf.function(text_model.task.served_answers, reduce_retracing=True, autograph=False)
         self.from_text = self._answering(text_model.task.add_prompts)
 
     def without_prompts(self) -> Callable[..., dict[str, tf.Tensor]]:
@@ -35,7 +35,7 @@ class LiteRtTextModel:
         task, model, encode = self._text_model.task, self._text_model.model, self._text_model.encode
         names = [spec.name for spec in self._text_model.text_specs]
 
-        @tf.function(input_signature=self._text_model.text_specs)
+        @tf.function(input_signature=self._text_model.text_specs, autograph=False)
         def encoded(*texts: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
             features = task.encode(encode, prompted(dict(zip(names, texts, strict=True))))
             return features, {feature.name: features[feature.name] for feature in task.model_features}

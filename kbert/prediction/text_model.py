@@ -70,7 +70,7 @@ def _function(call: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], spec
         return call(dict(signature.bind(*values, **named).arguments))
 
     function.__signature__ = signature  # type: ignore[attr-defined]
-    return tf.function(function, input_signature=specs)
+    return tf.function(function, input_signature=specs, autograph=False)
 
 
 def _in_parts(

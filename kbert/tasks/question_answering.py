@@ -224,7 +224,9 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         Both are 0, the position of [CLS], if the window does not hold the answer.
         """
         self._stride(encode.sequence_length)  # raises here, since TensorFlow wraps errors that are raised in a graph
-        graph = tf.function(lambda q, c: self.encode(encode, {"question": q, "context": c}), reduce_retracing=True)
+        graph = tf.function(
+            lambda q, c: self.encode(encode, {"question": q, "context": c}), reduce_retracing=True, autograph=False
+        )
         ids, types, lengths, starts, ends = [], [], [], [], []
         unseen = 0
         for begin in range(0, len(examples), _AT_ONCE):

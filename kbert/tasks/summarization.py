@@ -130,7 +130,7 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
 
         The label is 0 or 1 at the [CLS] of a sentence, and -1 at other tokens.
         """
-        graph = tf.function(lambda texts: _join(encode, texts), reduce_retracing=True)
+        graph = tf.function(lambda texts: _join(encode, texts), reduce_retracing=True, autograph=False)
         parts: list[_Joined] = []
         labels = []
         for start in range(0, len(examples), _DOCUMENTS_AT_ONCE):

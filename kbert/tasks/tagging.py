@@ -244,7 +244,7 @@ class TaggingTask(TrainableTask[TaggedText]):
 
     def training_rows(self, examples: Sequence[TaggedText], encode: GraphEncoder) -> TrainingRows:
         """Returns one row for each window, and the target "labels", int32 by token; -1 for tokens without a label."""
-        graph = tf.function(lambda text: self.encode(encode, {"text": text}), reduce_retracing=True)
+        graph = tf.function(lambda text: self.encode(encode, {"text": text}), reduce_retracing=True, autograph=False)
         ids, types, lengths, labels = [], [], [], []
         for start in range(0, len(examples), _TEXTS_AT_ONCE):
             part = examples[start : start + _TEXTS_AT_ONCE]

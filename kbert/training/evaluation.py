@@ -134,7 +134,7 @@ class PretrainingEvaluation:
         self.model = model
         self.corpus = corpus
         self.batch_size = batch_size
-        self._sums = tf.function(self._example_sums, reduce_retracing=True)
+        self._sums = tf.function(self._example_sums, reduce_retracing=True, autograph=False)
 
     def __call__(self, progress: Callable[[int, int], None] | None = None) -> dict[str, float]:
         """Evaluates the model with its current weights.

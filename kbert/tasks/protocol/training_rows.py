@@ -75,7 +75,7 @@ def encode_texts(encode: Any, texts: Sequence[str], pairs: Sequence[str] | None 
         texts: The texts.
         pairs: The second texts of pairs; None for single texts.
     """
-    graph = tf.function(encode.ragged, reduce_retracing=True)
+    graph = tf.function(encode.ragged, reduce_retracing=True, autograph=False)
     ids, types, lengths = [], [], []
     for start in range(0, len(texts), _ENCODED_AT_ONCE):
         part = slice(start, start + _ENCODED_AT_ONCE)

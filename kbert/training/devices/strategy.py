@@ -62,7 +62,7 @@ class Distribution:
             sums = self.strategy.run(of_replica, (numbers,))
             return self.strategy.experimental_local_results(sums)[0]
 
-        return tf.function(of_all)
+        return tf.function(of_all, autograph=False)
 
 
 def lost_worker(problem: tf.errors.OpError) -> TrainingError:

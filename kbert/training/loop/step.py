@@ -48,7 +48,7 @@ class TrainingStep:
         self.strategy = strategy
         self._seeds = [variable.value for variable in model.variables if is_seed(variable)]
         self._seed_starts = [int(seed.numpy()[0]) for seed in self._seeds]
-        self._compute = tf.function(self._accumulated, jit_compile=True) if jit else self._accumulated
+        self._compute = tf.function(self._accumulated, jit_compile=True, autograph=False) if jit else self._accumulated
 
     def function(self, iterator: Any, element_spec: Mapping[str, tf.TensorSpec]) -> Any:
         """Returns the graph that runs many steps in one call.
@@ -74,17 +74,22 @@ class TrainingStep:
 
         def run(iterator: Any, first: tf.Tensor, learning_rates: tf.Tensor) -> dict[str, tf.Tensor]:
             count = tf.shape(learning_rates)[0]
-            rows = {name: tf.TensorArray(tf.float32, count) for name in names}
-            for index in tf.range(count):
+
+            def one_step(
+                index: tf.Tensor, rows: dict[str, tf.TensorArray]
+            ) -> tuple[tf.Tensor, dict[str, tf.TensorArray]]:
                 step = first + tf.cast(index, tf.int64)
                 per_replica = self.strategy.run(replica_step, (next(iterator), learning_rates[index], step))
                 # Metrics are summed over replicas, so all replicas have the same values.
                 metrics = self.strategy.experimental_local_results(per_replica)[0]
-                rows = {name: array.write(index, metrics[name]) for name, array in rows.items()}
+                return index + 1, {name: array.write(index, metrics[name]) for name, array in rows.items()}
+
+            rows = {name: tf.TensorArray(tf.float32, count) for name in names}
+            _, rows = tf.while_loop(lambda index, _: index < count, one_step, (tf.constant(0), rows))
             return {name: array.stack() for name, array in rows.items()}
 
         signature = [tf.type_spec_from_value(iterator), tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.float32)]
-        return tf.function(run, input_signature=signature)
+        return tf.function(run, input_signature=signature, autograph=False)
 
     def _other_metrics(self, element_spec: Mapping[str, tf.TensorSpec]) -> list[str]:
         example = {
@@ -129,12 +134,12 @@ class TrainingStep:
         def part(index: tf.Tensor) -> dict[str, tf.Tensor]:
             return {name: values[index] for name, values in split.items()}
 
-        gradients, loss_sums = self._gradients(part(tf.constant(0)), loss_weights, step, first)
-        for index in tf.range(1, parts):
-            number = first + tf.cast(index, tf.int64)
-            more_gradients, more_sums = self._gradients(part(index), loss_weights, step, number)
-            gradients = [total + more for total, more in zip(gradients, more_gradients, strict=True)]
-            loss_sums = {name: total + more_sums[name] for name, total in loss_sums.items()}
+        def add(index: tf.Tensor, *sums: Any) -> tuple[Any, ...]:
+            more = self._gradients(part(index), loss_weights, step, first + tf.cast(index, tf.int64))
+            return index + 1, *tf.nest.map_structure(tf.add, sums, more)
+
+        begin = (tf.constant(1), *self._gradients(part(tf.constant(0)), loss_weights, step, first))
+        _, gradients, loss_sums = tf.while_loop(lambda index, *_: index < parts, add, begin)
         return gradients, loss_sums
 
     def _gradients(

@@ -58,7 +58,7 @@ class ValidationLoss:
             name: tf.TensorSpec([None, *value.shape[1:]], value.dtype)
             for name, value in self._batches.element_spec.items()
         }
-        self._sums = tf.function(self._batch_sums, input_signature=[spec])
+        self._sums = tf.function(self._batch_sums, input_signature=[spec], autograph=False)
 
     def __call__(self) -> float:
         """Returns the loss with the current weights of the model."""

@@ -32,7 +32,9 @@ class Samples:
         self._batch = {name: values[:SAMPLES] for name, values in batch.items()}
         self._vocabulary = vocabulary
         self._rows = StepRows(folder / SAMPLES_FILE)
-        self._probabilities = tf.function(lambda batch: tf.nn.softmax(model(batch, training=False)["mlm_logits"]))
+        self._probabilities = tf.function(
+            lambda batch: tf.nn.softmax(model(batch, training=False)["mlm_logits"]), autograph=False
+        )
 
     def __call__(self, step: int) -> None:
         """Writes the samples of a step, and drops samples of later steps that a stopped run wrote."""
