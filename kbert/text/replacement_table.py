@@ -14,7 +14,7 @@ import unicodedata
 SPACE = " "
 SIGMA = "Σ"
 
-_CJK_RANGES = (
+CJK_RANGES = (
     (0x4E00, 0x9FFF),
     (0x3400, 0x4DBF),
     (0x20000, 0x2A6DF),
@@ -24,6 +24,7 @@ _CJK_RANGES = (
     (0xF900, 0xFAFF),
     (0x2F800, 0x2FA1F),
 )
+"""The first and last code points of the blocks of CJK ideographs."""
 
 
 def is_whitespace(character: str) -> bool:
@@ -43,7 +44,7 @@ def is_dropped(character: str) -> bool:
 
 def is_cjk(code_point: int) -> bool:
     """Returns whether a character is a CJK ideograph. Hangul, Hiragana and Katakana are not; they form words."""
-    return any(first <= code_point <= last for first, last in _CJK_RANGES)
+    return code_point >= 0x3400 and any(first <= code_point <= last for first, last in CJK_RANGES)
 
 
 def is_punctuation(character: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import unicodedata
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,8 @@ from kbert.text.added_tokens import (
     is_white_space,
     is_word,
 )
-from kbert.text.graph.normalization import PagedTable, changing_code_points
+from kbert.text.graph.code_points import changing_code_points, unified_ideographs
+from kbert.text.graph.normalization import PagedTable
 from kbert.text.replacement_table import SPACE, is_cjk, is_punctuation, is_whitespace
 
 # The properties of a character, as bits.
@@ -229,7 +231,11 @@ class _Finder:
 @functools.cache
 def _flags(chinese_characters: bool) -> PagedTable:
     flags = np.zeros(sys.maxunicode + 1, np.int32)
-    for code_point in changing_code_points():
+    ideographs = unified_ideographs()
+    flags[ideographs] = _SEPARATOR * chinese_characters
+    assigned = ideographs[[unicodedata.category(chr(each)) != "Cn" for each in ideographs.tolist()]]
+    flags[assigned] |= _WORD
+    for code_point in changing_code_points().tolist():
         character = chr(code_point)
         separates = is_whitespace(character) or (chinese_characters and is_cjk(code_point))
         flags[code_point] = (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from kbert.text import replacement_table
+from kbert.text.graph.code_points import changing_code_points, unified_ideographs
 
 _PAGE = 256
 _SELF = -1
@@ -53,8 +53,10 @@ class GraphNormalizer:
         )
         kinds: dict[tuple[int, ...], int] = {(_SELF,): 0}
         entries = np.zeros(sys.maxunicode + 1, np.int32)
-        for code_point in changing_code_points():
+        for code_point in changing_code_points().tolist():
             entries[code_point] = kinds.setdefault(_pattern(code_point, table), len(kinds))
+        ideographs = unified_ideographs()
+        entries[ideographs] = kinds.setdefault(_pattern(int(ideographs[0]), table), len(kinds))
         self.kinds = PagedTable(entries)
         lengths = np.array([len(kind) for kind in kinds], np.int32)
         self._starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int32)
@@ -99,9 +101,8 @@ class _FinalSigma:
 
     def __init__(self) -> None:
         classes = np.zeros(sys.maxunicode + 1, np.int32)
-        for code_point in changing_code_points():
-            # CJK ideographs and Hangul syllables have no case.
-            if 0x3400 <= code_point < 0xA000 or 0xAC00 <= code_point < 0xD800 or 0x20000 <= code_point < 0x40000:
+        for code_point in changing_code_points().tolist():
+            if 0xAC00 <= code_point < 0xD800:  # Hangul syllables have no case
                 continue
             character = chr(code_point)
             if replacement_table.is_dropped(character):
@@ -135,17 +136,6 @@ class _FinalSigma:
         last = tf.shape(counted)[0] - 1
         final = cased_neighbour(rank) & ~cased_neighbour(tf.minimum(rank + 2, last))
         return tf.where((flat == ord(replacement_table.SIGMA)) & final, ord("ς"), flat)
-
-
-def changing_code_points() -> Iterator[int]:
-    """Yields the code points that normalization may change.
-
-    Planes 4 to 13, 15 and 16 contain no characters, or private characters that do not change. Surrogates are not
-    characters, and do not occur in UTF-8.
-    """
-    yield from range(0xD800)
-    yield from range(0xE000, 0x40000)
-    yield from range(0xE0000, 0xF0000)
 
 
 def _pattern(code_point: int, table: replacement_table.ReplacementTable) -> tuple[int, ...]:
