@@ -84,6 +84,7 @@ def test_a_cross_encoder(tmp_path, make_cross_encoder):
     assert list(row) == ["text", "pair", "value"]
 
 
+@pytest.mark.slow
 def test_vectors(tmp_path, make_sentence_folder):
     folder = make_sentence_folder(tmp_path / "m", library={"prompts": {"query": "the cat "}})
     expected = load(folder).answers(["the cat dog", "a mat", "mat"])["vector"]

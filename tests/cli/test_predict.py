@@ -35,6 +35,7 @@ def test_conll(tmp_path, make_task_model):
     assert words == ["the", "cat", "sat.", "", "a", "", ""]
 
 
+@pytest.mark.slow
 def test_texts_that_are_lists_of_words(tmp_path, make_task_model, classifier):
     model = make_task_model(tmp_path / "run", TaggingTask(["DET", "NOUN"], per_word=True))
     result = predict(model, '["the", "cat.sat"]', ' ["a"] ', "--output-format", "conll")

@@ -72,6 +72,7 @@ def test_masks_are_filled(pretrained):
     )
 
 
+@pytest.mark.slow
 def test_windows_of_long_texts_are_computed_in_parts(tmp_path, make_task_model, small_config, monkeypatch):
     task, columns = TASKS["question-answering"]
     loaded = load(make_task_model(tmp_path / "model", task, config=small_config.replace(num_hidden_layers=1)))

@@ -102,6 +102,7 @@ def test_measuring_on_a_collection(tmp_path, index):
         measure_search(index, queries, judgements)
 
 
+@pytest.mark.slow
 def test_results_are_put_in_order_by_a_ranker(index, ranker, embedder):
     (plain,) = search(index, ["the dog"], top=6)
     (ranked,) = search(index, ["the dog"], top=3, rerank=ranker)
@@ -222,6 +223,7 @@ def test_prompts_are_the_models_and_are_remembered(tmp_path, documents, make_sen
         build_index(model, input=documents, output=tmp_path / "k", prompt_name="p")
 
 
+@pytest.mark.slow
 def test_vectors_of_any_length_are_compared_as_the_model_says(tmp_path, documents, make_sentence_folder):
     for similarity in ("cosine", "dot"):
         folder = tmp_path / similarity

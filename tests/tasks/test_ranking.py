@@ -267,6 +267,7 @@ def test_a_classifier_with_one_logit_is_a_cross_encoder(tmp_path, make_cross_enc
     assert model.sequence_length == 32
 
 
+@pytest.mark.slow
 def test_a_regression_is_no_cross_encoder(tmp_path, make_cross_encoder):
     folder = make_cross_encoder(tmp_path / "a", problem_type="regression")
     assert load(folder).task.name == "regression"

@@ -156,6 +156,7 @@ def model(tmp_path_factory, conllu, vocabulary):
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_commands(tmp_path, conllu, model):
     metrics = json.loads(run_command("evaluate", model, "--data", conllu, "--json"))
     assert metrics["accuracy"] > 0.95

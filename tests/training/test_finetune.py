@@ -125,6 +125,7 @@ def test_resumed_it_ends_as_in_one_go(tmp_path, tables, pretrained):
     assert whole.read_bytes() == cut.read_bytes()
 
 
+@pytest.mark.slow
 def test_another_vocabulary_is_another_run(tmp_path, tables, vocab_file):
     run(tables, tmp_path / "run", "tiny", vocab=vocab_file)
     words = vocab_file.read_text().splitlines()
@@ -147,6 +148,7 @@ def test_the_encoder_starts_from_the_weights_of_the_model_and_limit_draws_rows(t
     assert after.keys() - shared == {"classifier.weight", "classifier.bias"}
 
 
+@pytest.mark.slow
 def test_pairs_and_numbered_columns_and_accumulation(tmp_path, pretrained):
     path = tmp_path / "pairs.tsv"
     path.write_text("".join(f"{n % 2}\tthe cat\ta {'dog' if n % 2 else 'mat'}\n" for n in range(16)))

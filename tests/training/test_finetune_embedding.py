@@ -118,6 +118,7 @@ def test_fine_tuning_takes_what_the_model_says_and_writes_it(tmp_path, make_sent
     assert (task.pooling, task.prompt, task.pair_prompt) == ("cls", "fast ", "")
 
 
+@pytest.mark.slow
 def test_a_vocabulary_may_be_extended_before_fine_tuning(tmp_path, make_sentence_folder):
     start = make_sentence_folder(
         tmp_path / "m",

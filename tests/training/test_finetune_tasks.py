@@ -115,6 +115,7 @@ def test_the_head_of_a_regression_gives_numbers_as_they_are(regression_run):
     )
 
 
+@pytest.mark.slow
 def test_multiple_choice(tmp_path, pretrained):
     path = tmp_path / "train.jsonl"
     rows = [

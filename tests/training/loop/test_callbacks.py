@@ -103,6 +103,7 @@ def test_what_a_callback_hears_of_fine_tuning(cats_and_dogs, pretrained, tmp_pat
     assert list((tmp_path / "board").rglob("events.*"))
 
 
+@pytest.mark.slow
 def test_callbacks_change_nothing_that_is_learnt(cats_and_dogs, pretrained, tmp_path):
     finetune(cats_and_dogs, tmp_path / "with", pretrained, Recorder())
     finetune(cats_and_dogs, tmp_path / "without", pretrained)

@@ -95,6 +95,7 @@ def rows_so_far(folder):
     return json.loads((folder / "metrics.jsonl").read_text().rpartition("\n")[0].splitlines()[-1])["step"]
 
 
+@pytest.mark.slow
 def test_two_devices_and_two_parts_learn_what_one_does(tmp_path, corpus, pretrained, run_python):
     options = {"steps": 4, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 0, "dropout": 0.0, "log_every": 1}
     process = run_python(MIRRORED, corpus, pretrained, tmp_path, json.dumps(options | {"show_progress": False}))

@@ -15,6 +15,7 @@ def test_mean_and_deviation():
     assert summary([{"f1": 0.5}])["deviation"] == {"f1": 0.0}
 
 
+@pytest.mark.slow
 def test_seeds_are_resumed_with_more_and_finished_ones_are_not_redone(tmp_path, cats_and_dogs, quick):
     output = tmp_path / "runs"
     two = finetune_seeds("classification", seeds=2, seed=4, output=output, **cats_and_dogs, **quick)
@@ -57,6 +58,7 @@ def test_fewer_than_are_done(tmp_path, cats_and_dogs, quick):
         finetune_seeds("classification", seeds=2, output=output, resume=True, **cats_and_dogs, **quick)
 
 
+@pytest.mark.slow
 def test_cross_validation(tmp_path, cats_and_dogs, quick):
     train = {"train": cats_and_dogs["train"]}
     results = cross_validate("classification", folds=3, output=tmp_path / "runs", **train, **quick)
