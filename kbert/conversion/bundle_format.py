@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from kbert.conversion.format import Format
-from kbert.conversion.options import Options, gelu_form, with_gelu
+from kbert.conversion.settings import ConversionSettings, gelu_form, with_gelu
 from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.model_folder.file_names import WEIGHTS_FILES
 from kbert.model_folder.sentence_transformers import CROSS_ENCODER, transformer_path
@@ -27,7 +27,7 @@ class BundleFormat(Format):
         inner = path / transformer_path(path)
         return path if any((inner / name).exists() for name in WEIGHTS_FILES) else None
 
-    def read(self, place: Path, options: Options) -> Bundle:
+    def read(self, place: Path, options: ConversionSettings) -> Bundle:
         """Reads the folder with `Bundle.load`, and applies the option `gelu`."""
         bundle = Bundle.load(place, notices=options.notices)
         config = with_gelu(bundle.config, options.gelu)
@@ -36,7 +36,7 @@ class BundleFormat(Format):
             options.notes.append(f"GELU is changed to the {now} form; the source has the {before} form")
         return dataclasses.replace(bundle, config=config)
 
-    def write(self, bundle: Bundle, folder: Path, options: Options) -> None:
+    def write(self, bundle: Bundle, folder: Path, options: ConversionSettings) -> None:
         """Writes the folder with `Bundle.save`, with a model card that lists the notes."""
         modules = bundle.modules
         if modules is not None and not modules.gives_vectors:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from kbert import files
-from kbert.conversion.options import GELU_FORMS
+from kbert.conversion.settings import GELU_FORMS
 from kbert.options import OptionInfo, Options, option, option_infos, with_documented_fields
 from kbert.sources.settings import SourceSettings
 

@@ -14,7 +14,7 @@ from kbert.conversion.batches import random_batches
 from kbert.conversion.command_options import ConvertOptions
 from kbert.conversion.format import Format
 from kbert.conversion.formats import BUNDLE, find_format, format_named
-from kbert.conversion.options import Options
+from kbert.conversion.settings import ConversionSettings
 from kbert.errors import KbertError, ParityError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import is_hub_name, resolve
@@ -75,7 +75,7 @@ def convert(source: files.PathLike, destination: files.PathLike, *, options: Con
     if destination.exists() or destination.is_symlink():
         raise UsageError(f"{destination} exists already; name a folder that does not")
     to, encoder_only = options.to, options.encoder_only
-    decisions = Options(
+    decisions = ConversionSettings(
         gelu=options.gelu,
         lowercase=None if options.cased is None else not options.cased,
         config=None if options.config is None else Path(options.config),
@@ -103,7 +103,7 @@ _FLAGS = {"config": ("--config",), "vocab": ("--vocab",), "lowercase": ("--cased
 """The command-line names of the options that only some formats accept."""
 
 
-def _check_options(reader: Format, place: Path, options: Options) -> None:
+def _check_options(reader: Format, place: Path, options: ConversionSettings) -> None:
     """Raises a UsageError for options whose values the files of this format already contain."""
     refused = [name for name in _FLAGS if name not in reader.takes]
     if any(getattr(options, name) is not None for name in refused):
@@ -113,7 +113,7 @@ def _check_options(reader: Format, place: Path, options: Options) -> None:
 
 
 def _check(
-    reader: Format, place: Path, writer: Format, folder: Path, bundle: Bundle, options: Options
+    reader: Format, place: Path, writer: Format, folder: Path, bundle: Bundle, options: ConversionSettings
 ) -> dict[str, float]:
     """Reads the destination back, compares it with the source, and returns the differences of the outputs.
 
@@ -125,7 +125,7 @@ def _check(
         written = writer.find(folder)
         if written is None:
             raise UsageError(f"{folder} holds no model of this format")
-        back = writer.read(written, Options(notices=False))
+        back = writer.read(written, ConversionSettings(notices=False))
     except KbertError as problem:
         reason = str(problem).replace(str(folder), "DESTINATION")
         raise ParityError(f"{target}: reading the written model failed ({reason}); nothing was written") from None

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kbert.conversion.batches import Batch, Outputs
-from kbert.conversion.options import Options
+from kbert.conversion.settings import ConversionSettings
 from kbert.errors import UsageError
 from kbert.model_folder.bundle import Bundle
 
@@ -51,7 +51,7 @@ class Format(abc.ABC):
         """
 
     @abc.abstractmethod
-    def read(self, place: Path, options: Options) -> Bundle:
+    def read(self, place: Path, options: ConversionSettings) -> Bundle:
         """Reads a model.
 
         Args:
@@ -62,7 +62,7 @@ class Format(abc.ABC):
             KbertError: The model is incomplete, damaged, or not a BERT.
         """
 
-    def write(self, bundle: Bundle, folder: Path, options: Options) -> None:
+    def write(self, bundle: Bundle, folder: Path, options: ConversionSettings) -> None:
         """Writes a model.
 
         Args:

@@ -31,7 +31,7 @@ from kbert.conversion.checkpoint_files import (
 )
 from kbert.conversion.format import Format
 from kbert.conversion.named_tokenizer import check_size, named_tokenizer
-from kbert.conversion.options import Options, gelu_form, with_gelu
+from kbert.conversion.settings import ConversionSettings, gelu_form, with_gelu
 from kbert.conversion.tensor_tables import SAME, Entry, TensorTable, check_depth, read_entries
 from kbert.errors import BundleError, ConfigError, UsageError
 from kbert.model_folder.bundle import Bundle
@@ -102,12 +102,12 @@ class GoogleFormat(Format):
         prefix = find_checkpoint(path)
         return None if prefix is None or OBJECT_GRAPH in CheckpointFiles(prefix).shapes else prefix
 
-    def read(self, place: Path, options: Options) -> Bundle:
+    def read(self, place: Path, options: ConversionSettings) -> Bundle:
         """Reads a checkpoint.
 
         Args:
             place: The prefix of the checkpoint. The other files are in the same folder, unless `options` names them.
-            options: See `Options`.
+            options: See `ConversionSettings`.
 
         Raises:
             BundleError: Files are missing or damaged, or contradict each other.
@@ -127,7 +127,7 @@ class GoogleFormat(Format):
         foreign_config = {} if beside and not options.encoder_only else _unknown_settings(folder, options)
         return heads.assembled(config, tokenizer, tensors, place, options, beside=beside, foreign_config=foreign_config)
 
-    def write(self, bundle: Bundle, folder: Path, options: Options) -> None:
+    def write(self, bundle: Bundle, folder: Path, options: ConversionSettings) -> None:
         """Writes a checkpoint that the original code can read.
 
         Raises:
@@ -162,7 +162,7 @@ class GoogleFormat(Format):
         files.write_json(folder / CONFIG_FILE, dict(sorted(values.items())))
 
 
-def read_config(folder: Path, options: Options) -> BertConfig:
+def read_config(folder: Path, options: ConversionSettings) -> BertConfig:
     """Reads the bert_config.json of a checkpoint's folder, or the one that the options name."""
     path = options.config or folder / CONFIG_FILE
     if not path.is_file():
@@ -173,7 +173,7 @@ def read_config(folder: Path, options: Options) -> BertConfig:
         raise ConfigError(f"{path}: {problem}") from None
 
 
-def _unknown_settings(folder: Path, options: Options) -> dict[str, Any]:
+def _unknown_settings(folder: Path, options: ConversionSettings) -> dict[str, Any]:
     """Returns the keys of bert_config.json that are not settings of a BERT; the bundle keeps them."""
     values = files.read_json(options.config or folder / CONFIG_FILE, BundleError)
     unknown = unknown_keys(values)
@@ -183,7 +183,7 @@ def _unknown_settings(folder: Path, options: Options) -> dict[str, Any]:
     return {key: values[key] for key in unknown}
 
 
-def read_vocabulary(folder: Path, size: int, options: Options) -> Vocabulary:
+def read_vocabulary(folder: Path, size: int, options: ConversionSettings) -> Vocabulary:
     """Reads the vocab.txt of a checkpoint's folder, or the one that the options name, and checks its size."""
     path = options.vocab or folder / VOCABULARY_FILE
     if not path.is_file():
@@ -193,7 +193,7 @@ def read_vocabulary(folder: Path, size: int, options: Options) -> Vocabulary:
     return vocabulary
 
 
-def _complete(config: BertConfig, beside: sidecar.Sidecar | None, options: Options) -> BertConfig:
+def _complete(config: BertConfig, beside: sidecar.Sidecar | None, options: ConversionSettings) -> BertConfig:
     """Returns the config with the settings that bert_config.json does not contain, such as the form of GELU."""
     if beside:
         config = config.replace(layer_norm_eps=beside.config.layer_norm_eps, pad_token_id=beside.config.pad_token_id)
@@ -213,7 +213,7 @@ def _classes(tensors: Mapping[str, Any]) -> int:
     return 2 if bias is None else len(bias)
 
 
-def _present_entries(config: BertConfig, checkpoint: CheckpointFiles, options: Options) -> list[Entry]:
+def _present_entries(config: BertConfig, checkpoint: CheckpointFiles, options: ConversionSettings) -> list[Entry]:
     """Returns the entries of the encoder, and of each head that has a tensor in the checkpoint."""
     rows = checkpoint.shapes.get(_TABLE.foreign_names("classifier")[1])
     table = _TABLE.entries(config, rows[0] if rows else 0)

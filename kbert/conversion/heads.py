@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kbert.config import BertConfig
-from kbert.conversion.options import Options
+from kbert.conversion.settings import ConversionSettings
 from kbert.conversion.sidecar import Sidecar
 from kbert.errors import BundleError
 from kbert.model_folder.architectures import architecture_with
@@ -22,7 +22,7 @@ def assembled(
     tokenizer: Tokenizer,
     tensors: Mapping[str, np.ndarray],
     where: object,
-    options: Options,
+    options: ConversionSettings,
     *,
     beside: Sidecar | None = None,
     foreign_config: Mapping[str, Any] | None = None,
@@ -37,7 +37,7 @@ def assembled(
         tokenizer: The tokenizer of the model.
         tensors: The tensors of the model, by Transformers' names.
         where: The foreign file, for messages.
-        options: See `Options`.
+        options: See `ConversionSettings`.
         beside: The contents of kbert's own files beside the model; None if there are none.
         foreign_config: Further keys for config.json.
 
@@ -83,7 +83,9 @@ def numbered_labels(classes: int) -> dict[str, Any]:
     }
 
 
-def with_pooler(bundle: Bundle, what: str, options: Options) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+def with_pooler(
+    bundle: Bundle, what: str, options: ConversionSettings
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Returns the tensors of a bundle with a pooler, which foreign formats require, and the names of added tensors.
 
     Models for tagging, question answering and embedding have no pooler. In a foreign format they get a pooler of zeros,
@@ -102,7 +104,7 @@ def with_pooler(bundle: Bundle, what: str, options: Options) -> tuple[dict[str, 
     return {**bundle.tensors, **{name: np.zeros(shapes[name], np.float32) for name in missing}}, missing
 
 
-def without_zero_pooler(tensors: Mapping[str, np.ndarray], options: Options) -> dict[str, np.ndarray]:
+def without_zero_pooler(tensors: Mapping[str, np.ndarray], options: ConversionSettings) -> dict[str, np.ndarray]:
     """Returns the tensors without a pooler of zeros, which `with_pooler` adds.
 
     If there is a head for next sentence prediction, the pooler is kept, because that head requires it.

@@ -28,7 +28,7 @@ from kbert.conversion.batches import Batch, Outputs
 from kbert.conversion.format import Format
 from kbert.conversion.hdf5_files import WeightFiles, find_weight_files, write_weights
 from kbert.conversion.named_tokenizer import named_tokenizer
-from kbert.conversion.options import Options, gelu_form, with_gelu
+from kbert.conversion.settings import ConversionSettings, gelu_form, with_gelu
 from kbert.conversion.tensor_tables import HEADS_IN, HEADS_OUT, Entry, TensorTable, check_depth, read_entries
 from kbert.errors import BundleError, ConfigError
 from kbert.model_folder.bundle import Bundle
@@ -105,7 +105,7 @@ class KerasHubFormat(Format):
         found = isinstance(values, dict) and "class_name" in values and isinstance(values.get("config"), dict)
         return path if found else None
 
-    def read(self, place: Path, options: Options) -> Bundle:
+    def read(self, place: Path, options: ConversionSettings) -> Bundle:
         """Reads a preset.
 
         Raises:
@@ -141,7 +141,7 @@ class KerasHubFormat(Format):
             tensors |= _read_task(place, config, options)
         return heads.assembled(with_gelu(config, options.gelu), tokenizer, tensors, place, options, beside=beside)
 
-    def write(self, bundle: Bundle, folder: Path, options: Options) -> None:
+    def write(self, bundle: Bundle, folder: Path, options: ConversionSettings) -> None:
         """Writes a preset: of a task if KerasHub has the head, otherwise of the backbone.
 
         Raises:
@@ -284,7 +284,7 @@ def _read_config(folder: Path) -> BertConfig:
         raise ConfigError(f"{path}: {problem}") from None
 
 
-def _read_tokenizer(folder: Path, config: BertConfig, options: Options) -> Tokenizer:
+def _read_tokenizer(folder: Path, config: BertConfig, options: ConversionSettings) -> Tokenizer:
     _, values = _read_object(folder, TOKENIZER_FILE, ("BertTokenizer",))
     path = options.vocab or folder / VOCABULARY_FILE
     vocabulary = Vocabulary.from_file(path)
@@ -299,7 +299,7 @@ def _read_tokenizer(folder: Path, config: BertConfig, options: Options) -> Token
     return Tokenizer(vocabulary, lowercase=lowercase, strip_accents=None if strips == lowercase else strips)
 
 
-def _read_task(folder: Path, config: BertConfig, options: Options) -> dict[str, np.ndarray]:
+def _read_task(folder: Path, config: BertConfig, options: ConversionSettings) -> dict[str, np.ndarray]:
     if not (folder / TASK_FILE).is_file():
         return {}
     task, values = _read_object(folder, TASK_FILE, (keras_hub_objects.CLASSIFIER, keras_hub_objects.MASKED_LM))

@@ -17,7 +17,7 @@ from kbert.conversion import google, heads, sidecar
 from kbert.conversion.checkpoint_files import LOOKS_LIKE, OBJECT_GRAPH, CheckpointFiles, find_checkpoint
 from kbert.conversion.format import Format
 from kbert.conversion.named_tokenizer import named_tokenizer
-from kbert.conversion.options import Options, with_gelu
+from kbert.conversion.settings import ConversionSettings, with_gelu
 from kbert.conversion.tensor_tables import HEADS_IN, HEADS_OUT, Entry, TensorTable, read_entries
 from kbert.errors import BundleError, ConfigError
 from kbert.model_folder.bundle import Bundle
@@ -151,12 +151,12 @@ class ModelGardenFormat(Format):
         prefix = find_checkpoint(path)
         return prefix if prefix is not None and OBJECT_GRAPH in CheckpointFiles(prefix).shapes else None
 
-    def read(self, place: Path, options: Options) -> Bundle:
+    def read(self, place: Path, options: ConversionSettings) -> Bundle:
         """Reads a checkpoint.
 
         Args:
             place: The prefix of the checkpoint. vocab.txt is in the same folder, unless `options` names it.
-            options: See `Options`.
+            options: See `ConversionSettings`.
 
         Raises:
             BundleError: Files are missing or damaged, or hold no BERT.
@@ -197,7 +197,9 @@ def _find_encoder(objects: _Objects) -> tuple[int, TensorTable, int]:
     )
 
 
-def _find_config(objects: _Objects, encoder: int, table: TensorTable, blocks: int, options: Options) -> BertConfig:
+def _find_config(
+    objects: _Objects, encoder: int, table: TensorTable, blocks: int, options: ConversionSettings
+) -> BertConfig:
     """Returns the config of the model: sizes from the tensors, and the other settings from bert_config.json."""
     checkpoint = objects.checkpoint
 
@@ -233,7 +235,11 @@ def _find_config(objects: _Objects, encoder: int, table: TensorTable, blocks: in
 
 
 def _find_heads(
-    objects: _Objects, encoder: TensorTable, config: BertConfig, keys: dict[str, str | None], options: Options
+    objects: _Objects,
+    encoder: TensorTable,
+    config: BertConfig,
+    keys: dict[str, str | None],
+    options: ConversionSettings,
 ) -> list[Entry]:
     """Returns the entries of the heads of a pretrainer or a classifier, and adds their variable names to `keys`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kbert.conversion.options import Options
+from kbert.conversion.settings import ConversionSettings
 from kbert.errors import BundleError, UsageError
 from kbert.model_folder.tokenizer import tokenizer_from
 from kbert.text.tokenizer import Tokenizer
@@ -12,7 +12,7 @@ from kbert.text.tokenizer_files.reading import is_tokenizer_file
 from kbert.text.vocabulary import Vocabulary
 
 
-def named_tokenizer(size: int, options: Options) -> Tokenizer | None:
+def named_tokenizer(size: int, options: ConversionSettings) -> Tokenizer | None:
     """Returns the tokenizer of a tokenizer.json or of a folder, with its settings; None if `options` names no such.
 
     Args:
@@ -34,7 +34,7 @@ def named_tokenizer(size: int, options: Options) -> Tokenizer | None:
     return tokenizer
 
 
-def check_size(vocabulary: Vocabulary, size: int, path: Path, options: Options) -> None:
+def check_size(vocabulary: Vocabulary, size: int, path: Path, options: ConversionSettings) -> None:
     """Checks that a model has all tokens of a vocabulary, and notes if it has more.
 
     Raises:

@@ -21,7 +21,7 @@ import safetensors.numpy
 
 from kbert import files
 from kbert.config import BertConfig
-from kbert.conversion.options import Options, find_lowercase
+from kbert.conversion.settings import ConversionSettings, find_lowercase
 from kbert.errors import BundleError, ConfigError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.file_names import SETTINGS_FILE
@@ -105,7 +105,7 @@ def write(folder: Path, bundle: Bundle, tensors: Mapping[str, np.ndarray], missi
             handle.write(safetensors.numpy.save(dict(tensors), {"format": "pt"}))
 
 
-def read(folder: Path, config: BertConfig, options: Options) -> Sidecar | None:
+def read(folder: Path, config: BertConfig, options: ConversionSettings) -> Sidecar | None:
     """Reads kbert's files beside a foreign model.
 
     Args:
@@ -127,7 +127,7 @@ def read(folder: Path, config: BertConfig, options: Options) -> Sidecar | None:
     return found
 
 
-def tokenizer_of(vocabulary: Vocabulary, beside: Sidecar | None, options: Options) -> Tokenizer:
+def tokenizer_of(vocabulary: Vocabulary, beside: Sidecar | None, options: ConversionSettings) -> Tokenizer:
     """Returns the tokenizer of a foreign model.
 
     The settings come from kbert's files if there are any. Otherwise the model is cased if its vocabulary has capitals.

@@ -12,7 +12,7 @@ from every_task import TASKS, WITHOUT_POOLER
 from kbert.conversion.convert import convert
 from kbert.conversion.formats import FORMATS
 from kbert.conversion.google import GoogleFormat
-from kbert.conversion.options import Options
+from kbert.conversion.settings import ConversionSettings
 from kbert.errors import BundleError
 from kbert.model_folder.bundle import Bundle
 from kbert.prediction.loading import load
@@ -138,7 +138,7 @@ def test_heads_that_another_program_trained_go_before_kberts_own_file(tmp_path, 
 def test_without_kberts_own_file_a_model_is_one_that_kbert_opens(tmp_path, make_task_model, name):
     convert(make_task_model(tmp_path / "run", TASKS[name]()), tmp_path / "google", to="google")
     (tmp_path / "google" / "kbert.json").unlink()
-    bundle = GoogleFormat().read(tmp_path / "google" / "bert_model.ckpt", Options())
+    bundle = GoogleFormat().read(tmp_path / "google" / "bert_model.ckpt", ConversionSettings())
     expected = {
         "tagging": "TokenClassificationModel",
         "tagging with a CRF": "TokenClassificationModel",

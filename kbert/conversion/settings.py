@@ -1,4 +1,4 @@
-"""The options of a conversion, and the decisions that they override."""
+"""The settings of a conversion, and the decisions that they override."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TANH_ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")
 
 
 @dataclasses.dataclass
-class Options:
-    """The user's options of a conversion, and the notes that are collected for the user.
+class ConversionSettings:
+    """The settings of a conversion, and the notes that are collected for the user.
 
     Args:
         gelu: The form of GELU, "erf" or "tanh"; None takes the form that the source specifies.
@@ -62,7 +62,7 @@ def with_gelu(config: BertConfig, form: str | None) -> BertConfig:
     return config.replace(hidden_act=GELU_FORMS[form])
 
 
-def find_lowercase(vocabulary: Vocabulary, options: Options) -> bool:
+def find_lowercase(vocabulary: Vocabulary, options: ConversionSettings) -> bool:
     """Whether a model lower-cases text, if no file says so: a vocabulary with capitals belongs to a cased model.
 
     The option `lowercase` overrides the decision. Otherwise a note is added that names the decision and its reason.
