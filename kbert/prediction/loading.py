@@ -60,7 +60,8 @@ def predictor_of(
     Raises:
         BundleError: The weights do not fit the task, or kbert.json is damaged.
     """
-    model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
+    # Requests that arrive together are rarely equally long.
+    model = task.build(BertEncoder(bundle.config, pooled=task.pooled, skip_padding=True))
     assign_tensors(task.bindings(model), bundle.tensors)
     litert = None
     if engine is not None and engine.engine == "litert":
