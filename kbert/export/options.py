@@ -30,6 +30,13 @@ class ExportSavedModelOptions(PromptedOptions):
     version: int | None = option(
         None, "The version number.", default_help="one more than the largest version in `output`, or 1", minimum=1
     )
+    litert: str | None = option(
+        None,
+        "Also write model.tflite with weights of this dtype, which TensorFlow Serving runs instead of the SavedModel "
+        "with its flag --prefer_tflite_model.",
+        details="It takes token ids: `input_word_ids`, int32 [B, S], padded with the id of [PAD].",
+        choices=QUANTIZATIONS,
+    )
 
 
 @with_documented_fields

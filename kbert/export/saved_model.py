@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import files
+from kbert.export.litert_for_serving import FILE_NAME, litert_for_serving
 from kbert.export.options import ExportSavedModelOptions
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.export.session import session_answers
@@ -45,7 +46,8 @@ def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOption
         The folder of the version.
 
     Raises:
-        UsageError: The version exists already, or is less than 1.
+        UsageError: The version exists already, or is less than 1; or `litert` is given for a task whose model needs
+            other inputs than one row of tokens.
         BundleError: The model folder is damaged, or its model is for no task.
         ParityError: The export gives other answers than the model; nothing was written.
 
@@ -78,6 +80,8 @@ def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOption
         extra.mkdir()
         save_tokenizer(loaded.tokenizer, extra)
         _check(folder, inputs, text_model)
+        if options.litert is not None:
+            (folder / FILE_NAME).write_bytes(litert_for_serving(loaded, options.litert))
     return base / str(version)
 
 

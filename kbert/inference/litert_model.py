@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.lite.tools import flatbuffer_utils
 
 from kbert.errors import ExportError
 from kbert.runtime.held_output import held_stderr, quiet_logger
@@ -45,6 +46,22 @@ def litert_model(
             raise ExportError(
                 f"expected a model of LiteRT's built-in operations. Received: {' '.join(str(problem).split()):.300}"
             ) from None
+
+
+def named_tensors(content: bytes) -> bytes:
+    """Returns a LiteRT model whose inputs and outputs are tensors with the names of the signature.
+
+    The converter names them after operations. Programs that do not read signatures see these names.
+
+    Args:
+        content: The content of a .tflite file with one signature.
+    """
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+    (signature,) = model.signatureDefs
+    tensors = model.subgraphs[signature.subgraphIndex].tensors
+    for each in (*signature.inputs, *signature.outputs):
+        tensors[each.tensorIndex].name = each.name
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def interpreter(content: bytes, threads: int) -> Any:

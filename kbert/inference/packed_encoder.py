@@ -1,4 +1,4 @@
-"""The encoder as a graph for LiteRT, over the tokens of one or several texts in a row, with constant weights.
+"""The encoder as a graph for LiteRT with constant weights: over the tokens of texts in a row, or over a batch.
 
 Most Keras layers leave operations that LiteRT's XNNPACK delegate does not support: checks of indices, 5-D transposes,
 strided slices. Here activations are matrices [T, H], and queries, keys and values have products of their own with
@@ -72,19 +72,55 @@ class PackedEncoder:
         kernels[0], biases[0] = kernels[0] * scale, biases[0] * scale
 
         def heads(part: int, order: tuple[int, int, int]) -> tf.Tensor:
-            flat = tf.matmul(hidden, kernels[part]) + biases[part]
-            return tf.transpose(tf.reshape(flat, [-1, config.num_attention_heads, config.head_size]), order)
+            return self._heads(tf.matmul(hidden, kernels[part]) + biases[part], order)
 
         query, key, value = heads(0, (1, 0, 2)), heads(1, (1, 2, 0)), heads(2, (1, 0, 2))
         probabilities = tf.nn.softmax(tf.matmul(query, key) + bias)  # [N, T, T]
-        context = tf.transpose(tf.matmul(probabilities, value), (1, 0, 2))
-        return _project(tf.reshape(context, [-1, config.hidden_size]), attention.output_projection)
+        return _project(self._joined(tf.matmul(probabilities, value)), attention.output_projection)
+
+    def _heads(self, flat: tf.Tensor, order: tuple[int, int, int]) -> tf.Tensor:
+        """Splits vectors, [T, H], into those of the heads, [T, N, D], with the axes in this order."""
+        return tf.transpose(tf.reshape(flat, [-1, self.config.num_attention_heads, self.config.head_size]), order)
+
+    def _joined(self, context: tf.Tensor) -> tf.Tensor:
+        """Joins the vectors of the heads, [N, T, D], to vectors [T, H]."""
+        return tf.reshape(tf.transpose(context, (1, 0, 2)), [-1, self.config.hidden_size])
 
     def _normalize(self, values: tf.Tensor, norm: Any) -> tf.Tensor:
         centred = values - tf.reduce_mean(values, -1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
         scale = tf.math.rsqrt(variance + self.config.layer_norm_eps)
         return centred * scale * constant(norm.gamma) + constant(norm.beta)
+
+
+class BatchedEncoder(PackedEncoder):
+    """A function from the tokens of a batch of texts to their vectors, for any number of texts and tokens."""
+
+    def __call__(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> tf.Tensor:  # type: ignore[override]
+        """Computes the outputs of the last block.
+
+        Args:
+            ids: Token ids, int32 [B, S].
+            mask: 1 for tokens and 0 for padding, int32 [B, S].
+            types: Segment ids, int32 [B, S].
+
+        Returns:
+            A vector for each token, float32 [B, S, H].
+        """
+        shape = tf.shape(ids)
+        self._length = tf.slice(shape, [1], [1])
+        positions = tf.tile(tf.range(tf.reshape(self._length, [])), tf.slice(shape, [0], [1]))
+        bias = tf.expand_dims(tf.expand_dims((1.0 - tf.cast(mask, tf.float32)) * MASK_BIAS, 1), 1)
+        hidden = super().__call__(tf.reshape(ids, [-1]), tf.reshape(types, [-1]), positions, bias)
+        return tf.reshape(hidden, tf.concat([shape, [self.config.hidden_size]], 0))
+
+    def _heads(self, flat: tf.Tensor, order: tuple[int, int, int]) -> tf.Tensor:
+        heads = [self.config.num_attention_heads, self.config.head_size]
+        split = tf.reshape(flat, tf.concat([[-1], self._length, heads], 0))
+        return tf.transpose(split, (0, *(axis + 1 for axis in order)))
+
+    def _joined(self, context: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(tf.transpose(context, (0, 2, 1, 3)), [-1, self.config.hidden_size])
 
 
 def padding_bias(mask: tf.Tensor) -> tf.Tensor:
