@@ -339,10 +339,15 @@ SPELLED = {
 
 
 def fields_of(module):
-    """The options of the classes that a module declares."""
+    """The options of the classes that a module declares, and those that all subclasses of a class have."""
     values = vars(importlib.import_module(module)).values()
     kinds = [each for each in values if isinstance(each, type) and issubclass(each, Options)]
-    return {name for kind in kinds if kind.__module__ == module for name in option_infos(kind)}
+    fields = set()
+    for kind in kinds:
+        if kind.__module__ == module:
+            fields |= option_infos(kind).keys()
+            fields |= set.intersection(*[set(option_infos(each)) for each in kind.__subclasses__()] or [set()])
+    return fields
 
 
 @pytest.mark.parametrize(("module", "name"), sorted(set(spelled())))
