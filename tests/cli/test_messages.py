@@ -116,6 +116,9 @@ PROMPTED = ("evaluate", "predict", "export saved-model")
 OUTPUTS = (*TRAINING, "corpus build", "vocab extend", "index build", "quickstart", "export saved-model")
 WHERE = {
     # Modules that several commands use, and the commands that can print the message with the option.
+    ("kbert.conversion.settings", "--cased"): ("convert",),
+    ("kbert.conversion.settings", "--gelu"): ("convert",),
+    ("kbert.conversion.settings", "--uncased"): ("convert",),
     ("kbert.corpus.reading.foreign_records", "--corpus"): ("pretrain",),
     ("kbert.corpus.reading.foreign_records", "--phase"): ("pretrain",),
     ("kbert.corpus.reading.open_source", "--vocab"): ("pretrain", "corpus inspect"),
@@ -226,7 +229,9 @@ def messages():
 
 def with_commands(text):
     """(option, the commands in front of it, as in `kbert pretrain --steps`) for each option of a message."""
-    rest = text.replace("tensorboard --logdir", "")
+    rest = text
+    for of_another_program in ("tensorboard --logdir", "its flag --prefer_tflite_model"):
+        rest = rest.replace(of_another_program, "")
     for words in re.findall(r"kbert [a-z][^`\n]*", text):
         rest = rest.replace(words, "")
         words = words.removeprefix("kbert ")
