@@ -189,13 +189,20 @@ def prepare(model: str, options: argparse.Namespace, folder: Path) -> None:
     import kbert
 
     data = options.data / "sst2"
-    start = {"model": options.minilm} if model == "minilm" else {"preset": model, "vocab": options.vocab}
+    start = {"model": options.minilm} if model == "minilm" else {"model": model, "vocab": options.vocab}
     lines = (data / "train.tsv").read_text(encoding="utf-8").splitlines()
     train = folder / "train.tsv"
     train.write_text("\n".join(lines[:257]) + "\n", encoding="utf-8")
     columns = {"text_column": "sentence", "label_column": "label"}
     kbert.finetune(
-        "classification", train=train, output=folder / "run", epochs=1, sequence_length=LENGTH, **columns, **start
+        "classification",
+        train=train,
+        validation_split=0.1,
+        output=folder / "run",
+        epochs=1,
+        sequence_length=LENGTH,
+        **columns,
+        **start,
     )
     kbert.export_saved_model(folder / "run", output=folder / "saved_model", version=1)
     rows = (data / "dev.tsv").read_text(encoding="utf-8").splitlines()[1:]
@@ -215,8 +222,12 @@ def _export_onnx(folder: Path) -> None:
     names = ["input_ids", "attention_mask", "token_type_ids"]
 
     class Logits(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model  # so that its weights are parameters of the graph
+
         def forward(self, *inputs: Any) -> Any:
-            return model(**dict(zip(names, inputs, strict=True))).logits
+            return self.model(**dict(zip(names, inputs, strict=True))).logits
 
     ids = torch.ones((2, 16), dtype=torch.int64)
     torch.onnx.export(
