@@ -2,7 +2,7 @@
 
 A batch is computed in rows of about 128 tokens without padding. A row holds one or several texts. The rows are
 distributed to all cores. Each core has its own interpreter, since two small matrix products on one core each are faster
-than one after the other on both.
+than one after the other on both. If there is only one row, all cores compute it together.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class LiteRtEncoder:
         self.threads = threads or os.cpu_count() or 1
         self._content = _convert(encoder, quantize)
         self._idle: SimpleQueue[_RowInterpreter] = SimpleQueue()
+        self._alone: SimpleQueue[_RowInterpreter] = SimpleQueue()
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="kbert-litert")
 
     def __call__(self, input_word_ids: Any, input_mask: Any, input_type_ids: Any) -> np.ndarray:
@@ -66,7 +67,7 @@ class LiteRtEncoder:
             numbers, positions = np.nonzero(mask[texts])
             places = (numbers + texts.start, positions)
             if len(numbers):
-                outputs[places] = self._run_row(ids[places], types[places], positions, numbers)
+                outputs[places] = self._run_row(ids[places], types[places], positions, numbers, alone=len(rows) == 1)
 
         rows = list(_rows(mask.sum(-1)))
         if len(rows) == 1:
@@ -75,13 +76,14 @@ class LiteRtEncoder:
             list(self._pool.map(run, rows))
         return outputs
 
-    def _run_row(self, *values: np.ndarray) -> np.ndarray:
+    def _run_row(self, *values: np.ndarray, alone: bool) -> np.ndarray:
+        idle = self._alone if alone else self._idle
         try:
-            row = self._idle.get_nowait()
+            row = idle.get_nowait()
         except Empty:
-            row = _RowInterpreter(self._content)
+            row = _RowInterpreter(self._content, self.threads if alone else 1)
         vectors = row(*values)
-        self._idle.put(row)
+        idle.put(row)
         return vectors
 
 
@@ -90,10 +92,11 @@ class _RowInterpreter:
 
     Args:
         content: The model that `_convert` returned.
+        threads: The number of threads that compute the row together.
     """
 
-    def __init__(self, content: bytes) -> None:
-        self._interpreter = interpreter(content, threads=1)
+    def __init__(self, content: bytes, threads: int) -> None:
+        self._interpreter = interpreter(content, threads)
         signature = self._interpreter._get_full_signature_list()["serving_default"]
         self._inputs = [signature["inputs"][name] for name in _INPUTS]
         self._output = signature["outputs"]["vectors"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
+from kbert.features import ENCODER_FEATURES
 from kbert.inference.litert_encoder import LiteRtEncoder
 from kbert.prediction.text_model import ROWS_AT_ONCE, TextModel
 
@@ -21,8 +24,6 @@ class LiteRtTextModel:
     def __init__(self, text_model: TextModel, encoder: LiteRtEncoder) -> None:
         self._text_model = text_model
         self._encoder = encoder
-        self._heads = tf.function(self._outputs, reduce_retracing=True, autograph=False)
-        self._served = tf.function(text_model.task.served_answers, reduce_retracing=True, autograph=False)
         self.from_text = self._answering(text_model.task.add_prompts)
 
     def without_prompts(self) -> Callable[..., dict[str, tf.Tensor]]:
@@ -32,39 +33,91 @@ class LiteRtTextModel:
     def _answering(
         self, prompted: Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
     ) -> Callable[..., dict[str, tf.Tensor]]:
-        task, model, encode = self._text_model.task, self._text_model.model, self._text_model.encode
-        names = [spec.name for spec in self._text_model.text_specs]
-
-        @tf.function(input_signature=self._text_model.text_specs, autograph=False)
-        def encoded(*texts: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-            features = task.encode(encode, prompted(dict(zip(names, texts, strict=True))))
-            return features, {feature.name: features[feature.name] for feature in task.model_features}
+        graphs: list[_Graphs] = []
 
         def answers(*texts: tf.Tensor) -> dict[str, tf.Tensor]:
-            features, batch = encoded(*texts)
-            # All windows of long texts may not fit in memory, so they are computed in parts.
-            rows = len(next(iter(batch.values())))
-            size = ROWS_AT_ONCE if task.windowed else max(rows, 1)
-            parts = []
-            for start in range(0, max(rows, 1), size):
-                part = {name: values[start : start + size] for name, values in batch.items()}
-                inputs = {name: values.numpy() for name, values in model.encoder_inputs(part).items()}
-                parts.append(self._heads(self._encoder(**inputs), part))
-            outputs = (
-                parts[0]
-                if len(parts) == 1
-                else {name: tf.concat([part[name] for part in parts], 0) for name in parts[0]}
-            )
-            found: dict[str, tf.Tensor] = self._served(outputs, features)
-            return found
+            if not graphs:
+                graphs.append(_Graphs(self._text_model, prompted))
+            return self._answers(graphs[0], texts)
 
         return answers
 
+    def _answers(self, graphs: _Graphs, texts: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
+        features, inputs = graphs.encoded(*texts)
+        ids, mask, types = (inputs[feature.name].numpy() for feature in ENCODER_FEATURES)
+        found: dict[str, tf.Tensor]
+        if not self._text_model.task.windowed or len(ids) <= ROWS_AT_ONCE:
+            found = graphs.answers(tf.constant(self._encoder(ids, mask, types)), features)
+            return found
+        # All windows of long texts may not fit in memory, so they are computed in parts.
+        parts = []
+        for start in range(0, len(ids), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            vectors = self._encoder(ids[rows], mask[rows], types[rows])
+            batch = {feature.name: features[feature.name][rows] for feature in self._text_model.task.model_features}
+            parts.append(graphs.outputs(tf.constant(vectors), batch))
+        outputs = {name: tf.concat([part[name] for part in parts], 0) for name in parts[0]}
+        found = graphs.answers_of_outputs(outputs, features)
+        return found
+
+
+class _Graphs:
+    """The graphs before and after the encoder, each traced once for all sizes.
+
+    Calling a traced graph takes half as long as calling a tf.function, which first searches for it.
+
+    Args:
+        text_model: The model from text to answers.
+        prompted: Adds the prompts to the texts.
+    """
+
+    def __init__(
+        self, text_model: TextModel, prompted: Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
+    ) -> None:
+        self._text_model = text_model
+        task, model = text_model.task, text_model.model
+        names = [spec.name for spec in text_model.text_specs]
+
+        def encoded(*texts: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+            features = task.encode(text_model.encode, prompted(dict(zip(names, texts, strict=True))))
+            batch = {feature.name: features[feature.name] for feature in task.model_features}
+            return features, model.encoder_inputs(batch)
+
+        self.encoded = _traced(encoded, *text_model.text_specs)
+        """From the texts to the features, and to the inputs of the encoder."""
+        self._vectors = tf.TensorSpec([None, None, model.encoder.config.hidden_size], tf.float32)
+        self._features = {
+            name: tf.TensorSpec(value.shape, value.dtype) for name, value in self.encoded.structured_outputs[0].items()
+        }
+        self.answers = _traced(
+            lambda vectors, features: task.served_answers(self._outputs(vectors, features), features),
+            self._vectors,
+            self._features,
+        )
+        """From the vectors of all tokens, float32 [R, S, H], and the features to the answers."""
+
+    @functools.cached_property
+    def outputs(self) -> Any:
+        """From the vectors of the tokens of some windows, and their features, to the outputs of the model."""
+        batch = {feature.name: self._features[feature.name] for feature in self._text_model.task.model_features}
+        return _traced(self._outputs, self._vectors, batch)
+
+    @functools.cached_property
+    def answers_of_outputs(self) -> Any:
+        """From the outputs of the model for all windows, and the features, to the answers."""
+        outputs = {
+            name: tf.TensorSpec(value.shape, value.dtype) for name, value in self.outputs.structured_outputs.items()
+        }
+        return _traced(self._text_model.task.served_answers, outputs, self._features)
+
     def _outputs(self, vectors: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the outputs of the model, given the vectors of all tokens, float32 [R, S, H], and its features."""
         model = self._text_model.model
         outputs = {"sequence_output": vectors}
         if model.encoder.pooler is not None:
             outputs["pooled_output"] = model.encoder.pooler(vectors)
         found: dict[str, tf.Tensor] = model.heads(outputs, batch, training=False)
         return found
+
+
+def _traced(function: Callable[..., Any], *specs: Any) -> Any:
+    return tf.function(function, autograph=False).get_concrete_function(*specs)
