@@ -80,9 +80,9 @@ def test_windows_of_long_texts_are_computed_in_parts(tmp_path, make_task_model, 
     sizes = []
     encoder = LiteRtEncoder(loaded.encoder)
 
-    def counted(**rows):
-        sizes.append(len(rows["input_mask"]))
-        return encoder(**rows)
+    def counted(ids, mask, types):
+        sizes.append(len(mask))
+        return encoder(ids, mask, types)
 
     litert = LiteRtTextModel(loaded.text_model, counted)
     texts = [tf.constant(column) for column in columns]
