@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -11,6 +11,7 @@ from keras import ops
 
 from kbert.config import BertConfig
 from kbert.layers.dropout import Dropout
+from kbert.layers.gradients import own_gradient
 from kbert.layers.layer import BertLayer, as_config, as_generator, serialized
 from kbert.layers.padding import drop_padding, pad_rows
 from kbert.layers.projection import Projection, initializer, product
@@ -82,13 +83,40 @@ class SelfAttention(BertLayer):
         # Scaling the queries gives the same result as scaling the scores, and is cheaper.
         query = ops.transpose(query, (0, 2, 1, 3)) * (1.0 / math.sqrt(config.head_size))
         scores = product(query, ops.transpose(key, (0, 2, 3, 1)), self.precision)  # [B, N, S, S]
-        probabilities = self.dropout(ops.softmax(scores + bias), training=training)
-        probabilities = ops.cast(probabilities, self.precision)
-        context = ops.matmul(probabilities, ops.transpose(value, (0, 2, 1, 3)))  # [B, N, S, D]
+        context = self._weighted(scores + bias, ops.transpose(value, (0, 2, 1, 3)), training)  # [B, N, S, D]
         context = ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, heads[1], config.hidden_size))
         if places is not None:
             context = drop_padding(context, places, tokens)
         return self.output_projection(context)
+
+    def _weighted(self, scores: Any, value: Any, training: bool | None) -> Any:
+        """Returns the values weighted by the softmax of the scores, with dropout: [B, N, S, S] and [B, N, S, D].
+
+        For each score, the backward pass needs its probability and the mask of the dropout, five bytes. TensorFlow's
+        own gradient would store three float32 tensors, the largest ones of a training step with long rows.
+        """
+        kept = self.dropout.draw(scores, training)
+        if kept is None:
+            return ops.matmul(ops.cast(ops.softmax(scores), self.precision), value)
+
+        def function(scores: Any, value: Any) -> tuple[Any, Callable[[Any], tuple[Any, Any]]]:
+            probabilities = ops.softmax(scores)
+
+            def gradient(above: Any) -> tuple[Any, Any]:
+                # The scale is applied to the small factor. Besides, TensorFlow would store the weights of the forward
+                # pass if they were computed here in the same way.
+                above = self.dropout.scale * above
+                weights = ops.cast(ops.where(kept, probabilities, 0.0), self.precision)
+                of_value = ops.matmul(ops.transpose(weights, (0, 1, 3, 2)), above)
+                of_weights = ops.cast(ops.matmul(above, ops.transpose(value, (0, 1, 3, 2))), "float32")
+                of_probabilities = ops.where(kept, of_weights, 0.0)
+                mean = ops.sum(of_probabilities * probabilities, axis=-1, keepdims=True)
+                return (of_probabilities - mean) * probabilities, of_value
+
+            weights = ops.cast(self.dropout.apply(probabilities, kept), self.precision)
+            return ops.matmul(weights, value), gradient
+
+        return own_gradient(function)(scores, value)
 
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
         """Returns the shape of the input."""

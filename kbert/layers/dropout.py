@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
+from kbert.layers.gradients import own_gradient
 from kbert.layers.layer import BertLayer, as_generator, serialized
 
 _VALUES = 2**16
@@ -37,11 +39,28 @@ class Dropout(BertLayer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Maps float32 of any shape to float32 of the same shape."""
+        kept = self.draw(inputs, training)
+        return inputs if kept is None else _with_dropout(lambda values: self.apply(values, kept), inputs)
+
+    def draw(self, inputs: Any, training: bool | None) -> Any:
+        """Returns which entries of the inputs are kept, a bool tensor of their shape; None if all of them are."""
         if not training or self.rate == 0:
-            return inputs
-        left_out = min(round(self.rate * _VALUES), _VALUES - 1)
-        kept = self._draw(inputs) >= ops.cast(left_out, "uint16")
-        return inputs * ops.where(kept, _VALUES / (_VALUES - left_out), 0.0)
+            return None
+        return self._draw(inputs) >= ops.cast(self._left_out, "uint16")
+
+    def apply(self, values: Any, kept: Any) -> Any:
+        """Sets the entries that are not kept to 0, and scales the others up. The gradient is the same function."""
+        return ops.where(kept, values * self.scale, 0.0)
+
+    @property
+    def scale(self) -> float:
+        """The factor of the entries that are kept."""
+        return _VALUES / (_VALUES - self._left_out)
+
+    @property
+    def _left_out(self) -> int:
+        """The number of random values, of _VALUES, that set an entry to 0."""
+        return min(round(self.rate * _VALUES), _VALUES - 1)
 
     def _draw(self, inputs: Any) -> Any:
         """Returns random uint16 values in the shape of the inputs. Each int32 that is drawn gives two of them."""
@@ -56,3 +75,11 @@ class Dropout(BertLayer):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor as plain data."""
         return super().get_config() | {"rate": self.rate, "seed_generator": serialized(self.seed_generator)}
+
+
+def _with_dropout(apply: Callable[[Any], Any], inputs: Any) -> Any:
+    """Returns apply(inputs), which is linear in each entry, with `apply` as its gradient.
+
+    The backward pass then needs one byte for each entry, the mask, instead of a float32.
+    """
+    return own_gradient(lambda values: (apply(values), apply))(inputs)
