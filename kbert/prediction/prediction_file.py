@@ -18,11 +18,16 @@ from kbert import files
 from kbert.beam.pipeline import check_runner
 from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
+from kbert.model_folder.weights_digest import weights_sha256
 from kbert.options import option_error, with_options
 from kbert.prediction.beam_job import predict_on_beam
 from kbert.prediction.loading import load
 from kbert.prediction.options import LoadOptions, PredictOptions, PredictToFileOptions
 from kbert.prediction.prediction_text import predictions_text
+from kbert.sources.content import content_sha256
+
+_CONTENT = ("model", "input")
+"""What is compared by its content when a command is continued, so it may have moved."""
 
 
 @with_options(PredictToFileOptions)
@@ -94,9 +99,8 @@ def _command(
         for name, value in options.remembered().items()
         if name not in ("output", "resume", "runner", "runner_options")
     }
-    size = os.path.getsize(input) if os.path.isfile(input) else None
-    named = {"model": os.path.realpath(model), "input": os.path.realpath(input), "size of the input": size}
-    return {**named, **settings, **{name: str(value) for name, value in sorted(reading.items())}}
+    content = dict(zip(_CONTENT, (weights_sha256(model), content_sha256(input, "input")), strict=True))
+    return {**content, **settings, **{name: str(value) for name, value in sorted(reading.items())}}
 
 
 class _Journal:
@@ -141,6 +145,11 @@ class _Journal:
             raise DataError(f"the progress is damaged; remove {self.partial.name} and {self._path.name}", self._path)
         for name in {**command, **self._command}:
             if command.get(name) != self._command.get(name):
+                if name in _CONTENT:
+                    raise UsageError(
+                        f"{self._output} was begun with another content of the {name}; continue with the same. "
+                        "Received: a changed one"
+                    )
                 raise UsageError(
                     f"{self._output} was begun with {name}={command.get(name)!r}; continue with the same command. "
                     f"Received: {name}={self._command.get(name)!r}"

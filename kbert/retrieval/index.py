@@ -24,8 +24,8 @@ from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
-from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES, transformer_path
-from kbert.model_folder.weights import weights_files
+from kbert.model_folder.sentence_transformers import POOLINGS, SIMILARITIES
+from kbert.model_folder.weights_digest import weights_sha256
 from kbert.options import option_error, with_options
 from kbert.prediction.loading import predictor_of
 from kbert.prediction.options import EngineOptions
@@ -131,7 +131,7 @@ def build_index(
         np.save(folder / OFFSETS_FILE, offsets)
         settings = {
             "model": str(Path(model).resolve()),
-            "model_sha256": _digest(model),
+            "model_sha256": weights_sha256(model),
             "documents": total,
             "width": width,
             "dtype": options.dtype,
@@ -193,7 +193,7 @@ class Index:
             raise BundleError(
                 f"expected the model of {self.folder} at {where}. Received: no such folder; name it with --model"
             )
-        if _digest(where) != settings["model_sha256"]:
+        if weights_sha256(where) != settings["model_sha256"]:
             raise BundleError(
                 f"expected the weights that {self.folder} was built with. Received: {where} with other weights; "
                 "build the index again"
@@ -389,10 +389,6 @@ def _mapped(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndar
 def _parts(documents: Iterator[Document], size: int) -> Iterator[list[Document]]:
     while part := list(itertools.islice(documents, size)):
         yield part
-
-
-def _digest(model: PathLike) -> str:
-    return files.file_sha256(*weights_files(Path(model) / transformer_path(model)))
 
 
 def _faiss() -> Any:

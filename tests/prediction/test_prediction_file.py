@@ -1,6 +1,7 @@
 """Predictions in files, and how an interrupted command is continued."""
 
 import json
+import shutil
 
 import pytest
 
@@ -87,8 +88,17 @@ def test_a_different_command_does_not_continue(tmp_path, classifier, texts):
         predict_to_file(classifier, texts, output=output, batch_size=8, resume=True)
     with open(texts, "a") as handle:
         handle.write("a cat\n")
-    with pytest.raises(UsageError, match=r"was begun with size of the input="):
+    with pytest.raises(UsageError, match=r"was begun with another content of the input; continue with the same\. Rec"):
         predict_to_file(classifier, texts, output=output, resume=True)
+
+
+def test_a_model_and_an_input_that_moved_continue(tmp_path, classifier, texts):
+    output = tmp_path / "answers"
+    with pytest.raises(Stop):
+        predict_to_file(classifier, texts, output=output, progress=_interrupted_after(4))
+    moved = texts.rename(tmp_path / "moved.txt")
+    model = shutil.copytree(classifier, tmp_path / "model")
+    assert predict_to_file(model, moved, output=output, resume=True) == 11
 
 
 @pytest.mark.parametrize("content", ["{", "{}", '{"command": {}, "rows": 4, "bytes": 99999}'])

@@ -1,0 +1,24 @@
+"""The digest of the weights of a model, by which models are compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kbert import files
+from kbert.files import PathLike
+from kbert.model_folder.hub import resolve
+from kbert.model_folder.sentence_transformers import transformer_path
+from kbert.model_folder.weights import weights_files
+
+
+def weights_sha256(model: PathLike) -> str:
+    """Returns SHA-256 of the weights of the encoder in a model folder, in hexadecimal digits.
+
+    Args:
+        model: A model folder, also of sentence-transformers, or a model of the Hugging Face Hub.
+
+    Raises:
+        BundleError: The folder has no weights.
+    """
+    folder = Path(resolve(model))
+    return files.file_sha256(*weights_files(folder / transformer_path(folder)))
