@@ -12,10 +12,8 @@ from kbert import files
 from kbert.errors import DataError, UsageError
 from kbert.model_folder.bundle import Bundle, is_bundle
 from kbert.model_folder.hub import resolve
-from kbert.models.encoder import BertEncoder
-from kbert.models.tensor_names import assign_tensors
 from kbert.options import check_option
-from kbert.prediction.predictor import Predictor
+from kbert.prediction.loading import predictor_of
 from kbert.tasks.fill_mask import FillMaskTask
 from kbert.text.vocabulary import MASK
 from kbert.training.data.word_replacement import (
@@ -86,10 +84,7 @@ class MaskedWords:
                 f"augment='masked' needs a pretrained --model, which predicts words; {model} does not. "
                 "Give a model that `kbert pretrain` made, or --synonyms"
             )
-        keras_model = task.build(BertEncoder(bundle.config, pooled=task.pooled))
-        assign_tensors(task.bindings(keras_model), bundle.tensors)
-        length = bundle.config.max_position_embeddings
-        self._predictor = Predictor(task, keras_model, task.adapt_tokenizer(bundle.tokenizer), length)
+        self._predictor = predictor_of(bundle, task, folder)
 
     def replace(self, texts: Sequence[str], rng: np.random.Generator) -> list[str]:
         """Returns the texts with some words replaced; words beyond the model's last position are unchanged."""
