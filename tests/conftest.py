@@ -186,19 +186,23 @@ def pair_classifier(tmp_path_factory, make_classifier):
 
 @pytest.fixture(scope="session")
 def make_task_model(vocabulary, small_config, random_tensors):
-    """Writes the folder of a model for any task as `finetune` does."""
+    """Writes the folder of a model for any task as `finetune` does, or as `pretrain` does for filling masks."""
     from kbert.models.encoder import BertEncoder
+    from kbert.tasks.protocol.trainable import TrainableTask
 
     def make(folder, task, *, sequence_length=24, config=small_config, tokenizer=None):
         tensors = random_tensors(task.bindings(task.build(BertEncoder(config, pooled=task.pooled))))
-        settings = {"kind": "task", "task": task.settings(), "sequence_length": sequence_length}
+        learnt = isinstance(task, TrainableTask)
+        settings = {"kind": "pretraining"}
+        if learnt:
+            settings = {"kind": "task", "task": task.settings(), "sequence_length": sequence_length}
         Bundle(
             config,
             tokenizer or Tokenizer(vocabulary),
             tensors,
             task.architecture,
             settings,
-            task.foreign_config(),
+            task.foreign_config() if learnt else {},
         ).save(folder, "# A card\n")
         return folder
 

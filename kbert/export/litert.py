@@ -13,7 +13,7 @@ from kbert import features, files
 from kbert.errors import UsageError
 from kbert.export.litert_graph import InferenceGraph, constants_of
 from kbert.export.options import ExportLitertOptions
-from kbert.export.parity import check_parity, sample_inputs
+from kbert.export.parity import check_parity, sample_inputs, without_padding
 from kbert.inference.litert_model import interpreter, litert_model
 from kbert.options import with_options
 from kbert.prediction.loading import load
@@ -99,9 +99,10 @@ def _check(content: bytes, loaded: Predictor, length: int, quantize: str) -> Non
     received = run_litert(content, batch, length)
     # Differences of logits are compared as parts of the largest logit.
     scales = {name: max(1.0, float(np.abs(values).max())) for name, values in expected.items()}
+    mask = batch[features.INPUT_MASK.name]
     check_parity(
-        {name: values / scales[name] for name, values in expected.items()},
-        {name: values / scales[name] for name, values in received.items() if name in scales},
+        {name: without_padding(values, mask) / scales[name] for name, values in expected.items()},
+        {name: without_padding(values, mask) / scales[name] for name, values in received.items() if name in scales},
         tolerance=_TOLERANCES[quantize],
         what=f"the LiteRT model ({quantize})",
     )

@@ -19,7 +19,7 @@ import tensorflow as tf
 from kbert import features
 from kbert.errors import UsageError
 from kbert.export.litert_graph import constants_of
-from kbert.export.parity import check_parity, sample_inputs
+from kbert.export.parity import check_parity, sample_inputs, without_padding
 from kbert.inference.litert_model import interpreter, litert_model, named_tensors
 from kbert.inference.packed_encoder import BatchedEncoder
 from kbert.prediction.predictor import Predictor
@@ -93,20 +93,15 @@ def _check(content: bytes, loaded: Predictor, quantize: str) -> None:
         received = answers_in_serving(model, part[0])
         # Differences of logits are compared as parts of the largest logit; padding has no answers.
         scales = {name: max(1.0, float(np.abs(value).max(initial=0.0))) for name, value in expected.items()}
-        inside = part[1] == 1
+        compared = [
+            {name: without_padding(value, part[1]) / scales[name] for name, value in values.items() if name in scales}
+            for values in (expected, received)
+        ]
         check_parity(
-            {name: _inside(value, inside) / scales[name] for name, value in expected.items()},
-            {name: _inside(value, inside) / scales[name] for name, value in received.items() if name in scales},
+            *compared,
             tolerance=_TOLERANCES[quantize],
             what=f"{FILE_NAME} ({quantize})",
         )
-
-
-def _inside(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Returns the values of tokens, if there is a value for each position, without those of padding."""
-    if values.shape[:2] != inside.shape:
-        return values
-    return np.where(inside.reshape(*inside.shape, *[1] * (values.ndim - 2)), values, 0.0)
 
 
 def answers_in_serving(model: Any, ids: np.ndarray) -> dict[str, np.ndarray]:

@@ -50,6 +50,18 @@ def check_parity(
     return largest
 
 
+def without_padding(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns an output with zeros at padding, if it has a value for each token: padding has no answers.
+
+    Args:
+        values: An output, [B, ...] or [B, S, ...].
+        mask: 1 for tokens and 0 for padding, int32 [B, S].
+    """
+    if values.shape[:2] != mask.shape:
+        return values
+    return np.where(mask.reshape(*mask.shape, *[1] * (values.ndim - 2)) == 1, values, 0)
+
+
 def sample_texts(vocabulary: Vocabulary, count: int = 16, longest: int = 200) -> list[str]:
     """Returns texts for a check: an empty one, one with unusual characters, and texts of words of the vocabulary.
 
