@@ -53,7 +53,7 @@ CLIENTS = {
 }
 
 
-ALWAYS = ["classification of pairs", "crf", "question-answering"]
+ALWAYS = ["classification of pairs", "crf"]
 """The tasks that the default run exports; the slow one exports all of them."""
 
 
