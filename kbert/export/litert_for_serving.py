@@ -17,15 +17,31 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.errors import UsageError
 from kbert.export.litert_graph import constants_of
 from kbert.export.parity import check_parity, sample_inputs, without_padding
 from kbert.inference.litert_model import interpreter, litert_model, named_tensors
 from kbert.inference.packed_encoder import BatchedEncoder
+from kbert.options import option_error
 from kbert.prediction.predictor import Predictor
+from kbert.tasks.protocol.answering import AnsweringTask
 
 FILE_NAME = "model.tflite"
 _TOLERANCES = {"none": 1e-4, "float16": 2e-2, "dynamic": 0.25}
+
+
+def check_task(task: AnsweringTask[Any]) -> None:
+    """Checks that the model of a task reads one row of tokens.
+
+    Raises:
+        OptionError: The model needs other inputs.
+    """
+    if task.model_features != features.ENCODER_FEATURES:
+        raise option_error(
+            lambda spell: (
+                f"{spell('litert')} is for tasks whose model reads one row of tokens. Received: {task.name}; leave it "
+                "out"
+            )
+        )
 
 
 def litert_for_serving(loaded: Predictor, quantize: str) -> bytes:
@@ -35,19 +51,13 @@ def litert_for_serving(loaded: Predictor, quantize: str) -> bytes:
     `tokens` of the SavedModel, such as `probabilities`, float32 [B, C].
 
     Args:
-        loaded: The model.
+        loaded: The model, whose task `check_task` accepts.
         quantize: The weights, as in `kbert.inference.litert_model.litert_model`.
 
     Raises:
-        UsageError: The model needs other inputs than one row of tokens.
         ExportError: The model needs operations that are not built into LiteRT.
         ParityError: The LiteRT model gives other answers than the model.
     """
-    if loaded.task.model_features != features.ENCODER_FEATURES:
-        raise UsageError(
-            f"a LiteRT model is for tasks whose model reads one row of tokens. Received: {loaded.task.name}; leave "
-            "litert out"
-        )
     encoder = BatchedEncoder(loaded.encoder)
     vocabulary = loaded.tokenizer.vocabulary
     pooler = loaded.encoder.pooler

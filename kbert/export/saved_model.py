@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import files
-from kbert.export.litert_for_serving import FILE_NAME, litert_for_serving
+from kbert.export.litert_for_serving import FILE_NAME, check_task, litert_for_serving
 from kbert.export.options import ExportSavedModelOptions
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.export.session import session_answers
@@ -69,6 +69,8 @@ def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOption
         )
 
     loaded = load(model, options=options.narrowed(PromptedOptions))
+    if options.litert is not None:
+        check_task(loaded.task)
     text_model = loaded.text_model
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary)
 

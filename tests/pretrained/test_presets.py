@@ -154,7 +154,8 @@ def test_numbers_keep_their_mean(make_task_model, tmp_path):
     folder = make_task_model(tmp_path / "folder", RegressionTask(mean=5.0, deviation=2.0))
     model = kbert.RegressionModel.from_preset(folder)
     assert (model.mean, model.deviation) == (5.0, 2.0)
-    np.testing.assert_allclose(model(BATCH)["logits"], kbert.load(folder).model(BATCH)["logits"])
+    # Loaded models skip padding, so sums have another order.
+    np.testing.assert_allclose(model(BATCH)["logits"], kbert.load(folder).model(BATCH)["logits"], atol=1e-5)
 
 
 def test_what_is_neither_preset_nor_folder(tmp_path):
