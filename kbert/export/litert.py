@@ -13,19 +13,13 @@ from kbert import features, files
 from kbert.errors import UsageError
 from kbert.export.litert_graph import InferenceGraph, constants_of
 from kbert.export.options import ExportLitertOptions
-from kbert.export.parity import check_parity, sample_inputs, without_padding
+from kbert.export.parity import check_litert_parity, sample_inputs
 from kbert.inference.litert_model import interpreter, litert_model
 from kbert.options import with_options
 from kbert.prediction.loading import load
 from kbert.prediction.options import HeadOptions
 from kbert.prediction.predictor import Predictor
 from kbert.text.graph.encoder import GraphEncoder
-
-_TOLERANCES = {"none": 1e-4, "float16": 2e-2, "dynamic": 0.25}
-"""The largest allowed difference of a probability, or of a logit divided by the largest logit.
-
-Weights in int8 change single probabilities of random words a lot, so the check can only refuse a wrong graph.
-"""
 
 
 @with_options(ExportLitertOptions)
@@ -97,15 +91,8 @@ def _check(content: bytes, loaded: Predictor, length: int, quantize: str) -> Non
     outputs = loaded.text_model.from_tokens(*batch.values())
     expected = {name: value.numpy() for name, value in outputs.items()}
     received = run_litert(content, batch, length)
-    # Differences of logits are compared as parts of the largest logit.
-    scales = {name: max(1.0, float(np.abs(values).max())) for name, values in expected.items()}
     mask = batch[features.INPUT_MASK.name]
-    check_parity(
-        {name: without_padding(values, mask) / scales[name] for name, values in expected.items()},
-        {name: without_padding(values, mask) / scales[name] for name, values in received.items() if name in scales},
-        tolerance=_TOLERANCES[quantize],
-        what=f"the LiteRT model ({quantize})",
-    )
+    check_litert_parity(expected, received, mask, quantize=quantize, what=f"the LiteRT model ({quantize})")
 
 
 def run_litert(model: bytes, batch: dict[str, np.ndarray], length: int) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from kbert import features
 from kbert.export.litert_graph import constants_of
-from kbert.export.parity import check_parity, sample_inputs, without_padding
+from kbert.export.parity import check_litert_parity, sample_inputs
 from kbert.inference.litert_model import interpreter, litert_model, named_tensors
 from kbert.inference.packed_encoder import BatchedEncoder
 from kbert.options import option_error
@@ -26,7 +26,6 @@ from kbert.prediction.predictor import Predictor
 from kbert.tasks.protocol.answering import AnsweringTask
 
 FILE_NAME = "model.tflite"
-_TOLERANCES = {"none": 1e-4, "float16": 2e-2, "dynamic": 0.25}
 
 
 def check_task(task: AnsweringTask[Any]) -> None:
@@ -61,12 +60,14 @@ def litert_for_serving(loaded: Predictor, quantize: str) -> bytes:
     encoder = BatchedEncoder(loaded.encoder)
     vocabulary = loaded.tokenizer.vocabulary
     pooler = loaded.encoder.pooler
+    paired = len(loaded.task.text_inputs) > 1
     encoder_variables = {id(variable) for variable in loaded.encoder.variables}
     head = [variable for variable in loaded.model.variables if id(variable) not in encoder_variables]
 
     def answer(input_word_ids: tf.Tensor) -> dict[str, tf.Tensor]:
         mask = tf.cast(tf.not_equal(input_word_ids, vocabulary.pad_id), tf.int32)
-        types = _segments(input_word_ids, vocabulary.sep_id) * mask
+        # A single text may contain [SEP], which begins no second text.
+        types = _segments(input_word_ids, vocabulary.sep_id) * mask if paired else tf.zeros_like(mask)
         values = (input_word_ids, mask, types)
         batch = {feature.name: value for feature, value in zip(features.ENCODER_FEATURES, values, strict=True)}
         outputs = {"sequence_output": encoder(*values)}
@@ -101,17 +102,7 @@ def _check(content: bytes, loaded: Predictor, quantize: str) -> None:
         part = [value[rows, :length] for value in values]
         expected = {name: value.numpy() for name, value in loaded.text_model.from_tokens(*part).items()}
         received = answers_in_serving(model, part[0])
-        # Differences of logits are compared as parts of the largest logit; padding has no answers.
-        scales = {name: max(1.0, float(np.abs(value).max(initial=0.0))) for name, value in expected.items()}
-        compared = [
-            {name: without_padding(value, part[1]) / scales[name] for name, value in values.items() if name in scales}
-            for values in (expected, received)
-        ]
-        check_parity(
-            *compared,
-            tolerance=_TOLERANCES[quantize],
-            what=f"{FILE_NAME} ({quantize})",
-        )
+        check_litert_parity(expected, received, part[1], quantize=quantize, what=f"{FILE_NAME} ({quantize})")
 
 
 def answers_in_serving(model: Any, ids: np.ndarray) -> dict[str, np.ndarray]:

@@ -11,6 +11,12 @@ from kbert.errors import ParityError
 from kbert.tasks.protocol.answering import TextInput
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
+_LITERT_TOLERANCES = {"none": 1e-4, "float16": 2e-2, "dynamic": 0.25}
+"""The largest allowed difference of a probability, or of a logit divided by the largest logit.
+
+Weights in int8 change single probabilities of random words a lot, so the check can only refuse a wrong graph.
+"""
+
 
 def check_parity(
     expected: Mapping[str, np.ndarray], received: Mapping[str, np.ndarray], *, tolerance: float, what: str
@@ -50,7 +56,35 @@ def check_parity(
     return largest
 
 
-def without_padding(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def check_litert_parity(
+    expected: Mapping[str, np.ndarray],
+    received: Mapping[str, np.ndarray],
+    mask: np.ndarray,
+    *,
+    quantize: str,
+    what: str,
+) -> None:
+    """Compares the answers of a LiteRT model at tokens; differences of logits are parts of the largest logit.
+
+    Args:
+        expected: The answers of the model, by name.
+        received: The answers of the LiteRT model, by name.
+        mask: 1 for tokens and 0 for padding, int32 [B, S].
+        quantize: The weights of the LiteRT model: "none", "float16" or "dynamic".
+        what: The name of the export in the message.
+
+    Raises:
+        ParityError: The answers differ.
+    """
+    scales = {name: max(1.0, float(np.abs(values).max(initial=0.0))) for name, values in expected.items()}
+    compared = [
+        {name: _without_padding(answers[name], mask) / scales[name] for name in scales if name in answers}
+        for answers in (expected, received)
+    ]
+    check_parity(*compared, tolerance=_LITERT_TOLERANCES[quantize], what=what)
+
+
+def _without_padding(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Returns an output with zeros at padding, if it has a value for each token: padding has no answers.
 
     Args:

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import ExportError, ParityError, UsageError
-from kbert.export import litert
+from kbert.export import litert, parity
 from kbert.export.litert import export_litert, run_litert
 from kbert.inference.packed_encoder import PackedEncoder
 from kbert.prediction.loading import load
@@ -104,7 +104,7 @@ def test_pairs(tmp_path, pair_classifier):
 
 
 def test_an_export_that_answers_otherwise_is_not_written(tmp_path, classifier, monkeypatch):
-    monkeypatch.setitem(litert._TOLERANCES, "none", -1.0)
+    monkeypatch.setitem(parity._LITERT_TOLERANCES, "none", -1.0)
     with pytest.raises(
         ParityError, match=r"^the LiteRT model \(none\): probabilities must differ .* nothing was written$"
     ):
