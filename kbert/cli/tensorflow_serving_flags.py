@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
 from kbert.cli.options import SectionedCommand
+from kbert.options import OptionInfo, option_infos
+from kbert.serving.options import ServeOptions
 
 # The option that stands for a flag with a value.
 _VALUES = {
-    "port": "--grpc-port",
-    "rest_api_port": "--rest-port",
-    "model_name": "--model-name",
-    "model_base_path": "--model-base-path",
-    "model_config_file": "--model-config-file",
-    "model_config_file_poll_wait_seconds": "--model-config-poll-seconds",
-    "file_system_poll_wait_seconds": "--poll-seconds",
-    "batching_parameters_file": "--batching-parameters-file",
-    "monitoring_config_file": "--monitoring-config-file",
-    "rest_api_timeout_in_ms": "--timeout-seconds",
+    "port": "grpc_port",
+    "rest_api_port": "rest_port",
+    "model_name": "model_name",
+    "model_base_path": "model_base_path",
+    "model_config_file": "model_config_file",
+    "model_config_file_poll_wait_seconds": "model_config_poll_seconds",
+    "file_system_poll_wait_seconds": "poll_seconds",
+    "batching_parameters_file": "batching_parameters_file",
+    "monitoring_config_file": "monitoring_config_file",
+    "rest_api_timeout_in_ms": "timeout_seconds",
 }
-# The options that stand for a flag that is on, and one that is off.
+# The option that stands for a flag that is on.
 _SWITCHES = {
-    "enable_batching": ("--batch-all-models", "--no-batching"),
-    "rest_api_enable_cors_support": ("--cors", ""),
-    "allow_version_labels_for_unavailable_models": ("--labels-of-unavailable-versions", ""),
+    "enable_batching": "batch_all_models",
+    "rest_api_enable_cors_support": "cors",
+    "allow_version_labels_for_unavailable_models": "labels_of_unavailable_versions",
 }
-# A port of 0 turns an API off in TensorFlow Serving.
-_OFF = {"port": "--no-grpc", "rest_api_port": "--no-rest"}
+# The option that a flag turns off: a port of 0 means that the API is not served, and batching is on unless it is off.
+_OFF = {"port": "grpc", "rest_api_port": "rest", "enable_batching": "batching"}
 _TRUE = ("true", "t", "1", "yes", "y")
 _FALSE = ("false", "f", "0", "no", "n")
 
@@ -70,16 +72,21 @@ def translated(arguments: Sequence[str]) -> list[str]:
 def _switch(flag: str, value: str) -> list[str]:
     if value.lower() not in (*_TRUE, *_FALSE):
         raise click.UsageError(f"--{flag} must be true or false. Received: --{flag}={value}")
-    chosen = _SWITCHES[flag][value.lower() in _FALSE]
-    return [chosen] if chosen else []
+    if value.lower() in _TRUE:
+        return [_infos()[_SWITCHES[flag]].spelling]
+    return [_infos()[_OFF[flag]].off_spelling] if flag in _OFF else []
 
 
 def _value(flag: str, value: str) -> list[str]:
     if flag in _OFF and value == "0":
-        return [_OFF[flag]]
+        return [_infos()[_OFF[flag]].off_spelling]
     if flag == "rest_api_timeout_in_ms":
         try:
             value = f"{int(value) / 1000:g}"
         except ValueError:
             raise click.UsageError(f"--{flag} must be a whole number. Received: --{flag}={value}") from None
-    return [_VALUES[flag], value]
+    return [_infos()[_VALUES[flag]].spelling, value]
+
+
+def _infos() -> Mapping[str, OptionInfo]:
+    return option_infos(ServeOptions)

@@ -49,6 +49,7 @@ def _read(folder: Path) -> Any:
             text_format.Parse(found.read_text(encoding="utf-8"), saved_model)
     except (message.DecodeError, text_format.ParseError, UnicodeDecodeError) as problem:
         raise ServingError(
-            f"expected a SavedModel in {folder}. Received: a damaged {found.name} ({' '.join(str(problem).split()):.200})"
+            f"expected a SavedModel in {folder}. Received: a damaged {found.name} "
+            f"({' '.join(str(problem).split()):.200})"
         ) from None
     return saved_model
