@@ -78,6 +78,10 @@ class LiteRtRows:
             list(self._pool.map(run, rows))
         return outputs
 
+    def close(self) -> None:
+        """Ends the threads. No call may follow."""
+        self._pool.shutdown()
+
     def _run_row(self, *values: np.ndarray, alone: bool) -> np.ndarray:
         idle = self._alone if alone else self._idle
         try:

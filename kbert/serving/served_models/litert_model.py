@@ -58,6 +58,7 @@ class LiteRtModel:
 
     def close(self) -> None:
         """See `ServedModel.close`."""
+        self._encoder.close()
         self._model.close()
 
 
