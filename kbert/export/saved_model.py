@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from kbert import files
 from kbert.export.litert_for_serving import FILE_NAME, check_task, litert_for_serving
+from kbert.export.manifest import MANIFEST_FILE, manifest
 from kbert.export.options import ExportSavedModelOptions
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.export.session import session_answers
+from kbert.export.warmup import WARMUP_FILE, write_warmup_requests
 from kbert.options import option_error, with_options
 from kbert.prediction.loading import load
 from kbert.prediction.options import PromptedOptions
+from kbert.prediction.predictor import Predictor
 from kbert.prediction.text_model import TextModel
 from kbert.text.tokenizer_files.writing import save_tokenizer
 
@@ -32,6 +37,9 @@ def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOption
       and have a count;
     - `tokens`: from `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to the answers that need no
       text; for classification `probabilities`.
+
+    Its folder assets.extra has kbert.json, which says what the model does (see `kbert.export.manifest`); warm-up
+    requests, which TensorFlow Serving runs before it serves the version; and the files of the tokenizer.
 
     The SavedModel runs with tensorflow and tensorflow-text, without kbert. Before its folder appears, TensorFlow's two
     loaders load it: `tf.saved_model.load`, which Python programs and `kbert serve` use, and a session, which TensorFlow
@@ -59,6 +67,19 @@ def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOption
         >>> sorted(served(text=tf.constant(["the cat"])))
         ['classes', 'label', 'probabilities']
     """
+    return write_saved_model(model, options)
+
+
+def write_saved_model(
+    model: files.PathLike, options: ExportSavedModelOptions, command: Sequence[str] | None = None
+) -> Path:
+    """Exports a model as `export_saved_model` does, with the command line in the manifest.
+
+    Args:
+        model: The model folder.
+        options: The options of the export.
+        command: The command line, word by word; None in Python.
+    """
     base, version = Path(options.output), options.version
     if version is None:
         taken = [int(path.name) for path in base.glob("*") if path.name.isdecimal()] if base.is_dir() else []
@@ -77,14 +98,22 @@ def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOption
     with files.atomic_directory(base / str(version)) as folder:
         signatures = {"serving_default": text_model.from_text, "tokens": text_model.from_tokens}
         tf.saved_model.save(ServedModel(text_model), str(folder), signatures=signatures)
-        # For people, and for clients that tokenize by themselves; TensorFlow Serving does not read these files.
-        extra = folder / "assets.extra"
-        extra.mkdir()
-        save_tokenizer(loaded.tokenizer, extra)
+        _write_extra(folder / "assets.extra", loaded, manifest(loaded, model, command), base.name)
         _check(folder, inputs, text_model)
         if options.litert is not None:
             (folder / FILE_NAME).write_bytes(litert_for_serving(loaded, options.litert))
     return base / str(version)
+
+
+def _write_extra(folder: Path, loaded: Predictor, content: Mapping[str, Any], name: str) -> None:
+    """Writes assets.extra.
+
+    Servers read the manifest and the warm-up requests. The tokenizer is for clients that tokenize by themselves.
+    """
+    folder.mkdir()
+    save_tokenizer(loaded.tokenizer, folder)
+    files.write_json(folder / MANIFEST_FILE, content)
+    write_warmup_requests(folder / WARMUP_FILE, loaded.text_model, loaded.tokenizer.vocabulary, model_name=name)
 
 
 class ServedModel(tf.Module):

@@ -67,6 +67,8 @@ def test_the_folder_is_a_version_that_is_served(exported):
         "variables",
     ]
     assert sorted(path.name for path in (exported / "assets.extra").iterdir()) == [
+        "kbert.json",
+        "tf_serving_warmup_requests",
         "tokenizer.json",
         "tokenizer_config.json",
         "vocab.txt",
