@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import files
+from kbert.export.example_signatures import INPUTS, example_signatures, examples, name_methods
 from kbert.export.litert_for_serving import FILE_NAME, check_task, litert_for_serving
 from kbert.export.manifest import MANIFEST_FILE, manifest
 from kbert.export.options import ExportSavedModelOptions
@@ -19,7 +20,6 @@ from kbert.export.warmup import WARMUP_FILE, write_warmup_requests
 from kbert.options import option_error, with_options
 from kbert.prediction.loading import load
 from kbert.prediction.options import PromptedOptions
-from kbert.prediction.predictor import Predictor
 from kbert.prediction.text_model import TextModel
 from kbert.text.tokenizer_files.writing import save_tokenizer
 
@@ -30,13 +30,16 @@ TOLERANCE = 1e-5
 def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOptions) -> Path:
     """Exports a fine-tuned model as `output`/VERSION.
 
-    The SavedModel has two signatures, with batch and length free:
+    The SavedModel has these signatures, with batch and length free:
 
     - `serving_default`: from strings, such as `text` [B] (and `text_pair` [B] for a task of pairs), to answers; for
       classification `label` [B], `classes` [B, C] and `probabilities` [B, C]. Answers of different length are padded,
       and have a count;
     - `tokens`: from `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to the answers that need no
-      text; for classification `probabilities`.
+      text; for classification `probabilities`;
+    - `classify`, for classification, multilabel classification, ranking and multiple choice: from `inputs`, serialized
+      tf.Examples [B] with the text inputs as bytes features, to `classes` [B, C] and `scores` [B, C];
+    - `regress`, for regression: from `inputs`, as in `classify`, to `outputs` [B].
 
     Its folder assets.extra has kbert.json, which says what the model does (see `kbert.export.manifest`); warm-up
     requests, which TensorFlow Serving runs before it serves the version; and the files of the tokenizer.
@@ -96,24 +99,25 @@ def write_saved_model(
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary)
 
     with files.atomic_directory(base / str(version)) as folder:
-        signatures = {"serving_default": text_model.from_text, "tokens": text_model.from_tokens}
+        signatures = {
+            "serving_default": text_model.from_text,
+            "tokens": text_model.from_tokens,
+            **example_signatures(text_model),
+        }
         tf.saved_model.save(ServedModel(text_model), str(folder), signatures=signatures)
-        _write_extra(folder / "assets.extra", loaded, manifest(loaded, model, command), base.name)
-        _check(folder, inputs, text_model)
+        name_methods(folder)
+        extra = folder / "assets.extra"
+        # Servers read the manifest and the warm-up requests; the tokenizer is for clients that tokenize by themselves.
+        extra.mkdir()
+        files.write_json(extra / MANIFEST_FILE, manifest(loaded, model, command))
+        write_warmup_requests(
+            extra / WARMUP_FILE, text_model, loaded.tokenizer.vocabulary, model_name=base.name, signatures=signatures
+        )
+        save_tokenizer(loaded.tokenizer, extra)
+        _check(folder, inputs, text_model, signatures)
         if options.litert is not None:
             (folder / FILE_NAME).write_bytes(litert_for_serving(loaded, options.litert))
     return base / str(version)
-
-
-def _write_extra(folder: Path, loaded: Predictor, content: Mapping[str, Any], name: str) -> None:
-    """Writes assets.extra.
-
-    Servers read the manifest and the warm-up requests. The tokenizer is for clients that tokenize by themselves.
-    """
-    folder.mkdir()
-    save_tokenizer(loaded.tokenizer, folder)
-    files.write_json(folder / MANIFEST_FILE, content)
-    write_warmup_requests(folder / WARMUP_FILE, loaded.text_model, loaded.tokenizer.vocabulary, model_name=name)
 
 
 class ServedModel(tf.Module):
@@ -132,16 +136,14 @@ class ServedModel(tf.Module):
         self.encode = text_model.encode
 
 
-def _check(folder: Path, inputs: dict[str, tf.Tensor], text_model: TextModel) -> None:
+def _check(folder: Path, inputs: Mapping[str, tf.Tensor], text_model: TextModel, signatures: Mapping[str, Any]) -> None:
     encoded = text_model.task.encode(text_model.encode, inputs)
     tokens = {feature.name: encoded[feature.name] for feature in text_model.task.model_features}
-    expected = {
-        "serving_default": _arrays(text_model.from_text(*inputs.values())),
-        "tokens": _arrays(text_model.from_tokens(*tokens.values())),
-    }
-    requests = {"serving_default": inputs, "tokens": tokens}
-    signatures = tf.saved_model.load(str(folder)).signatures
-    loaded = {name: _arrays(signatures[name](**request)) for name, request in requests.items()}
+    serialized = {INPUTS: tf.constant([example.SerializeToString() for example in examples(inputs)])}
+    requests = {name: {"serving_default": inputs, "tokens": tokens}.get(name, serialized) for name in signatures}
+    expected = {name: _arrays(signatures[name](*request.values())) for name, request in requests.items()}
+    restored = tf.saved_model.load(str(folder)).signatures
+    loaded = {name: _arrays(restored[name](**request)) for name, request in requests.items()}
     in_session = session_answers(folder, {name: _arrays(request) for name, request in requests.items()})
     for way, answers in (("tf.saved_model.load", loaded), ("a session, as TensorFlow Serving's", in_session)):
         for name, wanted in expected.items():
@@ -153,5 +155,5 @@ def _check(folder: Path, inputs: dict[str, tf.Tensor], text_model: TextModel) ->
             )
 
 
-def _arrays(outputs: dict[str, tf.Tensor]) -> dict[str, np.ndarray]:
+def _arrays(outputs: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in outputs.items()}

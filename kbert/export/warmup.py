@@ -7,7 +7,7 @@ load a version. They use the signature that a request names, and ignore its mode
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from kbert.export.example_signatures import CLASSIFY, REGRESS, examples
 from kbert.export.parity import sample_texts
 from kbert.prediction.text_model import TextModel
 from kbert.tasks.protocol.answering import TextInput
@@ -43,31 +44,37 @@ def warmup_inputs(texts: Sequence[TextInput], vocabulary: Vocabulary, longest: i
     ]
 
 
-def write_warmup_requests(path: Path, text_model: TextModel, vocabulary: Vocabulary, *, model_name: str) -> None:
-    """Writes predict requests to `serving_default` and `tokens`.
+def write_warmup_requests(
+    path: Path, text_model: TextModel, vocabulary: Vocabulary, *, model_name: str, signatures: Collection[str]
+) -> None:
+    """Writes predict requests to `serving_default` and `tokens`, and requests to `classify` and `regress`.
 
     Args:
         path: The file to write.
         text_model: The model.
         vocabulary: The vocabulary of the model.
         model_name: The name of the model in the requests, which servers ignore.
+        signatures: The signatures of the SavedModel.
     """
     inputs = warmup_inputs(text_model.task.text_inputs, vocabulary, text_model.encode.sequence_length)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for record in _records(text_model, inputs, model_name):
-            writer.write(record.SerializeToString(deterministic=True))
+        for texts in inputs:
+            for record in _records(text_model, texts, model_name, signatures):
+                writer.write(record.SerializeToString(deterministic=True))
 
 
 def _records(
-    text_model: TextModel, inputs: list[dict[str, np.ndarray]], model_name: str
+    text_model: TextModel, texts: Mapping[str, np.ndarray], model_name: str, signatures: Collection[str]
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
     task = text_model.task
-    for texts in inputs:
-        yield _predict(model_name, "serving_default", texts)
-        prompted = task.add_prompts({name: tf.constant(values) for name, values in texts.items()})
-        encoded = task.encode(text_model.encode, prompted)
-        tokens = {feature.name: encoded[feature.name].numpy() for feature in task.model_features}
-        yield _predict(model_name, "tokens", tokens)
+    yield _predict(model_name, "serving_default", texts)
+    prompted = task.add_prompts({name: tf.constant(values) for name, values in texts.items()})
+    encoded = task.encode(text_model.encode, prompted)
+    tokens = {feature.name: encoded[feature.name].numpy() for feature in task.model_features}
+    yield _predict(model_name, "tokens", tokens)
+    for name in (CLASSIFY, REGRESS):
+        if name in signatures:
+            yield _over_examples(model_name, name, texts)
 
 
 def _predict(model_name: str, signature: str, inputs: Mapping[str, np.ndarray]) -> prediction_log_pb2.PredictionLog:
@@ -77,6 +84,17 @@ def _predict(model_name: str, signature: str, inputs: Mapping[str, np.ndarray]) 
     request.model_spec.signature_name = signature
     for name, values in inputs.items():
         request.inputs[name].CopyFrom(_tensor(values))
+    return record
+
+
+def _over_examples(
+    model_name: str, signature: str, texts: Mapping[str, np.ndarray]
+) -> prediction_log_pb2.PredictionLog:
+    record = prediction_log_pb2.PredictionLog()
+    log = record.classify_log if signature == CLASSIFY else record.regress_log
+    log.request.model_spec.name = model_name
+    log.request.model_spec.signature_name = signature
+    log.request.input.example_list.examples.extend(examples(texts))
     return record
 
 
