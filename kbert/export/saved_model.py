@@ -20,7 +20,10 @@ from kbert.export.warmup import WARMUP_FILE, write_warmup_requests
 from kbert.options import option_error, with_options
 from kbert.prediction.loading import load
 from kbert.prediction.options import PromptedOptions
+from kbert.prediction.predictor import Predictor
 from kbert.prediction.text_model import TextModel
+from kbert.text.graph.encoder import GraphEncoder
+from kbert.text.graph.tokenizer import GraphTokenizer
 from kbert.text.tokenizer_files.writing import save_tokenizer
 
 TOLERANCE = 1e-5
@@ -44,10 +47,10 @@ def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOption
     Its folder assets.extra has kbert.json, which says what the model does (see `kbert.export.manifest`); warm-up
     requests, which TensorFlow Serving runs before it serves the version; and the files of the tokenizer.
 
-    The SavedModel runs with tensorflow and tensorflow-text, without kbert. Before its folder appears, TensorFlow's two
-    loaders load it: `tf.saved_model.load`, which Python programs and `kbert serve` use, and a session, which TensorFlow
-    Serving, `saved_model_cli`, Triton and TensorFlow's C, Java and Go interfaces use. In both, every signature must
-    give the answers of the model folder.
+    The SavedModel runs with tensorflow and tensorflow-text, without kbert, or with `ops="core"` with tensorflow alone.
+    Before its folder appears, TensorFlow's two loaders load it: `tf.saved_model.load`, which Python programs and
+    `kbert serve` use, and a session, which TensorFlow Serving, `saved_model_cli`, Triton and TensorFlow's C, Java and
+    Go interfaces use. In both, every signature must give the answers of the model folder.
 
     Args:
         model: A model folder that `finetune` wrote, or any that `kbert.load` accepts.
@@ -95,15 +98,11 @@ def write_saved_model(
     loaded = load(model, options=options.narrowed(PromptedOptions))
     if options.litert is not None:
         check_task(loaded.task)
-    text_model = loaded.text_model
+    text_model = _core_text_model(loaded) if options.ops == "core" else loaded.text_model
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary)
 
     with files.atomic_directory(base / str(version)) as folder:
-        signatures = {
-            "serving_default": text_model.from_text,
-            "tokens": text_model.from_tokens,
-            **example_signatures(text_model),
-        }
+        signatures = _signatures(text_model)
         tf.saved_model.save(ServedModel(text_model), str(folder), signatures=signatures)
         name_methods(folder)
         extra = folder / "assets.extra"
@@ -114,7 +113,8 @@ def write_saved_model(
             extra / WARMUP_FILE, text_model, loaded.tokenizer.vocabulary, model_name=base.name, signatures=signatures
         )
         save_tokenizer(loaded.tokenizer, extra)
-        _check(folder, inputs, text_model, signatures)
+        # Whatever its operations, an export must answer as the model folder.
+        _check(folder, inputs, loaded.text_model)
         if options.litert is not None:
             (folder / FILE_NAME).write_bytes(litert_for_serving(loaded, options.litert))
     return base / str(version)
@@ -136,7 +136,23 @@ class ServedModel(tf.Module):
         self.encode = text_model.encode
 
 
-def _check(folder: Path, inputs: Mapping[str, tf.Tensor], text_model: TextModel, signatures: Mapping[str, Any]) -> None:
+def _signatures(text_model: TextModel) -> dict[str, Any]:
+    return {
+        "serving_default": text_model.from_text,
+        "tokens": text_model.from_tokens,
+        **example_signatures(text_model),
+    }
+
+
+def _core_text_model(loaded: Predictor) -> TextModel:
+    """Returns the text model with a tokenizer of TensorFlow's own operations."""
+    tokenizer = loaded.tokenizer
+    graph = GraphTokenizer(tokenizer.vocabulary, tokenizer.settings, tokenizer.text_tokens, core=True)
+    return TextModel(loaded.task, loaded.model, GraphEncoder(graph, loaded.sequence_length))
+
+
+def _check(folder: Path, inputs: Mapping[str, tf.Tensor], text_model: TextModel) -> None:
+    signatures = _signatures(text_model)
     encoded = text_model.task.encode(text_model.encode, inputs)
     tokens = {feature.name: encoded[feature.name] for feature in text_model.task.model_features}
     serialized = {INPUTS: tf.constant([example.SerializeToString() for example in examples(inputs)])}

@@ -5,7 +5,7 @@
     python c_api_client.py REQUESTS.json     a list of {"folder", "signature", "inputs", "base64"}
 
 prints a JSON list with the outputs of each request, {name: nested lists}. Inputs are strings, or whole numbers (int32).
-If "base64" is true, the strings are bytes in base64.
+If "base64" is true, the strings are bytes in base64. A second argument, "core", leaves out TensorFlow Text.
 """
 
 import base64
@@ -34,8 +34,8 @@ class Output(ctypes.Structure):
     _fields_ = [("oper", ctypes.c_void_p), ("index", ctypes.c_int)]
 
 
-def load_library():
-    """The C library of the installed TensorFlow, with TensorFlow Text's operations registered."""
+def load_library(with_text):
+    """The C library of the installed TensorFlow, if asked for with TensorFlow Text's operations registered."""
     tensorflow, text = (
         Path(importlib.util.find_spec(name).origin).parent for name in ("tensorflow", "tensorflow_text")
     )
@@ -49,7 +49,7 @@ def load_library():
     tf.TF_Message.restype = ctypes.c_char_p
     tf.TF_Dim.restype = ctypes.c_int64
     status = tf.TF_NewStatus()
-    for library in sorted((text / "python" / "ops").glob("*.so")):
+    for library in sorted((text / "python" / "ops").glob("*.so")) if with_text else ():
         tf.TF_LoadLibrary(str(library).encode(), ctypes.c_void_p(status))
         check(tf, status)
     return tf, status
@@ -151,9 +151,9 @@ def fields(message):
         yield key >> 3, value
 
 
-def main(path):
+def main(path, ops="text"):
     """Answers the requests of a file."""
-    tf, status = load_library()
+    tf, status = load_library(ops == "text")
     loaded = {}
     answers = []
     for request in json.loads(Path(path).read_text()):
@@ -205,4 +205,4 @@ def main(path):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
