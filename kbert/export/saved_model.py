@@ -10,6 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import files
+from kbert.export.encoder_for_litert import FILE_NAME as ENCODER_FILE
+from kbert.export.encoder_for_litert import encoder_signatures, write_encoder
 from kbert.export.example_signatures import INPUTS, example_signatures, examples, name_methods
 from kbert.export.litert_for_serving import FILE_NAME, check_task, litert_for_serving
 from kbert.export.manifest import MANIFEST_FILE, manifest
@@ -103,7 +105,8 @@ def write_saved_model(
 
     with files.atomic_directory(base / str(version)) as folder:
         signatures = _signatures(text_model)
-        tf.saved_model.save(ServedModel(text_model), str(folder), signatures=signatures)
+        parts = {} if options.litert_encoder is None else encoder_signatures(text_model)
+        tf.saved_model.save(ServedModel(text_model), str(folder), signatures={**signatures, **parts})
         name_methods(folder)
         extra = folder / "assets.extra"
         # Servers read the manifest and the warm-up requests; the tokenizer is for clients that tokenize by themselves.
@@ -115,6 +118,8 @@ def write_saved_model(
         save_tokenizer(loaded.tokenizer, extra)
         # Whatever its operations, an export must answer as the model folder.
         _check(folder, inputs, loaded.text_model)
+        if options.litert_encoder is not None:
+            write_encoder(extra / ENCODER_FILE, loaded.text_model, options.litert_encoder, folder, inputs)
         if options.litert is not None:
             (folder / FILE_NAME).write_bytes(litert_for_serving(loaded, options.litert))
     return base / str(version)
