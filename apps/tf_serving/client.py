@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import base64
 import functools
+import http.client
 import importlib
 import json
 import os
@@ -148,8 +149,7 @@ class RestModel:
             self._url += f"/versions/{version}"
         if label is not None:
             self._url += f"/labels/{urllib.parse.quote(label, safe='')}"
-        self._timeout = timeout
-        self._retries = retries
+        self._timeout, self._retries = timeout, retries
 
     def inputs(self) -> dict[str, list[str]]:
         """Returns the names of the inputs of each signature, sorted."""
@@ -205,7 +205,7 @@ def ask(url: str, body: Any, timeout: float) -> Any:
             pause = problem.headers.get("Retry-After", "")
             raise BusyError(message, float(pause) if pause.isdecimal() else 0.0) from None
         raise ClientError(message) from None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, http.client.HTTPException) as problem:
         reason = getattr(problem, "reason", problem)
         error = BusyError if isinstance(reason, ConnectionError) else ClientError
         raise error(f"no answer from {url} ({reason}); is the server running there?") from None
@@ -223,8 +223,7 @@ class GrpcModel:
         if label is not None:
             self._spec["version_label"] = label
         self._version = version
-        self._timeout = timeout
-        self._retries = retries
+        self._timeout, self._retries = timeout, retries
         # Without this option, gRPC refuses answers above 4 MiB.
         channel = self._api.grpc.insecure_channel(address, [("grpc.max_receive_message_length", -1)])
         self._stub = self._api.prediction_service_pb2_grpc.PredictionServiceStub(channel)

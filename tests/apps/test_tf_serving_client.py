@@ -393,6 +393,13 @@ def test_a_server_that_gives_no_answer_in_time(client, capsys):
         assert "failed with DEADLINE_EXCEEDED" in capsys.readouterr().err
 
 
+def test_rest_at_the_port_of_grpc(server, client, capsys):
+    assert client.main(["--url", f"http://{server.grpc_address}", *ASKED, "--retries", "0", "--timeout", "5"]) == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"error: no answer from http://{server.grpc_address}/v1/models/m:predict (")
+    assert errors.count("\n") == 1
+
+
 def test_grpc_without_its_package():
     arguments = ["--grpc", "localhost:8500", "--model", "m", "a"]
     # -S hides the installed packages.
