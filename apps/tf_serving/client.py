@@ -18,6 +18,7 @@ import importlib
 import json
 import os
 import random
+import ssl
 import sys
 import time
 import types
@@ -63,16 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"expected one --pair for each of the {len(options.texts)} texts. Received: {len(options.pair)}")
     if options.inputs is not None and len(options.inputs) != len(columns):
         parser.error(f"expected --inputs with {len(columns)} names. Received: {','.join(options.inputs)}")
-    if options.timeout <= 0:
-        parser.error(f"expected --timeout above 0. Received: {options.timeout}")
-    if options.retries < 0:
-        parser.error(f"expected --retries of at least 0. Received: {options.retries}")
 
     method = options.method
     signature = options.signature or ("serving_default" if method == "predict" else method)
-    kind, address = (RestModel, options.url) if options.grpc is None else (GrpcModel, options.grpc)
     try:
-        model = kind(address, options.model, options.version, options.label, options.timeout, options.retries)
+        model = RestModel(options) if options.grpc is None else GrpcModel(options)
         names = options.inputs or input_names(model, method, signature, len(columns))
         rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
         answers = getattr(model, method)(signature, rows)
@@ -88,68 +84,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("texts", nargs="+", metavar="TEXT", help="a text for the model")
-    parser.add_argument(
-        "--url", default="http://localhost:8501", help="the address of the server's REST API (default: %(default)s)"
-    )
-    parser.add_argument("--grpc", metavar="HOST:PORT", help="use gRPC at this address instead of REST")
-    parser.add_argument("--model", required=True, metavar="NAME", help="the name of the model on the server")
+    add = parser.add_argument
+    add("texts", nargs="+", metavar="TEXT", help="a text for the model")
+    add("--url", default="http://localhost:8501", help="the address of the REST API (default: %(default)s)")
+    add("--grpc", metavar="HOST:PORT", help="use gRPC at this address instead of REST")
+    add("--model", required=True, metavar="NAME", help="the name of the model on the server")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--version", type=int, metavar="N", help="the version of the model (default: the served version)"
-    )
+    which.add_argument("--version", type=int, metavar="N", help="the version (default: the served version)")
     which.add_argument("--label", metavar="LABEL", help="the label of the version, such as stable or canary")
-    parser.add_argument(
-        "--method",
-        choices=("predict", "classify", "regress"),
-        default="predict",
-        help="the method of the API; classify and regress send the texts as tf.Example (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--signature",
-        help="the signature of the model (default: serving_default for predict; otherwise the name of the method)",
-    )
-    parser.add_argument(
-        "--pair",
-        action="append",
-        metavar="TEXT",
-        help="the second text of a pair; give the option once for each TEXT, in the same order",
-    )
-    parser.add_argument(
+    methods = ("predict", "classify", "regress")
+    add("--method", choices=methods, default="predict", help="the method of the API (default: %(default)s)")
+    add("--signature", help="the signature (default: serving_default for predict, otherwise the name of the method)")
+    add("--pair", action="append", metavar="TEXT", help="the second text of a pair; once for each TEXT, in their order")
+    add(
         "--inputs",
         type=lambda names: names.split(","),
         metavar="NAME[,NAME]",
         help="the model's input names for a text and its pair (default: the only input, or text,text_pair)",
     )
-    parser.add_argument(
-        "--timeout",
-        type=float,
-        default=60.0,
-        metavar="SECONDS",
-        help="how long to wait for an answer, including all retries (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--retries",
-        type=int,
-        default=3,
-        metavar="N",
-        help="how often to repeat a request that a busy or absent server did not answer (default: %(default)s)",
-    )
+    wait = "how long to wait for an answer, including all retries (default: %(default)s)"
+    add("--timeout", type=float, default=60.0, metavar="SECONDS", help=wait)
+    again = "how often to repeat a request if the server is busy or does not run (default: %(default)s)"
+    add("--retries", type=int, default=3, metavar="N", help=again)
+    add("--api-key-file", metavar="FILE", help="a file with the key that the server asks for")
+    trust = "the certificates (PEM) that vouch for the server; with --grpc, this option turns TLS on"
+    add("--tls-authority", metavar="FILE", help=trust)
     return parser
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ClientError(f"expected a text file. Received: {path} ({problem})") from None
 
 
 class RestModel:
     """A model at the URL of a server's REST API, such as http://localhost:8501."""
 
-    def __init__(
-        self, url: str, name: str, version: int | None, label: str | None, timeout: float, retries: int
-    ) -> None:
-        self._url = f"{url.rstrip('/')}/v1/models/{urllib.parse.quote(name, safe='')}"
-        if version is not None:
-            self._url += f"/versions/{version}"
-        if label is not None:
-            self._url += f"/labels/{urllib.parse.quote(label, safe='')}"
-        self._timeout, self._retries = timeout, retries
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._url = f"{options.url.rstrip('/')}/v1/models/{urllib.parse.quote(options.model, safe='')}"
+        if options.version is not None:
+            self._url += f"/versions/{options.version}"
+        if options.label is not None:
+            self._url += f"/labels/{urllib.parse.quote(options.label, safe='')}"
+        self._options = options
+        self._headers = {"Content-Type": "application/json"}
+        if options.api_key_file is not None:
+            self._headers["Authorization"] = f"Bearer {_read(options.api_key_file)}"
+        self._tls = None
+        if options.tls_authority is not None:
+            try:
+                self._tls = ssl.create_default_context(cadata=_read(options.tls_authority))
+            except (ssl.SSLError, ValueError):
+                raise ClientError(f"expected certificates in PEM. Received: {options.tls_authority}") from None
 
     def inputs(self) -> dict[str, list[str]]:
         """Returns the names of the inputs of each signature, sorted."""
@@ -170,19 +159,25 @@ class RestModel:
 
     def _ask(self, path: str, body: Any, key: str) -> Any:
         url = self._url + path
-        answer = with_retries(lambda timeout: ask(url, body, timeout), self._timeout, self._retries)
+        answer = with_retries(
+            lambda timeout: ask(url, body, timeout, self._headers, self._tls),
+            self._options.timeout,
+            self._options.retries,
+        )
         if not isinstance(answer, dict) or key not in answer:
             raise ClientError(f"expected an answer with the key {key} from {url}. Received: {json.dumps(answer)[:100]}")
         return answer[key]
 
 
-def ask(url: str, body: Any, timeout: float) -> Any:
+def ask(url: str, body: Any, timeout: float, headers: Mapping[str, str], tls: ssl.SSLContext | None) -> Any:
     """Sends a GET request, or a POST request with `body`, and returns the JSON of the answer.
 
     Args:
         url: The URL.
         body: The body of a POST request; None sends a GET request.
         timeout: The seconds to wait for an answer.
+        headers: The headers of the request.
+        tls: Which servers to trust; None trusts those that Python trusts.
 
     Raises:
         BusyError: No server accepts the connection, or the server answers 429 or 503.
@@ -190,8 +185,8 @@ def ask(url: str, body: Any, timeout: float) -> Any:
     """
     data = None if body is None else json.dumps(body).encode("utf-8")
     try:
-        request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
+        request = urllib.request.Request(url, data=data, headers=dict(headers))
+        with urllib.request.urlopen(request, timeout=timeout, context=tls) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as problem:
         with problem:
@@ -214,18 +209,18 @@ def ask(url: str, body: Any, timeout: float) -> Any:
 class GrpcModel:
     """A model at the address HOST:PORT of a server's gRPC API."""
 
-    def __init__(
-        self, address: str, name: str, version: int | None, label: str | None, timeout: float, retries: int
-    ) -> None:
+    def __init__(self, options: argparse.Namespace) -> None:
         self._api = _grpc_api()
-        self._address = address
-        self._spec = {"name": name}
-        if label is not None:
-            self._spec["version_label"] = label
-        self._version = version
-        self._timeout, self._retries = timeout, retries
-        # Without this option, gRPC refuses answers above 4 MiB.
-        channel = self._api.grpc.insecure_channel(address, [("grpc.max_receive_message_length", -1)])
+        self._options = options
+        self._metadata = []
+        if options.api_key_file is not None:
+            self._metadata.append(("authorization", f"Bearer {_read(options.api_key_file)}"))
+        settings = [("grpc.max_receive_message_length", -1)]  # Without it, gRPC refuses answers above 4 MiB.
+        if options.tls_authority is None:
+            channel = self._api.grpc.insecure_channel(options.grpc, settings)
+        else:
+            credentials = self._api.grpc.ssl_channel_credentials(_read(options.tls_authority).encode())
+            channel = self._api.grpc.secure_channel(options.grpc, credentials, settings)
         self._stub = self._api.prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
     def inputs(self) -> dict[str, list[str]]:
@@ -256,16 +251,17 @@ class GrpcModel:
     def classify(self, signature: str, rows: Sequence[Mapping[str, str]]) -> list[Any]:
         """Returns a list of [label, score] for each row."""
         request = self._api.classification_pb2.ClassificationRequest(input=self._examples(rows))
-        answer = self._call(self._stub.Classify, request, signature)
+        answer, float32 = self._call(self._stub.Classify, request, signature), self._api.numpy.float32
         return [
-            [[each.label, self._float(each.score)] for each in row.classes] for row in answer.result.classifications
+            [[each.label, _number(float32(each.score))] for each in row.classes]
+            for row in answer.result.classifications
         ]
 
     def regress(self, signature: str, rows: Sequence[Mapping[str, str]]) -> list[Any]:
         """Returns a number for each row."""
         request = self._api.regression_pb2.RegressionRequest(input=self._examples(rows))
-        answer = self._call(self._stub.Regress, request, signature)
-        return [self._float(row.value) for row in answer.result.regressions]
+        answer, float32 = self._call(self._stub.Regress, request, signature), self._api.numpy.float32
+        return [_number(float32(row.value)) for row in answer.result.regressions]
 
     def _examples(self, rows: Sequence[Mapping[str, str]]) -> Any:
         train = self._api.tensorflow.train
@@ -278,27 +274,26 @@ class GrpcModel:
             examples.append(train.Example(features=train.Features(feature=features)))
         return self._api.input_pb2.Input(example_list=self._api.input_pb2.ExampleList(examples=examples))
 
-    def _float(self, value: float) -> float:
-        """The shortest decimal that is the same float32, as the REST API writes it."""
-        return float(str(self._api.numpy.float32(value)))
-
     def _call(self, method: Callable[..., Any], request: Any, signature: str) -> Any:
-        request.model_spec.CopyFrom(self._api.model_pb2.ModelSpec(**self._spec, signature_name=signature))
-        if self._version is not None:
-            request.model_spec.version.value = self._version
+        request.model_spec.name = self._options.model
+        request.model_spec.signature_name = signature
+        if self._options.version is not None:
+            request.model_spec.version.value = self._options.version
+        if self._options.label is not None:
+            request.model_spec.version_label = self._options.label
 
         def send(timeout: float) -> Any:
             grpc = self._api.grpc
             try:
-                return method(request, timeout=timeout)
+                return method(request, timeout=timeout, metadata=self._metadata)
             except grpc.RpcError as problem:
                 code, details = problem.code(), " ".join((problem.details() or "").split())
-                message = f"the call to {self._address} failed with {code.name}: {details}"
+                message = f"the call to {self._options.grpc} failed with {code.name}: {details}"
                 if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED):
                     raise BusyError(message) from None
                 raise ClientError(message) from None
 
-        return with_retries(send, self._timeout, self._retries)
+        return with_retries(send, self._options.timeout, self._options.retries)
 
 
 def _grpc_api() -> Any:
@@ -321,13 +316,19 @@ def _values(name: str, array: Any) -> list[Any]:
     """An array as nested lists, by the rules of the REST API."""
     if array.dtype.kind in "biu":
         return array.tolist()
-    # float(str(...)) is the shortest decimal that is the same float32: 0.1, not 0.10000000149011612.
-    leaf = functools.partial(_text, name) if array.dtype.kind == "O" else lambda number: float(str(number))
+    leaf = functools.partial(_text, name) if array.dtype.kind == "O" else _number
 
     def nested(part: Any) -> Any:
         return [nested(each) for each in part] if getattr(part, "ndim", 0) else leaf(part)
 
     return nested(array)
+
+
+def _number(value: Any) -> float:
+    """A NumPy float with 6 digits if these suffice, or else with all digits."""
+    short = float(f"{value:.6g}")
+    digits = {"float16": 5, "float64": 17}.get(str(value.dtype), 9)
+    return short if type(value)(short) == value else float(f"{value:.{digits}g}")
 
 
 def _text(name: str, value: bytes) -> Any:

@@ -11,6 +11,9 @@ import pytest
 import tensorflow as tf
 import yaml
 
+from kbert.serving.batching.parameters import read_parameters
+from kbert.serving.monitoring.config import read_monitoring_path
+from kbert.serving.options import ServeOptions
 from kbert.serving.server import running_server
 
 FOLDER = Path(__file__).parents[2] / "apps" / "tf_serving"
@@ -94,7 +97,7 @@ def test_the_server_has_the_metrics(tmp_path):
 
     texts = Texts()
     tf.saved_model.save(texts, str(tmp_path / "texts" / "1"), signatures={"serving_default": texts.length})
-    with running_server(tmp_path) as server:
+    with running_server(tmp_path, options=ServeOptions(rest_port=0, grpc_port=0, batch_all_models=True)) as server:
         body = b'{"instances": ["a"]}'
         with urllib.request.urlopen(f"{server.url}/v1/models/texts:predict", data=body) as answer:
             assert json.load(answer) == {"predictions": [1]}
@@ -136,7 +139,7 @@ def test_the_compose_file_mounts_files_that_exist():
 
 
 def test_prometheus_reads_the_path_that_monitoring_config_turns_on():
-    (path,) = re.findall(r'path: "(.*)"', (FOLDER / "config" / "monitoring.config").read_text())
+    path = read_monitoring_path(FOLDER / "config" / "monitoring.config")
     jobs = yaml.safe_load((MONITORING / "prometheus.yaml").read_text())["scrape_configs"]
     services = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]
     assert {job["metrics_path"] for job in jobs} == {path}
@@ -160,18 +163,11 @@ def test_grafana_finds_prometheus_and_the_dashboard():
     assert variable["current"]["value"] == source["uid"]
 
 
-def test_batching_parameters_have_the_names_and_types_of_tensorflow_serving():
-    text = re.sub(r"#.*", "", (FOLDER / "config" / "batching.config").read_text())
-    fields = dict(re.findall(r"(\w+) \{ value: (\w+) \}", text))
-    assert re.sub(r"(\w+) \{ value: (\w+) \}", "", text).split() == []
-    assert fields == {
-        "max_batch_size": "1024",
-        "max_execution_batch_size": "32",
-        "enable_large_batch_splitting": "true",
-        "batch_timeout_micros": "2000",
-        "max_enqueued_batches": "100",
-        "num_batch_threads": "2",
-    }
+def test_batching_parameters_are_those_of_tensorflow_serving():
+    parameters = read_parameters(FOLDER / "config" / "batching.config")
+    assert (parameters.max_batch_size, parameters.max_execution_batch_size) == (1024, 32)
+    assert (parameters.max_enqueued_batches, parameters.num_batch_threads) == (100, 2)
+    assert (parameters.batch_timeout_micros, parameters.enable_large_batch_splitting) == (2000, True)
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool, a program of Prometheus, is not installed")
