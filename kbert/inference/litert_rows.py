@@ -8,6 +8,7 @@ than one after the other on both. If there is only one row, all cores compute it
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
@@ -49,6 +50,8 @@ class LiteRtRows:
         self._idle: SimpleQueue[_RowInterpreter] = SimpleQueue()
         self._idle.put(first)
         self._alone: SimpleQueue[_RowInterpreter] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._calls = 0
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="kbert-litert")
 
     def __call__(self, input_word_ids: Any, input_mask: Any, input_type_ids: Any) -> np.ndarray:
@@ -69,14 +72,29 @@ class LiteRtRows:
             numbers, positions = np.nonzero(mask[texts])
             places = (numbers + texts.start, positions)
             if len(numbers):
-                outputs[places] = self._run_row(ids[places], types[places], positions, numbers, alone=len(rows) == 1)
+                outputs[places] = self._run_row(ids[places], types[places], positions, numbers, alone=alone)
 
         rows = list(_rows(mask.sum(-1)))
-        if len(rows) == 1:
-            run(rows[0])
-        else:
-            list(self._pool.map(run, rows))
+        with self._lock:
+            self._calls += 1
+            # All cores compute a row together only if no other call needs them.
+            alone = len(rows) == self._calls == 1
+        try:
+            if alone:
+                run(rows[0])
+            else:
+                list(self._pool.map(run, rows))
+        finally:
+            with self._lock:
+                self._calls -= 1
         return outputs
+
+    def prepare(self) -> None:
+        """Creates the interpreters of all threads, so that no later call waits for one; each takes some 0.1 seconds."""
+        while self._idle.qsize() < self.threads:
+            self._idle.put(_RowInterpreter(self._content, 1))
+        if self._alone.empty():
+            self._alone.put(_RowInterpreter(self._content, self.threads))
 
     def close(self) -> None:
         """Ends the threads. No call may follow."""

@@ -180,4 +180,4 @@ def _labels(labels: Iterable[tuple[str, str]]) -> str:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else f"{value:.6g}"
+    return str(int(value)) if value == int(value) else repr(float(value))

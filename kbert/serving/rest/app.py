@@ -73,6 +73,7 @@ def create_app(
     routes: list[BaseRoute] = [
         Route("/health/live", _live),
         Route("/health/ready", api.ready),
+        Route("/health/available", api.available),
         Route("/kbert/models", api.guarded(api.models)),
     ]
     if metrics_path:
@@ -115,6 +116,12 @@ class _Api:
         if self._server.models.is_ready():
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "not all wanted versions are available"}, 503)
+
+    async def available(self, request: Request) -> Response:
+        """Answers 200 if every model has a version that answers requests, perhaps an older one, and 503 otherwise."""
+        if self._server.models.is_available():
+            return JSONResponse({"status": "available"})
+        return JSONResponse({"status": "not every model has a version that answers"}, 503)
 
     async def models(self, request: Request) -> Response:
         """Lists the models."""

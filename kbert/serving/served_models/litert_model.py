@@ -39,6 +39,7 @@ class LiteRtModel:
     def __init__(self, model: ServedModel, folder: Path) -> None:
         self._model = model
         self._encoder = LiteRtRows((folder / ENCODER_PATH).read_bytes())
+        self._encoder.prepare()
         self.signatures: Mapping[str, Any] = {
             name: signature
             for name, signature in model.signatures.items()

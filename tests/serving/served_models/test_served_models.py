@@ -287,6 +287,7 @@ def test_it_is_ready_only_with_all_wanted_versions(exports, tmp_path):
         put_broken(tmp_path / "one" / "2")
         models.scan()
         assert not models.is_ready()
+        assert models.is_available()
         shutil.rmtree(tmp_path / "one" / "2")
         models.scan()
         assert models.is_ready()
