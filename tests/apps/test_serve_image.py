@@ -59,7 +59,7 @@ def test_the_user_is_not_root():
 def test_the_ports_are_the_default_ports_of_the_server():
     (ports,) = instructions()["EXPOSE"]
     assert ports.split() == ["8500", "8501"]
-    assert ":8501/health/ready" in health_command()[2]
+    assert ":8501/health/available" in health_command()[2]
 
 
 def test_the_health_check_fails_until_the_server_is_ready(tmp_path):
