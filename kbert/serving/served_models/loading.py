@@ -44,7 +44,7 @@ def load_model(folder: Path, *, engine: str, timeout: float, trusted: bool) -> t
                 f"expected {ENCODER_PATH}, which kbert export saved-model --litert-encoder writes, or {LITERT_FILE} in "
                 f"{folder}. Received: neither; the engine tensorflow runs the SavedModel"
             )
-        return _warmed(LiteRtFileModel(folder), folder)
+        return _warmed(LiteRtFileModel(folder), None)
     if not trusted:
         _check_graph(folder)
     model: ServedModel = SessionModel(folder, timeout=timeout)
@@ -73,7 +73,7 @@ def _check_graph(folder: Path) -> None:
     check_graph(read_meta_graph(folder))
 
 
-def _warmed(model: ServedModel, folder: Path) -> tuple[ServedModel, WarmUp]:
+def _warmed(model: ServedModel, folder: Path | None) -> tuple[ServedModel, WarmUp]:
     try:
         return model, warm_up(model, folder)
     except RequestError as problem:
