@@ -40,7 +40,8 @@ def start(tmp_path_factory) -> Callable[..., contextlib.AbstractContextManager[A
     def run(config: str, **options: Any) -> Iterator[Any]:
         config_file = tmp_path_factory.mktemp("config") / "models.config"
         config_file.write_text(config, encoding="utf-8")
-        with running_server(None, options=ServeOptions(model_config_file=str(config_file), **options)) as server:
+        free_ports = {"rest_port": 0, "grpc_port": 0}
+        with running_server(options=ServeOptions(model_config_file=config_file, **free_ports, **options)) as server:
             yield server
 
     return run

@@ -150,7 +150,15 @@ ROWS = (
         source="evhttp_server.cc",
     ),
     Rest("v1 alone is not found", "/v1", "", 404, source="http_rest_api_util.h", method="GET"),
-    Rest("another method is not found outside of v1", "/statuspage", "", 404, source=TESTS, method="OPTIONS"),
+    Rest("OPTIONS of another path is not found", "/statuspage", "", 404, source=TESTS, method="OPTIONS"),
+    Rest(
+        "the path of the metrics takes no query",
+        "/monitoring/prometheus/metrics?name=request_count",
+        "",
+        400,
+        source="http_server.cc",
+        method="GET",
+    ),
     # OPTIONS.
     Rest(
         "OPTIONS from a page is taken",

@@ -69,6 +69,9 @@ def _half_plus_two() -> Signatures:
             "x2": tf.io.FixedLenFeature([1], tf.float32, default_value=[0.0]),
         },
     )
+    # The signatures say [any, 1]; a session computes other shapes too.
+    for feature in features.values():
+        feature.set_shape([None, 1])
     x, x2 = tf.identity(features["x"], name="x"), tf.identity(features["x2"], name="x2")
     y = tf.add(half * x, two, name="y")
     y2 = tf.add(half * x, three, name="y2")

@@ -20,7 +20,7 @@ ONE = '{"instances": [1.5]}'
 
 @pytest.fixture(scope="module")
 def cors(models, start):
-    with start(config_entry_list(models, "echo"), rest_api_enable_cors_support=True) as server:
+    with start(config_entry_list(models, "echo"), cors=True) as server:
         yield server
 
 
@@ -45,14 +45,14 @@ def test_no_answer_allows_other_pages_by_default(server, method):
 
 def test_a_request_that_takes_too_long_is_a_504(models, start):
     # http_server.cc: DEADLINE_EXCEEDED is 504; the text is the session's.
-    with start(config_entry_list(models, "troubles", "echo"), rest_api_timeout_in_ms=300) as server:
+    with start(config_entry_list(models, "troubles", "echo"), timeout_seconds=0.3) as server:
         for row in rest_options.TIMEOUT_ROWS:
             check_rest(server, row)
 
 
 @pytest.fixture(scope="module")
 def batching(models, start):
-    with start(config_of(models), enable_batching=True) as server:
+    with start(config_of(models), batch_all_models=True) as server:
         yield server
 
 
@@ -149,9 +149,3 @@ def test_metrics_count_the_examples_of_multi_inference(server):
     before = value(metrics(server), name, labels)
     call(server, "MultiInference", request_text)
     assert value(metrics(server), name, labels) - before == 2
-
-
-def test_the_path_of_metrics_takes_no_query(server):
-    received = request(server, "GET", "/monitoring/prometheus/metrics?name=request_count")
-    assert received.status == 400
-    assert b"Unexpected path: " in received.body
