@@ -293,6 +293,12 @@ ROWS = (
         "a tensor may have no elements", "float32", "dtype: DT_FLOAT tensor_shape { dim { size: 0 } dim { size: 2 } }"
     ),
     _echo(
+        "a tensor may have 20,000 rows",
+        "int32",
+        "dtype: DT_INT32 tensor_shape { dim { size: 20000 } } int_val: 7",
+        f"dtype: DT_INT32 tensor_shape {{ dim {{ size: 20000 }} }} int_val: {[7] * 20_000}",
+    ),
+    _echo(
         "a tensor may have several dimensions",
         "int32",
         "dtype: DT_INT32 tensor_shape { dim { size: 1 } dim { size: 2 } } int_val: [1, -2]",

@@ -34,6 +34,12 @@ ROWS = (
         answer='{"predictions": [[[1.5], [2.5]]]}',
         source="api_rest.md",
     ),
+    Rest(
+        "there may be 20,000 instances",
+        ECHO,
+        f'{{"signature_name": "int32", "instances": {[7] * 20_000}}}',
+        answer=f'{{"predictions": {[7] * 20_000}}}',
+    ),
     Rest("an instance may be an empty list", ECHO, '{"instances": [[], []]}', answer='{"predictions": [[], []]}'),
     Rest(
         "a shape that the signature allows is computed",

@@ -87,7 +87,7 @@ def rest_mismatch(row: Rest, received: Received) -> str:
     if row.answer == "" and text:
         return f"expected an empty body. Received: {found}"
     if row.answer and (not _is_json(text) or _as_written(text) != _as_written(row.answer)):
-        return f"expected {row.answer!r}. Received: {found}"
+        return f"expected {row.answer[:600]!r}. Received: {found}"
     if row.error:
         document = json.loads(text) if _is_json(text) else None
         message = document.get("error") if isinstance(document, dict) else None
@@ -102,7 +102,7 @@ def rest_mismatch(row: Rest, received: Received) -> str:
 
 def grpc_mismatch(row: Grpc, code: str, message: str, response: Message | None) -> str:
     """Says how the outcome of a call differs from the row's, or returns "" if it does not."""
-    found = f"{code} {message[:600]!r} {text_format.MessageToString(response, as_one_line=True) if response else ''}"
+    found = f"{code} {message[:600]!r} {_shown(response) if response else ''}"
     if code != row.code:
         return f"expected the code {row.code}. Received: {found}"
     if row.error not in message:
@@ -110,8 +110,12 @@ def grpc_mismatch(row: Grpc, code: str, message: str, response: Message | None) 
     if row.answer is not None and response is not None:
         expected = text_format.Parse(row.answer, type(response)())
         if response != expected:
-            return f"expected {text_format.MessageToString(expected, as_one_line=True)}. Received: {found}"
+            return f"expected {_shown(expected)}. Received: {found}"
     return ""
+
+
+def _shown(message: Message) -> str:
+    return text_format.MessageToString(message, as_one_line=True)[:600]
 
 
 def _is_json(text: str) -> bool:

@@ -46,16 +46,17 @@ def test_tensors_may_be_larger_than_grpcs_own_limit(server):
     # server.cc sets the largest message to 2^31 - 1 bytes; gRPC's own limit is 4 MiB.
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-    numbers = np.arange(1_500_000, dtype=np.float32)
+    numbers = np.arange(1_500_000, dtype=np.float32).reshape(1500, 1000)
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "echo"
     tensor = request.inputs["x"]
     tensor.dtype = 1
-    tensor.tensor_shape.dim.add(size=numbers.size)
+    for size in numbers.shape:
+        tensor.tensor_shape.dim.add(size=size)
     tensor.tensor_content = numbers.tobytes()
     with grpc.insecure_channel(server.grpc_address, [("grpc.max_receive_message_length", -1)]) as channel:
         response = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=60)
-    assert np.array_equal(np.array(response.outputs["y"].float_val, np.float32), numbers)
+    assert np.array_equal(np.array(response.outputs["y"].float_val, np.float32), numbers.reshape(-1))
 
 
 @pytest.mark.parametrize(
