@@ -237,7 +237,9 @@ def _loader(
         start = time.monotonic()
         status = "fail"
         try:
-            model, warmed = load_model(folder, timeout=options.timeout_seconds, trusted=options.trust_models)
+            model, warmed = load_model(
+                folder, engine=options.engine, timeout=options.timeout_seconds, trusted=options.trust_models
+            )
             status = "success"
         finally:
             microseconds = (time.monotonic() - start) * 1e6

@@ -63,7 +63,7 @@ def served(source, poll_seconds=NEVER):
         scheduler = BatchScheduler(1)
 
         def load(name, version, folder):
-            model, _ = load_model(folder, timeout=10, trusted=False)
+            model, _ = load_model(folder, engine="auto", timeout=10, trusted=False)
             return ServedVersion(
                 name, version, model, manifest=None, executor=executor, scheduler=scheduler, parameters=None
             )
