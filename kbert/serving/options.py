@@ -95,6 +95,13 @@ class ServeOptions(Options):
     )
     max_text_bytes: int = option(2**20, "The longest text in bytes; 0 for no limit.", minimum=0, section=_LIMITS)
 
+    wrap_integers: bool = option(
+        False,
+        "Keep the lower bits of whole numbers in JSON that are out of range, as TensorFlow Serving does, instead of "
+        "refusing them.",
+        section=_LIMITS,
+    )
+
     cors: bool = option(False, "Let pages of other origins read the answers of the REST API.", section=_SECURITY)
     tls_certificate: PathLike | None = option(
         None, "The server's chain of certificates for TLS (PEM), for both APIs.", path="file", section=_SECURITY

@@ -95,7 +95,7 @@ class _Api:
         """Answers a request of the REST API."""
         raw_path = request.scope.get("raw_path") or request.scope["path"].encode("utf-8")
         path = raw_path.decode("latin-1")
-        if not re.match(r"(?i)/v1/|/v1$", path):
+        if not re.match(r"(?i)/v1/", path):
             return _error(404, f"expected a path below /v1/. Received: {request.method} {path:.200}")
         try:
             response = await self._answer(request, path)
