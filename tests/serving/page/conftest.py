@@ -113,9 +113,7 @@ def model_folders(tmp_path_factory, tasks, make_task_model, pretrained, small_co
     """The folders of the models."""
     root = tmp_path_factory.mktemp("page_models")
     config = small_config.replace(num_hidden_layers=1, max_position_embeddings=64)
-    made = {
-        name: make_task_model(root / name, task, config=config, sequence_length=48) for name, task in tasks.items()
-    }
+    made = {name: make_task_model(root / name, task, config=config, sequence_length=48) for name, task in tasks.items()}
     return {**made, "masks": pretrained}
 
 

@@ -36,7 +36,7 @@ function showModels(models) {
   const model = models.find(({ name }) => name === wanted) ?? models[0];
   byId("send").disabled = !model;
   if (model) choose(model);
-  else showProblem(new ServerError("This server has no model yet. Export one to its folder: kbert export saved-model."));
+  else showProblem(new ServerError("This server has no model yet. Write one to its folder with kbert export."));
 }
 
 /** The model that the address of the page names: #films. */
@@ -88,7 +88,7 @@ function currentSignature() {
 function fieldsOf(signature) {
   const examples = (state.view && state.examples[state.model.manifest.task]) ?? {};
   const order = state.view ? state.model.manifest.text_inputs : null;
-  const fields = makeFields(signature, order, examples, isByRow(signature));
+  const fields = makeFields(signature, order, examples, isByRow(signature), state.view?.labels);
   if (state.view?.lines) fields.push(linesField("lines", state.view.lines, examples.lines ?? []));
   return fields;
 }
@@ -192,7 +192,9 @@ async function copy() {
   }
 }
 
-byId("model").addEventListener("change", ({ target }) => choose(state.models.find(({ name }) => name === target.value)));
+byId("model").addEventListener("change", ({ target }) => {
+  choose(state.models.find(({ name }) => name === target.value));
+});
 byId("version").addEventListener("change", showCode);
 byId("signature").addEventListener("change", ({ target }) => {
   clearAnswer();

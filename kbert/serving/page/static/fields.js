@@ -25,15 +25,16 @@ export class FieldError extends Error {}
  * @param {string[]|null} order - The inputs of a task in their order; null for a model of unknown origin.
  * @param {Object} examples - A first value for some inputs.
  * @param {boolean} byRow - Whether a value is one row, without the first dimension of the input.
+ * @param {Object<string, string>} labels - The labels of some inputs of a task.
  */
-export function makeFields(signature, order, examples, byRow) {
+export function makeFields(signature, order, examples, byRow, labels = {}) {
   const names = order ?? Object.keys(signature.inputs).sort();
   return names.map((name) => {
     const info = signature.inputs[name];
     const rank = info.shape?.length;
     const isText = info.dtype === "DT_STRING" && rank === 1 && byRow;
     const isList = info.dtype === "DT_STRING" && rank === 2 && byRow;
-    const label = order ? (LABELS[name] ?? name) : `${name}: ${described(info, byRow)}`;
+    const label = order ? (labels[name] ?? LABELS[name] ?? name) : `${name}: ${described(info, byRow)}`;
     if (isText) return textField(name, label, examples[name] ?? "");
     if (isList && order) return linesField(name, label, examples[name] ?? []);
     return jsonField(name, label, info, byRow);
@@ -53,7 +54,9 @@ export function linesField(name, label, values) {
 
 function jsonField(name, label, info, byRow) {
   const shape = (info.shape ?? []).slice(byRow ? 1 : 0);
-  const example = JSON.stringify(shape.reduceRight((inner, size) => Array(size < 0 ? 2 : Math.min(size, 1024)).fill(inner), leaf(info)));
+  // Two values where the size is free.
+  const repeat = (value, size) => Array(size < 0 ? 2 : size).fill(value);
+  const example = JSON.stringify(shape.reduceRight(repeat, leaf(info)));
   return field(name, label, example, (area) => {
     const text = area.value.trim();
     try {

@@ -2,6 +2,8 @@
 
 import { VIEWS } from "./views.js";
 
+const METRICS = 2; // The number of metrics that are shown.
+
 /** The signature that the page asks at first: serving_default, or else the first one. */
 export function firstSignature(model) {
   const names = Object.keys(model.signatures ?? {}).sort();
@@ -43,7 +45,9 @@ export function facts(model) {
   const labels = labelCount(manifest);
   if (labels) said.push(labels === 1 ? "1 label" : `${labels} labels`);
   const metrics = Object.entries(manifest.metrics ?? {}).filter(([name]) => name !== "examples" && name !== "loss");
-  for (const [name, value] of metrics.slice(0, 2)) said.push(`${name.replaceAll("_", " ")} ${Number(value.toPrecision(3))}`);
+  for (const [name, value] of metrics.slice(0, METRICS)) {
+    said.push(`${name.replaceAll("_", " ")} ${Number(value.toPrecision(3))}`);
+  }
   return said;
 }
 

@@ -10,7 +10,7 @@ const MASK = "[MASK]";
 export function showSpans([row], { text }) {
   const spans = spansOf(row, row.labels);
   const colors = tones(spans.map(({ label }) => label));
-  const marks = spans.map((span) => ({ ...span, tone: colors[span.label], title: `${span.label}, ${percent(span.score)}` }));
+  const marks = spans.map((span) => ({ ...span, tone: colors[span.label], title: percent(span.score) }));
   const parts = [marked(text, marks)];
   if (spans.length) parts.push(table(spans));
   const count = spans.length === 1 ? "1 entity" : `${spans.length} entities`;
@@ -70,7 +70,8 @@ function spansOf(row, labels) {
 }
 
 function table(spans) {
-  const head = element("tr", {}, ...["Text", "Label", "Score", "Characters"].map((name) => element("th", { scope: "col" }, name)));
+  const names = ["Text", "Label", "Score", "Characters"];
+  const head = element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name)));
   const rows = spans.map(({ text, label, score, start, end }) =>
     element(
       "tr",

@@ -1,5 +1,6 @@
 // How the answers of each task look. A view has
 //   needs: the outputs of the signature that it reads;
+//   labels: other labels than usual of some fields;
 //   lines: for a view that asks for more texts than one, the label of their field;
 //   show(rows, texts): {summary, share, isRepeated, parts}: the answer in a few words, which are read aloud; its
 //     probability or undefined; whether the words are only read, because the parts show them; and the elements below.
@@ -17,7 +18,12 @@ export const VIEWS = {
   regression: { needs: ["value"], show: showNumber },
   tagging: { needs: ["count", "starts", "ends", "scores", "texts"], show: showTags },
   "question-answering": { needs: ["answer", "start", "end", "score"], show: showAnswerInContext },
-  embedding: { needs: ["vector"], lines: "Texts to compare, one per line", show: showNeighbours },
+  embedding: {
+    needs: ["vector"],
+    labels: { text: "Query" },
+    lines: "Texts to compare, one per line",
+    show: showNeighbours,
+  },
   ranking: { needs: ["order", "count", "scores", "probabilities"], show: showRanking },
   "multiple-choice": { needs: ["index", "choice", "probabilities"], show: showChoices },
   summarization: { needs: ["indices", "count", "probabilities"], show: showSentences },

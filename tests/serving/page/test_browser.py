@@ -1,0 +1,378 @@
+"""The page in Chromium: a click gives the answers that the models themselves give."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import httpx
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SLOW = 60_000  # milliseconds; a model is slow at its first request
+
+
+def percent(share):
+    return f"{100 * share:.1f} %"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    if CHROMIUM is None:
+        pytest.skip("needs the program chromium (apt-get install chromium)")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Page:
+    """The page of the server, as a person uses it."""
+
+    def __init__(self, page):
+        self.page = page
+        self.problems = []
+        self.addresses = []
+        page.set_default_timeout(SLOW)
+        page.on("console", lambda message: self.problems.append(message.text))
+        page.on("pageerror", lambda problem: self.problems.append(str(problem)))
+        page.on("request", lambda request: self.addresses.append(request.url))
+
+    def ask(self, model, **texts):
+        """Chooses a model, types the texts of its fields, and clicks."""
+        self.choose(model)
+        for label, text in texts.items():
+            # "Text" is not "Texts to compare"; what follows a comma or a colon is left out here.
+            self.page.get_by_label(re.compile(rf"^{label.replace('_', ' ')}(?![ \w])")).fill(text)
+        self.page.get_by_role("button", name="Send").click()
+        self.page.wait_for_selector("#raw:not([hidden]), #problem:not(:empty)")
+
+    def choose(self, model):
+        self.page.get_by_label("Model", exact=True).select_option(model)
+
+    def texts(self, selector):
+        """The texts of all elements of a selector."""
+        return self.page.locator(selector).all_text_contents()
+
+    def text(self, selector):
+        (text,) = self.texts(selector)
+        return text
+
+    def marks(self):
+        """The marked parts of the text, without their labels."""
+        return self.page.locator("mark").evaluate_all("marks => marks.map(mark => mark.firstChild.data)")
+
+    def bars(self):
+        """The names and the numbers of the bars."""
+        return list(zip(self.texts(".bars .name"), self.texts(".bars .value"), strict=True))
+
+
+@pytest.fixture
+def page(browser, server):
+    """The page; in the end nothing was written to the console and nothing was asked of other servers."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    page = Page(context.new_page())
+    page.page.goto(f"{server}/")
+    page.page.wait_for_selector("textarea")
+    yield page
+    assert page.problems == []
+    assert [address for address in page.addresses if not address.startswith(f"{server}/")] == []
+    context.close()
+
+
+def test_a_classifier(page, predictors):
+    text = "the cat sat on the mat !"
+    page.ask("films", Text=text)
+    (answer,) = predictors["films"].predict([text])
+    ranked = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
+    assert page.bars() == [(label, percent(share)) for label, share in ranked]
+    assert page.texts(".bars .chosen .name") == [answer["label"]]
+    assert page.text("#summary") == answer["label"] + percent(ranked[0][1])
+    assert page.texts("#facts li") == ["classification", "3 labels", "accuracy 0.912"]
+
+
+@pytest.mark.parametrize(
+    "text", ["😀 the cat 中文 sat on 👩‍👩‍👧 a slow mat .", "the cat", "  é\u0301 中 the dogs\n\nran 🎉 fast ! "]
+)
+def test_a_tagger_marks_texts_with_emoji_and_chinese(page, predictors, text):
+    page.ask("entities", Text=text)
+    (answer,) = predictors["entities"].predict([text])
+    spans = answer["spans"]
+    assert spans
+    assert page.marks() == [span["text"] for span in spans] == [text[span["start"] : span["end"]] for span in spans]
+    assert page.texts("mark .label") == [span["label"] for span in spans]
+    assert page.texts("tbody td:nth-child(3)") == [percent(span["score"]) for span in spans]
+    # Without the labels the text is the one that was typed.
+    plain = page.page.locator(".marked").evaluate(
+        "block => { block.querySelectorAll('.label').forEach(label => label.remove()); return block.textContent; }"
+    )
+    assert plain == text
+    assert page.texts("#facts li")[1] == "2 labels"
+
+
+def test_tags_of_words(page, predictors):
+    text = "🐈 the cats ran , 中 !"
+    page.ask("words", Text=text)
+    (answer,) = predictors["words"].predict([text])
+    assert page.marks() == [word["text"] for word in answer["words"]]
+    assert page.texts("mark .label") == [word["tag"] for word in answer["words"]]
+
+
+def test_question_answering(page, predictors):
+    question, context = "the cat ?", "😀 the dogs ran , 中文 the cat sat on a mat . a slow dog ran fast"
+    page.ask("questions", Question=question, Context=context)
+    (answer,) = predictors["questions"].predict([question], [context])
+    assert answer["answer"]
+    assert page.marks() == [answer["answer"]] == [context[answer["start"] : answer["end"]]]
+    assert page.text("#summary") == answer["answer"] + percent(answer["score"])
+    best = answer["answers"][:5]
+    assert page.texts(".answers button") == [other["answer"] + percent(other["score"]) for other in best]
+    page.page.locator(".answers button").nth(1).press("Enter")
+    assert page.marks() == [best[1]["answer"]]
+    assert page.texts(".answers [aria-pressed=true]") == [best[1]["answer"] + percent(best[1]["score"])]
+
+
+def test_an_embedding_search(page, predictors):
+    lines = ["the cat sat", "a slow dog", "中文 😀", "the cat"]
+    page.ask("sentences", Query="the cat", Texts_to_compare="\n".join([*lines[:2], "  ", *lines[2:], ""]))
+    vectors = np.array([row["vector"] for row in predictors["sentences"].predict(["the cat", *lines])])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = vectors[1:] @ vectors[0]
+    order = np.argsort(-cosines)
+    assert page.texts(".bars .name") == [lines[place] for place in order]
+    shown = [float(value) for value in page.texts(".bars .value")]
+    np.testing.assert_allclose(shown, cosines[order], atol=6e-4)
+    assert page.text("#summary") == "Nearest: the cat"
+
+
+def test_a_vector_alone(page):
+    page.ask("sentences", Query="the cat", Texts_to_compare=" ")
+    assert page.text("#summary") == "A vector of 32 numbers"
+
+
+def test_several_labels(page, predictors):
+    page.ask("genres", Text="a fast dog")
+    (answer,) = predictors["genres"].predict(["a fast dog"])
+    ranked = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
+    assert [name.removesuffix("given") for name in page.texts(".bars .name")] == [label for label, _ in ranked]
+    assert page.texts(".bars .value") == [percent(share) for _, share in ranked]
+    assert page.text("#summary") == (", ".join(answer["labels"]) or "No label")
+
+
+def test_a_number_for_two_texts(page, predictors):
+    page.ask("similarity", Text="the cat", Second_text="a dog ran")
+    (answer,) = predictors["similarity"].predict(["the cat"], ["a dog ran"])
+    assert float(page.text("#summary")) == pytest.approx(answer["value"], rel=1e-4)
+
+
+def test_ranking(page, predictors):
+    candidates = ["a slow dog", "the cat sat", "中文", "the mat ."]
+    page.ask("documents", Query="the cat", Candidates="\n" + "\n".join(candidates))
+    (answer,) = predictors["documents"].predict(["the cat"], [candidates])
+    assert page.bars() == [(candidates[place], f"{answer['scores'][place]:.3f}") for place in answer["order"]]
+    assert page.text("#summary") == f"Best: {answer['best']}"
+
+
+def test_multiple_choice(page, predictors):
+    choices = ["sat on the mat", "ran fast", "中"]
+    page.ask("endings", Prompt="the cat", Choices="\n".join(choices))
+    (answer,) = predictors["endings"].predict(["the cat"], [choices])
+    assert page.bars() == list(zip(choices, map(percent, answer["probabilities"]), strict=True))
+    assert page.texts(".chosen .name") == [answer["choice"]]
+
+
+def test_summarization(page, predictors):
+    sentences = ["the cat sat .", "a dog ran !", "中文 😀", "the mat , the dog"]
+    page.ask("summaries", Sentences="\n".join(sentences))
+    (answer,) = predictors["summaries"].predict([sentences])
+    assert page.marks() == answer["sentences"]
+    assert page.text("#summary") == answer["summary"]
+    assert len(page.texts(".sentences li")) == 4
+
+
+def test_masked_tokens(page, predictors):
+    text = "😀 the [MASK] sat on [MASK] mat"
+    page.ask("masks", Text=text)
+    (answer,) = predictors["masks"].predict([text])
+    best = [next(iter(pieces)) for pieces in answer["masks"]]
+    assert page.text("#summary") == ", ".join(best)
+    assert page.marks() == [piece.removeprefix("##") for piece in best]
+    assert page.bars() == [(piece, percent(share)) for pieces in answer["masks"] for piece, share in pieces.items()]
+
+
+def test_a_model_of_unknown_origin(page):
+    page.ask("numbers", x="[1, 3]", name='a "b"')
+    outputs = json.loads(page.text("#raw-text").replace("NaN", '"NaN"').replace("Infinity", '"Infinity"'))
+    assert outputs == {"predictions": [{"half": [0.5, 1.5], "name": 'a "b"', "none": ["Infinity", "Infinity"]}]}
+    assert page.text("#facts li") == "no manifest of kbert"
+    page.page.get_by_label("Signature").select_option("one_number")
+    page.page.get_by_label("number: int64").fill("9007199254740993")
+    page.page.get_by_role("button", name="Send").click()
+    page.page.wait_for_selector("#raw:not([hidden])")
+    assert json.loads(page.text("#raw-text")) == {"outputs": 9007199254740994}
+
+
+def test_json_that_is_none_is_told_before_it_is_sent(page):
+    asked = len(page.addresses)
+    page.ask("numbers", x="[1,")
+    assert page.text("#problem") == "x: expected JSON, such as [0,0]. Received: [1,"
+    assert [address for address in page.addresses[asked:] if address.endswith(":predict")] == []
+
+
+def test_errors_of_the_server_are_shown_in_one_line(page, server):
+    page.ask("numbers", x="[1, 2, 3]")
+    answer = httpx.post(f"{server}/v1/models/numbers:predict", json={"instances": [{"x": [1, 2, 3], "name": ""}]})
+    assert answer.status_code == 400
+    assert page.text("#problem") == f"400 Bad Request: {answer.json()['error']}"
+    assert page.text("#summary") == ""
+    # Chromium itself writes a line about each answer that is an error.
+    assert [problem.split(":")[0] for problem in page.problems] == ["Failed to load resource"]
+    page.problems.clear()
+
+
+@pytest.mark.parametrize("language", ["curl", "Python"])
+def test_the_request_as_a_command_and_as_a_program_gives_the_answer(page, language):
+    if language == "curl" and shutil.which("curl") is None:
+        pytest.skip("needs the program curl")
+    text = 'it\'s "the cat" \\ $HOME `ls` 😀 中文\n{\u2028}'
+    page.ask("films", Text=text)
+    page.page.get_by_text(language, exact=True).click()
+    code = page.text("#code")
+    program = ["bash", "-c", code] if language == "curl" else [sys.executable, "-c", code]
+    result = subprocess.run(program, capture_output=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == json.loads(page.text("#raw-text"))
+
+
+def test_the_request_is_copied(page):
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.page.get_by_role("button", name="Copy").click()
+    page.page.get_by_role("button", name="Copied").wait_for()
+    copied = page.page.evaluate("() => navigator.clipboard.readText()")
+    assert copied == page.text("#code")
+    assert copied.startswith("curl ")
+
+
+def test_versions(page):
+    page.choose("films")
+    version = page.page.get_by_label("Version")
+    assert version.locator("option").all_text_contents() == ["newest", "9 (end)", "1"]
+    assert version.locator("option:disabled").all_text_contents() == ["9 (end)"]
+    version.select_option("1")
+    assert "/v1/models/films/versions/1:predict" in page.text("#code")
+    page.page.get_by_role("button", name="Send").click()
+    page.page.wait_for_selector("#summary:not(:empty)")
+    assert page.addresses[-1].endswith("/v1/models/films/versions/1:predict")
+
+
+def test_the_keyboard_reaches_everything_and_sends(page, predictors):
+    page.choose("films")
+    keyboard = page.page.keyboard
+    page.page.locator("body").press("Home")
+    reached = []
+    for _ in range(12):
+        keyboard.press("Tab")
+        reached.append(page.page.evaluate("() => document.activeElement.id || document.activeElement.textContent"))
+    wanted = ["theme", "model", "version", "input-text", "send", "copy"]
+    assert [name for name in reached if name in wanted] == wanted
+    page.page.locator("#input-text").focus()
+    assert page.page.locator("#input-text").evaluate("area => getComputedStyle(area).outlineStyle") == "solid"
+    keyboard.press("Control+A")
+    keyboard.type("a dog")
+    keyboard.press("Control+Enter")
+    page.page.wait_for_selector("#summary:not(:empty)")
+    assert page.text("#summary").startswith(predictors["films"].predict(["a dog"])[0]["label"])
+
+
+def test_every_field_has_a_label_and_the_answer_is_announced(page):
+    for model in ("films", "questions", "sentences", "numbers"):
+        page.choose(model)
+        unlabelled = page.page.locator("input, select, textarea").evaluate_all(
+            "fields => fields.filter(field => !field.labels.length).map(field => field.id)"
+        )
+        assert unlabelled == []
+    assert page.page.locator("#summary").get_attribute("aria-live") == "polite"
+    assert page.page.locator("#problem").get_attribute("role") == "alert"
+
+
+def test_the_switch_changes_the_theme_and_the_browser_remembers(page):
+    def paper():
+        return page.page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
+
+    light = paper()
+    page.page.get_by_role("button", name="Dark").click()
+    dark = paper()
+    assert dark != light
+    page.page.reload()
+    assert paper() == dark
+    assert page.page.get_by_role("button", name="Dark").get_attribute("aria-pressed") == "true"
+    page.page.get_by_role("button", name="Dark").click()
+    assert paper() == light
+
+
+def test_the_page_follows_the_theme_of_the_system(page):
+    light = page.page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
+    page.page.emulate_media(color_scheme="dark")
+    assert page.page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor") != light
+    page.page.wait_for_selector("#theme[aria-pressed=true]")
+
+
+def test_nothing_is_wider_than_a_phone(page):
+    page.page.set_viewport_size({"width": 360, "height": 740})
+    for model in ("films", "entities", "questions", "sentences"):
+        page.choose(model)
+        page.page.keyboard.press("Control+Enter")
+        page.page.wait_for_selector("#summary:not(:empty)", state="attached")
+        assert page.page.evaluate("() => document.documentElement.scrollWidth") == 360
+
+
+def test_what_was_typed_stays_with_its_model(page):
+    page.choose("films")
+    page.page.locator("#input-text").fill("my own text")
+    page.choose("questions")
+    page.choose("films")
+    assert page.page.locator("#input-text").input_value() == "my own text"
+    assert page.page.url.endswith("/#films")
+
+
+def test_the_address_names_the_model(browser, server):
+    opened = browser.new_page()
+    opened.goto(f"{server}/#questions")
+    opened.get_by_label("Context").wait_for()
+    assert opened.get_by_label("Model", exact=True).input_value() == "questions"
+    opened.close()
+
+
+def test_the_openapi_document_describes_the_real_answers(server):
+    """The example of each model is a good request, and its answer has the form that the document says."""
+    jsonschema = pytest.importorskip("jsonschema", reason="needs the package jsonschema")
+    document = httpx.get(f"{server}/openapi.json").json()
+    paths = [path for path in document["paths"] if path.startswith("/v1/models/") and "{" not in path]
+    assert len(paths) == 12
+    for path in paths:
+        post = document["paths"][path]["post"]
+        asked = post["requestBody"]["content"]["application/json"]
+        answered = post["responses"]["200"]["content"]["application/json"]
+        answer = httpx.post(f"{server}{path}", json=asked["example"], timeout=60)
+        assert answer.status_code == 200, (path, answer.text)
+        for schema, value in (
+            (asked["schema"], asked["example"]),
+            (answered["schema"], answered["example"]),
+            (answered["schema"], json.loads(answer.content)),
+        ):
+            whole = {**schema, "components": document["components"]}
+            problems = [problem.message for problem in jsonschema.Draft202012Validator(whole).iter_errors(value)]
+            assert problems == [], path
