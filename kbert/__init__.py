@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from kbert.retrieval.search import measure_search, search
     from kbert.runtime.prepare import prepare_runtime
     from kbert.serving.options import ServeOptions
-    from kbert.serving.rest import serve
+    from kbert.serving.server import serve
     from kbert.sources.settings import SourceSettings
     from kbert.text.encoding import Encoding
     from kbert.text.options import TrainVocabularyOptions
@@ -156,7 +156,7 @@ _MODULES = {
     "pretrain": "kbert.training.pretrain",
     "run_report": "kbert.report.run",
     "search": "kbert.retrieval.search",
-    "serve": "kbert.serving.rest",
+    "serve": "kbert.serving.server",
     "train_tokenizer": "kbert.text.vocabulary_training",
     "train_vocabulary": "kbert.text.vocabulary_training",
     "tune": "kbert.training.search.tune",

@@ -240,11 +240,11 @@ def _report(accuracies: dict[str, float], say: Say) -> None:
 
 def _ask(saved_models: Path, question: str) -> Any:
     """Serves the models on a free loopback port and asks about one text."""
-    from kbert.serving.rest import running_server
+    from kbert.serving.server import running_server
 
-    with running_server(saved_models) as url:
+    with running_server(saved_models) as server:
         request = urllib.request.Request(
-            f"{url}/v1/models/{MODEL_NAME}:predict",
+            f"{server.url}/v1/models/{MODEL_NAME}:predict",
             data=json.dumps({"instances": [question]}).encode(),
             headers={"Content-Type": "application/json"},
         )

@@ -6,7 +6,7 @@ from kbert.errors import KbertError
 
 
 class RequestError(KbertError):
-    """A request that is invalid. Its message is sent to the client, and the server continues.
+    """A request that is invalid, or that cannot be answered. Its message is sent to the client.
 
     Args:
         code: The name of gRPC's canonical code, such as "INVALID_ARGUMENT" or "NOT_FOUND"; REST translates it into an
@@ -17,3 +17,8 @@ class RequestError(KbertError):
     def __init__(self, code: str, message: str) -> None:
         self.code = code
         super().__init__(message)
+
+
+def invalid(message: str) -> RequestError:
+    """Returns the error for a request that is invalid in itself."""
+    return RequestError("INVALID_ARGUMENT", message)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from kbert.serving.rest import running_server
+from kbert.serving.server import running_server
 
 CLIENT = Path(__file__).parents[2] / "apps" / "tf_serving" / "client.py"
 
@@ -42,8 +42,8 @@ def url(tmp_path_factory):
     texts = Texts()
     signatures = {"serving_default": texts.length, "join": texts.join, "answer": texts.answer}
     tf.saved_model.save(texts, str(base / "texts" / "1"), signatures=signatures)
-    with running_server(base) as url:
-        yield url
+    with running_server(base) as server:
+        yield server.url
 
 
 def run(*arguments):

@@ -139,7 +139,8 @@ WHERE = {
     ("kbert.retrieval.index", "--model"): ("search",),
     ("kbert.retrieval.index", "--pooling"): ("index build",),
     ("kbert.retrieval.index", "--similarity"): ("index build",),
-    ("kbert.serving.rest", "--rest-port"): ("serve",),
+    ("kbert.serving.server", "--rest-port"): ("serve",),
+    ("kbert.serving.grpc_api.server", "--grpc-port"): ("serve",),
     # Corpora and tasks read files by the same modules; what reads documents says --text-field.
     ("kbert.sources.delimited", "--delimiter"): FILES,
     ("kbert.sources.delimited", "--format"): FILES,
@@ -337,6 +338,7 @@ IN_PYTHON_ALONE = {"callbacks", "over", "keep_columns"}
 SPELLED = {
     # Modules that several commands use, and the commands that can print the message with the option.
     "kbert.retrieval.index": ("index build",),
+    "kbert.serving.server": ("serve",),
     "kbert.sources.settings": CORPORA,
     "kbert.text.tokenizer_files.writing": ("vocab train",),
     "kbert.training.run_folder.runs": TRAINING,

@@ -378,7 +378,12 @@ def test_declarations_of_click_are_few():
          "--sequence-length must be at least 5. Received: --sequence-length 4"),
         (["serve", "FOLDER", "--rest-port", 65536],
          "--rest-port must be from 0 to 65535. Received: --rest-port 65536"),
-        (["serve", "FOLDER", "--poll-seconds", 0], "--poll-seconds must be above 0. Received: --poll-seconds 0.0"),
+        (["serve", "FOLDER", "--poll-seconds", -1], "--poll-seconds must be at least 0. Received: --poll-seconds -1.0"),
+        (["serve"],
+         "the models must be named in one way: FOLDER, --model-base-path or --model-config-file. Received: none of "
+         "these"),
+        (["serve", "FOLDER", "--port=0", "--rest_api_port=0"],
+         "one of --rest and --grpc must be on. Received: neither"),
     ],
 )  # fmt: skip
 def test_invalid_options_of_commands_are_refused_first(tmp_path, monkeypatch, arguments, message):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import kbert
-from kbert.serving.rest import running_server
+from kbert.serving.server import running_server
 
 CLIENT = Path(__file__).parents[2] / "apps" / "tf_serving" / "client.py"
 
@@ -19,8 +19,8 @@ def test_the_served_answer_is_the_predicted_one(tmp_path, classifier, pair_class
     texts = ["The cat sat.", "", "Ein Wörterbuch 中文"]
     pairs = ["A dog ran!", "the mat", "fast"] if paired else None
     kbert.export_saved_model(model, output=tmp_path / "films")
-    with running_server(tmp_path) as url:
-        command = [sys.executable, CLIENT, "--url", url, "--model", "films", *texts]
+    with running_server(tmp_path) as server:
+        command = [sys.executable, CLIENT, "--url", server.url, "--model", "films", *texts]
         for pair in pairs or ():
             command += ["--pair", pair]
         lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()

@@ -12,7 +12,7 @@ import kbert
 from kbert.models.preset_model import PresetModel
 from kbert.report.run import run_report
 from kbert.retrieval.search import search
-from kbert.serving.rest import running_server
+from kbert.serving.server import running_server
 
 REPOSITORY = Path(__file__).parent.parent.parent
 EXAMPLES = [

@@ -54,7 +54,7 @@ def test_imports_change_nothing():
         "    return dict(os.environ), handlers, logging.root.level, list(logging.root.handlers), off()\n"
         "before = state()\n"
         "import kbert, kbert.training, kbert.training.devices.precision, kbert.corpus.building.beam\n"
-        "import kbert.sources.named_datasets, kbert.serving.rest, kbert.cli.main\n"
+        "import kbert.sources.named_datasets, kbert.serving.server, kbert.cli.main\n"
         "for name in kbert.__all__: getattr(kbert, name)\n"
         "assert state() == before, (before, state())\n"
     )

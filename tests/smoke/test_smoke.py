@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import kbert
 from kbert.cli.main import main
-from kbert.serving.rest import running_server
+from kbert.serving.server import running_server
 
 pytestmark = pytest.mark.smoke
 
@@ -155,9 +155,9 @@ def test_question_answering_and_summarization(made):
 def test_exports_are_served(made):
     kbert_command("export", "saved-model", made / "classifier", "--output", made / "served" / "animals")
     kbert_command("export", "litert", made / "classifier", "--output", made / "animals.tflite")
-    with running_server(made / "served") as url:
+    with running_server(made / "served") as server:
         request = urllib.request.Request(
-            f"{url}/v1/models/animals:predict", json.dumps({"instances": ["the cat sat"]}).encode()
+            f"{server.url}/v1/models/animals:predict", json.dumps({"instances": ["the cat sat"]}).encode()
         )
         with urllib.request.urlopen(request, timeout=60) as response:
             assert json.load(response)["predictions"][0]["label"] in ("cat", "dog")

@@ -1,4 +1,4 @@
-import asyncio
+import gzip
 import json
 import math
 import os
@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import ServingError
-from kbert.serving.models import ServedModels
-from kbert.serving.rest import create_app, running_server, serve
+from kbert.serving.options import ServeOptions
+from kbert.serving.server import running_server, serve
 
 
 class Texts(tf.Module):
@@ -106,7 +106,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(folder):
-    with running_server(folder) as url, httpx.Client(base_url=url, timeout=30) as client:
+    with running_server(folder) as server, httpx.Client(base_url=server.url, timeout=30) as client:
         yield client
 
 
@@ -179,140 +179,86 @@ def test_nan_and_infinity_pass_both_ways(client):
 @pytest.mark.parametrize(
     ("model", "body", "error"),
     [
-        ("texts", b"{", "expected a JSON object as the request's body. Received: invalid JSON (Expecting"),
-        ("texts", b"[" * 100_000, "expected a JSON object as the request's body. Received: invalid JSON"),
-        ("texts", b"\xff", "expected a JSON object as the request's body. Received: invalid JSON"),
-        ("texts", ["a"], "expected a JSON object as the request's body. Received: list"),
-        ("texts", {}, "expected one of the keys instances (rows) and inputs (columns). Received: neither"),
-        ("texts", {"instances": ["a"], "inputs": ["a"]}, "expected one of the keys instances (rows) and"),
-        (
-            "texts",
-            {"instances": ["a"], "signature": "x"},
-            'expected the keys signature_name, and instances or inputs. Received: "signature"',
-        ),
+        ("texts", b"", "JSON Parse error: The document is empty"),
+        ("texts", b"{", "JSON Parse error: Missing a name for object member. at offset: 1"),
+        ("texts", b"[" * 100_000, "JSON Parse error: The document is empty at offset: 100000"),
+        ("texts", b'{"instances": ' + b"[" * 500_000 + b"]" * 500_000 + b"}", "Failed to process element: 0 of 'inst"),
+        ("texts", b'{"instances": ["\xff"]}', "JSON Parse error: Invalid UTF-8 at offset: 16"),
+        ("texts", ["a"], 'JSON Value: ["a"] Is not object'),
+        ("texts", {}, "Missing 'inputs' or 'instances' key"),
+        ("texts", {"instances": ["a"], "inputs": ["a"]}, 'JSON Value: {"instances": ["a"], "inputs": ["a"]} Not form'),
         (
             "texts",
             {"instances": ["a"], "signature_name": 1},
-            "expected a string as signature_name. Received: i",
+            'JSON Value: {"instances": ["a"], "signature_name": 1} not formatted correctly. \'signature_name\' key',
         ),
         (
             "texts",
-            {"instances": ["a"], "signature_name": "\ud800"},
-            "expected signature_name to be one of: echo, echo_bytes, pair, serving_default, short_only. "
-            'Received: "\\ud800"',
+            {"instances": ["a"], "signature_name": "none"},
+            'Serving signature name: "none" not found in signature def, which has: echo, echo_bytes, pair, serving_def',
+        ),
+        ("texts", {"instances": []}, "JSON Value: [] No values in 'instances' array"),
+        ("texts", {"instances": "a"}, "JSON Value: \"a\" Expecting 'instances' to be an list/array"),
+        ("texts", {"instances": ["a", {"text": "b"}]}, "Expecting value/list but got object at item 1 of input list"),
+        (
+            "texts",
+            {"instances": [{"txt": "a"}]},
+            "Failed to process element: 0 key: txt of 'instances' list. Error: INVALID_ARGUMENT: JSON object: does not "
+            "have named input: txt",
         ),
         (
             "texts",
-            {"instances": []},
-            "expected a list of at least one instance as instances. Received: an empty",
+            {"instances": [{"text": "a", "text_pair": "b"}, {"text": "a"}], "signature_name": "pair"},
+            'Failed to process element: 1 of \'instances\' list. JSON object: {"text": "a"} keys must be equal to: '
+            "text,text_pair",
         ),
-        (
-            "texts",
-            {"instances": "a"},
-            "expected a list of at least one instance as instances. Received: string",
-        ),
-        (
-            "texts",
-            {"instances": ["a", {"text": "b"}]},
-            "expected instances that are all objects or all values.",
-        ),
-        ("texts", {"instances": [{"txt": "a"}]}, 'expected the inputs text. Received: none called "text"'),
-        ("texts", {"instances": [{"text": "a", "x": 1}]}, 'expected the inputs text. Received: "x"'),
-        ("texts", {"inputs": {"text": ["a"], "x": [1]}}, 'expected the inputs text. Received: "x"'),
         (
             "texts",
             {"instances": ["a"], "signature_name": "pair"},
-            "expected each instance to be an object with the keys: text, text_pair. Received: values alone",
+            "instances is a plain list, but expecting list of objects as multiple input tensors required as per",
         ),
         (
             "texts",
             {"inputs": ["a"], "signature_name": "pair"},
-            "expected inputs to be an object with the keys: text, text_pair. Received: values alone",
+            "inputs is a plain value/list, but expecting an object as multiple input tensors required as per",
         ),
+        ("texts", {"inputs": {"text": ["a"]}, "signature_name": "pair"}, "Missing named input: text_pair in 'inputs'"),
         (
             "texts",
-            {"instances": [1]},
-            'input "text": expected strings or {"b64": "..."}. Received: integer 1',
+            {"instances": ["a", 1]},
+            "Failed to process element: 1 of 'instances' list. Error: INVALID_ARGUMENT: JSON Value: 1 Type: Number is "
+            "not of expected type: string",
         ),
-        (
-            "texts",
-            {"instances": [None]},
-            'input "text": expected strings or {"b64": "..."}. Received: null null',
-        ),
-        ("texts", {"instances": [{"b64": "?"}]}, 'input "text": expected base64 as b64. Received: "?"'),
-        ("texts", {"instances": [{"b64": 7}]}, 'input "text": expected base64 as b64. Received: 7'),
-        (
-            "texts",
-            {"instances": ["\ud800"]},
-            'input "text": expected Unicode text. Received: half of a surrogate',
-        ),
-        (
-            "texts",
-            {"instances": [["a"]]},
-            'input "text": expected values of the shape [any]. Received: the shape [1, 1]',
-        ),
-        (
-            "texts",
-            {"inputs": "a"},
-            'input "text": expected values of the shape [any]. Received: the shape []',
-        ),
+        ("texts", {"inputs": [None]}, "JSON Value: null Type: Null is not of expected type: string"),
+        ("texts", {"inputs": [{"b64": "?"}]}, 'Unable to base64 decode "?"'),
+        ("texts", {"inputs": [{"b64": 7}]}, 'JSON Value: {"b64": 7} not formatted correctly for base64 data'),
+        ("texts", {"inputs": ["\ud800"]}, "expected Unicode text. Received: half of a surrogate"),
         (
             "numbers",
             {"instances": [[1, 2], [3]]},
-            'input "x": expected lists of one length at each depth. Received: ragged lists of 1 and 2 values',
+            "Failed to process element: 1 of 'instances' list. Error: INVALID_ARGUMENT: Expecting tensor size: 2 but "
+            "got: 1",
         ),
-        ("numbers", {"instances": [[1, 2], 3]}, 'input "x": expected lists of one depth.'),
+        ("numbers", {"inputs": [[1, 2], [3]]}, "Encountered list at unexpected size: 1 at level: 1 expected size: 2"),
+        ("numbers", {"inputs": [[1, 2], 3]}, "JSON Value: 3 found at incorrect level: 2 in the JSON DOM."),
+        ("numbers", {"inputs": [[1, "2"]]}, 'JSON Value: "2" Type: String is not of expected type: float'),
+        ("numbers", {"inputs": [[1, True]]}, "JSON Value: true Type: True is not of expected type: float"),
         (
             "numbers",
-            {"instances": [[1, 2, 3]]},
-            'input "x": expected values of the shape [any, 2]. Received: the shape [1, 3]',
-        ),
-        (
-            "numbers",
-            {"instances": [[1, "2"]]},
-            'input "x": expected values of the type float32. Received: string',
-        ),
-        (
-            "numbers",
-            {"instances": [[1, True]]},
-            'input "x": expected values of the type float32. Received: boolean',
+            {"inputs": [128], "signature_name": "small"},
+            "JSON Value: 128 Type: Number is not of expected type: int8, -128 to 127",
         ),
         (
             "numbers",
-            {"instances": [[1, 1e39]]},
-            'input "x": expected values of the type float32. Received: 1e+39',
-        ),
-        (
-            "numbers",
-            {"instances": [[1, 10**400]]},
-            'input "x": expected values of the type float32. Received: an i',
-        ),
-        (
-            "numbers",
-            {"instances": [128], "signature_name": "small"},
-            'input "x": expected values of the type int8, -128 to 127. Received: 128',
-        ),
-        (
-            "numbers",
-            {"instances": [1.0], "signature_name": "small"},
-            'input "x": expected values of the type int8. Received: number 1.0',
-        ),
-        (
-            "numbers",
-            {"instances": [1], "signature_name": "flip"},
-            'input "x": expected values of the type bool. Received: integer 1',
+            {"inputs": [1.0], "signature_name": "small"},
+            "JSON Value: 1.0 Type: Number is not of expected type: int8",
         ),
         (
             "numbers",
             {"instances": [1, 2], "signature_name": "total"},
-            "expected outputs with one row for each instance. Received: the shapes sum [], x [2]; ask with inputs "
-            "instead of instances",
+            "Tensor name: sum has no shape information; ask with inputs instead of instances",
         ),
-        (
-            "texts",
-            {"instances": ["abcd"], "signature_name": "short_only"},
-            "assertion failed: [expected texts",
-        ),
+        ("texts", {"instances": ["abcd"], "signature_name": "short_only"}, "assertion failed: [expected texts"),
     ],
 )
 def test_a_bad_request_is_told_in_one_line(client, model, body, error):
@@ -321,6 +267,26 @@ def test_a_bad_request_is_told_in_one_line(client, model, body, error):
     assert list(answer) == ["error"]
     assert answer["error"].startswith(error)
     assert "\n" not in answer["error"]
+
+
+def test_what_tensorflow_serving_ignores_is_ignored(client):
+    answer = (200, {"outputs": ["a"]})
+    assert predict(client, "texts", {"signature_name": "echo", "inputs": {"text": ["a"], "x": [1]}, "id": 7}) == answer
+    assert predict(client, "texts", b'{"signature_name": "echo", "inputs": ["a"]} and more') == answer
+    assert predict(client, "texts", b'{"signature_name": "echo", "inputs": ["a"], "inputs": ["b"]}') == answer
+    deep = b'{"x": ' + b"[" * 10_000 + b"]" * 10_000 + b', "signature_name": "echo", "inputs": ["a"]}'
+    assert predict(client, "texts", deep) == answer
+    assert predict(client, "texts", {"signature_name": "", "inputs": ["a"]})[0] == 200
+
+
+def test_the_graph_decides_about_shapes(client):
+    assert predict(client, "numbers", {"instances": [[1, 2, 3]]}) == (200, {"predictions": [[0.1, 0.2, 0.3]]})
+    assert predict(client, "texts", {"signature_name": "echo", "inputs": "a"}) == (200, {"outputs": "a"})
+
+
+def test_numbers_beyond_the_range_are_infinite(client):
+    status, answer = predict(client, "numbers", {"instances": [[1e39, -(10**400)]]})
+    assert (status, answer) == (200, {"predictions": [[math.inf, -math.inf]]})
 
 
 def test_what_is_not_there(client):
@@ -336,28 +302,86 @@ def test_what_is_not_there(client):
     assert asked("GET", "/v1/models/none") == (404, "Could not find any versions of model none")
     assert asked("GET", "/v1/models/texts/versions/2") == (404, "Could not find version 2 of model texts")
     assert asked("GET", "/v1/models/none/metadata") == (404, "Servable not found for request: Latest(none)")
-    assert asked("POST", "/v1/models/texts/labels/best:predict") == (
-        404,
-        "expected /versions/N, because this server has no version labels. Received: /labels/best",
-    )
-    for verb in (":classify", ":regress"):
-        assert asked("POST", f"/v1/models/texts{verb}") == (
-            501,
-            f"expected :predict, the only verb that this server implements. Received: {verb}",
-        )
-    assert asked("GET", "/v1/models/texts:predict") == (
-        400,
-        "Malformed request: GET /v1/models/texts:predict",
-    )
-    assert asked("POST", "/v1/models/texts") == (400, "Malformed request: POST /v1/models/texts")
-    assert asked("GET", "/v1/models") == (400, "Malformed request: GET /v1/models")
-    assert asked("DELETE", "/v1/models/texts") == (405, "Method Not Allowed: DELETE /v1/models/texts")
-    assert asked("GET", "/") == (404, "Not Found: GET /")
+    assert asked("POST", "/v1/models/texts/labels/best:predict") == (400, "Unrecognized servable version label: best")
+    too_large = "Failed to convert version: 9223372036854775808 to numeric."
+    assert asked("GET", f"/v1/models/texts/versions/{2**63}") == (400, too_large)
+    for method, path in (
+        ("GET", "/v1/models/texts:predict"),
+        ("POST", "/v1/models/texts"),
+        ("DELETE", "/v1/models/texts"),
+        ("POST", "/v1/models/texts:train"),
+    ):
+        assert asked(method, path) == (400, f"Malformed request: {method} {path}")
+    assert asked("GET", "/v1/models") == (400, "Missing model name in request.")
+    assert asked("GET", "/none") == (404, "expected a path below /v1/. Received: GET /none")
+
+
+def test_paths_match_in_any_case_and_before_they_are_decoded(client):
+    assert client.get("/V1/Models/texts").status_code == 200
+    assert client.post("/v1/models/te%78ts:predict", json={"instances": ["a"]}).status_code == 200
+    assert client.get("/v1/models/a%2Fb").json() == {"error": "Could not find any versions of model a/b"}
+
+
+def test_bodies_may_be_compressed(client):
+    body = gzip.compress(b'{"signature_name": "echo", "inputs": ["a"]}')
+
+    def sent(content, encoding="gzip"):
+        headers = {"Content-Encoding": encoding}
+        answer = client.post("/v1/models/texts:predict", content=content, headers=headers)
+        return answer.status_code, answer.json()
+
+    assert sent(body) == (200, {"outputs": ["a"]})
+    assert sent(body[:-8])[0] == 400
+    assert sent(b"{}")[1]["error"].startswith("expected a body that is compressed by gzip. Received: Error")
+    assert sent(gzip.compress(bytes(65 * 2**20)))[0] == 413
+    assert sent(body, "br") == (415, {"error": "expected the Content-Encoding gzip or identity. Received: br"})
+
+
+def test_preflight_requests_of_browsers(client):
+    assert client.options("/v1/models/texts:predict", headers={"Origin": "http://example.org"}).status_code == 200
+    answer = client.options("/v1/models/texts:predict")
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "Origin header is missing in CORS preflight"}
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_pages_of_other_origins_may_read_answers_if_an_option_allows_it(folder):
+    options = ServeOptions(rest_port=0, grpc=False, cors=True)
+    with running_server(folder, options=options) as server:
+        answer = httpx.get(f"{server.url}/v1/models/texts")
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.headers["access-control-allow-methods"] == "POST, GET"
+        assert httpx.get(f"{server.url}/v1/models/none").headers["access-control-allow-headers"] == "Content-Type"
+
+
+def test_a_request_takes_no_longer_than_it_may(folder):
+    options = ServeOptions(rest_port=0, grpc=False, timeout_seconds=0.3)
+    with running_server(folder, options=options) as server:
+        body = {"signature_name": "slow", "inputs": 50_000_000}
+        answer = httpx.post(f"{server.url}/v1/models/numbers:predict", json=body, timeout=30)
+        assert (answer.status_code, answer.json()) == (504, {"error": "Timed out waiting for notification"})
+        body = {"signature_name": "slow", "inputs": 1}
+        assert httpx.post(f"{server.url}/v1/models/numbers:predict", json=body).status_code == 200
+
+
+def test_an_api_key_is_demanded_but_for_health(folder, tmp_path):
+    (tmp_path / "key").write_text("secret\n")
+    options = ServeOptions(rest_port=0, grpc=False, api_key_file=tmp_path / "key")
+    with running_server(folder, options=options) as server:
+        error = {"error": "expected the header Authorization: Bearer KEY with the server's API key"}
+        for path in ("/v1/models/texts", "/kbert/models", "/monitoring/prometheus/metrics"):
+            answer = httpx.get(server.url + path)
+            assert (answer.status_code, answer.json()) == (401, error)
+            assert httpx.get(server.url + path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+            assert httpx.get(server.url + path, headers={"Authorization": "Bearer secret"}).status_code == 200
+            assert httpx.get(server.url + path, headers={"X-Api-Key": "secret"}).status_code == 200
+        assert httpx.get(server.url + "/health/ready").status_code == 200
+        assert httpx.get(server.url + "/health/live").status_code == 200
 
 
 def test_a_type_without_a_form_in_json_is_not_implemented(client):
     body = {"signature_name": "imaginary", "instances": [1]}
-    error = 'input "x": expected a dtype that JSON can express. Received: complex64'
+    error = "Conversion of JSON Value: [1] to type: complex64"
     assert predict(client, "numbers", body) == (501, {"error": error})
 
 
@@ -375,15 +399,20 @@ def test_metadata(client):
     answer = client.get("/v1/models/texts/metadata").json()
     assert answer["model_spec"] == {"name": "texts", "signature_name": "", "version": "3"}
     signatures = answer["metadata"]["signature_def"]["signature_def"]
-    assert sorted(signatures) == ["echo", "echo_bytes", "pair", "serving_default", "short_only"]
+    assert sorted(signatures) == [
+        "__saved_model_init_op",
+        "echo",
+        "echo_bytes",
+        "pair",
+        "serving_default",
+        "short_only",
+    ]
     shape = {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
-    assert signatures["serving_default"] == {
-        "inputs": {"text": {"dtype": "DT_STRING", "tensor_shape": shape}},
-        "outputs": {
-            "length": {"dtype": "DT_INT32", "tensor_shape": shape},
-            "upper": {"dtype": "DT_STRING", "tensor_shape": shape},
-        },
+    assert signatures["echo"] == {
+        "inputs": {"text": {"dtype": "DT_STRING", "tensor_shape": shape, "name": "echo_text:0"}},
+        "outputs": {"text": {"dtype": "DT_STRING", "tensor_shape": shape, "name": "PartitionedCall:0"}},
         "method_name": "tensorflow/serving/predict",
+        "defaults": {},
     }
     answer = client.get("/v1/models/numbers/versions/1/metadata").json()
     signature = answer["metadata"]["signature_def"]["signature_def"]["serving_default"]
@@ -392,17 +421,25 @@ def test_metadata(client):
 
 
 def test_a_body_that_is_too_long_is_refused(folder):
-    async def ask(body):
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await client.post("/v1/models/texts:predict", content=body)
-
-    with ServedModels(folder, poll_seconds=3600) as models:
-        transport = httpx.ASGITransport(create_app(models, max_body_bytes=24))
-        fits = asyncio.run(ask(b'{"instances": ["abcde"]}'))
-        too_long = asyncio.run(ask(b'{"instances": ["abcdef"]}'))
+    options = ServeOptions(rest_port=0, grpc=False, max_body_bytes=24)
+    with running_server(folder, options=options) as server:
+        url = f"{server.url}/v1/models/texts:predict"
+        fits = httpx.post(url, content=b'{"instances": ["abcde"]}')
+        too_long = httpx.post(url, content=b'{"instances": ["abcdef"]}')
     assert fits.json() == {"predictions": [{"length": 5, "upper": "ABCDE"}]}
     assert too_long.status_code == 413
     assert too_long.json() == {"error": "expected a body of at most 24 bytes. Received: 25 bytes"}
+
+
+def test_texts_and_their_number_are_limited(folder):
+    options = ServeOptions(rest_port=0, grpc=False, max_texts=2, max_text_bytes=3)
+    with running_server(folder, options=options) as server:
+
+        def asked(texts):
+            return httpx.post(f"{server.url}/v1/models/texts:predict", json={"instances": texts}).json()["error"]
+
+        assert asked(["a"] * 3) == "input text: expected at most 2 rows in a request. Received: 3"
+        assert asked(["abcd"]) == "input text: expected texts of at most 3 bytes. Received: 4 bytes"
 
 
 def test_a_client_that_sends_too_much_still_reads_the_answer(client):
@@ -441,19 +478,20 @@ def test_a_port_in_use_is_named(folder):
         with pytest.raises(
             ServingError, match=f"^expected a free port. Received: port {port} of 127.0.0.1, a port in use; name"
         ):
-            serve(folder, rest_port=port)
+            serve(folder, rest_port=port, grpc=False)
 
 
 def test_a_folder_without_models_is_refused(tmp_path):
     with pytest.raises(ServingError, match=r"^expected a folder that holds NAME/VERSION/saved_model\.pb"):
-        serve(tmp_path, rest_port=0)
+        serve(tmp_path, rest_port=0, grpc=False)
 
 
 def test_sigterm_lets_the_request_in_flight_finish_and_ends_well(folder):
     program = (
         "import sys; import kbert\n"
         "kbert.prepare_runtime(quiet=True)\n"
-        "kbert.serve(sys.argv[1], rest_port=0, on_ready=lambda port: print(port, flush=True)); print('ended')"
+        "kbert.serve(sys.argv[1], rest_port=0, grpc=False, on_ready=lambda at: print(at.url, flush=True))\n"
+        "print('ended')"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program, str(folder)],
@@ -463,7 +501,7 @@ def test_sigterm_lets_the_request_in_flight_finish_and_ends_well(folder):
         env={**os.environ, "PYTHONPATH": os.getcwd()},
     )
     with process:
-        url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        url = process.stdout.readline().strip()
         answers = []
 
         def ask():

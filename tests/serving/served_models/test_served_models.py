@@ -1,4 +1,7 @@
+import concurrent.futures
+import contextlib
 import shutil
+import threading
 import time
 
 import numpy as np
@@ -6,8 +9,14 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import ServingError
-from kbert.serving.models import ServedModels, VersionStatus
+from kbert.serving.batching.scheduler import BatchScheduler
 from kbert.serving.request_error import RequestError
+from kbert.serving.served_models import served_models
+from kbert.serving.served_models.loading import load_model
+from kbert.serving.served_models.model_config import ModelConfig, VersionPolicy
+from kbert.serving.served_models.served_models import VersionStatus
+from kbert.serving.served_models.served_version import ServedVersion
+from kbert.serving.served_models.sources import FolderSource
 
 # Nothing is polled unless a test asks for it: scan() looks at the folder when the test says so.
 NEVER = 3600.0
@@ -47,33 +56,57 @@ def put_broken(target):
     (target / "saved_model.pb").write_bytes(b"not a protocol buffer")
 
 
-def ask(models, name, version=None):
-    model = models.get(name, version)
-    return model.run("serving_default", {"text": np.array([b"a"], dtype=object)})["number"].tolist()
+@contextlib.contextmanager
+def served(source, poll_seconds=NEVER):
+    """Serves the models of a folder, or of another source."""
+    with concurrent.futures.ThreadPoolExecutor(2) as executor:
+        scheduler = BatchScheduler(1)
+
+        def load(name, version, folder):
+            model, _ = load_model(folder, timeout=10, trusted=False)
+            return ServedVersion(
+                name, version, model, manifest=None, executor=executor, scheduler=scheduler, parameters=None
+            )
+
+        source = source if callable(source) else FolderSource(source)
+        try:
+            with served_models.ServedModels(source, load, poll_seconds=poll_seconds) as models:
+                yield models
+        finally:
+            scheduler.close()
+
+
+def ask(models, name, version=None, label=None):
+    with models.use(name, version, label) as model:
+        return answer(model)
+
+
+def answer(model):
+    return model.submit("serving_default", {"text": np.array([b"a"], dtype=object)}, ()).result()["number"].tolist()
 
 
 def test_the_largest_version_of_every_model_is_served(exports, tmp_path):
     put(exports, 1, tmp_path / "one" / "1")
     put(exports, 2, tmp_path / "many" / "9")
     put(exports, 3, tmp_path / "many" / "10")
-    with ServedModels(tmp_path, poll_seconds=NEVER) as models:
+    with served(tmp_path) as models:
         assert ask(models, "one") == [1]
         assert ask(models, "many") == [3]
         assert ask(models, "many", 10) == [3]
         with pytest.raises(RequestError, match=r"^Servable not found for request: Specific\(many, 9\)$"):
-            models.get("many", 9)
+            ask(models, "many", 9)
         assert models.status("many") == [VersionStatus(10, "AVAILABLE")]
 
 
 def test_a_folder_that_holds_versions_is_one_model(exports, tmp_path):
     put(exports, 2, tmp_path / "sentiment" / "1")
-    with ServedModels(tmp_path / "sentiment", poll_seconds=NEVER) as models:
+    with served(tmp_path / "sentiment") as models:
         assert ask(models, "sentiment") == [2]
 
 
 def test_a_model_may_have_a_number_as_its_name(exports, tmp_path):
     put(exports, 2, tmp_path / "2024" / "1")
-    with ServedModels(tmp_path, poll_seconds=NEVER) as models:
+    with served(tmp_path) as models:
         assert ask(models, "2024") == [2]
 
 
@@ -85,23 +118,26 @@ def test_hidden_unfinished_and_other_folders_are_no_models(exports, tmp_path):
     put(exports, 2, tmp_path / "one" / "best")
     (tmp_path / "empty").mkdir()
     (tmp_path / "README.md").write_text("about")
-    with ServedModels(tmp_path, poll_seconds=NEVER) as models:
+    with served(tmp_path) as models:
         assert ask(models, "one") == [1]
         for name in (".hidden", "copy.part", "empty", "README.md"):
             with pytest.raises(RequestError, match=r"^Could not find any versions of model"):
                 models.status(name)
 
 
-def test_new_versions_and_models_take_over_and_calls_of_the_old_one_finish(exports, tmp_path):
+def test_new_versions_and_models_take_over_and_requests_of_the_old_one_finish(exports, tmp_path):
     put(exports, 1, tmp_path / "one" / "1")
-    with ServedModels(tmp_path, poll_seconds=NEVER) as models:
-        old = models.get("one")
+    with served(tmp_path) as models:
         put(exports, 2, tmp_path / "one" / "2")
         put(exports, 3, tmp_path / "another" / "1")
-        models.scan()
-        assert ask(models, "one") == [2]
+        with models.use("one") as old:
+            scan = threading.Thread(target=models.scan)
+            scan.start()
+            wait_until(lambda: models.status("one", 1)[0].state == "UNLOADING")
+            assert ask(models, "one") == [2]
+            assert answer(old) == [1]
+        scan.join()
         assert ask(models, "another") == [3]
-        assert old.run("serving_default", {"text": []})["number"].tolist() == []
         assert models.status("one") == [VersionStatus(2, "AVAILABLE"), VersionStatus(1, "END")]
         assert models.status("one", 1) == [VersionStatus(1, "END")]
         with pytest.raises(RequestError, match=r"^Could not find version 7 of model one$"):
@@ -112,7 +148,7 @@ def test_removing_a_version_serves_the_one_below_and_removing_all_unloads_the_mo
     put(exports, 3, tmp_path / "stays" / "1")
     put(exports, 1, tmp_path / "one" / "1")
     put(exports, 2, tmp_path / "one" / "2")
-    with ServedModels(tmp_path, poll_seconds=NEVER) as models:
+    with served(tmp_path) as models:
         shutil.rmtree(tmp_path / "one" / "2")
         models.scan()
         assert ask(models, "one") == [1]
@@ -121,18 +157,18 @@ def test_removing_a_version_serves_the_one_below_and_removing_all_unloads_the_mo
         shutil.rmtree(tmp_path / "one")
         models.scan()
         with pytest.raises(RequestError, match=r"^Servable not found for request: Latest\(one\)$"):
-            models.get("one")
+            ask(models, "one")
         assert ask(models, "stays") == [3]
 
 
 def test_a_version_that_fails_is_reported_and_the_older_one_goes_on(exports, tmp_path):
     put(exports, 1, tmp_path / "one" / "1")
-    with ServedModels(tmp_path, poll_seconds=NEVER) as models:
+    with served(tmp_path) as models:
         put_broken(tmp_path / "one" / "2")
         models.scan()
         assert ask(models, "one") == [1]
-        broken, served = models.status("one")
-        assert (broken.version, broken.state, served) == (2, "END", VersionStatus(1, "AVAILABLE"))
+        broken, older = models.status("one")
+        assert (broken.version, broken.state, older) == (2, "END", VersionStatus(1, "AVAILABLE"))
         assert broken.error_code != "OK"
         assert "saved_model.pb" in broken.error_message
         assert "\n" not in broken.error_message
@@ -141,19 +177,19 @@ def test_a_version_that_fails_is_reported_and_the_older_one_goes_on(exports, tmp
 def test_the_newest_version_may_fail_at_the_start(exports, tmp_path):
     put(exports, 1, tmp_path / "one" / "1")
     put_broken(tmp_path / "one" / "2")
-    with ServedModels(tmp_path, poll_seconds=NEVER) as models:
+    with served(tmp_path) as models:
         assert ask(models, "one") == [1]
         assert [status.state for status in models.status("one")] == ["END", "AVAILABLE"]
 
 
 def test_a_version_that_was_being_copied_is_tried_again_once_it_changes(exports, tmp_path):
     put(exports, 1, tmp_path / "one" / "1")
-    with ServedModels(tmp_path, poll_seconds=NEVER) as models:
+    with served(tmp_path) as models:
         target = tmp_path / "one" / "2"
         target.mkdir()
         shutil.copy(exports / "2" / "saved_model.pb", target)
         models.scan()
-        assert models.status("one", 2)[0].error_code == "NOT_FOUND"
+        assert models.status("one", 2)[0].error_code == "INTERNAL"
         shutil.copytree(exports / "2", target, dirs_exist_ok=True)
         models.scan()
         assert ask(models, "one") == [2]
@@ -162,7 +198,7 @@ def test_a_version_that_was_being_copied_is_tried_again_once_it_changes(exports,
 
 def test_the_folder_is_looked_at_while_serving(exports, tmp_path):
     put(exports, 1, tmp_path / "one" / "1")
-    with ServedModels(tmp_path, poll_seconds=0.05) as models:
+    with served(tmp_path, 0.05) as models:
         put(exports, 2, tmp_path / "one" / "2")
         deadline = time.monotonic() + 10
         while ask(models, "one") != [2] and time.monotonic() < deadline:
@@ -172,7 +208,7 @@ def test_the_folder_is_looked_at_while_serving(exports, tmp_path):
 
 def test_a_folder_that_vanishes_leaves_what_is_loaded(exports, tmp_path):
     put(exports, 1, tmp_path / "base" / "one" / "1")
-    with ServedModels(tmp_path / "base", poll_seconds=0.02) as models:
+    with served(tmp_path / "base", 0.02) as models:
         (tmp_path / "base").rename(tmp_path / "moved")
         time.sleep(0.1)
         assert ask(models, "one") == [1]
@@ -188,26 +224,76 @@ def test_a_folder_without_models_is_refused(tmp_path):
     with pytest.raises(
         ServingError, match=r"^expected a folder that holds NAME/VERSION/.* Received: .*missing, which is not a folder$"
     ):
-        ServedModels(tmp_path / "missing").__enter__()
+        FolderSource(tmp_path / "missing")
     with pytest.raises(
         ServingError, match=r"^expected a folder that holds NAME/VERSION/saved_model\.pb.*, which has no such file$"
     ):
-        ServedModels(tmp_path).__enter__()
+        FolderSource(tmp_path)
 
 
 def test_a_folder_where_nothing_loads_is_refused(tmp_path):
     put_broken(tmp_path / "one" / "2")
-    with pytest.raises(
-        ServingError, match=r"can be loaded in .* Received: one, version 2: .*saved_model\.pb"
-    ) as raised:
-        ServedModels(tmp_path).__enter__()
+    with pytest.raises(ServingError, match=r"can be loaded\. Received: one, version 2: .*saved_model\.pb") as raised:
+        served(tmp_path).__enter__()
     assert "\n" not in str(raised.value)
 
 
-def test_a_signature_that_is_not_there_is_named_with_those_that_are(exports, tmp_path):
+def test_policies_and_labels_choose_versions(exports, tmp_path):
+    for number in (1, 2, 3):
+        put(exports, number, tmp_path / "one" / str(number))
+    policy, labels = VersionPolicy(specific=(1, 3)), {"stable": 1, "canary": 3}
+    configs = [ModelConfig("one", tmp_path / "one", policy, labels)]
+    with served(lambda: configs) as models:
+        assert ask(models, "one", label="stable") == [1]
+        assert ask(models, "one", label="canary") == [3]
+        assert ask(models, "one") == [3]
+        with pytest.raises(RequestError, match=r"^Unrecognized servable version label: best$") as raised:
+            ask(models, "one", label="best")
+        assert raised.value.code == "INVALID_ARGUMENT"
+        assert models.is_ready()
+        models.reconfigure([ModelConfig("one", tmp_path / "one", VersionPolicy(all_versions=True))])
+        assert [ask(models, "one", version) for version in (1, 2, 3)] == [[1], [2], [3]]
+        models.reconfigure([ModelConfig("one", tmp_path / "one", VersionPolicy(latest=2))])
+        assert models.status("one") == [
+            VersionStatus(3, "AVAILABLE"),
+            VersionStatus(2, "AVAILABLE"),
+            VersionStatus(1, "END"),
+        ]
+
+
+def test_a_label_of_a_version_that_is_not_loaded_is_refused(exports, tmp_path):
     put(exports, 1, tmp_path / "one" / "1")
-    with (
-        ServedModels(tmp_path, poll_seconds=NEVER) as models,
-        pytest.raises(RequestError, match=r'one of: serving_default\. Received: "scores"$'),
-    ):
-        models.get("one").signature("scores")
+    with served(tmp_path) as models:
+        with pytest.raises(RequestError, match=r"^Request to assign label to version 2 of model one, which is not"):
+            models.reconfigure([ModelConfig("one", tmp_path / "one", labels={"stable": 2})])
+        with pytest.raises(RequestError, match=r"^Unrecognized servable version label"):
+            ask(models, "one", label="stable")
+
+
+def test_a_model_that_cannot_be_loaded_is_told_after_a_reload(exports, tmp_path):
+    put(exports, 1, tmp_path / "one" / "1")
+    put_broken(tmp_path / "two" / "1")
+    with served(lambda: [ModelConfig("one", tmp_path / "one")]) as models:
+        with pytest.raises(RequestError, match=r"^1 servable\(s\) did not become available: {name: two version: 1}"):
+            models.reconfigure([ModelConfig(name, tmp_path / name) for name in ("one", "two")])
+        assert ask(models, "one") == [1]
+        assert not models.is_ready()
+
+
+def test_it_is_ready_only_with_all_wanted_versions(exports, tmp_path):
+    put(exports, 1, tmp_path / "one" / "1")
+    with served(tmp_path) as models:
+        assert models.is_ready()
+        put_broken(tmp_path / "one" / "2")
+        models.scan()
+        assert not models.is_ready()
+        shutil.rmtree(tmp_path / "one" / "2")
+        models.scan()
+        assert models.is_ready()
+
+
+def wait_until(is_true):
+    deadline = time.monotonic() + 10
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,1 @@
+"""What people see of a running server: metrics and a log of requests."""

@@ -1,0 +1,1 @@
+"""Models in memory: their folders, their versions, and how a version is loaded, checked and run."""
