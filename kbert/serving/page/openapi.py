@@ -176,7 +176,10 @@ def openapi(models: Mapping[str, Any]) -> dict[str, Any]:
                     "content": _json({"$ref": "#/components/schemas/Error"}),
                 }
             },
+            "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
         },
+        # Most servers need no key.
+        "security": [{}, {"apiKey": []}],
     }
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from kbert.serving.page.openapi import openapi
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -38,7 +40,9 @@ _HEADERS = {
 }
 
 
-def page_routes(list_models: Callable[[], Mapping[str, Any]]) -> list[BaseRoute]:
+def page_routes(
+    list_models: Callable[[], Mapping[str, Any]], *, guard: Callable[[Endpoint], Endpoint] = lambda endpoint: endpoint
+) -> list[BaseRoute]:
     """Returns the routes of the page: `/`, its files below `/page/`, and `/openapi.json`.
 
     The page itself asks the server for `/kbert/models` and for `/v1/models/...:predict`, which are no part of these
@@ -47,6 +51,8 @@ def page_routes(list_models: Callable[[], Mapping[str, Any]]) -> list[BaseRoute]
     Args:
         list_models: Returns the content of `/kbert/models`. It is called in a thread for each request of
             `/openapi.json`.
+        guard: Returns an endpoint that refuses requests without the server's API key. It is applied to `/openapi.json`,
+            which names the models; the page itself is the same for all servers and needs no key.
 
     Example:
         >>> from starlette.applications import Starlette
@@ -61,20 +67,19 @@ def page_routes(list_models: Callable[[], Mapping[str, Any]]) -> list[BaseRoute]
     }
     index = files.pop("index.html")
 
-    def document(request: Request) -> Response:
-        content = json.dumps(openapi(list_models()), ensure_ascii=False, indent=1)
+    async def document(request: Request) -> Response:
+        content = json.dumps(openapi(await run_in_threadpool(list_models)), ensure_ascii=False, indent=1)
         return _answer(request, content.encode("utf-8"), _TYPES["json"])
 
-    # The functions are no coroutines, so that Starlette calls them in threads.
     return [
         Route("/", _sends(*index)),
-        Route("/openapi.json", document),
+        Route("/openapi.json", guard(document)),
         *(Route(f"/page/{name}", _sends(*file)) for name, file in sorted(files.items())),
     ]
 
 
-def _sends(content: bytes, media_type: str) -> Callable[[Request], Response]:
-    def send(request: Request) -> Response:
+def _sends(content: bytes, media_type: str) -> Endpoint:
+    async def send(request: Request) -> Response:
         return _answer(request, content, media_type)
 
     return send

@@ -1,72 +1,14 @@
 """A server with the page and models of all tasks."""
 
-import contextlib
 import json
-import threading
 
 import pytest
 import tensorflow as tf
-import uvicorn
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from kbert.export.saved_model import export_saved_model
 from kbert.prediction.loading import load
-from kbert.serving.models import ServedModels
-from kbert.serving.page.routes import page_routes
-from kbert.serving.rest import create_app
-
-DTYPES = {"string": "DT_STRING", "float32": "DT_FLOAT", "int32": "DT_INT32", "int64": "DT_INT64", "bool": "DT_BOOL"}
-
-
-def described(models, folder):
-    """The content of /kbert/models, with the manifests in FOLDER/NAME/manifest.json."""
-    listed = []
-    for path in sorted(folder.iterdir()):
-        manifest = path / "manifest.json"
-        signatures = {
-            name: {
-                side: {
-                    key: {
-                        "dtype": DTYPES[info.dtype],
-                        "shape": None if info.shape is None else [-1 if size is None else size for size in info.shape],
-                    }
-                    for key, info in getattr(signature, side).items()
-                }
-                for side in ("inputs", "outputs")
-            }
-            for name, signature in models.get(path.name).signatures.items()
-        }
-        versions = [
-            {"version": str(status.version), "state": status.state, "labels": []} for status in models.status(path.name)
-        ]
-        versions.append({"version": "9", "state": "END", "labels": []})
-        listed.append(
-            {
-                "name": path.name,
-                "versions": versions,
-                "manifest": json.loads(manifest.read_text()) if manifest.exists() else None,
-                "signatures": signatures,
-            }
-        )
-    return {"models": listed}
-
-
-@contextlib.contextmanager
-def running(app):
-    """Serves an app from a thread; the target is its address."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", ws="none", log_config=None))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            thread.join(0.05)
-            assert thread.is_alive()
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
+from kbert.serving.options import ServeOptions
+from kbert.serving.server import running_server
 
 
 class Numbers(tf.Module):
@@ -127,20 +69,23 @@ def predictors(model_folders):
 def served_folder(tmp_path_factory, model_folders, predictors):
     """The exports of the models with their manifests, and a model of unknown origin."""
     root = tmp_path_factory.mktemp("page_served")
-    for name, predictor in predictors.items():
-        export_saved_model(model_folders[name], output=root / name, version=1)
-        labels = getattr(predictor.task, "labels", None)
-        manifest = {
-            "format": 1,
-            "kbert": "0.1.0",
-            "task": predictor.task.name,
-            "text_inputs": [text.name for text in predictor.task.text_inputs],
-            "labels": labels and list(labels),
-            "vocabulary_sha256": "",
-            "metrics": {"examples": 100, "accuracy": 0.91234},
-            "command": None,
-        }
-        (root / name / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.MonkeyPatch.context() as patch:
+        # The tests of exports compare the answers; here this would take most of the time.
+        patch.setattr("kbert.export.saved_model._check", lambda *arguments: None)
+        for name, predictor in predictors.items():
+            folder = export_saved_model(model_folders[name], output=root / name, version=1)
+            labels = getattr(predictor.task, "labels", None)
+            manifest = {
+                "format": 1,
+                "kbert": "0.1.0",
+                "task": predictor.task.name,
+                "text_inputs": [text.name for text in predictor.task.text_inputs],
+                "labels": labels and list(labels),
+                "vocabulary_sha256": "",
+                "metrics": {"examples": 100, "accuracy": 0.91234},
+                "command": None,
+            }
+            (folder / "assets.extra" / "kbert.json").write_text(json.dumps(manifest), encoding="utf-8")
     module = Numbers()
     tf.saved_model.save(
         module,
@@ -152,12 +97,6 @@ def served_folder(tmp_path_factory, model_folders, predictors):
 
 @pytest.fixture(scope="session")
 def server(served_folder):
-    """The address of a server with the page and all models."""
-    with ServedModels(served_folder, poll_seconds=60) as models:
-
-        def list_models():
-            return described(models, served_folder)
-
-        listing = Route("/kbert/models", lambda request: JSONResponse(list_models()))
-        with running(Starlette(routes=[*page_routes(list_models), listing, *create_app(models).routes])) as address:
-            yield address
+    """The address of a server of all models."""
+    with running_server(served_folder, options=ServeOptions(rest_port=0, grpc=False, poll_seconds=0)) as running:
+        yield running.url

@@ -233,10 +233,11 @@ def test_json_that_is_none_is_told_before_it_is_sent(page):
 
 
 def test_errors_of_the_server_are_shown_in_one_line(page, server):
-    page.ask("numbers", x="[1, 2, 3]")
-    answer = httpx.post(f"{server}/v1/models/numbers:predict", json={"instances": [{"x": [1, 2, 3], "name": ""}]})
+    page.ask("numbers", x='["one", 2]', name="a")
+    answer = httpx.post(f"{server}/v1/models/numbers:predict", json={"instances": [{"x": ["one", 2], "name": "a"}]})
     assert answer.status_code == 400
-    assert page.text("#problem") == f"400 Bad Request: {answer.json()['error']}"
+    error = " ".join(answer.json()["error"].split())
+    assert page.text("#problem") == f"400 Bad Request: {error}"
     assert page.text("#summary") == ""
     # Chromium itself writes a line about each answer that is an error.
     assert [problem.split(":")[0] for problem in page.problems] == ["Failed to load resource"]
@@ -266,13 +267,24 @@ def test_the_request_is_copied(page):
     assert copied.startswith("curl ")
 
 
-def test_versions(page):
-    page.choose("films")
+def test_versions_and_labels(page, server):
+    listed = httpx.get(f"{server}/kbert/models").json()
+    (films,) = [model for model in listed["models"] if model["name"] == "films"]
+    films["versions"] += [
+        {"version": "9", "state": "END", "labels": []},
+        {"version": "10", "state": "AVAILABLE", "labels": ["my canary"]},
+    ]
+    page.page.route("**/kbert/models", lambda route: route.fulfill(json={"models": [films]}))
+    page.page.reload()
     version = page.page.get_by_label("Version")
-    assert version.locator("option").all_text_contents() == ["newest", "9 (end)", "1"]
+    version.locator("option").first.wait_for(state="attached")
+    options = version.locator("option").all_text_contents()
+    assert options == ["newest", "my canary (10)", "10", "9 (end)", "1"]
     assert version.locator("option:disabled").all_text_contents() == ["9 (end)"]
+    version.select_option("my canary (10)")
+    assert f"'{server}/v1/models/films/labels/my%20canary:predict'" in page.text("#code")
     version.select_option("1")
-    assert "/v1/models/films/versions/1:predict" in page.text("#code")
+    assert f"'{server}/v1/models/films/versions/1:predict'" in page.text("#code")
     page.page.get_by_role("button", name="Send").click()
     page.page.wait_for_selector("#summary:not(:empty)")
     assert page.addresses[-1].endswith("/v1/models/films/versions/1:predict")
@@ -354,6 +366,30 @@ def test_the_address_names_the_model(browser, server):
     opened.get_by_label("Context").wait_for()
     assert opened.get_by_label("Model", exact=True).input_value() == "questions"
     opened.close()
+
+
+def test_an_api_key_is_asked_for_and_sent(page, server):
+    def demand_key(route):
+        if route.request.headers.get("authorization") == "Bearer my key":
+            return route.fallback()
+        return route.fulfill(status=401, json={"error": "expected the header Authorization: Bearer KEY"})
+
+    page.page.route("**/kbert/models", demand_key)
+    page.page.route("**/v1/**", demand_key)
+    page.page.reload()
+    page.page.wait_for_selector("#problem:not(:empty)")
+    assert page.text("#problem") == "401 Unauthorized: expected the header Authorization: Bearer KEY"
+    page.page.get_by_label("API key").fill("my key")
+    page.page.get_by_label("API key").press("Tab")
+    page.page.wait_for_selector("textarea")
+    page.ask("films", Text="the cat")
+    assert page.text("#problem") == ""
+    assert '-H "Authorization: Bearer $KBERT_API_KEY"' in page.text("#code")
+    page.page.get_by_text("Python", exact=True).click()
+    assert '"Authorization": "Bearer " + os.environ["KBERT_API_KEY"]}' in page.text("#code")
+    assert "my key" not in page.text("#code")
+    assert [problem.split(":")[0] for problem in page.problems] == ["Failed to load resource"]
+    page.problems.clear()
 
 
 def test_the_openapi_document_describes_the_real_answers(server):

@@ -4,6 +4,7 @@ from importlib import resources
 
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from kbert.serving.page.routes import page_routes
@@ -87,6 +88,19 @@ def test_the_openapi_document_follows_the_models(client, models):
     after = client.get("/openapi.json", headers={"if-none-match": before.headers["etag"]})
     assert after.status_code == 200
     assert "/v1/models/%E7%94%B5%E5%BD%B1:predict" in after.json()["paths"]
+
+
+def test_the_guard_refuses_the_document_and_not_the_page():
+    def guard(endpoint):
+        async def refuse(request):
+            return PlainTextResponse("no", 401)
+
+        return refuse
+
+    client = TestClient(Starlette(routes=page_routes(lambda: {"models": []}, guard=guard)))
+    assert client.get("/openapi.json").status_code == 401
+    assert client.get("/").status_code == 200
+    assert client.get("/page/app.js").status_code == 200
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_has_no_inline_code():

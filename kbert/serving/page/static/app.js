@@ -6,7 +6,7 @@ import { FieldError, linesField, makeFields } from "./fields.js";
 import { pretty } from "./json_text.js";
 import { facts, firstSignature, versionChoices, viewOf } from "./models.js";
 import { answerRows, asCurl, asPython, isByRow, predictPath, requestBody } from "./request.js";
-import { address, listModels, predict, ServerError } from "./server.js";
+import { address, apiKey, keepApiKey, listModels, predict, ServerError } from "./server.js";
 
 const state = { models: [], examples: {}, model: null, signatureName: "", view: null, fields: [], running: null };
 const kept = new Map(); // What was typed, by the model, the signature and the field.
@@ -117,7 +117,7 @@ function showCode() {
   try {
     const { path, body } = currentRequest();
     const isCurl = document.querySelector("input[name=language]:checked").value === "curl";
-    byId("code").textContent = (isCurl ? asCurl : asPython)(address(path), body);
+    byId("code").textContent = (isCurl ? asCurl : asPython)(address(path), body, apiKey() !== "");
   } catch (problem) {
     if (!(problem instanceof FieldError)) throw problem;
     byId("code").textContent = problem.message;
@@ -173,6 +173,7 @@ function clearAnswer() {
 function showProblem(problem) {
   clearAnswer();
   byId("problem").textContent = problem.message;
+  if (problem.status === 401) byId("key-field").hidden = false;
   if (!(problem instanceof ServerError || problem instanceof FieldError)) throw problem;
 }
 
@@ -196,6 +197,12 @@ byId("model").addEventListener("change", ({ target }) => {
   choose(state.models.find(({ name }) => name === target.value));
 });
 byId("version").addEventListener("change", showCode);
+byId("key").addEventListener("change", ({ target }) => {
+  keepApiKey(target.value);
+  clearAnswer();
+  showCode();
+  refresh();
+});
 byId("signature").addEventListener("change", ({ target }) => {
   clearAnswer();
   chooseSignature(target.value);

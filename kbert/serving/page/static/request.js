@@ -2,6 +2,8 @@
 
 import { python } from "./json_text.js";
 
+const KEY_VARIABLE = "KBERT_API_KEY"; // The environment variable that a command or a program reads.
+
 /** Whether a signature takes and gives rows: all tensors begin with a free dimension, as far as it is known. */
 export function isByRow(signature) {
   const tensors = [...Object.values(signature.inputs), ...Object.values(signature.outputs)];
@@ -30,20 +32,22 @@ export function requestBody(signatureName, rows, byRow) {
   return `{${signature}${values}}`;
 }
 
-/** The request as a command line of curl, for a POSIX shell. */
-export function asCurl(url, body) {
+/** The request as a command line of curl, for a POSIX shell; `hasKey` if the server demands an API key. */
+export function asCurl(url, body, hasKey) {
   const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-  return `curl -H 'Content-Type: application/json' \\\n  -d ${quote(body)} \\\n  ${quote(url)}`;
+  const key = hasKey ? `  -H "Authorization: Bearer $${KEY_VARIABLE}" \\\n` : "";
+  return `curl -H 'Content-Type: application/json' \\\n${key}  -d ${quote(body)} \\\n  ${quote(url)}`;
 }
 
-/** The request as a Python program of the standard library. */
-export function asPython(url, body) {
+/** The request as a Python program of the standard library; `hasKey` if the server demands an API key. */
+export function asPython(url, body, hasKey) {
+  const key = hasKey ? `, "Authorization": "Bearer " + os.environ["${KEY_VARIABLE}"]` : "";
   return `import json
-import urllib.request
+${hasKey ? "import os\n" : ""}import urllib.request
 
 url = ${JSON.stringify(url)}
 body = ${python(body)}
-headers = {"Content-Type": "application/json"}
+headers = {"Content-Type": "application/json"${key}}
 request = urllib.request.Request(url, json.dumps(body).encode(), headers)
 with urllib.request.urlopen(request) as reply:
     print(json.dumps(json.load(reply), ensure_ascii=False, indent=2))

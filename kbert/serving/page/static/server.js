@@ -2,8 +2,29 @@
 
 import { parse } from "./json_text.js";
 
-/** An answer that is an error; the message is one line for people. */
-export class ServerError extends Error {}
+const KEY = "kbert-api-key";
+
+/** An answer that is an error; the message is one line for people, the status is that of HTTP or 0. */
+export class ServerError extends Error {
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** The API key, which the browser keeps until the tab is closed; "" for none. */
+export function apiKey() {
+  try {
+    return sessionStorage.getItem(KEY) ?? "";
+  } catch {
+    return ""; // The browser keeps nothing for this page.
+  }
+}
+
+/** Keeps an API key. */
+export function keepApiKey(key) {
+  sessionStorage.setItem(KEY, key);
+}
 
 /** The address of a path of the server, also where a proxy puts the server below a folder. */
 export function address(path) {
@@ -29,6 +50,7 @@ export async function predict(path, body, signal) {
 }
 
 async function ask(path, options) {
+  if (apiKey()) options.headers.Authorization = `Bearer ${apiKey()}`;
   let reply;
   let text;
   try {
@@ -38,7 +60,10 @@ async function ask(path, options) {
     if (problem.name === "AbortError") throw problem;
     throw new ServerError(`The server at ${address("")} does not answer (${problem.message}).`);
   }
-  if (!reply.ok) throw new ServerError(`${reply.status} ${reply.statusText}: ${message(text)}`.replace(/\s+/g, " "));
+  if (!reply.ok) {
+    const said = `${reply.status} ${reply.statusText}: ${message(text)}`;
+    throw new ServerError(said.replace(/\s+/g, " "), reply.status);
+  }
   return { text };
 }
 
