@@ -1,6 +1,8 @@
-"""A server with the page and models of all tasks."""
+"""A server with the page and models of all tasks, and a browser that opens the page."""
 
 import json
+import re
+import shutil
 
 import pytest
 import tensorflow as tf
@@ -9,6 +11,17 @@ from kbert.export.saved_model import export_saved_model
 from kbert.prediction.loading import load
 from kbert.serving.options import ServeOptions
 from kbert.serving.server import running_server
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SLOW = 60_000  # milliseconds; a model is slow at its first request
 
 
 class Numbers(tf.Module):
@@ -100,3 +113,68 @@ def server(served_folder):
     """The address of a server of all models."""
     with running_server(served_folder, options=ServeOptions(rest_port=0, grpc=False, poll_seconds=0)) as running:
         yield running.url
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    if CHROMIUM is None:
+        pytest.skip("needs the program chromium (apt-get install chromium)")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Page:
+    """The page of the server, as a person uses it."""
+
+    def __init__(self, page):
+        self.page = page
+        self.problems = []
+        self.addresses = []
+        page.set_default_timeout(SLOW)
+        page.on("console", lambda message: self.problems.append(message.text))
+        page.on("pageerror", lambda problem: self.problems.append(str(problem)))
+        page.on("request", lambda request: self.addresses.append(request.url))
+
+    def ask(self, model, **texts):
+        """Chooses a model, types the texts of its fields, and clicks."""
+        self.choose(model)
+        for label, text in texts.items():
+            # "Text" is not "Texts to compare"; what follows a comma or a colon is left out here.
+            self.page.get_by_label(re.compile(rf"^{label.replace('_', ' ')}(?![ \w])")).fill(text)
+        self.page.get_by_role("button", name="Send").click()
+        self.page.wait_for_selector("#raw:not([hidden]), #problem:not(:empty)")
+
+    def choose(self, model):
+        self.page.get_by_label("Model", exact=True).select_option(model)
+
+    def texts(self, selector):
+        """The texts of all elements of a selector."""
+        return self.page.locator(selector).all_text_contents()
+
+    def text(self, selector):
+        (text,) = self.texts(selector)
+        return text
+
+    def marks(self):
+        """The marked parts of the text, without their labels."""
+        return self.page.locator("mark").evaluate_all("marks => marks.map(mark => mark.firstChild.data)")
+
+    def bars(self):
+        """The names and the numbers of the bars."""
+        return list(zip(self.texts(".bars .name"), self.texts(".bars .value"), strict=True))
+
+
+@pytest.fixture
+def page(browser, server):
+    """The page; in the end nothing was written to the console and nothing was asked of other servers."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    page = Page(context.new_page())
+    page.page.goto(f"{server}/")
+    page.page.wait_for_selector("textarea")
+    yield page
+    assert page.problems == []
+    assert [address for address in page.addresses if not address.startswith(f"{server}/")] == []
+    context.close()
