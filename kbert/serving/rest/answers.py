@@ -35,7 +35,9 @@ async def predict(server: ModelServer, target: Target, body: bytes, record: Reco
         signature = served.signatures[name]
         if not signature.inputs:
             raise invalid(f"Failed to get input map for signature: {name}")
-        inputs = await _maybe_in_thread(len(body) > _SMALL_BYTES, _predict_inputs, document, signature)
+        inputs = await _maybe_in_thread(
+            len(body) > _SMALL_BYTES, _predict_inputs, document, signature, server.limits.wrap_integers
+        )
         future = server.submit(served, name, inputs, wanted_outputs(signature, ()), record)
         outputs = await _result(future, server.limits.seconds)
     as_text = rows_text if "instances" in document else columns_text
@@ -104,16 +106,16 @@ def _signature_name(document: dict[str, Any]) -> str:
     return name or DEFAULT_SIGNATURE
 
 
-def _predict_inputs(document: dict[str, Any], signature: Any) -> Arrays:
+def _predict_inputs(document: dict[str, Any], signature: Any, wrap_integers: bool) -> Arrays:
     if "instances" in document and "inputs" in document:
         raise invalid(
             f"JSON Value: {shown(document)} Not formatted correctly expecting only one of 'inputs' or 'instances' keys "
             "to exist"
         )
     if "instances" in document:
-        given = instances_arrays(document["instances"], signature.inputs)
+        given = instances_arrays(document["instances"], signature.inputs, wrap_integers)
     elif "inputs" in document:
-        given = inputs_arrays(document["inputs"], signature.inputs)
+        given = inputs_arrays(document["inputs"], signature.inputs, wrap_integers)
     else:
         raise invalid("Missing 'inputs' or 'instances' key")
     return complete_inputs(signature, given)

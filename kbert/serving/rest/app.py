@@ -73,6 +73,7 @@ def create_app(
     routes: list[BaseRoute] = [
         Route("/health/live", _live),
         Route("/health/ready", api.ready),
+        Route("/health/available", api.available),
         Route("/kbert/models", api.guarded(api.models)),
     ]
     if metrics_path:
@@ -94,7 +95,7 @@ class _Api:
         """Answers a request of the REST API."""
         raw_path = request.scope.get("raw_path") or request.scope["path"].encode("utf-8")
         path = raw_path.decode("latin-1")
-        if not re.match(r"(?i)/v1/|/v1$", path):
+        if not re.match(r"(?i)/v1/", path):
             return _error(404, f"expected a path below /v1/. Received: {request.method} {path:.200}")
         try:
             response = await self._answer(request, path)
@@ -115,6 +116,12 @@ class _Api:
         if self._server.models.is_ready():
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "not all wanted versions are available"}, 503)
+
+    async def available(self, request: Request) -> Response:
+        """Answers 200 if every model has a version that answers requests, perhaps an older one, and 503 otherwise."""
+        if self._server.models.is_available():
+            return JSONResponse({"status": "available"})
+        return JSONResponse({"status": "not every model has a version that answers"}, 503)
 
     async def models(self, request: Request) -> Response:
         """Lists the models."""

@@ -8,6 +8,9 @@ from kbert.errors import ServingError
 from kbert.runtime.tensorflow import import_tensorflow
 from kbert.serving.request_error import RequestError
 from kbert.serving.served_models.graph_check import check_graph
+from kbert.serving.served_models.litert_file_model import FILE_NAME as LITERT_FILE
+from kbert.serving.served_models.litert_file_model import LiteRtFileModel
+from kbert.serving.served_models.litert_model import ENCODER_PATH, LiteRtModel, has_encoder
 from kbert.serving.served_models.object_model import ObjectModel
 from kbert.serving.served_models.saved_model_file import has_graph, read_meta_graph
 from kbert.serving.served_models.served_model import ServedModel
@@ -18,45 +21,64 @@ from kbert.serving.served_models.warm_up import WarmUp, warm_up
 _WITHOUT_VARIABLES = "Could not find variable"
 
 
-def load_model(folder: Path, *, timeout: float, trusted: bool) -> tuple[ServedModel, WarmUp]:
-    """Loads a SavedModel, and lets it answer its warm-up requests.
+def load_model(folder: Path, *, engine: str, timeout: float, trusted: bool) -> tuple[ServedModel, WarmUp]:
+    """Loads a version, and lets it answer its warm-up requests.
 
     Args:
         folder: The folder of the version.
-        timeout: The seconds after which a call of the model ends with an error; 0 for no limit.
+        engine: "tensorflow", "litert", or "auto" for LiteRT if the version has an encoder for it.
+        timeout: The seconds after which a call of TensorFlow ends with an error; 0 for no limit.
         trusted: Whether the graph may access files or run Python code.
 
     Returns:
         The model, and what is known of its warm-up.
 
     Raises:
-        ServingError: The graph is refused, or a warm-up request fails.
+        ServingError: The graph is refused, the engine cannot run the version, or a warm-up request fails.
         Exception: TensorFlow cannot load the model; the exceptions are those of TensorFlow.
     """
     import_tensorflow()
-    is_chunked = has_graph(folder) and not any(
-        (folder / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")
-    )
-    if is_chunked and not trusted:
-        raise ServingError(
-            f"expected saved_model.pb in {folder}. Received: saved_model.cpb, whose operations cannot be checked; the "
-            "option trust_models serves models of known origin all the same"
-        )
+    if engine == "litert" and not (folder / ENCODER_PATH).is_file():
+        if not (folder / LITERT_FILE).is_file():
+            raise ServingError(
+                f"expected {ENCODER_PATH}, which kbert export saved-model --litert-encoder writes, or {LITERT_FILE} in "
+                f"{folder}. Received: neither; the engine tensorflow runs the SavedModel"
+            )
+        return _warmed(LiteRtFileModel(folder), None)
     if not trusted:
-        check_graph(read_meta_graph(folder))
+        _check_graph(folder)
     model: ServedModel = SessionModel(folder, timeout=timeout)
+    if engine != "tensorflow" and has_encoder(folder, model.signatures):
+        return _warmed(LiteRtModel(model, folder), folder)
     try:
         return model, warm_up(model, folder)
     except RequestError as problem:
         if _WITHOUT_VARIABLES not in str(problem):
-            raise ServingError(f"expected an answer to each warm-up request. Received: {problem}") from None
+            raise _warm_up_failed(problem) from None
     signatures = model.signatures
     model.close()
     if not trusted:
         # This loader may call any function of the model.
         check_graph(read_meta_graph(folder), whole_library=True)
-    model = ObjectModel(folder, signatures)
+    return _warmed(ObjectModel(folder, signatures), folder)
+
+
+def _check_graph(folder: Path) -> None:
+    names = ("saved_model.pb", "saved_model.pbtxt")
+    if has_graph(folder) and not any((folder / name).exists() for name in names):
+        raise ServingError(
+            f"expected saved_model.pb in {folder}. Received: saved_model.cpb, whose operations cannot be checked; the "
+            "option trust_models serves models of known origin all the same"
+        )
+    check_graph(read_meta_graph(folder))
+
+
+def _warmed(model: ServedModel, folder: Path | None) -> tuple[ServedModel, WarmUp]:
     try:
         return model, warm_up(model, folder)
     except RequestError as problem:
-        raise ServingError(f"expected an answer to each warm-up request. Received: {problem}") from None
+        raise _warm_up_failed(problem) from None
+
+
+def _warm_up_failed(problem: RequestError) -> ServingError:
+    return ServingError(f"expected an answer to each warm-up request. Received: {problem}")

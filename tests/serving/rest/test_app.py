@@ -232,7 +232,7 @@ def test_nan_and_infinity_pass_both_ways(client):
         ("texts", {"inputs": [None]}, "JSON Value: null Type: Null is not of expected type: string"),
         ("texts", {"inputs": [{"b64": "?"}]}, 'Unable to base64 decode "?"'),
         ("texts", {"inputs": [{"b64": 7}]}, 'JSON Value: {"b64": 7} not formatted correctly for base64 data'),
-        ("texts", {"inputs": ["\ud800"]}, "expected Unicode text. Received: half of a surrogate"),
+        ("texts", {"inputs": ["\ud800"]}, "JSON Parse error: expected Unicode text. Received: half of a surrogate"),
         (
             "numbers",
             {"instances": [[1, 2], [3]]},
@@ -285,7 +285,7 @@ def test_the_graph_decides_about_shapes(client):
 
 
 def test_numbers_beyond_the_range_are_infinite(client):
-    status, answer = predict(client, "numbers", {"instances": [[1e39, -(10**400)]]})
+    status, answer = predict(client, "numbers", {"instances": [[1e39, -(10**60)]]})
     assert (status, answer) == (200, {"predictions": [[math.inf, -math.inf]]})
 
 
@@ -332,7 +332,7 @@ def test_bodies_may_be_compressed(client):
 
     assert sent(body) == (200, {"outputs": ["a"]})
     assert sent(body[:-8])[0] == 400
-    assert sent(b"{}")[1]["error"].startswith("expected a body that is compressed by gzip. Received: Error")
+    assert sent(b"{}")[1]["error"].startswith("JSON Parse error: The document is empty, since the body is not")
     assert sent(gzip.compress(bytes(65 * 2**20)))[0] == 413
     assert sent(body, "br") == (415, {"error": "expected the Content-Encoding gzip or identity. Received: br"})
 
@@ -380,8 +380,8 @@ def test_an_api_key_is_demanded_but_for_health(folder, tmp_path):
 
 
 def test_a_type_without_a_form_in_json_is_not_implemented(client):
-    body = {"signature_name": "imaginary", "instances": [1]}
-    error = "Conversion of JSON Value: [1] to type: complex64"
+    body = {"signature_name": "imaginary", "inputs": [1]}
+    error = "Conversion of JSON Value: 1 to type: complex64"
     assert predict(client, "numbers", body) == (501, {"error": error})
 
 
@@ -438,7 +438,7 @@ def test_texts_and_their_number_are_limited(folder):
         def asked(texts):
             return httpx.post(f"{server.url}/v1/models/texts:predict", json={"instances": texts}).json()["error"]
 
-        assert asked(["a"] * 3) == "input text: expected at most 2 rows in a request. Received: 3"
+        assert asked(["a"] * 3) == "input text: expected at most 2 texts in a request. Received: 3"
         assert asked(["abcd"]) == "input text: expected texts of at most 3 bytes. Received: 4 bytes"
 
 
