@@ -63,7 +63,7 @@ def page_routes(
     """
     files = {
         file.name: (file.read_bytes(), _TYPES[file.name.rpartition(".")[2]])
-        for file in resources.files("kbert.serving.page").joinpath("static").iterdir()
+        for file in resources.files("kbert.serving.page").joinpath("static-files").iterdir()
     }
     index = files.pop("index.html")
 

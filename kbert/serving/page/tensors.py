@@ -52,7 +52,7 @@ def predict_schemas(signature: Mapping[str, Any], manifest: Mapping[str, Any]) -
 @functools.cache
 def examples() -> dict[str, dict[str, Any]]:
     """The texts that the page and the OpenAPI document show first: for each task, a value for each input."""
-    text = resources.files("kbert.serving.page").joinpath("static/examples.json").read_text(encoding="utf-8")
+    text = resources.files("kbert.serving.page").joinpath("static-files/examples.json").read_text(encoding="utf-8")
     return json.loads(text)
 
 

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from kbert.serving.page.routes import page_routes
 
-STATIC = resources.files("kbert.serving.page").joinpath("static")
+STATIC = resources.files("kbert.serving.page").joinpath("static-files")
 NAMES = sorted(file.name for file in STATIC.iterdir())
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
