@@ -6,7 +6,7 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from kbert.serving.model_server import ModelServer, Record, Target
+from kbert.serving.page.routes import page_routes
 from kbert.serving.request_error import RequestError
 from kbert.serving.rest import answers
 from kbert.serving.rest.body import BodyError, read_body
@@ -58,7 +59,6 @@ def create_app(
     metrics_path: str = "",
     cors: bool = False,
     api_key: str = "",
-    more_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Returns the ASGI application.
 
@@ -67,7 +67,6 @@ def create_app(
         metrics_path: The path of the metrics; empty for no metrics.
         cors: Whether pages of other origins may read the answers of the REST API.
         api_key: The key that requests must carry, but those for health; empty for no key.
-        more_routes: Further routes, such as those of the page.
     """
     api = _Api(server, cors=cors, api_key=api_key)
     routes: list[BaseRoute] = [
@@ -78,8 +77,9 @@ def create_app(
     ]
     if metrics_path:
         routes.append(Route(metrics_path, api.guarded(api.metrics)))
-    # The paths of the API match in any case.
-    routes += [*more_routes, Route("/{path:path}", api.answer, methods=_METHODS)]
+    routes += page_routes(lambda: described(server.models), guard=api.guarded)
+    # The paths of the API match in any case, so its function reads them.
+    routes.append(Route("/{path:path}", api.answer, methods=_METHODS))
     return Starlette(routes=routes)
 
 
