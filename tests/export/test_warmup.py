@@ -7,7 +7,26 @@ from kbert.export.saved_model import export_saved_model
 from kbert.export.session import session_answers
 from kbert.export.warmup import warmup_inputs
 from kbert.prediction.loading import load
+from kbert.tasks.embedding import EmbeddingTask
+from kbert.tasks.multiple_choice import MultipleChoiceTask
 from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.question_answering import QuestionAnsweringTask
+from kbert.tasks.ranking import RankingTask
+from kbert.tasks.regression import RegressionTask
+from kbert.tasks.summarization import SummarizationTask
+from kbert.tasks.tagging import TaggingTask
+
+TASKS = [
+    None,
+    EmbeddingTask(),
+    MultipleChoiceTask(),
+    QuestionAnsweringTask(impossible=True),
+    RankingTask(),
+    RegressionTask(True, 2.5, 1.5),
+    SummarizationTask(2),
+    TaggingTask(["O", "B-a", "I-a"]),
+]
+"""Tasks of all forms of inputs; None is fill-mask, whose texts have no [MASK] here."""
 
 
 def requests_of(folder):
@@ -61,6 +80,21 @@ def test_every_request_is_answered(exported):
         rows = len(next(iter(inputs.values())))
         answers = session_answers(exported, {signature: inputs})[signature]
         assert answers["scores" if signature == "classify" else "probabilities"].shape == (rows, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: "fill-mask" if task is None else task.name)
+def test_every_task_answers_its_requests(tmp_path, make_task_model, pretrained, small_config, task):
+    config = small_config.replace(num_hidden_layers=1)
+    model = pretrained if task is None else make_task_model(tmp_path / "model", task, config=config)
+    folder = export_saved_model(model, output=tmp_path / "served")
+    signatures = set()
+    for _, signature, inputs in requests_of(folder):
+        rows = len(next(iter(inputs.values())))
+        answers = session_answers(folder, {signature: inputs})[signature]
+        assert signature == "tokens" or all(len(values) == rows for values in answers.values())
+        signatures.add(signature)
+    assert signatures == set(tf.saved_model.load(str(folder)).signatures)
 
 
 def test_inputs_that_are_lists(vocabulary):
