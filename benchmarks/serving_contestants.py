@@ -49,8 +49,8 @@ class Contestant:
 CONTESTANTS = {
     "kbert-rest": Contestant("rest", "tensorflow", _SAVED_MODEL),
     "kbert-grpc": Contestant("grpc", "tensorflow", _SAVED_MODEL),
-    "kbert-rest-int8": Contestant("rest", "ai_edge_litert", _SAVED_MODEL_INT8, "litert"),
-    "kbert-grpc-int8": Contestant("grpc", "ai_edge_litert", _SAVED_MODEL_INT8, "litert"),
+    "kbert-rest-int8": Contestant("rest", "tensorflow", _SAVED_MODEL_INT8, "litert"),
+    "kbert-grpc-int8": Contestant("grpc", "tensorflow", _SAVED_MODEL_INT8, "litert"),
     "transformers": Contestant("rest", "transformers"),
     "onnxruntime": Contestant("rest", "onnxruntime"),
     "onnxruntime-int8": Contestant("rest", "onnxruntime"),
@@ -63,7 +63,7 @@ CONTESTANTS = {
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the preparation, which both benchmarks have."""
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
-    parser.add_argument("--minilm", type=Path, default=inference._minilm(), help="the folder of all-MiniLM-L6-v2")
+    parser.add_argument("--minilm", type=Path, default=inference.minilm_folder(), help="the folder of all-MiniLM-L6-v2")
     parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), dest="only")
     parser.add_argument("--texts", type=int, default=512, help="the number of texts of SST-2")
     parser.add_argument(
