@@ -4,11 +4,12 @@
 
 All contestants serve the same weights for texts of SST-2 with their real lengths, tokenizing included:
 
-    kbert-rest, kbert-grpc          `kbert serve` with the SavedModel of `kbert export saved-model`
-    kbert-rest-int8, -grpc-int8     `kbert serve --engine litert` with weights in int8
-    transformers                    starlette, the fast tokenizer and BertForSequenceClassification
-    onnxruntime, -int8              starlette, the fast tokenizer and ONNX Runtime, in float32 and with dynamic
-                                    quantization
+    kbert-rest, -grpc                   `kbert serve` with the SavedModel of `kbert export saved-model`
+    kbert-rest-litert, -grpc-litert     `kbert serve` with that of `kbert export saved-model --litert-encoder none`
+    kbert-rest-int8, -grpc-int8         `kbert serve` with that of `kbert export saved-model --litert-encoder dynamic`
+    transformers                        starlette, the fast tokenizer and BertForSequenceClassification
+    onnxruntime, -int8                  starlette, the fast tokenizer and ONNX Runtime, in float32 and with dynamic
+                                        quantization
 
 The last three form batches of up to 32 texts from the requests that arrive while another batch is computed
 (serving_peers.py). REST requests and answers have the form of TensorFlow Serving's API.
@@ -28,6 +29,7 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -42,11 +44,10 @@ import serving_load
 import turns
 
 MEASURED = ("requests_per_second", "p50_ms", "p99_ms", "cpu_ms", "load_cpu_ms")
+_FLOAT32 = ("kbert-rest", "kbert-grpc", "kbert-rest-litert", "kbert-grpc-litert")
 GOALS = (
-    ("kbert-rest", "transformers", 2.0),
-    ("kbert-grpc", "transformers", 2.0),
-    ("kbert-rest", "onnxruntime", 1.3),
-    ("kbert-grpc", "onnxruntime", 1.3),
+    *((name, "transformers", 2.0) for name in _FLOAT32),
+    *((name, "onnxruntime", 1.3) for name in _FLOAT32),
     ("kbert-rest-int8", "onnxruntime-int8", 1.3),
     ("kbert-grpc-int8", "onnxruntime-int8", 1.3),
 )
@@ -151,6 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="the file of results; cells in it are not measured again")
     options = parser.parse_args(arguments)
     options.only = contestants.leave_out_missing(options.only)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers end with this program
     cells = json.loads(options.json.read_text()) if options.json and options.json.exists() else []
     wanted = [(1, clients) for clients in options.clients]
     wanted += [(inference.BATCH_SIZE, clients) for clients in options.bulk_clients]

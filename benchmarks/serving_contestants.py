@@ -27,9 +27,9 @@ import turns
 
 MODEL = "sst2"
 HOST = "127.0.0.1"
-_SAVED_MODEL = "saved_model"
-_SAVED_MODEL_INT8 = "saved_model_int8"
 _SECONDS_TO_START = 300
+_LITERT_ENCODERS = {"saved_model_litert": "none", "saved_model_int8": "dynamic"}
+"""The folders of SavedModels that have an encoder for LiteRT, and the dtype of its weights (`--litert-encoder`)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +43,16 @@ class Contestant:
     saved_models: str = ""
     """The folder with the versions of a SavedModel that `kbert serve` serves; empty for other servers."""
     engine: str = ""
-    """The engine of `kbert serve`; empty for its default."""
+    """The engine of `kbert serve`."""
 
 
 CONTESTANTS = {
-    "kbert-rest": Contestant("rest", "tensorflow", _SAVED_MODEL),
-    "kbert-grpc": Contestant("grpc", "tensorflow", _SAVED_MODEL),
-    "kbert-rest-int8": Contestant("rest", "tensorflow", _SAVED_MODEL_INT8, "litert"),
-    "kbert-grpc-int8": Contestant("grpc", "tensorflow", _SAVED_MODEL_INT8, "litert"),
+    "kbert-rest": Contestant("rest", "tensorflow", "saved_model", "tensorflow"),
+    "kbert-grpc": Contestant("grpc", "tensorflow", "saved_model", "tensorflow"),
+    "kbert-rest-litert": Contestant("rest", "tensorflow", "saved_model_litert", "litert"),
+    "kbert-grpc-litert": Contestant("grpc", "tensorflow", "saved_model_litert", "litert"),
+    "kbert-rest-int8": Contestant("rest", "tensorflow", "saved_model_int8", "litert"),
+    "kbert-grpc-int8": Contestant("grpc", "tensorflow", "saved_model_int8", "litert"),
     "transformers": Contestant("rest", "transformers"),
     "onnxruntime": Contestant("rest", "onnxruntime"),
     "onnxruntime-int8": Contestant("rest", "onnxruntime"),
@@ -78,8 +80,6 @@ def leave_out_missing(names: Iterable[str]) -> list[str]:
         contestant = CONTESTANTS[name]
         if importlib.util.find_spec(contestant.package) is None:
             print(f"{name}: left out, {contestant.package} is not installed")
-        elif contestant.engine and not _has_engines():
-            print(f"{name}: left out, `kbert serve` has no option --engine")
         else:
             result.append(name)
     return result
@@ -99,22 +99,22 @@ def prepare(folder: Path, options: argparse.Namespace) -> None:
         everything = argparse.Namespace(**{**vars(options), "only": onnx, "texts": None})
         inference.prepare("minilm", everything, folder)
         complete.touch()
-    if any(CONTESTANTS[name].engine for name in options.only) and not (folder / _SAVED_MODEL_INT8).exists():
-        import kbert
+    for saved_models in sorted({CONTESTANTS[name].saved_models for name in options.only} & _LITERT_ENCODERS.keys()):
+        if not (folder / saved_models / "1").exists():
+            import kbert
 
-        kbert.export_saved_model(folder / "run", output=folder / _SAVED_MODEL_INT8, version=1, litert="dynamic")
+            kbert.export_saved_model(
+                folder / "run",
+                output=folder / saved_models,
+                version=1,
+                litert_encoder=_LITERT_ENCODERS[saved_models],
+            )
 
 
 def read_texts(folder: Path) -> list[str]:
     """Returns the texts of SST-2 in the order in which they are sent."""
     texts: list[str] = json.loads((folder / "texts.json").read_text())
     return texts
-
-
-def _has_engines() -> bool:
-    from kbert.serving.options import ServeOptions
-
-    return any(field.name == "engine" for field in dataclasses.fields(ServeOptions))
 
 
 # === Servers ===
@@ -159,7 +159,7 @@ def start(name: str, folder: Path, saved_models: Path | None = None) -> Server |
         versions = saved_models or folder / contestant.saved_models
         command = [sys.executable, "-m", "kbert", "serve", "--model-name", MODEL, "--model-base-path", str(versions)]
         command += ["--host", HOST, "--rest-port", str(rest_port), "--grpc-port", str(grpc_port)]
-        command += ["--engine", contestant.engine] if contestant.engine else []
+        command += ["--engine", contestant.engine]
     else:
         peers = str(Path(__file__).with_name("serving_peers.py"))
         command = [sys.executable, peers, name, str(folder), "--host", HOST, "--port", str(rest_port)]
