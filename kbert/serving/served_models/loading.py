@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from kbert.errors import ServingError
 from kbert.runtime.tensorflow import import_tensorflow
 from kbert.serving.request_error import RequestError
 from kbert.serving.served_models.graph_check import check_graph
 from kbert.serving.served_models.object_model import ObjectModel
-from kbert.serving.served_models.saved_model_file import has_graph, read_meta_graph
+from kbert.serving.served_models.saved_model_file import asset_files, has_graph, read_meta_graph
 from kbert.serving.served_models.served_model import ServedModel
 from kbert.serving.served_models.session_model import SessionModel
 from kbert.serving.served_models.warm_up import WarmUp, warm_up
@@ -43,20 +44,44 @@ def load_model(folder: Path, *, timeout: float, trusted: bool) -> tuple[ServedMo
             "option trust_models serves models of known origin all the same"
         )
     if not trusted:
-        check_graph(read_meta_graph(folder))
-    model: ServedModel = SessionModel(folder, timeout=timeout)
+        meta_graph = read_meta_graph(folder)
+        check_graph(meta_graph)
+        _check_assets(folder, meta_graph)
+    model = SessionModel(folder, timeout=timeout)
     try:
-        return model, warm_up(model, folder)
-    except RequestError as problem:
-        if _WITHOUT_VARIABLES not in str(problem):
-            raise ServingError(f"expected an answer to each warm-up request. Received: {problem}") from None
-    signatures = model.signatures
-    model.close()
+        return model, _warmed_up(model, folder)
+    except _WithoutVariables:
+        signatures = model.signatures
     if not trusted:
         # This loader may call any function of the model.
         check_graph(read_meta_graph(folder), whole_library=True)
-    model = ObjectModel(folder, signatures)
+    objects = ObjectModel(folder, signatures)
+    return objects, _warmed_up(objects, folder)
+
+
+class _WithoutVariables(ServingError):
+    """The variables of a model have no values."""
+
+
+def _warmed_up(model: ServedModel, folder: Path) -> WarmUp:
+    """Lets a model answer its warm-up requests, and closes it if it cannot."""
     try:
-        return model, warm_up(model, folder)
-    except RequestError as problem:
-        raise ServingError(f"expected an answer to each warm-up request. Received: {problem}") from None
+        return warm_up(model, folder)
+    except BaseException as problem:
+        model.close()
+        if not isinstance(problem, RequestError):
+            raise
+        kind = _WithoutVariables if _WITHOUT_VARIABLES in str(problem) else ServingError
+        raise kind(f"expected an answer to each warm-up request. Received: {problem}") from None
+
+
+def _check_assets(folder: Path, meta_graph: Any) -> None:
+    """Checks that the assets are files of the model, since tables tell what is in them."""
+    inside = folder.resolve()
+    for asset in asset_files(meta_graph):
+        path = (folder / "assets" / asset.filename).resolve()
+        if inside not in path.parents:
+            raise ServingError(
+                f"expected assets in the folder of the model. Received: {asset.filename!r:.100}, a link to another "
+                "place; the option trust_models serves models of known origin all the same"
+            )
