@@ -23,6 +23,15 @@ class Limits:
     seconds: float = 30.0
     """The seconds until the answer; also the time for the arrival of a body."""
 
+    def check_rows(self, name: str, count: int) -> None:
+        """Checks the number of rows of an input.
+
+        Raises:
+            RequestError: There are too many rows.
+        """
+        if self.texts and count > self.texts:
+            raise invalid(f"input {name}: expected at most {self.texts} rows in a request. Received: {count}")
+
     def check(self, inputs: Mapping[str, np.ndarray]) -> None:
         """Checks the inputs of a request.
 
@@ -30,8 +39,8 @@ class Limits:
             RequestError: There are too many rows, or a text is too long.
         """
         for name, array in inputs.items():
-            if self.texts and array.ndim and len(array) > self.texts:
-                raise invalid(f"input {name}: expected at most {self.texts} rows in a request. Received: {len(array)}")
+            if array.ndim:
+                self.check_rows(name, len(array))
             if self.text_bytes and array.dtype.kind == "O":
                 longest = max(map(len, array.ravel()), default=0)
                 if longest > self.text_bytes:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from kbert.serving import examples
+from kbert.serving.limits import Limits
 from kbert.serving.model_server import ModelServer, Record, Target, signature_defs, timed_out
 from kbert.serving.predicting import Arrays, complete_inputs, wanted_outputs
 from kbert.serving.request_error import invalid
@@ -35,7 +36,7 @@ async def predict(server: ModelServer, target: Target, body: bytes, record: Reco
         signature = served.signatures[name]
         if not signature.inputs:
             raise invalid(f"Failed to get input map for signature: {name}")
-        inputs = await _maybe_in_thread(len(body) > _SMALL_BYTES, _predict_inputs, document, signature)
+        inputs = await _maybe_in_thread(len(body) > _SMALL_BYTES, _predict_inputs, document, signature, server.limits)
         future = server.submit(served, name, inputs, wanted_outputs(signature, ()), record)
         outputs = await _result(future, server.limits.seconds)
     as_text = rows_text if "instances" in document else columns_text
@@ -104,14 +105,18 @@ def _signature_name(document: dict[str, Any]) -> str:
     return name or DEFAULT_SIGNATURE
 
 
-def _predict_inputs(document: dict[str, Any], signature: Any) -> Arrays:
+def _predict_inputs(document: dict[str, Any], signature: Any, limits: Limits) -> Arrays:
     if "instances" in document and "inputs" in document:
         raise invalid(
             f"JSON Value: {shown(document)} Not formatted correctly expecting only one of 'inputs' or 'instances' keys "
             "to exist"
         )
     if "instances" in document:
-        given = instances_arrays(document["instances"], signature.inputs)
+        instances = document["instances"]
+        # The rows are counted before they are converted, which takes long for millions.
+        for name in signature.inputs if isinstance(instances, list) else ():
+            limits.check_rows(name, len(instances))
+        given = instances_arrays(instances, signature.inputs)
     elif "inputs" in document:
         given = inputs_arrays(document["inputs"], signature.inputs)
     else:
@@ -125,7 +130,9 @@ async def _run_examples(
     """Returns the number of examples, and the outputs for them."""
     document = await _maybe_in_thread(len(body) > _SMALL_BYTES, parse_object, body)
     name = _signature_name(document)
-    serialized = examples.serialized_examples(input_of(document))
+    serialized = await _maybe_in_thread(
+        len(body) > _SMALL_BYTES, lambda: examples.serialized_examples(input_of(document))
+    )
     choose = examples.classification_outputs if api == "Classify" else examples.regression_outputs
     with server.use(target) as served:
         name, signature = examples.find_examples_signature(served.signatures, name)

@@ -102,8 +102,6 @@ class _Api:
             response = _error(problem.status, str(problem))
         except RequestError as problem:
             response = _error(_HTTP_STATUS.get(problem.code, 500), str(problem))
-        except ClientDisconnect:
-            response = Response(status_code=499)  # the client is gone and will not read it
         except Exception as problem:
             _LOGGER.exception("%s %s failed", request.method, path[:200])
             response = _error(500, f"internal error: {type(problem).__name__}; the server's log says more")
@@ -146,7 +144,10 @@ class _Api:
         if call.verb in _VERBS:
             with self._server.recorded("REST", call.verb) as record:
                 record.model = call.target.name
-                body = await read_body(request, self._server.limits)
+                try:
+                    body = await read_body(request, self._server.limits)
+                except ClientDisconnect:
+                    raise RequestError("CANCELLED", "the client is gone") from None
                 return _json(await _VERBS[call.verb](self._server, call.target, body, record))
         with self._server.recorded("REST", call.verb) as record:
             record.model = call.target.name
