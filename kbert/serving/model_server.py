@@ -121,7 +121,9 @@ class ModelServer:
             raise
         finally:
             seconds = time.monotonic() - start
-            self.metrics.request_count.add(model_name=record.model, status=code)
+            # Names that clients make up would each need memory in the metrics.
+            model = record.model if self.models.knows(record.model) else ""
+            self.metrics.request_count.add(model_name=model, status=code)
             if code == "OK":
                 self.metrics.request_latency.record(seconds * 1e6, model_name=record.model, API=method, entrypoint=api)
             self._log.write(

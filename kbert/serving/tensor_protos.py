@@ -10,7 +10,7 @@ import numpy as np
 from kbert.serving.request_error import RequestError, invalid
 
 # A TensorProto of a few bytes can stand for any number of equal values.
-_MOST_REPEATED_VALUES = 2**24
+_MOST_REPEATED_VALUES = 2**22
 _FIELDS = {
     "DT_FLOAT": "float_val",
     "DT_DOUBLE": "double_val",
@@ -67,7 +67,7 @@ def array_of(name: str, proto: Any) -> np.ndarray:
         raise invalid(f"input {name}: expected {count} values for the shape {sizes}. Received: none")
     try:
         return np.asarray(tf.make_ndarray(proto))
-    except (ValueError, TypeError, KeyError, IndexError) as problem:
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError) as problem:
         raise invalid(
             f"input {name}: expected a valid TensorProto. Received: {' '.join(str(problem).split()):.200}"
         ) from None
