@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -79,7 +80,7 @@ def create_app(
         routes.append(Route(metrics_path, api.guarded(api.metrics)))
     # The paths of the API match in any case.
     routes += [*more_routes, Route("/{path:path}", api.answer, methods=_METHODS)]
-    return Starlette(routes=routes)
+    return Starlette(routes=routes, exception_handlers={HTTPException: _refused})
 
 
 class _Api:
@@ -163,6 +164,15 @@ class _Api:
             raise RequestError(
                 "UNAUTHENTICATED", "expected the header Authorization: Bearer KEY with the server's API key"
             )
+
+
+async def _refused(request: Request, problem: Exception) -> Response:
+    """Answers a request that no route takes, such as one of another method."""
+    assert isinstance(problem, HTTPException)
+    path = request.scope["path"]
+    response = _error(problem.status_code, f"{problem.detail}. Received: {request.method} {path:.200}")
+    response.headers.update(problem.headers or {})
+    return response
 
 
 async def _live(request: Request) -> Response:

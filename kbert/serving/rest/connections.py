@@ -33,11 +33,13 @@ class _Connection(_BASE):  # which of uvicorn's classes it is depends on what is
         # httptools, unlike h11, collects headers of any size.
         self._is_in_headers = False
         self._header_bytes = 0
+        self._requests: list[Any] = []
         super().connection_made(transport)
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._drop_requests()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -60,11 +62,15 @@ class _Connection(_BASE):  # which of uvicorn's classes it is depends on what is
         """Is called by httptools."""
         self._is_in_headers = False
         super().on_headers_complete()
+        self._requests = [each for each in self._requests if not each.response_complete]
+        if self.cycle is not None:
+            self._requests.append(self.cycle)
 
     def send_400_response(self, msg: str) -> None:
         """Answers what is not HTTP, in the form of all other errors."""
         if self.transport.is_closing():
             return
+        self._drop_requests()
         content = json.dumps({"error": msg.replace("Invalid HTTP request received.", _INVALID)}).encode("ascii")
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
@@ -72,6 +78,13 @@ class _Connection(_BASE):  # which of uvicorn's classes it is depends on what is
         )
         self.transport.write(head.encode("ascii") + content)
         self.transport.close()
+
+    def _drop_requests(self) -> None:
+        """Tells requests that nobody reads their answers. uvicorn tells it the last one only, if several are open."""
+        for each in self._requests:
+            if not each.response_complete:
+                each.disconnected = True
+                each.message_event.set()
 
     def _is_busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
