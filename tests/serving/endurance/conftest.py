@@ -97,12 +97,15 @@ def start():
                 text=True,
                 env={**os.environ, "PYTHONPATH": str(repository)},
             )
-            lines = queue.Queue()
+            lines, log = queue.Queue(), []
+            # pytest shows it if the test fails.
+            stack.callback(lambda: print("".join(log[-2000:])))
 
             def read():
                 with process.stderr:
                     for line in process.stderr:
                         lines.put(line)
+                        log.append(line)
 
             reader = threading.Thread(target=read)
             reader.start()
