@@ -25,6 +25,15 @@ class Limits:
     seconds: float = 30.0
     """The seconds until the answer; also the time for the arrival of a body."""
 
+    def check_texts(self, name: str, count: int) -> None:
+        """Checks the number of texts of an input.
+
+        Raises:
+            RequestError: There are too many texts.
+        """
+        if self.texts and count > self.texts:
+            raise invalid(f"input {name}: expected at most {self.texts} texts in a request. Received: {count}")
+
     def check(self, inputs: Mapping[str, np.ndarray]) -> None:
         """Checks the inputs of a request.
 
@@ -34,8 +43,7 @@ class Limits:
         for name, array in inputs.items():
             if array.dtype.kind != "O":
                 continue
-            if self.texts and array.size > self.texts:
-                raise invalid(f"input {name}: expected at most {self.texts} texts in a request. Received: {array.size}")
+            self.check_texts(name, array.size)
             if self.text_bytes:
                 longest = max(map(len, array.ravel()), default=0)
                 if longest > self.text_bytes:

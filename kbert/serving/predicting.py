@@ -57,7 +57,7 @@ def complete_inputs(signature: Any, given: Mapping[str, np.ndarray]) -> Arrays:
 
 
 def wanted_outputs(signature: Any, names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the outputs that a request asks for; all of the signature if it names none.
+    """Returns the outputs that a request asks for, by name; all of the signature if it names none.
 
     Raises:
         RequestError: A name is unknown or repeated.
@@ -70,7 +70,7 @@ def wanted_outputs(signature: Any, names: Sequence[str]) -> tuple[str, ...]:
             )
         if name in names[:index]:
             raise invalid(f"duplicate output tensor alias: {name}")
-    return tuple(names) or tuple(sorted(signature.outputs))
+    return tuple(sorted(names or signature.outputs))
 
 
 def _set(names: Iterable[str]) -> str:

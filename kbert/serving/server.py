@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -32,11 +33,13 @@ from kbert.serving.monitoring.metrics import DEFAULT_PATH, Metrics
 from kbert.serving.monitoring.request_log import RequestLog
 from kbert.serving.options import ServeOptions
 from kbert.serving.rest.app import create_app
+from kbert.serving.rest.connections import connection_class
 from kbert.serving.served_models.manifest import read_manifest
 from kbert.serving.served_models.served_models import ServedModels, Source
 from kbert.serving.served_models.served_version import ServedVersion
 from kbert.serving.served_models.sources import ConfigFileSource, FolderSource, one_model
 
+_LAST_REQUESTS_SECONDS = 1.0
 # Threads that run requests which are not gathered into batches; most of their time they are in TensorFlow.
 _RUNNING_THREADS = 4 * (os.cpu_count() or 1)
 
@@ -165,12 +168,36 @@ class _RestServer(uvicorn.Server):
         if options.tls_client_authority is not None:
             tls |= {"ssl_ca_certs": os.fspath(options.tls_client_authority), "ssl_cert_reqs": ssl.CERT_REQUIRED}
         # log_config=None leaves the logging of the process as it is.
-        super().__init__(uvicorn.Config(app, lifespan="off", ws="none", log_config=None, access_log=False, **tls))
+        config = uvicorn.Config(
+            app,
+            http=connection_class(options.timeout_seconds),
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            # A client that does not read its answer must not keep the process alive.
+            timeout_graceful_shutdown=round(options.timeout_seconds) + 5 if options.timeout_seconds else None,
+            **tls,
+        )
+        super().__init__(config)
         self.on_started: Callable[[], object] = lambda: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for each in sockets or []:
+            each.close()
+        # uvicorn closes idle connections at once, and a request that is on its way would be lost. So requests are
+        # answered for a moment, and each answer tells the client that the connection ends.
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        end = time.monotonic() + _LAST_REQUESTS_SECONDS
+        while self.server_state.connections and time.monotonic() < end and not self.force_exit:
+            await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
 
 
 @contextlib.contextmanager
@@ -208,7 +235,7 @@ def _servers(folder: PathLike | None, options: ServeOptions) -> Iterator[_Runnin
         server = ModelServer(models, limits=limits, metrics=metrics, log=RequestLog(options.log_requests))
         metrics.add_gauge(
             "/kbert/serving/queue_length",
-            lambda: [({"model_name": each.name}, each.queue_length()) for each in models.loaded()],
+            lambda: [({"model_name": name}, length) for name, length in models.queue_lengths().items()],
         )
         api_key = _api_key(options)
         stack.enter_context(models)

@@ -10,7 +10,7 @@ import numpy as np
 from kbert.serving.request_error import RequestError, invalid
 
 # A TensorProto of a few bytes can stand for any number of equal values.
-_MOST_REPEATED_VALUES = 2**24
+_MOST_REPEATED_VALUES = 2**22
 _FIELDS = {
     "DT_FLOAT": "float_val",
     "DT_DOUBLE": "double_val",
@@ -76,7 +76,7 @@ def array_of(name: str, proto: Any) -> np.ndarray:
             empty = tf.dtypes.as_dtype(proto.dtype).as_numpy_dtype
             return np.full(sizes, b"", dtype=object) if kind == "DT_STRING" else np.zeros(sizes, empty)
         return np.asarray(tf.make_ndarray(proto))
-    except (ValueError, TypeError, KeyError, IndexError) as problem:
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError) as problem:
         raise _parsing_error(name, " ".join(str(problem).split())[:200]) from None
 
 

@@ -36,7 +36,8 @@ class _Request:
         with self._lock:
             if self._is_active is None:
                 self._is_active = self.future.set_running_or_notify_cancel()
-            return self._is_active
+            # The other parts of a request that has failed are not needed.
+            return self._is_active and not self.future.done()
 
     def finish(self, index: int, outputs: Outputs) -> None:
         """Takes the outputs of one part; the last one completes the request."""
@@ -129,6 +130,8 @@ class BatchQueue:
             size = min(limit, row_count - start)
             parts.append(_Part(request, index, piece, size, rows.byte_length(piece), now))
         with self._scheduler.changed:
+            if self._scheduler.is_closed:
+                raise RequestError("UNAVAILABLE", "the server is being stopped")
             if self._waiting_rows and self._waiting_rows + row_count > parameters.max_enqueued_batches * max(
                 limit, parameters.max_batch_size
             ):
@@ -179,16 +182,23 @@ class BatchQueue:
         try:
             outputs = self._outputs(batch)
         except Exception as problem:
-            if len(batch) > 1:
+            # A batch that took too long is not computed again: each of its requests could take as long.
+            took_too_long = isinstance(problem, RequestError) and problem.code == "DEADLINE_EXCEEDED"
+            if len(batch) > 1 and not took_too_long:
                 for part in batch:
                     self.compute([part])
             else:
-                batch[0].request.fail(problem)
+                for part in batch:
+                    part.request.fail(problem)
             return
         start = 0
         for part in batch:
-            piece = rows.part(outputs, start, start + part.row_count)
-            part.request.finish(part.index, rows.without_padding(piece, self._trimmed, self._count))
+            try:
+                piece = rows.part(outputs, start, start + part.row_count)
+                part.request.finish(part.index, rows.without_padding(piece, self._trimmed, self._count))
+            except Exception as problem:
+                # The outputs are not those that the signature declares.
+                part.request.fail(problem)
             start += part.row_count
 
     def _outputs(self, batch: list[_Part]) -> Outputs:
@@ -229,6 +239,11 @@ class BatchScheduler:
         """Returns when all requests of a queue are computed."""
         with self.changed:
             self.changed.wait_for(queue.is_idle)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no thread computes further requests."""
+        return self._closed
 
     def close(self) -> None:
         """Ends the threads after all requests that wait."""

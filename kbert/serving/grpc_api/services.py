@@ -60,8 +60,8 @@ class PredictionService(PredictionServiceServicer):
                 _check_dtypes(signature, inputs)
                 arrays = self._run(served, name, inputs, outputs, record, context)
             response = predict_pb2.PredictResponse()
-            for key, array in arrays.items():
-                response.outputs[key].CopyFrom(proto_of(array))
+            for key in outputs:
+                response.outputs[key].CopyFrom(proto_of(arrays[key]))
             _fill_spec(response.model_spec, served, name)
             return response
 

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from kbert.serving import examples
+from kbert.serving.limits import Limits
 from kbert.serving.model_server import ModelServer, Record, Target, signature_defs, timed_out
 from kbert.serving.predicting import Arrays, complete_inputs, wanted_outputs
 from kbert.serving.request_error import invalid
@@ -14,6 +15,7 @@ from kbert.serving.rest.json_document import parse_object, shown
 from kbert.serving.rest.json_examples import classes_text, input_of, values_text
 from kbert.serving.rest.json_tensors import columns_text, inputs_arrays, instances_arrays, rows_text
 from kbert.serving.signature_names import DEFAULT_SIGNATURE, EXAMPLES
+from kbert.serving.tensor_protos import dtype_name
 
 # Larger bodies and answers are converted in a thread, so that the event loop can serve other requests.
 _SMALL_BYTES = 2**14
@@ -35,9 +37,7 @@ async def predict(server: ModelServer, target: Target, body: bytes, record: Reco
         signature = served.signatures[name]
         if not signature.inputs:
             raise invalid(f"Failed to get input map for signature: {name}")
-        inputs = await _maybe_in_thread(
-            len(body) > _SMALL_BYTES, _predict_inputs, document, signature, server.limits.wrap_integers
-        )
+        inputs = await _maybe_in_thread(len(body) > _SMALL_BYTES, _predict_inputs, document, signature, server.limits)
         future = server.submit(served, name, inputs, wanted_outputs(signature, ()), record)
         outputs = await _result(future, server.limits.seconds)
     as_text = rows_text if "instances" in document else columns_text
@@ -106,16 +106,21 @@ def _signature_name(document: dict[str, Any]) -> str:
     return name or DEFAULT_SIGNATURE
 
 
-def _predict_inputs(document: dict[str, Any], signature: Any, wrap_integers: bool) -> Arrays:
+def _predict_inputs(document: dict[str, Any], signature: Any, limits: Limits) -> Arrays:
     if "instances" in document and "inputs" in document:
         raise invalid(
             f"JSON Value: {shown(document)} Not formatted correctly expecting only one of 'inputs' or 'instances' keys "
             "to exist"
         )
     if "instances" in document:
-        given = instances_arrays(document["instances"], signature.inputs, wrap_integers)
+        instances = document["instances"]
+        # The texts are counted before they are converted, which takes long for millions.
+        for name, info in signature.inputs.items() if isinstance(instances, list) else ():
+            if dtype_name(info.dtype) == "DT_STRING":
+                limits.check_texts(name, len(instances))
+        given = instances_arrays(instances, signature.inputs, limits.wrap_integers)
     elif "inputs" in document:
-        given = inputs_arrays(document["inputs"], signature.inputs, wrap_integers)
+        given = inputs_arrays(document["inputs"], signature.inputs, limits.wrap_integers)
     else:
         raise invalid("Missing 'inputs' or 'instances' key")
     return complete_inputs(signature, given)
@@ -127,7 +132,9 @@ async def _run_examples(
     """Returns the number of examples, and the outputs for them."""
     document = await _maybe_in_thread(len(body) > _SMALL_BYTES, parse_object, body)
     name = _signature_name(document)
-    serialized = examples.serialized_examples(input_of(document))
+    serialized = await _maybe_in_thread(
+        len(body) > _SMALL_BYTES, lambda: examples.serialized_examples(input_of(document))
+    )
     choose = examples.classification_outputs if api == "Classify" else examples.regression_outputs
     with server.use(target) as served:
         name, signature = examples.find_examples_signature(served.signatures, name)

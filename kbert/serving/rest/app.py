@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -80,7 +81,7 @@ def create_app(
     routes += page_routes(lambda: described(server.models), guard=api.guarded)
     # The paths of the API match in any case, so its function reads them.
     routes.append(Route("/{path:path}", api.answer, methods=_METHODS))
-    return Starlette(routes=routes)
+    return Starlette(routes=routes, exception_handlers={HTTPException: _refused})
 
 
 class _Api:
@@ -103,8 +104,6 @@ class _Api:
             response = _error(problem.status, str(problem))
         except RequestError as problem:
             response = _error(_HTTP_STATUS.get(problem.code, 500), str(problem))
-        except ClientDisconnect:
-            response = Response(status_code=499)  # the client is gone and will not read it
         except Exception as problem:
             _LOGGER.exception("%s %s failed", request.method, path[:200])
             response = _error(500, f"internal error: {type(problem).__name__}; the server's log says more")
@@ -153,7 +152,10 @@ class _Api:
         if call.verb in _VERBS:
             with self._server.recorded("REST", call.verb) as record:
                 record.model = call.target.name
-                body = await read_body(request, self._server.limits)
+                try:
+                    body = await read_body(request, self._server.limits)
+                except ClientDisconnect:
+                    raise RequestError("CANCELLED", "the client is gone") from None
                 return _json(await _VERBS[call.verb](self._server, call.target, body, record))
         with self._server.recorded("REST", call.verb) as record:
             record.model = call.target.name
@@ -169,6 +171,15 @@ class _Api:
             raise RequestError(
                 "UNAUTHENTICATED", "expected the header Authorization: Bearer KEY with the server's API key"
             )
+
+
+async def _refused(request: Request, problem: Exception) -> Response:
+    """Answers a request that no route takes, such as one of another method."""
+    assert isinstance(problem, HTTPException)
+    path = request.scope["path"]
+    response = _error(problem.status_code, f"{problem.detail}. Received: {request.method} {path:.200}")
+    response.headers.update(problem.headers or {})
+    return response
 
 
 async def _live(request: Request) -> Response:

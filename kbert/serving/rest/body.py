@@ -40,7 +40,8 @@ async def read_body(request: Request, limits: Limits) -> bytes:
         raise BodyError(408, f"expected a body within {limits.seconds:g} seconds. Received: a part of it") from None
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding == "gzip":
-        return _decompressed(body, limits.body_bytes)
+        # A small body may stand for a large one, and the event loop serves the other requests meanwhile.
+        return await asyncio.to_thread(_decompressed, body, limits.body_bytes)
     if encoding not in ("", "identity"):
         raise BodyError(415, f"expected the Content-Encoding gzip or identity. Received: {encoding:.40}")
     return body

@@ -26,6 +26,8 @@ _WORD = re.compile("|".join(sorted(_WORDS, key=len, reverse=True)))
 _LARGEST_INTEGER = 2**64
 # The slow parser reads a megabyte in about a second.
 _LARGEST_UNUSUAL = 4 * 2**20
+# Each level needs a hundred bytes of memory, and one byte of a body.
+_MOST_LEVELS = 1_000_000
 
 
 class _TooBig(ValueError):
@@ -133,6 +135,8 @@ def _parse(text: str, position: int) -> Any:
                 if isinstance(container, dict):
                     key, position = _key(text, position)
                 waiting.append((container, key))
+                if len(waiting) > _MOST_LEVELS:
+                    raise invalid(f"JSON Parse error: expected at most {_MOST_LEVELS} levels. Received: more")
                 continue
             value: Any = container
             position += 1

@@ -73,6 +73,8 @@ def _example(value: Any) -> Any:
         raise invalid(f"Example must be JSON object but got JSON {kind(value)}")
     example = Example()
     for name, content in value.items():
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            raise invalid(f"expected Unicode text. Received: half of a surrogate pair in {shown(name)}")
         feature = example.features.feature[name]
         for element in content if isinstance(content, list) else [content]:
             _add(element, name, feature)
@@ -87,6 +89,8 @@ def _add(element: Any, name: str, feature: Any) -> None:
     elif isinstance(element, int):
         if element >= 2**63:
             raise invalid(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
+        if element < -(2**63):
+            raise invalid(f"Feature: {name} has an element below the range of int64_t. Only int64_t is supported.")
         value, wanted = element, "int64_list"
     elif isinstance(element, float):
         value, wanted = element, "float_list"

@@ -52,6 +52,8 @@ def instances_arrays(instances: Any, inputs: Mapping[str, Any], wrap_integers: b
             "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
             f"tensorinfo_map, with the keys: {', '.join(sorted(inputs))}"
         )
+    # A protocol buffer raises an error for keys with half of a surrogate pair.
+    inputs = dict(inputs)
     named = _is_object(instances[0])
     for index, row in enumerate(instances):
         if _is_object(row) != named:

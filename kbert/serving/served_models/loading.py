@@ -12,7 +12,7 @@ from kbert.serving.served_models.litert_file_model import FILE_NAME as LITERT_FI
 from kbert.serving.served_models.litert_file_model import LiteRtFileModel
 from kbert.serving.served_models.litert_model import ENCODER_PATH, LiteRtModel, has_encoder
 from kbert.serving.served_models.object_model import ObjectModel
-from kbert.serving.served_models.saved_model_file import has_graph, read_meta_graph
+from kbert.serving.served_models.saved_model_file import asset_files, has_graph, read_meta_graph
 from kbert.serving.served_models.served_model import ServedModel
 from kbert.serving.served_models.session_model import SessionModel
 from kbert.serving.served_models.warm_up import WarmUp, warm_up
@@ -44,23 +44,26 @@ def load_model(folder: Path, *, engine: str, timeout: float, trusted: bool) -> t
                 f"expected {ENCODER_PATH}, which kbert export saved-model --litert-encoder writes, or {LITERT_FILE} in "
                 f"{folder}. Received: neither; the engine tensorflow runs the SavedModel"
             )
-        return _warmed(LiteRtFileModel(folder), None)
+        litert = LiteRtFileModel(folder)
+        return litert, _warmed_up(litert, None)
     if not trusted:
         _check_graph(folder)
     model: ServedModel = SessionModel(folder, timeout=timeout)
     if engine != "tensorflow" and has_encoder(folder, model.signatures):
-        return _warmed(LiteRtModel(model, folder), folder)
+        model = LiteRtModel(model, folder)
     try:
-        return model, warm_up(model, folder)
-    except RequestError as problem:
-        if _WITHOUT_VARIABLES not in str(problem):
-            raise _warm_up_failed(problem) from None
-    signatures = model.signatures
-    model.close()
+        return model, _warmed_up(model, folder)
+    except _WithoutVariables:
+        signatures = model.signatures
     if not trusted:
         # This loader may call any function of the model.
         check_graph(read_meta_graph(folder), whole_library=True)
-    return _warmed(ObjectModel(folder, signatures), folder)
+    objects = ObjectModel(folder, signatures)
+    return objects, _warmed_up(objects, folder)
+
+
+class _WithoutVariables(ServingError):
+    """The variables of a model have no values."""
 
 
 def _check_graph(folder: Path) -> None:
@@ -70,15 +73,25 @@ def _check_graph(folder: Path) -> None:
             f"expected saved_model.pb in {folder}. Received: saved_model.cpb, whose operations cannot be checked; the "
             "option trust_models serves models of known origin all the same"
         )
-    check_graph(read_meta_graph(folder))
+    meta_graph = read_meta_graph(folder)
+    check_graph(meta_graph)
+    inside = folder.resolve()
+    for asset in asset_files(meta_graph):
+        # Tables tell what is in the assets, so these must be files of the model.
+        if inside not in (folder / "assets" / asset.filename).resolve().parents:
+            raise ServingError(
+                f"expected assets in the folder of the model. Received: {asset.filename!r:.100}, a link to another "
+                "place; the option trust_models serves models of known origin all the same"
+            )
 
 
-def _warmed(model: ServedModel, folder: Path | None) -> tuple[ServedModel, WarmUp]:
+def _warmed_up(model: ServedModel, folder: Path | None) -> WarmUp:
+    """Lets a model answer its warm-up requests, and closes it if it cannot."""
     try:
-        return model, warm_up(model, folder)
-    except RequestError as problem:
-        raise _warm_up_failed(problem) from None
-
-
-def _warm_up_failed(problem: RequestError) -> ServingError:
-    return ServingError(f"expected an answer to each warm-up request. Received: {problem}")
+        return warm_up(model, folder)
+    except BaseException as problem:
+        model.close()
+        if not isinstance(problem, RequestError):
+            raise
+        kind = _WithoutVariables if _WITHOUT_VARIABLES in str(problem) else ServingError
+        raise kind(f"expected an answer to each warm-up request. Received: {problem}") from None

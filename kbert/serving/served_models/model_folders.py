@@ -67,7 +67,15 @@ def version_folders(folder: Path) -> dict[int, Path]:
 
 
 def file_stamps(folder: Path) -> frozenset[tuple[str, int, int]]:
-    """Returns the files below a folder with their sizes and times, which differ if the content differs."""
-    return frozenset(
-        (os.fspath(path), status.st_size, status.st_mtime_ns) for path in folder.rglob("*") for status in [path.stat()]
-    )
+    """Returns the files below a folder with their sizes and times, which differ if the content differs.
+
+    A file that is just removed, or a link without a target, has the size -1.
+    """
+    stamps = []
+    for path in folder.rglob("*"):
+        try:
+            status = path.stat()
+            stamps.append((os.fspath(path), status.st_size, status.st_mtime_ns))
+        except OSError:
+            stamps.append((os.fspath(path), -1, 0))
+    return frozenset(stamps)

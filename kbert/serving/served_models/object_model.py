@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kbert.runtime.tensorflow import import_tensorflow
+from kbert.serving.served_models.saved_model_file import SERVE_TAG
 from kbert.serving.served_models.tensorflow_errors import request_error
 
 
@@ -32,7 +33,7 @@ class ObjectModel:
         import tensorflow as tf
 
         # The functions do not keep their variables alive; the loaded object does.
-        self._loaded: Any = tf.saved_model.load(os.fspath(folder))
+        self._loaded: Any = tf.saved_model.load(os.fspath(folder), tags=[SERVE_TAG])
         self._functions = dict(self._loaded.signatures)
         self.signatures: Mapping[str, Any] = {name: signatures[name] for name in self._functions}
 

@@ -8,6 +8,7 @@ from typing import Any
 from kbert.errors import ServingError
 
 SERVE_TAG = "serve"
+_ASSETS = "saved_model_assets"
 
 
 def read_meta_graph(folder: Path) -> Any:
@@ -21,12 +22,29 @@ def read_meta_graph(folder: Path) -> Any:
     """
     saved_model = _read(folder)
     for meta_graph in saved_model.meta_graphs:
-        if SERVE_TAG in meta_graph.meta_info_def.tags:
+        # TensorFlow loads the first graph that has this tag and no other.
+        if set(meta_graph.meta_info_def.tags) == {SERVE_TAG}:
             return meta_graph
     tags = [", ".join(each.meta_info_def.tags) for each in saved_model.meta_graphs]
     raise ServingError(
-        f"expected a graph with the tag {SERVE_TAG} in {folder}. Received: the tags {'; '.join(tags) or '(none)'}"
+        f"expected a graph with the tag {SERVE_TAG} alone in {folder}. Received: the tags {'; '.join(tags) or '(none)'}"
     )
+
+
+def asset_files(meta_graph: Any) -> list[Any]:
+    """Returns the messages AssetFileDef of a model: the name of each file in `assets`, and the tensor that gets it."""
+    from tensorflow.core.protobuf.meta_graph_pb2 import AssetFileDef
+
+    if meta_graph.asset_file_def:
+        return list(meta_graph.asset_file_def)
+    # Models of TensorFlow 1 hold them in a collection.
+    packed = meta_graph.collection_def[_ASSETS].any_list.value if _ASSETS in meta_graph.collection_def else ()
+    result = []
+    for each in packed:
+        asset = AssetFileDef()
+        each.Unpack(asset)
+        result.append(asset)
+    return result
 
 
 def has_graph(folder: Path) -> bool:

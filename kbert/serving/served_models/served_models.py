@@ -7,7 +7,7 @@ import dataclasses
 import gc
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,6 +46,8 @@ class _Model:
     """The content of the folder of each version that could not be loaded, at that time."""
     wanted: list[int] = dataclasses.field(default_factory=list)
     labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    problem: str = ""
+    """Why the folder of the model could not be read when it was last looked at."""
 
 
 class ServedModels:
@@ -88,7 +90,8 @@ class ServedModels:
         if not any(model.served for model in self._models.values()):
             name = min(self._models)
             found = self._models[name].statuses
-            reason = found[max(found)].error_message if found else "its folder holds no version"
+            without = self._models[name].problem or "its folder holds no version"
+            reason = found[max(found)].error_message if found else without
             version = f", version {max(found)}" if found else ""
             raise ServingError(f"expected at least one model that can be loaded. Received: {name}{version}: {reason}")
         if problems:
@@ -103,9 +106,12 @@ class ServedModels:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        for model in self._models.values():
-            for served in model.served.values():
-                served.retire()
+        with self._lock:
+            loaded = [served for model in self._models.values() for served in model.served.values()]
+            for model in self._models.values():
+                model.served.clear()
+        for served in loaded:
+            served.retire()
 
     @contextlib.contextmanager
     def use(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[ServedVersion]:
@@ -127,6 +133,11 @@ class ServedModels:
         finally:
             served.release()
 
+    def knows(self, name: str) -> bool:
+        """Returns whether there is a model of this name."""
+        with self._lock:
+            return name in self._models
+
     def names(self) -> list[str]:
         """Returns the names of all models."""
         with self._lock:
@@ -141,6 +152,13 @@ class ServedModels:
         """Returns the versions of all models that answer requests."""
         with self._lock:
             return [served for model in self._models.values() for served in model.served.values()]
+
+    def queue_lengths(self) -> dict[str, int]:
+        """Returns the number of requests that wait for a batch, for each model."""
+        lengths: dict[str, int] = {}
+        for served in self.loaded():
+            lengths[served.name] = lengths.get(served.name, 0) + served.queue_length()
+        return lengths
 
     def status(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """Returns the states of all versions of a model that were wanted at any time, the largest version first.
@@ -195,12 +213,12 @@ class ServedModels:
         with self._scan_lock:
             self._source = lambda: configs
             problems = self._scan(configs)
-        failures = [
-            f"{{name: {config.name} version: {status.version}}} due to error: {status.error_message}"
-            for config in configs
-            for status in self._models[config.name].statuses.values()
-            if status.version in self._models[config.name].wanted and status.state != "AVAILABLE"
-        ]
+            failures = [
+                f"{{name: {config.name} version: {status.version}}} due to error: {status.error_message}"
+                for config in configs
+                for status in self._models[config.name].statuses.values()
+                if status.version in self._models[config.name].wanted and status.state != "AVAILABLE"
+            ]
         if failures:
             raise RequestError(
                 "UNKNOWN", f"{len(failures)} servable(s) did not become available: {'; '.join(failures)}"
@@ -236,7 +254,16 @@ class ServedModels:
     def _scan(self, configs: Sequence[ModelConfig]) -> list[str]:
         problems = []
         for config in configs:
-            problems += self._update(config)
+            try:
+                problems += self._update(config)
+            except OSError as problem:
+                # A folder on a network may come back; the other models are updated all the same.
+                model, said = self._models[config.name], one_line(problem)
+                if model.problem != said:
+                    _LOGGER.warning("%s cannot be read; it is served as before: %s", config.name, said)
+                model.problem = said
+            else:
+                self._models[config.name].problem = ""
         for name in self._models.keys() - {config.name for config in configs}:
             with self._lock:
                 model = self._models.pop(name)
@@ -259,6 +286,7 @@ class ServedModels:
             for version in model.statuses.keys() - folders.keys():
                 if model.statuses[version].state == "END":
                     del model.statuses[version]
+                    model.failed.pop(version, None)
         for version in wanted:
             self._ensure(model, config.name, version, folders[version])
         # Where the newest version is broken from the start, the one before it answers.
@@ -266,10 +294,14 @@ class ServedModels:
             for version in sorted(folders.keys() - set(wanted), reverse=True):
                 if self._ensure(model, config.name, version, folders[version]):
                     break
+        unwanted: set[int] = set()
         if not wanted or any(version in model.served for version in wanted):
-            for version in model.served.keys() - set(wanted):
-                self._unload(model, version)
-        return self._set_labels(model, config)
+            unwanted = model.served.keys() - set(wanted)
+        # Labels move to their new versions before the old ones are unloaded, which may take as long as a request.
+        problems = self._set_labels(model, config, model.served.keys() - unwanted)
+        for version in unwanted:
+            self._unload(model, version)
+        return problems
 
     def _ensure(self, model: _Model, name: str, version: int, folder: Path) -> bool:
         """Loads a version unless it is loaded; one that failed is tried again when its files change."""
@@ -287,6 +319,9 @@ class ServedModels:
             code, message = canonical_code(problem), one_line(problem)
             self._report(model, VersionStatus(version, "END", code, message))
             _LOGGER.warning("%s, version %d, cannot be loaded: %s", name, version, message)
+            # The exception holds what was loaded of the graph.
+            problem.__traceback__ = None
+            gc.collect()
             return False
         model.failed.pop(version, None)
         with self._lock:
@@ -306,12 +341,12 @@ class ServedModels:
         del served
         gc.collect()
 
-    def _set_labels(self, model: _Model, config: ModelConfig) -> list[str]:
+    def _set_labels(self, model: _Model, config: ModelConfig, available: Set[int]) -> list[str]:
         problems = [
             f"Request to assign label to version {version} of model {config.name}, which is not currently available "
             "for inference"
             for version in config.labels.values()
-            if version not in model.served and not self._unavailable_labels
+            if version not in available and not self._unavailable_labels
         ]
         if not problems:
             with self._lock:

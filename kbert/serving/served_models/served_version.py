@@ -16,6 +16,8 @@ from kbert.serving.served_models.served_model import ServedModel
 
 Outputs = dict[str, np.ndarray]
 _COUNT = "count"
+# Each choice of outputs needs a queue and a part of the graph in memory.
+_MOST_CHOICES = 64
 
 
 class ServedVersion:
@@ -88,12 +90,15 @@ class ServedVersion:
             outputs: The names of the outputs.
 
         Returns:
-            The future of the outputs; its exception is a RequestError if the request is invalid for the graph.
+            The future of these outputs, and perhaps of others; its exception is a RequestError if the request is
+            invalid for the graph.
 
         Raises:
             RequestError: The request is too large, or too many requests wait.
         """
         wanted = tuple(outputs)
+        if (signature_name, wanted) not in self._queues and len(self._queues) >= _MOST_CHOICES:
+            wanted = tuple(sorted(self.signatures[signature_name].outputs))
         queue = self._queue(signature_name, wanted)
         if queue is None:
             return self._executor.submit(self.model.run, signature_name, inputs, wanted)
