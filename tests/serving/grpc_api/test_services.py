@@ -135,15 +135,15 @@ def test_numbers_may_come_as_bytes(predictions):
         ),
         (
             "dtype: DT_INT8 tensor_shape { dim { size: -1 } } int_val: 1",
-            "tensor parsing error: x: expected a shape of known sizes.",
+            "tensor parsing error: x: expected a shape",
         ),
         (
             "dtype: DT_INT8 tensor_shape { unknown_rank: true } int_val: 1",
-            "tensor parsing error: x: expected a shape of known sizes.",
+            "tensor parsing error: x: expected a shape",
         ),
         (
             "dtype: DT_RESOURCE tensor_shape { dim { size: 1 } }",
-            "tensor parsing error: x: expected a tensor of a known dtype.",
+            "tensor parsing error: x: expected a tensor",
         ),
         ("dtype: DT_HALF tensor_shape { dim { size: 1 } } half_val: 99999", "tensor parsing error: x: "),
         (
@@ -152,7 +152,7 @@ def test_numbers_may_come_as_bytes(predictions):
         ),
         (
             "dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 1",
-            "Expects arg[0] (x, small_x:0) to be int8 but float is provided",
+            "Expects arg[0] (x, small_x:0) to be int8",
         ),
         (
             "dtype: DT_INT8 tensor_shape { dim { size: 100000 } dim { size: 100000 } } int_val: 1",
