@@ -50,8 +50,9 @@ class SessionModel:
 
         signature = self.signatures[signature_name]
         wanted = tuple(outputs) or tuple(sorted(signature.outputs))
-        call = self._callable(signature_name, wanted)
         try:
+            # The operation that initializes a model is among its signatures, and has no tensor to return.
+            call = self._callable(signature_name, wanted)
             arrays = call(*(inputs[name] for name in sorted(signature.inputs)))
         except tf.errors.OpError as problem:
             raise request_error(problem) from None

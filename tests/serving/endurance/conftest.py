@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -52,6 +53,8 @@ class Server:
     process: subprocess.Popen
     url: str
     grpc_address: str
+    log: list
+    is_logging: Callable[[], bool]
 
     @property
     def memory(self):
@@ -117,7 +120,7 @@ def start():
                 line = lines.get(timeout=SECONDS)
                 if line.startswith("serving ") and " at " in line:
                     addresses.append(line.split(" at ")[1].split()[0])
-            return Server(process, *addresses)
+            return Server(process, *addresses, log, reader.is_alive)
 
         yield started
 

@@ -174,6 +174,9 @@ def test_requests_for_what_is_not_there(predictions):
     failed(call, predict_request(name=""), "INVALID_ARGUMENT", "ModelSpec has no name specified.")
     failed(call, predict_request(name="x"), "NOT_FOUND", "Servable not found for request: Latest(x)")
     failed(call, predict_request("s"), "FAILED_PRECONDITION", 'Serving signature key "s" not found.')
+    with pytest.raises(grpc.RpcError) as raised:
+        call(predict_request("__saved_model_init_op"), timeout=20)
+    assert raised.value.code() == grpc.StatusCode.OUT_OF_RANGE  # of TensorFlow: the operation has no output
     request = predict_request()
     request.model_spec.version.value = 5
     failed(call, request, "NOT_FOUND", "Servable not found for request: Specific(m, 5)")

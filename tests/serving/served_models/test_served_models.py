@@ -293,6 +293,85 @@ def test_it_is_ready_only_with_all_wanted_versions(exports, tmp_path):
         assert models.is_ready()
 
 
+def test_a_label_moves_before_the_version_that_it_leaves_is_unloaded(exports, tmp_path):
+    put(exports, 1, tmp_path / "one" / "1")
+    put(exports, 2, tmp_path / "one" / "2")
+
+    def config(version):
+        return [ModelConfig("one", tmp_path / "one", VersionPolicy(specific=(version,)), {"stable": version})]
+
+    configs = config(1)
+    with served(lambda: configs) as models:
+        with models.use("one", label="stable") as old:
+            configs = config(2)
+            scan = threading.Thread(target=models.scan)
+            scan.start()
+            # Version 1 is in use, so that it cannot be unloaded yet.
+            wait_until(lambda: models.status("one", 1)[0].state == "UNLOADING")
+            assert ask(models, "one", label="stable") == [2]
+            assert answer(old) == [1]
+        scan.join()
+
+
+def test_a_model_that_cannot_be_read_does_not_stop_the_others(exports, tmp_path, monkeypatch, caplog):
+    put(exports, 1, tmp_path / "one" / "1")
+    put(exports, 1, tmp_path / "two" / "1")
+    configs = [ModelConfig(name, tmp_path / name) for name in ("one", "two")]
+    with served(lambda: configs) as models:
+        put(exports, 2, tmp_path / "two" / "2")
+        found = served_models.version_folders
+
+        def folders(folder):
+            if folder.name == "one":
+                raise PermissionError(13, "Permission denied", str(folder))
+            return found(folder)
+
+        monkeypatch.setattr(served_models, "version_folders", folders)
+        models.scan()
+        models.scan()
+        assert ask(models, "one") == [1]
+        assert ask(models, "two") == [2]
+        said = [record.getMessage() for record in caplog.records if "cannot be read" in record.getMessage()]
+        assert len(said) == 1
+        assert said[0].startswith("one cannot be read; it is served as before: ")
+
+
+def test_a_link_without_a_target_is_a_part_of_a_broken_version(exports, tmp_path):
+    put(exports, 1, tmp_path / "one" / "1")
+    with served(tmp_path) as models:
+        put_broken(tmp_path / "one" / "2")
+        (tmp_path / "one" / "2" / "link").symlink_to(tmp_path / "nowhere")
+        models.scan()
+        assert models.status("one", 2)[0].state == "END"
+        put(exports, 3, tmp_path / "one" / "3")
+        models.scan()
+        assert ask(models, "one") == [3]
+
+
+def test_a_broken_version_that_comes_back_is_reported_again(exports, tmp_path):
+    put(exports, 1, tmp_path / "one" / "1")
+    with served(tmp_path) as models:
+        put_broken(tmp_path / "one" / "2")
+        models.scan()
+        (tmp_path / "one" / "2").rename(tmp_path / "moved")
+        models.scan()
+        with pytest.raises(RequestError, match=r"^Could not find version 2 of model one$"):
+            models.status("one", 2)
+        (tmp_path / "moved").rename(tmp_path / "one" / "2")
+        models.scan()
+        assert models.status("one", 2)[0].state == "END"
+
+
+def test_nothing_is_served_after_the_end(exports, tmp_path):
+    put(exports, 1, tmp_path / "one" / "1")
+    with served(tmp_path) as models:
+        assert models.queue_lengths() == {"one": 0}
+        assert models.knows("one")
+        assert not models.knows("two")
+    with pytest.raises(RequestError, match=r"^Servable not found for request: Latest\(one\)$"):
+        ask(models, "one")
+
+
 def wait_until(is_true):
     deadline = time.monotonic() + 10
     while not is_true():
