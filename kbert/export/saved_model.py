@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from kbert import files
+from kbert.export.encoder_for_litert import FILE_NAME as ENCODER_FILE
+from kbert.export.encoder_for_litert import encoder_signatures, write_encoder
+from kbert.export.example_signatures import INPUTS, example_signatures, examples, name_methods
 from kbert.export.litert_for_serving import FILE_NAME, check_task, litert_for_serving
+from kbert.export.manifest import MANIFEST_FILE, manifest
 from kbert.export.options import ExportSavedModelOptions
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.export.session import session_answers
+from kbert.export.warmup import WARMUP_FILE, write_warmup_requests
 from kbert.options import option_error, with_options
 from kbert.prediction.loading import load
 from kbert.prediction.options import PromptedOptions
+from kbert.prediction.predictor import Predictor
 from kbert.prediction.text_model import TextModel
+from kbert.text.graph.encoder import GraphEncoder
+from kbert.text.graph.tokenizer import GraphTokenizer
 from kbert.text.tokenizer_files.writing import save_tokenizer
 
 TOLERANCE = 1e-5
@@ -25,18 +35,24 @@ TOLERANCE = 1e-5
 def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOptions) -> Path:
     """Exports a fine-tuned model as `output`/VERSION.
 
-    The SavedModel has two signatures, with batch and length free:
+    The SavedModel has these signatures, with batch and length free:
 
     - `serving_default`: from strings, such as `text` [B] (and `text_pair` [B] for a task of pairs), to answers; for
       classification `label` [B], `classes` [B, C] and `probabilities` [B, C]. Answers of different length are padded,
       and have a count;
     - `tokens`: from `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], to the answers that need no
-      text; for classification `probabilities`.
+      text; for classification `probabilities`;
+    - `classify`, for classification, multilabel classification, ranking and multiple choice: from `inputs`, serialized
+      tf.Examples [B] with the text inputs as bytes features, to `classes` [B, C] and `scores` [B, C];
+    - `regress`, for regression: from `inputs`, as in `classify`, to `outputs` [B].
 
-    The SavedModel runs with tensorflow and tensorflow-text, without kbert. Before its folder appears, TensorFlow's two
-    loaders load it: `tf.saved_model.load`, which Python programs and `kbert serve` use, and a session, which TensorFlow
-    Serving, `saved_model_cli`, Triton and TensorFlow's C, Java and Go interfaces use. In both, every signature must
-    give the answers of the model folder.
+    Its folder assets.extra has kbert.json, which says what the model does (see `kbert.export.manifest`); warm-up
+    requests, which TensorFlow Serving runs before it serves the version; and the files of the tokenizer.
+
+    The SavedModel runs with tensorflow and tensorflow-text, without kbert, or with `ops="core"` with tensorflow alone.
+    Before its folder appears, TensorFlow's two loaders load it: `tf.saved_model.load`, which Python programs and
+    `kbert serve` use, and a session, which TensorFlow Serving, `saved_model_cli`, Triton and TensorFlow's C, Java and
+    Go interfaces use. In both, every signature must give the answers of the model folder.
 
     Args:
         model: A model folder that `finetune` wrote, or any that `kbert.load` accepts.
@@ -59,6 +75,19 @@ def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOption
         >>> sorted(served(text=tf.constant(["the cat"])))
         ['classes', 'label', 'probabilities']
     """
+    return write_saved_model(model, options)
+
+
+def write_saved_model(
+    model: files.PathLike, options: ExportSavedModelOptions, command: Sequence[str] | None = None
+) -> Path:
+    """Exports a model as `export_saved_model` does, with the command line in the manifest.
+
+    Args:
+        model: The model folder.
+        options: The options of the export.
+        command: The command line, word by word; None in Python.
+    """
     base, version = Path(options.output), options.version
     if version is None:
         taken = [int(path.name) for path in base.glob("*") if path.name.isdecimal()] if base.is_dir() else []
@@ -71,17 +100,26 @@ def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOption
     loaded = load(model, options=options.narrowed(PromptedOptions))
     if options.litert is not None:
         check_task(loaded.task)
-    text_model = loaded.text_model
+    text_model = _core_text_model(loaded) if options.ops == "core" else loaded.text_model
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary)
 
     with files.atomic_directory(base / str(version)) as folder:
-        signatures = {"serving_default": text_model.from_text, "tokens": text_model.from_tokens}
-        tf.saved_model.save(ServedModel(text_model), str(folder), signatures=signatures)
-        # For people, and for clients that tokenize by themselves; TensorFlow Serving does not read these files.
+        signatures = _signatures(text_model)
+        parts = {} if options.litert_encoder is None else encoder_signatures(text_model)
+        tf.saved_model.save(ServedModel(text_model), str(folder), signatures={**signatures, **parts})
+        name_methods(folder)
         extra = folder / "assets.extra"
+        # Servers read the manifest and the warm-up requests; the tokenizer is for clients that tokenize by themselves.
         extra.mkdir()
+        files.write_json(extra / MANIFEST_FILE, manifest(loaded, model, command))
+        write_warmup_requests(
+            extra / WARMUP_FILE, text_model, loaded.tokenizer.vocabulary, model_name=base.name, signatures=signatures
+        )
         save_tokenizer(loaded.tokenizer, extra)
-        _check(folder, inputs, text_model)
+        # Whatever its operations, an export must answer as the model folder.
+        _check(folder, inputs, loaded.text_model)
+        if options.litert_encoder is not None:
+            write_encoder(extra / ENCODER_FILE, loaded.text_model, options.litert_encoder, folder, inputs)
         if options.litert is not None:
             (folder / FILE_NAME).write_bytes(litert_for_serving(loaded, options.litert))
     return base / str(version)
@@ -103,16 +141,30 @@ class ServedModel(tf.Module):
         self.encode = text_model.encode
 
 
-def _check(folder: Path, inputs: dict[str, tf.Tensor], text_model: TextModel) -> None:
+def _signatures(text_model: TextModel) -> dict[str, Any]:
+    return {
+        "serving_default": text_model.from_text,
+        "tokens": text_model.from_tokens,
+        **example_signatures(text_model),
+    }
+
+
+def _core_text_model(loaded: Predictor) -> TextModel:
+    """Returns the text model with a tokenizer of TensorFlow's own operations."""
+    tokenizer = loaded.tokenizer
+    graph = GraphTokenizer(tokenizer.vocabulary, tokenizer.settings, tokenizer.text_tokens, core=True)
+    return TextModel(loaded.task, loaded.model, GraphEncoder(graph, loaded.sequence_length))
+
+
+def _check(folder: Path, inputs: Mapping[str, tf.Tensor], text_model: TextModel) -> None:
+    signatures = _signatures(text_model)
     encoded = text_model.task.encode(text_model.encode, inputs)
     tokens = {feature.name: encoded[feature.name] for feature in text_model.task.model_features}
-    expected = {
-        "serving_default": _arrays(text_model.from_text(*inputs.values())),
-        "tokens": _arrays(text_model.from_tokens(*tokens.values())),
-    }
-    requests = {"serving_default": inputs, "tokens": tokens}
-    signatures = tf.saved_model.load(str(folder)).signatures
-    loaded = {name: _arrays(signatures[name](**request)) for name, request in requests.items()}
+    serialized = {INPUTS: tf.constant([example.SerializeToString() for example in examples(inputs)])}
+    requests = {name: {"serving_default": inputs, "tokens": tokens}.get(name, serialized) for name in signatures}
+    expected = {name: _arrays(signatures[name](*request.values())) for name, request in requests.items()}
+    restored = tf.saved_model.load(str(folder)).signatures
+    loaded = {name: _arrays(restored[name](**request)) for name, request in requests.items()}
     in_session = session_answers(folder, {name: _arrays(request) for name, request in requests.items()})
     for way, answers in (("tf.saved_model.load", loaded), ("a session, as TensorFlow Serving's", in_session)):
         for name, wanted in expected.items():
@@ -124,5 +176,5 @@ def _check(folder: Path, inputs: dict[str, tf.Tensor], text_model: TextModel) ->
             )
 
 
-def _arrays(outputs: dict[str, tf.Tensor]) -> dict[str, np.ndarray]:
+def _arrays(outputs: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in outputs.items()}

@@ -1,141 +1,43 @@
-"""The encoder, run by LiteRT on the processors of this machine.
-
-A batch is computed in rows of about 128 tokens without padding. A row holds one or several texts. The rows are
-distributed to all cores. Each core has its own interpreter, since two small matrix products on one core each are faster
-than one after the other on both. If there is only one row, all cores compute it together.
-"""
+"""A LiteRT model of the encoder, for texts in rows."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from queue import Empty, SimpleQueue
-from typing import Any
-
-import numpy as np
 import tensorflow as tf
 
-from kbert.errors import UsageError
-from kbert.inference.litert_model import interpreter, litert_model
+from kbert.inference.litert_model import litert_model
+from kbert.inference.litert_rows import INPUTS, LiteRtRows
 from kbert.inference.packed_encoder import PackedEncoder, text_bias
 from kbert.models.encoder import BertEncoder
 
-ROW_TOKENS = 128
-"""The maximum number of tokens of a row with several texts. In longer rows, more time is spent on attention between
-different texts, which is computed and then masked. In shorter rows, matrix products are less efficient."""
 
-
-class LiteRtEncoder:
-    """An encoder that LiteRT runs.
+def litert_encoder(encoder: BertEncoder, *, quantize: str = "none", threads: int | None = None) -> LiteRtRows:
+    """Returns an encoder that LiteRT runs.
 
     Args:
         encoder: The encoder. Its present weights are converted, which takes seconds.
         quantize: "none" for weights in float32, or "dynamic" for weights in int8.
-        threads: The number of rows that are computed at the same time; the default is the number of processor cores.
+        threads: See `LiteRtRows`.
 
     Raises:
         UsageError: `threads` is less than 1.
         ExportError: LiteRT cannot run the encoder.
     """
-
-    def __init__(self, encoder: BertEncoder, *, quantize: str = "none", threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise UsageError(f"threads must be at least 1. Received: threads={threads}")
-        self.width = encoder.config.hidden_size
-        self.threads = threads or os.cpu_count() or 1
-        self._content = _convert(encoder, quantize)
-        self._idle: SimpleQueue[_RowInterpreter] = SimpleQueue()
-        self._alone: SimpleQueue[_RowInterpreter] = SimpleQueue()
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="kbert-litert")
-
-    def __call__(self, input_word_ids: Any, input_mask: Any, input_type_ids: Any) -> np.ndarray:
-        """Computes the vectors of all tokens; several threads may call it at the same time.
-
-        Args:
-            input_word_ids: Token ids, int32 [B, S].
-            input_mask: 1 for tokens and 0 for padding, int32 [B, S].
-            input_type_ids: Segment ids, int32 [B, S].
-
-        Returns:
-            The outputs of the last block, float32 [B, S, H], with zeros for padding.
-        """
-        ids, mask, types = (np.asarray(value, np.int32) for value in (input_word_ids, input_mask, input_type_ids))
-        outputs = np.zeros((*ids.shape, self.width), np.float32)
-
-        def run(texts: slice) -> None:
-            numbers, positions = np.nonzero(mask[texts])
-            places = (numbers + texts.start, positions)
-            if len(numbers):
-                outputs[places] = self._run_row(ids[places], types[places], positions, numbers, alone=len(rows) == 1)
-
-        rows = list(_rows(mask.sum(-1)))
-        if len(rows) == 1:
-            run(rows[0])
-        else:
-            list(self._pool.map(run, rows))
-        return outputs
-
-    def _run_row(self, *values: np.ndarray, alone: bool) -> np.ndarray:
-        idle = self._alone if alone else self._idle
-        try:
-            row = idle.get_nowait()
-        except Empty:
-            row = _RowInterpreter(self._content, self.threads if alone else 1)
-        vectors = row(*values)
-        idle.put(row)
-        return vectors
+    return LiteRtRows(encoder_content(encoder, quantize), threads=threads)
 
 
-class _RowInterpreter:
-    """An interpreter that computes one row at a time.
+def encoder_content(encoder: BertEncoder, quantize: str) -> bytes:
+    """Returns the content of the .tflite file that `LiteRtRows` runs.
 
     Args:
-        content: The model that `_convert` returned.
-        threads: The number of threads that compute the row together.
+        encoder: The encoder, whose present weights become constants.
+        quantize: "none" for weights in float32, or "dynamic" for weights in int8.
+
+    Raises:
+        ExportError: LiteRT cannot run the encoder.
     """
-
-    def __init__(self, content: bytes, threads: int) -> None:
-        self._interpreter = interpreter(content, threads)
-        signature = self._interpreter._get_full_signature_list()["serving_default"]
-        self._inputs = [signature["inputs"][name] for name in _INPUTS]
-        self._output = signature["outputs"]["vectors"]
-        self._tokens = -1
-
-    def __call__(self, *values: np.ndarray) -> np.ndarray:
-        """Returns the vectors of the tokens of a row, float32 [T, H], given int32 [T] for each of _INPUTS."""
-        tokens = len(values[0])
-        if tokens != self._tokens:
-            for index in self._inputs:
-                self._interpreter.resize_tensor_input(index, [tokens])
-            self._interpreter.allocate_tensors()
-            self._tokens = tokens
-        for index, value in zip(self._inputs, values, strict=True):
-            self._interpreter.set_tensor(index, value.astype(np.int32))
-        self._interpreter.invoke()
-        vectors: np.ndarray = self._interpreter.get_tensor(self._output)
-        return vectors
-
-
-_INPUTS = ("ids", "types", "positions", "texts")
-"""Token ids, segment ids, the position of each token in its text, and the number of that text in the row."""
-
-
-def _convert(encoder: BertEncoder, quantize: str) -> bytes:
     packed = PackedEncoder(encoder)
 
     def vectors(ids: tf.Tensor, types: tf.Tensor, positions: tf.Tensor, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"vectors": packed(ids, types, positions, text_bias(texts))}
 
-    return litert_model(vectors, [tf.TensorSpec([None], tf.int32, name=name) for name in _INPUTS], quantize)
-
-
-def _rows(lengths: np.ndarray) -> Iterator[slice]:
-    """Yields the texts of each row, given the numbers of their tokens: as many as fit, in order, but at least one."""
-    start, total = 0, 0
-    for index, length in enumerate(lengths):
-        if index > start and total + length > ROW_TOKENS:
-            yield slice(start, index)
-            start, total = index, 0
-        total += length
-    yield slice(start, len(lengths))
+    return litert_model(vectors, [tf.TensorSpec([None], tf.int32, name=name) for name in INPUTS], quantize)

@@ -9,7 +9,8 @@ from typing import Any
 import tensorflow as tf
 
 from kbert.features import ENCODER_FEATURES
-from kbert.inference.litert_encoder import LiteRtEncoder
+from kbert.inference.litert_rows import LiteRtRows
+from kbert.prediction.around_encoder import AroundEncoder
 from kbert.prediction.text_model import ROWS_AT_ONCE, TextModel
 
 
@@ -21,7 +22,7 @@ class LiteRtTextModel:
         encoder: The encoder of the model.
     """
 
-    def __init__(self, text_model: TextModel, encoder: LiteRtEncoder) -> None:
+    def __init__(self, text_model: TextModel, encoder: LiteRtRows) -> None:
         self._text_model = text_model
         self._encoder = encoder
         self.from_text = self._answering(text_model.task.add_prompts)
@@ -37,7 +38,7 @@ class LiteRtTextModel:
 
         def answers(*texts: tf.Tensor) -> dict[str, tf.Tensor]:
             if not graphs:
-                graphs.append(_Graphs(self._text_model, prompted))
+                graphs.append(_Graphs(AroundEncoder(self._text_model, prompted)))
             return self._answers(graphs[0], texts)
 
         return answers
@@ -67,40 +68,30 @@ class _Graphs:
     Calling a traced graph takes half as long as calling a tf.function, which first searches for it.
 
     Args:
-        text_model: The model from text to answers.
-        prompted: Adds the prompts to the texts.
+        around: The computation before and after the encoder.
     """
 
-    def __init__(
-        self, text_model: TextModel, prompted: Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
-    ) -> None:
-        self._text_model = text_model
-        task, model = text_model.task, text_model.model
-        names = [spec.name for spec in text_model.text_specs]
+    def __init__(self, around: AroundEncoder) -> None:
+        self._around = around
+        names = [spec.name for spec in around.text_model.text_specs]
 
         def encoded(*texts: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-            features = task.encode(text_model.encode, prompted(dict(zip(names, texts, strict=True))))
-            batch = {feature.name: features[feature.name] for feature in task.model_features}
-            return features, model.encoder_inputs(batch)
+            return around.encode(dict(zip(names, texts, strict=True)))
 
-        self.encoded = _traced(encoded, *text_model.text_specs)
+        self.encoded = _traced(encoded, *around.text_model.text_specs)
         """From the texts to the features, and to the inputs of the encoder."""
-        self._vectors = tf.TensorSpec([None, None, model.encoder.config.hidden_size], tf.float32)
         self._features = {
             name: tf.TensorSpec(value.shape, value.dtype) for name, value in self.encoded.structured_outputs[0].items()
         }
-        self.answers = _traced(
-            lambda vectors, features: task.served_answers(self._outputs(vectors, features), features),
-            self._vectors,
-            self._features,
-        )
+        self.answers = _traced(around.answer, around.vector_spec(), self._features)
         """From the vectors of all tokens, float32 [R, S, H], and the features to the answers."""
 
     @functools.cached_property
     def outputs(self) -> Any:
         """From the vectors of the tokens of some windows, and their features, to the outputs of the model."""
-        batch = {feature.name: self._features[feature.name] for feature in self._text_model.task.model_features}
-        return _traced(self._outputs, self._vectors, batch)
+        task = self._around.text_model.task
+        batch = {feature.name: self._features[feature.name] for feature in task.model_features}
+        return _traced(self._around.outputs, self._around.vector_spec(), batch)
 
     @functools.cached_property
     def answers_of_outputs(self) -> Any:
@@ -108,15 +99,7 @@ class _Graphs:
         outputs = {
             name: tf.TensorSpec(value.shape, value.dtype) for name, value in self.outputs.structured_outputs.items()
         }
-        return _traced(self._text_model.task.served_answers, outputs, self._features)
-
-    def _outputs(self, vectors: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        model = self._text_model.model
-        outputs = {"sequence_output": vectors}
-        if model.encoder.pooler is not None:
-            outputs["pooled_output"] = model.encoder.pooler(vectors)
-        found: dict[str, tf.Tensor] = model.heads(outputs, batch, training=False)
-        return found
+        return _traced(self._around.text_model.task.served_answers, outputs, self._features)
 
 
 def _traced(function: Callable[..., Any], *specs: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
-from kbert.inference.litert_encoder import LiteRtEncoder
+from kbert.inference.litert_encoder import litert_encoder
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
@@ -65,7 +65,7 @@ def predictor_of(
     assign_tensors(task.bindings(model), bundle.tensors)
     litert = None
     if engine is not None and engine.engine == "litert":
-        litert = LiteRtEncoder(model.encoder, quantize=engine.quantize)
+        litert = litert_encoder(model.encoder, quantize=engine.quantize)
     return Predictor(
         task,
         model,

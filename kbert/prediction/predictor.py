@@ -12,7 +12,7 @@ import numpy as np
 from kbert.config import BertConfig
 from kbert.errors import UsageError, shown
 from kbert.files import PathLike
-from kbert.inference.litert_encoder import LiteRtEncoder
+from kbert.inference.litert_rows import LiteRtRows
 from kbert.models.encoder import BertEncoder
 from kbert.options import option_error, with_options
 from kbert.prediction.input_files import InputFiles
@@ -61,7 +61,7 @@ class Predictor:
         sequence_length: int,
         encode: GraphEncoder | None = None,
         reading: Reading | None = None,
-        litert: LiteRtEncoder | None = None,
+        litert: LiteRtRows | None = None,
     ) -> None:
         self.task = task
         self.model = model

@@ -36,8 +36,8 @@ class TextModel(tf.Module):
             tf.TensorSpec([None] * (1 + len(feature.dimensions)), feature.dtype, name=feature.name)
             for feature in task.model_features
         ]
-        self.from_text = _function(self._from_text, texts)
-        self.from_tokens = _function(self._from_tokens, ids)
+        self.from_text = signature_function(self._from_text, texts)
+        self.from_tokens = signature_function(self._from_tokens, ids)
 
     def _from_text(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self._from_prompted(self.task.add_prompts(inputs))
@@ -48,7 +48,7 @@ class TextModel(tf.Module):
 
     def without_prompts(self) -> Any:
         """Returns a tf.function like `from_text`, for texts that already have their prompts. It is not exported."""
-        return _function(self._from_prompted, self.text_specs)
+        return signature_function(self._from_prompted, self.text_specs)
 
     def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self.task.token_outputs(self.model(encoded, training=False), encoded)
@@ -61,7 +61,9 @@ class TextModel(tf.Module):
         return _in_parts(lambda part: self.model(part, training=False), batch)
 
 
-def _function(call: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], specs: Sequence[tf.TensorSpec]) -> Any:
+def signature_function(
+    call: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]], specs: Sequence[tf.TensorSpec]
+) -> Any:
     """Returns a tf.function with an argument for each spec, of the same name. It calls `call` with them as a dict."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     signature = inspect.Signature([inspect.Parameter(spec.name, kind) for spec in specs])

@@ -10,6 +10,7 @@ import numpy as np
 
 from kbert.serving.request_error import RequestError, invalid
 from kbert.serving.signature_names import CLASSES, DEFAULT_SIGNATURE, EXAMPLES, SCORES, VALUES
+from kbert.serving.tensor_protos import array_dtype, dtype_name
 
 Outputs = Mapping[str, np.ndarray]
 
@@ -126,7 +127,7 @@ def classes_of(outputs: Outputs, count: int) -> Classes:
         if array.ndim != 2:
             raise invalid(f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}")
         if (array.dtype.kind == "O") != (dtype == "DT_STRING") or (dtype == "DT_FLOAT" and array.dtype != np.float32):
-            raise invalid(f"Expected {name} Tensor of {dtype}. Got: {array.dtype}")
+            raise invalid(f"Expected {name} Tensor of {dtype}. Got: {_dtype(array)}")
         if len(array) != count:
             raise invalid(f"Expected {name} output batch size of {count}. Got: {len(array)}")
     if labels is not None and scores is not None and labels.shape[1] != scores.shape[1]:
@@ -148,11 +149,13 @@ def values_of(outputs: Outputs, count: int) -> np.ndarray:
     """
     values = outputs[VALUES]
     if values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] != 1):
-        raise invalid(f"Expected Tensor shape: [batch_size] or [batch_size 1] but got {_shape(values)}")
+        raise invalid(
+            f"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got {_shape(values)}"
+        )
     if len(values) != count:
         raise invalid(f"Input batch size did not match output batch size: {count} vs. {len(values)}")
     if values.dtype != np.float32:
-        raise invalid(f"Expected output Tensor of DT_FLOAT. Got: {values.dtype}")
+        raise invalid(f"Expected output Tensor of DT_FLOAT.  Got: {_dtype(values)}")
     return values.reshape(-1)
 
 
@@ -181,3 +184,7 @@ def _names(signature: Any) -> str:
 
 def _shape(array: np.ndarray) -> str:
     return "[" + ",".join(map(str, array.shape)) + "]"
+
+
+def _dtype(array: np.ndarray) -> str:
+    return dtype_name(array_dtype(array).as_datatype_enum)

@@ -17,31 +17,34 @@ class Limits:
     body_bytes: int = 64 * 2**20
     """The bytes of the body of a request by REST, before and after decompression, or of a message by gRPC."""
     texts: int = 10_000
-    """The number of rows in a request."""
+    """The number of texts in a request."""
     text_bytes: int = 2**20
     """The bytes of one text."""
+    wrap_integers: bool = False
+    """Whether whole numbers in JSON that are out of range keep their lower bits instead of being refused."""
     seconds: float = 30.0
     """The seconds until the answer; also the time for the arrival of a body."""
 
-    def check_rows(self, name: str, count: int) -> None:
-        """Checks the number of rows of an input.
+    def check_texts(self, name: str, count: int) -> None:
+        """Checks the number of texts of an input.
 
         Raises:
-            RequestError: There are too many rows.
+            RequestError: There are too many texts.
         """
         if self.texts and count > self.texts:
-            raise invalid(f"input {name}: expected at most {self.texts} rows in a request. Received: {count}")
+            raise invalid(f"input {name}: expected at most {self.texts} texts in a request. Received: {count}")
 
     def check(self, inputs: Mapping[str, np.ndarray]) -> None:
         """Checks the inputs of a request.
 
         Raises:
-            RequestError: There are too many rows, or a text is too long.
+            RequestError: There are too many texts, or a text is too long.
         """
         for name, array in inputs.items():
-            if array.ndim:
-                self.check_rows(name, len(array))
-            if self.text_bytes and array.dtype.kind == "O":
+            if array.dtype.kind != "O":
+                continue
+            self.check_texts(name, array.size)
+            if self.text_bytes:
                 longest = max(map(len, array.ravel()), default=0)
                 if longest > self.text_bytes:
                     raise invalid(

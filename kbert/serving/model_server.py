@@ -20,6 +20,8 @@ from kbert.serving.served_models.served_models import ServedModels
 from kbert.serving.served_models.served_version import ServedVersion
 
 Outputs = dict[str, np.ndarray]
+_MOST_UNKNOWN_NAMES = 100
+_LONGEST_UNKNOWN_NAME = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +56,7 @@ class ModelServer:
         self.limits = limits
         self.metrics = metrics
         self._log = log
+        self._unknown_names: set[str] = set()
 
     @contextlib.contextmanager
     def use(self, target: Target) -> Iterator[ServedVersion]:
@@ -121,14 +124,22 @@ class ModelServer:
             raise
         finally:
             seconds = time.monotonic() - start
-            # Names that clients make up would each need memory in the metrics.
-            model = record.model if self.models.knows(record.model) else ""
-            self.metrics.request_count.add(model_name=model, status=code)
+            self.metrics.request_count.add(model_name=self._counted_name(record.model), status=code)
             if code == "OK":
                 self.metrics.request_latency.record(seconds * 1e6, model_name=record.model, API=method, entrypoint=api)
             self._log.write(
                 api=api, method=method, model=record.model, code=code, seconds=seconds, examples=record.examples
             )
+
+    def _counted_name(self, name: str) -> str:
+        """Returns the name of a model in the metrics: an empty one for most of the names that clients make up."""
+        if self.models.knows(name) or name in self._unknown_names:
+            return name
+        # Each name needs memory in the metrics.
+        if len(self._unknown_names) < _MOST_UNKNOWN_NAMES and len(name) <= _LONGEST_UNKNOWN_NAME:
+            self._unknown_names.add(name)
+            return name
+        return ""
 
 
 def timed_out() -> RequestError:

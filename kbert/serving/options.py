@@ -7,6 +7,7 @@ import dataclasses
 from kbert.files import PathLike
 from kbert.options import Options, option, with_documented_fields
 
+ENGINES = ("auto", "tensorflow", "litert")
 _MODELS = "Models"
 _BATCHES = "Batches"
 _LIMITS = "Limits"
@@ -35,6 +36,14 @@ class ServeOptions(Options):
     host: str = option("127.0.0.1", "The address to listen on; 0.0.0.0 accepts requests from other machines.")
     poll_seconds: float = option(
         1.0, "The number of seconds between checks for new models and versions; 0 to check once.", minimum=0
+    )
+
+    engine: str = option(
+        "auto",
+        "What runs the encoder: tensorflow; litert, which is faster on CPUs and needs a model that was exported with "
+        "--litert-encoder, or a version folder with model.tflite; or auto, which is litert for models with an encoder "
+        "for it.",
+        choices=ENGINES,
     )
 
     model_name: str | None = option(
@@ -85,6 +94,13 @@ class ServeOptions(Options):
         10_000, "The largest number of texts in a request; 0 for no limit.", minimum=0, section=_LIMITS
     )
     max_text_bytes: int = option(2**20, "The longest text in bytes; 0 for no limit.", minimum=0, section=_LIMITS)
+
+    wrap_integers: bool = option(
+        False,
+        "Keep the lower bits of whole numbers in JSON that are out of range, as TensorFlow Serving does, instead of "
+        "refusing them.",
+        section=_LIMITS,
+    )
 
     cors: bool = option(False, "Let pages of other origins read the answers of the REST API.", section=_SECURITY)
     tls_certificate: PathLike | None = option(

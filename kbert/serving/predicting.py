@@ -34,15 +34,25 @@ def complete_inputs(signature: Any, given: Mapping[str, np.ndarray]) -> Arrays:
         RequestError: An input is missing or unknown.
     """
     expected = set(signature.inputs)
-    defaults = {name: array_of(name, proto) for name, proto in signature.defaults.items() if name not in given}
-    complete = {**defaults, **given}
-    if complete.keys() != expected:
-        names = sorted(given)
+    if len(given) > len(expected) or (len(given) < len(expected) and not signature.defaults):
         raise invalid(
-            f"input size does not match signature: {len(names)}!={len(expected)} len({_set(names)}) != "
+            f"input size does not match signature: {len(given)}!={len(expected)} len({_set(given)}) != "
             f"len({_set(expected)}). Sent extra: {_set(given.keys() - expected)}. Missing but required: "
-            f"{_set(expected - complete.keys())}."
+            f"{_set(expected - given.keys())}."
         )
+    complete = {}
+    for name, info in sorted(signature.inputs.items()):
+        if name in given:
+            complete[name] = given[name]
+        elif name in signature.defaults:
+            complete[name] = array_of(name, signature.defaults[name])
+        else:
+            raise invalid(
+                f"Signature input alias: {name}(feed name: {info.name}) not found in request and no default value "
+                f"provided. Inputs expected to be in the set {_set(expected)}."
+            )
+    if given.keys() - expected:
+        raise invalid(f"Inputs contains invalid name. Expected: {_set(expected)}. Received: {_set(given)}.")
     return complete
 
 
@@ -55,7 +65,7 @@ def wanted_outputs(signature: Any, names: Sequence[str]) -> tuple[str, ...]:
     for index, name in enumerate(names):
         if name not in signature.outputs:
             raise invalid(
-                f"output tensor alias not found in signature: {name:.60} Outputs expected to be in the set "
+                f"output tensor alias not found in signature: {name} Outputs expected to be in the set "
                 f"{_set(signature.outputs)}."
             )
         if name in names[:index]:

@@ -34,7 +34,6 @@ from kbert.serving.monitoring.request_log import RequestLog
 from kbert.serving.options import ServeOptions
 from kbert.serving.rest.app import create_app
 from kbert.serving.rest.connections import connection_class
-from kbert.serving.served_models.loading import load_model
 from kbert.serving.served_models.manifest import read_manifest
 from kbert.serving.served_models.served_models import ServedModels, Source
 from kbert.serving.served_models.served_version import ServedVersion
@@ -226,7 +225,13 @@ def _servers(folder: PathLike | None, options: ServeOptions) -> Iterator[_Runnin
             poll_seconds=options.poll_seconds,
             unavailable_labels=options.labels_of_unavailable_versions,
         )
-        limits = Limits(options.max_body_bytes, options.max_texts, options.max_text_bytes, options.timeout_seconds)
+        limits = Limits(
+            body_bytes=options.max_body_bytes,
+            texts=options.max_texts,
+            text_bytes=options.max_text_bytes,
+            wrap_integers=options.wrap_integers,
+            seconds=options.timeout_seconds,
+        )
         server = ModelServer(models, limits=limits, metrics=metrics, log=RequestLog(options.log_requests))
         metrics.add_gauge(
             "/kbert/serving/queue_length",
@@ -260,11 +265,16 @@ def _loader(
     executor: concurrent.futures.Executor,
     scheduler: BatchScheduler,
 ) -> Callable[[str, int, Path], ServedVersion]:
+    # This module imports TensorFlow, which `import_tensorflow` must do first.
+    from kbert.serving.served_models.loading import load_model
+
     def load(name: str, version: int, folder: Path) -> ServedVersion:
         start = time.monotonic()
         status = "fail"
         try:
-            model, warmed = load_model(folder, timeout=options.timeout_seconds, trusted=options.trust_models)
+            model, warmed = load_model(
+                folder, engine=options.engine, timeout=options.timeout_seconds, trusted=options.trust_models
+            )
             status = "success"
         finally:
             microseconds = (time.monotonic() - start) * 1e6

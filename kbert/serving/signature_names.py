@@ -14,3 +14,12 @@ VALUES = "outputs"
 
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 REGRESS_METHOD = "tensorflow/serving/regress"
+
+ENCODE_SIGNATURE = "kbert_encode"
+"""From texts to the inputs of the encoder, and to the features that the signature `kbert_answer` needs."""
+ANSWER_SIGNATURE = "kbert_answer"
+"""From the vectors of all tokens and the features to the answers of `serving_default`."""
+ENCODER_INPUTS = ("encoder_word_ids", "encoder_mask", "encoder_type_ids")
+"""Outputs of `kbert_encode`: token ids, 1 for tokens and 0 for padding, and segment ids; int32 [R, S]."""
+ENCODER_VECTORS = "encoder_vectors"
+"""The input of `kbert_answer` with the vectors of all tokens, float32 [R, S, H]."""

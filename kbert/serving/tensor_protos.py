@@ -40,6 +40,13 @@ def dtype_name(number: int) -> str:
     return str(number)
 
 
+def array_dtype(array: np.ndarray) -> Any:
+    """Returns the tf.DType of an array; arrays of objects hold strings."""
+    import tensorflow as tf
+
+    return tf.string if array.dtype.kind in "OSU" else tf.dtypes.as_dtype(array.dtype)
+
+
 def array_of(name: str, proto: Any) -> np.ndarray:
     """Returns the array of a TensorProto. Strings are an object array of bytes.
 
@@ -54,23 +61,23 @@ def array_of(name: str, proto: Any) -> np.ndarray:
 
     sizes = [dimension.size for dimension in proto.tensor_shape.dim]
     if proto.tensor_shape.unknown_rank or any(size < 0 for size in sizes):
-        raise invalid(f"input {name}: expected a shape of known sizes. Received: {sizes or 'an unknown rank'}")
+        raise _parsing_error(name, f"expected a shape of known sizes. Received: {sizes or 'an unknown rank'}")
     count = math.prod(sizes)
     kind = dtype_name(proto.dtype)
     field = _FIELDS.get(kind)
     if field is None:
-        raise invalid(f"input {name}: expected a tensor of a known dtype. Received: {kind}")
+        raise _parsing_error(name, f"expected a tensor of a known dtype. Received: {kind}")
     values = len(getattr(proto, field)) // (2 if "complex" in field else 1)
     if not proto.tensor_content and (values > count or (values < count and count > _MOST_REPEATED_VALUES)):
-        raise invalid(f"input {name}: expected {count} values for the shape {sizes}. Received: {values}")
-    if count and not values and not proto.tensor_content:
-        raise invalid(f"input {name}: expected {count} values for the shape {sizes}. Received: none")
+        raise _parsing_error(name, f"expected {count} values for the shape {sizes}. Received: {values}")
     try:
+        if count and not values and not proto.tensor_content:
+            # Values that are not given are zeros, as fields of protocol buffers are.
+            empty = tf.dtypes.as_dtype(proto.dtype).as_numpy_dtype
+            return np.full(sizes, b"", dtype=object) if kind == "DT_STRING" else np.zeros(sizes, empty)
         return np.asarray(tf.make_ndarray(proto))
     except (ValueError, TypeError, KeyError, IndexError, OverflowError) as problem:
-        raise invalid(
-            f"input {name}: expected a valid TensorProto. Received: {' '.join(str(problem).split()):.200}"
-        ) from None
+        raise _parsing_error(name, " ".join(str(problem).split())[:200]) from None
 
 
 def proto_of(array: np.ndarray, *, as_content: bool = False) -> Any:
@@ -83,11 +90,11 @@ def proto_of(array: np.ndarray, *, as_content: bool = False) -> Any:
     Raises:
         RequestError: A TensorProto cannot express the dtype.
     """
-    import tensorflow as tf
     from tensorflow.core.framework import tensor_pb2
 
-    dtype = tf.string if array.dtype.kind == "O" else tf.dtypes.as_dtype(array.dtype)
-    proto = tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum)
+    proto = tensor_pb2.TensorProto(dtype=array_dtype(array).as_datatype_enum)
+    # The shape of a scalar is present, too.
+    proto.tensor_shape.SetInParent()
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
     kind = dtype_name(proto.dtype)
@@ -105,3 +112,7 @@ def proto_of(array: np.ndarray, *, as_content: bool = False) -> Any:
     else:
         values.extend(array.ravel().tolist())
     return proto
+
+
+def _parsing_error(name: str, reason: str) -> RequestError:
+    return invalid(f"tensor parsing error: {name}: {reason}")

@@ -147,6 +147,11 @@ def test_the_whole_way(tmp_path, corpus_text):
     exit_code, out, _ = run("export", "saved-model", finetuned, "--output", tmp_path / "served" / "m")
     assert (exit_code, out.strip()) == (0, str(tmp_path / "served" / "m" / "1"))
     assert (tmp_path / "served" / "m" / "1" / "saved_model.pb").exists()
+    manifest = json.loads((tmp_path / "served" / "m" / "1" / "assets.extra" / "kbert.json").read_text())
+    assert manifest["command"] == [
+        "kbert", "export", "saved-model", str(finetuned), "--output", str(tmp_path / "served" / "m"),
+    ]  # fmt: skip
+    assert manifest["metrics"].keys() >= {"accuracy", "f1", "loss"}
     assert run("export", "litert", finetuned, "--output", tmp_path / "m.tflite")[0] == 0
     assert (tmp_path / "m.tflite").stat().st_size > 100_000
 

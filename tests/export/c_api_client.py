@@ -2,11 +2,13 @@
 
 `TF_LoadSessionFromSavedModel` is the loader that TensorFlow Serving and the bindings for C, Java, Go and Rust use.
 
-    python c_api_client.py REQUESTS.json     a list of {"folder", "signature", "inputs"}
+    python c_api_client.py REQUESTS.json     a list of {"folder", "signature", "inputs", "base64"}
 
 prints a JSON list with the outputs of each request, {name: nested lists}. Inputs are strings, or whole numbers (int32).
+If "base64" is true, the strings are bytes in base64. A second argument, "core", leaves out TensorFlow Text.
 """
 
+import base64
 import ctypes
 import importlib.util
 import json
@@ -32,8 +34,8 @@ class Output(ctypes.Structure):
     _fields_ = [("oper", ctypes.c_void_p), ("index", ctypes.c_int)]
 
 
-def load_library():
-    """The C library of the installed TensorFlow, with TensorFlow Text's operations registered."""
+def load_library(with_text):
+    """The C library of the installed TensorFlow, if asked for with TensorFlow Text's operations registered."""
     tensorflow, text = (
         Path(importlib.util.find_spec(name).origin).parent for name in ("tensorflow", "tensorflow_text")
     )
@@ -47,7 +49,7 @@ def load_library():
     tf.TF_Message.restype = ctypes.c_char_p
     tf.TF_Dim.restype = ctypes.c_int64
     status = tf.TF_NewStatus()
-    for library in sorted((text / "python" / "ops").glob("*.so")):
+    for library in sorted((text / "python" / "ops").glob("*.so")) if with_text else ():
         tf.TF_LoadLibrary(str(library).encode(), ctypes.c_void_p(status))
         check(tf, status)
     return tf, status
@@ -62,7 +64,7 @@ def check(tf, status):
 def make_tensor(tf, values, alive):
     """A TF_Tensor of nested lists of strings, or of numbers."""
     array = np.array(values, dtype=object)
-    strings = isinstance(array.ravel()[0], str)
+    strings = isinstance(array.ravel()[0], str | bytes)
     dims = (ctypes.c_int64 * array.ndim)(*array.shape)
     size = 24 if strings else 4
     tensor = tf.TF_AllocateTensor(STRING if strings else INT32, dims, array.ndim, ctypes.c_size_t(size * array.size))
@@ -72,7 +74,7 @@ def make_tensor(tf, values, alive):
         ctypes.memmove(data, numbers.ctypes.data, numbers.nbytes)
         return tensor
     for index, text in enumerate(array.ravel()):
-        encoded = text.encode("utf-8", "surrogatepass")
+        encoded = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
         held = ctypes.create_string_buffer(encoded, len(encoded) + 1)
         alive.append(held)
         # A TF_TString of the kind "view": its size and kind in one word, then a pointer.
@@ -149,9 +151,9 @@ def fields(message):
         yield key >> 3, value
 
 
-def main(path):
+def main(path, ops="text"):
     """Answers the requests of a file."""
-    tf, status = load_library()
+    tf, status = load_library(ops == "text")
     loaded = {}
     answers = []
     for request in json.loads(Path(path).read_text()):
@@ -179,6 +181,8 @@ def main(path):
         alive = []
         keys = list(outputs)
         given = request["inputs"]
+        if request.get("base64"):
+            given = {name: [base64.b64decode(text) for text in texts] for name, texts in given.items()}
         results = (ctypes.c_void_p * len(keys))()
         tf.TF_SessionRun(
             ctypes.c_void_p(session),
@@ -201,4 +205,4 @@ def main(path):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -5,6 +5,7 @@
 The requests and the output have the same format as those of c_api_client.py.
 """
 
+import base64
 import functools
 import json
 import sys
@@ -55,8 +56,10 @@ def plain(value):
 
 if __name__ == "__main__":
     load = functools.cache({"object": ObjectLoader, "session": SessionLoader}[sys.argv[1]])
-    answers = [
-        load(request["folder"]).ask(request["signature"], request["inputs"])
-        for request in json.loads(Path(sys.argv[2]).read_text())
-    ]
+    answers = []
+    for request in json.loads(Path(sys.argv[2]).read_text()):
+        inputs = request["inputs"]
+        if request.get("base64"):
+            inputs = {name: [base64.b64decode(text) for text in texts] for name, texts in inputs.items()}
+        answers.append(load(request["folder"]).ask(request["signature"], inputs))
     print(json.dumps([{name: plain(value) for name, value in answer.items()} for answer in answers]))

@@ -67,6 +67,8 @@ def test_the_folder_is_a_version_that_is_served(exported):
         "variables",
     ]
     assert sorted(path.name for path in (exported / "assets.extra").iterdir()) == [
+        "kbert.json",
+        "tf_serving_warmup_requests",
         "tokenizer.json",
         "tokenizer_config.json",
         "vocab.txt",
@@ -76,7 +78,7 @@ def test_the_folder_is_a_version_that_is_served(exported):
 
 def test_signatures(exported, classifier):
     signatures = tf.saved_model.load(str(exported)).signatures
-    assert set(signatures) == {"serving_default", "tokens"}
+    assert set(signatures) == {"serving_default", "tokens", "classify"}
     text, tokens = signatures["serving_default"], signatures["tokens"]
     assert {name: (spec.dtype, spec.shape.as_list()) for name, spec in text.structured_input_signature[1].items()} == {
         "text": (tf.string, [None])

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from kbert.errors import UsageError
-from kbert.inference import litert_encoder
-from kbert.inference.litert_encoder import LiteRtEncoder
+from kbert.inference import litert_rows
+from kbert.inference.litert_encoder import litert_encoder
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_bindings
 
@@ -25,15 +25,15 @@ def _batch(rows, length=16, seed=0):
 
 @pytest.mark.parametrize("row_tokens", [1, 20, 1000])
 def test_any_number_of_texts_in_a_row_gives_the_vectors_of_the_encoder(encoder, monkeypatch, row_tokens):
-    monkeypatch.setattr(litert_encoder, "ROW_TOKENS", row_tokens)
+    monkeypatch.setattr(litert_rows, "ROW_TOKENS", row_tokens)
     batch = _batch(9)
     expected = np.asarray(encoder(batch)["sequence_output"]) * batch["input_mask"][..., None]
-    received = LiteRtEncoder(encoder, threads=2)(**batch)
+    received = litert_encoder(encoder, threads=2)(**batch)
     np.testing.assert_allclose(received, expected, rtol=0, atol=2e-5)
 
 
 def test_one_encoder_serves_batches_of_all_shapes(encoder):
-    litert = LiteRtEncoder(encoder)
+    litert = litert_encoder(encoder)
     for rows, length in ((1, 16), (5, 3), (1, 7), (2, 16), (0, 4)):
         batch = _batch(rows, length, seed=rows)
         expected = np.asarray(encoder(batch)["sequence_output"]) * batch["input_mask"][..., None]
@@ -45,7 +45,7 @@ def test_padding_may_be_anywhere_and_rows_may_be_empty(encoder):
     batch["input_mask"] = np.array([[0, 1, 1, 0, 1], [0] * 5, [1] * 5], np.int32)
     batch |= {name: batch[name][:, :5] for name in ("input_word_ids", "input_type_ids")}
     expected = np.asarray(encoder(batch)["sequence_output"])
-    received = LiteRtEncoder(encoder)(**batch)
+    received = litert_encoder(encoder)(**batch)
     kept = batch["input_mask"] == 1
     np.testing.assert_allclose(received[kept], expected[kept], rtol=0, atol=2e-5)
     assert not received[~kept].any()
@@ -54,10 +54,10 @@ def test_padding_may_be_anywhere_and_rows_may_be_empty(encoder):
 def test_weights_in_int8_are_near_the_encoder(encoder):
     batch = _batch(4)
     expected = np.asarray(encoder(batch)["sequence_output"]) * batch["input_mask"][..., None]
-    received = LiteRtEncoder(encoder, quantize="dynamic")(**batch)
+    received = litert_encoder(encoder, quantize="dynamic")(**batch)
     assert 1e-5 < np.abs(received - expected).max() < 0.5
 
 
 def test_an_invalid_number_of_threads(encoder):
     with pytest.raises(UsageError, match=r"^threads must be at least 1\. Received: threads=0"):
-        LiteRtEncoder(encoder, threads=0)
+        litert_encoder(encoder, threads=0)

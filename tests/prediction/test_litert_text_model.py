@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.inference.litert_encoder import LiteRtEncoder
+from kbert.inference.litert_encoder import litert_encoder
 from kbert.prediction import litert_text_model
 from kbert.prediction.litert_text_model import LiteRtTextModel
 from kbert.prediction.loading import load
@@ -55,7 +55,7 @@ def _assert_equal(received, expected):
 def test_answers_of_a_task(tmp_path, make_task_model, small_config, name):
     task, columns = TASKS[name]
     loaded = load(make_task_model(tmp_path / "model", task, config=small_config.replace(num_hidden_layers=1)))
-    litert = LiteRtTextModel(loaded.text_model, LiteRtEncoder(loaded.encoder))
+    litert = LiteRtTextModel(loaded.text_model, litert_encoder(loaded.encoder))
     texts = [tf.constant(column) for column in columns]
     _assert_equal(litert.from_text(*texts), loaded.text_model.from_text(*texts))
     one = [text[2:] for text in texts]
@@ -67,7 +67,7 @@ def test_masks_are_filled(pretrained):
     loaded = load(pretrained)
     texts = tf.constant(["the [MASK] sat on a [MASK] .", "a cat", "[MASK]"])
     _assert_equal(
-        LiteRtTextModel(loaded.text_model, LiteRtEncoder(loaded.encoder)).from_text(texts),
+        LiteRtTextModel(loaded.text_model, litert_encoder(loaded.encoder)).from_text(texts),
         loaded.text_model.from_text(texts),
     )
 
@@ -78,7 +78,7 @@ def test_windows_of_long_texts_are_computed_in_parts(tmp_path, make_task_model, 
     loaded = load(make_task_model(tmp_path / "model", task, config=small_config.replace(num_hidden_layers=1)))
     monkeypatch.setattr(litert_text_model, "ROWS_AT_ONCE", 2)
     sizes = []
-    encoder = LiteRtEncoder(loaded.encoder)
+    encoder = litert_encoder(loaded.encoder)
 
     def counted(ids, mask, types):
         sizes.append(len(mask))

@@ -63,7 +63,7 @@ def default_parameters() -> BatchingParameters:
     A batch does not wait for requests: a thread that is free takes what has come meanwhile. Batches of 32 texts use the
     processor as well as larger ones, and let short requests through earlier.
     """
-    return BatchingParameters(num_batch_threads=max(1, (os.cpu_count() or 1) // 2))
+    return BatchingParameters(num_batch_threads=os.cpu_count() or 1)
 
 
 def read_parameters(path: PathLike) -> BatchingParameters:

@@ -18,9 +18,11 @@ def row_count(inputs: Arrays) -> int:
         RequestError: The arrays differ in it, or have no dimension.
     """
     sizes = {array.shape[:1] for array in inputs.values()}
-    if len(sizes) != 1 or () in sizes:
+    if () in sizes:
+        raise invalid("Batching Run() input tensors must have at least one dimension.")
+    if len(sizes) != 1:
         shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in sorted(inputs.items()))
-        raise invalid(f"expected arrays with one size of the first dimension in a batch. Received: the shapes {shapes}")
+        raise invalid(f"Batching Run() input tensors must have equal 0th-dimension size. Received: the shapes {shapes}")
     return int(next(iter(sizes))[0])
 
 

@@ -30,7 +30,7 @@ from kbert.serving.request_error import RequestError, invalid
 from kbert.serving.served_models.model_config import model_configs
 from kbert.serving.served_models.served_version import ServedVersion
 from kbert.serving.signature_names import CLASSIFY_METHOD, DEFAULT_SIGNATURE, EXAMPLES, REGRESS_METHOD
-from kbert.serving.tensor_protos import array_of, proto_of
+from kbert.serving.tensor_protos import array_dtype, array_of, dtype_name, proto_of
 
 _LOGGER = logging.getLogger("kbert.serving")
 # TensorFlow Serving cuts messages, since gRPC sends them in a header.
@@ -75,7 +75,7 @@ class PredictionService(PredictionServiceServicer):
                 arrays = self._run(served, name, {EXAMPLES: serialized}, outputs, record, context, "Classify")
             response = classification_pb2.ClassificationResponse()
             _fill_classes(response.result, examples.classes_of(arrays, len(serialized)))
-            _fill_spec(response.model_spec, served, request.model_spec.signature_name)
+            _fill_spec(response.model_spec, served, name)
             return response
 
     def Regress(self, request: Any, context: Any) -> Any:
@@ -88,14 +88,14 @@ class PredictionService(PredictionServiceServicer):
                 arrays = self._run(served, name, {EXAMPLES: serialized}, outputs, record, context, "Regress")
             response = regression_pb2.RegressionResponse()
             _fill_values(response.result, examples.values_of(arrays, len(serialized)))
-            _fill_spec(response.model_spec, served, request.model_spec.signature_name)
+            _fill_spec(response.model_spec, served, name)
             return response
 
     def MultiInference(self, request: Any, context: Any) -> Any:
         """Answers several classifications and regressions of the same examples by one model."""
         with _answered(self._server, context, "MultiInference") as record:
             if not request.tasks:
-                raise invalid("Inference request must have at least one task")
+                raise invalid("ModelSpec has no name specified.")
             examples.check_same_model([task.model_spec.name for task in request.tasks])
             target = _target(request.tasks[0], record)
             serialized = examples.serialized_examples(request.input)
@@ -109,7 +109,7 @@ class PredictionService(PredictionServiceServicer):
                         _fill_classes(result.classification_result, examples.classes_of(arrays, len(serialized)))
                     else:
                         _fill_values(result.regression_result, examples.values_of(arrays, len(serialized)))
-                    _fill_spec(result.model_spec, served, task.model_spec.signature_name)
+                    _fill_spec(result.model_spec, served, name)
             return response
 
     def GetModelMetadata(self, request: Any, context: Any) -> Any:
@@ -257,10 +257,17 @@ def _check_dtypes(signature: Any, inputs: dict[str, np.ndarray]) -> None:
     import tensorflow as tf
 
     for name, array in inputs.items():
-        expected = tf.dtypes.as_dtype(signature.inputs[name].dtype)
-        received = tf.string if array.dtype.kind in "OSU" else tf.dtypes.as_dtype(array.dtype)
+        info = signature.inputs[name]
+        expected, received = tf.dtypes.as_dtype(info.dtype), array_dtype(array)
         if received != expected:
-            raise invalid(f"input {name}: expected a tensor of {expected.name}. Received: {received.name}")
+            raise invalid(
+                f"Expects arg[{sorted(inputs).index(name)}] ({name}, {info.name}) to be {_type(expected)} but "
+                f"{_type(received)} is provided"
+            )
+
+
+def _type(dtype: Any) -> str:
+    return dtype_name(dtype.as_datatype_enum).removeprefix("DT_").lower()
 
 
 def _fill_spec(spec: Any, served: ServedVersion, signature_name: str) -> None:

@@ -91,7 +91,7 @@ class Histogram:
         name = _name(self.name)
         for key, counts, total in cells:
             reached = 0
-            for bound, count in zip((*map(_number, self._bounds), "+Inf"), counts, strict=True):
+            for bound, count in zip((*(f"{bound:.6g}" for bound in self._bounds), "+Inf"), counts, strict=True):
                 reached += count
                 lines.append(f"{name}_bucket{_labels((*key, ('le', bound)))} {reached}")
             lines.append(f"{name}_sum{_labels(key)} {_number(total)}")
@@ -180,4 +180,4 @@ def _labels(labels: Iterable[tuple[str, str]]) -> str:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else f"{value:.6g}"
+    return str(int(value)) if value == int(value) else repr(float(value))

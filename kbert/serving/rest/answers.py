@@ -15,6 +15,7 @@ from kbert.serving.rest.json_document import parse_object, shown
 from kbert.serving.rest.json_examples import classes_text, input_of, values_text
 from kbert.serving.rest.json_tensors import columns_text, inputs_arrays, instances_arrays, rows_text
 from kbert.serving.signature_names import DEFAULT_SIGNATURE, EXAMPLES
+from kbert.serving.tensor_protos import dtype_name
 
 # Larger bodies and answers are converted in a thread, so that the event loop can serve other requests.
 _SMALL_BYTES = 2**14
@@ -113,12 +114,13 @@ def _predict_inputs(document: dict[str, Any], signature: Any, limits: Limits) ->
         )
     if "instances" in document:
         instances = document["instances"]
-        # The rows are counted before they are converted, which takes long for millions.
-        for name in signature.inputs if isinstance(instances, list) else ():
-            limits.check_rows(name, len(instances))
-        given = instances_arrays(instances, signature.inputs)
+        # The texts are counted before they are converted, which takes long for millions.
+        for name, info in signature.inputs.items() if isinstance(instances, list) else ():
+            if dtype_name(info.dtype) == "DT_STRING":
+                limits.check_texts(name, len(instances))
+        given = instances_arrays(instances, signature.inputs, limits.wrap_integers)
     elif "inputs" in document:
-        given = inputs_arrays(document["inputs"], signature.inputs)
+        given = inputs_arrays(document["inputs"], signature.inputs, limits.wrap_integers)
     else:
         raise invalid("Missing 'inputs' or 'instances' key")
     return complete_inputs(signature, given)

@@ -6,7 +6,7 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from kbert.serving.model_server import ModelServer, Record, Target
+from kbert.serving.page.routes import page_routes
 from kbert.serving.request_error import RequestError
 from kbert.serving.rest import answers
 from kbert.serving.rest.body import BodyError, read_body
@@ -59,7 +60,6 @@ def create_app(
     metrics_path: str = "",
     cors: bool = False,
     api_key: str = "",
-    more_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Returns the ASGI application.
 
@@ -68,18 +68,19 @@ def create_app(
         metrics_path: The path of the metrics; empty for no metrics.
         cors: Whether pages of other origins may read the answers of the REST API.
         api_key: The key that requests must carry, but those for health; empty for no key.
-        more_routes: Further routes, such as those of the page.
     """
     api = _Api(server, cors=cors, api_key=api_key)
     routes: list[BaseRoute] = [
         Route("/health/live", _live),
         Route("/health/ready", api.ready),
+        Route("/health/available", api.available),
         Route("/kbert/models", api.guarded(api.models)),
     ]
     if metrics_path:
         routes.append(Route(metrics_path, api.guarded(api.metrics)))
-    # The paths of the API match in any case.
-    routes += [*more_routes, Route("/{path:path}", api.answer, methods=_METHODS)]
+    routes += page_routes(lambda: described(server.models), guard=api.guarded)
+    # The paths of the API match in any case, so its function reads them.
+    routes.append(Route("/{path:path}", api.answer, methods=_METHODS))
     return Starlette(routes=routes, exception_handlers={HTTPException: _refused})
 
 
@@ -95,7 +96,7 @@ class _Api:
         """Answers a request of the REST API."""
         raw_path = request.scope.get("raw_path") or request.scope["path"].encode("utf-8")
         path = raw_path.decode("latin-1")
-        if not re.match(r"(?i)/v1/|/v1$", path):
+        if not re.match(r"(?i)/v1/", path):
             return _error(404, f"expected a path below /v1/. Received: {request.method} {path:.200}")
         try:
             response = await self._answer(request, path)
@@ -114,6 +115,12 @@ class _Api:
         if self._server.models.is_ready():
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "not all wanted versions are available"}, 503)
+
+    async def available(self, request: Request) -> Response:
+        """Answers 200 if every model has a version that answers requests, perhaps an older one, and 503 otherwise."""
+        if self._server.models.is_available():
+            return JSONResponse({"status": "available"})
+        return JSONResponse({"status": "not every model has a version that answers"}, 503)
 
     async def models(self, request: Request) -> Response:
         """Lists the models."""

@@ -75,7 +75,9 @@ def _decompressed(body: bytes, limit: int) -> bytes:
         # A bomb is not unpacked further than one byte beyond the limit.
         result = decompressor.decompress(body, limit + 1 if limit else 0)
     except zlib.error as problem:
-        raise invalid(f"expected a body that is compressed by gzip. Received: {problem}") from None
+        raise invalid(
+            f"JSON Parse error: The document is empty, since the body is not compressed by gzip ({problem})"
+        ) from None
     if limit and len(result) > limit:
         raise BodyError(413, f"expected a body of at most {limit} bytes after decompression. Received: more")
     if not decompressor.eof:

@@ -24,8 +24,14 @@ _WORDS = {
 }
 _WORD = re.compile("|".join(sorted(_WORDS, key=len, reverse=True)))
 _LARGEST_INTEGER = 2**64
+# The slow parser reads a megabyte in about a second.
+_LARGEST_UNUSUAL = 4 * 2**20
 # Each level needs a hundred bytes of memory, and one byte of a body.
 _MOST_LEVELS = 1_000_000
+
+
+class _TooBig(ValueError):
+    """A number is beyond the range of float64."""
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -45,7 +51,11 @@ def parse_object(body: bytes) -> dict[str, Any]:
     start = _skip(text, 0)
     try:
         document = _DECODER.raw_decode(text, start)[0]
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as problem:
+        if isinstance(problem, _TooBig):
+            raise invalid("JSON Parse error: Number too big to be stored in double.") from None
+        if len(text) > _LARGEST_UNUSUAL:
+            raise invalid(f"JSON Parse error: {str(problem) or 'The document is nested too deeply'}") from None
         # Python's parser is fast, but has a limited depth and lacks some words for numbers.
         document = _parse(text, start)
     if not isinstance(document, dict):
@@ -89,14 +99,21 @@ def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+def _decimal(text: str) -> float:
+    number = float(text)
+    if abs(number) == float("inf"):
+        raise _TooBig
+    return number
+
+
 def _integer(text: str) -> int | float:
     if len(text) < 19:
         return int(text)
-    number = float(text)
+    number = _decimal(text)
     return int(text) if abs(number) <= _LARGEST_INTEGER and abs(int(text)) < _LARGEST_INTEGER else number
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_first_wins, parse_int=_integer)
+_DECODER = json.JSONDecoder(object_pairs_hook=_first_wins, parse_int=_integer, parse_float=_decimal)
 
 
 def _skip(text: str, position: int) -> int:
@@ -171,7 +188,10 @@ def _scalar(text: str, position: int) -> tuple[Any, int]:
         what = "The document is empty" if position >= len(text) else "Invalid value."
         raise _error(what, text, position)
     is_float = number.group(1) or number.group(2)
-    return (float if is_float else _integer)(number.group()), number.end()
+    try:
+        return (_decimal if is_float else _integer)(number.group()), number.end()
+    except _TooBig:
+        raise _error("Number too big to be stored in double.", text, position) from None
 
 
 def _string(text: str, position: int) -> tuple[str, int]:

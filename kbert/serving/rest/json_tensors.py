@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import itertools
 import json
 import math
@@ -25,16 +26,19 @@ _FLOATS = {"DT_HALF": "float16", "DT_BFLOAT16": "bfloat16", "DT_FLOAT": "float32
 _INTEGERS = {
     f"DT_{name}": name.lower() for name in ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
 }
+# TensorFlow Serving reads these as int32, and keeps the lower bits.
+_WRAPPED = ("DT_INT8", "DT_INT16", "DT_UINT8")
 _MOST_DIMENSIONS = 32
 _BASE64_SPACE = re.compile(r"[ \t\n\r\f\v]+")
 
 
-def instances_arrays(instances: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def instances_arrays(instances: Any, inputs: Mapping[str, Any], wrap_integers: bool = False) -> dict[str, np.ndarray]:
     """Returns the arrays of a request with rows.
 
     Args:
         instances: The value of the key `instances`.
         inputs: The TensorInfo of each input of the signature.
+        wrap_integers: Whether whole numbers that are out of range keep their lower bits instead of being refused.
 
     Raises:
         RequestError: The rows are no list, or differ in their form or shape, or do not fit the inputs.
@@ -59,19 +63,20 @@ def instances_arrays(instances: Any, inputs: Mapping[str, Any]) -> dict[str, np.
             _check_names(index, row, inputs)
     if not named:
         (name,) = inputs
-        return {name: _rows_array(name, instances, inputs[name], "")}
+        return {name: _rows_array(name, instances, inputs[name], "", wrap_integers)}
     return {
-        name: _rows_array(name, [row[name] for row in instances], info, f" key: {name}")
+        name: _rows_array(name, [row[name] for row in instances], info, f" key: {name}", wrap_integers)
         for name, info in inputs.items()
     }
 
 
-def inputs_arrays(value: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def inputs_arrays(value: Any, inputs: Mapping[str, Any], wrap_integers: bool = False) -> dict[str, np.ndarray]:
     """Returns the arrays of a request with columns. Names that are not inputs are ignored.
 
     Args:
         value: The value of the key `inputs`.
         inputs: The TensorInfo of each input of the signature.
+        wrap_integers: Whether whole numbers that are out of range keep their lower bits instead of being refused.
 
     Raises:
         RequestError: An input is missing, or its values do not fit.
@@ -86,7 +91,7 @@ def inputs_arrays(value: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray
     for name in inputs:
         if name not in value:
             raise invalid(f"Missing named input: {name} in 'inputs' object.")
-    return {name: _array(name, value[name], info) for name, info in inputs.items()}
+    return {name: _array(name, value[name], info, wrap_integers) for name, info in inputs.items()}
 
 
 def rows_text(outputs: Mapping[str, np.ndarray]) -> str:
@@ -181,38 +186,33 @@ def _check_names(index: int, row: Mapping[str, Any], inputs: Mapping[str, Any]) 
         )
 
 
-def _rows_array(name: str, rows: list[Any], info: Any, key: str) -> np.ndarray:
+def _rows_array(name: str, rows: list[Any], info: Any, key: str, wrap_integers: bool) -> np.ndarray:
     """Returns the array of one input for rows; the message of an error names the row."""
-    try:
-        return _array(name, rows, info)
-    except RequestError as whole:
-        if whole.code != "INVALID_ARGUMENT":
-            raise
+    with contextlib.suppress(RequestError):
+        return _array(name, rows, info, wrap_integers)
     # The row is searched only now, since valid requests are many.
     first: tuple[int, ...] | None = None
     for index, row in enumerate(rows):
         problem = ""
         try:
-            shape = _array(name, row, info).shape
+            shape = _array(name, row, info, wrap_integers).shape
         except RequestError as error:
-            problem = str(error)
+            problem = f"{error.code}: {error}"
         else:
             if first is not None and shape != first:
                 wrong_size = int(np.prod(shape)) != int(np.prod(first))
-                problem = (
+                problem = "INVALID_ARGUMENT: " + (
                     f"Expecting tensor size: {int(np.prod(first))} but got: {int(np.prod(shape))}"
                     if wrong_size
                     else f"Expecting shape {_shape(first)} but got: {_shape(shape)}"
                 )
             first = first or shape
         if problem:
-            raise invalid(
-                f"Failed to process element: {index}{key} of 'instances' list. Error: INVALID_ARGUMENT: {problem}"
-            )
+            raise invalid(f"Failed to process element: {index}{key} of 'instances' list. Error: {problem}")
     raise invalid(f"expected rows of at most {_MOST_DIMENSIONS - 1} dimensions for the input {name}. Received: more")
 
 
-def _array(name: str, value: Any, info: Any) -> np.ndarray:
+def _array(name: str, value: Any, info: Any, wrap_integers: bool) -> np.ndarray:
     """Turns nested lists into an array of the dtype of an input; the graph decides about the shape."""
     flat, shape = _flatten(value)
     if len(shape) > _MOST_DIMENSIONS:
@@ -226,14 +226,19 @@ def _array(name: str, value: Any, info: Any) -> np.ndarray:
         array = np.array(flat, dtype=np.bool_)
     elif dtype in _INTEGERS:
         _check_kinds(flat, dtype, {int})
-        _check_range(flat, dtype)
-        array = np.array(flat, dtype=_INTEGERS[dtype])
+        if wrap_integers and dtype in _WRAPPED:
+            _check_range(flat, "DT_INT32")
+            array = np.array(flat, dtype=np.int32).astype(_INTEGERS[dtype])
+        else:
+            _check_range(flat, dtype)
+            array = np.array(flat, dtype=_INTEGERS[dtype])
     elif dtype in _FLOATS:
         _check_kinds(flat, dtype, {int, float})
         with np.errstate(over="ignore"):
             array = np.array(flat, dtype=np.float64).astype(_float_type(dtype))
     else:
-        raise RequestError("UNIMPLEMENTED", f"Conversion of JSON Value: {shown(value)} to type: {_type_name(dtype)}")
+        first = shown(flat[0] if flat else value)
+        raise RequestError("UNIMPLEMENTED", f"Conversion of JSON Value: {first} to type: {_type_name(dtype)}")
     return array.reshape(shape)
 
 
@@ -242,13 +247,15 @@ def _flatten(value: Any) -> tuple[list[Any], list[int]]:
     shape: list[int] = []
     level = [value]
     while any(isinstance(item, list) for item in level):
+        # The first value decides, as in TensorFlow Serving.
+        if not isinstance(level[0], list):
+            raise invalid(f"Encountered list at unexpected level: {len(shape)} expected < {len(shape)}")
         for item in level:
             if not isinstance(item, list):
                 raise invalid(
                     f"JSON Value: {shown(item)} found at incorrect level: {len(shape) + 1} in the JSON DOM. Expected "
-                    "at a deeper level, with lists of one depth"
+                    f"at level: {_depth(level[0], len(shape))}"
                 )
-        # The first list decides, as in TensorFlow Serving.
         expected = len(level[0])
         for item in level:
             if len(item) != expected:
@@ -258,6 +265,13 @@ def _flatten(value: Any) -> tuple[list[Any], list[int]]:
         shape.append(expected)
         level = list(itertools.chain.from_iterable(level))
     return level, shape
+
+
+def _depth(value: Any, depth: int) -> int:
+    """Returns the number of nested lists down to the first value that is no list."""
+    while isinstance(value, list) and value:
+        value, depth = value[0], depth + 1
+    return depth
 
 
 def _check_kinds(flat: list[Any], dtype: str, kinds: set[type]) -> None:
@@ -295,7 +309,9 @@ def _bytes(leaf: Any) -> bytes:
         try:
             return leaf.encode("utf-8")
         except UnicodeEncodeError:
-            raise invalid(f"expected Unicode text. Received: half of a surrogate pair in {shown(leaf)}") from None
+            raise invalid(
+                f"JSON Parse error: expected Unicode text. Received: half of a surrogate pair in {shown(leaf)}"
+            ) from None
     if isinstance(leaf, dict):
         return base64_bytes(leaf)
     raise _type_error(leaf, "DT_STRING")

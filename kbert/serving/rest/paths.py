@@ -42,10 +42,12 @@ def parse_path(method: str, raw_path: str) -> Call:
         raise invalid("Missing model name in request.")
     version = None if match["version"] is None else _version(match["version"])
     label = None if match["label"] is None else urllib.parse.unquote(match["label"])
-    verb = (match["verb"] or "status").lower().removeprefix("/")
-    # As in TensorFlow Serving, the verbs :predict, :classify and :regress are written in small letters.
-    if method == "POST" and verb != match["verb"]:
+    verb = match["verb"] or "status"
+    # The paths match in any case, but TensorFlow Serving knows its verbs in small letters only.
+    if method == "POST" and verb != verb.lower():
         raise invalid(f"Malformed request: {method} {raw_path:.200}")
+    if method != "POST":
+        verb = "metadata" if verb == "/metadata" else "status"
     return Call(verb, Target(urllib.parse.unquote(match["name"]), version, label))
 
 

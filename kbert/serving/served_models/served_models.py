@@ -187,6 +187,11 @@ class ServedModels:
                 model.wanted and all(version in model.served for version in model.wanted) for model in models
             )
 
+    def is_available(self) -> bool:
+        """Returns whether every model has a version that answers requests, perhaps an older one than it wants."""
+        with self._lock:
+            return bool(self._models) and all(model.served for model in self._models.values())
+
     def scan(self) -> list[str]:
         """Looks at the folders once: loads what is wanted, and unloads what is no longer wanted.
 

@@ -34,20 +34,20 @@ class WarmUp:
     """The number of requests in the file of the model."""
 
 
-def warm_up(model: ServedModel, folder: Path) -> WarmUp:
+def warm_up(model: ServedModel, folder: Path | None) -> WarmUp:
     """Lets a model answer the warm-up requests of its folder, or a made-up request for each signature.
 
     Args:
         model: The model.
-        folder: The folder of the version.
+        folder: The folder of the version; None if its requests are not for this form of the model.
 
     Raises:
         RequestError: The file is damaged or has too many requests, or the model cannot answer one of them.
     """
     start = time.monotonic()
-    path = folder / PATH
+    path = None if folder is None else folder / PATH
     records = 0
-    if path.is_file():
+    if path is not None and path.is_file():
         for record in _records(path):
             records += 1
             if records > _MOST_RECORDS:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_text as tf_text
 
 from kbert.text.added_tokens import (
     FILL,
@@ -22,12 +21,11 @@ from kbert.text.added_tokens import (
 )
 from kbert.text.graph.code_points import changing_code_points, unified_ideographs
 from kbert.text.graph.normalization import PagedTable
+from kbert.text.graph.token_search import Matches, RegexSearch, TrieSearch
 from kbert.text.replacement_table import SPACE, is_cjk, is_punctuation, is_whitespace
 
 # The properties of a character, as bits.
 _WORD, _CONNECTOR, _WHITE_SPACE, _SEPARATOR, _PUNCTUATION = 1, 2, 4, 8, 16
-
-_HASHES = 2**63 - 1
 
 
 class Sources(NamedTuple):
@@ -48,27 +46,21 @@ class Sources(NamedTuple):
         return Sources(_update(self.starts, indices, starts), _update(self.ends, indices, ends))
 
 
-class _Matches(NamedTuple):
-    """The tokens found, at [starts[k], ends[k]) of the characters of all rows; int32 [K] each."""
-
-    starts: tf.Tensor
-    ends: tf.Tensor
-    places: tf.Tensor
-    """The index of each match's token among the tokens searched for."""
-
-
 class GraphTextTokens:
     """Replaces tokens in code points by placeholders.
 
     Args:
         tokens: The tokens to find.
+        core: Whether the operations are those of TensorFlow alone, and not of TensorFlow Text.
     """
 
-    def __init__(self, tokens: TextTokens) -> None:
+    def __init__(self, tokens: TextTokens, *, core: bool = False) -> None:
         self._tokens = tokens
         self._flags = _flags(tokens.chinese_characters)
-        self._raw = _Finder(tokens.raw, self._flags, normalized=False) if tokens.raw else None
-        self._normalized = _Finder(tokens.normalized, self._flags, normalized=True) if tokens.normalized else None
+        self._raw, self._normalized = (
+            _Finder(each, self._flags, normalized=normalized, core=core) if each else None
+            for each, normalized in ((tokens.raw, False), (tokens.normalized, True))
+        )
         pieces = list(tokens.pieces.values())
         # The pieces of each token: their ids, and their starts in the token.
         self.piece_rows = np.cumsum([0, *map(len, pieces)])
@@ -130,20 +122,14 @@ class _Finder:
         tokens: The tokens to search for.
         flags: The properties of each character.
         normalized: Whether the characters are normalized.
+        core: Whether the operations are those of TensorFlow alone.
     """
 
-    def __init__(self, tokens: list[TextToken], flags: PagedTable, *, normalized: bool) -> None:
+    def __init__(self, tokens: list[TextToken], flags: PagedTable, *, normalized: bool, core: bool) -> None:
         self._flags = flags
         self._is_normalized = normalized
-        ordered = sorted(tokens, key=lambda token: len(token.content), reverse=True)
-        self._pattern = "|".join(_escape(token.content) for token in ordered)
-        # A string is looked up by its hash, and then compared.
-        contents = [token.content.encode("utf-8") for token in tokens]
-        with tf.init_scope():
-            hashes = tf.strings.to_hash_bucket_fast(contents, _HASHES).numpy()
-        self._by_hash = np.argsort(hashes).astype(np.int32)
-        self._hashes = hashes[self._by_hash]
-        self._contents = contents
+        contents = [token.content for token in tokens]
+        self._search = TrieSearch(contents) if core else RegexSearch(contents)
         self._found = np.array([token.found for token in tokens])
         self._no_word = np.array([token.boundary is Boundary.NO_WORD for token in tokens])
         self._space = np.array([token.boundary is Boundary.SPACE for token in tokens])
@@ -154,23 +140,14 @@ class _Finder:
             1: np.array([token.space_after for token in tokens]),
         }
 
-    def find(self, characters: tf.RaggedTensor) -> _Matches:
-        flat = characters.flat_values
-        # regex_split ends a string at a NUL, so NULs are replaced.
-        texts = tf.strings.unicode_encode(characters.with_flat_values(tf.where(flat == 0, 1, flat)), "UTF-8")
-        parts = tf_text.regex_split(texts, self._pattern, self._pattern).flat_values
-        lengths = tf.strings.length(parts, unit="UTF8_CHAR")
-        ends = tf.cumsum(lengths)
-        hashed = tf.searchsorted(self._hashes, tf.strings.to_hash_bucket_fast(parts, _HASHES))
-        places = tf.gather(self._by_hash, tf.minimum(hashed, len(self._hashes) - 1))
-        is_token = (tf.gather(self._contents, places) == parts) & tf.gather(self._found, places)
-        matches = _Matches(*(tf.boolean_mask(part, is_token) for part in (ends - lengths, ends, places)))
+    def find(self, characters: tf.RaggedTensor) -> Matches:
+        matches = self._search(characters)
+        matches = matches.where(tf.gather(self._found, matches.places))
         if not any(kind.any() for kind in (self._no_word, self._space, *self._own_space.values())):
             return matches
-        bounded = self._bounded(matches, characters)
-        return _Matches(*(tf.boolean_mask(part, bounded) for part in matches))
+        return matches.where(self._bounded(matches, characters))
 
-    def _bounded(self, matches: _Matches, characters: tf.RaggedTensor) -> tf.Tensor:
+    def _bounded(self, matches: Matches, characters: tf.RaggedTensor) -> tf.Tensor:
         """Returns whether the characters before and after each match are allowed there, bool [K]."""
         flat = characters.flat_values
         first, limit = _row_bounds(characters, matches.starts)
@@ -201,7 +178,7 @@ class _Finder:
         return no_word & space & before[2] & after[2]
 
     def with_white_space(
-        self, matches: _Matches, starts: tf.Tensor, ends: tf.Tensor, code_points: tf.RaggedTensor
+        self, matches: Matches, starts: tf.Tensor, ends: tf.Tensor, code_points: tf.RaggedTensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Extends the ranges of matches in the text by the white space that belongs to them.
 
@@ -264,8 +241,3 @@ def _covered(starts: tf.Tensor, ends: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
 
 def _update(values: tf.Tensor, indices: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
     return tf.tensor_scatter_nd_update(values, indices[:, None], updates)
-
-
-def _escape(text: str) -> str:
-    """Returns a regular expression of RE2 that matches `text` literally."""
-    return "".join(c if c.isascii() and c.isalnum() else f"\\x{{{ord(c):x}}}" for c in text)

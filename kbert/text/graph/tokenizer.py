@@ -1,7 +1,8 @@
 """The tokenizer as TensorFlow operations, so that a SavedModel accepts text. The ids are the same as in Python.
 
-Normalization applies a table in the graph (see `kbert.text.graph.normalization`) to each code point. Only the last
-step, WordPiece on normalized words, is an operation of tensorflow-text.
+Normalization applies a table in the graph (see `kbert.text.graph.normalization`) to each code point. By default the
+last step, WordPiece on normalized words, and the search for tokens in text are operations of tensorflow-text. They can
+be operations of TensorFlow alone instead, which any TensorFlow runtime has.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import tensorflow as tf
-import tensorflow_text as tf_text
 
-from kbert.text.added_tokens import TextTokens, unspellable_character
+from kbert.text.added_tokens import TextTokens
 from kbert.text.graph.added_tokens import GraphTextTokens, Sources
 from kbert.text.graph.normalization import graph_normalizer
+from kbert.text.graph.wordpiece import CoreWordPiece, GraphWordPiece, TextWordPiece
 from kbert.text.replacement_table import SPACE
 from kbert.text.settings import TokenizerSettings
-from kbert.text.vocabulary import CONTINUATION, UNK, Vocabulary
+from kbert.text.vocabulary import Vocabulary
 
 
 class _Words(NamedTuple):
@@ -39,26 +40,24 @@ class GraphTokenizer(tf.Module):
         vocabulary: The vocabulary.
         settings: The settings of the tokenizer.
         text_tokens: The tokens that are found in text as a whole.
+        core: Whether all operations are those of TensorFlow alone, and none is of TensorFlow Text. This is slower.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, settings: TokenizerSettings, text_tokens: TextTokens | None = None
+        self,
+        vocabulary: Vocabulary,
+        settings: TokenizerSettings,
+        text_tokens: TextTokens | None = None,
+        *,
+        core: bool = False,
     ) -> None:
         super().__init__(name="graph_tokenizer")
         self.vocabulary = vocabulary
         self.settings = settings
         self._normalize = graph_normalizer(settings.lowercase, settings.strips_accents, settings.chinese_characters)
-        self._text_tokens = GraphTextTokens(text_tokens) if text_tokens else None
-        self._wordpiece = tf_text.FastWordpieceTokenizer(
-            vocab=vocabulary.distinct_pieces,
-            suffix_indicator=CONTINUATION,
-            # This limit counts bytes; `_spellings` applies the limit in characters.
-            max_bytes_per_word=4 * (settings.max_word_length + 1),
-            token_out_type=tf.int32,
-            unknown_token=UNK,
-            no_pretokenization=True,
-        )
-        self._unspellable = unspellable_character(vocabulary)
+        self._text_tokens = GraphTextTokens(text_tokens, core=core) if text_tokens else None
+        wordpiece = CoreWordPiece if core else TextWordPiece
+        self._wordpiece: GraphWordPiece = wordpiece(vocabulary, settings.max_word_length)
 
     @property
     def lowercase(self) -> bool:
@@ -68,7 +67,7 @@ class GraphTokenizer(tf.Module):
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Converts `texts`, UTF-8 strings [B], to ids without special tokens, RaggedTensor int32 [B, None]."""
         words = self._words(texts, with_sources=False)
-        pieces = self._wordpiece.tokenize(self._spellings(words))
+        pieces = self._wordpiece.pieces(words.characters)
         if self._text_tokens is not None:
             pieces, _ = self._with_text_tokens(words, pieces, tf.zeros_like(pieces.flat_values))
         return self._by_text(words, pieces)
@@ -80,8 +79,7 @@ class GraphTokenizer(tf.Module):
         that `bytes.decode("utf-8", "replace")` replaces it by.
         """
         words = self._words(texts, with_sources=True)
-        pieces, byte_starts, _ = self._wordpiece.tokenize_with_offsets(self._spellings(words))
-        starts = self._character_starts(words, pieces, tf.cast(byte_starts.flat_values, tf.int32))
+        pieces, starts = self._wordpiece.pieces_with_starts(words.characters)
         is_hidden = tf.zeros([words.characters.nrows()], tf.bool)
         if self._text_tokens is not None:
             is_hidden = self._hidden(words) >= 0
@@ -124,11 +122,6 @@ class GraphTokenizer(tf.Module):
             offsets=tf.cast(code_points.row_starts(), tf.int32),
         )
 
-    def _spellings(self, words: _Words) -> tf.Tensor:
-        """Returns the words as strings [W]. Words that are too long become a character that no piece contains."""
-        too_long = words.characters.row_lengths() > self.settings.max_word_length
-        return tf.where(too_long, self._unspellable, tf.strings.unicode_encode(words.characters, "UTF-8"))
-
     def _hidden(self, words: _Words) -> tf.Tensor:
         """Returns the index of the placeholder that each word is, int32 [W]; -1 for other words."""
         assert self._text_tokens is not None
@@ -161,15 +154,6 @@ class GraphTokenizer(tf.Module):
             indices.with_flat_values(tf.gather(every_id, indices.flat_values)),
             tf.gather(every_start, indices.flat_values),
         )
-
-    @staticmethod
-    def _character_starts(words: _Words, pieces: tf.RaggedTensor, byte_starts: tf.Tensor) -> tf.Tensor:
-        """Converts the start of each piece in its word from bytes to characters; int32."""
-        flat = words.characters.flat_values
-        widths = 1 + sum(tf.cast(flat >= wider, tf.int32) for wider in (0x80, 0x800, 0x10000))
-        bytes_before = tf.cumsum(widths, exclusive=True)
-        word_starts = tf.gather(tf.cast(words.characters.row_starts(), tf.int32), pieces.value_rowids())
-        return tf.searchsorted(bytes_before, tf.gather(bytes_before, word_starts) + byte_starts) - word_starts
 
     @staticmethod
     def _offsets(

@@ -124,35 +124,39 @@ def test_numbers_may_come_as_bytes(predictions):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("dtype: DT_INT8 tensor_shape { dim { size: 1 } } int_val: 300", "input x: expected a valid TensorProto."),
+        ("dtype: DT_INT8 tensor_shape { dim { size: 1 } } int_val: 300", "tensor parsing error: x: "),
         (
             "dtype: DT_INT8 tensor_shape { dim { size: 3 } } tensor_content: 'ab'",
-            "input x: expected a valid TensorProto.",
+            "tensor parsing error: x: ",
         ),
         (
             "dtype: DT_INT8 tensor_shape { dim { size: 2 } } int_val: 1 int_val: 2 int_val: 3",
-            "input x: expected 2 values",
+            "tensor parsing error: x: expected 2 values",
         ),
         (
-            "dtype: DT_INT8 tensor_shape { dim { size: 2 } }",
-            "input x: expected 2 values for the shape [2]. Received: none",
+            "dtype: DT_INT8 tensor_shape { dim { size: -1 } } int_val: 1",
+            "tensor parsing error: x: expected a shape",
         ),
-        ("dtype: DT_INT8 tensor_shape { dim { size: -1 } } int_val: 1", "input x: expected a shape of known sizes."),
-        ("dtype: DT_INT8 tensor_shape { unknown_rank: true } int_val: 1", "input x: expected a shape of known sizes."),
-        ("dtype: DT_RESOURCE tensor_shape { dim { size: 1 } }", "input x: expected a tensor of a known dtype."),
-        ("dtype: DT_HALF tensor_shape { dim { size: 1 } } half_val: 99999", "input x: expected a valid TensorProto."),
+        (
+            "dtype: DT_INT8 tensor_shape { unknown_rank: true } int_val: 1",
+            "tensor parsing error: x: expected a shape",
+        ),
+        (
+            "dtype: DT_RESOURCE tensor_shape { dim { size: 1 } }",
+            "tensor parsing error: x: expected a tensor",
+        ),
+        ("dtype: DT_HALF tensor_shape { dim { size: 1 } } half_val: 99999", "tensor parsing error: x: "),
         (
             "dtype: DT_STRING tensor_shape { dim { size: 1 } } tensor_content: 'a'",
-            "input x: expected a valid TensorProto.",
+            "tensor parsing error: x: ",
         ),
-        ("dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 1", "input x: expected a tensor of int8."),
         (
-            "dtype: DT_INT8 tensor_shape { dim { size: 4611686018427387904 } dim { size: 0 } }",
-            "input x: expected",
+            "dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 1",
+            "Expects arg[0] (x, small_x:0) to be int8",
         ),
         (
             "dtype: DT_INT8 tensor_shape { dim { size: 100000 } dim { size: 100000 } } int_val: 1",
-            "input x: expected 10000000000 values",
+            "tensor parsing error: x: expected 10000000000 values",
         ),
     ],
 )
@@ -179,8 +183,8 @@ def test_requests_for_what_is_not_there(predictions):
     request.model_spec.version_label = "best"
     failed(call, request, "INVALID_ARGUMENT", "Unrecognized servable version label: best")
     message = (
-        "input size does not match signature: 1!=1 len({z}) != len({text}). Sent extra: {z}. Missing but required: "
-        "{text}."
+        "Signature input alias: text(feed name: serving_default_text:0) not found in request and no default value "
+        "provided. Inputs expected to be in the set {text}."
     )
     failed(call, predict_request(z=["a"]), "INVALID_ARGUMENT", message)
 
@@ -219,7 +223,7 @@ def test_several_inferences_of_the_same_examples(predictions):
     assert classes.classification_result.classifications[0].classes[0].label == "good"
     assert values.regression_result.regressions[0].value == 0.0
     call = predictions.MultiInference
-    failed(call, multi(), "INVALID_ARGUMENT", "Inference request must have at least one task")
+    failed(call, multi(), "INVALID_ARGUMENT", "ModelSpec has no name specified.")
     message = "All ModelSpecs in a MultiInferenceRequest must access the same model name."
     failed(call, multi(("m", "classify", CLASSIFY), ("x", "regress", REGRESS)), "INVALID_ARGUMENT", message)
     message = "Duplicate evaluation of signature: regress"

@@ -56,7 +56,7 @@ def reader(tmp_path_factory):
 
 
 def load(folder, *, trusted=False):
-    return load_model(folder, timeout=10, trusted=trusted)[0]
+    return load_model(folder, engine="auto", timeout=10, trusted=trusted)[0]
 
 
 def positions(model):

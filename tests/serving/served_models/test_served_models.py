@@ -63,7 +63,7 @@ def served(source, poll_seconds=NEVER):
         scheduler = BatchScheduler(1)
 
         def load(name, version, folder):
-            model, _ = load_model(folder, timeout=10, trusted=False)
+            model, _ = load_model(folder, engine="auto", timeout=10, trusted=False)
             return ServedVersion(
                 name, version, model, manifest=None, executor=executor, scheduler=scheduler, parameters=None
             )
@@ -287,6 +287,7 @@ def test_it_is_ready_only_with_all_wanted_versions(exports, tmp_path):
         put_broken(tmp_path / "one" / "2")
         models.scan()
         assert not models.is_ready()
+        assert models.is_available()
         shutil.rmtree(tmp_path / "one" / "2")
         models.scan()
         assert models.is_ready()

@@ -97,7 +97,7 @@ def test_logs_of_other_kinds_are_skipped(tmp_path):
     ("log", "error"),
     [
         (predict_log("none"), 'Serving signature key "none" not found.'),
-        (predict_log(other=[b"a"]), r"input size does not match signature: .*Missing but required: \{text\}"),
+        (predict_log(other=[b"a"]), r"Signature input alias: text\(feed name: text:0\) not found in request"),
     ],
 )
 def test_a_request_that_does_not_fit_fails(tmp_path, log, error):
