@@ -8,6 +8,7 @@ from kbert.errors import ServingError
 from kbert.runtime.tensorflow import import_tensorflow
 from kbert.serving.request_error import RequestError
 from kbert.serving.served_models.graph_check import check_graph
+from kbert.serving.served_models.litert_check import check_litert
 from kbert.serving.served_models.litert_file_model import FILE_NAME as LITERT_FILE
 from kbert.serving.served_models.litert_file_model import LiteRtFileModel
 from kbert.serving.served_models.litert_model import ENCODER_PATH, LiteRtModel, has_encoder
@@ -44,12 +45,16 @@ def load_model(folder: Path, *, engine: str, timeout: float, trusted: bool) -> t
                 f"expected {ENCODER_PATH}, which kbert export saved-model --litert-encoder writes, or {LITERT_FILE} in "
                 f"{folder}. Received: neither; the engine tensorflow runs the SavedModel"
             )
+        if not trusted:
+            check_litert(folder / LITERT_FILE)
         litert = LiteRtFileModel(folder)
         return litert, _warmed_up(litert, None)
     if not trusted:
         _check_graph(folder)
     model: ServedModel = SessionModel(folder, timeout=timeout)
     if engine != "tensorflow" and has_encoder(folder, model.signatures):
+        if not trusted:
+            check_litert(folder / ENCODER_PATH)
         model = LiteRtModel(model, folder)
     try:
         return model, _warmed_up(model, folder)

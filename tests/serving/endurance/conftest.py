@@ -132,14 +132,15 @@ class Clients:
         server: The server.
         rest: The number of clients of the REST API.
         grpc: The number of clients of the gRPC API.
+        interval: The seconds between the starts of two requests of a client, unless an answer takes longer.
     """
 
-    def __init__(self, server, *, rest=3, grpc=2, pause=0.0):
+    def __init__(self, server, *, rest=3, grpc=2, interval=0.0):
         self.versions = collections.Counter()
         self.latencies = []
         self.failures = []
         self._server = server
-        self._pause = pause
+        self._interval = interval
         self._stop = threading.Event()
         kinds = [self._rest] * rest + [self._grpc] * grpc
         self._threads = [threading.Thread(target=kind, args=(seed,)) for seed, kind in enumerate(kinds)]
@@ -187,6 +188,7 @@ class Clients:
     def _ask_all(self, ask, seed):
         rng = np.random.default_rng(seed)
         newest = 0
+        next_start = time.monotonic() + self._interval * rng.random()
         while not self._stop.is_set():
             # Most requests are small; some are divided into several batches.
             size = int(rng.integers(33, 80) if rng.random() < 0.05 else rng.integers(1, 5))
@@ -203,8 +205,9 @@ class Clients:
                 self.failures.append(repr(problem)[:500])
                 time.sleep(0.05)
             self.latencies.append((time.monotonic(), time.perf_counter() - start))
-            if self._pause:
-                time.sleep(self._pause)
+            # A client that is late does not catch up.
+            next_start = max(next_start + self._interval, time.monotonic() - self._interval)
+            time.sleep(max(0.0, next_start - time.monotonic()))
 
 
 @pytest.fixture

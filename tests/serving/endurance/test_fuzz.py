@@ -408,7 +408,7 @@ def test_fuzzed_requests_get_errors_of_the_client_and_need_no_memory(tmp_path, v
     begin = time.monotonic()
     seen = send_all(0, int(REQUESTS * WARM_UP))
     before = server.memory
-    with clients(server, rest=1, grpc=1, pause=0.05) as valid:
+    with clients(server, rest=1, grpc=1, interval=0.05) as valid:
         seen += send_all(THREADS, int(REQUESTS * (1 - WARM_UP)))
     after = server.memory
     print(

@@ -16,8 +16,8 @@ NOISE_SECONDS = 0.1
 """The p99 may vary by this much, since other programs use the machine too."""
 
 
-def measured(server, clients, seconds, pause=0.0):
-    with clients(server, rest=CLIENTS // 2, grpc=CLIENTS // 2, pause=pause) as load:
+def measured(server, clients, seconds, interval=0.0):
+    with clients(server, rest=CLIENTS // 2, grpc=CLIENTS // 2, interval=interval) as load:
         time.sleep(seconds)
     assert load.failures == []
     return load
@@ -28,11 +28,10 @@ def test_latency_and_memory_are_flat(tmp_path, version, start, clients):
     version(1, tmp_path / "m" / "1")
     server = start(tmp_path)
     full = measured(server, clients, 10).answered / 10
-    # A client that pauses for a quarter of its mean time between two requests sends 80 % of them.
-    pause = CLIENTS / full * (1 / LOAD - 1)
-    measured(server, clients, 5, pause)
+    interval = CLIENTS / (full * LOAD)
+    measured(server, clients, 5, interval)
     before = server.memory
-    load = measured(server, clients, SOAK_SECONDS, pause)
+    load = measured(server, clients, SOAK_SECONDS, interval)
     times, seconds = np.array(load.latencies).T
     thirds = [
         seconds[(times - times[0]) // ((times[-1] - times[0]) / 3 + 1e-6) == number] * 1000 for number in range(3)

@@ -138,7 +138,7 @@ def test_broken_versions_are_never_served(tmp_path, version, start, clients, wai
     version(1, tmp_path / "m" / "1")
     server = start(tmp_path)
     memory = []
-    with clients(server, rest=1, grpc=1, pause=0.01) as load:
+    with clients(server, rest=1, grpc=1, interval=0.01) as load:
         for number in range(2, BROKEN + 2):
             prepared = version(1, tmp_path / "prepared" / str(number))
             DAMAGES[number % len(DAMAGES)](prepared)
