@@ -19,8 +19,8 @@ from kbert.serving.options import SECTIONS, ServeOptions
 def serve(folder: str | None, **settings: Any) -> None:
     """Serve the models in FOLDER, laid out as FOLDER/NAME/VERSION, over TensorFlow Serving's REST and gRPC APIs."""
     chosen = ServeOptions(**settings)
-    from kbert.serving.server import Addresses
-    from kbert.serving.server import serve as run
+    from kbert.runtime.garbage import keep_imported_objects
+    from kbert.serving.server import Addresses, run
 
     if chosen.log_requests:
         logging.getLogger("kbert.serving.requests").setLevel(logging.INFO)
@@ -31,4 +31,5 @@ def serve(folder: str | None, **settings: Any) -> None:
         if addresses.grpc_address:
             click.echo(f"serving gRPC at {addresses.grpc_address}", err=True)
 
-    run(folder, options=chosen, on_ready=ready)
+    # A version that is unloaded is collected while others answer.
+    run(folder, chosen, on_ready=ready, on_imported=keep_imported_objects)

@@ -40,9 +40,9 @@ class ServeOptions(Options):
 
     engine: str = option(
         "auto",
-        "What runs the encoder: tensorflow; litert, which is faster on CPUs and needs a model that was exported with "
-        "--litert-encoder, or a version folder with model.tflite; or auto, which is litert for models with an encoder "
-        "for it.",
+        "What runs the encoder: tensorflow; litert, which is faster on CPUs and needs a version that was exported by "
+        "`kbert export saved-model --litert-encoder none`, or one with model.tflite; or auto, which is litert for versions "
+        "with an encoder for it.",
         choices=ENGINES,
     )
 

@@ -82,7 +82,25 @@ def serve(
         ...     os.kill(os.getpid(), signal.SIGINT)
         >>> kbert.serve("saved_models", rest_port=0, grpc_port=0, on_ready=stop)
     """
-    with _servers(folder, options) as running:
+    run(folder, options, on_ready=on_ready)
+
+
+def run(
+    folder: PathLike | None,
+    options: ServeOptions,
+    *,
+    on_ready: Callable[[Addresses], None] | None = None,
+    on_imported: Callable[[], None] = lambda: None,
+) -> None:
+    """Serves models as `serve` does.
+
+    Args:
+        folder: See `serve`.
+        options: See `serve`.
+        on_ready: See `serve`.
+        on_imported: A function that is called when all libraries are imported, before the first model is loaded.
+    """
+    with _servers(folder, options, on_imported) as running:
         if on_ready is not None:
             running.on_started = lambda: on_ready(running.addresses)
         with handled_signals(lambda _: running.stop()):
@@ -201,12 +219,15 @@ class _RestServer(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _servers(folder: PathLike | None, options: ServeOptions) -> Iterator[_Running]:
+def _servers(
+    folder: PathLike | None, options: ServeOptions, on_imported: Callable[[], None] = lambda: None
+) -> Iterator[_Running]:
     """Yields the servers when their models are loaded, and ends them after the block."""
     _check(folder, options)
     import_tensorflow()
     from kbert.serving.grpc_api.server import grpc_server, tls_credentials
 
+    on_imported()
     parameters = _parameters(options)
     metrics = Metrics()
     with contextlib.ExitStack() as stack:
