@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import contextlib
 import dataclasses
 import errno
 import os
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-import uvicorn
-from starlette.applications import Starlette
 
 from kbert.errors import ServingError
 from kbert.files import PathLike
@@ -33,13 +27,12 @@ from kbert.serving.monitoring.metrics import DEFAULT_PATH, Metrics
 from kbert.serving.monitoring.request_log import RequestLog
 from kbert.serving.options import ServeOptions
 from kbert.serving.rest.app import create_app
-from kbert.serving.rest.connections import connection_class
+from kbert.serving.rest.http_server import RestServer
 from kbert.serving.served_models.manifest import read_manifest
 from kbert.serving.served_models.served_models import ServedModels, Source
 from kbert.serving.served_models.served_version import ServedVersion
 from kbert.serving.served_models.sources import ConfigFileSource, FolderSource, one_model
 
-_LAST_REQUESTS_SECONDS = 1.0
 # Threads that run requests which are not gathered into batches; most of their time they are in TensorFlow.
 _RUNNING_THREADS = 4 * (os.cpu_count() or 1)
 
@@ -151,7 +144,7 @@ def running_server(folder: PathLike | None = None, *, options: ServeOptions | No
 class _Running:
     """The servers of both APIs."""
 
-    def __init__(self, rest: _RestServer | None, listener: socket.socket | None, addresses: Addresses) -> None:
+    def __init__(self, rest: RestServer | None, listener: socket.socket | None, addresses: Addresses) -> None:
         self._rest = rest
         self._listener = listener
         self._stopped = threading.Event()
@@ -174,48 +167,6 @@ class _Running:
         self._stopped.set()
         if self._rest is not None:
             self._rest.should_exit = True
-
-
-class _RestServer(uvicorn.Server):
-    """A uvicorn server that calls a function when it has started."""
-
-    def __init__(self, app: Starlette, options: ServeOptions) -> None:
-        tls: dict[str, Any] = {}
-        if options.tls_certificate is not None:
-            tls = {"ssl_certfile": os.fspath(options.tls_certificate), "ssl_keyfile": _path(options.tls_key)}
-        if options.tls_client_authority is not None:
-            tls |= {"ssl_ca_certs": os.fspath(options.tls_client_authority), "ssl_cert_reqs": ssl.CERT_REQUIRED}
-        # log_config=None leaves the logging of the process as it is.
-        config = uvicorn.Config(
-            app,
-            http=connection_class(options.timeout_seconds),
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            # A client that does not read its answer must not keep the process alive.
-            timeout_graceful_shutdown=round(options.timeout_seconds) + 5 if options.timeout_seconds else None,
-            **tls,
-        )
-        super().__init__(config)
-        self.on_started: Callable[[], object] = lambda: None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.on_started()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        for each in sockets or []:
-            each.close()
-        # uvicorn closes idle connections at once, and a request that is on its way would be lost. So requests are
-        # answered for a moment, and each answer tells the client that the connection ends.
-        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
-        end = time.monotonic() + _LAST_REQUESTS_SECONDS
-        while self.server_state.connections and time.monotonic() < end and not self.force_exit:
-            await asyncio.sleep(0.02)
-        await super().shutdown(sockets)
 
 
 @contextlib.contextmanager
@@ -273,7 +224,7 @@ def _servers(
         rest, url = None, ""
         if listener is not None:
             app = create_app(server, metrics_path=_metrics_path(options), cors=options.cors, api_key=api_key)
-            rest = _RestServer(app, options)
+            rest = RestServer(app, options)
             scheme = "http" if options.tls_certificate is None else "https"
             url = f"{scheme}://{_address(options.host, listener.getsockname()[1])}"
         yield _Running(rest, listener, Addresses(url, grpc_address))

@@ -3,6 +3,8 @@
 import collections
 import contextlib
 import dataclasses
+import importlib.machinery
+import importlib.util
 import json
 import os
 import queue
@@ -21,6 +23,11 @@ import psutil
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+# Tests are no package: what several files beside this one share are modules of one that is made here.
+_FOLDER = importlib.machinery.ModuleSpec("endurance", None, is_package=True)
+_FOLDER.submodule_search_locations = [str(Path(__file__).parent)]
+sys.modules["endurance"] = importlib.util.module_from_spec(_FOLDER)
 
 SECONDS = 120  # for what must happen at some time on a machine that others use too
 

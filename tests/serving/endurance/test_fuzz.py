@@ -15,7 +15,8 @@ import time
 import grpc
 import pytest
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2, types_pb2
+from endurance.fuzzed_json import BODIES, PATHS, VALID
+from endurance.fuzzed_protos import examples, spec, tensor
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -29,8 +30,8 @@ from tensorflow_serving.apis import (
 
 REQUESTS = int(os.environ.get("KBERT_FUZZED_REQUESTS", "50000"))
 THREADS = 4
-WARM_UP = 0.2
-"""The part of the requests after which the memory is measured first."""
+PARTS = 5
+"""The memory is measured after each of these parts of the requests. The first one is the warm-up."""
 MOST_GROWTH = 1.05
 GRPC_CODES = {
     "OK",
@@ -44,120 +45,6 @@ GRPC_CODES = {
     "CANCELLED",
     "DEADLINE_EXCEEDED",  # the fuzzer's own deadlines
 }
-
-# === JSON ===
-
-VALID = [
-    {"instances": ["a", "bc"]},
-    {"instances": [{"text": "a"}]},
-    {"inputs": {"text": ["a"]}},
-    {"signature_name": "numbers", "instances": [[1, 2.5], [3, 4]]},
-    {
-        "signature_name": "classify",
-        "examples": [{"a": 1, "b": ["x", "y"], "c": 0.5}],
-        "context": {"d": {"b64": "eA=="}},
-    },
-]
-LEAVES = [
-    None,
-    True,
-    0,
-    -1,
-    2**31,
-    2**63,
-    -(2**63) - 1,
-    2**64,
-    10**400,
-    1e308,
-    1e39,
-    -1e-320,
-    "",
-    "x" * 5000,
-    "\ud800",
-    "\0",
-    "日本",
-    {"b64": "!"},
-    {"b64": "AA"},
-    {"b64": 3},
-    {"b64": ["a"]},
-    [],
-    {},
-    [[]],
-    [[1], [2, 3]],
-    {"": {"": ""}},
-    {"\ud800": 1},
-]
-KEYS = ["instances", "inputs", "signature_name", "examples", "context", "text", "x", "b64", "", "\udfff"]
-WORDS = [b"NaN", b"Infinity", b"-Inf", b"1e999999", b"-", b"0x10", b"01", b"tru", b"'a'", b"/*", b"\xff", b"\xc0\x80"]
-
-
-def mutated(rng, value, depth=0):
-    """A JSON value in which something is replaced, removed, repeated or nested."""
-    if depth > 6 or rng.random() < 0.2:
-        return rng.choice(LEAVES)
-    if isinstance(value, dict) and value:
-        key = rng.choice(list(value))
-        result = {name: mutated(rng, item, depth + 1) if name == key else item for name, item in value.items()}
-        if rng.random() < 0.3:
-            result[rng.choice(KEYS)] = rng.choice(LEAVES)
-        if rng.random() < 0.2:
-            del result[key]
-        return result
-    if isinstance(value, list) and value:
-        index = rng.randrange(len(value))
-        result = [mutated(rng, item, depth + 1) if place == index else item for place, item in enumerate(value)]
-        return result * rng.choice([1, 1, 1, 2, 50])
-    return rng.choice([[value], {"text": value}, rng.choice(LEAVES)])
-
-
-def json_body(rng):
-    body = json.dumps(mutated(rng, rng.choice(VALID))).encode("utf-8")
-    for _ in range(rng.choice([0, 0, 1, 3])):
-        at = rng.randrange(len(body) + 1)
-        body = body[:at] + rng.choice([*WORDS, rng.randbytes(3), b""]) + body[at + rng.randrange(4) :]
-    return body
-
-
-def deep_body(rng):
-    depth = rng.choice([10, 100, 1000, 3000, 20_000])
-    opening, closing = rng.choice([(b"[", b"]"), (b'{"a":', b"}"), (b"[[],", b"]"), (b'[{"instances":', b"}]")])
-    body = opening * depth + b"1" + closing * rng.choice([0, depth, depth - 1])
-    return rng.choice([body, b'{"instances": ' + body + b"}", b'{"x": ' + body + b', "instances": ["a"]}'])
-
-
-def wide_body(rng):
-    size = rng.choice([100, 10_001, 50_000])
-    part = rng.choice([b'"a"', b"1", b"[1,2]", b'{"text":"a"}', b"{}", b"[]", b'{"b64":"QQ=="}'])
-    return b'{"instances": [' + b",".join([part] * size) + rng.choice([b"]}", b", null]}", b""])
-
-
-def random_body(rng):
-    return rng.randbytes(rng.choice([0, 1, 10, 1000, 20_000]))
-
-
-BODIES = [json_body] * 12 + [deep_body, wide_body, random_body, random_body]
-PATHS = [
-    *["/v1/models/m:predict"] * 8,
-    "/v1/models/m:classify",
-    "/v1/models/m:classify",
-    "/v1/models/m:regress",
-    "/v1/models/m/versions/1:predict",
-    "/v1/models/m/versions/7:predict",
-    "/v1/models/m/versions/99999999999999999999:predict",
-    "/v1/models/m/labels/none:predict",
-    "/v1/models/%ff%00:predict",
-    "/v1/models/none:predict",
-    "/v1/models/m:train",
-    "/v1/models//m:predict",
-    "/v1/models/m/metadata",
-    "/v1/models/m/versions/2",
-    "/v1/models",
-    "/kbert/models",
-    "/health/ready",
-    "/../../etc/passwd",
-    "/",
-    "/%",
-]
 
 
 class Rest:
@@ -253,48 +140,6 @@ def raw(address, rng):
 
 
 # === gRPC ===
-
-
-def tensor(rng):
-    proto = tensor_pb2.TensorProto(dtype=rng.choice([types_pb2.DT_STRING, types_pb2.DT_FLOAT, rng.randrange(-1, 130)]))
-    sizes = [1, 2, 2, 0, -1, 3, 2**20, 2**31, 2**62, 10_001]
-    for _ in range(rng.choice([0, 1, 1, 1, 2, 2, 5, 40, 300])):
-        proto.tensor_shape.dim.add(size=rng.choice(sizes[: rng.choice([3, len(sizes)])]))
-    proto.tensor_shape.unknown_rank = rng.random() < 0.05
-    for field, value in (
-        ("string_val", rng.randbytes(rng.choice([0, 3, 2000]))),
-        ("float_val", rng.choice([0.0, 1e38, float("nan")])),
-        ("int_val", rng.choice([0, -1, 300, 2**31 - 1])),
-        ("int64_val", 2**62),
-        ("half_val", 70_000),
-        ("bool_val", True),
-        ("scomplex_val", 1.0),
-    ):
-        if rng.random() < 0.4:
-            getattr(proto, field).extend([value] * rng.choice([1, 1, 2, 3, 1000]))
-    if rng.random() < 0.2:
-        proto.tensor_content = rng.randbytes(rng.choice([0, 3, 8, 5000]))
-    if rng.random() < 0.05:
-        proto.resource_handle_val.add(name="x")
-        proto.variant_val.add(type_name="tensorflow::TensorList", metadata=b"\xff")
-    return proto
-
-
-def spec(rng, message):
-    message.name = rng.choice(["m", "m", "m", "m", "", "none", "é", "a" * 2000, f"{rng.getrandbits(64):x}"])
-    message.signature_name = rng.choice(
-        ["", "", "serving_default", "numbers", "classify", "none", "__saved_model_init_op"]
-    )
-    if rng.random() < 0.2:
-        message.version.value = rng.choice([1, 0, -1, 2**63 - 1])
-    elif rng.random() < 0.1:
-        message.version_label = rng.choice(["", "stable"])
-
-
-def examples(rng, message):
-    examples = rng.choice([message.example_list, message.example_list_with_context]).examples
-    for _ in range(rng.choice([0, 1, 3])):
-        examples.add().features.feature[rng.choice(["a", ""])].bytes_list.value.append(rng.randbytes(5))
 
 
 class Grpc:
@@ -406,18 +251,18 @@ def test_fuzzed_requests_get_errors_of_the_client_and_need_no_memory(tmp_path, v
             return sum(pool.map(send, range(seed, seed + THREADS), [count // THREADS] * THREADS), collections.Counter())
 
     begin = time.monotonic()
-    seen = send_all(0, int(REQUESTS * WARM_UP))
-    before = server.memory
+    seen, memory = collections.Counter(), []
     with clients(server, rest=1, grpc=1, interval=0.05) as valid:
-        seen += send_all(THREADS, int(REQUESTS * (1 - WARM_UP)))
-    after = server.memory
+        for part in range(PARTS):
+            seen += send_all(part * THREADS, REQUESTS // PARTS)
+            memory.append(server.memory)
     print(
         f"\n{sum(seen.values())} requests in {time.monotonic() - begin:.0f} s: "
         f"{', '.join(f'{kind} {answer} {count}' for (kind, answer), count in sorted(seen.items(), key=str))}; "
-        f"{valid.answered} valid ones beside them; memory {before / 1e6:.0f} MB, then {after / 1e6:.0f} MB"
+        f"{valid.answered} valid ones beside them; memory {', '.join(f'{each / 1e6:.0f}' for each in memory)} MB"
     )
     assert server.process.poll() is None
     assert valid.failures == []
     assert seen["REST", 200] > 0
     assert seen["gRPC", "OK"] > 0
-    assert after <= before * MOST_GROWTH
+    assert memory[-1] <= memory[0] * MOST_GROWTH
