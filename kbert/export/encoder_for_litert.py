@@ -20,13 +20,12 @@ from kbert.inference.litert_encoder import encoder_content
 from kbert.inference.litert_rows import LiteRtRows
 from kbert.prediction.around_encoder import AroundEncoder
 from kbert.prediction.text_model import TextModel, signature_function
+from kbert.serving.signature_names import ANSWER_SIGNATURE as ANSWER
+from kbert.serving.signature_names import ENCODE_SIGNATURE as ENCODE
+from kbert.serving.signature_names import ENCODER_INPUTS as INPUTS
+from kbert.serving.signature_names import ENCODER_VECTORS as VECTORS
 
 FILE_NAME = "encoder.tflite"
-ENCODE, ANSWER = "kbert_encode", "kbert_answer"
-INPUTS = ("encoder_word_ids", "encoder_mask", "encoder_type_ids")
-"""The names of the encoder's inputs among the outputs of `kbert_encode`, in the order of ENCODER_FEATURES."""
-VECTORS = "encoder_vectors"
-"""The name of the vectors of all tokens among the inputs of `kbert_answer`."""
 _TOLERANCE = 1e-4
 
 

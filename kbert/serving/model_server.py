@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -119,7 +120,7 @@ class ModelServer:
             yield record
         except BaseException as problem:
             # A client that is gone cancels the coroutine that answers it.
-            is_cancelled = isinstance(problem, concurrent.futures.CancelledError)
+            is_cancelled = isinstance(problem, (asyncio.CancelledError, concurrent.futures.CancelledError))
             code = problem.code if isinstance(problem, RequestError) else "CANCELLED" if is_cancelled else "INTERNAL"
             raise
         finally:

@@ -11,6 +11,7 @@ import numpy as np
 
 from kbert.runtime.tensorflow import import_tensorflow
 from kbert.serving.served_models.saved_model_file import SERVE_TAG
+from kbert.serving.served_models.served_model import result_array
 from kbert.serving.served_models.tensorflow_errors import request_error
 
 
@@ -48,14 +49,9 @@ class ObjectModel:
             answers = self._functions[signature_name](**tensors)
         except (tf.errors.OpError, TypeError, ValueError) as problem:
             raise request_error(problem) from None
-        return {name: _array(answers[name].numpy()) for name in outputs or sorted(answers)}
+        return {name: result_array(answers[name].numpy()) for name in outputs or sorted(answers)}
 
     def close(self) -> None:
         """See `ServedModel.close`."""
         self._functions.clear()
         self._loaded = None
-
-
-def _array(value: Any) -> np.ndarray:
-    # Scalars come as values of NumPy or Python.
-    return np.asarray(value, dtype=object if isinstance(value, (bytes, str)) else None)

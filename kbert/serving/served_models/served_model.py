@@ -35,3 +35,8 @@ class ServedModel(Protocol):
     def close(self) -> None:
         """Frees the memory of the model. No call may follow."""
         ...
+
+
+def result_array(value: Any) -> np.ndarray:
+    """Returns a result of TensorFlow as an array; scalars come as values of NumPy or Python."""
+    return np.asarray(value, dtype=object if isinstance(value, (bytes, str)) else None)

@@ -12,6 +12,7 @@ import numpy as np
 from kbert.runtime.held_output import quiet_logger
 from kbert.runtime.tensorflow import import_tensorflow
 from kbert.serving.served_models.saved_model_file import SERVE_TAG
+from kbert.serving.served_models.served_model import result_array
 from kbert.serving.served_models.tensorflow_errors import request_error
 
 
@@ -56,7 +57,7 @@ class SessionModel:
             arrays = call(*(inputs[name] for name in sorted(signature.inputs)))
         except tf.errors.OpError as problem:
             raise request_error(problem) from None
-        return {name: _array(value) for name, value in zip(wanted, arrays, strict=True)}
+        return {name: result_array(value) for name, value in zip(wanted, arrays, strict=True)}
 
     def close(self) -> None:
         """See `ServedModel.close`."""
@@ -80,8 +81,3 @@ class SessionModel:
         with self._graph.as_default():
             # Session.make_callable refuses shapes that the signature does not declare, unlike TensorFlow Serving.
             return self._session._make_callable_from_options(options)
-
-
-def _array(value: Any) -> np.ndarray:
-    # A session returns scalars as values of NumPy or Python.
-    return np.asarray(value, dtype=object if isinstance(value, (bytes, str)) else None)
