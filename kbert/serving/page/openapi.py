@@ -235,12 +235,15 @@ def _server() -> dict[str, Any]:
     plain = {"text/plain": {"schema": _TEXT}}
     ready = _get("Whether every wanted version answers", "Every wanted version answers", {})
     ready["get"]["responses"]["503"] = {"description": "A wanted version does not answer yet, or no longer."}
+    available = _get("Whether every model has a version that answers", "Every model has a version that answers", {})
+    available["get"]["responses"]["503"] = {"description": "A model has no version that answers."}
     return {
         "/": _get("A page to try the models", "The page", html),
         "/openapi.json": _get("This document", "The document", _json(_OBJECT)),
         "/kbert/models": _get("What is served", "The models, their versions and their signatures", _json(_MODELS)),
         "/health/live": _get("Whether the process runs", "The process runs", {}),
         "/health/ready": ready,
+        "/health/available": available,
         "/monitoring/prometheus/metrics": _get("Metrics for Prometheus", "The metrics", plain),
     }
 

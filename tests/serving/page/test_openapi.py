@@ -55,6 +55,7 @@ def test_all_paths_of_the_server_are_described():
         "/kbert/models",
         "/health/live",
         "/health/ready",
+        "/health/available",
         "/monitoring/prometheus/metrics",
     ]
     assert paths["/v1/models/{model}/labels/{label}:predict"]["parameters"] == [
