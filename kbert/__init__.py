@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from kbert.corpus.building.build import build_corpus
     from kbert.corpus.options import BuildCorpusOptions
     from kbert.errors import KbertError
-    from kbert.export.litert import export_litert
     from kbert.export.options import ExportLitertOptions, ExportSavedModelOptions
+    from kbert.export.phone.export import export_litert
     from kbert.export.saved_model import export_saved_model
     from kbert.model_folder.bundle import Bundle
     from kbert.optimizers.adamw import AdamW
@@ -140,7 +140,7 @@ _MODULES = {
     "convert": "kbert.conversion.convert",
     "cross_validate": "kbert.training.search.repeats",
     "evaluate_pretraining": "kbert.training.evaluation",
-    "export_litert": "kbert.export.litert",
+    "export_litert": "kbert.export.phone.export",
     "export_saved_model": "kbert.export.saved_model",
     "extend_vocabulary": "kbert.conversion.vocabulary_extension",
     "extract_features": "kbert.prediction.feature_vectors",

@@ -49,6 +49,6 @@ def litert(model: str, **settings: Any) -> None:
     """Write MODEL for LiteRT (TFLite), from token ids to answers, using only built-in operations."""
     chosen = ExportLitertOptions(**settings)
     import_tensorflow()
-    from kbert.export.litert import export_litert
+    from kbert.export.phone.export import export_litert
 
     click.echo(export_litert(model, options=chosen))

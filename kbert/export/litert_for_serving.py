@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from kbert import features
-from kbert.export.litert_graph import constants_of
 from kbert.export.parity import check_litert_parity, sample_inputs
+from kbert.export.phone.graph import constants_of
 from kbert.inference.litert_model import interpreter, litert_model, named_tensors
 from kbert.inference.packed_encoder import BatchedEncoder
 from kbert.options import option_error

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from kbert.export.example_signatures import example_signatures, examples
-from kbert.export.litert import export_litert
+from kbert.export.phone.export import export_litert
 from kbert.export.saved_model import export_saved_model
 from kbert.prediction.loading import load
 from kbert.tasks.classification import ClassificationTask

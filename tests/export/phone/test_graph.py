@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.export.litert_graph import InferenceGraph
+from kbert.export.phone.graph import InferenceGraph
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors, encoder_bindings
 

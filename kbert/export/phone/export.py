@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from kbert import features, files
 from kbert.errors import UsageError
-from kbert.export.litert_graph import InferenceGraph, constants_of
 from kbert.export.options import ExportLitertOptions
 from kbert.export.parity import check_litert_parity, sample_inputs
+from kbert.export.phone.graph import InferenceGraph, constants_of
 from kbert.inference.litert_model import interpreter, litert_model
 from kbert.options import with_options
 from kbert.prediction.loading import load

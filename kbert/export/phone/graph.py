@@ -1,7 +1,7 @@
 """The encoder as a graph for LiteRT, for one sequence of fixed length.
 
 The pooler and the heads are the layers that users train: they become the same operations as if they were written out.
-tests/export/test_litert_graph.py compares the graph with the encoder.
+tests/export/phone/test_graph.py compares the graph with the encoder.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from kbert.errors import ExportError, ParityError, UsageError
-from kbert.export import litert, parity
-from kbert.export.litert import export_litert, run_litert
+from kbert.export import parity
+from kbert.export.phone import export as litert
+from kbert.export.phone.export import export_litert, run_litert
 from kbert.inference.packed_encoder import PackedEncoder
 from kbert.prediction.loading import load
 

@@ -1,0 +1,1 @@
+"""LiteRT (TFLite) models for apps on phones."""
