@@ -251,7 +251,8 @@ def _click_type(info: OptionInfo) -> Any:
         return kinds[info.path]
     if info.kind is tuple or info.metavar.count(":") == 1:
         return _Pair(info.metavar)
-    return info.kind if info.kind in (int, float) else str
+    kind = info.element_kind if info.multiple else info.kind
+    return kind if kind in (int, float) else str
 
 
 class _Pair(click.ParamType):

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from kbert import files
-from kbert.options import option, with_documented_fields
+from kbert.options import option, option_error, option_infos, with_documented_fields
 from kbert.prediction.options import HeadOptions, PromptedOptions
 
 QUANTIZATIONS = ("none", "float16", "dynamic")
 """float32; weights in float16; weights in int8, with activations that are quantized while the model runs."""
 
+PHONE_QUANTIZATIONS = (*QUANTIZATIONS, "int8", "int4")
+"""Those of QUANTIZATIONS; weights and activations in int8, whose ranges are measured on texts; weights in int4."""
+
 ENCODER_QUANTIZATIONS = ("none", "dynamic")
 """float32; weights in int8, with activations that are quantized while the model runs."""
+
+SHORTEST = 5
+"""The minimum number of tokens of an input of a LiteRT model."""
 
 OPERATIONS = ("text", "core")
 """Tokenizers in the graph: with operations of TensorFlow Text, or with those of TensorFlow alone."""
@@ -66,16 +73,65 @@ class ExportLitertOptions(HeadOptions):
     An export takes token ids, so it has no options for prompts: put the prompt before the texts that you tokenize.
 
     Example:
-        >>> kbert.ExportLitertOptions(output="films.tflite").quantize
+        >>> kbert.ExportLitertOptions(output="films.tflite", sequence_lengths=[32, 128]).quantize
         'none'
     """
 
     output: files.PathLike = option(help="The .tflite file to write.", path="output-file")
     quantize: str = option(
         "none",
-        "The dtype of the weights: none is float32, float16 is float16, and dynamic is int8.",
-        choices=QUANTIZATIONS,
+        "The dtype of the weights: none is float32, float16 is float16, dynamic and int8 are int8, and int4 is int4.",
+        details="With dynamic and int4, activations are quantized while the model runs. With int8, their ranges are "
+        "measured on the texts of `calibration` and are part of the file, as accelerators without floating point need "
+        "it. int8 and int4 need the package ai-edge-quantizer (the extra kbert[quantize]).",
+        choices=PHONE_QUANTIZATIONS,
     )
-    sequence_length: int | None = option(
-        None, "The number of tokens of an input.", default_help="as in fine-tuning", minimum=5
+    sequence_lengths: Sequence[int] = option(
+        (),
+        "The number of tokens of an input; can be repeated. A file with several lengths has a signature for each, such "
+        "as tokens_32, and stores the weights once.",
+        default_help="as in fine-tuning",
+        flag="--sequence-length",
     )
+    validation: files.PathLike | None = option(
+        None,
+        "A labelled file, read with the columns of fine-tuning. The metrics of the model and of the exported file on "
+        "it are printed.",
+        path="file",
+    )
+    calibration: files.PathLike | None = option(
+        None,
+        "A file whose texts are used to measure the ranges of activations, for int8.",
+        default_help="that of `validation`",
+        path="file",
+    )
+    max_drop: float | None = option(
+        None,
+        "The largest decrease of the main metric by the export, in points (hundredths); with a larger one nothing is "
+        "written. It needs `validation`.",
+        minimum=0,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        lengths = sorted(set(self.sequence_lengths))
+        if any(not isinstance(length, int) or isinstance(length, bool) or length < SHORTEST for length in lengths):
+            raise option_error(
+                lambda spell: (
+                    f"{spell('sequence_lengths')} must be whole numbers of at least {SHORTEST}. Received: "
+                    f"{spell('sequence_lengths', self.sequence_lengths)}"
+                ),
+                option_infos(type(self)),
+            )
+        object.__setattr__(self, "sequence_lengths", tuple(lengths))
+        if self.max_drop is not None and self.validation is None:
+            raise option_error(
+                lambda spell: f"{spell('max_drop')} needs {spell('validation')}. Received: no {spell('validation')}"
+            )
+        if self.quantize == "int8" and self.validation is None and self.calibration is None:
+            raise option_error(
+                lambda spell: (
+                    f"{spell('quantize', 'int8')} needs texts, in {spell('calibration')} or {spell('validation')}. "
+                    "Received: neither"
+                )
+            )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.lite.tools import flatbuffer_utils
+from ai_edge_litert.tools import flatbuffer_utils
 
 from kbert.errors import ExportError
 from kbert.runtime.held_output import held_stderr, quiet_logger
@@ -65,16 +65,14 @@ def named_tensors(content: bytes) -> bytes:
 
 
 def interpreter(content: bytes, threads: int) -> Any:
-    """Returns an interpreter of a LiteRT model: that of the package ai-edge-litert, or else that of TensorFlow.
+    """Returns an interpreter of a LiteRT model.
 
     Args:
         content: The content of a .tflite file.
         threads: The number of threads of one computation.
     """
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        Interpreter = tf.lite.Interpreter  # deprecated by TensorFlow in favour of the package
+    from ai_edge_litert.interpreter import Interpreter
+
     with quiet():
         return Interpreter(model_content=content, num_threads=threads)
 

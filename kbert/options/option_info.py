@@ -119,6 +119,11 @@ class OptionInfo:
         return any(typing.get_origin(kind) is collections.abc.Sequence for kind in self.types)
 
     @property
+    def element_kind(self) -> type | None:
+        """The type of each value of an option that can be given several times, such as int; None for other options."""
+        return next((typing.get_args(kind)[0] for kind in self.types if typing.get_args(kind)), None)
+
+    @property
     def bounds(self) -> str:
         """The bounds as a phrase, such as "above 0 and at most 1"."""
         if self.minimum is not None and self.maximum is not None:

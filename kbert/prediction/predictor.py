@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -33,6 +34,19 @@ from kbert.text.tokenizer import Tokenizer
 
 ROWS_AT_ONCE = 4096
 """The number of rows of a file that are read and predicted as one part."""
+
+
+class TextEngine(Protocol):
+    """What computes the answers to texts; see `TextModel`."""
+
+    @property
+    def from_text(self) -> Callable[..., Any]:
+        """A function from the tensors of texts to the tensors of answers."""
+        ...
+
+    def without_prompts(self) -> Callable[..., Any]:
+        """Returns a function like `from_text`, for texts that already have their prompts."""
+        ...
 
 
 class Predictor:
@@ -72,7 +86,7 @@ class Predictor:
         encode = encode or GraphEncoder(tokenizer.to_graph(), sequence_length)
         self.text_model = TextModel(task, model, encode)
         self._litert = litert
-        self._engine = self.text_model if litert is None else LiteRtTextModel(self.text_model, litert)
+        self._engine: TextEngine = self.text_model if litert is None else LiteRtTextModel(self.text_model, litert)
         self._without_prompts: Any = None
 
     @property
@@ -92,6 +106,12 @@ class Predictor:
         return Predictor(
             task, self.model, self.tokenizer, self.sequence_length, encode, self.reading, litert=self._litert
         )
+
+    def with_engine(self, engine: TextEngine) -> Predictor:
+        """Returns a predictor with the same task and files, whose answers another engine computes."""
+        other = copy.copy(self)
+        other._engine, other._without_prompts = engine, None
+        return other
 
     @with_options(PredictOptions)
     def predict(self, *columns: Any, options: PredictOptions) -> list[dict[str, Any]]:

@@ -1,0 +1,81 @@
+"""LiteRT models with weights in int8 or int4, by the package ai-edge-quantizer.
+
+TensorFlow's own converter has no weights in int4, and its int8 for accelerators has no good choice of operations for
+encoders. Only the products with weights and the look-ups of embeddings are quantized here: in BERT, the values of
+LayerNorm, GELU and softmax are too far apart for one scale per tensor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kbert.errors import UsageError
+from kbert.export.phone.lookups import with_embedding_lookups
+from kbert.runtime.held_output import held_stderr, no_log_warnings, quiet_logger
+
+CALIBRATION_ROWS = 128
+"""The number of rows on which the ranges of activations are measured; more rows hardly change them."""
+
+
+def quantized(content: bytes, quantize: str, rows: Sequence[Mapping[str, np.ndarray]] = ()) -> bytes:
+    """Returns a LiteRT model with quantized weights.
+
+    Args:
+        content: The content of a .tflite file in float32, with the signature `serving_default`.
+        quantize: "int8" for weights and the inputs of products in int8, with fixed ranges; or "int4" for weights in
+            int4, with activations that are quantized while the model runs.
+        rows: The inputs by name on which the ranges of activations are measured, for "int8".
+
+    Raises:
+        UsageError: The package ai-edge-quantizer is missing.
+    """
+    check_quantizer()
+    with contextlib.redirect_stdout(io.StringIO()), held_stderr(), quiet_logger("absl"):
+        from ai_edge_quantizer import quantizer
+
+        recipe = quantizer.Quantizer(bytearray(with_embedding_lookups(content)))
+        _RECIPES[quantize](recipe)
+        ranges = recipe.calibrate({"serving_default": list(rows)}) if recipe.need_calibration else None
+        return bytes(recipe.quantize(ranges).quantized_model)
+
+
+def check_quantizer() -> None:
+    """Checks that the package ai-edge-quantizer is installed.
+
+    Raises:
+        UsageError: It is missing.
+    """
+    try:
+        with no_log_warnings():
+            import ai_edge_quantizer  # noqa: F401
+    except ImportError:
+        raise UsageError("int8 and int4 need ai-edge-quantizer: pip install 'kbert[quantize]'") from None
+
+
+def _int8(recipe: Any) -> None:
+    from ai_edge_quantizer.qtyping import TFLOperationName
+
+    recipe.add_static_config(".*", TFLOperationName.FULLY_CONNECTED, 8, 8)
+    recipe.add_dynamic_config(".*", TFLOperationName.EMBEDDING_LOOKUP, 8)
+
+
+def _int4(recipe: Any) -> None:
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+    from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
+
+    recipe.add_dynamic_config(
+        ".*",
+        TFLOperationName.FULLY_CONNECTED,
+        4,
+        QuantGranularity.CHANNELWISE,
+        algorithm_key=AlgorithmName.OCTAV,
+    )
+    recipe.add_dynamic_config(".*", TFLOperationName.EMBEDDING_LOOKUP, 4)
+
+
+_RECIPES = {"int8": _int8, "int4": _int4}
