@@ -49,13 +49,25 @@ class PackedEncoder:
         Returns:
             A vector for each token, float32 [T, H].
         """
-        hidden = self._embed(ids, types, positions)
-        for block in self.encoder.blocks:
-            attended = self._attend(block.attention, hidden, bias)
-            hidden = self._normalize(hidden + attended, block.attention_norm)
-            inner = activation(self.config.hidden_act)(_project(hidden, block.intermediate))
-            hidden = self._normalize(hidden + _project(inner, block.output_projection), block.output_norm)
+        # The names are those of the operations in a .tflite file, by which a quantizer chooses them.
+        with tf.name_scope("embeddings"):
+            hidden = self._embed(ids, types, positions)
+        for index, block in enumerate(self.encoder.blocks):
+            with tf.name_scope(f"block_{index}"):
+                hidden = self._block(block, hidden, bias)
         return hidden
+
+    def _block(self, block: Any, hidden: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        with tf.name_scope("attention"):
+            attended = self._attend(block.attention, hidden, bias)
+        with tf.name_scope("attention_norm"):
+            hidden = self._normalize(hidden + attended, block.attention_norm)
+        with tf.name_scope("intermediate"):
+            inner = activation(self.config.hidden_act)(_project(hidden, block.intermediate))
+        with tf.name_scope("output"):
+            projected = _project(inner, block.output_projection)
+        with tf.name_scope("output_norm"):
+            return self._normalize(hidden + projected, block.output_norm)
 
     def _embed(self, ids: tf.Tensor, types: tf.Tensor, positions: tf.Tensor | Array) -> tf.Tensor:
         embeddings = self.encoder.embeddings

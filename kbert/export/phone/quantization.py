@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,7 +36,13 @@ def quantized(content: bytes, quantize: str, rows: Sequence[Mapping[str, np.ndar
         UsageError: The package ai-edge-quantizer is missing.
     """
     check_quantizer()
-    with contextlib.redirect_stdout(io.StringIO()), held_stderr(), quiet_logger("absl"):
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        held_stderr(),
+        quiet_logger("absl"),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
         from ai_edge_quantizer import quantizer
 
         recipe = quantizer.Quantizer(bytearray(with_embedding_lookups(content)))

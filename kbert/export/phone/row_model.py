@@ -66,8 +66,9 @@ class RowModel:
         batch = {spec.name: value for spec, value in zip(self.signature, inputs, strict=True)}
         one_of_many = any(feature.dimensions == "CS" for feature in self.task.model_features)
         asked = {name: tf.expand_dims(value, 1) for name, value in batch.items()} if one_of_many else batch
+        encoded = self._graph(*(batch[feature.name] for feature in features.ENCODER_FEATURES))
         with constants_of(self._head):
-            raw = self.model.heads(self._graph(*(batch[feature.name] for feature in features.ENCODER_FEATURES)), asked)
+            raw = self.model.heads(encoded, asked)
         if one_of_many:
             answers = {name: tf.reshape(value, [1]) for name, value in raw.items()}
         else:

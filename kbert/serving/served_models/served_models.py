@@ -24,6 +24,9 @@ _LOGGER = logging.getLogger("kbert.serving")
 Source = Callable[[], Sequence[ModelConfig]]
 Load = Callable[[str, int, Path], ServedVersion]
 
+_PAUSE_BEFORE_UNLOADING = 0.2
+"""In seconds."""
+
 
 @dataclasses.dataclass(frozen=True)
 class VersionStatus:
@@ -334,6 +337,8 @@ class ServedModels:
         self._report(model, VersionStatus(version, "UNLOADING"))
         with self._lock:
             served = model.served.pop(version)
+        # Freeing memory competes for processors with the first requests to the version that takes over.
+        self._stop.wait(_PAUSE_BEFORE_UNLOADING)
         served.retire()
         self._report(model, VersionStatus(version, "END"))
         _LOGGER.info("%s, version %d, is unloaded", served.name, version)

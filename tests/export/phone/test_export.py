@@ -1,34 +1,46 @@
-import warnings
-
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from every_task import TASKS
 
 from kbert.errors import ExportError, ParityError, UsageError
 from kbert.export import parity
+from kbert.export.parity import sample_inputs
 from kbert.export.phone import export as litert
-from kbert.export.phone.export import export_litert, run_litert
+from kbert.export.phone.accuracy import Accuracy
+from kbert.export.phone.export import export_litert
+from kbert.export.phone.file_text_model import FileTextModel
 from kbert.inference.packed_encoder import PackedEncoder
 from kbert.prediction.loading import load
+from kbert.text.graph.encoder import GraphEncoder
 
 TEXTS = ["the cat sat on the mat .", "", "zzz 中文", "unaffable dogs !", "the " * 50]
 
 
 def interpreter(path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the interpreter's notice of its own future
-        return tf.lite.Interpreter(str(path))
+    return Interpreter(str(path))
 
 
-def answers(path, model, length, pairs=None):
-    encode = model.text_model.encode
-    batch = type(encode)(encode.tokenizer, length)(
-        *(tf.constant(values) for values in (TEXTS, pairs) if values is not None)
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        outputs = run_litert(path.read_bytes(), {name: value.numpy() for name, value in batch.items()}, length)
-    return outputs["probabilities"]
+def rows(model, texts, length, pairs=None):
+    """The features of texts, padded to a length, int32 [B, length]."""
+    encode = GraphEncoder(model.text_model.encode.tokenizer, length)
+    batch = encode(*(tf.constant(values) for values in (texts, pairs) if values is not None))
+    return {
+        name: np.pad(value.numpy(), ((0, 0), (0, length - value.shape[1])))[:, :length] for name, value in batch.items()
+    }
+
+
+def run(path, batch, signature=None):
+    """The outputs of a file for each row of a batch."""
+    runner = interpreter(path).get_signature_runner(signature)
+    count = len(next(iter(batch.values())))
+    answers = [runner(**{name: values[i : i + 1] for name, values in batch.items()}) for i in range(count)]
+    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+
+def answers(path, model, length, pairs=None, signature=None):
+    return run(path, rows(model, TEXTS, length, pairs), signature)["probabilities"]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +102,7 @@ def test_quantized_models_are_smaller(tmp_path, make_classifier, small_config):
 @pytest.mark.parametrize("hidden_act", ["gelu_new", "relu"])
 def test_activations_and_lengths(tmp_path, make_classifier, small_config, hidden_act):
     folder = make_classifier(tmp_path / "model", config=small_config.replace(hidden_act=hidden_act))
-    path = export_litert(folder, output=tmp_path / "model.tflite", sequence_length=9)
+    path = export_litert(folder, output=tmp_path / "model.tflite", sequence_lengths=[9])
     model = load(folder)
     encode = type(model.text_model.encode)(model.text_model.encode.tokenizer, 9)
     expected = model.text_model.from_tokens(**encode(tf.constant(TEXTS)))["probabilities"]
@@ -116,10 +128,19 @@ def test_an_export_that_answers_otherwise_is_not_written(tmp_path, classifier, m
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"quantize": "int4"}, r"^quantize must be one of none, float16, dynamic\. Received: quantize='int4'$"),
-        ({"sequence_length": 33}, r"^sequence_length must be from 5 to the model's 32 positions\. "),
-        ({"sequence_length": 4}, r"^sequence_length must be at least 5\. Received: sequence_length=4$"),
-        ({"sequence_length": 0}, r"^sequence_length must be at least 5\. Received: sequence_length=0$"),
+        (
+            {"quantize": "int2"},
+            r"^quantize must be one of none, float16, dynamic, int8, int4\. Received: quantize='int2'$",
+        ),
+        (
+            {"sequence_lengths": [33]},
+            r"^the sequence length must be at most the model's 32 positions\. Received: .* 33$",
+        ),
+        ({"sequence_lengths": [4]}, r"^sequence_lengths must be whole numbers of at least 5\. Received: .*\[4\]$"),
+        ({"sequence_lengths": [9.5]}, r"^sequence_lengths must be whole numbers of at least 5\. Received: .*\[9\.5\]$"),
+        ({"quantize": "int8"}, r"^quantize='int8' needs texts, in calibration or validation\. Received: neither$"),
+        ({"max_drop": 1.0}, r"^max_drop needs validation\. Received: no validation$"),
+        ({"max_drop": -1.0, "validation": "x"}, r"^max_drop must be at least 0\. Received: max_drop=-1\.0$"),
     ],
 )
 def test_options_that_cannot_be(tmp_path, classifier, options, message):
@@ -128,11 +149,84 @@ def test_options_that_cannot_be(tmp_path, classifier, options, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_task_that_litert_cannot_run(tmp_path, pretrained):
-    with pytest.raises(
-        UsageError, match=r"^expected a task whose model reads one row of tokens\. Received: fill-mask; use"
-    ):
-        export_litert(pretrained, output=tmp_path / "model.tflite")
+def test_a_file_has_a_signature_for_each_length_and_stores_the_weights_once(tmp_path, make_classifier, small_config):
+    config = small_config.replace(hidden_size=128, intermediate_size=512)
+    folder = make_classifier(tmp_path / "wide", config=config)
+    path = export_litert(folder, output=tmp_path / "both.tflite", sequence_lengths=[24, 9, 9])
+    alone = export_litert(folder, output=tmp_path / "alone.tflite", sequence_lengths=[24])
+    assert sorted(interpreter(path).get_signature_list()) == ["tokens_24", "tokens_9"]
+    assert path.stat().st_size < 1.1 * alone.stat().st_size
+    model = load(folder)
+    for length in (9, 24):
+        encode = GraphEncoder(model.text_model.encode.tokenizer, length)
+        expected = model.text_model.from_tokens(**encode(tf.constant(TEXTS)))["probabilities"]
+        received = answers(path, model, length, signature=f"tokens_{length}")
+        np.testing.assert_allclose(received, expected, rtol=0, atol=1e-4)
+
+
+def test_a_model_for_multiple_choice_gives_the_logit_of_one_choice(tmp_path, make_task_model):
+    folder = make_task_model(tmp_path / "run", TASKS["multiple choice"]())
+    path = export_litert(folder, output=tmp_path / "model.tflite", sequence_lengths=[16])
+    model = load(folder)
+    choices = ["the mat .", "dogs", "zzz"]
+    logits = run(path, rows(model, ["the cat sat on"] * 3, 16, choices))["logits"]
+    (answer,) = model.predict(["the cat sat on"], [choices])
+    expected = answer["probabilities"]
+    np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(), expected, atol=1e-5)
+    assert logits.shape == (3,)
+
+
+def test_a_model_for_masked_words_reads_the_positions_of_masks(tmp_path, pretrained):
+    path = export_litert(pretrained, output=tmp_path / "model.tflite", sequence_lengths=[12])
+    model = load(pretrained)
+    batch = rows(model, ["the [MASK] sat on the [MASK] ."], 12)
+    batch["masked_lm_positions"] = np.int32([[2, 6, 0, 0, 0]])
+    logits = run(path, batch)["mlm_logits"]
+    assert logits.shape == (1, 5, 23)
+    (answer,) = model.predict(["the [MASK] sat on the [MASK] ."])
+    for place, mask in enumerate(answer["masks"]):
+        best = int(logits[0, place].argmax())
+        assert model.tokenizer.vocabulary[best] == next(iter(mask))
+
+
+@pytest.mark.parametrize("name", ["tagging with a CRF", "ranking", "regression", "question answering"])
+def test_the_accuracy_of_the_file_is_that_of_the_model(tmp_path, make_task_model, name):
+    """Answers of the file go through the same decoding as those of the model."""
+    model = load(make_task_model(tmp_path / "run", TASKS[name]()))
+    length = model.sequence_length
+    content = litert.converted(model, length, "none", lambda length: ())
+    engine = FileTextModel(model.text_model, content, length, 1)
+    inputs = sample_inputs(model.task.text_inputs, model.tokenizer.vocabulary, longest=8)
+    wanted = model.text_model.from_text(*inputs.values())
+    received = engine.from_text(*inputs.values())
+    assert received.keys() == wanted.keys()
+    for key, value in wanted.items():
+        if value.dtype.is_floating:
+            np.testing.assert_allclose(received[key], value, atol=1e-4)
+        else:
+            np.testing.assert_array_equal(received[key], value)
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory, classifier):
+    """A file with the labels that the model gives, so that its accuracy is 1."""
+    path = tmp_path_factory.mktemp("labelled") / "dev.tsv"
+    given = load(classifier).predict(TEXTS[:1] + TEXTS[2:])
+    path.write_text("text\tlabel\n" + "".join(f"{each['text']}\t{each['label']}\n" for each in given), encoding="utf-8")
+    return path
+
+
+def test_the_accuracy_before_and_after_is_told(tmp_path, classifier, labelled, logged):
+    output = tmp_path / "model.tflite"
+    export_litert(classifier, output=output, validation=labelled, max_drop=0)
+    assert f"{output}: accuracy 1.0000 before and 1.0000 after, on 4 examples" in logged()
+
+
+def test_an_export_that_is_too_inaccurate_is_not_written(tmp_path, classifier, labelled, monkeypatch):
+    monkeypatch.setattr(Accuracy, "drop", 2.5)
+    with pytest.raises(ParityError, match=r"^the LiteRT model \(none\): the metric must be worse by at most 2 points"):
+        export_litert(classifier, output=tmp_path / "model.tflite", validation=labelled, max_drop=2)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_operation_that_is_not_built_in_is_refused(classifier, monkeypatch):
@@ -144,4 +238,4 @@ def test_an_operation_that_is_not_built_in_is_refused(classifier, monkeypatch):
         lambda self, values, norm: tf.linalg.sqrtm(values @ tf.transpose(values)) @ values,
     )
     with pytest.raises(ExportError, match=r"^expected a model of LiteRT's built-in operations\. Received: "):
-        litert._convert(loaded, 8, "none")
+        litert.converted(loaded, 8, "none", lambda length: ())
