@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 from kbert.text.graph.code_points import changing_code_points, unified_ideographs
 from kbert.text.replacement_table import SPACE, ReplacementTable
-from kbert.text.settings import TokenizerSettings
 
 
 class Replacement(NamedTuple):
@@ -30,21 +30,20 @@ class Replacements:
     """The replacements of all code points.
 
     Args:
-        settings: The settings of the tokenizer.
+        lowercase: Whether to lower-case text.
+        strip_accents: Whether to strip accents.
+        chinese_characters: Whether to make each CJK ideograph a word.
     """
 
-    def __init__(self, settings: TokenizerSettings) -> None:
-        self._table = ReplacementTable(
-            settings.lowercase,
-            strip_accents=settings.strips_accents,
-            chinese_characters=settings.chinese_characters,
-        )
-        self._separates_ideographs = settings.chinese_characters
+    def __init__(self, lowercase: bool, strip_accents: bool, chinese_characters: bool) -> None:
+        self._table = ReplacementTable(lowercase, strip_accents=strip_accents, chinese_characters=chinese_characters)
+        self._separates_ideographs = chinese_characters
         self.of_code_points = {each: self._of(each) for each in changing_code_points().tolist()}
         """The replacements of the code points that normalization may change."""
         self._ideographs = frozenset(unified_ideographs().tolist())
         # The characters that normalization writes into words, and those that it makes words of their own.
-        self._inside, self._alone = set(), set()
+        self._inside: set[str] = set()
+        self._alone: set[str] = set()
         for characters, before, after in self.of_code_points.values():
             (self._alone if before or after else self._inside).update(characters)
 
@@ -66,3 +65,9 @@ class Replacements:
 
     def _is_alone(self, character: str) -> bool:
         return character in self._alone or (self._separates_ideographs and ord(character) in self._ideographs)
+
+
+@functools.cache
+def known_replacements(lowercase: bool, strip_accents: bool, chinese_characters: bool) -> Replacements:
+    """Returns the replacements for these settings, computed once per process, since this takes a second."""
+    return Replacements(lowercase, strip_accents, chinese_characters)
