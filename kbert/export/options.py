@@ -18,6 +18,9 @@ PHONE_QUANTIZATIONS = (*QUANTIZATIONS, "int8", "int4")
 ENCODER_QUANTIZATIONS = ("none", "dynamic")
 """float32; weights in int8, with activations that are quantized while the model runs."""
 
+INPUTS = ("tokens", "codepoints")
+"""Token ids, or the code points of texts."""
+
 SHORTEST = 5
 """The minimum number of tokens of an input of a LiteRT model."""
 
@@ -70,7 +73,8 @@ class ExportSavedModelOptions(PromptedOptions):
 class ExportLitertOptions(HeadOptions):
     """The options of `kbert.export_litert`.
 
-    An export takes token ids, so it has no options for prompts: put the prompt before the texts that you tokenize.
+    With token ids as inputs there is no prompt: put it before the texts that you tokenize. With code points the prompt
+    of the model is part of the file.
 
     Example:
         >>> kbert.ExportLitertOptions(output="films.tflite", sequence_lengths=[32, 128]).quantize
@@ -92,6 +96,21 @@ class ExportLitertOptions(HeadOptions):
         "as tokens_32, and stores the weights once.",
         default_help="as in fine-tuning",
         flag="--sequence-length",
+    )
+    input: str = option(
+        "tokens",
+        "What an input holds: tokens are token ids, and codepoints are the UTF-32 code points of the text. With "
+        "codepoints the file tokenizes, so that the app needs no tokenizer.",
+        details="The inputs are `code_points`, and for pairs also `code_points_pair`, int32 [1, N], padded with 0. A "
+        "tagger and a model for question answering also return `starts` and `ends`, int32 [1, S]: the code points "
+        "[start, end) that each token comes from.",
+        choices=INPUTS,
+    )
+    text_length: int | None = option(
+        None,
+        "The number of code points of a text, N, for the input codepoints. What is behind them is not read.",
+        default_help="6 for each token",
+        minimum=1,
     )
     validation: files.PathLike | None = option(
         None,
@@ -124,6 +143,13 @@ class ExportLitertOptions(HeadOptions):
                 option_infos(type(self)),
             )
         object.__setattr__(self, "sequence_lengths", tuple(lengths))
+        if self.text_length is not None and self.input != "codepoints":
+            raise option_error(
+                lambda spell: (
+                    f"{spell('text_length')} needs {spell('input', 'codepoints')}. Received: "
+                    f"{spell('input', self.input)}"
+                )
+            )
         if self.max_drop is not None and self.validation is None:
             raise option_error(
                 lambda spell: f"{spell('max_drop')} needs {spell('validation')}. Received: no {spell('validation')}"

@@ -11,10 +11,11 @@ from kbert.errors import ParityError
 from kbert.tasks.protocol.answering import TextInput
 from kbert.text.vocabulary import SPECIAL_TOKENS, Vocabulary
 
-_LITERT_TOLERANCES = {"none": 1e-4, "float16": 2e-2, "dynamic": 0.25}
+_LITERT_TOLERANCES = {"none": 1e-4, "float16": 2e-2, "dynamic": 0.25, "int8": 0.5, "int4": 2.0}
 """The largest allowed difference of a probability, or of a logit divided by the largest logit.
 
-Weights in int8 change single probabilities of random words a lot, so the check can only refuse a wrong graph.
+Weights in int8 and int4 change single probabilities of random words a lot, so the check can only refuse a wrong graph.
+For int8 and int4 the same graph in float32 is checked first.
 """
 
 
@@ -70,7 +71,7 @@ def check_litert_parity(
         expected: The answers of the model, by name.
         received: The answers of the LiteRT model, by name.
         mask: 1 for tokens and 0 for padding, int32 [B, S].
-        quantize: The weights of the LiteRT model: "none", "float16" or "dynamic".
+        quantize: The weights of the LiteRT model: "none", "float16", "dynamic", "int8" or "int4".
         what: The name of the export in the message.
 
     Raises:

@@ -65,6 +65,7 @@ class QuestionAnsweringTask(TrainableTask[Question]):
     losses = ("span_loss",)
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
+    pair_truncation = "only_second"
     examples_noun: ClassVar[str] = "questions"
     saved_fields: ClassVar[Mapping[str, Kind]] = {
         "impossible": flag,

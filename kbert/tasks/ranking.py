@@ -145,6 +145,11 @@ class RankingTask(TrainableTask[RankingExample]):
             "candidates": [list(example.candidates) for example in examples],
         }
 
+    @property
+    def keeps_end(self) -> bool:
+        """Whether queries are turns of a dialogue, whose last ones matter most."""
+        return self.dialogue
+
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
         """Returns the features with one row for each candidate, R rows in all.
 

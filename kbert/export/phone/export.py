@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from kbert import features, files
+from kbert import files
 from kbert.errors import UsageError
 from kbert.export.options import ExportLitertOptions
-from kbert.export.parity import check_litert_parity, check_parity, sample_inputs
+from kbert.export.parity import check_parity
 from kbert.export.phone.accuracy import Accuracy, check_drop, measured_accuracy
-from kbert.export.phone.file_text_model import FileTextModel
+from kbert.export.phone.checks import check_code_points, check_rows
+from kbert.export.phone.code_point_model import CODE_POINTS_PER_TOKEN, CodePointModel, code_points
+from kbert.export.phone.file_text_model import FileTextModel, raw_shapes
 from kbert.export.phone.lengths import joined_models
 from kbert.export.phone.outputs import without_outputs
-from kbert.export.phone.quantization import CALIBRATION_ROWS, check_quantizer, quantized
-from kbert.export.phone.row_model import MASKS, RAW_PREFIX, RowModel, rows_of
+from kbert.export.phone.quantization import CALIBRATION_ROWS, QUANTIZER_DTYPES, check_quantizer, quantized
+from kbert.export.phone.row_model import RAW_PREFIX, RowModel, rows_of
 from kbert.inference.litert_model import interpreter, litert_model
 from kbert.options import with_options
 from kbert.prediction.loading import load
 from kbert.prediction.options import HeadOptions
 from kbert.prediction.predictor import Predictor
+from kbert.tasks.protocol.training_rows import as_strings
 from kbert.text.graph.encoder import GraphEncoder
+
+Row = Mapping[str, np.ndarray]
 
 _LOG = logging.getLogger("kbert")
 _THREADS = os.cpu_count() or 1
@@ -66,45 +71,42 @@ def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Pat
         >>> kbert.export_litert("RUN", output="films.tflite")
         PosixPath('films.tflite')
     """
-    if options.quantize in ("int8", "int4"):
+    if options.quantize in QUANTIZER_DTYPES:
         check_quantizer()
     loaded = load(model, options=options.narrowed(HeadOptions))
     lengths = _lengths(options.sequence_lengths, loaded)
     calibration = _calibration_texts(loaded, options)
-    contents = {length: converted(loaded, length, options.quantize, calibration) for length in lengths}
-    for length, content in contents.items():
-        _check(content, loaded, length, options.quantize)
+    contents = {length: _token_content(loaded, length, options.quantize, calibration) for length in lengths}
     if options.validation is not None:
         length = max(lengths)
         accuracy = file_accuracy(loaded, contents[length], length, options.validation)
         check_drop(accuracy, options.max_drop, f"the LiteRT model ({options.quantize})")
         _LOG.info("%s: %s", options.output, accuracy)
+    if options.input == "codepoints":
+        contents = {
+            length: _code_point_content(loaded, length, options, content, calibration)
+            for length, content in contents.items()
+        }
     content = _without_raw_outputs(contents)
     with files.atomic_file(options.output) as handle:
         handle.write(content)
     return Path(options.output)
 
 
-def converted(
-    loaded: Predictor, length: int, quantize: str, calibration: Callable[[int], Sequence[Mapping[str, np.ndarray]]]
-) -> bytes:
-    """Returns a LiteRT model for one length, whose outputs include raw outputs (see `RowModel`).
+def _token_content(loaded: Predictor, length: int, quantize: str, calibration: Mapping[str, tf.Tensor]) -> bytes:
+    """Returns the LiteRT model that takes tokens, with raw outputs (see `RowModel`), after a check of its answers."""
+    model = RowModel(loaded.task, loaded.model, length)
+    content = litert_model(model, model.signature, _converter_dtype(quantize))
+    check_rows(content, loaded, length, _converter_dtype(quantize))
+    if quantize in QUANTIZER_DTYPES:
+        content = quantized(content, quantize, _token_rows(loaded, calibration, length))
+        check_rows(content, loaded, length, quantize)
+    return content
 
-    Args:
-        loaded: The model.
-        length: The number of tokens of an input.
-        quantize: The dtype of the weights; see `ExportLitertOptions`.
-        calibration: Returns the rows on which the ranges of activations are measured, for "int8", given the length.
 
-    Raises:
-        ExportError: The model needs operations that are not built into LiteRT.
-        UsageError: A package is missing.
-    """
-    row_model = RowModel(loaded.task, loaded.model, length)
-    if quantize not in ("int8", "int4"):
-        return litert_model(row_model, row_model.signature, quantize)
-    content = litert_model(row_model, row_model.signature)
-    return quantized(content, quantize, calibration(length) if quantize == "int8" else ())
+def _converter_dtype(quantize: str) -> str:
+    """Returns the dtype of the weights that the converter writes, before a quantizer changes them."""
+    return "none" if quantize in QUANTIZER_DTYPES else quantize
 
 
 def file_accuracy(loaded: Predictor, content: bytes, length: int, data: files.PathLike) -> Accuracy:
@@ -130,55 +132,58 @@ def _lengths(given: Sequence[int], loaded: Predictor) -> list[int]:
     return list(given) or [loaded.sequence_length]
 
 
-def _calibration_texts(
-    loaded: Predictor, options: ExportLitertOptions
-) -> Callable[[int], Sequence[Mapping[str, np.ndarray]]]:
-    """Returns a function from the length of rows to rows for calibration."""
+def _calibration_texts(loaded: Predictor, options: ExportLitertOptions) -> dict[str, tf.Tensor]:
+    """Returns the texts on which the ranges of activations are measured, by the names of inputs; {} for none."""
     path = options.calibration or options.validation
     if options.quantize != "int8" or path is None:
-        return lambda length: ()
-    columns = [column[:CALIBRATION_ROWS] for column in loaded.read_inputs(path)]
-
-    def rows(length: int) -> Sequence[Mapping[str, np.ndarray]]:
-        task = loaded.task
-        inputs = {text.name: tf.constant(column) for text, column in zip(task.text_inputs, columns, strict=True)}
-        encode = GraphEncoder(loaded.text_model.encode.tokenizer, length)
-        encoded = task.encode(encode, task.add_prompts(inputs))
-        batch = {feature.name: encoded[feature.name].numpy() for feature in task.model_features}
-        values = rows_of(task, batch, length)
-        count = min(CALIBRATION_ROWS, len(next(iter(values.values()))))
-        return [{name: value[index : index + 1] for name, value in values.items()} for index in range(count)]
-
-    return rows
+        return {}
+    columns = [as_strings(column[:CALIBRATION_ROWS]) for column in loaded.read_inputs(path)]
+    return {text.name: column for text, column in zip(loaded.task.text_inputs, columns, strict=True)}
 
 
-def _check(content: bytes, loaded: Predictor, length: int, quantize: str) -> None:
-    """Compares the answers and the raw outputs of the file with those of the model."""
+def _token_rows(loaded: Predictor, texts: Mapping[str, tf.Tensor], length: int) -> list[Row]:
+    """Returns the inputs of a `RowModel` for the first rows of texts."""
+    if not texts:
+        return []
     task = loaded.task
-    inputs = sample_inputs(task.text_inputs, loaded.tokenizer.vocabulary, longest=length)
-    encoded = task.encode(GraphEncoder(loaded.text_model.encode.tokenizer, length), inputs)
+    encoded = task.encode(GraphEncoder(loaded.text_model.encode.tokenizer, length), task.add_prompts(texts))
     batch = {feature.name: encoded[feature.name].numpy() for feature in task.model_features}
-    if features.MASKED_LM_POSITIONS.name in batch:
-        # Texts of any words have no masks; the first tokens are as good a sample.
-        last = batch[features.INPUT_MASK.name].sum(-1, keepdims=True) - 1
-        batch[features.MASKED_LM_POSITIONS.name] = np.minimum(np.arange(MASKS), last).astype(np.int32)
-    ids, mask = (batch[feature.name] for feature in (features.INPUT_WORD_IDS, features.INPUT_MASK))
-    outputs = loaded.model({name: tf.constant(value) for name, value in batch.items()}, training=False)
-    answers = {} if ids.ndim == 3 else task.token_outputs(outputs, batch)
-    expected = {
-        **{name: np.asarray(value) for name, value in answers.items()},
-        **{f"{RAW_PREFIX}{name}": np.asarray(value) for name, value in outputs.items()},
-    }
-    received = FileTextModel(loaded.text_model, content, length, _THREADS).raw_outputs(batch)
-    for name, values in list(expected.items()):
-        given = received[name]
-        if ids.ndim == 3:
-            # Unused places for choices have no tokens, and no meaningful logits.
-            used = mask.any(-1)
-            expected[name], received[name] = values * used, given.reshape(values.shape) * used
-        elif given.ndim > 1 and given.shape[1] == length and values.shape[1] == ids.shape[1]:
-            received[name] = given[:, : ids.shape[1]]
-    check_litert_parity(expected, received, mask, quantize=quantize, what=f"the LiteRT model ({quantize})")
+    return _single_rows(rows_of(task, batch, length))
+
+
+def _single_rows(rows: Mapping[str, np.ndarray]) -> list[Row]:
+    count = min(CALIBRATION_ROWS, len(next(iter(rows.values()))))
+    return [{name: value[index : index + 1] for name, value in rows.items()} for index in range(count)]
+
+
+def _code_point_content(
+    loaded: Predictor,
+    length: int,
+    options: ExportLitertOptions,
+    token_content: bytes,
+    calibration: Mapping[str, tf.Tensor],
+) -> bytes:
+    """Returns the LiteRT model that takes code points, after a check that it answers as the one that takes tokens."""
+    task, tokenizer = loaded.task, loaded.tokenizer
+    row_model = RowModel(task, loaded.model, length)
+    text_length = options.text_length or CODE_POINTS_PER_TOKEN * length
+    token_wise = bool(raw_shapes(loaded.text_model).token_wise)
+    model = CodePointModel(row_model, tokenizer, text_length, token_wise=token_wise)
+    names = [spec.name for spec in model.signature]
+    texts = [_decoded(column) for column in calibration.values()]
+    rows = {name: code_points(column, text_length) for name, column in zip(names, texts, strict=False)}
+    content = litert_model(model, model.signature, _converter_dtype(options.quantize))
+    if options.quantize in QUANTIZER_DTYPES:
+        content = quantized(content, options.quantize, _single_rows(rows) if rows else ())
+
+    check_code_points(content, token_content, loaded, length, text_length, options.quantize)
+    return content
+
+
+def _decoded(column: tf.Tensor) -> list[str]:
+    """Returns the texts of a tensor of strings, the first one of each row."""
+    values = column.numpy()
+    return [value.decode() for value in (values if values.ndim == 1 else values[:, 0])]
 
 
 def _without_raw_outputs(contents: Mapping[int, bytes]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -30,7 +30,7 @@ class FileTextModel:
         self._length = sequence_length
         self._encode = GraphEncoder(text_model.encode.tokenizer, sequence_length)
         self._runner = interpreter(content, threads).get_signature_runner()
-        self._token_wise = _token_wise(text_model)
+        self._shapes = raw_shapes(text_model)
 
     def from_text(self, *texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the answers to texts; see `TextModel.from_text`."""
@@ -47,14 +47,20 @@ class FileTextModel:
             batch: The features of the model, int32 [B, S], [B, C, S] or [B, P].
 
         Returns:
-            The outputs by name, float32 [R, ...]: a row for each row of `rows_of`.
+            The outputs by name, float32 [R, ...], with a row for each row of `rows_of`; those that do not depend on the
+            inputs only once.
         """
         rows = rows_of(self._text_model.task, batch, self._length)
         answers = [
             self._runner(**{name: values[index : index + 1] for name, values in rows.items()})
             for index in range(len(next(iter(rows.values()))))
         ]
-        return {name: np.concatenate([row[name] for row in answers]) for name in answers[0]}
+        return {
+            name: first
+            if name.removeprefix(RAW_PREFIX) in self._shapes.fixed
+            else np.concatenate([row[name] for row in answers])
+            for name, first in answers[0].items()
+        }
 
     def _named(self, texts: tuple[tf.Tensor, ...]) -> dict[str, tf.Tensor]:
         return {text.name: values for text, values in zip(self._text_model.task.text_inputs, texts, strict=True)}
@@ -68,15 +74,31 @@ class FileTextModel:
         for name, values in self.raw_outputs(batch).items():
             if name.startswith(RAW_PREFIX):
                 name = name.removeprefix(RAW_PREFIX)
-                values = values[:, : ids.shape[-1]] if name in self._token_wise else values
-                # A model for multiple choice has an output for each choice of an example, and one row for each choice.
-                outputs[name] = tf.constant(values.reshape(ids.shape[:2]) if ids.ndim == 3 else values)
+                if name in self._shapes.token_wise:
+                    values = values[:, : ids.shape[-1]]
+                elif ids.ndim == 3:
+                    # A model for multiple choice has a row for each choice of an example.
+                    values = values.reshape(ids.shape[:2])
+                outputs[name] = tf.constant(values)
         answers: dict[str, tf.Tensor] = task.served_answers(outputs, encoded)
         return answers
 
 
-def _token_wise(text_model: TextModel) -> set[str]:
-    """Returns the names of the raw outputs that have a value for each token, float32 [B, S, ...]."""
+class RawShapes(NamedTuple):
+    """The names of the raw outputs of a model that are no plain rows."""
+
+    token_wise: frozenset[str]
+    """Those with a value for each token, float32 [B, S, ...]."""
+    fixed: frozenset[str]
+    """Those that do not depend on the inputs, such as the transitions of a tagger with a CRF."""
+
+
+def raw_shapes(text_model: TextModel) -> RawShapes:
+    """Returns which raw outputs of a model have a value for each token, or are the same for all inputs.
+
+    Args:
+        text_model: The model from text to answers.
+    """
     model: Any = text_model.model
     config = model.encoder.config
     batch = {
@@ -87,6 +109,10 @@ def _token_wise(text_model: TextModel) -> set[str]:
     if model.encoder.pooler is not None:
         encoded["pooled_output"] = tf.TensorSpec([None, config.hidden_size], tf.float32)
     heads = tf.function(lambda outputs, inputs: model.heads(outputs, inputs, training=False), autograph=False)
-    shapes = heads.get_concrete_function(encoded, batch).structured_outputs
-    per_row = len(batch[features.INPUT_WORD_IDS.name].shape) == 2
-    return {name for name, value in shapes.items() if per_row and value.shape.rank > 1 and value.shape[1] is None}
+    outputs = heads.get_concrete_function(encoded, batch).structured_outputs
+    shapes = {name: value.shape.as_list() for name, value in outputs.items()}
+    by_text = len(batch[features.INPUT_WORD_IDS.name].shape) == 2
+    return RawShapes(
+        frozenset(name for name, shape in shapes.items() if by_text and shape[:2] == [None, None]),
+        frozenset(name for name, shape in shapes.items() if None not in shape),
+    )

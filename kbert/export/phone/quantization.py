@@ -19,6 +19,9 @@ from kbert.errors import UsageError
 from kbert.export.phone.lookups import with_embedding_lookups
 from kbert.runtime.held_output import held_stderr, no_log_warnings, quiet_logger
 
+QUANTIZER_DTYPES = ("int8", "int4")
+"""The dtypes of weights that need ai-edge-quantizer."""
+
 CALIBRATION_ROWS = 128
 """The number of rows on which the ranges of activations are measured; more rows hardly change them."""
 
@@ -65,24 +68,27 @@ def check_quantizer() -> None:
 
 
 def _int8(recipe: Any) -> None:
-    from ai_edge_quantizer.qtyping import TFLOperationName
+    from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
 
-    recipe.add_static_config(".*", TFLOperationName.FULLY_CONNECTED, 8, 8)
-    recipe.add_dynamic_config(".*", TFLOperationName.EMBEDDING_LOOKUP, 8)
+    recipe.add_dynamic_config(".*", TFLOperationName.FULLY_CONNECTED, 8)
+    recipe.add_static_config(_PRODUCTS_OF_BLOCKS, TFLOperationName.FULLY_CONNECTED, 8, 8)
+    # A few values behind GELU are far larger than the others, so each row needs a range of its own.
+    recipe.add_dynamic_config(_PRODUCTS_AFTER_GELU, TFLOperationName.FULLY_CONNECTED, 8)
+    # LiteRT stores 12 bytes for the range of a row, and rows of the token table have similar ranges.
+    recipe.add_dynamic_config(".*", TFLOperationName.EMBEDDING_LOOKUP, 8, QuantGranularity.TENSORWISE)
 
 
 def _int4(recipe: Any) -> None:
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
     from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
 
-    recipe.add_dynamic_config(
-        ".*",
-        TFLOperationName.FULLY_CONNECTED,
-        4,
-        QuantGranularity.CHANNELWISE,
-        algorithm_key=AlgorithmName.OCTAV,
-    )
-    recipe.add_dynamic_config(".*", TFLOperationName.EMBEDDING_LOOKUP, 4)
+    # OCTAV chooses ranges that cut off single large weights; with the largest ones as ranges, more labels change.
+    recipe.add_dynamic_config(".*", TFLOperationName.FULLY_CONNECTED, 4, algorithm_key=AlgorithmName.OCTAV)
+    recipe.add_dynamic_config(".*", TFLOperationName.EMBEDDING_LOOKUP, 4, QuantGranularity.BLOCKWISE_32)
 
+
+_PRODUCTS_OF_BLOCKS = r"block_\d+/"
+_PRODUCTS_AFTER_GELU = r"block_\d+/output/"
+"""Parts of the names of operations; see `kbert.inference.packed_encoder`."""
 
 _RECIPES = {"int8": _int8, "int4": _int4}

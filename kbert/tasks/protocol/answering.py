@@ -26,6 +26,7 @@ from kbert.tasks.readers.tables import named_columns
 from kbert.tasks.task_info import TaskInfo
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.tokenizer import Tokenizer
+from kbert.text.truncation import Truncation
 
 ExampleT = TypeVar("ExampleT")
 TaskT = TypeVar("TaskT", bound="AnsweringTask[Any]")  # typing.Self needs Python 3.11
@@ -66,6 +67,8 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     """Whether the encoder needs its pooler."""
     windowed: ClassVar[bool] = False
     """Whether `encode` may return many rows for one text. The graph then runs them in parts, to bound memory."""
+    pair_truncation: ClassVar[Truncation] = "longest_first"
+    """The text of a pair that loses tokens if the pair must fit in one row, as in models for phones."""
     examples_noun: ClassVar[str]
     """The examples of a file in words, for messages, such as "rows of text"."""
     saved_fields: ClassVar[Mapping[str, Kind]] = {}
@@ -217,6 +220,11 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
             inputs: Strings by the names of `text_inputs`.
         """
         return encode(*(inputs[text.name] for text in self.text_inputs))
+
+    @property
+    def keeps_end(self) -> bool:
+        """Whether the first text of a pair loses its beginning instead of its end if the pair is too long."""
+        return False
 
     # === Model ===
 

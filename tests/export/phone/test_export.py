@@ -194,7 +194,7 @@ def test_the_accuracy_of_the_file_is_that_of_the_model(tmp_path, make_task_model
     """Answers of the file go through the same decoding as those of the model."""
     model = load(make_task_model(tmp_path / "run", TASKS[name]()))
     length = model.sequence_length
-    content = litert.converted(model, length, "none", lambda length: ())
+    content = litert._token_content(model, length, "none", {})
     engine = FileTextModel(model.text_model, content, length, 1)
     inputs = sample_inputs(model.task.text_inputs, model.tokenizer.vocabulary, longest=8)
     wanted = model.text_model.from_text(*inputs.values())
@@ -238,4 +238,4 @@ def test_an_operation_that_is_not_built_in_is_refused(classifier, monkeypatch):
         lambda self, values, norm: tf.linalg.sqrtm(values @ tf.transpose(values)) @ values,
     )
     with pytest.raises(ExportError, match=r"^expected a model of LiteRT's built-in operations\. Received: "):
-        litert.converted(loaded, 8, "none", lambda length: ())
+        litert._token_content(loaded, 8, "none", {})

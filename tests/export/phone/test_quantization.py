@@ -2,7 +2,7 @@ import sys
 
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from kbert.errors import UsageError
 from kbert.export.phone.export import export_litert
@@ -39,21 +39,17 @@ def files(tmp_path_factory, wide, texts):
     }
 
 
-def dtypes(content):
-    """The names of tensors' dtypes, by the name of the operation that has them as an input."""
+def operations(content):
+    """The names of operations, with the dtypes of their inputs."""
     found = {}
-    runtime = Interpreter(model_content=content, experimental_op_resolver_type=None or _without_delegate())
+    runtime = Interpreter(
+        model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    )
     tensors = {each["index"]: each for each in runtime.get_tensor_details()}
     for operation in runtime._get_ops_details():
         kinds = {np.dtype(tensors[index]["dtype"]).name for index in operation["inputs"] if index >= 0}
         found.setdefault(operation["op_name"], set()).update(kinds)
     return found
-
-
-def _without_delegate():
-    from ai_edge_litert.interpreter import OpResolverType
-
-    return OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
 
 def test_sizes(files):
@@ -62,14 +58,17 @@ def test_sizes(files):
     assert sizes["int4"] < 0.18
 
 
-def test_int8_has_integers_for_weights_and_activations_of_products(files):
-    assert "int8" in dtypes(files["int8"])["FULLY_CONNECTED"]
-    assert "float32" not in dtypes(files["int8"])["FULLY_CONNECTED"]
-    assert dtypes(files["int8"])["EMBEDDING_LOOKUP"] == {"int32", "int8"}
+def test_int8_has_fixed_ranges_for_activations(files):
+    found = operations(files["int8"])
+    assert found["QUANTIZE"] == {"float32"}
+    assert "int8" in found["FULLY_CONNECTED"]
+    assert found["EMBEDDING_LOOKUP"] == {"int32", "int8"}
 
 
 def test_int4_has_floating_activations(files):
-    assert "float32" in dtypes(files["int4"])["FULLY_CONNECTED"]
+    found = operations(files["int4"])
+    assert "QUANTIZE" not in found
+    assert "float32" in found["FULLY_CONNECTED"]
 
 
 def test_calibration_gives_the_same_file_each_time(files, tmp_path, wide, texts):

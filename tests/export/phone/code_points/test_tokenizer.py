@@ -54,7 +54,7 @@ def code_points(text):
 
 def tokens_of(name, *texts):
     """(id, start, end) of the tokens of each text, in the graph."""
-    tokenizer, run = traced(name, len(texts) > 1)
+    _, run = traced(name, len(texts) > 1)
     ids, starts, ends, first = (each.numpy().tolist() for each in run(*map(code_points, texts)))
     tokens = list(zip(ids, starts, ends, strict=True))
     second = [(index, start - LENGTH - 1, end - LENGTH - 1) for index, start, end in tokens[first:]]
