@@ -65,10 +65,10 @@ def test_options_are_spelled_as_typed(file):
         "Error: expected inputs of fixed shapes, or --sequence-length. Received: input_word_ids [1, ?]; add "
         "--sequence-length 128\n",
     )
-    done = run(file, "--threads", "many")
+    done = run(file, "--threads", 2, "--threads", 0)
     assert (done.exit_code, done.stderr) == (
         2,
-        "Error: --threads must be whole numbers of at least 1. Received: --threads many\n",
+        "Error: --threads must be whole numbers of at least 1. Received: --threads 2 --threads 0\n",
     )
 
 

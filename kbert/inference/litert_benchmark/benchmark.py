@@ -109,7 +109,7 @@ def bench_litert(file: files.PathLike, *, options: BenchLitertOptions) -> Litert
     if not path.is_file():
         raise UsageError(f"expected a .tflite file. Received: {path}, which does not exist")
     if importlib.util.find_spec("ai_edge_litert") is None:
-        raise UsageError("to measure a LiteRT file, kbert needs ai-edge-litert: pip install 'kbert[litert]'")
+        raise UsageError("to measure a LiteRT file, kbert needs ai-edge-litert: pip install ai-edge-litert")
     with path.open("rb") as handle:
         if handle.read(8)[4:] != _IDENTIFIER:
             raise DataError("expected a LiteRT model (.tflite). Received: a file in another format", path)
@@ -142,15 +142,17 @@ def _chosen(signatures: Mapping[str, Any], options: BenchLitertOptions) -> dict[
             lambda spell: f"{spell('signature')} must be one of {names}. Received: {spell('signature', name)}"
         )
     chosen = dict(signatures) if name is None else {name: signatures[name]}
-    inputs = {name: each for signature in chosen.values() for name, each in signature["inputs"].items()}
-    unknown = {name: each["shape"] for name, each in inputs.items() if -1 in each["shape"]}
-    shown = ", ".join(
-        f"{name} [{', '.join('?' if size == -1 else str(size) for size in shape)}]" for name, shape in unknown.items()
+    # A dict, since several signatures may have the same inputs.
+    unknown = dict.fromkeys(
+        f"{input_name} [{', '.join('?' if size == -1 else str(size) for size in each['shape'])}]"
+        for signature in chosen.values()
+        for input_name, each in signature["inputs"].items()
+        if -1 in each["shape"]
     )
     if unknown and options.sequence_length is None:
         raise option_error(
             lambda spell: (
-                f"expected inputs of fixed shapes, or {spell('sequence_length')}. Received: {shown}; add "
+                f"expected inputs of fixed shapes, or {spell('sequence_length')}. Received: {', '.join(unknown)}; add "
                 f"{spell('sequence_length', 128)}"
             )
         )
