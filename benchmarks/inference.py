@@ -210,10 +210,11 @@ def prepare(model: str, options: argparse.Namespace, folder: Path) -> None:
     chosen = np.random.default_rng(0).permutation(len(texts))[: options.texts]
     (folder / "texts.json").write_text(json.dumps([texts[place] for place in chosen]))
     if any(name.startswith(("onnx", "openvino")) for name in options.only):
-        _export_onnx(folder)
+        export_onnx(folder)
 
 
-def _export_onnx(folder: Path) -> None:
+def export_onnx(folder: Path) -> None:
+    """Writes the classifier in the folder `run` as model.onnx, and with dynamic quantization as model-int8.onnx."""
     import torch
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from transformers import AutoModelForSequenceClassification

@@ -35,6 +35,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "inspect": ("kbert.cli.inspect:inspect", "Show the contents of a model folder."),
     "convert": ("kbert.cli.convert:convert", "Convert a BERT model from or to another format."),
     "export": ("kbert.cli.export:export", "Write a SavedModel or a LiteRT model."),
+    "bench": ("kbert.cli.bench:bench", "Measure the size, the latency and the memory of a LiteRT model."),
     "serve": ("kbert.cli.serve:serve", "Serve SavedModels over TensorFlow Serving's REST and gRPC APIs."),
 }
 
