@@ -1,7 +1,5 @@
 package com.example.kbert.logic
 
-import java.text.Normalizer
-
 /**
  * A word that BERT's tokenizer found.
  *
@@ -34,22 +32,19 @@ private val PUNCTUATION = setOf(
 
 /** Returns whether a code point separates words: a space, a tab, or the end of a line. */
 fun isWhiteSpace(codePoint: Int): Boolean = when (codePoint) {
-    ' '.toInt(), '\t'.toInt(), '\n'.toInt(), '\r'.toInt() -> true
+    0x09, 0x0A, 0x0D, 0x20 -> true
     else -> Character.isSpaceChar(codePoint)
 }
 
 /** Returns whether a code point is a word of its own: a punctuation mark or an ideograph. */
-fun isWordOfItsOwn(codePoint: Int): Boolean {
-    // The tokenizer of an uncased model takes "≠" for "=" with an accent, so the first part decides.
-    val first = Normalizer.normalize(String(Character.toChars(codePoint)), Normalizer.Form.NFD).codePointAt(0)
-    return isPunctuation(first) || CJK.any { first in it }
-}
+fun isWordOfItsOwn(codePoint: Int): Boolean = isPunctuation(codePoint) || CJK.any { codePoint in it }
 
 /**
  * Returns the words that the tokens of a text belong to, in order.
  *
  * The model returns the place of each token, and a word may have several. Spaces, punctuation marks and ideographs
- * separate words.
+ * separate words. Only the tokenizers of uncased models also split words at "≠", "≮" and "≯", as if they were "=", "<"
+ * and ">"; this function does not.
  *
  * @param codePoints The code points of the text.
  * @param starts The start of each token in code points. Start and end of special tokens and padding are equal.
