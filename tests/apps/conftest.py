@@ -1,6 +1,7 @@
 """Cases for the logic of the apps for phones, with the answers that kbert gives.
 
-The apps have the same logic in Kotlin and in Swift. A program of each app reads cases as lines of JSON, and answers them.
+The apps have the same logic in Kotlin and in Swift. A program of each app reads cases as lines of JSON, and answers
+them.
 """
 
 import json

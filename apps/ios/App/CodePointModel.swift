@@ -1,7 +1,7 @@
 import KbertLogic
 import LiteRT
 
-/// A model that takes the code points of a text, and has the tokenizer inside. `kbert export litert --input code-points`
+/// A model that takes the code points of a text, and has the tokenizer inside. `kbert export litert --input codepoints`
 /// writes it.
 ///
 /// An object is used by one thread at a time.
@@ -28,8 +28,8 @@ final class CodePointModel {
         self.settings = settings
         guard inputs.contains(Self.text) else {
             throw ModelError(
-                "expected a model with the input \(Self.text), from `kbert export litert --input code-points`. Received a "
-                    + "model with the inputs \(inputs.joined(separator: ", "))")
+                "expected a model with the input \(Self.text), from `kbert export litert --input codepoints`. Received: "
+                    + "a model with the inputs \(inputs.joined(separator: ", "))")
         }
     }
 
@@ -85,7 +85,7 @@ final class CodePointModel {
     private func length(_ input: String) throws -> Int {
         guard let index = inputs.firstIndex(of: input) else {
             throw ModelError(
-                "expected a model for \(settings.task) with the input \(input). Received a model with the inputs "
+                "expected a model for \(settings.task) with the input \(input). Received: a model with the inputs "
                     + inputs.joined(separator: ", "))
         }
         return try model.getInputTensorType(inputIndex: index).layout.dimensions[1]
@@ -112,7 +112,7 @@ final class CodePointModel {
         func read<Element>(_ name: String) throws -> [Element] {
             guard let buffer = buffers[name] else {
                 throw ModelError(
-                    "expected a model for \(task) with the output \(name). Received a model with the outputs "
+                    "expected a model for \(task) with the output \(name). Received: a model with the outputs "
                         + buffers.keys.sorted().joined(separator: ", ")
                         + "; take kbert.json from the run that the model was exported from")
             }

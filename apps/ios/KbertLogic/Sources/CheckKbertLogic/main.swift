@@ -1,7 +1,7 @@
 // Answers cases for tests/apps/test_ios.py, which compares the answers with those of kbert.
 //
-// A case is one line of JSON on standard input: the name of a function and its arguments. Its answer is one line of JSON
-// on standard output.
+// A case is one line of JSON on standard input: the name of a function and its arguments. Its answer is one line of
+// JSON on standard output.
 
 import Foundation
 import KbertLogic

@@ -33,7 +33,7 @@ public struct AnswerWindow: Sendable {
     /// - Parameters:
     ///   - startLogits: The logit of each token as the first one of the answer.
     ///   - endLogits: The logit of each token as the last one of the answer.
-    ///   - starts: The start of each token in its text, in code points; equal to its end for special tokens and padding.
+    ///   - starts: The start of each token in its text, in code points. It is the end for special tokens and padding.
     ///   - ends: The end of each token in its text, in code points.
     ///   - begin: The offset of the window in the context, in code points.
     public init(startLogits: [Float], endLogits: [Float], starts: [Int32], ends: [Int32], begin: Int = 0) {

@@ -1,7 +1,8 @@
 /// The code points of a text, as a model reads them, and their places in the text.
 ///
-/// Models count code points, and `NSString` and `NSRange` count UTF-16 units: a character outside the Basic Multilingual
-/// Plane, such as an emoji, is one code point and two units. A `Character` of Swift may be several code points.
+/// Models count code points, and `NSString` and `NSRange` count UTF-16 units: a character outside the Basic
+/// Multilingual Plane, such as an emoji, is one code point and two units. A `Character` of Swift may be several code
+/// points.
 public struct CodePoints: Sendable {
     public let text: String
 

@@ -72,8 +72,8 @@ public func taggedWords(_ words: [Word], probabilities: [Float], count: Int) -> 
 
 /// Returns the entities of a text, in order.
 ///
-/// A word continues the entity of the word before if its tag is I or E, that of the word before is B or I, and both have
-/// the same type.
+/// A word continues the entity of the word before if its tag is I or E, that of the word before is B or I, and both
+/// have the same type.
 ///
 /// - Parameters:
 ///   - labels: The tags in the order of the model's output.

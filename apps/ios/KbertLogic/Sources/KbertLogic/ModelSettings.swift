@@ -31,7 +31,7 @@ public struct ModelSettings: Equatable, Sendable {
             task = try JSONDecoder().decode(File.self, from: json).task
         } catch {
             throw ModelError(
-                "expected the kbert.json of a run of `kbert finetune`. Received another file: \(error)")
+                "expected the kbert.json of a run of `kbert finetune`. Received: another file: \(error)")
         }
         self.init(task: task.name)
         labels = task.labels ?? []

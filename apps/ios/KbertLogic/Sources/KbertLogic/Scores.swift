@@ -39,8 +39,8 @@ public func largest(_ values: ArraySlice<Float>) -> Int {
 public func topLabels(_ labels: [String], scores: [Float], count: Int) throws -> [ScoredLabel] {
     guard labels.count == scores.count else {
         throw ModelError(
-            "expected one score for each of the \(labels.count) labels of kbert.json. Received: \(scores.count) scores; "
-                + "take kbert.json from the run that the model was exported from")
+            "expected one score for each of the \(labels.count) labels of kbert.json. Received: \(scores.count) "
+                + "scores; take kbert.json from the run that the model was exported from")
     }
     let pairs = zip(labels, scores).map { ScoredLabel(label: $0, score: $1) }
     return Array(sortedDown(pairs, by: \.score).prefix(count))

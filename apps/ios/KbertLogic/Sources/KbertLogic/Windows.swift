@@ -1,6 +1,6 @@
 private let overlap = 4
 
-/// Returns where the next window over a long text begins, in code points; nil if the window reaches the end of the text.
+/// Returns where the next window over a long text begins, in code points; nil if the window reaches the text's end.
 ///
 /// A model reads a limited number of code points and tokens. A longer text is read in windows, and neighbouring windows
 /// share about a quarter of their tokens. A window begins at a word that follows white space, if there is one.

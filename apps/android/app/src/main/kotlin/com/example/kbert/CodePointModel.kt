@@ -25,7 +25,7 @@ private const val PAIR = "code_points_pair"
 private const val THREADS = 2
 
 /**
- * A model that takes the code points of a text, and has the tokenizer inside. `kbert export litert --input code-points`
+ * A model that takes the code points of a text, and has the tokenizer inside. `kbert export litert --input codepoints`
  * writes it.
  *
  * @param file The content of the file; a direct buffer, such as a mapped file.
@@ -39,7 +39,7 @@ class CodePointModel(file: ByteBuffer, val settings: ModelSettings) : AutoClosea
 
     init {
         require(TEXT in inputs) {
-            "expected a model with the input $TEXT, from `kbert export litert --input code-points`. Received a model " +
+            "expected a model with the input $TEXT, from `kbert export litert --input codepoints`. Received: a model " +
                 "with the inputs ${inputs.joinToString()}"
         }
     }
@@ -107,12 +107,13 @@ class CodePointModel(file: ByteBuffer, val settings: ModelSettings) : AutoClosea
         return outputs
     }
 
-    private fun floats(outputs: Map<String, Any>, name: String): FloatArray = (output(outputs, name) as FloatBuffer).array()
+    private fun floats(outputs: Map<String, Any>, name: String): FloatArray =
+        (output(outputs, name) as FloatBuffer).array()
 
     private fun ints(outputs: Map<String, Any>, name: String): IntArray = (output(outputs, name) as IntBuffer).array()
 
     private fun output(outputs: Map<String, Any>, name: String): Any = requireNotNull(outputs[name]) {
-        "expected a model for ${settings.task} with the output $name. Received a model with the outputs " +
+        "expected a model for ${settings.task} with the output $name. Received: a model with the outputs " +
             "${outputs.keys.joinToString()}; take kbert.json from the run that the model was exported from"
     }
 

@@ -6,8 +6,8 @@ import org.json.JSONObject
 /**
  * Answers cases for tests/apps/test_android.py, which compares the answers with those of kbert.
  *
- * A case is one line of JSON on standard input: the name of a function and its arguments. Its answer is one line of JSON
- * on standard output.
+ * A case is one line of JSON on standard input: the name of a function and its arguments. Its answer is one line of
+ * JSON on standard output.
  */
 fun main() {
     generateSequence(::readLine).forEach { println(answer(JSONObject(it))) }

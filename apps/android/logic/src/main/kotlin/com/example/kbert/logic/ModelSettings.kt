@@ -44,6 +44,6 @@ fun readSettings(json: String): ModelSettings = try {
     )
 } catch (error: JSONException) {
     throw IllegalArgumentException(
-        "expected the kbert.json of a run of `kbert finetune`. Received another file: ${error.message}", error
+        "expected the kbert.json of a run of `kbert finetune`. Received: another file: ${error.message}", error
     )
 }
