@@ -1,0 +1,1 @@
+"""Metadata with which MediaPipe and the Task Library open LiteRT models."""

@@ -1,0 +1,27 @@
+import pytest
+
+from kbert.export.phone.metadata.card import CardFields, read_card
+
+
+@pytest.mark.parametrize(
+    ("card", "fields"),
+    [
+        ("---\nlicense: apache-2.0\nauthor: Ada L.\ntags:\n- bert\n---\n# A card\n", ("Ada L.", "apache-2.0")),
+        ("---\r\nlicense: mit\r\n---\r\n", ("", "mit")),
+        ("\ufeff---\nlicense: 'mit' \n---\n", ("", "mit")),
+        ('---\nauthor: "A: B"\n---\n', ("A: B", "")),
+        ("---\nauthor: [a, b]\nlicense: |\n  long\n---\n", ("", "")),
+        ("---\nauthor:\n- a\n---\n", ("", "")),
+        (f"---\nauthor: {'a' * 300}\n---\n", ("", "")),
+        ("# A card\n\nlicense: mit\n", ("", "")),
+        ("---\nlicense: mit\n", ("", "")),
+        ("", ("", "")),
+    ],
+)
+def test_author_and_license_are_those_of_the_front_matter(tmp_path, card, fields):
+    (tmp_path / "README.md").write_bytes(card.encode("utf-8"))
+    assert read_card(tmp_path) == CardFields(*fields)
+
+
+def test_a_folder_without_a_card_has_no_fields(tmp_path):
+    assert read_card(tmp_path) == ("", "")
