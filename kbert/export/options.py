@@ -18,6 +18,9 @@ PHONE_QUANTIZATIONS = (*QUANTIZATIONS, "int8", "int4")
 ENCODER_QUANTIZATIONS = ("none", "dynamic")
 """float32; weights in int8, with activations that are quantized while the model runs."""
 
+METADATA = ("auto", "none")
+"""Metadata for models that a program on phones can open, or no metadata."""
+
 INPUTS = ("tokens", "codepoints")
 """Token ids, or the code points of texts."""
 
@@ -129,6 +132,18 @@ class ExportLitertOptions(HeadOptions):
         "The largest decrease of the main metric by the export, in points (hundredths); with a larger one nothing is "
         "written. It needs `validation`.",
         minimum=0,
+    )
+
+    metadata: str = option(
+        "auto",
+        "Whether metadata are written, with which MediaPipe Tasks or the Task Library open the file: auto for models "
+        "that one of them can open, or none.",
+        details="The metadata include the vocabulary and the labels.",
+        choices=METADATA,
+    )
+    force: bool = option(
+        False,
+        "Write metadata for a cased model too, whose text MediaPipe lower-cases.",
     )
 
     def __post_init__(self) -> None:

@@ -19,16 +19,23 @@ from kbert.export.phone.checks import check_code_points, check_rows
 from kbert.export.phone.code_point_model import CODE_POINTS_PER_TOKEN, CodePointModel, code_points
 from kbert.export.phone.file_text_model import FileTextModel, raw_shapes
 from kbert.export.phone.lengths import joined_models
+from kbert.export.phone.metadata.card import read_card
+from kbert.export.phone.metadata.of_model import exported_model, metadata_of
+from kbert.export.phone.metadata.programs import describe_openings, opens_as_is
+from kbert.export.phone.metadata.writing import with_metadata
 from kbert.export.phone.outputs import without_outputs
 from kbert.export.phone.quantization import CALIBRATION_ROWS, QUANTIZER_DTYPES, check_quantizer, quantized
 from kbert.export.phone.row_model import RAW_PREFIX, RowModel, rows_of
 from kbert.inference.litert_model import interpreter, litert_model
+from kbert.model_folder.hub import resolve
 from kbert.options import with_options
 from kbert.prediction.loading import load
 from kbert.prediction.options import HeadOptions
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.protocol.training_rows import as_strings
 from kbert.text.graph.encoder import GraphEncoder
+from kbert.text.mediapipe_tokenizer import check_uncased, mediapipe_tokenizer
+from kbert.text.settings import MEDIAPIPE
 
 Row = Mapping[str, np.ndarray]
 
@@ -82,12 +89,22 @@ def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Pat
         accuracy = file_accuracy(loaded, contents[length], length, options.validation)
         check_drop(accuracy, options.max_drop, f"the LiteRT model ({options.quantize})")
         _LOG.info("%s: %s", options.output, accuracy)
+    opened = exported_model(
+        loaded, signatures=len(lengths), sequence_length=lengths[0], takes_tokens=options.input == "tokens"
+    )
+    with_program = options.metadata == "auto" and opens_as_is(opened)
+    if with_program:
+        _check_mediapipe(loaded, contents[lengths[0]], lengths[0], options)
     if options.input == "codepoints":
         contents = {
             length: _code_point_content(loaded, length, options, content, calibration)
             for length, content in contents.items()
         }
     content = _without_raw_outputs(contents)
+    if with_program:
+        content = with_metadata(content, metadata_of(loaded, name=Path(options.output).stem, card=read_card(resolve(model))))
+    for line in describe_openings(opened) if options.metadata == "auto" else ():
+        _LOG.info("%s", line)
     with files.atomic_file(options.output) as handle:
         handle.write(content)
     return Path(options.output)
@@ -120,6 +137,25 @@ def file_accuracy(loaded: Predictor, content: bytes, length: int, data: files.Pa
     """
     engine = FileTextModel(loaded.text_model, content, length, _THREADS)
     return measured_accuracy(loaded, loaded.with_engine(engine), data)
+
+
+def _check_mediapipe(loaded: Predictor, content: bytes, length: int, options: ExportLitertOptions) -> None:
+    """Says what the normalization of MediaPipe costs, and refuses a model that reads case.
+
+    Raises:
+        UsageError: The model is cased.
+    """
+    if not options.force:
+        way_out = "export with --metadata none for an app with a tokenizer of its own, or with --force"
+        check_uncased(loaded.tokenizer, way_out)
+    if options.validation is None or loaded.tokenizer.settings.normalization == MEDIAPIPE:
+        return
+    tokenizer = mediapipe_tokenizer(loaded.tokenizer)
+    on_phone = Predictor(loaded.task, loaded.model, tokenizer, loaded.sequence_length, reading=loaded.reading)
+    engine = FileTextModel(on_phone.text_model, content, length, _THREADS)
+    accuracy = measured_accuracy(loaded, on_phone.with_engine(engine), options.validation)
+    check_drop(accuracy, options.max_drop, "the LiteRT model with MediaPipe's tokenizer")
+    _LOG.info("with MediaPipe's tokenizer: %s; `kbert finetune --tokenizer mediapipe` trains with it", accuracy)
 
 
 def _lengths(given: Sequence[int], loaded: Predictor) -> list[int]:
