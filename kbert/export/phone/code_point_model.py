@@ -23,7 +23,8 @@ CODE_POINTS_PER_TOKEN = 6
 class CodePointModel:
     """A model from the code points of a text or pair to its answers, as a graph for LiteRT.
 
-    A long text loses its end, since the model reads one row; windows over a long text need the tokenizer in the app.
+    A long text loses its end, since the model reads one row. `ends` tells how far the row reaches, so an app can read
+    the rest in further windows (apps/android does).
 
     Args:
         row_model: The model from the features of one row to its answers.
