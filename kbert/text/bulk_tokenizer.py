@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kbert.text.normalization import Normalizer
+from kbert.text.normalization import Normalizer, until_nul
 from kbert.text.replacement_table import SIGMA, SPACE, ReplacementTable
 from kbert.text.short_words import SHORT, ShortPieces, ShortTable, eights_of, short_keys
 from kbert.text.tokenizer import Tokenizer
@@ -41,6 +41,7 @@ class BulkTokenizer:
         self._normalizer = _BulkNormalizer(tokenizer.normalizer)
         self._words = _Words(tokenizer.wordpiece)
         self._longest = tokenizer.wordpiece.max_word_length
+        self._most_bytes = tokenizer.wordpiece.max_word_bytes
 
     def ids(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Returns the ids of all texts, concatenated, int32 [N], and the end of each text, int64 [len(texts)]."""
@@ -66,7 +67,7 @@ class BulkTokenizer:
 
     def _single_ids(self, text: str) -> list[int]:
         words = self.tokenizer.normalizer.words(text)
-        self.long_words += sum(len(word) > self._longest for word in words)
+        self.long_words += sum(map(self.tokenizer.wordpiece.is_too_long, words))
         return self.tokenizer.wordpiece.ids(words)
 
     def _bulk_ids(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -76,7 +77,7 @@ class BulkTokenizer:
             characters += len(text)
             if characters >= _BLOCK or last == len(texts):
                 words, word_ends = self._normalizer(texts[first:last])
-                self.long_words += int(np.count_nonzero(words.lengths > self._longest))
+                self.long_words += int(np.count_nonzero(words.too_long(self._longest, self._most_bytes)))
                 ids, ends = self._words.ids(words)
                 all_ids.append(ids)
                 all_ends.append(ends[word_ends] + total)
@@ -99,6 +100,15 @@ class _WordArrays:
     starts: np.ndarray
     lengths: np.ndarray
 
+    def too_long(self, longest: int, most_bytes: int | None) -> np.ndarray:
+        """Returns which words are longer than the limits in characters and in bytes of UTF-8, bool [W]."""
+        too_long = self.lengths > longest
+        if most_bytes is not None:
+            widths = 1 + sum((self.characters >= wider).astype(np.int64) for wider in (0x80, 0x800, 0x10000))
+            before = np.concatenate([[0], np.cumsum(widths)])
+            too_long |= before[self.starts + self.lengths] - before[self.starts] > most_bytes
+        return too_long
+
 
 class _BulkNormalizer:
     """Normalizes texts with the table of a `Normalizer`, stored as arrays.
@@ -119,7 +129,9 @@ class _BulkNormalizer:
 
     def __call__(self, texts: Sequence[str]) -> tuple[_WordArrays, np.ndarray]:
         """Returns the words of all texts, and the number of words up to the end of each text."""
-        if self._normalizer.lowercase:
+        if self._table.ends_at_nul:
+            texts = [until_nul(text) for text in texts]
+        if self._table.final_sigmas:
             texts = [self._normalizer.with_final_sigmas(text) if SIGMA in text else text for text in texts]
         codes = np.frombuffer(SPACE.join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
         lengths = self._lengths.take(codes)  # twice as fast as indexing

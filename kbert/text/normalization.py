@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from kbert.text.added_tokens import Hidden, TextTokens
+from kbert.text.mediapipe_table import MediaPipeTable
 from kbert.text.replacement_table import (
     SIGMA,
     SPACE,
@@ -15,6 +16,7 @@ from kbert.text.replacement_table import (
     is_final_sigma,
     is_whitespace,
 )
+from kbert.text.settings import MEDIAPIPE, TokenizerSettings
 
 _WORD = re.compile("[^ ]+")
 
@@ -29,6 +31,15 @@ class Word(NamedTuple):
     text: str
     starts: list[int]
     ends: list[int]
+
+
+def table_of(settings: TokenizerSettings) -> ReplacementTable:
+    """Returns the table of the normalization that settings describe."""
+    if settings.normalization == MEDIAPIPE:
+        return MediaPipeTable()
+    return ReplacementTable(
+        settings.lowercase, strip_accents=settings.strip_accents, chinese_characters=settings.chinese_characters
+    )
 
 
 class Normalizer:
@@ -51,24 +62,33 @@ class Normalizer:
 
     def words(self, text: str) -> list[str]:
         """Returns the normalized words of `text`. Punctuation marks and CJK ideographs are words of their own."""
+        if self.table.ends_at_nul:
+            text = until_nul(text)
         if self.text_tokens:
             return self._words_with_tokens(text, self.text_tokens)
-        if self.lowercase and SIGMA in text:
+        if self.table.final_sigmas and SIGMA in text:
             text = self.with_final_sigmas(text)
-        return text.translate(self.table).split()
+        return self._split(text.translate(self.table))
 
     def _words_with_tokens(self, text: str, text_tokens: TextTokens) -> list[str]:
         text, _ = text_tokens.hide(text)
-        if self.lowercase and SIGMA in text:
+        if self.table.final_sigmas and SIGMA in text:
             text = self.with_final_sigmas(text)
-        return text_tokens.hide_normalized(text.translate(self.table)).split()
+        return self._split(text_tokens.hide_normalized(text.translate(self.table)))
+
+    def _split(self, normalized: str) -> list[str]:
+        if self.table.keeps_other_spaces:
+            return _WORD.findall(normalized)
+        return normalized.split()  # faster
 
     def words_with_sources(self, text: str) -> list[Word]:
         """Returns the words of `words`, with the part of `text` that each of their characters comes from."""
         hidden: dict[int, Hidden] = {}
+        if self.table.ends_at_nul:
+            text = until_nul(text)
         if self.text_tokens:
             text, hidden = self.text_tokens.hide(text)
-        source = self.with_final_sigmas(text) if self.lowercase and SIGMA in text else text
+        source = self.with_final_sigmas(text) if self.table.final_sigmas and SIGMA in text else text
         characters: list[str] = []
         starts: list[int] = []
         ends: list[int] = []
@@ -120,6 +140,11 @@ class Normalizer:
                         result[kept[start + position]] = "ς"
             start += len(word) + 1
         return "".join(result)
+
+
+def until_nul(text: str) -> str:
+    """Returns the text before its first NUL."""
+    return text.partition("\0")[0]
 
 
 def _as_hidden(word: Word, hidden: dict[int, Hidden]) -> Word:

@@ -72,6 +72,12 @@ class ReplacementTable(dict[int, str]):
     def __init__(self, lowercase: bool, *, strip_accents: bool | None = None, chinese_characters: bool = True) -> None:
         super().__init__()
         self.lowercase = lowercase
+        self.final_sigmas = lowercase
+        """Whether a capital sigma at the end of a word becomes ς, which a table cannot say."""
+        self.ends_at_nul = False
+        """Whether a text ends before its first NUL, which a table cannot say."""
+        self.keeps_other_spaces = False
+        """Whether normalized text may contain white space other than U+0020, as characters of words."""
         self.strip_accents = lowercase if strip_accents is None else strip_accents
         self.chinese_characters = chinese_characters
 

@@ -11,7 +11,14 @@ from kbert.errors import UsageError
 MAX_WORD_LENGTH = 200
 """The default for the longest word in characters that is not [UNK], as in the original release."""
 
-_NORMALIZING = ("lowercase", "strip_accents", "chinese_characters", "never_split")
+BERT, MEDIAPIPE = "bert", "mediapipe"
+NORMALIZATIONS = (BERT, MEDIAPIPE)
+"""The normalization of the original release, and that of MediaPipe, which phones use (see `MediaPipeTable`)."""
+
+MEDIAPIPE_WORD_BYTES = 100
+"""The length in bytes of UTF-8 above which a word becomes [UNK] in MediaPipe."""
+
+_NORMALIZING = ("normalization", "lowercase", "strip_accents", "chinese_characters", "never_split")
 """The settings that determine how ordinary text is split into words."""
 
 
@@ -63,6 +70,9 @@ class TokenizerSettings:
         max_word_length: The length in characters above which a word becomes [UNK]; 200 in the original release, 100 in
             Hugging Face's tokenizers.
         model_max_length: The maximum input length of the model in tokens, for other tools; None if it is unknown.
+        normalization: "bert" for the normalization of the original release, or "mediapipe" for that of MediaPipe on
+            phones. The latter always lower-cases text, never strips accents, and makes each CJK ideograph a word; words
+            above 100 bytes become [UNK], whatever `max_word_length` is.
 
     Raises:
         UsageError: A value is invalid.
@@ -76,8 +86,21 @@ class TokenizerSettings:
     never_split: tuple[str, ...] = ()
     max_word_length: int = MAX_WORD_LENGTH
     model_max_length: int | None = None
+    normalization: str = BERT
 
     def __post_init__(self) -> None:
+        if self.normalization not in NORMALIZATIONS:
+            raise UsageError(
+                f"normalization must be one of {', '.join(NORMALIZATIONS)}. Received: {self.normalization!r}"
+            )
+        if self.normalization == MEDIAPIPE and not (
+            self.lowercase and not self.strip_accents and self.chinese_characters
+        ):
+            raise UsageError(
+                "MediaPipe lower-cases text, keeps accents, and makes each Chinese character a word. Received: "
+                f"lowercase={self.lowercase}, strip_accents={self.strip_accents}, "
+                f"chinese_characters={self.chinese_characters} with the normalization mediapipe"
+            )
         if not 1 <= self.max_word_length < 1 << 28:
             raise UsageError(
                 f"max_word_length must be at least 1, and less than 2**28. Received: {self.max_word_length}"
@@ -99,8 +122,15 @@ class TokenizerSettings:
         return cls(lowercase=not cased, strip_accents=None if strip_accents is (not cased) else strip_accents)
 
     @property
+    def max_word_bytes(self) -> int | None:
+        """The length in bytes of UTF-8 above which a word becomes [UNK]; None if there is no limit in bytes."""
+        return MEDIAPIPE_WORD_BYTES if self.normalization == MEDIAPIPE else None
+
+    @property
     def strips_accents(self) -> bool:
         """Whether accents are stripped."""
+        if self.normalization == MEDIAPIPE:
+            return False
         return self.lowercase if self.strip_accents is None else self.strip_accents
 
     def differences(self, other: TokenizerSettings) -> list[str]:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from kbert.errors import UsageError
 from kbert.text.added_tokens import TextTokens
 from kbert.text.encoding import Encoding
-from kbert.text.normalization import Normalizer
-from kbert.text.replacement_table import ReplacementTable
-from kbert.text.settings import MAX_WORD_LENGTH, AddedToken, TokenizerSettings
+from kbert.text.normalization import Normalizer, table_of
+from kbert.text.settings import BERT, MAX_WORD_LENGTH, AddedToken, TokenizerSettings
 from kbert.text.truncation import Truncation, check_truncation, kept_lengths, window_starts
 from kbert.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Vocabulary
 from kbert.text.wordpiece import WordPiece
@@ -45,6 +44,8 @@ class Tokenizer:
         never_split: Words between white space that are passed to WordPiece without normalization.
         max_word_length: The length in characters above which a word becomes [UNK]; 200 in the original release.
         model_max_length: The maximum input length of the model in tokens, for other tools. It does not truncate texts.
+        normalization: "bert", or "mediapipe" for the ids that MediaPipe gives to text on phones; see
+            `TokenizerSettings`.
 
     Example:
         >>> tokenizer = Tokenizer("vocab.txt", lowercase=True)
@@ -68,6 +69,7 @@ class Tokenizer:
         never_split: Iterable[str] = (),
         max_word_length: int = MAX_WORD_LENGTH,
         model_max_length: int | None = None,
+        normalization: str = BERT,
     ) -> None:
         if not isinstance(vocabulary, Vocabulary):
             vocabulary = Vocabulary.from_file(vocabulary)
@@ -80,10 +82,13 @@ class Tokenizer:
             never_split=tuple(never_split),
             max_word_length=max_word_length,
             model_max_length=model_max_length,
+            normalization=normalization,
         )
         self.vocabulary = vocabulary.with_added([token.content for token in self.settings.added_tokens])
-        self.wordpiece = WordPiece(self.vocabulary, max_word_length=max_word_length)
-        table = ReplacementTable(lowercase, strip_accents=strip_accents, chinese_characters=chinese_characters)
+        self.wordpiece = WordPiece(
+            self.vocabulary, max_word_length=max_word_length, max_word_bytes=self.settings.max_word_bytes
+        )
+        table = table_of(self.settings)
         self.text_tokens = TextTokens.of(self.vocabulary, self.settings, table, self.wordpiece)
         if self.text_tokens:
             self.wordpiece.given = self.text_tokens.pieces

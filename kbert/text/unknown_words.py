@@ -36,8 +36,8 @@ def unknown_words(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
         if left <= 0:
             break
     pieces, unknown = tokenizer.wordpiece.word_ids, (tokenizer.vocabulary.unk_id,)
-    longest = tokenizer.settings.max_word_length
-    return Counter({word: n for word, n in counts.items() if len(word) <= longest and pieces(word) == unknown})
+    is_too_long = tokenizer.wordpiece.is_too_long
+    return Counter({word: n for word, n in counts.items() if not is_too_long(word) and pieces(word) == unknown})
 
 
 def long_words(texts: Iterable[str], tokenizer: Tokenizer) -> tuple[int, str | None]:

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from kbert.text.replacement_table import is_cjk
-from kbert.text.settings import TokenizerSettings
+from kbert.text.settings import MEDIAPIPE, TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import CONTINUATION
 
@@ -79,13 +79,17 @@ def _is_markup(token: str) -> bool:
 
 
 def _reason(body: str, settings: TokenizerSettings) -> str | None:
-    if settings.lowercase and body != body.lower():
+    if settings.lowercase and body != (_ascii_lower(body) if settings.normalization == MEDIAPIPE else body.lower()):
         return CAPITALS
     if settings.strips_accents and body != _without_accents(body):
         return ACCENTS
     if settings.chinese_characters and len(body) > 1 and any(is_cjk(ord(character)) for character in body):
         return CHINESE_WORDS
     return None
+
+
+def _ascii_lower(text: str) -> str:
+    return "".join(c.lower() if c.isascii() else c for c in text)
 
 
 def _without_accents(text: str) -> str:

@@ -17,11 +17,15 @@ class WordPiece:
     Args:
         vocabulary: The vocabulary of pieces.
         max_word_length: The length in characters above which a word becomes [UNK].
+        max_word_bytes: The length in bytes of UTF-8 above which a word becomes [UNK]; None if there is no such limit.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, max_word_length: int = MAX_WORD_LENGTH) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, *, max_word_length: int = MAX_WORD_LENGTH, max_word_bytes: int | None = None
+    ) -> None:
         self.vocabulary = vocabulary
         self.max_word_length = max_word_length
+        self.max_word_bytes = max_word_bytes
         self.given: Mapping[str, tuple[tuple[int, int], ...]] = {}
         """The words whose pieces are known in advance: the placeholders of `TextTokens`."""
         self._ids = vocabulary.piece_ids
@@ -46,12 +50,18 @@ class WordPiece:
         """Returns the ids of the pieces of a word."""
         return tuple(piece for piece, _ in self.pieces(word))
 
+    def is_too_long(self, word: str) -> bool:
+        """Returns whether a word is longer than the limits, so that it becomes [UNK]."""
+        if len(word) > self.max_word_length:
+            return True
+        return self.max_word_bytes is not None and len(word.encode("utf-8", "surrogatepass")) > self.max_word_bytes
+
     def pieces(self, word: str) -> tuple[tuple[int, int], ...]:
         """Returns (id, start in the word) of each piece, or a single [UNK] at 0 if there are no matching pieces."""
         if word in self.given:
             return self.given[word]
         length = len(word)
-        if length > self.max_word_length:
+        if self.is_too_long(word):
             return self._unknown
         pieces: list[tuple[int, int]] = []
         start = 0

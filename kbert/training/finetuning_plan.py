@@ -16,6 +16,7 @@ from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.tasks.task_info import TaskInfo
 from kbert.text.graph.encoder import GraphEncoder
+from kbert.text.settings import MEDIAPIPE
 from kbert.training.data.augmentation import with_augmentation
 from kbert.training.data.task_examples import TaskExamples, digest
 from kbert.training.data.unknown_tokens import warn_of_unknown_tokens
@@ -146,6 +147,8 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
     if len(training) > len(examples.train):
         run.tell(f"{len(training) - len(examples.train):,} changed copies of training texts added")
     start = starting_point(options.model, options.vocab, options.cased).with_settings(options)
+    if options.tokenizer == MEDIAPIPE:
+        start = start.with_mediapipe_tokenizer()
     task = examples.task if options.main_metric is None else examples.task.with_main_metric(options.main_metric)
     if start.bundle is not None:
         task = task.for_starting_model(resolve(options.model))

@@ -13,6 +13,7 @@ from kbert.errors import UsageError
 from kbert.model_folder.bundle import Bundle, is_bundle
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.tokenizer import tokenizer_from
+from kbert.text.mediapipe_tokenizer import check_uncased, mediapipe_tokenizer
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.options import TrainingOptions
 
@@ -52,6 +53,15 @@ class StartingPoint:
         if options.initializer_range is not None:
             config = config.replace(initializer_range=options.initializer_range)
         return dataclasses.replace(self, config=config)
+
+    def with_mediapipe_tokenizer(self) -> StartingPoint:
+        """Returns a copy whose tokenizer normalizes text as MediaPipe does on phones.
+
+        Raises:
+            UsageError: The tokenizer keeps case.
+        """
+        check_uncased(self.tokenizer, "start from an uncased model, or leave out --tokenizer")
+        return dataclasses.replace(self, tokenizer=mediapipe_tokenizer(self.tokenizer))
 
 
 def preset_names() -> str:

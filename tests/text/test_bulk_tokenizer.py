@@ -105,6 +105,16 @@ def test_texts_with_tokens_among_texts_without(settings):
     assert_same(tokenizer, texts[1:3])
 
 
+@pytest.mark.parametrize("settings", [{}, {"never_split": ["a"]}])
+def test_mediapipe(settings):
+    texts = ["", "AB ab\x0bab", "Ab\0ab ab", "É aé\x85", "é" * 50, "é" * 51, "\0", "😀ab." * 40, "x" * 101 + " b"]
+    tokenizer = Tokenizer(ODD, normalization="mediapipe", **settings)
+    assert_same(tokenizer, texts)
+    bulk = BulkTokenizer(tokenizer)
+    bulk.ids(texts)
+    assert bulk.long_words == 2
+
+
 @pytest.mark.parametrize("settings", [{}, {"never_split": ["a"]}, {"max_word_length": 9}])
 def test_long_words_are_counted(settings):
     bulk = BulkTokenizer(Tokenizer(ODD, **settings))

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from kbert.errors import UsageError
 from kbert.text.settings import AddedToken, TokenizerSettings, describe_settings, settings_from_dict
 
 
@@ -16,6 +17,7 @@ from kbert.text.settings import AddedToken, TokenizerSettings, describe_settings
         ({"lowercase": False, "strip_accents": True}, ["lowercase"]),
         ({"chinese_characters": False}, ["chinese_characters"]),
         ({"never_split": ("c++",)}, ["never_split"]),
+        ({"normalization": "mediapipe"}, ["normalization", "strip_accents"]),
         ({"special_tokens_in_text": True, "max_word_length": 100, "model_max_length": 8}, []),
         ({"added_tokens": (AddedToken("covid"),)}, []),
     ],
@@ -49,3 +51,27 @@ def test_all_of_them_come_back_from_json():
         max_word_length=100,
     )
     assert settings_from_dict(json.loads(json.dumps(dataclasses.asdict(settings)))) == settings
+
+
+def test_mediapipe_limits_words_in_bytes_and_keeps_accents():
+    settings = TokenizerSettings(normalization="mediapipe")
+    assert (settings.max_word_bytes, settings.strips_accents) == (100, False)
+    assert TokenizerSettings().max_word_bytes is None
+    assert settings_from_dict(json.loads(json.dumps(dataclasses.asdict(settings)))) == settings
+
+
+def test_settings_that_were_stored_before_normalization_existed_are_of_bert():
+    values = dataclasses.asdict(TokenizerSettings())
+    del values["normalization"]
+    assert settings_from_dict(values).normalization == "bert"
+
+
+@pytest.mark.parametrize("changes", [{"lowercase": False}, {"strip_accents": True}, {"chinese_characters": False}])
+def test_other_settings_contradict_mediapipe(changes):
+    with pytest.raises(UsageError, match=r"^MediaPipe lower-cases text, .* with the normalization mediapipe$"):
+        TokenizerSettings(normalization="mediapipe", **changes)
+
+
+def test_an_unknown_normalization_is_refused():
+    with pytest.raises(UsageError, match=r"^normalization must be one of bert, mediapipe\. Received: 'nfc'$"):
+        TokenizerSettings(normalization="nfc")

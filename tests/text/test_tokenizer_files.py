@@ -28,6 +28,7 @@ def change(path, **values):
         {},
         {"lowercase": False, "strip_accents": True, "chinese_characters": False, "max_word_length": 100},
         {"special_tokens_in_text": True, "model_max_length": 128, "never_split": ["don't"]},
+        {"normalization": "mediapipe"},
         {"added_tokens": ADDED},
         {"added_tokens": [AddedToken("[MASK]", special=True, lstrip=True), *ADDED, AddedToken("[E1]", special=True)]},
     ],
@@ -305,4 +306,25 @@ def test_a_tokenizer_json_speaks_for_itself(folder):
     assert load_tokenizer(folder).settings.lowercase
     change(folder / "tokenizer_config.json", word_tokenizer_type="mecab")
     with pytest.raises(BundleError, match="word_tokenizer_type 'mecab'"):
+        load_tokenizer(folder)
+
+
+def test_only_other_normalizations_are_named(tmp_path, vocabulary):
+    for normalization in ("bert", "mediapipe"):
+        save_tokenizer(Tokenizer(vocabulary, normalization=normalization), tmp_path)
+        named = json.loads((tmp_path / "tokenizer_config.json").read_text()).get("kbert_normalization")
+        assert named == (None if normalization == "bert" else normalization)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kbert_normalization": "nfc"}, "normalization must be one of bert, mediapipe"),
+        ({"kbert_normalization": 1}, "kbert_normalization must be a string"),
+        ({"kbert_normalization": "mediapipe", "do_lower_case": False}, "MediaPipe lower-cases text"),
+    ],
+)
+def test_a_normalization_that_cannot_be_is_refused(folder, values, message):
+    change(folder / "tokenizer_config.json", **values)
+    with pytest.raises(BundleError, match=message):
         load_tokenizer(folder)

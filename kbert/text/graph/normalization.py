@@ -1,4 +1,4 @@
-"""Normalizes text with TensorFlow operations, using the table of `replacement_table.ReplacementTable`."""
+"""Normalizes text with TensorFlow operations, using the table that `kbert.text.normalization` uses in Python."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from kbert.text import replacement_table
 from kbert.text.graph.code_points import changing_code_points, unified_ideographs
+from kbert.text.normalization import table_of
+from kbert.text.settings import BERT, TokenizerSettings
 
 _PAGE = 256
 _SELF = -1
@@ -42,15 +44,11 @@ class GraphNormalizer:
     so they share one kind.
 
     Args:
-        lowercase: Whether to lower-case text.
-        strip_accents: Whether to strip accents.
-        chinese_characters: Whether to make each CJK ideograph a word.
+        table: The table.
     """
 
-    def __init__(self, lowercase: bool, strip_accents: bool, chinese_characters: bool) -> None:
-        table = replacement_table.ReplacementTable(
-            lowercase, strip_accents=strip_accents, chinese_characters=chinese_characters
-        )
+    def __init__(self, table: replacement_table.ReplacementTable) -> None:
+        self.ends_at_nul = table.ends_at_nul
         kinds: dict[tuple[int, ...], int] = {(_SELF,): 0}
         entries = np.zeros(sys.maxunicode + 1, np.int32)
         for code_point in changing_code_points().tolist():
@@ -62,7 +60,7 @@ class GraphNormalizer:
         self._starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int32)
         self._limits = self._starts + lengths
         self._characters = np.array([c for kind in kinds for c in kind], np.int32)
-        self._sigma = _FinalSigma() if lowercase else None
+        self._sigma = _FinalSigma() if table.final_sigmas else None
 
     def __call__(self, code_points: tf.RaggedTensor) -> tf.RaggedTensor:
         """Normalizes text. Words in the result are separated by spaces.
@@ -89,9 +87,25 @@ class GraphNormalizer:
 
 
 @functools.cache
-def graph_normalizer(lowercase: bool, strip_accents: bool, chinese_characters: bool) -> GraphNormalizer:
+def graph_normalizer(
+    lowercase: bool, strip_accents: bool, chinese_characters: bool, normalization: str = BERT
+) -> GraphNormalizer:
     """Returns the normalizer for these settings, created once per process, since building the table takes a second."""
-    return GraphNormalizer(lowercase, strip_accents, chinese_characters)
+    settings = TokenizerSettings(
+        lowercase=lowercase,
+        strip_accents=strip_accents,
+        chinese_characters=chinese_characters,
+        normalization=normalization,
+    )
+    return GraphNormalizer(table_of(settings))
+
+
+def until_nul(code_points: tf.RaggedTensor) -> tf.RaggedTensor:
+    """Returns the code points of each text before its first NUL, RaggedTensor int32 [B, N] → [B, M]."""
+    nuls = tf.cumsum(tf.cast(code_points.flat_values == 0, tf.int32))
+    before_text = tf.gather(tf.pad(nuls, [[1, 0]]), code_points.row_starts())
+    kept = nuls == tf.gather(before_text, code_points.value_rowids())
+    return tf.ragged.boolean_mask(code_points, code_points.with_flat_values(kept))
 
 
 class _FinalSigma:

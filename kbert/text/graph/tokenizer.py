@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kbert.text.added_tokens import TextTokens
 from kbert.text.graph.added_tokens import GraphTextTokens, Sources
-from kbert.text.graph.normalization import graph_normalizer
+from kbert.text.graph.normalization import graph_normalizer, until_nul
 from kbert.text.graph.wordpiece import CoreWordPiece, GraphWordPiece, TextWordPiece
 from kbert.text.replacement_table import SPACE
 from kbert.text.settings import TokenizerSettings
@@ -54,10 +54,12 @@ class GraphTokenizer(tf.Module):
         super().__init__(name="graph_tokenizer")
         self.vocabulary = vocabulary
         self.settings = settings
-        self._normalize = graph_normalizer(settings.lowercase, settings.strips_accents, settings.chinese_characters)
+        self._normalize = graph_normalizer(
+            settings.lowercase, settings.strips_accents, settings.chinese_characters, settings.normalization
+        )
         self._text_tokens = GraphTextTokens(text_tokens, core=core) if text_tokens else None
         wordpiece = CoreWordPiece if core else TextWordPiece
-        self._wordpiece: GraphWordPiece = wordpiece(vocabulary, settings.max_word_length)
+        self._wordpiece: GraphWordPiece = wordpiece(vocabulary, settings.max_word_length, settings.max_word_bytes)
 
     @property
     def lowercase(self) -> bool:
@@ -93,6 +95,8 @@ class GraphTokenizer(tf.Module):
 
     def _words(self, texts: tf.Tensor, *, with_sources: bool) -> _Words:
         code_points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace", replace_control_characters=False)
+        if self._normalize.ends_at_nul:
+            code_points = until_nul(code_points)
         sources = None
         if self._text_tokens is not None:
             code_points, sources = self._text_tokens.hide(code_points)

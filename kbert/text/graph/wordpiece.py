@@ -35,15 +35,17 @@ class TextWordPiece:
     Args:
         vocabulary: The vocabulary.
         max_word_length: The length in characters above which a word becomes [UNK].
+        max_word_bytes: The length in bytes of UTF-8 above which a word becomes [UNK]; None if there is no such limit.
     """
 
-    def __init__(self, vocabulary: Vocabulary, max_word_length: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, max_word_length: int, max_word_bytes: int | None = None) -> None:
         self._max_word_length = max_word_length
+        self._max_word_bytes = max_word_bytes
         self._unspellable = unspellable_character(vocabulary)
         self._operation = tf_text.FastWordpieceTokenizer(
             vocab=vocabulary.distinct_pieces,
             suffix_indicator=CONTINUATION,
-            # This limit counts bytes; `_spellings` applies the limit in characters.
+            # This limit counts bytes; `_spellings` applies the limits of the settings.
             max_bytes_per_word=4 * (max_word_length + 1),
             token_out_type=tf.int32,
             unknown_token=UNK,
@@ -61,15 +63,13 @@ class TextWordPiece:
 
     def _spellings(self, words: tf.RaggedTensor) -> tf.Tensor:
         """Returns the words as strings [W]. Words that are too long become a character that no piece contains."""
-        too_long = words.row_lengths() > self._max_word_length
+        too_long = _too_long(words, self._max_word_length, self._max_word_bytes)
         return tf.where(too_long, self._unspellable, tf.strings.unicode_encode(words, "UTF-8"))
 
     @staticmethod
     def _character_starts(words: tf.RaggedTensor, pieces: tf.RaggedTensor, byte_starts: tf.Tensor) -> tf.Tensor:
         """Converts the start of each piece in its word from bytes to characters; int32."""
-        flat = words.flat_values
-        widths = 1 + sum(tf.cast(flat >= wider, tf.int32) for wider in (0x80, 0x800, 0x10000))
-        bytes_before = tf.cumsum(widths, exclusive=True)
+        bytes_before = tf.cumsum(_widths(words.flat_values), exclusive=True)
         word_starts = tf.gather(tf.cast(words.row_starts(), tf.int32), pieces.value_rowids())
         return tf.searchsorted(bytes_before, tf.gather(bytes_before, word_starts) + byte_starts) - word_starts
 
@@ -83,12 +83,14 @@ class CoreWordPiece:
     Args:
         vocabulary: The vocabulary.
         max_word_length: The length in characters above which a word becomes [UNK].
+        max_word_bytes: The length in bytes of UTF-8 above which a word becomes [UNK]; None if there is no such limit.
     """
 
     _BEGIN, _CONTINUE = 0, 1
 
-    def __init__(self, vocabulary: Vocabulary, max_word_length: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, max_word_length: int, max_word_bytes: int | None = None) -> None:
         self._max_word_length = max_word_length
+        self._max_word_bytes = max_word_bytes
         self._unk_id = vocabulary.unk_id
         begin, further = {}, {}
         for piece, index in vocabulary.piece_ids.items():
@@ -108,7 +110,7 @@ class CoreWordPiece:
         limits = tf.gather(tf.cast(words.row_limits(), tf.int32), word_of)
         is_first = tf.scatter_nd(starts[:, None], tf.ones_like(starts), tf.shape(characters)) > 0
         lengths, ids = self._trie.longest(characters, limits, tf.where(is_first, self._BEGIN, self._CONTINUE))
-        too_long = words.row_lengths() > self._max_word_length
+        too_long = _too_long(words, self._max_word_length, self._max_word_bytes)
         begins = _reached(tf.boolean_mask(starts, ~too_long), lengths, limits) | is_first
         # A word that cannot be split to its end is reached at a character where no piece begins.
         stuck = tf.boolean_mask(word_of, begins & (lengths == 0))
@@ -118,6 +120,20 @@ class CoreWordPiece:
         found = tf.where(tf.gather(unknown, rows), self._unk_id, tf.gather(ids, places))
         pieces = tf.RaggedTensor.from_value_rowids(found, rows, nrows=words.nrows(), validate=False)
         return pieces, tf.cast(places, tf.int32) - tf.gather(starts, rows)
+
+
+def _too_long(words: tf.RaggedTensor, most_characters: int, most_bytes: int | None) -> tf.Tensor:
+    """Returns which words, int32 [W, None], are longer than the limits, bool [W]."""
+    too_long = words.row_lengths() > most_characters
+    if most_bytes is None:
+        return too_long
+    sizes = tf.reduce_sum(words.with_flat_values(_widths(words.flat_values)), axis=1)
+    return too_long | (sizes > most_bytes)
+
+
+def _widths(code_points: tf.Tensor) -> tf.Tensor:
+    """Returns the number of bytes of each code point in UTF-8, int32 [N]."""
+    return 1 + sum(tf.cast(code_points >= wider, tf.int32) for wider in (0x80, 0x800, 0x10000))
 
 
 def _reached(starts: tf.Tensor, lengths: tf.Tensor, limits: tf.Tensor) -> tf.Tensor:

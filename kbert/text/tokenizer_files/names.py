@@ -12,6 +12,9 @@ SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 MODEL_CONFIG_FILE = "config.json"
 """The configuration of the model; some folders name the class of the tokenizer only there."""
 
+NORMALIZATION_KEY = "kbert_normalization"
+"""The key of tokenizer_config.json for a normalization that is not BERT's. Transformers keeps it without using it."""
+
 SPECIAL_TOKEN_KEYS = {
     "pad_token": PAD,
     "unk_token": UNK,

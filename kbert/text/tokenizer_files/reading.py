@@ -18,12 +18,13 @@ from pathlib import Path
 
 from kbert import files
 from kbert.errors import BundleError, UsageError, VocabularyError, shown
-from kbert.text.settings import MAX_WORD_LENGTH, AddedToken, TokenizerSettings
+from kbert.text.settings import BERT, MAX_WORD_LENGTH, AddedToken, TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files.names import (
     ADDED_TOKENS_FILE,
     CONFIG_FILE,
     MODEL_CONFIG_FILE,
+    NORMALIZATION_KEY,
     SPECIAL_TOKEN_KEYS,
     SPECIAL_TOKENS_FILE,
     TOKENIZER_FILE,
@@ -131,6 +132,7 @@ def _tokenizer(files_: _Files, special_tokens_in_text: bool | None) -> Tokenizer
             never_split=tuple(config.strings("never_split")),
             max_word_length=model.integer("max_input_chars_per_word", MAX_WORD_LENGTH),
             model_max_length=length if length < UNLIMITED else None,
+            normalization=config.text(NORMALIZATION_KEY, BERT),
         )
     except UsageError as problem:
         raise BundleError(f"{folder}: {problem}") from None

@@ -9,11 +9,12 @@ from typing import Any
 
 from kbert import files
 from kbert.options import option_error
-from kbert.text.settings import AddedToken
+from kbert.text.settings import BERT, AddedToken
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files.names import (
     ADDED_TOKENS_FILE,
     CONFIG_FILE,
+    NORMALIZATION_KEY,
     SPECIAL_TOKEN_KEYS,
     SPECIAL_TOKENS_FILE,
     TOKENIZER_FILE,
@@ -26,7 +27,8 @@ def save_tokenizer(tokenizer: Tokenizer, folder: files.PathLike) -> None:
     """Writes vocab.txt, tokenizer.json and tokenizer_config.json to a folder, each atomically.
 
     Existing added_tokens.json and special_tokens_map.json are removed, since they would be read together with the new
-    files. tokenizer.json has no setting for `never_split`, so Hugging Face's tokenizers ignore it.
+    files. tokenizer.json has no setting for `never_split` or for MediaPipe's normalization, so Hugging Face's
+    tokenizers ignore them.
     """
     folder = Path(folder)
     tokenizer.vocabulary.save(folder / VOCABULARY_FILE)
@@ -81,6 +83,8 @@ def _tokenizer_config(tokenizer: Tokenizer) -> dict[str, Any]:
     }
     if specials:
         values["additional_special_tokens"] = specials
+    if settings.normalization != BERT:
+        values[NORMALIZATION_KEY] = settings.normalization
     if settings.never_split:
         values["never_split"] = list(settings.never_split)
     return values

@@ -10,15 +10,18 @@ from kbert import files
 from kbert.options import OptionInfo, option_infos, with_documented_fields
 from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.task_info import TaskInfo
+from kbert.text.settings import MEDIAPIPE
 from kbert.training.options.sections import (
     class_error,
     data_option,
+    model_option,
     optimizer_option,
     training_option,
 )
 from kbert.training.options.training import TrainingOptions
 
 AUGMENTATIONS = ("masked",)
+TOKENIZERS = (MEDIAPIPE,)
 
 
 @with_documented_fields
@@ -35,6 +38,16 @@ class FinetuneOptions(TrainingOptions):
             ...
         kbert.options.errors.OptionError: epochs must be above 0. Received: epochs=0
     """
+
+    # === Model ===
+    tokenizer: str | None = model_option(
+        None,
+        "Tokenize text as MediaPipe does on phones, so that the model learns from the tokens that it will get there.",
+        details="MediaPipe lower-cases only A to Z and keeps accents, so words such as Café become [UNK] in "
+        "most vocabularies. The run stores this, and all commands tokenize text in this way for its model.",
+        choices=TOKENIZERS,
+        default_help="the tokenizer of the model, or that of `vocab`",
+    )
 
     # === Data ===
     train: Any = data_option(

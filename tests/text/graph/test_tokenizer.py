@@ -1,3 +1,4 @@
+import functools
 import sys
 
 import numpy as np
@@ -7,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kbert.text.graph.normalization import graph_normalizer
+from kbert.text.graph.tokenizer import GraphTokenizer
+from kbert.text.mediapipe_table import MediaPipeTable
 from kbert.text.normalization import Normalizer
 from kbert.text.replacement_table import ReplacementTable
 from kbert.text.tokenizer import Tokenizer
@@ -120,3 +123,50 @@ def test_works_in_a_saved_graph(tmp_path, vocabulary):
     tf.saved_model.save(module, str(tmp_path / "saved"))
     loaded = tf.saved_model.load(str(tmp_path / "saved"))
     assert loaded.ids(tf.constant(["the CATS", "ran"])).numpy().tolist() == [[5, 7, 15], [12, 0, 0]]
+
+
+# === MediaPipe's normalization ===
+
+
+def test_every_character_is_normalized_as_mediapipe_does_in_python():
+    code_points = np.array([c for c in range(sys.maxunicode + 1) if not 0xD800 <= c < 0xE000])
+    table = MediaPipeTable()
+    kinds = graph_normalizer(True, False, True, "mediapipe").kinds(tf.constant(code_points, tf.int32)).numpy()
+    unchanged = np.array([table._replacement(chr(c)) == chr(c) for c in code_points])
+    np.testing.assert_array_equal(kinds == 0, unchanged)
+
+
+@pytest.mark.parametrize("core", [True, False])
+def test_ids_with_mediapipes_normalization_are_those_of_python(core):
+    tokenizer = Tokenizer(alphabet_vocabulary(), normalization="mediapipe")
+    texts = [
+        "",
+        "ab\0ab",
+        "\0",
+        "a\x0bb É Σ aΣ",
+        "é" * 50,
+        "é" * 51,
+        "ab" * 51,
+        "a\xa0b \u3000",
+        *TRICKY,
+        TRICKY,
+        "中a国",
+    ]
+    graph = GraphTokenizer(tokenizer.vocabulary, tokenizer.settings, core=core)
+    assert graph(tf.constant(texts)).to_list() == [tokenizer.ids(text) for text in texts]
+    _, starts, ends = graph.with_offsets(tf.constant(texts))
+    offsets = [list(zip(*each, strict=True)) for each in zip(starts.to_list(), ends.to_list(), strict=True)]
+    assert offsets == [tokenizer.offsets(text) for text in texts]
+
+
+@settings(max_examples=100)
+@given(texts=st.lists(st.text(CHARACTERS, max_size=30), max_size=8))
+def test_random_texts_get_mediapipes_ids_as_in_python(texts):
+    tokenizer, graph = mediapipe_pair()
+    assert graph(tf.constant(texts, tf.string)).to_list() == [tokenizer.ids(text) for text in texts]
+
+
+@functools.cache
+def mediapipe_pair():
+    tokenizer = Tokenizer(alphabet_vocabulary(), normalization="mediapipe")
+    return tokenizer, tokenizer.to_graph()

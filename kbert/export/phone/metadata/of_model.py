@@ -13,6 +13,7 @@ from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.multilabel import MultilabelTask
 from kbert.tasks.protocol.answering import AnsweringTask
+from kbert.tasks.question_answering import QuestionAnsweringTask
 
 
 def metadata_of(
@@ -59,6 +60,7 @@ def exported_model(
         sequence_length=sequence_length,
         takes_tokens=takes_tokens,
         output_types=tuple(output_types),
+        no_answers=isinstance(model.task, QuestionAnsweringTask) and model.task.impossible,
     )
 
 

@@ -17,6 +17,7 @@ class ExportedModel:
         sequence_length: The number of tokens of an input; the first, if there are several signatures.
         takes_tokens: Whether the inputs are `input_word_ids`, `input_mask` and `input_type_ids`.
         output_types: The dtype of each output, such as "float32".
+        no_answers: Whether the model can decide that a context has no answer.
     """
 
     task: str
@@ -25,6 +26,7 @@ class ExportedModel:
     sequence_length: int
     takes_tokens: bool = True
     output_types: Sequence[str] = ("float32",)
+    no_answers: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,14 +84,17 @@ class Opening:
     Args:
         program: The name of the program.
         obstacle: Why it does not, as a clause about the model; None if it does.
+        limit: What the program does not do with the model that it opens, as a clause; None if it does everything.
     """
 
     program: str
     obstacle: str | None
+    limit: str | None = None
 
     def __str__(self) -> str:
         if self.obstacle is None:
-            return f"{self.program} opens the model as it is"
+            limit = f", but {self.limit}" if self.limit else ""
+            return f"{self.program} opens the model as it is{limit}"
         return f"{self.program} does not open the model: {self.obstacle}"
 
 
@@ -102,7 +107,8 @@ def openings(model: ExportedModel) -> list[Opening]:
         >>> [str(each) for each in openings(ExportedModel(task="embedding", sequence_length=128))]
         ["MediaPipe's TextEmbedder opens the model as it is"]
     """
-    return [Opening(program.name, program.obstacle(model)) for program in PROGRAMS if model.task in program.tasks]
+    limit = "it always gives an answer, and the model can decide that there is none" if model.no_answers else None
+    return [Opening(each.name, each.obstacle(model), limit) for each in PROGRAMS if model.task in each.tasks]
 
 
 def opens_as_is(model: ExportedModel) -> bool:

@@ -49,6 +49,14 @@ def test_questions_need_384_tokens():
     assert opens_as_is(model("question-answering", paired=True, sequence_length=384))
 
 
+def test_answers_are_always_given():
+    (found,) = openings(model("question-answering", sequence_length=384, no_answers=True))
+    assert str(found) == (
+        "the Task Library's BertQuestionAnswerer opens the model as it is, but it always gives an answer, and the "
+        "model can decide that there is none"
+    )
+
+
 def test_lines_for_people():
     assert describe_openings(model("embedding")) == ["MediaPipe's TextEmbedder opens the model as it is"]
     assert describe_openings(model("tagging")) == [
