@@ -81,7 +81,7 @@ class CodePointEncoder:
             token = tf.where(in_second, tokens.first + positions - first - 2, positions - 1 + skipped)
             is_text = (positions > 0) & tf.not_equal(positions, first + 1) & (positions < count - 1)
         vocabulary = self.tokenizer.vocabulary
-        special = np.where(positions == 0, vocabulary.cls_id, vocabulary.sep_id)
+        special = np.where(positions == 0, vocabulary.cls_id, vocabulary.sep_id).astype(np.int32)
         is_token = positions < count
         ids, starts, ends = self._read(tokens, token)
         if code_points_pair is not None:
