@@ -67,14 +67,14 @@ def expected(name, text):
     return [(index, start, end) for index, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)]
 
 
-def spelled(tokens, text):
-    return [(VOCABULARY[index], text[start:end]) for index, start, end in tokens]
+def spelled(name, text):
+    """The tokens of a text, each with the part of the text that it comes from."""
+    vocabulary = traced(name, False)[0].vocabulary
+    return [(vocabulary[index], text[start:end]) for index, start, end in tokens_of(name, text)[0]]
 
 
 def test_pieces_and_the_parts_of_the_text_that_they_come_from():
-    text = " Ab\u200dÁ'각 ÉX中中<e>"
-    (found,) = tokens_of("lower-cased", text)
-    assert spelled(found, text) == [
+    assert spelled("lower-cased", " Ab\u200dÁ'각 ÉX中中<e>") == [
         ("aba", "Ab\u200dÁ"),
         ("'", "'"),
         # The last of the three letters of the syllable is not in the vocabulary.
@@ -87,14 +87,16 @@ def test_pieces_and_the_parts_of_the_text_that_they_come_from():
         ("e", "e"),
         (">", ">"),
     ]
-    (found,) = tokens_of("lower-cased", "가가")
-    assert spelled(found, "가가") == [("\u1100", "가"), ("##\u1161", "가"), ("##\u1100", "가"), ("##\u1161", "가")]
+    assert spelled("lower-cased", "가가") == [
+        ("\u1100", "가"),
+        ("##\u1161", "가"),
+        ("##\u1100", "가"),
+        ("##\u1161", "가"),
+    ]
 
 
 def test_tokens_in_text():
-    text = "x[MASK]<e>ab\n ΑΣ[SEP]"
-    (found,) = tokens_of("added tokens", text)
-    assert spelled(found, text) == [
+    assert spelled("added tokens", "x[MASK]<e>ab\n ΑΣ[SEP]") == [
         ("x", "x"),
         ("[MASK]", "[MASK]"),
         ("<e>", "<e>"),
