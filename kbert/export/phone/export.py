@@ -102,7 +102,9 @@ def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Pat
         }
     content = _without_raw_outputs(contents)
     if with_program:
-        content = with_metadata(content, metadata_of(loaded, name=Path(options.output).stem, card=read_card(resolve(model))))
+        content = with_metadata(
+            content, metadata_of(loaded, name=Path(options.output).stem, card=read_card(resolve(model)))
+        )
     for line in describe_openings(opened) if options.metadata == "auto" else ():
         _LOG.info("%s", line)
     with files.atomic_file(options.output) as handle:
