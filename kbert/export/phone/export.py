@@ -105,8 +105,8 @@ def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Pat
         content = with_metadata(
             content, metadata_of(loaded, name=Path(options.output).stem, card=read_card(resolve(model)))
         )
-    for line in describe_openings(opened) if options.metadata == "auto" else ():
-        _LOG.info("%s", line)
+    if options.metadata == "auto":
+        _LOG.info("%s", "; ".join(describe_openings(opened)))
     with files.atomic_file(options.output) as handle:
         handle.write(content)
     return Path(options.output)

@@ -1,3 +1,5 @@
+import zipfile
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,6 +16,7 @@ from kbert.export.phone.file_text_model import FileTextModel
 from kbert.inference.packed_encoder import PackedEncoder
 from kbert.prediction.loading import load
 from kbert.text.graph.encoder import GraphEncoder
+from kbert.text.tokenizer import Tokenizer
 
 TEXTS = ["the cat sat on the mat .", "", "zzz 中文", "unaffable dogs !", "the " * 50]
 
@@ -239,3 +242,31 @@ def test_an_operation_that_is_not_built_in_is_refused(classifier, monkeypatch):
     )
     with pytest.raises(ExportError, match=r"^expected a model of LiteRT's built-in operations\. Received: "):
         litert._token_content(loaded, 8, "none", {})
+
+
+def test_a_classifier_has_metadata_for_mediapipe(tmp_path, classifier, logged):
+    path = export_litert(classifier, output=tmp_path / "films.tflite")
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("labels.txt") == b"bad\nfine\ngood"
+        assert archive.read("vocab.txt").split(b"\n")[:2] == [b"[PAD]", b"[UNK]"]
+    assert any(line.startswith("MediaPipe's TextClassifier opens the model as it is; ") for line in logged())
+
+
+@pytest.mark.parametrize("options", [{"metadata": "none"}, {"input": "codepoints"}, {"sequence_lengths": [8, 16]}])
+def test_files_that_no_program_opens_have_no_metadata(tmp_path, classifier, options):
+    assert not zipfile.is_zipfile(export_litert(classifier, output=tmp_path / "films.tflite", **options))
+
+
+def test_a_cased_classifier_needs_a_decision(tmp_path, make_task_model, vocabulary):
+    cased = Tokenizer(vocabulary, lowercase=False)
+    folder = make_task_model(tmp_path / "run", TASKS["classification"](), tokenizer=cased)
+    with pytest.raises(UsageError, match=r"^expected an uncased model, since MediaPipe .* with --metadata none for an"):
+        export_litert(folder, output=tmp_path / "m.tflite")
+    assert not zipfile.is_zipfile(export_litert(folder, output=tmp_path / "m.tflite", metadata="none"))
+    assert zipfile.is_zipfile(export_litert(folder, output=tmp_path / "m.tflite", force=True))
+
+
+def test_the_accuracy_with_the_tokenizer_of_mediapipe_is_told(tmp_path, classifier, labelled, logged):
+    export_litert(classifier, output=tmp_path / "model.tflite", validation=labelled)
+    (line,) = [line for line in logged() if line.startswith("with MediaPipe's tokenizer: ")]
+    assert line.startswith("with MediaPipe's tokenizer: accuracy 1.0000 before and ")
