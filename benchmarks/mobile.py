@@ -25,6 +25,7 @@ import importlib.util
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -37,6 +38,7 @@ import numpy as np
 import turns
 
 LENGTH = 128
+TEXTS = "texts.txt"
 CALIBRATION_TEXTS = 200
 PEERS = {"onnxruntime": "model.onnx", "onnxruntime-int8": "model-int8.onnx"}
 """The files of the contestants that are not kbert's."""
@@ -105,6 +107,27 @@ def contestant_file(folder: Path, name: str) -> Path:
 # === Referee ===
 
 
+def write(name: str, folder: Path) -> None:
+    """Writes the file of a contestant: for ONNX Runtime both files."""
+    if name in PEERS:
+        inference.export_onnx(folder)
+        return
+    import kbert
+
+    quantize = contestants()[name]
+    calibration = {"calibration": folder / TEXTS} if quantize == "int8" else {}
+    try:
+        kbert.export_litert(
+            folder / "run",
+            output=contestant_file(folder, name),
+            quantize=quantize,
+            sequence_lengths=[LENGTH],
+            **calibration,
+        )
+    except kbert.KbertError as problem:
+        sys.exit(f"{name}: {problem}")
+
+
 def contestants() -> dict[str, str]:
     """Returns the names of all contestants, with the value of --quantize that each of kbert's files has."""
     from kbert.export.options import ExportLitertOptions
@@ -135,24 +158,15 @@ def prepare(model: str, options: argparse.Namespace, folder: Path) -> list[str]:
         classifier = kbert.ClassificationModel.from_preset(source, classes=2)
         classifier.save_to_preset(run, tokenizer=tokenizer, labels=["bad", "good"])
     rows = (options.data / "sst2" / "train.tsv").read_text(encoding="utf-8").splitlines()[1 : CALIBRATION_TEXTS + 1]
-    texts = folder / "texts.txt"
-    texts.write_text("".join(f"{row.split(chr(9))[0]}\n" for row in rows), encoding="utf-8")
+    (folder / TEXTS).write_text("".join(f"{row.split(chr(9))[0]}\n" for row in rows), encoding="utf-8")
     written = []
     for name in options.only:
-        path = contestant_file(folder, name)
-        try:
-            if path.exists():
-                pass
-            elif name in PEERS:
-                inference.export_onnx(folder)
-            else:
-                quantize = contestants()[name]
-                calibration = {"calibration": texts} if quantize == "int8" else {}
-                kbert.export_litert(run, output=path, quantize=quantize, sequence_lengths=[LENGTH], **calibration)
-        except kbert.KbertError as problem:
-            print(f"{name}: left out. {problem}", file=sys.stderr)
-        else:
+        # Each file is written by a process of its own, since converters do not give all memory back.
+        writer = [sys.executable, __file__, "--write", name, str(folder)]
+        if contestant_file(folder, name).exists() or subprocess.run(writer, check=False).returncode == 0:
             written.append(name)
+        else:
+            print(f"{name}: could not be written, left out", file=sys.stderr)
     vocabulary = json.loads((run / "config.json").read_text())["vocab_size"]
     ids = np.random.default_rng(0).integers(0, vocabulary, (1, LENGTH))
     np.savez(folder / "row.npz", input_ids=ids, attention_mask=ids**0, token_type_ids=ids * 0)
@@ -258,7 +272,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path, help="the file of results; models in it are not measured again")
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--write", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if options.write:
+        write(options.write[0], Path(options.write[1]))
+        return
     if options.work:
         work(options.work[0], Path(options.work[1]), options)
         return
