@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from kbert.export.options import ExportLitertOptions, ExportSavedModelOptions
     from kbert.export.phone.export import export_litert
     from kbert.export.saved_model import export_saved_model
+    from kbert.inference.litert_benchmark.benchmark import bench_litert
+    from kbert.inference.litert_benchmark.options import BenchLitertOptions
     from kbert.model_folder.bundle import Bundle
     from kbert.optimizers.adamw import AdamW
     from kbert.optimizers.lamb import Lamb
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "AdamW": "kbert.optimizers.adamw",
     "AddedToken": "kbert.text.settings",
+    "BenchLitertOptions": "kbert.inference.litert_benchmark.options",
     "BertConfig": "kbert.config",
     "BertEncoder": "kbert.pretrained.models",
     "BuildCorpusOptions": "kbert.corpus.options",
@@ -135,6 +138,7 @@ _MODULES = {
     "Vocabulary": "kbert.text.vocabulary",
     "WarmupSchedule": "kbert.optimizers.warmup_schedule",
     "WriteReportOptions": "kbert.report.options",
+    "bench_litert": "kbert.inference.litert_benchmark.benchmark",
     "build_corpus": "kbert.corpus.building.build",
     "build_index": "kbert.retrieval.index",
     "convert": "kbert.conversion.convert",
@@ -167,6 +171,7 @@ __all__ = [
     "SGD",
     "AdamW",
     "AddedToken",
+    "BenchLitertOptions",
     "BertConfig",
     "BertEncoder",
     "BuildCorpusOptions",
@@ -214,6 +219,7 @@ __all__ = [
     "WarmupSchedule",
     "WriteReportOptions",
     "__version__",
+    "bench_litert",
     "build_corpus",
     "build_index",
     "convert",

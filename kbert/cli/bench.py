@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,16 +25,14 @@ def bench() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True), metavar="FILE")
 @options.declared(option_infos(BenchLitertOptions))
 @options.JSON
-def litert(file: str, as_json: bool, threads: Sequence[Any], **settings: Any) -> None:
+def litert(file: str, as_json: bool, **settings: Any) -> None:
     """Measure the LiteRT file FILE on this machine, with inputs that are as long as the file allows.
 
     Prints the size of the file and of its weights by dtype, and for each signature: the operations that LiteRT leaves
     to XNNPACK and those outside, and for each number of threads the median and the 90th percentile of the latency and
     the peak memory of a process that does nothing else.
     """
-    # Click passes the values of an option that can be repeated as text.
-    counts = [int(each) if str(each).isdecimal() else each for each in threads]
-    chosen = BenchLitertOptions(threads=counts, **settings)
+    chosen = BenchLitertOptions(**settings)
     from kbert.inference.litert_benchmark.benchmark import bench_litert
 
     benchmark = bench_litert(file, options=chosen)

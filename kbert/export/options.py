@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from kbert import files
-from kbert.options import option, option_error, option_infos, with_documented_fields
+from kbert.options import option, option_error, with_documented_fields
 from kbert.prediction.options import HeadOptions, PromptedOptions
 
 QUANTIZATIONS = ("none", "float16", "dynamic")
@@ -23,9 +23,6 @@ METADATA = ("auto", "none")
 
 INPUTS = ("tokens", "codepoints")
 """Token ids, or the code points of texts."""
-
-SHORTEST = 5
-"""The minimum number of tokens of an input of a LiteRT model."""
 
 OPERATIONS = ("text", "core")
 """Tokenizers in the graph: with operations of TensorFlow Text, or with those of TensorFlow alone."""
@@ -99,6 +96,7 @@ class ExportLitertOptions(HeadOptions):
         "as tokens_32, and stores the weights once.",
         default_help="as in fine-tuning",
         flag="--sequence-length",
+        minimum=5,
     )
     input: str = option(
         "tokens",
@@ -148,16 +146,7 @@ class ExportLitertOptions(HeadOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        lengths = sorted(set(self.sequence_lengths))
-        if any(not isinstance(length, int) or isinstance(length, bool) or length < SHORTEST for length in lengths):
-            raise option_error(
-                lambda spell: (
-                    f"{spell('sequence_lengths')} must be whole numbers of at least {SHORTEST}. Received: "
-                    f"{spell('sequence_lengths', self.sequence_lengths)}"
-                ),
-                option_infos(type(self)),
-            )
-        object.__setattr__(self, "sequence_lengths", tuple(lengths))
+        object.__setattr__(self, "sequence_lengths", tuple(sorted(set(self.sequence_lengths))))
         if self.text_length is not None and self.input != "codepoints":
             raise option_error(
                 lambda spell: (

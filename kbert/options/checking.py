@@ -31,7 +31,10 @@ def check_value(info: OptionInfo, value: Any) -> Any:
 def _type_problem(info: OptionInfo, value: Any) -> str | None:
     """Returns a phrase for the expected values if the value has a wrong type, otherwise None."""
     kind = info.kind
-    if Any in info.types or kind is None or info.multiple:
+    if info.multiple:
+        whole = info.element_kind is not int or all(map(_is_whole, value))
+        return None if whole else "whole numbers"
+    if Any in info.types or kind is None:
         return None
     if kind is tuple:
         whole = isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_whole, value))
@@ -51,15 +54,20 @@ def _value_problem(info: OptionInfo, value: Any) -> str | None:
     """Returns a phrase for the expected values if the value has the right type but is invalid, otherwise None."""
     if info.choices and value not in info.choices:
         return f"one of {', '.join(info.choices)}"
-    if info.kind in (int, float) and not (
+    numeric = (info.element_kind if info.multiple else info.kind) in (int, float)
+    if numeric and not all(_is_within(info, each) for each in (value if info.multiple else [value])):
+        return info.bounds or "a finite number"
+    return None if info.valid is None or info.valid(value) else info.expected
+
+
+def _is_within(info: OptionInfo, value: Any) -> bool:
+    return (
         math.isfinite(value)
         and (info.minimum is None or value >= info.minimum)
         and (info.above is None or value > info.above)
         and (info.maximum is None or value <= info.maximum)
         and (info.below is None or value < info.below)
-    ):
-        return info.bounds or "a finite number"
-    return None if info.valid is None or info.valid(value) else info.expected
+    )
 
 
 def _classes(info: OptionInfo) -> list[type]:

@@ -16,8 +16,10 @@ from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.tasks.task_info import TaskInfo
 from kbert.text.graph.encoder import GraphEncoder
+from kbert.text.graph.tokenizer import GraphTokenizer
 from kbert.text.settings import MEDIAPIPE
 from kbert.training.data.augmentation import with_augmentation
+from kbert.training.data.sequence_length import LENGTHS, fitting_length
 from kbert.training.data.task_examples import TaskExamples, digest
 from kbert.training.data.unknown_tokens import warn_of_unknown_tokens
 from kbert.training.defaults import default_epochs, default_head_learning_rate, default_learning_rate
@@ -152,9 +154,10 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
     task = examples.task if options.main_metric is None else examples.task.with_main_metric(options.main_metric)
     if start.bundle is not None:
         task = task.for_starting_model(resolve(options.model))
-    sequence_length = _sequence_length(options, info, start, task)
+    tokenizer = start.tokenizer.to_graph()
+    sequence_length = _sequence_length(run, options, info, start, task, training, tokenizer)
     check_frozen_layers(options.frozen_layers, start.config.num_hidden_layers, frozen_encoder=options.frozen_encoder)
-    encode = GraphEncoder(start.tokenizer.to_graph(), sequence_length)
+    encode = GraphEncoder(tokenizer, sequence_length)
     task = task.for_training_examples(training, encode)
     rows = task.training_rows(training, encode)
     epochs = options.epochs
@@ -207,14 +210,31 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
     )
 
 
-def _sequence_length(options: FinetuneOptions, info: TaskInfo, start: StartingPoint, task: TrainableTask[Any]) -> int:
+def _sequence_length(
+    run: Run,
+    options: FinetuneOptions,
+    info: TaskInfo,
+    start: StartingPoint,
+    task: TrainableTask[Any],
+    training: Sequence[Any],
+    tokenizer: GraphTokenizer,
+) -> int:
+    """Returns the sequence length, and logs a default that depends on the training texts."""
     positions = start.config.max_position_embeddings
-    if options.sequence_length is None:
+    if options.sequence_length is not None:
+        if options.sequence_length > positions:
+            length = option_infos(FinetuneOptions)["sequence_length"]
+            raise invalid(length, f"must be from 5 to the model's {positions} positions", options.sequence_length)
+        return options.sequence_length
+    if task.longest_input is not None or task.windowed:
         return min(task.longest_input or info.sequence_length, positions)
-    if options.sequence_length > positions:
-        length = option_infos(FinetuneOptions)["sequence_length"]
-        raise invalid(length, f"must be from 5 to the model's {positions} positions", options.sequence_length)
-    return options.sequence_length
+    found = fitting_length(task, training, tokenizer, positions)
+    if found.length > LENGTHS[0] or found.too_long:
+        run.tell(
+            f"sequence length {found.length} (by default, for the lengths of the training texts); "
+            f"{found.too_long:.1%} of them are longer and lose their end; --sequence-length changes it"
+        )
+    return found.length
 
 
 def _tell_defaults(

@@ -68,7 +68,7 @@ def test_options_are_spelled_as_typed(file):
     done = run(file, "--threads", 2, "--threads", 0)
     assert (done.exit_code, done.stderr) == (
         2,
-        "Error: --threads must be whole numbers of at least 1. Received: --threads 2 --threads 0\n",
+        "Error: --threads must be at least 1. Received: --threads 2 --threads 0\n",
     )
 
 

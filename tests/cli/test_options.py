@@ -126,6 +126,7 @@ SAME = {
     ),
     ("export", "saved-model"): Same({kbert.export_saved_model: kbert.ExportSavedModelOptions}),
     ("export", "litert"): Same({kbert.export_litert: kbert.ExportLitertOptions}),
+    ("bench", "litert"): Same({kbert.bench_litert: kbert.BenchLitertOptions}),
     ("serve",): Same({kbert.serve: kbert.ServeOptions}),
 }
 SEVERAL = {"seeds": kbert.FinetuneSeedsOptions, "folds": kbert.CrossValidateOptions}
@@ -254,7 +255,7 @@ def test_ranges_are_checked(kind):
         for value in outside:
             if value is not None:
                 with pytest.raises(OptionError, match=f"^{name} must be {info.bounds}"):
-                    check_value(info, info.kind(value))
+                    check_value(info, [info.element_kind(value)] if info.multiple else info.kind(value))
         if info.choices:
             with pytest.raises(OptionError, match=f"^{name} must be one of {', '.join(map(re.escape, info.choices))}"):
                 check_value(info, "other")

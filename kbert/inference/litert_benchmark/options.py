@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from kbert.options import Options, option, with_documented_fields
-
-
-def _are_counts(values: Any) -> bool:
-    """Whether a value is a list of numbers of threads."""
-    return isinstance(values, (list, tuple)) and all(type(each) is int and each >= 1 for each in values)
 
 
 @with_documented_fields
@@ -29,8 +23,7 @@ class BenchLitertOptions(Options):
         "The number of threads of a computation; can be repeated.",
         default_help="1, 2 and 4, up to the number of processor cores",
         metavar="N",
-        expected="whole numbers of at least 1",
-        valid=_are_counts,
+        minimum=1,
     )
     seconds: float = option(
         2.0,

@@ -85,7 +85,8 @@ class FinetuneOptions(TrainingOptions):
         None,
         "The maximum length of an input in tokens, special tokens included. The task cuts longer texts or reads them "
         "in windows.",
-        default_help="the model's own limit or that of the task, and at most the number of positions of the model",
+        default_help="the model's own limit or that of the task; where long training texts would be cut, up to 256, so "
+        "that at most 5 % of them are; and at most the number of positions of the model",
         minimum=5,
     )
     augment: str | None = data_option(
@@ -193,7 +194,10 @@ def task_option_infos(info: TaskInfo) -> dict[str, OptionInfo]:
     changes: Mapping[str, Mapping[str, Any]] = {
         "train": {"help": f"{info.data} to learn from."},
         "validation": {"help": f"{info.data} to choose the best weights with."},
-        "sequence_length": {"default_help": f"{info.sequence_length}, or the model's own limit"},
+        "sequence_length": {
+            "default_help": f"{info.sequence_length}, or the model's own limit; up to 256 where long training texts "
+            "would be cut"
+        },
         "main_metric": {"choices": (*info.metrics, LOSS)},
     }
     return infos | {name: dataclasses.replace(infos[name], **change) for name, change in changes.items()}
