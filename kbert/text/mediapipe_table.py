@@ -14,6 +14,25 @@ _WHITE_SPACE = frozenset("\t\n\f\r ")
 _DELETE = "\x7f"
 """The only control character that BERT counts as punctuation, and MediaPipe does not."""
 
+_NEWER_PUNCTUATION = frozenset(
+    code_point
+    for first, last in (
+        (0x1B4E, 0x1B4F),
+        (0x1B7F, 0x1B7F),
+        (0x10D6E, 0x10D6E),
+        (0x10ED0, 0x10ED0),
+        (0x113D4, 0x113D5),
+        (0x113D7, 0x113D8),
+        (0x11B00, 0x11B09),
+        (0x11BE1, 0x11BE1),
+        (0x11F43, 0x11F4F),
+        (0x16D6D, 0x16D6F),
+        (0x1E5FF, 0x1E5FF),
+    )
+    for code_point in range(first, last + 1)
+)
+"""The punctuation of Unicode 15 and 16, which RE2 in MediaPipe 1.2.3 knows, and Python 3.10 to 3.13 in part or not."""
+
 
 class MediaPipeTable(ReplacementTable):
     """Maps a code point to its normalized text as MediaPipe does, for `str.translate`.
@@ -28,12 +47,14 @@ class MediaPipeTable(ReplacementTable):
         self.final_sigmas = False
         self.ends_at_nul = True
         self.keeps_other_spaces = True
+        self.newer_punctuation = _NEWER_PUNCTUATION
 
     def _replacement(self, character: str) -> str:
         if character == "\0":
             return ""  # tokens that are found as a whole are hidden with it
         if character in _WHITE_SPACE:
             return SPACE
-        if is_cjk(ord(character)) or (is_punctuation(character) and character != _DELETE):
+        is_mark = is_punctuation(character) and character != _DELETE
+        if is_mark or ord(character) in _NEWER_PUNCTUATION or is_cjk(ord(character)):
             return f" {character} "
         return character.lower() if character.isascii() else character

@@ -78,6 +78,8 @@ class ReplacementTable(dict[int, str]):
         """Whether a text ends before its first NUL, which a table cannot say."""
         self.keeps_other_spaces = False
         """Whether normalized text may contain white space other than U+0020, as characters of words."""
+        self.newer_punctuation: frozenset[int] = frozenset()
+        """Punctuation of a Unicode version that may be newer than Python's, which may count it as unassigned."""
         self.strip_accents = lowercase if strip_accents is None else strip_accents
         self.chinese_characters = chinese_characters
 

@@ -22,6 +22,8 @@ def words(text):
         ("a\u200db\u00adc\ufffd", ["a\u200db\u00adc\ufffd"]),
         ("a\x7fb", ["a\x7fb"]),  # BERT takes it for punctuation
         ("a\u2019b\u3002$~", ["a", "\u2019", "b", "\u3002", "$", "~"]),
+        ("a\U00011f4fb", ["a", "\U00011f4f", "b"]),  # punctuation since Unicode 15
+        ("a\u1b7fb", ["a", "\u1b7f", "b"]),  # punctuation since Unicode 16
         ("中a国カタ", ["中", "a", "国", "カタ"]),
         ("a b\0c d", ["a", "b"]),  # a C string ends there
         ("\0a", []),

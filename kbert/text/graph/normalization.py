@@ -51,7 +51,7 @@ class GraphNormalizer:
         self.ends_at_nul = table.ends_at_nul
         kinds: dict[tuple[int, ...], int] = {(_SELF,): 0}
         entries = np.zeros(sys.maxunicode + 1, np.int32)
-        for code_point in changing_code_points().tolist():
+        for code_point in [*changing_code_points().tolist(), *table.newer_punctuation]:
             entries[code_point] = kinds.setdefault(_pattern(code_point, table), len(kinds))
         ideographs = unified_ideographs()
         entries[ideographs] = kinds.setdefault(_pattern(int(ideographs[0]), table), len(kinds))
