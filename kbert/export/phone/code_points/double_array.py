@@ -56,13 +56,13 @@ class DoubleArray:
         """The length of the longest key."""
 
     def find(self, roots: tf.Tensor | int, first: tf.Tensor, further: tf.Tensor) -> tf.Tensor:
-        """Finds the last node on the way of each search.
+        """Finds the last node on the path of each search.
 
         Args:
             roots: The base of the root at which each search begins, int32 [N] or a scalar.
-            first: The class of the character at each position, int32 [N].
-            further: The same where searches do not begin: 0 for a character that no search from an earlier position
-                may read, int32 [N].
+            first: The class of each character, as the first one of a search, int32 [N].
+            further: The class of each character, as a further one of searches that begin before it; 0 for a character
+                that they must not read; int32 [N].
 
         Returns:
             The node of each position, int32 [N].
@@ -80,11 +80,11 @@ class DoubleArray:
         return node
 
     def lengths(self, nodes: tf.Tensor) -> tf.Tensor:
-        """Returns the length of the longest key on the way to each node, 0 if there is none; int32."""
+        """Returns the length of the longest key on the path to each node, 0 if there is none; int32."""
         return look_up(self._lengths, nodes)
 
     def values(self, nodes: tf.Tensor) -> tf.Tensor:
-        """Returns the value of the longest key on the way to each node; int32."""
+        """Returns the value of the longest key on the path to each node; int32."""
         return look_up(self._values, nodes)
 
 
@@ -94,7 +94,7 @@ class _Nodes(NamedTuple):
     children: list[dict[int, int]]
     """The child of each node by the class of a character."""
     lengths: list[int]
-    """The length of the longest key on the way to each node."""
+    """The length of the longest key on the path to each node."""
     values: list[int]
     """The value of this key."""
 

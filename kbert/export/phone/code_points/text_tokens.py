@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kbert.errors import UsageError
 from kbert.export.phone.code_points.double_array import DoubleArray, look_up
-from kbert.export.phone.code_points.ways import follow
+from kbert.export.phone.code_points.paths import follow
 from kbert.text.added_tokens import Boundary, TextToken, TextTokens
 
 

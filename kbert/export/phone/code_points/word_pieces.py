@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from kbert.export.phone.code_points.character_table import FIRST_CLASS, NO_CHARACTER
 from kbert.export.phone.code_points.double_array import DoubleArray, Key
+from kbert.export.phone.code_points.paths import follow
 from kbert.export.phone.code_points.replacements import Replacements
-from kbert.export.phone.code_points.ways import follow
 from kbert.text.vocabulary import CONTINUATION, Vocabulary
 
 
@@ -85,7 +85,7 @@ class WordPieces:
             words = tf.cumsum(first)
             end = tf.concat([words[self._max_word_length :], tf.fill([self._max_word_length], count + 1)], 0)
             stuck |= is_first & tf.equal(words, end)
-        # Ways end at the position `complete` where the next word begins, and at `incomplete` where no piece fits.
+        # Paths end at the position `complete` where the next word begins, and at `incomplete` where no piece fits.
         complete, incomplete = count, count + 1
         following = tf.range(count) + lengths
         at_end = tf.gather(tf.concat([first, [1]], 0), following) > 0

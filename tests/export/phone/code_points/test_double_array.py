@@ -15,7 +15,7 @@ def find(trie, classes, *, roots=None, further=None):
 def test_the_longest_key_at_each_position():
     trie = DoubleArray([{(1,): 4, (1, 2, 3): 7, (2,): 9, (900, 1): 2}])
     assert trie.longest == 3
-    # At the second 1, the way to (1, 2, 3) ends at (1, 2), so that (1,) is the longest key.
+    # At the second 1, the path to (1, 2, 3) ends at (1, 2), so that (1,) is the longest key.
     assert find(trie, [1, 2, 3, 1, 2, 900, 1, 5]) == ([3, 1, 0, 1, 1, 2, 1, 0], [7, 9, 0, 4, 9, 2, 4, 0])
 
 

@@ -102,12 +102,11 @@ def traced(vocabulary, paired, truncation, keep_end):
 
 
 @functools.cache
-def traced_graph_encoder(vocabulary, paired, keep_end):
+def traced_graph_encoder(vocabulary):
     graph = GraphEncoder(tokenizers(vocabulary)[0].to_graph(), LENGTH)
-    signature = [tf.TensorSpec([1], tf.string)] * (1 + paired)
     return tf.function(
-        lambda *texts: graph.features(*graph.ragged(*texts, keep_end=keep_end)),
-        input_signature=signature,
+        lambda *texts: graph.features(*graph.ragged(*texts, keep_end=True)),
+        input_signature=[tf.TensorSpec([1], tf.string)] * 2,
         autograph=False,
     )
 
@@ -119,13 +118,12 @@ def expected_of(encoding):
 
 
 @settings(max_examples=60)
-@given(text=TEXTS, pair=st.none() | TEXTS, keep_end=st.booleans())
-def test_features_are_those_of_the_graph_encoder(vocabulary, text, pair, keep_end):
-    texts = [each[: 2 * COUNT] for each in (text, pair) if each is not None]
-    graph = traced_graph_encoder(vocabulary, pair is not None, keep_end)
-    expected = rows(graph(*(tf.constant([each]) for each in texts)))
-    encode = traced(vocabulary, pair is not None, "longest_first", keep_end)
-    received = rows(encode(*(tf.constant(code_points(each, 2 * COUNT)) for each in texts)))
+@given(texts=st.tuples(TEXTS, TEXTS))
+def test_pairs_that_keep_their_end_are_those_of_the_graph_encoder(vocabulary, texts):
+    texts = [text[: 2 * COUNT] for text in texts]
+    expected = rows(traced_graph_encoder(vocabulary)(*(tf.constant([text]) for text in texts)))
+    encode = traced(vocabulary, True, "longest_first", True)
+    received = rows(encode(*(tf.constant(code_points(text, 2 * COUNT)) for text in texts)))
     count = len(expected["input_word_ids"])
     assert {name: received[name][:count] for name in FEATURES} == expected
     assert all(received[name][count:] == [0] * (LENGTH - count) for name in FEATURES)
