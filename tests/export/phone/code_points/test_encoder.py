@@ -117,7 +117,7 @@ def expected_of(encoding):
     return dict(zip([*FEATURES, "starts", "ends"], values, strict=True))
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(texts=st.tuples(TEXTS, TEXTS))
 def test_pairs_that_keep_their_end_are_those_of_the_graph_encoder(vocabulary, texts):
     texts = [text[: 2 * COUNT] for text in texts]
