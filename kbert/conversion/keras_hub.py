@@ -34,6 +34,7 @@ from kbert.errors import BundleError, ConfigError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.file_names import CONFIG_FILE
 from kbert.model_folder.parts import CLASSIFIER_TENSORS, DECODER, MLM, POOLER, find_heads
+from kbert.text.settings import BERT
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.tokenizer_files.names import TOKENIZER_FILE
 from kbert.text.vocabulary import Vocabulary
@@ -165,6 +166,11 @@ class KerasHubFormat(Format):
             options.notes.append(f"KerasHub has no place for {', '.join(sorted(left))}: kept in {sidecar.TENSORS_FILE}")
 
         _write_backbone(folder, backbone, tensors, config)
+        if bundle.tokenizer.settings.normalization != BERT:
+            raise UsageError(
+                "expected a model with the tokenizer of BERT, which is the only one that KerasHub has. Received: a model "
+                "with MediaPipe's tokenizer"
+            )
         tokenizer = keras_hub_objects.tokenizer(bundle.tokenizer.settings)
         files.write_json(folder / TOKENIZER_FILE, tokenizer)
         bundle.tokenizer.vocabulary.save(folder / VOCABULARY_FILE)

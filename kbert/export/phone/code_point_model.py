@@ -14,6 +14,7 @@ from kbert.export.phone.code_points.encoder import CODE_POINTS, CODE_POINTS_PAIR
 from kbert.export.phone.code_points.tokenizer import CodePointTokenizer
 from kbert.export.phone.row_model import MASKS, RAW_PREFIX, RowModel
 from kbert.tasks.protocol.answering import AnsweringTask
+from kbert.text.settings import BERT
 from kbert.text.tokenizer import Tokenizer
 
 CODE_POINTS_PER_TOKEN = 6
@@ -87,7 +88,15 @@ def code_point_encoder(task: AnsweringTask[Any], tokenizer: Tokenizer, sequence_
         task: The task.
         tokenizer: The tokenizer of the model.
         sequence_length: The number of tokens of a row.
+
+    Raises:
+        UsageError: The tokenizer normalizes text as MediaPipe does.
     """
+    if tokenizer.settings.normalization != BERT:
+        raise UsageError(
+            "expected a model with the tokenizer of BERT, since the input codepoints has that. Received: a model with "
+            "MediaPipe's tokenizer; export with --input tokens"
+        )
     return CodePointEncoder(
         CodePointTokenizer(tokenizer),
         sequence_length,

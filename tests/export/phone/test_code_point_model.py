@@ -11,6 +11,8 @@ from kbert.prediction.loading import load
 from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.ranking import RankingTask
 from kbert.text.graph.encoder import GraphEncoder
+from kbert.text.mediapipe_tokenizer import mediapipe_tokenizer
+from kbert.text.tokenizer import Tokenizer
 
 
 def ask(path, *texts):
@@ -83,3 +85,12 @@ def test_masked_words_are_found_in_the_text(tmp_path, pretrained):
 def test_a_length_of_texts_needs_code_points(tmp_path, classifier):
     with pytest.raises(UsageError, match=r"^text_length needs input='codepoints'\. Received: input='tokens'$"):
         export_litert(classifier, output=tmp_path / "m.tflite", text_length=20)
+
+
+def test_the_tokenizer_of_mediapipe_is_refused(tmp_path, make_task_model, vocabulary):
+    tokenizer = mediapipe_tokenizer(Tokenizer(vocabulary))
+    folder = make_task_model(tmp_path / "run", TASKS["classification"](), tokenizer=tokenizer)
+    with pytest.raises(
+        UsageError, match=r"^expected a model with the tokenizer of BERT, .* export with --input tokens$"
+    ):
+        export_litert(folder, output=tmp_path / "m.tflite", input="codepoints")
