@@ -30,7 +30,7 @@ from kbert.conversion.hdf5_files import WeightFiles, find_weight_files, write_we
 from kbert.conversion.named_tokenizer import named_tokenizer
 from kbert.conversion.settings import ConversionSettings, gelu_form, with_gelu
 from kbert.conversion.tensor_tables import HEADS_IN, HEADS_OUT, Entry, TensorTable, check_depth, read_entries
-from kbert.errors import BundleError, ConfigError
+from kbert.errors import BundleError, ConfigError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.file_names import CONFIG_FILE
 from kbert.model_folder.parts import CLASSIFIER_TENSORS, DECODER, MLM, POOLER, find_heads
@@ -168,8 +168,8 @@ class KerasHubFormat(Format):
         _write_backbone(folder, backbone, tensors, config)
         if bundle.tokenizer.settings.normalization != BERT:
             raise UsageError(
-                "expected a model with the tokenizer of BERT, which is the only one that KerasHub has. Received: a model "
-                "with MediaPipe's tokenizer"
+                "expected a model with the tokenizer of BERT, the only one that KerasHub has. Received: a model with "
+                "MediaPipe's tokenizer"
             )
         tokenizer = keras_hub_objects.tokenizer(bundle.tokenizer.settings)
         files.write_json(folder / TOKENIZER_FILE, tokenizer)

@@ -90,7 +90,5 @@ def test_a_length_of_texts_needs_code_points(tmp_path, classifier):
 def test_the_tokenizer_of_mediapipe_is_refused(tmp_path, make_task_model, vocabulary):
     tokenizer = mediapipe_tokenizer(Tokenizer(vocabulary))
     folder = make_task_model(tmp_path / "run", TASKS["classification"](), tokenizer=tokenizer)
-    with pytest.raises(
-        UsageError, match=r"^expected a model with the tokenizer of BERT, .* export with --input tokens$"
-    ):
+    with pytest.raises(UsageError, match=r"^expected a model with the tokenizer of BERT, .* with --input tokens$"):
         export_litert(folder, output=tmp_path / "m.tflite", input="codepoints")
