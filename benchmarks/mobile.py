@@ -229,7 +229,7 @@ def show(cell: dict[str, Any]) -> None:
     missing = float("nan")
     for row in cell["rows"]:
         outside = ", ".join(f"{count} {name}" for name, count in row.get("outside", {}).items())
-        print(f"{row['contestant']:18} {row['bytes'] / 1e6:8.1f} {row.get('share', missing):6.0%} "
+        print(f"{row['contestant']:18} {row['bytes'] / 1e6:8.1f} {row.get('share', missing):6.1%} "
               f"{row['p50_ms']:9.2f} {row['p90_ms']:9.2f} {row.get('fast', missing):14.2f} "
               f"{row.get('difference', missing):11.1e} {row.get('partitions', ''):>11}  {outside}")  # fmt: skip
     for peer, goal in GOALS.items():
