@@ -6,6 +6,7 @@ import math
 import numbers
 import types
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 from kbert.options.errors import invalid
@@ -31,9 +32,11 @@ def check_value(info: OptionInfo, value: Any) -> Any:
 def _type_problem(info: OptionInfo, value: Any) -> str | None:
     """Returns a phrase for the expected values if the value has a wrong type, otherwise None."""
     kind = info.kind
+    if info.multiple and info.element_kind is int:
+        whole = isinstance(value, Sequence) and all(map(_is_whole, value))
+        return None if whole else "a list of whole numbers"
     if info.multiple:
-        whole = info.element_kind is not int or all(map(_is_whole, value))
-        return None if whole else "whole numbers"
+        return None
     if Any in info.types or kind is None:
         return None
     if kind is tuple:

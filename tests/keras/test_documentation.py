@@ -36,6 +36,7 @@ EXAMPLES = [
     kbert.prepare_runtime,
     kbert.export_saved_model,
     kbert.export_litert,
+    kbert.bench_litert,
     kbert.serve,
     running_server,
     kbert.build_index,

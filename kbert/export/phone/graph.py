@@ -49,8 +49,10 @@ class InferenceGraph:
         outputs = {"sequence_output": tf.reshape(hidden, [1, length, self.encoder.config.hidden_size])}
         pooler = self.encoder.pooler
         if pooler is not None:
+            # The pooler reads the first vector by an operation that would end the part of the delegate.
+            first = tf.reshape(tf.slice(hidden, [0, 0], [1, -1]), [1, 1, -1])
             with constants_of(pooler.variables):
-                outputs["pooled_output"] = pooler(outputs["sequence_output"])
+                outputs["pooled_output"] = pooler(first)
         return outputs
 
 

@@ -140,7 +140,7 @@ def test_an_export_that_answers_otherwise_is_not_written(tmp_path, classifier, m
             r"^the sequence length must be at most the model's 32 positions\. Received: .* 33$",
         ),
         ({"sequence_lengths": [4]}, r"^sequence_lengths must be at least 5\. Received: .*4"),
-        ({"sequence_lengths": [9.5]}, r"^sequence_lengths must be whole numbers\. Received: .*9\.5"),
+        ({"sequence_lengths": [9.5]}, r"^sequence_lengths must be a list of whole numbers\. Received: .*9\.5"),
         ({"quantize": "int8"}, r"^quantize='int8' needs texts, in calibration or validation\. Received: neither$"),
         ({"max_drop": 1.0}, r"^max_drop needs validation\. Received: no validation$"),
         ({"max_drop": -1.0, "validation": "x"}, r"^max_drop must be at least 0\. Received: max_drop=-1\.0$"),
