@@ -31,8 +31,8 @@ class CodePointEncoder:
 
     Example:
         >>> encode = CodePointEncoder(CodePointTokenizer(Tokenizer("vocab.txt")), 8)
-        >>> encode(tf.constant([[ord(c) for c in "Café au lait"]]))["input_word_ids"].numpy()
-        array([[  101,  7668,  8740, 21110,  2102,   102,     0,     0]], dtype=int32)
+        >>> encode(tf.constant([[ord(c) for c in "Café au lait"]]))["input_word_ids"].numpy().tolist()
+        [[101, 7668, 8740, 21110, 2102, 102, 0, 0]]
     """
 
     def __init__(
