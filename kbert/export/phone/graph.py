@@ -49,10 +49,10 @@ class InferenceGraph:
         outputs = {"sequence_output": tf.reshape(hidden, [1, length, self.encoder.config.hidden_size])}
         pooler = self.encoder.pooler
         if pooler is not None:
-            # The pooler reads the first vector by an operation that would end the part of the delegate.
-            first = tf.reshape(tf.slice(hidden, [0, 0], [1, -1]), [1, 1, -1])
+            # The pooler would read the first vector by an operation that XNNPACK does not support.
+            first = tf.slice(hidden, [0, 0], [1, self.encoder.config.hidden_size])
             with constants_of(pooler.variables):
-                outputs["pooled_output"] = pooler(first)
+                outputs["pooled_output"] = pooler.dense(first)
         return outputs
 
 
