@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from kbert.errors import ParityError
-from kbert.files import PathLike
-from kbert.prediction.predictor import Predictor
 from kbert.tasks.metrics.names import larger_is_better
 
 
@@ -27,6 +26,13 @@ class Accuracy:
     after: float
     examples: int
 
+    @classmethod
+    def of(cls, task: Any, before: Mapping[str, Any], after: Mapping[str, Any]) -> Accuracy:
+        """Returns the main metric of a task, given the metrics that two evaluations returned."""
+        # An embedding model has other metrics on pairs than on scored pairs.
+        metric = next(name for name in (task.main_metric, *task.info().metrics) if name in before)
+        return cls(metric, float(before[metric]), float(after[metric]), int(before["examples"]))
+
     @property
     def drop(self) -> float:
         """By how many points (hundredths) the export is worse; negative if it is better."""
@@ -36,31 +42,14 @@ class Accuracy:
         return f"{self.metric} {self.before:.4f} before and {self.after:.4f} after, on {self.examples:,} examples"
 
 
-def measured_accuracy(model: Predictor, export: Predictor, data: PathLike) -> Accuracy:
-    """Evaluates a model and its export.
-
-    Args:
-        model: The model.
-        export: The same model, whose answers the exported file computes.
-        data: A labelled file, which is read with the columns of fine-tuning.
-
-    Raises:
-        DataError: The file is unreadable, or contains a label that did not occur in training.
-        UsageError: The task has no metrics.
-    """
-    before, after = model.evaluate(data), export.evaluate(data)
-    task: Any = model.task
-    metric = str(task.main_metric)
-    return Accuracy(metric, float(before[metric]), float(after[metric]), int(before["examples"]))
-
-
-def check_drop(accuracy: Accuracy, most: float | None, what: str) -> None:
+def check_drop(accuracy: Accuracy, most: float | None, what: str, way_out: str = "") -> None:
     """Refuses an export that is worse than is allowed.
 
     Args:
         accuracy: The metrics before and after.
         most: The largest decrease in points that is allowed; None allows any.
         what: The name of the export in the message.
+        way_out: What the user can do instead, as the end of the message.
 
     Raises:
         ParityError: The decrease is larger.
@@ -68,4 +57,5 @@ def check_drop(accuracy: Accuracy, most: float | None, what: str) -> None:
     if most is not None and accuracy.drop > most:
         raise ParityError(
             f"{what}: the metric must be worse by at most {most:g} points. Received: {accuracy}; nothing was written"
+            f"{way_out}"
         )

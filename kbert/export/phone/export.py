@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from kbert import files
 from kbert.errors import UsageError
 from kbert.export.options import ExportLitertOptions
 from kbert.export.parity import check_parity
-from kbert.export.phone.accuracy import Accuracy, check_drop, measured_accuracy
+from kbert.export.phone.accuracy import Accuracy, check_drop
+from kbert.export.phone.calibration import CalibrationTexts
 from kbert.export.phone.checks import check_code_points, check_rows
-from kbert.export.phone.code_point_model import CODE_POINTS_PER_TOKEN, CodePointModel, code_points
+from kbert.export.phone.code_point_model import CODE_POINTS_PER_TOKEN, CodePointModel
 from kbert.export.phone.file_text_model import FileTextModel, raw_shapes
 from kbert.export.phone.lengths import joined_models
 from kbert.export.phone.metadata.card import read_card
@@ -24,20 +24,16 @@ from kbert.export.phone.metadata.of_model import exported_model, metadata_of
 from kbert.export.phone.metadata.programs import describe_openings, opens_as_is
 from kbert.export.phone.metadata.writing import with_metadata
 from kbert.export.phone.outputs import without_outputs
-from kbert.export.phone.quantization import CALIBRATION_ROWS, QUANTIZER_DTYPES, check_quantizer, quantized
-from kbert.export.phone.row_model import RAW_PREFIX, RowModel, rows_of
+from kbert.export.phone.quantization import QUANTIZER_DTYPES, check_quantizer, quantized
+from kbert.export.phone.row_model import RAW_PREFIX, RowModel
 from kbert.inference.litert_model import interpreter, litert_model
 from kbert.model_folder.hub import resolve
 from kbert.options import with_options
 from kbert.prediction.loading import load
 from kbert.prediction.options import HeadOptions
 from kbert.prediction.predictor import Predictor
-from kbert.tasks.protocol.training_rows import as_strings
-from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.mediapipe_tokenizer import check_uncased, mediapipe_tokenizer
 from kbert.text.settings import MEDIAPIPE
-
-Row = Mapping[str, np.ndarray]
 
 _LOG = logging.getLogger("kbert")
 _THREADS = os.cpu_count() or 1
@@ -82,19 +78,20 @@ def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Pat
         check_quantizer()
     loaded = load(model, options=options.narrowed(HeadOptions))
     lengths = _lengths(options.sequence_lengths, loaded)
-    calibration = _calibration_texts(loaded, options)
+    calibration = CalibrationTexts(
+        loaded, (options.calibration or options.validation) if options.quantize == "int8" else None
+    )
     contents = {length: _token_content(loaded, length, options.quantize, calibration) for length in lengths}
-    if options.validation is not None:
-        length = max(lengths)
-        accuracy = file_accuracy(loaded, contents[length], length, options.validation)
-        check_drop(accuracy, options.max_drop, f"the LiteRT model ({options.quantize})")
-        _LOG.info("%s: %s", options.output, accuracy)
     opened = exported_model(
         loaded, signatures=len(lengths), sequence_length=lengths[0], takes_tokens=options.input == "tokens"
     )
     with_program = options.metadata == "auto" and opens_as_is(opened)
-    if with_program:
-        _check_mediapipe(loaded, contents[lengths[0]], lengths[0], options)
+    if with_program and not options.force:
+        check_uncased(
+            loaded.tokenizer, "export with --metadata none for an app with a tokenizer of its own, or with --force"
+        )
+    if options.validation is not None:
+        _tell_accuracy(loaded, contents[lengths[-1]], lengths[-1], options, mediapipe=with_program)
     if options.input == "codepoints":
         contents = {
             length: _code_point_content(loaded, length, options, content, calibration)
@@ -112,13 +109,13 @@ def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Pat
     return Path(options.output)
 
 
-def _token_content(loaded: Predictor, length: int, quantize: str, calibration: Mapping[str, tf.Tensor]) -> bytes:
+def _token_content(loaded: Predictor, length: int, quantize: str, calibration: CalibrationTexts) -> bytes:
     """Returns the LiteRT model that takes tokens, with raw outputs (see `RowModel`), after a check of its answers."""
     model = RowModel(loaded.task, loaded.model, length)
     content = litert_model(model, model.signature, _converter_dtype(quantize))
     check_rows(content, loaded, length, _converter_dtype(quantize))
     if quantize in QUANTIZER_DTYPES:
-        content = quantized(content, quantize, _token_rows(loaded, calibration, length))
+        content = quantized(content, quantize, calibration.token_rows(length))
         check_rows(content, loaded, length, quantize)
     return content
 
@@ -128,36 +125,31 @@ def _converter_dtype(quantize: str) -> str:
     return "none" if quantize in QUANTIZER_DTYPES else quantize
 
 
-def file_accuracy(loaded: Predictor, content: bytes, length: int, data: files.PathLike) -> Accuracy:
-    """Returns the metrics of a model, and of the LiteRT model that `converted` made of it.
-
-    Args:
-        loaded: The model.
-        content: The LiteRT model.
-        length: The number of tokens of its input.
-        data: A labelled file, which is read with the columns of fine-tuning.
-    """
-    engine = FileTextModel(loaded.text_model, content, length, _THREADS)
-    return measured_accuracy(loaded, loaded.with_engine(engine), data)
-
-
-def _check_mediapipe(loaded: Predictor, content: bytes, length: int, options: ExportLitertOptions) -> None:
-    """Says what the normalization of MediaPipe costs, and refuses a model that reads case.
+def _tell_accuracy(
+    loaded: Predictor, content: bytes, length: int, options: ExportLitertOptions, *, mediapipe: bool
+) -> None:
+    """Logs the metrics of the model and of the file, also with MediaPipe's tokenizer if it opens the file.
 
     Raises:
-        UsageError: The model is cased.
+        ParityError: The metric decreases by more than `max_drop`.
     """
-    if not options.force:
-        way_out = "export with --metadata none for an app with a tokenizer of its own, or with --force"
-        check_uncased(loaded.tokenizer, way_out)
-    if options.validation is None or loaded.tokenizer.settings.normalization == MEDIAPIPE:
-        return
-    tokenizer = mediapipe_tokenizer(loaded.tokenizer)
-    on_phone = Predictor(loaded.task, loaded.model, tokenizer, loaded.sequence_length, reading=loaded.reading)
-    engine = FileTextModel(on_phone.text_model, content, length, _THREADS)
-    accuracy = measured_accuracy(loaded, on_phone.with_engine(engine), options.validation)
-    check_drop(accuracy, options.max_drop, "the LiteRT model with MediaPipe's tokenizer")
-    _LOG.info("with MediaPipe's tokenizer: %s; `kbert finetune --tokenizer mediapipe` trains with it", accuracy)
+    before = loaded.evaluate(options.validation)
+
+    def tell(what: str, tokenizing: Predictor, way_out: str = "") -> None:
+        engine = FileTextModel(tokenizing.text_model, content, length, _THREADS)
+        after = tokenizing.with_engine(engine).evaluate(options.validation)
+        accuracy = Accuracy.of(loaded.task, before, after)
+        check_drop(accuracy, options.max_drop, what, way_out)
+        _LOG.info("%s: %s", what, accuracy)
+
+    tell(f"the LiteRT model ({options.quantize})", loaded)
+    if mediapipe and loaded.tokenizer.settings.normalization != MEDIAPIPE:
+        tokenizer = mediapipe_tokenizer(loaded.tokenizer)
+        tell(
+            "with MediaPipe's tokenizer",
+            Predictor(loaded.task, loaded.model, tokenizer, loaded.sequence_length, reading=loaded.reading),
+            "; train with `kbert finetune --tokenizer mediapipe`, or export with --metadata none",
+        )
 
 
 def _lengths(given: Sequence[int], loaded: Predictor) -> list[int]:
@@ -170,36 +162,8 @@ def _lengths(given: Sequence[int], loaded: Predictor) -> list[int]:
     return list(given) or [loaded.sequence_length]
 
 
-def _calibration_texts(loaded: Predictor, options: ExportLitertOptions) -> dict[str, tf.Tensor]:
-    """Returns the texts on which the ranges of activations are measured, by the names of inputs; {} for none."""
-    path = options.calibration or options.validation
-    if options.quantize != "int8" or path is None:
-        return {}
-    columns = [as_strings(column[:CALIBRATION_ROWS]) for column in loaded.read_inputs(path)]
-    return {text.name: column for text, column in zip(loaded.task.text_inputs, columns, strict=True)}
-
-
-def _token_rows(loaded: Predictor, texts: Mapping[str, tf.Tensor], length: int) -> list[Row]:
-    """Returns the inputs of a `RowModel` for the first rows of texts."""
-    if not texts:
-        return []
-    task = loaded.task
-    encoded = task.encode(GraphEncoder(loaded.text_model.encode.tokenizer, length), task.add_prompts(texts))
-    batch = {feature.name: encoded[feature.name].numpy() for feature in task.model_features}
-    return _single_rows(rows_of(task, batch, length))
-
-
-def _single_rows(rows: Mapping[str, np.ndarray]) -> list[Row]:
-    count = min(CALIBRATION_ROWS, len(next(iter(rows.values()))))
-    return [{name: value[index : index + 1] for name, value in rows.items()} for index in range(count)]
-
-
 def _code_point_content(
-    loaded: Predictor,
-    length: int,
-    options: ExportLitertOptions,
-    token_content: bytes,
-    calibration: Mapping[str, tf.Tensor],
+    loaded: Predictor, length: int, options: ExportLitertOptions, token_content: bytes, calibration: CalibrationTexts
 ) -> bytes:
     """Returns the LiteRT model that takes code points, after a check that it answers as the one that takes tokens."""
     task, tokenizer = loaded.task, loaded.tokenizer
@@ -207,21 +171,12 @@ def _code_point_content(
     text_length = options.text_length or CODE_POINTS_PER_TOKEN * length
     token_wise = bool(raw_shapes(loaded.text_model).token_wise)
     model = CodePointModel(row_model, tokenizer, text_length, token_wise=token_wise)
-    names = [spec.name for spec in model.signature]
-    texts = [_decoded(column) for column in calibration.values()]
-    rows = {name: code_points(column, text_length) for name, column in zip(names, texts, strict=False)}
     content = litert_model(model, model.signature, _converter_dtype(options.quantize))
     if options.quantize in QUANTIZER_DTYPES:
-        content = quantized(content, options.quantize, _single_rows(rows) if rows else ())
-
+        rows = calibration.code_point_rows([spec.name for spec in model.signature], text_length)
+        content = quantized(content, options.quantize, rows)
     check_code_points(content, token_content, loaded, length, text_length, options.quantize)
     return content
-
-
-def _decoded(column: tf.Tensor) -> list[str]:
-    """Returns the texts of a tensor of strings, the first one of each row."""
-    values = column.numpy()
-    return [value.decode() for value in (values if values.ndim == 1 else values[:, 0])]
 
 
 def _without_raw_outputs(contents: Mapping[int, bytes]) -> bytes:

@@ -22,9 +22,6 @@ from kbert.runtime.held_output import held_stderr, no_log_warnings, quiet_logger
 QUANTIZER_DTYPES = ("int8", "int4")
 """The dtypes of weights that need ai-edge-quantizer."""
 
-CALIBRATION_ROWS = 128
-"""The number of rows on which the ranges of activations are measured; more rows hardly change them."""
-
 
 def quantized(content: bytes, quantize: str, rows: Sequence[Mapping[str, np.ndarray]] = ()) -> bytes:
     """Returns a LiteRT model with quantized weights.

@@ -222,7 +222,7 @@ def labelled(tmp_path_factory, classifier):
 def test_the_accuracy_before_and_after_is_told(tmp_path, classifier, labelled, logged):
     output = tmp_path / "model.tflite"
     export_litert(classifier, output=output, validation=labelled, max_drop=0)
-    assert f"{output}: accuracy 1.0000 before and 1.0000 after, on 4 examples" in logged()
+    assert "the LiteRT model (none): accuracy 1.0000 before and 1.0000 after, on 4 examples" in logged()
 
 
 def test_an_export_that_is_too_inaccurate_is_not_written(tmp_path, classifier, labelled, monkeypatch):
