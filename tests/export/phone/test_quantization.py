@@ -73,7 +73,7 @@ def test_int4_has_floating_activations(files):
 
 def test_calibration_gives_the_same_file_each_time(files, tmp_path, wide, texts):
     again = export_litert(
-        wide, output=tmp_path / "again", sequence_lengths=[16], quantize="int8", calibration=texts
+        wide, output=tmp_path / "int8", sequence_lengths=[16], quantize="int8", calibration=texts
     ).read_bytes()
     assert again == files["int8"]
 
