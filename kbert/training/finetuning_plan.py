@@ -16,6 +16,7 @@ from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.tasks.task_info import TaskInfo
 from kbert.text.graph.encoder import GraphEncoder
+from kbert.training.adapter import check_adapter_start
 from kbert.training.data.augmentation import with_augmentation
 from kbert.training.data.task_examples import TaskExamples, digest
 from kbert.training.data.unknown_tokens import warn_of_unknown_tokens
@@ -146,6 +147,8 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
     if len(training) > len(examples.train):
         run.tell(f"{len(training) - len(examples.train):,} changed copies of training texts added")
     start = starting_point(options.model, options.vocab, options.cased).with_settings(options)
+    if options.adapter is not None:
+        check_adapter_start(start.model, start.bundle)
     task = examples.task if options.main_metric is None else examples.task.with_main_metric(options.main_metric)
     if start.bundle is not None:
         task = task.for_starting_model(resolve(options.model))
@@ -163,6 +166,9 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
         peak = default_learning_rate(
             start.config.hidden_size, start.config.num_hidden_layers, pretrained=start.bundle is not None
         )
+        if options.adapter is not None:
+            # The weights of an adapter are as new as those of the head.
+            peak = default_head_learning_rate(peak, pretrained=True)
     head_peak = options.head_learning_rate
     if head_peak is None:
         head_peak = default_head_learning_rate(peak, pretrained=start.bundle is not None)
@@ -231,6 +237,7 @@ def _tell_defaults(
         kind, config = "random" if start.bundle is None else "pretrained", start.config
         defaults.append(
             f"--learning-rate, for {kind} weights of width {config.hidden_size} and depth {config.num_hidden_layers}"
+            + (" with an adapter" if options.adapter is not None else "")
         )
     if options.epochs is None:
         defaults.append("--epochs, for this number of rows")
