@@ -76,7 +76,7 @@ def extract_adapter(run: files.PathLike, *, options: ExtractAdapterOptions) -> N
     source = Path(run) / ADAPTER_FOLDER
     if not is_adapter(source):
         raise UsageError(
-            f"expected a run that was trained with --adapter, which has a folder {ADAPTER_FOLDER}. "
+            f"expected a run that was trained with an adapter, which has a folder {ADAPTER_FOLDER}. "
             f"There is none in {run}"
         )
     read_adapter(source)  # a damaged adapter is not copied

@@ -8,7 +8,8 @@ import kbert
 from kbert.errors import BundleError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.weights_digest import weights_sha256
-from kbert.models.building import build_model
+from kbert.models.encoder import BertEncoder
+from kbert.models.tensor_names import encoder_bindings
 from kbert.text.tokenizer import Tokenizer
 
 LAYER = "base_model.model.bert.encoder.layer.0.attention.self.query"
@@ -17,8 +18,7 @@ LAYER = "base_model.model.bert.encoder.layer.0.attention.self.query"
 @pytest.fixture
 def base(tmp_path, vocabulary, small_config, random_tensors):
     """A BertModel with a pooler."""
-    shapes = {"bert.pooler.dense.weight": (32, 32)}
-    _, bindings = build_model("BertModel", small_config, shapes, 2)
+    bindings = encoder_bindings(BertEncoder(small_config))
     folder = tmp_path / "base"
     Bundle(small_config, Tokenizer(vocabulary), random_tensors(bindings), "BertModel").save(folder, "# A card\n")
     return folder
@@ -58,7 +58,7 @@ def test_an_adapter_of_peft_is_opened_as_a_model(adapter, base):
     added = 4 * stored[f"{LAYER}.lora_B.weight"] @ stored[f"{LAYER}.lora_A.weight"]
     name = "bert.encoder.layer.0.attention.self.query.weight"
     np.testing.assert_allclose(bundle.tensors[name], before.tensors[name] + added, rtol=1e-6)
-    rows = list(kbert.load(folder).predict(["the cat"], probabilities=True))
+    rows = list(kbert.load(folder).predict(["the cat"]))
     assert sorted(rows[0]["probabilities"]) == ["LABEL_0", "LABEL_1", "LABEL_2"]
     assert kbert.load_model(folder).head.dense.units == 3
 
@@ -135,7 +135,7 @@ def test_damaged_adapters(adapter):
 
 
 def test_only_a_run_with_an_adapter_has_one_to_extract(base, tmp_path):
-    with pytest.raises(UsageError, match=r"expected a run that was trained with --adapter"):
+    with pytest.raises(UsageError, match=r"expected a run that was trained with an adapter"):
         kbert.extract_adapter(base, output=tmp_path / "copy")
 
 

@@ -35,9 +35,10 @@ def lora_run(module_tmp, cats_and_dogs, quick):
     return folder
 
 
-def logits_like(folder):
-    texts = ["the fast cat sat .", "a slow dog ran .", "cats"]
-    return [sorted(row["probabilities"].items()) for row in load(folder).predict(texts, probabilities=True)]
+def check_same_answers(*folders):
+    first, second = (load(folder).predict(["the fast cat sat .", "a slow dog ran .", "cats"]) for folder in folders)
+    for one, other in zip(first, second, strict=True):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
 
 
 def test_only_the_adapter_the_pooler_and_the_head_are_trained(pretrained, lora_run):
@@ -98,7 +99,7 @@ def test_the_adapter_gives_the_tensors_and_the_settings_of_the_run(lora_run):
         np.testing.assert_allclose(adapter.tensors[name], tensor, rtol=0, atol=1e-6)
     assert adapter.settings == run.settings
     assert (adapter.architecture, adapter.foreign_config) == (run.architecture, run.foreign_config)
-    assert logits_like(lora_run / "adapter") == logits_like(lora_run)
+    check_same_answers(lora_run / "adapter", lora_run)
 
 
 def test_checkpoints_hold_what_is_trained_and_its_slots(lora_run):
@@ -115,8 +116,11 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(lora_run, cats_and_dogs
     import keras
 
     class Stop(keras.callbacks.Callback):
+        steps = 0
+
         def on_train_batch_end(self, batch, logs=None):
-            if batch == 3:
+            self.steps += 1
+            if self.steps == 5:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -159,7 +163,7 @@ def test_bitfit_trains_biases_the_pooler_and_the_head(pretrained, cats_and_dogs,
     adapter = Bundle.load(tmp_path / "run" / "adapter")
     for name, tensor in tuned.items():
         np.testing.assert_array_equal(adapter.tensors[name], tensor)
-    assert logits_like(tmp_path / "run" / "adapter") == logits_like(tmp_path / "run")
+    check_same_answers(tmp_path / "run" / "adapter", tmp_path / "run")
 
 
 def test_pretraining_with_an_adapter(pretrained, corpus_text, tmp_path):
@@ -188,7 +192,9 @@ def test_a_preset_gets_no_adapter(cats_and_dogs, quick, tmp_path, vocab_file):
 
 def test_options_that_are_refused():
     given = {"model": "m", "train": "t", "output": "o"}
-    with pytest.raises(OptionError, match=r"^adapter must have a whole number of at least 1 as r. Received: adapter='l"):
+    with pytest.raises(
+        OptionError, match=r"^adapter must have a whole number of at least 1 as r. Received: adapter='l"
+    ):
         FinetuneOptions(**given, adapter="lora:r=0")
     with pytest.raises(OptionError, match=r"^adapter freezes the base model; leave frozen_encoder out"):
         FinetuneOptions(**given, adapter="lora", frozen_encoder=True)

@@ -11,7 +11,8 @@ import numpy as np
 
 from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
-from kbert.model_folder.adapters.folder import ADAPTER_CONFIG_FILE, Adapter, is_adapter
+from kbert.model_folder.adapters.folder import Adapter, is_adapter
+from kbert.model_folder.file_names import ADAPTER_CONFIG_FILE
 from kbert.model_folder.hub import PREFIX, is_hub_name, resolve
 from kbert.model_folder.parts import DECODER, MLM_BIAS, TOKEN_TABLE
 

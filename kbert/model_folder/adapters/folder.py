@@ -25,12 +25,16 @@ from kbert.files import PathLike
 from kbert.model_folder.adapters import peft_names
 from kbert.model_folder.adapters.peft_names import DOWN, UP
 from kbert.model_folder.adapters.spec import AdapterSpec
-from kbert.model_folder.file_names import CONFIG_FILE, SETTINGS_FILE
+from kbert.model_folder.file_names import (
+    ADAPTER_CONFIG_FILE,
+    ADAPTER_TORCH_FILE,
+    ADAPTER_WEIGHTS_FILE,
+    CONFIG_FILE,
+    SETTINGS_FILE,
+)
 from kbert.model_folder.weights import read_tensor_file
 from kbert.version import __version__
 
-ADAPTER_CONFIG_FILE = "adapter_config.json"
-ADAPTER_WEIGHTS_FILE, ADAPTER_TORCH_FILE = "adapter_model.safetensors", "adapter_model.bin"
 ADAPTER_FOLDER = "adapter"
 """The folder in that of a run that holds the adapter alone."""
 _OWN_KIND = "kbert_adapter"
