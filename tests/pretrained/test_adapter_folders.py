@@ -61,6 +61,7 @@ def test_an_adapter_of_peft_is_opened_as_a_model(adapter, base):
     rows = list(kbert.load(folder).predict(["the cat"]))
     assert sorted(rows[0]["probabilities"]) == ["LABEL_0", "LABEL_1", "LABEL_2"]
     assert kbert.load_model(folder).head.dense.units == 3
+    assert kbert.Preprocessor.from_preset(folder)(["the cat"])["input_word_ids"][0, :4].numpy().tolist() == [2, 5, 7, 3]
 
 
 def test_the_scale_of_rank_stabilized_lora(adapter, base):
