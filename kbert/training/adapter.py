@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kbert.errors import UsageError
 from kbert.files import PathLike
 from kbert.layers.attention import QKV_COLUMNS
 from kbert.layers.projection import Projection
@@ -23,6 +22,7 @@ from kbert.model_folder.hub import resolve
 from kbert.model_folder.parts import PARTS
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import TensorBindings
+from kbert.options import option_error
 from kbert.training.starting_point import StartingPoint
 
 _BIASES = ("/bias", "/beta")
@@ -140,14 +140,19 @@ def check_adapter_start(model: PathLike, bundle: Bundle | None) -> None:
         bundle: The content of the model folder; None for a preset.
 
     Raises:
-        UsageError: It is a preset, whose weights are random, or is itself an adapter.
+        OptionError: It is a preset, whose weights are random, or is itself an adapter.
     """
     if bundle is None:
-        raise UsageError(
-            f"--adapter needs a model with pretrained weights as --model. Received: --model {model}, a preset"
+        raise option_error(
+            lambda spell: (
+                f"{spell('adapter')} needs a model with pretrained weights as {spell('model')}. "
+                f"Received: {spell('model', str(model))}, a preset"
+            )
         )
     if is_adapter(resolve(model)):
-        raise UsageError(
-            f"--adapter needs a whole model as --model. Received: --model {model}, an adapter; merge it first "
-            "with `kbert adapters merge`"
+        raise option_error(
+            lambda spell: (
+                f"{spell('adapter')} needs a whole model as {spell('model')}. "
+                f"Received: {spell('model', str(model))}, an adapter; merge it first with `kbert adapters merge`"
+            )
         )

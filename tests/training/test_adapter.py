@@ -133,7 +133,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(lora_run, cats_and_dogs
 def test_training_starts_from_an_adapter(lora_run, cats_and_dogs, quick, tmp_path):
     metrics = tune(cats_and_dogs, quick, tmp_path / "run", model=lora_run / "adapter", epochs=1)
     assert metrics["examples"] == 24
-    with pytest.raises(UsageError, match=r"needs a whole model as --model. Received: .*merge it first"):
+    with pytest.raises(UsageError, match=r"needs a whole model as model. Received: .*merge it first"):
         tune(cats_and_dogs, quick, tmp_path / "other", model=lora_run / "adapter", adapter="lora")
 
 
@@ -186,7 +186,9 @@ def test_pretraining_with_an_adapter(pretrained, corpus_text, tmp_path):
 
 
 def test_a_preset_gets_no_adapter(cats_and_dogs, quick, tmp_path, vocab_file):
-    with pytest.raises(UsageError, match=r"needs a model with pretrained weights as --model. Received: --model tiny"):
+    with pytest.raises(
+        UsageError, match=r"^adapter needs a model with pretrained weights as model. Received: model=.tiny., a preset"
+    ):
         tune(cats_and_dogs, quick, tmp_path / "run", model="tiny", vocab=vocab_file, adapter="lora")
 
 
