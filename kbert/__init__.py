@@ -14,7 +14,12 @@ from kbert.version import __version__
 
 if TYPE_CHECKING:
     from kbert.config import BertConfig, preset_config
-    from kbert.conversion.command_options import ConvertOptions, ExtendVocabularyOptions
+    from kbert.conversion.command_options import (
+        ConvertOptions,
+        ExtendVocabularyOptions,
+        ExtractAdapterOptions,
+        MergeAdapterOptions,
+    )
     from kbert.conversion.convert import Conversion, convert
     from kbert.conversion.vocabulary_extension import extend_vocabulary
     from kbert.corpus.building.build import build_corpus
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
     )
     from kbert.prediction.prediction_file import predict_to_file
     from kbert.prediction.predictor import Predictor
+    from kbert.pretrained.adapter_folders import extract_adapter, merge_adapter
     from kbert.pretrained.loading import load_model
     from kbert.pretrained.models import (
         BertEncoder,
@@ -107,6 +113,7 @@ _MODULES = {
     "ExportLitertOptions": "kbert.export.options",
     "ExportSavedModelOptions": "kbert.export.options",
     "ExtendVocabularyOptions": "kbert.conversion.command_options",
+    "ExtractAdapterOptions": "kbert.conversion.command_options",
     "ExtractFeaturesOptions": "kbert.prediction.options",
     "FinetuneOptions": "kbert.training.options",
     "FinetuneSeedsOptions": "kbert.training.options",
@@ -116,6 +123,7 @@ _MODULES = {
     "LaunchOptions": "kbert.training.options",
     "LoadOptions": "kbert.prediction.options",
     "MaskedLanguageModel": "kbert.pretrained.models",
+    "MergeAdapterOptions": "kbert.conversion.command_options",
     "MultipleChoiceModel": "kbert.pretrained.models",
     "Muon": "kbert.optimizers.muon",
     "PredictOptions": "kbert.prediction.options",
@@ -147,6 +155,7 @@ _MODULES = {
     "export_litert": "kbert.export.phone.export",
     "export_saved_model": "kbert.export.saved_model",
     "extend_vocabulary": "kbert.conversion.vocabulary_extension",
+    "extract_adapter": "kbert.pretrained.adapter_folders",
     "extract_features": "kbert.prediction.feature_vectors",
     "finetune": "kbert.training.finetune",
     "finetune_seeds": "kbert.training.search.repeats",
@@ -154,6 +163,7 @@ _MODULES = {
     "load": "kbert.prediction.loading",
     "load_model": "kbert.pretrained.loading",
     "measure_search": "kbert.retrieval.search",
+    "merge_adapter": "kbert.pretrained.adapter_folders",
     "prepare_runtime": "kbert.runtime.prepare",
     "preset_config": "kbert.config",
     "predict_to_file": "kbert.prediction.prediction_file",
@@ -188,6 +198,7 @@ __all__ = [
     "ExportLitertOptions",
     "ExportSavedModelOptions",
     "ExtendVocabularyOptions",
+    "ExtractAdapterOptions",
     "ExtractFeaturesOptions",
     "FinetuneOptions",
     "FinetuneSeedsOptions",
@@ -197,6 +208,7 @@ __all__ = [
     "LaunchOptions",
     "LoadOptions",
     "MaskedLanguageModel",
+    "MergeAdapterOptions",
     "MultipleChoiceModel",
     "Muon",
     "PredictOptions",
@@ -228,6 +240,7 @@ __all__ = [
     "export_litert",
     "export_saved_model",
     "extend_vocabulary",
+    "extract_adapter",
     "extract_features",
     "finetune",
     "finetune_seeds",
@@ -235,6 +248,7 @@ __all__ = [
     "load",
     "load_model",
     "measure_search",
+    "merge_adapter",
     "predict_to_file",
     "prepare_runtime",
     "preset_config",

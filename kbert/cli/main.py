@@ -34,6 +34,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "search": ("kbert.cli.search:search", "Find documents in an index."),
     "inspect": ("kbert.cli.inspect:inspect", "Show the contents of a model folder."),
     "convert": ("kbert.cli.convert:convert", "Convert a BERT model from or to another format."),
+    "adapters": ("kbert.cli.adapters:adapters", "Merge adapters into their base models, or copy them out of runs."),
     "export": ("kbert.cli.export:export", "Write a SavedModel or a LiteRT model."),
     "bench": ("kbert.cli.bench:bench", "Measure the size, the latency and the memory of a LiteRT model."),
     "serve": ("kbert.cli.serve:serve", "Serve SavedModels over TensorFlow Serving's REST and gRPC APIs."),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kbert.conversion.format import Format
 from kbert.conversion.settings import ConversionSettings, gelu_form, with_gelu
+from kbert.model_folder.adapters.folder import is_adapter
 from kbert.model_folder.bundle import Bundle, describe_parameters, is_bundle, model_card
 from kbert.model_folder.file_names import WEIGHTS_FILES
 from kbert.model_folder.sentence_transformers import CROSS_ENCODER, transformer_path
@@ -21,9 +22,11 @@ class BundleFormat(Format):
     takes = ()
 
     def find(self, path: Path) -> Path | None:
-        """Returns the path if it is a folder with config.json and weights."""
+        """Returns the path if it is a folder with config.json and weights, or that of an adapter."""
         if not path.is_dir() or not is_bundle(path):
             return None
+        if is_adapter(path):
+            return path
         inner = path / transformer_path(path)
         return path if any((inner / name).exists() for name in WEIGHTS_FILES) else None
 

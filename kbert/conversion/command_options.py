@@ -1,4 +1,4 @@
-"""The options of the commands that convert models and extend vocabularies."""
+"""The options of the commands that convert models, extend vocabularies and merge adapters."""
 
 from __future__ import annotations
 
@@ -99,3 +99,35 @@ class ExtendVocabularyOptions(SourceSettings):
                                     path="output-folder")  # fmt: skip
     use_unused: bool = option(False, "Replace the entries [unused0], [unused1] … first, before the vocabulary grows.")
     minimum_frequency: int = option(5, "Words that occur less often are not added.", minimum=1)
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MergeAdapterOptions(Options):
+    """The options of `kbert.merge_adapter`.
+
+    Example:
+        >>> kbert.MergeAdapterOptions(output="merged").base is None
+        True
+    """
+
+    output: files.PathLike = option(help="The folder of the merged model, which must be new or empty.",
+                                    path="output-folder")  # fmt: skip
+    base: files.PathLike | None = option(
+        None,
+        "The base model of the adapter, if it is not where adapter_config.json says.",
+        path="model",
+    )
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExtractAdapterOptions(Options):
+    """The options of `kbert.extract_adapter`.
+
+    Example:
+        >>> kbert.ExtractAdapterOptions(output="adapter").output
+        'adapter'
+    """
+
+    output: files.PathLike = option(help="The folder of the copy, which must be new or empty.", path="output-folder")

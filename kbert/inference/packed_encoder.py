@@ -78,7 +78,7 @@ class PackedEncoder:
 
     def _attend(self, attention: Any, hidden: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         config = self.config
-        kernels = np.split(constant(attention.qkv.kernel), 3, axis=-1)
+        kernels = np.split(kernel(attention.qkv), 3, axis=-1)
         biases = np.split(constant(attention.qkv.bias), 3)
         scale = np.float32(1.0 / math.sqrt(config.head_size))
         kernels[0], biases[0] = kernels[0] * scale, biases[0] * scale
@@ -154,9 +154,15 @@ def constant(variable: Any) -> Array:
         return np.asarray(variable)
 
 
+def kernel(layer: Any) -> Array:
+    """Returns the present kernel of a dense layer, with what LoRA adds to it, also while a graph is traced."""
+    with tf.init_scope():
+        return np.asarray(layer.merged_kernel())
+
+
 def _project(values: tf.Tensor, layer: Any) -> tf.Tensor:
     """Applies the kernel and the bias of a dense layer to a matrix, without its activation."""
-    return tf.matmul(values, constant(layer.kernel)) + constant(layer.bias)
+    return tf.matmul(values, kernel(layer)) + constant(layer.bias)
 
 
 def _gather(table: Array, rows: tf.Tensor) -> tf.Tensor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from kbert.config import BertConfig
+from kbert.errors import UsageError
 from kbert.layers.dropout import Dropout
 from kbert.layers.gradients import own_gradient
 from kbert.layers.layer import BertLayer, as_config, as_generator, serialized
@@ -19,6 +20,9 @@ from kbert.layers.projection import Projection, initializer, product
 MASK_BIAS = -1e4
 """The bias that is added to the attention score of a padded key. exp(-1e4) is 0 in float32. Unlike -1e9, the
 number fits in float16 and survives int8 quantization."""
+
+QKV_COLUMNS: Mapping[str, tuple[int, int]] = {"query": (0, 3), "key": (1, 3), "value": (2, 3)}
+"""The columns of the fused kernel [H, 3H] that compute queries, keys and values, as (index, number of equal parts)."""
 
 
 def attention_bias(input_mask: Any) -> Any:
@@ -117,6 +121,39 @@ class SelfAttention(BertLayer):
             return ops.matmul(weights, value), gradient
 
         return own_gradient(function)(scores, value)
+
+    def enable_lora(
+        self,
+        rank: int,
+        lora_alpha: float | None = None,
+        a_initializer: Any = "he_uniform",
+        b_initializer: Any = "zeros",
+        *,
+        targets: Sequence[str] = ("query", "value"),
+    ) -> None:
+        """Freezes the kernel of queries, keys and values, and adds LoRA to some of the three; see `Projection`.
+
+        Args:
+            rank: The rank of the matrices A and B.
+            lora_alpha: The factor α; None means the rank.
+            a_initializer: Draws A.
+            b_initializer: Draws B.
+            targets: The parts that get an A and a B of their own: some of "query", "key" and "value".
+
+        Raises:
+            UsageError: The rank is less than 1, a target is unknown, or the layer has LoRA already.
+
+        Example:
+            >>> attention = BertEncoder(preset_config("tiny")).blocks[0].attention
+            >>> attention.enable_lora(8, targets=("query", "value"))
+            >>> sorted(variable.name for variable in attention.trainable_variables if "lora" in variable.name)
+            ['lora_query_a', 'lora_query_b', 'lora_value_a', 'lora_value_b']
+        """
+        unknown = [target for target in targets if target not in QKV_COLUMNS]
+        if unknown or not targets:
+            raise UsageError(f"targets must be some of {', '.join(QKV_COLUMNS)}. Received: targets={list(targets)}")
+        columns = {target: QKV_COLUMNS[target] for target in QKV_COLUMNS if target in targets}
+        self.qkv.enable_lora(rank, lora_alpha, a_initializer, b_initializer, columns=columns)
 
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
         """Returns the shape of the input."""

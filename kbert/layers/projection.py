@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
+from kbert.errors import UsageError
 from kbert.layers.activations import Activation
 from kbert.layers.activations import activation as named_activation
 from kbert.layers.gradients import own_gradient
 from kbert.layers.layer import BertLayer, serialized
+from kbert.layers.low_rank import LowRankPart, joined_factors, low_rank_product
 
 
 def initializer(standard_deviation: float, seed_generator: keras.random.SeedGenerator) -> Any:
@@ -70,6 +72,8 @@ class Projection(BertLayer):
         self.units = units
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.activation = named_activation(activation) if isinstance(activation, str) else activation
+        self.low_rank_parts: list[LowRankPart] = []
+        """The parts of the kernel that have LoRA; empty without LoRA."""
 
     def build(self, input_shape: Any) -> None:
         """Creates the variables for inputs of the shape [..., width]."""
@@ -84,10 +88,106 @@ class Projection(BertLayer):
         # fuse the product with the bias and the activation.
         flat = ops.reshape(inputs, (-1, inputs.shape[-1]))
         # ops.add becomes TensorFlow's BiasAdd, whose gradient is many times faster than that of `+`.
-        outputs = ops.add(product(flat, self.kernel, self.precision), self.bias)
+        outputs = ops.add(self._product(flat), self.bias)
         if self.activation is not None:
             outputs = self.activation(outputs, training)
         return ops.reshape(outputs, (*ops.shape(inputs)[:-1], self.units))
+
+    def _product(self, flat: Any) -> Any:
+        if self.low_rank_parts:
+            return low_rank_product(flat, self.kernel, self.low_rank_parts, product, self.precision)
+        return product(flat, self.kernel, self.precision)
+
+    def enable_lora(
+        self,
+        rank: int,
+        lora_alpha: float | None = None,
+        a_initializer: Any = "he_uniform",
+        b_initializer: Any = "zeros",
+        *,
+        columns: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:
+        """Freezes the kernel W and adds trained matrices A and B of a low rank to it: W + (α / r) A B.
+
+        As with the method of the same name of `keras.layers.Dense`, the bias stays trained, files of weights contain
+        the sum, and an optimizer that was made before does not train A and B.
+
+        Args:
+            rank: The rank r of A, float32 [width, r], and of B, float32 [r, columns].
+            lora_alpha: The factor α; None means r.
+            a_initializer: Draws A.
+            b_initializer: Draws B. With zeros, the outputs of the layer are the same as before.
+            columns: The columns of the kernel that get an A and a B of their own, each as (index, number of equal parts
+                of the kernel) by the name of the part; None for one A and one B for the whole kernel.
+
+        Raises:
+            UsageError: The rank is less than 1, or the layer is not built or has LoRA already.
+
+        Example:
+            >>> layer = Projection(4, "glorot_uniform")
+            >>> layer.build((None, 8))
+            >>> layer.enable_lora(2)
+            >>> [variable.shape for variable in layer.trainable_variables]
+            [(4,), (8, 2), (2, 4)]
+        """
+        if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
+            raise UsageError(f"rank must be a whole number of at least 1. Received: rank={rank!r}")
+        if not self.built:
+            raise UsageError(f"LoRA needs a layer that is built. {self.name} is not; call it or its model once")
+        if self.low_rank_parts:
+            raise UsageError(f"a layer can get LoRA only once. {self.name} has LoRA of rank {self.lora_rank} already")
+        alpha = float(rank if lora_alpha is None else lora_alpha)
+        self._tracker.unlock()
+        parts = []
+        for name, (index, count) in (columns or {"kernel": (0, 1)}).items():
+            shapes = {"a": (self.kernel.shape[0], rank), "b": (rank, self.units // count)}
+            down, up = (
+                self.add_weight(shape=shapes[letter], initializer=keras.initializers.get(initializer), name=full_name)
+                for letter, initializer, full_name in (
+                    ("a", a_initializer, f"lora_{name}_a"),
+                    ("b", b_initializer, f"lora_{name}_b"),
+                )
+            )
+            parts.append(LowRankPart(name, down, up, (index, count), alpha))
+        self.low_rank_parts = parts
+        self.kernel.trainable = False
+        self._tracker.lock()
+
+    @property
+    def lora_enabled(self) -> bool:
+        """Whether the kernel has LoRA."""
+        return bool(self.low_rank_parts)
+
+    @property
+    def lora_rank(self) -> int | None:
+        """The rank of LoRA; None without LoRA."""
+        return self.low_rank_parts[0].rank if self.low_rank_parts else None
+
+    def merged_kernel(self) -> Any:
+        """Returns the kernel with LoRA's sum, float32 [width, units]; without LoRA, the kernel itself."""
+        if not self.low_rank_parts:
+            return ops.convert_to_tensor(self.kernel)
+        down, up = joined_factors(self.low_rank_parts)
+        return ops.convert_to_tensor(self.kernel) + ops.matmul(down, up)
+
+    def assign_kernel(self, kernel: Any) -> None:
+        """Sets the kernel. B becomes 0, so that the layer computes with this kernel, also if it has LoRA."""
+        self.kernel.assign(kernel)
+        for part in self.low_rank_parts:
+            part.up.assign(ops.zeros(part.up.shape))
+
+    def save_own_variables(self, store: Any) -> None:
+        """Stores the kernel with LoRA's sum, and the bias, so that a layer without LoRA can load the file."""
+        if self.built:
+            store["0"], store["1"] = ops.convert_to_numpy(self.merged_kernel()), ops.convert_to_numpy(self.bias)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads what `save_own_variables` stored. LoRA starts from a B of 0."""
+        if not self.low_rank_parts:
+            super().load_own_variables(store)
+            return
+        self.assign_kernel(store["0"])
+        self.bias.assign(store["1"])
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns [..., units] for [..., width]."""

@@ -8,7 +8,8 @@
     kbert.json              kbert's own settings: the kind of the model, the settings of its task, metrics
     README.md               the model card
 
-A folder of sentence-transformers has further files, and may have the files above in a subfolder such as 0_Transformer;
+The folder of an adapter has other files, and needs its base model; see kbert.model_folder.adapters.folder. A folder of
+sentence-transformers has further files, and may have the files above in a subfolder such as 0_Transformer;
 see kbert.model_folder.sentence_transformers.
 
 A bundle does not depend on tasks: it stores the settings of a task without interpreting them.
@@ -27,6 +28,9 @@ import numpy as np
 from kbert import files
 from kbert.config import BertConfig, foreign_settings, unknown_keys
 from kbert.errors import BundleError, ConfigError, shown
+from kbert.model_folder.adapters.base import base_folder, check_base, merged_tensors
+from kbert.model_folder.adapters.bundle_settings import adapted_settings
+from kbert.model_folder.adapters.folder import is_adapter, read_adapter
 from kbert.model_folder.architectures import check_encoder, guessed_architecture
 from kbert.model_folder.file_names import CARD_FILE, CONFIG_FILE, RUN_FILE, SETTINGS_FILE
 from kbert.model_folder.parts import ENCODER_PREFIX
@@ -66,20 +70,24 @@ class Bundle:
     modules: SentenceModules | None = None
 
     @classmethod
-    def load(cls, folder: files.PathLike, *, notices: bool = True) -> Bundle:
-        """Reads a model folder.
+    def load(cls, folder: files.PathLike, *, notices: bool = True, base: files.PathLike | None = None) -> Bundle:
+        """Reads a model folder, or the folder of an adapter, which is merged into its base model.
 
         Args:
             folder: The folder.
             notices: Whether to log the keys of config.json that kbert keeps without using them, and the vocabulary
                 entries that normalized text never contains.
+            base: The base model of an adapter, if it is not where adapter_config.json says.
 
         Raises:
             BundleError: The folder is not a bundle, or its files are missing, damaged or contradict each other.
             ConfigError: config.json describes a model that is not a BERT, or a value is invalid.
             VocabularyError: vocab.txt is invalid.
+            UsageError: The adapter's base model is missing or another one, or kbert does not support the adapter.
         """
         folder = Path(folder)
+        if is_adapter(folder):
+            return cls._load_adapter(folder, notices, base)
         if not folder.is_dir():
             raise BundleError(f"expected a model folder. There is none at {folder}")
         if (folder / RUN_FILE).exists() and not (folder / CONFIG_FILE).exists():
@@ -120,6 +128,32 @@ class Bundle:
             settings=_read_object(settings_path) if settings_path.exists() else {},
             foreign_config=foreign_settings(values),
             modules=modules,
+        )
+
+    @classmethod
+    def _load_adapter(cls, folder: Path, notices: bool, base_path: files.PathLike | None) -> Bundle:
+        """Reads the folder of an adapter and its base model, and returns the merged model."""
+        adapter = read_adapter(folder)
+        place = base_folder(folder, adapter.config) if base_path is None else Path(base_path)
+        base = cls.load(place, notices=notices)
+        check_base(folder, adapter, place, base.tensors)
+        architecture, settings, foreign_config = adapted_settings(
+            adapter, architecture=base.architecture, foreign_config=base.foreign_config
+        )
+        # The heads of the base model belong to its own architecture.
+        kept = {
+            name: tensor
+            for name, tensor in base.tensors.items()
+            if architecture == base.architecture or name.startswith(ENCODER_PREFIX)
+        }
+        return dataclasses.replace(
+            base,
+            tensors=merged_tensors(adapter, kept),
+            architecture=architecture,
+            settings=settings,
+            foreign_config=foreign_config,
+            # Those of the base model describe its vectors, which a model with another head does not give.
+            modules=base.modules if architecture == "BertModel" else None,
         )
 
     def save(self, folder: files.PathLike, card: str) -> None:
@@ -190,8 +224,8 @@ class Bundle:
 
 
 def is_bundle(path: files.PathLike) -> bool:
-    """Whether a path is a folder with a model's config.json."""
-    return (Path(path) / transformer_path(path) / CONFIG_FILE).is_file()
+    """Whether a path is a folder with a model's config.json, or with an adapter for a model."""
+    return is_adapter(path) or (Path(path) / transformer_path(path) / CONFIG_FILE).is_file()
 
 
 def describe_parameters(count: int) -> str:

@@ -8,6 +8,10 @@ CARD_FILE = "README.md"
 RUN_FILE = "run.json"
 """The first file that a run writes. A folder with this file and without config.json is an unfinished run."""
 
+ADAPTER_CONFIG_FILE = "adapter_config.json"
+ADAPTER_WEIGHTS_FILE, ADAPTER_TORCH_FILE = "adapter_model.safetensors", "adapter_model.bin"
+"""The files of an adapter, and its weights in order of preference."""
+
 WEIGHTS_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
 TORCH_FILE, TORCH_INDEX_FILE = "pytorch_model.bin", "pytorch_model.bin.index.json"
 WEIGHT_FORMS = ((WEIGHTS_FILE, INDEX_FILE, ".safetensors"), (TORCH_FILE, TORCH_INDEX_FILE, ".bin"))

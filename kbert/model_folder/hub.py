@@ -15,7 +15,15 @@ from typing import Any
 from kbert import files
 from kbert.errors import HubError, UsageError
 from kbert.files import PathLike
-from kbert.model_folder.file_names import CARD_FILE, CONFIG_FILE, SETTINGS_FILE, WEIGHT_FORMS
+from kbert.model_folder.file_names import (
+    ADAPTER_CONFIG_FILE,
+    ADAPTER_TORCH_FILE,
+    ADAPTER_WEIGHTS_FILE,
+    CARD_FILE,
+    CONFIG_FILE,
+    SETTINGS_FILE,
+    WEIGHT_FORMS,
+)
 from kbert.model_folder.sentence_transformers import LIBRARY_FILE, MODULES_FILE, module_files, transformer_path
 from kbert.runtime.held_output import quiet_logger
 from kbert.text.tokenizer_files.names import ADDED_TOKENS_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_FILE, VOCABULARY_FILE
@@ -89,9 +97,11 @@ class _Repository:
 
     def download(self) -> Path:
         """Downloads the files that are not in the cache, and returns the folder."""
-        folder = self._fetch([CONFIG_FILE, *OPTIONAL_FILES])
+        folder = self._fetch([CONFIG_FILE, ADAPTER_CONFIG_FILE, *OPTIONAL_FILES])
         # The other files are taken from the same commit, even if the branch changes in the meantime.
         self.revision = folder.name
+        if (folder / ADAPTER_CONFIG_FILE).is_file() and not (folder / CONFIG_FILE).is_file():
+            return self._download_adapter(folder)
         if not any((folder / name).is_file() for name in (CONFIG_FILE, MODULES_FILE)):
             raise HubError(f"{self.name}: expected a model with {CONFIG_FILE}. The repository has none")
         path = transformer_path(folder)
@@ -113,6 +123,16 @@ class _Repository:
                 return folder
         raise HubError(
             f"{self.name}: expected {' or '.join(whole for whole, _, _ in WEIGHT_FORMS)}. The repository has neither"
+        )
+
+    def _download_adapter(self, folder: Path) -> Path:
+        """Downloads the weights of an adapter, and returns the folder. The base model has a repository of its own."""
+        for name in (ADAPTER_WEIGHTS_FILE, ADAPTER_TORCH_FILE):
+            self._fetch([name], bar=True)
+            if (folder / name).is_file():
+                return folder
+        raise HubError(
+            f"{self.name}: expected {ADAPTER_WEIGHTS_FILE} or {ADAPTER_TORCH_FILE}. The repository has neither"
         )
 
     def _shards(self, index: Path, ending: str) -> list[str]:

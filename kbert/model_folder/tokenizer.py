@@ -7,6 +7,8 @@ from pathlib import Path
 
 from kbert import files
 from kbert.errors import KbertError, UsageError
+from kbert.model_folder.adapters.base import base_folder
+from kbert.model_folder.adapters.folder import is_adapter, read_adapter
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_transformers import SentenceModules, read_modules, transformer_path
 from kbert.text.settings import TokenizerSettings, describe_settings
@@ -81,13 +83,16 @@ def load_model_tokenizer(folder: files.PathLike, modules: SentenceModules | None
     """Reads the tokenizer of a model folder; the files of sentence-transformers may add lower-casing.
 
     Args:
-        folder: The folder, of Transformers or of sentence-transformers in any of its layouts.
+        folder: The folder, of Transformers or of sentence-transformers in any of its layouts; or that of an adapter,
+            which has the tokenizer of its base model.
         modules: The contents of the files of sentence-transformers; None reads them if they exist.
 
     Raises:
         BundleError: A file is missing, damaged, or belongs to another kind of tokenizer.
         VocabularyError: The vocabulary is invalid.
     """
+    if is_adapter(folder):
+        folder = base_folder(Path(folder), read_adapter(folder).config)
     if modules is None:
         modules = read_modules(folder)
     tokenizer = load_tokenizer(Path(folder) / transformer_path(folder))

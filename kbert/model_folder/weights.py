@@ -230,6 +230,21 @@ def save_weights(folder: Path, tensors: Mapping[str, np.ndarray]) -> None:
         handle.write(safetensors.numpy.save(dict(tensors), {"format": "pt"}))
 
 
+def read_tensor_file(path: Path) -> dict[str, np.ndarray]:
+    """Returns all tensors of one file, safetensors or PyTorch's format, by the names in the file.
+
+    Raises:
+        BundleError: The file is missing or damaged, or a tensor is not of a floating-point dtype.
+    """
+    with _opened(path) as handle:
+        for name in sorted(handle.keys()):
+            if handle.dtype(name) not in _DTYPES:
+                raise BundleError(
+                    f"{path}: the tensor {shown(name)} must be of {', '.join(_DTYPES)}. Received: {handle.dtype(name)}"
+                )
+        return {name: handle.get_tensor(name) for name in sorted(handle.keys())}
+
+
 def weights_files(folder: files.PathLike) -> list[Path]:
     """Returns the paths of the files that contain the weights of a model folder, sorted.
 

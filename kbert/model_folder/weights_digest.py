@@ -6,6 +6,8 @@ from pathlib import Path
 
 from kbert import files
 from kbert.files import PathLike
+from kbert.model_folder.adapters.base import base_folder
+from kbert.model_folder.adapters.folder import adapter_weights_file, is_adapter, read_adapter
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.sentence_transformers import transformer_path
 from kbert.model_folder.weights import weights_files
@@ -15,10 +17,14 @@ def weights_sha256(model: PathLike) -> str:
     """Returns SHA-256 of the weights of the encoder in a model folder, in hexadecimal digits.
 
     Args:
-        model: A model folder, also of sentence-transformers, or a model of the Hugging Face Hub.
+        model: A model folder, also of sentence-transformers; the folder of an adapter, whose own weights are included;
+            or a model of the Hugging Face Hub.
 
     Raises:
         BundleError: The folder has no weights.
     """
-    folder = Path(resolve(model))
-    return files.file_sha256(*weights_files(folder / transformer_path(folder)))
+    folder, own = Path(resolve(model)), []
+    if is_adapter(folder):
+        own.append(adapter_weights_file(folder))
+        folder = base_folder(folder, read_adapter(folder).config)
+    return files.file_sha256(*own, *weights_files(folder / transformer_path(folder)))

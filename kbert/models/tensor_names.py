@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kbert.layers.attention import QKV_COLUMNS
 from kbert.model_folder.architectures import check_tensor
 from kbert.model_folder.parts import (
     BLOCK,
@@ -42,11 +43,13 @@ class TensorBinding:
         transposed: Whether the tensor is the variable's transpose.
         columns: The part of the variable along its last axis, as (index, number of equal parts); None for the whole
             variable.
+        layer: The layer whose kernel the variable is, since LoRA may add to the kernel; None for other variables.
     """
 
     variable: Any
     transposed: bool = False
     columns: tuple[int, int] | None = None
+    layer: Any = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -57,8 +60,8 @@ class TensorBinding:
         return tuple(reversed(shape)) if self.transposed else tuple(shape)
 
     def read(self) -> np.ndarray:
-        """Returns the named tensor, float32."""
-        value = np.asarray(self.variable)
+        """Returns the named tensor, float32, with what LoRA adds to it."""
+        value = np.asarray(self.variable if self.layer is None else self.layer.merged_kernel())
         if self.columns:
             value = np.split(value, self.columns[1], axis=-1)[self.columns[0]]
         return np.ascontiguousarray(value.T if self.transposed else value)
@@ -109,7 +112,7 @@ def part_bindings(part: str, owner: Any, *, layer: int = 0, columns: tuple[int, 
     elif kind == NORM:
         bindings = [TensorBinding(owner.gamma), TensorBinding(owner.beta)]
     else:
-        bindings = [TensorBinding(owner.kernel, True, columns), TensorBinding(owner.bias, False, columns)]
+        bindings = [TensorBinding(owner.kernel, True, columns, owner), TensorBinding(owner.bias, False, columns)]
     return dict(zip(PARTS[part].names(layer), bindings, strict=True))
 
 
@@ -123,9 +126,7 @@ def encoder_bindings(encoder: BertEncoder, prefix: str = ENCODER_PREFIX) -> Tens
     for index, block in enumerate(encoder.blocks):
         qkv = block.attention.qkv
         owners = {
-            "query": (qkv, (0, 3)),
-            "key": (qkv, (1, 3)),
-            "value": (qkv, (2, 3)),
+            **{part: (qkv, columns) for part, columns in QKV_COLUMNS.items()},
             "attention_output": (block.attention.output_projection, None),
             "attention_norm": (block.attention_norm, None),
             "intermediate": (block.intermediate, None),
@@ -207,15 +208,16 @@ def assign_tensors(bindings: Mapping[str, TensorBinding], tensors: Mapping[str, 
     Raises:
         BundleError: A tensor is missing or has a wrong shape.
     """
-    values: dict[int, tuple[Any, dict[int, np.ndarray]]] = {}
+    values: dict[int, tuple[TensorBinding, dict[int, np.ndarray]]] = {}
     for name, binding in bindings.items():
         check_tensor(name, binding.shape, np.shape(tensors[name]) if name in tensors else None)
         tensor = np.asarray(tensors[name]).astype(np.float32, copy=False)
         index = binding.columns[0] if binding.columns else 0
-        parts = values.setdefault(id(binding.variable), (binding.variable, {}))[1]
+        parts = values.setdefault(id(binding.variable), (binding, {}))[1]
         parts[index] = binding.stored(tensor)
-    for variable, parts in values.values():
-        variable.assign(np.concatenate([parts[index] for index in sorted(parts)], axis=-1))
+    for binding, parts in values.values():
+        assign = binding.variable.assign if binding.layer is None else binding.layer.assign_kernel
+        assign(np.concatenate([parts[index] for index in sorted(parts)], axis=-1))
 
 
 _OPTIONAL = (POOLER_PREFIX, f"{MLM}.", f"{NSP}.")

@@ -9,6 +9,7 @@ import numpy as np
 
 from kbert import files
 from kbert.errors import UsageError
+from kbert.model_folder.adapters.folder import ADAPTER_FOLDER
 from kbert.model_folder.bundle import Bundle
 from kbert.models import tensor_names
 from kbert.options import check_value, refuse_unknown, with_options
@@ -19,6 +20,7 @@ from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.metrics.worst_examples import WORST_EXAMPLES
 from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.task_info import TaskInfo
+from kbert.training.adapter import TrainedAdapter
 from kbert.training.data.batches import LengthBucketedBatches
 from kbert.training.data.task_examples import read_task_examples
 from kbert.training.finetuning_plan import FinetuningPlan, plan_finetuning
@@ -91,6 +93,7 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
         parts = assign_starting_weights(plan.task, bindings, plan.start.bundle)
         if run.is_chief:
             tell_new_weights(parts)
+    adapter = run.add_adapter(model, bindings, plan.start)
     freeze_layers(encoder, options.frozen_layers, frozen_encoder=options.frozen_encoder)
     batches = _batches(options, plan)
     loop = run.make_loop(
@@ -102,6 +105,7 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
         optimizer=plan.optimizer,
         settings=plan.settings,
         used_tokens=_used_tokens(plan),
+        trained_only=adapter is not None,
     )
     if options.find_learning_rate:
         return _learning_rates(run, loop, batches, plan.schedule.peak)
@@ -115,14 +119,14 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
     run.train(
         loop,
         model,
-        evaluate=_evaluation(options, plan, model, bindings, best),
+        evaluate=_evaluation(options, plan, model, bindings, best, adapter),
         evaluate_every=plan.evaluate_every,
         early_stopping=plan.early_stopping,
     )
     if not run.is_chief:
         return {}
     reading = Reading.remembered(info, examples.columns, own)
-    return _finish(run, plan, model, bindings, best, loop.steps_done, reading)
+    return _finish(run, plan, model, bindings, best, loop.steps_done, reading, adapter)
 
 
 def _trainable_task(task: str, task_options: Mapping[str, Any]) -> TaskInfo:
@@ -170,7 +174,12 @@ def _learning_rates(run: Run, loop: TrainingLoop, batches: LengthBucketedBatches
 
 
 def _evaluation(
-    options: FinetuneOptions, plan: FinetuningPlan, model: Any, bindings: Any, best: BestWeights
+    options: FinetuneOptions,
+    plan: FinetuningPlan,
+    model: Any,
+    bindings: Any,
+    best: BestWeights,
+    adapter: TrainedAdapter | None,
 ) -> Callable[[int], dict[str, float]]:
     """Returns a function that evaluates the model after a step and keeps the weights if they are the best so far.
 
@@ -200,14 +209,22 @@ def _evaluation(
             raise UsageError(
                 f"the validation data do not allow {plan.task.main_metric} to be computed; give another --main-metric"
             )
-        best.offer(step, metrics, tuned.settings(), tensor_names.read_tensors(bindings))
+        matrices = {} if adapter is None else adapter.matrices()
+        best.offer(step, metrics, tuned.settings(), {**tensor_names.read_tensors(bindings), **matrices})
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
 
     return evaluate
 
 
 def _finish(
-    run: Run, plan: FinetuningPlan, model: Any, bindings: Any, best: BestWeights, steps: int, reading: Reading
+    run: Run,
+    plan: FinetuningPlan,
+    model: Any,
+    bindings: Any,
+    best: BestWeights,
+    steps: int,
+    reading: Reading,
+    adapter: TrainedAdapter | None,
 ) -> dict[str, Any]:
     """Writes the model folder with the best weights, and returns their metrics."""
     best_step, metrics, task_settings, weights = best.load()
@@ -236,6 +253,8 @@ def _finish(
         foreign_config=task.foreign_config(),
         modules=task.sentence_modules(plan.sequence_length),
     )
+    if adapter is not None:
+        adapter.save(run.folder / ADAPTER_FOLDER, bundle, weights)
     examples = len(plan.training_examples)
     bundle.save(
         run.folder, task_card(task, config, encoder, metrics, examples, steps, best_step, plan.schedule, run.folder)

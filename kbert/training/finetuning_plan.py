@@ -18,6 +18,7 @@ from kbert.tasks.task_info import TaskInfo
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.graph.tokenizer import GraphTokenizer
 from kbert.text.settings import MEDIAPIPE
+from kbert.training.adapter import check_adapter_start
 from kbert.training.data.augmentation import with_augmentation
 from kbert.training.data.sequence_length import LENGTHS, fitting_length
 from kbert.training.data.task_examples import TaskExamples, digest
@@ -151,6 +152,8 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
     start = starting_point(options.model, options.vocab, options.cased).with_settings(options)
     if options.tokenizer == MEDIAPIPE:
         start = start.with_mediapipe_tokenizer()
+    if options.adapter is not None:
+        check_adapter_start(start.model, start.bundle)
     task = examples.task if options.main_metric is None else examples.task.with_main_metric(options.main_metric)
     if start.bundle is not None:
         task = task.for_starting_model(resolve(options.model))
@@ -169,6 +172,9 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
         peak = default_learning_rate(
             start.config.hidden_size, start.config.num_hidden_layers, pretrained=start.bundle is not None
         )
+        if options.adapter is not None:
+            # The weights of an adapter are as new as those of the head.
+            peak = default_head_learning_rate(peak, pretrained=True)
     head_peak = options.head_learning_rate
     if head_peak is None:
         head_peak = default_head_learning_rate(peak, pretrained=start.bundle is not None)
@@ -254,6 +260,7 @@ def _tell_defaults(
         kind, config = "random" if start.bundle is None else "pretrained", start.config
         defaults.append(
             f"--learning-rate, for {kind} weights of width {config.hidden_size} and depth {config.num_hidden_layers}"
+            + (" with an adapter" if options.adapter is not None else "")
         )
     if options.epochs is None:
         defaults.append("--epochs, for this number of rows")

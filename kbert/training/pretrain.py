@@ -13,12 +13,14 @@ from kbert import files
 from kbert.config import BertConfig, preset_config
 from kbert.corpus.reading.pipeline import PretrainingBatches
 from kbert.errors import BundleError, UsageError
+from kbert.model_folder.adapters.folder import ADAPTER_FOLDER
 from kbert.model_folder.bundle import Bundle, describe_parameters, model_card
 from kbert.models import tensor_names
 from kbert.models.encoder import BertEncoder
 from kbert.models.positional_heads import make_heads_positional
 from kbert.models.pretraining import PretrainingModel
 from kbert.options import option_error, option_infos, with_options
+from kbert.training.adapter import TrainedAdapter, check_adapter_start
 from kbert.training.corpus_tokenizer import check_corpus, same_tokenizer
 from kbert.training.devices.jit import use_jit
 from kbert.training.evaluation import PretrainingEvaluation, ValidationCorpus
@@ -79,11 +81,12 @@ def pretrain(*, options: PretrainOptions) -> dict[str, Any]:
         jit=plan.settings.jit,
         packed=options.pack_to is not None,
     )
+    bindings = tensor_names.pretraining_bindings(model)
     if start.bundle is not None:
-        bindings = tensor_names.pretraining_bindings(model)
         tensor_names.assign_pretrained(bindings, start.bundle.tensors)
         if run.is_chief:
             tell_new_weights(new_parts(bindings, start.bundle.tensors))
+    adapter = run.add_adapter(model, bindings, start)
     loop = run.make_loop(
         model,
         start.config,
@@ -92,6 +95,7 @@ def pretrain(*, options: PretrainOptions) -> dict[str, Any]:
         schedule=plan.schedule,
         optimizer=plan.optimizer,
         settings=plan.settings,
+        trained_only=adapter is not None,
     )
     if options.show_progress:
         run.tell(*(f"pretrain: {line}" for source in corpora for line in source.describe()))
@@ -105,7 +109,7 @@ def pretrain(*, options: PretrainOptions) -> dict[str, Any]:
         keep_checkpoints=options.keep_checkpoints,
     )
     if run.is_chief:
-        _finish(run, options, plan, model, metrics)
+        _finish(run, options, plan, model, metrics, adapter)
         return metrics
     return {}
 
@@ -257,7 +261,14 @@ def _samples(run: Run, options: PretrainOptions, plan: _Plan, model: Pretraining
     return [Periodic(options.samples_every, samples, at_start=True)]
 
 
-def _finish(run: Run, options: PretrainOptions, plan: _Plan, model: PretrainingModel, metrics: dict[str, Any]) -> None:
+def _finish(
+    run: Run,
+    options: PretrainOptions,
+    plan: _Plan,
+    model: PretrainingModel,
+    metrics: dict[str, Any],
+    adapter: TrainedAdapter | None,
+) -> None:
     """Writes the model folder when training has ended."""
     lost = sum(source.source.records_lost for source in plan.corpora)
     if options.show_progress and lost:
@@ -270,6 +281,8 @@ def _finish(run: Run, options: PretrainOptions, plan: _Plan, model: PretrainingM
         architecture=ARCHITECTURE,
         settings={"kind": "pretraining", "steps": plan.settings.steps, "metrics": metrics["last"]},
     )
+    if adapter is not None:
+        adapter.save(run.folder / ADAPTER_FOLDER, bundle, adapter.matrices())
     bundle.save(run.folder, _card(options, plan, model.encoder.count_params(), metrics["last"]))
 
 
@@ -349,6 +362,8 @@ def _starting_point(options: PretrainOptions, corpora: Sequence[PretrainingBatch
     """
     vocabulary, model = corpora[0].vocabulary, options.model
     bundle = load_start(model)
+    if options.adapter is not None:
+        check_adapter_start(model, bundle)
     if bundle is None:
         config: BertConfig = preset_config(str(model), len(vocabulary))
         return StartingPoint(model, config, corpora[0].tokenizer, None).with_settings(options)

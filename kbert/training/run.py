@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from kbert.config import BertConfig
+from kbert.model_folder.adapters.spec import AdapterSpec
 from kbert.models.encoder import BertEncoder
+from kbert.models.tensor_names import TensorBindings
 from kbert.options import OptionInfo, option_infos
 from kbert.tasks.protocol.objective import Objective
 from kbert.text.vocabulary import Vocabulary
+from kbert.training.adapter import TrainedAdapter
 from kbert.training.devices.jit import skips_padding
 from kbert.training.devices.precision import prepare_precision
 from kbert.training.devices.strategy import make_strategy
@@ -33,6 +36,7 @@ from kbert.training.options import TrainingOptions
 from kbert.training.run_folder.checkpoints import Checkpoints
 from kbert.training.run_folder.environment import write_environment
 from kbert.training.run_folder.runs import CHECKPOINT_FOLDER, RunRecord, open_run
+from kbert.training.starting_point import StartingPoint
 
 LOGGER = logging.getLogger("kbert")
 
@@ -132,6 +136,24 @@ class Run:
             )
             return make_model(encoder)
 
+    def add_adapter(self, model: Any, bindings: TensorBindings, start: StartingPoint) -> TrainedAdapter | None:
+        """Adds the adapter that the options request to a model with its starting weights, and freezes the base model.
+
+        Args:
+            model: A model that `build` returned.
+            bindings: The variables of the model by the names of their tensors.
+            start: The base model.
+
+        Returns:
+            The adapter; None if the options request none.
+        """
+        if self.options.adapter is None:
+            return None
+        with self.placement.strategy.scope():
+            adapter = TrainedAdapter(AdapterSpec.parse(self.options.adapter), model, bindings, start)
+        self.tell(adapter.describe())
+        return adapter
+
     def make_loop(
         self,
         model: Any,
@@ -143,6 +165,7 @@ class Run:
         optimizer: OptimizerSettings,
         settings: LoopSettings,
         used_tokens: np.ndarray | None = None,
+        trained_only: bool = False,
     ) -> TrainingLoop:
         """Returns the training loop of a model.
 
@@ -155,6 +178,7 @@ class Run:
             optimizer: The settings of the optimizer.
             settings: The settings of the loop.
             used_tokens: The ids of all tokens of the batches, if they are a small part of the vocabulary.
+            trained_only: Whether checkpoints contain only the variables that are trained.
         """
         self._peak = matrix_peak(self.options.precision, self.placement)
         return TrainingLoop(
@@ -168,6 +192,7 @@ class Run:
             meter=Throughput(config, self._peak, skip_padding=self._skip_padding),
             loss_scaling=self.options.precision == "float16",
             used_tokens=used_tokens,
+            trained_only=trained_only,
         )
 
     def train(

@@ -128,6 +128,7 @@ WHERE = {
     ("kbert.corpus.reading.own_corpus", "--skip-corrupt"): ("pretrain",),
     ("kbert.corpus.reading.source", "--skip-corrupt"): ("pretrain",),
     ("kbert.files.folders", "--output"): OUTPUTS,
+    ("kbert.model_folder.adapters.base", "--base"): ("adapters merge",),  # the command that the message names
     ("kbert.model_folder.bundle", "--resume"): TRAINING,  # the command of the unfinished run
     ("kbert.model_folder.tokenizer", "--cased"): ("corpus build", "corpus inspect", "pretrain", "finetune ranking"),
     ("kbert.model_folder.tokenizer", "--strip-accents"): ("corpus build", "vocab inspect"),

@@ -124,6 +124,8 @@ SAME = {
         {kbert.convert: kbert.ConvertOptions},
         different={"from_": "the installed formats", "to": "the installed formats"},
     ),
+    ("adapters", "merge"): Same({kbert.merge_adapter: kbert.MergeAdapterOptions}),
+    ("adapters", "extract"): Same({kbert.extract_adapter: kbert.ExtractAdapterOptions}),
     ("export", "saved-model"): Same({kbert.export_saved_model: kbert.ExportSavedModelOptions}),
     ("export", "litert"): Same({kbert.export_litert: kbert.ExportLitertOptions}),
     ("bench", "litert"): Same({kbert.bench_litert: kbert.BenchLitertOptions}),

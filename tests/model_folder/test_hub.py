@@ -9,10 +9,13 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 import kbert
 from kbert.errors import BundleError, HubError, UsageError
+from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import is_hub_name, resolve
 
 constants = pytest.importorskip("huggingface_hub.constants")
@@ -367,3 +370,24 @@ def test_a_bundle_error_names_the_folder(hub):
         (hub.repositories["kbert/classifier"] / name).unlink()
     with pytest.raises((BundleError, kbert.KbertError), match=r"vocab\.txt"):
         kbert.load("hf://kbert/classifier")
+
+
+def test_an_adapter_and_its_base_model_are_downloaded(hub, tmp_path):
+    folder = tmp_path / "hub" / "adapter"
+    folder.mkdir()
+    layer = "base_model.model.bert.encoder.layer.0.attention.self.query"
+    width = Bundle.load(hub.repositories["kbert/pretrained"]).config.hidden_size
+    matrices = {f"{layer}.lora_A.weight": np.ones((1, width), np.float32)}
+    matrices[f"{layer}.lora_B.weight"] = np.ones((width, 1), np.float32)
+    safetensors.numpy.save_file(matrices, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "lora_alpha": 2, "base_model_name_or_path": "kbert/pretrained"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    hub.repositories["kbert/adapter"] = folder
+    adapted = Bundle.load(resolve("hf://kbert/adapter"))
+    base = Bundle.load(resolve("hf://kbert/pretrained"))
+    name = "bert.encoder.layer.0.attention.self.query.weight"
+    np.testing.assert_allclose(adapted.tensors[name], base.tensors[name] + 2, rtol=1e-6)
+    (folder / "adapter_model.safetensors").unlink()
+    hub.commit = COMMIT[::-1]
+    with pytest.raises(HubError, match=r"expected adapter_model.safetensors or adapter_model.bin. The repository has"):
+        resolve("hf://kbert/adapter")

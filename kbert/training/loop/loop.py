@@ -58,6 +58,8 @@ class TrainingLoop:
         meter: The meter that counts the work of batches.
         loss_scaling: Whether to scale the loss, which float16 requires.
         used_tokens: The ids of all tokens that the batches can have, if they are a small part of the vocabulary.
+        trained_only: Whether checkpoints contain only the variables that are trained. The others are those that the run
+            starts with.
 
     Raises:
         UsageError: A batch size is not a multiple of the replicas times the micro-batches.
@@ -76,6 +78,7 @@ class TrainingLoop:
         meter: Throughput,
         loss_scaling: bool = False,
         used_tokens: np.ndarray | None = None,
+        trained_only: bool = False,
     ) -> None:
         for phase in phases:
             check_batch_size(phase.batches.batch_size, settings, placement)
@@ -98,7 +101,8 @@ class TrainingLoop:
             jit=settings.jit,
         )
         # The seeds of dropout follow from the step, so they are not stored.
-        kept = {variable.path: variable.value for variable in model.variables if not is_seed(variable)}
+        stored = model.trainable_variables if trained_only else model.variables
+        kept = {variable.path: variable.value for variable in stored if not is_seed(variable)}
         self.variables: dict[str, Any] = kept | self.optimizer.slots | loss_scale.slots
         self.steps_done = 0
         """The number of steps that are done when `run` has ended."""

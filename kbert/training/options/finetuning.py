@@ -186,6 +186,12 @@ class FinetuneOptions(TrainingOptions):
                     f"Received: {spell('frozen_layers', self.frozen_layers)}"
                 ),
             )
+        if self.adapter is not None and (self.frozen_layers or self.frozen_encoder):
+            name = "frozen_encoder" if self.frozen_encoder else "frozen_layers"
+            raise class_error(
+                self,
+                lambda spell: f"{spell('adapter')} freezes the base model; leave {spell(name)} out. Received: both",
+            )
 
 
 def task_option_infos(info: TaskInfo) -> dict[str, OptionInfo]:

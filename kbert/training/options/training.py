@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from kbert import files
-from kbert.options import Options
+from kbert.model_folder.adapters.spec import AdapterSpec
+from kbert.options import Options, invalid, option_infos
 from kbert.runtime.prepare import PRECISIONS
 from kbert.training.options.sections import (
     class_error,
@@ -71,6 +72,16 @@ class TrainingOptions(Options):
         "Seeds the weight initialization, the order of examples and dropout. On a CPU, the same seed gives the same "
         "bytes.",
         minimum=0,
+    )
+
+    adapter: str | None = training_option(
+        None,
+        "Train a small adapter, the pooler and the heads, and freeze all other weights: lora or bitfit. Lora can have "
+        "settings, such as lora:r=8,alpha=16,targets=query+value.",
+        details="The run also gets a folder adapter, which holds the trained weights alone. Lora adds matrices of the "
+        "rank r to the projections that are its targets: query, key, value, attention_output, intermediate and output. "
+        "Bitfit trains the biases of the blocks and of the embeddings.",
+        metavar="ADAPTER",
     )
 
     # === Optimizer ===
@@ -150,6 +161,11 @@ class TrainingOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.adapter is not None:
+            try:
+                AdapterSpec.parse(self.adapter)
+            except ValueError as problem:
+                raise invalid(option_infos(type(self))["adapter"], str(problem), self.adapter) from None
         if self.cluster is not None and self.strategy not in ("auto", "multi-worker"):
             raise class_error(
                 self,

@@ -1,0 +1,216 @@
+"""The folder of an adapter: the trained weights alone, without those of the base model.
+
+    adapter_config.json          the kind of the adapter, its settings and its base model, with PEFT's keys
+    adapter_model.safetensors    the trained tensors, by PEFT's names; adapter_model.bin can be read, but is never
+                                 written
+    kbert.json                   the settings of the task as in a model folder, and the digest of the base model
+
+PEFT opens folders of LoRA. It warns of keys that it does not know in adapter_config.json; therefore the digest is in
+kbert.json, which PEFT does not read. Folders that PEFT wrote have no kbert.json. Folders are untrusted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from kbert import files
+from kbert.errors import BundleError, UsageError, shown
+from kbert.files import PathLike
+from kbert.model_folder.adapters import peft_names
+from kbert.model_folder.adapters.peft_names import DOWN, UP
+from kbert.model_folder.adapters.spec import AdapterSpec
+from kbert.model_folder.file_names import (
+    ADAPTER_CONFIG_FILE,
+    ADAPTER_TORCH_FILE,
+    ADAPTER_WEIGHTS_FILE,
+    CONFIG_FILE,
+    SETTINGS_FILE,
+)
+from kbert.model_folder.weights import read_tensor_file
+from kbert.version import __version__
+
+ADAPTER_FOLDER = "adapter"
+"""The folder in that of a run that holds the adapter alone."""
+_OWN_KIND = "kbert_adapter"
+"""The key of adapter_config.json for kinds of adapters that PEFT does not have."""
+_UNSUPPORTED = {"use_dora": "DoRA", "fan_in_fan_out": "kernels that are stored transposed", "layer_replication":
+                "repeated blocks", "use_qalora": "QALoRA", "alora_invocation_tokens": "activated LoRA"}  # fmt: skip
+"""Settings of PEFT's LoRA that change the computation, with a description of each."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LowRank:
+    """LoRA's matrices of a kernel, which add scale · up · down to it.
+
+    Args:
+        down: The matrix A, [r, in].
+        up: The matrix B, [out, r].
+        scale: The factor of their product.
+    """
+
+    down: np.ndarray
+    up: np.ndarray
+    scale: float
+
+    def added(self) -> np.ndarray:
+        """Returns the sum for a kernel in Transformers' layout, float32 [out, in]."""
+        return np.float32(self.scale) * (self.up.astype(np.float32) @ self.down.astype(np.float32))
+
+
+@dataclasses.dataclass(frozen=True)
+class Adapter:
+    """The contents of an adapter's folder.
+
+    Args:
+        config: The contents of adapter_config.json.
+        tensors: The trained tensors that replace those of the base model or are added to it, by their names in
+            Transformers' models with heads.
+        low_rank: The matrices of LoRA, by the name of the kernel.
+        settings: The contents of kbert.json; empty for a folder of PEFT.
+    """
+
+    config: dict[str, Any]
+    tensors: dict[str, np.ndarray]
+    low_rank: dict[str, LowRank] = dataclasses.field(default_factory=dict)
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def is_adapter(path: PathLike) -> bool:
+    """Whether a path is the folder of an adapter alone, and not that of a whole model."""
+    return (Path(path) / ADAPTER_CONFIG_FILE).is_file() and not (Path(path) / CONFIG_FILE).exists()
+
+
+def adapter_config(
+    spec: AdapterSpec, base: str, *, architecture: str, names: list[str], revision: str | None = None
+) -> dict[str, Any]:
+    """Returns the contents of adapter_config.json.
+
+    Args:
+        spec: The description of the adapter.
+        base: The base model: a path, or "owner/name" for a model of the Hugging Face Hub.
+        architecture: The class name of the whole model in Transformers.
+        names: The names of the trained tensors besides those of LoRA.
+        revision: The revision of a base model of the hub.
+    """
+    shared = {"base_model_name_or_path": base, "revision": revision, "inference_mode": True}
+    if spec.kind != "lora":
+        return {_OWN_KIND: spec.kind, **shared}
+    return {
+        "peft_type": "LORA",
+        "task_type": peft_names.TASK_TYPES.get(architecture),
+        **shared,
+        "r": spec.rank,
+        "lora_alpha": int(spec.alpha) if spec.alpha.is_integer() else spec.alpha,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "use_rslora": False,
+        "target_modules": peft_names.target_modules(spec.targets),
+        "modules_to_save": peft_names.modules_to_save(names) or None,
+    }
+
+
+def save_adapter(folder: PathLike, adapter: Adapter, *, architecture: str) -> None:
+    """Writes the folder of an adapter, each file atomically, with adapter_config.json last.
+
+    Args:
+        folder: The folder. It may exist.
+        adapter: The adapter.
+        architecture: The class name of the whole model in Transformers.
+    """
+    folder = Path(folder)
+    bare = architecture == "BertModel"
+    tensors = {peft_names.stored_name(name, bare=bare): tensor for name, tensor in adapter.tensors.items()}
+    for name, matrices in adapter.low_rank.items():
+        layer = name.removesuffix(".weight")
+        for factor, matrix in ((DOWN, matrices.down), (UP, matrices.up)):
+            tensors[peft_names.stored_name(f"{layer}.{factor}.weight", bare=bare)] = matrix
+    folder.mkdir(parents=True, exist_ok=True)
+    with files.atomic_file(folder / ADAPTER_WEIGHTS_FILE) as handle:
+        contiguous = {name: np.ascontiguousarray(tensor, np.float32) for name, tensor in sorted(tensors.items())}
+        handle.write(safetensors.numpy.save(contiguous, {"format": "pt"}))
+    files.write_json(folder / SETTINGS_FILE, {"kbert_version": __version__, **adapter.settings})
+    files.write_json(folder / ADAPTER_CONFIG_FILE, adapter.config)
+
+
+def adapter_weights_file(folder: PathLike) -> Path:
+    """Returns the path of an adapter's file of weights.
+
+    Raises:
+        BundleError: The folder has none.
+    """
+    for name in (ADAPTER_WEIGHTS_FILE, ADAPTER_TORCH_FILE):
+        if (Path(folder) / name).is_file():
+            return Path(folder) / name
+    raise BundleError(f"expected {ADAPTER_WEIGHTS_FILE} or {ADAPTER_TORCH_FILE} in {folder}. Received: neither")
+
+
+def read_adapter(folder: PathLike) -> Adapter:
+    """Reads the folder of an adapter that kbert or PEFT wrote.
+
+    Raises:
+        BundleError: A file is missing or damaged.
+        UsageError: kbert does not support the kind of the adapter, or a setting of it.
+    """
+    folder = Path(folder)
+    place = folder / ADAPTER_CONFIG_FILE
+    config = _read_object(place)
+    lora = config.get("peft_type") == "LORA"
+    if not lora and config.get(_OWN_KIND) != "bitfit":
+        kind = config.get("peft_type", config.get(_OWN_KIND))
+        raise UsageError(f"{place}: expected an adapter of the kind LORA. Received: {shown(kind)}")
+    if lora:
+        _check_supported(place, config)
+    settings = _read_object(folder / SETTINGS_FILE) if (folder / SETTINGS_FILE).is_file() else {}
+    path = adapter_weights_file(folder)
+    tensors: dict[str, np.ndarray] = {}
+    factors: dict[str, dict[str, np.ndarray]] = {}
+    for stored, tensor in read_tensor_file(path).items():
+        name, factor = peft_names.read_name(stored)
+        if factor is not None:
+            factors.setdefault(name, {})[factor] = tensor
+        elif "lora_" in name:
+            raise UsageError(f"{path}: kbert does not support LoRA of this layer. Received: the tensor {shown(stored)}")
+        else:
+            tensors[name] = tensor
+    low_rank = {name: _low_rank(path, name, found, config) for name, found in factors.items()}
+    return Adapter(config, tensors, low_rank, settings)
+
+
+def _check_supported(place: Path, config: Mapping[str, Any]) -> None:
+    """Checks that no setting of PEFT changes the computation in a way that kbert does not have."""
+    for key, words in _UNSUPPORTED.items():
+        if config.get(key):
+            raise UsageError(f"{place}: kbert does not support {words}. Received: {key}={shown(config[key])}")
+    if config.get("bias", "none") != "none":
+        raise UsageError(f'{place}: expected bias="none". Received: {shown(config["bias"])}')
+    patterns = config.get("alpha_pattern") or {}
+    if patterns:
+        raise UsageError(f"{place}: expected the same lora_alpha for all layers. Received: alpha_pattern="
+                         f"{shown(patterns)}")  # fmt: skip
+
+
+def _low_rank(path: Path, name: str, found: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> LowRank:
+    down, up = found.get(DOWN), found.get(UP)
+    alpha = config.get("lora_alpha", 8)
+    if not isinstance(alpha, (int, float)) or isinstance(alpha, bool):
+        raise BundleError(f"{path.parent / ADAPTER_CONFIG_FILE}: expected a number as lora_alpha. "
+                          f"Received: {shown(alpha)}")  # fmt: skip
+    if down is None or up is None or down.ndim != 2 or up.ndim != 2 or not 0 < len(down) == up.shape[1]:
+        shapes = {factor: tensor.shape for factor, tensor in found.items()}
+        raise BundleError(f"{path}: expected lora_A [r, in] and lora_B [out, r] for {shown(name)}. Received: {shapes}")
+    rank = len(down)
+    return LowRank(down, up, alpha / (rank**0.5 if config.get("use_rslora") else rank))
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    values = files.read_json(path, BundleError)
+    if not isinstance(values, dict):
+        raise BundleError(f"{path}: expected a JSON object. Received: {type(values).__name__}")
+    return values
