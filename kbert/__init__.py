@@ -14,9 +14,10 @@ from kbert.version import __version__
 
 if TYPE_CHECKING:
     from kbert.config import BertConfig, preset_config
-    from kbert.conversion.command_options import ConvertOptions, ExtendVocabularyOptions
+    from kbert.conversion.command_options import ConvertOptions, ExtendVocabularyOptions, TrimVocabularyOptions
     from kbert.conversion.convert import Conversion, convert
     from kbert.conversion.vocabulary_extension import extend_vocabulary
+    from kbert.conversion.vocabulary_trimming import trim_vocabulary
     from kbert.corpus.building.build import build_corpus
     from kbert.corpus.options import BuildCorpusOptions
     from kbert.errors import KbertError
@@ -131,6 +132,7 @@ _MODULES = {
     "TokenClassificationModel": "kbert.pretrained.models",
     "Tokenizer": "kbert.text.tokenizer",
     "TrainVocabularyOptions": "kbert.text.options",
+    "TrimVocabularyOptions": "kbert.conversion.command_options",
     "TuneOptions": "kbert.training.options",
     "Vocabulary": "kbert.text.vocabulary",
     "WarmupSchedule": "kbert.optimizers.warmup_schedule",
@@ -159,6 +161,7 @@ _MODULES = {
     "serve": "kbert.serving.server",
     "train_tokenizer": "kbert.text.vocabulary_training",
     "train_vocabulary": "kbert.text.vocabulary_training",
+    "trim_vocabulary": "kbert.conversion.vocabulary_trimming",
     "tune": "kbert.training.search.tune",
     "write_report": "kbert.report.run",
 }
@@ -209,6 +212,7 @@ __all__ = [
     "TokenClassificationModel",
     "Tokenizer",
     "TrainVocabularyOptions",
+    "TrimVocabularyOptions",
     "TuneOptions",
     "Vocabulary",
     "WarmupSchedule",
@@ -238,6 +242,7 @@ __all__ = [
     "serve",
     "train_tokenizer",
     "train_vocabulary",
+    "trim_vocabulary",
     "tune",
     "write_report",
 ]

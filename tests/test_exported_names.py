@@ -51,6 +51,7 @@ NAMES = [
     "TokenClassificationModel",
     "Tokenizer",
     "TrainVocabularyOptions",
+    "TrimVocabularyOptions",
     "TuneOptions",
     "Vocabulary",
     "WarmupSchedule",
@@ -80,6 +81,7 @@ NAMES = [
     "serve",
     "train_tokenizer",
     "train_vocabulary",
+    "trim_vocabulary",
     "tune",
     "write_report",
 ]

@@ -71,6 +71,7 @@ SAME = {
         different={"output": "required, since a command without a file would lose the vocabulary"},
     ),
     ("vocab", "extend"): Same({kbert.extend_vocabulary: kbert.ExtendVocabularyOptions}),
+    ("vocab", "trim"): Same({kbert.trim_vocabulary: kbert.TrimVocabularyOptions}),
     ("corpus", "build"): Same(
         {kbert.build_corpus: kbert.BuildCorpusOptions},
         functions_alone={"runner_options": "a command has them as they are after --"},
