@@ -71,10 +71,12 @@ if TYPE_CHECKING:
     from kbert.text.vocabulary import Vocabulary
     from kbert.text.vocabulary_training import train_tokenizer, train_vocabulary
     from kbert.training.devices.launch import launch
+    from kbert.training.distill import distill
     from kbert.training.evaluation import evaluate_pretraining
     from kbert.training.finetune import finetune
     from kbert.training.options import (
         CrossValidateOptions,
+        DistillOptions,
         EvaluatePretrainingOptions,
         FinetuneOptions,
         FinetuneSeedsOptions,
@@ -98,6 +100,7 @@ _MODULES = {
     "Conversion": "kbert.conversion.convert",
     "ConvertOptions": "kbert.conversion.command_options",
     "CrossValidateOptions": "kbert.training.options",
+    "DistillOptions": "kbert.training.options",
     "EmbeddingModel": "kbert.pretrained.models",
     "Encoding": "kbert.text.encoding",
     "EvaluateOptions": "kbert.prediction.options",
@@ -141,6 +144,7 @@ _MODULES = {
     "build_index": "kbert.retrieval.index",
     "convert": "kbert.conversion.convert",
     "cross_validate": "kbert.training.search.repeats",
+    "distill": "kbert.training.distill",
     "evaluate_pretraining": "kbert.training.evaluation",
     "export_litert": "kbert.export.phone.export",
     "export_saved_model": "kbert.export.saved_model",
@@ -179,6 +183,7 @@ __all__ = [
     "Conversion",
     "ConvertOptions",
     "CrossValidateOptions",
+    "DistillOptions",
     "EmbeddingModel",
     "Encoding",
     "EvaluateOptions",
@@ -222,6 +227,7 @@ __all__ = [
     "build_index",
     "convert",
     "cross_validate",
+    "distill",
     "evaluate_pretraining",
     "export_litert",
     "export_saved_model",

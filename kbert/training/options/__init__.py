@@ -3,6 +3,7 @@
 This folder does not import TensorFlow, so that the command line checks all options before TensorFlow starts.
 """
 
+from kbert.training.options.distilling import DistillOptions, TeacherOptions
 from kbert.training.options.evaluation import EvaluatePretrainingOptions
 from kbert.training.options.finetuning import AUGMENTATIONS, FinetuneOptions, keyword_infos, task_option_infos
 from kbert.training.options.launching import LaunchOptions
@@ -23,11 +24,13 @@ __all__ = [
     "SECTIONS",
     "STRATEGIES",
     "CrossValidateOptions",
+    "DistillOptions",
     "EvaluatePretrainingOptions",
     "FinetuneOptions",
     "FinetuneSeedsOptions",
     "LaunchOptions",
     "PretrainOptions",
+    "TeacherOptions",
     "TrainingOptions",
     "TuneOptions",
     "keyword_infos",
