@@ -82,9 +82,11 @@ if TYPE_CHECKING:
         FinetuneSeedsOptions,
         LaunchOptions,
         PretrainOptions,
+        PruneOptions,
         TuneOptions,
     )
     from kbert.training.pretrain import pretrain
+    from kbert.training.prune import prune
     from kbert.training.search.repeats import cross_validate, finetune_seeds
     from kbert.training.search.tune import tune
 
@@ -125,6 +127,7 @@ _MODULES = {
     "Preprocessor": "kbert.pretrained.preprocessor",
     "PretrainOptions": "kbert.training.options",
     "PretrainingModel": "kbert.pretrained.models",
+    "PruneOptions": "kbert.training.options",
     "QuestionAnsweringModel": "kbert.pretrained.models",
     "RankingModel": "kbert.pretrained.models",
     "RegressionModel": "kbert.pretrained.models",
@@ -160,6 +163,7 @@ _MODULES = {
     "preset_config": "kbert.config",
     "predict_to_file": "kbert.prediction.prediction_file",
     "pretrain": "kbert.training.pretrain",
+    "prune": "kbert.training.prune",
     "run_report": "kbert.report.run",
     "search": "kbert.retrieval.search",
     "serve": "kbert.serving.server",
@@ -208,6 +212,7 @@ __all__ = [
     "Preprocessor",
     "PretrainOptions",
     "PretrainingModel",
+    "PruneOptions",
     "QuestionAnsweringModel",
     "RankingModel",
     "RegressionModel",
@@ -243,6 +248,7 @@ __all__ = [
     "prepare_runtime",
     "preset_config",
     "pretrain",
+    "prune",
     "run_report",
     "search",
     "serve",

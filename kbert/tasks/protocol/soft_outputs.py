@@ -1,4 +1,4 @@
-"""How a student learns from the raw outputs of a teacher: what the outputs of a task mean, and how they are compared."""
+"""What the outputs of a task mean, and thus how a student learns them from a teacher."""
 
 from __future__ import annotations
 

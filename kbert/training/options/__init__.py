@@ -8,6 +8,7 @@ from kbert.training.options.evaluation import EvaluatePretrainingOptions
 from kbert.training.options.finetuning import AUGMENTATIONS, FinetuneOptions, keyword_infos, task_option_infos
 from kbert.training.options.launching import LaunchOptions
 from kbert.training.options.pretraining import INITIALIZATIONS, JIT, ON_SPIKE, PretrainOptions
+from kbert.training.options.pruning import PruneOptions
 from kbert.training.options.sections import SECTIONS
 from kbert.training.options.several_runs import SEARCHES, CrossValidateOptions, FinetuneSeedsOptions, TuneOptions
 from kbert.training.options.training import CLUSTERS, OPTIMIZERS, SCHEDULES, STRATEGIES, TrainingOptions
@@ -30,6 +31,7 @@ __all__ = [
     "FinetuneSeedsOptions",
     "LaunchOptions",
     "PretrainOptions",
+    "PruneOptions",
     "TeacherOptions",
     "TrainingOptions",
     "TuneOptions",
