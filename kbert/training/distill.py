@@ -13,13 +13,13 @@ import numpy as np
 
 from kbert import files
 from kbert.config import PRESETS, BertConfig, preset_config
-from kbert.errors import BundleError, UsageError
+from kbert.errors import BundleError
 from kbert.model_folder.file_names import CONFIG_FILE
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.parts import TOKEN_TABLE
 from kbert.model_folder.sentence_transformers import transformer_path
-from kbert.model_folder.tokenizer import tokenizer_from
-from kbert.options import OptionInfo, option_infos, refuse_unknown, with_options
+from kbert.model_folder.tokenizer import load_model_tokenizer, tokenizer_from
+from kbert.options import OptionInfo, option_error, option_infos, refuse_unknown, with_options
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.tasks.readers.remembered import Reading
@@ -166,9 +166,11 @@ def _completed(options: TeacherOptions, teacher: Teacher) -> TeacherOptions:
         UsageError: The run is for several machines.
     """
     if options.strategy in ("multi-worker", "tpu") or options.cluster is not None:
-        raise UsageError(
-            "expected a run on one machine, whose disk holds the outputs of the teacher. Received: options for several "
-            "machines; give --strategy one or mirrored"
+        raise option_error(
+            lambda spell: (
+                "expected a run on one machine, whose disk holds the outputs of the teacher. Received: "
+                f"{spell('strategy', options.strategy)}; give {spell('strategy', 'one')} or mirrored"
+            )
         )
     changes: dict[str, Any] = {}
     if str(options.model) in PRESETS and options.vocab is None:
@@ -195,7 +197,8 @@ def _check_student(options: TeacherOptions, teacher: Teacher) -> int:
     """
     is_preset = str(options.model) in PRESETS
     vocab = options.vocab if is_preset and options.vocab is not None else options.model
-    tokenizer = tokenizer_from(vocab, cased=is_preset and options.cased)
+    path = resolve(vocab)
+    tokenizer = load_model_tokenizer(path) if path.is_dir() else tokenizer_from(path, cased=options.cased)
     teacher.check_vocabulary(tokenizer, vocab)
     teacher.layer_index(options.teacher_layer)
     return teacher.relation_heads(_student_config(options).hidden_size, options.relation_heads)

@@ -12,11 +12,13 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
+from kbert.options import invalid, option_infos
 from kbert.prediction.loading import remembered_reading
 from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.readers.remembered import Reading
 from kbert.text.tokenizer import Tokenizer
+from kbert.training.options import TeacherOptions
 from kbert.training.starting_point import StartingPoint
 
 
@@ -104,17 +106,15 @@ class Teacher:
             wanted: The number that the user gave, or None.
 
         Raises:
-            UsageError: The number does not divide the hidden sizes of both models.
+            OptionError: The number does not divide the hidden sizes of both models.
         """
         config = self.bundle.config
         common = math.gcd(config.hidden_size, student_width)
         if wanted is None:
             return max(part for part in range(1, config.num_attention_heads + 1) if common % part == 0)
         if common % wanted:
-            raise UsageError(
-                f"--relation-heads must divide the hidden sizes of teacher and student, {config.hidden_size} and "
-                f"{student_width}. Received: {wanted}"
-            )
+            sizes = f"{config.hidden_size} and {student_width}"
+            raise _invalid("relation_heads", f"must divide the hidden sizes of teacher and student, {sizes}", wanted)
         return wanted
 
     def layer_index(self, layer: int | None) -> int:
@@ -124,9 +124,13 @@ class Teacher:
             layer: The number of the block, counted from 1; None for the last.
 
         Raises:
-            UsageError: The teacher has fewer blocks.
+            OptionError: The teacher has fewer blocks.
         """
         count = self.bundle.config.num_hidden_layers
         if layer is not None and layer > count:
-            raise UsageError(f"--teacher-layer must be from 1 to {count}, the blocks of {self.path}. Received: {layer}")
+            raise _invalid("teacher_layer", f"must be from 1 to {count}, the blocks of {self.path}", layer)
         return (count if layer is None else layer) - 1
+
+
+def _invalid(name: str, problem: str, value: int) -> UsageError:
+    return invalid(option_infos(TeacherOptions)[name], problem, value)

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from kbert import files
 from kbert.errors import UsageError
+from kbert.options import option_error
 from kbert.tasks.protocol.soft_outputs import CANDIDATES, CLASSES, LABELS, PLACES, VECTORS, SoftOutput
 from kbert.tasks.protocol.training_rows import Ragged, TrainingRows
 from kbert.training.data.batches import LengthBucketedBatches
@@ -58,13 +59,18 @@ class TeacherOutputs:
         """Checks that the folder holds nothing but outputs of teachers, which may be replaced.
 
         Raises:
-            UsageError: The folder holds other files.
+            OptionError: The folder holds other files.
         """
-        strange = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
-        strange = sorted(name for name in strange if name != _FACTS_FILE and not name.endswith(".npy"))
+        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+        strange = sorted(name for name in names if name != _FACTS_FILE and not name.endswith(".npy"))
         if strange or self.folder.is_file():
-            what = f"{self.folder}, which holds {strange[0]}" if strange else f"{self.folder}, which is a file"
-            raise UsageError(f"--teacher-outputs must be a folder for the outputs of a teacher. Received: {what}")
+            what = f", which holds {strange[0]}" if strange else ", which is a file"
+            raise option_error(
+                lambda spell: (
+                    f"{spell('teacher_outputs')} must be a folder for the outputs of a teacher. Received: "
+                    f"{self.folder}{what}"
+                )
+            )
 
     def compute(
         self,
