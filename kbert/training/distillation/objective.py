@@ -81,8 +81,7 @@ class DistillationObjective:
             divergence = relation_loss(outputs[QKV], teacher, mask, self.relation_heads)
             sums[RELATION_LOSS] = self.relation_weight * divergence
         if self.label_weight:
-            own = self.task.loss_sums(*self._labelled(outputs, batch))
-            for name, value in own.items():
+            for name, value in self._own_sums(outputs, batch).items():
                 sums[name] = self.label_weight * value if name in self.task.losses else value
         return sums
 
@@ -99,6 +98,14 @@ class DistillationObjective:
             # A batch may have no item with labels. Its sums are 0 then.
             weights |= {name: tf.where(value > 0, value, tf.ones_like(value)) for name, value in own.items()}
         return weights
+
+    def _own_sums(self, outputs: Tensors, batch: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the sums of the task over the items that have labels; 0 if there are none in the batch."""
+        kept, ours = self._labelled(outputs, batch)
+        if not self.some_unlabelled:
+            return self.task.loss_sums(kept, ours)
+        zeros = {name: tf.constant(0.0) for name in self.task.loss_weights(ours)}
+        return tf.cond(tf.reduce_any(batch[HAS_LABEL]), lambda: self.task.loss_sums(kept, ours), lambda: zeros)
 
     def _labelled(self, outputs: Tensors, batch: Tensors) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         """Returns the outputs and the batch of the items that have labels."""

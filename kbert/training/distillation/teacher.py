@@ -7,13 +7,12 @@ import math
 from typing import Any
 
 from kbert import files
-from kbert.errors import UsageError
+from kbert.errors import BundleError, UsageError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
 from kbert.options import invalid, option_infos
-from kbert.prediction.loading import remembered_reading
 from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.readers.remembered import Reading
@@ -56,7 +55,11 @@ class Teacher:
                 f"expected a teacher that is fine-tuned for a task. Received: {path}, which predicts masked words; "
                 "fine-tune it with `kbert finetune`"
             )
-        return cls(path, bundle, task, remembered_reading(path))
+        try:
+            reading = Reading.from_settings(bundle.settings.get("reading", {}), task.info())
+        except (TypeError, UsageError) as problem:
+            raise BundleError(f"{path}: the key reading of kbert.json is invalid ({problem!s:.200})") from None
+        return cls(path, bundle, task, reading)
 
     @property
     def sequence_length(self) -> int:
