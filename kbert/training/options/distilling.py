@@ -85,7 +85,7 @@ class DistillOptions(TeacherOptions):
     Example:
         >>> options = kbert.DistillOptions(model="tiny", train="train.csv", output="run", temperature=4)
         >>> options.temperature, options.label_weight
-        (4.0, 0.3)
+        (4, 0.3)
     """
 
     model: str | files.PathLike = model_option(
