@@ -19,9 +19,11 @@ if TYPE_CHECKING:
         ExtendVocabularyOptions,
         ExtractAdapterOptions,
         MergeAdapterOptions,
+        TrimVocabularyOptions,
     )
     from kbert.conversion.convert import Conversion, convert
     from kbert.conversion.vocabulary_extension import extend_vocabulary
+    from kbert.conversion.vocabulary_trimming import trim_vocabulary
     from kbert.corpus.building.build import build_corpus
     from kbert.corpus.options import BuildCorpusOptions
     from kbert.errors import KbertError
@@ -78,18 +80,22 @@ if TYPE_CHECKING:
     from kbert.text.vocabulary import Vocabulary
     from kbert.text.vocabulary_training import train_tokenizer, train_vocabulary
     from kbert.training.devices.launch import launch
+    from kbert.training.distill import distill
     from kbert.training.evaluation import evaluate_pretraining
     from kbert.training.finetune import finetune
     from kbert.training.options import (
         CrossValidateOptions,
+        DistillOptions,
         EvaluatePretrainingOptions,
         FinetuneOptions,
         FinetuneSeedsOptions,
         LaunchOptions,
         PretrainOptions,
+        PruneOptions,
         TuneOptions,
     )
     from kbert.training.pretrain import pretrain
+    from kbert.training.prune import prune
     from kbert.training.search.repeats import cross_validate, finetune_seeds
     from kbert.training.search.tune import tune
 
@@ -106,6 +112,7 @@ _MODULES = {
     "Conversion": "kbert.conversion.convert",
     "ConvertOptions": "kbert.conversion.command_options",
     "CrossValidateOptions": "kbert.training.options",
+    "DistillOptions": "kbert.training.options",
     "EmbeddingModel": "kbert.pretrained.models",
     "Encoding": "kbert.text.encoding",
     "EvaluateOptions": "kbert.prediction.options",
@@ -132,6 +139,7 @@ _MODULES = {
     "Preprocessor": "kbert.pretrained.preprocessor",
     "PretrainOptions": "kbert.training.options",
     "PretrainingModel": "kbert.pretrained.models",
+    "PruneOptions": "kbert.training.options",
     "QuestionAnsweringModel": "kbert.pretrained.models",
     "RankingModel": "kbert.pretrained.models",
     "RegressionModel": "kbert.pretrained.models",
@@ -142,6 +150,7 @@ _MODULES = {
     "TokenClassificationModel": "kbert.pretrained.models",
     "Tokenizer": "kbert.text.tokenizer",
     "TrainVocabularyOptions": "kbert.text.options",
+    "TrimVocabularyOptions": "kbert.conversion.command_options",
     "TuneOptions": "kbert.training.options",
     "Vocabulary": "kbert.text.vocabulary",
     "WarmupSchedule": "kbert.optimizers.warmup_schedule",
@@ -151,6 +160,7 @@ _MODULES = {
     "build_index": "kbert.retrieval.index",
     "convert": "kbert.conversion.convert",
     "cross_validate": "kbert.training.search.repeats",
+    "distill": "kbert.training.distill",
     "evaluate_pretraining": "kbert.training.evaluation",
     "export_litert": "kbert.export.phone.export",
     "export_saved_model": "kbert.export.saved_model",
@@ -168,11 +178,13 @@ _MODULES = {
     "preset_config": "kbert.config",
     "predict_to_file": "kbert.prediction.prediction_file",
     "pretrain": "kbert.training.pretrain",
+    "prune": "kbert.training.prune",
     "run_report": "kbert.report.run",
     "search": "kbert.retrieval.search",
     "serve": "kbert.serving.server",
     "train_tokenizer": "kbert.text.vocabulary_training",
     "train_vocabulary": "kbert.text.vocabulary_training",
+    "trim_vocabulary": "kbert.conversion.vocabulary_trimming",
     "tune": "kbert.training.search.tune",
     "write_report": "kbert.report.run",
 }
@@ -191,6 +203,7 @@ __all__ = [
     "Conversion",
     "ConvertOptions",
     "CrossValidateOptions",
+    "DistillOptions",
     "EmbeddingModel",
     "Encoding",
     "EvaluateOptions",
@@ -217,6 +230,7 @@ __all__ = [
     "Preprocessor",
     "PretrainOptions",
     "PretrainingModel",
+    "PruneOptions",
     "QuestionAnsweringModel",
     "RankingModel",
     "RegressionModel",
@@ -226,6 +240,7 @@ __all__ = [
     "TokenClassificationModel",
     "Tokenizer",
     "TrainVocabularyOptions",
+    "TrimVocabularyOptions",
     "TuneOptions",
     "Vocabulary",
     "WarmupSchedule",
@@ -236,6 +251,7 @@ __all__ = [
     "build_index",
     "convert",
     "cross_validate",
+    "distill",
     "evaluate_pretraining",
     "export_litert",
     "export_saved_model",
@@ -253,11 +269,13 @@ __all__ = [
     "prepare_runtime",
     "preset_config",
     "pretrain",
+    "prune",
     "run_report",
     "search",
     "serve",
     "train_tokenizer",
     "train_vocabulary",
+    "trim_vocabulary",
     "tune",
     "write_report",
 ]

@@ -20,11 +20,13 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
         "kbert.cli.quickstart:quickstart",
         "Train, evaluate and serve a tiny BERT model on text that every installation has.",
     ),
-    "vocab": ("kbert.cli.vocab:vocab", "Train, inspect or extend a WordPiece vocabulary."),
+    "vocab": ("kbert.cli.vocab:vocab", "Train, inspect, extend or trim a WordPiece vocabulary."),
     "corpus": ("kbert.cli.corpus:corpus", "Build pretraining records from text, and inspect them."),
     "pretrain": ("kbert.cli.pretrain:pretrain", "Pretrain a BERT model on a corpus."),
     "launch": ("kbert.cli.launch:launch", "Run pretrain or finetune as several workers on this machine."),
     "finetune": ("kbert.cli.finetune:finetune", "Fine-tune a BERT model for a task."),
+    "distill": ("kbert.cli.distill:distill", "Train a small model with the outputs of a fine-tuned one."),
+    "prune": ("kbert.cli.prune:prune", "Remove the least important parts of a fine-tuned model."),
     "tune": ("kbert.cli.tune:tune", "Search for the best hyper-parameters for a task."),
     "evaluate": ("kbert.cli.evaluate:evaluate", "Evaluate a model on a file or a corpus."),
     "predict": ("kbert.cli.predict:predict", "Print the predictions of a model for texts."),
@@ -40,7 +42,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("kbert.cli.serve:serve", "Serve SavedModels over TensorFlow Serving's REST and gRPC APIs."),
 }
 
-_COMPUTING = ("quickstart", "pretrain", "finetune", "tune", "evaluate", "predict", "index")
+_COMPUTING = ("quickstart", "pretrain", "finetune", "distill", "prune", "tune", "evaluate", "predict", "index")
 """The commands that compute for long enough that huge pages are worth a restart of the program."""
 
 

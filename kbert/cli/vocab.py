@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kbert.cli import options
-from kbert.conversion.command_options import ExtendVocabularyOptions
+from kbert.conversion.command_options import ExtendVocabularyOptions, TrimVocabularyOptions
 from kbert.options import REQUIRED, as_typed, changed_options, option_infos
 from kbert.runtime.progress_bar import progress_bar
 from kbert.sources.settings import SourceSettings
@@ -19,7 +19,7 @@ _WORDS_SHOWN = 8
 
 @click.group()
 def vocab() -> None:
-    """Train, inspect or extend a WordPiece vocabulary."""
+    """Train, inspect, extend or trim a WordPiece vocabulary."""
 
 
 _TRAIN_INFOS = dict(option_infos(TrainVocabularyOptions))
@@ -138,3 +138,35 @@ def extend(model: str, as_json: bool, **settings: Any) -> None:
         f"{extension.tokens_after:,} after: {chosen.output}",
         err=True,
     )
+
+
+@vocab.command(cls=options.SectionedCommand)
+@options.MODEL
+@options.reading_text(option_infos(TrimVocabularyOptions))
+@options.JSON
+def trim(model: str, as_json: bool, **settings: Any) -> None:
+    """Write a copy of MODEL that is smaller, since its vocabulary has only the tokens that a corpus uses.
+
+    Texts of the corpus have the same tokens and the same outputs as before.
+    """
+    chosen = TrimVocabularyOptions(**settings)
+    from kbert.conversion.vocabulary_trimming import trim_vocabulary
+
+    with progress_bar("counting tokens", "bytes") as update:
+        trimming = trim_vocabulary(model, options=chosen, progress=update)
+    options.tell_left_out(trimming.left_out)
+    if as_json:
+        options.print_json(dataclasses.asdict(trimming))
+        return
+    click.echo(
+        f"{trimming.entries_after:,} of {trimming.entries_before:,} entries kept ({trimming.used:,} that the corpus "
+        f"uses, {trimming.characters:,} other characters); the weights are {trimming.bytes_before / 1e6:,.1f} MB "
+        f"before, {trimming.bytes_after / 1e6:,.1f} MB after: {chosen.output}",
+        err=True,
+    )
+    if trimming.unknown_before is not None:
+        click.echo(
+            f"held-out text: {trimming.unknown_before:.3%} of {trimming.held_out_before:,} tokens are [UNK] before, "
+            f"{trimming.unknown_after:.3%} of {trimming.held_out_after:,} after",
+            err=True,
+        )

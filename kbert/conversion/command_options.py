@@ -1,4 +1,4 @@
-"""The options of the commands that convert models, extend vocabularies and merge adapters."""
+"""The options of the commands that convert models, extend or trim vocabularies, and merge adapters."""
 
 from __future__ import annotations
 
@@ -131,3 +131,49 @@ class ExtractAdapterOptions(Options):
     """
 
     output: files.PathLike = option(help="The folder of the copy, which must be new or empty.", path="output-folder")
+
+
+CHARACTERS = ("scripts", "all", "used")
+"""The values of `TrimVocabularyOptions.characters`."""
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrimVocabularyOptions(SourceSettings):
+    """The options of `kbert.trim_vocabulary`: how text is read, and the tokens to keep.
+
+    Example:
+        >>> options = kbert.TrimVocabularyOptions(corpus=["reviews.txt"], output="small", characters="all")
+        >>> options.minimum_frequency, options.characters
+        (1, 'all')
+    """
+
+    corpus: Sequence[files.PathLike] = option(
+        help="A text file that the model must tokenize as before; can be repeated.",
+        details='As in `build_corpus`, each can also be a folder, a glob or a dataset. With `format` "text", all '
+        "columns of a table are read.",
+        metavar="FILE",
+    )
+    output: files.PathLike = option(help="The folder of the new model, which must be new or empty.",
+                                    path="output-folder")  # fmt: skip
+    minimum_frequency: int = option(
+        1,
+        "Tokens that the corpus uses less often are not kept; above 1, rare words of the corpus are split into more "
+        "tokens than before.",
+        minimum=1,
+    )
+    characters: str = option(
+        "scripts",
+        "The entries of a single character to keep in addition, with which words that are not in the corpus are split "
+        "instead of becoming [UNK]: those of the scripts of the corpus, all, or only those that it uses.",
+        choices=CHARACTERS,
+    )
+    keep: files.PathLike | None = option(
+        None, "A text file of further entries, words or texts, one per line, whose tokens are kept.", path="file"
+    )
+    held_out: Sequence[files.PathLike] = option(
+        (),
+        "A text file that is not part of the corpus; can be repeated. The command reports the fraction of [UNK] in it, "
+        "before and after.",
+        metavar="FILE",
+    )

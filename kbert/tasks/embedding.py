@@ -33,6 +33,7 @@ from kbert.tasks.options import EmbeddingOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, named_strings, number, numbers, string
+from kbert.tasks.protocol.soft_outputs import VECTORS, SoftOutput
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TrainingRows, encode_texts
 from kbert.tasks.readers.embedding import EmbeddingExample, read_embedding_examples
@@ -363,6 +364,11 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
         count = tf.cast(tf.shape(batch[features.INPUT_WORD_IDS.name])[0], tf.float32)
         has_accuracy = OBJECTIVES[self.objective].has_accuracy
         return dict.fromkeys((*self.losses, "accuracy") if has_accuracy else self.losses, count)
+
+    @property
+    def soft_outputs(self) -> Mapping[str, SoftOutput]:
+        """See `TrainableTask.soft_outputs`."""
+        return {"vector": SoftOutput(VECTORS)}
 
     # === Answers ===
 

@@ -24,6 +24,7 @@ from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.options import MultilabelOptions, TaskOptions
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, named_numbers, names, numbers
+from kbert.tasks.protocol.soft_outputs import LABELS, SoftOutput
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.tasks.readers.label_lists import LabelVector, parse_list, unsplit_labels, vector_size
@@ -223,6 +224,11 @@ class MultilabelTask(TrainableTextTask):
         """Returns the number of examples times the number of labels."""
         decisions = tf.cast(tf.size(batch["labels"]), tf.float32)
         return {"cross_entropy": decisions, "label_accuracy": decisions}
+
+    @property
+    def soft_outputs(self) -> Mapping[str, SoftOutput]:
+        """See `TrainableTask.soft_outputs`."""
+        return {"logits": SoftOutput(LABELS)}
 
     # === Answers ===
 

@@ -23,6 +23,7 @@ from kbert.tasks.options import MultipleChoiceOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, string
+from kbert.tasks.protocol.soft_outputs import CANDIDATES, SoftOutput
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TrainingRows, encode_texts
 from kbert.tasks.readers.multiple_choice import LABEL_FORMATS, choice_index, detect_label_format
@@ -182,6 +183,11 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
         """Returns the number of examples."""
         examples = tf.cast(tf.size(batch["labels"]), tf.float32)
         return {"cross_entropy": examples, "accuracy": examples}
+
+    @property
+    def soft_outputs(self) -> Mapping[str, SoftOutput]:
+        """See `TrainableTask.soft_outputs`."""
+        return {"logits": SoftOutput(CANDIDATES)}
 
     # === Answers ===
 

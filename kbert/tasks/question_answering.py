@@ -23,6 +23,7 @@ from kbert.tasks.options import QuestionAnsweringOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, count, count_or_none, flag, number
+from kbert.tasks.protocol.soft_outputs import PLACES, SoftOutput
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, strings
 from kbert.tasks.readers.question_answering import Question, check_placed, read_questions
@@ -291,6 +292,11 @@ class QuestionAnsweringTask(TrainableTask[Question]):
         """Returns the number of windows."""
         windows = tf.cast(tf.size(batch["start_positions"]), tf.float32)
         return {"span_loss": windows, "span_accuracy": windows}
+
+    @property
+    def soft_outputs(self) -> Mapping[str, SoftOutput]:
+        """See `TrainableTask.soft_outputs`."""
+        return {f"{side}_logits": SoftOutput(PLACES) for side in ("start", "end")}
 
     # === Answers ===
 

@@ -21,6 +21,7 @@ from kbert.tasks.options import RankingOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, count_or_none, flag, string
+from kbert.tasks.protocol.soft_outputs import CANDIDATES, SoftOutput
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, encode_texts
 from kbert.tasks.readers.ranking import RankingExample, read_candidates
@@ -211,6 +212,11 @@ class RankingTask(TrainableTask[RankingExample]):
         queries = tf.cast(tf.shape(batch["gains"])[0], tf.float32)
         candidates = tf.reduce_sum(tf.cast(batch["gains"] >= 0, tf.float32))
         return {"ranking_loss": candidates if self.loss == "sigmoid" else queries, "accuracy": queries}
+
+    @property
+    def soft_outputs(self) -> Mapping[str, SoftOutput]:
+        """See `TrainableTask.soft_outputs`."""
+        return {"logits": SoftOutput(CANDIDATES)}
 
     # === Answers ===
 

@@ -20,6 +20,7 @@ from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.options import RegressionOptions, TaskOptions
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, number
+from kbert.tasks.protocol.soft_outputs import NUMBER, SoftOutput
 from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.tasks.readers.numbers import parse_number
 from kbert.tasks.text_task import Example, TrainableTextTask
@@ -116,6 +117,11 @@ class RegressionTask(TrainableTextTask):
         """Returns the number of examples."""
         examples = tf.cast(tf.size(batch["labels"]), tf.float32)
         return {"scaled_error": examples, "mse": examples}
+
+    @property
+    def soft_outputs(self) -> Mapping[str, SoftOutput]:
+        """See `TrainableTask.soft_outputs`."""
+        return {"logits": SoftOutput(NUMBER, scale=self.deviation)}
 
     # === Answers ===
 

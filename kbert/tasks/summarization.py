@@ -22,6 +22,7 @@ from kbert.tasks.options import SummarizationOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, count
+from kbert.tasks.protocol.soft_outputs import LABELS, SoftOutput
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, as_strings
 from kbert.tasks.readers.summarization import SummarizationExample, read_summaries
@@ -179,6 +180,11 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """Returns the number of sentences."""
         return {"cross_entropy": tf.reduce_sum(tf.cast(batch["labels"] >= 0, tf.float32))}
+
+    @property
+    def soft_outputs(self) -> Mapping[str, SoftOutput]:
+        """See `TrainableTask.soft_outputs`."""
+        return {"logits": SoftOutput(LABELS)}
 
     # === Answers ===
 

@@ -60,9 +60,17 @@ class WordPiece:
         """Returns (id, start in the word) of each piece, or a single [UNK] at 0 if there are no matching pieces."""
         if word in self.given:
             return self.given[word]
-        length = len(word)
         if self.is_too_long(word):
             return self._unknown
+        matches, end = self.matches(word)
+        return tuple(matches) if end == len(word) else self._unknown
+
+    def matches(self, word: str) -> tuple[list[tuple[int, int]], int]:
+        """Returns (id, start in the word) of each piece up to where no piece matches, and the place where they end.
+
+        If they end before the end of the word, the word is [UNK].
+        """
+        length = len(word)
         pieces: list[tuple[int, int]] = []
         start = 0
         while start < length:
@@ -74,5 +82,5 @@ class WordPiece:
                     start = end
                     break
             else:
-                return self._unknown
-        return tuple(pieces)
+                break
+        return pieces, start

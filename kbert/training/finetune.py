@@ -18,6 +18,7 @@ from kbert.tasks.catalogue import task_info
 from kbert.tasks.factories import trainable_task_class
 from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.metrics.worst_examples import WORST_EXAMPLES
+from kbert.tasks.protocol.objective import Objective
 from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.task_info import TaskInfo
 from kbert.training.adapter import TrainedAdapter
@@ -95,11 +96,44 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
             tell_new_weights(parts)
     adapter = run.add_adapter(model, bindings, plan.start)
     freeze_layers(encoder, options.frozen_layers, frozen_encoder=options.frozen_encoder)
+    reading = Reading.remembered(info, examples.columns, own)
+    return train_and_finish(run, options, plan, model, bindings, reading, adapter=adapter)
+
+
+def train_and_finish(
+    run: Run,
+    options: FinetuneOptions,
+    plan: FinetuningPlan,
+    model: Any,
+    bindings: Any,
+    reading: Reading,
+    *,
+    adapter: TrainedAdapter | None = None,
+    trained: Any = None,
+    objective: Objective | None = None,
+) -> dict[str, Any]:
+    """Trains a model that has its starting weights, and writes the model folder with the best weights.
+
+    Args:
+        run: The run.
+        options: The options of the run.
+        plan: The plan of the run.
+        model: The model that the task built.
+        bindings: The variables of the model, under the tensor names of Transformers.
+        reading: How the training file was read.
+        adapter: The adapter that is trained instead of the whole model.
+        trained: The model that is called in training, which has the variables of `model`; by default `model` itself.
+        objective: What is minimized; by default the losses of the task.
+
+    Returns:
+        See `finetune`.
+    """
+    trained = model if trained is None else trained
     batches = _batches(options, plan)
     loop = run.make_loop(
-        model,
+        trained,
         plan.start.config,
-        objective=plan.task,
+        objective=plan.task if objective is None else objective,
         phases=[Phase(plan.settings.steps, batches)],
         schedule=plan.schedule,
         optimizer=plan.optimizer,
@@ -125,7 +159,6 @@ def finetune(task: str, *, options: FinetuneOptions, **task_options: Any) -> dic
     )
     if not run.is_chief:
         return {}
-    reading = Reading.remembered(info, examples.columns, own)
     return _finish(run, plan, model, bindings, best, loop.steps_done, reading, adapter)
 
 

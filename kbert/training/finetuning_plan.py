@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kbert.errors import UsageError
@@ -123,7 +123,18 @@ class FinetuningPlan:
         )
 
 
-def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples: TaskExamples) -> FinetuningPlan:
+MoreRows = Callable[[TrainableTask[Any], TrainingRows, GraphEncoder], TrainingRows]
+"""A function that adds rows to those of the training examples, given the task and the tokenizer as a graph."""
+
+
+def plan_finetuning(
+    run: Run,
+    options: FinetuneOptions,
+    info: TaskInfo,
+    examples: TaskExamples,
+    *,
+    more_rows: MoreRows | None = None,
+) -> FinetuningPlan:
     """Returns the plan of a run, with defaults for the options that were not given.
 
     Args:
@@ -131,6 +142,7 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
         options: The options of the run.
         info: The description of the task.
         examples: The training and validation examples of the user's files.
+        more_rows: Adds rows to those of the training examples; None adds none.
 
     Raises:
         UsageError: An option is invalid for the model or the examples.
@@ -163,6 +175,8 @@ def plan_finetuning(run: Run, options: FinetuneOptions, info: TaskInfo, examples
     encode = GraphEncoder(tokenizer, sequence_length)
     task = task.for_training_examples(training, encode)
     rows = task.training_rows(training, encode)
+    if more_rows is not None:
+        rows = more_rows(task, rows, encode)
     epochs = options.epochs
     if epochs is None:
         epochs = default_epochs(len(rows), options.batch_size, len(task.head_row_names or ()))

@@ -61,6 +61,15 @@ class Same:
     different: Mapping = dataclasses.field(default_factory=dict)
 
 
+ONLY_PYTHON = {
+    "callbacks": "objects of Python",
+    "show_progress": "a command always shows it",
+    "fold": "a part of a cross-validation",
+}
+NO_STUDENT = dict.fromkeys(("model", "vocab", "cased"), "pruning makes the student")
+READ_LIKE_TRAINING = {("evaluate",): True, ("predict",): False, ("distill",): True, ("prune",): True}
+"""The commands with a fine-tuned model, which read files like its training file; and whether these are labelled."""
+
 SAME = {
     ("quickstart",): Same({quickstart: QuickstartOptions}),
     ("vocab", "train"): Same(
@@ -71,6 +80,7 @@ SAME = {
         different={"output": "required, since a command without a file would lose the vocabulary"},
     ),
     ("vocab", "extend"): Same({kbert.extend_vocabulary: kbert.ExtendVocabularyOptions}),
+    ("vocab", "trim"): Same({kbert.trim_vocabulary: kbert.TrimVocabularyOptions}),
     ("corpus", "build"): Same(
         {kbert.build_corpus: kbert.BuildCorpusOptions},
         functions_alone={"runner_options": "a command has them as they are after --"},
@@ -83,6 +93,8 @@ SAME = {
             "show_progress": "a command always shows it",
         },
     ),
+    ("distill",): Same({kbert.distill: kbert.DistillOptions}, functions_alone=ONLY_PYTHON),
+    ("prune",): Same({kbert.prune: kbert.PruneOptions}, functions_alone=ONLY_PYTHON | NO_STUDENT),
     ("launch",): Same({kbert.launch: kbert.LaunchOptions}),
     ("evaluate",): Same(
         {
@@ -270,8 +282,8 @@ def test_commands_have_the_options_of_their_functions(path):
     for kind in same.functions.values():
         infos |= {name: info for name, info in option_infos(kind).items() if name not in infos}
     reading, columns = {}, set()
-    if path in (("evaluate",), ("predict",)):
-        labelled = path == ("evaluate",)
+    if path in READ_LIKE_TRAINING:
+        labelled = READ_LIKE_TRAINING[path]
         reading = {name: info for name, info in all_reading_options().items() if labelled or not info.path}
         columns = {f"{role}_column" for role, column in all_columns().items() if labelled or not column.target}
         assert {name for name in params if name.endswith("_column")} == columns
@@ -295,7 +307,7 @@ def test_commands_have_the_options_of_their_functions(path):
 def test_only_python_has_options_that_a_command_cannot_have():
     alone = {name for kind in FUNCTIONS.values() for name, info in option_infos(kind).items() if not info.command}
     # --over is declared by kbert.cli.tune, which turns its values into the mapping.
-    assert alone == {"callbacks", "show_progress", "runner_options", "fold", "over"}
+    assert alone == {"callbacks", "show_progress", "runner_options", "fold", "over", *NO_STUDENT}
 
 
 @pytest.mark.parametrize("task", TRAINED)
@@ -355,6 +367,12 @@ def test_declarations_of_click_are_few():
         (["vocab", "train", "FILE", "--output", "v.txt", "--size", 4], "--size must be at least 5. Received: --size 4"),
         (["vocab", "extend", "FOLDER", "--input", "FILE", "--output", "new", "--add", 0],
          "--add must be at least 1. Received: --add 0"),
+        (["vocab", "trim", "FOLDER", "--corpus", "FILE", "--output", "new", "--minimum-frequency", 0],
+         "--minimum-frequency must be at least 1. Received: --minimum-frequency 0"),
+        (["distill", "FOLDER", "--model", "tiny", "--train", "FILE", "--output", "new", "--temperature", 0],
+         "--temperature must be above 0. Received: --temperature 0.0"),
+        (["prune", "FOLDER", "--train", "FILE", "--output", "new"],
+         "expected what to keep: --layers, --intermediate or both. Received: neither"),
         (["corpus", "build", "FILE", "--vocab", "FILE", "--output", "new", "--sequence-length", 7],
          "--sequence-length must be at least 8. Received: --sequence-length 7"),
         (["corpus", "build", "FILE", "--vocab", "FILE", "--output", "new", "--workers", 0],

@@ -18,6 +18,7 @@ from kbert.tasks.metrics.names import LOSS, larger_is_better
 from kbert.tasks.options import TaskOptions
 from kbert.tasks.protocol.answering import AnsweringTask, no_examples
 from kbert.tasks.protocol.objective import Tensors
+from kbert.tasks.protocol.soft_outputs import CLASSES, SoftOutput
 from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -148,6 +149,11 @@ class TrainableTask(AnsweringTask[ExampleT]):
     @abc.abstractmethod
     def loss_weights(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """See kbert.tasks.protocol.objective.Objective."""
+
+    @property
+    def soft_outputs(self) -> Mapping[str, SoftOutput]:
+        """The raw outputs of the model that a student learns from a teacher, and what they mean."""
+        return {"logits": SoftOutput(CLASSES)}
 
     @property
     def head_row_names(self) -> Sequence[str] | None:

@@ -17,7 +17,7 @@ class Ragged:
     """Rows of different lengths, concatenated.
 
     Args:
-        values: The values of all rows, [sum of lengths].
+        values: The values of all rows, [sum of lengths], or vectors, [sum of lengths, size].
         lengths: The number of values in each row, int64 [rows].
         padding: The value that pads shorter rows in a batch.
         by_token: Whether a row has one value for each token. It is then padded to the length of the tokens.

@@ -67,7 +67,8 @@ class LengthBucketedBatches:
             if not isinstance(values, Ragged):
                 spec[name] = tf.TensorSpec([self.batch_size, *values.shape[1:]], values.dtype)
             else:
-                spec[name] = tf.TensorSpec(shape if values.by_token else [self.batch_size, None], values.values.dtype)
+                outer = shape if values.by_token else [self.batch_size, None]
+                spec[name] = tf.TensorSpec([*outer, *values.values.shape[1:]], values.values.dtype)
         return spec
 
     def batches(self, start: int = 0) -> Iterator[dict[str, np.ndarray]]:
@@ -110,15 +111,20 @@ class LengthBucketedBatches:
         return np.where(inside, self._first_rows[items][:, None] + places, -1)
 
     def _padded(self, ragged: Ragged, rows: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the values of rows, padded to [..., width], and a mask that is true where there is a value."""
+        """Returns the values of rows, padded to [..., width], and a mask that is true where there is a value.
+
+        If the values are vectors, the first result is padded to [..., width, size of a vector].
+        """
         starts = self._starts.get(id(ragged.lengths))
         if starts is None:
             starts = self._starts[id(ragged.lengths)] = _starts(ragged.lengths)
         columns = np.arange(width)
         inside = (columns < ragged.lengths[rows][..., None]) & (rows >= 0)[..., None]
         places = np.where(inside, starts[rows][..., None] + columns, 0)
-        values = ragged.values[places] if len(ragged.values) else np.zeros(places.shape, ragged.values.dtype)
-        return np.where(inside, values, np.array(ragged.padding, ragged.values.dtype)), inside
+        size = ragged.values.shape[1:]
+        values = ragged.values[places] if len(ragged.values) else np.zeros((*places.shape, *size), ragged.values.dtype)
+        mask = inside.reshape(*inside.shape, *(1 for _ in size))
+        return np.where(mask, values, np.array(ragged.padding, ragged.values.dtype)), inside
 
     def example_names(self, number: int) -> list[str]:
         """Returns the names of the items of batch `number`: "row N", with N counted from 1."""

@@ -72,6 +72,7 @@ def read_task_examples(
     limit: int | None,
     skip_bad: int,
     seed: int,
+    task: TrainableTask[Any] | None = None,
 ) -> TaskExamples:
     """Reads and checks the examples.
 
@@ -86,6 +87,7 @@ def read_task_examples(
         limit: The maximum number of training examples; None for all.
         skip_bad: The maximum number of bad rows in each file.
         seed: Seeds the split and the choice of `limit` examples.
+        task: The task; by default it is made from the training examples.
 
     Raises:
         UsageError: Not exactly one of validation, validation_split and fold is given, or a value is invalid.
@@ -100,7 +102,7 @@ def read_task_examples(
     bad, bad_validation = BadRows(skip_bad), BadRows(skip_bad)
     columns = find_columns(kind.info(), train, columns, options, tell=True)
     examples = _sample(kind.read_examples(train, columns, options=options, bad=bad), limit, seed)
-    task = kind.from_examples(examples, train, options)
+    task = kind.from_examples(examples, train, options) if task is None else task
     examples = _learnable(task, task.keep_valid(examples, train, bad), train, bad)
     shared = 0
     if fold is not None:

@@ -3,10 +3,12 @@
 This folder does not import TensorFlow, so that the command line checks all options before TensorFlow starts.
 """
 
+from kbert.training.options.distilling import DistillOptions, TeacherOptions
 from kbert.training.options.evaluation import EvaluatePretrainingOptions
 from kbert.training.options.finetuning import AUGMENTATIONS, FinetuneOptions, keyword_infos, task_option_infos
 from kbert.training.options.launching import LaunchOptions
 from kbert.training.options.pretraining import INITIALIZATIONS, JIT, ON_SPIKE, PretrainOptions
+from kbert.training.options.pruning import PruneOptions
 from kbert.training.options.sections import SECTIONS
 from kbert.training.options.several_runs import SEARCHES, CrossValidateOptions, FinetuneSeedsOptions, TuneOptions
 from kbert.training.options.training import CLUSTERS, OPTIMIZERS, SCHEDULES, STRATEGIES, TrainingOptions
@@ -23,11 +25,14 @@ __all__ = [
     "SECTIONS",
     "STRATEGIES",
     "CrossValidateOptions",
+    "DistillOptions",
     "EvaluatePretrainingOptions",
     "FinetuneOptions",
     "FinetuneSeedsOptions",
     "LaunchOptions",
     "PretrainOptions",
+    "PruneOptions",
+    "TeacherOptions",
     "TrainingOptions",
     "TuneOptions",
     "keyword_infos",

@@ -20,8 +20,10 @@ SAMPLES_FILE = "samples.jsonl"
 LEARNING_RATES_FILE = "lr_finder.json"
 WORST_EXAMPLES_FILE = "worst_examples.json"
 """This file contains texts of the user, so it is not part of the model."""
-_BEFORE_A_RUN = (LEARNING_RATES_FILE,)
-"""The files that are allowed in a folder before a run claims it."""
+ROUNDS_FOLDER = "rounds"
+"""The folder for the earlier rounds of pruning, which is removed at the end."""
+_BEFORE_A_RUN = (LEARNING_RATES_FILE, ROUNDS_FOLDER)
+"""The files and folders that are allowed in a folder before a run claims it."""
 _FORMAT = 2
 _LENGTHS = ("steps", "epochs", "phases")
 """The options that determine the length of a run."""

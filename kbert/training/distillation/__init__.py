@@ -1,0 +1,1 @@
+"""Distillation: the outputs of a teacher, and the losses with which a student learns from them."""

@@ -1,0 +1,137 @@
+"""Texts without labels, as rows of tokens for a student."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kbert import features, files
+from kbert.errors import DataError
+from kbert.prediction.input_files import InputFiles
+from kbert.tasks.protocol.trainable import TrainableTask
+from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, as_strings
+from kbert.tasks.readers.remembered import Reading
+from kbert.text.graph.encoder import GraphEncoder
+from kbert.training.distillation.objective import HAS_LABEL
+
+_AT_ONCE = 256
+"""The number of examples that are tokenized together."""
+
+
+def read_texts(task: TrainableTask[Any], reading: Reading, paths: Sequence[files.PathLike]) -> dict[str, list[Any]]:
+    """Reads the texts of files without labels: tables, files in a format of the task, or a text on each line.
+
+    Args:
+        task: The task.
+        reading: The columns and the options that describe the files.
+        paths: The files.
+
+    Returns:
+        The texts for each of `task.text_inputs`.
+
+    Raises:
+        DataError: A file is invalid or has no texts.
+    """
+    reader = InputFiles(task, reading)
+    names = [text.name for text in task.text_inputs]
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    for path in paths:
+        lines = reader.text_lines(path, {})
+        if lines is not None:
+            texts = {names[0]: [line for line in lines if line.strip()]}
+            if not texts[names[0]]:
+                raise DataError("expected texts without labels. The file has none", path)
+        else:
+            texts = task.texts_of(list(reader.examples(path, {})))
+        for name, values in texts.items():
+            found[name] += values
+    return found
+
+
+def rows_without_targets(
+    task: TrainableTask[Any], texts: Mapping[str, Sequence[Any]], encode: GraphEncoder
+) -> TrainingRows:
+    """Returns the tokens of texts, as the served graph sees them; long texts may give several items.
+
+    Args:
+        task: The task.
+        texts: The texts for each of `task.text_inputs`.
+        encode: The tokenizer as a graph.
+    """
+    names = [text.name for text in task.text_inputs]
+    specs = [tf.TensorSpec([None] * (1 + text.is_list), tf.string) for text in task.text_inputs]
+
+    def tokens(*columns: tf.Tensor) -> list[tf.Tensor]:
+        encoded = task.encode(encode, task.add_prompts(dict(zip(names, columns, strict=True))))
+        return [encoded[feature.name] for feature in features.ENCODER_FEATURES]
+
+    graph = tf.function(tokens, input_signature=specs, autograph=False)
+    ids, types, lengths, sizes = [], [], [], []
+    for start in range(0, len(texts[names[0]]), _AT_ONCE):
+        columns = [as_strings(texts[name][start : start + _AT_ONCE]) for name in names]
+        found = dict(zip(features.ENCODER_FEATURES, (value.numpy() for value in graph(*columns)), strict=True))
+        mask = found[features.INPUT_MASK]
+        if mask.ndim == 3:  # an item has several rows; the last ones may be missing
+            used = mask.any(-1)
+            counts = np.where(used, np.arange(1, used.shape[1] + 1), 0).max(-1)
+            inside = np.arange(used.shape[1]) < counts[:, None]
+            found = {feature: value[inside] for feature, value in found.items()}
+            sizes.append(counts)
+            mask = mask[inside]
+        tokens_there = mask > 0
+        ids.append(found[features.INPUT_WORD_IDS][tokens_there])
+        types.append(found[features.INPUT_TYPE_IDS][tokens_there])
+        lengths.append(mask.sum(-1, dtype=np.int64))
+    joined = np.concatenate(lengths)
+    return TrainingRows(
+        Ragged(np.concatenate(ids), joined),
+        Ragged(np.concatenate(types), joined),
+        {},
+        np.concatenate(sizes).astype(np.int64) if sizes else None,
+    )
+
+
+def with_unlabelled(labelled: TrainingRows, others: TrainingRows) -> TrainingRows:
+    """Returns the items of both; the target HAS_LABEL says which of them have targets of their own.
+
+    Args:
+        labelled: The items with targets.
+        others: The items without targets, from `rows_without_targets`.
+    """
+    count, more = len(labelled), len(others)
+    targets: dict[str, np.ndarray | Ragged] = {
+        name: _extended(values, more, others.ids.lengths) for name, values in labelled.targets.items()
+    }
+    targets[HAS_LABEL] = np.arange(count + more) < count
+    sizes = None
+    if labelled.group_sizes is not None or others.group_sizes is not None:
+        sizes = np.concatenate([_sizes(labelled), _sizes(others)])
+    lengths = np.concatenate([labelled.ids.lengths, others.ids.lengths])
+    return TrainingRows(
+        Ragged(np.concatenate([labelled.ids.values, others.ids.values]), lengths),
+        Ragged(np.concatenate([labelled.type_ids.values, others.type_ids.values]), lengths),
+        targets,
+        sizes,
+        labelled.notes,
+    )
+
+
+def _extended(values: np.ndarray | Ragged, more: int, lengths: np.ndarray) -> np.ndarray | Ragged:
+    """Returns a target with values for further items, which the losses do not use."""
+    if not isinstance(values, Ragged):
+        return np.concatenate([values, np.zeros((more, *values.shape[1:]), values.dtype)])
+    added = lengths if values.by_token else np.zeros(more, np.int64)
+    filling = np.full((int(added.sum()), *values.values.shape[1:]), values.padding, values.values.dtype)
+    return Ragged(
+        np.concatenate([values.values, filling]),
+        np.concatenate([values.lengths, added]),
+        values.padding,
+        values.by_token,
+    )
+
+
+def _sizes(rows: TrainingRows) -> np.ndarray:
+    return np.ones(len(rows), np.int64) if rows.group_sizes is None else rows.group_sizes
