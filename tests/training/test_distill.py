@@ -160,3 +160,9 @@ def test_options_contradict_each_other():
         DistillOptions(**given, logit_weight=0, relation_weight=0, label_weight=0)
     with pytest.raises(UsageError, match="unlabelled needs logit_weight or relation_weight above 0"):
         DistillOptions(**given, logit_weight=0, relation_weight=0, unlabelled=["more.txt"])
+
+
+@pytest.mark.parametrize(("name", "value"), [("adapter", "lora"), ("tokenizer", "mediapipe")])
+def test_options_that_a_student_cannot_have(tmp_path, name, value):
+    with pytest.raises(UsageError, match=f"^a student trains all .* leave {name} out. Received: {name}='{value}'$"):
+        DistillOptions(model="tiny", train="x.csv", output=tmp_path / "run", **{name: value})

@@ -59,6 +59,16 @@ class TeacherOptions(FinetuneOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in ("adapter", "tokenizer"):
+            value = getattr(self, name)
+            if value is not None:
+                raise class_error(
+                    self,
+                    lambda spell, name=name, value=value: (
+                        f"a student trains all of its weights, with the tokenizer of its teacher; leave {spell(name)} "
+                        f"out. Received: {spell(name, value)}"
+                    ),
+                )
         if not (self.logit_weight or self.relation_weight or self.label_weight):
             raise class_error(
                 self,
