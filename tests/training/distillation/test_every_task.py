@@ -21,7 +21,7 @@ QUESTIONS = [{"id": f"q{number}", "question": "the cat", "answers": ANSWERS} for
 FILES = {
     "classification": ("c.csv", "text,label\nthe cat,a\na dog sat,b\n"),
     "pairs": ("c.csv", "text,pair,label\nthe cat,a dog,a\na dog sat,the,b\n"),
-    "multilabel": ("c.csv", "text,labels\nthe cat,x\na dog,x|y\n"),
+    "multilabel": ("c.csv", "text,label\nthe cat,x\na dog,x|y\n"),
     "tagging": ("c.conll", "the O\ncat B-P\nsat I-P\n\nthe O\ncats B-P\n"),
     "tagging with a CRF": ("c.conll", "the O\ncat B-P\nsat I-P\n\nthe O\ncats B-P\n"),
     "tagging of words": ("c.conll", "the DET\ncats NOUN\nsat VERB\n\nthe DET\ncat NOUN\n"),
@@ -30,11 +30,18 @@ FILES = {
         json.dumps({"data": [{"title": "", "paragraphs": [{"context": "the cat sat .", "qas": QUESTIONS}]}]}),
     ),
     "regression": ("c.csv", "text,label\nthe cat,1.5\na dog sat,2\n"),
-    "ranking": ("c.csv", "query,text,label\nthe cat,a cat sat,1\nthe cat,a dog,0\nthe dog,a dog,1\nthe dog,mat,0\n"),
-    "multiple choice": ("c.csv", "context,choice1,choice2,label\nthe cat,sat,ran,1\na dog,fast,slow,0\n"),
+    "ranking": (
+        "c.csv",
+        "query,candidate,label\nthe cat,a cat sat,1\nthe cat,a dog,0\nthe dog,a dog,1\nthe dog,mat,0\n",
+    ),
+    "multiple choice": (
+        "c.jsonl",
+        '{"prompt": "the cat", "choices": ["sat", "ran"], "label": 1}\n'
+        '{"prompt": "a dog", "choices": ["fast", "slow"], "label": 0}\n',
+    ),
     "summarization": (
         "c.jsonl",
-        json.dumps({"source": ["the cat sat .", "a dog ran ."], "source_labels": [1, 0]}) + "\n",
+        json.dumps({"text": ["the cat sat .", "a dog ran ."], "label": [1, 0]}) + "\n",
     ),
     "embedding": ("c.csv", "text,pair\nthe cat,a dog\nthe mat,on a mat sat\n"),
 }
