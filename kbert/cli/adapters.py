@@ -35,7 +35,7 @@ def merge(adapter: str, **settings: Any) -> None:
 @click.argument("run", type=click.Path(exists=True, file_okay=False))
 @options.declared(option_infos(ExtractAdapterOptions))
 def extract(run: str, **settings: Any) -> None:
-    """Copy the adapter of RUN, which was trained with --adapter, to a folder of its own."""
+    """Copy the adapter of RUN, a run of `kbert finetune --adapter`, to a folder of its own."""
     chosen = ExtractAdapterOptions(**settings)
     from kbert.pretrained.adapter_folders import extract_adapter
 

@@ -181,7 +181,13 @@ WHERE = {
     ("kbert.training.corpus_tokenizer", "--vocab"): ("pretrain",),
     ("kbert.training.data.task_examples", "--folds"): tuple(name for name in TRAINING if name != "pretrain"),
     ("kbert.training.evaluation", "--data"): ("evaluate",),
+    ("kbert.training.data.augmentation", "--model"): ("distill", "finetune classification"),
+    ("kbert.training.distillation.teacher", "--model"): ("distill",),
+    # Pruning makes its student of the model that it is given.
+    ("kbert.training.starting_point", "--cased"): (*TRAINING, "distill"),
+    ("kbert.training.starting_point", "--model"): (*TRAINING, "distill"),
     ("kbert.training.starting_point", "--tokenizer"): tuple(f"finetune {name}" for name in TRAINED),
+    ("kbert.training.starting_point", "--vocab"): (*TRAINING, "distill"),
     ("kbert.training.devices.launch", "--output"): TRAINING,  # the command that is launched
     ("kbert.training.devices.launch", "--resume"): TRAINING,
     ("kbert.training.devices.launch", "--strategy"): TRAINING,
@@ -271,7 +277,7 @@ def test_messages_are_found():
     assert len(found) > 40
     # The advice of pretraining would be wrong in fine-tuning, which has no such option.
     assert list(unknown_options("kbert.training.finetune", "go around it with --on-spike rewind")) == [
-        ("--on-spike", sorted(name for name in COMMANDS if name.split()[0] in ("finetune", "tune")))
+        ("--on-spike", sorted(name for name in COMMANDS if name.split()[0] in ("distill", "finetune", "prune", "tune")))
     ]
     assert list(unknown_options("kbert.training.pretrain", "go around it with --on-spike rewind")) == []
 
@@ -346,6 +352,7 @@ SPELLED = {
     "kbert.serving.server": ("serve",),
     "kbert.sources.settings": CORPORA,
     "kbert.text.tokenizer_files.writing": ("vocab train",),
+    "kbert.training.adapter": TRAINING,
     "kbert.training.run_folder.runs": TRAINING,
 }
 

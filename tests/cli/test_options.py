@@ -66,6 +66,9 @@ ONLY_PYTHON = {
     "show_progress": "a command always shows it",
     "fold": "a part of a cross-validation",
 }
+OF_TEACHER = dict.fromkeys(
+    ("adapter", "tokenizer"), "a student trains all of its weights, with the tokenizer of its teacher"
+)
 NO_STUDENT = dict.fromkeys(("model", "vocab", "cased"), "pruning makes the student")
 READ_LIKE_TRAINING = {("evaluate",): True, ("predict",): False, ("distill",): True, ("prune",): True}
 """The commands with a fine-tuned model, which read files like its training file; and whether these are labelled."""
@@ -93,8 +96,8 @@ SAME = {
             "show_progress": "a command always shows it",
         },
     ),
-    ("distill",): Same({kbert.distill: kbert.DistillOptions}, functions_alone=ONLY_PYTHON),
-    ("prune",): Same({kbert.prune: kbert.PruneOptions}, functions_alone=ONLY_PYTHON | NO_STUDENT),
+    ("distill",): Same({kbert.distill: kbert.DistillOptions}, functions_alone=ONLY_PYTHON | OF_TEACHER),
+    ("prune",): Same({kbert.prune: kbert.PruneOptions}, functions_alone=ONLY_PYTHON | OF_TEACHER | NO_STUDENT),
     ("launch",): Same({kbert.launch: kbert.LaunchOptions}),
     ("evaluate",): Same(
         {
@@ -307,7 +310,7 @@ def test_commands_have_the_options_of_their_functions(path):
 def test_only_python_has_options_that_a_command_cannot_have():
     alone = {name for kind in FUNCTIONS.values() for name, info in option_infos(kind).items() if not info.command}
     # --over is declared by kbert.cli.tune, which turns its values into the mapping.
-    assert alone == {"callbacks", "show_progress", "runner_options", "fold", "over", *NO_STUDENT}
+    assert alone == {"callbacks", "show_progress", "runner_options", "fold", "over", *OF_TEACHER, *NO_STUDENT}
 
 
 @pytest.mark.parametrize("task", TRAINED)

@@ -15,6 +15,10 @@ from kbert.training.options.sections import class_error, data_option, model_opti
 class TeacherOptions(FinetuneOptions):
     """The options of runs with a teacher: those of fine-tuning, and the weights of the losses."""
 
+    # A student trains all of its weights, with the tokenizer of its teacher, so the commands do not have these.
+    adapter: str | None = training_option(None, "Not for students.", command=False)
+    tokenizer: str | None = model_option(None, "Not for students.", command=False)
+
     unlabelled: Sequence[files.PathLike] = data_option(
         (),
         "A file of texts without labels, with the columns and the format of `train`; can be repeated. The outputs of "
