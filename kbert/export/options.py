@@ -125,6 +125,7 @@ class ExportLitertOptions(HeadOptions):
         default_help="that of `validation`",
         path="file",
     )
+    skip_bad: int = option(0, "Skip and count up to N invalid rows of `validation`.", minimum=0, metavar="N")
     max_drop: float | None = option(
         None,
         "The largest decrease of the main metric by the export, in points (hundredths); with a larger one nothing is "

@@ -13,8 +13,13 @@ import pytest
 import kbert
 
 PACKAGE = Path(kbert.__file__).parent
-SPEAKS = ("cli/", "runtime/log_handler.py", "training/monitoring/progress.py")
-"""The command line, its log handler, and the display of a run."""
+SPEAKS = (
+    "cli/",
+    "runtime/log_handler.py",
+    "training/monitoring/progress.py",
+    "inference/litert_benchmark/child_process.py",
+)
+"""The command line, its log handler, the display of a run, and a program whose output another process reads."""
 
 
 def calls(tree, names):

@@ -133,11 +133,11 @@ def _tell_accuracy(
     Raises:
         ParityError: The metric decreases by more than `max_drop`.
     """
-    before = loaded.evaluate(options.validation)
+    before = loaded.evaluate(options.validation, skip_bad=options.skip_bad)
 
     def tell(what: str, tokenizing: Predictor, way_out: str = "") -> None:
         engine = FileTextModel(tokenizing.text_model, content, length, _THREADS)
-        after = tokenizing.with_engine(engine).evaluate(options.validation)
+        after = tokenizing.with_engine(engine).evaluate(options.validation, skip_bad=options.skip_bad)
         accuracy = Accuracy.of(loaded.task, before, after)
         check_drop(accuracy, options.max_drop, what, way_out)
         _LOG.info("%s: %s", what, accuracy)

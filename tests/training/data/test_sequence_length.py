@@ -13,7 +13,7 @@ def tokenizer(vocabulary):
 
 
 def length_for(tokenizer, *word_counts, positions=512):
-    task = ClassificationTask(["a"])
+    task = ClassificationTask(["a", "b"])
     examples = [Example("cat " * count, None, "a", line) for line, count in enumerate(word_counts, start=1)]
     examples = [task.check_example(example) for example in examples]
     return fitting_length(task, examples, tokenizer, positions)

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kbert.export.phone.export import export_litert, run_litert
+from kbert.export.phone.export import export_litert
 from kbert.export.phone.metadata.of_model import metadata_of
 from kbert.export.phone.metadata.phone_metadata import PhoneMetadata
 from kbert.export.phone.metadata.writing import with_metadata
-from kbert.inference.litert_model import litert_model
+from kbert.inference.litert_model import interpreter, litert_model
 from kbert.prediction.loading import load
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.embedding import EmbeddingTask
@@ -87,7 +87,7 @@ def make_model(data, small_config, make_task_model, tmp_path_factory):
 
 def exported(folder, path, **options):
     """The model, its export, and the export with metadata."""
-    plain = export_litert(folder, output=path).read_bytes()
+    plain = export_litert(folder, output=path, metadata="none").read_bytes()
     model = load(folder)
     return model, plain, with_metadata(plain, metadata_of(model, name="a model", **options))
 
@@ -104,8 +104,16 @@ def outputs_of_litert(plain, tokenizer, texts, length):
     rows = [mediapipe_tokenizer(tokenizer).encode(text, max_length=length, pad_to=length) for text in texts]
     arrays = zip(*((row.ids, row.attention_mask, row.type_ids) for row in rows), strict=True)
     batch = {name: np.array(values, np.int32) for name, values in zip(FEATURES, arrays, strict=True)}
-    (output,) = run_litert(plain, batch, length).values()
+    (output,) = run_litert(plain, batch).values()
     return output
+
+
+def run_litert(content, batch):
+    """The outputs of a LiteRT model for each row of a batch."""
+    runner = interpreter(content, 2).get_signature_runner()
+    count = len(next(iter(batch.values())))
+    rows = [runner(**{name: values[i : i + 1] for name, values in batch.items()}) for i in range(count)]
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
 @pytest.mark.parametrize("language", ["English", "Chinese"])
@@ -197,7 +205,7 @@ def test_the_task_library_answers_questions_with_the_logits_of_litert(task_libra
     rows = [(pair, row) for pair, row in rows if len(row) == 384][:300]
     arrays = zip(*((row.ids, row.attention_mask, row.type_ids) for _, row in rows), strict=True)
     batch = {name: np.array(values, np.int32) for name, values in zip(FEATURES, arrays, strict=True)}
-    logits = run_litert(plain, batch, 384)
+    logits = run_litert(plain, batch)
     received = task_library(content, questions=[pair for pair, _ in rows])["rows"]
     assert len(received) == 300
     assert sum(map(bool, received)) >= 10  # few of the likeliest ends follow a start closely with random weights
