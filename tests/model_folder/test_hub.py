@@ -372,7 +372,8 @@ def test_a_bundle_error_names_the_folder(hub):
         kbert.load("hf://kbert/classifier")
 
 
-def test_an_adapter_and_its_base_model_are_downloaded(hub, tmp_path):
+def test_an_adapter_and_its_base_model_are_downloaded(hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # no folder here has the name of the repository
     folder = tmp_path / "hub" / "adapter"
     folder.mkdir()
     layer = "base_model.model.bert.encoder.layer.0.attention.self.query"

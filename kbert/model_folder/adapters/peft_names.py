@@ -58,7 +58,7 @@ def stored_name(name: str, *, bare: bool) -> str:
     """Returns the name in PEFT's file of a tensor with a name of Transformers.
 
     Args:
-        name: The name in a model with heads, such as "bert.pooler.dense.weight".
+        name: The name in a model with heads, such as bert.pooler.dense.weight.
         bare: Whether the model is a BertModel.
     """
     return PREFIX + (name.removeprefix(ENCODER_PREFIX) if bare else name)
