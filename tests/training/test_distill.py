@@ -87,9 +87,10 @@ def test_outputs_are_computed_once(student, teacher, tmp_path, told):
 def test_texts_without_labels(teacher, tmp_path, told):
     (tmp_path / "more.csv").write_text("review\n" + "".join(f"a {word} cat\na {word} dog\n" for word in WORDS))
     (tmp_path / "lines.txt").write_text("the cat\n\nthe dog\n")
-    metrics = run(teacher, tmp_path / "run", unlabelled=[tmp_path / "more.csv", tmp_path / "lines.txt"])
+    unlabelled = [tmp_path / "more.csv", tmp_path / "lines.txt"]
+    metrics = run(teacher, tmp_path / "run", unlabelled=unlabelled, epochs=4)
     assert any(message.endswith("for 86 rows") for message in told())  # 72 with labels, 12 and 2 without
-    assert metrics["accuracy"] > 0.5
+    assert metrics["accuracy"] == 1.0
     assert not (tmp_path / "run" / "teacher_outputs").exists()
 
 
