@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,7 +12,10 @@ import tensorflow as tf
 from ai_edge_litert.tools import flatbuffer_utils
 
 from kbert.errors import ExportError
+from kbert.inference.litert_weights import collected_weights
 from kbert.runtime.held_output import held_stderr, quiet_logger
+
+_SIGNATURE = "serving_default"
 
 
 def litert_model(
@@ -20,7 +24,7 @@ def litert_model(
     """Converts a function of tensors to a LiteRT model of built-in operations.
 
     Args:
-        function: The function. Its weights are constants.
+        function: The function. Its weights are constants, or operands that kbert.inference.litert_weights returned.
         signature: The inputs, by name; unknown dimensions are None.
         quantize: The weights: "none" for float32, "float16", or "dynamic" for int8 with activations that are quantized
             while the model runs.
@@ -31,10 +35,9 @@ def litert_model(
     Raises:
         ExportError: The function needs operations that are not built into LiteRT.
     """
-    module = tf.Module()
-    module.function = tf.function(function, input_signature=signature, autograph=False)
-    with quiet():
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([module.function.get_concrete_function()], module)
+    with quiet(), tempfile.TemporaryDirectory() as folder:
+        _save(function, signature, folder)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, [_SIGNATURE])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantize != "none":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -46,6 +49,17 @@ def litert_model(
             raise ExportError(
                 f"expected a model of LiteRT's built-in operations. Received: {' '.join(str(problem).split()):.300}"
             ) from None
+
+
+def _save(function: Callable[..., dict[str, tf.Tensor]], signature: Sequence[tf.TensorSpec], folder: str) -> None:
+    """Writes a function to a SavedModel whose large weights are variables."""
+    module = tf.Module()
+    with collected_weights() as weights:
+        # tf.function would refuse the variables, since it traces a function that creates variables twice.
+        traced = tf.compat.v1.wrap_function(function, signature)
+    module.weights = weights
+    named = tf.function(lambda *inputs: traced(*inputs), input_signature=signature, autograph=False)
+    tf.saved_model.save(module, folder, signatures={_SIGNATURE: named.get_concrete_function()})
 
 
 def named_tensors(content: bytes) -> bytes:

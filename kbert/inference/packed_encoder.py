@@ -1,4 +1,4 @@
-"""The encoder as a graph for LiteRT with constant weights: over the tokens of texts in a row, or over a batch.
+"""The encoder as a graph for LiteRT: over the tokens of texts in a row, or over a batch.
 
 Most Keras layers leave operations that LiteRT's XNNPACK delegate does not support: checks of indices, 5-D transposes,
 strided slices. Here activations are matrices [T, H], and queries, keys and values have products of their own with
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kbert.inference.litert_weights import weight
 from kbert.layers.activations import activation
 from kbert.layers.attention import MASK_BIAS
 from kbert.models.encoder import BertEncoder
@@ -72,7 +73,7 @@ class PackedEncoder:
     def _embed(self, ids: tf.Tensor, types: tf.Tensor, positions: tf.Tensor | Array) -> tf.Tensor:
         embeddings = self.encoder.embeddings
         table = constant(embeddings.position_table)
-        rows = table[positions] if isinstance(positions, np.ndarray) else _gather(table, positions)
+        rows = weight(table[positions]) if isinstance(positions, np.ndarray) else _gather(table, positions)
         total = _gather(constant(embeddings.token_table), ids) + _gather(constant(embeddings.type_table), types) + rows
         return self._normalize(total, embeddings.norm)
 
@@ -84,7 +85,7 @@ class PackedEncoder:
         kernels[0], biases[0] = kernels[0] * scale, biases[0] * scale
 
         def heads(part: int, order: tuple[int, int, int]) -> tf.Tensor:
-            return self._heads(tf.matmul(hidden, kernels[part]) + biases[part], order)
+            return self._heads(tf.matmul(hidden, weight(kernels[part])) + weight(biases[part]), order)
 
         query, key, value = heads(0, (1, 0, 2)), heads(1, (1, 2, 0)), heads(2, (1, 0, 2))
         probabilities = tf.nn.softmax(tf.matmul(query, key) + bias)  # [N, T, T]
@@ -162,9 +163,9 @@ def kernel(layer: Any) -> Array:
 
 def _project(values: tf.Tensor, layer: Any) -> tf.Tensor:
     """Applies the kernel and the bias of a dense layer to a matrix, without its activation."""
-    return tf.matmul(values, kernel(layer)) + constant(layer.bias)
+    return tf.matmul(values, weight(kernel(layer))) + weight(constant(layer.bias))
 
 
 def _gather(table: Array, rows: tf.Tensor) -> tf.Tensor:
     # The raw operation, because tf.gather is converted with checks of the indices, which split the graph.
-    return tf.raw_ops.GatherV2(params=tf.constant(table), indices=rows, axis=0)
+    return tf.raw_ops.GatherV2(params=tf.convert_to_tensor(weight(table)), indices=rows, axis=0)

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kbert.inference.litert_weights import weight
 from kbert.inference.packed_encoder import PackedEncoder, constant, padding_bias
 from kbert.models.encoder import BertEncoder
 
@@ -58,4 +59,4 @@ class InferenceGraph:
 
 def constants_of(variables: Iterable[Any]) -> Any:
     """Returns a scope in which layers use constants instead of their variables, which LiteRT would store separately."""
-    return keras.StatelessScope(state_mapping=[(variable, constant(variable)) for variable in variables])
+    return keras.StatelessScope(state_mapping=[(variable, weight(constant(variable))) for variable in variables])
