@@ -161,8 +161,8 @@ class RankingTask(TrainableTask[RankingExample]):
         first = tf.range(tf.shape(candidates)[1])[None] == 0
         places = tf.where((candidates != "") | first)
         texts = tf.gather(inputs["query"], places[:, 0]), tf.gather_nd(candidates, places)
-        pairs = _Pairs(encode, self.dialogue)
-        return encode.features(*pairs.ragged(*texts)) | {"candidates": candidates, "places": places}
+        tokens = encode.ragged(*texts, keep_end=self.dialogue)
+        return encode.features(*tokens) | {"candidates": candidates, "places": places}
 
     def training_rows(self, examples: Sequence[RankingExample], encode: GraphEncoder) -> TrainingRows:
         """Returns one item for each query, with one row for each candidate.
@@ -171,9 +171,10 @@ class RankingTask(TrainableTask[RankingExample]):
         """
         groups = [self._training_candidates(example) for example in examples]
         ids, type_ids = encode_texts(
-            _Pairs(encode, self.dialogue),
+            encode,
             [example.query for example, group in zip(examples, groups, strict=True) for _ in group],
             [candidate for group in groups for candidate, _ in group],
+            keep_end=self.dialogue,
         )
         gains = Ragged.of([[gain for _, gain in group] for group in groups], np.float32, padding=-1.0)
         return TrainingRows(ids, type_ids, {"gains": gains}, gains.lengths)
@@ -288,20 +289,3 @@ class RankingTask(TrainableTask[RankingExample]):
     def sample_arguments(self) -> str:
         """Arguments of `kbert predict`, as an example in a model card."""
         return "'A query' --pair 'a candidate' --pair 'another'"
-
-
-class _Pairs:
-    """Converts pairs of query and candidate to token ids.
-
-    Args:
-        encode: The tokenizer in the graph, with the sequence length.
-        keep_end: Whether queries that are too long keep their end instead of their start.
-    """
-
-    def __init__(self, encode: GraphEncoder, keep_end: bool) -> None:
-        self.encode = encode
-        self.keep_end = keep_end
-
-    def ragged(self, queries: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-        """Returns the token ids and token type ids of strings [R] and [R], RaggedTensor int32 [R, None] each."""
-        return self.encode.ragged(queries, candidates, keep_end=self.keep_end)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kbert.text.graph.encoder import GraphEncoder
+
 _ENCODED_AT_ONCE = 4096
 
 
@@ -67,20 +69,22 @@ class TrainingRows:
         return len(self.ids) if self.group_sizes is None else len(self.group_sizes)
 
 
-def encode_texts(encode: Any, texts: Sequence[str], pairs: Sequence[str] | None = None) -> tuple[Ragged, Ragged]:
+def encode_texts(
+    encode: GraphEncoder, texts: Sequence[str], pairs: Sequence[str] | None = None, *, keep_end: bool = False
+) -> tuple[Ragged, Ragged]:
     """Returns the token ids and token type ids of texts or of pairs.
 
     Args:
-        encode: The GraphEncoder that the model will be served with.
+        encode: The tokenizer in the graph, with the sequence length.
         texts: The texts.
         pairs: The second texts of pairs; None for single texts.
+        keep_end: Whether the first texts of pairs lose their beginning instead of their end if they are too long.
     """
-    graph = tf.function(encode.ragged, reduce_retracing=True, autograph=False)
     ids, types, lengths = [], [], []
     for start in range(0, len(texts), _ENCODED_AT_ONCE):
         part = slice(start, start + _ENCODED_AT_ONCE)
-        arguments = [strings(texts[part])] + ([] if pairs is None else [strings(pairs[part])])
-        encoded, type_ids = graph(*arguments)
+        tokens = [encode.tokenizer.compiled(strings(column[part])) for column in (texts, pairs) if column is not None]
+        encoded, type_ids = encode.joined(*tokens, keep_end=keep_end)
         ids.append(encoded.flat_values.numpy())
         types.append(type_ids.flat_values.numpy())
         lengths.append(encoded.row_lengths().numpy())

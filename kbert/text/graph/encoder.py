@@ -76,10 +76,24 @@ class GraphEncoder(tf.Module):
         Returns:
             The ids and type ids, RaggedTensor int32 [B, None] each.
         """
-        first = self.tokenizer(texts)
-        if pairs is None:
+        second = None if pairs is None else self.tokenizer(pairs)
+        return self.joined(self.tokenizer(texts), second, keep_end=keep_end)
+
+    def joined(
+        self, first: tf.RaggedTensor, second: tf.RaggedTensor | None = None, *, keep_end: bool = False
+    ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """Truncates token ids, and adds special tokens.
+
+        Args:
+            first: The ids of the texts, RaggedTensor int32 [B, None].
+            second: The ids of the second texts of pairs, RaggedTensor int32 [B, None].
+            keep_end: See `ragged`.
+
+        Returns:
+            The ids and type ids, RaggedTensor int32 [B, None] each.
+        """
+        if second is None:
             return self._join(first[:, : self.sequence_length - 2], None)
-        second = self.tokenizer(pairs)
         kept, second = _truncate(first, second, self.sequence_length - 3, self.truncation)
         if keep_end:
             ends = first.row_splits[1:]

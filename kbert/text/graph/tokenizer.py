@@ -33,6 +33,15 @@ class _Words(NamedTuple):
     """The index of the first code point of each text, int32 [B]."""
 
 
+class _Compiled:
+    """The function of a tokenizer. As an attribute of the tokenizer it would become a part of SavedModels."""
+
+    def __init__(self, tokenizer: GraphTokenizer) -> None:
+        self.function = tf.function(
+            tokenizer.__call__, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+        )
+
+
 class GraphTokenizer(tf.Module):
     """Tokenizes texts in a TensorFlow graph.
 
@@ -60,6 +69,7 @@ class GraphTokenizer(tf.Module):
         self._text_tokens = GraphTextTokens(text_tokens, core=core) if text_tokens else None
         wordpiece = CoreWordPiece if core else TextWordPiece
         self._wordpiece: GraphWordPiece = wordpiece(vocabulary, settings.max_word_length, settings.max_word_bytes)
+        self._compiled = _Compiled(self)
 
     @property
     def lowercase(self) -> bool:
@@ -73,6 +83,10 @@ class GraphTokenizer(tf.Module):
         if self._text_tokens is not None:
             pieces, _ = self._with_text_tokens(words, pieces, tf.zeros_like(pieces.flat_values))
         return self._by_text(words, pieces)
+
+    def compiled(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Converts texts like a call, by a function that is traced once: for tensors with values, not for graphs."""
+        return self._compiled.function(texts)
 
     def with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         """Converts `texts`, UTF-8 strings [B], to ids, starts and ends, RaggedTensor int32 [B, None] each.
