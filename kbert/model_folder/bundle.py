@@ -44,6 +44,8 @@ from kbert.version import __version__
 
 _LOG = logging.getLogger("kbert")
 _MOST_LABELS = 1_000_000
+QUANTIZE_AWARE = "quantize_aware"
+"""The key of kbert.json with the dtype, "int8" or "int4", whose values all weights have; see `quantize_aware`."""
 
 
 @dataclasses.dataclass
@@ -221,6 +223,22 @@ class Bundle:
         if self.architecture != "BertModel":
             return self.tensors
         return {name.removeprefix(ENCODER_PREFIX): tensor for name, tensor in self.tensors.items()}
+
+
+def quantize_aware(folder: files.PathLike) -> str | None:
+    """Returns the dtype for which a model was trained with rounded weights; None for other models.
+
+    Args:
+        folder: The folder of the model.
+
+    Raises:
+        BundleError: kbert.json is damaged.
+    """
+    path = Path(folder) / SETTINGS_FILE
+    value = _read_object(path).get(QUANTIZE_AWARE) if path.is_file() else None
+    if value is not None and not isinstance(value, str):
+        raise BundleError(f"{path}: expected a dtype as {QUANTIZE_AWARE}. Received: {shown(value)}")
+    return value
 
 
 def is_bundle(path: files.PathLike) -> bool:

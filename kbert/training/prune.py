@@ -80,7 +80,7 @@ def prune(run: files.PathLike, *, options: PruneOptions, **reading: Any) -> dict
         changes: dict[str, Any] = {"model": pruned, "output": folder}
         changes["teacher_outputs"] = options.teacher_outputs or rounds / "teacher_outputs"
         if not last:
-            changes |= {"epochs": options.round_epochs, "callbacks": ()}
+            changes |= {"epochs": options.round_epochs, "callbacks": (), "quantize_aware": None}
         if last or not is_bundle(folder):
             LOGGER.info(f"round {number} of {len(sizes)}: {layers} blocks, intermediate size {size:,}")
             metrics = distill_from(teacher, options.replace(**changes), reading, command="prune")
