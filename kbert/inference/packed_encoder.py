@@ -65,9 +65,14 @@ class PackedEncoder:
         with tf.name_scope("intermediate"):
             inner = activation(self.config.hidden_act)(_project(hidden, block.intermediate))
         with tf.name_scope("output"):
-            projected = _project(inner, block.output_projection)
+            total = hidden + _project(inner, block.output_projection)
+        if block.bottleneck is not None:
+            with tf.name_scope("bottleneck"):
+                normalized = self._normalize(total, block.output_norm)
+                inner = activation(self.config.bottleneck_act)(_project(normalized, block.bottleneck.down))
+                total = total + _project(inner, block.bottleneck.up)
         with tf.name_scope("output_norm"):
-            return self._normalize(hidden + projected, block.output_norm)
+            return self._normalize(total, block.output_norm)
 
     def _embed(self, ids: tf.Tensor, types: tf.Tensor, positions: tf.Tensor | Array) -> tf.Tensor:
         embeddings = self.encoder.embeddings
