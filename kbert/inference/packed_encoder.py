@@ -31,11 +31,14 @@ class PackedEncoder:
 
     Args:
         encoder: The encoder whose present weights become constants of the graph.
+        unchanged_kernels: Whether LiteRT's converter stores the kernels as they are, which matters if they are rounded.
+            Otherwise it multiplies them with the scale of the LayerNorm before them.
     """
 
-    def __init__(self, encoder: BertEncoder) -> None:
+    def __init__(self, encoder: BertEncoder, *, unchanged_kernels: bool = False) -> None:
         self.encoder = encoder
         self.config = encoder.config
+        self._unchanged_kernels = unchanged_kernels
 
     def __call__(self, ids: tf.Tensor, types: tf.Tensor, positions: tf.Tensor | Array, bias: tf.Tensor) -> tf.Tensor:
         """Computes the outputs of the last block.
@@ -107,6 +110,9 @@ class PackedEncoder:
         centred = values - tf.reduce_mean(values, -1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
         scale = tf.math.rsqrt(variance + self.config.layer_norm_eps)
+        if self._unchanged_kernels:
+            # The converter only moves the last factor into the next product, and only if it is a constant.
+            return centred * constant(norm.gamma) * scale + constant(norm.beta)
         return centred * scale * constant(norm.gamma) + constant(norm.beta)
 
 

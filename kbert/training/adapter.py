@@ -59,8 +59,8 @@ class TrainedAdapter:
             self._enable_lora()
         if spec.kind == "bottleneck":
             for block in self._encoder.blocks:
-                for variable in block.bottleneck.variables:
-                    variable.trainable = True
+                for layer in (block.bottleneck.down, block.bottleneck.up):
+                    layer.kernel.trainable = layer.bias.trainable = True
         self._tensors = [name for name, binding in bindings.items() if binding.variable.trainable]
         self.trained = sum(variable.value.shape.num_elements() for variable in model.trainable_variables)
         """The number of trained parameters."""

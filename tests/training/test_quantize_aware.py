@@ -90,7 +90,7 @@ def test_the_export_has_the_weights_of_the_run(trained, cats_and_dogs, tmp_path,
     path = export_litert(folder, output=tmp_path / "model.tflite", quantize=dtype, validation=cats_and_dogs["train"])
     (told,) = (line for line in logged() if "--quantize-aware" in line)
     assert told == (
-        f"the model was trained with --quantize-aware {dtype}: the weights of the file are those of the model"
+        f"the model was trained by `kbert finetune --quantize-aware {dtype}`: the weights of the file are those of the model"
     )
     stored = dequantized(path.read_bytes())
     layer = "bert.encoder.layer.0"
@@ -106,7 +106,7 @@ def test_another_dtype_is_told(trained, tmp_path, logged):
     export_litert(folder, output=tmp_path / "model.tflite", quantize="float16")
     suits = {"int8": "int8 or dynamic", "int4": "int4"}[dtype]
     assert (
-        f"the model was trained with --quantize-aware {dtype}, so it suits --quantize {suits}. "
+        f"the model was trained by `kbert finetune --quantize-aware {dtype}`, so it suits --quantize {suits}. "
         "Received: --quantize float16"
     ) in logged()
 

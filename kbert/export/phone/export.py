@@ -119,7 +119,7 @@ def _token_content(
     loaded: Predictor, length: int, quantize: str, calibration: CalibrationTexts, trained_for: str | None
 ) -> bytes:
     """Returns the LiteRT model that takes tokens, with raw outputs (see `RowModel`), after a check of its answers."""
-    model = RowModel(loaded.task, loaded.model, length)
+    model = RowModel(loaded.task, loaded.model, length, unchanged_kernels=trained_for is not None)
     content = litert_model(model, model.signature, _converter_dtype(quantize))
     check_rows(content, loaded, length, _converter_dtype(quantize))
     if quantize in QUANTIZER_DTYPES:
@@ -180,7 +180,7 @@ def _code_point_content(
 ) -> bytes:
     """Returns the LiteRT model that takes code points, after a check that it answers as the one that takes tokens."""
     task, tokenizer = loaded.task, loaded.tokenizer
-    row_model = RowModel(task, loaded.model, length)
+    row_model = RowModel(task, loaded.model, length, unchanged_kernels=trained_for is not None)
     text_length = options.text_length or CODE_POINTS_PER_TOKEN * length
     token_wise = bool(raw_shapes(loaded.text_model).token_wise)
     model = CodePointModel(row_model, tokenizer, text_length, token_wise=token_wise)

@@ -81,7 +81,7 @@ def describe_training(trained_for: str, quantize: str) -> str:
         trained_for: The dtype that the model was trained for.
         quantize: The dtype of the export.
     """
-    trained = f"the model was trained with --quantize-aware {trained_for}"
+    trained = f"the model was trained by `kbert finetune --quantize-aware {trained_for}`"
     if quantize == trained_for or (quantize, trained_for) == ("dynamic", "int8"):
         return f"{trained}: the weights of the file are those of the model"
     suits = "int8 or dynamic" if trained_for == "int8" else trained_for

@@ -112,7 +112,9 @@ def test_settings_that_are_refused(tmp_path, settings, problem):
 
 def test_files_that_are_refused(tmp_path):
     folder = write(tmp_path / "one", tensors={"bert.invertible_adapters.films.F.0.weight": np.ones(1, np.float32)})
-    with pytest.raises(UsageError, match=r"does not support this part of adapters. Received: the tensor 'bert.invert"):
+    with pytest.raises(
+        UsageError, match=r"does not support this part of an adapter. Received: the tensor 'bert.invert"
+    ):
         read_adapter(folder)
     folder = write(tmp_path / "two", head={"heads.films.1.weight": np.ones((2, 4), np.float32)})
     with pytest.raises(UsageError, match=r"does not support this head. Received: the tensor 'heads.films.1.weight'"):
