@@ -11,6 +11,8 @@ from kbert import config_keys
 from kbert.errors import ConfigError, shown
 
 ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "relu")
+MODEL_TYPE, BOTTLENECK_MODEL_TYPE = "bert", "kbert_bottleneck"
+"""The `model_type` of a BERT, and that of a BERT with bottleneck adapters, which Transformers does not open."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +50,10 @@ class BertConfig:
     """The epsilon of LayerNorm."""
     pad_token_id: int = 0
     """The token id that pads sequences."""
+    bottleneck_size: int | None = None
+    """The width of the bottleneck adapter in each block; None for a BERT without them. Not a key of Transformers."""
+    bottleneck_act: str = "relu"
+    """The activation of the bottleneck adapters."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -65,10 +71,14 @@ class BertConfig:
                 "hidden_size must be a multiple of num_attention_heads. "
                 f"Received: hidden_size={self.hidden_size}, num_attention_heads={self.num_attention_heads}"
             )
-        if self.hidden_act not in ACTIVATIONS:
-            raise ConfigError(
-                f"hidden_act must be one of {', '.join(ACTIVATIONS)}. Received: hidden_act={shown(self.hidden_act)}"
-            )
+        for name in ("hidden_act", "bottleneck_act"):
+            if getattr(self, name) not in ACTIVATIONS:
+                raise ConfigError(
+                    f"{name} must be one of {', '.join(ACTIVATIONS)}. Received: {name}={shown(getattr(self, name))}"
+                )
+        size = self.bottleneck_size
+        if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
+            raise ConfigError(f"bottleneck_size must be at least 1. Received: bottleneck_size={shown(size)}")
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
             if not 0 <= (getattr(self, name) or 0) < 1:
                 raise ConfigError(f"{name} must be in [0, 1). Received: {name}={getattr(self, name)}")
@@ -98,8 +108,9 @@ class BertConfig:
         if not isinstance(values, Mapping):
             raise ConfigError(f"expected a JSON object of settings. Received: {type(values).__name__}")
         kind = values.get("model_type")
-        if kind is not None and kind != "bert":
-            raise ConfigError(f'model_type must be "bert". Received: model_type={shown(kind)}')
+        expected = MODEL_TYPE if values.get("bottleneck_size") is None else BOTTLENECK_MODEL_TYPE
+        if kind is not None and kind != expected:
+            raise ConfigError(f'model_type must be "{expected}". Received: model_type={shown(kind)}')
         fields = {field.name for field in dataclasses.fields(cls)}
         given = {key: value for key, value in values.items() if key in fields}
         if values.get("pad_token_id") is None:  # null, in files of Transformers: no row of the table is for padding
@@ -116,7 +127,11 @@ class BertConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the settings as a JSON object, which `from_dict` reads."""
-        return {"model_type": "bert", **dataclasses.asdict(self)}
+        values = dataclasses.asdict(self)
+        if self.bottleneck_size is not None:
+            return {"model_type": BOTTLENECK_MODEL_TYPE, **values}
+        del values["bottleneck_size"], values["bottleneck_act"]
+        return {"model_type": MODEL_TYPE, **values}
 
     def replace(self, **changes: Any) -> BertConfig:
         """Returns a copy with some settings changed."""

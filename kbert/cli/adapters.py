@@ -22,7 +22,8 @@ def adapters() -> None:
 def merge(adapter: str, **settings: Any) -> None:
     """Merge ADAPTER into its base model, and write a whole model, which every program for BERT opens.
 
-    ADAPTER is the folder of an adapter that kbert or PEFT wrote, or hf://owner/name.
+    ADAPTER is the folder of an adapter that kbert or PEFT wrote, or hf://owner/name. Bottleneck adapters cannot be
+    merged: use their folders as models.
     """
     chosen = MergeAdapterOptions(**settings)
     from kbert.pretrained.adapter_folders import merge_adapter

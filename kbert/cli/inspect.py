@@ -31,6 +31,7 @@ def inspect(model: str, as_json: bool) -> None:
         "attention_heads": config.num_attention_heads,
         "intermediate_size": config.intermediate_size,
         "activation": config.hidden_act,
+        "bottleneck_size": config.bottleneck_size,
         "positions": config.max_position_embeddings,
         "parameters": parameters,
         "vocabulary": len(bundle.tokenizer.vocabulary),
@@ -42,6 +43,7 @@ def inspect(model: str, as_json: bool) -> None:
         "prompts": task.get("prompts") or None,
         "not_computed": task.get("unsupported"),
         "labels": task.get("labels"),
+        "quantize_aware": bundle.settings.get("quantize_aware"),
         "metrics": bundle.settings.get("metrics"),
     }
     if as_json:

@@ -66,7 +66,8 @@ def convert(source: files.PathLike, destination: files.PathLike, *, options: Con
         ('google', 0.0)
 
     Raises:
-        UsageError: The source has no known format, the destination exists, or options contradict each other.
+        UsageError: The source has no known format or has bottleneck adapters, the destination exists, or options
+            contradict each other.
         BundleError: The source is incomplete or damaged, or its files contradict each other.
         ConfigError: The format of the destination does not support such a model.
         ParityError: The destination computes other outputs. Nothing is written then.
@@ -89,6 +90,11 @@ def convert(source: files.PathLike, destination: files.PathLike, *, options: Con
 
     _check_options(reader, place, decisions)
     bundle = reader.read(place, decisions)
+    if bundle.config.bottleneck_size is not None and writer is not BUNDLE:
+        raise UsageError(
+            f"the format {writer.name} has no bottleneck adapters. Received: {source}, a model with them; an adapter "
+            "of `kbert finetune --adapter lora` becomes part of a plain BERT"
+        )
     if encoder_only:
         bundle = heads.without_heads(bundle)
     with files.atomic_directory(destination) as folder:

@@ -233,6 +233,8 @@ def check_config(config: BertConfig, way_out: str) -> None:
     Raises:
         ConfigError: KerasHub's BERT does not support the activation or the LayerNorm epsilon.
     """
+    if config.bottleneck_size is not None:
+        raise ConfigError("KerasHub's BERT has no bottleneck adapters. Received: a model with them")
     if gelu_form(config) != "tanh":
         now = "the erf form of GELU" if gelu_form(config) == "erf" else config.hidden_act
         hint = f"; {way_out}" if gelu_form(config) else ""

@@ -32,11 +32,14 @@ class PackedEncoder:
 
     Args:
         encoder: The encoder whose present weights become constants of the graph.
+        unchanged_kernels: Whether LiteRT's converter stores the kernels as they are, which matters if they are rounded.
+            Otherwise it multiplies them with the scale of the LayerNorm before them.
     """
 
-    def __init__(self, encoder: BertEncoder) -> None:
+    def __init__(self, encoder: BertEncoder, *, unchanged_kernels: bool = False) -> None:
         self.encoder = encoder
         self.config = encoder.config
+        self._unchanged_kernels = unchanged_kernels
 
     def __call__(self, ids: tf.Tensor, types: tf.Tensor, positions: tf.Tensor | Array, bias: tf.Tensor) -> tf.Tensor:
         """Computes the outputs of the last block.
@@ -66,9 +69,14 @@ class PackedEncoder:
         with tf.name_scope("intermediate"):
             inner = activation(self.config.hidden_act)(_project(hidden, block.intermediate))
         with tf.name_scope("output"):
-            projected = _project(inner, block.output_projection)
+            total = hidden + _project(inner, block.output_projection)
+        if block.bottleneck is not None:
+            with tf.name_scope("bottleneck"):
+                normalized = self._normalize(total, block.output_norm)
+                inner = activation(self.config.bottleneck_act)(_project(normalized, block.bottleneck.down))
+                total = total + _project(inner, block.bottleneck.up)
         with tf.name_scope("output_norm"):
-            return self._normalize(hidden + projected, block.output_norm)
+            return self._normalize(total, block.output_norm)
 
     def _embed(self, ids: tf.Tensor, types: tf.Tensor, positions: tf.Tensor | Array) -> tf.Tensor:
         embeddings = self.encoder.embeddings
@@ -103,6 +111,9 @@ class PackedEncoder:
         centred = values - tf.reduce_mean(values, -1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
         scale = tf.math.rsqrt(variance + self.config.layer_norm_eps)
+        if self._unchanged_kernels:
+            # The converter only moves the last factor into the next product, and only if it is a constant.
+            return centred * constant(norm.gamma) * scale + constant(norm.beta)
         return centred * scale * constant(norm.gamma) + constant(norm.beta)
 
 

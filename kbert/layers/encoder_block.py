@@ -10,6 +10,7 @@ from keras import ops
 
 from kbert.config import BertConfig
 from kbert.layers.attention import SelfAttention
+from kbert.layers.bottleneck import Bottleneck
 from kbert.layers.dropout import Dropout
 from kbert.layers.layer import BertLayer, as_config, as_generator, serialized
 from kbert.layers.normalization import LayerNorm
@@ -19,6 +20,8 @@ from kbert.layers.projection import Projection, initializer
 @keras.saving.register_keras_serializable("kbert")
 class EncoderBlock(BertLayer):
     """An encoder block: LayerNorm(x + dropout(attention(x))), then LayerNorm(x + dropout(feed_forward(x))).
+
+    With a bottleneck adapter, the second sum is s + bottleneck(LayerNorm(s)) with s = x + dropout(feed_forward(x)).
 
     Args:
         config: The configuration of the model: a `BertConfig`, or its dict.
@@ -50,6 +53,10 @@ class EncoderBlock(BertLayer):
         )
         self.output_projection = Projection(config.hidden_size, kernel, dtype=policy, name="output")
         self.output_norm = LayerNorm(epsilon=config.layer_norm_eps, name="output_norm")
+        self.bottleneck: Bottleneck | None = None
+        """The bottleneck adapter; None without one."""
+        if config.bottleneck_size is not None:
+            self.bottleneck = Bottleneck(config, seed_generator, dtype=policy, name="bottleneck")
         self.dropout = Dropout(config.hidden_dropout_prob, seed_generator, name="dropout")
 
     def build(self, input_shape: Any, *_: Any) -> None:
@@ -59,6 +66,8 @@ class EncoderBlock(BertLayer):
         self.intermediate.build(input_shape)
         self.output_projection.build((*input_shape[:-1], self.intermediate.units))
         self.output_norm.build(input_shape)
+        if self.bottleneck is not None:
+            self.bottleneck.build(input_shape)
 
     def call(self, inputs: Any, bias: Any, places: Any = None, tokens: Any = None, training: bool | None = None) -> Any:
         """Maps float32 [B, S, H], and an attention bias that broadcasts to [B, N, S, S], to float32 [B, S, H].
@@ -85,8 +94,10 @@ class EncoderBlock(BertLayer):
         attended = self.dropout(self.attention(inputs, bias, places, tokens, training=training), training=training)
         hidden = self.attention_norm(inputs + attended, training=training)
         wide = self.intermediate(hidden, training=training)
-        outputs = self.dropout(self.output_projection(wide), training=training)
-        return self.output_norm(hidden + outputs, training=training)
+        total = hidden + self.dropout(self.output_projection(wide), training=training)
+        if self.bottleneck is not None:
+            total = total + self.bottleneck(self.output_norm(total, training=training))
+        return self.output_norm(total, training=training)
 
     def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
         """Returns the shape of the input."""

@@ -11,6 +11,7 @@ from keras import ops
 from kbert.errors import UsageError
 from kbert.layers.activations import Activation
 from kbert.layers.activations import activation as named_activation
+from kbert.layers.fake_quantization import check_fake_quantization, rounded_kernel, straight_through
 from kbert.layers.gradients import own_gradient
 from kbert.layers.layer import BertLayer, serialized
 from kbert.layers.low_rank import LowRankPart, joined_factors, low_rank_product
@@ -74,6 +75,8 @@ class Projection(BertLayer):
         self.activation = named_activation(activation) if isinstance(activation, str) else activation
         self.low_rank_parts: list[LowRankPart] = []
         """The parts of the kernel that have LoRA; empty without LoRA."""
+        self.fake_quantization: str | None = None
+        """The dtype that the kernel is rounded to, "int8" or "int4"; None without fake quantization."""
 
     def build(self, input_shape: Any) -> None:
         """Creates the variables for inputs of the shape [..., width]."""
@@ -96,7 +99,11 @@ class Projection(BertLayer):
     def _product(self, flat: Any) -> Any:
         if self.low_rank_parts:
             return low_rank_product(flat, self.kernel, self.low_rank_parts, product, self.precision)
-        return product(flat, self.kernel, self.precision)
+        dtype = self.fake_quantization
+        if dtype is None:
+            return product(flat, self.kernel, self.precision)
+        rounded = straight_through(self.kernel, lambda kernel: rounded_kernel(kernel, dtype))
+        return product(flat, rounded, self.precision)
 
     def enable_lora(
         self,
@@ -136,6 +143,8 @@ class Projection(BertLayer):
             raise UsageError(f"LoRA needs a layer that is built. {self.name} is not; call it or its model once")
         if self.low_rank_parts:
             raise UsageError(f"a layer can get LoRA only once. {self.name} has LoRA of rank {self.lora_rank} already")
+        if self.fake_quantization is not None:
+            raise UsageError(f"a layer has either LoRA or fake quantization. {self.name} has fake quantization")
         alpha = float(rank if lora_alpha is None else lora_alpha)
         self._tracker.unlock()
         parts = []
@@ -152,6 +161,37 @@ class Projection(BertLayer):
         self.low_rank_parts = parts
         self.kernel.trainable = False
         self._tracker.lock()
+
+    def enable_fake_quantization(self, dtype: str) -> None:
+        """Rounds the kernel to `dtype` whenever the layer computes, as the LiteRT export stores it.
+
+        The variable keeps its values, and is trained with the gradient of the rounded kernel. A graph that was traced
+        before does not change.
+
+        Args:
+            dtype: "int8" or "int4".
+
+        Raises:
+            UsageError: The dtype is unknown, or the layer has LoRA.
+
+        Example:
+            >>> layer = Projection(1, "ones")
+            >>> layer.build((None, 2))
+            >>> layer.kernel.assign([[127.0], [1.4]])
+            >>> layer.enable_fake_quantization("int8")
+            >>> layer(np.array([[0.0, 1.0]])).numpy().tolist()
+            [[1.0]]
+        """
+        check_fake_quantization(dtype)
+        if self.low_rank_parts:
+            raise UsageError(f"a layer has either LoRA or fake quantization. {self.name} has LoRA")
+        self.fake_quantization = dtype
+
+    def store_rounded_weights(self) -> None:
+        """Assigns the rounded kernel to the variable, and ends the fake quantization."""
+        if self.fake_quantization is not None:
+            self.kernel.assign(rounded_kernel(self.kernel, self.fake_quantization))
+            self.fake_quantization = None
 
     @property
     def lora_enabled(self) -> bool:

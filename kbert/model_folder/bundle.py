@@ -8,6 +8,9 @@
     kbert.json              kbert's own settings: the kind of the model, the settings of its task, metrics
     README.md               the model card
 
+A model with bottleneck adapters has further tensors. Its config.json has another `model_type` and another architecture,
+so that Transformers does not open it without them.
+
 The folder of an adapter has other files, and needs its base model; see kbert.model_folder.adapters.folder. A folder of
 sentence-transformers has further files, and may have the files above in a subfolder such as 0_Transformer;
 see kbert.model_folder.sentence_transformers.
@@ -44,6 +47,10 @@ from kbert.version import __version__
 
 _LOG = logging.getLogger("kbert")
 _MOST_LABELS = 1_000_000
+_BOTTLENECK_SUFFIX = "WithBottleneckAdapters"
+"""The end of the name of the architecture in config.json, for models that Transformers does not have."""
+QUANTIZE_AWARE = "quantize_aware"
+"""The key of kbert.json with the dtype, "int8" or "int4", whose values all weights have; see `quantize_aware`."""
 
 
 @dataclasses.dataclass
@@ -136,7 +143,7 @@ class Bundle:
         adapter = read_adapter(folder)
         place = base_folder(folder, adapter.config) if base_path is None else Path(base_path)
         base = cls.load(place, notices=notices)
-        check_base(folder, adapter, place, base.tensors)
+        check_base(folder, adapter, place, base.tensors, base.config)
         architecture, settings, foreign_config = adapted_settings(
             adapter, architecture=base.architecture, foreign_config=base.foreign_config
         )
@@ -146,8 +153,12 @@ class Bundle:
             for name, tensor in base.tensors.items()
             if architecture == base.architecture or name.startswith(ENCODER_PREFIX)
         }
+        config = base.config
+        if adapter.bottleneck_size is not None:
+            config = config.replace(bottleneck_size=adapter.bottleneck_size, bottleneck_act=adapter.bottleneck_act)
         return dataclasses.replace(
             base,
+            config=config,
             tensors=merged_tensors(adapter, kept),
             architecture=architecture,
             settings=settings,
@@ -173,7 +184,8 @@ class Bundle:
         files.write_text(folder / CARD_FILE, card)
         if self.modules is not None and self.modules.gives_vectors:
             self.modules.save(folder, self.config.hidden_size)
-        config = {"architectures": [self.architecture], **self.config.to_dict(), **self.foreign_config}
+        suffix = "" if self.config.bottleneck_size is None else _BOTTLENECK_SUFFIX
+        config = {"architectures": [self.architecture + suffix], **self.config.to_dict(), **self.foreign_config}
         if self.modules is not None and self.modules.kind == CROSS_ENCODER:
             # All versions of the library look for the activation here.
             config["sentence_transformers"] = {"activation_fn": self.modules.activation}
@@ -223,6 +235,22 @@ class Bundle:
         return {name.removeprefix(ENCODER_PREFIX): tensor for name, tensor in self.tensors.items()}
 
 
+def quantize_aware(folder: files.PathLike) -> str | None:
+    """Returns the dtype for which a model was trained with rounded weights; None for other models.
+
+    Args:
+        folder: The folder of the model.
+
+    Raises:
+        BundleError: kbert.json is damaged.
+    """
+    path = Path(folder) / SETTINGS_FILE
+    value = _read_object(path).get(QUANTIZE_AWARE) if path.is_file() else None
+    if value is not None and not isinstance(value, str):
+        raise BundleError(f"{path}: expected a dtype as {QUANTIZE_AWARE}. Received: {shown(value)}")
+    return value
+
+
 def is_bundle(path: files.PathLike) -> bool:
     """Whether a path is a folder with a model's config.json, or with an adapter for a model."""
     return is_adapter(path) or (Path(path) / transformer_path(path) / CONFIG_FILE).is_file()
@@ -261,4 +289,4 @@ def _architecture(values: Mapping[str, Any], folder: Path) -> str | None:
         raise BundleError(
             f"{folder / CONFIG_FILE}: expected a list of names as architectures. Received: {shown(names)}"
         )
-    return names[0]
+    return names[0].removesuffix(_BOTTLENECK_SUFFIX)

@@ -10,7 +10,14 @@ RUN_FILE = "run.json"
 
 ADAPTER_CONFIG_FILE = "adapter_config.json"
 ADAPTER_WEIGHTS_FILE, ADAPTER_TORCH_FILE = "adapter_model.safetensors", "adapter_model.bin"
-"""The files of an adapter, and its weights in order of preference."""
+"""The files of an adapter in PEFT's format, and its weights in order of preference."""
+ADAPTER_HUB_WEIGHTS_FILE, ADAPTER_HUB_TORCH_FILE = "adapter.safetensors", "pytorch_adapter.bin"
+HEAD_CONFIG_FILE, HEAD_WEIGHTS_FILE, HEAD_TORCH_FILE = (
+    "head_config.json",
+    "model_head.safetensors",
+    "pytorch_model_head.bin",
+)
+"""The files of an adapter in AdapterHub's format besides adapter_config.json."""
 
 WEIGHTS_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
 TORCH_FILE, TORCH_INDEX_FILE = "pytorch_model.bin", "pytorch_model.bin.index.json"

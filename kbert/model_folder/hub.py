@@ -17,10 +17,15 @@ from kbert.errors import HubError, UsageError
 from kbert.files import PathLike
 from kbert.model_folder.file_names import (
     ADAPTER_CONFIG_FILE,
+    ADAPTER_HUB_TORCH_FILE,
+    ADAPTER_HUB_WEIGHTS_FILE,
     ADAPTER_TORCH_FILE,
     ADAPTER_WEIGHTS_FILE,
     CARD_FILE,
     CONFIG_FILE,
+    HEAD_CONFIG_FILE,
+    HEAD_TORCH_FILE,
+    HEAD_WEIGHTS_FILE,
     SETTINGS_FILE,
     WEIGHT_FORMS,
 )
@@ -30,7 +35,7 @@ from kbert.text.tokenizer_files.names import ADDED_TOKENS_FILE, SPECIAL_TOKENS_F
 from kbert.text.tokenizer_files.names import CONFIG_FILE as TOKENIZER_CONFIG_FILE
 
 PREFIX = "hf://"
-OPTIONAL_FILES = (SETTINGS_FILE, MODULES_FILE, LIBRARY_FILE, CARD_FILE)
+OPTIONAL_FILES = (SETTINGS_FILE, MODULES_FILE, LIBRARY_FILE, CARD_FILE, HEAD_CONFIG_FILE)
 """Optional files at the top of the repository. All text files are downloaded before the weights, so a cache that has
 the weights also has all text files."""
 TOKENIZER_FILES = (
@@ -127,13 +132,14 @@ class _Repository:
 
     def _download_adapter(self, folder: Path) -> Path:
         """Downloads the weights of an adapter, and returns the folder. The base model has a repository of its own."""
-        for name in (ADAPTER_WEIGHTS_FILE, ADAPTER_TORCH_FILE):
+        names = (ADAPTER_WEIGHTS_FILE, ADAPTER_TORCH_FILE, ADAPTER_HUB_WEIGHTS_FILE, ADAPTER_HUB_TORCH_FILE)
+        for name in names:
             self._fetch([name], bar=True)
             if (folder / name).is_file():
+                if name in (ADAPTER_HUB_WEIGHTS_FILE, ADAPTER_HUB_TORCH_FILE):
+                    self._fetch([HEAD_WEIGHTS_FILE, HEAD_TORCH_FILE])
                 return folder
-        raise HubError(
-            f"{self.name}: expected {ADAPTER_WEIGHTS_FILE} or {ADAPTER_TORCH_FILE}. The repository has neither"
-        )
+        raise HubError(f"{self.name}: expected one of {', '.join(names)}. The repository has none")
 
     def _shards(self, index: Path, ending: str) -> list[str]:
         values = files.read_json(index, HubError)

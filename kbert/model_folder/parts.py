@@ -27,8 +27,8 @@ class Part:
         name: The name in Transformers; "{layer}" stands for the index of a block. If the part has two tensors, it is
             the prefix that both names share.
         letters: The shape of the first tensor, one character per dimension: V is the size of the vocabulary, P the
-            number of positions, T the number of token types, H the hidden size, I the intermediate size, C the number
-            of classes, and a digit is a fixed size.
+            number of positions, T the number of token types, H the hidden size, I the intermediate size, B the width
+            of bottleneck adapters, C the number of classes, and a digit is a fixed size.
         kind: "table", "dense" or "norm".
     """
 
@@ -54,6 +54,7 @@ class Part:
             "T": config.type_vocab_size,
             "H": config.hidden_size,
             "I": config.intermediate_size,
+            "B": config.bottleneck_size or 0,
             "C": classes,
         }
         shape = tuple(sizes[letter] if letter in sizes else int(letter) for letter in self.letters)
@@ -75,6 +76,8 @@ PARTS: Mapping[str, Part] = {
     "intermediate": Part(f"{_BLOCK}.intermediate.dense", "IH", DENSE),
     "output": Part(f"{_BLOCK}.output.dense", "HI", DENSE),
     "output_norm": Part(f"{_BLOCK}.output.LayerNorm", "H", NORM),
+    "bottleneck_down": Part(f"{_BLOCK}.output.bottleneck.down", "BH", DENSE),
+    "bottleneck_up": Part(f"{_BLOCK}.output.bottleneck.up", "HB", DENSE),
     "pooler": Part("bert.pooler.dense", "HH", DENSE),
     "mlm_bias": Part("cls.predictions.bias", "V", TABLE),
     "mlm_dense": Part("cls.predictions.transform.dense", "HH", DENSE),
@@ -101,6 +104,8 @@ BLOCK = (
     "output_norm",
 )
 """The parts that each block of the encoder has."""
+BOTTLENECK = ("bottleneck_down", "bottleneck_up")
+"""The parts of the bottleneck adapter that each block may have. Transformers does not have them."""
 CRF = ("crf_start", "crf_end", "crf_transitions")
 """The parts of a CRF, which kbert's taggers may have. Transformers ignores them."""
 
@@ -151,8 +156,15 @@ def encoder_tensors(config: BertConfig, *, pooler: bool = True) -> TensorShapes:
     yield from part_tensors(EMBEDDINGS, config)
     for layer in range(config.num_hidden_layers):
         yield from part_tensors(BLOCK, config, layer=layer)
+        if config.bottleneck_size is not None:
+            yield from part_tensors(BOTTLENECK, config, layer=layer)
     if pooler:
         yield from part_tensors(("pooler",), config)
+
+
+def is_bottleneck(name: str) -> bool:
+    """Whether a tensor of this name belongs to a bottleneck adapter."""
+    return ".output.bottleneck." in name
 
 
 def has_pooler(names: Iterable[str]) -> bool:

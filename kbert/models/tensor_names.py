@@ -7,7 +7,7 @@ PyTorch stores [out, in] and Keras [in, out]. The names are those of `kbert.mode
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from kbert.layers.attention import QKV_COLUMNS
 from kbert.model_folder.architectures import check_tensor
 from kbert.model_folder.parts import (
     BLOCK,
+    BOTTLENECK,
     CLASSIFIER_TENSORS,
     CRF,
     EMBEDDINGS,
@@ -26,6 +27,7 @@ from kbert.model_folder.parts import (
     PARTS,
     POOLER_PREFIX,
     TABLE,
+    is_bottleneck,
 )
 from kbert.models.encoder import BertEncoder
 from kbert.models.masked_language_model import MaskedLanguageModel
@@ -136,6 +138,9 @@ def encoder_bindings(encoder: BertEncoder, prefix: str = ENCODER_PREFIX) -> Tens
         for part in BLOCK:
             owner, columns = owners[part]
             bindings |= part_bindings(part, owner, layer=index, columns=columns)
+        if block.bottleneck is not None:
+            for part, owner in zip(BOTTLENECK, (block.bottleneck.down, block.bottleneck.up), strict=True):
+                bindings |= part_bindings(part, owner, layer=index)
     if encoder.pooler is not None:
         bindings |= part_bindings("pooler", encoder.pooler.dense)
     return {prefix + name.removeprefix(ENCODER_PREFIX): binding for name, binding in bindings.items()}
@@ -231,4 +236,11 @@ def assign_pretrained(bindings: Mapping[str, TensorBinding], tensors: Mapping[st
         BundleError: A tensor is missing or has a wrong shape.
     """
     absent = tuple(head for head in _OPTIONAL if not any(name.startswith(head) for name in tensors))
-    assign_tensors({name: binding for name, binding in bindings.items() if not name.startswith(absent)}, tensors)
+    new = new_bottlenecks(bindings, tensors)
+    kept = {name: each for name, each in bindings.items() if name not in new and not name.startswith(absent)}
+    assign_tensors(kept, tensors)
+
+
+def new_bottlenecks(bindings: Iterable[str], tensors: Iterable[str]) -> set[str]:
+    """Returns the names of the tensors of bottleneck adapters that are not among those of a starting model."""
+    return {name for name in bindings if is_bottleneck(name)} - set(tensors)

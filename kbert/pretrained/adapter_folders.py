@@ -21,7 +21,7 @@ def merge_adapter(adapter: files.PathLike, *, options: MergeAdapterOptions) -> B
     """Merges an adapter into its base model, and writes the whole model, which Transformers opens.
 
     Args:
-        adapter: The folder of an adapter that kbert or PEFT wrote, or one on the Hugging Face Hub as "hf://owner/name".
+        adapter: The folder of a LoRA or BitFit adapter that kbert or PEFT wrote, or one on the Hugging Face Hub as "hf://owner/name".
         options: All of these options in one object.
 
     Returns:
@@ -29,7 +29,7 @@ def merge_adapter(adapter: files.PathLike, *, options: MergeAdapterOptions) -> B
 
     Raises:
         UsageError: The folder is not an adapter's, the base model is missing or another one, kbert does not support the
-            adapter, or `output` is not empty.
+            adapter, it is a bottleneck adapter, or `output` is not empty.
         BundleError: A file is missing or damaged.
 
     Example:
@@ -42,6 +42,11 @@ def merge_adapter(adapter: files.PathLike, *, options: MergeAdapterOptions) -> B
     if not is_adapter(folder):
         raise UsageError(f"expected the folder of an adapter, with adapter_config.json. There is none in {adapter}")
     bundle = Bundle.load(folder, base=None if options.base is None else resolve(options.base))
+    if bundle.config.bottleneck_size is not None:
+        raise UsageError(
+            f"a bottleneck adapter cannot become part of a plain BERT. Received: {adapter}; use the folder of the "
+            "adapter, or that of its run, as the model"
+        )
     if bundle.settings.get("kind") == "task":
         # The adapter's folder has no files of sentence-transformers, but the task has what they say.
         task = task_from_bundle(bundle, adapter)

@@ -57,6 +57,10 @@ class TrainedAdapter:
                 variable.trainable = spec.kind == "bitfit" and variable.path.endswith(_BIASES)
         if spec.kind == "lora":
             self._enable_lora()
+        if spec.kind == "bottleneck":
+            for block in self._encoder.blocks:
+                for layer in (block.bottleneck.down, block.bottleneck.up):
+                    layer.kernel.trainable = layer.bias.trainable = True
         self._tensors = [name for name, binding in bindings.items() if binding.variable.trainable]
         self.trained = sum(variable.value.shape.num_elements() for variable in model.trainable_variables)
         """The number of trained parameters."""
@@ -97,7 +101,12 @@ class TrainedAdapter:
             )
             low_rank[f"{PARTS[part].name.format(layer=layer)}.weight"] = LowRank(down, up, trained.scale)
         config = adapter_config(
-            self.spec, base, architecture=bundle.architecture, names=self._tensors, revision=revision
+            self.spec,
+            base,
+            architecture=bundle.architecture,
+            hidden_size=bundle.config.hidden_size,
+            names=self._tensors,
+            revision=revision,
         )
         settings = {
             **bundle.settings,
@@ -108,7 +117,15 @@ class TrainedAdapter:
             },
         }
         tensors = {name: bundle.tensors[name] for name in self._tensors}
-        save_adapter(folder, Adapter(config, tensors, low_rank, settings), architecture=bundle.architecture)
+        adapter = Adapter(
+            config,
+            tensors,
+            low_rank,
+            settings,
+            bottleneck_size=bundle.config.bottleneck_size,
+            further=bundle.foreign_config,
+        )
+        save_adapter(folder, adapter, architecture=bundle.architecture)
 
     def _enable_lora(self) -> None:
         # As in PEFT, A is drawn from the uniform distribution between ±1 / √width.
@@ -140,7 +157,7 @@ def check_adapter_start(model: PathLike, bundle: Bundle | None) -> None:
         bundle: The content of the model folder; None for a preset.
 
     Raises:
-        OptionError: It is a preset, whose weights are random, or is itself an adapter.
+        OptionError: It is a preset, whose weights are random, or is itself an adapter, or has bottleneck adapters.
     """
     if bundle is None:
         raise option_error(
@@ -154,5 +171,12 @@ def check_adapter_start(model: PathLike, bundle: Bundle | None) -> None:
             lambda spell: (
                 f"{spell('adapter')} needs a whole model as {spell('model')}. "
                 f"Received: {spell('model', str(model))}, an adapter; merge it first with `kbert adapters merge`"
+            )
+        )
+    if bundle.config.bottleneck_size is not None:
+        raise option_error(
+            lambda spell: (
+                f"{spell('adapter')} needs a plain BERT as {spell('model')}. "
+                f"Received: {spell('model', str(model))}, which has bottleneck adapters"
             )
         )

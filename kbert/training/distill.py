@@ -23,9 +23,8 @@ from kbert.options import OptionInfo, option_error, option_infos, refuse_unknown
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TrainingRows
 from kbert.tasks.readers.remembered import Reading
-from kbert.tasks.task_info import named_columns
 from kbert.text.graph.encoder import GraphEncoder
-from kbert.training.data.task_examples import read_task_examples
+from kbert.training.distillation.examples import read_student_examples
 from kbert.training.distillation.objective import DistillationObjective
 from kbert.training.distillation.relations import RelationModel
 from kbert.training.distillation.teacher import Teacher
@@ -98,22 +97,7 @@ def distill_from(
     refuse_unknown(f"the task {info.name}", reading, list(keyword_infos(info)))
     options = _completed(options, teacher)
     relation_heads = _check_student(options, teacher)
-    columns, own = named_columns(reading)
-    chosen = teacher.reading.overruled(columns, own)
-    task_options = info.choose_options(chosen.options)
-    examples = read_task_examples(
-        info.name,
-        options.train,
-        validation=options.validation,
-        validation_split=options.validation_split,
-        fold=options.fold,
-        columns=info.choose_columns(chosen.columns),
-        options=task_options,
-        limit=options.limit,
-        skip_bad=options.skip_bad,
-        seed=options.seed,
-        task=teacher.task,
-    )
+    examples, chosen, task_options = read_student_examples(teacher, options, reading)
     texts = read_texts(teacher.task, chosen, options.unlabelled) if options.unlabelled else {}
     infos = {**keyword_infos(info), **option_infos(type(options)), "teacher": OptionInfo("teacher", free=True)}
     run = Run(command, options, infos)

@@ -10,7 +10,7 @@ import numpy as np
 from kbert import files
 from kbert.errors import UsageError
 from kbert.model_folder.adapters.folder import ADAPTER_FOLDER
-from kbert.model_folder.bundle import Bundle
+from kbert.model_folder.bundle import QUANTIZE_AWARE, Bundle
 from kbert.models import tensor_names
 from kbert.options import check_value, refuse_unknown, with_options
 from kbert.prediction.predictor import Predictor
@@ -32,6 +32,7 @@ from kbert.training.loop.validation_loss import ValidationLoss
 from kbert.training.new_weights import assign_starting_weights, tell_new_weights
 from kbert.training.optimizers.frozen_layers import freeze_layers
 from kbert.training.options import FinetuneOptions, keyword_infos
+from kbert.training.quantize_aware import enable_fake_quantization, store_rounded_weights
 from kbert.training.run import Run
 from kbert.training.run_folder.best_weights import BEST_FILE, BestWeights
 from kbert.training.run_folder.runs import LEARNING_RATES_FILE, WORST_EXAMPLES_FILE
@@ -129,6 +130,8 @@ def train_and_finish(
         See `finetune`.
     """
     trained = model if trained is None else trained
+    if options.quantize_aware is not None:
+        enable_fake_quantization(model, options.quantize_aware)
     batches = _batches(options, plan)
     loop = run.make_loop(
         trained,
@@ -159,7 +162,7 @@ def train_and_finish(
     )
     if not run.is_chief:
         return {}
-    return _finish(run, plan, model, bindings, best, loop.steps_done, reading, adapter)
+    return _finish(run, plan, model, bindings, best, loop.steps_done, reading, adapter, options.quantize_aware)
 
 
 def _trainable_task(task: str, task_options: Mapping[str, Any]) -> TaskInfo:
@@ -258,12 +261,16 @@ def _finish(
     steps: int,
     reading: Reading,
     adapter: TrainedAdapter | None,
+    quantize_aware: str | None,
 ) -> dict[str, Any]:
     """Writes the model folder with the best weights, and returns their metrics."""
     best_step, metrics, task_settings, weights = best.load()
     warn_of_trivial_result(plan.task, plan.examples, metrics)
     task = trainable_task_class(plan.task.name).from_settings(task_settings)
     tensor_names.assign_tensors(bindings, weights)
+    if quantize_aware is not None:
+        # The metrics are those of the rounded weights.
+        store_rounded_weights(model)
     config, tokenizer, encoder = plan.start.config, plan.start.tokenizer, model.encoder
     run.write_projector(encoder, tokenizer.vocabulary)
     # The user's texts must not become part of the model folder.
@@ -282,6 +289,7 @@ def _finish(
             "sequence_length": plan.sequence_length,
             "metrics": {name: value for name, value in metrics.items() if name not in worst},
             "main_metric": best.metric,
+            **({} if quantize_aware is None else {QUANTIZE_AWARE: quantize_aware}),
         },
         foreign_config=task.foreign_config(),
         modules=task.sentence_modules(plan.sequence_length),

@@ -31,6 +31,7 @@ from kbert.training.optimizers.frozen_layers import check_frozen_layers
 from kbert.training.optimizers.schedules import Schedule
 from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.options import FinetuneOptions
+from kbert.training.quantize_aware import check_quantize_aware
 from kbert.training.run import Run
 from kbert.training.run_folder.runs import RunRecord
 from kbert.training.starting_point import StartingPoint, starting_point
@@ -166,6 +167,7 @@ def plan_finetuning(
         start = start.with_mediapipe_tokenizer()
     if options.adapter is not None:
         check_adapter_start(start.model, start.bundle)
+    check_quantize_aware(options.quantize_aware, start.config)
     task = examples.task if options.main_metric is None else examples.task.with_main_metric(options.main_metric)
     if start.bundle is not None:
         task = task.for_starting_model(resolve(options.model))

@@ -16,7 +16,7 @@ import numpy as np
 from kbert.errors import KbertError
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.parts import CRF_TENSOR, DECODER
-from kbert.models.tensor_names import TensorBindings, assign_tensors
+from kbert.models.tensor_names import TensorBindings, assign_tensors, new_bottlenecks
 from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.protocol.answering import AnsweringTask
 from kbert.tasks.protocol.trainable import TrainableTask
@@ -52,7 +52,12 @@ def assign_starting_weights(task: TrainableTask[Any], bindings: TensorBindings, 
     encoder = {name: binding for name, binding in bindings.items() if name.startswith("bert.")}
     head, new = _kept_head(task, bindings, start)
     pooled = any(name.startswith("bert.pooler.") for name in start.tensors)
-    kept = {name: binding for name, binding in encoder.items() if pooled or not name.startswith("bert.pooler.")}
+    fresh = new_bottlenecks(encoder, start.tensors)
+    kept = {
+        name: binding
+        for name, binding in encoder.items()
+        if name not in fresh and (pooled or not name.startswith("bert.pooler."))
+    }
     assign_tensors(kept | {name: bindings[name] for name in head}, {**start.tensors, **head})
     return [*new, *_absent(bindings, [*kept, *head])]
 

@@ -17,10 +17,9 @@ from kbert.model_folder.file_names import RUN_FILE
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
 from kbert.options import invalid, option_infos, with_options
-from kbert.tasks.task_info import named_columns
 from kbert.text.graph.encoder import GraphEncoder
-from kbert.training.data.task_examples import read_task_examples
 from kbert.training.distill import distill_from
+from kbert.training.distillation.examples import read_student_examples
 from kbert.training.distillation.teacher import Teacher
 from kbert.training.options import PruneOptions
 from kbert.training.pruning.importance import ImportanceMeter
@@ -65,6 +64,8 @@ def prune(run: files.PathLike, *, options: PruneOptions, **reading: Any) -> dict
     if options.model:
         raise UsageError(f"pruning makes the student itself; leave model out. Received: model={str(options.model)!r}")
     teacher = Teacher.load(run)
+    if teacher.bundle.config.bottleneck_size is not None:
+        raise UsageError(f"expected a plain BERT to prune. Received: {run}, a model with bottleneck adapters")
     sizes = _sizes_of_rounds(options, teacher)
     output, rounds = Path(options.output), Path(options.output) / ROUNDS_FOLDER
     if not options.resume:
@@ -80,7 +81,7 @@ def prune(run: files.PathLike, *, options: PruneOptions, **reading: Any) -> dict
         changes: dict[str, Any] = {"model": pruned, "output": folder}
         changes["teacher_outputs"] = options.teacher_outputs or rounds / "teacher_outputs"
         if not last:
-            changes |= {"epochs": options.round_epochs, "callbacks": ()}
+            changes |= {"epochs": options.round_epochs, "callbacks": (), "quantize_aware": None}
         if last or not is_bundle(folder):
             LOGGER.info(f"round {number} of {len(sizes)}: {layers} blocks, intermediate size {size:,}")
             metrics = distill_from(teacher, options.replace(**changes), reading, command="prune")
@@ -159,22 +160,7 @@ def _largest(importance: np.ndarray, count: int) -> Sequence[int]:
 
 
 def _meter(teacher: Teacher, bundle: Bundle, options: PruneOptions, reading: Mapping[str, Any]) -> ImportanceMeter:
-    info = teacher.task.info()
-    columns, own = named_columns(reading)
-    chosen = teacher.reading.overruled(columns, own)
-    examples = read_task_examples(
-        info.name,
-        options.train,
-        validation=options.validation,
-        validation_split=options.validation_split,
-        fold=options.fold,
-        columns=info.choose_columns(chosen.columns),
-        options=info.choose_options(chosen.options),
-        limit=options.limit,
-        skip_bad=options.skip_bad,
-        seed=options.seed,
-        task=teacher.task,
-    )
+    examples = read_student_examples(teacher, options, reading).examples
     length = options.sequence_length or teacher.sequence_length
     encode = GraphEncoder(bundle.tokenizer.to_graph(), length)
     task = examples.task.for_training_examples(examples.train, encode)

@@ -10,6 +10,7 @@ import numpy as np
 from kbert import files
 from kbert.config import PRESETS, BertConfig, preset_config
 from kbert.errors import UsageError
+from kbert.model_folder.adapters.spec import AdapterSpec
 from kbert.model_folder.bundle import Bundle, is_bundle
 from kbert.model_folder.hub import resolve
 from kbert.model_folder.tokenizer import tokenizer_from
@@ -46,12 +47,16 @@ class StartingPoint:
         return found.hexdigest()
 
     def with_settings(self, options: TrainingOptions) -> StartingPoint:
-        """Returns a copy with the dropout rate and the initializer range that the options set."""
+        """Returns a copy with the dropout rate, the initializer range and the bottleneck adapters that options set."""
         config = self.config
         if options.dropout is not None:
             config = config.replace(hidden_dropout_prob=options.dropout, attention_probs_dropout_prob=options.dropout)
         if options.initializer_range is not None:
             config = config.replace(initializer_range=options.initializer_range)
+        if options.adapter is not None:
+            size = AdapterSpec.parse(options.adapter).bottleneck_size(config.hidden_size)
+            if size is not None:
+                config = config.replace(bottleneck_size=size)
         return dataclasses.replace(self, config=config)
 
     def with_mediapipe_tokenizer(self) -> StartingPoint:

@@ -59,7 +59,8 @@ def test_an_adapter_is_trained_copied_and_merged(base, tmp_path):
     [
         ("lora:r=0", "must have a whole number of at least 1 as r"),
         ("lora:targets=nothing", "must have targets from query, key, value, attention_output, intermediate, output"),
-        ("houlsby", "must begin with one of lora, bitfit"),
+        ("houlsby", "must begin with one of lora, bottleneck, bitfit"),
+        ("prefix:20", "must begin with one of lora, bottleneck, bitfit, because kbert has no prefix tuning"),
     ],
 )
 def test_adapters_that_are_refused(base, tmp_path, adapter, problem):

@@ -11,6 +11,7 @@ from kbert.models.tensor_names import assign_tensors, encoder_bindings, read_ten
 from kbert.tasks.factories import task_from_bundle
 from kbert.text.tokenizer import Tokenizer
 from kbert.training.adapter import TrainedAdapter
+from kbert.training.options import FinetuneOptions
 from kbert.training.starting_point import starting_point
 
 
@@ -22,13 +23,14 @@ def base(tmp_path_factory, vocabulary, small_config, random_tensors):
     return folder
 
 
-@pytest.mark.parametrize("spec", ["lora:r=2,targets=key+output", "bitfit"])
+@pytest.mark.parametrize("spec", ["lora:r=2,targets=key+output", "bitfit", "bottleneck:8"])
 @pytest.mark.parametrize("name", TASKS)
 def test_the_folder_gives_the_tensors_of_the_model(base, tmp_path, name, spec):
-    task, start = TASKS[name](), starting_point(base, None, False)
+    options = FinetuneOptions(model=base, train="train.csv", output="run", adapter=spec)
+    task, start = TASKS[name](), starting_point(base, None, False).with_settings(options)
     model = task.build(BertEncoder(start.config, pooled=task.pooled))
     bindings = task.bindings(model)
-    encoder = {key: binding for key, binding in bindings.items() if key.startswith("bert.")}
+    encoder = {key: binding for key, binding in bindings.items() if key in start.bundle.tensors}
     assign_tensors(encoder, start.bundle.tensors)
     adapter = TrainedAdapter(AdapterSpec.parse(spec), model, bindings, start)
     rng = np.random.default_rng(0)
@@ -44,6 +46,7 @@ def test_the_folder_gives_the_tensors_of_the_model(base, tmp_path, name, spec):
     )
     adapter.save(tmp_path / "adapter", bundle, adapter.matrices())
     loaded = Bundle.load(tmp_path / "adapter")
+    assert loaded.config == start.config
     assert loaded.architecture == task.architecture
     assert loaded.foreign_config == task.foreign_config()
     assert bundle.tensors.keys() <= loaded.tensors.keys()

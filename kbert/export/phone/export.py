@@ -24,9 +24,10 @@ from kbert.export.phone.metadata.of_model import exported_model, metadata_of
 from kbert.export.phone.metadata.programs import describe_openings, opens_as_is
 from kbert.export.phone.metadata.writing import with_metadata
 from kbert.export.phone.outputs import without_outputs
-from kbert.export.phone.quantization import QUANTIZER_DTYPES, check_quantizer, quantized
+from kbert.export.phone.quantization import QUANTIZER_DTYPES, check_quantizer, describe_training, quantized
 from kbert.export.phone.row_model import RAW_PREFIX, RowModel
 from kbert.inference.litert_model import interpreter, litert_model
+from kbert.model_folder.bundle import quantize_aware
 from kbert.model_folder.hub import resolve
 from kbert.options import with_options
 from kbert.prediction.loading import load
@@ -81,7 +82,12 @@ def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Pat
     calibration = CalibrationTexts(
         loaded, (options.calibration or options.validation) if options.quantize == "int8" else None
     )
-    contents = {length: _token_content(loaded, length, options.quantize, calibration) for length in lengths}
+    trained_for = quantize_aware(resolve(model))
+    if trained_for is not None:
+        _LOG.info("%s", describe_training(trained_for, options.quantize))
+    contents = {
+        length: _token_content(loaded, length, options.quantize, calibration, trained_for) for length in lengths
+    }
     opened = exported_model(
         loaded, signatures=len(lengths), sequence_length=lengths[0], takes_tokens=options.input == "tokens"
     )
@@ -94,7 +100,7 @@ def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Pat
         _tell_accuracy(loaded, contents[lengths[-1]], lengths[-1], options, mediapipe=with_program)
     if options.input == "codepoints":
         contents = {
-            length: _code_point_content(loaded, length, options, content, calibration)
+            length: _code_point_content(loaded, length, options, content, calibration, trained_for)
             for length, content in contents.items()
         }
     content = _without_raw_outputs(contents)
@@ -109,13 +115,15 @@ def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Pat
     return Path(options.output)
 
 
-def _token_content(loaded: Predictor, length: int, quantize: str, calibration: CalibrationTexts) -> bytes:
+def _token_content(
+    loaded: Predictor, length: int, quantize: str, calibration: CalibrationTexts, trained_for: str | None
+) -> bytes:
     """Returns the LiteRT model that takes tokens, with raw outputs (see `RowModel`), after a check of its answers."""
-    model = RowModel(loaded.task, loaded.model, length)
+    model = RowModel(loaded.task, loaded.model, length, unchanged_kernels=trained_for is not None)
     content = litert_model(model, model.signature, _converter_dtype(quantize))
     check_rows(content, loaded, length, _converter_dtype(quantize))
     if quantize in QUANTIZER_DTYPES:
-        content = quantized(content, quantize, calibration.token_rows(length))
+        content = quantized(content, quantize, calibration.token_rows(length), trained_for=trained_for)
         check_rows(content, loaded, length, quantize)
     return content
 
@@ -163,18 +171,23 @@ def _lengths(given: Sequence[int], loaded: Predictor) -> list[int]:
 
 
 def _code_point_content(
-    loaded: Predictor, length: int, options: ExportLitertOptions, token_content: bytes, calibration: CalibrationTexts
+    loaded: Predictor,
+    length: int,
+    options: ExportLitertOptions,
+    token_content: bytes,
+    calibration: CalibrationTexts,
+    trained_for: str | None,
 ) -> bytes:
     """Returns the LiteRT model that takes code points, after a check that it answers as the one that takes tokens."""
     task, tokenizer = loaded.task, loaded.tokenizer
-    row_model = RowModel(task, loaded.model, length)
+    row_model = RowModel(task, loaded.model, length, unchanged_kernels=trained_for is not None)
     text_length = options.text_length or CODE_POINTS_PER_TOKEN * length
     token_wise = bool(raw_shapes(loaded.text_model).token_wise)
     model = CodePointModel(row_model, tokenizer, text_length, token_wise=token_wise)
     content = litert_model(model, model.signature, _converter_dtype(options.quantize))
     if options.quantize in QUANTIZER_DTYPES:
         rows = calibration.code_point_rows([spec.name for spec in model.signature], text_length)
-        content = quantized(content, options.quantize, rows)
+        content = quantized(content, options.quantize, rows, trained_for=trained_for)
     check_code_points(content, token_content, loaded, length, text_length, options.quantize)
     return content
 

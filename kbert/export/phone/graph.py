@@ -24,11 +24,12 @@ class InferenceGraph:
     Args:
         encoder: The encoder whose weights the graph uses.
         sequence_length: The number of tokens of an input, S.
+        unchanged_kernels: See `PackedEncoder`.
     """
 
-    def __init__(self, encoder: BertEncoder, sequence_length: int) -> None:
+    def __init__(self, encoder: BertEncoder, sequence_length: int, *, unchanged_kernels: bool = False) -> None:
         self.encoder = encoder
-        self.packed = PackedEncoder(encoder)
+        self.packed = PackedEncoder(encoder, unchanged_kernels=unchanged_kernels)
         self.sequence_length = sequence_length
 
     def __call__(

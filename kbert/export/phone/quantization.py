@@ -24,7 +24,13 @@ QUANTIZER_DTYPES = ("int8", "int4")
 """The dtypes of weights that need ai-edge-quantizer."""
 
 
-def quantized(content: bytes, quantize: str, rows: Sequence[Mapping[str, np.ndarray]] = ()) -> bytes:
+def quantized(
+    content: bytes,
+    quantize: str,
+    rows: Sequence[Mapping[str, np.ndarray]] = (),
+    *,
+    trained_for: str | None = None,
+) -> bytes:
     """Returns a LiteRT model with quantized weights.
 
     Args:
@@ -32,6 +38,7 @@ def quantized(content: bytes, quantize: str, rows: Sequence[Mapping[str, np.ndar
         quantize: "int8" for weights and the inputs of products in int8, with fixed ranges; or "int4" for weights in
             int4, with activations that are quantized while the model runs.
         rows: The inputs by name on which the ranges of activations are measured, for "int8".
+        trained_for: The dtype whose values the weights have already (`kbert finetune --quantize-aware`).
 
     Raises:
         UsageError: The package ai-edge-quantizer is missing.
@@ -48,7 +55,10 @@ def quantized(content: bytes, quantize: str, rows: Sequence[Mapping[str, np.ndar
         from ai_edge_quantizer.calibrator import CalibrationMode
 
         recipe = quantizer.Quantizer(bytearray(with_embedding_lookups(content)))
-        _RECIPES[quantize](recipe)
+        if quantize == "int8":
+            _int8(recipe)
+        else:
+            _int4(recipe, rounded=trained_for == "int4")
         ranges = None
         if recipe.need_calibration:
             # The default mode copies all weights for each row: for a BERT-base it takes minutes and 15 GB.
@@ -70,6 +80,20 @@ def check_quantizer() -> None:
         raise UsageError("int8 and int4 need ai-edge-quantizer: pip install 'kbert[quantize]'") from None
 
 
+def describe_training(trained_for: str, quantize: str) -> str:
+    """Returns a sentence about a model that was trained with rounded weights, and its export.
+
+    Args:
+        trained_for: The dtype that the model was trained for.
+        quantize: The dtype of the export.
+    """
+    trained = f"the model was trained by `kbert finetune --quantize-aware {trained_for}`"
+    if quantize == trained_for or (quantize, trained_for) == ("dynamic", "int8"):
+        return f"{trained}: the weights of the file are those of the model"
+    suits = "int8 or dynamic" if trained_for == "int8" else trained_for
+    return f"{trained}, so it suits --quantize {suits}. Received: --quantize {quantize}"
+
+
 def _int8(recipe: Any) -> None:
     from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
 
@@ -81,17 +105,17 @@ def _int8(recipe: Any) -> None:
     recipe.add_dynamic_config(".*", TFLOperationName.EMBEDDING_LOOKUP, 8, QuantGranularity.TENSORWISE)
 
 
-def _int4(recipe: Any) -> None:
+def _int4(recipe: Any, *, rounded: bool) -> None:
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
     from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
 
-    # OCTAV chooses ranges that cut off single large weights; with the largest ones as ranges, more labels change.
-    recipe.add_dynamic_config(".*", TFLOperationName.FULLY_CONNECTED, 4, algorithm_key=AlgorithmName.OCTAV)
+    # OCTAV chooses ranges that cut off single large weights; with the largest ones as ranges, more labels change. If
+    # the weights are rounded, the largest ones give the scales that they were rounded with.
+    ranges = AlgorithmName.MIN_MAX_UNIFORM_QUANT if rounded else AlgorithmName.OCTAV
+    recipe.add_dynamic_config(".*", TFLOperationName.FULLY_CONNECTED, 4, algorithm_key=ranges)
     recipe.add_dynamic_config(".*", TFLOperationName.EMBEDDING_LOOKUP, 4, QuantGranularity.BLOCKWISE_32)
 
 
 _PRODUCTS_OF_BLOCKS = r"block_\d+/"
 _PRODUCTS_AFTER_GELU = r"block_\d+/output/"
 """Parts of the names of operations; see `kbert.inference.packed_encoder`."""
-
-_RECIPES = {"int8": _int8, "int4": _int4}

@@ -31,14 +31,17 @@ class RowModel:
         task: The task of the model.
         model: The Keras model that `task.build` returned. Its present weights become constants of the graph.
         sequence_length: The number of tokens of a row, S.
+        unchanged_kernels: See `kbert.inference.packed_encoder.PackedEncoder`.
     """
 
-    def __init__(self, task: AnsweringTask[Any], model: Any, sequence_length: int) -> None:
+    def __init__(
+        self, task: AnsweringTask[Any], model: Any, sequence_length: int, *, unchanged_kernels: bool = False
+    ) -> None:
         self.task = task
         self.model = model
         self.sequence_length = sequence_length
         encoder: BertEncoder = model.encoder
-        self._graph = InferenceGraph(encoder, sequence_length)
+        self._graph = InferenceGraph(encoder, sequence_length, unchanged_kernels=unchanged_kernels)
         encoder_variables = {id(variable) for variable in encoder.variables}
         self._head = [variable for variable in model.variables if id(variable) not in encoder_variables]
         if features.MASKED_LM_POSITIONS in task.model_features:

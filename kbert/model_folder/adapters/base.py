@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from kbert.config import BertConfig
 from kbert.errors import BundleError, UsageError, shown
 from kbert.files import PathLike
 from kbert.model_folder.adapters.folder import Adapter, is_adapter
 from kbert.model_folder.file_names import ADAPTER_CONFIG_FILE
 from kbert.model_folder.hub import PREFIX, is_hub_name, resolve
-from kbert.model_folder.parts import DECODER, MLM_BIAS, TOKEN_TABLE
+from kbert.model_folder.parts import BOTTLENECK, DECODER, MLM_BIAS, TOKEN_TABLE, is_bottleneck, part_tensors
 
 SECTION, SHA256 = "adapter", "base_sha256"
 """The section of an adapter's kbert.json about the adapter, and its key with the digest of the base model."""
@@ -52,8 +53,9 @@ def base_name(model: PathLike) -> tuple[str, str | None]:
 def base_folder(folder: Path, config: Mapping[str, Any]) -> Path:
     """Returns the folder of the base model that adapter_config.json names; one of the hub is downloaded.
 
-    The name is a path, which may be relative to the working directory or to the folder of the adapter, or the name of a
-    model of the Hugging Face Hub.
+    PEFT calls it base_model_name_or_path; AdapterHub calls it model_name, but the other key has precedence if a user
+    added it. The name is a path, which may be relative to the working directory or to the folder of the adapter, or the
+    name of a model of the Hugging Face Hub.
 
     Args:
         folder: The folder of the adapter.
@@ -63,7 +65,7 @@ def base_folder(folder: Path, config: Mapping[str, Any]) -> Path:
         UsageError: There is no such folder, or it is itself an adapter.
         HubError: The model of the hub is not available.
     """
-    name, revision = config.get("base_model_name_or_path"), config.get("revision")
+    name, revision = config.get("base_model_name_or_path", config.get("model_name")), config.get("revision")
     if not isinstance(name, str) or not name:
         raise BundleError(
             f"{folder / ADAPTER_CONFIG_FILE}: expected the base model as base_model_name_or_path. "
@@ -87,7 +89,9 @@ def base_folder(folder: Path, config: Mapping[str, Any]) -> Path:
     return resolve(f"{PREFIX}{name}@{revision}" if isinstance(revision, str) and revision else f"{PREFIX}{name}")
 
 
-def check_base(folder: Path, adapter: Adapter, base: Path, tensors: Mapping[str, np.ndarray]) -> None:
+def check_base(
+    folder: Path, adapter: Adapter, base: Path, tensors: Mapping[str, np.ndarray], config: BertConfig
+) -> None:
     """Checks that a model is the base model of an adapter.
 
     Args:
@@ -95,10 +99,15 @@ def check_base(folder: Path, adapter: Adapter, base: Path, tensors: Mapping[str,
         adapter: The adapter.
         base: The folder of the base model.
         tensors: The tensors of the base model.
+        config: The configuration of the base model.
 
     Raises:
-        UsageError: The digest of the weights differs, or LoRA's matrices do not fit the kernels.
+        UsageError: The digest of the weights differs, or the tensors of the adapter do not fit.
     """
+    if config.bottleneck_size is not None:
+        raise UsageError(
+            f"expected a plain BERT as the base model of the adapter {folder}. {base} has bottleneck adapters"
+        )
     section = adapter.settings.get(SECTION)
     expected = section.get(SHA256) if isinstance(section, dict) else None
     if expected is not None and expected != encoder_sha256(tensors):
@@ -114,6 +123,20 @@ def check_base(folder: Path, adapter: Adapter, base: Path, tensors: Mapping[str,
             raise UsageError(
                 f"the adapter {folder} is for another base model: expected {shown(name)} of the shape {list(shape)}. "
                 f"{base} has {received}"
+            )
+    if adapter.bottleneck_size is not None:
+        whole = config.replace(bottleneck_size=adapter.bottleneck_size)
+        expected_shapes = {
+            name: shape
+            for layer in range(config.num_hidden_layers)
+            for name, shape in part_tensors(BOTTLENECK, whole, layer=layer)
+        }
+        received_shapes = {name: each.shape for name, each in adapter.tensors.items() if is_bottleneck(name)}
+        if received_shapes != expected_shapes:
+            raise UsageError(
+                f"the adapter {folder} is for another base model: expected bottleneck adapters for "
+                f"{config.num_hidden_layers} blocks of width {config.hidden_size}, those of {base}. Received: "
+                f"{len(received_shapes)} tensors, {shown(sorted(set(received_shapes.values())))}"
             )
 
 

@@ -42,7 +42,9 @@ def adapted_settings(
         further = section.get(CONFIG, {})
         return section[ARCHITECTURE], settings, dict(further) if isinstance(further, dict) else {}
     by_task = {task_type: name for name, task_type in TASK_TYPES.items()}
-    name = by_task.get(str(adapter.config.get("task_type")), architecture)
+    name = adapter.architecture or by_task.get(str(adapter.config.get("task_type")), architecture)
+    if adapter.further:
+        return name, {}, {key: value for key, value in foreign_config.items() if key not in _LABELS} | adapter.further
     further = dict(foreign_config)
     classifier = adapter.tensors.get(CLASSIFIER_TENSORS[0])
     if classifier is not None and len(further.get("id2label") or ()) != len(classifier):

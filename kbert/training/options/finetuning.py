@@ -22,6 +22,7 @@ from kbert.training.options.training import TrainingOptions
 
 AUGMENTATIONS = ("masked",)
 TOKENIZERS = (MEDIAPIPE,)
+QUANTIZE_AWARE = ("int8", "int4")
 
 
 @with_documented_fields
@@ -128,6 +129,14 @@ class FinetuneOptions(TrainingOptions):
         "is still 0.",
         minimum=1,
     )
+    quantize_aware: str | None = training_option(
+        None,
+        "Train with weights that are rounded as the LiteRT export with this dtype stores them, so that the export "
+        "loses less.",
+        details="The run holds the rounded weights in float32. Activations are not rounded. int4 needs a hidden size "
+        "that is a multiple of 32.",
+        choices=QUANTIZE_AWARE,
+    )
     main_metric: str | None = training_option(
         None,
         'The metric that decides which weights are best; "loss" is the loss on the validation file.',
@@ -191,6 +200,13 @@ class FinetuneOptions(TrainingOptions):
             raise class_error(
                 self,
                 lambda spell: f"{spell('adapter')} freezes the base model; leave {spell(name)} out. Received: both",
+            )
+        if self.adapter is not None and self.quantize_aware is not None:
+            raise class_error(
+                self,
+                lambda spell: (
+                    f"{spell('quantize_aware')} trains all weights; leave {spell('adapter')} out. Received: both"
+                ),
             )
 
 

@@ -76,11 +76,12 @@ class TrainingOptions(Options):
 
     adapter: str | None = training_option(
         None,
-        "Train a small adapter, the pooler and the heads, and freeze all other weights: lora or bitfit. Lora can have "
-        "settings, such as lora:r=8,alpha=16,targets=query+value.",
+        "Train a small adapter, the pooler and the heads, and freeze all other weights: lora, bottleneck or bitfit. "
+        "Examples with settings are lora:r=8,alpha=16,targets=query+value and bottleneck:16.",
         details="The run also gets a folder adapter, which holds the trained weights alone. Lora adds matrices of the "
         "rank r to the projections that are its targets: query, key, value, attention_output, intermediate and output. "
-        "Bitfit trains the biases of the blocks and of the embeddings.",
+        "Bottleneck adds two layers to each block, whose inner width is the hidden size divided by 16; only kbert "
+        "opens such a run. Bitfit trains the biases of the blocks and of the embeddings.",
         metavar="ADAPTER",
     )
 

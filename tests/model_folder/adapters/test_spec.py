@@ -10,6 +10,8 @@ from kbert.model_folder.adapters.spec import AdapterSpec
         ("lora:r=4", AdapterSpec("lora", 4, 8.0, ("query", "value"))),
         ("lora:alpha=1.5,r=2,targets=output+key", AdapterSpec("lora", 2, 1.5, ("key", "output"))),
         ("bitfit", AdapterSpec("bitfit")),
+        ("bottleneck", AdapterSpec("bottleneck", reduction=16)),
+        ("bottleneck:4", AdapterSpec("bottleneck", reduction=4)),
     ],
 )
 def test_what_a_text_describes(text, spec):
@@ -19,9 +21,12 @@ def test_what_a_text_describes(text, spec):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "must begin with one of lora, bitfit"),
-        ("dora:r=8", "must begin with one of lora, bitfit"),
+        ("", "must begin with one of lora, bottleneck, bitfit"),
+        ("dora:r=8", "must begin with one of lora, bottleneck, bitfit"),
         ("bitfit:8", "must be bitfit alone"),
+        ("bottleneck:0", "must have a whole number of at least 1 after bottleneck:"),
+        ("bottleneck:", "must have a whole number of at least 1 after bottleneck:"),
+        ("prefix:20", "must begin with one of lora, bottleneck, bitfit, because kbert has no prefix tuning"),
         ("lora:r=0", "must have a whole number of at least 1 as r"),
         ("lora:r=2.5", "must have a whole number of at least 1 as r"),
         ("lora:alpha=0", "must have a number above 0 as alpha"),
@@ -37,3 +42,9 @@ def test_what_a_text_describes(text, spec):
 def test_texts_that_are_refused(text, problem):
     with pytest.raises(ValueError, match=rf"^{problem}"):
         AdapterSpec.parse(text)
+
+
+def test_the_width_of_bottleneck_adapters():
+    assert AdapterSpec.parse("bottleneck").bottleneck_size(384) == 24
+    assert AdapterSpec.parse("bottleneck:100").bottleneck_size(64) == 1
+    assert AdapterSpec.parse("lora").bottleneck_size(384) is None

@@ -1,0 +1,58 @@
+"""The examples that a student is trained with, which are read as those of its teacher were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from kbert.tasks.options import TaskOptions
+from kbert.tasks.readers.remembered import Reading
+from kbert.tasks.task_info import named_columns
+from kbert.training.data.task_examples import TaskExamples, read_task_examples
+from kbert.training.distillation.teacher import Teacher
+from kbert.training.options import TeacherOptions
+
+
+class StudentExamples(NamedTuple):
+    """The examples of a student, and how they were read.
+
+    Args:
+        examples: The training and validation examples.
+        reading: The columns and options of the files.
+        task_options: The options of the task.
+    """
+
+    examples: TaskExamples
+    reading: Reading
+    task_options: TaskOptions
+
+
+def read_student_examples(teacher: Teacher, options: TeacherOptions, given: Mapping[str, Any]) -> StudentExamples:
+    """Reads the files that the options name, with the columns and the format of the teacher's training file.
+
+    Args:
+        teacher: The teacher.
+        options: The options of the run.
+        given: The columns and the options of the format that the user gave, which override those of the teacher.
+
+    Raises:
+        UsageError: A column or an option is unknown.
+        DataError: A file is invalid, or has a label that the teacher does not know.
+    """
+    info = teacher.task.info()
+    reading = teacher.reading.overruled(*named_columns(given))
+    task_options = info.choose_options(reading.options)
+    examples = read_task_examples(
+        info.name,
+        options.train,
+        validation=options.validation,
+        validation_split=options.validation_split,
+        fold=options.fold,
+        columns=info.choose_columns(reading.columns),
+        options=task_options,
+        limit=options.limit,
+        skip_bad=options.skip_bad,
+        seed=options.seed,
+        task=teacher.task,
+    )
+    return StudentExamples(examples, reading, task_options)
