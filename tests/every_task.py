@@ -20,6 +20,7 @@ TASKS = {
     "multiple choice": _task("multiple_choice", "MultipleChoiceTask"),
     "summarization": _task("summarization", "SummarizationTask", 2),
     "embedding": _task("embedding", "EmbeddingTask"),
+    "relations": _task("relations", "RelationsTask", ["Other", "eats(e1,e2)", "eats(e2,e1)"], "Other"),
 }
 WITHOUT_POOLER = {
     "tagging",
@@ -28,5 +29,6 @@ WITHOUT_POOLER = {
     "question answering",
     "summarization",
     "embedding",
+    "relations",
 }
 """The tasks whose models have no pooler."""

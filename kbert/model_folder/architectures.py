@@ -27,6 +27,7 @@ from kbert.model_folder.parts import (
     PARTS,
     POOLER_PREFIX,
     QA,
+    RELATION,
     Shape,
     TensorShapes,
     encoder_tensors,
@@ -38,7 +39,7 @@ from kbert.model_folder.parts import (
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """A model class of Transformers: the encoder with certain heads.
+    """A model class of Transformers, or of kbert alone: the encoder with certain heads.
 
     Args:
         pooler: Whether the model has the pooler.
@@ -66,6 +67,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "BertForTokenClassification": Architecture(False, (CLASSIFIER,)),
     "BertForQuestionAnswering": Architecture(False, (QA,)),
     "BertForMultipleChoice": Architecture(True, (CLASSIFIER,), classes=1),
+    # Transformers has no class of this name; its AutoModel opens the encoder.
+    "BertForRelations": Architecture(False, (RELATION, CLASSIFIER)),
 }
 
 # Pretrained checkpoints may contain these parts although their architecture does not use them.

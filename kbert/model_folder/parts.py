@@ -28,7 +28,7 @@ class Part:
             the prefix that both names share.
         letters: The shape of the first tensor, one character per dimension: V is the size of the vocabulary, P the
             number of positions, T the number of token types, H the hidden size, I the intermediate size, C the number
-            of classes, and a digit is a fixed size.
+            of classes, W three times the hidden size, and a digit is a fixed size.
         kind: "table", "dense" or "norm".
     """
 
@@ -55,6 +55,7 @@ class Part:
             "H": config.hidden_size,
             "I": config.intermediate_size,
             "C": classes,
+            "W": 3 * config.hidden_size,
         }
         shape = tuple(sizes[letter] if letter in sizes else int(letter) for letter in self.letters)
         return (shape,) if self.kind == TABLE else (shape, shape[:1])
@@ -83,6 +84,7 @@ PARTS: Mapping[str, Part] = {
     "nsp": Part("cls.seq_relationship", "2H", DENSE),
     "classifier": Part("classifier", "CH", DENSE),
     "span": Part("qa_outputs", "2H", DENSE),
+    "relation": Part("relation.dense", "HW", DENSE),
     "crf_start": Part("crf.start_transitions", "C", TABLE),
     "crf_end": Part("crf.end_transitions", "C", TABLE),
     "crf_transitions": Part("crf.transitions", "CC", TABLE),
@@ -105,18 +107,20 @@ CRF = ("crf_start", "crf_end", "crf_transitions")
 """The parts of a CRF, which kbert's taggers may have. Transformers ignores them."""
 
 MLM, NSP, CLASSIFIER, QA = "cls.predictions", "cls.seq_relationship", "classifier", "qa_outputs"
+RELATION = "relation"
 HEADS: Mapping[str, tuple[str, ...]] = {
     MLM: ("mlm_bias", "mlm_dense", "mlm_norm"),
     NSP: ("nsp",),
     CLASSIFIER: ("classifier",),
     QA: ("span",),
+    RELATION: ("relation",),
 }
 """The parts of each head. The name of a head is the prefix that the names of its tensors share."""
 
 ENCODER_PREFIX = "bert."
 POOLER_PREFIX = "bert.pooler."
-HEAD_NAMESPACES = ("cls.", "classifier.", "qa_outputs.")
-"""The prefixes of the tensors of heads in Transformers."""
+HEAD_NAMESPACES = ("cls.", "classifier.", "qa_outputs.", "relation.")
+"""The prefixes of the tensors of heads: those of Transformers, and kbert's own."""
 
 (TOKEN_TABLE,) = PARTS["token_table"].names()
 (DECODER,) = PARTS["mlm_decoder"].names()

@@ -16,6 +16,7 @@ from kbert.models.pretraining import PretrainingModel
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.ranking import RankingModel
 from kbert.models.regression import RegressionModel
+from kbert.models.relations import RelationModel
 from kbert.models.tensor_names import TensorBindings
 from kbert.models.token_classification import TokenClassificationModel
 
@@ -26,7 +27,8 @@ class ModelKind:
 
     Args:
         model_class: The class.
-        architecture: The class of Hugging Face Transformers for the same model, which config.json names.
+        architecture: The class of Hugging Face Transformers for the same model, which config.json names; or a name that
+            Transformers does not have, if only kbert has such a head.
         bindings: Returns the variables of a model under the tensor names of Transformers.
         pooled: Whether the model needs the pooler of its encoder.
         options: The arguments of the constructor that follow from the weights: "classes" and "crf".
@@ -74,6 +76,7 @@ KINDS = (
     ),
     ModelKind(QuestionAnsweringModel, "BertForQuestionAnswering", tensor_names.question_answering_bindings, False),
     ModelKind(MultipleChoiceModel, "BertForMultipleChoice", tensor_names.classifier_bindings, True),
+    ModelKind(RelationModel, "BertForRelations", tensor_names.relation_bindings, False, ("classes",), labels=()),
     ModelKind(
         ClassificationModel,
         "BertForNextSentencePrediction",

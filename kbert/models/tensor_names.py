@@ -197,6 +197,11 @@ def question_answering_bindings(model: QuestionAnsweringModel) -> TensorBindings
     return {**encoder_bindings(model.encoder), **part_bindings("span", model.head)}
 
 
+def relation_bindings(model: Any) -> TensorBindings:
+    """Returns the bindings of a model of relations."""
+    return {**classifier_bindings(model), **part_bindings("relation", model.dense)}
+
+
 def read_tensors(bindings: Mapping[str, TensorBinding]) -> dict[str, np.ndarray]:
     """Returns all named tensors, float32."""
     return {name: binding.read() for name, binding in bindings.items()}

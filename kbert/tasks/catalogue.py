@@ -22,6 +22,7 @@ from kbert.tasks.options import (
     QuestionAnsweringOptions,
     RankingOptions,
     RegressionOptions,
+    RelationOptions,
     SummarizationOptions,
     TaggingOptions,
 )
@@ -157,6 +158,24 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 ),
             ),
             options=RankingOptions,
+        ),
+        TaskInfo(
+            "relations",
+            "kbert.tasks.relations:RelationsTask",
+            "the relation between two entities of a text",
+            metrics=("f1", "micro_f1", "accuracy", "cross_entropy", "calibration_error"),
+            data="JSON lines with spans, a table of texts and entities, or the text of SemEval-2010 task 8",
+            columns=(
+                Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text"),
+                Column(
+                    "head", "Column of heads: spans, or their texts.  [default: head, if there is one]", usual="head"
+                ),
+                Column(
+                    "tail", "Column of tails: spans, or their texts.  [default: tail, if there is one]", usual="tail"
+                ),
+                Column("relation", "Column of relations.", "relation", target=True),
+            ),
+            options=RelationOptions,
         ),
         TaskInfo(
             "summarization",

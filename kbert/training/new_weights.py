@@ -29,6 +29,7 @@ _PARTS = {
     "classifier.": "classifier",
     "qa_outputs.": "answer-span head",
     "crf.": "CRF",
+    "relation.": "layer of the entities",
 }
 """The names of the parts outside the encoder, by the prefixes of their tensors."""
 

@@ -19,6 +19,7 @@ def test_each_architecture_has_one_model():
         "BertForTokenClassification": "TokenClassificationModel",
         "BertForQuestionAnswering": "QuestionAnsweringModel",
         "BertForMultipleChoice": "MultipleChoiceModel",
+        "BertForRelations": "RelationModel",
     }
     with pytest.raises(KeyError, match="BertLMHeadModel"):
         kind_of_architecture("BertLMHeadModel")

@@ -66,6 +66,11 @@ def count_or_none(value: Any) -> int | None:
     return None if value is None else count(value)
 
 
+def string_or_none(value: Any) -> str | None:
+    """Returns the value if it is a string or None."""
+    return None if value is None else string(value)
+
+
 def number(value: Any) -> float:
     """Returns the value as a float if it is a number."""
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -43,6 +43,11 @@ FILES = {
         "c.jsonl",
         json.dumps({"text": ["the cat sat .", "a dog ran ."], "label": [1, 0]}) + "\n",
     ),
+    "relations": (
+        "c.jsonl",
+        '{"text": "the cat sat", "head": [4, 7], "tail": [8, 11], "relation": "Other"}\n'
+        '{"text": "a fast dog ran", "head": [7, 10], "tail": [2, 6], "relation": "eats(e2,e1)"}\n',
+    ),
     "embedding": ("c.csv", "text,pair\nthe cat,a dog\nthe mat,on a mat sat\n"),
 }
 
