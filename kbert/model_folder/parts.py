@@ -85,6 +85,8 @@ PARTS: Mapping[str, Part] = {
     "classifier": Part("classifier", "CH", DENSE),
     "span": Part("qa_outputs", "2H", DENSE),
     "relation": Part("relation.dense", "HW", DENSE),
+    "predicates": Part("predicates", "3H", DENSE),
+    "senses": Part("senses", "CH", DENSE),
     "crf_start": Part("crf.start_transitions", "C", TABLE),
     "crf_end": Part("crf.end_transitions", "C", TABLE),
     "crf_transitions": Part("crf.transitions", "CC", TABLE),
@@ -103,23 +105,26 @@ BLOCK = (
     "output_norm",
 )
 """The parts that each block of the encoder has."""
+SENSES = ("senses",)
+"""The parts of the classifier of senses, which models of semantic roles may have. Its number of classes is its own."""
 CRF = ("crf_start", "crf_end", "crf_transitions")
 """The parts of a CRF, which kbert's taggers may have. Transformers ignores them."""
 
 MLM, NSP, CLASSIFIER, QA = "cls.predictions", "cls.seq_relationship", "classifier", "qa_outputs"
-RELATION = "relation"
+RELATION, PREDICATES = "relation", "predicates"
 HEADS: Mapping[str, tuple[str, ...]] = {
     MLM: ("mlm_bias", "mlm_dense", "mlm_norm"),
     NSP: ("nsp",),
     CLASSIFIER: ("classifier",),
     QA: ("span",),
     RELATION: ("relation",),
+    PREDICATES: ("predicates",),
 }
 """The parts of each head. The name of a head is the prefix that the names of its tensors share."""
 
 ENCODER_PREFIX = "bert."
 POOLER_PREFIX = "bert.pooler."
-HEAD_NAMESPACES = ("cls.", "classifier.", "qa_outputs.", "relation.")
+HEAD_NAMESPACES = ("cls.", "classifier.", "qa_outputs.", "relation.", "predicates.", "senses.")
 """The prefixes of the tensors of heads: those of Transformers, and kbert's own."""
 
 (TOKEN_TABLE,) = PARTS["token_table"].names()
@@ -127,6 +132,7 @@ HEAD_NAMESPACES = ("cls.", "classifier.", "qa_outputs.", "relation.")
 """The output projection of a masked language model. Only a projection that differs from the token table is stored."""
 (MLM_BIAS,) = PARTS["mlm_bias"].names()
 (CRF_TENSOR,) = PARTS["crf_transitions"].names()
+SENSES_TENSOR = PARTS["senses"].names()[0]
 POOLER = PARTS["pooler"].names()
 CLASSIFIER_TENSORS = PARTS["classifier"].names()
 

@@ -42,7 +42,11 @@ class TextModel(tf.Module):
 
     def _from_prompted(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         encoded = self.task.encode(self.encode, inputs)
-        return self.task.served_answers(self._outputs(encoded), encoded)
+        outputs = self._outputs(encoded)
+        if self.task.two_passes:
+            encoded = self.task.second_pass(self.encode, outputs, encoded)
+            outputs = self._outputs(encoded)
+        return self.task.served_answers(outputs, encoded)
 
     def without_prompts(self) -> Any:
         """Returns a tf.function like `from_text`, for texts that already have their prompts. It is not exported."""

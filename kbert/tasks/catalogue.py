@@ -23,6 +23,7 @@ from kbert.tasks.options import (
     RankingOptions,
     RegressionOptions,
     RelationOptions,
+    SemanticRolesOptions,
     SummarizationOptions,
     TaggingOptions,
 )
@@ -158,6 +159,18 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 ),
             ),
             options=RankingOptions,
+        ),
+        TaskInfo(
+            "semantic-roles",
+            "kbert.tasks.semantic_roles:SemanticRolesTask",
+            "the predicates of a text, their senses, and the spans of their roles",
+            metrics=("f1", "f1_given", "f1_srl_eval", "predicate_f1", "sense_accuracy_given"),
+            data="JSON lines with character offsets, CoNLL-2005 or CoNLL-2012 columns, or CoNLL-U with roles",
+            columns=(
+                Column("text", f"Column, or key, of texts: {_NAMED_OR_NUMBERED}", "text"),
+                Column("predicates", "Key of predicates.", "predicates", target=True),
+            ),
+            options=SemanticRolesOptions,
         ),
         TaskInfo(
             "relations",

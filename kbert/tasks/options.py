@@ -158,6 +158,11 @@ class RelationOptions(SpanOptions):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class SemanticRolesOptions(SpanOptions):
+    """The options of semantic roles."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class TaggingOptions(SpanOptions):
     """The options of tagging."""
 

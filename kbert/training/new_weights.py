@@ -30,6 +30,8 @@ _PARTS = {
     "qa_outputs.": "answer-span head",
     "crf.": "CRF",
     "relation.": "layer of the entities",
+    "predicates.": "classifier of predicates",
+    "senses.": "classifier of senses",
 }
 """The names of the parts outside the encoder, by the prefixes of their tensors."""
 

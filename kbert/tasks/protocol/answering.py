@@ -81,6 +81,8 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     """Whether the encoder needs its pooler."""
     windowed: ClassVar[bool] = False
     """Whether `encode` may return many rows for one text. The graph then runs them in parts, to bound memory."""
+    two_passes: ClassVar[bool] = False
+    """Whether the model reads rows that follow from its first outputs; see `second_pass`."""
     pair_truncation: ClassVar[Truncation] = "longest_first"
     """The text of a pair that loses tokens if the pair must fit in one row, as in models for phones."""
     not_for_phones: ClassVar[str] = ""
@@ -251,6 +253,19 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
             inputs: Strings by the names of `text_inputs`.
         """
         return encode(*(inputs[text.name] for text in self.text_inputs))
+
+    def second_pass(self, encode: GraphEncoder, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the features of the second pass, in the graph, and what `served_answers` needs.
+
+        Only tasks with `two_passes` have this method. The model then reads these features, and `served_answers` gets
+        its outputs for them, and the tensors that this method returned.
+
+        Args:
+            encode: The tokenizer in the graph.
+            outputs: The outputs of the model for the features of `encode`.
+            encoded: All tensors that `encode` returned.
+        """
+        raise NotImplementedError(f"the task {self.name} has one pass")
 
     @property
     def keeps_end(self) -> bool:

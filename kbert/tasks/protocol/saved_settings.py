@@ -100,6 +100,13 @@ def named_strings(value: Any) -> dict[str, str]:
     return dict(value)
 
 
+def named_counts(value: Any) -> dict[str, list[int]]:
+    """Returns the value as a dict of lists if it is an object with lists of integers as values."""
+    if not isinstance(value, Mapping) or not all(isinstance(each, list) for each in value.values()):
+        raise TypeError("an object of lists of whole numbers")
+    return {name: [count(each) for each in listed] for name, listed in value.items()}
+
+
 def named_numbers(value: Any) -> dict[str, float]:
     """Returns the value as a dict of floats if it is an object with numbers as values."""
     if not isinstance(value, Mapping):
