@@ -68,8 +68,8 @@ def predictor_of(
         if task.two_passes:
             raise option_error(
                 lambda spell: (
-                    f"{spell('engine', 'litert')} is for tasks that read a text once. Received: a model for {task.name}; "
-                    "leave it out"
+                    f"{spell('engine', 'litert')} is for tasks that read a text once. Received: a model for "
+                    f"{task.name}; leave it out"
                 )
             )
         litert = litert_encoder(model.encoder, quantize=engine.quantize)
