@@ -29,8 +29,8 @@ def fill_jointly(model: Predictor, texts: Sequence[str], *, batch_size: int = 64
         batch_size: The number of texts that are processed together.
 
     Returns:
-        For each text {"text", "filled", "order", "masks"}: "filled" is the text with its pieces, "order" has the numbers
-        of the masks, from 1, in the order in which they were filled, and "masks" has {piece: probability} for each
+        For each text {"text", "filled", "order", "masks"}. "filled" is the text with its pieces. "order" has the
+        numbers of the masks, from 1, in the order in which they were filled. "masks" has {piece: probability} for each
         mask, the likeliest first, as they were when the mask was filled. A mask beyond the longest input of the model
         is not filled.
     """

@@ -14,6 +14,7 @@ import pytest
         "kbert.sources.sheets",
         "kbert.tasks.labels",
         "kbert.tasks.metrics.relations",
+        "kbert.tasks.metrics.semantic_roles",
         "kbert.tasks.readers.label_lists",
         "kbert.tasks.readers.numbers",
         "kbert.tasks.readers.question_answering",
