@@ -24,7 +24,8 @@ class SenseTable:
     def __init__(self, senses: Sequence[str], forms: Mapping[str, Sequence[int]]) -> None:
         self._senses = list(senses)
         words = list(forms)
-        hashes = _hashes(tf.constant(words, tf.string)).numpy()
+        with tf.init_scope():  # the table may be made while a graph is traced
+            hashes = _hashes(tf.constant(words, tf.string)).numpy()
         order = np.argsort(hashes, kind="stable")
         self._hashes = hashes[order]
         listed = [forms[words[index]] for index in order]

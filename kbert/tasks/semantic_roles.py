@@ -84,6 +84,7 @@ class SemanticRolesTask(TrainableTask[RolesText]):
         self.forms = {form: list(indices) for form, indices in (forms or {}).items()}
         if not all(0 <= index < len(self.senses) for indices in self.forms.values() for index in indices):
             raise ValueError(f"forms must have indices of the {len(self.senses)} senses. Received: others")
+        self._senses = SenseTable(self.senses, self.forms)
         self.labels = tag_labels(self.roles, "iob2")
         self.losses = ("predicate_loss", "role_loss", *(["sense_loss"] if self.senses else []))
         parts = [split_tag(label) for label in self.labels]
@@ -342,8 +343,8 @@ class SemanticRolesTask(TrainableTask[RolesText]):
         if self.senses:
             text = tf.strings.unicode_transcode(texts[:-1], "UTF-8", "UTF-8")
             words = tf.strings.substr(text, starts, ends - starts, unit="UTF8_CHAR")
-            table = SenseTable(self.senses, self.forms)
-            answers["senses"], answers["sense_scores"] = table.likeliest(words, outputs["sense_logits"][:-1])
+            logits = outputs["sense_logits"][:-1]
+            answers["senses"], answers["sense_scores"] = self._senses.likeliest(words, logits)
         # The last row belongs to no predicate.
         answers |= {
             "role_counts": found["count"][:-1],
