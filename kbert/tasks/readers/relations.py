@@ -243,8 +243,9 @@ def _semeval_rows(
     """
     sentence: tuple[int, str] | None = None
     for number, line in itertools.chain(form.numbered_lines(path, bad), [(0, "")]):
-        is_sentence = "<e1>" in line
-        if sentence is not None and (not line.strip() or is_sentence or line.startswith("Comment")):
+        is_comment = line.startswith("Comment")
+        is_sentence = "<e1>" in line and not is_comment
+        if sentence is not None and (not line.strip() or is_sentence or is_comment):
             if targets:
                 bad.skip(DataError("expected a relation in the line after the sentence", path, sentence[0]))
             else:
@@ -256,7 +257,7 @@ def _semeval_rows(
         elif sentence is not None:
             yield sentence[0], {"text": sentence[1], "relation": line.strip()}
             sentence = None
-        elif line.strip() and not line.startswith("Comment"):
+        elif line.strip() and not is_comment:
             bad.skip(
                 DataError(
                     f"expected a sentence with <e1>…</e1> and <e2>…</e2>, and its relation in the next line. "

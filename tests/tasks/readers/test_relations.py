@@ -12,7 +12,7 @@ CAT = RelationExample("The cat sat on the mat.", (4, 7), (19, 22), "on", 1)
 SEMEVAL = """\
 1\t"The <e1>cat</e1> sat on the <e2>mat</e2>."
 Location(e1,e2)
-Comment: a note
+Comment: a note on <e1>cats</e1>
 
 2\t"A <e2>dog</e2> ""ran"" to a <e1>cat</e1>."
 Other
