@@ -207,7 +207,7 @@ class SemanticRolesTask(TrainableTask[RolesText]):
         }
         for start in range(0, len(examples), _TEXTS_AT_ONCE):
             part = examples[start : start + _TEXTS_AT_ONCE]
-            values = {"text": [each.text for each in part], "predicates": _given(part)}
+            values: dict[str, list[Any]] = {"text": [each.text for each in part], "predicates": _given(part)}
             for encoded in graph(*(each.tensor(values[each.name]) for each in inputs)):
                 self._add_rows(parts, part, {name: value.numpy() for name, value in encoded.items()})
         joined = {name: np.concatenate(values) for name, values in parts.items()}

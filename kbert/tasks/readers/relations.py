@@ -133,8 +133,7 @@ def found_entities(text: str, head: str, tail: str) -> tuple[Places, Places]:
     Raises:
         ValueError: The text does not contain one of them.
     """
-    places = [_occurrences(text, part, role) for part, role in ((head, "head"), (tail, "tail"))]
-    pairs = list(itertools.product(*places))
+    pairs = itertools.product(_occurrences(text, head, "head"), _occurrences(text, tail, "tail"))
     return min(pairs, key=lambda pair: (_overlap(*pair), _gap(*pair)))
 
 
@@ -209,7 +208,8 @@ def _entities(values: Mapping[str, Any], offsets: str) -> tuple[str, Places, Pla
             places.append((starts[start], ends[end - 1]))
         else:
             read = offset_reader(text, offsets)
-            places.append(_checked(text, *(read(each) if isinstance(each, int) else each for each in value), role))
+            start, end = (read(each) if type(each) is int else each for each in (start, end))
+            places.append(_checked(text, start, end, role))
     return text, places[0], places[1]
 
 

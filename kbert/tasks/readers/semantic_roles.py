@@ -101,8 +101,7 @@ def _predicate(values: Mapping[str, Any], read: Callable[[int], int]) -> Predica
 
 
 def _places(values: Mapping[str, Any], read: Callable[[int], int]) -> tuple[int, int]:
-    places = [values.get(name) for name in ("start", "end")]
-    if not all(isinstance(place, int) and not isinstance(place, bool) for place in places):
-        raise ValueError(f'expected "start" and "end" as whole numbers. Received: {places}')
-    start, end = (read(int(place)) for place in places)  # type: ignore[call-overload]
-    return start, end
+    start, end = values.get("start"), values.get("end")
+    if type(start) is not int or type(end) is not int:
+        raise ValueError(f'expected "start" and "end" as whole numbers. Received: {[start, end]}')
+    return read(start), read(end)
