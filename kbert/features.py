@@ -53,6 +53,8 @@ PACKED_NEXT_SENTENCE_LABELS = Feature(NEXT_SENTENCE_LABELS.name, "int32", "E")
 """In packed rows: the label of each example."""
 NEXT_SENTENCE_WEIGHTS = Feature("next_sentence_weights", "float32", "E")
 """In packed rows: 1 for an example, 0 for an unused entry."""
+ENTITY_POSITIONS = Feature("entity_positions", "int32", "2")
+"""The positions of the first token of the head and of the tail of a relation; 0, that of [CLS], if there is none."""
 
 ENCODER_FEATURES = (INPUT_WORD_IDS, INPUT_MASK, INPUT_TYPE_IDS)
 MASKING_FEATURES = (MASKED_LM_POSITIONS, MASKED_LM_IDS, MASKED_LM_WEIGHTS)

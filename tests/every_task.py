@@ -20,6 +20,8 @@ TASKS = {
     "multiple choice": _task("multiple_choice", "MultipleChoiceTask"),
     "summarization": _task("summarization", "SummarizationTask", 2),
     "embedding": _task("embedding", "EmbeddingTask"),
+    "relations": _task("relations", "RelationsTask", ["Other", "eats(e1,e2)", "eats(e2,e1)"], "Other"),
+    "semantic roles": _task("semantic_roles", "SemanticRolesTask", ["ARG0", "ARG1"], ["sit.01"], {"sat": [0]}),
 }
 WITHOUT_POOLER = {
     "tagging",
@@ -28,5 +30,7 @@ WITHOUT_POOLER = {
     "question answering",
     "summarization",
     "embedding",
+    "relations",
+    "semantic roles",
 }
 """The tasks whose models have no pooler."""

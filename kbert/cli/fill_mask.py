@@ -30,9 +30,17 @@ _MASK = "[MASK]"
     type=click.IntRange(1),
     help="The number of texts that are processed together.",
 )
+@click.option(
+    "--joint",
+    is_flag=True,
+    help="Fill the masks of a text one after the other, the most certain first, each given the pieces before it.",
+)
 @options.JSON
-def fill_mask(model: str, texts: tuple[str, ...], top: int, batch_size: int, as_json: bool) -> None:
-    """Show which word pieces the pretrained MODEL predicts at each [MASK] of TEXTs, with probabilities."""
+def fill_mask(model: str, texts: tuple[str, ...], top: int, batch_size: int, joint: bool, as_json: bool) -> None:
+    """Show which word pieces the pretrained MODEL predicts at each [MASK] of TEXTs, with probabilities.
+
+    By default each mask is predicted by itself, so that the pieces of several masks may not fit together.
+    """
     without = next((text for text in texts if _MASK not in text), None)
     if without is not None:
         raise UsageError(f"expected {_MASK} in each text. Received: {without}; write {_MASK} for a word")
@@ -52,7 +60,13 @@ def fill_mask(model: str, texts: tuple[str, ...], top: int, batch_size: int, as_
             f"{model} must be a pretrained model, which predicts tokens. Received: one for {loaded.task.name}; use "
             f"`kbert predict`, or `kbert pretrain --model {model}`, which trains a masked-language-model head"
         )
-    for row in loaded.predict(texts, batch_size=batch_size):
+    if joint:
+        from kbert.prediction.joint_masks import fill_jointly
+
+        rows = fill_jointly(loaded, texts, batch_size=batch_size)
+    else:
+        rows = loaded.predict(texts, batch_size=batch_size)
+    for row in rows:
         if len(row["masks"]) < row["text"].count(_MASK):
             raise UsageError(
                 f"a text must fit into the model's {loaded.sequence_length} tokens. Received: one whose {_MASK} is cut "
@@ -64,6 +78,8 @@ def fill_mask(model: str, texts: tuple[str, ...], top: int, batch_size: int, as_
 
 def _show(row: dict[str, Any]) -> None:
     click.echo(row["text"])
+    if "filled" in row:
+        click.echo(row["filled"])
     for number, mask in enumerate(row["masks"], 1):
         if len(row["masks"]) > 1:
             click.echo(f"  mask {number}")

@@ -92,8 +92,9 @@ def predict(
     """Print the predictions of MODEL for the TEXTs, or for the texts of a file.
 
     For summarization, the TEXTs are the sentences of one document. For tagging, a TEXT may be a JSON list of words,
-    such as '["Ada", "left"]'; each word then has one tag. Tables are read like the training file of MODEL, with the
-    same columns, delimiter, encoding and so on, unless options override these.
+    such as '["Ada", "left"]'; each word then has one tag. For relations, a TEXT has marks: <e1>…</e1> around the head
+    and <e2>…</e2> around the tail. Tables are read like the training file of MODEL, with the same columns, delimiter,
+    encoding and so on, unless options override these.
 
     With --runner, options for Apache Beam follow after --, for example: kbert predict MODEL --input texts.tsv --output
     answers.jsonl --runner FlinkRunner -- --flink_master=host:8081 --parallelism=32
@@ -178,6 +179,8 @@ def _given(model: Any, texts: tuple[str, ...], pairs: tuple[str, ...]) -> list[A
                     f"{len(words)} lists among {len(texts)} TEXTs"
                 )
             return [words]
+        if model.task.examples_of_texts(texts) is not None:
+            return [list(texts)]
         return [[list(texts)]] if several and len(model.task.text_inputs) == 1 else [list(texts)]
     if several and len(texts) > 1:
         raise UsageError(f"--pair gives the choices of one TEXT; put several in a file. Received: {len(texts)}")

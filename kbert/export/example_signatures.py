@@ -1,7 +1,7 @@
 """The signatures `classify` and `regress`, which TensorFlow Serving's Classify and Regress calls use.
 
 Both take serialized tf.Examples. Their bytes features have the names of the text inputs, such as `text`; a text input
-that is a list, such as `candidates`, is a feature with several values.
+that is a list, such as `candidates`, is a feature with several values, and a span is an int64 feature of two values.
 """
 
 from __future__ import annotations
@@ -70,33 +70,41 @@ def _signature(text_model: TextModel, outputs: _Outputs) -> Any:
 
 
 def _parse(examples: tf.Tensor, texts: Sequence[TextInput]) -> dict[str, tf.Tensor]:
-    """Returns the text inputs in serialized tf.Examples, string [B] → string [B], or [B, C] for lists."""
-    features = {
-        text.name: tf.io.RaggedFeature(tf.string) if text.is_list else tf.io.FixedLenFeature([], tf.string)
-        for text in texts
-    }
+    """Returns the text inputs in serialized tf.Examples, string [B] → string [B], or [B, C] for lists.
+
+    Spans are int32 [B, 2].
+    """
+    features = {text.name: _feature(text) for text in texts}
     parsed = tf.io.parse_example(examples, features)
-    return {text.name: parsed[text.name].to_tensor("") if text.is_list else parsed[text.name] for text in texts}
+    found = {text.name: parsed[text.name].to_tensor("") if text.is_list else parsed[text.name] for text in texts}
+    return found | {text.name: tf.cast(found[text.name], tf.int32) for text in texts if text.is_span}
+
+
+def _feature(text: TextInput) -> Any:
+    if text.is_span:
+        return tf.io.FixedLenFeature([2], tf.int64)
+    return tf.io.RaggedFeature(tf.string) if text.is_list else tf.io.FixedLenFeature([], tf.string)
 
 
 def examples(inputs: Mapping[str, Any]) -> list[tf.train.Example]:
     """Returns text inputs as tf.Examples.
 
     Args:
-        inputs: Strings by the name of the input, string [B] or [B, C].
+        inputs: Strings by the name of the input, string [B] or [B, C]; or spans, int32 [B, 2].
     """
     arrays = {name: np.asarray(values, object).reshape(len(values), -1) for name, values in inputs.items()}
     return [
         tf.train.Example(
-            features=tf.train.Features(
-                feature={
-                    name: tf.train.Feature(bytes_list=tf.train.BytesList(value=map(_bytes, values[index])))
-                    for name, values in arrays.items()
-                }
-            )
+            features=tf.train.Features(feature={name: _values(values[index]) for name, values in arrays.items()})
         )
         for index in range(len(next(iter(arrays.values()))))
     ]
+
+
+def _values(values: np.ndarray) -> tf.train.Feature:
+    if all(isinstance(value, (int, np.integer)) for value in values):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=map(int, values)))
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=map(_bytes, values)))
 
 
 def _bytes(text: str | bytes) -> bytes:

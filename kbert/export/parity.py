@@ -114,6 +114,18 @@ def sample_texts(vocabulary: Vocabulary, count: int = 16, longest: int = 200) ->
     return ["", "Ünïcödé, ΣΊΣΥΦΟΣ 中文 👍 \u200b", *texts]
 
 
+def sample_spans(texts: Sequence[str], *, last: bool) -> np.ndarray:
+    """Returns the first or the last word of each text as a span, int32 [B, 2]; an empty text has an empty span.
+
+    Args:
+        texts: The texts, whose words are separated by single spaces.
+        last: Whether the spans are the last words.
+    """
+    if last:
+        return np.array([[text.rfind(" ") + 1, len(text)] for text in texts], np.int32)
+    return np.array([[0, len(text.partition(" ")[0])] for text in texts], np.int32)
+
+
 def sample_inputs(texts: Sequence[TextInput], vocabulary: Vocabulary, longest: int = 200) -> dict[str, tf.Tensor]:
     """Returns strings for the text inputs of a task, by name; see `sample_texts`.
 
@@ -123,11 +135,14 @@ def sample_inputs(texts: Sequence[TextInput], vocabulary: Vocabulary, longest: i
         longest: The number of words of the longest text.
 
     Returns:
-        A tensor for each input: string [B], or [B, 3] for an input that is a list.
+        A tensor for each input: string [B], or [B, 3] for an input that is a list; int32 [B, 2] for spans.
     """
     samples = sample_texts(vocabulary, longest=longest)
     inputs = {}
     for place, text in enumerate(texts):
+        if text.is_span:
+            inputs[text.name] = tf.constant(sample_spans(samples, last=bool(place % 2)))
+            continue
         # Every second input has the reverse order, so that short texts are paired with long ones.
         rows = samples[::-1] if place % 2 else samples
         lists = [[row, rows[index - 1], rows[index - 2]] for index, row in enumerate(rows)]

@@ -100,6 +100,13 @@ def write_saved_model(
     loaded = load(model, options=options.narrowed(PromptedOptions))
     if options.litert is not None:
         check_task(loaded.task)
+    if options.litert_encoder is not None and loaded.task.two_passes:
+        raise option_error(
+            lambda spell: (
+                f"{spell('litert_encoder')} is for tasks that read a text once. Received: a model for "
+                f"{loaded.task.name}; leave it out"
+            )
+        )
     text_model = _core_text_model(loaded) if options.ops == "core" else loaded.text_model
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary)
 

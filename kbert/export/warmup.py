@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from kbert.export.example_signatures import CLASSIFY, REGRESS, examples
-from kbert.export.parity import sample_texts
+from kbert.export.parity import sample_spans, sample_texts
 from kbert.prediction.text_model import TextModel
 from kbert.tasks.protocol.answering import TextInput
 from kbert.text.vocabulary import Vocabulary
@@ -35,11 +35,17 @@ def warmup_inputs(texts: Sequence[TextInput], vocabulary: Vocabulary, longest: i
         longest: The longest input of the model in tokens, which is the number of words of the longest text.
 
     Returns:
-        Strings by the name of the input: string [B], or [B, 3] for an input that is a list.
+        Arrays by the name of the input: string [B], or [B, 3] for an input that is a list; int32 [B, 2] for spans.
     """
     samples = sample_texts(vocabulary, count=LARGE_BATCH, longest=longest)[-LARGE_BATCH:]
+
+    def values(text: TextInput, place: int, rows: Sequence[str]) -> np.ndarray:
+        if text.is_span:
+            return sample_spans(rows, last=bool(place % 2))
+        return np.array([[row] * 3 if text.is_list else row for row in rows], object)
+
     return [
-        {text.name: np.array([[row] * 3 if text.is_list else row for row in rows], object) for text in texts}
+        {text.name: values(text, place, rows) for place, text in enumerate(texts)}
         for rows in (samples[:1], samples[-1:], samples)
     ]
 

@@ -26,7 +26,11 @@ from kbert.model_folder.parts import (
     NSP,
     PARTS,
     POOLER_PREFIX,
+    PREDICATES,
     QA,
+    RELATION,
+    SENSES,
+    SENSES_TENSOR,
     Shape,
     TensorShapes,
     encoder_tensors,
@@ -38,7 +42,7 @@ from kbert.model_folder.parts import (
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """A model class of Transformers: the encoder with certain heads.
+    """A model class of Transformers, or of kbert alone: the encoder with certain heads.
 
     Args:
         pooler: Whether the model has the pooler.
@@ -66,6 +70,9 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "BertForTokenClassification": Architecture(False, (CLASSIFIER,)),
     "BertForQuestionAnswering": Architecture(False, (QA,)),
     "BertForMultipleChoice": Architecture(True, (CLASSIFIER,), classes=1),
+    # Transformers has no classes of these names; its AutoModel opens the encoder.
+    "BertForRelations": Architecture(False, (RELATION, CLASSIFIER)),
+    "BertForSemanticRoles": Architecture(False, (PREDICATES, CLASSIFIER)),
 }
 
 # Pretrained checkpoints may contain these parts although their architecture does not use them.
@@ -158,6 +165,8 @@ def check_architecture(shapes: Mapping[str, Shape], config: BertConfig, architec
         expected = _encoder_found(shapes, config)
     if CRF_TENSOR in shapes and architecture == "BertForTokenClassification":
         expected = itertools.chain(expected, part_tensors(CRF, config, classes))
+    if SENSES_TENSOR in shapes and architecture == "BertForSemanticRoles":
+        expected = itertools.chain(expected, part_tensors(SENSES, config, (*shapes[SENSES_TENSOR], 0)[0]))
     known = _check(shapes, expected)
     own = tuple("cls." if head == MLM else f"{head}." for head in wanted.heads)
     for name in shapes:

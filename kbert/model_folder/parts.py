@@ -28,7 +28,7 @@ class Part:
             the prefix that both names share.
         letters: The shape of the first tensor, one character per dimension: V is the size of the vocabulary, P the
             number of positions, T the number of token types, H the hidden size, I the intermediate size, B the width
-            of bottleneck adapters, C the number of classes, and a digit is a fixed size.
+            of bottleneck adapters, C the number of classes, W three times the hidden size, and a digit is a fixed size.
         kind: "table", "dense" or "norm".
     """
 
@@ -56,6 +56,7 @@ class Part:
             "I": config.intermediate_size,
             "B": config.bottleneck_size or 0,
             "C": classes,
+            "W": 3 * config.hidden_size,
         }
         shape = tuple(sizes[letter] if letter in sizes else int(letter) for letter in self.letters)
         return (shape,) if self.kind == TABLE else (shape, shape[:1])
@@ -86,6 +87,9 @@ PARTS: Mapping[str, Part] = {
     "nsp": Part("cls.seq_relationship", "2H", DENSE),
     "classifier": Part("classifier", "CH", DENSE),
     "span": Part("qa_outputs", "2H", DENSE),
+    "relation": Part("relation.dense", "HW", DENSE),
+    "predicates": Part("predicates", "3H", DENSE),
+    "senses": Part("senses", "CH", DENSE),
     "crf_start": Part("crf.start_transitions", "C", TABLE),
     "crf_end": Part("crf.end_transitions", "C", TABLE),
     "crf_transitions": Part("crf.transitions", "CC", TABLE),
@@ -106,28 +110,34 @@ BLOCK = (
 """The parts that each block of the encoder has."""
 BOTTLENECK = ("bottleneck_down", "bottleneck_up")
 """The parts of the bottleneck adapter that each block may have. Transformers does not have them."""
+SENSES = ("senses",)
+"""The parts of the classifier of senses, which models of semantic roles may have. Its number of classes is its own."""
 CRF = ("crf_start", "crf_end", "crf_transitions")
 """The parts of a CRF, which kbert's taggers may have. Transformers ignores them."""
 
 MLM, NSP, CLASSIFIER, QA = "cls.predictions", "cls.seq_relationship", "classifier", "qa_outputs"
+RELATION, PREDICATES = "relation", "predicates"
 HEADS: Mapping[str, tuple[str, ...]] = {
     MLM: ("mlm_bias", "mlm_dense", "mlm_norm"),
     NSP: ("nsp",),
     CLASSIFIER: ("classifier",),
     QA: ("span",),
+    RELATION: ("relation",),
+    PREDICATES: ("predicates",),
 }
 """The parts of each head. The name of a head is the prefix that the names of its tensors share."""
 
 ENCODER_PREFIX = "bert."
 POOLER_PREFIX = "bert.pooler."
-HEAD_NAMESPACES = ("cls.", "classifier.", "qa_outputs.")
-"""The prefixes of the tensors of heads in Transformers."""
+HEAD_NAMESPACES = ("cls.", "classifier.", "qa_outputs.", "relation.", "predicates.", "senses.")
+"""The prefixes of the tensors of heads: those of Transformers, and kbert's own."""
 
 (TOKEN_TABLE,) = PARTS["token_table"].names()
 (DECODER,) = PARTS["mlm_decoder"].names()
 """The output projection of a masked language model. Only a projection that differs from the token table is stored."""
 (MLM_BIAS,) = PARTS["mlm_bias"].names()
 (CRF_TENSOR,) = PARTS["crf_transitions"].names()
+SENSES_TENSOR = PARTS["senses"].names()[0]
 POOLER = PARTS["pooler"].names()
 CLASSIFIER_TENSORS = PARTS["classifier"].names()
 

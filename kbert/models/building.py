@@ -13,7 +13,7 @@ import keras
 from kbert.config import BertConfig
 from kbert.errors import BundleError, shown
 from kbert.model_folder.architectures import ARCHITECTURES, check_architecture, fitting_architecture
-from kbert.model_folder.parts import CRF_TENSOR, Shape, has_pooler
+from kbert.model_folder.parts import CRF_TENSOR, SENSES_TENSOR, Shape, has_pooler
 from kbert.models.encoder import BertEncoder
 from kbert.models.kinds import kind_of_architecture
 from kbert.models.tensor_names import TensorBindings
@@ -73,5 +73,6 @@ def build_model(
     kind = kind_of_architecture(name)
     pooled |= has_pooler(shapes) if name == "BertModel" else kind.pooled
     encoder = BertEncoder(config, pooled=pooled, precision=precision)
-    model = kind.build(encoder, classes=classes, crf=CRF_TENSOR in shapes)
+    senses = shapes[SENSES_TENSOR][0] if SENSES_TENSOR in shapes else 0
+    model = kind.build(encoder, classes=classes, crf=CRF_TENSOR in shapes, senses=senses)
     return model, kind.bindings(model)

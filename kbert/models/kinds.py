@@ -16,6 +16,8 @@ from kbert.models.pretraining import PretrainingModel
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.ranking import RankingModel
 from kbert.models.regression import RegressionModel
+from kbert.models.relations import RelationModel
+from kbert.models.semantic_roles import SemanticRolesModel
 from kbert.models.tensor_names import TensorBindings
 from kbert.models.token_classification import TokenClassificationModel
 
@@ -26,10 +28,11 @@ class ModelKind:
 
     Args:
         model_class: The class.
-        architecture: The class of Hugging Face Transformers for the same model, which config.json names.
+        architecture: The class of Hugging Face Transformers for the same model, which config.json names; or a name that
+            Transformers does not have, if only kbert has such a head.
         bindings: Returns the variables of a model under the tensor names of Transformers.
         pooled: Whether the model needs the pooler of its encoder.
-        options: The arguments of the constructor that follow from the weights: "classes" and "crf".
+        options: The arguments of the constructor that follow from the weights: "classes", "crf" and "senses".
         classes: The number of classes if it is fixed, otherwise None.
         labels: The default names of the classes. An empty tuple stands for LABEL_0, LABEL_1 …; None if the model has
             no classes to name.
@@ -43,17 +46,18 @@ class ModelKind:
     classes: int | None = None
     labels: tuple[str, ...] | None = None
 
-    def build(self, encoder: BertEncoder, *, classes: int, crf: bool) -> Any:
+    def build(self, encoder: BertEncoder, *, classes: int, crf: bool, senses: int = 0) -> Any:
         """Builds a model with fresh weights of its head.
 
         Args:
             encoder: The encoder.
             classes: The number of classes, for models that have classes.
             crf: Whether the head has a CRF, for models that can have one.
+            senses: The number of senses, for models of semantic roles.
         """
         if self.model_class is BertEncoder:
             return encoder
-        given = {"classes": self.classes or classes, "crf": crf}
+        given = {"classes": self.classes or classes, "crf": crf, "senses": senses}
         return self.model_class(encoder, **{name: given[name] for name in self.options})
 
 
@@ -74,6 +78,15 @@ KINDS = (
     ),
     ModelKind(QuestionAnsweringModel, "BertForQuestionAnswering", tensor_names.question_answering_bindings, False),
     ModelKind(MultipleChoiceModel, "BertForMultipleChoice", tensor_names.classifier_bindings, True),
+    ModelKind(RelationModel, "BertForRelations", tensor_names.relation_bindings, False, ("classes",), labels=()),
+    ModelKind(
+        SemanticRolesModel,
+        "BertForSemanticRoles",
+        tensor_names.semantic_roles_bindings,
+        False,
+        ("classes", "senses"),
+        labels=(),
+    ),
     ModelKind(
         ClassificationModel,
         "BertForNextSentencePrediction",

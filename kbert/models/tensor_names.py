@@ -202,6 +202,17 @@ def question_answering_bindings(model: QuestionAnsweringModel) -> TensorBindings
     return {**encoder_bindings(model.encoder), **part_bindings("span", model.head)}
 
 
+def relation_bindings(model: Any) -> TensorBindings:
+    """Returns the bindings of a model of relations."""
+    return {**classifier_bindings(model), **part_bindings("relation", model.dense)}
+
+
+def semantic_roles_bindings(model: Any) -> TensorBindings:
+    """Returns the bindings of a model of semantic roles, including those of its senses."""
+    bindings = {**classifier_bindings(model), **part_bindings("predicates", model.predicates.dense)}
+    return bindings if model.senses is None else bindings | part_bindings("senses", model.senses.dense)
+
+
 def read_tensors(bindings: Mapping[str, TensorBinding]) -> dict[str, np.ndarray]:
     """Returns all named tensors, float32."""
     return {name: binding.read() for name, binding in bindings.items()}

@@ -11,7 +11,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
-from kbert.options import with_options
+from kbert.options import option_error, with_options
 from kbert.prediction.options import EngineOptions, LoadOptions
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.factories import embedding_task, task_from_bundle
@@ -65,6 +65,13 @@ def predictor_of(
     assign_tensors(task.bindings(model), bundle.tensors)
     litert = None
     if engine is not None and engine.engine == "litert":
+        if task.two_passes:
+            raise option_error(
+                lambda spell: (
+                    f"{spell('engine', 'litert')} is for tasks that read a text once. Received: a model for "
+                    f"{task.name}; leave it out"
+                )
+            )
         litert = litert_encoder(model.encoder, quantize=engine.quantize)
     return Predictor(
         task,

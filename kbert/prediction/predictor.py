@@ -26,7 +26,6 @@ from kbert.sources.memory_table import as_table, is_path
 from kbert.sources.table_format import TableFormat
 from kbert.tasks.protocol.answering import AnsweringTask
 from kbert.tasks.protocol.trainable import TrainableTask
-from kbert.tasks.protocol.training_rows import as_strings
 from kbert.tasks.readers.kept_columns import KeptColumns
 from kbert.tasks.readers.remembered import Reading
 from kbert.text.graph.encoder import GraphEncoder
@@ -121,7 +120,8 @@ class Predictor:
             columns: A sequence for each input of the task (see `task.text_inputs`): texts; texts and their second
                 texts; or questions and contexts. Single strings instead of sequences are one row. A table in memory (a
                 data frame or a list of dictionaries) can be given instead; its columns have the names that the model
-                was fine-tuned with. A tagger also accepts texts that are lists of words.
+                was fine-tuned with. A tagger also accepts texts that are lists of words, and a model for relations
+                texts with marked spans.
             options: All of these options in one object.
 
         Returns:
@@ -146,6 +146,8 @@ class Predictor:
             )
         if isinstance(first, Sequence) and (words := self.task.examples_of_words(first)):
             return self._predictions(words, options.batch_size)
+        if first is not None and (marked := self.task.examples_of_texts([first] if isinstance(first, str) else first)):
+            return self._predictions(marked, options.batch_size)
         return self._predict(self._inputs(columns), options.batch_size)
 
     @with_options(PredictOptions)
@@ -340,12 +342,16 @@ class Predictor:
         columns = list(inputs.values())
         if not columns[0]:
             return {}
+        by_name = {text.name: text for text in self.task.evaluation_inputs}
+        kinds = [by_name[name] for name in inputs]
         # Texts of similar length form a batch, since a batch is padded to its longest text.
         order = np.argsort([sum(map(_size, row)) for row in zip(*columns, strict=True)], kind="stable")
         parts: list[dict[str, np.ndarray]] = []
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            outputs = function(*(as_strings([column[row] for row in rows]) for column in columns))
+            outputs = function(
+                *(kind.tensor([column[row] for row in rows]) for kind, column in zip(kinds, columns, strict=True))
+            )
             parts.append({name: value.numpy() for name, value in outputs.items()})
         back = np.argsort(order, kind="stable")
         return {name: _joined([part[name] for part in parts])[back] for name in parts[0]}
@@ -369,8 +375,9 @@ def _with_kept(kept: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[s
     return {**kept, **prediction}
 
 
-def _size(value: str | Sequence[str]) -> int:
-    return len(value) if isinstance(value, str) else sum(map(len, value))
+def _size(value: str | Sequence[Any]) -> int:
+    """Returns the number of characters of a text, of a list of texts, or of spans, which have none."""
+    return len(value) if isinstance(value, str) else sum(len(each) for each in value if isinstance(each, str))
 
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -38,8 +38,10 @@ def texts_by_input(task: AnsweringTask[Any], columns: Sequence[Any]) -> dict[str
                 f"expected as many {text.column}s as {inputs[0].column}s. Received: {len(column)} and {len(texts[0])}"
             )
     for text, column in zip(inputs, texts, strict=True):
-        for value in column:
-            if not _is_valid(value, text.is_list):
+        for row, value in enumerate(column):
+            if text.is_span:
+                _check_span(value, texts[0][row], text.column)
+            elif not _is_valid(value, text.is_list):
                 wanted = f"a list of {text.column} for each row" if text.is_list else f"a text for each {text.column}"
                 raise UsageError(f"expected {wanted}. Received: {shown(value)}")
     return {text.name: column for text, column in zip(inputs, texts, strict=True)}
@@ -52,6 +54,20 @@ def _as_list(column: Any) -> list[Any]:
             f"Received: {shown(column)}"
         )
     return list(column)
+
+
+def _check_span(value: Any, text: Any, column: str) -> None:
+    """Checks that a value is a span of a text.
+
+    Raises:
+        UsageError: It is not.
+    """
+    whole = isinstance(value, (list, tuple)) and len(value) == 2 and all(type(place) is int for place in value)
+    if not whole or not 0 <= value[0] < value[1] <= len(text):
+        raise UsageError(
+            f"expected [start, end] as the {column} of a text, within its {len(text)} characters. "
+            f"Received: {shown(value)}"
+        )
 
 
 def _is_valid(value: Any, is_list: bool) -> bool:

@@ -29,9 +29,7 @@ class TextModel(tf.Module):
         self.task = task
         self.model = model
         self.encode = encode
-        self.text_specs = texts = [
-            tf.TensorSpec([None] * (1 + text.is_list), tf.string, name=text.name) for text in task.text_inputs
-        ]
+        self.text_specs = texts = [text.spec for text in task.text_inputs]
         ids = [
             tf.TensorSpec([None] * (1 + len(feature.dimensions)), feature.dtype, name=feature.name)
             for feature in task.model_features
@@ -44,11 +42,15 @@ class TextModel(tf.Module):
 
     def _from_prompted(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         encoded = self.task.encode(self.encode, inputs)
-        return self.task.served_answers(self._outputs(encoded), encoded)
+        outputs = self._outputs(encoded)
+        if self.task.two_passes:
+            encoded = self.task.second_pass(self.encode, outputs, encoded)
+            outputs = self._outputs(encoded)
+        return self.task.served_answers(outputs, encoded)
 
     def without_prompts(self) -> Any:
         """Returns a tf.function like `from_text`, for texts that already have their prompts. It is not exported."""
-        return signature_function(self._from_prompted, self.text_specs)
+        return signature_function(self._from_prompted, [text.spec for text in self.task.evaluation_inputs])
 
     def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self.task.token_outputs(self.model(encoded, training=False), encoded)

@@ -22,6 +22,8 @@ from kbert.tasks.options import (
     QuestionAnsweringOptions,
     RankingOptions,
     RegressionOptions,
+    RelationOptions,
+    SemanticRolesOptions,
     SummarizationOptions,
     TaggingOptions,
 )
@@ -157,6 +159,36 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 ),
             ),
             options=RankingOptions,
+        ),
+        TaskInfo(
+            "semantic-roles",
+            "kbert.tasks.semantic_roles:SemanticRolesTask",
+            "the predicates of a text, their senses, and the spans of their roles",
+            metrics=("f1", "f1_given", "f1_srl_eval", "predicate_f1", "sense_accuracy_given"),
+            data="JSON lines with character offsets, CoNLL-2005 or CoNLL-2012 columns, or CoNLL-U with roles",
+            columns=(
+                Column("text", f"Column, or key, of texts: {_NAMED_OR_NUMBERED}", "text"),
+                Column("predicates", "Key of predicates.", "predicates", target=True),
+            ),
+            options=SemanticRolesOptions,
+        ),
+        TaskInfo(
+            "relations",
+            "kbert.tasks.relations:RelationsTask",
+            "the relation between two entities of a text",
+            metrics=("f1", "micro_f1", "accuracy", "cross_entropy", "calibration_error"),
+            data="JSON lines with spans, a table of texts and entities, or the text of SemEval-2010 task 8",
+            columns=(
+                Column("text", f"Column of texts: {_NAMED_OR_NUMBERED}", "text"),
+                Column(
+                    "head", "Column of heads: spans, or their texts.  [default: head, if there is one]", usual="head"
+                ),
+                Column(
+                    "tail", "Column of tails: spans, or their texts.  [default: tail, if there is one]", usual="tail"
+                ),
+                Column("relation", "Column of relations.", "relation", target=True),
+            ),
+            options=RelationOptions,
         ),
         TaskInfo(
             "summarization",

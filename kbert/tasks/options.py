@@ -131,7 +131,39 @@ class MultipleChoiceOptions(TableOptions):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TaggingOptions(TableOptions):
+class SpanOptions(TableOptions):
+    """The options of files with spans of characters."""
+
+    offsets: str = option(
+        "characters",
+        "The unit of the offsets of spans: characters, units of UTF-16 (JavaScript, Java), or bytes of UTF-8.",
+        choices=("characters", "utf-16", "utf-8"),
+        reading=True,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RelationOptions(SpanOptions):
+    """The options of relations."""
+
+    no_relation: str | None = option(
+        None,
+        "The label of pairs without a relation, which the F1 leaves out.",
+        default_help="Other, no_relation, NA, unknown or None, if there is such a label",
+    )
+    class_weights: str | None = option(
+        None, 'The weights of relations in the loss: "balanced", or LABEL=WEIGHT,LABEL=WEIGHT; other labels weigh 1.'
+    )
+    label_smoothing: float = option(0.0, "The part of each target that is spread over all labels.", minimum=0, below=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SemanticRolesOptions(SpanOptions):
+    """The options of semantic roles."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TaggingOptions(SpanOptions):
     """The options of tagging."""
 
     scheme: str = option("iob2", "The scheme of the model's tags.", choices=("io", "iob2", "bioes"))
@@ -147,12 +179,6 @@ class TaggingOptions(TableOptions):
         reading=True,
     )
     crf: bool = option(False, "Let a CRF choose the tags of a text together.")
-    offsets: str = option(
-        "characters",
-        "The unit of the offsets of spans: characters, units of UTF-16 (JavaScript, Java), or bytes of UTF-8.",
-        choices=("characters", "utf-16", "utf-8"),
-        reading=True,
-    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

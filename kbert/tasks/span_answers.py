@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +15,43 @@ from kbert.tasks.readers.tagging import TaggedText
 
 LETTERS = "OBIES"
 """The letters of tags in all schemes: outside, begin, inside, end and single."""
+
+
+class FoundSpans(NamedTuple):
+    """The N spans of all texts of a batch, in one list."""
+
+    rows: tf.Tensor
+    """The index of the text of each span, int32 [N]."""
+    starts: tf.Tensor
+    """The offset of the first character of each span, int32 [N]."""
+    ends: tf.Tensor
+    """The offset after the last character of each span, int32 [N]."""
+    types: tf.Tensor
+    """The index of the type of each span, int32 [N]."""
+    scores: tf.Tensor
+    """The mean probability of the tags of each span, float32 [N]."""
+
+
+def found_spans(letters: tf.Tensor, types: tf.Tensor, scores: tf.Tensor, encoded: Tensors) -> FoundSpans:
+    """Returns the spans that the tags of words encode; the arguments are those of `served_spans`."""
+    rows = encoded["word_rows"]
+
+    # A word continues the entity of the word before if their letters are B or I, then I or E, and the types equal.
+    def before(values: tf.Tensor, first: int) -> tf.Tensor:
+        return tf.concat([[first], values[:-1]], 0)[: tf.size(values)]
+
+    last, same = before(letters, 0), (before(types, -1) == types) & (before(rows, -1) == rows)
+    goes_on = ((last == 1) | (last == 2)) & ((letters == 2) | (letters == 3)) & same
+    inside = letters > 0
+    begins = inside & ~goes_on
+    entity = tf.boolean_mask(tf.cumsum(tf.cast(begins, tf.int32)) - 1, inside)
+    return FoundSpans(
+        rows=tf.boolean_mask(rows, begins),
+        starts=tf.boolean_mask(encoded["word_starts"], begins),
+        ends=tf.math.segment_max(tf.boolean_mask(encoded["word_ends"], inside), entity),
+        types=tf.boolean_mask(types, begins),
+        scores=tf.math.segment_mean(tf.boolean_mask(scores, inside), entity),
+    )
 
 
 def served_spans(
@@ -34,22 +71,8 @@ def served_spans(
         `count`, the number of spans, int32 [B]; `labels` and `texts`, string [B, N]; `starts` and `ends`, character
         offsets in the text, int32 [B, N]; `scores`, the mean probability of the tags of a span, float32 [B, N].
     """
-    rows = encoded["word_rows"]
-
-    # A word continues the entity of the word before if their letters are B or I, then I or E, and the types equal.
-    def before(values: tf.Tensor, first: int) -> tf.Tensor:
-        return tf.concat([[first], values[:-1]], 0)[: tf.size(values)]
-
-    last, same = before(letters, 0), (before(types, -1) == types) & (before(rows, -1) == rows)
-    goes_on = ((last == 1) | (last == 2)) & ((letters == 2) | (letters == 3)) & same
-    inside = letters > 0
-    begins = inside & ~goes_on
-    entity = tf.boolean_mask(tf.cumsum(tf.cast(begins, tf.int32)) - 1, inside)
-    entity_rows = tf.boolean_mask(rows, begins)
-    starts = tf.boolean_mask(encoded["word_starts"], begins)
-    ends = tf.math.segment_max(tf.boolean_mask(encoded["word_ends"], inside), entity)
-    means = tf.math.segment_mean(tf.boolean_mask(scores, inside), entity)
-    kinds = tf.gather(tf.constant(list(names)), tf.boolean_mask(types, begins))
+    entity_rows, starts, ends, found_types, means = found_spans(letters, types, scores, encoded)
+    kinds = tf.gather(tf.constant(list(names)), found_types)
     text = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
     surfaces = tf.strings.substr(tf.gather(text, entity_rows), starts, ends - starts, unit="UTF8_CHAR")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -34,30 +34,15 @@ from kbert.tasks.readers.tagging import CONLL_ENDINGS, TaggedText, read_tagged_t
 from kbert.tasks.readers.word_tags import NO_TAG, are_word_tags
 from kbert.tasks.span_answers import LETTERS, readable_spans, served_spans, span_scores
 from kbert.tasks.text_task import same_text
+from kbert.tasks.windowed_words import window_stride, words_of_windows
 from kbert.tasks.word_answers import given_words, readable_words, served_words, word_scores
 from kbert.tasks.word_labels import IGNORED, labels_of_given_words, labels_of_spans
-from kbert.text.graph.encoder import GraphEncoder, GraphWindows
-from kbert.text.vocabulary import CONTINUATION
+from kbert.text.graph.encoder import GraphEncoder
 
 _TEXTS_AT_ONCE = 512
-_OVERLAP = 4
-"""Windows overlap by 1 / this number of their length."""
 _SPAN_METRICS = ("f1", "precision", "recall", "macro_f1")
 _WORD_METRICS = ("accuracy", "macro_f1")
 _LOG = logging.getLogger("kbert")
-
-
-class _Words(NamedTuple):
-    """The N words of all texts of a batch, in one list."""
-
-    keep: tf.Tensor
-    """Whether a token is the first piece of a word, in the one window where the word counts; bool [W, S]."""
-    rows: tf.Tensor
-    """The index of the text of each word, int32 [N]."""
-    starts: tf.Tensor
-    """The offset of the first character of each word, int32 [N]."""
-    ends: tf.Tensor
-    """The offset after the last character of each word, int32 [N]."""
 
 
 class TaggingTask(TrainableTask[TaggedText]):
@@ -231,8 +216,8 @@ class TaggingTask(TrainableTask[TaggedText]):
 
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
         """Returns windows over the texts, and the places of their words."""
-        windows = encode.windows(inputs["text"], stride=encode.sequence_length // _OVERLAP)
-        words = _words(windows, encode, tf.size(inputs["text"]))
+        windows = encode.windows(inputs["text"], stride=window_stride(encode.sequence_length))
+        words = words_of_windows(windows, encode)
         return {
             **windows.features,
             "text": inputs["text"],
@@ -388,30 +373,3 @@ class TaggingTask(TrainableTask[TaggedText]):
         if self.per_word:
             return word_scores(self.labels, examples, answers)
         return span_scores(examples, answers)
-
-
-def _words(windows: GraphWindows, encode: GraphEncoder, count: tf.Tensor) -> _Words:
-    """Returns the words of texts from the windows over them, each word once, in order."""
-    stride = encode.sequence_length // _OVERLAP
-    rows = windows.rows
-    first = tf.concat([[True], rows[1:] != rows[:-1]], 0)
-    last = tf.concat([rows[1:] != rows[:-1], [True]], 0)
-    lengths = tf.reduce_sum(tf.cast(windows.slides, tf.int32), -1)
-    # Two windows share `stride` tokens. The first half of them counts in the first window, the rest in the second.
-    begin = tf.where(first, 0, stride // 2)
-    end = tf.where(last, lengths, lengths - (stride - stride // 2))
-    places = tf.cumsum(tf.cast(windows.slides, tf.int32), 1) - 1
-    own = windows.slides & (places >= begin[:, None]) & (places < end[:, None])
-
-    pieces = [token.startswith(CONTINUATION) for token in encode.tokenizer.vocabulary]
-    ids = tf.boolean_mask(windows.features[features.INPUT_WORD_IDS.name], own)
-    token_rows = tf.gather(rows, tf.cast(tf.where(own)[:, 0], tf.int32))
-    new_row = tf.concat([[True], token_rows[1:] != token_rows[:-1]], 0)[: tf.size(token_rows)]
-    begins = ~tf.gather(tf.constant(pieces), ids) | new_row
-    word = tf.cumsum(tf.cast(begins, tf.int32)) - 1
-    return _Words(
-        keep=tf.scatter_nd(tf.where(own), begins, tf.shape(own, tf.int64)),
-        rows=tf.boolean_mask(token_rows, begins),
-        starts=tf.boolean_mask(tf.boolean_mask(windows.starts, own), begins),
-        ends=tf.math.segment_max(tf.boolean_mask(windows.ends, own), word),
-    )

@@ -29,6 +29,9 @@ _PARTS = {
     "classifier.": "classifier",
     "qa_outputs.": "answer-span head",
     "crf.": "CRF",
+    "relation.": "layer of the entities",
+    "predicates.": "classifier of predicates",
+    "senses.": "classifier of senses",
 }
 """The names of the parts outside the encoder, by the prefixes of their tensors."""
 

@@ -85,6 +85,24 @@ def test_the_tensors_of_each_head(config):
         "BertForTokenClassification": (False, {"classifier.weight": (3, 4), "classifier.bias": (3,)}),
         "BertForQuestionAnswering": (False, {"qa_outputs.weight": (2, 4), "qa_outputs.bias": (2,)}),
         "BertForMultipleChoice": (True, {"classifier.weight": (1, 4), "classifier.bias": (1,)}),
+        "BertForRelations": (
+            False,
+            {
+                "relation.dense.weight": (4, 12),
+                "relation.dense.bias": (4,),
+                "classifier.weight": (3, 4),
+                "classifier.bias": (3,),
+            },
+        ),
+        "BertForSemanticRoles": (
+            False,
+            {
+                "predicates.weight": (3, 4),
+                "predicates.bias": (3,),
+                "classifier.weight": (3, 4),
+                "classifier.bias": (3,),
+            },
+        ),
     }
     assert heads.keys() == ARCHITECTURES.keys()
     for architecture, (pooled, head) in heads.items():

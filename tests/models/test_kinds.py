@@ -19,6 +19,8 @@ def test_each_architecture_has_one_model():
         "BertForTokenClassification": "TokenClassificationModel",
         "BertForQuestionAnswering": "QuestionAnsweringModel",
         "BertForMultipleChoice": "MultipleChoiceModel",
+        "BertForRelations": "RelationModel",
+        "BertForSemanticRoles": "SemanticRolesModel",
     }
     with pytest.raises(KeyError, match="BertLMHeadModel"):
         kind_of_architecture("BertLMHeadModel")

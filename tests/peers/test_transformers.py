@@ -231,7 +231,9 @@ def our_logits(kind, model, batch):
     return outputs["logits"]
 
 
-HEADS = [name for name in ARCHITECTURES if name not in ("BertModel", "BertForPreTraining")]
+KNOWN = [name for name in ARCHITECTURES if hasattr(transformers, name)]
+"""The architectures that Transformers has; the others are kbert's own."""
+HEADS = [name for name in KNOWN if name not in ("BertModel", "BertForPreTraining")]
 
 
 @pytest.mark.parametrize("kind", HEADS)
@@ -260,7 +262,7 @@ def stored(folder):
 
 
 @pytest.mark.parametrize("shard", ["5GB", "1MB"])
-@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("kind", KNOWN)
 def test_round_trip_through_files_and_through_the_model(tmp_path, foreign_folder, kind, shard):
     other, folder = foreign_folder(kind, shard=shard)
     assert (len(list(folder.glob("*.safetensors"))) > 1) == (shard == "1MB")

@@ -78,6 +78,11 @@ def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Pat
     if options.quantize in QUANTIZER_DTYPES:
         check_quantizer()
     loaded = load(model, options=options.narrowed(HeadOptions))
+    if loaded.task.not_for_phones:
+        raise UsageError(
+            f"models for {loaded.task.name} cannot be exported for phones, since {loaded.task.not_for_phones}; "
+            "`kbert export saved-model` exports them"
+        )
     lengths = _lengths(options.sequence_lengths, loaded)
     calibration = CalibrationTexts(
         loaded, (options.calibration or options.validation) if options.quantize == "int8" else None

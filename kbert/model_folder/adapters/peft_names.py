@@ -32,7 +32,7 @@ _TARGET_MODULES = {
 }
 """The ends of the names of the adapted projections. The last one is also an end of that of "attention_output"."""
 _LOW_RANK = re.compile(r"(?P<layer>.+)\.(?P<factor>lora_A|lora_B)(?:\.default)?\.weight")
-_MODULES = ("bert.pooler", "classifier", "qa_outputs", "cls")
+_MODULES = ("bert.pooler", "classifier", "qa_outputs", "cls", "relation", "predicates", "senses")
 """The modules outside the blocks that can be trained with an adapter."""
 
 

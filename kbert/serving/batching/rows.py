@@ -110,8 +110,8 @@ def stacked(parts: Sequence[Arrays]) -> dict[str, np.ndarray]:
     result = {}
     for name in parts[0]:
         arrays = [outputs[name] for outputs in parts]
-        width = max((array.shape[1] for array in arrays if array.ndim > 1), default=0)
-        result[name] = np.concatenate([_widened(array, width) for array in arrays])
+        shape = np.max([array.shape[1:] for array in arrays], axis=0)
+        result[name] = np.concatenate([_widened(array, tuple(shape)) for array in arrays])
     return result
 
 
@@ -129,9 +129,9 @@ def _padded(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     return result
 
 
-def _widened(array: np.ndarray, width: int) -> np.ndarray:
-    if array.ndim < 2 or array.shape[1] == width:
+def _widened(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if array.shape[1:] == shape:
         return array
-    full = np.full((len(array), width, *array.shape[2:]), b"" if array.dtype.kind == "O" else 0, dtype=array.dtype)
-    full[:, : array.shape[1]] = array
+    full = np.full((len(array), *shape), b"" if array.dtype.kind == "O" else 0, dtype=array.dtype)
+    full[tuple(slice(size) for size in array.shape)] = array
     return full

@@ -42,4 +42,6 @@ def _texts(example: Any) -> dict[str, Any]:
 def _cut(value: Any) -> Any:
     if isinstance(value, str):
         return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
+    if isinstance(value, int):
+        return value
     return [_cut(part) for part in value]

@@ -21,6 +21,7 @@ from kbert.tasks.catalogue import task_info
 from kbert.tasks.options import TaskOptions
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, read_settings
+from kbert.tasks.protocol.training_rows import as_spans, as_strings
 from kbert.tasks.readers.columns import find_columns
 from kbert.tasks.readers.tables import named_columns
 from kbert.tasks.task_info import TaskInfo
@@ -34,18 +35,31 @@ TaskT = TypeVar("TaskT", bound="AnsweringTask[Any]")  # typing.Self needs Python
 
 @dataclasses.dataclass(frozen=True)
 class TextInput:
-    """A text that a model takes as input.
+    """A text, or a span of a text, that a model takes as input.
 
     Args:
-        name: The name of the tensor of strings in the serving signature, [B].
+        name: The name of the tensor in the serving signature: of texts, string [B]; of spans, int32 [B, 2].
         column: The column that holds the text; also its name in predictions.
         is_list: Whether an example has a list of such texts, for instance choices. The tensor is [B, C] then, with ""
-            in unused places.
+            in unused places; for spans it is [B, C, 2], with 0 in unused places.
+        is_span: Whether the input is a span of the first text instead of a text: the offset of its first character, and
+            the offset after its last character.
     """
 
     name: str
     column: str
     is_list: bool = False
+    is_span: bool = False
+
+    @property
+    def spec(self) -> tf.TensorSpec:
+        """The dtype and the shape of the tensor."""
+        shape = [None] * (1 + self.is_list) + [2] * self.is_span
+        return tf.TensorSpec(shape, tf.int32 if self.is_span else tf.string, name=self.name)
+
+    def tensor(self, values: Sequence[Any]) -> tf.Tensor:
+        """Returns the values of some rows as a tensor."""
+        return as_spans(values, are_lists=self.is_list) if self.is_span else as_strings(values)
 
 
 class AnsweringTask(abc.ABC, Generic[ExampleT]):
@@ -67,8 +81,12 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     """Whether the encoder needs its pooler."""
     windowed: ClassVar[bool] = False
     """Whether `encode` may return many rows for one text. The graph then runs them in parts, to bound memory."""
+    two_passes: ClassVar[bool] = False
+    """Whether the model reads rows that follow from its first outputs; see `second_pass`."""
     pair_truncation: ClassVar[Truncation] = "longest_first"
     """The text of a pair that loses tokens if the pair must fit in one row, as in models for phones."""
+    not_for_phones: ClassVar[str] = ""
+    """Why models of the task cannot be exported for phones; "" if they can."""
     examples_noun: ClassVar[str]
     """The examples of a file in words, for messages, such as "rows of text"."""
     saved_fields: ClassVar[Mapping[str, Kind]] = {}
@@ -170,6 +188,16 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         """
         return None
 
+    def examples_of_texts(self, texts: Sequence[Any]) -> list[ExampleT] | None:
+        """Returns the examples of texts that hold the other inputs as well, such as marked spans.
+
+        Returns None in tasks that do not read such texts.
+
+        Raises:
+            UsageError: A text does not hold the other inputs.
+        """
+        return None
+
     @classmethod
     def from_settings(cls: type[TaskT], settings: Mapping[str, Any]) -> TaskT:
         """Makes the task from the settings in kbert.json, which `settings` returned.
@@ -206,6 +234,11 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     def text_inputs(self) -> tuple[TextInput, ...]:
         """The texts that the model takes, in order."""
 
+    @property
+    def evaluation_inputs(self) -> tuple[TextInput, ...]:
+        """The inputs of `without_prompts` of a text model, which are usually `text_inputs`."""
+        return self.text_inputs
+
     def add_prompts(self, inputs: Tensors) -> Tensors:
         """Puts prompts before the texts of a request, in the graph. Most tasks have none."""
         return inputs
@@ -220,6 +253,19 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
             inputs: Strings by the names of `text_inputs`.
         """
         return encode(*(inputs[text.name] for text in self.text_inputs))
+
+    def second_pass(self, encode: GraphEncoder, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the features of the second pass, in the graph, and what `served_answers` needs.
+
+        Only tasks with `two_passes` have this method. The model then reads these features, and `served_answers` gets
+        its outputs for them, and the tensors that this method returned.
+
+        Args:
+            encode: The tokenizer in the graph.
+            outputs: The outputs of the model for the features of `encode`.
+            encoded: All tensors that `encode` returned.
+        """
+        raise NotImplementedError(f"the task {self.name} has one pass")
 
     @property
     def keeps_end(self) -> bool:

@@ -66,6 +66,11 @@ def count_or_none(value: Any) -> int | None:
     return None if value is None else count(value)
 
 
+def string_or_none(value: Any) -> str | None:
+    """Returns the value if it is a string or None."""
+    return None if value is None else string(value)
+
+
 def number(value: Any) -> float:
     """Returns the value as a float if it is a number."""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -93,6 +98,13 @@ def named_strings(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
         raise TypeError("an object of strings")
     return dict(value)
+
+
+def named_counts(value: Any) -> dict[str, list[int]]:
+    """Returns the value as a dict of lists if it is an object with lists of integers as values."""
+    if not isinstance(value, Mapping) or not all(isinstance(each, list) for each in value.values()):
+        raise TypeError("an object of lists of whole numbers")
+    return {name: [count(each) for each in listed] for name, listed in value.items()}
 
 
 def named_numbers(value: Any) -> dict[str, float]:

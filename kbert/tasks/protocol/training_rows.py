@@ -103,3 +103,19 @@ def as_strings(values: Sequence[Any]) -> tf.Tensor:
         return strings(values)
     most = max(1, *map(len, values))
     return tf.stack([strings([*row, *[""] * (most - len(row))]) for row in values])
+
+
+def as_spans(values: Sequence[Any], *, are_lists: bool) -> tf.Tensor:
+    """Returns spans, each a start and an end, as a tensor, int32 [B, 2].
+
+    Args:
+        values: A span for each row, or a list of spans.
+        are_lists: Whether the values are lists of spans. The tensor is int32 [B, C, 2] then, padded with 0.
+    """
+    if not are_lists:
+        return tf.constant(np.array(values, np.int32).reshape(-1, 2))
+    padded = np.zeros((len(values), max(1, *map(len, values)), 2), np.int32)
+    for row, spans in enumerate(values):
+        if len(spans):
+            padded[row, : len(spans)] = spans
+    return tf.constant(padded)

@@ -38,7 +38,8 @@ def warn_of_unknown_tokens(
     unknown = int(np.count_nonzero(ids == vocabulary.unk_id))
     if not unknown:
         return
-    texts = task.texts_of(examples)
+    spans = {text.name for text in task.text_inputs if text.is_span}
+    texts = {name: values for name, values in task.texts_of(examples).items() if name not in spans}
     count, example = long_words(_flat(texts), tokenizer)
     if count:
         said = describe_long_words(count, tokenizer.settings.max_word_length, example)

@@ -12,7 +12,7 @@ from kbert import features, files
 from kbert.errors import DataError
 from kbert.prediction.input_files import InputFiles
 from kbert.tasks.protocol.trainable import TrainableTask
-from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, as_strings
+from kbert.tasks.protocol.training_rows import Ragged, TrainingRows
 from kbert.tasks.readers.remembered import Reading
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.training.distillation.objective import HAS_LABEL
@@ -56,23 +56,32 @@ def rows_without_targets(
 ) -> TrainingRows:
     """Returns the tokens of texts, as the served graph sees them; long texts may give several items.
 
+    Inputs of the model other than tokens, such as the positions of spans, are among the targets.
+
     Args:
         task: The task.
         texts: The texts for each of `task.text_inputs`.
         encode: The tokenizer as a graph.
     """
-    names = [text.name for text in task.text_inputs]
-    specs = [tf.TensorSpec([None] * (1 + text.is_list), tf.string) for text in task.text_inputs]
+    inputs = task.text_inputs
+    names = [text.name for text in inputs]
+    specs = [text.spec for text in inputs]
+    of_encoder = {feature.name for feature in features.ENCODER_FEATURES}
+    others = [feature.name for feature in task.model_features if feature.name not in of_encoder]
 
-    def tokens(*columns: tf.Tensor) -> list[tf.Tensor]:
+    def tokens(*columns: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         encoded = task.encode(encode, task.add_prompts(dict(zip(names, columns, strict=True))))
-        return [encoded[feature.name] for feature in features.ENCODER_FEATURES]
+        return [encoded[feature.name] for feature in features.ENCODER_FEATURES], [encoded[name] for name in others]
 
     graph = tf.function(tokens, input_signature=specs, autograph=False)
     ids, types, lengths, sizes = [], [], [], []
+    further: dict[str, list[np.ndarray]] = {name: [] for name in others}
     for start in range(0, len(texts[names[0]]), _AT_ONCE):
-        columns = [as_strings(texts[name][start : start + _AT_ONCE]) for name in names]
-        found = dict(zip(features.ENCODER_FEATURES, (value.numpy() for value in graph(*columns)), strict=True))
+        columns = [text.tensor(texts[text.name][start : start + _AT_ONCE]) for text in inputs]
+        encoded, more = graph(*columns)
+        found = dict(zip(features.ENCODER_FEATURES, (value.numpy() for value in encoded), strict=True))
+        for name, value in zip(others, more, strict=True):
+            further[name].append(value.numpy())
         mask = found[features.INPUT_MASK]
         if mask.ndim == 3:  # an item has several rows; the last ones may be missing
             used = mask.any(-1)
@@ -89,7 +98,7 @@ def rows_without_targets(
     return TrainingRows(
         Ragged(np.concatenate(ids), joined),
         Ragged(np.concatenate(types), joined),
-        {},
+        {name: np.concatenate(parts) for name, parts in further.items()},
         np.concatenate(sizes).astype(np.int64) if sizes else None,
     )
 
@@ -103,7 +112,10 @@ def with_unlabelled(labelled: TrainingRows, others: TrainingRows) -> TrainingRow
     """
     count, more = len(labelled), len(others)
     targets: dict[str, np.ndarray | Ragged] = {
-        name: _extended(values, more, others.ids.lengths) for name, values in labelled.targets.items()
+        name: np.concatenate([values, others.targets[name]])
+        if name in others.targets
+        else _extended(values, more, others.ids.lengths)
+        for name, values in labelled.targets.items()
     }
     targets[HAS_LABEL] = np.arange(count + more) < count
     sizes = None

@@ -53,6 +53,11 @@ def test_parts_of_a_request_become_one_answer():
     assert rows.stacked(parts[:1]) == parts[0]
 
 
+def test_lists_of_lists_of_several_parts_are_padded_in_both():
+    parts = [{"roles": np.array([[[1, 2]]])}, {"roles": np.array([[[3], [4]]])}]
+    assert rows.stacked(parts)["roles"].tolist() == [[[1, 2], [0, 0]], [[3, 0], [4, 0]]]
+
+
 def test_the_length_of_a_row():
     assert rows.byte_length({"text": texts(b"abc", b"abcde"), "pair": texts(b"", b"")}) == 5
     assert rows.byte_length({"ids": np.zeros((2, 7), np.int32)}) == 7

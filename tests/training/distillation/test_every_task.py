@@ -43,6 +43,16 @@ FILES = {
         "c.jsonl",
         json.dumps({"text": ["the cat sat .", "a dog ran ."], "label": [1, 0]}) + "\n",
     ),
+    "relations": (
+        "c.jsonl",
+        '{"text": "the cat sat", "head": [4, 7], "tail": [8, 11], "relation": "Other"}\n'
+        '{"text": "a fast dog ran", "head": [7, 10], "tail": [2, 6], "relation": "eats(e2,e1)"}\n',
+    ),
+    "semantic roles": (
+        "c.jsonl",
+        '{"text": "the cat sat", "predicates": [{"start": 8, "end": 11, "sense": "sit.01", "roles": '
+        '[{"start": 0, "end": 7, "role": "ARG0"}]}]}\n{"text": "a dog", "predicates": []}\n',
+    ),
     "embedding": ("c.csv", "text,pair\nthe cat,a dog\nthe mat,on a mat sat\n"),
 }
 
