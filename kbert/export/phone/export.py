@@ -32,6 +32,7 @@ from kbert.options import with_options
 from kbert.prediction.loading import load
 from kbert.prediction.options import HeadOptions
 from kbert.prediction.predictor import Predictor
+from kbert.tasks.protocol.answering import check_one_pass
 from kbert.text.mediapipe_tokenizer import check_uncased, mediapipe_tokenizer
 from kbert.text.settings import MEDIAPIPE
 
@@ -77,6 +78,7 @@ def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Pat
     if options.quantize in QUANTIZER_DTYPES:
         check_quantizer()
     loaded = load(model, options=options.narrowed(HeadOptions))
+    check_one_pass(loaded.task, "a file for LiteRT")
     lengths = _lengths(options.sequence_lengths, loaded)
     calibration = CalibrationTexts(
         loaded, (options.calibration or options.validation) if options.quantize == "int8" else None

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import tensorflow as tf
 
 from kbert import features
-from kbert.errors import DataError
+from kbert.errors import DataError, UsageError
 from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
@@ -67,6 +67,8 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     """Whether the encoder needs its pooler."""
     windowed: ClassVar[bool] = False
     """Whether `encode` may return many rows for one text. The graph then runs them in parts, to bound memory."""
+    one_pass: ClassVar[bool] = True
+    """Whether `answer_outputs` runs the encoder once, so that LiteRT can run it instead of TensorFlow."""
     pair_truncation: ClassVar[Truncation] = "longest_first"
     """The text of a pair that loses tokens if the pair must fit in one row, as in models for phones."""
     examples_noun: ClassVar[str]
@@ -239,6 +241,19 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         """
         return kind_of_class(type(model)).bindings(model)
 
+    def answer_outputs(self, model: Any, batch: Tensors, encode: GraphEncoder) -> dict[str, tf.Tensor]:
+        """Returns the raw outputs for `served_answers` and `token_outputs`, in the graph.
+
+        Most tasks call the model once. A task that runs it several times sets `one_pass` to False.
+
+        Args:
+            model: The model that `build` made.
+            batch: The features in `model_features`.
+            encode: The tokenizer in the graph, with the sequence length.
+        """
+        outputs: dict[str, tf.Tensor] = model(batch, training=False)
+        return outputs
+
     # === Answers ===
 
     @abc.abstractmethod
@@ -277,6 +292,23 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         """Arguments of `kbert predict`, as an example in a model card."""
         first, *others = self.text_inputs
         return " ".join([f"'A {first.column} of your own'", *(f"--pair 'and its {text.column}'" for text in others)])
+
+
+def check_one_pass(task: AnsweringTask[Any], what: str) -> None:
+    """Checks that the models of a task run their encoder once.
+
+    Args:
+        task: The task.
+        what: What needs such a model, such as "LiteRT", for the message.
+
+    Raises:
+        UsageError: The task runs its model several times.
+    """
+    if not task.one_pass:
+        raise UsageError(
+            f"{what} is for tasks whose model runs once for an answer. Received: a model for {task.name}; use "
+            "TensorFlow instead: `kbert predict` without --engine, or `kbert export saved-model`"
+        )
 
 
 def no_examples(rows: str, bad: BadRows, path: PathLike) -> DataError:
