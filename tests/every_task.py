@@ -20,6 +20,7 @@ TASKS = {
     "multiple choice": _task("multiple_choice", "MultipleChoiceTask"),
     "summarization": _task("summarization", "SummarizationTask", 2),
     "embedding": _task("embedding", "EmbeddingTask"),
+    "generation": _task("generation", "GenerationTask"),
 }
 WITHOUT_POOLER = {
     "tagging",
@@ -28,5 +29,6 @@ WITHOUT_POOLER = {
     "question answering",
     "summarization",
     "embedding",
+    "generation",
 }
 """The tasks whose models have no pooler."""
