@@ -2,11 +2,11 @@
 
     python benchmarks/generation.py [--tokens 32] [--source 32] [--batches 1 8] [--rounds 20] [--json FILE]
 
-All contestants have the same random weights of the shape of MiniLM (6 layers of width 384, 30,522 tokens), read the same
-tokens, and write exactly --tokens tokens, since their ends are forbidden before. transformers runs `generate` of
-BertLMHeadModel, greedily and with its cache of keys and values; its decoder reads the source with a causal mask, which
-is the same work. kbert without a cache computes the whole row for each token. The contestants take turns. The greedy
-answers of kbert with and without a cache are compared first.
+All contestants have random weights of the shape of MiniLM (6 layers of width 384, 30,522 tokens), read the same tokens,
+and write exactly --tokens tokens, since an earlier end is forbidden. transformers runs `generate` of BertLMHeadModel,
+greedily and with its cache of keys and values; its decoder reads the source with a causal mask, which is the same work.
+kbert without a cache computes the whole row for each token. The contestants take turns. The greedy answers of kbert
+with and without a cache are compared first.
 """
 
 from __future__ import annotations

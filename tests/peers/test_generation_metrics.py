@@ -9,7 +9,8 @@ from kbert.tasks.metrics.chrf import chrf, sentence_chrf
 pytestmark = pytest.mark.peers
 
 WORDS = [
-    *"the The cat dogs 3.5 10,000 over-fit naïve don't — “ ” … a ran, İt x_y mat. &amp; &quot; - 2020-21 (so) U.S.".split(),
+    *"the The cat dogs 3.5 10,000 over-fit naïve don't — “ ” … a ran, İt x_y mat.".split(),
+    *"&amp; &quot; - 2020-21 (so) U.S.".split(),
     *"中 文，山 水。 白日 ㍿ ﹏ カナ 한국 ¿ € ½ \u3000 \u2009".split(" "),
 ]
 

@@ -27,7 +27,7 @@ class Writer:
         return {"input_word_ids": ids, "input_mask": np.int32(ids > 0), "input_type_ids": ids * 0}
 
     def decode(self, sources, decoding, longest, make):
-        """The answers in one graph for all sizes; `make` makes the strategy from the rules, the settings and features."""
+        """The answers, in a graph for all sizes; `make` makes the strategy of the rules, the settings and features."""
 
         def graph(features):
             rules = TokenRules(self.model, self.vocabulary, decoding, longest)

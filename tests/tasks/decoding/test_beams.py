@@ -7,7 +7,7 @@ from kbert.tasks.decoding.beams import BeamSearch
 from kbert.tasks.decoding.settings import Decoding
 
 END = 3
-TEXT = [token for token in range(5, 23)]
+TEXT = list(range(5, 23))
 
 
 def search(rules, decoding, features):
