@@ -41,7 +41,7 @@ def test_a_target_sees_its_source_and_itself_up_to_the_present_token():
         "1111110",
         "1111111",
     ]
-    assert ["".join("01"[value == 0] for value in row) for row in bias[0, 0]] == visible
+    assert ["".join("01"[int(value == 0)] for value in row) for row in bias[0, 0]] == visible
     assert set(np.unique(bias)) == {0, MASK_BIAS}
     assert (bias[1, 0, :, 4:] == MASK_BIAS).all()  # padding
 

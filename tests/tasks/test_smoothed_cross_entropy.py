@@ -18,4 +18,4 @@ def test_it_has_the_values_and_gradients_of_tensorflow(smoothing):
         ours, theirs = tf.reduce_sum(weights * loss), tf.reduce_sum(weights * expected)
     np.testing.assert_allclose(loss, expected, atol=1e-5)
     np.testing.assert_allclose(tape.gradient(ours, logits), tape.gradient(theirs, logits), atol=1e-6)
-    assert right.numpy().tolist() == (np.argmax(logits, 1) == labels).astype(float).tolist()
+    assert right.numpy().tolist() == (np.argmax(logits, 1) == labels.numpy()).astype(float).tolist()

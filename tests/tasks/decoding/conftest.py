@@ -18,6 +18,10 @@ class Writer:
     def __init__(self, model, vocabulary):
         self.model = model
         self.vocabulary = vocabulary
+        names = ("input_word_ids", "input_mask", "input_type_ids", "masked_lm_positions")
+        spec = {name: tf.TensorSpec([None, None], tf.int32) for name in names}
+        self._greedy = {}
+        self._whole_rows = tf.function(lambda batch: model(batch)["mlm_logits"], input_signature=[spec], autograph=False)
 
     def features(self, sources):
         """The features of sources, which are lists of ids without [CLS] and [SEP]."""
@@ -51,7 +55,7 @@ class Writer:
             "input_type_ids": np.int32(np.arange(row.shape[1]) > start)[None],
             "masked_lm_positions": np.int32([range(start, row.shape[1])]),
         }
-        logits = np.asarray(self.model(batch)["mlm_logits"], np.float64)[0]
+        logits = np.asarray(self._whole_rows(batch), np.float64)[0]
         logits[:, NO_TEXT] = -np.inf
         return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
 
@@ -64,12 +68,16 @@ class Writer:
 
     def greedy(self, source, longest):
         """The greedy answer, of which every token is computed from the whole row."""
+        known = self._greedy.get((*source, longest))
+        if known is not None:
+            return known
         answer = []
         while len(answer) < longest:
             token = int(self.log_probabilities(source, answer)[-1].argmax())
             if token == END:
                 break
             answer.append(token)
+        self._greedy[(*source, longest)] = answer
         return answer
 
 

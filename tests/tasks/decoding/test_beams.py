@@ -33,14 +33,14 @@ def test_as_many_beams_as_tokens_find_the_best_of_all_answers(writer, sources, e
         np.testing.assert_allclose(score, [values[answer] for answer in best], atol=1e-4)
 
 
-@pytest.mark.parametrize("beams", [2, 3, 6])
+@pytest.mark.parametrize("beams", [2, 5])
 def test_beams_never_score_below_the_greedy_answer(writer, sources, beams):
-    texts, scores = writer.decode(sources, Decoding(beams=beams), 10, search)
-    greedy = [writer.score(source, writer.greedy(source, 10), 10, 0.6) for source in sources]
+    texts, scores = writer.decode(sources, Decoding(beams=beams), 8, search)
+    greedy = [writer.score(source, writer.greedy(source, 8), 8, 0.6) for source in sources]
     assert (scores[:, 0] >= np.array(greedy) - 1e-4).all()
     assert (scores[:, 0] > np.array(greedy) + 1e-2).any()
     # The scores are those of the answers, although the beams share one cache.
-    own = [writer.score(source, rows[0], 10, 0.6) for source, rows in zip(sources, texts, strict=True)]
+    own = [writer.score(source, rows[0], 8, 0.6) for source, rows in zip(sources, texts, strict=True)]
     np.testing.assert_allclose(scores[:, 0], own, atol=1e-4)
 
 

@@ -18,7 +18,7 @@ def test_chinese_is_compared_by_characters():
     assert metrics["bleu_signature"] == "case:mixed|tok:zh|smooth:exp"
     assert metrics["bleu"] == pytest.approx(100 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25)
     assert metrics["rouge1"] == pytest.approx(0.8)
-    assert is_chinese(["用 BERT 写中文"])
+    assert is_chinese(["用 BERT 写中文诗"])
     assert not is_chinese(["BERT 写", "123"])
 
 
