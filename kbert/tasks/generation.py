@@ -23,7 +23,7 @@ from kbert.tasks.decoding.settings import SHORTEST_SOURCE, Decoding
 from kbert.tasks.decoding.single import SingleAnswers, random_draws
 from kbert.tasks.decoding.token_rules import TokenRules
 from kbert.tasks.generation_baselines import best_baseline
-from kbert.tasks.generation_rows import source_and_target_rows, target_lengths, with_length
+from kbert.tasks.generation_rows import source_and_target_rows, target_lengths
 from kbert.tasks.metrics.chrf import sentence_chrf
 from kbert.tasks.metrics.generation import generation_metrics
 from kbert.tasks.metrics.worst_examples import worst_examples
@@ -151,7 +151,7 @@ class GenerationTask(TrainableTask[GenerationExample]):
     ) -> list[GenerationExample]:
         """Returns the examples whose targets fit into the model beside a token of the source."""
         room = encode.sequence_length - SHORTEST_SOURCE
-        lengths = iter(target_lengths(examples, encode, room + 1))
+        lengths = iter(target_lengths(examples, encode))
         kept = []
         for example in examples:
             if max(next(lengths) for _ in example.target) > room:
@@ -175,8 +175,7 @@ class GenerationTask(TrainableTask[GenerationExample]):
         other = copy.copy(self)
         other.lowercase = encode.tokenizer.lowercase
         if self.decoding.max_target is None:
-            lengths = target_lengths(examples, encode, encode.sequence_length)
-            covered = int(np.quantile(lengths, _COVERED, method="higher"))
+            covered = int(np.quantile(target_lengths(examples, encode), _COVERED, method="higher"))
             longest = min(max(covered, _SHORTEST_LIMIT), self.decoding.longest(encode.sequence_length))
             other.decoding = dataclasses.replace(self.decoding, max_target=longest)
         other.decoding.longest(encode.sequence_length)  # raises an error if it does not fit
@@ -195,10 +194,8 @@ class GenerationTask(TrainableTask[GenerationExample]):
 
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
         """Returns rows of [CLS] text [SEP], which are cut so that the longest answer fits behind them."""
-        return self._source_encoder(encode)(inputs["text"])
-
-    def _source_encoder(self, encode: GraphEncoder) -> GraphEncoder:
-        return with_length(encode, encode.sequence_length - self.decoding.longest(encode.sequence_length))
+        room = encode.sequence_length - self.decoding.longest(encode.sequence_length)
+        return GraphEncoder(encode.tokenizer, room)(inputs["text"])
 
     def training_rows(self, examples: Sequence[GenerationExample], encode: GraphEncoder) -> TrainingRows:
         """Returns a row for each target: [CLS] text [SEP] target, with the types 0 and 1.

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from kbert import features
 from kbert.tasks.decoding.settings import SHORTEST_SOURCE
-from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, encode_texts
+from kbert.tasks.protocol.training_rows import Ragged, TrainingRows, strings
 from kbert.tasks.readers.generation import GenerationExample
 from kbert.text.graph.encoder import GraphEncoder
+from kbert.text.graph.tokenizer import GraphTokenizer
 
-_MARKS = 2
-"""The number of special tokens beside a text: [CLS] and [SEP]. The [SEP] behind a target is predicted, but not read."""
-
-
-def with_length(encode: GraphEncoder, length: int) -> GraphEncoder:
-    """Returns the encoder with another sequence length, which is at least 5."""
-    return GraphEncoder(encode.tokenizer, max(5, length))
+_AT_ONCE = 4096
 
 
-def target_lengths(examples: Sequence[GenerationExample], encode: GraphEncoder, most: int) -> np.ndarray:
-    """Returns the number of tokens of each target of each example, in order, int64; longer ones count as `most`."""
+def target_lengths(examples: Sequence[GenerationExample], encode: GraphEncoder) -> list[int]:
+    """Returns the number of tokens of each target of each example, in order."""
     targets = [target for example in examples for target in example.target]
-    return encode_texts(with_length(encode, most + _MARKS), targets)[0].lengths - _MARKS
+    return [len(ids) for ids in token_ids(encode.tokenizer, targets)]
+
+
+def token_ids(tokenizer: GraphTokenizer, texts: Sequence[str]) -> list[np.ndarray]:
+    """Returns the ids of texts without special tokens, int32 [N] each."""
+    graph = _graph(tokenizer)
+    found: list[np.ndarray] = []
+    for start in range(0, len(texts), _AT_ONCE):
+        ids = graph(strings(texts[start : start + _AT_ONCE]))
+        found += np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def _graph(tokenizer: GraphTokenizer) -> Any:
+    """Returns the graph of a tokenizer, which is traced once for all texts of a run."""
+    return tf.function(tokenizer.__call__, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
 
 
 def source_and_target_rows(
@@ -45,24 +59,22 @@ def source_and_target_rows(
     length = encode.sequence_length
     most = length - SHORTEST_SOURCE if max_target is None else max_target
     pairs = [(example.text, target) for example in examples for target in example.target]
-    # One more token than fits tells whether a text is longer.
-    sources = encode_texts(with_length(encode, length + 1), [text for text, _ in pairs])[0]
-    targets = encode_texts(with_length(encode, most + 1 + _MARKS), [target for _, target in pairs])[0]
+    vocabulary = encode.tokenizer.vocabulary
+    first, end = [vocabulary.cls_id], [vocabulary.sep_id]
+    sources = token_ids(encode.tokenizer, [text for text, _ in pairs])
+    targets = token_ids(encode.tokenizer, [target for _, target in pairs])
     rows: list[np.ndarray] = []
     starts, predicted = [], []
     cut_sources = cut_targets = 0
-    for source, marked in zip(_rows(sources), _rows(targets), strict=True):
-        target = marked[1:]  # with its [SEP]
-        if len(target) - 1 > most:
-            target = target[:most]
-            cut_targets += 1
-        room = length - (len(target) - 1 if max_target is None else max_target)
-        if len(source) > room:
-            source = np.append(source[: room - 1], source[-1])
-            cut_sources += 1
-        rows.append(np.concatenate([source, target[:-1]]))
-        starts.append(len(source))
-        predicted.append(target)
+    for source, target in zip(sources, targets, strict=True):
+        fits = len(target) <= most
+        wanted = np.append(target, end) if fits else target[:most]
+        room = length - (min(len(target), most) if max_target is None else max_target) - 2
+        rows.append(np.concatenate([first, source[:room], end, wanted[:-1]]))
+        starts.append(2 + min(len(source), room))
+        predicted.append(wanted)
+        cut_sources += len(source) > room
+        cut_targets += not fits
     lengths = np.array([len(row) for row in rows], np.int64)
     counts = np.array([len(row) for row in predicted], np.int64)
     positions = [np.arange(start - 1, start - 1 + count) for start, count in zip(starts, counts, strict=True)]
@@ -77,11 +89,6 @@ def source_and_target_rows(
         },
         notes=_notes(len(pairs), cut_sources, cut_targets, length, most),
     )
-
-
-def _rows(ragged: Ragged) -> Iterator[np.ndarray]:
-    """Yields the rows of ragged values."""
-    yield from np.split(ragged.values, np.cumsum(ragged.lengths)[:-1])
 
 
 def _notes(rows: int, sources: int, targets: int, length: int, most: int) -> tuple[str, ...]:

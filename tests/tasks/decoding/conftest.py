@@ -21,7 +21,9 @@ class Writer:
         names = ("input_word_ids", "input_mask", "input_type_ids", "masked_lm_positions")
         spec = {name: tf.TensorSpec([None, None], tf.int32) for name in names}
         self._greedy = {}
-        self._whole_rows = tf.function(lambda batch: model(batch)["mlm_logits"], input_signature=[spec], autograph=False)
+        self._whole_rows = tf.function(
+            lambda batch: model(batch)["mlm_logits"], input_signature=[spec], autograph=False
+        )
 
     def features(self, sources):
         """The features of sources, which are lists of ids without [CLS] and [SEP]."""
