@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from kbert.errors import DataError, UsageError
 from kbert.export.phone.export import export_litert
 from kbert.export.saved_model import export_saved_model
+from kbert.export.warmup import WARMUP_FILE
 from kbert.models.encoder import BertEncoder
 from kbert.prediction.loading import load
 from kbert.sources.bad_rows import BadRows
@@ -167,11 +169,16 @@ def test_metrics_and_the_worst_examples(folder):
     assert model.task.evaluate(EXAMPLES, several) == metrics
 
 
+@pytest.mark.slow
 def test_an_export_answers_as_the_model_and_draws_by_seeds(tmp_path, folder):
     """`export_saved_model` itself compares all signatures in both loaders."""
     exported = export_saved_model(folder, output=tmp_path / "served", beams=2, answers=2)
     signatures = tf.saved_model.load(str(exported)).signatures
     assert set(signatures) == {"serving_default", "tokens", "sample"}
+    records = tf.data.TFRecordDataset(str(exported / "assets.extra" / WARMUP_FILE))
+    warmed = [prediction_log_pb2.PredictionLog.FromString(record.numpy()) for record in records]
+    names = {record.predict_log.request.model_spec.signature_name for record in warmed}
+    assert names == {"serving_default", "tokens", "sample"}
     texts = ["the cat sat", "a dog", "the cat sat"]
     served = signatures["serving_default"](text=tf.constant(texts))
     expected = load(folder, beams=2, answers=2).predict(texts)
