@@ -27,8 +27,10 @@ def encode(vocabulary):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, make_task_model):
-    return make_task_model(tmp_path_factory.mktemp("writer"), GenerationTask(Decoding(max_target=6), lowercase=True))
+def folder(tmp_path_factory, make_task_model, small_config):
+    """A model with one block: tracing takes most of the time."""
+    task, config = GenerationTask(Decoding(max_target=6), lowercase=True), small_config.replace(num_hidden_layers=1)
+    return make_task_model(tmp_path_factory.mktemp("writer"), task, config=config)
 
 
 # === Training ===
@@ -139,6 +141,7 @@ def test_options_of_the_decoding_are_for_generation_alone(classifier, folder):
         Teacher.load(folder)
 
 
+@pytest.mark.slow
 def test_drawn_answers_depend_on_the_seed(folder):
     texts = ["the cat sat", "a dog", "the cat sat"]
     drawn = {seed: load(folder, temperature=2.0, seed=seed).predict(texts) for seed in (1, 2)}

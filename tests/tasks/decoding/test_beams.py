@@ -14,7 +14,7 @@ def search(rules, decoding, features):
     return BeamSearch(rules, decoding)
 
 
-@pytest.mark.parametrize("exponent", [0.0, 1.0])
+@pytest.mark.parametrize("exponent", [pytest.param(0.0, marks=pytest.mark.slow), 1.0])
 def test_as_many_beams_as_tokens_find_the_best_of_all_answers(writer, sources, exponent):
     decoding = Decoding(beams=len(TEXT), answers=3, length_penalty=exponent)
     texts, scores = writer.decode(sources[:3], decoding, 2, search)
@@ -33,7 +33,7 @@ def test_as_many_beams_as_tokens_find_the_best_of_all_answers(writer, sources, e
         np.testing.assert_allclose(score, [values[answer] for answer in best], atol=1e-4)
 
 
-@pytest.mark.parametrize("beams", [2, 5])
+@pytest.mark.parametrize("beams", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_beams_never_score_below_the_greedy_answer(writer, sources, beams):
     texts, scores = writer.decode(sources, Decoding(beams=beams), 8, search)
     greedy = [writer.score(source, writer.greedy(source, 8), 8, 0.6) for source in sources]
@@ -54,6 +54,7 @@ def test_several_answers_are_different_and_best_first(writer, sources):
         assert len(set(itertools.pairwise(answer))) == len(answer) - 1
 
 
+@pytest.mark.slow
 def test_answers_do_not_depend_on_the_other_sources_of_the_batch(writer, sources):
     together, scores = writer.decode(sources, Decoding(beams=3, answers=2), 8, search)
     for index in (0, 3):

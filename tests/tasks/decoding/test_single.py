@@ -6,6 +6,7 @@ from kbert.tasks.decoding.settings import Decoding
 from kbert.tasks.decoding.single import SingleAnswers, random_draws
 
 LONGEST = 8
+SLOW = pytest.mark.slow
 
 
 def greedy(rules, decoding, features):
@@ -45,7 +46,9 @@ def test_a_seed_gives_the_same_answer_again_and_another_seed_another(writer):
     assert len({str(each) for each in texts}) == 3
 
 
-@pytest.mark.parametrize("settings", [{"top_k": 1}, {"top_p": 1e-6}, {}])
+@pytest.mark.parametrize(
+    "settings", [{"top_k": 1}, *(pytest.param(each, marks=SLOW) for each in ({"top_p": 1e-6}, {}))]
+)
 def test_draws_from_the_likeliest_token_alone_are_greedy(writer, sources, settings):
     temperature = None if settings else tf.fill([12], 1e-5)
     texts, _ = writer.decode(sources, Decoding(temperature=1.0, **settings), LONGEST, drawing([5] * 12, temperature))
@@ -54,7 +57,11 @@ def test_draws_from_the_likeliest_token_alone_are_greedy(writer, sources, settin
 
 @pytest.mark.parametrize(
     ("settings", "kept"),
-    [({}, lambda p: p > 0), ({"top_k": 4}, lambda p: p >= np.sort(p)[-4]), ({"top_p": 0.5}, lambda p: nucleus(p, 0.5))],
+    [
+        pytest.param({}, lambda p: p > 0, marks=SLOW),
+        pytest.param({"top_k": 4}, lambda p: p >= np.sort(p)[-4], marks=SLOW),
+        ({"top_p": 0.5}, lambda p: nucleus(p, 0.5)),
+    ],
 )
 def test_tokens_are_drawn_with_their_probabilities(writer, settings, kept):
     source, temperature, count = [5, 9, 11], 1.5, 3000
