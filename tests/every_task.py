@@ -22,6 +22,7 @@ TASKS = {
     "embedding": _task("embedding", "EmbeddingTask"),
     "relations": _task("relations", "RelationsTask", ["Other", "eats(e1,e2)", "eats(e2,e1)"], "Other"),
     "semantic roles": _task("semantic_roles", "SemanticRolesTask", ["ARG0", "ARG1"], ["sit.01"], {"sat": [0]}),
+    "generation": _task("generation", "GenerationTask"),
 }
 WITHOUT_POOLER = {
     "tagging",
@@ -32,5 +33,6 @@ WITHOUT_POOLER = {
     "embedding",
     "relations",
     "semantic roles",
+    "generation",
 }
 """The tasks whose models have no pooler."""

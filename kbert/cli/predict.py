@@ -14,6 +14,7 @@ from kbert.cli.runner_options import RunnerCommand, runner_options
 from kbert.errors import DataError, UsageError
 from kbert.options import option_infos
 from kbert.prediction.options import (
+    DecodingOptions,
     EngineOptions,
     ExtractFeaturesOptions,
     PredictOptions,
@@ -28,6 +29,7 @@ from kbert.tasks.task_info import named_columns
 _FEATURES = option_infos(ExtractFeaturesOptions)
 _FILE = option_infos(PredictToFileOptions)
 _ONLY_FEATURES = ("layers", "sequence_length")
+_DECODING = option_infos(DecodingOptions)
 _SQUAD = "squad"
 _INFOS = {
     **option_infos(PromptedOptions),
@@ -117,6 +119,11 @@ def predict(
             raise UsageError(
                 "expected --features without --task and prompts, because it writes plain vectors of the encoder. "
                 "Received: both; leave out --task, --prompt and --prompt-name"
+            )
+        written = [f"--{name.replace('_', '-')}" for name in _DECODING if settings[name] is not None]
+        if written:
+            raise UsageError(
+                f"expected --features without options for generated texts. Received: {', '.join(written)}; leave it out"
             )
         if (settings["engine"], settings["quantize"]) != (_INFOS["engine"].default, _INFOS["quantize"].default):
             raise UsageError(

@@ -34,7 +34,7 @@ def check_task(task: AnsweringTask[Any]) -> None:
     Raises:
         OptionError: The model needs other inputs.
     """
-    if task.model_features != features.ENCODER_FEATURES or task.two_passes:
+    if task.model_features != features.ENCODER_FEATURES or not task.one_pass:
         raise option_error(
             lambda spell: (
                 f"{spell('litert')} is for tasks whose model reads one row of tokens. Received: {task.name}; leave it "

@@ -17,6 +17,7 @@ from kbert.export.litert_for_serving import FILE_NAME, check_task, litert_for_se
 from kbert.export.manifest import MANIFEST_FILE, manifest
 from kbert.export.options import ExportSavedModelOptions
 from kbert.export.parity import check_parity, sample_inputs
+from kbert.export.sampling_signature import SAMPLE, sampling_signatures, with_seeds
 from kbert.export.session import session_answers
 from kbert.export.warmup import WARMUP_FILE, write_warmup_requests
 from kbert.options import option_error, with_options
@@ -24,6 +25,7 @@ from kbert.prediction.loading import load
 from kbert.prediction.options import PromptedOptions
 from kbert.prediction.predictor import Predictor
 from kbert.prediction.text_model import TextModel
+from kbert.tasks.protocol.answering import check_one_pass
 from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.graph.tokenizer import GraphTokenizer
 from kbert.text.tokenizer_files.writing import save_tokenizer
@@ -44,7 +46,9 @@ def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOption
       text; for classification `probabilities`;
     - `classify`, for classification, multilabel classification, ranking and multiple choice: from `inputs`, serialized
       tf.Examples [B] with the text inputs as bytes features, to `classes` [B, C] and `scores` [B, C];
-    - `regress`, for regression: from `inputs`, as in `classify`, to `outputs` [B].
+    - `regress`, for regression: from `inputs`, as in `classify`, to `outputs` [B];
+    - `sample`, for generation: from `text` [B], `seed`, int64 [B], and `temperature`, float32 [B], to the answers of
+      `serving_default`, with tokens that are drawn.
 
     Its folder assets.extra has kbert.json, which says what the model does (see `kbert.export.manifest`); warm-up
     requests, which TensorFlow Serving runs before it serves the version; and the files of the tokenizer.
@@ -100,13 +104,8 @@ def write_saved_model(
     loaded = load(model, options=options.narrowed(PromptedOptions))
     if options.litert is not None:
         check_task(loaded.task)
-    if options.litert_encoder is not None and loaded.task.two_passes:
-        raise option_error(
-            lambda spell: (
-                f"{spell('litert_encoder')} is for tasks that read a text once. Received: a model for "
-                f"{loaded.task.name}; leave it out"
-            )
-        )
+    if options.litert_encoder is not None:
+        check_one_pass(loaded.task, "litert_encoder")
     text_model = _core_text_model(loaded) if options.ops == "core" else loaded.text_model
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary)
 
@@ -153,6 +152,7 @@ def _signatures(text_model: TextModel) -> dict[str, Any]:
         "serving_default": text_model.from_text,
         "tokens": text_model.from_tokens,
         **example_signatures(text_model),
+        **sampling_signatures(text_model),
     }
 
 
@@ -168,7 +168,8 @@ def _check(folder: Path, inputs: Mapping[str, tf.Tensor], text_model: TextModel)
     encoded = text_model.task.encode(text_model.encode, inputs)
     tokens = {feature.name: encoded[feature.name] for feature in text_model.task.model_features}
     serialized = {INPUTS: tf.constant([example.SerializeToString() for example in examples(inputs)])}
-    requests = {name: {"serving_default": inputs, "tokens": tokens}.get(name, serialized) for name in signatures}
+    special = {"serving_default": inputs, "tokens": tokens, SAMPLE: with_seeds(inputs)}
+    requests = {name: special.get(name, serialized) for name in signatures}
     expected = {name: _arrays(signatures[name](*request.values())) for name, request in requests.items()}
     restored = tf.saved_model.load(str(folder)).signatures
     loaded = {name: _arrays(restored[name](**request)) for name, request in requests.items()}

@@ -17,6 +17,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from kbert.export.example_signatures import CLASSIFY, REGRESS, examples
 from kbert.export.parity import sample_spans, sample_texts
+from kbert.export.sampling_signature import SAMPLE, with_seeds
 from kbert.prediction.text_model import TextModel
 from kbert.tasks.protocol.answering import TextInput
 from kbert.text.vocabulary import Vocabulary
@@ -53,7 +54,7 @@ def warmup_inputs(texts: Sequence[TextInput], vocabulary: Vocabulary, longest: i
 def write_warmup_requests(
     path: Path, text_model: TextModel, vocabulary: Vocabulary, *, model_name: str, signatures: Collection[str]
 ) -> None:
-    """Writes predict requests to `serving_default` and `tokens`, and requests to `classify` and `regress`.
+    """Writes predict requests to `serving_default`, `tokens` and `sample`, and requests to `classify` and `regress`.
 
     Args:
         path: The file to write.
@@ -78,6 +79,9 @@ def _records(
     encoded = task.encode(text_model.encode, prompted)
     tokens = {feature.name: encoded[feature.name].numpy() for feature in task.model_features}
     yield _predict(model_name, "tokens", tokens)
+    if SAMPLE in signatures:
+        sampled = {name: np.asarray(values) for name, values in with_seeds(texts).items()}
+        yield _predict(model_name, SAMPLE, sampled)
     for name in (CLASSIFY, REGRESS):
         if name in signatures:
             yield _over_examples(model_name, name, texts)

@@ -36,6 +36,17 @@ def packed_attention_bias(input_example_ids: Any) -> Any:
     return (1.0 - ops.cast(same, "float32"))[:, None] * MASK_BIAS
 
 
+def prefix_attention_bias(input_mask: Any, input_type_ids: Any) -> Any:
+    """Returns the bias for rows of a source and a target: int32 [B, S] and [B, S] → float32 [B, 1, S, S].
+
+    The tokens of the source have type 0, and attend to the source. Those of the target have type 1 and follow it: each
+    attends to the source, to the target tokens before it, and to itself (UniLM, arXiv 1905.03197).
+    """
+    place = ops.cumsum(input_type_ids, axis=1)  # 0 in the source, then 1, 2, 3 …
+    visible = ops.logical_and(place[:, None, :] <= place[:, :, None], input_mask[:, None, :] > 0)
+    return (1.0 - ops.cast(visible, "float32"))[:, None] * MASK_BIAS
+
+
 @keras.saving.register_keras_serializable("kbert")
 class SelfAttention(BertLayer):
     """Multi-head self-attention: softmax(Q Kᵀ / √D + bias) V for N heads, then the output projection.
@@ -75,23 +86,65 @@ class SelfAttention(BertLayer):
 
         With the `places` and `tokens` of a `TokenRow`, inputs and outputs are float32 [1, T, H] instead.
         """
-        config = self.config
+        return self.with_keys(inputs, bias, places, tokens, training)[0]
+
+    def with_keys(
+        self, inputs: Any, bias: Any, places: Any = None, tokens: Any = None, training: bool | None = None
+    ) -> tuple[Any, Any, Any]:
+        """Returns the result of `call`, the transposed keys [B, N, D, S] and the values [B, N, S, D] (see `step`)."""
         # Values that only move from one matrix product to the next stay in the precision of the products.
         projected = ops.cast(self.qkv(inputs), self.precision)
         if places is not None:
             # Attention works on each row separately, so rows need the same length here, and only here.
             projected = pad_rows(projected, places, tokens)
+        query, key, value = self._heads(projected)
+        scores = product(query, key, self.precision)  # [B, N, S, S]
+        context = self._joined(self._weighted(scores + bias, value, training))
+        if places is not None:
+            context = drop_padding(context, places, tokens)
+        return self.output_projection(context), key, value
+
+    def step(
+        self, inputs: Any, source: tuple[Any, Any, Any], keys: Any, values: Any, bias: Any
+    ) -> tuple[Any, Any, Any]:
+        """Computes one new token of each of K answers, which attends to the source and to the tokens before it.
+
+        Args:
+            inputs: The vectors of the new tokens, float32 [B, K, H].
+            source: The keys [B, N, D, S] and the values [B, N, S, D] of the source, and the bias of its scores,
+                float32 [B, 1, 1, S].
+            keys: The keys of the T earlier tokens of all answers, [B, N, D, T].
+            values: The values of these tokens, [B, N, T, D].
+            bias: The bias of the scores of these tokens and of the K new ones, which broadcasts to [B, N, K, T + K].
+
+        Returns:
+            float32 [B, K, H], and the keys and values of the T + K tokens.
+        """
+        source_keys, source_values, source_bias = source
+        query, key, value = self._heads(ops.cast(self.qkv(inputs), self.precision))
+        keys, values = ops.concatenate([keys, key], -1), ops.concatenate([values, value], -2)
+        of_source = product(query, source_keys, self.precision) + source_bias
+        of_answers = product(query, keys, self.precision) + bias
+        weights = ops.cast(ops.softmax(ops.concatenate([of_source, of_answers], -1)), self.precision)
+        length = ops.shape(source_keys)[-1]
+        # The keys of the source are not joined with the others, so that they are not copied for every token.
+        context = ops.matmul(weights[..., :length], source_values) + ops.matmul(weights[..., length:], values)
+        return self.output_projection(self._joined(context)), keys, values
+
+    def _heads(self, projected: Any) -> tuple[Any, Any, Any]:
+        """Splits [B, S, 3 H] into scaled queries [B, N, S, D], transposed keys [B, N, D, S] and values [B, N, S, D]."""
+        config = self.config
         # ops.split, not indexing: the gradient of indexing allocates a tensor of zeros for each part.
         heads = (-1, ops.shape(projected)[1], config.num_attention_heads, config.head_size)
         query, key, value = (ops.reshape(part, heads) for part in ops.split(projected, 3, axis=-1))  # [B, S, N, D]
         # Scaling the queries gives the same result as scaling the scores, and is cheaper.
         query = ops.transpose(query, (0, 2, 1, 3)) * (1.0 / math.sqrt(config.head_size))
-        scores = product(query, ops.transpose(key, (0, 2, 3, 1)), self.precision)  # [B, N, S, S]
-        context = self._weighted(scores + bias, ops.transpose(value, (0, 2, 1, 3)), training)  # [B, N, S, D]
-        context = ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, heads[1], config.hidden_size))
-        if places is not None:
-            context = drop_padding(context, places, tokens)
-        return self.output_projection(context)
+        return query, ops.transpose(key, (0, 2, 3, 1)), ops.transpose(value, (0, 2, 1, 3))
+
+    def _joined(self, context: Any) -> Any:
+        """Joins the results of the heads: [B, N, S, D] → [B, S, H]."""
+        length = ops.shape(context)[2]
+        return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, length, self.config.hidden_size))
 
     def _weighted(self, scores: Any, value: Any, training: bool | None) -> Any:
         """Returns the values weighted by the softmax of the scores, with dropout: [B, N, S, S] and [B, N, S, D].

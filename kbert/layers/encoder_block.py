@@ -91,7 +91,27 @@ class EncoderBlock(BertLayer):
         return outputs
 
     def _forward(self, inputs: Any, bias: Any, places: Any, tokens: Any, training: bool | None) -> Any:
-        attended = self.dropout(self.attention(inputs, bias, places, tokens, training=training), training=training)
+        return self._after_attention(inputs, self.attention(inputs, bias, places, tokens, training=training), training)
+
+    def with_keys(self, inputs: Any, bias: Any, places: Any = None, tokens: Any = None) -> tuple[Any, Any, Any]:
+        """Returns the result of `call` without dropout, and the keys and values of `SelfAttention.with_keys`."""
+        attended, keys, values = self.attention.with_keys(inputs, bias, places, tokens)
+        return self._after_attention(inputs, attended, None), keys, values
+
+    def step(
+        self, inputs: Any, source: tuple[Any, Any, Any], keys: Any, values: Any, bias: Any
+    ) -> tuple[Any, Any, Any]:
+        """Computes one new token of each of K answers, with the arguments of `SelfAttention.step`.
+
+        Returns:
+            float32 [B, K, H], and the keys and values with those of the new tokens.
+        """
+        attended, keys, values = self.attention.step(inputs, source, keys, values, bias)
+        return self._after_attention(inputs, attended, None), keys, values
+
+    def _after_attention(self, inputs: Any, attended: Any, training: bool | None) -> Any:
+        """Returns the output of the block, given its input and the result of the attention."""
+        attended = self.dropout(attended, training=training)
         hidden = self.attention_norm(inputs + attended, training=training)
         wide = self.intermediate(hidden, training=training)
         total = hidden + self.dropout(self.output_projection(wide), training=training)

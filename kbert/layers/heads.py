@@ -117,10 +117,13 @@ class MaskedLanguageModelHead(BertLayer):
         gathered = gather_positions(hidden, positions)
         if used is not None:
             gathered = ops.take(gathered, used, axis=0)
-        vectors = self.norm(self.dense(gathered, training=training), training=training)
-        logits = product_with_rows(vectors, token_table, self.precision)
-        logits = ops.add(logits, self.bias)
+        logits = self.logits(gathered, token_table, training)
         return logits if used is not None else ops.reshape(logits, (*ops.shape(positions), self.config.vocab_size))
+
+    def logits(self, vectors: Any, token_table: Any, training: bool | None = None) -> Any:
+        """Maps the vectors of T tokens, float32 [T, H], and the token table [V, H] to logits, float32 [T, V]."""
+        transformed = self.norm(self.dense(vectors, training=training), training=training)
+        return ops.add(product_with_rows(transformed, token_table, self.precision), self.bias)
 
     def compute_output_shape(self, hidden_shape: Any, positions_shape: Any, *_: Any) -> Any:
         """Returns [B, P, V] for [B, S, H] and [B, P]."""

@@ -11,11 +11,11 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
-from kbert.options import option_error, with_options
+from kbert.options import with_options
 from kbert.prediction.options import EngineOptions, LoadOptions
 from kbert.prediction.predictor import Predictor
-from kbert.tasks.factories import embedding_task, task_from_bundle
-from kbert.tasks.protocol.answering import AnsweringTask
+from kbert.tasks.factories import embedding_task, generation_task, task_from_bundle
+from kbert.tasks.protocol.answering import AnsweringTask, check_one_pass
 from kbert.tasks.readers.remembered import Reading
 
 
@@ -43,6 +43,10 @@ def load(model: PathLike, *, options: LoadOptions) -> Predictor:
     prompts = (options.prompt, options.prompt_name, options.pair_prompt)
     if any(prompt is not None for prompt in prompts):
         task = embedding_task(task, "--prompt").with_prompt(*prompts)
+    changes = options.changes()
+    if changes:
+        option = f"--{next(iter(changes)).replace('_', '-')}"
+        task = generation_task(task, option).with_decoding(**changes)
     return predictor_of(bundle, task, model, options.narrowed(EngineOptions))
 
 
@@ -65,13 +69,7 @@ def predictor_of(
     assign_tensors(task.bindings(model), bundle.tensors)
     litert = None
     if engine is not None and engine.engine == "litert":
-        if task.two_passes:
-            raise option_error(
-                lambda spell: (
-                    f"{spell('engine', 'litert')} is for tasks that read a text once. Received: a model for "
-                    f"{task.name}; leave it out"
-                )
-            )
+        check_one_pass(task, "engine", "litert")
         litert = litert_encoder(model.encoder, quantize=engine.quantize)
     return Predictor(
         task,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from kbert.beam.options import RunnerOptions
 from kbert.files import PathLike
 from kbert.model_folder.sentence_transformers import POOLINGS
-from kbert.options import Options, option, option_error, with_documented_fields
+from kbert.options import Options, option, option_error, option_infos, with_documented_fields
 from kbert.tasks.task_info import COLUMNS_SECTION
 
 ENGINES = ("tensorflow", "litert")
@@ -39,8 +40,48 @@ class HeadOptions(Options):
     )
 
 
+def _decoding(help: str, **settings: Any) -> Any:
+    return option(None, help, default_help="that of the model", section="Generation", **settings)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PromptedOptions(HeadOptions):
+class DecodingOptions(Options):
+    """The options of how a model for generation chooses the tokens of its answers."""
+
+    max_target: int | None = _decoding("The largest number of tokens of an answer.", minimum=1)
+    min_target: int | None = _decoding("The smallest number of tokens of an answer.", minimum=0)
+    beams: int | None = _decoding(
+        "The number of beginnings of an answer that are continued side by side; 1 takes the likeliest token each time.",
+        minimum=1,
+    )
+    answers: int | None = _decoding(
+        "The number of answers to a text, best first: at most `beams`, unless tokens are drawn.", minimum=1
+    )
+    length_penalty: float | None = _decoding(
+        "The exponent of ((5 + n) / 6), by which the log probability of an answer of n tokens is divided; a larger one "
+        "favours longer answers.",
+        minimum=0,
+    )
+    no_repeat: int | None = _decoding(
+        "The length of the sequences of tokens that an answer has at most once; 0 allows all repetitions.", minimum=0
+    )
+    temperature: float | None = _decoding(
+        "Draw tokens at random, with logits that are divided by this number.", above=0
+    )
+    top_k: int | None = _decoding("Draw from this number of likeliest tokens; 0 draws from all.", minimum=0)
+    top_p: float | None = _decoding(
+        "Draw from the smallest set of likeliest tokens that has this probability.", above=0, maximum=1
+    )
+    seed: int | None = _decoding("The seed of drawn tokens.", minimum=0)
+
+    def changes(self) -> dict[str, Any]:
+        """Returns the values that are given, by name."""
+        values = {name: getattr(self, name) for name in option_infos(DecodingOptions)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PromptedOptions(DecodingOptions, HeadOptions):
     """The options that describe a model from text to answers."""
 
     prompt: str | None = option(None, "The text that is put before each text, such as 'query: '; for embedding models.")

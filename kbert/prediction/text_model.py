@@ -43,9 +43,9 @@ class TextModel(tf.Module):
     def _from_prompted(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         encoded = self.task.encode(self.encode, inputs)
         outputs = self._outputs(encoded)
-        if self.task.two_passes:
-            encoded = self.task.second_pass(self.encode, outputs, encoded)
-            outputs = self._outputs(encoded)
+        second = self.task.second_pass(self.encode, outputs, encoded)
+        if second is not None:
+            encoded, outputs = second, self._outputs(second)
         return self.task.served_answers(outputs, encoded)
 
     def without_prompts(self) -> Any:
@@ -53,14 +53,14 @@ class TextModel(tf.Module):
         return signature_function(self._from_prompted, [text.spec for text in self.task.evaluation_inputs])
 
     def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return self.task.token_outputs(self.model(encoded, training=False), encoded)
+        return self.task.token_outputs(self._batch_outputs(encoded), encoded)
 
     def _outputs(self, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         batch = {feature.name: encoded[feature.name] for feature in self.task.model_features}
-        if not self.task.windowed:
-            outputs: dict[str, tf.Tensor] = self.model(batch, training=False)
-            return outputs
-        return _in_parts(lambda part: self.model(part, training=False), batch)
+        return _in_parts(self._batch_outputs, batch) if self.task.windowed else self._batch_outputs(batch)
+
+    def _batch_outputs(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self.task.answer_outputs(self.model, batch, self.encode)
 
 
 def signature_function(

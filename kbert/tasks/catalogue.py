@@ -17,6 +17,7 @@ from kbert.options import OptionInfo
 from kbert.tasks.options import (
     ClassificationOptions,
     EmbeddingOptions,
+    GenerationOptions,
     MultilabelOptions,
     MultipleChoiceOptions,
     QuestionAnsweringOptions,
@@ -215,6 +216,28 @@ _BUILT_IN: Mapping[str, TaskInfo] = {
                 *({"text": text, "summary": summary} for text in _DOCUMENTS for summary in _SUMMARIES),
             ),
             sequence_length=512,
+        ),
+        TaskInfo(
+            "generation",
+            "kbert.tasks.generation:GenerationTask",
+            "a new text for each text, such as its translation, its title, a summary or a reply",
+            metrics=("chrf", "bleu", "rougeL", "rouge1", "rouge2"),
+            data="CSV, TSV or JSON lines, or parallel files (with --target-ending)",
+            columns=(
+                _TEXT,
+                Column("target", "Column of the texts to generate.", "target", target=True),
+            ),
+            options=GenerationOptions,
+            usual_columns=(
+                {"text": "source", "target": "target"},
+                {"text": "src", "target": "tgt"},
+                {"text": "input", "target": "output"},
+                {"text": "input", "target": "target"},
+                {"text": "text", "target": "summary"},
+                {"text": "text", "target": "title"},
+                {"text": "abstract", "target": "title"},
+                *({"text": text, "target": summary} for text in _DOCUMENTS for summary in _SUMMARIES),
+            ),
         ),
     )
 }

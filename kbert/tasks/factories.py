@@ -18,6 +18,7 @@ from kbert.tasks.protocol.trainable import TrainableTask
 
 if TYPE_CHECKING:
     from kbert.tasks.embedding import EmbeddingTask
+    from kbert.tasks.generation import GenerationTask
 
 
 def task_class(name: str) -> type[AnsweringTask[Any]]:
@@ -88,6 +89,23 @@ def embedding_task(task: AnsweringTask[Any], option: str) -> EmbeddingTask:
 
     if not isinstance(task, EmbeddingTask):
         raise UsageError(f"{option} is for models that give vectors; leave it out. Received: a model for {task.name}")
+    return task
+
+
+def generation_task(task: AnsweringTask[Any], option: str) -> GenerationTask:
+    """Returns the task if it is generation; an option that only models for generation have needs this check.
+
+    Args:
+        task: The task of a model.
+        option: The option, such as "--beams", for the message.
+
+    Raises:
+        UsageError: The task is not generation.
+    """
+    from kbert.tasks.generation import GenerationTask
+
+    if not isinstance(task, GenerationTask):
+        raise UsageError(f"{option} is for models that generate texts; leave it out. Received: a model for {task.name}")
     return task
 
 

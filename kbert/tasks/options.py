@@ -256,3 +256,31 @@ class SummarizationOptions(TableOptions):
     """The options of summarization."""
 
     sentences: int = option(3, "The number of sentences of a summary.", minimum=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GenerationOptions(TableOptions):
+    """The options of generation."""
+
+    target_ending: str | None = option(
+        None,
+        "The texts are the lines of files, and their targets the lines of the files with this ending beside them: with "
+        "en, train.en has the targets of train.de.",
+        reading=True,
+    )
+    max_target: int | None = option(
+        None,
+        "The largest number of tokens of an answer. Longer targets are learnt up to it.",
+        default_help="covers 99 % of the training targets, at most half of the sequence length",
+        minimum=1,
+    )
+    label_smoothing: float = option(
+        0.1, "The part of each target token that is spread over the vocabulary.", minimum=0, below=1
+    )
+    target_masks: float = option(
+        0.1,
+        "The part of the target tokens that are replaced by random ones when the model reads them in training, so that "
+        "it learns to go on after an error of its own.",
+        minimum=0,
+        below=1,
+    )

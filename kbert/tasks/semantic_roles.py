@@ -69,7 +69,7 @@ class SemanticRolesTask(TrainableTask[RolesText]):
     main_metric = "f1"
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
-    two_passes: ClassVar[bool] = True
+    one_pass: ClassVar[bool] = False
     not_for_phones: ClassVar[str] = "they read a text again for each predicate that they found"
     examples_noun: ClassVar[str] = "texts"
     saved_fields: ClassVar[Mapping[str, Kind]] = {"roles": names, "senses": names, "forms": named_counts}

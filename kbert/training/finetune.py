@@ -196,6 +196,8 @@ def _batches(options: FinetuneOptions, plan: FinetuningPlan) -> LengthBucketedBa
 
 def _used_tokens(plan: FinetuningPlan) -> np.ndarray | None:
     """Returns the ids of all training tokens and of padding, or None if they are most of the vocabulary."""
+    if plan.task.trains_whole_vocabulary:
+        return None
     vocabulary = plan.start.tokenizer.vocabulary
     used = np.union1d(plan.rows.ids.values, [vocabulary.pad_id])
     return used if len(used) < len(vocabulary) / 2 else None

@@ -149,9 +149,6 @@ def plan_finetuning(
         UsageError: An option is invalid for the model or the examples.
         KbertError: The model is invalid.
     """
-    if run.is_chief:
-        examples.tell_skipped()
-        examples.tell_shared()
     training = with_augmentation(
         examples.train,
         model=options.model,
@@ -175,6 +172,10 @@ def plan_finetuning(
     sequence_length = _sequence_length(run, options, info, start, task, training, tokenizer)
     check_frozen_layers(options.frozen_layers, start.config.num_hidden_layers, frozen_encoder=options.frozen_encoder)
     encode = GraphEncoder(tokenizer, sequence_length)
+    training = task.keep_fitting(training, encode, *examples.skipped[0])
+    if run.is_chief:
+        examples.tell_skipped()
+        examples.tell_shared()
     task = task.for_training_examples(training, encode)
     rows = task.training_rows(training, encode)
     if more_rows is not None:

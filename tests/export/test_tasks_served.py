@@ -15,7 +15,9 @@ from kbert.export.phone.export import export_litert
 from kbert.export.saved_model import export_saved_model
 from kbert.prediction.loading import load
 from kbert.tasks.classification import ClassificationTask
+from kbert.tasks.decoding.settings import Decoding
 from kbert.tasks.embedding import EmbeddingTask
+from kbert.tasks.generation import GenerationTask
 from kbert.tasks.multilabel import MultilabelTask
 from kbert.tasks.multiple_choice import MultipleChoiceTask
 from kbert.tasks.question_answering import QuestionAnsweringTask
@@ -47,6 +49,7 @@ TASKS = {
     "embedding": (EmbeddingTask(), {"text": TEXTS}),
     "ranking": (RankingTask(), {"query": TEXTS, "candidates": SEVERAL}),
     "summarization": (SummarizationTask(2), {"sentences": SEVERAL}),
+    "generation": (GenerationTask(Decoding(max_target=6, beams=2, answers=2)), {"text": TEXTS}),
     "fill-mask": (None, {"text": ["the [MASK] sat on a [MASK] .", "a cat", "[MASK]"]}),
 }
 CLIENTS = {

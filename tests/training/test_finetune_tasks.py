@@ -186,3 +186,31 @@ def test_a_label_that_only_the_validation_file_has(tmp_path, pretrained):
             validation=tmp_path / "dev.csv",
             validation_split=None,
         )
+
+
+def test_generation_learns_to_write(tmp_path, pretrained, logged):
+    """The second word of the target depends on the source; parallel files, as they are often published."""
+    rows = [
+        (f"the {animal} {word} .", f"a {other} {word}")
+        for word in WORDS
+        for animal, other in (("cat", "dog"), ("dog", "mat"))
+    ]
+    for ending, column in (("de", 0), ("en", 1)):
+        (tmp_path / f"train.{ending}").write_text("\n".join(row[column] for row in rows) + "\n")
+    path = tmp_path / "train.de"
+    options = {"validation": path, "validation_split": None, "epochs": 40, "dropout": 0.0, "learning_rate": 3e-3}
+    metrics = run("generation", tmp_path / "run", pretrained, path, target_ending="en", evaluate_every=60, **options)
+    assert metrics["chrf"] > 95
+    assert not [line for line in logged() if "retracing" in line or "no better than" in line]
+    model = load(tmp_path / "run")
+    assert model.evaluate(path)["chrf"] == pytest.approx(metrics["chrf"], abs=1e-3)
+    assert model.predict(["the cat ran ."])[0]["generated"] == "a dog ran"
+    assert load(tmp_path / "run", beams=3).predict(["the dog sat ."])[0]["generated"] == "a mat sat"
+    # The folder is a masked language model for every other program.
+    settings = Bundle.load(tmp_path / "run").settings
+    assert (Bundle.load(tmp_path / "run").architecture, settings["task"]["decoding"]["max_target"]) == (
+        "BertForMaskedLM",
+        8,
+    )
+    (tmp_path / "run" / "kbert.json").unlink()
+    assert load(tmp_path / "run").task.name == "fill-mask"

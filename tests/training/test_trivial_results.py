@@ -2,9 +2,11 @@ import pytest
 
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.embedding import EmbeddingTask
+from kbert.tasks.generation import GenerationTask
 from kbert.tasks.multilabel import MultilabelTask
 from kbert.tasks.multiple_choice import ChoiceExample, MultipleChoiceTask
 from kbert.tasks.question_answering import QuestionAnsweringTask
+from kbert.tasks.readers.generation import GenerationExample
 from kbert.tasks.readers.question_answering import Answer, Question
 from kbert.tasks.readers.summarization import SummarizationExample
 from kbert.tasks.readers.tagging import Span, TaggedText
@@ -55,6 +57,7 @@ CASES = {
         "takes the first sentences",
         0.5,
     ),
+    "generation": (GenerationTask(), [GenerationExample("a cat", ("a cat",))], "copies the text", 100.0),
 }
 
 

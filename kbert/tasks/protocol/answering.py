@@ -16,6 +16,7 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.kinds import kind_of_class
 from kbert.models.tensor_names import TensorBindings
+from kbert.options import option_error
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.options import TaskOptions
@@ -81,8 +82,8 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
     """Whether the encoder needs its pooler."""
     windowed: ClassVar[bool] = False
     """Whether `encode` may return many rows for one text. The graph then runs them in parts, to bound memory."""
-    two_passes: ClassVar[bool] = False
-    """Whether the model reads rows that follow from its first outputs; see `second_pass`."""
+    one_pass: ClassVar[bool] = True
+    """Whether the encoder runs once for a text, so that LiteRT can run it instead of TensorFlow."""
     pair_truncation: ClassVar[Truncation] = "longest_first"
     """The text of a pair that loses tokens if the pair must fit in one row, as in models for phones."""
     not_for_phones: ClassVar[str] = ""
@@ -254,18 +255,18 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         """
         return encode(*(inputs[text.name] for text in self.text_inputs))
 
-    def second_pass(self, encode: GraphEncoder, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
-        """Returns the features of the second pass, in the graph, and what `served_answers` needs.
+    def second_pass(self, encode: GraphEncoder, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor] | None:
+        """Returns the features of a second pass, in the graph, and what `served_answers` needs; None for no such pass.
 
-        Only tasks with `two_passes` have this method. The model then reads these features, and `served_answers` gets
-        its outputs for them, and the tensors that this method returned.
+        The model then reads these features, and `served_answers` gets its outputs for them, and the tensors that this
+        method returned. A task with a second pass sets `one_pass` to False.
 
         Args:
             encode: The tokenizer in the graph.
             outputs: The outputs of the model for the features of `encode`.
             encoded: All tensors that `encode` returned.
         """
-        raise NotImplementedError(f"the task {self.name} has one pass")
+        return None
 
     @property
     def keeps_end(self) -> bool:
@@ -284,6 +285,19 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         A task whose model is not one of kbert's (`kbert.models.kinds`) overrides this method.
         """
         return kind_of_class(type(model)).bindings(model)
+
+    def answer_outputs(self, model: Any, batch: Tensors, encode: GraphEncoder) -> dict[str, tf.Tensor]:
+        """Returns the raw outputs for `served_answers` and `token_outputs`, in the graph.
+
+        Most tasks call the model once. A task that runs it several times sets `one_pass` to False.
+
+        Args:
+            model: The model that `build` made.
+            batch: The features in `model_features`.
+            encode: The tokenizer in the graph, with the sequence length.
+        """
+        outputs: dict[str, tf.Tensor] = model(batch, training=False)
+        return outputs
 
     # === Answers ===
 
@@ -323,6 +337,26 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
         """Arguments of `kbert predict`, as an example in a model card."""
         first, *others = self.text_inputs
         return " ".join([f"'A {first.column} of your own'", *(f"--pair 'and its {text.column}'" for text in others)])
+
+
+def check_one_pass(task: AnsweringTask[Any], option: str, *value: str) -> None:
+    """Checks that the models of a task run their encoder once for a text, which an option needs.
+
+    Args:
+        task: The task.
+        option: The option, such as "engine".
+        value: The value of the option, if other values do not need it.
+
+    Raises:
+        OptionError: The models run their encoder several times.
+    """
+    if not task.one_pass:
+        raise option_error(
+            lambda spell: (
+                f"{spell(option, *value)} is for tasks that read a text once. Received: a model for {task.name}; "
+                "leave it out"
+            )
+        )
 
 
 def no_examples(rows: str, bad: BadRows, path: PathLike) -> DataError:

@@ -39,6 +39,8 @@ class TrainableTask(AnsweringTask[ExampleT]):
     """The metric of `evaluate` that decides which weights are best."""
     losses: tuple[str, ...]
     """The names in `loss_sums` whose sum is minimized. The others are metrics."""
+    trains_whole_vocabulary: bool = False
+    """Whether the loss depends on all rows of the token table, also on those of tokens that the texts do not have."""
     needs_whole_batch: bool = False
     """Whether the loss compares the examples of a batch, so that a batch cannot be split over replicas."""
     longest_input: int | None = None
@@ -131,6 +133,16 @@ class TrainableTask(AnsweringTask[ExampleT]):
     def for_training_examples(self, examples: Sequence[ExampleT], encode: GraphEncoder) -> TrainableTask[ExampleT]:
         """Returns the task with settings that follow from the training examples, such as the longest answer."""
         return self
+
+    def keep_fitting(
+        self, examples: Sequence[ExampleT], encode: GraphEncoder, path: PathLike, bad: BadRows
+    ) -> list[ExampleT]:
+        """Returns the training examples that fit into the model, and counts the others in `bad`.
+
+        Raises:
+            DataError: An example does not fit, and `bad` does not allow for it; with file and line.
+        """
+        return list(examples)
 
     # === Losses ===
 

@@ -55,6 +55,11 @@ class Teacher:
                 f"expected a teacher that is fine-tuned for a task. Received: {path}, which predicts masked words; "
                 "fine-tune it with `kbert finetune`"
             )
+        if not task.soft_outputs:
+            raise UsageError(
+                f"expected a teacher whose outputs a student can learn. Received: {path}, a model for {task.name}; "
+                "fine-tune a smaller model on the answers that `kbert predict` writes with it"
+            )
         try:
             reading = Reading.from_settings(bundle.settings.get("reading", {}), task.info())
         except (TypeError, UsageError) as problem:

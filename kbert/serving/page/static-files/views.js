@@ -28,6 +28,7 @@ export const VIEWS = {
   "multiple-choice": { needs: ["index", "choice", "probabilities"], show: showChoices },
   summarization: { needs: ["indices", "count", "probabilities"], show: showSentences },
   "fill-mask": { needs: ["count", "pieces", "probabilities"], show: showFilledMasks },
+  generation: { needs: ["generated", "score"], show: showGenerated },
 };
 
 /** Pairs of names and probabilities, the largest first. */
@@ -53,6 +54,13 @@ function showLabels([row]) {
 
 function showNumber([row]) {
   return { summary: String(Number(row.value.toPrecision(6))), parts: [] };
+}
+
+function showGenerated([row]) {
+  const [best, ...others] = [row.generated].flat();
+  const items = others.map((text) => element("li", { dir: "auto" }, text));
+  const list = element("ol.sentences", { "aria-label": "Further answers", start: 2 }, ...items);
+  return { summary: best, parts: items.length ? [list] : [] };
 }
 
 function showTags(rows, texts) {
