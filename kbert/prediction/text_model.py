@@ -44,7 +44,7 @@ class TextModel(tf.Module):
 
     def _from_prompted(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         encoded = self.task.encode(self.encode, inputs)
-        return self.task.served_answers(self._outputs(encoded), encoded)
+        return self.task.served_answers(self.outputs(encoded), encoded)
 
     def without_prompts(self) -> Any:
         """Returns a tf.function like `from_text`, for texts that already have their prompts. It is not exported."""
@@ -53,7 +53,8 @@ class TextModel(tf.Module):
     def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self.task.token_outputs(self.model(encoded, training=False), encoded)
 
-    def _outputs(self, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def outputs(self, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the raw outputs of the model for what `task.encode` returned."""
         batch = {feature.name: encoded[feature.name] for feature in self.task.model_features}
         if not self.task.windowed:
             outputs: dict[str, tf.Tensor] = self.model(batch, training=False)
