@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from kbert.prediction.loading import load
     from kbert.prediction.options import (
         EvaluateOptions,
+        ExplainOptions,
         ExtractFeaturesOptions,
         LoadOptions,
         PredictOptions,
@@ -79,11 +80,13 @@ if TYPE_CHECKING:
     from kbert.text.tokenizer import Tokenizer
     from kbert.text.vocabulary import Vocabulary
     from kbert.text.vocabulary_training import train_tokenizer, train_vocabulary
+    from kbert.training.calibrate import calibrate
     from kbert.training.devices.launch import launch
     from kbert.training.distill import distill
     from kbert.training.evaluation import evaluate_pretraining
     from kbert.training.finetune import finetune
     from kbert.training.options import (
+        CalibrateOptions,
         CrossValidateOptions,
         DistillOptions,
         EvaluatePretrainingOptions,
@@ -108,6 +111,7 @@ _MODULES = {
     "BuildCorpusOptions": "kbert.corpus.options",
     "BuildIndexOptions": "kbert.retrieval.options",
     "Bundle": "kbert.model_folder.bundle",
+    "CalibrateOptions": "kbert.training.options",
     "ClassificationModel": "kbert.pretrained.models",
     "Conversion": "kbert.conversion.convert",
     "ConvertOptions": "kbert.conversion.command_options",
@@ -117,6 +121,7 @@ _MODULES = {
     "Encoding": "kbert.text.encoding",
     "EvaluateOptions": "kbert.prediction.options",
     "EvaluatePretrainingOptions": "kbert.training.options",
+    "ExplainOptions": "kbert.prediction.options",
     "ExportLitertOptions": "kbert.export.options",
     "ExportSavedModelOptions": "kbert.export.options",
     "ExtendVocabularyOptions": "kbert.conversion.command_options",
@@ -158,6 +163,7 @@ _MODULES = {
     "bench_litert": "kbert.inference.litert_benchmark.benchmark",
     "build_corpus": "kbert.corpus.building.build",
     "build_index": "kbert.retrieval.index",
+    "calibrate": "kbert.training.calibrate",
     "convert": "kbert.conversion.convert",
     "cross_validate": "kbert.training.search.repeats",
     "distill": "kbert.training.distill",
@@ -199,6 +205,7 @@ __all__ = [
     "BuildCorpusOptions",
     "BuildIndexOptions",
     "Bundle",
+    "CalibrateOptions",
     "ClassificationModel",
     "Conversion",
     "ConvertOptions",
@@ -208,6 +215,7 @@ __all__ = [
     "Encoding",
     "EvaluateOptions",
     "EvaluatePretrainingOptions",
+    "ExplainOptions",
     "ExportLitertOptions",
     "ExportSavedModelOptions",
     "ExtendVocabularyOptions",
@@ -249,6 +257,7 @@ __all__ = [
     "bench_litert",
     "build_corpus",
     "build_index",
+    "calibrate",
     "convert",
     "cross_validate",
     "distill",

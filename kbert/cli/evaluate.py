@@ -20,6 +20,8 @@ _INFOS = {
     "precision": option_infos(EvaluatePretrainingOptions)["precision"],
 }
 
+_EVALUATION = [name for name in option_infos(EvaluateOptions) if name != "batch_size"]
+
 
 @click.command(cls=options.SectionedCommand)
 @options.MODEL
@@ -50,7 +52,7 @@ def evaluate(
     if precision != "float32" and corpus is None:
         raise UsageError(f"--precision is for --corpus FOLDER. Received: --precision {precision}; leave it out")
     use = options.loading(settings, paired=bool(settings["pair_column"]))
-    how = EvaluateOptions(batch_size=batch_size, skip_bad=settings["skip_bad"])
+    how = EvaluateOptions(batch_size=batch_size, **{name: settings[name] for name in _EVALUATION})
     options.import_tensorflow_for("one", None, precision)
     if corpus is not None:
         metrics = _evaluate_pretraining(
@@ -91,8 +93,24 @@ def _print_tables(metrics: dict[str, Any]) -> None:
             numbers = [f"{value:,}" if isinstance(value, int) else f"{value:.4f}" for value in scores.values()]
             table.add_row(escape(label), *numbers)
         console.print(table)
+    if "faithfulness" in metrics:
+        console.print(_faithfulness_table(metrics["faithfulness"]))
     if len(metrics.get("confusion_matrix", ())) in range(1, 21):
         table = Table("true \\ predicted", *map(escape, metrics["labels"]), title="confusion matrix")
         for label, row in zip(metrics["labels"], metrics["confusion_matrix"], strict=True):
             table.add_row(escape(label), *map(str, row))
         console.print(table)
+
+
+def _faithfulness_table(found: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    names = list(dict.fromkeys(name for scores in found["methods"].values() for name in scores))
+    table = Table("method", *(name.replace("_", " ") for name in names))
+    table.title = f"faithfulness of explanations, {found['examples']:,} examples"
+    correlation = found["random_weights_correlation"]
+    if correlation is not None:
+        table.caption = f"rank correlation with a model with random weights: {correlation:.4f}"
+    for method, scores in found["methods"].items():
+        table.add_row(method, *(f"{scores[name]:.4f}" if name in scores else "" for name in names))
+    return table

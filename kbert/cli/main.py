@@ -28,8 +28,10 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "distill": ("kbert.cli.distill:distill", "Train a small model with the outputs of a fine-tuned one."),
     "prune": ("kbert.cli.prune:prune", "Remove the least important parts of a fine-tuned model."),
     "tune": ("kbert.cli.tune:tune", "Search for the best hyper-parameters for a task."),
+    "calibrate": ("kbert.cli.calibrate:calibrate", "Calibrate the probabilities of a fine-tuned model."),
     "evaluate": ("kbert.cli.evaluate:evaluate", "Evaluate a model on a file or a corpus."),
     "predict": ("kbert.cli.predict:predict", "Print the predictions of a model for texts."),
+    "explain": ("kbert.cli.explain:explain", "Show which words the answers of a model are due to."),
     "fill-mask": ("kbert.cli.fill_mask:fill_mask", "Show which words a pretrained model predicts at [MASK]."),
     "report": ("kbert.cli.report:report", "Write a report about a run, or about several side by side."),
     "index": ("kbert.cli.index:index", "Build an index to search documents by meaning."),
@@ -42,7 +44,18 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("kbert.cli.serve:serve", "Serve SavedModels over TensorFlow Serving's REST and gRPC APIs."),
 }
 
-_COMPUTING = ("quickstart", "pretrain", "finetune", "distill", "prune", "tune", "evaluate", "predict", "index")
+_COMPUTING = (
+    "quickstart",
+    "pretrain",
+    "finetune",
+    "distill",
+    "prune",
+    "tune",
+    "calibrate",
+    "evaluate",
+    "predict",
+    "index",
+)
 """The commands that compute for long enough that huge pages are worth a restart of the program."""
 
 

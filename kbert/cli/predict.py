@@ -115,10 +115,10 @@ def predict(
         raise UsageError("--runner is for --input FILE and --output FILE. Received: another command; leave it out")
     how = PredictOptions(batch_size=settings["batch_size"], keep_columns=settings["keep_columns"])
     if features:
-        if any(settings[name] is not None for name in ("task", "prompt", "prompt_name")):
+        if any(settings[name] is not None for name in ("task", "prompt", "prompt_name", "abstain_below")):
             raise UsageError(
-                "expected --features without --task and prompts, because it writes plain vectors of the encoder. "
-                "Received: both; leave out --task, --prompt and --prompt-name"
+                "expected --features without --task, prompts and --abstain-below, because it writes plain vectors of "
+                "the encoder. Received: both; leave out --task, --prompt, --prompt-name and --abstain-below"
             )
         written = [f"--{name.replace('_', '-')}" for name in _DECODING if settings[name] is not None]
         if written:
@@ -170,11 +170,11 @@ def predict(
     if input:
         predictions = loaded.predict_file(input, options=how, **options.chosen_reading(settings))
     else:
-        predictions = loaded.predict(*_given(loaded, texts, pairs), options=how)
+        predictions = loaded.predict(*given_texts(loaded, texts, pairs), options=how)
     _print(loaded, predictions, chosen_format, how.keep_columns)
 
 
-def _given(model: Any, texts: tuple[str, ...], pairs: tuple[str, ...]) -> list[Any]:
+def given_texts(model: Any, texts: tuple[str, ...], pairs: tuple[str, ...]) -> list[Any]:
     """Returns the arguments as columns of texts for `Predictor.predict`."""
     several = model.task.text_inputs[-1].is_list
     if not pairs:

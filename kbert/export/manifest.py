@@ -24,7 +24,8 @@ def manifest(loaded: Predictor, model: files.PathLike, command: Sequence[str] | 
 
     Its keys are "format"; "kbert", the version of kbert; "task"; "text_inputs", the names of the inputs of
     `serving_default`; "labels", those of the task or None; "vocabulary_sha256", the SHA-256 of vocab.txt; "metrics",
-    the numbers that fine-tuning measured on the validation file, or None; and "command", or None.
+    the numbers that fine-tuning measured on the validation file, or None; and "command", or None. The manifest of a
+    model that abstains also has "abstain_below", the least probability of an answer that is given.
 
     Args:
         loaded: The exported model.
@@ -35,6 +36,7 @@ def manifest(loaded: Predictor, model: files.PathLike, command: Sequence[str] | 
         BundleError: kbert.json is damaged.
     """
     labels = getattr(loaded.task, "labels", None)
+    threshold = getattr(loaded.task, "abstain_below", 0.0)
     return {
         "format": FORMAT,
         "kbert": __version__,
@@ -44,6 +46,7 @@ def manifest(loaded: Predictor, model: files.PathLike, command: Sequence[str] | 
         "vocabulary_sha256": loaded.tokenizer.vocabulary.sha256(),
         "metrics": _metrics(Path(resolve(model))),
         "command": None if command is None else list(command),
+        **({"abstain_below": threshold} if threshold else {}),
     }
 
 

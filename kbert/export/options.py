@@ -58,6 +58,13 @@ class ExportSavedModelOptions(PromptedOptions):
         "Also write the encoder for LiteRT with weights of this dtype, with which kbert serve answers faster on CPUs.",
         choices=ENCODER_QUANTIZATIONS,
     )
+    explain: bool = option(
+        False,
+        "Also write the signature explain, which returns the scores of the words of a text.",
+        details="It takes the texts, and `label`, the label to explain or an empty text for the predicted one. A "
+        "request takes about 30 times as long as a prediction. For classification, multilabel classification and "
+        "regression.",
+    )
     ops: str = option(
         "text",
         "The operations of the tokenizer in the graph: text includes those of TensorFlow Text; core has only those of "

@@ -13,6 +13,7 @@ from kbert import files
 from kbert.export.encoder_for_litert import FILE_NAME as ENCODER_FILE
 from kbert.export.encoder_for_litert import encoder_signatures, write_encoder
 from kbert.export.example_signatures import INPUTS, example_signatures, examples, name_methods
+from kbert.export.explain_signature import EXPLAIN, check_explanations, explaining_function
 from kbert.export.litert_for_serving import FILE_NAME, check_task, litert_for_serving
 from kbert.export.manifest import MANIFEST_FILE, manifest
 from kbert.export.options import ExportSavedModelOptions
@@ -49,6 +50,8 @@ def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOption
     - `regress`, for regression: from `inputs`, as in `classify`, to `outputs` [B];
     - `sample`, for generation: from `text` [B], `seed`, int64 [B], and `temperature`, float32 [B], to the answers of
       `serving_default`, with tokens that are drawn.
+    - `explain`, with the option `explain`: from the texts, and for models with labels `label` [B], which is "" for the
+      predicted one, to `words`, `starts`, `ends` and `scores` [B, W], with `count` [B] (see `Predictor.explain`).
 
     Its folder assets.extra has kbert.json, which says what the model does (see `kbert.export.manifest`); warm-up
     requests, which TensorFlow Serving runs before it serves the version; and the files of the tokenizer.
@@ -66,8 +69,8 @@ def export_saved_model(model: files.PathLike, *, options: ExportSavedModelOption
         The folder of the version.
 
     Raises:
-        UsageError: The version exists already, or is less than 1; or `litert` is given for a task whose model needs
-            other inputs than one row of tokens.
+        UsageError: The version exists already, or is less than 1; `litert` is given for a task whose model needs
+            other inputs than one row of tokens; or `explain` is given for a task whose answers cannot be explained.
         BundleError: The model folder is damaged, or its model is for no task.
         ParityError: The export gives other answers than the model; nothing was written.
 
@@ -110,7 +113,7 @@ def write_saved_model(
     inputs = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary)
 
     with files.atomic_directory(base / str(version)) as folder:
-        signatures = _signatures(text_model)
+        signatures = _signatures(text_model, explain=options.explain)
         parts = {} if options.litert_encoder is None else encoder_signatures(text_model)
         tf.saved_model.save(ServedModel(text_model), str(folder), signatures={**signatures, **parts})
         name_methods(folder)
@@ -124,6 +127,8 @@ def write_saved_model(
         save_tokenizer(loaded.tokenizer, extra)
         # Whatever its operations, an export must answer as the model folder.
         _check(folder, inputs, loaded.text_model)
+        if options.explain:
+            check_explanations(folder, loaded)
         if options.litert_encoder is not None:
             write_encoder(extra / ENCODER_FILE, loaded.text_model, options.litert_encoder, folder, inputs)
         if options.litert is not None:
@@ -147,12 +152,14 @@ class ServedModel(tf.Module):
         self.encode = text_model.encode
 
 
-def _signatures(text_model: TextModel) -> dict[str, Any]:
+def _signatures(text_model: TextModel, *, explain: bool = False) -> dict[str, Any]:
+    explaining = {EXPLAIN: explaining_function(text_model)} if explain else {}
     return {
         "serving_default": text_model.from_text,
         "tokens": text_model.from_tokens,
         **example_signatures(text_model),
         **sampling_signatures(text_model),
+        **explaining,
     }
 
 

@@ -143,6 +143,23 @@ class BertEncoder(PresetModel, keras.Model):
         """
         return model_folders().to_keras_hub(self)
 
+    def from_embeddings(self, embedded: Any, input_mask: Any) -> dict[str, Any]:
+        """Returns the outputs for given vectors of the embedding layer, without dropout.
+
+        Explanations compute the outputs for other vectors than those of tokens, and their gradients.
+
+        Args:
+            embedded: The vectors, float32 [B, S, H], such as those that `embeddings` returns.
+            input_mask: 1 for a token and 0 for padding, int32 [B, S].
+        """
+        bias = self.get_layer("attention_bias")(input_mask)
+        for block in self.blocks:
+            embedded = block(embedded, bias, training=False)
+        outputs = {"sequence_output": embedded}
+        if self.pooler is not None:
+            outputs["pooled_output"] = self.pooler(embedded)
+        return outputs
+
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor, and the names of the frozen layers, as plain data."""
         parts = [self.embeddings, *self.blocks, *([] if self.pooler is None else [self.pooler])]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kbert.errors import DataError
+from kbert.errors import DataError, UsageError, shown
 from kbert.files import PathLike
-from kbert.sources.memory_table import MemoryTable
+from kbert.sources.bad_rows import BadRows
+from kbert.sources.memory_table import MemoryTable, as_table, is_path
 from kbert.sources.table_format import TableFormat, file_kind
 from kbert.tasks.protocol.answering import AnsweringTask
 from kbert.tasks.readers.remembered import Reading
@@ -81,6 +83,30 @@ class InputFiles:
         """
         reading = self.reading(given)
         return self._task.iterate_examples(path, reading.columns, options=reading.options, targets=False)
+
+    def labelled(self, data: PathLike | Any, given: Mapping[str, Any], bad: BadRows) -> tuple[Sequence[Any], PathLike]:
+        """Returns labelled examples, whose labels are not checked yet, and their file for messages.
+
+        Args:
+            data: A file, a table in memory, or a list of examples of the task.
+            given: The columns and the options; see `reading`.
+            bad: Counts the rows that are skipped.
+
+        Raises:
+            DataError: The file is unreadable or empty, or a row is invalid.
+            UsageError: The type of `data` is invalid.
+        """
+        table = as_table(data, "the table")
+        if table is not None or is_path(data):
+            path = table or data
+            chosen = self.reading(given)
+            return self._task.read_examples(path, chosen.columns, options=chosen.options, bad=bad), path
+        if not isinstance(data, Sequence) or not data or not all(map(dataclasses.is_dataclass, data)):
+            raise UsageError(
+                "expected a file, a data frame, a list of rows that are dictionaries, or examples of the task. "
+                f"Received: {shown(data)}"
+            )
+        return data, "examples"
 
 
 def _lines(path: PathLike, form: TableFormat) -> Iterator[str]:

@@ -11,9 +11,10 @@ from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
-from kbert.options import with_options
+from kbert.options import option_error, with_options
 from kbert.prediction.options import EngineOptions, LoadOptions
 from kbert.prediction.predictor import Predictor
+from kbert.tasks.calibrated_task import CalibratedTask
 from kbert.tasks.factories import embedding_task, generation_task, task_from_bundle
 from kbert.tasks.protocol.answering import AnsweringTask, check_one_pass
 from kbert.tasks.readers.remembered import Reading
@@ -40,6 +41,8 @@ def load(model: PathLike, *, options: LoadOptions) -> Predictor:
     """
     bundle = Bundle.load(resolve(model))
     task = task_from_bundle(bundle, model, paired=options.paired, task=options.task, pooling=options.pooling)
+    if options.abstain_below is not None:
+        task = _abstaining(task, options.abstain_below)
     prompts = (options.prompt, options.prompt_name, options.pair_prompt)
     if any(prompt is not None for prompt in prompts):
         task = embedding_task(task, "--prompt").with_prompt(*prompts)
@@ -48,6 +51,22 @@ def load(model: PathLike, *, options: LoadOptions) -> Predictor:
         option = f"--{next(iter(changes)).replace('_', '-')}"
         task = generation_task(task, option).with_decoding(**changes)
     return predictor_of(bundle, task, model, options.narrowed(EngineOptions))
+
+
+def _abstaining(task: AnsweringTask[Any], threshold: float) -> AnsweringTask[Any]:
+    """Returns the task with a threshold below which the model abstains.
+
+    Raises:
+        OptionError: The answers of the task are no single choices.
+    """
+    if not (isinstance(task, CalibratedTask) and task.can_abstain):
+        raise option_error(
+            lambda spell: (
+                f"{spell('abstain_below')} is for classification and multiple choice. Received: a model for "
+                f"{task.name}; leave it out"
+            )
+        )
+    return task.with_abstention(threshold)
 
 
 def predictor_of(

@@ -12,6 +12,8 @@ from kbert.model_folder.sentence_transformers import POOLINGS
 from kbert.options import Options, option, option_error, option_infos, with_documented_fields
 from kbert.tasks.task_info import COLUMNS_SECTION
 
+EXPLANATIONS = ("integrated-gradients", "gradient-x-input", "occlusion")
+"""The methods of kbert.prediction.explanation.attribution."""
 ENGINES = ("tensorflow", "litert")
 OUTPUT_FORMATS = ("text", "json", "conll")
 QUANTIZATIONS = ("none", "dynamic")
@@ -86,6 +88,15 @@ class PromptedOptions(DecodingOptions, HeadOptions):
 
     prompt: str | None = option(None, "The text that is put before each text, such as 'query: '; for embedding models.")
     prompt_name: str | None = option(None, "The name of a prompt of the model, instead of `prompt`.")
+    abstain_below: float | None = option(
+        None,
+        "The least probability of an answer that is given; the model abstains below it. For classification and "
+        "multiple choice.",
+        details="0 gives all answers.",
+        default_help="the threshold that the model was calibrated with, or else all answers are given",
+        minimum=0,
+        maximum=1,
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -148,6 +159,24 @@ class EvaluateOptions(Options):
         0, "Skip and count up to N invalid rows of a file.", details='The metric "skipped" counts them.', minimum=0,
         metavar="N",
     )  # fmt: skip
+    out_of_scope_label: str | None = option(
+        None,
+        "The label of texts that belong to no class, such as oos; the metrics say how well the model tells them from "
+        "the others.",
+        details="For classification. If the model has no such class, these texts do not count in the other metrics. "
+        'The metric "out_of_scope_auroc" is the area under the ROC curve of one minus the largest probability, or of '
+        'the probability of this class if the model has it; "out_of_scope_auroc_energy" is that of the negative log '
+        "sum of the exponentials of the logits.",
+    )
+    faithfulness: bool = option(
+        False,
+        "Also measure whether the words that explanations name are those that the answers depend on.",
+        details='For classification and multilabel classification. The metric "faithfulness" has the results of all '
+        "methods beside those of random words.",
+    )
+    explained_examples: int = option(
+        200, "The number of examples, from the first, whose explanations `faithfulness` measures.", minimum=1
+    )
 
 
 @with_documented_fields
@@ -168,6 +197,29 @@ class PredictOptions(Options):
         metavar="NAME",
         section=COLUMNS_SECTION,
     )
+
+
+@with_documented_fields
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExplainOptions(Options):
+    """The options of `Predictor.explain`.
+
+    Example:
+        >>> kbert.ExplainOptions(method="occlusion").batch_size
+        8
+    """
+
+    method: str = option(
+        "integrated-gradients",
+        "How the scores of words are computed.",
+        details="The scores of integrated-gradients add up to what all words together change. gradient-x-input takes a "
+        "single pass, for large files. occlusion replaces each word by itself.",
+        choices=EXPLANATIONS,
+    )
+    label: str | None = option(
+        None, "The label whose number is explained.", default_help="the label that the model predicts"
+    )
+    batch_size: int = option(8, "The number of texts that are processed together.", minimum=1)
 
 
 @with_documented_fields

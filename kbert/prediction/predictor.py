@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -11,20 +10,22 @@ from typing import Any, Protocol
 import numpy as np
 
 from kbert.config import BertConfig
-from kbert.errors import UsageError, shown
+from kbert.errors import UsageError
 from kbert.files import PathLike
 from kbert.inference.litert_rows import LiteRtRows
 from kbert.models.encoder import BertEncoder
 from kbert.options import option_error, with_options
 from kbert.prediction.input_files import InputFiles
 from kbert.prediction.litert_text_model import LiteRtTextModel
-from kbert.prediction.options import EvaluateOptions, PredictOptions
+from kbert.prediction.options import EvaluateOptions, ExplainOptions, PredictOptions
+from kbert.prediction.out_of_scope import Scope
+from kbert.prediction.text_batches import answers_in_batches
 from kbert.prediction.text_columns import texts_by_input
 from kbert.prediction.text_model import TextModel
 from kbert.sources.bad_rows import BadRows
-from kbert.sources.memory_table import as_table, is_path
+from kbert.sources.memory_table import as_table
 from kbert.sources.table_format import TableFormat
-from kbert.tasks.protocol.answering import AnsweringTask
+from kbert.tasks.protocol.answering import AnsweringTask, TextInput
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.readers.kept_columns import KeptColumns
 from kbert.tasks.readers.remembered import Reading
@@ -232,7 +233,7 @@ class Predictor:
         ]
 
     def _predict(self, inputs: Mapping[str, list[Any]], batch_size: int) -> list[dict[str, Any]]:
-        answers = self._answers(inputs, batch_size)
+        answers = answers_in_batches(self._engine.from_text, inputs, batch_size, self._kinds)
         asked = {text.column: inputs[text.name] for text in self.task.text_inputs}
         return [
             {name: values[index] for name, values in asked.items()}
@@ -250,7 +251,7 @@ class Predictor:
         Raises:
             UsageError: The number of columns is not that of the task, or a value is not a text.
         """
-        return self._answers(self._inputs(columns), batch_size)
+        return answers_in_batches(self._engine.from_text, self._inputs(columns), batch_size, self._kinds)
 
     def read_inputs(self, path: PathLike | Any, **reading: Any) -> list[list[Any]]:
         """Reads a file, and returns its texts as arguments for `predict`.
@@ -289,22 +290,68 @@ class Predictor:
             DataError: The file is unreadable, or contains a label that did not occur in training.
             UsageError: The type of `data` is invalid.
         """
-        task = self._trainable()
-        path: PathLike = "examples"
-        bad = BadRows(options.skip_bad)
-        table = as_table(data, "the table")
-        if table is not None or is_path(data):
-            path = table or data
-            chosen = self._files.reading(reading)
-            data = task.read_examples(path, chosen.columns, options=chosen.options, bad=bad)
-        elif not isinstance(data, Sequence) or not data or not all(map(dataclasses.is_dataclass, data)):
-            raise UsageError(
-                "expected a file, a data frame, a list of rows that are dictionaries, or examples of the task. "
-                f"Received: {shown(data)}"
-            )
-        examples = task.keep_valid(data, path, bad)
-        metrics = task.evaluate(examples, self.answers_for_examples(examples, batch_size=options.batch_size))
+        task, bad = self._trainable(), BadRows(options.skip_bad)
+        found, path = self._files.labelled(data, reading, bad)
+        scope = None
+        if options.out_of_scope_label is not None:
+            scope = Scope.of(task, found, options.out_of_scope_label)
+            found = scope.known
+        examples = task.keep_valid(found, path, bad)
+        answers = self.answers_for_examples(examples, batch_size=options.batch_size)
+        metrics = task.evaluate(examples, answers)
+        if scope is not None:
+            metrics |= scope.scores(self.text_model, examples, answers, batch_size=options.batch_size)
+        if options.faithfulness:
+            from kbert.prediction.explanation.faithfulness import faithfulness
+
+            texts = self.task.texts_of(examples[: options.explained_examples])
+            metrics["faithfulness"] = faithfulness(self.text_model, texts, batch_size=options.batch_size)
         return metrics | ({"skipped": bad.count} if options.skip_bad else {})
+
+    def labelled_examples(self, data: PathLike | Any, *, skip_bad: int = 0, **reading: Any) -> tuple[list[Any], int]:
+        """Reads the labelled examples of a file, and checks their labels.
+
+        Args:
+            data: See `evaluate`, which has the same errors.
+            skip_bad: The number of invalid rows that may be skipped.
+            reading: The columns and the options that describe the file; see `evaluate`.
+
+        Returns:
+            The examples, and the number of rows that were skipped.
+        """
+        bad = BadRows(skip_bad)
+        found, path = self._files.labelled(data, reading, bad)
+        return self._trainable().keep_valid(found, path, bad), bad.count
+
+    @with_options(ExplainOptions)
+    def explain(self, *columns: Any, options: ExplainOptions) -> list[dict[str, Any]]:
+        """Returns which words the answers for texts are due to.
+
+        The scores are parts of a number of the model: of the log odds of a label, of the number of a regression, or of
+        the logit of the best candidate or choice. Words with positive scores raise it. The sum of the scores of
+        integrated gradients is the change of this number if all words are replaced by padding.
+
+        Args:
+            columns: The inputs; see `predict`.
+            options: All of these options in one object.
+
+        Returns:
+            A dict for each text: the inputs, such as "text"; "label", or for tasks without labels the explained number
+            "value"; "choice", the best candidate or choice, for tasks that have these; "words", with
+            "word", its character offsets "start" and "end", its "score", and for pairs the name of its "input"; and
+            "completeness_gap", the difference of the sum of the scores from this change, as a part of it.
+
+        Raises:
+            UsageError: The answers of the task cannot be explained, or the model has no such label.
+
+        Example:
+            >>> model = kbert.load("RUN")
+            >>> [word["word"] for word in model.explain(["the cat"])[0]["words"]]
+            ['the', 'cat']
+        """
+        from kbert.prediction.explanation.explainer import Explainer
+
+        return Explainer(self.text_model, options).explain(self._inputs(columns))
 
     def answers_for_examples(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
         """Returns the answers to labelled examples as the served model returns them, for `task.evaluate`.
@@ -314,7 +361,12 @@ class Predictor:
         """
         if self._without_prompts is None:
             self._without_prompts = self._engine.without_prompts()
-        return self._answers(self._trainable().evaluation_texts(examples), batch_size, self._without_prompts)
+        inputs = self._trainable().evaluation_texts(examples)
+        return answers_in_batches(self._without_prompts, inputs, batch_size, self._kinds)
+
+    @property
+    def _kinds(self) -> dict[str, TextInput]:
+        return {text.name: text for text in self.task.evaluation_inputs}
 
     def _trainable(self) -> TrainableTask[Any]:
         """Returns the task if it has metrics.
@@ -335,27 +387,6 @@ class Predictor:
             columns = self.read_inputs(table)
         return texts_by_input(self.task, columns)
 
-    def _answers(self, inputs: Mapping[str, list[Any]], batch_size: int, function: Any = None) -> dict[str, np.ndarray]:
-        if batch_size < 1:
-            raise UsageError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
-        function = function or self._engine.from_text
-        columns = list(inputs.values())
-        if not columns[0]:
-            return {}
-        by_name = {text.name: text for text in self.task.evaluation_inputs}
-        kinds = [by_name[name] for name in inputs]
-        # Texts of similar length form a batch, since a batch is padded to its longest text.
-        order = np.argsort([sum(map(_size, row)) for row in zip(*columns, strict=True)], kind="stable")
-        parts: list[dict[str, np.ndarray]] = []
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            outputs = function(
-                *(kind.tensor([column[row] for row in rows]) for kind, column in zip(kinds, columns, strict=True))
-            )
-            parts.append({name: value.numpy() for name, value in outputs.items()})
-        back = np.argsort(order, kind="stable")
-        return {name: _joined([part[name] for part in parts])[back] for name in parts[0]}
-
 
 def _parts(rows: Iterable[Any], skip: int, stop: int | None) -> Iterator[list[Any]]:
     rows = itertools.islice(rows, skip, stop)
@@ -373,18 +404,3 @@ def _with_kept(kept: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[s
         if name in prediction and prediction[name] != value:
             raise UsageError(f"predictions have a key {name!r} of their own; rename the column to keep it")
     return {**kept, **prediction}
-
-
-def _size(value: str | Sequence[Any]) -> int:
-    """Returns the number of characters of a text, of a list of texts, or of spans, which have none."""
-    return len(value) if isinstance(value, str) else sum(len(each) for each in value if isinstance(each, str))
-
-
-def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns the concatenation of arrays, padded with 0 or "" to the largest shape."""
-    largest = np.max([part.shape[1:] for part in parts], axis=0)
-    padded = []
-    for part in parts:
-        width = [(0, 0), *((0, int(most - size)) for most, size in zip(largest, part.shape[1:], strict=True))]
-        padded.append(np.pad(part, width, constant_values=b"" if part.dtype == object else 0))
-    return np.concatenate(padded)

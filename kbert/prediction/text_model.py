@@ -42,10 +42,10 @@ class TextModel(tf.Module):
 
     def _from_prompted(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         encoded = self.task.encode(self.encode, inputs)
-        outputs = self._outputs(encoded)
+        outputs = self.outputs(encoded)
         second = self.task.second_pass(self.encode, outputs, encoded)
         if second is not None:
-            encoded, outputs = second, self._outputs(second)
+            encoded, outputs = second, self.outputs(second)
         return self.task.served_answers(outputs, encoded)
 
     def without_prompts(self) -> Any:
@@ -55,7 +55,8 @@ class TextModel(tf.Module):
     def _from_tokens(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return self.task.token_outputs(self._batch_outputs(encoded), encoded)
 
-    def _outputs(self, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def outputs(self, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the raw outputs of the model for what `task.encode` returned."""
         batch = {feature.name: encoded[feature.name] for feature in self.task.model_features}
         return _in_parts(self._batch_outputs, batch) if self.task.windowed else self._batch_outputs(batch)
 

@@ -19,7 +19,8 @@ def scores_of(metrics: Mapping[str, Any]) -> list[Html]:
     Args:
         metrics: Numbers by name; "per_class" {class: {score: number}}; "labels" and "confusion_matrix" with a row for
             each true class and a column for each predicted class; "reliability", the bins of
-            kbert.tasks.metrics.calibration; "worst_examples", a list of objects with the same keys.
+            kbert.tasks.metrics.calibration; "risk_coverage", a curve of kbert.tasks.metrics.selective;
+            "worst_examples", a list of objects with the same keys.
 
     Returns:
         The parts of the page.
@@ -37,6 +38,8 @@ def scores_of(metrics: Mapping[str, Any]) -> list[Html]:
         parts += _matrix(labels, matrix) if len(labels) <= _MOST_LABELS else _confusions(labels, matrix)
     if bins := metrics.get("reliability"):
         parts += [element("h3", "Reliability"), *_reliability(bins)]
+    if curve := metrics.get("risk_coverage"):
+        parts += [element("h3", "Answers that the model is sure of"), *_risk_coverage(curve)]
     if worst := metrics.get("worst_examples"):
         parts += [element("h3", "Worst examples"), _worst(worst)]
     return parts
@@ -58,6 +61,21 @@ def _reliability(bins: Sequence[Mapping[str, Any]]) -> list[Html]:
         ),
         line_chart(series, title="Reliability", x_label="confidence"),
         table(rows, header=["confidence", "mean", "accuracy", "examples"]),
+    ]
+
+
+def _risk_coverage(curve: Sequence[Mapping[str, Any]]) -> list[Html]:
+    coverages = [row["coverage"] for row in curve]
+    rows = [(f"{row['coverage']:.1%}", f"{row['risk']:.2%}", row["confidence"]) for row in curve]
+    return [
+        note(
+            "The part of wrong answers (the risk) if only the surest answers are given, by the part of the examples "
+            "that is answered (the coverage)."
+        ),
+        line_chart(
+            {"risk": (coverages, [row["risk"] for row in curve])}, title="Risk and coverage", x_label="coverage"
+        ),
+        table(rows, header=["coverage", "risk", "least probability"]),
     ]
 
 

@@ -15,11 +15,13 @@ from kbert.files import PathLike
 from kbert.model_folder.bundle import Bundle
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
+from kbert.tasks.calibrated_task import CalibratedTask
 from kbert.tasks.class_weights import BALANCED, balanced_weights, parse_class_weights
 from kbert.tasks.labels import canonical_label, check_label, label_names, sorted_labels
-from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
+from kbert.tasks.metrics.decisions import Decisions
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.options import ClassificationOptions, TaskOptions
+from kbert.tasks.protocol.explaining import ExplainableTask, log_odds
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, named_numbers, names, number
 from kbert.tasks.protocol.training_rows import TrainingRows
@@ -27,7 +29,7 @@ from kbert.tasks.text_task import Example, TrainableTextTask
 from kbert.text.graph.encoder import GraphEncoder
 
 
-class ClassificationTask(TrainableTextTask):
+class ClassificationTask(CalibratedTask[Example], ExplainableTask, TrainableTextTask):
     """A task with one label for each text or pair of texts.
 
     Args:
@@ -45,6 +47,7 @@ class ClassificationTask(TrainableTextTask):
     architecture = "BertForSequenceClassification"
     main_metric = "accuracy"
     losses = ("cross_entropy",)
+    explained_as = "log odds of the label"
     saved_fields: ClassVar[Mapping[str, Kind]] = {
         "labels": names,
         "paired": flag,
@@ -170,13 +173,17 @@ class ClassificationTask(TrainableTextTask):
     def _weights_of(self, labels: tf.Tensor) -> tf.Tensor:
         return tf.gather(tf.constant(self._weights), labels)
 
+    def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:
+        """Returns the log odds of a label."""
+        return log_odds(outputs["logits"], target)
+
     # === Answers ===
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Returns the likeliest label and the probabilities of all labels.
 
         `label` is string [B]; `classes`, all labels, string [B, C]; `probabilities`, in the order of `classes`,
-        float32 [B, C].
+        float32 [B, C]; and if the model abstains from some answers, `abstained`, bool [B].
         """
         probabilities = tf.nn.softmax(outputs["logits"])
         labels = tf.constant(self.labels)
@@ -184,6 +191,7 @@ class ClassificationTask(TrainableTextTask):
             "label": tf.gather(labels, tf.argmax(probabilities, -1)),
             "classes": tf.repeat(labels[None], tf.shape(probabilities)[0], axis=0),
             "probabilities": probabilities,
+            **self.abstentions(probabilities),
         }
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
@@ -191,26 +199,32 @@ class ClassificationTask(TrainableTextTask):
         return {"probabilities": tf.nn.softmax(outputs["logits"])}
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns {"label", "probabilities": {label: p}}."""
+        """Returns {"label", "probabilities": {label: p}}, and "abstained" if the model abstains from some answers."""
         probabilities = row["probabilities"].tolist()
         return {
             "label": row["label"].decode("utf-8"),
             "probabilities": dict(zip(self.labels, probabilities, strict=True)),
+            **({"abstained": bool(row["abstained"])} if "abstained" in row else {}),
         }
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """Formats the label, its probability and the texts."""
+        """Formats the label, which is "-" if the model abstains, its probability and the texts."""
         label = prediction["label"]
         texts = [prediction[text.column] for text in self.text_inputs]
-        return "\t".join([label, f"{prediction['probabilities'][label]:.4f}", *texts])
+        said = "-" if prediction.get("abstained") else label
+        return "\t".join([said, f"{prediction['probabilities'][label]:.4f}", *texts])
+
+    def decisions(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> Decisions:
+        """Returns the decisions among the labels."""
+        return Decisions(answers["probabilities"], self._label_ids(examples))
 
     def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Returns the metrics of classification.
 
-        These are the accuracy, macro-averaged F1, Matthews' correlation coefficient, cross entropy, expected
-        calibration error, the scores of each class, and the confusion matrix (rows true, columns predicted).
-        "reliability" is a table of kbert.tasks.metrics.calibration. "worst_examples" are the examples with the most
-        confident wrong answers: each has the labels "expected" and "predicted", with their probabilities.
+        These are the accuracy, macro-averaged F1, Matthews' correlation coefficient, cross entropy, the metrics of
+        `confidence_scores`, the scores of each class, and the confusion matrix (rows true, columns predicted).
+        "worst_examples" are the examples with the most confident wrong answers: each has the labels "expected" and
+        "predicted", with their probabilities.
         """
         from sklearn import metrics
 
@@ -224,7 +238,6 @@ class ClassificationTask(TrainableTextTask):
         true_probability = np.maximum(probabilities[rows, labels], 1e-30)
         present = support > 0
         confidence, right = probabilities[rows, predicted], predicted == labels
-        bins = reliability(confidence, right)
 
         def describe(index: int) -> dict[str, Any]:
             return {
@@ -240,7 +253,7 @@ class ClassificationTask(TrainableTextTask):
             "f1": float(f1[present | (np.bincount(predicted, minlength=len(f1)) > 0)].mean()),
             "mcc": _matthews(labels, predicted),
             "cross_entropy": float(-np.log(true_probability).mean()),
-            "calibration_error": expected_calibration_error(bins),
+            **self.confidence_scores(self.decisions(examples, answers)),
             "per_class": {
                 label: {
                     "precision": float(precision[index]),
@@ -252,7 +265,6 @@ class ClassificationTask(TrainableTextTask):
             },
             "labels": self.labels,
             "confusion_matrix": metrics.confusion_matrix(labels, predicted, labels=classes).tolist(),
-            "reliability": bins,
             "worst_examples": worst_examples(examples, np.where(right, 0.0, confidence), describe),
         }
 

@@ -17,18 +17,27 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.classification import ClassificationModel
 from kbert.models.encoder import BertEncoder
 from kbert.sources.bad_rows import BadRows
+from kbert.tasks.calibrated_task import CalibratedTask
 from kbert.tasks.class_weights import BALANCED, parse_class_weights
 from kbert.tasks.labels import canonical_label, check_label, label_names, sorted_labels
+from kbert.tasks.metrics.decisions import Decisions, logits_of, probabilities_of
 from kbert.tasks.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.options import MultilabelOptions, TaskOptions
+from kbert.tasks.protocol.explaining import ExplainableTask
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, named_numbers, names, numbers
 from kbert.tasks.protocol.soft_outputs import LABELS, SoftOutput
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TrainingRows
-from kbert.tasks.readers.label_lists import LabelVector, parse_list, unsplit_labels, vector_size
-from kbert.tasks.readers.tables import column_places
+from kbert.tasks.readers.label_lists import (
+    LabelVector,
+    is_yes,
+    names_of_columns,
+    parse_list,
+    unsplit_labels,
+    vector_size,
+)
 from kbert.tasks.text_task import Example, TrainableTextTask
 from kbert.text.graph.encoder import GraphEncoder
 
@@ -36,10 +45,9 @@ _LOG = logging.getLogger("kbert")
 _SEPARATOR = "|"
 _BARE_VECTOR = re.compile(r"[01](\.0?)?([,; ]\s*[01](\.0?)?)+")
 _BETWEEN = re.compile(r"[,; ]\s*")
-_YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
 
 
-class MultilabelTask(TrainableTextTask):
+class MultilabelTask(CalibratedTask[Example], ExplainableTask, TrainableTextTask):
     """A task with any number of labels for each text or pair of texts; there may be none.
 
     Args:
@@ -59,6 +67,8 @@ class MultilabelTask(TrainableTextTask):
     main_metric = "f1_micro"
     losses = ("cross_entropy",)
     target_lists = True
+    can_abstain = False
+    explained_as = "logit of the label"
     saved_fields: ClassVar[Mapping[str, Kind]] = {
         "labels": names,
         "thresholds": numbers,
@@ -95,12 +105,12 @@ class MultilabelTask(TrainableTextTask):
     def read_target(cls, value: Any, options: MultilabelOptions) -> tuple[str, ...]:
         """Returns the labels in a cell or a list, or the names of the label columns that hold 1."""
         if options.label_columns:
-            names = _names_of_columns(options.label_columns)
+            names = names_of_columns(options.label_columns)
             cells = [value] if isinstance(value, str) else value
             if len(cells) != len(names):
                 listed = ", ".join(names)
                 raise ValueError(f"expected 0 or 1 in each of the columns {listed}. Received {len(cells)} values")
-            return tuple(name for name, cell in zip(names, cells, strict=True) if _is_yes(name, cell))
+            return tuple(name for name, cell in zip(names, cells, strict=True) if is_yes(name, cell))
         if isinstance(value, str):
             if value.strip():
                 check_label(value.strip(), options.missing_labels)
@@ -143,7 +153,7 @@ class MultilabelTask(TrainableTextTask):
         Labels of examples are sorted as numbers if all are numbers, else as text.
         """
         chosen: MultilabelOptions = cls.info().choose_options(options)
-        names = _names_of_columns(chosen.label_columns or "")
+        names = names_of_columns(chosen.label_columns or "")
         if len(set(names)) < len(names):
             raise UsageError(f"label_columns must be columns that differ. Received: {chosen.label_columns}")
         size = max((each.target.size for each in examples if isinstance(each.target, LabelVector)), default=0)
@@ -230,6 +240,10 @@ class MultilabelTask(TrainableTextTask):
         """See `TrainableTask.soft_outputs`."""
         return {"logits": SoftOutput(LABELS)}
 
+    def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:
+        """Returns the logit of a label, which is its log odds."""
+        return tf.gather(outputs["logits"], target, batch_dims=1)
+
     # === Answers ===
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
@@ -280,13 +294,24 @@ class MultilabelTask(TrainableTextTask):
             thresholds = [best_threshold(probabilities.ravel(), truth.ravel())] * len(self.labels)
         return MultilabelTask(self.labels, self.paired, thresholds, self.class_weights)
 
+    def with_temperature(self, temperature: float) -> MultilabelTask:
+        """Returns the task with thresholds that give each text the same labels as before."""
+        task = super().with_temperature(temperature)
+        task.thresholds = probabilities_of(logits_of(np.array(self.thresholds)) / temperature).tolist()
+        return task
+
+    def decisions(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> Decisions:
+        """Returns the decisions about each label."""
+        return Decisions(np.asarray(answers["probabilities"]), self._matrix(examples))
+
     def evaluate(self, examples: Sequence[Example], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Returns the metrics of multilabel classification.
 
         These are the F1 over all decisions (micro), the mean F1 of the labels (macro), the subset accuracy (the part of
-        the examples with exactly the right labels), the Hamming loss, the cross entropy, and the scores and threshold
-        of each label. "worst_examples" are the examples with wrong labels and the largest cross entropy; each has the
-        lists of labels "expected" and "predicted".
+        the examples with exactly the right labels), the Hamming loss, the cross entropy, the metrics of
+        `confidence_scores` over all decisions, and the scores and threshold of each label. "worst_examples" are the
+        examples with wrong labels and the largest cross entropy; each has the lists of labels "expected" and
+        "predicted".
         """
         from sklearn import metrics
 
@@ -308,6 +333,7 @@ class MultilabelTask(TrainableTextTask):
             "subset_accuracy": float(1 - wrong.mean()),
             "hamming_loss": float((truth != given).mean()),
             "cross_entropy": float(losses.mean()),
+            **self.confidence_scores(self.decisions(examples, answers)),
             "per_class": {
                 label: {
                     "precision": float(precision[index]),
@@ -327,15 +353,6 @@ class MultilabelTask(TrainableTextTask):
 
     def _names(self, chosen: np.ndarray) -> list[str]:
         return [self.labels[index] for index in np.flatnonzero(chosen)]
-
-
-def _names_of_columns(said: str) -> list[str]:
-    """Returns the label of each column in the option `label_columns`, such as "a,b" or "2,4-6"."""
-    names = []
-    for part in filter(None, said.split(",")):
-        is_range = re.fullmatch(r"\d+-\d+", part)
-        names += [str(place + 1) for place in column_places(part)] if is_range else [part]
-    return names
 
 
 def _split_vectors(examples: list[Example]) -> list[Example]:
@@ -360,13 +377,6 @@ def _tell_unsplit(labels: Sequence[str], path: PathLike) -> None:
             joined[0],
             separator,
         )
-
-
-def _is_yes(name: str, cell: str) -> bool:
-    text = cell.strip().lower()
-    if text not in _YES + _NO:
-        raise ValueError(f"expected 0 or 1 in the column {name!r}. Received {cell!r}")
-    return text in _YES
 
 
 def _chosen_weights(text: str | None, examples: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:

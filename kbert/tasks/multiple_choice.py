@@ -17,14 +17,15 @@ from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.multiple_choice import MultipleChoiceModel
 from kbert.sources.bad_rows import BadRows
-from kbert.tasks.metrics.calibration import expected_calibration_error, reliability
+from kbert.tasks.calibrated_task import CalibratedTask
+from kbert.tasks.metrics.decisions import Decisions
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.options import MultipleChoiceOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.explaining import ExplainableTask
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, string
 from kbert.tasks.protocol.soft_outputs import CANDIDATES, SoftOutput
-from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.protocol.training_rows import TrainingRows, encode_texts
 from kbert.tasks.readers.multiple_choice import LABEL_FORMATS, choice_index, detect_label_format
 from kbert.tasks.readers.tables import read_table
@@ -49,7 +50,7 @@ class ChoiceExample:
     line: int = 0
 
 
-class MultipleChoiceTask(TrainableTask[ChoiceExample]):
+class MultipleChoiceTask(CalibratedTask[ChoiceExample], ExplainableTask):
     """A task that selects one of the choices of each example. Examples may have different numbers of choices.
 
     Args:
@@ -63,6 +64,8 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
     architecture = "BertForMultipleChoice"
     main_metric = "accuracy"
     losses = ("cross_entropy",)
+    explained_as = "logit of the choice"
+    explained_choice = "choice"
     model_features = tuple(dataclasses.replace(each, dimensions="CS") for each in features.ENCODER_FEATURES)
 
     examples_noun: ClassVar[str] = "rows of choices"
@@ -189,13 +192,21 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
         """See `TrainableTask.soft_outputs`."""
         return {"logits": SoftOutput(CANDIDATES)}
 
+    def explained_target(self, outputs: Tensors) -> tf.Tensor:
+        """Returns zeros, since a choice has a single number."""
+        return tf.zeros_like(outputs["logits"][:, 0], tf.int32)
+
+    def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:
+        """Returns the logit of a prompt with a single choice."""
+        return outputs["logits"][:, 0]
+
     # === Answers ===
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Returns `choice`, the likeliest choice, string [B], and `index`, its index from 0, int32 [B].
 
         `probabilities` are those of all choices, float32 [B, C], 0 in unused places. `count` is the number of places up
-        to the last choice, int32 [B].
+        to the last choice, int32 [B]. If the model abstains from some answers, there is `abstained`, bool [B].
         """
         probabilities = self.token_outputs(outputs, encoded)["probabilities"]
         best = tf.argmax(probabilities, -1, tf.int32)
@@ -205,6 +216,7 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
             "choice": tf.gather(encoded["choices"], best, batch_dims=1),
             "probabilities": probabilities,
             "count": tf.reduce_max(used * tf.range(1, tf.shape(used)[1] + 1), -1),
+            **self.abstentions(probabilities),
         }
 
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
@@ -213,29 +225,37 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
         return {"probabilities": tf.nn.softmax(_logits(outputs, encoded)) * used}
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns {"choice": its text, "index": its index from 0, "probabilities": [p]}."""
+        """Returns {"choice": its text, "index": its index from 0, "probabilities": [p]}.
+
+        If the model abstains from some answers, there is "abstained" as well.
+        """
         return {
             "choice": row["choice"].decode("utf-8"),
             "index": int(row["index"]),
             "probabilities": row["probabilities"][: int(row["count"])].tolist(),
+            **({"abstained": bool(row["abstained"])} if "abstained" in row else {}),
         }
 
     def text_line(self, prediction: Mapping[str, Any]) -> str:
-        """Formats the index of the choice from 0, its probability, the prompt and the choice."""
+        """Formats the index of the choice from 0 ("-" if the model abstains), its probability, prompt and choice."""
         probability = max(prediction["probabilities"], default=0.0)
-        return "\t".join([str(prediction["index"]), f"{probability:.4f}", prediction["prompt"], prediction["choice"]])
+        index = "-" if prediction.get("abstained") else str(prediction["index"])
+        return "\t".join([index, f"{probability:.4f}", prediction["prompt"], prediction["choice"]])
+
+    def decisions(self, examples: Sequence[ChoiceExample], answers: Mapping[str, np.ndarray]) -> Decisions:
+        """Returns the decisions among the choices of each example."""
+        return Decisions(answers["probabilities"], _targets(examples))
 
     def evaluate(self, examples: Sequence[ChoiceExample], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Returns the accuracy, the cross entropy and the expected calibration error.
+        """Returns the accuracy, the cross entropy and the metrics of `confidence_scores`.
 
-        "reliability" is a table of kbert.tasks.metrics.calibration. "worst_examples" are the examples with the most
-        confident wrong answers; each has the choices "expected" and "predicted".
+        "worst_examples" are the examples with the most confident wrong answers; each has the choices "expected" and
+        "predicted".
         """
         labels, probabilities = _targets(examples), answers["probabilities"]
         rows = np.arange(len(labels))
         predicted = probabilities.argmax(-1)
         confidence, right = probabilities[rows, predicted], predicted == labels
-        bins = reliability(confidence, right)
 
         def describe(index: int) -> dict[str, Any]:
             choices = examples[index].choices
@@ -245,8 +265,7 @@ class MultipleChoiceTask(TrainableTask[ChoiceExample]):
             "examples": len(labels),
             "accuracy": float(right.mean()),
             "cross_entropy": float(-np.log(np.maximum(probabilities[rows, labels], 1e-30)).mean()),
-            "calibration_error": expected_calibration_error(bins),
-            "reliability": bins,
+            **self.confidence_scores(self.decisions(examples, answers)),
             "worst_examples": worst_examples(examples, np.where(right, 0.0, confidence), describe),
         }
 

@@ -19,6 +19,7 @@ from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.ranking import in_order, ranking_metrics
 from kbert.tasks.options import RankingOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.explaining import ExplainableTask
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, count_or_none, flag, string
 from kbert.tasks.protocol.soft_outputs import CANDIDATES, SoftOutput
@@ -32,7 +33,7 @@ LOSSES = ("softmax", "sigmoid")
 ACTIVATIONS = ("identity", "sigmoid")
 
 
-class RankingTask(TrainableTask[RankingExample]):
+class RankingTask(ExplainableTask, TrainableTask[RankingExample]):
     """A task that scores the candidates for a query.
 
     A query and a candidate are encoded together, as a pair. A query that is too long is cut at its end; the turns of a
@@ -53,6 +54,8 @@ class RankingTask(TrainableTask[RankingExample]):
     architecture = "BertForSequenceClassification"
     main_metric = "mrr"
     losses = ("ranking_loss",)
+    explained_as = "logit of the candidate"
+    explained_choice = "best"
     windowed: ClassVar[bool] = True
     examples_noun: ClassVar[str] = "queries with candidates"
     saved_fields: ClassVar[Mapping[str, Kind]] = {
@@ -218,6 +221,14 @@ class RankingTask(TrainableTask[RankingExample]):
     def soft_outputs(self) -> Mapping[str, SoftOutput]:
         """See `TrainableTask.soft_outputs`."""
         return {"logits": SoftOutput(CANDIDATES)}
+
+    def explained_target(self, outputs: Tensors) -> tf.Tensor:
+        """Returns zeros, since a pair has a single number."""
+        return tf.zeros_like(outputs["logits"], tf.int32)
+
+    def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:
+        """Returns the logit of each pair."""
+        return outputs["logits"]
 
     # === Answers ===
 

@@ -18,6 +18,7 @@ from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.correlation import pearson, spearman
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.options import RegressionOptions, TaskOptions
+from kbert.tasks.protocol.explaining import ExplainableTask
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, number
 from kbert.tasks.protocol.soft_outputs import NUMBER, SoftOutput
@@ -27,7 +28,7 @@ from kbert.tasks.text_task import Example, TrainableTextTask
 from kbert.text.graph.encoder import GraphEncoder
 
 
-class RegressionTask(TrainableTextTask):
+class RegressionTask(ExplainableTask, TrainableTextTask):
     """A task with one number for each text or pair of texts.
 
     Args:
@@ -45,6 +46,7 @@ class RegressionTask(TrainableTextTask):
     # A correlation would also be high for predictions that are all near the mean.
     main_metric = "mse"
     losses = ("scaled_error",)
+    explained_as = "number"
     saved_fields: ClassVar[Mapping[str, Kind]] = {"paired": flag, "mean": number, "deviation": number}
 
     def __init__(self, paired: bool = False, mean: float = 0.0, deviation: float = 1.0) -> None:
@@ -122,6 +124,10 @@ class RegressionTask(TrainableTextTask):
     def soft_outputs(self) -> Mapping[str, SoftOutput]:
         """See `TrainableTask.soft_outputs`."""
         return {"logits": SoftOutput(NUMBER, scale=self.deviation)}
+
+    def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:
+        """Returns the number."""
+        return outputs["logits"][:, 0]
 
     # === Answers ===
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,9 +20,11 @@ from kbert.tasks.factories import trainable_task_class
 from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.metrics.worst_examples import WORST_EXAMPLES
 from kbert.tasks.protocol.objective import Objective
+from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.readers.remembered import Reading
 from kbert.tasks.task_info import TaskInfo
 from kbert.training.adapter import TrainedAdapter
+from kbert.training.calibration import Calibration, calibrated
 from kbert.training.data.batches import LengthBucketedBatches
 from kbert.training.data.task_examples import read_task_examples
 from kbert.training.finetuning_plan import FinetuningPlan, plan_finetuning
@@ -38,6 +41,8 @@ from kbert.training.run_folder.best_weights import BEST_FILE, BestWeights
 from kbert.training.run_folder.runs import LEARNING_RATES_FILE, WORST_EXAMPLES_FILE
 from kbert.training.run_folder.task_card import task_card
 from kbert.training.trivial_results import warn_of_trivial_result
+
+_LOG = logging.getLogger("kbert")
 
 
 @with_options(FinetuneOptions)
@@ -162,7 +167,7 @@ def train_and_finish(
     )
     if not run.is_chief:
         return {}
-    return _finish(run, plan, model, bindings, best, loop.steps_done, reading, adapter, options.quantize_aware)
+    return _finish(run, options, plan, model, bindings, best, loop.steps_done, reading, adapter)
 
 
 def _trainable_task(task: str, task_options: Mapping[str, Any]) -> TaskInfo:
@@ -254,8 +259,32 @@ def _evaluation(
     return evaluate
 
 
+def _calibration(
+    options: FinetuneOptions,
+    plan: FinetuningPlan,
+    task: TrainableTask[Any],
+    model: Any,
+    weights: Mapping[str, Any],
+) -> Calibration | None:
+    """Calibrates the model with the best weights on the validation examples, if the options request it."""
+    if not options.calibrate and options.abstain_below is None and options.target_risk is None:
+        return None
+    predictor = Predictor(task, model, plan.start.tokenizer, plan.sequence_length, plan.encode)
+    found = calibrated(predictor, weights, plan.examples.validation, options, temperature=options.calibrate)
+    if options.calibrate:
+        _LOG.info(
+            "calibrated with the temperature %.3f: the calibration error on the validation examples is %.4f, and was "
+            "%.4f",
+            found.task.temperature,
+            found.metrics["calibration_error"],
+            found.metrics.get("calibration_error_before", found.metrics["calibration_error"]),
+        )
+    return found
+
+
 def _finish(
     run: Run,
+    options: FinetuneOptions,
     plan: FinetuningPlan,
     model: Any,
     bindings: Any,
@@ -263,16 +292,20 @@ def _finish(
     steps: int,
     reading: Reading,
     adapter: TrainedAdapter | None,
-    quantize_aware: str | None,
 ) -> dict[str, Any]:
     """Writes the model folder with the best weights, and returns their metrics."""
     best_step, metrics, task_settings, weights = best.load()
     warn_of_trivial_result(plan.task, plan.examples, metrics)
     task = trainable_task_class(plan.task.name).from_settings(task_settings)
     tensor_names.assign_tensors(bindings, weights)
-    if quantize_aware is not None:
+    if options.quantize_aware is not None:
         # The metrics are those of the rounded weights.
         store_rounded_weights(model)
+        weights = {**weights, **tensor_names.read_tensors(bindings)}
+    calibration = _calibration(options, plan, task, model, weights)
+    if calibration is not None:
+        task, weights, metrics = calibration.task, calibration.tensors, {**metrics, **calibration.metrics}
+        task_settings = task.settings()
     config, tokenizer, encoder = plan.start.config, plan.start.tokenizer, model.encoder
     run.write_projector(encoder, tokenizer.vocabulary)
     # The user's texts must not become part of the model folder.
@@ -291,7 +324,7 @@ def _finish(
             "sequence_length": plan.sequence_length,
             "metrics": {name: value for name, value in metrics.items() if name not in worst},
             "main_metric": best.metric,
-            **({} if quantize_aware is None else {QUANTIZE_AWARE: quantize_aware}),
+            **({} if options.quantize_aware is None else {QUANTIZE_AWARE: options.quantize_aware}),
         },
         foreign_config=task.foreign_config(),
         modules=task.sentence_modules(plan.sequence_length),

@@ -19,6 +19,7 @@ from kbert.text.graph.encoder import GraphEncoder
 from kbert.text.graph.tokenizer import GraphTokenizer
 from kbert.text.settings import MEDIAPIPE
 from kbert.training.adapter import check_adapter_start
+from kbert.training.calibration import check_calibration
 from kbert.training.data.augmentation import with_augmentation
 from kbert.training.data.sequence_length import LENGTHS, fitting_length
 from kbert.training.data.task_examples import TaskExamples, digest
@@ -149,6 +150,7 @@ def plan_finetuning(
         UsageError: An option is invalid for the model or the examples.
         KbertError: The model is invalid.
     """
+    check_calibration(options, examples.task, calibrate=options.calibrate)
     training = with_augmentation(
         examples.train,
         model=options.model,

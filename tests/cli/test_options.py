@@ -70,7 +70,13 @@ OF_TEACHER = dict.fromkeys(
     ("adapter", "tokenizer"), "a student trains all of its weights, with the tokenizer of its teacher"
 )
 NO_STUDENT = dict.fromkeys(("model", "vocab", "cased"), "pruning makes the student")
-READ_LIKE_TRAINING = {("evaluate",): True, ("predict",): False, ("distill",): True, ("prune",): True}
+READ_LIKE_TRAINING = {
+    ("evaluate",): True,
+    ("predict",): False,
+    ("distill",): True,
+    ("prune",): True,
+    ("calibrate",): True,
+}
 """The commands with a fine-tuned model, which read files like its training file; and whether these are labelled."""
 
 SAME = {
@@ -98,6 +104,7 @@ SAME = {
     ),
     ("distill",): Same({kbert.distill: kbert.DistillOptions}, functions_alone=ONLY_PYTHON | OF_TEACHER),
     ("prune",): Same({kbert.prune: kbert.PruneOptions}, functions_alone=ONLY_PYTHON | OF_TEACHER | NO_STUDENT),
+    ("calibrate",): Same({kbert.calibrate: kbert.CalibrateOptions}),
     ("launch",): Same({kbert.launch: kbert.LaunchOptions}),
     ("evaluate",): Same(
         {
@@ -127,6 +134,20 @@ SAME = {
             "pooling": "the pooling of both kbert.load and kbert.extract_features",
             "output": "the output of kbert.predict_to_file and of kbert.extract_features; optional in the command",
             "output_format": "the command also prints the format of SQuAD",
+        },
+    ),
+    ("explain",): Same(
+        {kbert.load: kbert.LoadOptions, Predictor.explain: kbert.ExplainOptions},
+        command_alone={
+            "texts": "the first column of Predictor.explain",
+            "pairs": "the second column of Predictor.explain",
+            "html": "writes what Predictor.explain returns as a page",
+        },
+        functions_alone={
+            "columns": "the texts, and the values of --pair",
+            **dict.fromkeys(("pooling", "prompt", "prompt_name", "pair_prompt"), "for other tasks"),
+            "abstain_below": "changes no explanation",
+            **dict.fromkeys(("engine", "quantize"), "gradients are those of TensorFlow"),
         },
     ),
     ("report",): Same({kbert.write_report: kbert.WriteReportOptions}),

@@ -45,6 +45,8 @@ EXAMPLES = [
     run_report,
     kbert.write_report,
     kbert.Predictor.evaluate,
+    kbert.Predictor.explain,
+    kbert.calibrate,
 ]
 
 

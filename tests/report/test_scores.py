@@ -43,3 +43,10 @@ def test_the_worst_examples():
 
 def test_nothing_that_is_known():
     assert scores_of({"per_class": [], "labels": None}) == []
+
+
+def test_a_risk_coverage_curve():
+    curve = [{"coverage": 0.5, "risk": 0.0, "confidence": 0.9}, {"coverage": 1.0, "risk": 0.25, "confidence": 0.5}]
+    html = join(scores_of({"risk_coverage": curve}))
+    assert 'aria-label="Risk and coverage"' in html
+    assert "<td>50.0%</td><td>0.00%</td>" in html

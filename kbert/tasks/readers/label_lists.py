@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kbert.tasks.readers.tables import column_places
+
 _BRACKETS = {"[": "]", "(": ")", "{": "}"}
 _LONGEST = 100_000
 _ITEM = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s'"]+)""")
@@ -93,6 +95,31 @@ def vector_size(rows: Sequence[Sequence[str]]) -> int:
     size, _ = lengths.most_common(1)[0]
     repeated = any(len(set(row)) < len(row) for row in rows)
     return size if size > 1 and (len(lengths) == 1 or repeated) else 0
+
+
+def names_of_columns(said: str) -> list[str]:
+    """Returns the label of each column in the option `label_columns`, such as "a,b" or "2,4-6"."""
+    names = []
+    for part in filter(None, said.split(",")):
+        is_range = re.fullmatch(r"\d+-\d+", part)
+        names += [str(place + 1) for place in column_places(part)] if is_range else [part]
+    return names
+
+
+def is_yes(name: str, cell: str) -> bool:
+    """Whether the cell of a label's column says that a text has the label.
+
+    Args:
+        name: The name of the column, for messages.
+        cell: The content of the cell.
+
+    Raises:
+        ValueError: The cell says neither.
+    """
+    text = cell.strip().lower()
+    if text not in (*_YES, "yes", *_NO, "no", ""):
+        raise ValueError(f"expected 0 or 1 in the column {name!r}. Received {cell!r}")
+    return text in (*_YES, "yes")
 
 
 def unsplit_labels(labels: Sequence[str]) -> tuple[str, list[str]] | None:

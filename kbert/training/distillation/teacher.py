@@ -13,6 +13,7 @@ from kbert.model_folder.hub import resolve
 from kbert.models.encoder import BertEncoder
 from kbert.models.tensor_names import assign_tensors
 from kbert.options import invalid, option_infos
+from kbert.tasks.calibrated_task import CalibratedTask
 from kbert.tasks.factories import task_from_bundle
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.readers.remembered import Reading
@@ -64,7 +65,8 @@ class Teacher:
             reading = Reading.from_settings(bundle.settings.get("reading", {}), task.info())
         except (TypeError, UsageError) as problem:
             raise BundleError(f"{path}: the key reading of kbert.json is invalid ({problem!s:.200})") from None
-        return cls(path, bundle, task, reading)
+        # The student's own probabilities are neither calibrated nor does it abstain, whatever its teacher does.
+        return cls(path, bundle, task.as_trained() if isinstance(task, CalibratedTask) else task, reading)
 
     @property
     def sequence_length(self) -> int:

@@ -3,6 +3,7 @@
 This folder does not import TensorFlow, so that the command line checks all options before TensorFlow starts.
 """
 
+from kbert.training.options.calibrating import CalibrateOptions
 from kbert.training.options.distilling import DistillOptions, TeacherOptions
 from kbert.training.options.evaluation import EvaluatePretrainingOptions
 from kbert.training.options.finetuning import AUGMENTATIONS, FinetuneOptions, keyword_infos, task_option_infos
@@ -24,6 +25,7 @@ __all__ = [
     "SEARCHES",
     "SECTIONS",
     "STRATEGIES",
+    "CalibrateOptions",
     "CrossValidateOptions",
     "DistillOptions",
     "EvaluatePretrainingOptions",

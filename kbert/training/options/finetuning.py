@@ -11,6 +11,7 @@ from kbert.options import OptionInfo, option_infos, with_documented_fields
 from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.task_info import TaskInfo
 from kbert.text.settings import MEDIAPIPE
+from kbert.training.options.abstaining import AbstentionOptions
 from kbert.training.options.sections import (
     class_error,
     data_option,
@@ -27,7 +28,7 @@ QUANTIZE_AWARE = ("int8", "int4")
 
 @with_documented_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FinetuneOptions(TrainingOptions):
+class FinetuneOptions(AbstentionOptions, TrainingOptions):
     """The options of `kbert.finetune`, except the column names and the options of the task.
 
     Example:
@@ -141,6 +142,12 @@ class FinetuneOptions(TrainingOptions):
         None,
         'The metric that decides which weights are best; "loss" is the loss on the validation file.',
         default_help="the task's first metric that can be computed from the validation file",
+    )
+    calibrate: bool = training_option(
+        False,
+        "Divide the logits by the temperature that calibrates the probabilities best on the validation examples.",
+        details="For classification, multilabel classification and multiple choice. Answers do not change.",
+        free=True,
     )
     find_learning_rate: bool = training_option(
         False,

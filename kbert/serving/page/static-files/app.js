@@ -2,6 +2,7 @@
 
 import { percent } from "./bars.js";
 import { byId, element } from "./dom.js";
+import { explanationBody, explains, showExplanation } from "./explanation.js";
 import { FieldError, linesField, makeFields } from "./fields.js";
 import { pretty } from "./json_text.js";
 import { facts, firstSignature, versionChoices, viewOf } from "./models.js";
@@ -78,6 +79,7 @@ function chooseSignature(name) {
     area.addEventListener("input", () => kept.set(key, area.value));
   }
   byId("send").disabled = !signature;
+  byId("why-field").hidden = !state.view || !explains(state.model);
   showCode();
 }
 
@@ -108,7 +110,7 @@ function currentRequest() {
   const texts = Object.fromEntries(state.fields.map(({ name, lines, text }) => [name, lines ? lines() : text()]));
   if (state.view?.lines) rows.push(...texts.lines.map((line) => ({ [fields[0].name]: JSON.stringify(line) })));
   const path = predictPath(state.model.name, byId("version").value);
-  return { path, body: requestBody(state.signatureName, rows, isByRow(signature)), texts };
+  return { path, rows, body: requestBody(state.signatureName, rows, isByRow(signature)), texts };
 }
 
 function showCode() {
@@ -124,20 +126,29 @@ function showCode() {
   }
 }
 
+/** Stops the request that is running, and returns the controller of the next one. */
+function startRunning() {
+  state.running?.abort();
+  state.running = new AbortController();
+  return state.running;
+}
+
 async function send() {
   if (!currentSignature()) return;
-  state.running?.abort();
-  const running = new AbortController();
-  state.running = running;
-  const { view } = state;
+  let running = startRunning();
+  const { view, model } = state;
   const signature = currentSignature();
   byId("ask").setAttribute("aria-busy", "true");
   try {
-    const { path, body, texts } = currentRequest();
+    const { path, rows, body, texts } = currentRequest();
     const { text, answer, milliseconds } = await predict(path, body, running.signal);
     clearAnswer();
     byId("timing").textContent = `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`;
     showAnswer(view, answerRows(answer, signature), texts, text);
+    if (byId("why-field").hidden || !byId("why").checked) return;
+    running = startRunning();
+    const reasons = await predict(path, explanationBody(model, rows), running.signal);
+    byId("result").append(showExplanation(reasons.answer.predictions[0], texts, model.manifest.text_inputs));
   } catch (problem) {
     if (problem.name === "AbortError") return;
     showProblem(problem);

@@ -14,17 +14,18 @@ export function tones(labels) {
 /**
  * A text with marks.
  * @param {string} text - The text.
- * @param {{start: number, end: number, label?: string, tone?: string, title?: string}[]} spans - Character offsets in
- *   the text; a span that begins inside the one before it is left out.
+ * @param {{start: number, end: number, label?: string, tone?: string, title?: string, strength?: number}[]} spans -
+ *   Character offsets in the text; a span that begins inside the one before it is left out.
  */
 export function marked(text, spans) {
   const characters = Array.from(text);
   const block = element("p.marked", { dir: "auto" });
   let place = 0;
-  for (const { start, end, label, tone, title } of [...spans].sort((one, other) => one.start - other.start)) {
+  for (const { start, end, label, tone, title, strength } of [...spans].sort((one, other) => one.start - other.start)) {
     if (start < place || end <= start) continue;
     block.append(characters.slice(place, start).join(""));
     const mark = element(tone ? `mark.${tone}` : "mark", { title }, characters.slice(start, end).join(""));
+    if (strength !== undefined) mark.style.setProperty("--strength", `${Math.round(100 * strength)}%`);
     if (label) mark.append(element("span.label", {}, label));
     block.append(mark);
     place = end;

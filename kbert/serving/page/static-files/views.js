@@ -36,11 +36,16 @@ function ranked(names, probabilities) {
   return names.map((name, place) => ({ name, share: probabilities[place] })).sort((a, b) => b.share - a.share);
 }
 
+/** The answer in words, for a model that may abstain from it. */
+function said(row, answer) {
+  return row.abstained ? `Not sure; most likely ${answer}` : answer;
+}
+
 function showClasses([row]) {
   const items = ranked(row.classes, row.probabilities);
   const shown = items.map((item) => ({ ...item, value: percent(item.share), chosen: item.name === row.label }));
   const { share } = items.find(({ name }) => name === row.label);
-  return { summary: row.label, share, parts: [bars(shown, "Labels")] };
+  return { summary: said(row, row.label), share, parts: [bars(shown, "Labels")] };
 }
 
 function showLabels([row]) {
@@ -98,5 +103,5 @@ function showChoices([row], texts) {
     value: percent(row.probabilities[place]),
     chosen: place === row.index,
   }));
-  return { summary: row.choice, share: row.probabilities[row.index], parts: [bars(items, "Choices")] };
+  return { summary: said(row, row.choice), share: row.probabilities[row.index], parts: [bars(items, "Choices")] };
 }

@@ -1,0 +1,1 @@
+"""Explanations: which words of a text a model's answer is due to."""

@@ -1,0 +1,123 @@
+"""A model from text to explanations as one graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from kbert import features
+from kbert.errors import UsageError
+from kbert.prediction.explanation.attribution import METHODS
+from kbert.prediction.explanation.explained_model import ExplainedModel, ExplainedRows
+from kbert.prediction.explanation.words import graph_words
+from kbert.prediction.text_model import TextModel, signature_function
+from kbert.tasks.protocol.explaining import ExplainableTask
+
+CHOICE = "choice"
+"""The output with the chosen text, for tasks with a list of texts."""
+LABEL = "label"
+"""The input that chooses a label; "" for the predicted one."""
+
+
+class ExplainingGraph(tf.Module):
+    """A model from text to the scores of words. Python and exports both use it.
+
+    Args:
+        text_model: The model from text to answers.
+        method: The name of a method of `kbert.prediction.explanation.attribution`.
+
+    Raises:
+        UsageError: The task has no number for each text.
+    """
+
+    def __init__(self, text_model: TextModel, method: str) -> None:
+        super().__init__(name="explaining_graph")
+        task = text_model.task
+        if not isinstance(task, ExplainableTask):
+            raise UsageError(
+                "expected a model whose answers can be explained: for classification, multilabel classification, "
+                f"regression, ranking or multiple choice. Received: a model for {task.name}"
+            )
+        self._text_model = text_model
+        self._task: Any = task
+        self._method = METHODS[method]
+        vocabulary = text_model.encode.tokenizer.vocabulary
+        self._explained = ExplainedModel(task, text_model.model, vocabulary.pad_id)
+        self._labels = task.explained_labels
+        specs = list(text_model.text_specs)
+        if self._labels is not None:
+            specs.append(tf.TensorSpec([None], tf.string, name=LABEL))
+        self.from_text = signature_function(self._from_text, specs)
+
+    def _from_text(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the scores of the words of each text; W is the largest number of words in a text of the batch.
+
+        `count`, the number of words, is int32 [B]; `words`, string [B, W]; `starts` and `ends`, character offsets,
+        int32 [B, W]; `inputs`, the index of the text of a pair that each word is from, int32 [B, W]; `scores`,
+        float32 [B, W]; `completeness_gap`, float32 [B]; and `label`, string [B], or for a task without labels `value`,
+        the explained number, float32 [B]. For tasks with a list of texts, `choice` is the one whose number is
+        explained, string [B].
+        """
+        texts = {spec.name: inputs[spec.name] for spec in self._text_model.text_specs}
+        task, encode = self._task, self._text_model.encode
+        asked = self._with_chosen(texts)
+        prompted = task.add_prompts(asked)
+        encoded = task.encode(encode, prompted)
+        # A single choice has a row of its own.
+        row = {
+            feature.name: tf.reshape(encoded[feature.name], [-1, tf.shape(encoded[feature.name])[-1]])
+            for feature in features.ENCODER_FEATURES
+        }
+        plain = [value[:, 0] if len(value.shape) == 2 else value for value in asked.values()]
+        words = graph_words(
+            encode,
+            row,
+            plain,
+            [value[:, 0] if len(value.shape) == 2 else value for value in prompted.values()],
+            keeps_end=task.keeps_end,
+        )
+        ids, mask, types = row.values()
+        rows = ExplainedRows(ids, mask, types, words.of_tokens, tf.zeros_like(words.count))
+        outputs = self._explained.outputs(self._explained.embedded(rows), rows)
+        rows = rows._replace(target=self._target(inputs, outputs))
+        scores, gap = self._method(self._explained, rows)
+        answer = {"value": task.explained_number(outputs, rows.target)}
+        if self._labels is not None:
+            answer = {LABEL: tf.gather(tf.constant(list(self._labels)), rows.target)}
+        return {
+            "count": words.count,
+            "words": words.surfaces,
+            "starts": words.starts,
+            "ends": words.ends,
+            "inputs": words.texts,
+            "scores": scores,
+            "completeness_gap": gap,
+            **answer,
+            **({CHOICE: plain[-1]} if task.explained_choice else {}),
+        }
+
+    def _with_chosen(self, texts: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the texts, with the chosen text alone in a list of texts."""
+        task = self._task
+        if task.explained_choice is None:
+            return texts
+        encoded = task.encode(self._text_model.encode, task.add_prompts(texts))
+        served = task.served_answers(self._text_model.outputs(encoded), encoded)
+        listed = next(text.name for text in task.text_inputs if text.is_list)
+        return texts | {listed: served[task.explained_choice][:, None]}
+
+    def _target(self, inputs: dict[str, tf.Tensor], outputs: Any) -> tf.Tensor:
+        """Returns the index of the label to explain for each text, int32 [B]."""
+        predicted = tf.cast(self._task.explained_target(outputs), tf.int32)
+        if self._labels is None:
+            return predicted
+        matches = inputs[LABEL][:, None] == tf.constant(list(self._labels))[None]
+        known = tf.reduce_any(matches, -1)
+        names = ", ".join(self._labels)
+        check = tf.debugging.Assert(
+            tf.reduce_all(known | (inputs[LABEL] == "")),
+            [f"expected one of the labels {names:.500}, or an empty text. Received:", inputs[LABEL]],
+        )
+        with tf.control_dependencies([check] if check is not None else []):
+            return tf.where(known, tf.argmax(matches, -1, tf.int32), predicted)
