@@ -166,6 +166,10 @@ WHERE = {
     ("kbert.tasks.ranking", "--pair"): ("predict",),
     ("kbert.tasks.tagging", "--tag-scheme"): ("finetune tagging",),
     ("kbert.tasks.text_task", "--pair"): ("predict",),
+    # Semantic roles have the spans of tagging, but not its files.
+    ("kbert.tasks.readers.conll", "--label-column"): ("evaluate", "finetune tagging"),
+    ("kbert.tasks.readers.tag_schemes", "--strict-tags"): ("evaluate", "finetune tagging"),
+    ("kbert.tasks.readers.tagging", "--sentence-column"): ("evaluate", "finetune tagging"),
     ("kbert.tasks.readers.judged_texts", "--documents"): ("evaluate", "finetune ranking", "finetune embedding"),
     ("kbert.tasks.readers.judged_texts", "--queries"): ("evaluate", "finetune ranking", "finetune embedding"),
     ("kbert.tasks.readers.tables", "--delimiter"): ("evaluate", "predict", "finetune classification"),
@@ -348,6 +352,7 @@ IN_PYTHON_ALONE = {"callbacks", "over", "keep_columns"}
 """Options of messages that only Python programs see."""
 SPELLED = {
     # Modules that several commands use, and the commands that can print the message with the option.
+    "kbert.prediction.loading": ("evaluate", "predict", "index build"),
     "kbert.retrieval.index": ("index build",),
     "kbert.serving.server": ("serve",),
     "kbert.sources.settings": CORPORA,
