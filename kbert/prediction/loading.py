@@ -69,7 +69,7 @@ def predictor_of(
     assign_tensors(task.bindings(model), bundle.tensors)
     litert = None
     if engine is not None and engine.engine == "litert":
-        check_one_pass(task, "LiteRT (--engine litert)")
+        check_one_pass(task, "the engine litert")
         litert = litert_encoder(model.encoder, quantize=engine.quantize)
     return Predictor(
         task,

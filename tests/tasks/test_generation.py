@@ -133,7 +133,7 @@ def test_several_answers_are_lists_best_first(folder):
 def test_options_of_the_decoding_are_for_generation_alone(classifier, folder):
     with pytest.raises(UsageError, match=r"^--beams is for models that generate texts; leave it out\. Received: a "):
         load(classifier, beams=2)
-    with pytest.raises(UsageError, match=r"^LiteRT \(--engine litert\) is for tasks whose model runs once for an ans"):
+    with pytest.raises(UsageError, match=r"^the engine litert is for tasks whose model runs once for an answer\."):
         load(folder, engine="litert")
     with pytest.raises(UsageError, match=r"^a file for LiteRT is for tasks whose model runs once for an answer\."):
         export_litert(folder, output="a.tflite")

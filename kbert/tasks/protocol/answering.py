@@ -306,8 +306,8 @@ def check_one_pass(task: AnsweringTask[Any], what: str) -> None:
     """
     if not task.one_pass:
         raise UsageError(
-            f"{what} is for tasks whose model runs once for an answer. Received: a model for {task.name}; use "
-            "TensorFlow instead: `kbert predict` without --engine, or `kbert export saved-model`"
+            f"{what} is for tasks whose model runs once for an answer. Received: a model for {task.name}; TensorFlow "
+            "runs it, in `kbert predict` and in the SavedModel of `kbert export saved-model`"
         )
 
 
