@@ -157,6 +157,10 @@ WHERE = {
     ("kbert.tasks.protocol.answering", "--pair"): ("predict",),  # model cards show `kbert predict`
     ("kbert.tasks.embedding", "--prompt"): PROMPTED,
     ("kbert.tasks.factories", "--pooling"): MODELS,
+    ("kbert.tasks.generation", "--sequence-length"): ("finetune generation",),
+    ("kbert.tasks.generation", "--skip-bad"): ("finetune generation",),
+    ("kbert.tasks.generation_rows", "--max-target"): ("finetune generation",),
+    ("kbert.tasks.generation_rows", "--sequence-length"): ("finetune generation",),
     ("kbert.tasks.labels", "--missing-labels"): ("finetune classification", "finetune multilabel"),
     ("kbert.tasks.multilabel", "--label-separator"): ("evaluate", "finetune multilabel"),
     ("kbert.tasks.multiple_choice", "--pair"): ("predict",),
@@ -170,6 +174,7 @@ WHERE = {
     ("kbert.tasks.readers.conll", "--label-column"): ("evaluate", "finetune tagging"),
     ("kbert.tasks.readers.tag_schemes", "--strict-tags"): ("evaluate", "finetune tagging"),
     ("kbert.tasks.readers.tagging", "--sentence-column"): ("evaluate", "finetune tagging"),
+    ("kbert.tasks.readers.generation", "--target-ending"): ("evaluate", "finetune generation"),
     ("kbert.tasks.readers.judged_texts", "--documents"): ("evaluate", "finetune ranking", "finetune embedding"),
     ("kbert.tasks.readers.judged_texts", "--queries"): ("evaluate", "finetune ranking", "finetune embedding"),
     ("kbert.tasks.readers.tables", "--delimiter"): ("evaluate", "predict", "finetune classification"),
