@@ -25,7 +25,7 @@ from kbert.prediction.text_model import TextModel
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import as_table
 from kbert.sources.table_format import TableFormat
-from kbert.tasks.protocol.answering import AnsweringTask
+from kbert.tasks.protocol.answering import AnsweringTask, TextInput
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.readers.kept_columns import KeptColumns
 from kbert.tasks.readers.remembered import Reading
@@ -324,12 +324,13 @@ class Predictor:
     def explain(self, *columns: Any, options: ExplainOptions) -> list[dict[str, Any]]:
         """Returns which words the answers for texts are due to.
 
-        The scores are parts of a number of the model: of the log odds of a label, of the number of a regression, or of
-        the logit of the best candidate or choice. Words with positive scores raise it. The sum of the scores of
-        integrated gradients is the change of this number if all words are replaced by padding.
+        The scores are parts of a number of the model: the log odds of a label, the number of a regression, the logit of
+        the best candidate or choice, or the cosine of two vectors. Words with positive scores raise it. The scores of
+        integrated gradients add up to the change of this number if all words are replaced by padding.
 
         Args:
-            columns: The inputs; see `predict`.
+            columns: The inputs; see `predict`. A model for embedding needs a second text for each text, with whose
+                vector that of the text is compared.
             options: All of these options in one object.
 
         Returns:
@@ -348,7 +349,8 @@ class Predictor:
         """
         from kbert.prediction.explanation.explainer import Explainer
 
-        return Explainer(self.text_model, options).explain(self._inputs(columns))
+        explainer = Explainer(self.text_model, options)
+        return explainer.explain(self._inputs(columns, explainer.inputs))
 
     def answers_for_examples(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
         """Returns the answers to labelled examples as the served model returns them, for `task.evaluate`.
@@ -373,11 +375,11 @@ class Predictor:
             )
         return self.task
 
-    def _inputs(self, columns: Sequence[Any]) -> dict[str, list[Any]]:
+    def _inputs(self, columns: Sequence[Any], inputs: Sequence[TextInput] | None = None) -> dict[str, list[Any]]:
         columns = [column for column in columns if column is not None]
         if len(columns) == 1 and (table := as_table(columns[0], "the table")) is not None:
             columns = self.read_inputs(table)
-        return texts_by_input(self.task, columns)
+        return texts_by_input(self.task, columns, inputs)
 
 
 def _parts(rows: Iterable[Any], skip: int, stop: int | None) -> Iterator[list[Any]]:

@@ -348,11 +348,14 @@ IN_PYTHON_ALONE = {"callbacks", "over", "keep_columns"}
 """Options of messages that only Python programs see."""
 SPELLED = {
     # Modules that several commands use, and the commands that can print the message with the option.
+    "kbert.prediction.explanation.explainer": ("explain",),
+    "kbert.prediction.loading": PROMPTED,
     "kbert.retrieval.index": ("index build",),
     "kbert.serving.server": ("serve",),
     "kbert.sources.settings": CORPORA,
     "kbert.text.tokenizer_files.writing": ("vocab train",),
     "kbert.training.adapter": TRAINING,
+    "kbert.training.calibration": tuple(name for name in TRAINING if name != "pretrain"),
     "kbert.training.run_folder.runs": TRAINING,
 }
 

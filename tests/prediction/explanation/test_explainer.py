@@ -11,6 +11,7 @@ from kbert.tasks.multilabel import MultilabelTask
 from kbert.tasks.multiple_choice import MultipleChoiceTask
 from kbert.tasks.ranking import RankingTask
 from kbert.tasks.regression import RegressionTask
+from kbert.tasks.summarization import SummarizationTask
 
 TEXTS = ["The cats sat!", "a dog"]
 
@@ -60,8 +61,25 @@ def test_other_tasks(tmp_path, make_task_model):
     assert list(number) == ["text", "value", "words", "completeness_gap"]
     (labels,) = load(make_task_model(tmp_path / "b", MultilabelTask(["x", "y"]))).explain("the cat", method="occlusion")
     assert labels["label"] in ("x", "y")
-    with pytest.raises(UsageError, match=r"whose answers can be explained\. Received: a model for embedding$"):
-        load(make_task_model(tmp_path / "c", EmbeddingTask())).explain("the cat")
+    with pytest.raises(UsageError, match=r"answers can be explained: .* Received: a model for summarization$"):
+        load(make_task_model(tmp_path / "c", SummarizationTask(2))).explain([["the cat"]])
+
+
+def test_the_cosine_of_two_texts(tmp_path, make_task_model):
+    model = load(make_task_model(tmp_path / "run", EmbeddingTask(prompt="the ", pair_prompt="a dog ")))
+    found = model.explain(["cats sat", "mat"], ["fast !", "the dog ran"])
+    assert [[(word["word"], word["input"]) for word in each["words"]] for each in found] == [
+        [("cats", "text"), ("sat", "text"), ("fast", "pair"), ("!", "pair")],
+        [("mat", "text"), ("the", "pair"), ("dog", "pair"), ("ran", "pair")],
+    ]
+    first, second = (
+        load(tmp_path / "run", prompt=prompt).answers([text])["vector"][0]
+        for prompt, text in (("the ", "cats sat"), ("a dog ", "fast !"))
+    )
+    assert found[0]["value"] == pytest.approx(float(first @ second), abs=1e-5)
+    assert max(each["completeness_gap"] for each in found) <= 0.01
+    with pytest.raises(UsageError, match=r"^this model answers for text and pair; give the second ones too \(--pair\)"):
+        model.explain(["cats"])
 
 
 def test_the_best_of_several_texts_is_explained(tmp_path, make_task_model):
