@@ -88,6 +88,7 @@ class Predictor:
         self._litert = litert
         self._engine: TextEngine = self.text_model if litert is None else LiteRtTextModel(self.text_model, litert)
         self._without_prompts: Any = None
+        self._explaining_graphs: dict[str, Any] = {}
 
     @property
     def encoder(self) -> BertEncoder:
@@ -329,13 +330,12 @@ class Predictor:
         integrated gradients add up to the change of this number if all words are replaced by padding.
 
         Args:
-            columns: The inputs; see `predict`. A model for embedding needs a second text for each text, with whose
-                vector that of the text is compared.
+            columns: The inputs; see `predict`. A model for embedding needs a second text for each, to compare vectors.
             options: All of these options in one object.
 
         Returns:
             A dict for each text: the inputs, such as "text"; "label", or for tasks without labels the explained number
-            "value"; "choice", the best candidate or choice, for tasks that have these; "words", with
+            "value"; "choice", the best of several candidates or choices; "words", with
             "word", its character offsets "start" and "end", its "score", and for pairs the name of its "input"; and
             "completeness_gap", the difference of the sum of the scores from this change, as a part of it.
 
@@ -349,7 +349,7 @@ class Predictor:
         """
         from kbert.prediction.explanation.explainer import Explainer
 
-        explainer = Explainer(self.text_model, options)
+        explainer = Explainer(self.text_model, options, self._explaining_graphs)
         return explainer.explain(self._inputs(columns, explainer.inputs))
 
     def answers_for_examples(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:

@@ -157,6 +157,7 @@ WHERE = {
     ("kbert.tasks.protocol.answering", "--pair"): ("predict",),  # model cards show `kbert predict`
     ("kbert.tasks.embedding", "--prompt"): PROMPTED,
     ("kbert.tasks.factories", "--pooling"): MODELS,
+    ("kbert.tasks.labels", "--skip-bad"): ("evaluate", "calibrate", "finetune classification", "finetune multilabel"),
     ("kbert.tasks.labels", "--missing-labels"): ("finetune classification", "finetune multilabel"),
     ("kbert.tasks.multilabel", "--label-separator"): ("evaluate", "finetune multilabel"),
     ("kbert.tasks.multiple_choice", "--pair"): ("predict",),

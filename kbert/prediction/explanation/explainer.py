@@ -21,15 +21,22 @@ class Explainer:
     Args:
         text_model: The model from text to answers.
         options: The method, the label and the number of texts that are processed together.
+        graphs: Graphs of the model by method, which are used again, and to which a new one is added. A graph takes
+            seconds to make.
 
     Raises:
         UsageError: The answers of the task cannot be explained.
         OptionError: The model has no such label.
     """
 
-    def __init__(self, text_model: TextModel, options: ExplainOptions) -> None:
+    def __init__(
+        self, text_model: TextModel, options: ExplainOptions, graphs: dict[str, ExplainingGraph] | None = None
+    ) -> None:
         self._options = options
-        graph = ExplainingGraph(text_model, options.method)
+        graphs = {} if graphs is None else graphs
+        if options.method not in graphs:
+            graphs[options.method] = ExplainingGraph(text_model, options.method)
+        graph = graphs[options.method]
         labels = getattr(text_model.task, "explained_labels", None)
         if options.label is not None and options.label not in (labels or ()):
             known = f"one of the labels {', '.join(labels)}" if labels else "left out, since the model has no labels"
