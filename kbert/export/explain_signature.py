@@ -42,10 +42,11 @@ def check_explanations(folder: Path, loaded: Predictor) -> None:
     Raises:
         ParityError: They differ.
     """
-    samples = sample_inputs(loaded.task.text_inputs, loaded.tokenizer.vocabulary, _LONGEST)
+    task: Any = loaded.task
+    samples = sample_inputs(task.explained_inputs, loaded.tokenizer.vocabulary, _LONGEST)
     inputs = {name: values[:_TEXTS] for name, values in samples.items()}
     function = explaining_function(loaded.text_model)
-    if getattr(loaded.task, "explained_labels", None) is not None:
+    if task.explained_labels is not None:
         inputs[LABEL] = tf.fill([_TEXTS], "")
     expected = _compared(function(*inputs.values()))
     restored = tf.saved_model.load(str(folder)).signatures[EXPLAIN]

@@ -88,6 +88,7 @@ class Predictor:
         self._litert = litert
         self._engine: TextEngine = self.text_model if litert is None else LiteRtTextModel(self.text_model, litert)
         self._without_prompts: Any = None
+        self._explaining_graphs: dict[str, Any] = {}
 
     @property
     def encoder(self) -> BertEncoder:
@@ -327,17 +328,17 @@ class Predictor:
     def explain(self, *columns: Any, options: ExplainOptions) -> list[dict[str, Any]]:
         """Returns which words the answers for texts are due to.
 
-        The scores are parts of a number of the model: of the log odds of a label, of the number of a regression, or of
-        the logit of the best candidate or choice. Words with positive scores raise it. The sum of the scores of
-        integrated gradients is the change of this number if all words are replaced by padding.
+        The scores are parts of a number of the model: the log odds of a label, the number of a regression, the logit of
+        the best candidate or choice, or the cosine of two vectors. Words with positive scores raise it. The scores of
+        integrated gradients add up to the change of this number if all words are replaced by padding.
 
         Args:
-            columns: The inputs; see `predict`.
+            columns: The inputs; see `predict`. A model for embedding needs a second text for each, to compare vectors.
             options: All of these options in one object.
 
         Returns:
             A dict for each text: the inputs, such as "text"; "label", or for tasks without labels the explained number
-            "value"; "choice", the best candidate or choice, for tasks that have these; "words", with
+            "value"; "choice", the best of several candidates or choices; "words", with
             "word", its character offsets "start" and "end", its "score", and for pairs the name of its "input"; and
             "completeness_gap", the difference of the sum of the scores from this change, as a part of it.
 
@@ -351,7 +352,8 @@ class Predictor:
         """
         from kbert.prediction.explanation.explainer import Explainer
 
-        return Explainer(self.text_model, options).explain(self._inputs(columns))
+        explainer = Explainer(self.text_model, options, self._explaining_graphs)
+        return explainer.explain(self._inputs(columns, explainer.inputs))
 
     def answers_for_examples(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
         """Returns the answers to labelled examples as the served model returns them, for `task.evaluate`.
@@ -381,11 +383,11 @@ class Predictor:
             )
         return self.task
 
-    def _inputs(self, columns: Sequence[Any]) -> dict[str, list[Any]]:
+    def _inputs(self, columns: Sequence[Any], inputs: Sequence[TextInput] | None = None) -> dict[str, list[Any]]:
         columns = [column for column in columns if column is not None]
         if len(columns) == 1 and (table := as_table(columns[0], "the table")) is not None:
             columns = self.read_inputs(table)
-        return texts_by_input(self.task, columns)
+        return texts_by_input(self.task, columns, inputs)
 
 
 def _parts(rows: Iterable[Any], skip: int, stop: int | None) -> Iterator[list[Any]]:

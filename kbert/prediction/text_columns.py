@@ -8,27 +8,31 @@ from typing import Any
 
 from kbert.errors import UsageError, shown
 from kbert.tasks.factories import describe_inputs
-from kbert.tasks.protocol.answering import AnsweringTask
+from kbert.tasks.protocol.answering import AnsweringTask, TextInput
 
 
-def texts_by_input(task: AnsweringTask[Any], columns: Sequence[Any]) -> dict[str, list[Any]]:
+def texts_by_input(
+    task: AnsweringTask[Any], columns: Sequence[Any], inputs: Sequence[TextInput] | None = None
+) -> dict[str, list[Any]]:
     """Returns the texts for each input of a task, by the name of the input.
 
     Args:
         task: The task.
-        columns: A sequence of texts for each of `task.text_inputs`. Single strings instead of sequences are one row.
+        columns: A sequence of texts for each input. Single strings instead of sequences are one row.
+        inputs: The inputs; by default `task.text_inputs`.
 
     Raises:
         UsageError: The number of columns is not that of the task, columns have different lengths, or a value is not a
             text.
     """
-    inputs = task.text_inputs
+    described = describe_inputs(task) if inputs is None else " and ".join(text.column for text in inputs)
+    inputs = task.text_inputs if inputs is None else inputs
     if len(columns) != len(inputs):
         way = "leave out the second ones" if len(columns) > len(inputs) else "give the second ones too (--pair)"
         if getattr(task, "paired", True) is False:
             way += ", or load the model with paired=True if it is a classifier of pairs from another library"
         received = {1: "single texts", 2: "pairs of texts"}.get(len(columns), f"{len(columns)} columns")
-        raise UsageError(f"this model answers for {describe_inputs(task)}; {way}. Received: {received}")
+        raise UsageError(f"this model answers for {described}; {way}. Received: {received}")
     if any(isinstance(column, str) and not text.is_list for text, column in zip(inputs, columns, strict=True)):
         columns = [[column] for column in columns]
     texts = [_as_list(column) for column in columns]

@@ -25,7 +25,7 @@ def explanation_page(explanations: Sequence[Mapping[str, Any]], task: Any, metho
     Returns:
         The page as HTML, which needs no other file.
     """
-    columns = [text.column for text in task.text_inputs]
+    columns = [text.column for text in task.explained_inputs]
     return page(
         f"Explanations of {task.name}",
         note(

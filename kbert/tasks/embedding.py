@@ -31,6 +31,7 @@ from kbert.tasks.metrics.embedding import pair_metrics, score_metrics
 from kbert.tasks.metrics.vectors import of_length_1
 from kbert.tasks.options import EmbeddingOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.explaining import ExplainableTask
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, named_strings, number, numbers, string
 from kbert.tasks.protocol.soft_outputs import VECTORS, SoftOutput
@@ -49,7 +50,7 @@ OBJECTIVES: Mapping[str, type[EmbeddingObjective]] = {
 }
 
 
-class EmbeddingTask(TrainableTask[EmbeddingExample]):
+class EmbeddingTask(ExplainableTask, TrainableTask[EmbeddingExample]):
     """A task that returns a vector for each text.
 
     Vectors have the length 1, so that a dot product is the cosine, unless the files of the model say otherwise. A
@@ -76,6 +77,8 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
     architecture = "BertModel"
     main_metric = "mrr"
     pooled: ClassVar[bool] = False
+    explained_as = "cosine of the texts"
+    compares_vectors = True
     examples_noun: ClassVar[str] = "texts"
     saved_fields: ClassVar[Mapping[str, Kind]] = {
         "objective": string,
@@ -369,6 +372,15 @@ class EmbeddingTask(TrainableTask[EmbeddingExample]):
     def soft_outputs(self) -> Mapping[str, SoftOutput]:
         """See `TrainableTask.soft_outputs`."""
         return {"vector": SoftOutput(VECTORS)}
+
+    @property
+    def explained_inputs(self) -> tuple[TextInput, ...]:
+        """The text, and the one that it is compared with."""
+        return (*self.text_inputs, TextInput("text_pair", "pair"))
+
+    def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:
+        """Returns the cosine of each vector and the one that it is compared with."""
+        return tf.reduce_sum(tf.math.l2_normalize(outputs["vector"], -1) * tf.math.l2_normalize(target, -1), -1)
 
     # === Answers ===
 

@@ -379,6 +379,7 @@ def test_declarations_of_click_are_few():
         *((("evaluate"), name) for name in ("data", "corpus")),
         *((("predict"), name) for name in ("input", "pairs", "features")),
         *((("search"), name) for name in ("queries", "judgements")),
+        *((("explain"), name) for name in ("pairs", "html")),
     }
 
 

@@ -6,8 +6,8 @@ from kbert.errors import UsageError
 from kbert.export.saved_model import export_saved_model
 from kbert.prediction.explanation.explainer import readable_explanation
 from kbert.prediction.loading import load
-from kbert.tasks.embedding import EmbeddingTask
 from kbert.tasks.regression import RegressionTask
+from kbert.tasks.tagging import TaggingTask
 
 TEXTS = ["The cats sat!", "unaffable dog"]
 
@@ -48,7 +48,7 @@ def test_a_regression_needs_no_label(tmp_path, make_task_model):
 
 
 def test_a_model_whose_answers_cannot_be_explained(tmp_path, make_task_model):
-    model = make_task_model(tmp_path / "run", EmbeddingTask())
-    with pytest.raises(UsageError, match=r"whose answers can be explained\. Received: a model for embedding$"):
+    model = make_task_model(tmp_path / "run", TaggingTask(["O", "B-P"]))
+    with pytest.raises(UsageError, match=r"answers can be explained: .* Received: a model for tagging$"):
         export_saved_model(model, output=tmp_path / "saved", explain=True)
     assert not list((tmp_path / "saved").glob("*"))

@@ -12,6 +12,7 @@ from kbert.prediction.explanation.explaining_graph import CHOICE, LABEL, Explain
 from kbert.prediction.options import ExplainOptions
 from kbert.prediction.text_batches import answers_in_batches
 from kbert.prediction.text_model import TextModel
+from kbert.tasks.protocol.answering import TextInput
 
 
 class Explainer:
@@ -20,16 +21,22 @@ class Explainer:
     Args:
         text_model: The model from text to answers.
         options: The method, the label and the number of texts that are processed together.
+        graphs: Graphs of the model by method, which are used again, and to which a new one is added. A graph takes
+            seconds to make.
 
     Raises:
         UsageError: The answers of the task cannot be explained.
         OptionError: The model has no such label.
     """
 
-    def __init__(self, text_model: TextModel, options: ExplainOptions) -> None:
-        self._task = text_model.task
+    def __init__(
+        self, text_model: TextModel, options: ExplainOptions, graphs: dict[str, ExplainingGraph] | None = None
+    ) -> None:
         self._options = options
-        graph = ExplainingGraph(text_model, options.method)
+        graphs = {} if graphs is None else graphs
+        if options.method not in graphs:
+            graphs[options.method] = ExplainingGraph(text_model, options.method)
+        graph = graphs[options.method]
         labels = getattr(text_model.task, "explained_labels", None)
         if options.label is not None and options.label not in (labels or ()):
             known = f"one of the labels {', '.join(labels)}" if labels else "left out, since the model has no labels"
@@ -37,13 +44,15 @@ class Explainer:
                 lambda spell: f"{spell('label')} must be {known:.500}. Received: {spell('label', options.label)}"
             )
         self._has_labels = labels is not None
+        self.inputs: Sequence[TextInput] = graph.inputs
+        """The texts that an explanation needs."""
         self._function = graph.from_text
 
     def explain(self, inputs: Mapping[str, Sequence[Any]], labels: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Returns an explanation for each text.
 
         Args:
-            inputs: The texts by the names of the inputs of the task.
+            inputs: The texts by the names of `inputs`.
             labels: The label to explain for each text; by default that of the options.
 
         Returns:
@@ -54,7 +63,7 @@ class Explainer:
             count = len(next(iter(inputs.values())))
             given[LABEL] = [self._options.label or ""] * count if labels is None else list(labels)
         answers = answers_in_batches(self._function, given, self._options.batch_size)
-        columns = [text.column for text in self._task.text_inputs]
+        columns = [text.column for text in self.inputs]
         asked = list(zip(*inputs.values(), strict=True))
         return [
             {

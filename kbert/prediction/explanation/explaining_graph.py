@@ -37,7 +37,7 @@ class ExplainingGraph(tf.Module):
         if not isinstance(task, ExplainableTask):
             raise UsageError(
                 "expected a model whose answers can be explained: for classification, multilabel classification, "
-                f"regression, ranking or multiple choice. Received: a model for {task.name}"
+                f"regression, ranking, multiple choice or embedding. Received: a model for {task.name}"
             )
         self._text_model = text_model
         self._task: Any = task
@@ -45,10 +45,11 @@ class ExplainingGraph(tf.Module):
         vocabulary = text_model.encode.tokenizer.vocabulary
         self._explained = ExplainedModel(task, text_model.model, vocabulary.pad_id)
         self._labels = task.explained_labels
-        specs = list(text_model.text_specs)
+        self.inputs = task.explained_inputs
+        specs = [tf.TensorSpec([None] * (1 + text.is_list), tf.string, name=text.name) for text in self.inputs]
         if self._labels is not None:
             specs.append(tf.TensorSpec([None], tf.string, name=LABEL))
-        self.from_text = signature_function(self._from_text, specs)
+        self.from_text = signature_function(self._from_pair if task.compares_vectors else self._from_text, specs)
 
     def _from_text(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the scores of the words of each text; W is the largest number of words in a text of the batch.
@@ -95,6 +96,38 @@ class ExplainingGraph(tf.Module):
             "completeness_gap": gap,
             **answer,
             **({CHOICE: plain[-1]} if task.explained_choice else {}),
+        }
+
+    def _from_pair(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the scores of the words of two texts whose vectors are compared, as `_from_text` returns them."""
+        task, encode = self._task, self._text_model.encode
+        first, second = (inputs[text.name] for text in self.inputs)
+        size = tf.size(first)
+        plain = tf.concat([first, second], 0)
+        prompted = tf.strings.join([tf.where(tf.range(2 * size) < size, task.prompt, task.pair_prompt), plain])
+        encoded = encode(prompted)
+        words = graph_words(encode, encoded, [plain], [prompted])
+        ids, mask, types = encoded.values()
+        rows = ExplainedRows(ids, mask, types, words.of_tokens, tf.zeros_like(words.count))
+        vectors = self._explained.outputs(self._explained.embedded(rows), rows)["vector"]
+        # The text that a text is compared with does not change.
+        rows = rows._replace(target=tf.roll(vectors, size, 0))
+        scores, gaps = self._method(self._explained, rows)
+        of_both = tf.repeat(tf.constant([[0], [1]]), size, 0) + tf.zeros_like(words.starts)
+
+        def joined(values: tf.Tensor) -> tf.Tensor:
+            parts = zip(tf.split(values, 2), tf.split(words.count, 2), strict=True)
+            return tf.concat([tf.RaggedTensor.from_tensor(part, count) for part, count in parts], 1).to_tensor()
+
+        return {
+            "count": tf.reduce_sum(tf.reshape(words.count, [2, -1]), 0),
+            "words": joined(words.surfaces),
+            "starts": joined(words.starts),
+            "ends": joined(words.ends),
+            "inputs": joined(of_both),
+            "scores": joined(scores),
+            "completeness_gap": tf.reduce_max(tf.reshape(gaps, [2, -1]), 0),
+            "value": task.explained_number({"vector": vectors}, rows.target)[:size],
         }
 
     def _with_chosen(self, texts: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

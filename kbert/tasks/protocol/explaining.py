@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.objective import Tensors
 
 
@@ -17,6 +18,15 @@ class ExplainableTask(abc.ABC):
     """What the number is, in words that continue "the score of a word is its part of the"."""
     explained_choice: str | None = None
     """For tasks with a list of texts, such as candidates: the answer that holds the chosen text, which is explained."""
+
+    compares_vectors: bool = False
+    """Whether the number is that of two texts, each of which has a vector."""
+
+    @property
+    def explained_inputs(self) -> Sequence[TextInput]:
+        """The texts that an explanation needs; by default those of a prediction."""
+        inputs: Sequence[TextInput] = self.text_inputs  # type: ignore[attr-defined]
+        return inputs
 
     @property
     def explained_labels(self) -> Sequence[str] | None:

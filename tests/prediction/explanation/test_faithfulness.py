@@ -31,6 +31,7 @@ def test_all_methods_are_measured_beside_random_words(found):
     assert -1 <= found["random_weights_correlation"] <= 1
 
 
+@pytest.mark.slow
 def test_the_words_that_a_model_depends_on_are_found(classifier):
     """With a single text of two words, the method that removes the right word wins over random words."""
     loaded = load(classifier)
@@ -46,6 +47,7 @@ def test_the_words_that_a_model_depends_on_are_found(classifier):
     assert found["random"]["fifth_removed"] == pytest.approx(sum(drops) / 2, abs=abs(drops[0] - drops[1]) / 2 + 1e-5)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table(tmp_path, classifier):
     path = tmp_path / "dev.csv"
     path.write_text("text,label\nthe cat sat,bad\na dog,good\nfast !,fine\n")

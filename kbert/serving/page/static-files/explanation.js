@@ -10,7 +10,10 @@ const OUTPUTS = ["count", "inputs", "starts", "ends", "scores"];
 /** Whether a model has the signature that explains answers. */
 export function explains(model) {
   const signature = model.signatures?.[SIGNATURE];
-  return Boolean(signature) && isByRow(signature) && OUTPUTS.every((name) => name in signature.outputs);
+  if (!signature || !isByRow(signature)) return false;
+  const asked = model.manifest?.text_inputs ?? [];
+  const known = Object.keys(signature.inputs).every((name) => name === "label" || asked.includes(name));
+  return known && OUTPUTS.every((name) => name in signature.outputs);
 }
 
 /**
