@@ -157,14 +157,11 @@ WHERE = {
     ("kbert.tasks.protocol.answering", "--pair"): ("predict",),  # model cards show `kbert predict`
     ("kbert.tasks.embedding", "--prompt"): PROMPTED,
     ("kbert.tasks.factories", "--pooling"): MODELS,
-<<<<<<< HEAD
     ("kbert.tasks.generation", "--sequence-length"): ("finetune generation",),
     ("kbert.tasks.generation", "--skip-bad"): ("finetune generation",),
     ("kbert.tasks.generation_rows", "--max-target"): ("finetune generation",),
     ("kbert.tasks.generation_rows", "--sequence-length"): ("finetune generation",),
-=======
     ("kbert.tasks.labels", "--skip-bad"): ("evaluate", "calibrate", "finetune classification", "finetune multilabel"),
->>>>>>> h30-trust
     ("kbert.tasks.labels", "--missing-labels"): ("finetune classification", "finetune multilabel"),
     ("kbert.tasks.multilabel", "--label-separator"): ("evaluate", "finetune multilabel"),
     ("kbert.tasks.multiple_choice", "--pair"): ("predict",),
@@ -361,12 +358,8 @@ IN_PYTHON_ALONE = {"callbacks", "over", "keep_columns"}
 """Options of messages that only Python programs see."""
 SPELLED = {
     # Modules that several commands use, and the commands that can print the message with the option.
-<<<<<<< HEAD
-    "kbert.prediction.loading": ("evaluate", "predict", "index build"),
-=======
     "kbert.prediction.explanation.explainer": ("explain",),
     "kbert.prediction.loading": PROMPTED,
->>>>>>> h30-trust
     "kbert.retrieval.index": ("index build",),
     "kbert.serving.server": ("serve",),
     "kbert.sources.settings": CORPORA,
