@@ -211,7 +211,7 @@ def _find_config(
         return found
 
     vocabulary, width = shape("token_table", 2)
-    sizes = {
+    sizes: dict[str, Any] = {
         "vocab_size": vocabulary,
         "hidden_size": width,
         "num_hidden_layers": blocks,
