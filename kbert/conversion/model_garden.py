@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from kbert.config import BertConfig
 from kbert.conversion import google, heads, sidecar
