@@ -1,9 +1,11 @@
 """Adapters of kbert in PEFT, and of PEFT in kbert, give the same logits."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
@@ -79,7 +81,8 @@ def test_peft_opens_an_adapter_of_a_tagger(base, tmp_path):
     [
         ("SEQ_CLS", {"target_modules": ["query", "value"]}),
         ("SEQ_CLS", {"target_modules": ["dense", "key"], "exclude_modules": ["pooler.dense"], "use_rslora": True}),
-        ("TOKEN_CLS", {"target_modules": "all-linear"}),
+        # Without exclude_modules PEFT 0.21 fails: it adds LoRA to the classifier, which it also saves as a whole.
+        ("TOKEN_CLS", {"target_modules": "all-linear", "exclude_modules": ["classifier"]}),
         ("SEQ_CLS", {"target_modules": ["query"], "modules_to_save": ["pooler", "classifier"], "rank_pattern": {
             "layer.1.attention.self.query": 2}}),
     ],
@@ -100,3 +103,16 @@ def test_kbert_opens_an_adapter_of_peft(base, tmp_path, task_type, settings):
     if task_type == "TOKEN_CLS":  # kbert returns zeros at padding
         received, expected = received[1], expected[1]
     np.testing.assert_allclose(received, expected, atol=1e-5)
+
+
+def test_kbert_opens_an_adapter_of_the_classifier_of_a_tagger(base, tmp_path):
+    torch.manual_seed(0)
+    whole = transformers.AutoModelForTokenClassification.from_pretrained(base, num_labels=3)
+    whole.save_pretrained(tmp_path / "tagger")
+    shutil.copy(base / "vocab.txt", tmp_path / "tagger")
+    whole = transformers.AutoModelForTokenClassification.from_pretrained(tmp_path / "tagger")
+    adapted = peft.get_peft_model(whole, peft.LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False))
+    adapted.save_pretrained(tmp_path / "adapter")
+    stored = safetensors.numpy.load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    assert "base_model.model.classifier.lora_A.weight" in stored
+    np.testing.assert_allclose(kbert_logits(tmp_path / "adapter")[1], peft_logits(adapted)[1], atol=1e-5)
