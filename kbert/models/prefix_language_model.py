@@ -57,7 +57,7 @@ class PrefixLanguageModel(MaskedLanguageModel):
         UsageError: The dtype policy differs from that of the encoder, or `target_masks` is not in [0, 1).
     """
 
-    def __init__(self, encoder: BertEncoder | Mapping[str, Any], target_masks: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, encoder: BertEncoder, target_masks: float = 0.0, **kwargs: Any) -> None:
         if not 0 <= target_masks < 1:
             raise UsageError(f"target_masks must be in [0, 1). Received: target_masks={target_masks}")
         super().__init__(encoder, **kwargs)
