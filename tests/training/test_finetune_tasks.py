@@ -198,10 +198,11 @@ def test_generation_learns_to_write(tmp_path, pretrained, logged):
     for ending, column in (("de", 0), ("en", 1)):
         (tmp_path / f"train.{ending}").write_text("\n".join(row[column] for row in rows) + "\n")
     path = tmp_path / "train.de"
-    options = {"validation": path, "validation_split": None, "epochs": 40, "dropout": 0.0, "learning_rate": 3e-3}
-    metrics = run("generation", tmp_path / "run", pretrained, path, target_ending="en", evaluate_every=60, **options)
+    options = {"validation": path, "validation_split": None, "epochs": 160, "dropout": 0.0, "learning_rate": 5e-3}
+    options |= {"target_ending": "en", "target_masks": 0.05, "evaluate_every": 240}
+    metrics = run("generation", tmp_path / "run", pretrained, path, **options)
     assert metrics["chrf"] > 95
-    assert not [line for line in logged() if "retracing" in line or "no better than" in line]
+    assert "new weights" not in " ".join(logged())  # the head of a pretrained model is taken
     model = load(tmp_path / "run")
     assert model.evaluate(path)["chrf"] == pytest.approx(metrics["chrf"], abs=1e-3)
     assert model.predict(["the cat ran ."])[0]["generated"] == "a dog ran"
