@@ -24,13 +24,11 @@ def mask_pii(inputs: tuple[str, ...], as_json: bool, **settings: Any) -> None:
     chosen = MaskPiiOptions(**settings)
     if chosen.tagger is not None:
         options.import_tensorflow_for(None, None)
-    from collections import Counter
-
-    from kbert.privacy.mask_files import describe_counts
     from kbert.privacy.mask_files import mask_pii as run
+    from kbert.text.personal_data.masker import describe_counts
 
     counts = run(inputs, options=chosen)
     if as_json:
         options.print_json(counts)
     else:
-        click.echo(f"{describe_counts(Counter(counts))}: {chosen.output}", err=True)
+        click.echo(f"{describe_counts(counts)}: {chosen.output}", err=True)

@@ -15,7 +15,7 @@ from kbert.options import with_options
 from kbert.privacy.options import MaskPiiOptions
 from kbert.privacy.records import MaskableRecord, read_records
 from kbert.privacy.tagger_spans import Tag, load_tagger
-from kbert.text.personal_data.masker import Masker
+from kbert.text.personal_data.masker import Masker, describe_counts
 from kbert.text.personal_data.replacement import Replace, keyed_hash, placeholder
 
 _RECORDS_AT_ONCE = 256
@@ -57,18 +57,9 @@ def mask_pii(inputs: Sequence[files.PathLike], *, options: MaskPiiOptions) -> di
         with files.atomic_file(target) as handle:
             for line in _masked(records, masker, tag):
                 handle.write(line.encode("utf-8", "replace"))
-        _LOG.info("%s: %s", target, describe_counts(masker.counts - before))
+        if len(paths) > 1:
+            _LOG.info("%s: %s", target, describe_counts(masker.counts - before))
     return dict(sorted(masker.counts.items()))
-
-
-def describe_counts(counts: Counter[str]) -> str:
-    """Returns the number of replaced values in words.
-
-    Example:
-        >>> describe_counts(Counter(email=2, phone=1))
-        'masked 2 email, 1 phone'
-    """
-    return f"masked {', '.join(f'{count:,} {kind}' for kind, count in sorted(counts.items())) or 'nothing'}"
 
 
 def _masked(records: Iterator[MaskableRecord], masker: Masker, tag: Tag | None) -> Iterator[str]:

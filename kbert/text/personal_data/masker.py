@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kbert.text.personal_data.catalogue import DETECTORS
 from kbert.text.personal_data.replacement import Replace, placeholder
@@ -82,6 +82,17 @@ class Masker:
             done = each.end
             self.counts[each.kind] += 1
         return "".join(parts) + text[done:] if parts else text
+
+
+def describe_counts(counts: Mapping[str, int]) -> str:
+    """Returns the number of replaced values of each kind in words.
+
+    Example:
+        >>> describe_counts({"email": 2, "phone": 1}), describe_counts({})
+        ('personal data replaced: 2 email, 1 phone', 'personal data replaced: none')
+    """
+    said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
+    return f"personal data replaced: {said or 'none'}"
 
 
 def _outside(text: str, other: Found, found: Sequence[Found]) -> list[Found]:

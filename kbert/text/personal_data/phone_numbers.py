@@ -15,7 +15,7 @@ _EXTENSION = r"(?:[ ,]{0,2}(?:x|ext\.?|extension) ?\d{1,6})?"
 _GAP = r"(?:[ .–/-]|[ ]?\(|\)[ -]?|[ ][-–][ ])"
 """What is between two groups of digits."""
 
-_INTERNATIONAL = re.compile(rf"(?<![A-Za-z0-9+])(?P<plus>\+|00)(?P<digits>[1-9]\d{{0,3}}(?:{_GAP}?\(?\d+\)?){{1,8}}){_EXTENSION}(?![A-Za-z0-9_]|[.,]\d)")
+_INTERNATIONAL = re.compile(rf"(?<![A-Za-z0-9+])(?P<plus>\+|(?<!\d )00)(?P<digits>[1-9]\d{{0,3}}(?:{_GAP}?\(?\d+\)?){{1,8}}){_EXTENSION}(?![A-Za-z0-9_]|[.,]\d)")
 _AMERICAN = re.compile(
     rf"{_START}(?:1[ .-])?(?:\([2-9]\d\d\)[ -]?|[2-9]\d\d(?P<mark>[ .-]))[2-9]\d\d(?(mark)(?P=mark)|[ .-])\d{{4}}"
     rf"{_EXTENSION}{_AFTER}"
