@@ -65,6 +65,8 @@ if TYPE_CHECKING:
         TokenClassificationModel,
     )
     from kbert.pretrained.preprocessor import Preprocessor
+    from kbert.privacy.mask_files import mask_pii
+    from kbert.privacy.options import MaskPiiOptions
     from kbert.report.options import WriteReportOptions
     from kbert.report.run import run_report, write_report
     from kbert.retrieval.index import Index, build_index
@@ -134,6 +136,7 @@ _MODULES = {
     "Lamb": "kbert.optimizers.lamb",
     "LaunchOptions": "kbert.training.options",
     "LoadOptions": "kbert.prediction.options",
+    "MaskPiiOptions": "kbert.privacy.options",
     "MaskedLanguageModel": "kbert.pretrained.models",
     "MergeAdapterOptions": "kbert.conversion.command_options",
     "MultipleChoiceModel": "kbert.pretrained.models",
@@ -178,6 +181,7 @@ _MODULES = {
     "launch": "kbert.training.devices.launch",
     "load": "kbert.prediction.loading",
     "load_model": "kbert.pretrained.loading",
+    "mask_pii": "kbert.privacy.mask_files",
     "measure_search": "kbert.retrieval.search",
     "merge_adapter": "kbert.pretrained.adapter_folders",
     "prepare_runtime": "kbert.runtime.prepare",
@@ -228,6 +232,7 @@ __all__ = [
     "Lamb",
     "LaunchOptions",
     "LoadOptions",
+    "MaskPiiOptions",
     "MaskedLanguageModel",
     "MergeAdapterOptions",
     "MultipleChoiceModel",
@@ -272,6 +277,7 @@ __all__ = [
     "launch",
     "load",
     "load_model",
+    "mask_pii",
     "measure_search",
     "merge_adapter",
     "predict_to_file",

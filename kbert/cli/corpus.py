@@ -48,7 +48,9 @@ def build(inputs: tuple[str, ...], workers: int | None, **settings: Any) -> None
         runner_options=runner_options(),
     )
     from kbert.corpus.building.build import build_corpus
+    from kbert.corpus.building.chunks import masked_counts
     from kbert.sources.source import describe_formats
+    from kbert.text.personal_data.masker import describe_counts
 
     with progress_bar("building", "bytes") as update:
         manifest = build_corpus(
@@ -69,4 +71,6 @@ def build(inputs: tuple[str, ...], workers: int | None, **settings: Any) -> None
     )
     click.echo(f"{examples}{''.join(shares)} of {documents} in {shards}: {settings['output']}", err=True)
     options.tell_left_out(counts)
+    if chosen.mask_pii:
+        click.echo(describe_counts(masked_counts(counts)), err=True)
     click.echo(f"read: {describe_formats(manifest.settings['formats'])}", err=True)

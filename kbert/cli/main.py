@@ -22,6 +22,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "vocab": ("kbert.cli.vocab:vocab", "Train, inspect, extend or trim a WordPiece vocabulary."),
     "corpus": ("kbert.cli.corpus:corpus", "Build pretraining records from text, and inspect them."),
+    "mask-pii": ("kbert.cli.mask_pii:mask_pii", "Replace personal data in files."),
     "pretrain": ("kbert.cli.pretrain:pretrain", "Pretrain a BERT model on a corpus."),
     "launch": ("kbert.cli.launch:launch", "Run pretrain or finetune as several workers on this machine."),
     "finetune": ("kbert.cli.finetune:finetune", "Fine-tune a BERT model for a task."),

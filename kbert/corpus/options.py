@@ -86,6 +86,11 @@ class BuildCorpusOptions(SourceSettings, RunnerOptions):
         "The language whose rules split lines into sentences; auto detects it for each document.",
         choices=LANGUAGES,
     )
+    mask_pii: bool = option(
+        False,
+        "Replace personal data, such as e-mail addresses and telephone numbers, by placeholders such as [EMAIL].",
+        details="The detectors are those of `kbert mask-pii`. Messages then show no words of the text.",
+    )
     feature_names: str = option(
         "tf-hub",
         "The feature names in static records. tf-hub writes input_word_ids; original writes input_ids, which the "

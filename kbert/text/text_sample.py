@@ -66,9 +66,13 @@ class TextSample:
     def describe_lost_marks(self) -> str:
         """Returns the scripts that lose marks with examples, such as "Thai ('ที่' becomes 'ท')"; "" if there are none."""
         return ", ".join(
-            f"{script} ({_shortened(word)!r} becomes {_shortened(left)!r})"
+            f"{script} ({_shortened(word)!r} becomes {_shortened(left)!r})" if word else script
             for script, (word, left) in self.examples.items()
         )
+
+    def without_words(self) -> TextSample:
+        """Returns the findings without the words of the text, for messages that must not show them."""
+        return dataclasses.replace(self, examples=dict.fromkeys(self.examples, ("", "")), long_word=None)
 
 
 def sample_text(source: Source, tokenizer: Tokenizer | Normalizer, *, max_word_length: int) -> TextSample:

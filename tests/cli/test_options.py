@@ -95,6 +95,7 @@ SAME = {
         functions_alone={"runner_options": "a command has them as they are after --"},
         different={"workers": "all cores; a function starts no processes unless it is told to"},
     ),
+    ("mask-pii",): Same({kbert.mask_pii: kbert.MaskPiiOptions}),
     ("pretrain",): Same(
         {kbert.pretrain: kbert.PretrainOptions},
         functions_alone={

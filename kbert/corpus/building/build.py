@@ -8,7 +8,6 @@ settings and the seed. A build that was interrupted can continue after the last 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import itertools
 import os
@@ -93,7 +92,7 @@ def build_corpus(
     vocabulary = tokenizer.vocabulary
     source = Source(inputs, settings.source)
     before = [_stamp(*part) for part in source.parts]
-    all_settings = {**dataclasses.asdict(settings), "source": settings.source.facts(), "formats": source.formats()}
+    all_settings = {**settings.facts(), "formats": source.formats()}
     identity = {
         "kbert_version": __version__,
         "vocabulary_sha256": vocabulary.sha256(),
@@ -107,6 +106,8 @@ def build_corpus(
         return Manifest.load(folder)
     vocabulary.save(folder / VOCABULARY_FILE)
     sample = sample_text(source, tokenizer, max_word_length=tokenizer.settings.max_word_length)
+    if options.mask_pii:
+        sample = sample.without_words()
     # The settings of a folder or a tokenizer.json are those of its model.
     vocab = options.vocab
     if not isinstance(vocab, Tokenizer) and os.path.isfile(vocab) and not is_tokenizer_file(vocab):
@@ -161,7 +162,7 @@ def build_corpus(
         counts,
         sample,
         tokenizer,
-        lambda: unknown_words(some_lines(source), tokenizer),
+        lambda: Counter() if options.mask_pii else unknown_words(some_lines(source), tokenizer),
         has_words=bool(words),
     )
     manifest = Manifest(
@@ -214,6 +215,7 @@ def _build_settings(options: BuildCorpusOptions, words: Sequence[str], tokenizer
         compressed=options.compression == "gzip",
         word_list=words_sha256(words) if words else None,
         seed=options.seed,
+        mask_pii=options.mask_pii,
     )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from kbert.corpus.word_list import WordFinder
 from kbert.sources.document import Document
 from kbert.sources.settings import SourceSettings
 from kbert.text.bulk_tokenizer import BulkTokenizer
+from kbert.text.personal_data.masker import Masker as PersonalDataMasker
 from kbert.text.settings import TokenizerSettings
 from kbert.text.tokenizer import Tokenizer
 from kbert.text.vocabulary import Vocabulary
@@ -27,6 +29,8 @@ _ORIGINAL_NAMES = {features.INPUT_WORD_IDS.name: "input_ids", features.INPUT_TYP
 
 _EXAMPLES_AT_ONCE = 8192
 """The number of examples that are assembled at once, which bounds memory even with many passes over a chunk."""
+_MASKED = "masked_"
+"""The beginning of the keys of the numbers of replaced personal data, before the kind."""
 _LABEL_COUNTS = {"nsp": "random_next", "sop": "swapped"}
 """The key of the number of examples with label 1, by objective."""
 
@@ -49,6 +53,18 @@ class BuildSettings:
     word_list: str | None
     """The SHA-256 of the word list, or None if there is none."""
     seed: int
+    mask_pii: bool = False
+    """Whether personal data is replaced before sentences are split."""
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the settings as JSON values for the manifest.
+
+        Settings that older manifests do not have are left out if they have their default.
+        """
+        facts = {**dataclasses.asdict(self), "source": self.source.facts()}
+        if not self.mask_pii:
+            del facts["mask_pii"]
+        return facts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +117,8 @@ class ChunkBuilder:
             lengths: The counter of examples by length to add to.
         """
         settings = self.settings
+        if settings.mask_pii:
+            documents = _without_personal_data(documents, counts)
         long_words = self._tokenizer.long_words
         ids, segment_ends, document_ends = self._tokenize(documents)
         if self._tokenizer.long_words > long_words:
@@ -211,6 +229,24 @@ class ChunkBuilder:
         }
         fixed = {name: (table.ravel(), np.arange(1, len(table) + 1) * table.shape[1]) for name, table in tables.items()}
         return {**fixed, features.NEXT_SENTENCE_LABELS.name: rows[features.NEXT_SENTENCE_LABELS.name]}
+
+
+def masked_counts(counts: Mapping[str, int]) -> dict[str, int]:
+    """Returns the number of replaced personal data by kind, from the counts of a corpus."""
+    return {name.removeprefix(_MASKED): count for name, count in counts.items() if name.startswith(_MASKED)}
+
+
+def _without_personal_data(documents: Sequence[Document], counts: Counter[str]) -> list[Document]:
+    """Returns documents with personal data replaced, and adds the number of replaced values of each kind to `counts`.
+
+    The sizes remain those of the text that was read, by which the progress is told.
+    """
+    masker = PersonalDataMasker()
+    masked = [
+        dataclasses.replace(document, lines=tuple(map(masker.masked, document.lines))) for document in documents
+    ]
+    counts.update({f"{_MASKED}{kind}": count for kind, count in masker.counts.items()})
+    return masked
 
 
 def ranges(begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -80,7 +80,7 @@ class Manifest:
         counts: The numbers of bytes, documents, segments, tokens, unknown (tokens that are [UNK]), examples,
             example_tokens, and the examples with label 1 as random_next (objective "nsp") or swapped ("sop"). If there
             are any, also long_words (words over the tokenizer's limit) and word_continuations (tokens that continue a
-            word of the word list).
+            word of the word list), and masked_KIND (personal data of a kind that was replaced).
         shards: The files of records, in order.
         kbert_version: The version of kbert that built the corpus.
         objective: "nsp", "sop" or "none"; determines the meaning of the label.
