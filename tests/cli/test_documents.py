@@ -10,7 +10,7 @@ import pytest
 from kbert.cli.main import main
 
 _FOLDER = Path(__file__).parents[2]
-_DOCUMENTS = [path for path in (_FOLDER / "README.md", *sorted((_FOLDER / "docs").glob("*.md"))) if path.exists()]
+_DOCUMENTS = [path for path in (_FOLDER / "README.md", *sorted((_FOLDER / "docs").rglob("*.md"))) if path.exists()]
 
 
 def commands(path):
