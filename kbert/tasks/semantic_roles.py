@@ -16,7 +16,6 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.semantic_roles import SemanticRolesModel
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.labels import label_names
-from kbert.tasks.metrics.semantic_roles import joined_arguments, predicate_scores, role_counts
 from kbert.tasks.options import SemanticRolesOptions, TaskOptions
 from kbert.tasks.predicate_senses import SenseTable, sense_forms
 from kbert.tasks.protocol.answering import TextInput
@@ -24,27 +23,23 @@ from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, named_counts, names
 from kbert.tasks.protocol.soft_outputs import CLASSES, SoftOutput
 from kbert.tasks.protocol.trainable import TrainableTask
-from kbert.tasks.protocol.training_rows import Ragged, TrainingRows
-from kbert.tasks.readers.lost_spans import lost_spans, visible
-from kbert.tasks.readers.predicates import Predicate, RolesText
+from kbert.tasks.protocol.training_rows import TrainingRows
+from kbert.tasks.readers.lost_spans import lost_spans
+from kbert.tasks.readers.predicates import RolesText
 from kbert.tasks.readers.semantic_roles import ENDINGS, read_roles_texts
 from kbert.tasks.readers.tag_schemes import split_tag, tag_labels
-from kbert.tasks.readers.tagging import Span, TaggedText
+from kbert.tasks.readers.tagging import TaggedText
+from kbert.tasks.role_answers import answered_predicates, role_scores
 from kbert.tasks.role_passes import best_tags, given_spans, predicate_rows, spans_in_order
+from kbert.tasks.role_targets import RoleTargets, with_predicates
 from kbert.tasks.span_answers import LETTERS, found_spans, served_spans
 from kbert.tasks.text_task import same_text
 from kbert.tasks.windowed_words import window_stride, words_of_windows
-from kbert.tasks.word_labels import IGNORED, labels_of_spans
+from kbert.tasks.word_labels import IGNORED
 from kbert.text.graph.encoder import GraphEncoder
 
 _TEXTS_AT_ONCE = 256
-_PREDICATE = "V"
-_PREDICATE_TAGS = tag_labels([_PREDICATE], "iob2")
-_EXCLUDED = ("V", "C-V")
-"""The roles that are parts of the predicate, which the scores leave out."""
 _LOG = logging.getLogger("kbert")
-
-_Places = tuple[int, int]
 
 
 class SemanticRolesTask(TrainableTask[RolesText]):
@@ -130,7 +125,7 @@ class SemanticRolesTask(TrainableTask[RolesText]):
     def keep_valid(self, examples: Sequence[RolesText], path: PathLike, bad: BadRows | None = None) -> list[RolesText]:
         """Returns the texts, and logs how many predicates and roles no prediction can equal."""
         found = super().keep_valid(examples, path, bad)
-        lost = lost_spans([*(_as_tagged(each) for each in found), *_with_roles(found)])
+        lost = lost_spans([*(with_predicates(each) for each in found), *_with_roles(found)])
         if lost is not None:
             _LOG.warning("%s: %s", path, lost.message(path))
         unknown = {role.label for each in _with_roles(found) for role in each.spans or ()} - set(self.roles)
@@ -190,11 +185,7 @@ class SemanticRolesTask(TrainableTask[RolesText]):
         return predicate_rows(encode, encoded, found)
 
     def training_rows(self, examples: Sequence[RolesText], encode: GraphEncoder) -> TrainingRows:
-        """Returns a row for each window over a text, and one for each predicate.
-
-        The targets are "predicate_labels" and "role_labels", int32 by token, -1 for tokens without a label; and
-        "senses", int32 [items], -1 for rows without a sense.
-        """
+        """Returns a row for each window over a text, and one for each predicate; see `RoleTargets`."""
 
         def rows(text: tf.Tensor, predicates: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
             encoded = self.encode(encode, {"text": text})
@@ -202,65 +193,13 @@ class SemanticRolesTask(TrainableTask[RolesText]):
 
         inputs = self.evaluation_inputs
         graph = tf.function(rows, input_signature=[each.spec for each in inputs], autograph=False)
-        parts: dict[str, list[np.ndarray]] = {
-            name: [] for name in ("ids", "types", "lengths", "predicate_labels", "role_labels", "senses")
-        }
+        targets = RoleTargets(self.labels, self.roles, self.senses)
         for start in range(0, len(examples), _TEXTS_AT_ONCE):
             part = examples[start : start + _TEXTS_AT_ONCE]
             values: dict[str, list[Any]] = {"text": [each.text for each in part], "predicates": _given(part)}
             for encoded in graph(*(each.tensor(values[each.name]) for each in inputs)):
-                self._add_rows(parts, part, {name: value.numpy() for name, value in encoded.items()})
-        joined = {name: np.concatenate(values) for name, values in parts.items()}
-        lengths = joined["lengths"]
-        return TrainingRows(
-            Ragged(joined["ids"], lengths),
-            Ragged(joined["types"], lengths),
-            {
-                **{
-                    name: Ragged(joined[name], lengths, padding=IGNORED, by_token=True)
-                    for name in ("predicate_labels", "role_labels")
-                },
-                "senses": joined["senses"].astype(np.int32),
-            },
-        )
-
-    def _add_rows(
-        self, parts: Mapping[str, list[np.ndarray]], examples: Sequence[RolesText], encoded: Mapping[str, np.ndarray]
-    ) -> None:
-        """Adds the rows of the first or of the second pass over some texts, with their targets."""
-        mask = encoded[features.INPUT_MASK.name] == 1
-        labels = {name: np.full(mask.shape, IGNORED, np.int32) for name in ("predicate_labels", "role_labels")}
-        senses = np.full(len(mask), IGNORED, np.int32)
-        of_words = encoded["word_rows"], encoded["word_starts"]
-        if "predicate_rows" in encoded:
-            by_place = {
-                (row, predicate.start): (example.text, predicate)
-                for row, example in enumerate(examples)
-                for predicate in example.predicates or ()
-            }
-            places = zip(encoded["predicate_rows"].tolist(), encoded["predicate_starts"].tolist(), strict=True)
-            asked = [by_place[place] for place in places]
-            ids = {sense: index for index, sense in enumerate(self.senses)}
-            senses[: len(asked)] = [ids.get(predicate.sense or "", IGNORED) for _, predicate in asked]
-            texts = [
-                TaggedText(text, tuple(role for role in predicate.roles if role.label in self.roles))
-                for text, predicate in asked
-            ]
-            if asked:
-                labels["role_labels"][encoded["word_mask"]] = labels_of_spans(self.labels, texts, *of_words)
-            # The last row belongs to no predicate.
-            mask = mask[:-1]
-            labels = {name: values[:-1] for name, values in labels.items()}
-            senses = senses[:-1]
-        else:
-            texts = [_as_tagged(example) for example in examples]
-            labels["predicate_labels"][encoded["word_mask"]] = labels_of_spans(_PREDICATE_TAGS, texts, *of_words)
-        parts["ids"].append(encoded[features.INPUT_WORD_IDS.name][: len(mask)][mask])
-        parts["types"].append(encoded[features.INPUT_TYPE_IDS.name][: len(mask)][mask])
-        parts["lengths"].append(mask.sum(-1))
-        for name, values in labels.items():
-            parts[name].append(values[mask])
-        parts["senses"].append(senses)
+                targets.add(part, {name: value.numpy() for name, value in encoded.items()})
+        return targets.rows()
 
     def trivial_metrics(
         self, train: Sequence[RolesText], validation: Sequence[RolesText]
@@ -372,19 +311,12 @@ class SemanticRolesTask(TrainableTask[RolesText]):
         return {
             "predicates": [
                 {
-                    "start": int(row["starts"][place]),
-                    "end": int(row["ends"][place]),
-                    **({"sense": row["senses"][place].decode("utf-8")} if self.senses else {}),
-                    "roles": [
-                        {
-                            "start": int(row["role_starts"][place, number]),
-                            "end": int(row["role_ends"][place, number]),
-                            "role": row["roles"][place, number].decode("utf-8"),
-                        }
-                        for number in range(row["role_counts"][place])
-                    ],
+                    "start": each.start,
+                    "end": each.end,
+                    **({"sense": each.sense} if self.senses else {}),
+                    "roles": [{"start": role.start, "end": role.end, "role": role.label} for role in each.roles],
                 }
-                for place in range(row["count"])
+                for each in answered_predicates(row, with_senses=bool(self.senses))
             ]
         }
 
@@ -399,61 +331,8 @@ class SemanticRolesTask(TrainableTask[RolesText]):
         return f"{', '.join(shown) or '-'}\t{text}"
 
     def evaluate(self, examples: Sequence[RolesText], answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Returns the scores of roles, predicates and senses.
-
-        "precision", "recall" and "f1" are those of arguments from text alone; arguments of a predicate that the file
-        does not have are wrong. "f1_srl_eval" leaves such predicates out, as srl-eval.pl does. The scores with the
-        ending "_given", and "perfect_given", the share of predicates whose arguments are all right, are those of
-        arguments of the predicates of the file. "predicate_f1" and so on are those of predicates;
-        "sense_accuracy_given" is the share of predicates of the file with the right sense, and "sense_accuracy" the
-        same among the predicates that were found. All spans must be the same; a span C-X is a part of the argument X.
-        """
-        true = [_arguments(example, example.predicates or ()) for example in examples]
-        found, given = (
-            [
-                self._predicted({name: values[first + row] for name, values in answers.items()})
-                for row in range(len(examples))
-            ]
-            for first in (0, len(examples))
-        )
-        predicted = [_arguments(example, each) for example, each in zip(examples, found, strict=True)]
-        with_given = [_arguments(example, each) for example, each in zip(examples, given, strict=True)]
-        counts = role_counts(true, predicted, skip_excess=False)
-        of_given = role_counts(true, with_given, skip_excess=True)
-        scores = {
-            "examples": len(examples),
-            "predicates": of_given.predicates,
-            **counts.scores(),
-            **role_counts(true, predicted, skip_excess=True).scores("_srl_eval"),
-            **of_given.scores("_given"),
-            "perfect_given": of_given.perfect / max(1, of_given.predicates),
-            **predicate_scores(true, predicted),
-        }
-        if self.senses:
-            scores["sense_accuracy"] = _sense_accuracy(examples, found, among_found=True)
-            scores["sense_accuracy_given"] = _sense_accuracy(examples, given, among_found=False)
-        return {**scores, "per_class": of_given.by_role()}
-
-    def _predicted(self, row: Mapping[str, np.ndarray]) -> list[Predicate]:
-        found = []
-        for place in range(int(row["count"])):
-            roles = tuple(
-                Span(
-                    int(row["role_starts"][place, number]),
-                    int(row["role_ends"][place, number]),
-                    row["roles"][place, number].decode("utf-8"),
-                )
-                for number in range(int(row["role_counts"][place]))
-            )
-            sense = row["senses"][place].decode("utf-8") if self.senses else None
-            found.append(Predicate(int(row["starts"][place]), int(row["ends"][place]), sense, roles))
-        return found
-
-
-def _as_tagged(example: RolesText) -> TaggedText:
-    """Returns a text with its predicates as spans."""
-    spans = tuple(Span(each.start, each.end, _PREDICATE) for each in example.predicates or ())
-    return TaggedText(example.text, spans, example.line)
+        """Returns the scores of roles, predicates and senses; see `role_scores`."""
+        return role_scores(examples, answers, with_senses=bool(self.senses))
 
 
 def _with_roles(examples: Sequence[RolesText]) -> list[TaggedText]:
@@ -467,32 +346,3 @@ def _with_roles(examples: Sequence[RolesText]) -> list[TaggedText]:
 
 def _given(examples: Sequence[RolesText]) -> list[list[list[int]]]:
     return [[[each.start, each.end] for each in example.predicates or ()] for example in examples]
-
-
-def _arguments(example: RolesText, predicates: Sequence[Predicate]) -> dict[_Places, Any]:
-    """Returns the arguments of predicates by the places of the predicates, without what no token holds at the edges."""
-    return {
-        visible(example.text, each.start, each.end): joined_arguments(
-            [
-                (role.label, *visible(example.text, role.start, role.end))
-                for role in each.roles
-                if role.label not in _EXCLUDED
-            ]
-        )
-        for each in predicates
-    }
-
-
-def _sense_accuracy(
-    examples: Sequence[RolesText], predicted: Sequence[Sequence[Predicate]], *, among_found: bool
-) -> float:
-    """Returns the share of the predicates of the file with a sense that have it in the predictions."""
-    right = asked = 0
-    for example, predicates in zip(examples, predicted, strict=True):
-        senses = {visible(example.text, each.start, each.end): each.sense for each in predicates}
-        for each in example.predicates or ():
-            place = visible(example.text, each.start, each.end)
-            if each.sense and (place in senses or not among_found):
-                asked += 1
-                right += senses.get(place) == each.sense
-    return right / asked if asked else 0.0

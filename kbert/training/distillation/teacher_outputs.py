@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from kbert import files
 from kbert.errors import UsageError
+from kbert.features import ENTITY_POSITIONS
 from kbert.options import option_error
 from kbert.tasks.protocol.soft_outputs import CANDIDATES, CLASSES, LABELS, PLACES, VECTORS, SoftOutput
 from kbert.tasks.protocol.training_rows import Ragged, TrainingRows
@@ -44,8 +45,9 @@ class TeacherOutputs:
         self.folder = folder
         self._rows = rows
         found = hashlib.sha256(teacher.encode())
-        for values in (rows.ids.values, rows.type_ids.values, rows.ids.lengths, rows.group_sizes):
-            if values is not None:
+        entities = rows.targets.get(ENTITY_POSITIONS.name)
+        for values in (rows.ids.values, rows.type_ids.values, rows.ids.lengths, rows.group_sizes, entities):
+            if isinstance(values, np.ndarray):
                 found.update(np.ascontiguousarray(values).data)
         self._facts = {"digest": found.hexdigest(), "items": len(rows)}
 
@@ -99,7 +101,7 @@ class TeacherOutputs:
         spec = {
             name: tf.TensorSpec([None, *each.shape[1:]], each.dtype)
             for name, each in batches.element_spec.items()
-            if name.startswith("input_")
+            if name.startswith("input_") or name == ENTITY_POSITIONS.name
         }
         function = tf.function(lambda batch: dict(model(batch)), input_signature=[spec], autograph=False)
         stores: dict[str, _Store] = {}
