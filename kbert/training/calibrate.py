@@ -55,39 +55,38 @@ def calibrate(model: PathLike, *, options: CalibrateOptions, **reading: Any) -> 
         >>> kbert.load("calibrated").task.temperature == metrics["temperature"]
         True
     """
-    target = _target(model, options.output)
+    if options.output is not None:
+        files.check_new_folder(options.output)
     folder = resolve(model)
     bundle = Bundle.load(folder)
+    target = _target(model, bundle) if options.output is None else Path(options.output)
     task = calibrated_task(task_from_bundle(bundle, model), "calibration")
     predictor = predictor_of(bundle, task, model)
     examples, _ = predictor.labelled_examples(options.validation, skip_bad=options.skip_bad, **reading)
     found = calibrated(predictor, bundle.tensors, examples, options, batch_size=options.batch_size)
-    settings = _settings(bundle, found, predictor.sequence_length, target)
+    settings = _settings(bundle, found, predictor.sequence_length)
     card = folder / CARD_FILE
     dataclasses.replace(bundle, tensors=found.tensors, settings=settings).save(
         target, card.read_text(encoding="utf-8") if card.is_file() else _card(found, target)
     )
     adapter = target / ADAPTER_FOLDER
     if is_adapter(adapter):
-        _calibrate_adapter(adapter, bundle.architecture, found)
+        _calibrate_adapter(adapter, bundle.architecture, found, settings)
     return {"temperature": found.task.temperature / task.temperature, **found.metrics}
 
 
-def _target(model: PathLike, output: PathLike | None) -> Path:
-    """Returns the folder to write.
+def _target(model: PathLike, bundle: Bundle) -> Path:
+    """Returns the folder of the model, if its weights can be replaced.
 
     Raises:
-        OptionError: The model cannot be replaced, and there is no other folder.
-        UsageError: The other folder is not new.
+        OptionError: The model must stay as it is.
     """
-    if output is not None:
-        return files.check_new_folder(output)
     if is_hub_name(model) or is_adapter(model):
         kind = "an adapter, whose base model stays as it is" if is_adapter(model) else "a model of the hub"
         raise option_error(
             lambda spell: f"give {spell('output')}, a folder for the calibrated model. Received: {model}, {kind}"
         )
-    if Bundle.load(model, notices=False).settings.get("kind") != "task":
+    if bundle.settings.get("kind") != "task":
         raise option_error(
             lambda spell: (
                 f"give {spell('output')}, a folder for the calibrated model. Received: {model}, a model of another "
@@ -97,7 +96,7 @@ def _target(model: PathLike, output: PathLike | None) -> Path:
     return Path(model)
 
 
-def _settings(bundle: Bundle, found: Calibration, sequence_length: int, target: Path) -> dict[str, Any]:
+def _settings(bundle: Bundle, found: Calibration, sequence_length: int) -> dict[str, Any]:
     """Returns the content of kbert.json. The user's texts must not become part of it."""
     metrics = {name: value for name, value in found.metrics.items() if name != WORST_EXAMPLES}
     before = bundle.settings.get("metrics")
@@ -118,12 +117,13 @@ def _card(found: Calibration, target: Path) -> str:
     )
 
 
-def _calibrate_adapter(folder: Path, architecture: str, found: Calibration) -> None:
+def _calibrate_adapter(folder: Path, architecture: str, found: Calibration, settings: Mapping[str, Any]) -> None:
     """Replaces the classifier and the task in the folder of the adapter that a run wrote beside its whole model."""
     adapter = read_adapter(folder)
     tensors: dict[str, np.ndarray] = {
         name: found.tensors[name] if name in found.task.calibrated_tensors else tensor
         for name, tensor in adapter.tensors.items()
     }
-    settings = {**adapter.settings, "task": found.task.settings()}
-    save_adapter(folder, dataclasses.replace(adapter, tensors=tensors, settings=settings), architecture=architecture)
+    # The adapter also has settings of its own, such as the digest of its base model.
+    adapter = dataclasses.replace(adapter, tensors=tensors, settings={**adapter.settings, **settings})
+    save_adapter(folder, adapter, architecture=architecture)

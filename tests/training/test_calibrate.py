@@ -143,6 +143,20 @@ def test_fine_tuning_calibrates(tmp_path, cats_and_dogs, quick, logged):
     assert any("calibrated with the temperature" in message for message in logged())
 
 
+@pytest.mark.slow
+def test_the_adapter_beside_a_run_is_calibrated_too(tmp_path, cats_and_dogs, quick):
+    run = tmp_path / "run"
+    kbert.finetune("classification", **quick, **cats_and_dogs, output=run, adapter="bitfit")
+    calibrate(run, validation=cats_and_dogs["validation"])
+    whole, adapter = load(run), load(run / "adapter")
+    assert whole.task.temperature == adapter.task.temperature != 1
+    texts = ["the fast cat sat .", "the slow dog ran ."]
+    expected = whole.answers(texts)["probabilities"]
+    np.testing.assert_allclose(adapter.answers(texts)["probabilities"], expected, atol=1e-6)
+    with pytest.raises(UsageError, match=r"^give output, .* an adapter, whose base model stays as it is$"):
+        calibrate(run / "adapter", validation=cats_and_dogs["validation"])
+
+
 def test_fine_tuning_refuses_to_calibrate_before_it_starts(tmp_path, quick):
     rows = [{"text": "a", "label": 1.0}, {"text": "the", "label": 2.0}]
     files = {"train": rows, "validation": rows, "output": tmp_path / "run"}
