@@ -95,6 +95,7 @@ NAMES = [
     "train_vocabulary",
     "trim_vocabulary",
     "tune",
+    "verify",
     "write_report",
 ]
 

@@ -34,6 +34,7 @@ from kbert.training.optimizers.frozen_layers import freeze_layers
 from kbert.training.options import FinetuneOptions, keyword_infos
 from kbert.training.run import Run
 from kbert.training.run_folder.best_weights import BEST_FILE, BestWeights
+from kbert.training.run_folder.provenance import license_settings, write_run_provenance
 from kbert.training.run_folder.runs import LEARNING_RATES_FILE, WORST_EXAMPLES_FILE
 from kbert.training.run_folder.task_card import task_card
 from kbert.training.trivial_results import warn_of_trivial_result
@@ -282,6 +283,7 @@ def _finish(
             "sequence_length": plan.sequence_length,
             "metrics": {name: value for name, value in metrics.items() if name not in worst},
             "main_metric": best.metric,
+            **license_settings(run.options),
         },
         foreign_config=task.foreign_config(),
         modules=task.sentence_modules(plan.sequence_length),
@@ -292,4 +294,5 @@ def _finish(
     bundle.save(
         run.folder, task_card(task, config, encoder, metrics, examples, steps, best_step, plan.schedule, run.folder)
     )
+    write_run_provenance(run.folder, run.command, run.options)
     return metrics
