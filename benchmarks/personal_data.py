@@ -3,9 +3,9 @@
     python benchmarks/personal_data.py --texts 3000
     python benchmarks/personal_data.py --file wikipedia.txt --megabytes 1 --show 50
 
-The first needs the package faker. It prints the precision and the recall of each kind for each locale: a value counts as
-found if the place and the kind are those of the value. The second prints how often each kind was found, and the first
-finds with the text around them, for a person to judge.
+The first needs the package faker. It prints the precision and the recall of each kind for each locale: a value counts
+as found if the place and the kind are those of the value. The second prints how often each kind was found, and the
+first finds with the text around them, for a person to judge.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def values_of(fake: Any, rng: random.Random) -> dict[str, Callable[[], str]]:
         "ssn": lambda: fake.ssn(),
         "chinese-id": lambda: fake.ssn(),
         "ip": lambda: rng.choice([fake.ipv4_public, fake.ipv4_private, fake.ipv6])(),
-        "url": lambda: f"https://{fake.user_name()}:{fake.password(special_chars=False)}@{fake.domain_name()}/{fake.uri_path()}",
+        "url": lambda: (
+            f"https://{fake.user_name()}:{fake.password(special_chars=False)}@{fake.domain_name()}/{fake.uri_path()}"
+        ),
     }
 
 

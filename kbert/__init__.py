@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kbert.inference.litert_benchmark.benchmark import bench_litert
     from kbert.inference.litert_benchmark.options import BenchLitertOptions
     from kbert.model_folder.bundle import Bundle
+    from kbert.model_folder.provenance import verify
     from kbert.optimizers.adamw import AdamW
     from kbert.optimizers.lamb import Lamb
     from kbert.optimizers.muon import Muon
@@ -196,6 +197,7 @@ _MODULES = {
     "train_vocabulary": "kbert.text.vocabulary_training",
     "trim_vocabulary": "kbert.conversion.vocabulary_trimming",
     "tune": "kbert.training.search.tune",
+    "verify": "kbert.model_folder.provenance",
     "write_report": "kbert.report.run",
 }
 
@@ -292,6 +294,7 @@ __all__ = [
     "train_vocabulary",
     "trim_vocabulary",
     "tune",
+    "verify",
     "write_report",
 ]
 

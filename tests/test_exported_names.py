@@ -98,6 +98,7 @@ NAMES = [
     "train_vocabulary",
     "trim_vocabulary",
     "tune",
+    "verify",
     "write_report",
 ]
 

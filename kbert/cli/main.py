@@ -38,6 +38,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "index": ("kbert.cli.index:index", "Build an index to search documents by meaning."),
     "search": ("kbert.cli.search:search", "Find documents in an index."),
     "inspect": ("kbert.cli.inspect:inspect", "Show the contents of a model folder."),
+    "verify": ("kbert.cli.verify:verify", "Check that the files of a run are those that it wrote."),
     "convert": ("kbert.cli.convert:convert", "Convert a BERT model from or to another format."),
     "adapters": ("kbert.cli.adapters:adapters", "Merge adapters into their base models, or copy them out of runs."),
     "export": ("kbert.cli.export:export", "Write a SavedModel or a LiteRT model."),

@@ -9,6 +9,7 @@ from typing import Any
 
 from kbert import files
 from kbert.errors import BundleError
+from kbert.model_folder.card import licenses_of
 from kbert.model_folder.file_names import SETTINGS_FILE
 from kbert.model_folder.hub import resolve
 from kbert.prediction.predictor import Predictor
@@ -24,8 +25,9 @@ def manifest(loaded: Predictor, model: files.PathLike, command: Sequence[str] | 
 
     Its keys are "format"; "kbert", the version of kbert; "task"; "text_inputs", the names of the inputs of
     `serving_default`; "labels", those of the task or None; "vocabulary_sha256", the SHA-256 of vocab.txt; "metrics",
-    the numbers that fine-tuning measured on the validation file, or None; and "command", or None. The manifest of a
-    model that abstains also has "abstain_below", the least probability of an answer that is given.
+    the numbers that fine-tuning measured on the validation file, or None; "command", or None; and "license" and
+    "data_licenses" if they are known. The manifest of a model that abstains also has "abstain_below", the least
+    probability of an answer that is given.
 
     Args:
         loaded: The exported model.
@@ -47,6 +49,7 @@ def manifest(loaded: Predictor, model: files.PathLike, command: Sequence[str] | 
         "metrics": _metrics(Path(resolve(model))),
         "command": None if command is None else list(command),
         **({"abstain_below": threshold} if threshold else {}),
+        **licenses_of(resolve(model)),
     }
 
 

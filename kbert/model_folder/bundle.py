@@ -35,6 +35,7 @@ from kbert.model_folder.adapters.base import base_folder, check_base, merged_ten
 from kbert.model_folder.adapters.bundle_settings import adapted_settings
 from kbert.model_folder.adapters.folder import is_adapter, read_adapter
 from kbert.model_folder.architectures import check_encoder, guessed_architecture
+from kbert.model_folder.card import with_licenses
 from kbert.model_folder.file_names import CARD_FILE, CONFIG_FILE, RUN_FILE, SETTINGS_FILE
 from kbert.model_folder.parts import ENCODER_PREFIX
 from kbert.model_folder.sentence_transformers import CROSS_ENCODER, SentenceModules, read_modules, transformer_path
@@ -181,7 +182,7 @@ class Bundle:
         save_tokenizer(tokenizer, folder)
         save_weights(folder, self._tensors_to_store())
         files.write_json(folder / SETTINGS_FILE, {"kbert_version": __version__, **self.settings})
-        files.write_text(folder / CARD_FILE, card)
+        files.write_text(folder / CARD_FILE, with_licenses(card, self.settings))
         if self.modules is not None and self.modules.gives_vectors:
             self.modules.save(folder, self.config.hidden_size)
         suffix = "" if self.config.bottleneck_size is None else _BOTTLENECK_SUFFIX

@@ -23,11 +23,10 @@ class MaskPiiOptions(Options):
         >>> options = kbert.MaskPiiOptions(output="masked.csv", columns=["body"])
         >>> options.replacement, options.detectors
         ('placeholder', ())
-        >>> options.replace(detectors=["e-mail"])
+        >>> options.replace(salt_file="salt")
         Traceback (most recent call last):
             ...
-        kbert.options.errors.OptionError: detectors must be some of url, email, iban, chinese-id, card, ssn, ip, phone. \
-Received: detectors=['e-mail']
+        kbert.options.errors.OptionError: salt_file needs replacement='hash'. Received: replacement='placeholder'
     """
 
     output: files.PathLike = option(
@@ -96,7 +95,9 @@ Received: detectors=['e-mail']
             )
         if self.tagger_labels and self.tagger is None:
             raise option_error(
-                lambda spell: f"{spell('tagger_labels', self.tagger_labels)} needs {spell('tagger')}. Received: no model"
+                lambda spell: (
+                    f"{spell('tagger_labels', self.tagger_labels)} needs {spell('tagger')}. Received: no model"
+                )
             )
 
     @property

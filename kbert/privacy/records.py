@@ -62,7 +62,8 @@ def read_records(path: files.PathLike, form: TableFormat, columns: Sequence[str]
         yield from _rows(path, form, columns, kind)
     else:
         raise UsageError(
-            f"{path}: expected text, JSON lines, CSV or TSV. Received: {kind}; save the table as CSV or JSON lines first"
+            f"{path}: expected text, JSON lines, CSV or TSV. Received: {kind}; save the table as CSV or "
+            "JSON lines first"
         )
 
 
@@ -109,9 +110,7 @@ def _replacing(row: Sequence[str], places: Sequence[int], line_of: Callable[[Seq
     return written
 
 
-def _chosen(
-    first: Sequence[str], columns: Sequence[str], path: files.PathLike, number: int
-) -> tuple[list[int], bool]:
+def _chosen(first: Sequence[str], columns: Sequence[str], path: files.PathLike, number: int) -> tuple[list[int], bool]:
     """Returns the places of the columns, and whether the first row has the names of the columns."""
     by_name = [column in first for column in columns]
     places = []

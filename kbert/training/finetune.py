@@ -38,6 +38,7 @@ from kbert.training.options import FinetuneOptions, keyword_infos
 from kbert.training.quantize_aware import enable_fake_quantization, store_rounded_weights
 from kbert.training.run import Run
 from kbert.training.run_folder.best_weights import BEST_FILE, BestWeights
+from kbert.training.run_folder.provenance import license_settings, write_run_provenance
 from kbert.training.run_folder.runs import LEARNING_RATES_FILE, WORST_EXAMPLES_FILE
 from kbert.training.run_folder.task_card import task_card
 from kbert.training.trivial_results import warn_of_trivial_result
@@ -325,6 +326,7 @@ def _finish(
             "metrics": {name: value for name, value in metrics.items() if name not in worst},
             "main_metric": best.metric,
             **({} if options.quantize_aware is None else {QUANTIZE_AWARE: options.quantize_aware}),
+            **license_settings(run.options),
         },
         foreign_config=task.foreign_config(),
         modules=task.sentence_modules(plan.sequence_length),
@@ -335,4 +337,5 @@ def _finish(
     bundle.save(
         run.folder, task_card(task, config, encoder, metrics, examples, steps, best_step, plan.schedule, run.folder)
     )
+    write_run_provenance(run.folder, run.command, run.options)
     return metrics

@@ -34,6 +34,7 @@ from kbert.training.optimizers.schedules import Schedule
 from kbert.training.optimizers.settings import OptimizerSettings
 from kbert.training.options import PretrainOptions
 from kbert.training.run import Run
+from kbert.training.run_folder.provenance import license_settings, write_run_provenance
 from kbert.training.run_folder.runs import RunRecord, earlier_record
 from kbert.training.starting_point import StartingPoint, load_start
 
@@ -279,11 +280,13 @@ def _finish(
         tokenizer=plan.start.tokenizer,
         tensors=tensor_names.read_tensors(tensor_names.pretraining_bindings(model)),
         architecture=ARCHITECTURE,
-        settings={"kind": "pretraining", "steps": plan.settings.steps, "metrics": metrics["last"]},
+        settings={"kind": "pretraining", "steps": plan.settings.steps, "metrics": metrics["last"]}
+        | license_settings(options),
     )
     if adapter is not None:
         adapter.save(run.folder / ADAPTER_FOLDER, bundle, adapter.matrices())
     bundle.save(run.folder, _card(options, plan, model.encoder.count_params(), metrics["last"]))
+    write_run_provenance(run.folder, run.command, options)
 
 
 def _card(options: PretrainOptions, plan: _Plan, parameters: int, metrics: dict[str, Any]) -> str:

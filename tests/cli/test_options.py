@@ -178,6 +178,7 @@ TRAINING = {
 }
 NO_FUNCTION = {
     ("inspect",): "prints what kbert.Bundle.load has read",
+    ("verify",): "prints what kbert.verify returns, which has no options",
     ("vocab", "inspect"): "prints tables of statistics",
     ("corpus", "inspect"): "prints examples and statistics",
     ("fill-mask",): "prints what Predictor.predict returns for a pretrained model",

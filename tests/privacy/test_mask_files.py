@@ -101,16 +101,16 @@ def test_a_tagger_adds_its_spans(tmp_path, monkeypatch):
          "row. Received 3; enclose cells that hold the delimiter in quotation marks, or name the --delimiter"),
         ("a.jsonl", '{"body": "ann@example.org"\n', {}, "a.jsonl:1: expected a JSON value a line (Expecting ',' "
          "delimiter: line 1 column 27 (char 26))"),
-        ("a.jsonl", '{"body": "ann@example.org"}\n', {"columns": ["text"]}, "a.jsonl: expected a field 'text'. Received "
-         "objects without it; name the fields to mask with --column"),
+        ("a.jsonl", '{"body": "ann@example.org"}\n', {"columns": ["text"]}, "a.jsonl: expected a field 'text'. "
+         "Received objects without it; name the fields to mask with --column"),
         ("a.txt", "ann@example.org", {"columns": ["text"]}, "a.txt: expected a table or JSON lines, since --column is "
          "given. Received: text; leave --column out, or name the --format of the file"),
         ("a.parquet", "PAR1", {}, "a.parquet: expected text, JSON lines, CSV or TSV. Received: parquet; save the table "
          "as CSV or JSON lines first"),
         ("a.txt", "x", {"output": "a.txt"}, "--output must not be a file that is read. Received: a.txt; choose another "
          "--output"),
-        ("a.txt", "x", {"replacement": "hash", "salt_file": "a.txt"}, "--salt-file must hold at least 16 bytes, since a "
-         "short key can be guessed. Received: a.txt with 1; `openssl rand -hex 32` makes a key"),
+        ("a.txt", "x", {"replacement": "hash", "salt_file": "a.txt"}, "--salt-file must hold at least 16 bytes, since "
+         "a short key can be guessed. Received: a.txt with 1; `openssl rand -hex 32` makes a key"),
         ("a.txt", "x", {"salt_file": "a.txt"}, "salt_file needs replacement='hash'. Received: "
          "replacement='placeholder'"),
         ("a.txt", "x", {"tagger_labels": ["person"]}, "tagger_labels=['person'] needs tagger. Received: no model"),
@@ -130,7 +130,7 @@ def test_files_of_the_same_name_are_refused(tmp_path):
     for path in paths:
         path.parent.mkdir()
         path.write_text("x")
-    with pytest.raises(UsageError, match="expected files with different names. Received: several with the name x.txt"):
+    with pytest.raises(UsageError, match="expected files with different names"):
         kbert.mask_pii(paths, output=tmp_path / "out")
 
 
@@ -154,7 +154,7 @@ def test_the_command_shows_numbers_and_no_text(tmp_path, monkeypatch, as_json):
 def test_messages_about_damaged_files_show_no_text(tmp_path, monkeypatch, name):
     """The output of the command holds none of the text, whatever is wrong with the file."""
     monkeypatch.chdir(tmp_path)
-    damaged = b"ann@example.org,Lovelace\n[{\"ann@example.org\": 2125550123, 'Lovelace\xff\n\"ann@example.org\n"
+    damaged = b'ann@example.org,Lovelace\n[{"ann@example.org": 2125550123, \'Lovelace\xff\n"ann@example.org\n'
     (tmp_path / name).write_bytes(damaged)
     result = CliRunner().invoke(main, ["mask-pii", name, "--output", "out", "--column", "body"])
     assert result.exit_code in (1, 2)
@@ -172,7 +172,5 @@ def test_a_model_for_another_task_is_no_tagger(monkeypatch):
     # The module itself would import TensorFlow.
     loading = types.SimpleNamespace(load=lambda model: Predictor())
     monkeypatch.setitem(sys.modules, "kbert.prediction.loading", loading)
-    with pytest.raises(UsageError, match="expected a model that was fine-tuned for tagging spans. Received: run, which"):
+    with pytest.raises(UsageError, match=r"for tagging spans\. Received: run, which is for classification"):
         load_tagger("run")
-
-

@@ -242,9 +242,7 @@ def _without_personal_data(documents: Sequence[Document], counts: Counter[str]) 
     The sizes remain those of the text that was read, by which the progress is told.
     """
     masker = PersonalDataMasker()
-    masked = [
-        dataclasses.replace(document, lines=tuple(map(masker.masked, document.lines))) for document in documents
-    ]
+    masked = [dataclasses.replace(document, lines=tuple(map(masker.masked, document.lines))) for document in documents]
     counts.update({f"{_MASKED}{kind}": count for kind, count in masker.counts.items()})
     return masked
 

@@ -19,7 +19,6 @@ from kbert.export.phone.checks import check_code_points, check_rows
 from kbert.export.phone.code_point_model import CODE_POINTS_PER_TOKEN, CodePointModel
 from kbert.export.phone.file_text_model import FileTextModel, raw_shapes
 from kbert.export.phone.lengths import joined_models
-from kbert.export.phone.metadata.card import read_card
 from kbert.export.phone.metadata.of_model import exported_model, metadata_of
 from kbert.export.phone.metadata.programs import describe_openings, opens_as_is
 from kbert.export.phone.metadata.writing import with_metadata
@@ -28,6 +27,7 @@ from kbert.export.phone.quantization import QUANTIZER_DTYPES, check_quantizer, d
 from kbert.export.phone.row_model import RAW_PREFIX, RowModel
 from kbert.inference.litert_model import interpreter, litert_model
 from kbert.model_folder.bundle import quantize_aware
+from kbert.model_folder.card import read_card
 from kbert.model_folder.hub import resolve
 from kbert.options import with_options
 from kbert.prediction.loading import load

@@ -8,7 +8,9 @@ from kbert.text.personal_data.detector import Detector, matches
 
 _LATIN = "A-Za-z0-9À-ÖØ-öø-ɏ"
 """Letters of names and domains. Chinese characters are not among them, since an address can follow them directly."""
-_DOMAIN = rf"(?:[{_LATIN}](?:[{_LATIN}-]{{0,61}}[{_LATIN}])?\.){{1,8}}(?:xn--[a-z0-9-]{{2,59}}|[A-Za-zÀ-ÖØ-öø-ɏ]{{2,24}})"
+_DOMAIN = (
+    rf"(?:[{_LATIN}](?:[{_LATIN}-]{{0,61}}[{_LATIN}])?\.){{1,8}}(?:xn--[a-z0-9-]{{2,59}}|[A-Za-zÀ-ÖØ-öø-ɏ]{{2,24}})"
+)
 _ADDRESS = re.compile(
     rf"(?<![{_LATIN}._%+'-])[{_LATIN}](?:[{_LATIN}._%+'-]{{0,62}}[{_LATIN}_+-])?"
     rf"(?:@| ?[\[(] ?(?:at|AT|ät) ?[\])] ?){_DOMAIN}(?![{_LATIN}@])"

@@ -10,7 +10,9 @@ from kbert.text.personal_data.detector import Detector, is_preceded_by
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _VERSION_4 = re.compile(rf"(?<![A-Za-z0-9.,$€£-]){_OCTET}(?:\.{_OCTET}){{3}}(?![A-Za-z0-9]|\.\d|,\d)")
-_VERSION_6 = re.compile(r"(?<![A-Za-z0-9:.])(?=[0-9A-Fa-f]{0,4}:)[0-9A-Fa-f:]{6,39}(?:(?:\.\d{1,3}){3})?(?![A-Za-z0-9:])")
+_VERSION_6 = re.compile(
+    r"(?<![A-Za-z0-9:.])(?=[0-9A-Fa-f]{0,4}:)[0-9A-Fa-f:]{6,39}(?:(?:\.\d{1,3}){3})?(?![A-Za-z0-9:])"
+)
 _NUMBERING = re.compile(
     r"(?:\b(?:versions?|ver|release|releases|section|sections|chapter|part|build|firmware|abschnitt|kapitel|v)\.?|§|版本|版|章|节|節)\W*$",
     re.IGNORECASE,

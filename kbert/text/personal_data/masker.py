@@ -107,5 +107,7 @@ def _outside(text: str, other: Found, found: Sequence[Found]) -> list[Found]:
     for start, end in parts:
         piece = text[start:end]
         if any(map(str.isalnum, piece)):
-            kept.append(Found(start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip()), other.kind))
+            kept.append(
+                Found(start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip()), other.kind)
+            )
     return kept

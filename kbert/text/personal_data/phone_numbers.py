@@ -15,12 +15,17 @@ _EXTENSION = r"(?:[ ,]{0,2}(?:x|ext\.?|extension) ?\d{1,6})?"
 _GAP = r"(?:[ .–/-]|[ ]?\(|\)[ -]?|[ ][-–][ ])"
 """What is between two groups of digits."""
 
-_INTERNATIONAL = re.compile(rf"(?<![A-Za-z0-9+])(?P<plus>\+|(?<!\d )00)(?P<digits>[1-9]\d{{0,3}}(?:{_GAP}?\(?\d+\)?){{1,8}}){_EXTENSION}(?![A-Za-z0-9_]|[.,]\d)")
+_INTERNATIONAL = re.compile(
+    r"(?<![A-Za-z0-9+])(?P<plus>\+|(?<!\d )00)"
+    rf"(?P<digits>[1-9]\d{{0,3}}(?:{_GAP}?\(?\d+\)?){{1,8}}){_EXTENSION}(?![A-Za-z0-9_]|[.,]\d)"
+)
 _AMERICAN = re.compile(
     rf"{_START}(?:1[ .-])?(?:\([2-9]\d\d\)[ -]?|[2-9]\d\d(?P<mark>[ .-]))[2-9]\d\d(?(mark)(?P=mark)|[ .-])\d{{4}}"
     rf"{_EXTENSION}{_AFTER}"
 )
-_NATIONAL = re.compile(rf"(?:{_START}\(0[1-9]\d{{1,4}}\) ?|{_BEFORE}0[1-9]\d{{1,4}}{_GAP}?)\d+(?:[ -]\d+){{0,4}}{_AFTER}")
+_NATIONAL = re.compile(
+    rf"(?:{_START}\(0[1-9]\d{{1,4}}\) ?|{_BEFORE}0[1-9]\d{{1,4}}{_GAP}?)\d+(?:[ -]\d+){{0,4}}{_AFTER}"
+)
 _CHINESE_MOBILE = re.compile(r"(?<![A-Za-z0-9.,+_-])(?:86[ -]?)?1[3-9]\d([ -]?)\d{4}\1\d{4}(?![A-Za-z0-9_]|[.,-]\d)")
 _DIGITS = re.compile(rf"{_BEFORE}[1-9]\d{{6,11}}{_EXTENSION}{_AFTER}")
 
@@ -28,8 +33,9 @@ _IMPOSSIBLE = re.compile(r"1[01]|490")
 """The beginnings that no number in North America and in Germany has."""
 
 _NAMED = re.compile(
-    r"(?:\b(?:tele)?(?:phone|fon|fax)|\btel\b|\bcall(?:ed|ing)?\b|\bcell\b|\bmobile?\b|\bhandy|\bruf\w*nummer|\brufen|\bhotline"
-    r"|\bmy number|\bmeine nummer|\bwhatsapp\b|\bdial|\btext (?:me|us|him|her)\b|\breach\b|\bdurchwahl|\berreich\w+|电话|電話|手机|手機|致电|拨打|联系|传真|我的号码)",
+    r"\b(?:tele)?(?:phone|fon|fax)|\btel\b|\bcall(?:ed|ing)?\b|\bcell\b|\bmobile?\b|\bhandy|\bruf\w*nummer|\brufen"
+    r"|\bhotline|\bmy number|\bmeine nummer|\bwhatsapp\b|\bdial|\btext (?:me|us|him|her)\b|\breach\b|\bdurchwahl"
+    r"|\berreich\w+|电话|電話|手机|手機|致电|拨打|联系|传真|我的号码",
     re.IGNORECASE,
 )
 _OTHER_NUMBER = re.compile(

@@ -59,6 +59,20 @@ class TrainingOptions(Options):
         default_help="the value in the configuration of the model, usually 0.02",
     )
 
+    license: str | None = model_option(
+        None,
+        "The license of the trained weights, such as apache-2.0, for kbert.json and the model card.",
+        default_help="the one in the card of the model that training starts from",
+        remembered=False,
+    )
+    data_licenses: Sequence[str] = model_option(
+        (),
+        "A license of the training data, for kbert.json and the model card.",
+        details="Those of the model that training starts from are kept.",
+        flag="--data-license",
+        remembered=False,
+    )
+
     # === Training ===
     batch_size: int = training_option(32, "The number of examples in a training step, over all devices.", minimum=1)
     accumulation: int = training_option(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kbert.export.phone.metadata.card import CardFields
 from kbert.export.phone.metadata.phone_metadata import PhoneMetadata
 from kbert.export.phone.metadata.programs import ExportedModel
+from kbert.model_folder.card import CardFields
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.classification import ClassificationTask
 from kbert.tasks.embedding import EmbeddingTask

@@ -1,9 +1,9 @@
 import pytest
 
 from kbert.errors import UsageError
-from kbert.export.phone.metadata.card import CardFields
 from kbert.export.phone.metadata.of_model import exported_model, metadata_of
 from kbert.export.phone.metadata.programs import describe_openings
+from kbert.model_folder.card import CardFields
 from kbert.prediction.loading import load
 from kbert.tasks.multilabel import MultilabelTask
 

@@ -1,6 +1,6 @@
 import pytest
 
-from kbert.export.phone.metadata.card import CardFields, read_card
+from kbert.model_folder.card import CardFields, read_card
 
 
 @pytest.mark.parametrize(
