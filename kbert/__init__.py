@@ -1,6 +1,6 @@
 """BERT for Keras and TensorFlow: from raw text to a served model.
 
-Most commands of the `kbert` program are also functions of this package, with the same options (README, "In Python").
+Most commands of the `kbert` program are also functions of this package, with the same options (docs/python.md).
 Names are imported when they are first used, so that `import kbert` is fast.
 """
 

@@ -28,6 +28,10 @@ _GROUPS: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("serving", "Serving", ("kbert.serving",)),
 )
 _OTHER = ("other", "Reports, settings and errors")
+_ABOUT_OPTIONS = (
+    "Where a function has the parameter `options`, the fields of that class are keywords of the function, such as "
+    "`kbert.finetune(..., epochs=3)`. An object of the class may be given instead, or as well."
+)
 
 
 @functools.lru_cache(maxsize=1)
@@ -37,6 +41,9 @@ def api_pages() -> dict[str, str]:
     for name in sorted(kbert.__all__, key=str.lower):
         if not name.startswith("__"):
             pages[_group(kbert._MODULES[name])] += _described(name)
+    for lines in pages.values():
+        if any(line.endswith("Options") for line in lines):
+            lines[2:2] = [_ABOUT_OPTIONS, ""]
     return {f"{FOLDER}/{key}.md": "\n".join(lines) + "\n" for key, lines in pages.items()}
 
 
@@ -67,10 +74,7 @@ def _described(name: str) -> Iterator[str]:
 
 def _row(info: OptionInfo) -> str:
     """Returns the row of the table for an option."""
-    if info.default is REQUIRED:
-        default = "required"
-    else:
-        default = info.default_help or f"`{info.default!r}`"
+    default = "required" if info.default is REQUIRED else info.default_help or f"`{info.default!r}`"
     meaning = " ".join(part for part in (info.help, info.details) if part)
     if len(info.choices) > 1:
         meaning += f" One of {', '.join(f'`{choice}`' for choice in info.choices)}."

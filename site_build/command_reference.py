@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import html
 import inspect
 import re
 from collections.abc import Iterator
@@ -51,13 +52,13 @@ def _lines(command: click.Command | None, name: str, level: int) -> Iterator[str
 
 def _row(parameter: click.Parameter, context: click.Context) -> str | None:
     """Returns the row of the table for an option, as `--help` describes it."""
-    if any(name in parameter.opts for name in _NAMES):
+    if isinstance(parameter, click.Argument) or any(name in parameter.opts for name in _NAMES):
         return None
     record = parameter.get_help_record(context)
     if record is None:
         return None
     spelling, help_ = (" ".join(part.split()) for part in record)
-    return f"| `{_cell(spelling)}` | {_cell(_text(help_))} |"
+    return f"| <code>{html.escape(spelling).replace('|', '&#124;')}</code> | {_cell(_text(help_))} |"
 
 
 def _text(help_: str) -> str:

@@ -6,6 +6,7 @@ except the targets of links.
 
 from __future__ import annotations
 
+import html
 import os
 import posixpath
 import re
@@ -74,8 +75,17 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"{link['before']}{address}{link['anchor'] or ''})"
 
     parts = re.split(r"(^```.*?^```$)", markdown, flags=re.MULTILINE | re.DOTALL)
-    moved_links = "".join(part if part.startswith("```") else _LINK.sub(moved, part) for part in parts)
-    return _with_wide_lists(moved_links)
+    parts = [part if part.startswith("```") else _with_bars(_LINK.sub(moved, part)) for part in parts]
+    return _with_wide_lists("".join(parts))
+
+
+def _with_bars(markdown: str) -> str:
+    """Rewrites code with escaped bars in cells of tables, whose backslashes Python-Markdown would show."""
+
+    def code(span: re.Match[str]) -> str:
+        return f"<code>{html.escape(span[1]).replace(chr(92) + '|', '&#124;')}</code>"
+
+    return re.sub(r"`([^`\n]*\\\|[^`\n]*)`", code, markdown)
 
 
 def _with_wide_lists(markdown: str) -> str:

@@ -1,4 +1,4 @@
-"""The examples for Keras in README.md and in the docstrings of public classes and functions run unchanged."""
+"""The examples for Keras in docs/python.md and in the docstrings of public classes and functions run unchanged."""
 
 import doctest
 import re
@@ -64,13 +64,13 @@ def here(tmp_path, monkeypatch, pretrained, classifier, vocab_file):
 
 # Keras says so of every dataset that does not end in a shuffle.
 @pytest.mark.filterwarnings("ignore:.shuffle=True. was passed")
-def test_the_example_of_the_readme(here):
-    section = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("### With Keras\n")[1]
+def test_the_example_of_the_page_about_python(here):
+    section = (REPOSITORY / "docs" / "python.md").read_text(encoding="utf-8").split("## With Keras\n")[1]
     code = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
     assert "kbert.Preprocessor.from_preset(" in code
     assert "model.fit(" in code
     names = {}
-    exec(compile(code, "README.md", "exec"), names)
+    exec(compile(code, "python.md", "exec"), names)
     assert names["model"].count_params() == names["films"].count_params()
     assert (here / "epochs.csv").read_text().count("\n") == 4
     answer = kbert.load("films").predict(["a fine film"])[0]

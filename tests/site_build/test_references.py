@@ -49,7 +49,7 @@ def test_the_page_of_a_command_has_its_usage_and_its_options_with_defaults(comma
     page = command_pages["commands/search.md"]
     assert page.startswith("# kbert search\n")
     assert "\n```text\nkbert search [OPTIONS] INDEX [QUERY...]\n```\n" in page
-    assert "| `--top INTEGER` | The number of results for each query.  \\[default: 5; at least 1\\] |".replace("  ", " ") in page
+    assert "| <code>--top INTEGER</code> | The number of results for each query. \\[default: 5; at least 1\\] |" in page
 
 
 def test_every_public_name_is_in_the_reference_once():
