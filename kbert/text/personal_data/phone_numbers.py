@@ -29,8 +29,8 @@ _NATIONAL = re.compile(
 _CHINESE_MOBILE = re.compile(r"(?<![A-Za-z0-9.,+_-])(?:86[ -]?)?1[3-9]\d([ -]?)\d{4}\1\d{4}(?![A-Za-z0-9_]|[.,-]\d)")
 _DIGITS = re.compile(rf"{_BEFORE}[1-9]\d{{6,11}}{_EXTENSION}{_AFTER}")
 
-_IMPOSSIBLE = re.compile(r"1[01]|490")
-"""The beginnings that no number in North America and in Germany has."""
+_IMPOSSIBLE = re.compile(r"1[01]")
+"""The beginning that no number in North America has."""
 
 _NAMED = re.compile(
     r"\b(?:tele)?(?:phone|fon|fax)|\btel\b|\bcall(?:ed|ing)?\b|\bcell\b|\bmobile?\b|\bhandy|\bruf\w*nummer|\brufen"
