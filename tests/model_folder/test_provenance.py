@@ -1,3 +1,4 @@
+import doctest
 import json
 import re
 
@@ -82,3 +83,9 @@ def test_licenses_are_in_the_card_and_read_from_it(tmp_path):
     assert licenses_of(tmp_path) == {"license": "apache-2.0"}
     (tmp_path / "kbert.json").write_text('{"license": "mit", "data_licenses": ["cc0-1.0"]}')
     assert licenses_of(tmp_path) == {"license": "mit", "data_licenses": ["cc0-1.0"]}
+
+
+def test_the_example_runs(run, monkeypatch):
+    monkeypatch.chdir(run.parent)
+    (found,) = doctest.DocTestFinder(recurse=False).find(kbert.verify, "verify", globs={"kbert": kbert})
+    assert doctest.DocTestRunner().run(found) == (0, 1)

@@ -1,3 +1,4 @@
+import doctest
 import gzip
 import json
 import logging
@@ -174,3 +175,10 @@ def test_a_model_for_another_task_is_no_tagger(monkeypatch):
     monkeypatch.setitem(sys.modules, "kbert.prediction.loading", loading)
     with pytest.raises(UsageError, match=r"for tagging spans\. Received: run, which is for classification"):
         load_tagger("run")
+
+
+def test_the_example_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "letters.txt", "ann@example.org, +49 30 1234567\n")
+    (found,) = doctest.DocTestFinder(recurse=False).find(kbert.mask_pii, "mask_pii", globs={"kbert": kbert})
+    assert doctest.DocTestRunner().run(found) == (0, 1)
