@@ -4,7 +4,17 @@ import pytest
 
 import kbert
 from kbert.config import BertConfig
-from kbert.model_folder.parts import BLOCK, CRF, EMBEDDINGS, HEADS, PARTS, find_heads, has_pooler, part_tensors
+from kbert.model_folder.parts import (
+    BLOCK,
+    BOTTLENECK,
+    CRF,
+    EMBEDDINGS,
+    HEADS,
+    PARTS,
+    find_heads,
+    has_pooler,
+    part_tensors,
+)
 
 
 @pytest.fixture
@@ -36,7 +46,7 @@ def test_names_and_shapes_of_parts(config):
 
 def test_every_part_belongs_to_one_group():
     heads = [part for parts in HEADS.values() for part in parts]
-    assert sorted([*EMBEDDINGS, *BLOCK, "pooler", *heads, "mlm_decoder", *CRF]) == sorted(PARTS)
+    assert sorted([*EMBEDDINGS, *BLOCK, *BOTTLENECK, "pooler", *heads, "mlm_decoder", *CRF]) == sorted(PARTS)
 
 
 def test_heads_and_pooler_by_names():
