@@ -36,15 +36,15 @@ def load_tagger(model: files.PathLike, labels: Sequence[str] = ()) -> Tag:
         raise UsageError(f"--tagger-label must be one of {', '.join(types)}. Received: {unknown[0]}")
 
     def tag(texts: Sequence[str]) -> list[list[Found]]:
-        if not texts:
-            return []
-        return [
-            [
+        spans: list[list[Found]] = [[] for _ in texts]
+        places = [place for place, text in enumerate(texts) if text.strip()]
+        answers = predictor.predict([texts[place] for place in places]) if places else []
+        for place, answer in zip(places, answers, strict=True):
+            spans[place] = [
                 Found(span["start"], span["end"], span["label"])
                 for span in answer["spans"]
                 if not labels or span["label"] in labels
             ]
-            for answer in predictor.predict(list(texts))
-        ]
+        return spans
 
     return tag

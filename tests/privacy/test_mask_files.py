@@ -81,8 +81,6 @@ def test_hashes_of_two_runs_are_equal_with_the_same_salt(tmp_path):
 
 
 def test_a_tagger_adds_its_spans(tmp_path, monkeypatch):
-    """The whole way with a real model is in test_tagger_of_a_run_masks_its_spans."""
-
     def tag(texts):
         return [[Found(text.index("Ada"), text.index("Ada") + 12, "person")] if "Ada" in text else [] for text in texts]
 
@@ -161,6 +159,22 @@ def test_messages_about_damaged_files_show_no_text(tmp_path, monkeypatch, name):
     assert result.exit_code in (1, 2)
     assert result.output.count("\n") == 1
     assert not any(secret in result.output for secret in SECRETS)
+
+
+def test_spans_of_a_tagger_have_the_chosen_labels(monkeypatch):
+    class Predictor:
+        task = types.SimpleNamespace(name="tagging", types=["person", "place"])
+
+        def predict(self, texts):
+            assert texts == ["Ada in Rome"]  # no blank texts
+            spans = [(0, 3, "person"), (7, 11, "place")]
+            return [{"spans": [{"start": start, "end": end, "label": label} for start, end, label in spans]}]
+
+    loading = types.SimpleNamespace(load=lambda model: Predictor())
+    monkeypatch.setitem(sys.modules, "kbert.prediction.loading", loading)
+    assert load_tagger("run", ["place"])(["", "Ada in Rome", " "]) == [[], [Found(7, 11, "place")], []]
+    with pytest.raises(UsageError, match=r"--tagger-label must be one of person, place\. Received: name"):
+        load_tagger("run", ["name"])
 
 
 def test_a_model_for_another_task_is_no_tagger(monkeypatch):

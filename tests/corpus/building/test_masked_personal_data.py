@@ -3,7 +3,6 @@ import random
 
 from kbert.corpus.building.build import build_corpus
 from kbert.corpus.records.manifest import Manifest
-from kbert.text.vocabulary import Vocabulary
 
 
 def test_a_corpus_holds_placeholders_instead_of_personal_data(tmp_path, caplog):
@@ -36,4 +35,3 @@ def test_a_corpus_holds_placeholders_instead_of_personal_data(tmp_path, caplog):
     expected = Manifest.load(tmp_path / "expected")
     assert "mask_pii" not in expected.settings
     assert [shard.sha256 for shard in manifest.shards] == [shard.sha256 for shard in expected.shards]
-    assert len(Vocabulary.load(tmp_path / "corpus" / "vocab.txt")) == len(entries)
