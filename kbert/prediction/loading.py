@@ -48,8 +48,7 @@ def load(model: PathLike, *, options: LoadOptions) -> Predictor:
         task = embedding_task(task, "--prompt").with_prompt(*prompts)
     changes = options.changes()
     if changes:
-        option = f"--{next(iter(changes)).replace('_', '-')}"
-        task = generation_task(task, option).with_decoding(**changes)
+        task = generation_task(task, next(iter(changes))).with_decoding(**changes)
     return predictor_of(bundle, task, model, options.narrowed(EngineOptions))
 
 

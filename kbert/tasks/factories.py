@@ -12,6 +12,7 @@ from kbert.files import PathLike
 from kbert.model_folder.architectures import check_architecture
 from kbert.model_folder.bundle import Bundle
 from kbert.model_folder.sentence_transformers import EMBEDDER, POOLINGS, SentenceModules, named_activation
+from kbert.options import option_error
 from kbert.tasks.catalogue import TASKS, task_info
 from kbert.tasks.protocol.answering import AnsweringTask
 from kbert.tasks.protocol.trainable import TrainableTask
@@ -97,15 +98,19 @@ def generation_task(task: AnsweringTask[Any], option: str) -> GenerationTask:
 
     Args:
         task: The task of a model.
-        option: The option, such as "--beams", for the message.
+        option: The option, such as "beams", for the message.
 
     Raises:
-        UsageError: The task is not generation.
+        OptionError: The task is not generation.
     """
     from kbert.tasks.generation import GenerationTask
 
     if not isinstance(task, GenerationTask):
-        raise UsageError(f"{option} is for models that generate texts; leave it out. Received: a model for {task.name}")
+        raise option_error(
+            lambda spell: (
+                f"{spell(option)} is for models that generate texts; leave it out. Received: a model for {task.name}"
+            )
+        )
     return task
 
 

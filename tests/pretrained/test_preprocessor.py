@@ -92,6 +92,19 @@ def test_a_model_of_strings_learns(pretrained):
     assert history.history["loss"][-1] < 0.5 * history.history["loss"][0]
 
 
+def test_a_model_of_strings_becomes_a_saved_model(vocabulary, tmp_path):
+    config = kbert.BertConfig(
+        vocab_size=len(vocabulary), hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
+    )
+    text = keras.Input((), dtype="string")
+    encoded = kbert.BertEncoder(config)(kbert.Preprocessor(vocabulary, sequence_length=8)(text))
+    model = keras.Model(text, keras.layers.Dense(2)(encoded["pooled_output"]))
+    model.export(tmp_path / "saved", verbose=False)
+    texts = tf.constant(["the cat sat", "a dog"])
+    loaded = tf.saved_model.load(tmp_path / "saved")
+    np.testing.assert_allclose(loaded.serve(texts), model(texts), atol=1e-6)
+
+
 def test_from_a_folder(pretrained, vocab_file):
     # The folder's model has 32 positions.
     assert Preprocessor.from_preset(pretrained).sequence_length == 32

@@ -131,7 +131,7 @@ def test_several_answers_are_lists_best_first(folder):
 
 
 def test_options_of_the_decoding_are_for_generation_alone(classifier, folder):
-    with pytest.raises(UsageError, match=r"^--beams is for models that generate texts; leave it out\. Received: a "):
+    with pytest.raises(UsageError, match=r"^beams is for models that generate texts; leave it out\. Received: a "):
         load(classifier, beams=2)
     with pytest.raises(UsageError, match=r"^engine='litert' is for tasks that read a text once\. Received: a model"):
         load(folder, engine="litert")
