@@ -11,13 +11,12 @@ from kbert.cli import options
 from kbert.cli.predict import given_texts
 from kbert.errors import UsageError
 from kbert.options import option_infos
-from kbert.prediction.options import ExplainOptions, PromptedOptions
+from kbert.prediction.options import ExplainOptions, HeadOptions
 from kbert.runtime.tensorflow import import_tensorflow
 
-_INFOS = {**option_infos(PromptedOptions), **option_infos(ExplainOptions)}
-_NOT_EXPLAINED = ("abstain_below", "pooling", "prompt", "prompt_name")
-"""Options of models whose answers are not explained, or that do not change an explanation."""
-_SHOWN = {name: info for name, info in _INFOS.items() if name not in _NOT_EXPLAINED}
+_INFOS = {**option_infos(HeadOptions), **option_infos(ExplainOptions)}
+_SHOWN = {name: info for name, info in _INFOS.items() if name != "pooling"}
+"""The options without that of plain encoders, whose vectors are not explained."""
 
 
 @click.command(cls=options.SectionedCommand)

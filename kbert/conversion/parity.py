@@ -69,12 +69,19 @@ def has_model(bundle: Bundle) -> bool:
 
 
 def _head_inputs(model: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the inputs of a batch in the form that the head expects; a masked language model predicts every token."""
+    """Returns the inputs of a batch in the form that the head expects; a masked language model predicts every token.
+
+    The entities of a relation are the first two tokens.
+    """
     ids = inputs[features.INPUT_WORD_IDS.name]
     if isinstance(model, MultipleChoiceModel):
         return {name: value[:, None] for name, value in inputs.items()}  # one choice per example
     positions = np.tile(np.arange(ids.shape[1], dtype=np.int32), (len(ids), 1))
-    return {**inputs, features.MASKED_LM_POSITIONS.name: positions}
+    return {
+        **inputs,
+        features.MASKED_LM_POSITIONS.name: positions,
+        features.ENTITY_POSITIONS.name: positions[:, :2],
+    }
 
 
 def largest_differences(expected: Sequence[Outputs], received: Sequence[Outputs]) -> dict[str, float]:

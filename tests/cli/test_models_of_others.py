@@ -144,4 +144,7 @@ def test_options_that_do_not_fit(pretrained, tmp_path):
     code, _, errors = run("predict", pretrained, "the cat", "--pooling", "none")
     assert (code, errors.startswith("Error: expected --pooling none with --features only. ")) == (2, True)
     code, _, errors = run("predict", pretrained, "the", "--features", "--output", tmp_path / "v.npy", "--prompt", "x")
-    assert (code, errors.startswith("Error: expected --features without --task and prompts, ")) == (2, True)
+    assert (code, errors.startswith("Error: expected --features without --task, prompts and --abstain-below, ")) == (
+        2,
+        True,
+    )

@@ -147,7 +147,7 @@ def test_without_kberts_own_file_a_model_is_one_that_kbert_opens(tmp_path, make_
         "question answering": "QuestionAnsweringModel",
         "embedding": "BertEncoder",
         "relations": "RelationModel",
-        "semantic roles": "SemanticRolesModel",
+        "semantic roles": "TokenClassificationModel",
         "generation": "MaskedLanguageModel",
     }
     assert type(load_model(bundle)).__name__ == expected.get(name, "ClassificationModel")

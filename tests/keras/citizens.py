@@ -15,6 +15,7 @@ from keras import ops
 from kbert.config import BertConfig
 from kbert.errors import KbertError
 from kbert.layers.attention import AttentionBias, SelfAttention
+from kbert.layers.bottleneck import Bottleneck
 from kbert.layers.crf import ConditionalRandomField
 from kbert.layers.dropout import Dropout
 from kbert.layers.embeddings import Embeddings
@@ -28,10 +29,13 @@ from kbert.models.embedding import EmbeddingModel
 from kbert.models.encoder import BertEncoder
 from kbert.models.masked_language_model import MaskedLanguageModel
 from kbert.models.multiple_choice import MultipleChoiceModel
+from kbert.models.prefix_language_model import PrefixLanguageModel
 from kbert.models.pretraining import PretrainingModel
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.models.ranking import RankingModel
 from kbert.models.regression import RegressionModel
+from kbert.models.relations import RelationModel
+from kbert.models.semantic_roles import SemanticRolesModel
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.optimizers.adamw import AdamW
 from kbert.optimizers.lamb import Lamb
@@ -63,6 +67,7 @@ _TOKENS = np.where(_MASK.ravel() > 0, np.cumsum(_MASK) - 1, len(_PLACES)).reshap
 
 _FEATURES = {"input_word_ids": _IDS, "input_mask": _MASK, "input_type_ids": _TYPES}
 _CHOICES = {name: np.stack([values, values[::-1]], 1) for name, values in _FEATURES.items()}
+_RELATED = {**_FEATURES, "entity_positions": _POSITIONS}
 _PREDICTED = {**_FEATURES, "masked_lm_positions": _POSITIONS, "masked_lm_weights": np.ones((3, 2), np.float32)}
 _PACKED = {
     **_FEATURES,
@@ -125,6 +130,7 @@ CASES = [
     _layer(SelfAttention, [_HIDDEN, _BIAS], config=CONFIG, seed_generator=3),
     _layer(EncoderBlock, [_HIDDEN, _BIAS], config=CONFIG, seed_generator=3),
     _layer(EncoderBlock, [_HIDDEN, _BIAS], config=CONFIG, seed_generator=3, remat=True, name=" with remat"),
+    _layer(Bottleneck, [_HIDDEN], config=CONFIG.replace(bottleneck_size=4), seed_generator=3),
     _layer(Pooler, [_HIDDEN], config=CONFIG, seed_generator=3),
     _layer(MaskedLanguageModelHead, [_HIDDEN, _POSITIONS, _TABLE], config=CONFIG, seed_generator=3),
     _layer(ClassificationHead, [_HIDDEN], config=CONFIG, classes=4, seed_generator=3, multiplies=False),
@@ -148,7 +154,10 @@ CASES = [
     _head(RegressionModel, _FEATURES, mean=3.0, deviation=2.0),
     _head(RankingModel, _FEATURES),
     _head(EmbeddingModel, _FEATURES, pooled=False, pooling="cls"),
+    _head(RelationModel, _RELATED, pooled=False, classes=3),
+    _head(SemanticRolesModel, _FEATURES, pooled=False, classes=5, senses=2),
     _head(MaskedLanguageModel, _PREDICTED, pooled=False),
+    _head(PrefixLanguageModel, _PREDICTED, pooled=False, target_masks=0.1),
     _head(PretrainingModel, _PREDICTED),
 ]
 

@@ -19,6 +19,8 @@ MODELS = {
     "BertForTokenClassification": "TokenClassificationModel",
     "BertForQuestionAnswering": "QuestionAnsweringModel",
     "BertForMultipleChoice": "MultipleChoiceModel",
+    "BertForRelations": "RelationModel",
+    "BertForSemanticRoles": "SemanticRolesModel",
 }
 
 

@@ -121,7 +121,7 @@ def export_litert(model: files.PathLike, *, options: ExportLitertOptions) -> Pat
 
 
 def _token_content(
-    loaded: Predictor, length: int, quantize: str, calibration: CalibrationTexts, trained_for: str | None
+    loaded: Predictor, length: int, quantize: str, calibration: CalibrationTexts, trained_for: str | None = None
 ) -> bytes:
     """Returns the LiteRT model that takes tokens, with raw outputs (see `RowModel`), after a check of its answers."""
     model = RowModel(loaded.task, loaded.model, length, unchanged_kernels=trained_for is not None)
