@@ -28,6 +28,7 @@ def base(tmp_path, vocabulary, small_config, random_tensors):
     return folder
 
 
+@pytest.mark.long
 def test_an_adapter_is_trained_copied_and_merged(base, tmp_path):
     train = tmp_path / "train.csv"
     train.write_text("text,label\n" + "the cat,yes\nthe dog,no\n" * 8)

@@ -14,6 +14,7 @@ def table(tmp_path):
     return str(path)
 
 
+@pytest.mark.long
 def test_a_student_is_trained(classifier, table, tmp_path):
     arguments = ["--train", table, "--validation", table, "--text-column", "review", "--epochs", "1"]
     done = CliRunner().invoke(
@@ -24,6 +25,7 @@ def test_a_student_is_trained(classifier, table, tmp_path):
     assert Bundle.load(tmp_path / "run").config.hidden_size == 128
 
 
+@pytest.mark.long
 def test_a_model_is_pruned(classifier, table, tmp_path):
     arguments = ["--train", table, "--validation", table, "--text-column", "review", "--epochs", "1"]
     sizes = ["--layers", "1", "--rounds", "1"]

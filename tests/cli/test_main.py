@@ -219,6 +219,7 @@ def test_a_full_disk_is_one_line(corpus_text, monkeypatch, tmp_path):
     assert list(tmp_path.glob("*v.txt*")) == []
 
 
+@pytest.mark.long
 def test_features_and_search(tmp_path, pretrained, embedder):
     vectors = tmp_path / "vectors.npy"
     features = ("predict", pretrained, "the cat", "a dog", "--features", "--layers", "1,2", "--output", vectors)

@@ -126,6 +126,7 @@ def test_vectors(tmp_path, make_sentence_folder):
         assert code == 0, errors
 
 
+@pytest.mark.long
 def test_an_index(tmp_path, make_sentence_folder):
     folder = make_sentence_folder(tmp_path / "m")
     (folder / "modules.json").unlink()

@@ -71,6 +71,7 @@ def test_other_precisions(tmp_path, pretrained, to, dtype):
     assert any("rounded to float32" in note for note in done.notes) == (dtype == np.float64 and to != "bundle")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("to", WRITTEN)
 def test_pooling_and_prompts_of_sentence_transformers(tmp_path, make_sentence_folder, to):
     folder = make_sentence_folder(

@@ -129,6 +129,7 @@ def test_the_default_has_operations_of_tensorflow_text(make_export):
     assert not operations(make_export(task, "core")[1]) & of_text
 
 
+@pytest.mark.long
 def test_a_tokenizer_with_other_ids_is_not_written(tmp_path, monkeypatch, classifier):
     right = saved_model.GraphTokenizer
 

@@ -100,6 +100,7 @@ def test_tasks_without_a_score_for_each_class_have_neither(embedder, summarizer)
         assert example_signatures(load(folder).text_model) == {}
 
 
+@pytest.mark.long
 def test_the_signatures_have_the_method_names_of_tensorflow_serving(tmp_path, classifier):
     folder = export_saved_model(classifier, output=tmp_path / "reviews")
     model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())

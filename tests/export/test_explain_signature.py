@@ -28,6 +28,7 @@ def same(one, other):
     np.testing.assert_allclose([word["score"] for word in ours], [word["score"] for word in theirs], atol=1e-4)
 
 
+@pytest.mark.long
 def test_served_explanations_are_those_of_the_model(tmp_path, classifier):
     version = export_saved_model(classifier, output=tmp_path / "saved", explain=True)
     for label in ("", "good"):

@@ -23,6 +23,7 @@ def ids_of(model, *columns):
     return [encoded[name].numpy() for name in ("input_word_ids", "input_mask", "input_type_ids")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("quantize", ["none", "dynamic"])
 def test_pairs_get_the_answers_of_the_model(tmp_path, pair_classifier, quantize):
     folder = export_saved_model(pair_classifier, output=tmp_path / "served", litert=quantize)
@@ -38,6 +39,7 @@ def test_pairs_get_the_answers_of_the_model(tmp_path, pair_classifier, quantize)
         np.testing.assert_allclose(answers["probabilities"], expected, atol=1e-5 if quantize == "none" else 0.25)
 
 
+@pytest.mark.long
 def test_names_are_those_of_the_features_and_the_answers(tmp_path, make_task_model):
     """TensorFlow Serving makes a signature of the names of the tensors, since the file has no SignatureDef."""
     task = TaggingTask(["O", "B-a", "I-a"])
@@ -56,6 +58,7 @@ def test_names_are_those_of_the_features_and_the_answers(tmp_path, make_task_mod
     assert not [name for name in names if name.startswith(("Flex", "CUSTOM"))]
 
 
+@pytest.mark.long
 def test_without_the_option_there_is_no_file(tmp_path, classifier):
     folder = export_saved_model(classifier, output=tmp_path / "served")
     assert not (folder / "model.tflite").exists()
@@ -70,6 +73,7 @@ def test_tasks_with_several_rows_are_refused(tmp_path, make_task_model):
     assert not list((tmp_path / "served").glob("*"))
 
 
+@pytest.mark.long
 def test_another_answer_is_refused(tmp_path, classifier, monkeypatch):
     class Wrong(BatchedEncoder):
         def _joined(self, context):

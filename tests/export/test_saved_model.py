@@ -39,6 +39,7 @@ def exported(tmp_path_factory, classifier):
     return folder / "elsewhere" / exported.relative_to(folder)
 
 
+@pytest.mark.long
 def test_it_answers_where_kbert_is_never_imported(tmp_path, exported, classifier):
     result = subprocess.run(
         [sys.executable, "-c", SERVE, str(exported), json.dumps(TEXTS)],
@@ -121,6 +122,7 @@ def test_a_version_that_cannot_be(tmp_path, classifier, version, message):
         export_saved_model(classifier, output=tmp_path, version=version)
 
 
+@pytest.mark.long
 def test_an_export_that_answers_otherwise_is_not_written(tmp_path, classifier, monkeypatch):
     monkeypatch.setattr(saved_model, "TOLERANCE", -1.0)
     with pytest.raises(

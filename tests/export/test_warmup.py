@@ -75,6 +75,7 @@ def test_tokens_are_those_of_the_texts(exported, pair_classifier):
             np.testing.assert_array_equal(tokens[name], values)
 
 
+@pytest.mark.long
 def test_every_request_is_answered(exported):
     for _, signature, inputs in requests_of(exported):
         rows = len(next(iter(inputs.values())))

@@ -63,6 +63,7 @@ def here(tmp_path, monkeypatch, pretrained, classifier, vocab_file):
 
 
 # Keras says so of every dataset that does not end in a shuffle.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.shuffle=True. was passed")
 def test_the_example_of_the_page_about_python(here):
     section = (REPOSITORY / "docs" / "python.md").read_text(encoding="utf-8").split("## With Keras\n")[1]
@@ -77,6 +78,7 @@ def test_the_example_of_the_page_about_python(here):
     assert set(answer["probabilities"]) == {"bad", "good"}
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
 def test_the_examples_of_public_classes(here, kind):

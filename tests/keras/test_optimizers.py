@@ -16,6 +16,7 @@ from kbert.training.optimizers.settings import OptimizerSettings
 KINDS = {"adamw": kbert.AdamW, "lamb": kbert.Lamb, "muon": kbert.Muon, "sgd": kbert.SGD}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layer_decay", [1.0, 0.8])
 @pytest.mark.parametrize("bias_correction", [True, False])
 @pytest.mark.parametrize("name", KINDS)
@@ -52,6 +53,7 @@ def test_the_same_rates_as_the_training_loop(decay, warmup):
     assert again.get_config() == ours.get_config()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", citizens.OPTIMIZERS)
 def test_compile_fit_save_and_go_on(kind):
     citizens.check_optimizer(kind)

@@ -287,6 +287,7 @@ def test_kbert_load(hub, classifier):
     assert theirs == kbert.load(classifier).predict(["the cat", "a dog"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", ["", "0_Transformer"])
 def test_a_model_of_sentence_transformers(hub, tmp_path, make_sentence_folder, monkeypatch, path):
     folder = make_sentence_folder(
@@ -305,6 +306,7 @@ def test_a_model_of_sentence_transformers(hub, tmp_path, make_sentence_folder, m
     assert kbert.load("hf://kbert/vectors").sequence_length == 9
 
 
+@pytest.mark.long
 def test_a_fine_tuning_starts_from_the_hub(hub, tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("text,label\n" + "the cat,yes\na dog,no\n" * 4)
@@ -356,6 +358,7 @@ def run(hub, tmp_path, *arguments):
     )
 
 
+@pytest.mark.long
 def test_the_program_takes_names_of_the_hub(hub, tmp_path):
     result = run(hub, tmp_path, "inspect", "hf://kbert/classifier", "--json")
     assert result.returncode == 0, result.stderr

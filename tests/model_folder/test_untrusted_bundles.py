@@ -170,6 +170,7 @@ def test_mutated_bundles_load_or_are_refused_with_one_line(tmp_path, originals, 
     assert grown < 100, f"memory grew by {grown:.0f} MB"
 
 
+@pytest.mark.long
 def test_mutated_classifiers_answer_or_are_refused(tmp_path, classifier):
     """The whole way to an answer, on folders that look sound enough to build a model of."""
     answered = []

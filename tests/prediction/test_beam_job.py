@@ -41,6 +41,7 @@ def in_this_process(monkeypatch):
     monkeypatch.setattr(prediction_file, "check_runner", lambda runner, options: None)
 
 
+@pytest.mark.long
 def test_the_file_is_that_of_one_machine(tmp_path, classifier, texts, in_this_process):
     here, there = tmp_path / "here.jsonl", tmp_path / "there.jsonl"
     predict_to_file(classifier, texts, output=here, output_format="json")
@@ -50,6 +51,7 @@ def test_the_file_is_that_of_one_machine(tmp_path, classifier, texts, in_this_pr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["here.jsonl", "texts.txt", "there.jsonl"]
 
 
+@pytest.mark.long
 def test_tables_with_kept_columns(tmp_path, classifier, texts, in_this_process):
     table = tmp_path / "table.csv"
     rows = [f"id{row},{text}" for row, text in enumerate(texts.read_text().splitlines())]

@@ -63,6 +63,7 @@ def test_answers_of_a_task(tmp_path, make_task_model, small_config, name):
     _assert_equal(litert.without_prompts()(*texts), loaded.text_model.without_prompts()(*texts))
 
 
+@pytest.mark.long
 def test_masks_are_filled(pretrained):
     loaded = load(pretrained)
     texts = tf.constant(["the [MASK] sat on a [MASK] .", "a cat", "[MASK]"])

@@ -47,6 +47,7 @@ def test_weights_of_another_shape_than_the_config_says(tmp_path, classifier):
         load(folder)
 
 
+@pytest.mark.long
 def test_the_engine_litert_predicts_like_tensorflow(classifier):
     texts = ["the cat sat", "", "a dog ran fast on the mat"]
     expected, litert = load(classifier).answers(texts), load(classifier, engine="litert")

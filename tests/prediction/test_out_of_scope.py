@@ -19,6 +19,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.long
 def test_texts_out_of_scope_do_not_count_in_other_metrics(classifier):
     loaded = load(classifier)
     metrics = loaded.evaluate(ROWS, out_of_scope_label="oos")

@@ -34,6 +34,7 @@ def _interrupted_after(rows):
     return progress
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("output_format", ["text", "json"])
 def test_predictions_are_those_of_the_predictor(tmp_path, classifier, texts, output_format):
     seen = []
@@ -50,6 +51,7 @@ def test_predictions_are_those_of_the_predictor(tmp_path, classifier, texts, out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers", "texts.txt"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("torn", ["", '{"text": "the c'])
 def test_an_interrupted_command_is_continued_to_the_same_bytes(tmp_path, classifier, texts, torn):
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"

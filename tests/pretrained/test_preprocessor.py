@@ -81,6 +81,7 @@ def test_a_model_that_takes_strings(pretrained, tmp_path, paired):
     np.testing.assert_allclose(keras.models.clone_model(model)(given)["logits"].shape, (2, 2))
 
 
+@pytest.mark.long
 def test_a_model_of_strings_learns(pretrained):
     keras.utils.set_random_seed(0)  # fit shuffles
     preprocessor = Preprocessor.from_preset(pretrained, sequence_length=8)

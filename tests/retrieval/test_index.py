@@ -67,6 +67,7 @@ def test_parts_and_ties_change_nothing(index, monkeypatch):
     np.testing.assert_array_equal(index.nearest(queries, 7)[1], wanted)
 
 
+@pytest.mark.long
 def test_half_the_space_and_a_graph(tmp_path, documents, embedder, index):
     pytest.importorskip("faiss")
     output = tmp_path / "i"
@@ -196,6 +197,7 @@ def test_an_offset_before_the_texts(tmp_path, folder):
 # === Models of sentence-transformers, and encoders ===
 
 
+@pytest.mark.long
 def test_prompts_are_the_models_and_are_remembered(tmp_path, documents, make_sentence_folder):
     library = {"prompts": {"query": "slow ", "passage": "fast "}, "default_prompt_name": "passage"}
     model = make_sentence_folder(tmp_path / "m", library=library, path="0_Transformer")
@@ -267,6 +269,7 @@ def test_an_index_of_an_older_kbert(tmp_path, documents, folder, index):
             Index(old)
 
 
+@pytest.mark.long
 def test_a_cross_encoder_re_ranks(tmp_path, index, make_cross_encoder):
     ranker = make_cross_encoder(tmp_path / "m")
     (ranked,) = search(index, ["the dog"], top=6, rerank=ranker)

@@ -47,6 +47,7 @@ def test_a_broken_amx_is_avoided_where_that_helps(monkeypatch, before, helps, af
     assert environment.get(onednn.LIMIT) == after
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="TensorFlow says so on Linux")
 @pytest.mark.parametrize(("setting", "used"), [(None, onednn.platform.machine() == "x86_64"), ("0", False)])
 def test_a_prepared_program_uses_it(setting, used):

@@ -48,6 +48,7 @@ def test_only_the_command_line_prints(path):
         assert not [target for target in targets if ast.unparse(target).startswith("os.environ")]
 
 
+@pytest.mark.long
 def test_imports_change_nothing():
     """Other libraries are imported before: TensorFlow and Keras set environment variables of their own."""
     code = (

@@ -46,6 +46,7 @@ def test_a_folder_without_models_is_refused(tmp_path):
         serve(tmp_path, rest_port=0, grpc=False)
 
 
+@pytest.mark.long
 def test_sigterm_lets_the_request_in_flight_finish_and_ends_well(folder):
     program = (
         "import sys; import kbert\n"

@@ -178,6 +178,7 @@ def model(classifier):
     return load(classifier)
 
 
+@pytest.mark.long
 def test_one_text_is_one_row(model, make_task_model, tmp_path):
     assert model.predict("the cat") == model.predict(["the cat"])
     pairs = load(make_task_model(tmp_path / "pairs", TASKS["pairs"][0]))

@@ -43,6 +43,7 @@ def program(tmp_path):
     return run
 
 
+@pytest.mark.long
 def test_a_task_of_another_package_is_learnt_answered_and_exported(program, pretrained, tmp_path):
     assert "a number of stars for a text" in program("finetune", "--help").stdout
     rows = [("the cat sat .", 1), ("a dog ran .", 3), ("the dog sat .", 1), ("the cat ran .", 3), ("a cat sat !", 1)]
@@ -59,6 +60,7 @@ def test_a_task_of_another_package_is_learnt_answered_and_exported(program, pret
     assert (tmp_path / "saved" / "stars" / "1" / "saved_model.pb").is_file()
 
 
+@pytest.mark.long
 def test_a_label_that_is_none_is_told_with_its_line(program, pretrained, tmp_path):
     (tmp_path / "rows.csv").write_text("text,label\nthe cat,1\nthe dog,many\n")
     options = ["--train", "rows.csv", "--validation", "rows.csv", "--output", "RUN"]

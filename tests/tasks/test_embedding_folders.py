@@ -20,6 +20,7 @@ def hidden_states(folder, texts):
     return extract_features(folder, texts, pooling="none")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
 @pytest.mark.parametrize("normalized", [True, False])
 def test_a_folder_of_sentence_transformers(tmp_path, make_sentence_folder, pooling, normalized):
@@ -41,6 +42,7 @@ def test_a_folder_of_sentence_transformers(tmp_path, make_sentence_folder, pooli
     np.testing.assert_allclose(model.answers(texts)["vector"], expected, atol=1e-5)
 
 
+@pytest.mark.long
 def test_prompts(tmp_path, make_sentence_folder):
     folder = make_sentence_folder(
         tmp_path / "m", library={"prompts": {"query": "the cat ", "long": "slow "}, "default_prompt_name": "long"}
@@ -80,6 +82,7 @@ def test_an_evaluation_has_prompts_of_both_sides(tmp_path, make_sentence_folder)
     ]
 
 
+@pytest.mark.long
 def test_prompts_that_are_left_out_of_the_pooling(tmp_path, make_sentence_folder):
     pooling = {"word_embedding_dimension": 32, "pooling_mode": "mean", "include_prompt": False}
     library = {"prompts": {"query": "the "}, "default_prompt_name": "query"}

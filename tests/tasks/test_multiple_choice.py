@@ -111,6 +111,7 @@ EXAMPLES = [
 ]
 
 
+@pytest.mark.long
 def test_what_is_trained_on_is_what_is_served(predictor, vocabulary):
     encode = predictor.text_model.encode
     rows = predictor.task.training_rows(EXAMPLES, encode)

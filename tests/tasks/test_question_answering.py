@@ -163,6 +163,7 @@ def test_lists_of_contexts_and_articles(tmp_path):
 # === Windows ===
 
 
+@pytest.mark.long
 def test_answers_come_back_from_their_positions_through_windows(encode):
     task = QuestionAnsweringTask.from_examples(QUESTIONS, "a")
     rows = task.training_rows(QUESTIONS, encode)
@@ -233,6 +234,7 @@ def test_the_longest_answer_follows_the_training_data(vocabulary):
     assert QuestionAnsweringTask().for_training_examples([LONG], short).max_answer_length == 40
 
 
+@pytest.mark.long
 def test_answers_that_cannot_be_given_or_learnt_are_told(vocabulary):
     encode = GraphEncoder(Tokenizer(vocabulary).to_graph(), 40)
     task = QuestionAnsweringTask(max_answer_length=30)
@@ -268,6 +270,7 @@ def test_a_stride_without_room_for_questions(encode):
         QuestionAnsweringTask(stride=16).training_rows(QUESTIONS, encode)
 
 
+@pytest.mark.long
 def test_a_context_of_ten_thousand_tokens(vocabulary, small_config):
     task = QuestionAnsweringTask()
     model = task.build(BertEncoder(small_config, pooled=False))

@@ -247,6 +247,7 @@ def test_settings_round_trip():
 # === Cross-encoders of other libraries ===
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("keys", "activation"),
     [

@@ -130,6 +130,7 @@ def test_metrics(model):
     assert model.evaluate(EXAMPLES)["examples"] == 2
 
 
+@pytest.mark.long
 def test_other_engines_answer_alike(model, folder, tmp_path):
     texts = ["the cat sat on the mat . " * 5, "a dog", "Ünaffable 中文 dog"]
     spans = [[[4, 7], [0, 1], [0, 9]], [[8, 11], [2, 5], [13, 16]]]

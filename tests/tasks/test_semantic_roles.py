@@ -119,6 +119,7 @@ def test_rows_of_both_passes(task, vocabulary):
     assert rows.targets["senses"].tolist() == [-1, -1, 2, 1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("length", [24, 512])
 def test_roles_come_back_from_their_labels_through_windows(task, vocabulary, length):
     answers = oracle(task, encoder(vocabulary, length), TEXTS)
@@ -167,6 +168,7 @@ def folder(tmp_path_factory, make_task_model, small_config, task):
     return make_task_model(tmp_path_factory.mktemp("roles"), task, config=config)
 
 
+@pytest.mark.long
 def test_served_and_predicted_answers_are_the_same(folder, tmp_path):
     model = load(folder)
     texts = [text.text for text in TEXTS]

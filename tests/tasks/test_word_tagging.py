@@ -97,6 +97,7 @@ def test_each_given_word_has_one_tag():
     ]
 
 
+@pytest.mark.long
 def test_a_model_of_parts_of_speech_of_another_library(tmp_path, make_task_model):
     folder = make_task_model(tmp_path / "run", TaggingTask(["ADJ", "NOUN", "VERB"], per_word=True))
     (folder / "kbert.json").unlink()

@@ -74,6 +74,7 @@ def tokens(text, **values):
     return [(token, text[start:end]) for token, (start, end) in zip(encoding.tokens, encoding.offsets, strict=True)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SETTINGS)
 @settings(max_examples=25)
 @given(texts=st.lists(TEXTS, max_size=6))

@@ -48,6 +48,7 @@ def test_random_texts(texts, lowercase):
     assert_same(Tokenizer(ODD, lowercase=lowercase), texts)
 
 
+@pytest.mark.long
 @given(st.lists(st.text(), max_size=5))
 def test_any_texts(texts):
     assert_same(Tokenizer(ODD), texts)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from kbert.text.tokenizer import Tokenizer
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["bert-base-uncased", "bert-base-cased", "bert-base-chinese"])
 def test_no_id_is_wrong(data, goldens, name):
     tokenizer = Tokenizer(data / "vocab" / f"{name}.txt", lowercase=name != "bert-base-cased")

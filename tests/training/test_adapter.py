@@ -112,6 +112,7 @@ def test_checkpoints_hold_what_is_trained_and_its_slots(lora_run):
     assert {name.removeprefix("optimizer/mean/") for name in slots} == variables
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_ends_with_the_same_bytes(lora_run, cats_and_dogs, quick, tmp_path):
     import keras
 
@@ -153,6 +154,7 @@ def test_an_adapter_for_another_base_is_refused(lora_run, pretrained, tmp_path):
         Bundle.load(adapter)
 
 
+@pytest.mark.long
 def test_bitfit_trains_biases_the_pooler_and_the_head(pretrained, cats_and_dogs, quick, tmp_path):
     tune(cats_and_dogs, quick, tmp_path / "run", adapter="bitfit")
     base, tuned = Bundle.load(pretrained).tensors, Bundle.load(tmp_path / "run").tensors

@@ -90,6 +90,7 @@ def test_the_folder_of_the_adapter_gives_the_same_answers(run, tmp_path):
     assert probabilities(folder) == pytest.approx(probabilities(run), abs=1e-6)
 
 
+@pytest.mark.long
 def test_other_engines_give_the_same_answers(run, tmp_path):
     expected = probabilities(run)
     assert probabilities(run, engine="litert") == pytest.approx(expected, abs=1e-5)

@@ -62,6 +62,7 @@ def test_the_error_decreases_and_is_remembered(calibrated, rows):
     assert again["calibration_error_before"] == pytest.approx(metrics["calibration_error_before"], abs=1e-6)
 
 
+@pytest.mark.long
 def test_the_target_risk_is_kept_on_the_validation_examples(calibrated, rows):
     folder, metrics = calibrated
     assert metrics["answered_accuracy"] >= 0.7
@@ -73,6 +74,7 @@ def test_the_target_risk_is_kept_on_the_validation_examples(calibrated, rows):
     assert all(answer["abstained"] for answer in load(folder, abstain_below=1).predict(["the cat"]))
 
 
+@pytest.mark.long
 def test_a_folder_is_calibrated_in_place(tmp_path, classifier, rows):
     folder = tmp_path / "run"
     shutil.copytree(classifier, folder)
@@ -84,6 +86,7 @@ def test_a_folder_is_calibrated_in_place(tmp_path, classifier, rows):
     assert (folder / "README.md").read_text() == "# A card\n"
 
 
+@pytest.mark.long
 def test_labels_stay_the_same_in_multilabel_classification(tmp_path, make_task_model):
     task = MultilabelTask(["x", "y"], thresholds=[0.4, 0.6])
     folder = make_task_model(tmp_path / "run", task)
@@ -131,6 +134,7 @@ def test_what_is_refused(tmp_path, classifier, make_task_model, make_sentence_fo
         calibrate(foreign, validation=rows)
 
 
+@pytest.mark.long
 def test_fine_tuning_calibrates(tmp_path, cats_and_dogs, quick, logged):
     options = quick | cats_and_dogs
     metrics = kbert.finetune("classification", **options, output=tmp_path / "run", calibrate=True, target_risk=0.4)

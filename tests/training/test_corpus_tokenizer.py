@@ -39,6 +39,7 @@ def run(corpus, output, model, **options):
     return pretrain(corpus=corpus, output=output, model=model, **settings)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("settings", "said", "theirs"),
     [
@@ -85,6 +86,7 @@ def test_phases_of_different_settings(corpus, corpus_text, tmp_path, vocab_file)
         pretrain(corpus=[corpus, other], output=tmp_path / "run", model="tiny", phases=[(16, 1), (16, 1)], batch_size=8)
 
 
+@pytest.mark.long
 def test_added_tokens_that_a_corpus_does_not_hold(make_model, corpus, corpus_text, tmp_path, caplog):
     """It is used, with a warning; a corpus that is built with the folder holds them."""
     model = make_model(rows=2, added_tokens=[AddedToken("cat sat"), AddedToken("[E1]", special=True)])
@@ -103,6 +105,7 @@ def test_added_tokens_that_a_corpus_does_not_hold(make_model, corpus, corpus_tex
     assert tokenizer.vocabulary.ids["cat sat"] == 23
 
 
+@pytest.mark.long
 def test_an_extended_model_with_added_tokens(make_model, corpus_text, tmp_path):
     """From `vocab extend` through `corpus build` to `pretrain`, with all settings."""
     model = make_model(rows=1, strip_accents=False, added_tokens=[AddedToken("cat sat")])

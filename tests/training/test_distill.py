@@ -78,12 +78,14 @@ def test_the_stored_outputs_are_those_of_the_teacher(student, teacher):
     np.testing.assert_allclose(exp / exp.sum(-1, keepdims=True), answers["probabilities"], atol=1e-5)
 
 
+@pytest.mark.long
 def test_outputs_are_computed_once(student, teacher, tmp_path, told):
     folder, _ = student
     run(teacher, tmp_path / "second", teacher_outputs=folder / "outputs", temperature=4)
     assert not any("computing the outputs" in message for message in told())
 
 
+@pytest.mark.long
 def test_texts_without_labels(teacher, tmp_path, told):
     (tmp_path / "more.csv").write_text("review\n" + "".join(f"a {word} cat\na {word} dog\n" for word in WORDS))
     (tmp_path / "lines.txt").write_text("the cat\n\nthe dog\n")

@@ -8,6 +8,7 @@ import pytest
 import kbert
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", ["FinetuneOptions", "PretrainOptions", "finetune", "finetune_seeds", "cross_validate", "tune", "pretrain"]
 )

@@ -137,6 +137,7 @@ def test_another_vocabulary_is_another_run(tmp_path, tables, vocab_file):
         run(tables, tmp_path / "run", "tiny", vocab=vocab_file, cased=True, resume=True)
 
 
+@pytest.mark.long
 def test_the_encoder_starts_from_the_weights_of_the_model_and_limit_draws_rows(tmp_path, tables, pretrained):
     run(tables, tmp_path / "run", pretrained, learning_rate=1e-12, limit=40)
     assert "40 rows, 5 steps" in (tmp_path / "run" / "README.md").read_text()
@@ -225,6 +226,7 @@ def test_options_that_cannot_be(tmp_path, tables, pretrained, options, message):
 # === What is chosen by itself ===
 
 
+@pytest.mark.long
 def test_the_learning_rate_and_the_epochs_are_chosen_and_told(tmp_path, cats_and_dogs, quick, told):
     settings = quick | {"learning_rate": None, "epochs": None, "batch_size": 24}
     finetune("classification", output=tmp_path / "run", **cats_and_dogs, **settings)
@@ -293,6 +295,7 @@ def test_advice_about_a_loss_that_is_no_number(tmp_path, cats_and_dogs, quick):
         finetune("classification", output=tmp_path / "run", **cats_and_dogs, **settings)
 
 
+@pytest.mark.long
 def test_the_head_learns_at_a_rate_of_its_own(tmp_path, cats_and_dogs, quick):
     """With a rate of next to nothing for the encoder, only the head moves."""
     settings = quick | {"learning_rate": 1e-12, "head_learning_rate": 1e-2}

@@ -35,6 +35,7 @@ def run(table, output, model, **options):
     )
 
 
+@pytest.mark.long
 def test_pairs_are_learnt(tmp_path, pairs, pretrained):
     whole = run(pairs, tmp_path / "whole", pretrained, epochs=8)
     assert whole["mrr"] > 0.8
@@ -85,6 +86,7 @@ def test_unsupervised_runs_on_lines_of_text(tmp_path, pairs, pretrained):
     assert 0 < metrics["mrr"] <= 1
 
 
+@pytest.mark.long
 def test_fine_tuning_takes_what_the_model_says_and_writes_it(tmp_path, make_sentence_folder):
     start = make_sentence_folder(
         tmp_path / "m",

@@ -199,6 +199,7 @@ def parallel_files(tmp_path_factory):
     return folder / "train.de"
 
 
+@pytest.mark.long
 def test_generation_makes_a_masked_language_model(tmp_path, pretrained, parallel_files, logged):
     metrics = run("generation", tmp_path / "run", pretrained, parallel_files, target_ending="en", epochs=1)
     assert {"bleu", "chrf", "rougeL", "length_ratio", "loss"} <= metrics.keys()

@@ -33,6 +33,7 @@ def test_a_loss_that_never_falls():
         read_curve(rising_rates(1e-4), [1.0 + number / 10 for number in range(100)])
 
 
+@pytest.mark.long
 def test_the_test_leaves_a_curve_and_then_the_folder_takes_a_run(tmp_path, cats_and_dogs, quick):
     outputs = [tmp_path / "run", tmp_path / "again"]
     for output in outputs:

@@ -10,6 +10,7 @@ from kbert.training.finetune import finetune
 from kbert.training.starting_point import StartingPoint
 
 
+@pytest.mark.long
 def test_a_run_stores_the_normalization(tmp_path, pretrained):
     table = tmp_path / "films.csv"
     table.write_text("text,label\nthe cat sat,good\nthe dog ran,bad\na cat,good\na dog,bad\n")

@@ -104,6 +104,7 @@ def test_a_classifier_of_transformers_keeps_its_head(tmp_path, classifier, small
     assert new == ["classifier (1 of 4 labels)"]
 
 
+@pytest.mark.long
 def test_fine_tuning_says_what_is_new(tmp_path, classifier, told):
     """At a learning rate of almost nothing, what was known is answered as before."""
     rows = ["text,label", "the cat,good", "a dog,bad", "the mat,fine", "the dogs,new"]

@@ -117,6 +117,7 @@ def test_resumed_after_its_end_it_is_as_it_was(tmp_path, corpus, pretrained):
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
 
 
+@pytest.mark.long
 def test_resumed_from_a_damaged_checkpoint(tmp_path, corpus, pretrained, told):
     run(corpus, tmp_path / "run", pretrained, steps=6, checkpoint_every=3, log_every=1)
     before = (tmp_path / "run" / "model.safetensors").read_bytes()
@@ -195,6 +196,7 @@ def test_another_vocabulary(tmp_path, corpus_text, vocabulary, pretrained):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 def test_new_parts_are_told(tmp_path, corpus, pretrained, told):
     bundle = Bundle.load(pretrained)
     bundle.tensors = {name: tensor for name, tensor in bundle.tensors.items() if name.startswith("bert.e")}
@@ -331,6 +333,7 @@ def build(folder, text, vocab, length):
     return folder
 
 
+@pytest.mark.long
 def test_two_phases_are_one_run(tmp_path, corpus, long_corpus, pretrained):
     options = {"steps": None, "phases": [(16, 3), (24, 3)], "log_every": 1, "checkpoint_every": 5}
     run([corpus, long_corpus], tmp_path / "run", pretrained, **options)

@@ -22,6 +22,7 @@ def run(classifier, tmp_path):
     return start
 
 
+@pytest.mark.long
 def test_a_smaller_model_comes_out(run, tmp_path, told):
     metrics = run(tmp_path / "pruned", layers=1, intermediate=0.5, rounds=2)
     bundle = Bundle.load(tmp_path / "pruned")
@@ -36,6 +37,7 @@ def test_a_smaller_model_comes_out(run, tmp_path, told):
     ]
 
 
+@pytest.mark.long
 def test_rounds_that_are_done_are_not_repeated(run, tmp_path, told, monkeypatch):
     """The last round fails; what resumes the command begins with it, and ends as a run in one go."""
     import kbert.training.prune as module

@@ -26,6 +26,7 @@ def validation(tmp_path, vocab_file, corpus_text):
     return folder
 
 
+@pytest.mark.long
 def test_looking_changes_no_weight(corpus, pretrained, validation, tmp_path):
     plain = run(corpus, pretrained, tmp_path / "plain")
     seen = run(
@@ -40,6 +41,7 @@ def test_looking_changes_no_weight(corpus, pretrained, validation, tmp_path):
     assert plain[0] == seen[0]
 
 
+@pytest.mark.long
 def test_what_is_asked_for_is_there(corpus, pretrained, tmp_path):
     run(corpus, pretrained, tmp_path / "run", samples_every=3, projector=True)
     samples = [json.loads(line) for line in (tmp_path / "run" / "samples.jsonl").read_text().splitlines()]
@@ -53,6 +55,7 @@ def test_what_is_asked_for_is_there(corpus, pretrained, tmp_path):
     assert set(TIMINGS) <= set(row)
 
 
+@pytest.mark.long
 def test_the_best_checkpoint_is_that_of_the_lowest_held_out_loss(corpus, pretrained, validation, tmp_path):
     rows = run(corpus, pretrained, tmp_path / "run", validation_corpus=validation, keep_checkpoints=9)
     losses = {row["step"]: row["validation_loss"] for row in rows if "validation_loss" in row}
@@ -63,6 +66,7 @@ def test_the_best_checkpoint_is_that_of_the_lowest_held_out_loss(corpus, pretrai
     assert Checkpoints(folder).best() == min(losses, key=losses.get)
 
 
+@pytest.mark.long
 def test_the_last_evaluation_is_that_of_the_model(corpus, pretrained, validation, tmp_path):
     last = run(corpus, pretrained, tmp_path / "run", validation_corpus=validation, evaluate_every=100)[-1]
     metrics = evaluate_pretraining(tmp_path / "run", validation)
@@ -70,6 +74,7 @@ def test_the_last_evaluation_is_that_of_the_model(corpus, pretrained, validation
         assert last[f"validation_{name}"] == pytest.approx(metrics[name], rel=1e-5)
 
 
+@pytest.mark.long
 def test_packed_training_is_measured_on_plain_rows(corpus, pretrained, validation, tmp_path):
     options = {"validation_corpus": validation, "samples_every": 6, "pack_to": 32, "batch_size": 2}
     last = run(corpus, pretrained, tmp_path / "run", **options)[-1]

@@ -29,6 +29,7 @@ def run(tmp_path, quick):
     return start
 
 
+@pytest.mark.long
 def test_the_weights_are_those_of_training_the_whole_table(run, vocabulary, monkeypatch):
     rows = run("rows")
     monkeypatch.setattr(module, "_used_tokens", lambda plan: None)
@@ -44,6 +45,7 @@ def test_the_weights_are_those_of_training_the_whole_table(run, vocabulary, monk
     assert shapes == [{(len(TOKENS), width)}, {(len(vocabulary), width)}]
 
 
+@pytest.mark.long
 def test_a_resumed_run_ends_with_the_same_bytes(run):
     """The first run is cut back to its checkpoint of step 4, which lies between evaluations."""
     whole = run("whole")

@@ -330,6 +330,7 @@ def test_a_chunk_without_examples_does_not_end_its_shard(make, tmp_path, monkeyp
     assert len(read(folder)) == shard.examples == 4
 
 
+@pytest.mark.long
 def test_yields_as_many_examples_as_the_original(data, tmp_path):
     """create_pretraining_data.py makes 60 examples with 32 random nexts of its sample text (128/20/5), 6,207 tokens."""
     text, vocab = data / "corpus" / "bert_sample_text.txt", data / "vocab" / "bert-base-uncased.txt"

@@ -127,6 +127,7 @@ def test_a_finished_shard_that_changed_is_no_ground_to_go_on(make, stop_after, s
         make("corpus", resume=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_a_signal_leaves_what_can_be_resumed(tmp_path, vocab_file, number, exit_code):
     text = tmp_path / "text.txt"

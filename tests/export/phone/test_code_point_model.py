@@ -28,6 +28,7 @@ def test_code_points_of_texts():
     assert code_points(["ab", ""]).tolist() == [[97, 98], [0, 0]]
 
 
+@pytest.mark.long
 def test_a_classifier_takes_text(tmp_path, classifier):
     path = export_litert(classifier, output=tmp_path / "m.tflite", sequence_lengths=[12], input="codepoints")
     texts = ["The CAT sat on the mat.", "", "Únaffable dogs!", "the " * 50]
@@ -40,6 +41,7 @@ def test_a_classifier_takes_text(tmp_path, classifier):
         np.testing.assert_allclose(answers["probabilities"][0], probabilities, atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_pair_of_texts(tmp_path, pair_classifier):
     path = export_litert(pair_classifier, output=tmp_path / "m.tflite", input="codepoints", text_length=30)
     (expected,) = load(pair_classifier).predict(["the cat"], ["A Dog ran!"])
@@ -47,6 +49,7 @@ def test_a_pair_of_texts(tmp_path, pair_classifier):
     np.testing.assert_allclose(received, list(expected["probabilities"].values()), atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_tagger_says_where_tokens_come_from(tmp_path, make_task_model):
     folder = make_task_model(tmp_path / "run", TASKS["tagging"]())
     path = export_litert(folder, output=tmp_path / "m.tflite", sequence_lengths=[8], input="codepoints")
@@ -56,6 +59,7 @@ def test_a_tagger_says_where_tokens_come_from(tmp_path, make_task_model):
     assert spans[:7] == [(0, 0), (0, 1), (3, 6), (6, 7), (8, 10), (10, 13), (13, 17)]
 
 
+@pytest.mark.long
 def test_the_prompt_is_part_of_the_file(tmp_path, make_task_model):
     prompted = make_task_model(tmp_path / "prompted", EmbeddingTask(prompt="the dog : "))
     path = export_litert(prompted, output=tmp_path / "m.tflite", sequence_lengths=[16], input="codepoints")
@@ -63,6 +67,7 @@ def test_the_prompt_is_part_of_the_file(tmp_path, make_task_model):
     np.testing.assert_allclose(ask(path, "a cat")["vector"][0], expected["vector"], atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_dialogue_keeps_its_end(tmp_path, make_task_model):
     folder = make_task_model(tmp_path / "run", RankingTask(dialogue=True), sequence_length=12)
     path = export_litert(folder, output=tmp_path / "m.tflite", input="codepoints", text_length=120)
@@ -72,6 +77,7 @@ def test_a_dialogue_keeps_its_end(tmp_path, make_task_model):
     np.testing.assert_allclose(received, expected["scores"], atol=1e-5)
 
 
+@pytest.mark.long
 def test_masked_words_are_found_in_the_text(tmp_path, pretrained):
     path = export_litert(pretrained, output=tmp_path / "m.tflite", sequence_lengths=[12], input="codepoints")
     answers = ask(path, "the [MASK] sat on [MASK]")

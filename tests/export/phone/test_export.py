@@ -90,6 +90,7 @@ def test_inputs_and_outputs(exports):
     assert (detail["shape"].tolist(), detail["dtype"]) == ([1, 3], np.float32)
 
 
+@pytest.mark.long
 def test_quantized_models_are_smaller(tmp_path, make_classifier, small_config):
     """Of a width at which weights are most of the file."""
     config = small_config.replace(hidden_size=128, intermediate_size=512)
@@ -102,6 +103,7 @@ def test_quantized_models_are_smaller(tmp_path, make_classifier, small_config):
     assert sizes["dynamic"] < 0.4 * sizes["none"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hidden_act", ["gelu_new", "relu"])
 def test_activations_and_lengths(tmp_path, make_classifier, small_config, hidden_act):
     folder = make_classifier(tmp_path / "model", config=small_config.replace(hidden_act=hidden_act))
@@ -112,6 +114,7 @@ def test_activations_and_lengths(tmp_path, make_classifier, small_config, hidden
     np.testing.assert_allclose(answers(path, model, 9), expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.long
 def test_pairs(tmp_path, pair_classifier):
     path = export_litert(pair_classifier, output=tmp_path / "pairs.tflite")
     model = load(pair_classifier)
@@ -152,6 +155,7 @@ def test_options_that_cannot_be(tmp_path, classifier, options, message):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_file_has_a_signature_for_each_length_and_stores_the_weights_once(tmp_path, make_classifier, small_config):
     config = small_config.replace(hidden_size=128, intermediate_size=512)
     folder = make_classifier(tmp_path / "wide", config=config)
@@ -167,6 +171,7 @@ def test_a_file_has_a_signature_for_each_length_and_stores_the_weights_once(tmp_
         np.testing.assert_allclose(received, expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.long
 def test_a_model_for_multiple_choice_gives_the_logit_of_one_choice(tmp_path, make_task_model):
     folder = make_task_model(tmp_path / "run", TASKS["multiple choice"]())
     path = export_litert(folder, output=tmp_path / "model.tflite", sequence_lengths=[16])
@@ -179,6 +184,7 @@ def test_a_model_for_multiple_choice_gives_the_logit_of_one_choice(tmp_path, mak
     assert logits.shape == (3,)
 
 
+@pytest.mark.long
 def test_a_model_for_masked_words_reads_the_positions_of_masks(tmp_path, pretrained):
     path = export_litert(pretrained, output=tmp_path / "model.tflite", sequence_lengths=[12])
     model = load(pretrained)
@@ -219,12 +225,14 @@ def labelled(tmp_path_factory, classifier):
     return path
 
 
+@pytest.mark.long
 def test_the_accuracy_before_and_after_is_told(tmp_path, classifier, labelled, logged):
     output = tmp_path / "model.tflite"
     export_litert(classifier, output=output, validation=labelled, max_drop=0)
     assert "the LiteRT model (none): accuracy 1.0000 before and 1.0000 after, on 4 examples" in logged()
 
 
+@pytest.mark.long
 def test_an_export_that_is_too_inaccurate_is_not_written(tmp_path, classifier, labelled, monkeypatch):
     monkeypatch.setattr(Accuracy, "drop", 2.5)
     with pytest.raises(ParityError, match=r"^the LiteRT model \(none\): the metric must be worse by at most 2 points"):
@@ -252,11 +260,13 @@ def test_a_classifier_has_metadata_for_mediapipe(tmp_path, classifier, logged):
     assert any(line.startswith("MediaPipe's TextClassifier opens the model as it is; ") for line in logged())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{"metadata": "none"}, {"input": "codepoints"}, {"sequence_lengths": [8, 16]}])
 def test_files_that_no_program_opens_have_no_metadata(tmp_path, classifier, options):
     assert not zipfile.is_zipfile(export_litert(classifier, output=tmp_path / "films.tflite", **options))
 
 
+@pytest.mark.long
 def test_a_cased_classifier_needs_a_decision(tmp_path, make_task_model, vocabulary):
     cased = Tokenizer(vocabulary, lowercase=False)
     folder = make_task_model(tmp_path / "run", TASKS["classification"](), tokenizer=cased)
@@ -266,6 +276,7 @@ def test_a_cased_classifier_needs_a_decision(tmp_path, make_task_model, vocabula
     assert zipfile.is_zipfile(export_litert(folder, output=tmp_path / "m.tflite", force=True))
 
 
+@pytest.mark.long
 def test_the_accuracy_with_the_tokenizer_of_mediapipe_is_told(tmp_path, classifier, labelled, logged):
     export_litert(classifier, output=tmp_path / "model.tflite", validation=labelled)
     (line,) = [line for line in logged() if line.startswith("with MediaPipe's tokenizer: ")]

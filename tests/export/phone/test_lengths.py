@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
@@ -16,6 +17,7 @@ def model(length, activation):
     )
 
 
+@pytest.mark.long
 def test_models_of_several_lengths_share_their_weights():
     contents = {"a": model(2, tf.nn.relu), "b": model(3, tf.tanh), "c": model(5, tf.nn.relu)}
     joined = joined_models(contents)

@@ -20,6 +20,7 @@ def explain(*arguments):
     return CliRunner().invoke(main, ["explain", *map(str, arguments)])
 
 
+@pytest.mark.long
 def test_explanations_of_a_classifier(classifier):
     loaded = load(classifier)
     first, second = loaded.explain(TEXTS)
@@ -46,6 +47,7 @@ def test_a_label_is_chosen(classifier):
         loaded.explain("a dog", label="x")
 
 
+@pytest.mark.long
 def test_words_of_pairs_have_the_name_of_their_text(pair_classifier):
     (found,) = load(pair_classifier).explain(["the cat"], ["a dog"], method="gradient-x-input")
     assert [(word["word"], word["input"]) for word in found["words"]] == [
@@ -56,6 +58,7 @@ def test_words_of_pairs_have_the_name_of_their_text(pair_classifier):
     ]
 
 
+@pytest.mark.long
 def test_other_tasks(tmp_path, make_task_model):
     (number,) = load(make_task_model(tmp_path / "a", RegressionTask(mean=3.0, deviation=2.0))).explain(
         "the cat", method="gradient-x-input"
@@ -67,6 +70,7 @@ def test_other_tasks(tmp_path, make_task_model):
         load(make_task_model(tmp_path / "c", SummarizationTask(2))).explain([["the cat"]])
 
 
+@pytest.mark.long
 def test_the_cosine_of_two_texts(tmp_path, make_task_model):
     model = load(make_task_model(tmp_path / "run", EmbeddingTask(prompt="the ", pair_prompt="a dog ")))
     found = model.explain(["cats sat", "mat"], ["fast !", "the dog ran"])
@@ -84,6 +88,7 @@ def test_the_cosine_of_two_texts(tmp_path, make_task_model):
         model.explain(["cats"])
 
 
+@pytest.mark.long
 def test_the_best_of_several_texts_is_explained(tmp_path, make_task_model):
     texts = ["a dog", "the mat .", "cats"]
     ranker = load(make_task_model(tmp_path / "a", RankingTask()))

@@ -68,6 +68,7 @@ def test_a_new_version_policy_applies_at_once(small, models):
     assert request(small, "POST", "/v1/models/chosen/versions/2:predict", '{"instances": [6]}').status == 404
 
 
+@pytest.mark.long
 def test_a_reload_counts_the_metrics_that_it_is_asked_for(small, models):
     # model_service_impl.cc: a metric that nobody counts has an increase of zero.
     response = reload(

@@ -16,6 +16,7 @@ def rows(*tables):
     return pytest.mark.parametrize("row", [row for table in tables for row in table], ids=lambda row: row.name)
 
 
+@pytest.mark.long
 @rows(rest_documents.ROWS)
 def test_documents(server, row):
     check_rest(server, row)

@@ -62,6 +62,7 @@ def test_nan_and_infinity_pass_both_ways(predict):
     assert (infinity, rest) == (math.inf, [-math.inf, 0.1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("model", "body", "error"),
     [

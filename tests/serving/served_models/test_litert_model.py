@@ -50,6 +50,7 @@ def as_bytes(texts):
     return np.char.encode(np.array(texts), "utf-8").astype(object)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["classification", *SLOW])
 def test_it_answers_as_the_model(tmp_path, make_task_model, small_config, name):
     task, texts = TASKS[name]

@@ -80,6 +80,7 @@ def test_a_word_that_has_no_pieces_to_its_end_is_unknown_as_a_whole():
     assert graph(tf.constant(["abc abcd abce a ab abcdbcd abcdb"])).to_list() == [[5, 6, 5, 7, 1, 8, 5, 5, 7, 9, 1]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SETTINGS)
 @settings(max_examples=25)
 @given(texts=st.lists(TEXTS, max_size=6))

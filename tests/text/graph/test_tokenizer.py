@@ -51,6 +51,7 @@ def test_bad_utf8_is_dropped(vocabulary):
     assert Tokenizer(vocabulary).to_graph()(tf.constant([b"ca\xfft\xe2\x28"])).to_list() == [[7, 1]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lowercase", [True, False])
 @pytest.mark.parametrize("strip_accents", [True, False])
 @pytest.mark.parametrize("chinese_characters", [True, False])
@@ -159,6 +160,7 @@ def test_ids_with_mediapipes_normalization_are_those_of_python(core):
     assert offsets == [tokenizer.offsets(text) for text in texts]
 
 
+@pytest.mark.long
 @settings(max_examples=100)
 @given(texts=st.lists(st.text(CHARACTERS, max_size=30), max_size=8))
 def test_random_texts_get_mediapipes_ids_as_in_python(texts):

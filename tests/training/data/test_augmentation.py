@@ -14,6 +14,7 @@ def add(model, **options):
     return with_augmentation(EXAMPLES, model=model, **defaults | options)
 
 
+@pytest.mark.long
 def test_a_word_becomes_another_of_the_vocabulary(pretrained):
     examples = add(pretrained)
     assert examples[:2] == EXAMPLES
@@ -29,6 +30,7 @@ def test_a_word_becomes_another_of_the_vocabulary(pretrained):
     assert add(pretrained, seed=4) != examples
 
 
+@pytest.mark.long
 def test_a_model_that_predicts_no_words(tmp_path, pretrained, cats_and_dogs, quick):
     finetune("classification", output=tmp_path / "run", **cats_and_dogs, **quick)
     for model in (tmp_path / "run", "tiny"):
@@ -48,6 +50,7 @@ def test_synonyms_of_other_texts(tmp_path, pretrained):
         add(pretrained, augment=None, synonyms=path)
 
 
+@pytest.mark.long
 def test_a_run_learns_from_the_copies(tmp_path, cats_and_dogs, quick, told):
     (tmp_path / "synonyms.txt").write_text("cat mat\n")
     finetune("classification", output=tmp_path / "run", synonyms=tmp_path / "synonyms.txt", **cats_and_dogs, **quick)

@@ -56,6 +56,7 @@ def test_bfloat16_is_refused_where_it_would_end_the_process(monkeypatch):
         prepare_precision("bfloat16")
 
 
+@pytest.mark.long
 def test_bfloat16_products_work_afterwards(monkeypatch, run_python):
     """In a process of its own: oneDNN reads the limit once, and a wrong one ends the process."""
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)

@@ -72,6 +72,7 @@ def largest_difference(folder, expected, name="loss"):
     return max(abs(row[name] - other[name]) for row, other in pairs)
 
 
+@pytest.mark.long
 def test_gradient_descent_on_one_device_two_devices_and_two_processes(tmp_path, corpus, pretrained):
     """SGD: Adam would hide a gradient that is scaled by a constant."""
     runs = {"run": {"steps": 8, "dropout": 0.0, "optimizer": "sgd"}}

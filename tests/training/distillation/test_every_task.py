@@ -57,6 +57,7 @@ FILES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FILES)  # all but generation, which has no outputs to learn
 def test_a_student_that_equals_its_teacher_has_no_loss(name, vocabulary, small_config, tmp_path):
     """Half of the items have no labels; those of a batch without any labels count as well."""

@@ -110,6 +110,7 @@ def test_callbacks_change_nothing_that_is_learnt(cats_and_dogs, pretrained, tmp_
     assert (tmp_path / "with/model.safetensors").read_bytes() == (tmp_path / "without/model.safetensors").read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("stop", "steps"), [({"stop_at_epoch": 1}, 6), ({"stop_at_step": 2}, 2)])
 def test_a_callback_stops_the_run(cats_and_dogs, pretrained, tmp_path, stop, steps):
     recorder = Recorder(**stop)

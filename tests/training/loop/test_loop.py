@@ -58,6 +58,7 @@ def uninterrupted(tmp_path_factory, pretrained, vocabulary):
     return folder / "corpus", folder / "run"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tmp_path, uninterrupted, pretrained, run_python, number):
     corpus, expected = uninterrupted
@@ -108,6 +109,7 @@ def test_two_devices_and_two_parts_learn_what_one_does(tmp_path, corpus, pretrai
         assert row == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("learning_rate", "status"), [(1e-3, 0), (1e30, 1)])
 def test_nothing_is_read_ahead_when_python_ends(tmp_path, corpus, pretrained, run_python, learning_rate, status):
     """TensorFlow would say so: "Error occurred when finalizing GeneratorDataset iterator"."""

@@ -84,6 +84,7 @@ def test_pretraining_on_packed_rows(tmp_path, corpus, pretrained, told):
     assert "packed into rows of 40" in (tmp_path / "run" / "README.md").read_text()
 
 
+@pytest.mark.long
 def test_the_bundle_of_a_packed_run_is_as_any_other(tmp_path, corpus, pretrained):
     import kbert
 

@@ -70,6 +70,7 @@ def spike_at_step_6(monkeypatch):
 OPTIONS = {"steps": 10, "batch_size": 8, "checkpoint_every": 4, "log_every": 1, "show_progress": False}
 
 
+@pytest.mark.long
 def test_a_run_goes_back_and_around(tmp_path, corpus, pretrained, spike_at_step_6, told):
     pretrain(corpus=corpus, model=pretrained, output=tmp_path / "run", on_spike="rewind", **OPTIONS)
     assert "the loss is high at step 6; rewinding to step 4 and skipping the batches since" in told()
@@ -81,6 +82,7 @@ def test_a_run_goes_back_and_around(tmp_path, corpus, pretrained, spike_at_step_
     assert Checkpoints(tmp_path / "run/checkpoints").load(8).state["skipped"] == [[4, 6]]
 
 
+@pytest.mark.long
 def test_a_run_that_finds_no_way_around_ends(tmp_path, corpus, pretrained, monkeypatch):
     monkeypatch.setattr(loop, "_REWINDS", 1)
     monkeypatch.setattr(SpikeDetector, "problem", lambda *arguments: "the loss is high")

@@ -82,6 +82,7 @@ def test_rematerialization_changes_nothing_but_rounding(with_dropout, plain):
         np.testing.assert_allclose(weight, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.long
 def test_steps_and_parts_draw_their_own_masks(with_dropout, plain):
     still = train(with_dropout, rate=0.0)[0]["loss"]
     assert still[0] == plain[0]["loss"][0]
@@ -146,6 +147,7 @@ PADDED = BATCH | {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("remat", "accumulation"), [(False, 1), (True, 1), (False, 2)])
 def test_skipping_padding_changes_no_number(small_config, remat, accumulation):
     """Tokens and predictions that only fill up are left out; without dropout, whose masks have other shapes."""

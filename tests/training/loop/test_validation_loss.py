@@ -12,6 +12,7 @@ from kbert.text.tokenizer import Tokenizer
 from kbert.training.loop.validation_loss import ValidationLoss
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("batch_size", [2, 3, 32])
 def test_it_is_the_mean_loss_of_all_examples_whatever_the_batch_size(vocabulary, small_config, batch_size):
     task = ClassificationTask(["bad", "good"])

@@ -42,6 +42,7 @@ def test_neurons_without_effect_are_unimportant(make_meter):
     assert (np.delete(importance[1], [3, 7]) > 0).all()
 
 
+@pytest.mark.long
 def test_importance_is_what_the_loss_changes_by(make_meter):
     """The derivative of the loss along the outgoing weights of a neuron, which is its activation times gradient."""
     importance = make_meter().neurons([0, 1])[0]

@@ -27,6 +27,7 @@ def test_a_search_is_resumed_with_more_trials(tmp_path, cats_and_dogs, quick, se
     assert whole["best"] == best["folder"]
 
 
+@pytest.mark.long
 def test_a_grid_ends_with_its_last_point(tmp_path, cats_and_dogs, quick):
     over = {"weight_decay": "0,0.1", "epochs": "1"}
     fixed = {name: value for name, value in quick.items() if name != "epochs"}

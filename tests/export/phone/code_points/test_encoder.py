@@ -143,6 +143,7 @@ def test_features_and_offsets_are_those_of_the_tokenizer(vocabulary, text, pair,
     assert received == expected_of(expected)
 
 
+@pytest.mark.long
 def test_the_litert_model_gives_the_outputs_of_the_tokenizer(vocabulary):
     tokenizer, graph_tokenizer = tokenizers(vocabulary)
     encode = CodePointEncoder(graph_tokenizer, LENGTH)
