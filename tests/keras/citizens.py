@@ -231,7 +231,8 @@ def check_policies(case):
         np.testing.assert_array_equal(b, c)
         np.testing.assert_allclose(a, b, atol=0.05 * max(1.0, np.abs(a).max()))
     equal = all(np.array_equal(a, b) for a, b in zip(exact, rounded, strict=True))
-    assert equal != case.multiplies
+    if any(values.any() for values in exact):  # a new bottleneck adapter returns zeros in any precision
+        assert equal != case.multiplies
 
 
 def check_refusals(case):
