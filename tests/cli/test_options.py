@@ -18,6 +18,7 @@ import kbert
 from kbert.cli import options as click_options
 from kbert.cli.main import main
 from kbert.options import OptionError, check_value, command_text, option_infos
+from kbert.prediction.options import DecodingOptions
 from kbert.prediction.predictor import Predictor
 from kbert.quickstart import QuickstartOptions, quickstart
 from kbert.tasks.catalogue import TASKS, all_columns, all_reading_options
@@ -148,6 +149,7 @@ SAME = {
             "columns": "the texts, and the values of --pair",
             **dict.fromkeys(("pooling", "prompt", "prompt_name", "pair_prompt"), "for other tasks"),
             "abstain_below": "changes no explanation",
+            **dict.fromkeys(option_infos(DecodingOptions), "written texts are not explained"),
             **dict.fromkeys(("engine", "quantize"), "gradients are those of TensorFlow"),
         },
     ),

@@ -85,6 +85,7 @@ def check_answers(answers, model):
             assert answers[name] == texts.tolist()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "task",
     [

@@ -102,6 +102,7 @@ def asked_and_expected(root, models):
     return requests, expected
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("names", [ALWAYS, pytest.param(list(TASKS), marks=pytest.mark.slow)], ids=["some", "all"])
 def test_exported_graphs_answer_as_the_models(tmp_path, model_of, names):
     """One test for all clients, since the exports take most of the time."""

@@ -49,6 +49,7 @@ def _assert_equal(received, expected):
             np.testing.assert_allclose(received[name].numpy(), wanted.numpy(), rtol=0, atol=2e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.slow) for name in TASKS]
 )

@@ -129,6 +129,7 @@ def records(columns):
 ALWAYS = ("classification", "tagging", "ranking")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.slow) for name in TASKS]
 )
@@ -147,6 +148,7 @@ def test_tables_in_memory_give_what_the_file_gives(tmp_path, make_task_model, na
         assert model.predict(table) == answers
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["classification", pytest.param("tagging", marks=pytest.mark.slow)])
 def test_fine_tuning_from_tables_in_memory(tmp_path, pretrained, name):
     task, columns = TASKS[name]

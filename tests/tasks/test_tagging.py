@@ -63,6 +63,7 @@ def test_the_first_piece_of_a_word_has_its_label(vocabulary):
     assert rows.targets["labels"].values[14:].tolist() == [-1, 3, 3, 4, -1, -1, 0, -1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("length", "options"),
     [
@@ -121,6 +122,7 @@ def test_the_model_has_no_pooler(small_config):
     assert {"classifier.weight", "crf.transitions", "crf.start_transitions", "crf.end_transitions"} <= names
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{"crf": True}, pytest.param({}, marks=pytest.mark.slow)])
 def test_it_is_learnt_and_long_texts_are_read_to_their_end(tmp_path, vocab_file, options):
     animals = [("cat", "B-animal"), ("dog", "B-animal")]

@@ -198,6 +198,7 @@ def test_a_model_for_masked_words_reads_the_positions_of_masks(tmp_path, pretrai
         assert model.tokenizer.vocabulary[best] == next(iter(mask))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["tagging with a CRF", "ranking", "regression", "question answering"])
 def test_the_accuracy_of_the_file_is_that_of_the_model(tmp_path, make_task_model, name):
     """Answers of the file go through the same decoding as those of the model."""

@@ -59,7 +59,7 @@ def test_histograms_of_all_weights(tmp_path):
     import keras
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="dense")])
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="dense")], name="model")
     (observer,) = make_observers(ObserverSettings(histograms_every=2), model, tmp_path)
     writer = tf.summary.create_file_writer(str(tmp_path))
     with writer.as_default():
@@ -68,5 +68,5 @@ def test_histograms_of_all_weights(tmp_path):
     writer.close()
     events = EventAccumulator(str(tmp_path))
     events.Reload()
-    assert sorted(events.Tags()["tensors"]) == ["sequential/dense/bias", "sequential/dense/kernel"]
-    assert [event.step for event in events.Tensors("sequential/dense/bias")] == [0, 2]
+    assert sorted(events.Tags()["tensors"]) == ["model/dense/bias", "model/dense/kernel"]
+    assert [event.step for event in events.Tensors("model/dense/bias")] == [0, 2]
