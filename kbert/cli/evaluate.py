@@ -81,11 +81,15 @@ def _print_tables(metrics: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console()
+    interval = metrics.get("interval", {})
     for name, value in metrics.items():
-        if isinstance(value, (int, float)):
-            console.print(
-                f"{name.replace('_', ' ')}: {value:.4f}" if isinstance(value, float) else f"{name}: {value:,}"
-            )
+        if isinstance(value, float):
+            bounds = ""
+            if name == interval.get("metric"):
+                bounds = f" (95 % interval {interval['low']:.4f} to {interval['high']:.4f})"
+            console.print(f"{name.replace('_', ' ')}: {value:.4f}{bounds}")
+        elif isinstance(value, int):
+            console.print(f"{name}: {value:,}")
     if metrics.get("per_class"):  # empty if no class occurs in the file or in the predictions
         names = next(iter(metrics["per_class"].values()))
         table = Table("label", *names)

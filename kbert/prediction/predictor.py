@@ -25,6 +25,7 @@ from kbert.prediction.text_model import TextModel
 from kbert.sources.bad_rows import BadRows
 from kbert.sources.memory_table import as_table
 from kbert.sources.table_format import TableFormat
+from kbert.tasks.metric_interval import interval_of
 from kbert.tasks.protocol.answering import AnsweringTask, TextInput
 from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.tasks.readers.kept_columns import KeptColumns
@@ -300,6 +301,7 @@ class Predictor:
         examples = task.keep_valid(found, path, bad)
         answers = self.answers_for_examples(examples, batch_size=options.batch_size)
         metrics = task.evaluate(examples, answers)
+        metrics |= interval_of(task, examples, answers)
         if scope is not None:
             metrics |= scope.scores(self.text_model, examples, answers, batch_size=options.batch_size)
         if options.faithfulness:

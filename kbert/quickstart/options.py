@@ -22,4 +22,9 @@ class QuickstartOptions(Options):
     output: files.PathLike = option(
         "kbert-quickstart", "The folder for all files, which must be new or empty.", path="output-folder"
     )
+    weights: str | files.PathLike | None = option(
+        None,
+        "A model with pretrained weights to start from, instead of pretraining a tiny one: a model folder or "
+        "hf://owner/name.",
+    )
     results: files.PathLike | None = option(None, "Also write the results as JSON to this file.", path="output-file")

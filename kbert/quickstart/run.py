@@ -17,9 +17,18 @@ from typing import Any
 import kbert
 from kbert import files
 from kbert.errors import KbertError
+from kbert.model_folder.hub import resolve
 from kbert.options import with_options
 from kbert.quickstart.documentation import Docstring, read_documentation
 from kbert.quickstart.options import QuickstartOptions
+from kbert.quickstart.report import (
+    CONTESTANTS,
+    FINETUNED,
+    FROM_SCRATCH,
+    PRETRAINED,
+    REPORT,
+    write_quickstart_report,
+)
 
 VOCABULARY_SIZE = 8_000
 SEQUENCE_LENGTH = 64
@@ -35,6 +44,9 @@ MOST_TRAINING_EXAMPLES = 800
 """Few labels, as in practice, where pretraining makes up for them."""
 SHORTEST_SUMMARY = 30
 MODEL_NAME = "docstrings"
+QUESTION = "Returns a tensor with the gradients of the loss, computed in graph mode."
+VOCABULARY, SAVED_MODELS = "vocab.txt", "saved_models"
+"""Names in the folder of the quickstart, beside those of kbert.quickstart.report."""
 
 Say = Callable[[str], None]
 
@@ -62,10 +74,11 @@ class Split:
 
 @with_options(QuickstartOptions)
 def quickstart(*, options: QuickstartOptions, say: Say = lambda message: None) -> dict[str, Any]:
-    """Trains, evaluates, exports and serves a tiny BERT on the documentation of installed packages.
+    """Trains, evaluates, exports and serves a BERT on the documentation of installed packages.
 
-    The task is to tell from the first paragraph of a docstring which library it comes from. The same model without
-    pretraining, and TF-IDF with logistic regression, are measured beside it.
+    The task is to tell from the first paragraph of a docstring which library it comes from. Without `weights`, a tiny
+    BERT is pretrained on the documentation first, and the same model without pretraining is measured beside it. TF-IDF
+    with logistic regression, and the most frequent library, are always measured.
 
     Args:
         options: All of these options in one object.
@@ -76,91 +89,103 @@ def quickstart(*, options: QuickstartOptions, say: Say = lambda message: None) -
 
     Raises:
         UsageError: `output` is not empty.
+        KbertError: `weights` is not a model folder.
     """
+    if options.weights is not None:
+        kbert.Bundle.load(resolve(options.weights))  # a wrong folder ends the command here, not minutes later
     folder = files.check_new_folder(options.output)
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    workers = os.cpu_count() or 1
 
     say("Reading the documentation of Python, NumPy, Keras and TensorFlow ...")
-    docstrings = read_documentation(workers)
+    docstrings = read_documentation(os.cpu_count() or 1)
     splits = make_splits(docstrings)
-    train, validation, test = (split.write(folder / "data") for split in splits)
-    text = folder / "data" / "documentation.txt"
-    _write_corpus(docstrings, text)
+    for split in splits:
+        split.write(folder / "data")
     say(
-        f"  {len(docstrings):,} docstrings, {text.stat().st_size / 1e6:.1f} MB of text to pretrain on; "
+        f"  {len(docstrings):,} docstrings; "
         + ", ".join(f"{len(split.rows):,} {split.name} examples" for split in splits)
         + " (labels are kept few on purpose: that is when pretraining counts)"
     )
+    results: dict[str, Any] = {}
+    if options.weights is None:
+        losses = _pretrain(folder, docstrings, say)
+        results |= {"mlm_loss_start": losses["first"]["mlm_loss"], "mlm_loss_end": losses["last"]["mlm_loss"]}
+    accuracies = _finetune(folder, options.weights, say) | _baselines(splits[0], splits[2])
+    _tell_accuracies(accuracies, say)
+    results |= accuracies
 
-    say(f"Training a vocabulary of {VOCABULARY_SIZE:,} pieces ...")
-    vocabulary = folder / "vocab.txt"
+    say("Exporting a SavedModel and a LiteRT model, and serving the former ...")
+    saved_model = kbert.export_saved_model(folder / FINETUNED, output=folder / SAVED_MODELS / MODEL_NAME)
+    tflite = kbert.export_litert(folder / FINETUNED, output=folder / f"{MODEL_NAME}.tflite")
+    reply = _ask(folder / SAVED_MODELS, QUESTION)
+    say(f"  asked: {QUESTION}\n  answer: {json.dumps(reply)}")
+    results |= {
+        "saved_model": str(saved_model),
+        "tflite": str(tflite),
+        "served_question": QUESTION,
+        "served_reply": reply,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    for path in (folder / "results.json", *([Path(options.results)] if options.results else [])):
+        files.write_json(path, results)
+    write_quickstart_report(folder / REPORT, accuracies, splits[2].rows)
+    _tell_next_steps(folder, results["seconds"], pretrained=options.weights is None, say=say)
+    return results
+
+
+def _pretrain(folder: Path, docstrings: Sequence[Docstring], say: Say) -> dict[str, Any]:
+    """Pretrains a tiny BERT on the documentation, and returns the first and the last row of its metrics."""
+    text = folder / "data" / "documentation.txt"
+    _write_corpus(docstrings, text)
+    say(f"Training a vocabulary of {VOCABULARY_SIZE:,} pieces on {text.stat().st_size / 1e6:.1f} MB of text ...")
+    vocabulary = folder / VOCABULARY
     kbert.train_vocabulary([text], size=VOCABULARY_SIZE).save(vocabulary)
     say("Building pretraining examples ...")
     corpus = folder / "corpus"
-    kbert.build_corpus([text], vocab=vocabulary, output=corpus, sequence_length=SEQUENCE_LENGTH, workers=workers)
+    kbert.build_corpus(
+        [text], vocab=vocabulary, output=corpus, sequence_length=SEQUENCE_LENGTH, workers=os.cpu_count() or 1
+    )
     say("Pretraining a tiny BERT: masked language model and next sentence prediction ...")
-    pretrained = folder / "pretrained"
     losses = kbert.pretrain(
         corpus=corpus,
         model="tiny",
-        output=pretrained,
+        output=folder / PRETRAINED,
         steps=PRETRAINING_STEPS,
         learning_rate=PRETRAINING_RATE,
         bias_correction=True,
         initializer_range=INITIALIZER_RANGE,
     )
     say(f"  masked language model loss {losses['first']['mlm_loss']:.2f} -> {losses['last']['mlm_loss']:.2f}")
+    return losses
 
-    say("Fine-tuning it to tell libraries apart, then the same model without pretraining ...")
-    finetuned = folder / "finetuned"
+
+def _finetune(folder: Path, weights: str | files.PathLike | None, say: Say) -> dict[str, float]:
+    """Fine-tunes the model, and without `weights` also the same model without pretraining; returns test accuracies."""
+    tiny = {"epochs": FINETUNING_EPOCHS, "learning_rate": FINETUNING_RATE, "bias_correction": False}
+    runs: dict[str, tuple[str, dict[str, Any]]]
+    if weights is not None:
+        say(f"Fine-tuning {weights} to tell libraries apart ...")
+        runs = {"accuracy": (FINETUNED, {"model": weights})}
+    else:
+        say("Fine-tuning it to tell libraries apart, then the same model without pretraining ...")
+        fresh = {"model": "tiny", "vocab": folder / VOCABULARY, "initializer_range": INITIALIZER_RANGE}
+        runs = {
+            "accuracy": (FINETUNED, {"model": folder / PRETRAINED, **tiny}),
+            "accuracy_without_pretraining": (FROM_SCRATCH, {**fresh, **tiny}),
+        }
     accuracies = {}
-    for name, run, settings in (
-        ("accuracy", finetuned, {"model": pretrained}),
-        (
-            "accuracy_without_pretraining",
-            folder / "finetuned-from-scratch",
-            {"model": "tiny", "vocab": vocabulary, "initializer_range": INITIALIZER_RANGE},
-        ),
-    ):
+    for name, (run, settings) in runs.items():
         kbert.finetune(
             "classification",
-            train=train,
-            validation=validation,
-            output=run,
+            train=folder / "data" / "train.csv",
+            validation=folder / "data" / "validation.csv",
+            output=folder / run,
             sequence_length=SEQUENCE_LENGTH,
-            epochs=FINETUNING_EPOCHS,
-            learning_rate=FINETUNING_RATE,
-            bias_correction=False,
             **settings,
         )
-        accuracies[name] = kbert.load(run).evaluate(test)["accuracy"]
-    accuracies |= _baselines(splits[0], splits[2])
-    _report(accuracies, say)
-
-    say("Exporting a SavedModel and a LiteRT model, and serving the former ...")
-    saved_models = folder / "saved_models"
-    saved_model = kbert.export_saved_model(finetuned, output=saved_models / MODEL_NAME)
-    tflite = kbert.export_litert(finetuned, output=folder / f"{MODEL_NAME}.tflite")
-    question = "Returns a tensor with the gradients of the loss, computed in graph mode."
-    reply = _ask(saved_models, question)
-    say(f"  asked: {question}\n  answer: {json.dumps(reply)}")
-
-    outcome = {
-        "mlm_loss_start": losses["first"]["mlm_loss"],
-        "mlm_loss_end": losses["last"]["mlm_loss"],
-        **accuracies,
-        "saved_model": str(saved_model),
-        "tflite": str(tflite),
-        "served_question": question,
-        "served_reply": reply,
-        "seconds": round(time.monotonic() - began, 1),
-    }
-    for path in (folder / "results.json", *([Path(options.results)] if options.results else [])):
-        files.write_json(path, outcome)
-    _next_steps(folder, pretrained, finetuned, saved_models, tflite, outcome["seconds"], say)
-    return outcome
+        accuracies[name] = kbert.load(folder / run).evaluate(folder / "data" / "test.csv")["accuracy"]
+    return accuracies
 
 
 def make_splits(docstrings: Sequence[Docstring]) -> tuple[Split, Split, Split]:
@@ -223,19 +248,15 @@ def _baselines(train: Split, test: Split) -> dict[str, float]:
     }
 
 
-def _report(accuracies: dict[str, float], say: Say) -> None:
-    names = {
-        "accuracy": "pretrained BERT",
-        "accuracy_without_pretraining": "the same without pretraining",
-        "accuracy_tfidf": "TF-IDF and logistic regression",
-        "majority_accuracy": "always the most frequent library",
-    }
+def _tell_accuracies(accuracies: dict[str, float], say: Say) -> None:
     say("  accuracy on modules that no model has seen:")
-    for name, what in names.items():
-        say(f"    {accuracies[name]:.3f}  {what}")
+    for name, value in accuracies.items():
+        say(f"    {value:.3f}  {CONTESTANTS[name]}")
     best = max(accuracies, key=accuracies.__getitem__)
     if best != "accuracy":
-        say(f"  Here {names[best]} wins: minutes of pretraining on two cores are little; hours on more text turn it.")
+        say(
+            f"  Here {CONTESTANTS[best]} wins: minutes of training on two cores are little; hours on more text turn it."
+        )
 
 
 def _ask(saved_models: Path, question: str) -> Any:
@@ -255,21 +276,21 @@ def _ask(saved_models: Path, question: str) -> Any:
     return answer["predictions"][0]
 
 
-def _next_steps(
-    folder: Path, pretrained: Path, finetuned: Path, saved_models: Path, tflite: Path, seconds: float, say: Say
-) -> None:
+def _tell_next_steps(folder: Path, seconds: float, *, pretrained: bool, say: Say) -> None:
+    own = folder / PRETRAINED if pretrained else "MODEL"
+    first = f"\n  {folder / PRETRAINED}   the pretrained model" if pretrained else ""
     say(f"""
 Done in {seconds:.0f} s. Everything is in {folder}:
-  {pretrained}   the pretrained model
-  {finetuned}   the classifier (opens in Hugging Face Transformers too)
-  {saved_models}   for TensorFlow Serving, or `kbert serve`
-  {tflite}   for phones
+  {folder / REPORT}   the results on a page, for a browser{first}
+  {folder / FINETUNED}   the classifier (opens in Hugging Face Transformers too)
+  {folder / SAVED_MODELS}   for TensorFlow Serving, or `kbert serve`
+  {folder / MODEL_NAME}.tflite   for phones
 Next:
-  kbert predict {finetuned} "Return the sorted list of file names in a folder."
-  kbert serve {saved_models} --rest-port 8501
+  kbert predict {folder / FINETUNED} "Return the sorted list of file names in a folder."
+  kbert serve {folder / SAVED_MODELS} --rest-port 8501   then open http://localhost:8501/ to try the model
   tensorboard --logdir {folder}
 With your own data:
   kbert vocab train your-text/ --size 30522 --output vocab.txt
   kbert corpus build your-text/ --vocab vocab.txt --output corpus
   kbert pretrain --corpus corpus --model small --steps 100000 --output pretrained
-  kbert finetune classification --model pretrained --train train.csv --validation dev.csv --output classifier""")
+  kbert finetune classification --model {own} --train train.csv --validation dev.csv --output classifier""")

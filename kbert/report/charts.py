@@ -9,6 +9,12 @@ from kbert.report.page import Html, element, join
 
 _WIDTH, _HEIGHT = 720, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 10, 34
+_ROW, _SWATCH, _CHARACTER = 16, 20, 6.2
+"""The height of a row of the legend, the width of a swatch, and about that of a character."""
+_SMOOTHED_POINTS = 40
+"""The number of points from which on a line is smoothed."""
+_SMOOTHED_PART = 15.0
+"""The number of parts of a line that are averaged separately, roughly."""
 _COLOURS = (
     *("var(--accent)", "var(--accent-2)", "var(--accent-3)", "var(--accent-4)"),
     *("#8a63d2", "#1f9aa8", "#a0703c", "#808694"),
@@ -49,47 +55,92 @@ def bar_chart(labels: Sequence[str], values: Sequence[float], *, title: str, x_l
     return _chart(parts, title, x_label)
 
 
-def line_chart(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str, x_label: str = "") -> Html:
+def line_chart(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    title: str,
+    x_label: str = "",
+    smooth: bool = False,
+) -> Html:
     """Draws lines over a common axis; points that are not finite leave a gap.
+
+    The names of the lines stand above the chart, so that they hide no line.
 
     Args:
         series: The lines as {name: (x values, y values)}.
         title: A description of the chart, for screen readers.
         x_label: The name of the horizontal axis.
+        smooth: Whether lines of many points are smoothed; the points themselves are then a pale line behind it.
     """
     xs = [x for values, _ in series.values() for x in values if math.isfinite(x)]
     ys = [y for _, values in series.values() for y in values if math.isfinite(y)]
+    legend, top = _legend(list(series))
     across = _Axis(min(xs, default=0.0), max(xs, default=1.0))
-    axis = _Axis(min(ys, default=0.0), max(ys, default=1.0))
-    parts = [axis.draw()]
+    axis = _Axis(min(ys, default=0.0), max(ys, default=1.0), top)
+    parts = [legend, axis.draw()]
     for tick in across.ticks():
         parts.append(_text(f"{tick:,.6g}", across.place_across(tick), _HEIGHT - _BOTTOM + 14))
-    for index, (name, (values, heights)) in enumerate(series.items()):
+    for index, (values, heights) in enumerate(series.values()):
         colour = _COLOURS[index % len(_COLOURS)]
         for run in _runs(values, heights):
+            places = [(across.place_across(x), axis.place(y)) for x, y in run]
             if len(run) == 1:
-                x, y = across.place_across(run[0][0]), axis.place(run[0][1])
-                parts.append(element("circle", cx=_number(x), cy=_number(y), r=2, fill=colour))
-            points = " ".join(f"{_number(across.place_across(x))},{_number(axis.place(y))}" for x, y in run)
-            parts.append(element("polyline", points=points, fill="none", stroke=colour, stroke_width="1.5"))
-        parts.append(
-            element(
-                "text", name, x=_number(_WIDTH - _RIGHT), y=14 * (index + 1), text_anchor="end", style=f"fill:{colour}"
-            )
-        )
+                parts.append(element("circle", cx=_number(places[0][0]), cy=_number(places[0][1]), r=2, fill=colour))
+            if smooth and len(run) >= _SMOOTHED_POINTS:
+                parts.append(_line(places, stroke=colour, stroke_width="1", opacity="0.25"))
+                means = smoothed([y for _, y in run])
+                places = [(x, axis.place(mean)) for (x, _), mean in zip(places, means, strict=True)]
+            parts.append(_line(places, stroke=colour, stroke_width="1.5"))
     return _chart(parts, title, x_label)
 
 
-class _Axis:
-    """A range of values and their places in the chart."""
+def smoothed(values: Sequence[float]) -> list[float]:
+    """Returns exponential means of values, corrected for their start; they follow a fifteenth of the values.
 
-    def __init__(self, low: float, high: float) -> None:
+    Example:
+        >>> smoothed([2.0] * 60) == [2.0] * 60
+        True
+    """
+    decay = math.exp(-_SMOOTHED_PART / len(values)) if values else 0.0
+    total = weight = 0.0
+    means = []
+    for value in values:
+        total, weight = decay * total + (1 - decay) * value, decay * weight + (1 - decay)
+        means.append(total / weight)
+    return means
+
+
+def _legend(names: Sequence[str]) -> tuple[Html, int]:
+    """Returns the names of lines in rows, each in its colour, and where the chart begins below them."""
+    parts, x, row = [], float(_LEFT), 0
+    named = [(index, name) for index, name in enumerate(names) if name]
+    for index, name in named:
+        width = _SWATCH + _CHARACTER * len(name)
+        if x > _LEFT and x + width > _WIDTH - _RIGHT:
+            x, row = float(_LEFT), row + 1
+        y, colour = _TOP + 4 + _ROW * row, _COLOURS[index % len(_COLOURS)]
+        parts.append(element("rect", x=_number(x), y=y - 6, width=12, height=4, fill=colour))
+        parts.append(element("text", name, x=_number(x + 16), y=y, style=f"fill:{colour}"))
+        x += width + 12
+    return join(parts), _TOP + (_ROW * (row + 1) if named else 0)
+
+
+def _line(places: Sequence[tuple[float, float]], **attributes: str) -> Html:
+    points = " ".join(f"{_number(x)},{_number(y)}" for x, y in places)
+    return element("polyline", points=points, fill="none", **attributes)
+
+
+class _Axis:
+    """A range of values and their places in the chart, which begins `top` below the upper edge."""
+
+    def __init__(self, low: float, high: float, top: int = _TOP) -> None:
         self.low = low
         self.high = high if high > low else low + (abs(low) or 1.0)
+        self.top = top
 
     def place(self, value: float) -> float:
         """The distance of a value from the top of the chart."""
-        return _TOP + (self.high - value) / (self.high - self.low) * (_HEIGHT - _TOP - _BOTTOM)
+        return self.top + (self.high - value) / (self.high - self.low) * (_HEIGHT - self.top - _BOTTOM)
 
     def place_across(self, value: float) -> float:
         """The distance of a value from the left of the chart."""

@@ -78,6 +78,7 @@ class GenerationTask(TrainableTask[GenerationExample]):
     one_pass: ClassVar[bool] = False
     not_for_phones: ClassVar[str] = "they write one token after the other, in a loop"
     trains_whole_vocabulary = True
+    has_interval = False  # its metrics compare texts, which takes too long to repeat
     examples_noun: ClassVar[str] = "texts with targets"
     saved_fields: ClassVar[Mapping[str, Kind]] = {"decoding": decoding, "lowercase": flag}
 

@@ -17,6 +17,7 @@ from kbert.options import check_value, refuse_unknown, with_options
 from kbert.prediction.predictor import Predictor
 from kbert.tasks.catalogue import task_info
 from kbert.tasks.factories import trainable_task_class
+from kbert.tasks.metric_interval import interval_of
 from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.metrics.worst_examples import WORST_EXAMPLES
 from kbert.tasks.protocol.objective import Objective
@@ -41,7 +42,7 @@ from kbert.training.run_folder.best_weights import BEST_FILE, BestWeights
 from kbert.training.run_folder.provenance import license_settings, write_run_provenance
 from kbert.training.run_folder.runs import LEARNING_RATES_FILE, WORST_EXAMPLES_FILE
 from kbert.training.run_folder.task_card import task_card
-from kbert.training.trivial_results import warn_of_trivial_result
+from kbert.training.trivial_results import BASELINE, baseline_of, warn_of_trivial_result
 
 _LOG = logging.getLogger("kbert")
 
@@ -253,6 +254,8 @@ def _evaluation(
             raise UsageError(
                 f"the validation data do not allow {plan.task.main_metric} to be computed; give another --main-metric"
             )
+        if best.would_keep(metrics):
+            metrics |= interval_of(tuned, validation, answers)
         matrices = {} if adapter is None else adapter.matrices()
         best.offer(step, metrics, tuned.settings(), {**tensor_names.read_tensors(bindings), **matrices})
         return {f"validation_{name}": value for name, value in metrics.items() if isinstance(value, float)}
@@ -296,7 +299,8 @@ def _finish(
 ) -> dict[str, Any]:
     """Writes the model folder with the best weights, and returns their metrics."""
     best_step, metrics, task_settings, weights = best.load()
-    warn_of_trivial_result(plan.task, plan.examples, metrics)
+    baseline = baseline_of(plan.task, plan.examples)
+    warn_of_trivial_result(plan.task, baseline.get(BASELINE), metrics)
     task = trainable_task_class(plan.task.name).from_settings(task_settings)
     tensor_names.assign_tensors(bindings, weights)
     if options.quantize_aware is not None:
@@ -325,6 +329,7 @@ def _finish(
             "sequence_length": plan.sequence_length,
             "metrics": {name: value for name, value in metrics.items() if name not in worst},
             "main_metric": best.metric,
+            **baseline,
             **({} if options.quantize_aware is None else {QUANTIZE_AWARE: options.quantize_aware}),
             **license_settings(run.options),
         },

@@ -1,4 +1,4 @@
-"""A warning about a model that is no better than one that always gives the same answer."""
+"""Comparison of a fine-tuned model with one that always gives the same answer."""
 
 from __future__ import annotations
 
@@ -11,32 +11,54 @@ from kbert.tasks.protocol.trainable import TrainableTask
 from kbert.training.data.task_examples import TaskExamples
 
 LOGGER = logging.getLogger("kbert")
+BASELINE = "baseline"
+"""The name of the constant answer in kbert.json."""
 
 
-def warn_of_trivial_result(task: TrainableTask[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> None:
+def baseline_of(task: TrainableTask[Any], examples: TaskExamples) -> dict[str, dict[str, Any]]:
+    """Returns the main metric of a constant answer, for kbert.json.
+
+    Args:
+        task: The task.
+        examples: The training examples, from which the answer follows, and the validation examples.
+
+    Returns:
+        "baseline": the "answer", in words that continue "a model that", the "metric" and its "value"; or nothing if the
+        task has no constant answer with that metric.
+    """
+    trivial = task.trivial_metrics(examples.train, examples.validation)
+    if trivial is None or task.main_metric == LOSS or task.main_metric not in trivial[1]:
+        return {}
+    words, values = trivial
+    return {BASELINE: {"answer": words, "metric": task.main_metric, "value": values[task.main_metric]}}
+
+
+def warn_of_trivial_result(
+    task: TrainableTask[Any], baseline: Mapping[str, Any] | None, metrics: Mapping[str, Any]
+) -> None:
     """Logs a warning if the main metric is no better than that of a constant answer.
 
     Args:
         task: The fine-tuned task.
-        examples: The training and validation examples.
+        baseline: The "baseline" that `baseline_of` returned, if there is one.
         metrics: The metrics of the best weights.
     """
-    warning = trivial_result(task, examples, metrics)
+    warning = trivial_result(task, baseline, metrics)
     if warning is not None:
         LOGGER.warning(warning)
 
 
-def trivial_result(task: TrainableTask[Any], examples: TaskExamples, metrics: Mapping[str, Any]) -> str | None:
+def trivial_result(
+    task: TrainableTask[Any], baseline: Mapping[str, Any] | None, metrics: Mapping[str, Any]
+) -> str | None:
     """Returns the text of the warning, or None if the result is better than that of a constant answer."""
-    trivial = task.trivial_metrics(examples.train, examples.validation)
-    if trivial is None or task.main_metric == LOSS or task.main_metric not in trivial[1]:
+    if baseline is None:
         return None
-    words, values = trivial
-    reached, without = metrics[task.main_metric], values[task.main_metric]
+    reached, without = metrics[task.main_metric], baseline["value"]
     if (reached > without) if task.larger_is_better else (reached < without):
         return None
     return (
         f"{task.main_metric} {reached:.4f} on the validation file is no better than {without:.4f}, the result of a "
-        f"model that {words}. `kbert finetune --find-learning-rate` suggests a learning rate; more rows, or more "
-        "--epochs, may help too"
+        f"model that {baseline['answer']}. `kbert finetune --find-learning-rate` suggests a learning rate; more rows, "
+        "or more --epochs, may help too"
     )

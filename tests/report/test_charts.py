@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from kbert.report.charts import bar_chart, line_chart
+from kbert.report.charts import bar_chart, line_chart, smoothed
 
 
 def parse(chart):
@@ -42,16 +42,45 @@ def test_bars_need_as_many_labels():
 def test_lines():
     svg = parse(line_chart({"loss": ([0, 10, 20], [4.0, 2.0, 0.0]), "other": ([0, 20], [0.0, 4.0])}, title="t"))
     first, second = svg.findall("polyline")
-    assert first.get("points") == "64,10 386,98 708,186"
-    assert second.get("points") == "64,186 708,10"
+    assert first.get("points") == "64,26 386,106 708,186"  # below a row of names
+    assert second.get("points") == "64,186 708,26"
     assert first.get("stroke") != second.get("stroke")
 
 
 def test_a_gap_where_a_value_is_no_number():
     svg = parse(line_chart({"loss": ([0, 1, 2, 3], [1.0, math.nan, 2.0, math.inf])}, title="t"))
-    assert [line.get("points") for line in svg.findall("polyline")] == ["64,186", "493.33,10"]
+    assert [line.get("points") for line in svg.findall("polyline")] == ["64,186", "493.33,26"]
 
 
 @pytest.mark.parametrize("series", [{}, {"a": ([], [])}, {"a": ([1], [5.0])}, {"a": ([1, 2], [-0.001, -0.001])}])
 def test_lines_of_little(series):
     parse(line_chart(series, title="t"))
+
+
+def test_names_stand_in_rows_above_the_chart():
+    names = ["a name of thirty characters, 1", "a name of thirty characters, 2", "a name of thirty characters, 3"]
+    svg = parse(
+        line_chart({name: ([0, 1], [0.0, 1.0]) for name in [*names, "the last name of the chart, 4"]}, title="t")
+    )
+    places = {text.text: (float(text.get("x")), float(text.get("y"))) for text in svg.findall("text")}
+    first, second = (places[name] for name in names[:2])
+    assert first[1] == second[1] == 14
+    assert second[0] >= first[0] + 180
+    assert places["the last name of the chart, 4"] == (80, 30)
+    assert svg.find("polyline").get("points").endswith("708,42")
+
+
+def test_lines_of_many_points_are_smoothed():
+    ys = [float(index % 2) for index in range(100)]
+    raw, line = parse(line_chart({"": (range(100), ys)}, title="t", smooth=True)).findall("polyline")
+    assert raw.get("opacity") == "0.25"
+    heights = [float(point.split(",")[1]) for point in line.get("points").split()]
+    assert all(80 < height < 116 for height in heights[50:])  # 98 is the middle
+    (few,) = parse(line_chart({"": (range(30), ys[:30])}, title="t", smooth=True)).findall("polyline")
+    assert few.get("opacity") is None
+
+
+def test_smoothed_values_are_corrected_for_their_start():
+    assert smoothed([]) == []
+    assert smoothed([3.0, 3.0]) == pytest.approx([3.0, 3.0])
+    assert smoothed([1.0] + [0.0] * 299)[-1] < 1e-6

@@ -16,7 +16,7 @@ from kbert.tasks.tagging import TaggingTask
 from kbert.tasks.text_task import Example
 from kbert.training.data.task_examples import TaskExamples
 from kbert.training.finetune import finetune
-from kbert.training.trivial_results import trivial_result
+from kbert.training.trivial_results import BASELINE, baseline_of, trivial_result
 
 CASES = {
     "classification": (
@@ -66,20 +66,23 @@ def test_a_result_that_is_no_better(name):
     task, examples, words, value = CASES[name]
     found = TaskExamples(task, examples, examples, ())
     sign = 1 if task.larger_is_better else -1
-    message = trivial_result(task, found, {task.main_metric: value})
+    baseline = baseline_of(task, found)[BASELINE]
+    assert baseline == {"answer": words, "metric": task.main_metric, "value": pytest.approx(value)}
+    message = trivial_result(task, baseline, {task.main_metric: value})
     assert message.startswith(
         f"{task.main_metric} {value:.4f} on the validation file is no better than {value:.4f}, "
         f"the result of a model that {words}. `kbert finetune --find-learning-rate` suggests "
     )
-    assert trivial_result(task, found, {task.main_metric: value - sign * 0.01}) is not None
-    assert trivial_result(task, found, {task.main_metric: value + sign * 0.01}) is None
+    assert trivial_result(task, baseline, {task.main_metric: value - sign * 0.01}) is not None
+    assert trivial_result(task, baseline, {task.main_metric: value + sign * 0.01}) is None
 
 
 def test_tasks_and_metrics_without_such_an_answer():
     examples = TaskExamples(EmbeddingTask(), [], [], ())
-    assert trivial_result(EmbeddingTask(), examples, {"mrr": 0.0}) is None
+    assert baseline_of(EmbeddingTask(), examples) == {}
+    assert trivial_result(EmbeddingTask(), None, {"mrr": 0.0}) is None
     task, rows, _, _ = CASES["classification"]
-    assert trivial_result(task.with_main_metric("loss"), TaskExamples(task, rows, rows, ()), {"loss": 9.0}) is None
+    assert baseline_of(task.with_main_metric("loss"), TaskExamples(task, rows, rows, ())) == {}
 
 
 def test_a_run_that_learns_nothing_says_so(tmp_path, cats_and_dogs, quick, caplog):

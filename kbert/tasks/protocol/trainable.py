@@ -43,6 +43,8 @@ class TrainableTask(AnsweringTask[ExampleT]):
     """Whether the loss depends on all rows of the token table, also on those of tokens that the texts do not have."""
     needs_whole_batch: bool = False
     """Whether the loss compares the examples of a batch, so that a batch cannot be split over replicas."""
+    has_interval: bool = True
+    """Whether fine-tuning computes a confidence interval of the main metric, which evaluates many resampled sets."""
     longest_input: int | None = None
     """The longest input in tokens, if the starting model has such a setting; None for the default of the catalogue."""
 

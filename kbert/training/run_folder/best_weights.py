@@ -40,10 +40,13 @@ class BestWeights:
             task: The settings of the task.
             tensors: The weights by name.
         """
-        score = self._score(metrics)
-        if self._best is None or is_better(score, self._best):
-            self._best = score
+        if self.would_keep(metrics):
+            self._best = self._score(metrics)
             write_arrays(self.path, tensors, {"step": step, "metrics": dict(metrics), "task": dict(task)})
+
+    def would_keep(self, metrics: Mapping[str, Any]) -> bool:
+        """Returns whether weights with these metrics are better than all weights before."""
+        return self._best is None or is_better(self._score(metrics), self._best)
 
     def load(self) -> tuple[int, dict[str, Any], dict[str, Any], dict[str, Any]]:
         """Returns the step, the metrics, the settings of the task and the tensors of the best weights."""
