@@ -25,7 +25,7 @@ import os
 
 
 def shown(value: object) -> str:
-    """A value of an untrusted file, fit for a message: its `repr` on one line, cut where it is long."""
+    """Returns a value of an untrusted file, fit for a message: its `repr` on one line, cut where it is long."""
     try:
         text = repr(value)
     except ValueError:  # Python does not print whole numbers of thousands of digits

@@ -55,5 +55,5 @@ def random_batches(config: BertConfig) -> list[Batch]:
 
 
 def _is_of_tokens(name: str, value: np.ndarray) -> bool:
-    """Whether an output has one value or vector per token: all outputs [B, S, …], and the span logits [B, S]."""
+    """Returns whether an output has a value or vector per token: all outputs [B, S, …], and the span logits [B, S]."""
     return value.ndim == 3 or name in ("start_logits", "end_logits")

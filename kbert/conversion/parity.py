@@ -63,7 +63,10 @@ def bundle_outputs(bundle: Bundle, batches: Sequence[Batch]) -> list[Outputs]:
 
 
 def has_model(bundle: Bundle) -> bool:
-    """Whether kbert has a model with the head of a bundle. It has no model whose decoder is not the token table."""
+    """Returns whether kbert has a model with the head of a bundle.
+
+    It has no model whose decoder is not the token table.
+    """
     name = fitting_architecture(bundle.architecture, frozenset(bundle.tensors))
     return name in ARCHITECTURES and DECODER not in bundle.tensors
 

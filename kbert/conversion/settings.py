@@ -63,7 +63,7 @@ def with_gelu(config: BertConfig, form: str | None) -> BertConfig:
 
 
 def find_lowercase(vocabulary: Vocabulary, options: ConversionSettings) -> bool:
-    """Whether a model lower-cases text, if no file says so: a vocabulary with capitals belongs to a cased model.
+    """Guesses whether a model lower-cases text, if no file says so. A vocabulary with capitals is a cased one.
 
     The option `lowercase` overrides the decision. Otherwise a note is added that names the decision and its reason.
     """

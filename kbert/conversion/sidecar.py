@@ -74,7 +74,7 @@ class Sidecar:
     modules: SentenceModules | None = None
 
     def fits(self, config: BertConfig) -> bool:
-        """Whether the stored config has the same sizes as `config`."""
+        """Returns whether the stored config has the same sizes as `config`."""
         return all(getattr(self.config, name) == getattr(config, name) for name in _SIZES)
 
 

@@ -29,7 +29,7 @@ COMPRESSED = tuple(_OPENERS)
 
 
 def is_compressed(path: PathLike) -> bool:
-    """Whether `open_binary` decompresses a file, which depends on the suffix of its name."""
+    """Returns whether `open_binary` decompresses a file, which depends on the suffix of its name."""
     return Path(path).suffix.lower() in _OPENERS
 
 
@@ -40,7 +40,7 @@ def open_binary(path: PathLike) -> BinaryIO:
 
 
 def read_head(path: PathLike, size: int) -> bytes:
-    """The first `size` bytes of a file, decompressed.
+    """Returns the first `size` bytes of a file, decompressed.
 
     Raises:
         DataError: The compressed stream is damaged.

@@ -8,7 +8,7 @@ from kbert.files.paths import PathLike
 
 
 def file_sha256(*paths: PathLike) -> str:
-    """SHA-256 of the content of files, one after the other, in hexadecimal digits; files are read in blocks."""
+    """Returns the SHA-256 of the content of files, one after the other, in hexadecimal digits; reads them in blocks."""
     digest = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as handle:

@@ -92,12 +92,12 @@ def read_line_blocks(
 
 
 def has_wide_mark(path: PathLike) -> bool:
-    """Whether a file begins with the byte order mark of UTF-16 or UTF-32, so that reading begins at its first line."""
+    """Returns whether a file begins with the byte order mark of UTF-16 or UTF-32, and is read from its start."""
     return marked_encoding(read_head(path, 4)) is not None
 
 
 def text_head(path: PathLike, size: int = 1 << 14) -> bytes:
-    """The first `size` bytes of a file, decompressed, without a byte order mark; of UTF-16 and UTF-32 as UTF-8.
+    """Returns the first `size` bytes of a file, decompressed, without a byte order mark; of UTF-16 and UTF-32 as UTF-8.
 
     Raises:
         DataError: Its compressed stream is damaged.
@@ -108,7 +108,7 @@ def text_head(path: PathLike, size: int = 1 << 14) -> bytes:
 
 
 def _wide_encoding(path: PathLike, encoding: str) -> str | None:
-    """The encoding whose lines do not end with the byte 10 alone; None for others."""
+    """Returns the encoding whose lines do not end with the byte 10 alone; None for others."""
     if "\n".encode(encoding) != b"\n":
         return encoding
     if codecs.lookup(encoding).name != "utf-8" or not Path(path).is_file():
@@ -164,7 +164,7 @@ def _line_blocks(handle: BinaryIO, path: PathLike) -> Iterator[bytes]:
 
 
 def _split(text: str) -> list[str]:
-    """The lines of `text`, which ends with a line end or with the last line of the file."""
+    """Returns the lines of `text`, which ends with a line end or with the last line of the file."""
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
@@ -182,7 +182,7 @@ def _checked_lines(
     on_invalid: Callable[[DataError], None] | None,
     advice: str,
 ) -> Iterator[tuple[int, list[str]]]:
-    """The lines of a block that does not decode as a whole; invalid lines are passed to `on_invalid`, or raised."""
+    """Yields the lines of a block that does not decode as a whole; passes invalid ones to `on_invalid`, or raises."""
     good: list[str] = []
     first = number
     for line, raw in enumerate(_raw_lines(block), start=number):
@@ -207,7 +207,7 @@ def _checked_lines(
 
 
 def line_start(path: PathLike, before: LineStart, number: int) -> LineStart:
-    """The beginning of line `number` in a file that is not compressed, found by reading from the line `before`."""
+    """Finds the beginning of line `number` in a file that is not compressed, by reading from the line `before`."""
     offset = before.offset
     with open(path, "rb") as handle:
         handle.seek(offset)

@@ -42,7 +42,7 @@ def expand_inputs(inputs: Sequence[PathLike]) -> list[Path]:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """All files below a folder, sorted, without hidden files and files in hidden folders."""
+    """Returns all files below a folder, sorted, without hidden files and files in hidden folders."""
     return sorted(
         path
         for path in folder.rglob("*")

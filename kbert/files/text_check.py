@@ -27,7 +27,7 @@ _CONTROLS = bytes(set(range(32)) - set(b"\b\t\n\v\f\r\x1b"))
 
 
 def marked_encoding(begin: bytes) -> str | None:
-    """The encoding that a byte order mark of UTF-16 or UTF-32 says; None without such a mark.
+    """Returns the encoding that a byte order mark of UTF-16 or UTF-32 says; None without such a mark.
 
     Example:
         >>> marked_encoding("text".encode("utf-16"))

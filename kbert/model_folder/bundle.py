@@ -253,7 +253,7 @@ def quantize_aware(folder: files.PathLike) -> str | None:
 
 
 def is_bundle(path: files.PathLike) -> bool:
-    """Whether a path is a folder with a model's config.json, or with an adapter for a model."""
+    """Returns whether a path is a folder with a model's config.json, or with an adapter for a model."""
     return is_adapter(path) or (Path(path) / transformer_path(path) / CONFIG_FILE).is_file()
 
 

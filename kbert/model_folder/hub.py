@@ -50,7 +50,7 @@ _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 
 
 def is_hub_name(source: PathLike) -> bool:
-    """Whether a source is the name of a model on the hub, and not a path on this machine."""
+    """Returns whether a source is the name of a model on the hub, and not a path on this machine."""
     return isinstance(source, str) and source.startswith(PREFIX)
 
 

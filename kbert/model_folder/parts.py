@@ -173,12 +173,12 @@ def encoder_tensors(config: BertConfig, *, pooler: bool = True) -> TensorShapes:
 
 
 def is_bottleneck(name: str) -> bool:
-    """Whether a tensor of this name belongs to a bottleneck adapter."""
+    """Returns whether a tensor of this name belongs to a bottleneck adapter."""
     return ".output.bottleneck." in name
 
 
 def has_pooler(names: Iterable[str]) -> bool:
-    """Whether a pooler is among tensors of these names."""
+    """Returns whether a pooler is among tensors of these names."""
     return POOLER[0] in names
 
 

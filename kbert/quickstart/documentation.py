@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 LIBRARIES = ("keras", "numpy", "python", "tensorflow")
-"""Whose documentation is read; "python" is the standard library."""
+"""The libraries whose documentation is read; "python" is the standard library."""
 
 _SKIPPED_FOLDERS = frozenset(
     (
@@ -33,7 +33,7 @@ _SKIPPED_FOLDERS = frozenset(
     )
 )
 _SHORTEST = 40
-"""Characters; shorter docstrings say too little."""
+"""The smallest number of characters of a docstring; shorter ones say too little."""
 _FILES_AT_ONCE = 64
 
 
@@ -41,9 +41,9 @@ class Docstring(NamedTuple):
     """One docstring.
 
     Args:
-        library: One of LIBRARIES.
-        module: Its file, relative to the library.
-        text: Its paragraphs, each a line.
+        library: The name of the library, one of LIBRARIES.
+        module: The file, relative to the folder of the library.
+        text: The paragraphs of the docstring, one on each line.
     """
 
     library: str
@@ -55,7 +55,7 @@ def read_documentation(workers: int = 1) -> list[Docstring]:
     """Reads the docstrings of all libraries, from source files, without importing any; each text once.
 
     Args:
-        workers: Processes.
+        workers: The number of processes.
 
     Returns:
         Docstrings in the order of libraries, files and lines: the same for the same installation.
@@ -117,7 +117,7 @@ def _read_files(files: Iterable[tuple[str, Path, Path]]) -> list[Docstring]:
 
 
 def _unwrap(text: str) -> str:
-    """Paragraphs as lines: words that were wrapped at a margin stand in one line again."""
+    """Puts each paragraph on one line, so that sentences that were wrapped are whole again."""
     paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(text))
     lines = (" ".join(paragraph.split()) for paragraph in paragraphs)
     return "\n".join(line for line in lines if any(map(str.isalpha, line)))

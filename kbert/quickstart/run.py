@@ -189,7 +189,7 @@ def _finetune(folder: Path, weights: str | files.PathLike | None, say: Say) -> d
 
 
 def make_splits(docstrings: Sequence[Docstring]) -> tuple[Split, Split, Split]:
-    """Training, validation and test examples: whole modules go to one side, and each text appears once.
+    """Returns training, validation and test examples: whole modules go to one side, and each text appears once.
 
     The side of a module, and the docstrings that are kept, depend on hashes of their names and texts alone.
     """
@@ -212,7 +212,7 @@ def make_splits(docstrings: Sequence[Docstring]) -> tuple[Split, Split, Split]:
 
 
 def side(docstring: Docstring) -> int:
-    """0, 1 or 2: whether a docstring's module is for training (70 %), validation (10 %) or test (20 %)."""
+    """Returns 0, 1 or 2: whether a docstring's module is for training (70 %), validation (10 %) or test (20 %)."""
     place = _hash(f"{docstring.library}/{docstring.module}") % 10
     return 0 if place < 7 else 1 if place < 8 else 2
 
@@ -230,7 +230,7 @@ def _write_corpus(docstrings: Sequence[Docstring], path: Path) -> None:
 
 
 def _baselines(train: Split, test: Split) -> dict[str, float]:
-    """TF-IDF with logistic regression, and the most frequent library, on the same rows."""
+    """Measures TF-IDF with logistic regression, and the most frequent library, on the same rows."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

@@ -139,15 +139,15 @@ class _Axis:
         self.top = top
 
     def place(self, value: float) -> float:
-        """The distance of a value from the top of the chart."""
+        """Returns the distance of a value from the top of the chart."""
         return self.top + (self.high - value) / (self.high - self.low) * (_HEIGHT - self.top - _BOTTOM)
 
     def place_across(self, value: float) -> float:
-        """The distance of a value from the left of the chart."""
+        """Returns the distance of a value from the left of the chart."""
         return _LEFT + (value - self.low) / (self.high - self.low) * (_WIDTH - _LEFT - _RIGHT)
 
     def ticks(self) -> list[float]:
-        """About four round numbers in the range."""
+        """Returns about four round numbers in the range."""
         rough = (self.high - self.low) / 4
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)

@@ -1,4 +1,4 @@
-"""The frame of a report and its tables, by jinja2: whatever is text is escaped there, and HTML is markupsafe.Markup."""
+"""The frame of a report and its tables, made with jinja2. Text is escaped; HTML is an object of markupsafe.Markup."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Html = Markup
 
 
 def escape(value: Any) -> Html:
-    """`value` as HTML.
+    """Returns a value as HTML.
 
     HTML stays as it is, and text is escaped. Numbers are grouped by thousands; a bool is "yes" or "no", None a dash.
     """
@@ -23,7 +23,7 @@ def escape(value: Any) -> Html:
 
 
 def element(name: str, content: Any = "", **attributes: Any) -> Html:
-    """An element; `class_` gives the attribute class, and `_` in names becomes `-`."""
+    """Makes an element; `class_` gives the attribute class, and `_` in names becomes `-`."""
     written = join(
         Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _text(value)) for key, value in attributes.items()
     )
@@ -36,27 +36,27 @@ def join(parts: Iterable[Any]) -> Html:
 
 
 def section(title: str, *parts: Any) -> Html:
-    """A heading and what stands under it."""
+    """Makes a heading and puts parts below it."""
     return join([element("h2", title), *parts])
 
 
 def note(text: str) -> Html:
-    """A paragraph of explanation."""
+    """Makes a paragraph that explains something."""
     return element("p", text, class_="note")
 
 
 def table(rows: Iterable[Sequence[Any]], *, header: Sequence[str] | None = None, caption: str | None = None) -> Html:
-    """A table; numbers stand to the right."""
+    """Makes a table; numbers are aligned to the right."""
     return Markup(_template("table.html.j2").render(rows=rows, header=header, caption=caption))
 
 
 def percent(value: float | None, digits: int = 2) -> str:
-    """A share as text."""
+    """Writes a fraction as a percentage, and None as a dash."""
     return "–" if value is None else f"{value:.{digits}%}"
 
 
 def page(title: str, *parts: Any, footer: str = "") -> str:
-    """A whole page: one file without scripts, styles or images from elsewhere."""
+    """Makes a whole page: one file without scripts, styles or images from elsewhere."""
     return _template("page.html.j2").render(title=title, parts=parts, footer=footer) + "\n"
 
 

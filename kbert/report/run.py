@@ -111,7 +111,7 @@ def _glance(runs: Sequence[Run]) -> Html:
 
 
 def _metrics(runs: Iterable[Run]) -> list[str]:
-    """The names of all metrics, in the order of the rows."""
+    """Returns the names of all metrics, in the order of the rows."""
     names = dict.fromkeys(name for run in runs for row in run.rows for name in row)
     return [name for name in names if name not in _NO_CURVES]
 
@@ -144,7 +144,7 @@ def _scores(run: Run, *, named: bool) -> list[Html]:
 
 
 def _samples(run: Run, *, named: bool) -> list[Html]:
-    """The first and the last samples."""
+    """Shows the first and the last samples."""
     if not run.samples:
         return []
     rows = [run.samples[0], *run.samples[-1:]] if len(run.samples) > 1 else run.samples
@@ -167,7 +167,7 @@ def _sample(words: Iterable[Any]) -> Html:
 
 
 def _comparison(columns: Sequence[Mapping[str, Any]], runs: Sequence[Run]) -> Html:
-    """A table with a row for each setting; settings that differ between runs are marked."""
+    """Makes a table with a row for each setting; settings that differ between runs are marked."""
     names = list(dict.fromkeys(name for column in columns for name in column))
     rows = []
     for name in names:
@@ -189,7 +189,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The value of a setting as it was given, neither rounded nor grouped."""
+    """Returns the value of a setting as it was given, neither rounded nor grouped."""
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value

@@ -75,22 +75,22 @@ class Run:
         return f"done, {steps:,} steps"
 
     def curve(self, metric: str) -> tuple[list[float], list[float]]:
-        """The steps at which a metric was measured, and its values."""
+        """Returns the steps at which a metric was measured, and its values."""
         points = [(row["step"], row[metric]) for row in self.rows if isinstance(row.get(metric), int | float)]
         return [float(step) for step, _ in points], [float(value) for _, value in points]
 
     def last(self, metric: str) -> float | None:
-        """The last value of a metric."""
+        """Returns the last value of a metric."""
         return next(reversed(self.curve(metric)[1]), None)
 
     def middle(self, metric: str) -> float | None:
-        """The median of a metric, which does not depend on a slow start."""
+        """Returns the median of a metric, which does not depend on a slow start."""
         values = [value for value in self.curve(metric)[1] if math.isfinite(value)]
         return statistics.median(values) if values else None
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The JSON object in a file, or an empty one if there is no file."""
+    """Returns the JSON object in a file, or an empty one if there is no file."""
 
     def error(problem: str) -> KbertError:
         return UsageError(f"{path}: {problem}")

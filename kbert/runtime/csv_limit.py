@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 def next_row(rows: Iterator[list[str]], largest: int) -> list[str]:
-    """The next row of a `csv.reader`, whose fields may have up to `largest` characters.
+    """Returns the next row of a `csv.reader`, whose fields may have up to `largest` characters.
 
     The limit of the process, 131,072 characters unless a program changes it, is restored before the function returns.
 

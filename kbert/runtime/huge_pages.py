@@ -34,7 +34,7 @@ def restart_with_huge_pages() -> None:
 
 
 def tunables_for_huge_pages(environment: Mapping[str, str], libc: str | None, kernel: str) -> str | None:
-    """The value for GLIBC_TUNABLES; None if the tunable has no effect on this system, or is set already.
+    """Returns the value for GLIBC_TUNABLES; None if the tunable has no effect on this system, or is set already.
 
     Args:
         environment: The environment variables of the program.

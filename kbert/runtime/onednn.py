@@ -49,7 +49,7 @@ def avoid_broken_amx() -> bool:
 
 
 def amx_is_broken() -> bool:
-    """Whether this machine announces Intel's AMX, and ends a process that computes with it."""
+    """Returns whether this machine announces Intel's AMX although processes that compute with it are killed."""
     return _announces_amx() and not survives("")
 
 
@@ -60,7 +60,7 @@ def _announces_amx() -> bool:
 
 @functools.cache
 def survives(limit: str | None, precision: str = "bfloat16") -> bool:
-    """Whether a child process can multiply matrices.
+    """Returns whether a child process can multiply matrices.
 
     Args:
         limit: The value of ONEDNN_MAX_CPU_ISA in the child; None keeps the one of this process, "" removes it.

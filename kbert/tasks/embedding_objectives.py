@@ -51,7 +51,7 @@ class EmbeddingObjective(abc.ABC):
         """
 
     def can_measure(self, example: EmbeddingExample) -> bool:
-        """Whether the loss can be computed for validation examples like this one."""
+        """Returns whether the loss can be computed for validation examples like this one."""
         return all(getattr(example, role) is not None for role in self.needed_columns)
 
 
@@ -121,7 +121,7 @@ class PairsObjective(ContrastiveObjective):
         return [(example.text, example.pair or "", *negatives_of(example)) for example in examples]
 
     def can_measure(self, example: EmbeddingExample) -> bool:
-        """Whether an example has a pair without a score, since pairs with low scores are not similar."""
+        """Returns whether an example has a pair without a score, since pairs with low scores are not similar."""
         return super().can_measure(example) and example.score is None
 
 

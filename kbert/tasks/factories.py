@@ -181,7 +181,7 @@ def _foreign_task(
 
 
 def is_cross_encoder(bundle: Bundle) -> bool:
-    """Whether a model of another library with a single logit is a cross-encoder, and not a regression.
+    """Returns whether a model of another library with a single logit is a cross-encoder, and not a regression.
 
     It is a cross-encoder if config.json names an activation, or if its files are those of a sentence-transformers
     CrossEncoder. Otherwise it is a cross-encoder unless config.json has a problem_type, which Transformers writes when

@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
 
 
 def is_missing(label: str) -> bool:
-    """Whether a cell is empty, or one of the spellings that pandas reads as a missing value.
+    """Returns whether a cell is empty, or one of the spellings that pandas reads as a missing value.
 
     Example:
         >>> [is_missing(label) for label in ("nan", "NA", "", "none of these")]

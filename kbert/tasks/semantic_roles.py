@@ -91,7 +91,7 @@ class SemanticRolesTask(TrainableTask[RolesText]):
 
     @classmethod
     def has_own_format(cls, path: PathLike) -> bool:
-        """Whether the suffix is that of a CoNLL file."""
+        """Returns whether the suffix is that of a CoNLL file."""
         return str(path).lower().endswith(ENDINGS)
 
     @classmethod

@@ -92,7 +92,7 @@ class TaggingTask(TrainableTask[TaggedText]):
 
     @classmethod
     def has_own_format(cls, path: PathLike) -> bool:
-        """Whether the suffix is that of a CoNLL file."""
+        """Returns whether the suffix is that of a CoNLL file."""
         return str(path).lower().endswith(CONLL_ENDINGS)
 
     @classmethod

@@ -97,7 +97,7 @@ def _kind(token: str) -> Kind:
 
 
 def _is_unspaced(character: str) -> bool:
-    """Whether a character is an ideograph, kana, or a punctuation mark of the width of an ideograph."""
+    """Returns whether a character is an ideograph, kana, or a punctuation mark of the width of an ideograph."""
     code = ord(character)
     if is_cjk(code) or 0x3000 <= code <= 0x30FF:
         return True

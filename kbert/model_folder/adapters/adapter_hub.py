@@ -82,7 +82,7 @@ class BottleneckContent:
 
 
 def is_adapter_hub(config: Mapping[str, Any]) -> bool:
-    """Whether these are the contents of an adapter_config.json of AdapterHub's package."""
+    """Returns whether these are the contents of an adapter_config.json of AdapterHub's package."""
     return isinstance(config.get("config"), dict) and "peft_type" not in config
 
 

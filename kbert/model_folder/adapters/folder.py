@@ -94,7 +94,7 @@ class Adapter:
 
 
 def is_adapter(path: PathLike) -> bool:
-    """Whether a path is the folder of an adapter alone, and not that of a whole model."""
+    """Returns whether a path is the folder of an adapter alone, and not that of a whole model."""
     return (Path(path) / ADAPTER_CONFIG_FILE).is_file() and not (Path(path) / CONFIG_FILE).exists()
 
 

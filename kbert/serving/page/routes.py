@@ -86,7 +86,7 @@ def _sends(content: bytes, media_type: str) -> Endpoint:
 
 
 def _answer(request: Request, content: bytes, media_type: str) -> Response:
-    """The content, or the status 304 if the client has it already."""
+    """Returns the content, or the status 304 if the client has it already."""
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {**_HEADERS, "etag": tag}
     if _has(request, tag):

@@ -51,13 +51,13 @@ def predict_schemas(signature: Mapping[str, Any], manifest: Mapping[str, Any]) -
 
 @functools.cache
 def examples() -> dict[str, dict[str, Any]]:
-    """The texts that the page and the OpenAPI document show first: for each task, a value for each input."""
+    """Returns the texts that the page and the OpenAPI document show first: for each task, a value for each input."""
     text = resources.files("kbert.serving.page").joinpath("static-files/examples.json").read_text(encoding="utf-8")
     return json.loads(text)
 
 
 def _is_row(info: Mapping[str, Any]) -> bool:
-    """Whether a tensor may have a row for each instance: its first dimension is free, or its rank is."""
+    """Returns whether a tensor may have a row for each instance: its first dimension is free, or its rank is."""
     shape = info.get("shape")
     return shape is None or shape[:1] == [-1]
 
@@ -65,7 +65,7 @@ def _is_row(info: Mapping[str, Any]) -> bool:
 def _media(
     tensors: Mapping[str, Any], known: Mapping[str, Any], row_key: str | None, column_key: str, *, also_named: bool
 ) -> dict[str, Any]:
-    """The schema and an example of tensors as rows under `row_key`, if it is not None, or as columns.
+    """Returns the schema and an example of tensors as rows under `row_key`, if it is not None, or as columns.
 
     Args:
         tensors: The inputs or the outputs.
@@ -98,7 +98,7 @@ def _tensors(tensors: Mapping[str, Any], outer: int, also_named: bool) -> dict[s
 
 
 def _tensor(name: str, info: Mapping[str, Any], outer: int) -> dict[str, Any]:
-    """The schema of a tensor as nested lists, without its first `outer` dimensions."""
+    """Returns the schema of a tensor as nested lists, without its first `outer` dimensions."""
     if info.get("shape") is None:
         return {"description": f"{info['dtype']} of any shape"}
     schema = _value(name, info["dtype"])
@@ -110,7 +110,7 @@ def _tensor(name: str, info: Mapping[str, Any], outer: int) -> dict[str, Any]:
 
 
 def _value(name: str, dtype: str) -> dict[str, Any]:
-    """The schema of one value."""
+    """Returns the schema of one value."""
     if dtype == "DT_STRING":
         return {"$ref": f"#/components/schemas/{'Bytes' if name.endswith('_bytes') else 'Text'}"}
     if dtype == "DT_BOOL":
@@ -125,7 +125,7 @@ def _value(name: str, dtype: str) -> dict[str, Any]:
 
 
 def _example(name: str, info: Mapping[str, Any], outer: int) -> Any:
-    """A value that fits the schema of a tensor, with one value where its size is free."""
+    """Returns a value that fits the schema of a tensor, with one value where its size is free."""
     value = _leaf(name, info["dtype"])
     for size in reversed((info.get("shape") or [])[outer:]):
         value = [value] * abs(size)

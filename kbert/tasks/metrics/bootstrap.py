@@ -34,8 +34,9 @@ def bootstrap_interval(
         seed: Seeds the draws.
 
     Returns:
-        The lower and the upper bound; None if there are less than two or more than 20,000 examples, or not one answer
-            for each example.
+        The lower and the upper bound; None if there are less than two or more than 20,000 examples, not one answer for
+            each example, or if all samples have the same value, for instance because all answers are right. Then the
+            bootstrap knows nothing about the variation.
 
     Example:
         >>> examples, answers = [1] * 100, {"right": np.arange(100) < 80}
@@ -54,4 +55,4 @@ def bootstrap_interval(
         values.append(measure([examples[index] for index in drawn], resampled))
     tail = 50 * (1 - LEVEL)
     low, high = np.percentile(values, [tail, 100 - tail])
-    return float(low), float(high)
+    return (float(low), float(high)) if low < high else None

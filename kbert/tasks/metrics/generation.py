@@ -54,6 +54,6 @@ def generation_metrics(
 
 
 def is_chinese(texts: Iterable[str]) -> bool:
-    """Whether most letters of some texts are ideographs."""
+    """Returns whether most letters of some texts are ideographs."""
     letters = [character for text in texts for character in text if character.isalpha()]
     return sum(is_cjk(ord(letter)) for letter in letters) > _MOSTLY * len(letters)

@@ -8,5 +8,5 @@ _SMALLER_IS_BETTER = frozenset({LOSS, "cross_entropy", "calibration_error", "ham
 
 
 def larger_is_better(metric: str) -> bool:
-    """Whether larger values of a metric are better."""
+    """Returns whether larger values of a metric are better."""
     return metric not in _SMALLER_IS_BETTER

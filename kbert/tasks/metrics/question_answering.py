@@ -52,7 +52,7 @@ def character_f1(true: str, predicted: str) -> float:
 
 
 def is_by_characters(answers: Sequence[str]) -> bool:
-    """Whether answers are measured by characters, since more than half of them have ideographs."""
+    """Returns whether answers are measured by characters, since more than half of them have ideographs."""
     return sum(any(is_cjk(ord(c)) for c in answer) for answer in answers) * 2 > len(answers)
 
 

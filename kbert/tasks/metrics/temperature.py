@@ -30,5 +30,5 @@ def fit_temperature(decisions: Decisions) -> float:
 
 
 def is_at_bound(temperature: float) -> bool:
-    """Whether a fitted temperature is one of the bounds, so that the examples do not determine it."""
+    """Returns whether a fitted temperature is one of the bounds, so that the examples do not determine it."""
     return temperature < LEAST * 1.001 or temperature > LARGEST / 1.001

@@ -162,7 +162,7 @@ class AnsweringTask(abc.ABC, Generic[ExampleT]):
 
     @classmethod
     def has_own_format(cls, path: PathLike) -> bool:
-        """Whether the suffix of a file is that of a format which only this task reads."""
+        """Returns whether the suffix of a file is that of a format which only this task reads."""
         return False
 
     @abc.abstractmethod

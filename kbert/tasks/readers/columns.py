@@ -99,7 +99,7 @@ class _Header:
         return None if None in found else ",".join(map(str, found))
 
     def has(self, columns: Iterable[str]) -> bool:
-        """Whether the file has all of these columns."""
+        """Returns whether the file has all of these columns."""
         return all(self.spelled(column) is not None for column in columns)
 
     def _one(self, name: str) -> str | None:

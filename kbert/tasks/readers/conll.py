@@ -86,7 +86,7 @@ def _number(column: str | None, role: str) -> int | None:
 
 
 def _is_conllu(path: PathLike, form: TableFormat) -> bool:
-    """Whether the first lines have the ten columns of CoNLL-U, separated by tabs, and begin with an id."""
+    """Returns whether the first lines have the ten columns of CoNLL-U, separated by tabs, and begin with an id."""
     lines = (line for _, line in form.numbered_lines(path, BadRows(1 << 60)))
     words = (line for line in lines if line.strip() and not line.startswith("#"))
     cells = [line.split("\t") for line in itertools.islice(words, 100)]

@@ -107,7 +107,7 @@ def names_of_columns(said: str) -> list[str]:
 
 
 def is_yes(name: str, cell: str) -> bool:
-    """Whether the cell of a label's column says that a text has the label.
+    """Returns whether the cell of a label's column says that a text has the label.
 
     Args:
         name: The name of the column, for messages.

@@ -69,7 +69,7 @@ def lost_spans(examples: Sequence[TaggedText]) -> LostSpans | None:
 
 
 def _is_whole(text: str, start: int, end: int) -> bool:
-    """Whether a span begins and ends where words do."""
+    """Returns whether a span begins and ends where words do."""
     if not 0 <= start < end <= len(text):
         return False
     first, last = visible(text, start, end)
@@ -79,7 +79,7 @@ def _is_whole(text: str, start: int, end: int) -> bool:
 
 
 def _is_edge(text: str, place: int) -> bool:
-    """Whether a word ends before the character at this place, or begins with it."""
+    """Returns whether a word ends before the character at this place, or begins with it."""
     before, after = place - 1, place
     # Characters that the tokenizer drops do not split a word, except white space.
     while before >= 0 and _is_dropped(text[before]) and not text[before].isspace():

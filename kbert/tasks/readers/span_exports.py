@@ -60,7 +60,7 @@ def elements(value: Any) -> list[Any]:
 
 
 def _is_pair(value: Any) -> bool:
-    """Whether a value is [text, {"entities": …}]."""
+    """Returns whether a value is [text, {"entities": …}]."""
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
 
 

@@ -124,7 +124,7 @@ def read_table(
 
 
 def has_columns(path: files.PathLike, columns: Mapping[str, str], form: TableFormat) -> bool:
-    """Whether the first row of a file fits a table with these columns.
+    """Returns whether the first row of a file fits a table with these columns.
 
     The row must have two cells or more. It must have the names of the columns or, if they are numbers, enough cells.
     """

@@ -18,7 +18,13 @@ def test_the_interval_of_an_accuracy_is_that_of_the_binomial_distribution():
 
 def test_examples_and_answers_are_drawn_together():
     examples = list(range(50))
-    assert bootstrap_interval(accuracy, examples, {"label": np.arange(50)}) == (1.0, 1.0)
+    answers = np.where(np.arange(50) < 49, np.arange(50), -1)  # all are right but one
+    low, high = bootstrap_interval(accuracy, examples, {"label": answers})
+    assert 0.9 < low < high == 1.0
+
+
+def test_there_is_no_interval_if_all_answers_are_right():
+    assert bootstrap_interval(accuracy, list(range(50)), {"label": np.arange(50)}) is None
 
 
 def test_the_same_seed_gives_the_same_interval():
