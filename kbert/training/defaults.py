@@ -11,6 +11,9 @@ _FRESH_RATE = 1e-4
 """The learning rate for randomly initialized weights of this width."""
 _LARGEST_PRETRAINED, _LARGEST_FRESH = 5e-4, 1e-3
 
+_ADAPTER_FACTORS = {"lora": 25.0, "bottleneck": 8.0, "bitfit": 8.0}
+"""The factors of the learning rate of each kind of adapter. That of LoRA was measured (docs/adapters.md)."""
+_LARGEST_ADAPTER = 3e-3
 _HEAD_FACTOR = 8.0
 _LARGEST_HEAD = 1e-3
 
@@ -47,6 +50,25 @@ def default_learning_rate(width: int, layers: int, *, pretrained: bool) -> float
     if pretrained:
         return float(f"{min(_PAPER_RATE * narrow * shallow, _LARGEST_PRETRAINED):.1e}")
     return float(f"{min(_FRESH_RATE * narrow, _LARGEST_FRESH):.1e}")
+
+
+def default_adapter_learning_rate(learning_rate: float, kind: str) -> float:
+    """Returns the default learning rate of an adapter, rounded to two significant digits.
+
+    The weights of an adapter are new and few, so their learning rate is a multiple of that of full fine-tuning, up to a
+    limit.
+
+    Args:
+        learning_rate: The learning rate of full fine-tuning.
+        kind: The kind of the adapter: "lora", "bottleneck" or "bitfit".
+
+    Example:
+        >>> default_adapter_learning_rate(3e-5, "lora")
+        0.00075
+        >>> default_adapter_learning_rate(3e-5, "bitfit")
+        0.00024
+    """
+    return float(f"{min(_ADAPTER_FACTORS[kind] * learning_rate, _LARGEST_ADAPTER):.1e}")
 
 
 def default_head_learning_rate(learning_rate: float, *, pretrained: bool) -> float:

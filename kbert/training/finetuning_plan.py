@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kbert.errors import UsageError
+from kbert.model_folder.adapters.spec import AdapterSpec
 from kbert.model_folder.hub import resolve
 from kbert.options import invalid, option_error, option_infos
 from kbert.tasks.metrics.names import LOSS
@@ -24,7 +25,12 @@ from kbert.training.data.augmentation import with_augmentation
 from kbert.training.data.sequence_length import LENGTHS, fitting_length
 from kbert.training.data.task_examples import TaskExamples, digest
 from kbert.training.data.unknown_tokens import warn_of_unknown_tokens
-from kbert.training.defaults import default_epochs, default_head_learning_rate, default_learning_rate
+from kbert.training.defaults import (
+    default_adapter_learning_rate,
+    default_epochs,
+    default_head_learning_rate,
+    default_learning_rate,
+)
 from kbert.training.learning_rate_finder import STEPS
 from kbert.training.loop.early_stopping import EarlyStopping
 from kbert.training.loop.settings import LoopSettings
@@ -186,17 +192,7 @@ def plan_finetuning(
     if epochs is None:
         epochs = default_epochs(len(rows), options.batch_size, len(task.head_row_names or ()))
     steps = math.ceil(epochs * len(rows) / options.batch_size)
-    peak = options.learning_rate
-    if peak is None:
-        peak = default_learning_rate(
-            start.config.hidden_size, start.config.num_hidden_layers, pretrained=start.bundle is not None
-        )
-        if options.adapter is not None:
-            # The weights of an adapter are as new as those of the head.
-            peak = default_head_learning_rate(peak, pretrained=True)
-    head_peak = options.head_learning_rate
-    if head_peak is None:
-        head_peak = default_head_learning_rate(peak, pretrained=start.bundle is not None)
+    peak, head_peak = _learning_rates(options, start)
     run.tell(*rows.notes)
     if run.is_chief:
         warn_of_unknown_tokens(task, training, rows, start.tokenizer)
@@ -233,6 +229,20 @@ def plan_finetuning(
         options.evaluate_every or max(1, math.ceil(len(rows) / options.batch_size)),
         early_stopping,
     )
+
+
+def _learning_rates(options: FinetuneOptions, start: StartingPoint) -> tuple[float, float]:
+    """Returns the peak learning rates of the encoder or its adapter, and of the head."""
+    pretrained = start.bundle is not None
+    peak = options.learning_rate
+    if peak is None:
+        peak = default_learning_rate(start.config.hidden_size, start.config.num_hidden_layers, pretrained=pretrained)
+    head_peak = options.head_learning_rate
+    if head_peak is None:
+        head_peak = default_head_learning_rate(peak, pretrained=pretrained)
+    if options.adapter is not None and options.learning_rate is None:
+        peak = default_adapter_learning_rate(peak, AdapterSpec.parse(options.adapter).kind)
+    return peak, head_peak
 
 
 def _sequence_length(

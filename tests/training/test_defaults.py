@@ -3,7 +3,12 @@ import doctest
 import pytest
 
 from kbert.training import defaults as recipe
-from kbert.training.defaults import default_epochs, default_head_learning_rate, default_learning_rate
+from kbert.training.defaults import (
+    default_adapter_learning_rate,
+    default_epochs,
+    default_head_learning_rate,
+    default_learning_rate,
+)
 
 
 def test_the_examples_in_docstrings():
@@ -32,6 +37,20 @@ def test_small_models_take_larger_steps(width, layers, pretrained, fresh):
 )
 def test_the_head_on_pretrained_weights_takes_larger_steps(rate, pretrained, head):
     assert default_head_learning_rate(rate, pretrained=pretrained) == head
+
+
+@pytest.mark.parametrize(
+    ("rate", "kind", "adapter"),
+    [
+        (3e-5, "lora", 7.5e-4),
+        (1.2e-4, "lora", 3e-3),
+        (5e-4, "lora", 3e-3),
+        (1.2e-4, "bitfit", 9.6e-4),
+        (1.2e-4, "bottleneck", 9.6e-4),
+    ],
+)
+def test_adapters_take_larger_steps(rate, kind, adapter):
+    assert default_adapter_learning_rate(rate, kind) == adapter
 
 
 @pytest.mark.parametrize(("items", "epochs"), [(100_000, 3), (5_334, 3), (5_000, 4), (1_000, 16), (100, 20), (1, 20)])
