@@ -23,6 +23,13 @@ CONTESTANTS: Mapping[str, str] = {
     "majority_accuracy": "always the most frequent library",
 }
 """Descriptions of the accuracies."""
+_SHORT: Mapping[str, str] = {
+    "accuracy": "pretrained BERT",
+    "accuracy_without_pretraining": "not pretrained",
+    "accuracy_tfidf": "TF-IDF",
+    "majority_accuracy": "most frequent",
+}
+"""Names that fit below the bars of the chart."""
 _EXAMPLES = 12
 
 
@@ -64,7 +71,7 @@ def _result(accuracies: Mapping[str, float], examples: int) -> list[Html]:
             ),
         ),
         bar_chart(
-            [CONTESTANTS[name] for name in accuracies],
+            [_SHORT[name] for name in accuracies],
             [100 * value for value in accuracies.values()],
             title="Accuracy of the models",
             x_label="accuracy in %",

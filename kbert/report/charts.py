@@ -13,8 +13,8 @@ _ROW, _SWATCH, _CHARACTER = 16, 20, 6.2
 """The height of a row of the legend, the width of a swatch, and about that of a character."""
 _SMOOTHED_POINTS = 40
 """The number of points from which on a line is smoothed."""
-_SMOOTHED_PART = 15.0
-"""The number of parts of a line that are averaged separately, roughly."""
+_SMOOTHED_PARTS = 15
+"""A point of a smoothed line is the mean of about this part of the points."""
 _COLOURS = (
     *("var(--accent)", "var(--accent-2)", "var(--accent-3)", "var(--accent-4)"),
     *("#8a63d2", "#1f9aa8", "#a0703c", "#808694"),
@@ -87,7 +87,7 @@ def line_chart(
             if len(run) == 1:
                 parts.append(element("circle", cx=_number(places[0][0]), cy=_number(places[0][1]), r=2, fill=colour))
             if smooth and len(run) >= _SMOOTHED_POINTS:
-                parts.append(_line(places, stroke=colour, stroke_width="1", opacity="0.25"))
+                parts.append(_line(places, stroke=colour, stroke_width="1", opacity="0.35"))
                 means = smoothed([y for _, y in run])
                 places = [(x, axis.place(mean)) for (x, _), mean in zip(places, means, strict=True)]
             parts.append(_line(places, stroke=colour, stroke_width="1.5"))
@@ -95,18 +95,17 @@ def line_chart(
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
-    """Returns exponential means of values, corrected for their start; they follow a fifteenth of the values.
+    """Returns means of neighbouring values, which do not lag behind them; near the ends there are fewer neighbours.
 
     Example:
-        >>> smoothed([2.0] * 60) == [2.0] * 60
+        >>> smoothed([1.0, 2.0, 3.0]) == [1.0, 2.0, 3.0]
         True
     """
-    decay = math.exp(-_SMOOTHED_PART / len(values)) if values else 0.0
-    total = weight = 0.0
+    reach = round(len(values) / _SMOOTHED_PARTS / 2)
     means = []
-    for value in values:
-        total, weight = decay * total + (1 - decay) * value, decay * weight + (1 - decay)
-        means.append(total / weight)
+    for index in range(len(values)):
+        near = min(reach, index, len(values) - 1 - index)
+        means.append(sum(values[index - near : index + near + 1]) / (2 * near + 1))
     return means
 
 

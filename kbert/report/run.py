@@ -28,6 +28,8 @@ _CHARTS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("Model FLOPs utilization, a part of the matrix peak", ("mfu",)),
 )
 """Titles, and the endings of the names of their metrics; each other metric has a chart of its own."""
+_EXACT = ("Learning rate",)
+"""The titles of the charts that are not smoothed."""
 _NO_CURVES = ("step", "seconds")
 
 
@@ -76,11 +78,11 @@ def run_report(folders: Sequence[files.PathLike]) -> str:
         " and ".join(f"{run.settings.get('command', 'run')} {run.name}" for run in runs),
         *results_of(runs),
         section("At a glance", _glance(runs)),
+        *(part for run in runs for part in _scores(run, named=len(runs) > 1)),
+        *(part for run in runs for part in _samples(run, named=len(runs) > 1)),
         section("Curves", *_curves(runs))
         if any(run.rows for run in runs)
         else section("Curves", note("There is no row yet.")),
-        *(part for run in runs for part in _scores(run, named=len(runs) > 1)),
-        *(part for run in runs for part in _samples(run, named=len(runs) > 1)),
         section("Settings", _comparison([_flat(run.settings) for run in runs], runs)),
         section("Environment", _comparison([_flat(run.environment) for run in runs], runs)),
         footer=f"kbert {__version__}",
@@ -132,7 +134,7 @@ def _curves(runs: Sequence[Run]) -> list[Html]:
             if (curve := run.curve(name))[0]
         }
         if series:
-            parts += [element("h3", title), line_chart(series, title=title, x_label="step", smooth=True)]
+            parts += [element("h3", title), line_chart(series, title=title, x_label="step", smooth=title not in _EXACT)]
     return parts
 
 
