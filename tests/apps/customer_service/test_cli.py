@@ -1,0 +1,96 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from apps.customer_service.cli import main
+from apps.customer_service.dialogue import HAND_OVER, Reply
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return call
+
+
+def test_ask(run, faq_file):
+    result = run("ask", faq_file, "How much is a ticket?", "and for a child?", "--model", "words", "--threshold", "0.5")
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert (first["decision"], first["faq"]["id"]) == ("answer", "price")
+    assert (second["faq"]["id"], second["question"]) == ("child", "and for a child?")
+
+
+def test_evaluate(run, faq_file, tmp_path):
+    questions = tmp_path / "q.csv"
+    questions.write_text("id,question,answer\nchild,What does a child pay?,x\nlost,Is my bag found?,x\n")
+    outside = tmp_path / "o.csv"
+    outside.write_text("text\nWhere is the moon?\n")
+    options = ("--out-of-scope", outside, "--out-of-scope-column", "text", "--model", "words", "--json")
+    found = json.loads(run("evaluate", faq_file, questions, *options).stdout)
+    assert found["questions"] == 2
+    assert found["out-of-scope AUROC"] == 1.0
+    table = run("evaluate", faq_file, "--model", "words").stdout
+    assert table.splitlines()[0].split() == ["answers", "4"]
+    result = run("evaluate", faq_file, "--out-of-scope", outside)
+    assert result.exit_code == 2
+    assert "--out-of-scope needs QUESTIONS.csv. Received: no such file" in result.stderr
+
+
+def test_errors_are_one_line(run, tmp_path, faq_file):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("question,answer\nx\n")
+    result = run("ask", bad, "x", "--model", "words")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[-1].startswith(f"Error: {bad}:2: expected 2 cells, as in the header. Received: 1")
+    result = run("serve", faq_file, "--model", "words", "--person-category", "cars")
+    assert result.exit_code == 2
+    expected = "--person-category must be a category of the FAQs (complaints, lost property, tickets). Received: cars"
+    assert expected in result.stderr
+    result = run("feedback", "show", "--store", "none.sqlite")
+    assert result.exit_code == 1
+    assert (
+        result.stderr == "Error: expected a store. Received: none.sqlite, which does not exist; name it with --store\n"
+    )
+    assert run("forget").exit_code == 2
+    assert run("forget", "x", "--older-than", "3").exit_code == 2
+
+
+def test_the_store(run, store, faq_file, tmp_path):
+    unsure = Reply(HAND_OVER, "", "en", reason="unsure", understood="kids, how much?")
+    name = store.start()
+    store.add(name, "kids, how much?", unsure)
+    option = ("--store", store.path)
+    (line,) = run("waiting", *option).stdout.splitlines()
+    assert (json.loads(line)["conversation"], json.loads(line)["reason"]) == (name, "unsure")
+    assert json.loads(run("waiting", *option, "--read", name).stdout)["question"] == "kids, how much?"
+    assert run("waiting", *option, "--take", name).stdout == ""
+
+    result = run("feedback", "export", faq_file, *option, "--output", "out")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: expected feedback of customers. Received: none that counts")
+    store.judge(name, 1, right_faq="child")
+    result = run("feedback", "export", faq_file, *option, "--output", "out")
+    assert result.stdout.splitlines() == [
+        "out/embedding.csv: 2 rows",
+        "out/classification.csv: 6 rows",
+        "out/ranking.csv: 1 rows",
+        "out/faqs.csv: 6 rows",
+        "1 questions have a right FAQ, 0 wrong answers are known, 0 judgements were left out",
+    ]
+    asked = json.loads(run("ask", "out/faqs.csv", "kids, how much?", "--model", "words").stdout)
+    assert (asked["faq"]["id"], asked["confidence"]) == ("child", 1.0)
+
+    assert json.loads(run("feedback", "show", *option, "--json").stdout)["right FAQ chosen"] == 1
+    assert run("forget", name, *option).stdout == "conversations deleted: 1\n"
+    result = run("forget", name, *option)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "Error: expected the id of a conversation. Received: one that does not exist, or was deleted\n",
+    )
+    assert run("forget", "--older-than", "0", *option).stdout == "conversations deleted: 0\n"
