@@ -126,7 +126,7 @@ class _Api:
         finally:
             self._asked -= 1
         _LOG.info(
-            "conversation %s turn %d: %s%s, score %.3f, FAQ %s, %.0f ms",
+            "conversation %s turn %d: %s%s, confidence %.3f, FAQ %s, %.0f ms",
             _digest(conversation),
             number,
             reply.decision,

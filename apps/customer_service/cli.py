@@ -100,7 +100,7 @@ def _models(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--threshold",
             type=float,
-            help="The least score of an answer that is given; `evaluate` finds one.  [default: see the README]",
+            help="The least confidence of an answer that is given; `evaluate` finds one.  [default: see the README]",
         ),
     )
     for option in reversed(options):
@@ -238,29 +238,33 @@ def evaluate(
 ) -> None:
     """Measure the answers, and find the threshold.
 
-    QUESTIONS.csv has questions of customers with the id or the answer of the right FAQ. Without it, the first sentence
-    of each answer is the question.
+    QUESTIONS.csv has questions of customers, each with the id or the answer of the right FAQ. Without it, each phrasing
+    of an FAQ that has several is a question in turn. If no FAQ has several, the first sentences of the answers are the
+    questions, and no threshold is found.
     """
     from apps.customer_service import evaluation
 
     columns = _columns_of(settings)
     listed = read_faqs(faqs, columns)
-    if questions is None:
-        if out_of_scope is not None:
-            raise click.UsageError("--out-of-scope needs QUESTIONS.csv. Received: no such file")
-        _show(evaluation.evaluate_answers(_assistant(listed, settings)), as_json)
-        return
-    asked = evaluation.asked_of(read_rows(questions, columns), listed, questions)
     outside = [] if out_of_scope is None else read_rows(out_of_scope, Columns(out_of_scope_column), answers=False)
-    _show(
-        evaluation.evaluate_questions(
-            _assistant(listed, settings),
+    if questions is None:
+        asked = evaluation.phrasings_of(listed)
+    else:
+        asked = evaluation.asked_of(read_rows(questions, columns, answers=False), listed, questions)
+    assistant = _assistant(listed, settings)
+    if len(asked) < 2:
+        if outside:
+            raise click.UsageError("--out-of-scope needs QUESTIONS.csv, or FAQs with several phrasings. Received: none")
+        measures = evaluation.evaluate_answers(assistant)
+    else:
+        measures = evaluation.evaluate_questions(
+            assistant,
             asked,
             precision=precision,
             out_of_scope=[row.question for row in outside],
-        ),
-        as_json,
-    )
+            but_themselves=questions is None,
+        )
+    _show(measures, as_json)
 
 
 @main.command()

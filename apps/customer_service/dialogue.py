@@ -19,7 +19,7 @@ class Policy:
     """When the app answers.
 
     Args:
-        threshold: The least score of an answer that is given; the app hands over below it.
+        threshold: The least confidence of an answer that is given; the app hands over below it.
         suggestions: The number of FAQs that are suggested at a hand-over.
         person_categories: The categories of questions that are always handed over.
         failures: The number of unhelpful answers in a row after which the app hands over.
@@ -54,7 +54,7 @@ class Reply:
         language: "en" or "zh": the language of the question.
         reason: Why the question is handed over: "unsure", "unreadable", "person", "category" or "repeated"; else "".
         faq: The FAQ of the answer; None without an answer.
-        confidence: The score of the best FAQ; 0 if there is none.
+        confidence: The confidence in the best FAQ; see `confidence_of`.
         understood: The text that was searched: the question, or the question before and this one.
         suggestions: The nearest FAQs apart from the answer, best first.
         intent: What the classifier of intents said, if there is one.
@@ -121,14 +121,14 @@ class Assistant:
         if not self._retriever.search.reads(question):
             return _handed_over("unreadable", language, understood=question)
         ((understood, candidates, intent),) = self.understand([(question, past)])
-        best = candidates[0]
-        is_sure = best.score >= self.policy.threshold
+        best, confidence = candidates[0], confidence_of(candidates)
+        is_sure = confidence >= self.policy.threshold
         if is_sure and best.faq.id in (languages.THANKS, languages.GREETING):
             text = languages.message(language, best.faq.id)
-            return Reply(SMALL_TALK, text, language, confidence=best.score, understood=question)
+            return Reply(SMALL_TALK, text, language, confidence=confidence, understood=question)
         faqs = [candidate for candidate in candidates if candidate.faq.id in self.faqs]
         about = {
-            "confidence": best.score,
+            "confidence": confidence,
             "understood": understood,
             "suggestions": tuple(faqs[: self.policy.suggestions]),
             "intent": intent,
@@ -163,19 +163,48 @@ class Assistant:
         understood = []
         for text, both, alone in zip(texts, joined, found, strict=False):
             together = next(with_context) if both else None
-            if together is not None and alone[0][0].score < self.policy.threshold:
+            if together is not None and confidence_of(alone[0]) < self.policy.threshold:
                 understood.append((both, *together))
             else:
                 understood.append((text, *alone))
         return understood
 
-    def rank(self, texts: Sequence[str]) -> list[tuple[list[Candidate], Intent | None]]:
-        """Returns the candidates for each text, best first, and the intent of each text."""
+    def rank(
+        self, texts: Sequence[str], *, but_themselves: bool = False
+    ) -> list[tuple[list[Candidate], Intent | None]]:
+        """Returns the candidates for each text, best first, and the intent of each text.
+
+        Args:
+            texts: The texts.
+            but_themselves: Whether phrasings that are equal to the text are left out, as if the FAQ lacked them.
+        """
         intents = self._intents(texts) if self._intents else [None] * len(texts)
         return [
             (prefer_intent(candidates, intent), intent)
-            for candidates, intent in zip(self._retriever.find(texts), intents, strict=True)
+            for candidates, intent in zip(
+                self._retriever.find(texts, but_themselves=but_themselves), intents, strict=True
+            )
         ]
+
+
+def confidence_of(candidates: Sequence[Candidate]) -> float:
+    """Returns the confidence in the first candidate: its score, and its lead over the best of the others.
+
+    Two FAQs that are equally near make the choice between them unsure, however near they are.
+
+    Args:
+        candidates: The candidates, at least one.
+
+    Example:
+        >>> from apps.customer_service.dialogue import confidence_of
+        >>> from apps.customer_service.faqs import Faq
+        >>> from apps.customer_service.retrieval import Candidate
+        >>> a, b = Faq("a", ("A?",), "A."), Faq("b", ("B?",), "B.")
+        >>> confidence_of([Candidate(a, 0.75, "A?"), Candidate(b, 0.5, "B?")])
+        1.0
+    """
+    best = candidates[0].score
+    return best + (best - max(candidate.score for candidate in candidates[1:]) if len(candidates) > 1 else 0.0)
 
 
 def prefer_intent(candidates: Sequence[Candidate], intent: Intent | None) -> list[Candidate]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.customer_service.dialogue import Assistant, PastTurn
+from apps.customer_service.dialogue import Assistant, PastTurn, confidence_of
 from apps.customer_service.faqs import Faq, FileError, Row
 from apps.customer_service.measures import answered_above, auroc, ranks, threshold_for
 
@@ -53,6 +53,7 @@ def evaluate_questions(
     *,
     precision: float = 0.95,
     out_of_scope: Sequence[str] = (),
+    but_themselves: bool = False,
 ) -> dict[str, float]:
     """Measures answers to questions, and finds the threshold for a precision.
 
@@ -60,41 +61,48 @@ def evaluate_questions(
 
     Args:
         assistant: The assistant.
-        asked: The questions, with the ids of their FAQs.
+        asked: The questions, with the ids of their FAQs, at least two.
         precision: The part of the answers that shall be right.
         out_of_scope: Questions that no FAQ answers.
+        but_themselves: Whether phrasings that are equal to the question are left out, as if the FAQ lacked them.
 
     Returns:
         The measures by name.
     """
-    ranked = [candidates for candidates, _ in assistant.rank([each.question for each in asked])]
+    found = assistant.rank([each.question for each in asked], but_themselves=but_themselves)
     names = [each.faq for each in asked]
-    scores = [candidates[0].score for candidates in ranked]
-    right = [candidates[0].faq.id == name for candidates, name in zip(ranked, names, strict=True)]
-    threshold = threshold_for(precision, scores[::2], right[::2])
-    chosen = answered_above(threshold, scores[1::2] or scores, right[1::2] or right)
+    confidences = [confidence_of(candidates) for candidates, _ in found]
+    right = [candidates[0].faq.id == name for (candidates, _), name in zip(found, names, strict=True)]
+    threshold = threshold_for(precision, confidences[::2], right[::2])
+    chosen = answered_above(threshold, confidences[1::2], right[1::2])
+    used = answered_above(assistant.policy.threshold, confidences, right)
     measures = {
         "questions": len(asked),
-        **ranks([[candidate.faq.id for candidate in candidates] for candidates in ranked], names),
-        "precision wanted": precision,
-        "threshold": threshold,
-        "precision at the threshold": chosen.precision,
-        "coverage at the threshold": chosen.coverage,
-    }
-    used = answered_above(assistant.policy.threshold, scores, right)
-    measures |= {
+        **ranks([[candidate.faq.id for candidate in candidates] for candidates, _ in found], names),
+        f"threshold for a precision of {precision:g}": threshold,
+        "precision with it": chosen.precision,
+        "coverage with it": chosen.coverage,
         "threshold in use": used.threshold,
         "precision in use": used.precision,
         "coverage in use": used.coverage,
     }
     if out_of_scope:
-        outside = [candidates[0].score for candidates, _ in assistant.rank(out_of_scope)]
+        outside = [confidence_of(candidates) for candidates, _ in assistant.rank(out_of_scope)]
         measures |= {
             "out-of-scope questions": len(outside),
-            "out-of-scope AUROC": auroc(scores, outside),
-            "out-of-scope answered at the threshold": sum(score >= threshold for score in outside) / len(outside),
+            "out-of-scope AUROC": auroc(confidences, outside),
+            "out-of-scope answered in use": answered_above(used.threshold, outside, [False] * len(outside)).coverage,
         }
     return measures
+
+
+def phrasings_of(faqs: Sequence[Faq], most: int = 2000, seed: int = 0) -> list[Asked]:
+    """Returns the phrasings of the FAQs that have several, at most some of them, which are drawn at random.
+
+    With `but_themselves`, each is a question that a customer might ask.
+    """
+    asked = [Asked(question, faq.id) for faq in faqs if len(faq.questions) > 1 for question in faq.questions]
+    return random.Random(seed).sample(asked, most) if len(asked) > most else asked
 
 
 def evaluate_answers(assistant: Assistant) -> dict[str, float]:
@@ -103,9 +111,9 @@ def evaluate_answers(assistant: Assistant) -> dict[str, float]:
     Customers do not ask so, but the measure needs no labels, and it compares models on the FAQs at hand.
     """
     faqs = list(assistant.faqs.values())
-    sentences = [first_sentence(faq.answer) for faq in faqs]
-    found = [[candidate.faq.id for candidate in candidates] for candidates, _ in assistant.rank(sentences)]
-    return {"answers": len(faqs), **ranks(found, [faq.id for faq in faqs])}
+    found = assistant.rank([first_sentence(faq.answer) for faq in faqs])
+    names = [[candidate.faq.id for candidate in candidates] for candidates, _ in found]
+    return {"answers": len(faqs), **ranks(names, [faq.id for faq in faqs])}
 
 
 def first_sentence(text: str) -> str:

@@ -104,7 +104,7 @@ def read_rows(path: str | os.PathLike[str], columns: Columns = Columns(), *, ans
     Args:
         path: The file, in UTF-8.
         columns: The names of the columns.
-        answers: Whether each row must have an answer; otherwise only questions are read.
+        answers: Whether each row must have an answer; otherwise the file need not have the column.
 
     Raises:
         FileError: The file is unreadable, lacks a column, or a row is invalid.

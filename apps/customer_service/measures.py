@@ -13,7 +13,7 @@ class Answered:
     """What a threshold does to questions with a right answer.
 
     Args:
-        threshold: The least score of an answer that is given.
+        threshold: The least confidence of an answer that is given.
         coverage: The part of the questions that are answered.
         precision: The part of the answers that are right; 1 if there is no answer.
     """
@@ -28,7 +28,7 @@ def answered_above(threshold: float, scores: Sequence[float], right: Sequence[bo
 
     Args:
         threshold: The threshold.
-        scores: The score of the best answer to each question.
+        scores: The confidence in the best answer to each question.
         right: Whether that answer is right.
 
     Example:
@@ -46,7 +46,7 @@ def threshold_for(precision: float, scores: Sequence[float], right: Sequence[boo
 
     Args:
         precision: The wanted part of right answers.
-        scores: The score of the best answer to each question, not empty.
+        scores: The confidence in the best answer to each question, not empty.
         right: Whether that answer is right.
 
     Example:
@@ -87,11 +87,11 @@ def ranks(found: Sequence[Sequence[str]], right: Sequence[str]) -> dict[str, flo
 
 
 def auroc(inside: Sequence[float], outside: Sequence[float]) -> float:
-    """Returns how often a question with an answer has a higher score than one without (ties count half).
+    """Returns how often a question with an answer has a higher confidence than one without (ties count half).
 
     Args:
-        inside: The best scores of questions that have an answer.
-        outside: The best scores of questions that have none.
+        inside: The confidences for questions that have an answer.
+        outside: The confidences for questions that have none.
 
     Example:
         >>> from apps.customer_service.measures import auroc

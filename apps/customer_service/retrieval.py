@@ -59,14 +59,19 @@ class Retriever:
         self.search = make_search(self._phrasings)
         self._re_ranker = re_ranker
 
-    def find(self, questions: Sequence[str]) -> list[list[Candidate]]:
-        """Returns the candidates for each question, best first, each FAQ once."""
+    def find(self, questions: Sequence[str], *, but_themselves: bool = False) -> list[list[Candidate]]:
+        """Returns the candidates for each question, best first, each FAQ once.
+
+        Args:
+            questions: The questions.
+            but_themselves: Whether phrasings that are equal to the question are left out, as if the FAQ lacked them.
+        """
         found = []
         for question, hits in zip(questions, self.search(questions, FOUND), strict=True):
             best: dict[str, Candidate] = {}
             for hit in hits:
                 faq = self._owners[hit.place]
-                if faq.id not in best:
+                if faq.id not in best and not (but_themselves and self._phrasings[hit.place] == question):
                     best[faq.id] = Candidate(faq, hit.score, self._phrasings[hit.place])
             candidates = list(best.values())
             found.append(self._re_ranked(question, candidates) if self._re_ranker else candidates)

@@ -60,7 +60,7 @@ class Turn:
         decision: What the app decided.
         reason: Why it handed over, or "".
         faq: The id of the FAQ of the answer; None without an answer.
-        confidence: The score of the best FAQ.
+        confidence: The confidence in the best FAQ.
         helpful: Whether the customer found the answer helpful; None if they did not say.
         right_faq: The id of the FAQ that the customer chose as the right one, or None.
     """

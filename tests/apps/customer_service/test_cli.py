@@ -28,7 +28,7 @@ def test_ask(run, faq_file):
 
 def test_evaluate(run, faq_file, tmp_path):
     questions = tmp_path / "q.csv"
-    questions.write_text("id,question,answer\nchild,What does a child pay?,x\nlost,Is my bag found?,x\n")
+    questions.write_text("id,question\nchild,What does a child pay?\nlost,Is my bag found?\n")
     outside = tmp_path / "o.csv"
     outside.write_text("text\nWhere is the moon?\n")
     options = ("--out-of-scope", outside, "--out-of-scope-column", "text", "--model", "words", "--json")
@@ -36,10 +36,15 @@ def test_evaluate(run, faq_file, tmp_path):
     assert found["questions"] == 2
     assert found["out-of-scope AUROC"] == 1.0
     table = run("evaluate", faq_file, "--model", "words").stdout
-    assert table.splitlines()[0].split() == ["answers", "4"]
-    result = run("evaluate", faq_file, "--out-of-scope", outside)
+    assert table.splitlines()[0].split() == ["questions", "2"]
+    single = tmp_path / "single.csv"
+    single.write_text("question,answer\nWhere is my bag?,Bags are at the station.\nWho?,We.\n")
+    table = run("evaluate", single, "--model", "words").stdout
+    assert table.splitlines()[0].split() == ["answers", "2"]
+    result = run("evaluate", single, *options)
     assert result.exit_code == 2
-    assert "--out-of-scope needs QUESTIONS.csv. Received: no such file" in result.stderr
+    expected = "--out-of-scope needs QUESTIONS.csv, or FAQs with several phrasings. Received: none"
+    assert expected in result.stderr
 
 
 def test_errors_are_one_line(run, tmp_path, faq_file):

@@ -10,8 +10,9 @@ def test_an_answer_and_what_else_it_may_be(make_assistant):
     assert (reply.decision, reply.faq.id, reply.reason) == (ANSWER, "price", "")
     assert reply.text == "A ticket costs 3 euros.\nCards are accepted."
     assert reply.confidence == pytest.approx(1)
-    assert [candidate.faq.id for candidate in reply.suggestions][0] == "child"
-    assert "price" not in [candidate.faq.id for candidate in reply.suggestions]
+    suggested = [candidate.faq.id for candidate in reply.suggestions]
+    assert suggested[0] == "child"
+    assert "price" not in suggested
 
 
 def test_below_the_threshold_a_person_answers(make_assistant):

@@ -32,9 +32,9 @@ def test_questions(make_assistant):
     assert found["coverage in use"] == 1.0
     assert found["precision in use"] == 0.75
     # The first and the third question choose the threshold; the second is right, and the fourth is wrong.
-    assert 0.5 < found["threshold"] < 1
-    assert (found["coverage at the threshold"], found["precision at the threshold"]) == (1.0, 0.5)
-    assert found["out-of-scope answered at the threshold"] == 0.5
+    assert 0.5 < found["threshold for a precision of 1"] < 1.5
+    assert (found["coverage with it"], found["precision with it"]) == (1.0, 0.5)
+    assert found["out-of-scope answered in use"] == 0.5
     assert 0.5 <= found["out-of-scope AUROC"] < 1
 
 
@@ -42,6 +42,16 @@ def test_a_threshold_that_does_not_exist():
     assert threshold_for(0.9, [0.5, 0.5, 0.7], [True, True, True]) == 0.5
     assert threshold_for(0.9, [0.5, 0.5, 0.7], [True, False, True]) == 0.7
     assert threshold_for(0.9, [0.5, 0.7], [True, False]) > 0.7
+
+
+def test_phrasings_without_themselves(make_assistant, faqs):
+    asked = evaluation.phrasings_of(faqs)
+    assert asked == [Asked("What does a ticket cost?", "price"), Asked("How much is a ticket?", "price")]
+    assistant = make_assistant()
+    assert evaluation.evaluate_questions(assistant, asked)["recall@1"] == 1.0
+    # "How much is a ticket?" is nearer to the ticket for a child than to "What does a ticket cost?".
+    assert evaluation.evaluate_questions(assistant, asked, but_themselves=True)["recall@1"] == 0.5
+    assert len(evaluation.phrasings_of(faqs, most=1)) == 1
 
 
 def test_answers_alone(make_assistant):
