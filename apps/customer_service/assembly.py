@@ -10,9 +10,8 @@ from collections.abc import Callable, Collection, Sequence
 from apps.customer_service.dialogue import Assistant, Policy
 from apps.customer_service.embedding_search import EmbeddingSearch, EmbeddingSettings, installed_model
 from apps.customer_service.faqs import Faq
-from apps.customer_service.hits import Search
 from apps.customer_service.models import IntentClassifier, load_re_ranker
-from apps.customer_service.retrieval import Retriever
+from apps.customer_service.retrieval import Retriever, Search
 from apps.customer_service.word_search import WordSearch
 
 _LOG = logging.getLogger("customer_service")

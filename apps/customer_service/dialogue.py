@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
 
+import numpy as np
+
 from apps.customer_service import languages
 from apps.customer_service.faqs import Faq
 from apps.customer_service.models import Intent
@@ -12,6 +14,10 @@ from apps.customer_service.retrieval import Candidate, Retriever
 
 ANSWER, SMALL_TALK, HAND_OVER = "answer", "small_talk", "hand_over"
 """The decisions."""
+CONTEXT_WEIGHT = 0.6
+"""The weight of the scores of the question with the one before it; the rest is that of the question alone."""
+_AT_ONCE = 256
+"""The number of questions that are searched together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +77,23 @@ class Reply:
     intent: Intent | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Understood:
+    """How a question is understood.
+
+    Args:
+        text: The text that was searched: the question, or the question before and this one.
+        candidates: The candidates, best first.
+        intent: What the classifier of intents said, if there is one.
+        confidence: The confidence in the first candidate.
+    """
+
+    text: str
+    candidates: tuple[Candidate, ...]
+    intent: Intent | None
+    confidence: float
+
+
 class Assistant:
     """Replies to questions.
 
@@ -120,8 +143,9 @@ class Assistant:
         language = languages.language_of(question)
         if not self._retriever.search.reads(question):
             return _handed_over("unreadable", language, understood=question)
-        ((understood, candidates, intent),) = self.understand([(question, past)])
-        best, confidence = candidates[0], confidence_of(candidates)
+        (found,) = self.understand([(question, past)])
+        candidates, intent = found.candidates, found.intent
+        best, confidence = candidates[0], found.confidence
         is_sure = confidence >= self.policy.threshold
         if is_sure and best.faq.id in (languages.THANKS, languages.GREETING):
             text = languages.message(language, best.faq.id)
@@ -129,7 +153,7 @@ class Assistant:
         faqs = [candidate for candidate in candidates if candidate.faq.id in self.faqs]
         about = {
             "confidence": confidence,
-            "understood": understood,
+            "understood": found.text,
             "suggestions": tuple(faqs[: self.policy.suggestions]),
             "intent": intent,
         }
@@ -146,45 +170,41 @@ class Assistant:
         )
 
     def understand(
-        self, questions: Sequence[tuple[str, Sequence[PastTurn]]]
-    ) -> list[tuple[str, list[Candidate], Intent | None]]:
-        """Decides for questions whether they are understood alone or together with the question before.
+        self, questions: Sequence[tuple[str, Sequence[PastTurn]]], *, but_themselves: bool = False
+    ) -> list[Understood]:
+        """Finds candidates for questions: alone, and where that is not sure, together with the question before.
 
         Args:
             questions: The questions, each with the earlier questions of its conversation.
-
-        Returns:
-            For each question the text that is searched, its candidates, best first, and its intent.
+            but_themselves: Whether phrasings that are equal to the question are left out, as if the FAQ lacked them.
         """
-        joined = [f"{past[-1].understood} {question}" if past else "" for question, past in questions]
-        texts = [question for question, _ in questions]
-        found = self.rank([*texts, *filter(None, joined)])
-        with_context = iter(found[len(texts) :])
-        understood = []
-        for text, both, alone in zip(texts, joined, found, strict=False):
-            together = next(with_context) if both else None
-            if together is not None and confidence_of(alone[0]) < self.policy.threshold:
-                understood.append((both, *together))
-            else:
-                understood.append((text, *alone))
-        return understood
+        found = []
+        for start in range(0, len(questions), _AT_ONCE):
+            part = questions[start : start + _AT_ONCE]
+            texts = [text for text, _ in part]
+            scores = self._retriever.scores(texts, but_themselves=but_themselves)
+            alone = self._understood(texts, scores)
+            unsure = [
+                place
+                for place, (_, past) in enumerate(part)
+                if past and alone[place].confidence < self.policy.threshold
+            ]
+            if unsure:
+                joined = [f"{part[place][1][-1].understood} {texts[place]}" for place in unsure]
+                together = self._retriever.scores(joined, but_themselves=but_themselves)
+                mixed = (1 - CONTEXT_WEIGHT) * scores[unsure] + CONTEXT_WEIGHT * together
+                for place, understood in zip(unsure, self._understood(joined, mixed), strict=True):
+                    alone[place] = understood
+            found.extend(alone)
+        return found
 
-    def rank(
-        self, texts: Sequence[str], *, but_themselves: bool = False
-    ) -> list[tuple[list[Candidate], Intent | None]]:
-        """Returns the candidates for each text, best first, and the intent of each text.
-
-        Args:
-            texts: The texts.
-            but_themselves: Whether phrasings that are equal to the text are left out, as if the FAQ lacked them.
-        """
+    def _understood(self, texts: Sequence[str], scores: np.ndarray) -> list[Understood]:
         intents = self._intents(texts) if self._intents else [None] * len(texts)
-        return [
-            (prefer_intent(candidates, intent), intent)
-            for candidates, intent in zip(
-                self._retriever.find(texts, but_themselves=but_themselves), intents, strict=True
-            )
-        ]
+        found = []
+        for text, row, intent in zip(texts, scores, intents, strict=True):
+            candidates = prefer_intent(self._retriever.candidates(text, row), intent)
+            found.append(Understood(text, tuple(candidates), intent, confidence_of(candidates)))
+        return found
 
 
 def confidence_of(candidates: Sequence[Candidate]) -> float:

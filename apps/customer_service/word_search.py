@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apps.customer_service.hits import Hit, best_hits
-
 
 class WordSearch:
     """Compares texts by TF-IDF vectors of words and of the characters of Chinese.
@@ -18,7 +16,7 @@ class WordSearch:
     Example:
         >>> from apps.customer_service.word_search import WordSearch
         >>> search = WordSearch(["Where is my card?", "How do I pay?", "怎么付款"])
-        >>> [hits[0].place for hits in search(["my card is lost", "我要付款"], top=1)]
+        >>> search.scores(["my card is lost", "我要付款"]).argmax(1).tolist()
         [0, 2]
     """
 
@@ -30,10 +28,10 @@ class WordSearch:
         self._vectorizer = TfidfVectorizer(token_pattern=None, tokenizer=_terms, lowercase=True, sublinear_tf=True)
         self._vectors = self._vectorizer.fit_transform(texts)
 
-    def __call__(self, texts: Sequence[str], top: int) -> list[list[Hit]]:
-        """Returns the `top` nearest texts of each text, best first; the score is the cosine, from 0 to 1."""
-        scores = (self._vectorizer.transform(texts) @ self._vectors.T).toarray().astype(np.float32)
-        return [best_hits(row, top) for row in scores]
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Returns the cosines of texts and the texts that are searched, float32 [Q, N], from 0 to 1."""
+        found: np.ndarray = (self._vectorizer.transform(texts) @ self._vectors.T).toarray().astype(np.float32)
+        return found
 
     def reads(self, text: str) -> bool:
         """Returns whether the text has a word at all."""

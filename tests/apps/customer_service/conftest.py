@@ -44,7 +44,7 @@ def make_assistant(faqs):
     from apps.customer_service.word_search import WordSearch
 
     def make(listed=faqs, *, intents=None, re_ranker=None, search=WordSearch, **policy):
-        settings = Policy(**{"threshold": 0.5, **policy})
+        settings = Policy(**{"threshold": 0.7, **policy})
         return Assistant(listed, lambda each: Retriever(each, search, re_ranker), settings, intents)
 
     return make

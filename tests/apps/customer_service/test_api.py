@@ -2,6 +2,7 @@
 
 import json
 import logging
+import queue
 import socket
 import threading
 import time
@@ -46,16 +47,16 @@ def test_a_conversation(serve, store):
     client = serve(contact="Call 0800.")
     assert client.get("/health").json() == {"status": "ok"}
     info = client.get("/api/info").json()
-    assert (info["faqs"], info["categories"], info["threshold"]) == (4, 3, 0.5)
+    assert (info["faqs"], info["categories"], info["threshold"]) == (4, 3, 0.7)
     assert "I lost my bag on the tram" in info["examples"]
 
     first = ask(client, "How much is a ticket?")
     assert (first["decision"], first["faq"]["id"], first["contact"], first["turn"]) == ("answer", "price", "", 1)
     assert first["text"] == "A ticket costs 3 euros.\nCards are accepted."
     name = first["conversation"]
-    second = ask(client, " and for a child? ", name)
+    second = ask(client, " and the child? ", name)
     assert (second["faq"]["id"], second["used_context"], second["turn"]) == ("child", True, 2)
-    third = ask(client, "bag insurance, please", name)
+    third = ask(client, "Is my bag found?", name)
     assert (third["decision"], third["reason"], third["contact"]) == ("hand_over", "unsure", "Call 0800.")
 
     def judge(**values):
@@ -67,8 +68,8 @@ def test_a_conversation(serve, store):
     kept = client.get(f"/api/conversations/{name}").json()["turns"]
     assert [(turn["question"], turn["helpful"], turn["right_faq"]) for turn in kept] == [
         ("How much is a ticket?", True, None),
-        ("and for a child?", None, None),
-        ("bag insurance, please", None, "lost"),
+        ("and the child?", None, None),
+        ("Is my bag found?", None, "lost"),
     ]
     assert client.post(f"/api/conversations/{name}/person").json() == {"contact": "Call 0800."}
     assert [each.conversation for each in store.waiting()] == [name]
@@ -154,7 +155,7 @@ def test_what_does_not_exist(serve):
 def test_logs_have_no_texts(serve, make_assistant, caplog):
     caplog.set_level(logging.DEBUG)
 
-    def search(texts):
+    def search(*texts):
         raise ValueError(f"cannot search {texts}")
 
     assistant = make_assistant()
@@ -188,29 +189,23 @@ def test_a_busy_server_says_so(serve, make_assistant):
 
     assistant.reply = slow
     client = serve(assistant, computing=1, waiting=1)
-    answers = []
+    answers = queue.Queue()
 
     def post():
-        answers.append(httpx.post(f"{client.base_url}api/ask", json={"question": "How much?"}, timeout=30).status_code)
+        answers.put(httpx.post(client.base_url.join("/api/ask"), json={"question": "How much?"}, timeout=60))
 
-    threads = [threading.Thread(target=post) for _ in range(2)]
+    threads = [threading.Thread(target=post) for _ in range(3)]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        # As soon as both wait, a third is refused at once; until then it would wait too.
-        try:
-            refused = httpx.post(f"{client.base_url}api/ask", json={"question": "How much?"}, timeout=0.5)
-            break
-        except httpx.ReadTimeout:
-            continue
+    # One is computed and one waits; the third is refused at once.
+    refused = answers.get(timeout=30)
     assert error(refused) == (503, "the server is busy; ask again in some seconds")
     assert refused.headers["retry-after"] == "2"
     assert client.get("/health").status_code == 200
     go.set()
+    assert [answers.get(timeout=30).status_code for _ in range(2)] == [200, 200]
     for thread in threads:
-        thread.join(30)
-    assert answers == [200, 200]
+        thread.join()
 
 
 def test_a_body_that_ends_early_harms_nobody(serve):

@@ -89,7 +89,8 @@ def test_the_store(run, store, faq_file, tmp_path):
         "1 questions have a right FAQ, 0 wrong answers are known, 0 judgements were left out",
     ]
     asked = json.loads(run("ask", "out/faqs.csv", "kids, how much?", "--model", "words").stdout)
-    assert (asked["faq"]["id"], asked["confidence"]) == ("child", 1.0)
+    assert asked["faq"]["id"] == "child"
+    assert asked["confidence"] > 1
 
     assert json.loads(run("feedback", "show", *option, "--json").stdout)["right FAQ chosen"] == 1
     assert run("forget", name, *option).stdout == "conversations deleted: 1\n"

@@ -1,5 +1,3 @@
-import pytest
-
 from apps.customer_service.dialogue import ANSWER, HAND_OVER, SMALL_TALK, PastTurn
 from apps.customer_service.faqs import Faq
 from apps.customer_service.models import Intent
@@ -9,29 +7,29 @@ def test_an_answer_and_what_else_it_may_be(make_assistant):
     reply = make_assistant().reply("How much is a ticket?")
     assert (reply.decision, reply.faq.id, reply.reason) == (ANSWER, "price", "")
     assert reply.text == "A ticket costs 3 euros.\nCards are accepted."
-    assert reply.confidence == pytest.approx(1)
+    assert 1 < reply.confidence < 2
     suggested = [candidate.faq.id for candidate in reply.suggestions]
     assert suggested[0] == "child"
     assert "price" not in suggested
 
 
 def test_below_the_threshold_a_person_answers(make_assistant):
-    reply = make_assistant().reply("What about bag insurance?")
+    reply = make_assistant().reply("Is my bag found?")
     assert (reply.decision, reply.reason, reply.faq) == (HAND_OVER, "unsure", None)
-    assert 0 < reply.confidence < 0.5
+    assert 0 < reply.confidence < 0.7
     assert reply.text == "I am not sure enough which answer is right, so I hand over to a person."
     assert reply.suggestions[0].faq.id == "lost"
-    sure = make_assistant(threshold=reply.confidence).reply("What about bag insurance?")
+    sure = make_assistant(threshold=reply.confidence).reply("Is my bag found?")
     assert (sure.decision, sure.faq.id) == (ANSWER, "lost")
 
 
 def test_a_follow_up_is_understood_with_the_question_before(make_assistant):
     assistant = make_assistant()
     past = [PastTurn("How much is a ticket?")]
-    assert assistant.reply("and for a child?").reason == "unsure"
-    reply = assistant.reply("and for a child?", past)
+    assert assistant.reply("and the child?").reason == "unsure"
+    reply = assistant.reply("and the child?", past)
     assert (reply.decision, reply.faq.id) == (ANSWER, "child")
-    assert reply.understood == "How much is a ticket? and for a child?"
+    assert reply.understood == "How much is a ticket? and the child?"
     # A question that is clear by itself is not mixed with the one before.
     other = assistant.reply("I lost my bag on the tram", past)
     assert (other.faq.id, other.understood) == ("lost", "I lost my bag on the tram")
@@ -80,11 +78,13 @@ def test_an_intent_comes_first_unless_the_classifier_abstains(make_assistant):
 
     question = "I lost my ticket on the tram"
     assert make_assistant().reply(question).faq.id == "lost"
-    reply = make_assistant(intents=classifier(False), threshold=0.1).reply(question)
+    reply = make_assistant(intents=classifier(False), threshold=-2).reply(question)
     assert reply.faq.category == "tickets"
     assert reply.intent == Intent("tickets", 0.7, False)
+    # The FAQ of the intent is far behind another one, so nobody can be sure.
+    assert make_assistant(intents=classifier(False)).reply(question).reason == "unsure"
     assert make_assistant(intents=classifier(True)).reply(question).faq.id == "lost"
-    assert asked == [question] * 2
+    assert asked == [question] * 3
     assert make_assistant(intents=classifier(False), person_categories={"tickets"}).reply(question).reason == "category"
 
 
@@ -94,4 +94,4 @@ def test_a_re_ranker_orders_and_scores(make_assistant):
 
     assistant = make_assistant(re_ranker=re_ranker)
     reply = assistant.reply("How much is a ticket?")
-    assert (reply.faq.id, reply.confidence) == ("lost", 1.0)
+    assert (reply.faq.id, reply.confidence) == ("lost", 2.0)

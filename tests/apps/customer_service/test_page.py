@@ -81,7 +81,7 @@ def test_the_right_faq_is_chosen(page, store):
 
 
 def test_a_hand_over_says_why_and_whom_to_call(page):
-    answer = ask(page, "What about bag insurance?")
+    answer = ask(page, "Is my bag found?")
     text = answer.inner_text()
     assert "A person will answer" in text
     assert "I am not sure enough" in text
