@@ -30,7 +30,7 @@ function translate() {
   other.lang = language === "en" ? "zh" : "en";
   if (info) {
     const days = info.retention_days;
-    byId("privacy").textContent = days ? `${text("keeps")} ${days}` : text("keepsAll");
+    byId("privacy").textContent = text(days ? "keeps" : "keepsAll").replace("{count}", days);
   }
 }
 
@@ -61,7 +61,7 @@ function show(node) {
 async function ask(question) {
   if (busy || !question.trim()) return;
   if (info && [...question.trim()].length > info.longest_question) {
-    problem.textContent = `${text("long")} ${info.longest_question}`;
+    problem.textContent = text("long").replace("{count}", info.longest_question);
     return;
   }
   busy = true;
