@@ -8,7 +8,7 @@ import numpy as np
 
 
 class WordSearch:
-    """Compares texts by TF-IDF vectors of words and of the characters of Chinese.
+    """Compares texts by TF-IDF vectors of words, of parts of words, and of the characters of Chinese.
 
     Args:
         texts: The texts that are searched.
@@ -25,7 +25,7 @@ class WordSearch:
     def __init__(self, texts: Sequence[str]) -> None:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        self._vectorizer = TfidfVectorizer(token_pattern=None, tokenizer=_terms, lowercase=True, sublinear_tf=True)
+        self._vectorizer = TfidfVectorizer(token_pattern=None, tokenizer=_terms, sublinear_tf=True)
         self._vectors = self._vectorizer.fit_transform(texts)
 
     def scores(self, texts: Sequence[str]) -> np.ndarray:
@@ -35,21 +35,28 @@ class WordSearch:
 
     def reads(self, text: str) -> bool:
         """Returns whether the text has a word at all."""
-        return bool(_terms(text))
+        return any(map(str.isalnum, text))
 
 
 def _terms(text: str) -> list[str]:
-    """Splits a text into words; each Chinese character, and each pair of neighbours, is a term of its own."""
+    """Splits a text into terms: words and their parts of three letters, and for Chinese one or two characters.
+
+    The parts make "dogs" similar to "dog". Words such as "the" are left out.
+    """
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
     terms: list[str] = []
     word = before = ""
-    for character in text:
+    for character in f"{text} ":
         ideograph = "\u3400" <= character <= "\u9fff"
         if character.isalnum() and not ideograph:
             word += character
-        else:
-            terms.extend([word] if word else [])
+        elif word:
+            padded = f"<{word}>"
+            if word not in ENGLISH_STOP_WORDS:
+                terms.extend([word, *(padded[start : start + 3] for start in range(len(padded) - 2))])
             word = ""
         if ideograph:
             terms.extend([character, before + character] if before else [character])
         before = character if ideograph else ""
-    return [*terms, word] if word else terms
+    return terms
