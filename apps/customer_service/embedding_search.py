@@ -63,33 +63,34 @@ class EmbeddingSearch:
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.name = f"vectors of {Path(settings.model).name}"
-        self._folder = tempfile.TemporaryDirectory(prefix="customer_service-")
-        documents = Path(self._folder.name) / "texts.jsonl"
-        with open(documents, "w", encoding="utf-8") as file:
-            for place, text in enumerate(texts):
-                file.write(json.dumps({"id": str(place), "text": text}) + "\n")
-        kbert.build_index(
-            settings.model,
-            input=documents,
-            output=Path(self._folder.name) / "index",
-            pooling=settings.pooling,
-            prompt=settings.faq_prompt,
-            query_prompt=settings.query_prompt,
-            progress=progress,
-        )
-        self._index = kbert.Index(Path(self._folder.name) / "index", model=settings.model)
-        self._vectors = np.array(self._index.vectors, np.float32)
-        self._tokenizer = self._index.predictor.tokenizer
+        with tempfile.TemporaryDirectory(prefix="customer_service-") as folder:
+            documents, index = Path(folder) / "texts.jsonl", Path(folder) / "index"
+            with open(documents, "w", encoding="utf-8") as file:
+                for place, text in enumerate(texts):
+                    file.write(json.dumps({"id": str(place), "text": text}) + "\n")
+            kbert.build_index(
+                settings.model,
+                input=documents,
+                output=index,
+                pooling=settings.pooling,
+                prompt=settings.faq_prompt,
+                query_prompt=settings.query_prompt,
+                progress=progress,
+            )
+            opened = kbert.Index(index, model=settings.model)
+            self._vectors = np.array(opened.vectors, np.float32)
+        self._has_cosines = opened.similarity != "dot"
+        self._predictor = opened.predictor
 
     def scores(self, texts: Sequence[str]) -> np.ndarray:
         """Returns the similarities of texts and the texts that are searched, float32 [Q, N]; mostly cosines."""
-        vectors = self._index.predictor.answers(list(texts))["vector"]
-        if self._index.similarity != "dot":
+        vectors = self._predictor.answers(list(texts))["vector"]
+        if self._has_cosines:
             vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         found: np.ndarray = vectors @ self._vectors.T
         return found
 
     def reads(self, text: str) -> bool:
         """Returns whether the vocabulary of the model has at least half of the words of the text."""
-        tokens = self._tokenizer.encode(text).tokens[1:-1]
+        tokens = self._predictor.tokenizer.encode(text).tokens[1:-1]
         return 2 * sum(token == "[UNK]" for token in tokens) < len(tokens)

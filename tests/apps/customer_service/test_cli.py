@@ -1,4 +1,5 @@
 import json
+import socket
 
 import pytest
 from click.testing import CliRunner
@@ -64,6 +65,17 @@ def test_errors_are_one_line(run, tmp_path, faq_file):
     )
     assert run("forget").exit_code == 2
     assert run("forget", "x", "--older-than", "3").exit_code == 2
+
+
+def test_a_port_that_is_taken(run, faq_file):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = run("serve", faq_file, "--model", "words", "--port", port)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == (
+        f"Error: expected an address to listen at. Received: 127.0.0.1, port {port} (Address already in use); "
+        "name another with --host or --port"
+    )
 
 
 def test_the_store(run, store, faq_file, tmp_path):
