@@ -243,8 +243,8 @@ def evaluate(
     """Measure the answers, and find the threshold.
 
     QUESTIONS.csv has questions of customers, each with the id or the answer of the right FAQ. Without it, each phrasing
-    of an FAQ that has several is a question in turn. If no FAQ has several, the first sentences of the answers are the
-    questions, and no threshold is found.
+    of an FAQ that has several is a question in turn. If no FAQ has several, the answers are the questions, and no
+    threshold is found.
     """
     from apps.customer_service import evaluation
 

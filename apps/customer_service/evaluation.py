@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import random
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from typing import Any
 from apps.customer_service.dialogue import Assistant, PastTurn, Understood
 from apps.customer_service.faqs import Faq, FileError, Row
 from apps.customer_service.measures import answered_above, auroc, ranks, threshold_for
-
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s|(?<=[。！？])|\n")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,28 +103,17 @@ def phrasings_of(faqs: Sequence[Faq], most: int = 2000, seed: int = 0) -> list[A
 
 
 def evaluate_answers(assistant: Assistant) -> dict[str, float]:
-    """Measures without other questions: the first sentence of each answer must find its own FAQ.
+    """Measures without other questions: each answer must find its own FAQ.
 
     Customers do not ask so, but the measure needs no labels, and it compares models on the FAQs at hand.
     """
     faqs = list(assistant.faqs.values())
-    found = assistant.understand([(first_sentence(faq.answer), ()) for faq in faqs])
+    found = assistant.understand([(faq.answer, ()) for faq in faqs])
     return {"answers": len(faqs), **ranks(_found_ids(found), [faq.id for faq in faqs])}
 
 
 def _found_ids(found: Sequence[Understood]) -> list[list[str]]:
     return [[candidate.faq.id for candidate in understood.candidates] for understood in found]
-
-
-def first_sentence(text: str) -> str:
-    """Returns the first sentence of a text.
-
-    Example:
-        >>> from apps.customer_service.evaluation import first_sentence
-        >>> first_sentence("It opens at 9. It closes at 17."), first_sentence("九点开门。五点关门。")
-        ('It opens at 9.', '九点开门。')
-    """
-    return next((part.strip() for part in _SENTENCE_END.split(text) if part.strip()), text)
 
 
 # === Dialogues ===
