@@ -103,7 +103,7 @@ def _models(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--threshold",
             type=float,
-            help="The least confidence of an answer that is given; `evaluate` finds one.  [default: see the README]",
+            help="The least confidence of an answer that is given; `evaluate` finds one.  [default: 0.8]",
         ),
     )
     for option in reversed(options):

@@ -14,8 +14,11 @@ from apps.customer_service.retrieval import Candidate, Retriever
 
 ANSWER, SMALL_TALK, HAND_OVER = "answer", "small_talk", "hand_over"
 """The decisions."""
-CONTEXT_WEIGHT = 0.6
-"""The weight of the scores of the question with the one before it; the rest is that of the question alone."""
+CONTEXT_WEIGHT = 0.5
+"""The weight of the scores of the question with the one before it; the rest is that of the question alone.
+
+The README has the figures for related and unrelated questions before.
+"""
 _AT_ONCE = 256
 """The number of questions that are searched together."""
 
