@@ -44,13 +44,13 @@ class Settings:
     Args:
         contact: How to reach a person, shown at a hand-over.
         retention_days: Conversations are deleted so many days after their last question; 0 keeps them.
-        computing: The number of questions that are computed at the same time.
+        computing: The number of questions that are computed at the same time. One uses all cores.
         waiting: The number of questions that may wait; others are refused with the status 503.
     """
 
     contact: str = ""
     retention_days: float = 90.0
-    computing: int = 2
+    computing: int = 1
     waiting: int = 32
 
 

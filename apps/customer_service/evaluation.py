@@ -72,6 +72,8 @@ def evaluate_questions(
     right = [understood.candidates[0].faq.id == name for understood, name in zip(found, names, strict=True)]
     threshold = threshold_for(precision, confidences[::2], right[::2])
     chosen = answered_above(threshold, confidences[1::2], right[1::2])
+    scores = [understood.candidates[0].score for understood in found]
+    by_score = answered_above(threshold_for(precision, scores[::2], right[::2]), scores[1::2], right[1::2])
     used = answered_above(assistant.policy.threshold, confidences, right)
     measures = {
         "questions": len(asked),
@@ -79,6 +81,7 @@ def evaluate_questions(
         f"threshold for a precision of {precision:g}": threshold,
         "precision with it": chosen.precision,
         "coverage with it": chosen.coverage,
+        "coverage by the score alone": by_score.coverage,
         "threshold in use": used.threshold,
         "precision in use": used.precision,
         "coverage in use": used.coverage,
