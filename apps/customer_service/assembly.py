@@ -70,12 +70,6 @@ def make_assistant(
     def make_search(texts: Sequence[str]) -> Search:
         return WordSearch(texts) if settings is None else EmbeddingSearch(texts, settings, progress)
 
-    if threshold is None and models.model not in (None, WORDS):
-        _LOG.warning(
-            "the default threshold of %g was measured with all-MiniLM-L6-v2; other models need others: find yours with "
-            "`evaluate`, and give it with --threshold",
-            THRESHOLD,
-        )
     policy = Policy(THRESHOLD if threshold is None else threshold, person_categories=frozenset(person_categories))
     return Assistant(faqs, lambda each: Retriever(each, make_search, re_ranker), policy, intents)
 

@@ -123,12 +123,25 @@ def _columns_of(settings: dict[str, Any]) -> Columns:
     return found
 
 
-def _assistant(faqs: Any, settings: dict[str, Any], **more: Any) -> Any:
-    """Makes the assistant with the options of `_models`, and shows how far the vectors are."""
-    from apps.customer_service.assembly import Models, make_assistant
+def _assistant(faqs: Any, settings: dict[str, Any], *, measures: bool = False, **more: Any) -> Any:
+    """Makes the assistant with the options of `_models`, and shows how far the vectors are.
+
+    Args:
+        faqs: The FAQs.
+        settings: The options, of which those of `_models` are removed.
+        measures: Whether the command measures thresholds, and so needs no warning about the default.
+        more: Further arguments of `make_assistant`.
+    """
+    from apps.customer_service.assembly import THRESHOLD, WORDS, Models, make_assistant
 
     names = ("model", "pooling", "query_prompt", "faq_prompt", "rerank", "intents", "abstain_below")
     models = _taken(settings, Models, {name: name for name in names})
+    if settings["threshold"] is None and models.model not in (None, WORDS) and not measures:
+        logging.getLogger("customer_service").warning(
+            "the default threshold of %g was measured with all-MiniLM-L6-v2; other models need others: find yours with "
+            "`evaluate`, and give it with --threshold",
+            THRESHOLD,
+        )
     with _Progress() as progress:
         return make_assistant(faqs, models, threshold=settings.pop("threshold"), progress=progress, **more)
 
@@ -255,7 +268,7 @@ def evaluate(
         asked = evaluation.phrasings_of(listed)
     else:
         asked = evaluation.asked_of(read_rows(questions, columns, answers=False), listed, questions)
-    assistant = _assistant(listed, settings)
+    assistant = _assistant(listed, settings, measures=True)
     if len(asked) < 2:
         if outside:
             raise click.UsageError("--out-of-scope needs QUESTIONS.csv, or FAQs with several phrasings. Received: none")
@@ -283,7 +296,7 @@ def evaluate_dialogues(dialogues: str, as_json: bool, **settings: Any) -> None:
     from apps.customer_service import evaluation
 
     faqs, said = evaluation.split_dialogues(evaluation.read_dialogues(dialogues))
-    _show(evaluation.evaluate_dialogues(_assistant(faqs, settings), said), as_json)
+    _show(evaluation.evaluate_dialogues(_assistant(faqs, settings, measures=True), said), as_json)
 
 
 @main.group()
