@@ -153,8 +153,9 @@ class _Api:
         return conversation, self._store.add(conversation, question, reply), reply
 
     async def feedback(self, request: Request) -> Response:
-        types = {"conversation": str, "turn": int, "helpful": (bool, _MAYBE), "right_faq": (str, _MAYBE)}
-        values = await json_object(request, types)
+        values = await json_object(
+            request, {"conversation": str, "turn": int, "helpful": (bool, _MAYBE), "right_faq": (str, _MAYBE)}
+        )
         helpful, name = values["helpful"], values["right_faq"]
         if helpful is None and name is None:
             raise HTTPException(400, "expected helpful or right_faq. Received: neither")
@@ -166,7 +167,7 @@ class _Api:
             raise HTTPException(404, "expected a turn of a conversation. Received: one that does not exist")
         await run_in_threadpool(self._store.judge, conversation, turn, helpful=helpful, right_faq=name)
         _LOG.info("conversation %s turn %d: helpful %s, right FAQ %s", _digest(conversation), turn, helpful, name)
-        return _json({"faq": _faq_as_json(faq), "answer": faq.answer if faq else None})
+        return _json({"faq": _faq_as_json(faq) if faq else None, "answer": faq.answer if faq else None})
 
     async def conversation(self, request: Request) -> Response:
         name = request.path_params["conversation"]
@@ -192,19 +193,19 @@ def reply_as_json(reply: Reply) -> dict[str, Any]:
         "text": reply.text,
         "language": reply.language,
         "reason": reply.reason,
-        "faq": _faq_as_json(reply.faq),
+        "faq": _faq_as_json(reply.faq) if reply.faq else None,
         "confidence": round(reply.confidence, 4),
         "suggestions": [_suggestion_as_json(candidate) for candidate in reply.suggestions],
         "intent": intent and dataclasses.asdict(intent) | {"probability": round(intent.probability, 4)},
     }
 
 
-def _faq_as_json(faq: Faq | None) -> dict[str, str] | None:
-    return faq and {"id": faq.id, "question": faq.question, "category": faq.category}
+def _faq_as_json(faq: Faq) -> dict[str, str]:
+    return {"id": faq.id, "question": faq.question, "category": faq.category}
 
 
 def _suggestion_as_json(candidate: Candidate) -> dict[str, Any]:
-    return {**(_faq_as_json(candidate.faq) or {}), "score": round(candidate.score, 4)}
+    return {**_faq_as_json(candidate.faq), "score": round(candidate.score, 4)}
 
 
 def _turn_as_json(turn: Any) -> dict[str, Any]:

@@ -145,32 +145,39 @@ class Assistant:
         """
         language = languages.language_of(question)
         if not self._retriever.search.reads(question):
-            return _handed_over("unreadable", language, understood=question)
+            return _handed_over("unreadable", Reply(HAND_OVER, "", language, understood=question))
         (found,) = self.understand([(question, past)])
-        candidates, intent = found.candidates, found.intent
-        best, confidence = candidates[0], found.confidence
-        is_sure = confidence >= self.policy.threshold
+        best, is_sure = found.candidates[0], found.confidence >= self.policy.threshold
+        nearest = [candidate for candidate in found.candidates if candidate.faq.id in self.faqs]
+        reply = Reply(
+            HAND_OVER,
+            "",
+            language,
+            confidence=found.confidence,
+            understood=found.text,
+            suggestions=tuple(nearest[: self.policy.suggestions]),
+            intent=found.intent,
+        )
         if is_sure and best.faq.id in (languages.THANKS, languages.GREETING):
             text = languages.message(language, best.faq.id)
-            return Reply(SMALL_TALK, text, language, confidence=confidence, understood=question)
-        faqs = [candidate for candidate in candidates if candidate.faq.id in self.faqs]
-        about = {
-            "confidence": confidence,
-            "understood": found.text,
-            "suggestions": tuple(faqs[: self.policy.suggestions]),
-            "intent": intent,
-        }
+            return dataclasses.replace(reply, decision=SMALL_TALK, text=text, suggestions=())
         if is_sure and best.faq.id == languages.PERSON:
-            return _handed_over("person", language, **about)
-        if any(each and each in self.policy.person_categories for each in _categories(best, intent, is_sure)):
-            return _handed_over("category", language, **about | {"suggestions": ()})
+            return _handed_over("person", reply)
+        if self._is_for_a_person(found, is_sure):
+            return _handed_over("category", dataclasses.replace(reply, suggestions=()))
         if _failures(past) >= self.policy.failures:
-            return _handed_over("repeated", language, **about)
+            return _handed_over("repeated", reply)
         if not is_sure:
-            return _handed_over("unsure", language, **about)
-        return Reply(
-            ANSWER, best.faq.answer, language, faq=best.faq, **about | {"suggestions": about["suggestions"][1:]}
-        )
+            return _handed_over("unsure", reply)
+        others = tuple(nearest[1 : self.policy.suggestions + 1])
+        return dataclasses.replace(reply, decision=ANSWER, text=best.faq.answer, faq=best.faq, suggestions=others)
+
+    def _is_for_a_person(self, found: Understood, is_sure: bool) -> bool:
+        """Returns whether the FAQ or the intent has a category whose questions are always handed over."""
+        categories = {found.candidates[0].faq.category} if is_sure else set()
+        if found.intent is not None and not found.intent.abstained:
+            categories.add(found.intent.category)
+        return bool(categories & set(self.policy.person_categories))
 
     def understand(
         self, questions: Sequence[tuple[str, Sequence[PastTurn]]], *, but_themselves: bool = False
@@ -237,13 +244,8 @@ def prefer_intent(candidates: Sequence[Candidate], intent: Intent | None) -> lis
     return sorted(candidates, key=lambda candidate: candidate.faq.category != intent.category)
 
 
-def _handed_over(reason: str, language: str, **about: object) -> Reply:
-    return Reply(HAND_OVER, languages.message(language, reason), language, reason, **about)  # type: ignore[arg-type]
-
-
-def _categories(best: Candidate, intent: Intent | None, is_sure: bool) -> list[str]:
-    """Returns the categories that the question may have."""
-    return [best.faq.category if is_sure else "", intent.category if intent and not intent.abstained else ""]
+def _handed_over(reason: str, reply: Reply) -> Reply:
+    return dataclasses.replace(reply, reason=reason, text=languages.message(reply.language, reason))
 
 
 def _failures(past: Sequence[PastTurn]) -> int:
