@@ -1,6 +1,6 @@
 """What feedback is worth for apps/customer_service: banking77, and customers who ask and judge.
 
-    python benchmarks/customer_service.py --model FOLDER --data BANKING77 --steps 150
+    python benchmarks/customer_service.py --model FOLDER --data BANKING77 --epochs 3
 
 The list of FAQs has five phrasings of each answer from train.csv. Other questions of the file are asked: a right answer
 gets a thumb up; for a wrong one, the customer chooses the right FAQ. The feedback is exported as the app does it. The
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, type=Path, help="the folder of banking77: train.csv, test.csv")
     parser.add_argument("--phrasings", type=int, default=5, help="the phrasings of each answer (default: %(default)s)")
     parser.add_argument("--asked", type=int, default=1000, help="the number of questions (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=0, help="also fine-tune for so many steps (default: no)")
+    parser.add_argument("--epochs", type=int, default=0, help="also fine-tune for so many epochs (default: no)")
     options = parser.parse_args()
     kbert.prepare_runtime(quiet=True)
 
@@ -59,14 +59,14 @@ def main() -> None:
         store.close()
         more = read_faqs(files / "faqs.csv")
         show("faqs.csv", make_assistant(more, Models(options.model)), more, test)
-        if options.steps:
+        if options.epochs:
             tuned = Path(folder) / "tuned"
             kbert.finetune(
                 "embedding",
                 model=options.model,
                 train=files / "embedding.csv",
                 validation_split=0.1,
-                steps=options.steps,
+                epochs=options.epochs,
                 output=tuned,
             )
             show("faqs.csv and embedding.csv", make_assistant(more, Models(tuned)), more, test)

@@ -59,9 +59,10 @@ def test_prompts_and_pooling(pretrained):
         make_assistant(FAQS, Models(pretrained))
 
 
-def test_a_ranker(embedder, ranker):
+@pytest.mark.long
+def test_a_ranker(assistant, embedder, ranker):
     reply = make_assistant(FAQS, Models(embedder, rerank=ranker), threshold=-100).reply("fast dogs")
-    (found,) = make_assistant(FAQS, Models(embedder)).understand([("fast dogs", ())])
+    (found,) = assistant.understand([("fast dogs", ())])
     texts = [candidate.phrasing for candidate in found.candidates]
     (answer,) = kbert.load(ranker).predict(["fast dogs"], [texts])
     best, second = sorted(answer["scores"], reverse=True)[:2]
@@ -70,6 +71,7 @@ def test_a_ranker(embedder, ranker):
         load_re_ranker(embedder)
 
 
+@pytest.mark.long
 def test_a_classifier(embedder, classifier):
     (answer,) = kbert.load(classifier).predict(["fast dogs"])
     label = answer["label"]
@@ -129,7 +131,7 @@ def test_feedback_becomes_models(tmp_path, store, vocabulary, pretrained):
         store.judge(name, number, helpful=faq == "cat", right_faq=None if faq == "cat" else faq)
     counts = write_training_files(tmp_path / "out", feedback_of(store.judged(), FAQS), FAQS)
     assert counts == {"embedding.csv": 4, "classification.csv": 7, "ranking.csv": 5, "faqs.csv": 7}
-    settings = {"model": pretrained, "steps": 4, "batch_size": 4, "sequence_length": 16, "validation_split": 0.25}
+    settings = {"model": pretrained, "epochs": 1, "batch_size": 2, "sequence_length": 16, "validation_split": 0.25}
     trained = {}
     for task in ("embedding", "classification", "ranking"):
         trained[task] = tmp_path / task
