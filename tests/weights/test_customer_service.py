@@ -43,4 +43,5 @@ def test_a_conversation(minilm):
 def test_chinese(e5):
     found = measured(Models(e5, pooling="mean", query_prompt="query: ", faq_prompt="query: "), "_zh")
     assert found["questions"] == 38
-    assert found["recall@1"] > 0.6
+    assert found["recall@1"] > 0.45
+    assert found["recall@5"] > 0.8
