@@ -5,10 +5,12 @@ from __future__ import annotations
 import collections
 import csv
 import dataclasses
+import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import kbert
 from apps.customer_service.faqs import Faq
@@ -17,10 +19,10 @@ from apps.customer_service.store import Turn
 HEADERS: Mapping[str, tuple[str, ...]] = {
     "embedding.csv": ("text", "pair"),
     "classification.csv": ("text", "label"),
-    "ranking.csv": ("query", "candidate", "label"),
+    "ranking.jsonl": ("query", "pos", "neg"),
     "faqs.csv": ("id", "question", "answer", "category"),
 }
-"""The files, and their columns: those that `kbert finetune` expects, and those of a list of FAQs."""
+"""The files, and their columns or keys: those that `kbert finetune` expects, and those of a list of FAQs."""
 
 
 class ExportError(kbert.KbertError):
@@ -116,9 +118,13 @@ def write_training_files(folder: str | os.PathLike[str], feedback: Feedback, faq
         complete.mkdir()
         for name in counts:
             with open(complete / name, "w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(HEADERS[name])
-                writer.writerows(rows[name])
+                if name.endswith(".jsonl"):
+                    for row in rows[name]:
+                        file.write(json.dumps(dict(zip(HEADERS[name], row, strict=True)), ensure_ascii=False) + "\n")
+                else:
+                    writer = csv.writer(file, lineterminator="\n")
+                    writer.writerow(HEADERS[name])
+                    writer.writerows(rows[name])
         os.rename(complete, folder)
     return counts
 
@@ -139,14 +145,13 @@ def _classification(feedback: Feedback, faqs: Sequence[Faq]) -> Iterator[tuple[s
     yield from ((question, faq.category) for question, faq in feedback.right.items() if faq.category)
 
 
-def _ranking(feedback: Feedback, faqs: Sequence[Faq]) -> Iterator[tuple[str, ...]]:
-    """Yields questions with right and wrong FAQs."""
-    wrong: dict[str, list[Faq]] = {}
+def _ranking(feedback: Feedback, faqs: Sequence[Faq]) -> Iterator[tuple[Any, ...]]:
+    """Yields questions with right and wrong FAQs; kbert draws wrong ones where none are known."""
+    wrong: dict[str, list[str]] = {}
     for question, faq in feedback.wrong:
-        wrong.setdefault(question, []).append(faq)
+        wrong.setdefault(question, []).append(faq.question)
     for question, faq in feedback.right.items():
-        yield question, faq.question, "1"
-        yield from ((question, other.question, "0") for other in wrong.get(question, ()))
+        yield question, [faq.question], wrong.get(question, [])
 
 
 def _faqs(feedback: Feedback, faqs: Sequence[Faq]) -> Iterator[tuple[str, ...]]:
@@ -162,6 +167,6 @@ def _faqs(feedback: Feedback, faqs: Sequence[Faq]) -> Iterator[tuple[str, ...]]:
 _MAKERS = {
     "embedding.csv": _embedding,
     "classification.csv": _classification,
-    "ranking.csv": _ranking,
+    "ranking.jsonl": _ranking,
     "faqs.csv": _faqs,
 }

@@ -96,7 +96,7 @@ def test_the_store(run, store, faq_file, tmp_path):
     assert result.stdout.splitlines() == [
         "out/embedding.csv: 2 rows",
         "out/classification.csv: 6 rows",
-        "out/ranking.csv: 1 rows",
+        "out/ranking.jsonl: 1 rows",
         "out/faqs.csv: 6 rows",
         "1 questions have a right FAQ, 0 wrong answers are known, 0 judgements were left out",
     ]

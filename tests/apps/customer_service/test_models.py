@@ -130,12 +130,13 @@ def test_feedback_becomes_models(tmp_path, store, vocabulary, pretrained):
         store.add(name, question, Reply(ANSWER, "", "en", understood=question, faq=FAQS[0]))
         store.judge(name, number, helpful=faq == "cat", right_faq=None if faq == "cat" else faq)
     counts = write_training_files(tmp_path / "out", feedback_of(store.judged(), FAQS), FAQS)
-    assert counts == {"embedding.csv": 4, "classification.csv": 7, "ranking.csv": 5, "faqs.csv": 7}
-    settings = {"model": pretrained, "epochs": 1, "batch_size": 2, "sequence_length": 16, "validation_split": 0.25}
+    assert counts == {"embedding.csv": 4, "classification.csv": 7, "ranking.jsonl": 3, "faqs.csv": 7}
+    settings = {"model": pretrained, "epochs": 1, "batch_size": 2, "sequence_length": 16}
     trained = {}
-    for task in ("embedding", "classification", "ranking"):
+    for name in ("embedding.csv", "classification.csv", "ranking.jsonl"):
+        task, file = name.partition(".")[0], tmp_path / "out" / name
         trained[task] = tmp_path / task
-        kbert.finetune(task, train=tmp_path / "out" / f"{task}.csv", output=trained[task], **settings)
+        kbert.finetune(task, train=file, validation=file, output=trained[task], **settings)
     models = Models(trained["embedding"], rerank=trained["ranking"], intents=trained["classification"])
     faqs = read_faqs(tmp_path / "out" / "faqs.csv")
     assert [faq.id for faq in faqs] == ["cat", "dog", "mat"]

@@ -1,4 +1,5 @@
 import csv
+import json
 
 import pytest
 
@@ -47,17 +48,18 @@ def test_votes_decide(faqs):
 def test_the_files(tmp_path, faqs):
     found = feedback_of([turn("kids, how much?", "price", False, "child"), turn("hm", "lost", False)], faqs)
     counts = write_training_files(tmp_path / "new" / "out", found, faqs)
-    assert counts == {"embedding.csv": 2, "classification.csv": 6, "ranking.csv": 2, "faqs.csv": 6}
+    assert counts == {"embedding.csv": 2, "classification.csv": 6, "ranking.jsonl": 1, "faqs.csv": 6}
     assert rows(tmp_path / "new" / "out" / "embedding.csv") == [
         ("text", "pair"),
         ("How much is a ticket?", "What does a ticket cost?"),
         ("kids, how much?", "How much is a ticket for a child?"),
     ]
-    assert rows(tmp_path / "new" / "out" / "ranking.csv") == [
-        ("query", "candidate", "label"),
-        ("kids, how much?", "How much is a ticket for a child?", "1"),
-        ("kids, how much?", "What does a ticket cost?", "0"),
-    ]
+    (line,) = (tmp_path / "new" / "out" / "ranking.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(line) == {
+        "query": "kids, how much?",
+        "pos": ["How much is a ticket for a child?"],
+        "neg": ["What does a ticket cost?"],
+    }
     assert rows(tmp_path / "new" / "out" / "classification.csv")[-1] == ("kids, how much?", "tickets")
     (child,) = [faq for faq in read_faqs(tmp_path / "new" / "out" / "faqs.csv") if faq.id == "child"]
     assert child.questions == ("How much is a ticket for a child?", "kids, how much?")
