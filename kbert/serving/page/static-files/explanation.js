@@ -72,7 +72,9 @@ export function choiceButtons(model, answer, explain) {
   const buttons = choices.map(({ text, choice }) =>
     element("button.quiet", { type: "button", dir: "auto", click: () => explain(choice) }, text),
   );
-  return element("div.answers", { role: "group", "aria-label": "Explain instead" }, ...buttons);
+  const title = "Explain another part";
+  const group = element("div.answers", { role: "group", "aria-label": title }, ...buttons);
+  return element("div", {}, element("h3", {}, title), group);
 }
 
 function choicesOf(inputs, answer) {
