@@ -72,7 +72,7 @@ export function choiceButtons(model, answer, explain) {
   const buttons = choices.map(({ text, choice }) =>
     element("button.quiet", { type: "button", dir: "auto", click: () => explain(choice) }, text),
   );
-  const title = "Explain another part";
+  const title = "Explain instead";
   const group = element("div.answers", { role: "group", "aria-label": title }, ...buttons);
   return element("div", {}, element("h3", {}, title), group);
 }
