@@ -189,14 +189,20 @@ def _pushing(words: Sequence[PushingWord]) -> Iterator[Html]:
 
 def _head_map(heads: HeadMeasures, texts: int) -> list[Html]:
     titles = {
-        "distance": ("Mean distance", "in tokens, from the token that attends to the token that it attends to"),
-        "entropy": ("Entropy", "in bits; 0 if a token attends to a single token"),
-        "to_separator": ("Attention to [SEP]", "the part of the attention; heads with nothing to do look there"),
+        "distance": ("Mean distance", "How many tokens away a token looks."),
+        "entropy": (
+            "Entropy",
+            "How spread the attention of a token is, in bits; it is 0 if the token attends to a single one.",
+        ),
+        "to_separator": (
+            "Attention to [SEP]",
+            "The part of the attention that goes there. Heads that find nothing of theirs in a text look at it.",
+        ),
     }
     parts: list[Html] = [note(_NO_EXPLANATION.format(texts=texts))]
     for field in dataclasses.fields(heads):
         title, meaning = titles[field.name]
-        parts += [element("h3", title), note(f"{meaning}."), _heat_map(getattr(heads, field.name))]
+        parts += [element("h3", title), note(meaning), _heat_map(getattr(heads, field.name))]
     return [section("Attention heads", *parts)]
 
 
