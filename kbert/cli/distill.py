@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from kbert.cli import options
+from kbert.cli.best_metrics import print_best_metrics
 from kbert.errors import UsageError
 from kbert.options import option_infos
 from kbert.tasks.catalogue import all_columns
@@ -50,5 +51,5 @@ def print_metrics(metrics: dict[str, Any], settings: dict[str, Any]) -> None:
     if settings["find_learning_rate"]:
         click.echo(f"suggested: --learning-rate {metrics['suggested']:.2g}", err=True)
         return
-    scores = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, float))
-    click.echo(f"best on the validation file: {scores}: {settings['output']}", err=True)
+    if metrics:  # only the chief has metrics
+        print_best_metrics(metrics, settings["output"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -11,6 +11,7 @@ from kbert.cli import options
 from kbert.cli.predict import given_texts
 from kbert.errors import UsageError
 from kbert.options import option_infos
+from kbert.prediction.explanation.explained_answer import explained_answer
 from kbert.prediction.options import ExplainOptions, HeadOptions
 from kbert.runtime.tensorflow import import_tensorflow
 
@@ -38,9 +39,10 @@ def explain(
 ) -> None:
     """Show which words of the TEXTs the answers of MODEL are due to.
 
-    Words with positive scores speak for the label, words with negative scores against it. MODEL is a model for
-    classification, multilabel classification, regression, ranking or multiple choice; for the last two, all --pair
-    options are the candidates or choices of a single TEXT.
+    Words with positive scores speak for the answer, words with negative scores against it. TEXTs and --pair are given
+    as to `kbert predict`: for ranking and multiple choice, all --pair options are the candidates or choices of a single
+    TEXT; for summarization, the TEXTs are the sentences of one document. A model for embedding needs a --pair for each
+    TEXT, to compare them. Models for semantic-roles are not explained.
     """
     if html and as_json:
         raise UsageError("choose one of --html FILE and --json. Received: both")
@@ -65,10 +67,6 @@ def explain(
 
 
 def explanation_line(explanation: Mapping[str, Any]) -> str:
-    """Formats an explanation: the label or the number, a tab, and the words with their scores."""
-    answer = explanation["label"] if "label" in explanation else f"{explanation['value']:.4f}"
-    return f"{answer}\t{' '.join(_words(explanation['words']))}"
-
-
-def _words(words: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [f"{word['word']}({word['score']:+.2f})" for word in words]
+    """Formats an explanation: what is explained, a tab, and the words with their scores."""
+    words = [f"{word['word']}({word['score']:+.2f})" for word in explanation["words"]]
+    return f"{' '.join(explained_answer(explanation).split())}\t{' '.join(words)}"

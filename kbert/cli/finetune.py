@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kbert.cli import options
+from kbert.cli.best_metrics import print_best_metrics
 from kbert.errors import UsageError
 from kbert.options import Options, option_infos
 from kbert.tasks.catalogue import TASKS
@@ -123,8 +124,7 @@ def _command(info: TaskInfo) -> click.Command:
         if settings["find_learning_rate"]:
             _print_rates(metrics, settings["output"])
         elif metrics:  # only the chief has metrics
-            scores = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if isinstance(value, float))
-            click.echo(f"best on the validation file: {scores}: {settings['output']}", err=True)
+            print_best_metrics(metrics, settings["output"])
 
     return run
 

@@ -164,14 +164,15 @@ def predict(
         return
     import_tensorflow()
     from kbert.prediction.loading import load
+    from kbert.prediction.unknown_texts import UnknownTexts
 
     loaded = load(model, options=use)
-    predictions: Iterable[dict[str, Any]]
+    predictions: Iterable[Mapping[str, Any]]
     if input:
         predictions = loaded.predict_file(input, options=how, **options.chosen_reading(settings))
     else:
         predictions = loaded.predict(*given_texts(loaded, texts, pairs), options=how)
-    _print(loaded, predictions, chosen_format, how.keep_columns)
+    _print(loaded, UnknownTexts(loaded).watch(predictions), chosen_format, how.keep_columns)
 
 
 def given_texts(model: Any, texts: tuple[str, ...], pairs: tuple[str, ...]) -> list[Any]:
@@ -205,7 +206,7 @@ def _words(text: str) -> list[str] | None:
     return words if words and all(isinstance(word, str) for word in words) else None
 
 
-def _print(loaded: Any, predictions: Iterable[dict[str, Any]], output_format: str, keep: Sequence[str]) -> None:
+def _print(loaded: Any, predictions: Iterable[Mapping[str, Any]], output_format: str, keep: Sequence[str]) -> None:
     if output_format == _SQUAD:
         from kbert.prediction.formats import squad_answers
 

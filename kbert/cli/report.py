@@ -9,6 +9,8 @@ import click
 from kbert.cli import options
 from kbert.options import option_infos
 from kbert.report.options import WriteReportOptions
+from kbert.runtime.progress_bar import progress_bar
+from kbert.runtime.tensorflow import import_tensorflow
 
 
 @click.command()
@@ -17,9 +19,14 @@ from kbert.report.options import WriteReportOptions
 def report(runs: tuple[str, ...], **settings: Any) -> None:
     """Write a report about one RUN, or about several side by side: curves, scores, samples, settings and environment.
 
-    A run can still be in progress. The report is a single HTML page that loads nothing from the network.
+    A run can still be in progress. The report is a single HTML page that loads nothing from the network. With
+    --explain, it also has parts for which the model of a finished run is loaded and computes.
     """
+    chosen = WriteReportOptions(**settings)
+    if chosen.explain is not None:
+        import_tensorflow()
     from kbert.report.run import write_report
 
-    path = write_report(runs, **settings)
+    with progress_bar("explaining", "items", transient=True) as update:
+        path = write_report(runs, options=chosen, progress=update)
     click.echo(f"report: {path}", err=True)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from kbert.export.parity import check_parity, sample_inputs
 from kbert.export.session import session_answers
 from kbert.prediction.explanation.attribution import INTEGRATED_GRADIENTS
-from kbert.prediction.explanation.explaining_graph import LABEL, ExplainingGraph
+from kbert.prediction.explanation.explaining_graph import CHOICE_SPECS, NO_CHOICE, ExplainingGraph
 from kbert.prediction.predictor import Predictor
 from kbert.prediction.text_model import TextModel
 
@@ -46,8 +46,8 @@ def check_explanations(folder: Path, loaded: Predictor) -> None:
     samples = sample_inputs(task.explained_inputs, loaded.tokenizer.vocabulary, _LONGEST)
     inputs = {name: values[:_TEXTS] for name, values in samples.items()}
     function = explaining_function(loaded.text_model)
-    if task.explained_labels is not None:
-        inputs[LABEL] = tf.fill([_TEXTS], "")
+    for name in task.caller_choices:
+        inputs[name] = tf.constant([NO_CHOICE[name]] * _TEXTS, CHOICE_SPECS[name].dtype)
     expected = _compared(function(*inputs.values()))
     restored = tf.saved_model.load(str(folder)).signatures[EXPLAIN]
     in_session = session_answers(folder, {EXPLAIN: {name: value.numpy() for name, value in inputs.items()}})[EXPLAIN]

@@ -104,6 +104,16 @@ class SelfAttention(BertLayer):
             context = drop_padding(context, places, tokens)
         return self.output_projection(context), key, value
 
+    def probabilities(self, inputs: Any, bias: Any) -> Any:
+        """Returns the attention of each token to all tokens, the softmax in `call`: float32 [B, N, S, S].
+
+        Args:
+            inputs: float32 [B, S, H].
+            bias: A bias of the scores that broadcasts to [B, N, S, S].
+        """
+        query, key, _ = self._heads(ops.cast(self.qkv(inputs), self.precision))
+        return ops.softmax(product(query, key, self.precision) + bias)
+
     def step(
         self, inputs: Any, source: tuple[Any, Any, Any], keys: Any, values: Any, bias: Any
     ) -> tuple[Any, Any, Any]:

@@ -79,6 +79,19 @@ class PrefixLanguageModel(MaskedLanguageModel):
         hidden = hidden if places is None else pad_rows(hidden, places, tokens)
         return self.heads({"sequence_output": hidden}, inputs, training)
 
+    def from_embeddings(self, embedded: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the outputs for given vectors of the embedding layer, without dropout.
+
+        Args:
+            embedded: The vectors, float32 [B, S, H], such as those that the embedding layer returns.
+            inputs: The inputs of the model. The ids are not read.
+        """
+        mask, types = inputs[features.INPUT_MASK.name], inputs[features.INPUT_TYPE_IDS.name]
+        bias = prefix_attention_bias(mask, types)
+        for block in self.encoder.blocks:
+            embedded = block(embedded, bias, training=False)
+        return self.heads({"sequence_output": embedded}, inputs, training=False)
+
     def heads(self, encoded: Mapping[str, Any], inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """Returns the logits, computed from the vectors of all tokens."""
         weights = inputs.get(features.MASKED_LM_WEIGHTS.name)

@@ -217,7 +217,22 @@ class ExplainOptions(Options):
         choices=EXPLANATIONS,
     )
     label: str | None = option(
-        None, "The label whose number is explained.", default_help="the label that the model predicts"
+        None,
+        "The label whose number is explained; for tagging, the type of the span.",
+        default_help="the label that the model predicts",
+    )
+    span: tuple[int, int] | None = option(
+        None,
+        "For tagging, question answering and masks: the span of the text whose label or answer is explained.",
+        details="The offset of its first character, and the offset after its last one; for a question, in the context.",
+        default_help="the entity, the answer or the mask that the model is surest of",
+        metavar="START:END",
+    )
+    sentence: int | None = option(
+        None,
+        "For summarization: the index of the sentence whose logit is explained.",
+        default_help="the sentence with the largest logit",
+        minimum=0,
     )
     batch_size: int = option(8, "The number of texts that are processed together.", minimum=1)
 

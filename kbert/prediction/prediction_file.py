@@ -24,6 +24,7 @@ from kbert.prediction.beam_job import predict_on_beam
 from kbert.prediction.loading import load
 from kbert.prediction.options import LoadOptions, PredictOptions, PredictToFileOptions
 from kbert.prediction.prediction_text import predictions_text
+from kbert.prediction.unknown_texts import UnknownTexts
 from kbert.sources.content import content_sha256
 
 _CONTENT = ("model", "input")
@@ -78,15 +79,18 @@ def predict_to_file(
     done = journal.open(resume=options.resume)
     loaded = load(model, options=options.narrowed(LoadOptions))
     parts = loaded.predict_parts(input, options=options.narrowed(PredictOptions), skip=done, **reading)
+    unknown = UnknownTexts(loaded)
     output.parent.mkdir(parents=True, exist_ok=True)
     with journal.writing() as handle:
         for part in parts:
             handle.write(predictions_text(loaded, part, options))
             done += len(part)
+            unknown.add(part)
             journal.record(done, handle)
             if progress:
                 progress(done)
     journal.finish()
+    unknown.tell()
     return done
 
 

@@ -147,10 +147,9 @@ class Predictor:
                     f"Received: {spell('keep_columns', options.keep_columns)}"
                 )
             )
-        if isinstance(first, Sequence) and (words := self.task.examples_of_words(first)):
-            return self._predictions(words, options.batch_size)
-        if first is not None and (marked := self.task.examples_of_texts([first] if isinstance(first, str) else first)):
-            return self._predictions(marked, options.batch_size)
+        examples = self._given_examples(first)
+        if examples:
+            return self._predictions(examples, options.batch_size)
         return self._predict(self._inputs(columns), options.batch_size)
 
     @with_options(PredictOptions)
@@ -330,22 +329,25 @@ class Predictor:
     def explain(self, *columns: Any, options: ExplainOptions) -> list[dict[str, Any]]:
         """Returns which words the answers for texts are due to.
 
-        The scores are parts of a number of the model: the log odds of a label, the number of a regression, the logit of
-        the best candidate or choice, or the cosine of two vectors. Words with positive scores raise it. The scores of
-        integrated gradients add up to the change of this number if all words are replaced by padding.
+        The scores are parts of a number of the model, such as the log odds of a label (docs/trust.md lists those of all
+        tasks). Words with positive scores raise it. The scores of integrated gradients add up to the change of this
+        number if all words are replaced by padding.
 
         Args:
             columns: The inputs; see `predict`. A model for embedding needs a second text for each, to compare vectors.
             options: All of these options in one object.
 
         Returns:
-            A dict for each text: the inputs, such as "text"; "label", or for tasks without labels the explained number
-            "value"; "choice", the best of several candidates or choices; "words", with
-            "word", its character offsets "start" and "end", its "score", and for pairs the name of its "input"; and
-            "completeness_gap", the difference of the sum of the scores from this change, as a part of it.
+            A dict for each text: the inputs, such as "text"; what is explained; "words", with "word", its character
+            offsets "start" and "end", its "score", and for pairs the name of its "input"; and "completeness_gap", the
+            difference of the sum of the scores from the change of the number, as a part of this change.
+
+            What is explained is "label", for tags and masks with the "start" and "end" of their span; "answer" with
+            "start" and "end"; "generated"; the index of a "sentence"; or for tasks without labels the number "value",
+            and "choice", the best of several candidates or choices.
 
         Raises:
-            UsageError: The answers of the task cannot be explained, or the model has no such label.
+            UsageError: The answers of the task cannot be explained, or the model has no such label, span or sentence.
 
         Example:
             >>> model = kbert.load("RUN")
@@ -355,7 +357,9 @@ class Predictor:
         from kbert.prediction.explanation.explainer import Explainer
 
         explainer = Explainer(self.text_model, options, self._explaining_graphs)
-        return explainer.explain(self._inputs(columns, explainer.inputs))
+        examples = self._given_examples(columns[0]) if len(columns) == 1 and as_table(columns[0], "") is None else None
+        inputs = self.task.texts_of(examples) if examples else self._inputs(columns, explainer.inputs)
+        return explainer.explain(inputs)
 
     def answers_for_examples(self, examples: Sequence[Any], *, batch_size: int = 64) -> dict[str, np.ndarray]:
         """Returns the answers to labelled examples as the served model returns them, for `task.evaluate`.
@@ -384,6 +388,12 @@ class Predictor:
                 "predictions of a pretrained model"
             )
         return self.task
+
+    def _given_examples(self, first: Any) -> list[Any] | None:
+        """Returns the examples of a column of lists of words, or of texts with marked spans; None for other texts."""
+        if isinstance(first, Sequence) and (words := self.task.examples_of_words(first)):
+            return words
+        return None if first is None else self.task.examples_of_texts([first] if isinstance(first, str) else first)
 
     def _inputs(self, columns: Sequence[Any], inputs: Sequence[TextInput] | None = None) -> dict[str, list[Any]]:
         columns = [column for column in columns if column is not None]

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from kbert.errors import UsageError
-from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.training_rows import as_strings
+
+
+class InputKind(Protocol):
+    """What makes a tensor of the values of an input, such as a `TextInput`."""
+
+    def tensor(self, values: Sequence[Any]) -> Any:
+        """Returns the values of some rows as a tensor."""
+        ...
 
 
 def answers_in_batches(
     function: Callable[..., Any],
     inputs: Mapping[str, Sequence[Any]],
     batch_size: int,
-    kinds: Mapping[str, TextInput] | None = None,
+    kinds: Mapping[str, InputKind] | None = None,
 ) -> dict[str, np.ndarray]:
     """Returns the outputs of a function for texts, as arrays with a row for each text in the order of the texts.
 
@@ -50,8 +57,10 @@ def answers_in_batches(
     return {name: _joined([part[name] for part in parts])[back] for name in parts[0]}
 
 
-def _size(value: str | Sequence[Any]) -> int:
-    """Returns the number of characters of a text, of a list of texts, or of spans, which have none."""
+def _size(value: str | int | Sequence[Any]) -> int:
+    """Returns the number of characters of a text or of a list of texts; 0 for spans and numbers."""
+    if isinstance(value, int):
+        return 0
     return len(value) if isinstance(value, str) else sum(len(each) for each in value if isinstance(each, str))
 
 

@@ -24,3 +24,15 @@ class WriteReportOptions(Options):
         default_help="report.html; of a single run, in its folder",
         path="output-file",
     )
+    explain: files.PathLike | None = option(
+        None,
+        "A labelled file, such as the validation file. The model of each run is loaded and explains its answers: the "
+        "worst examples with coloured words, the words that push each label most over texts of the file, and a map of "
+        "the attention heads.",
+        details="The page then holds texts of the file. A run must be finished, and its task must be one that "
+        "`kbert explain` knows.",
+        path="file",
+    )
+    rows: int = option(
+        100, "The number of texts, drawn at random from the file of `explain`, that are explained.", minimum=1
+    )

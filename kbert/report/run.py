@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +34,40 @@ _NO_CURVES = ("step", "seconds")
 
 
 @with_options(WriteReportOptions)
-def write_report(runs: Sequence[files.PathLike], *, options: WriteReportOptions) -> Path:
+def write_report(
+    runs: Sequence[files.PathLike],
+    *,
+    options: WriteReportOptions,
+    progress: Callable[[int, int], object] | None = None,
+) -> Path:
     """Writes a page about one run, or about several side by side.
 
     Args:
         runs: The folders of runs of `kbert pretrain` or `kbert finetune`, finished or not.
         options: All of these options in one object.
+        progress: A function that is called with the number of texts that are explained, and the number of all texts of
+            a run.
 
     Returns:
         The path of the page.
 
     Raises:
-        UsageError: A folder is not that of a run, or one of its files is damaged.
+        UsageError: A folder is not that of a run, or one of its files is damaged; or with `explain`, the run has not
+            ended, or its answers cannot be explained.
+        DataError: The file of `explain` is unreadable, or has a label that did not occur in training.
 
     Example:
         >>> kbert.write_report(["RUN"], output="report.html")
         PosixPath('report.html')
     """
     path = Path(options.output or Path(runs[0] if len(runs) == 1 else ".", "report.html"))
-    files.write_text(path, run_report(runs))
+    found = _load(runs)
+    explained: list[Html] = []
+    if options.explain is not None:
+        from kbert.report.explained_run import explained_runs
+
+        explained = explained_runs(runs, found, options.explain, options.rows, progress)
+    files.write_text(path, _page(found, explained))
     return path
 
 
@@ -73,13 +88,21 @@ def run_report(folders: Sequence[files.PathLike]) -> str:
         >>> run_report(["RUN"]).splitlines()[0]
         '<!DOCTYPE html>'
     """
-    runs = _with_distinct_names([Run.load(folder) for folder in folders])
+    return _page(_load(folders))
+
+
+def _load(folders: Sequence[files.PathLike]) -> list[Run]:
+    return _with_distinct_names([Run.load(folder) for folder in folders])
+
+
+def _page(runs: Sequence[Run], explained: Sequence[Html] = ()) -> str:
     return page(
         " and ".join(f"{run.settings.get('command', 'run')} {run.name}" for run in runs),
         *results_of(runs),
         section("At a glance", _glance(runs)),
         *(part for run in runs for part in _scores(run, named=len(runs) > 1)),
         *(part for run in runs for part in _samples(run, named=len(runs) > 1)),
+        *explained,
         section("Curves", *_curves(runs))
         if any(run.rows for run in runs)
         else section("Curves", note("There is no row yet.")),

@@ -55,8 +55,10 @@ def entity_rows(encode: GraphEncoder, texts: tf.Tensor, heads: tf.Tensor, tails:
         tails: The same of the tails.
 
     Returns:
-        The features of the encoder, int32 [B, S]; and `entity_positions`, int32 [B, 2], the positions of the markers
-        before head and tail or, without markers, of their first tokens.
+        The features of the encoder, int32 [B, S]; `entity_positions`, int32 [B, 2], the positions of the markers
+        before head and tail or, without markers, of their first tokens; and of each token `token_texts`, 0 if it is
+        from the text and -1 if it is a special token or a marker, and its offsets in the text, `token_starts` and
+        `token_ends`, int32 [B, S].
     """
     vocabulary = encode.tokenizer.vocabulary
     markers = marker_ids(vocabulary)
@@ -76,6 +78,9 @@ def entity_rows(encode: GraphEncoder, texts: tf.Tensor, heads: tf.Tensor, tails:
     # All tokens of a row are put in the order of their places; markers stand between two places.
     place = [column(-1, tf.float32), tf.where(kept, tf.cast(places, tf.float32), _LAST)]
     token = [column(vocabulary.cls_id, tf.int32), ids]
+    others = len(markers) + 1  # the markers and [SEP]
+    of_text = tf.concat([column(-1, tf.int32), tf.zeros_like(ids), tf.fill([batch, others], -1)], 1)
+    offsets = [tf.pad(each, [[0, 0], [1, others]]) for each in (starts, ends)]
     types = [column(0, tf.int32), tf.cast(insides[0] | insides[1], tf.int32)]
     for number, marker in enumerate(markers):
         first, last = spans[number // 2]
@@ -105,6 +110,9 @@ def entity_rows(encode: GraphEncoder, texts: tf.Tensor, heads: tf.Tensor, tails:
         features.INPUT_MASK.name: tf.cast(mask, tf.int32),
         features.INPUT_TYPE_IDS.name: tf.where(mask, tf.gather(tf.concat(types, 1), order, batch_dims=1), 0),
         features.ENTITY_POSITIONS.name: tf.stack(positions, 1),
+        "token_texts": tf.where(mask, tf.gather(of_text, order, batch_dims=1), -1),
+        "token_starts": tf.gather(offsets[0], order, batch_dims=1),
+        "token_ends": tf.gather(offsets[1], order, batch_dims=1),
     }
 
 

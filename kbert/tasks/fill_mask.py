@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -12,6 +12,8 @@ from kbert import features
 from kbert.model_folder.bundle import Bundle
 from kbert.models.encoder import BertEncoder
 from kbert.models.masked_language_model import MaskedLanguageModel
+from kbert.tasks.explained.token_places import token_places
+from kbert.tasks.protocol.explaining import LABEL, SPAN, ExplainedPart, PartsExplainingTask, log_odds
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.text_task import TextTask
 from kbert.text.graph.encoder import GraphEncoder
@@ -22,11 +24,12 @@ _PIECES = 10
 """The number of pieces that are given for each mask."""
 
 
-class FillMaskTask(TextTask):
+class FillMaskTask(PartsExplainingTask, TextTask):
     """A task that predicts the piece at each [MASK] of a text. Pretraining trains it; it is not fine-tuned."""
 
     name: ClassVar[str] = "fill-mask"
     architecture = "BertForMaskedLM"
+    explained_as = "log odds of the piece"
     pooled: ClassVar[bool] = False
     model_features = (*features.ENCODER_FEATURES, features.MASKED_LM_POSITIONS)
 
@@ -56,6 +59,7 @@ class FillMaskTask(TextTask):
             features.MASKED_LM_POSITIONS.name: positions,
             "count": tf.cast(by_text.row_lengths(), tf.int32),
             "pieces": tf.constant(list(vocabulary)),
+            "text": inputs["text"],
         }
 
     def build(self, encoder: BertEncoder) -> MaskedLanguageModel:
@@ -97,6 +101,53 @@ class FillMaskTask(TextTask):
             for mask in prediction["masks"]
         ]
         return f"{' | '.join(masks) or f'(no {MASK})'}\t{prediction['text']}"
+
+    # === Explanations ===
+
+    @property
+    def caller_choices(self) -> Sequence[str]:
+        """A span, which holds the mask."""
+        return (SPAN,)
+
+    def explained_part(
+        self, encode: GraphEncoder, encoded: Tensors, outputs: Tensors, chosen: Tensors
+    ) -> ExplainedPart:
+        """Returns the likeliest piece of the mask that the model is surest of, or of the mask in the given span."""
+        positions, pieces, span = encoded[features.MASKED_LM_POSITIONS.name], encoded["pieces"], chosen[SPAN]
+        places = token_places(encode, encoded, [encoded["text"]], [encoded["text"]])
+        starts = tf.gather(places.starts, positions, batch_dims=1)
+        ends = tf.gather(places.ends, positions, batch_dims=1)
+        given = span[:, 1:] > span[:, :1]
+        fits = tf.sequence_mask(encoded["count"], tf.shape(positions)[1])
+        fits &= ~given | ((starts < span[:, 1:]) & (ends > span[:, :1]))
+        probabilities = tf.nn.softmax(outputs["mlm_logits"][..., : tf.size(pieces)])
+        best = tf.argmax(tf.where(fits, tf.reduce_max(probabilities, -1), -1.0), -1, tf.int32)
+        exists = tf.reduce_any(fits, -1)
+
+        def of_mask(values: tf.Tensor) -> tf.Tensor:
+            return tf.gather(values, best, batch_dims=1)
+
+        piece = of_mask(tf.argmax(probabilities, -1, tf.int32))
+        is_mask = encoded[features.INPUT_WORD_IDS.name] == encode.tokenizer.vocabulary.mask_id
+        return ExplainedPart(
+            {
+                **features.encoder_part(encoded),
+                features.MASKED_LM_POSITIONS.name: of_mask(positions)[:, None],
+            },
+            places._replace(texts=tf.where(is_mask, -1, places.texts)),  # a mask always stays
+            tf.where(exists, piece, -1),
+            {
+                LABEL: tf.where(exists, tf.gather(pieces, piece), ""),
+                "start": tf.where(exists, of_mask(starts), 0),
+                "end": tf.where(exists, of_mask(ends), 0),
+            },
+        )
+
+    def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:
+        """Returns the log odds of the piece; 0 for a text without a mask."""
+        return tf.where(target < 0, 0.0, log_odds(outputs["mlm_logits"][:, 0], tf.maximum(target, 0)))
+
+    # === Words for people ===
 
     @property
     def description(self) -> str:

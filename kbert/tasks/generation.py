@@ -22,6 +22,8 @@ from kbert.tasks.decoding.loop import decode
 from kbert.tasks.decoding.settings import SHORTEST_SOURCE, Decoding
 from kbert.tasks.decoding.single import SingleAnswers, random_draws
 from kbert.tasks.decoding.token_rules import TokenRules
+from kbert.tasks.explained.generated import log_probability, predicted_tokens, rows_with_targets, widened
+from kbert.tasks.explained.token_places import token_places
 from kbert.tasks.generation_baselines import best_baseline
 from kbert.tasks.generation_rows import source_and_target_rows, target_lengths
 from kbert.tasks.metrics.chrf import sentence_chrf
@@ -29,6 +31,7 @@ from kbert.tasks.metrics.generation import generation_metrics
 from kbert.tasks.metrics.worst_examples import worst_examples
 from kbert.tasks.options import GenerationOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.explaining import ExplainedPart, PartsExplainingTask
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag
 from kbert.tasks.protocol.soft_outputs import SoftOutput
@@ -54,7 +57,7 @@ def decoding(value: Any) -> Decoding:
     return Decoding(**value)
 
 
-class GenerationTask(TrainableTask[GenerationExample]):
+class GenerationTask(PartsExplainingTask, TrainableTask[GenerationExample]):
     """A task whose models write a text for each text.
 
     The encoder reads rows of [CLS] source [SEP] target, and predicts each token of the target from the tokens before
@@ -74,6 +77,7 @@ class GenerationTask(TrainableTask[GenerationExample]):
     architecture = "BertForMaskedLM"
     main_metric = "chrf"
     losses = ("cross_entropy",)
+    explained_as = "log probability of the generated text"
     pooled: ClassVar[bool] = False
     one_pass: ClassVar[bool] = False
     not_for_phones: ClassVar[str] = "they write one token after the other, in a loop"
@@ -197,7 +201,7 @@ class GenerationTask(TrainableTask[GenerationExample]):
     def encode(self, encode: GraphEncoder, inputs: Tensors) -> dict[str, tf.Tensor]:
         """Returns rows of [CLS] text [SEP], which are cut so that the longest answer fits behind them."""
         room = encode.sequence_length - self.decoding.longest(encode.sequence_length)
-        return GraphEncoder(encode.tokenizer, room)(inputs["text"])
+        return {**GraphEncoder(encode.tokenizer, room)(inputs["text"]), "text": inputs["text"]}
 
     def training_rows(self, examples: Sequence[GenerationExample], encode: GraphEncoder) -> TrainingRows:
         """Returns a row for each target: [CLS] text [SEP] target, with the types 0 and 1.
@@ -240,7 +244,12 @@ class GenerationTask(TrainableTask[GenerationExample]):
     # === Answers ===
 
     def answer_outputs(self, model: Any, batch: Tensors, encode: GraphEncoder) -> dict[str, tf.Tensor]:
-        """Writes the answers: `ids` int32 [B, A, T], `texts` string [B, A] and `scores` float32 [B, A], best first."""
+        """Writes the answers, best first.
+
+        Returns:
+            `ids`, int32 [B, A, T], with 0 in unused places, and their `lengths`, int32 [B, A]; `texts`, string [B, A];
+            and `scores`, float32 [B, A].
+        """
         return self.written(model, batch, encode)
 
     def written(
@@ -276,7 +285,7 @@ class GenerationTask(TrainableTask[GenerationExample]):
         else:
             answers = decode(model, batch, SingleAnswers(rules, chosen), longest)
         texts = GraphDetokenizer(vocabulary)(answers.ids, answers.lengths)
-        return {"ids": answers.ids, "texts": texts, "scores": answers.scores}
+        return {"ids": answers.ids, "lengths": answers.lengths, "texts": texts, "scores": answers.scores}
 
     def served_answers(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Returns `generated`, string [B], and `score`, float32 [B]; with several answers, both are [B, A].
@@ -305,6 +314,33 @@ class GenerationTask(TrainableTask[GenerationExample]):
         """Formats the answer, or several answers with tabs between them, as one line."""
         texts = prediction["generated"]
         return "\t".join(" ".join(text.split()) for text in ([texts] if isinstance(texts, str) else texts))
+
+    # === Explanations ===
+
+    def explained_part(
+        self, encode: GraphEncoder, encoded: Tensors, outputs: Tensors, chosen: Tensors
+    ) -> ExplainedPart:
+        """Returns the best generated text of each source."""
+        ids, lengths = outputs["ids"][:, 0], outputs["lengths"][:, 0]
+        rows = rows_with_targets(encoded, ids, lengths)
+        # The sources are encoded without prompts.
+        places = token_places(encode, encoded, [encoded["text"]], [encoded["text"]])
+        longest = self.decoding.longest(encode.sequence_length)
+        return ExplainedPart(
+            rows,
+            widened(places, tf.shape(rows[features.INPUT_WORD_IDS.name])[1]),
+            predicted_tokens(ids, lengths, encode.tokenizer.vocabulary.sep_id, longest),
+            {"generated": outputs["texts"][:, 0]},
+        )
+
+    def explained_outputs(self, model: Any, embedded: tf.Tensor, batch: Tensors) -> Tensors:
+        """Returns the logits of the tokens of the answer; see `ExplainableTask.explained_outputs`."""
+        outputs: Tensors = model.from_embeddings(embedded, batch)
+        return outputs
+
+    def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:
+        """Returns the log probability of the generated tokens, without the rules of the decoding."""
+        return log_probability(outputs["mlm_logits"], target)
 
     # === Metrics ===
 

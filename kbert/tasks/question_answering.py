@@ -18,9 +18,11 @@ from kbert.models.encoder import BertEncoder
 from kbert.models.question_answering import QuestionAnsweringModel
 from kbert.sources.bad_rows import BadRows
 from kbert.tasks.answer_spans import answer_positions, best_spans
+from kbert.tasks.explained.answers import explained_answers
 from kbert.tasks.metrics import question_answering as metrics
 from kbert.tasks.options import QuestionAnsweringOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.explaining import SPAN, ExplainedPart, PartsExplainingTask, TokenPlaces
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, count, count_or_none, flag, number
 from kbert.tasks.protocol.soft_outputs import PLACES, SoftOutput
@@ -39,7 +41,7 @@ _ANSWERS_COVERED = 99
 """The percentage of the training answers that the default longest answer covers."""
 
 
-class QuestionAnsweringTask(TrainableTask[Question]):
+class QuestionAnsweringTask(PartsExplainingTask, TrainableTask[Question]):
     """A task that finds the answer to a question in a context.
 
     A long context is split into overlapping windows, each with the question before it. The answers are the best spans
@@ -64,6 +66,7 @@ class QuestionAnsweringTask(TrainableTask[Question]):
     architecture = "BertForQuestionAnswering"
     main_metric = "f1"
     losses = ("span_loss",)
+    explained_as = "sum of the logits of the start and of the end of the answer"
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
     pair_truncation = "only_second"
@@ -345,6 +348,51 @@ class QuestionAnsweringTask(TrainableTask[Question]):
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Returns `start_logits` and `end_logits`, float32 [B, S] each."""
         return {"start_logits": outputs["start_logits"], "end_logits": outputs["end_logits"]}
+
+    # === Explanations ===
+
+    @property
+    def caller_choices(self) -> Sequence[str]:
+        """A span of the context."""
+        return (SPAN,)
+
+    def explained_part(
+        self, encode: GraphEncoder, encoded: Tensors, outputs: Tensors, chosen: Tensors
+    ) -> ExplainedPart:
+        """Returns the answer that the model gives, or the given span of the context."""
+        served, span = self.served_answers(outputs, encoded), chosen[SPAN]
+        given = span[:, 1] > span[:, 0]
+        starts = tf.where(given, span[:, 0], served["start"])
+        ends = tf.where(given, span[:, 1], served["end"])
+        found = explained_answers(outputs, encoded, starts, ends)
+
+        def of_window(values: tf.Tensor) -> tf.Tensor:
+            return tf.gather(values, found.windows)
+
+        # The offsets of special tokens are 0, and those of other tokens are not empty.
+        in_question = ~encoded["in_context"] & (encoded["token_ends"] > encoded["token_starts"])
+        texts = tf.where(encoded["in_context"], 1, tf.where(in_question, 0, -1))
+        context = tf.strings.unicode_transcode(encoded["context"], "UTF-8", "UTF-8")
+        exists = tf.reduce_any(found.positions > 0, -1)
+        starts, ends = tf.where(exists, starts, 0), tf.where(exists, ends, 0)
+        return ExplainedPart(
+            {feature.name: of_window(encoded[feature.name]) for feature in self.model_features},
+            TokenPlaces(of_window(texts), of_window(encoded["token_starts"]), of_window(encoded["token_ends"])),
+            found.positions,
+            {
+                "answer": tf.strings.substr(context, starts, ends - starts, unit="UTF8_CHAR"),
+                "start": starts,
+                "end": ends,
+            },
+        )
+
+    def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:
+        """Returns the logit of the start of the answer plus that of its end."""
+        first, last = target[:, 0], target[:, 1]
+        starts, ends = outputs["start_logits"], outputs["end_logits"]
+        return tf.gather(starts, first, batch_dims=1) + tf.gather(ends, last, batch_dims=1)
+
+    # === Answers for people ===
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Returns {"answer", "start", "end", "score", "answers": [{"answer", "start", "end", "score"}]}."""

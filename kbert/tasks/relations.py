@@ -21,6 +21,7 @@ from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.relations import relation_scores, usual_no_relation
 from kbert.tasks.options import RelationOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.explaining import LABEL, ExplainedPart, PartsExplainingTask, TokenPlaces, log_odds
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, named_numbers, names, number, string_or_none
 from kbert.tasks.protocol.trainable import TrainableTask
@@ -32,7 +33,7 @@ from kbert.text.graph.encoder import GraphEncoder
 _TEXTS_AT_ONCE = 512
 
 
-class RelationsTask(TrainableTask[RelationExample]):
+class RelationsTask(PartsExplainingTask, TrainableTask[RelationExample]):
     """A task that finds the relation between a head and a tail, two spans of a text.
 
     Both spans are marked in the row of tokens (`kbert.tasks.entity_rows`). The relation is computed from the vectors of
@@ -53,6 +54,7 @@ class RelationsTask(TrainableTask[RelationExample]):
     architecture = "BertForRelations"
     main_metric = "f1"
     losses = ("cross_entropy",)
+    explained_as = "log odds of the relation"
     pooled: ClassVar[bool] = False
     examples_noun: ClassVar[str] = "texts with two entities"
     not_for_phones: ClassVar[str] = "apps would have to find the tokens of the entities in the text by themselves"
@@ -270,6 +272,24 @@ class RelationsTask(TrainableTask[RelationExample]):
         true, predicted = self._classes._label_ids(examples), answers["probabilities"].argmax(-1)
         scores = relation_scores(self.labels, true, predicted, self.no_relation)
         return {"examples": found["examples"], **scores, **{name: each for name, each in found.items() if name != "f1"}}
+
+    # === Explanations ===
+
+    def explained_part(
+        self, encode: GraphEncoder, encoded: Tensors, outputs: Tensors, chosen: Tensors
+    ) -> ExplainedPart:
+        """Returns the likeliest relation, or the given one."""
+        relation = tf.where(chosen[LABEL] < 0, self.explained_target(outputs), chosen[LABEL])
+        return ExplainedPart(
+            {feature.name: encoded[feature.name] for feature in self.model_features},
+            TokenPlaces(encoded["token_texts"], encoded["token_starts"], encoded["token_ends"]),
+            relation,
+            {LABEL: tf.gather(tf.constant(self.labels), relation)},
+        )
+
+    def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:
+        """Returns the log odds of the relation."""
+        return log_odds(outputs["logits"], target)
 
     # === Words for people ===
 

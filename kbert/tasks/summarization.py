@@ -16,10 +16,12 @@ from kbert.layers.heads import MASKED_LOGIT
 from kbert.models.encoder import BertEncoder
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.sources.bad_rows import BadRows
+from kbert.tasks.explained.sentences import sentence_places
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.rouge import METRICS, oracle_sentences, rouge
 from kbert.tasks.options import SummarizationOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.explaining import SENTENCE, ExplainedPart, PartsExplainingTask, TokenPlaces
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, count
 from kbert.tasks.protocol.soft_outputs import LABELS, SoftOutput
@@ -32,7 +34,7 @@ from kbert.text.graph.encoder import GraphEncoder
 _DOCUMENTS_AT_ONCE = 64
 
 
-class SummarizationTask(TrainableTask[SummarizationExample]):
+class SummarizationTask(PartsExplainingTask, TrainableTask[SummarizationExample]):
     """A task that selects the sentences of a document that sum it up.
 
     The sentences of a document are encoded together, each as [CLS] sentence [SEP] with alternating segment ids, and
@@ -50,6 +52,7 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
     architecture = "BertForTokenClassification"
     main_metric = "rougeL"
     losses = ("cross_entropy",)
+    explained_as = "logit of the sentence"
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
 
@@ -194,11 +197,9 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
         `sentences` is string [B, K]; `indices`, their indices in the document, int32 [B, K]; `probabilities`, float32
         [B, K]; `count`, the number of chosen sentences, int32 [B].
         """
-        sentences, places = encoded["sentences"], encoded["places"]
-        logits = tf.gather_nd(outputs["logits"][..., 0], tf.stack([encoded["windows"], encoded["positions"]], 1))
-        shape = tf.shape(sentences, tf.int64)
+        sentences = encoded["sentences"]
         used = sentences != ""
-        masked = tf.where(used, tf.scatter_nd(places, logits, shape), MASKED_LOGIT)
+        masked = _sentence_logits(outputs, encoded)
         total = tf.shape(sentences)[1]
         best = tf.math.top_k(masked, tf.minimum(self.sentences, total)).indices
         count = tf.minimum(tf.reduce_sum(tf.cast(used, tf.int32), -1), self.sentences)
@@ -215,6 +216,40 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
     def token_outputs(self, outputs: Tensors, encoded: Tensors) -> dict[str, tf.Tensor]:
         """Returns the `probabilities` of the tokens, float32 [B, S]; those of [CLS] tokens are of sentences."""
         return {"probabilities": tf.nn.sigmoid(outputs["logits"][..., 0])}
+
+    # === Explanations ===
+
+    @property
+    def caller_choices(self) -> Sequence[str]:
+        """A sentence."""
+        return (SENTENCE,)
+
+    def explained_part(
+        self, encode: GraphEncoder, encoded: Tensors, outputs: Tensors, chosen: Tensors
+    ) -> ExplainedPart:
+        """Returns the sentence with the largest logit, or the given sentence of each document."""
+        logits = _sentence_logits(outputs, encoded)
+        sentence = tf.where(chosen[SENTENCE] < 0, tf.argmax(logits, -1, tf.int32), chosen[SENTENCE])
+        shape = tf.shape(encoded["sentences"], tf.int64)
+
+        def of_sentence(values: tf.Tensor) -> tf.Tensor:
+            by_place = tf.scatter_nd(encoded["places"], tf.cast(values, tf.int32), shape)
+            return tf.gather(by_place, sentence, batch_dims=1)
+
+        window = of_sentence(encoded["windows"])
+        places = sentence_places(encode, encoded, _longest_sentence(encode))
+        return ExplainedPart(
+            {feature.name: tf.gather(encoded[feature.name], window) for feature in self.model_features},
+            TokenPlaces(*(tf.gather(values, window) for values in places)),
+            of_sentence(encoded["positions"]),
+            {SENTENCE: sentence, "value": tf.gather(logits, sentence, batch_dims=1)},
+        )
+
+    def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:
+        """Returns the logit of the sentence."""
+        return tf.gather(outputs["logits"][..., 0], target, batch_dims=1)
+
+    # === Answers for people ===
 
     def readable_answer(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Returns {"summary", "sentences", "indices", "probabilities"}."""
@@ -264,6 +299,19 @@ class SummarizationTask(TrainableTask[SummarizationExample]):
         return "'The first sentence of a document.' 'The second.' 'And so on.'"
 
 
+def _sentence_logits(outputs: Tensors, encoded: Tensors) -> tf.Tensor:
+    """Returns the logits of the sentences of each document, float32 [B, C]; `MASKED_LOGIT` in unused places."""
+    sentences = encoded["sentences"]
+    logits = tf.gather_nd(outputs["logits"][..., 0], tf.stack([encoded["windows"], encoded["positions"]], 1))
+    by_place = tf.scatter_nd(encoded["places"], logits, tf.shape(sentences, tf.int64))
+    return tf.where(sentences != "", by_place, MASKED_LOGIT)
+
+
+def _longest_sentence(encode: GraphEncoder) -> int:
+    """Returns the largest number of tokens of a sentence, with [CLS] and [SEP]."""
+    return max(3, encode.sequence_length // 4)
+
+
 class _Joined(NamedTuple):
     """The N sentences of documents, joined to W windows."""
 
@@ -286,8 +334,7 @@ def _join(encode: GraphEncoder, sentences: tf.Tensor) -> _Joined:
     into stretches that are shorter than a window by the length of the longest sentence. A window holds the sentences
     that begin in one stretch, so they always fit, and the graph needs no loop over sentences.
     """
-    room = encode.sequence_length
-    longest = max(3, room // 4)
+    room, longest = encode.sequence_length, _longest_sentence(encode)
     first = tf.range(tf.shape(sentences)[1])[None] == 0
     places = tf.where((sentences != "") | first)
     ids, _ = encode.ragged(tf.gather_nd(sentences, places))

@@ -19,10 +19,12 @@ from kbert.model_folder.parts import CRF_TENSOR
 from kbert.models.encoder import BertEncoder
 from kbert.models.token_classification import TokenClassificationModel
 from kbert.sources.bad_rows import BadRows
+from kbert.tasks.explained.spans import explained_spans, mean_log_odds
 from kbert.tasks.labels import label_names
 from kbert.tasks.metrics.names import LOSS
 from kbert.tasks.options import TaggingOptions, TaskOptions
 from kbert.tasks.protocol.answering import TextInput
+from kbert.tasks.protocol.explaining import LABEL, SPAN, ExplainedPart, PartsExplainingTask, TokenPlaces
 from kbert.tasks.protocol.objective import Tensors
 from kbert.tasks.protocol.saved_settings import Kind, flag, names
 from kbert.tasks.protocol.trainable import TrainableTask
@@ -32,7 +34,7 @@ from kbert.tasks.readers.tag_schemes import split_tag, tag_labels
 from kbert.tasks.readers.tagged_words import tags_of_words
 from kbert.tasks.readers.tagging import CONLL_ENDINGS, TaggedText, read_tagged_texts, text_of_words
 from kbert.tasks.readers.word_tags import NO_TAG, are_word_tags
-from kbert.tasks.span_answers import LETTERS, readable_spans, served_spans, span_scores
+from kbert.tasks.span_answers import LETTERS, FoundSpans, found_spans, readable_spans, served_spans, span_scores
 from kbert.tasks.text_task import same_text
 from kbert.tasks.windowed_words import window_stride, words_of_windows
 from kbert.tasks.word_answers import given_words, readable_words, served_words, word_scores
@@ -45,7 +47,7 @@ _WORD_METRICS = ("accuracy", "macro_f1")
 _LOG = logging.getLogger("kbert")
 
 
-class TaggingTask(TrainableTask[TaggedText]):
+class TaggingTask(PartsExplainingTask, TrainableTask[TaggedText]):
     """A task that finds spans of a text and their types, or the tag of each word.
 
     Words are those of BERT's tokenizer: spaces and punctuation marks separate them, and each ideograph is a word. The
@@ -67,6 +69,7 @@ class TaggingTask(TrainableTask[TaggedText]):
     name: ClassVar[str] = "tagging"
     architecture = "BertForTokenClassification"
     main_metric = "f1"
+    explained_as = "mean log odds of the label over the words of the span"
     pooled: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
     examples_noun: ClassVar[str] = "texts"
@@ -225,6 +228,10 @@ class TaggingTask(TrainableTask[TaggedText]):
             "word_rows": words.rows,
             "word_starts": words.starts,
             "word_ends": words.ends,
+            "window_rows": windows.rows,
+            "token_starts": windows.starts,
+            "token_ends": windows.ends,
+            "in_text": windows.slides,
         }
 
     def training_rows(self, examples: Sequence[TaggedText], encode: GraphEncoder) -> TrainingRows:
@@ -325,16 +332,18 @@ class TaggingTask(TrainableTask[TaggedText]):
         offsets in the text, int32 [B, N]; `scores`, the mean probability of the tags of a span, float32 [B, N]. If the
         labels are tags of single words, there is an answer for each word, with `tags` instead of `labels`.
         """
-        logits = tf.boolean_mask(outputs["logits"], encoded["word_mask"])
-        rows = encoded["word_rows"]
-        probabilities = tf.nn.softmax(logits)
-        tags = self._decode(logits, outputs, rows, tf.size(encoded["text"]))
-        scores = tf.gather(probabilities, tags, batch_dims=1)
+        _, tags, scores = self._word_tags(outputs, encoded)
         if self.per_word:
             return served_words(self.labels, tags, scores, encoded, encoded["text"])
         return served_spans(
             self.types, tf.gather(self._letters, tags), tf.gather(self._types, tags), scores, encoded, encoded["text"]
         )
+
+    def _word_tags(self, outputs: Tensors, encoded: Tensors) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns the logits of all words, float32 [N, C], their tags, int32 [N], and the probabilities of the tags."""
+        logits = tf.boolean_mask(outputs["logits"], encoded["word_mask"])
+        tags = self._decode(logits, outputs, encoded["word_rows"], tf.size(encoded["text"]))
+        return logits, tags, tf.gather(tf.nn.softmax(logits), tags, batch_dims=1)
 
     def _decode(self, logits: tf.Tensor, outputs: Tensors, rows: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         """Returns the tag of each word, int32 [N], from logits [N, C]."""
@@ -373,3 +382,50 @@ class TaggingTask(TrainableTask[TaggedText]):
         if self.per_word:
             return word_scores(self.labels, examples, answers)
         return span_scores(examples, answers)
+
+    # === Explanations ===
+
+    @property
+    def explained_labels(self) -> Sequence[str]:
+        """The types of spans, or the tags of single words."""
+        return self.labels if self.per_word else self.types
+
+    @property
+    def caller_choices(self) -> Sequence[str]:
+        """A label and a span."""
+        return LABEL, SPAN
+
+    @property
+    def _kinds(self) -> tf.Tensor:
+        """The index of the explained label of each tag, int32 [C]; -1 for O."""
+        return tf.range(len(self.labels)) if self.per_word else tf.constant(self._types)
+
+    def explained_part(
+        self, encode: GraphEncoder, encoded: Tensors, outputs: Tensors, chosen: Tensors
+    ) -> ExplainedPart:
+        """Returns the span whose label is explained; see `explained_spans`."""
+        logits, tags, scores = self._word_tags(outputs, encoded)
+        if self.per_word:
+            found = FoundSpans(encoded["word_rows"], encoded["word_starts"], encoded["word_ends"], tags, scores)
+        else:
+            found = found_spans(tf.gather(self._letters, tags), tf.gather(self._types, tags), scores, encoded)
+        names = self.explained_labels
+        spans = explained_spans(logits, self._kinds, len(names), found, encoded, chosen[LABEL], chosen[SPAN])
+
+        def of_window(name: str) -> tf.Tensor:
+            return tf.gather(encoded[name], spans.windows)
+
+        return ExplainedPart(
+            {feature.name: of_window(feature.name) for feature in self.model_features},
+            TokenPlaces(tf.where(of_window("in_text"), 0, -1), of_window("token_starts"), of_window("token_ends")),
+            spans.tokens,
+            {
+                LABEL: tf.where(spans.exist, tf.gather(tf.constant(list(names)), spans.kinds), ""),
+                "start": tf.where(spans.exist, spans.starts, 0),
+                "end": tf.where(spans.exist, spans.ends, 0),
+            },
+        )
+
+    def explained_number(self, outputs: Tensors, target: tf.Tensor) -> tf.Tensor:
+        """Returns the mean log odds that the words of the span have the label."""
+        return mean_log_odds(outputs["logits"], self._kinds, target)

@@ -149,7 +149,7 @@ SAME = {
             "columns": "the texts, and the values of --pair",
             **dict.fromkeys(("pooling", "prompt", "prompt_name", "pair_prompt"), "for other tasks"),
             "abstain_below": "changes no explanation",
-            **dict.fromkeys(option_infos(DecodingOptions), "written texts are not explained"),
+            **dict.fromkeys(option_infos(DecodingOptions), "the text that the model writes by default is explained"),
             **dict.fromkeys(("engine", "quantize"), "gradients are those of TensorFlow"),
         },
     ),

@@ -116,3 +116,16 @@ def test_packed_examples_do_not_see_each_other():
     for begin, end in ((0, 3), (3, 7)):
         alone = layer(inputs[:, begin:end], attention_bias(np.ones((1, end - begin), np.int32)))
         np.testing.assert_allclose(outputs[:, begin:end], alone, atol=1e-5)
+
+
+def test_the_probabilities_of_the_heads():
+    layer = make_attention()
+    inputs = np.random.default_rng(1).normal(size=(2, 4, 8)).astype(np.float32)
+    mask = np.array([[1, 1, 1, 1], [1, 1, 0, 0]], np.int32)
+    found = np.asarray(layer.probabilities(inputs, attention_bias(mask)))
+    kernel, bias = (np.asarray(v, np.float64) for v in (layer.qkv.kernel, layer.qkv.bias))
+    query, key, _ = np.split(inputs @ kernel + bias, 3, axis=-1)
+    scores = query[..., 4:] @ key[..., 4:].transpose(0, 2, 1) / 2.0  # √4
+    expected = softmax(np.where(mask[:, None, :] == 1, scores, -np.inf))
+    assert found.shape == (2, 2, 4, 4)
+    np.testing.assert_allclose(found[:, 1], expected, atol=1e-5)

@@ -25,7 +25,7 @@ def ours(classifier):
     row = loaded.text_model.encode(texts)
     words = graph_words(loaded.text_model.encode, row, [texts], [texts])
     explained = ExplainedModel(loaded.task, loaded.model, loaded.tokenizer.vocabulary.pad_id)
-    return explained, ExplainedRows(*row.values(), words=words.of_tokens, target=tf.constant([2, 0]))
+    return explained, ExplainedRows(row, words=words.of_tokens, target=tf.constant([2, 0]))
 
 
 def theirs(classifier, explained, rows, points):
@@ -37,7 +37,7 @@ def theirs(classifier, explained, rows, points):
         chosen = torch.nn.functional.one_hot(targets, logits.shape[-1]).bool()
         return logits[chosen] - torch.logsumexp(logits.masked_fill(chosen, -torch.inf), -1)
 
-    ids, mask, types = (torch.tensor(each.numpy().astype(np.int64)) for each in rows[:3])
+    ids, mask, types = (torch.tensor(each.numpy().astype(np.int64)) for each in rows.features.values())
     absent = torch.tensor(explained.without_words(rows).ids.numpy().astype(np.int64))
     method = captum.LayerIntegratedGradients(log_odds, model.bert.embeddings)
     targets = torch.tensor(rows.target.numpy().astype(np.int64))

@@ -74,3 +74,15 @@ def test_markers_follow_from_the_vocabulary(vocabulary, marked):
     encode = GraphEncoder(Tokenizer(marked).to_graph(), 9)
     with pytest.raises(UsageError, match=r"^sequence_length must be at least 10 for relations\. Received: 9$"):
         check_room(encode)
+
+
+def test_the_places_of_the_tokens(marked):
+    """Markers and special tokens are from no text."""
+    encode = GraphEncoder(Tokenizer(marked).to_graph(), 32)
+    text = "The unaffable cat sat."
+    found = entity_rows(encode, tf.constant([text]), tf.constant([[14, 17]]), tf.constant([[4, 13]]))
+    # [CLS] the [unused3] un ##aff ##able [unused4] [unused1] cat [unused2] sat . [SEP]
+    from_text = found["token_texts"].numpy()[0] == 0
+    assert from_text.tolist() == [False, True, False, True, True, True, False, False, True, False, True, True, False]
+    places = zip(found["token_starts"].numpy()[0][from_text], found["token_ends"].numpy()[0][from_text], strict=True)
+    assert [text[start:end] for start, end in places] == ["The", "un", "aff", "able", "cat", "sat", "."]

@@ -40,7 +40,7 @@ def integrated_gradients(model: ExplainedModel, rows: ExplainedRows) -> tuple[tf
 
     def refined(place: tf.Tensor, scores: tf.Tensor, gaps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         todo = tf.where(gaps > TOLERANCE)
-        part = ExplainedRows(*(tf.gather(values, todo[:, 0]) for values in rows))
+        part = tf.nest.map_structure(lambda values: tf.gather(values, todo[:, 0]), rows)
         begin = tf.gather(absent, todo[:, 0])
         change = tf.gather(embedded, todo[:, 0]) - begin
         count = tf.gather(tf.constant(POINTS), place)
@@ -121,10 +121,8 @@ def mean_gradient(
         part, share = nodes[first : first + at_once], weights[first : first + at_once]
         count = tf.size(part)
         points = begin + part[:, None, None, None] * change
-        several = ExplainedRows(*(tf.repeat(values[None], count, 0) for values in rows))
-        flat = ExplainedRows(*(tf.reshape(values, _joined(values)) for values in several))
-        gradients = model.gradients(tf.reshape(points, _joined(points)), flat)
-        gradients = tf.reshape(gradients, tf.shape(points))
+        flat = tf.nest.map_structure(lambda values: _joined(tf.repeat(values[None], count, 0)), rows)
+        gradients = tf.reshape(model.gradients(_joined(points), flat), tf.shape(points))
         return first + at_once, total + tf.reduce_sum(share[:, None, None, None] * gradients, 0)
 
     _, total = tf.while_loop(
@@ -148,8 +146,9 @@ def of_words(scores: tf.Tensor, words: tf.Tensor) -> tf.Tensor:
 
 
 def _joined(values: tf.Tensor) -> tf.Tensor:
-    """Returns the shape of a tensor whose first two dimensions are joined."""
-    return tf.concat([[-1], tf.shape(values)[2:]], 0)
+    """Returns a tensor whose first two dimensions are joined."""
+    joined = tf.reshape(values, tf.concat([[-1], tf.shape(values)[2:]], 0))
+    return tf.ensure_shape(joined, [None, *values.shape[2:]])
 
 
 def _word_count(words: tf.Tensor) -> tf.Tensor:

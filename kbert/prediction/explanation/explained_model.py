@@ -13,16 +13,17 @@ from kbert import features
 class ExplainedRows(NamedTuple):
     """The rows of tokens whose numbers are explained."""
 
-    ids: tf.Tensor
-    """The tokens, int32 [B, S]."""
-    mask: tf.Tensor
-    """1 for a token and 0 for padding, int32 [B, S]."""
-    types: tf.Tensor
-    """The segments, int32 [B, S]."""
+    features: dict[str, tf.Tensor]
+    """The features of the model, int32 [B, S] each, and further ones of some tasks."""
     words: tf.Tensor
     """The index of the word of each token in its row, int32 [B, S]; -1 for tokens that always stay, such as [CLS]."""
     target: tf.Tensor
-    """What is explained of each row, [B] or [B, H]; see `ExplainableTask`."""
+    """What is explained of each row, [B] or [B, ...]; see `ExplainableTask`."""
+
+    @property
+    def ids(self) -> tf.Tensor:
+        """The tokens, int32 [B, S]."""
+        return self.features[features.INPUT_WORD_IDS.name]
 
 
 class ExplainedModel:
@@ -38,22 +39,20 @@ class ExplainedModel:
         self.task = task
         self.model = model
         self.absent_id = absent_id
+        # The functions are traced once, although explanations call them in several places.
+        self._outputs = tf.function(self._compute_outputs, autograph=False, reduce_retracing=True)
+        self._gradients = tf.function(self._compute_gradients, autograph=False, reduce_retracing=True)
 
     def embedded(self, rows: ExplainedRows) -> tf.Tensor:
         """Returns the vectors of the tokens after the embedding layer, float32 [B, S, H]."""
-        vectors: tf.Tensor = self.model.encoder.embeddings(rows.ids, rows.types, training=False)
+        types = rows.features[features.INPUT_TYPE_IDS.name]
+        vectors: tf.Tensor = self.model.encoder.embeddings(rows.ids, types, training=False)
         return vectors
 
     def outputs(self, embedded: tf.Tensor, rows: ExplainedRows) -> Mapping[str, tf.Tensor]:
         """Returns the outputs of the model for the vectors of tokens, float32 [B, S, H]."""
-        names = (each.name for each in features.ENCODER_FEATURES)
-        batch = dict(zip(names, rows[:3], strict=True))
-        if any(len(each.dimensions) == 2 for each in self.task.model_features):
-            # Each row is a list of one choice.
-            batch = {name: values[:, None] for name, values in batch.items()}
-        encoded = self.model.encoder.from_embeddings(embedded, rows.mask)
-        outputs: Mapping[str, tf.Tensor] = self.model.heads(encoded, batch, training=False)
-        return outputs
+        found: Mapping[str, tf.Tensor] = self._outputs(embedded, rows.features)
+        return found
 
     def numbers(self, embedded: tf.Tensor, rows: ExplainedRows) -> tf.Tensor:
         """Returns the numbers for the vectors of tokens, float32 [B]."""
@@ -62,10 +61,8 @@ class ExplainedModel:
 
     def gradients(self, embedded: tf.Tensor, rows: ExplainedRows) -> tf.Tensor:
         """Returns the gradient of each row's number with respect to its vectors, float32 [B, S, H]."""
-        with tf.GradientTape() as tape:
-            tape.watch(embedded)
-            numbers = self.numbers(embedded, rows)
-        return tape.gradient(numbers, embedded)
+        found: tf.Tensor = self._gradients(embedded, rows)
+        return found
 
     def without_words(self, rows: ExplainedRows, word: tf.Tensor | int | None = None) -> ExplainedRows:
         """Returns the rows with the absent token in place of one word, or of all words.
@@ -75,4 +72,14 @@ class ExplainedModel:
             word: The index of the word; None for all words.
         """
         removed = rows.words >= 0 if word is None else rows.words == word
-        return rows._replace(ids=tf.where(removed, self.absent_id, rows.ids))
+        ids = tf.where(removed, self.absent_id, rows.ids)
+        return rows._replace(features={**rows.features, features.INPUT_WORD_IDS.name: ids})
+
+    def _compute_outputs(self, embedded: tf.Tensor, batch: dict[str, tf.Tensor]) -> Any:
+        return self.task.explained_outputs(self.model, embedded, batch)
+
+    def _compute_gradients(self, embedded: tf.Tensor, rows: ExplainedRows) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(embedded)
+            numbers = self.numbers(embedded, rows)
+        return tape.gradient(numbers, embedded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -10,14 +11,20 @@ from kbert import features
 from kbert.errors import UsageError
 from kbert.prediction.explanation.attribution import METHODS
 from kbert.prediction.explanation.explained_model import ExplainedModel, ExplainedRows
-from kbert.prediction.explanation.words import graph_words
+from kbert.prediction.explanation.words import GraphWords, graph_words, words_of_tokens
 from kbert.prediction.text_model import TextModel, signature_function
-from kbert.tasks.protocol.explaining import ExplainableTask
+from kbert.tasks.protocol.explaining import LABEL, SENTENCE, SPAN, ExplainableTask, PartsExplainingTask
 
 CHOICE = "choice"
 """The output with the chosen text, for tasks with a list of texts."""
-LABEL = "label"
-"""The input that chooses a label; "" for the predicted one."""
+CHOICE_SPECS: Mapping[str, tf.TensorSpec] = {
+    LABEL: tf.TensorSpec([None], tf.string, name=LABEL),
+    SPAN: tf.TensorSpec([None, 2], tf.int32, name=SPAN),
+    SENTENCE: tf.TensorSpec([None], tf.int32, name=SENTENCE),
+}
+"""The inputs with which the caller chooses what is explained of each text."""
+NO_CHOICE: Mapping[str, Any] = {LABEL: "", SPAN: (0, 0), SENTENCE: -1}
+"""The values of these inputs that leave the choice to the model."""
 
 
 class ExplainingGraph(tf.Module):
@@ -36,8 +43,8 @@ class ExplainingGraph(tf.Module):
         task = text_model.task
         if not isinstance(task, ExplainableTask):
             raise UsageError(
-                "expected a model whose answers can be explained: for classification, multilabel classification, "
-                f"regression, ranking, multiple choice or embedding. Received: a model for {task.name}"
+                "expected a model for a task whose answers can be explained (docs/trust.md lists them). "
+                f"Received: a model for {task.name}"
             )
         self._text_model = text_model
         self._task: Any = task
@@ -46,10 +53,13 @@ class ExplainingGraph(tf.Module):
         self._explained = ExplainedModel(task, text_model.model, vocabulary.pad_id)
         self._labels = task.explained_labels
         self.inputs = task.explained_inputs
-        specs = [tf.TensorSpec([None] * (1 + text.is_list), tf.string, name=text.name) for text in self.inputs]
-        if self._labels is not None:
-            specs.append(tf.TensorSpec([None], tf.string, name=LABEL))
-        self.from_text = signature_function(self._from_pair if task.compares_vectors else self._from_text, specs)
+        specs = [*(text.spec for text in self.inputs), *(CHOICE_SPECS[name] for name in task.caller_choices)]
+        call = self._from_text
+        if task.compares_vectors:
+            call = self._from_pair
+        elif isinstance(task, PartsExplainingTask):
+            call = self._from_parts
+        self.from_text = signature_function(call, specs)
 
     def _from_text(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the scores of the words of each text; W is the largest number of words in a text of the batch.
@@ -78,25 +88,40 @@ class ExplainingGraph(tf.Module):
             [value[:, 0] if len(value.shape) == 2 else value for value in prompted.values()],
             keeps_end=task.keeps_end,
         )
-        ids, mask, types = row.values()
-        rows = ExplainedRows(ids, mask, types, words.of_tokens, tf.zeros_like(words.count))
+        rows = ExplainedRows(row, words.of_tokens, tf.zeros_like(words.count))
         outputs = self._explained.outputs(self._explained.embedded(rows), rows)
-        rows = rows._replace(target=self._target(inputs, outputs))
-        scores, gap = self._method(self._explained, rows)
-        answer = {"value": task.explained_number(outputs, rows.target)}
+        target = tf.cast(task.explained_target(outputs), tf.int32)
+        answer = {"value": task.explained_number(outputs, target)}
         if self._labels is not None:
-            answer = {LABEL: tf.gather(tf.constant(list(self._labels)), rows.target)}
+            chosen = self._chosen_labels(inputs)
+            target = tf.where(chosen >= 0, chosen, target)
+            answer = {LABEL: tf.gather(tf.constant(list(self._labels)), target)}
         return {
-            "count": words.count,
-            "words": words.surfaces,
-            "starts": words.starts,
-            "ends": words.ends,
-            "inputs": words.texts,
-            "scores": scores,
-            "completeness_gap": gap,
+            **self._scored_words(rows._replace(target=target), words),
             **answer,
             **({CHOICE: plain[-1]} if task.explained_choice else {}),
         }
+
+    def _from_parts(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the scores of the words for a part of each answer, as `_from_text` returns them.
+
+        What is explained has the names of ANSWERS. If a text is split into windows, the words are those of the window
+        from which the explained part is; no other word has an effect. Of a task with sentences, `inputs` are the
+        indices of the sentences.
+        """
+        task, encode = self._task, self._text_model.encode
+        texts = {spec.name: inputs[spec.name] for spec in self._text_model.text_specs}
+        encoded = task.encode(encode, task.add_prompts(texts))
+        chosen = {name: inputs[name] for name in task.caller_choices}
+        if LABEL in chosen:
+            chosen[LABEL] = self._chosen_labels(inputs)
+        if SENTENCE in chosen:
+            chosen[SENTENCE] = _checked_sentences(chosen[SENTENCE], texts[self.inputs[0].name])
+        part = task.explained_part(encode, encoded, self._text_model.outputs(encoded), chosen)
+        strings = [texts[text.name] for text in self.inputs if not text.is_span]
+        columns = tf.concat([each if len(each.shape) == 2 else each[:, None] for each in strings], 1)
+        words = words_of_tokens(encode, part.features[features.INPUT_WORD_IDS.name], part.places, columns)
+        return {**self._scored_words(ExplainedRows(part.features, words.of_tokens, part.target), words), **part.answers}
 
     def _from_pair(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the scores of the words of two texts whose vectors are compared, as `_from_text` returns them."""
@@ -107,8 +132,7 @@ class ExplainingGraph(tf.Module):
         prompted = tf.strings.join([tf.where(tf.range(2 * size) < size, task.prompt, task.pair_prompt), plain])
         encoded = encode(prompted)
         words = graph_words(encode, encoded, [plain], [prompted])
-        ids, mask, types = encoded.values()
-        rows = ExplainedRows(ids, mask, types, words.of_tokens, tf.zeros_like(words.count))
+        rows = ExplainedRows(encoded, words.of_tokens, tf.zeros_like(words.count))
         vectors = self._explained.outputs(self._explained.embedded(rows), rows)["vector"]
         # The text that a text is compared with does not change.
         rows = rows._replace(target=tf.roll(vectors, size, 0))
@@ -130,6 +154,19 @@ class ExplainingGraph(tf.Module):
             "value": task.explained_number({"vector": vectors}, rows.target)[:size],
         }
 
+    def _scored_words(self, rows: ExplainedRows, words: GraphWords) -> dict[str, tf.Tensor]:
+        """Returns the words of rows with their scores."""
+        scores, gap = self._method(self._explained, rows)
+        return {
+            "count": words.count,
+            "words": words.surfaces,
+            "starts": words.starts,
+            "ends": words.ends,
+            "inputs": words.texts,
+            "scores": scores,
+            "completeness_gap": gap,
+        }
+
     def _with_chosen(self, texts: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the texts, with the chosen text alone in a list of texts."""
         task = self._task
@@ -140,17 +177,25 @@ class ExplainingGraph(tf.Module):
         listed = next(text.name for text in task.text_inputs if text.is_list)
         return texts | {listed: served[task.explained_choice][:, None]}
 
-    def _target(self, inputs: dict[str, tf.Tensor], outputs: Any) -> tf.Tensor:
-        """Returns the index of the label to explain for each text, int32 [B]."""
-        predicted = tf.cast(self._task.explained_target(outputs), tf.int32)
-        if self._labels is None:
-            return predicted
-        matches = inputs[LABEL][:, None] == tf.constant(list(self._labels))[None]
+    def _chosen_labels(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the index of the label that the caller chose for each text, int32 [B]; -1 for no choice."""
+        labels = list(self._labels or ())
+        matches = inputs[LABEL][:, None] == tf.constant(labels)[None]
         known = tf.reduce_any(matches, -1)
-        names = ", ".join(self._labels)
         check = tf.debugging.Assert(
             tf.reduce_all(known | (inputs[LABEL] == "")),
-            [f"expected one of the labels {names:.500}, or an empty text. Received:", inputs[LABEL]],
+            [f"expected one of the labels {', '.join(labels):.500}, or an empty text. Received:", inputs[LABEL]],
         )
         with tf.control_dependencies([check] if check is not None else []):
-            return tf.where(known, tf.argmax(matches, -1, tf.int32), predicted)
+            return tf.where(known, tf.argmax(matches, -1, tf.int32), -1)
+
+
+def _checked_sentences(chosen: tf.Tensor, sentences: tf.Tensor) -> tf.Tensor:
+    """Returns the chosen sentences, int32 [B], if the documents have them; the sentences are string [B, C]."""
+    counts = tf.reduce_sum(tf.cast(sentences != "", tf.int32), -1)
+    check = tf.debugging.Assert(
+        tf.reduce_all(chosen < tf.maximum(counts, 1)),
+        ["expected the index of a sentence, from 0, or -1 for the best one. Received:", chosen],
+    )
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(chosen)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from kbert import features
 from kbert.tasks.protocol.answering import TextInput
 from kbert.tasks.protocol.objective import Tensors
+from kbert.text.graph.encoder import GraphEncoder
+
+LABEL, SPAN, SENTENCE = "label", "span", "sentence"
+"""The names of what a caller may choose of an answer: a label, a span of the text, or one of several sentences."""
 
 
 class ExplainableTask(abc.ABC):
@@ -33,6 +39,26 @@ class ExplainableTask(abc.ABC):
         """The labels, each of which has a number of its own; None if there is a single number."""
         return getattr(self, "labels", None)
 
+    @property
+    def caller_choices(self) -> Sequence[str]:
+        """What the caller may choose of the answer: some of LABEL, SPAN and SENTENCE."""
+        return () if self.explained_labels is None else (LABEL,)
+
+    def explained_outputs(self, model: Any, embedded: tf.Tensor, batch: Tensors) -> Tensors:
+        """Returns the outputs of the model for vectors of tokens, without dropout.
+
+        Args:
+            model: The Keras model that the task built.
+            embedded: The vectors after the embedding layer, float32 [B, S, H].
+            batch: The features of the model, with a row for each text.
+        """
+        encoded = model.encoder.from_embeddings(embedded, batch[features.INPUT_MASK.name])
+        if any(len(each.dimensions) == 2 for each in self.model_features):  # type: ignore[attr-defined]
+            # Each row is a list of one choice.
+            batch = {name: values[:, None] for name, values in batch.items()}
+        outputs: Tensors = model.heads(encoded, batch, training=False)
+        return outputs
+
     def explained_target(self, outputs: Tensors) -> tf.Tensor:
         """Returns what is explained unless the caller chooses a label: the index of the likeliest label, int32 [B].
 
@@ -47,7 +73,58 @@ class ExplainableTask(abc.ABC):
 
         Args:
             outputs: The outputs of the model.
-            target: What `explained_target` returned, or the indices of chosen labels.
+            target: What `explained_target` returned, or the indices of chosen labels. For a `PartsExplainingTask`, what
+                `explained_part` returned.
+        """
+
+
+class TokenPlaces(NamedTuple):
+    """The places of the tokens of rows in their texts."""
+
+    texts: tf.Tensor
+    """The index of the text that each token is from, int32 [B, S]; -1 for tokens that always stay, such as [CLS]."""
+    starts: tf.Tensor
+    """The offset of the first character of each token in its text, int32 [B, S]."""
+    ends: tf.Tensor
+    """The offset after the last character of each token in its text, int32 [B, S]."""
+
+
+class ExplainedPart(NamedTuple):
+    """What is explained of each text, and the row of tokens from which the model computes it."""
+
+    features: dict[str, tf.Tensor]
+    """The features that `explained_outputs` needs, with a row for each text."""
+    places: TokenPlaces
+    """The places of the tokens of these rows."""
+    target: tf.Tensor
+    """The argument of `explained_number`, [B] or [B, ...]."""
+    answers: dict[str, tf.Tensor]
+    """The explained part of the answer, for people: some of the keys of ANSWERS, [B] each."""
+
+
+ANSWERS = ("choice", LABEL, "answer", "generated", SENTENCE, "start", "end", "value")
+"""The names of what is explained, in the order in which people read them."""
+
+
+class PartsExplainingTask(ExplainableTask):
+    """A task that explains a part of its answer, such as one of several entities.
+
+    It chooses the row of tokens by itself, since a long text has several windows.
+    """
+
+    @abc.abstractmethod
+    def explained_part(
+        self, encode: GraphEncoder, encoded: Tensors, outputs: Tensors, chosen: Tensors
+    ) -> ExplainedPart:
+        """Returns what is explained of each text, in the graph.
+
+        Args:
+            encode: The tokenizer in the graph.
+            encoded: All tensors that `encode` returned.
+            outputs: The outputs of the model.
+            chosen: What the caller chose, by the names in `caller_choices`: LABEL, the indices of labels, int32 [B], -1
+                for no choice; SPAN, character offsets, int32 [B, 2], an empty span for no choice; SENTENCE, int32 [B],
+                -1 for no choice.
         """
 
 

@@ -25,7 +25,7 @@ def rows(loaded):
     texts = tf.constant(TEXTS)
     row = loaded.text_model.encode(texts)
     words = graph_words(loaded.text_model.encode, row, [texts], [texts])
-    return ExplainedRows(*row.values(), words=words.of_tokens, target=tf.constant([0, 1, 2]))
+    return ExplainedRows(row, words=words.of_tokens, target=tf.constant([0, 1, 2]))
 
 
 def test_the_model_from_vectors_is_the_model(loaded, explained, rows):
@@ -75,3 +75,17 @@ def test_parts_of_the_line_do_not_change_the_mean(explained, rows, monkeypatch):
     monkeypatch.setattr("kbert.prediction.explanation.attribution._TOKENS_AT_ONCE", 1)
     parts = mean_gradient(explained, rows, absent, embedded - absent, nodes, weights)
     np.testing.assert_allclose(parts, whole, atol=1e-5)
+
+
+def test_the_model_is_traced_once(loaded, rows, monkeypatch):
+    """Every call of a traced layer costs time when a graph is made, and bytes in a SavedModel."""
+    calls = []
+    encoder = loaded.model.encoder
+    original = encoder.from_embeddings
+    monkeypatch.setattr(encoder, "from_embeddings", lambda *arguments: calls.append(1) or original(*arguments))
+    explained = ExplainedModel(loaded.task, loaded.model, loaded.tokenizer.vocabulary.pad_id)
+    signature = tf.nest.map_structure(lambda each: tf.TensorSpec([None] * len(each.shape), each.dtype), rows)
+    tf.function(lambda given: METHODS["integrated-gradients"](explained, given), autograph=False).get_concrete_function(
+        signature
+    )
+    assert len(calls) == 1

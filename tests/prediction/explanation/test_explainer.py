@@ -11,7 +11,7 @@ from kbert.tasks.multilabel import MultilabelTask
 from kbert.tasks.multiple_choice import MultipleChoiceTask
 from kbert.tasks.ranking import RankingTask
 from kbert.tasks.regression import RegressionTask
-from kbert.tasks.summarization import SummarizationTask
+from kbert.tasks.semantic_roles import SemanticRolesTask
 
 TEXTS = ["The cats sat!", "a dog"]
 
@@ -66,8 +66,12 @@ def test_other_tasks(tmp_path, make_task_model):
     assert list(number) == ["text", "value", "words", "completeness_gap"]
     (labels,) = load(make_task_model(tmp_path / "b", MultilabelTask(["x", "y"]))).explain("the cat", method="occlusion")
     assert labels["label"] in ("x", "y")
-    with pytest.raises(UsageError, match=r"answers can be explained: .* Received: a model for summarization$"):
-        load(make_task_model(tmp_path / "c", SummarizationTask(2))).explain([["the cat"]])
+    with pytest.raises(UsageError, match=r"answers can be explained \(.*\)\. Received: a model for semantic-roles$"):
+        load(make_task_model(tmp_path / "c", SemanticRolesTask(["A0"]))).explain(["the cat"])
+    with pytest.raises(
+        UsageError, match=r"^span must be left out, since the answers of a model for regression have no"
+    ):
+        load(tmp_path / "a").explain("the cat", span=(0, 3))
 
 
 @pytest.mark.long

@@ -22,6 +22,8 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 SLOW = 60_000  # milliseconds; a model is slow at its first request
+EXPLAINED = ("films", "entities", "questions")
+"""The models whose exports have the signature that explains answers."""
 
 
 class Numbers(tf.Module):
@@ -85,8 +87,9 @@ def served_folder(tmp_path_factory, model_folders, predictors):
     with pytest.MonkeyPatch.context() as patch:
         # The tests of exports compare the answers; here this would take most of the time.
         patch.setattr("kbert.export.saved_model._check", lambda *arguments: None)
+        patch.setattr("kbert.export.saved_model.check_explanations", lambda *arguments: None)
         for name, predictor in predictors.items():
-            folder = export_saved_model(model_folders[name], output=root / name, version=1)
+            folder = export_saved_model(model_folders[name], output=root / name, version=1, explain=name in EXPLAINED)
             labels = getattr(predictor.task, "labels", None)
             manifest = {
                 "format": 1,

@@ -2,7 +2,7 @@
 
 import { percent } from "./bars.js";
 import { byId, element } from "./dom.js";
-import { explanationBody, explains, showExplanation } from "./explanation.js";
+import { choiceButtons, explanationBody, explains, showExplanation } from "./explanation.js";
 import { FieldError, linesField, makeFields } from "./fields.js";
 import { pretty } from "./json_text.js";
 import { facts, firstSignature, versionChoices, viewOf } from "./models.js";
@@ -144,11 +144,30 @@ async function send() {
     const { text, answer, milliseconds } = await predict(path, body, running.signal);
     clearAnswer();
     byId("timing").textContent = `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`;
-    showAnswer(view, answerRows(answer, signature), texts, text);
+    const answers = answerRows(answer, signature);
+    showAnswer(view, answers, texts, text);
     if (byId("why-field").hidden || !byId("why").checked) return;
-    running = startRunning();
-    const reasons = await predict(path, explanationBody(model, rows), running.signal);
-    byId("result").append(showExplanation(reasons.answer.predictions[0], texts, model.manifest.text_inputs));
+    running = null;
+    await explain({ path, rows, texts, model, answer: answers[0] });
+  } catch (problem) {
+    if (problem.name === "AbortError") return;
+    showProblem(problem);
+  } finally {
+    if (running && state.running === running) byId("ask").removeAttribute("aria-busy");
+  }
+}
+
+/** Explains an answer, or the part of it that `choice` names, and offers its other parts. */
+async function explain(asked, choice = {}) {
+  const { path, rows, texts, model, answer } = asked;
+  const running = startRunning();
+  byId("ask").setAttribute("aria-busy", "true");
+  try {
+    const found = await predict(path, explanationBody(model, rows, choice), running.signal);
+    const buttons = choiceButtons(model, answer, (other) => explain(asked, other));
+    const block = showExplanation(found.answer.predictions[0], texts, model.manifest.text_inputs, buttons);
+    document.querySelector("#result .why")?.remove();
+    byId("result").append(block);
   } catch (problem) {
     if (problem.name === "AbortError") return;
     showProblem(problem);
