@@ -1,0 +1,112 @@
+"""Simulated news: which headline comes when, with planted surges.
+
+The data sets have no times, so the times are simulated:
+
+- Stories begin at random, most at 14 o'clock UTC (1.7 times the mean) and fewest at 2 (0.3 times); half as many at
+  weekends.
+- A story has one headline, and with probability 1/3 another one, then with 1/3 one more, and so on; they follow it
+  after 3 hours in the mean. All have the topic of the story, and stories from the Financial PhraseBank its sentiment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from apps.sentiment_monitor.surges.rule import DAY, HOUR, NEGATIVE, VOLUME
+
+FINANCE = "finance"
+"""The group of the sentences from the Financial PhraseBank; the other groups are the topics of AG News."""
+PER_DAY: Mapping[str, float] = {"World": 40, "Sports": 40, "Business": 20, "Sci/Tech": 30, FINANCE: 40}
+"""The headlines of each group on a weekday."""
+_FOLLOWS = 1 / 3
+_PAUSE = 3 * HOUR
+BEGIN = 1_767_571_200.0
+"""Monday, 5 January 2026, in seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A planted surge.
+
+    Args:
+        kind: NEGATIVE or VOLUME.
+        topic: The topic in which it should be found.
+        begin: Its beginning, in seconds since 1970.
+        end: Its end.
+        size: For NEGATIVE the share of negative sentences among those of finance; for VOLUME the factor by which there
+            are more headlines.
+    """
+
+    kind: str
+    topic: str
+    begin: float
+    end: float
+    size: float
+
+
+@dataclass(frozen=True)
+class Text:
+    """A headline that can be replayed, with what the models say about it."""
+
+    group: str
+    is_negative: bool
+    topic: str
+    found_negative: bool
+
+
+def weekly_plants(kind: str, topics: Sequence[str], size: float, weeks: int, rng: np.random.Generator) -> list[Plant]:
+    """Returns a surge of 24 hours in each week after the first five, which begins at a random hour of a weekday."""
+    plants = []
+    for week in range(5, 5 + weeks):
+        begin = BEGIN + 7 * DAY * week + float(rng.uniform(0, 4 * DAY))
+        plants.append(Plant(kind, topics[week % len(topics)], begin, begin + DAY, size))
+    return plants
+
+
+def draw_stream(
+    texts: Sequence[Text], weeks: int, plants: Sequence[Plant], rng: np.random.Generator, *, scale: float = 1.0
+) -> list[tuple[float, str, bool]]:
+    """Draws headlines as (time, topic, whether it is negative), as the models see them; in no particular order.
+
+    Args:
+        texts: The headlines to draw from, with replacement.
+        weeks: The number of weeks.
+        plants: The surges.
+        rng: The source of randomness.
+        scale: The factor by which there are more headlines than PER_DAY.
+    """
+    groups = {
+        (group, negative): [text for text in texts if text.group == group and text.is_negative == negative]
+        for group in PER_DAY
+        for negative in ((False, True) if group == FINANCE else (False,))
+    }
+    sentences = len(groups[FINANCE, False]), len(groups[FINANCE, True])
+    usual = sentences[1] / sum(sentences)
+    stream: list[tuple[float, str, bool]] = []
+    for group, per_day in PER_DAY.items():
+        for hour in range(weeks * 7 * 24):
+            begin = BEGIN + hour * HOUR
+            middle = begin + HOUR / 2
+            active = [plant for plant in plants if plant.begin <= middle < plant.end]
+            more = max([plant.size for plant in active if plant.kind == VOLUME and plant.topic == group], default=1.0)
+            share = max([plant.size for plant in active if plant.kind == NEGATIVE], default=usual)
+            rate = scale * per_day / 24 * (1 - _FOLLOWS) * _rhythm(middle) * more
+            for _ in range(rng.poisson(rate)):
+                negative = group == FINANCE and bool(rng.random() < share)
+                moment = begin + float(rng.uniform(0, HOUR))
+                for number in range(rng.geometric(1 - _FOLLOWS)):
+                    moment += float(rng.exponential(_PAUSE)) if number else 0.0
+                    choices = groups[group, negative]
+                    text = choices[rng.integers(len(choices))]
+                    stream.append((moment, text.topic, text.found_negative))
+    return stream
+
+
+def _rhythm(time: float) -> float:
+    """Returns the factor of the time of the day and of the week."""
+    hour = (time - BEGIN) / HOUR
+    weekend = (hour // 24) % 7 >= 5
+    return float((1 + 0.7 * np.cos((hour - 14) * 2 * np.pi / 24)) * (0.5 if weekend else 1.0))
