@@ -55,6 +55,7 @@ def evaluate(data: Path, models: Sequence[str], report: Path | None) -> None:
     """Compare the models on the test likes in DATA (made by `prepare`)."""
     from apps.recommender.data.folder import DataFolder
     from apps.recommender.evaluation.comparison import compare
+    from apps.recommender.evaluation.report import write_report
     from apps.recommender.evaluation.tables import markdown_tables
     from apps.recommender.models.vectors import item_vectors
 
@@ -67,7 +68,7 @@ def evaluate(data: Path, models: Sequence[str], report: Path | None) -> None:
     found = compare(folder, vectors, _tell)
     click.echo(markdown_tables(found))
     if report is not None:
-        write_report(report, folder, vectors, found)
+        write_report(report, folder, found)
         _tell(f"the report is {report}")
 
 

@@ -266,7 +266,7 @@ def _open_sources(names: Sequence[str], form: str | None, feed_seconds: float, *
     sources: list[Any] = []
     for name in dict.fromkeys(names):
         if name == "-":
-            sources.append(StandardInputSource(sys.stdin.buffer, form or "lines"))
+            sources.append(StandardInputSource(sys.stdin.buffer, form or "lines", complete=complete))
         elif is_feed_address(name):
             sources.append(FeedSource(name, feed_seconds))
         elif Path(name).is_dir():

@@ -10,7 +10,7 @@ import numpy as np
 from apps.recommender.data.folder import DataFolder
 from apps.recommender.evaluation.choice import choose_settings
 from apps.recommender.evaluation.fitted import FACTORIZATION, POPULARITY, FittedModels, Settings, simple_vectors
-from apps.recommender.evaluation.metrics import TOP, Quality
+from apps.recommender.evaluation.metrics import TOP, Quality, quality_of
 from apps.recommender.evaluation.question import (
     Question,
     new_items_question,
@@ -51,6 +51,7 @@ class Comparison:
         new_items: The same for new items.
         chance: The expected recall of random lists of new items.
         diversity: The hybrid with different trades.
+        models: The models, fitted to what they may learn from.
     """
 
     settings: Settings
@@ -59,6 +60,7 @@ class Comparison:
     new_items: dict[str, Quality]
     chance: float
     diversity: list[Diversity]
+    models: FittedModels
 
 
 def compare(
@@ -95,7 +97,7 @@ def compare(
     progress("diversity")
     measure = models.contents[names[0]].vectors
     diversity = [_diverse(question, scores[HYBRID], measure, trade) for trade in TRADES]
-    return Comparison(settings, next_likes, new_users, new_items, _chance(asked), diversity)
+    return Comparison(settings, next_likes, new_users, new_items, _chance(asked), diversity, models)
 
 
 def learnt_histories(data: DataFolder) -> list[list[str]]:
@@ -119,8 +121,6 @@ def diverse_lists(question: Question, scores: np.ndarray, vectors: np.ndarray, t
 
 
 def _diverse(question: Question, scores: np.ndarray, vectors: np.ndarray, trade: float) -> Diversity:
-    from apps.recommender.evaluation.metrics import quality_of
-
     lists = diverse_lists(question, scores, vectors, trade)
     return Diversity(trade, quality_of(lists, question.wanted), intra_list_similarity(lists, vectors))
 

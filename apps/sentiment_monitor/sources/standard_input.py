@@ -11,6 +11,7 @@ from apps.sentiment_monitor.sources.rows import Position, read_rows
 from apps.sentiment_monitor.sources.source import Batch, States
 
 _ROWS_AT_ONCE = 256
+_WAIT = 0.2
 
 
 class StandardInputSource:
@@ -22,12 +23,13 @@ class StandardInputSource:
     Args:
         stream: The stream, such as `sys.stdin.buffer`.
         form: One of the formats of sources/rows.py.
+        complete: Whether there is more to read until the stream ends.
     """
 
     name = "standard input"
 
-    def __init__(self, stream: BinaryIO, form: str = "lines") -> None:
-        self._form = form
+    def __init__(self, stream: BinaryIO, form: str = "lines", *, complete: bool = False) -> None:
+        self._form, self._complete = form, complete
         self._lines: queue.Queue[bytes | None] = queue.Queue(maxsize=10_000)
         self._rest = b""
         self._position = Position()
@@ -49,7 +51,7 @@ class StandardInputSource:
         parts = [self._rest]
         while len(parts) <= _ROWS_AT_ONCE and not self._ended:
             try:
-                line = self._lines.get_nowait()
+                line = self._lines.get(self._complete and len(parts) == 1, timeout=_WAIT)
             except queue.Empty:
                 break
             self._ended = line is None
@@ -63,10 +65,11 @@ class StandardInputSource:
             name=self.name,
             now=now,
             final=self._ended,
-            limit=_ROWS_AT_ONCE,
+            limit=len(parts),
         )
         self._position = rows.position
         self._rest = data[rows.position.offset - begin.offset :]
         if rows.problems and self._position.header is None and self._form in ("csv", "tsv"):
             self._ended, self._rest = True, b""  # without its header, a table cannot be read
-        return Batch(rows.headlines, rows.problems, more=not rows.ended or len(parts) > _ROWS_AT_ONCE)
+        more = not self._ended if self._complete else len(parts) > _ROWS_AT_ONCE
+        return Batch(rows.headlines, rows.problems, more=more)

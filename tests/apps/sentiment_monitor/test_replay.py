@@ -1,0 +1,95 @@
+import csv
+
+import numpy as np
+import pytest
+
+from apps.sentiment_monitor.errors import MonitorError
+from apps.sentiment_monitor.replay.data_sets import FILES, read_labelled, write_data_sets
+from apps.sentiment_monitor.replay.measure import measure
+from apps.sentiment_monitor.replay.stream import BEGIN, FINANCE, PER_DAY, Plant, Text, draw_stream
+from apps.sentiment_monitor.replay.table import table_of
+from apps.sentiment_monitor.surges.rule import DAY, HOUR, NEGATIVE, VOLUME, Rule
+
+TOPICS = ["World", "Sports", "Business", "Sci/Tech"]
+# Models that are right about topics, and find nine of ten negative sentences.
+TEXTS = [Text(topic, False, topic, False) for topic in TOPICS for _ in range(10)]
+TEXTS += [Text(FINANCE, True, "Business", number > 0) for number in range(10)]
+TEXTS += [Text(FINANCE, False, "Business", False) for _ in range(70)]
+
+
+def rates(stream, topic, begin, end):
+    """The headlines a day of a topic, and the share of negative ones."""
+    found = [negative for time, each, negative in stream if each == topic and begin <= time < end]
+    return len(found) / ((end - begin) / DAY), np.mean(found)
+
+
+def test_the_stream_has_the_rhythm_of_days_and_weeks():
+    stream = draw_stream(TEXTS, 20, [], np.random.default_rng(0))
+    hours = np.array([(time - BEGIN) / HOUR % 24 for time, *_ in stream])
+    days = np.array([(time - BEGIN) // DAY % 7 for time, *_ in stream])
+    assert 3 < np.mean((hours >= 12) & (hours < 16)) / np.mean(hours < 4) < 6
+    assert np.mean(days >= 5) == pytest.approx(1 / 6, abs=0.02)
+    per_day, share = rates(stream, "Business", BEGIN, BEGIN + 140 * DAY)
+    assert per_day == pytest.approx((PER_DAY["Business"] + PER_DAY[FINANCE]) * 6 / 7, rel=0.05)
+    assert share == pytest.approx(0.9 * (1 / 8) * 2 / 3, abs=0.015)
+
+
+def test_planted_surges_change_what_they_should():
+    plants = [
+        Plant(NEGATIVE, "Business", BEGIN, BEGIN + 7 * DAY, 0.5),
+        Plant(VOLUME, "World", BEGIN, BEGIN + 7 * DAY, 3.0),
+    ]
+    stream = draw_stream(TEXTS, 4, plants, np.random.default_rng(0))
+    during, later = (BEGIN, BEGIN + 7 * DAY), (BEGIN + 14 * DAY, BEGIN + 28 * DAY)
+    assert rates(stream, "World", *during)[0] == pytest.approx(3 * rates(stream, "World", *later)[0], rel=0.2)
+    assert rates(stream, "Business", *during)[0] == pytest.approx(rates(stream, "Business", *later)[0], rel=0.15)
+    assert rates(stream, "Business", *during)[1] == pytest.approx(0.9 * 0.5 * 2 / 3, abs=0.06)
+
+
+def test_large_surges_are_found_and_calm_weeks_stay_calm():
+    found = measure(TEXTS, TOPICS, Rule(step=60, window=6), calm_weeks=4, surges=4, seed=1)
+    assert found["false_alarms"]["alerts"] <= 2
+    assert found["false_alarms"]["high"] > found["false_alarms"]["per_week"]
+    by_size = {(row["kind"], row["size"]): row for row in found["detections"]}
+    assert by_size[NEGATIVE, 0.7]["found"] == 4
+    assert by_size[VOLUME, 3.0]["found"] == 4
+    assert by_size[VOLUME, 3.0]["median_hours"] <= by_size[VOLUME, 3.0]["slowest_hours"] <= 24
+    assert by_size[VOLUME, 1.5]["found"] <= by_size[VOLUME, 3.0]["found"]
+    accuracies = {"topic": 0.9, "sentiment": 0.8, "finance_as_business": 1.0}
+    table = table_of({"accuracies": accuracies, **found})
+    assert "| 70% of the financial headlines are negative | 4 of 4 |" in table
+
+
+@pytest.fixture
+def sources(tmp_path):
+    with open(tmp_path / "ag.csv", "w", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows(
+            [(number % 4 + 1, f"Title {number}", "Body") for number in range(20)]
+        )
+        file.write('"1","title  0","Body"\n')
+    (tmp_path / "bank.txt").write_text("".join(f"Größe {n} @x@neutral\n" for n in range(10)), encoding="latin-1")
+    return tmp_path / "ag.csv", tmp_path / "bank.txt"
+
+
+def test_the_data_sets_are_split_without_a_text_in_both_parts(sources, tmp_path):
+    counts = write_data_sets(*sources, tmp_path / "data")
+    assert counts == dict(zip(FILES, [12, 8, 6, 4], strict=True))
+    parts = [read_labelled(tmp_path / "data" / name) for name in FILES]
+    texts = [text.casefold() for text, _ in parts[0] + parts[1]]
+    assert len(set(texts)) == 20
+    assert ("Title 5", "Sports") in parts[0] + parts[1]
+    assert {label for _, label in parts[2]} == {"neutral"}
+    assert "Größe 1 @x" in [text for text, _ in parts[2] + parts[3]]
+    with pytest.raises(MonitorError, match="expected a new folder for --output"):
+        write_data_sets(*sources, tmp_path / "data")
+
+
+def test_data_sets_that_are_something_else(sources, tmp_path):
+    ag_news, phrasebank = sources
+    ag_news.write_text("5,a,b\n")
+    with pytest.raises(MonitorError, match=r"ag.csv: expected a class from 1 to 4"):
+        write_data_sets(ag_news, phrasebank, tmp_path / "data")
+    ag_news.write_text("1,a,b\n")
+    phrasebank.write_text("good@positive\nno label\n")
+    with pytest.raises(MonitorError, match=r"bank.txt:2: expected a sentence, @ and its sentiment"):
+        write_data_sets(ag_news, phrasebank, tmp_path / "data")
